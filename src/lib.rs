@@ -1,0 +1,27 @@
+//! mailrace: an IMAP server built around bulk ingestion.
+//!
+//! The path of a message, in the order of the modules below. A module may use those above it
+//! in this list, never those below; `tests/tidy.rs` keeps it so.
+//!
+//! ```text
+//!  socket ──recv──▶ lease of the reactor's arena ──write_fixed, O_DIRECT──▶ segment ──fdatasync──▶ OK
+//!            reactor          │ protocol, ingest: parsed and            log      │
+//!                             │ checksummed where it arrived                     ▼
+//!                             └────────────────────────────────────────▶ index (a checkpoint of the log)
+//! ```
+#![deny(missing_docs)]
+#![deny(unsafe_op_in_unsafe_fn)]
+#![cfg_attr(not(test), warn(clippy::unwrap_used))]
+
+pub mod auth;
+pub mod index;
+pub mod ingest;
+pub mod limits;
+pub mod log;
+pub mod manual;
+pub mod protocol;
+pub mod reactor;
+pub mod server;
+pub mod session;
+pub mod tools;
+pub mod types;

@@ -1,0 +1,68 @@
+//! Every bound in one place, each with its reason.
+
+/// One block of O_DIRECT: frames begin and end on it. 4 KiB suits every disk and file system
+/// in use; 512 would save space in small frames and lose it again on 4Kn disks.
+pub const BLOCK: usize = 4096;
+
+/// Small lease: what a connection gets first and what a single message of median size fits in.
+pub const SMALL_LEASE: usize = 16 << 10;
+
+/// Large lease. 256 KiB beat 1 MiB when measured: what is received is still in cache when it is
+/// checksummed and written.
+pub const LARGE_LEASE: usize = 256 << 10;
+
+/// Small leases of a reactor: one for each of so many slow uploads at a time.
+pub const SMALL_LEASES: usize = 512;
+
+/// Large leases of a reactor: 24 busy connections with 4 each (one being filled, up to three on
+/// their way to the disk), and 32 for reading back.
+pub const LARGE_LEASES: usize = 24 * 4 + 32;
+
+/// The arena of one reactor, registered with the kernel at start.
+pub const ARENA: usize = SMALL_LEASES * SMALL_LEASE + LARGE_LEASES * LARGE_LEASE;
+
+/// Longest keyword, in octets: longer ones are not in use, and each is repeated in every FLAGS.
+pub const KEYWORD_LENGTH: usize = 255;
+
+/// Keywords that a mailbox can hold. Dovecot's users have dozens; a thousand is abuse.
+pub const KEYWORDS: usize = 1024;
+
+/// Command line before login, literals of LOGIN not counted.
+pub const LINE_BEFORE_LOGIN: usize = 8 << 10;
+
+/// Command line after login: RFC 2683 section 3.2.1.5 asks servers for 8,000 octets at least, and
+/// clients send sets of thousands of UIDs.
+pub const LINE: usize = 64 << 10;
+
+/// Literal in a command other than APPEND, before login: a name or a password.
+pub const LITERAL_BEFORE_LOGIN: usize = 4 << 10;
+
+/// Literals in a command other than APPEND, all together: search strings, names.
+pub const LITERAL: usize = 1 << 20;
+
+/// Largest message unless configured (RFC 7889): what a 32-bit count can hold.
+pub const APPEND_LIMIT: u64 = u32::MAX as u64;
+
+/// Mailbox name, in octets of UTF-8.
+pub const MAILBOX_NAME: usize = 1000;
+
+/// Levels of a mailbox name.
+pub const MAILBOX_LEVELS: usize = 64;
+
+/// Connections of the whole server.
+pub const CONNECTIONS: usize = 16_384;
+
+/// User name, in octets.
+pub const USER_NAME: usize = 255;
+
+/// Password, in octets: argon2 takes more, no person types more.
+pub const PASSWORD: usize = 1024;
+
+/// Idle time after which a session ends (RFC 3501 section 5.4: at least 30 minutes).
+pub const AUTOLOGOUT: std::time::Duration = std::time::Duration::from_secs(30 * 60);
+
+const _: () = {
+    assert!(SMALL_LEASE.is_multiple_of(BLOCK) && LARGE_LEASE.is_multiple_of(BLOCK));
+    assert!(SMALL_LEASE >= 2 * BLOCK, "a frame header and a message must fit in a small lease");
+    assert!(ARENA <= 1 << 30, "the kernel registers buffers of 1 GiB at most");
+};

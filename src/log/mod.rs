@@ -1,0 +1,5 @@
+//! The segment log.
+
+mod record;
+
+pub use record::{Commit, FlagChange, MessageRecord, Record};

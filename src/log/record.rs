@@ -1,0 +1,116 @@
+//! What a log is made of besides message octets: the records at the end of frames.
+
+use crate::types::{
+    BatchId, Flags, Fragment, InternalDate, Keyword, MailboxId, ModSeq, Uid, UidRange, UidValidity,
+};
+
+/// A change, as it stands in the log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Record {
+    /// Messages of a batch that is not committed yet. A batch has one or more of these; the octets
+    /// they point to stand in this frame or in earlier ones.
+    Messages {
+        /// The batch they belong to.
+        batch: BatchId,
+        /// In the order in which they were sent.
+        messages: Vec<MessageRecord>,
+    },
+    /// The commit footer: makes all `Messages` of the batch part of the mailbox, with ascending
+    /// UIDs from `first_uid` on.
+    Commit(Commit),
+    /// A new mailbox.
+    CreateMailbox {
+        /// Its owner.
+        account: Box<str>,
+        /// Its identifier.
+        mailbox: MailboxId,
+        /// Its name in UTF-8, levels divided by `/`, INBOX in capitals.
+        name: Box<str>,
+        /// Its UIDVALIDITY.
+        uid_validity: UidValidity,
+    },
+    /// The end of a mailbox and of all messages in it.
+    DeleteMailbox {
+        /// Its owner.
+        account: Box<str>,
+        /// Its identifier.
+        mailbox: MailboxId,
+    },
+    /// New flags of messages that exist. UIDs that do not exist are passed over.
+    SetFlags {
+        /// Owner of the mailbox.
+        account: Box<str>,
+        /// Where.
+        mailbox: MailboxId,
+        /// Mod-sequence that the changed messages get.
+        modseq: ModSeq,
+        /// Which.
+        uids: Vec<UidRange>,
+        /// How.
+        change: FlagChange,
+        /// System flags.
+        flags: Flags,
+        /// Keywords.
+        keywords: Vec<Keyword>,
+    },
+    /// Messages taken out of a mailbox for good. UIDs that do not exist are passed over.
+    Expunge {
+        /// Owner of the mailbox.
+        account: Box<str>,
+        /// Where.
+        mailbox: MailboxId,
+        /// Mod-sequence of the change.
+        modseq: ModSeq,
+        /// Which.
+        uids: Vec<UidRange>,
+    },
+}
+
+/// See [`Record::Commit`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Commit {
+    /// The batch.
+    pub batch: BatchId,
+    /// Owner of the mailbox.
+    pub account: Box<str>,
+    /// Where the messages go.
+    pub mailbox: MailboxId,
+    /// UID of the first message; the others follow without a gap.
+    pub first_uid: Uid,
+    /// Mod-sequence of all of them.
+    pub modseq: ModSeq,
+    /// When they were saved (RFC 8514), seconds since 1970 UTC.
+    pub save_date: i64,
+    /// How many messages the batch has. At least one.
+    pub messages: u32,
+    /// Octets of all of them.
+    pub octets: u64,
+}
+
+/// One message of a batch.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MessageRecord {
+    /// RFC822.SIZE in octets: the sum of its fragments. At least 1.
+    pub size: u64,
+    /// INTERNALDATE.
+    pub date: InternalDate,
+    /// System flags.
+    pub flags: Flags,
+    /// Keywords, without duplicates.
+    pub keywords: Vec<Keyword>,
+    /// XXH3-128 (seed 0) of its octets.
+    pub checksum: u128,
+    /// Where its octets are, in order.
+    pub fragments: Vec<Fragment>,
+}
+
+/// What STORE does with the flags that are there (RFC 3501 section 6.4.6).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FlagChange {
+    /// `FLAGS`
+    Replace,
+    /// `+FLAGS`
+    Add,
+    /// `-FLAGS`
+    Remove,
+}

@@ -1,0 +1,11 @@
+//! The nouns that every layer shares: identifiers, flags, dates.
+
+mod date;
+mod flags;
+mod ids;
+
+pub use date::{DateError, InternalDate};
+pub use flags::{Flags, Keyword, KeywordError};
+pub use ids::{
+    BatchId, Epoch, Fragment, LogId, Lsn, MailboxId, ModSeq, SegmentId, Uid, UidRange, UidValidity,
+};
