@@ -1,1 +1,26 @@
-//! .
+//! The subcommands that talk to servers: `demo` and `bench`, and what they are made of.
+//!
+//! Everything here speaks IMAP over TCP, as any other client would; of the server only its start
+//! and its counters are known.
+//!
+//! - [`Generator`] makes mail up, [`Source`] reads it from files: both give [`Mail`].
+//! - [`Client`] sends it and compares what comes back.
+
+mod args;
+mod client;
+mod error;
+mod generator;
+mod mail;
+mod size;
+mod source;
+
+pub use self::args::{BenchArgs, DemoArgs};
+pub use self::client::{
+    AppendUid, Client, ClientError, Comparison, Completion, Expected, Literals, Pending, Prepared,
+    Reply, Status,
+};
+pub use self::error::ToolError;
+pub use self::generator::Generator;
+pub use self::mail::Mail;
+pub use self::size::{parse_size, show_size};
+pub use self::source::{Folder, Mbox, Source, SourceError, maildir_flags};

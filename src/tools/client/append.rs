@@ -1,0 +1,177 @@
+//! APPEND: one message or many, with literals that wait and literals that do not.
+
+use std::io::{IoSlice, Write};
+
+use super::answer::Completion;
+use super::{Client, ClientError, astring, starts_with};
+use crate::tools::Mail;
+
+/// Pieces of one `writev`; the kernel takes 1,024 at most.
+const SLICES: usize = 1024;
+
+/// How a client announces a literal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Literals {
+    /// `{n}`: waits for the server's `+` before each message (RFC 3501 section 7.5).
+    Synchronising,
+    /// `{n+}`: does not wait (LITERAL+, RFC 7888).
+    NonSynchronising,
+}
+
+/// A message with the text that goes before it, composed once and sent many times.
+#[derive(Clone, Debug)]
+pub struct Prepared {
+    before: Box<[u8]>,
+    /// The message.
+    pub mail: Mail,
+}
+
+impl Prepared {
+    /// Composes flags, date and size of `mail`.
+    #[must_use]
+    pub fn new(mail: Mail, literals: Literals) -> Prepared {
+        let mut before = String::from(" ");
+        let names: Vec<_> = mail.flags.names().collect();
+        if !names.is_empty() {
+            before += &format!("({}) ", names.join(" "));
+        }
+        if let Some(date) = mail.date {
+            before += &format!("\"{date}\" ");
+        }
+        let plus = if literals == Literals::NonSynchronising { "+" } else { "" };
+        before += &format!("{{{}{plus}}}\r\n", mail.octets.len());
+        Prepared { before: before.into_bytes().into_boxed_slice(), mail }
+    }
+
+    fn waits(&self) -> bool {
+        !self.before.ends_with(b"+}\r\n")
+    }
+}
+
+/// An APPEND that was sent and whose completion was not read yet.
+#[derive(Debug)]
+#[must_use = "its completion is still to be read"]
+pub struct Pending {
+    tag: String,
+}
+
+impl Client {
+    /// Appends all messages in one command and waits for its completion.
+    ///
+    /// # Errors
+    /// When the server refuses, or the connection breaks.
+    pub fn append<'a>(
+        &mut self,
+        mailbox: &str,
+        messages: impl IntoIterator<Item = &'a Prepared>,
+    ) -> Result<Completion, ClientError> {
+        let pending = self.send_append(mailbox, messages)?;
+        self.finish_append(&pending)
+    }
+
+    /// Sends an APPEND of all messages without waiting for its completion. At most some hundreds
+    /// may be under way, so that neither side waits for the other to read.
+    ///
+    /// # Errors
+    /// When the connection breaks, or the server refuses before a synchronising literal.
+    pub fn send_append<'a>(
+        &mut self,
+        mailbox: &str,
+        messages: impl IntoIterator<Item = &'a Prepared>,
+    ) -> Result<Pending, ClientError> {
+        let tag = self.next_tag();
+        let start = format!("{tag} APPEND {}", astring(mailbox));
+        let mut slices = Vec::with_capacity(64);
+        slices.push(IoSlice::new(start.as_bytes()));
+        for message in messages {
+            if slices.len() + 3 > SLICES {
+                self.write_slices(&mut slices)?;
+            }
+            slices.push(IoSlice::new(&message.before));
+            if message.waits() {
+                self.write_slices(&mut slices)?;
+                self.await_continuation(&tag)?;
+            }
+            slices.push(IoSlice::new(&message.mail.octets));
+        }
+        slices.push(IoSlice::new(b"\r\n"));
+        self.write_slices(&mut slices)?;
+        Ok(Pending { tag })
+    }
+
+    /// Waits for the completion of an APPEND. Completions come in the order of the commands.
+    ///
+    /// # Errors
+    /// When the server refuses, or the connection breaks.
+    pub fn finish_append(&mut self, pending: &Pending) -> Result<Completion, ClientError> {
+        loop {
+            let line = self.input.line()?;
+            if let Some(completion) = Completion::parse(line, &pending.tag) {
+                return completion
+                    .ok
+                    .then_some(completion.clone())
+                    .ok_or_else(|| refused(completion));
+            }
+            if !line.starts_with(b"* ") {
+                return Err(ClientError::unexpected("the completion of APPEND", line));
+            }
+            if starts_with(line, "* BYE") {
+                return Err(ClientError::Bye(String::from_utf8_lossy(line).into_owned()));
+            }
+        }
+    }
+
+    /// Completions of commands sent before this one may stand in front of the `+`; a client that
+    /// pipelines must not mix the two, so they are errors here.
+    fn await_continuation(&mut self, tag: &str) -> Result<(), ClientError> {
+        loop {
+            let line = self.input.line()?;
+            if line.starts_with(b"+") {
+                return Ok(());
+            }
+            if let Some(completion) = Completion::parse(line, tag) {
+                return Err(refused(completion));
+            }
+            if !line.starts_with(b"* ") {
+                return Err(ClientError::unexpected("a continuation request", line));
+            }
+        }
+    }
+
+    /// Writes all pieces and forgets them.
+    fn write_slices(&mut self, slices: &mut Vec<IoSlice<'_>>) -> Result<(), ClientError> {
+        let mut left = &mut slices[..];
+        while !left.is_empty() {
+            match self.input.from.write_vectored(left) {
+                Ok(0) => return Err(ClientError::Closed),
+                Ok(written) => IoSlice::advance_slices(&mut left, written),
+                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(self.broken(error)),
+            }
+        }
+        slices.clear();
+        Ok(())
+    }
+}
+
+fn refused(completion: Completion) -> ClientError {
+    ClientError::Refused { command: "APPEND".into(), answer: completion.text }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::types::{Flags, InternalDate};
+
+    #[test]
+    fn flags_and_date_go_before_the_literal() {
+        let date = InternalDate::parse(b" 7-Feb-1994 22:43:04 -0800").ok();
+        let flags = Flags::SEEN.union(Flags::ANSWERED);
+        let mail = Mail { octets: "x".into(), flags, date };
+        let full = Prepared::new(mail.clone(), Literals::NonSynchronising);
+        let text = " (\\Answered \\Seen) \" 7-Feb-1994 22:43:04 -0800\" {1+}\r\n";
+        assert_eq!(&*full.before, text.as_bytes());
+        let bare = Mail { flags: Flags::default(), date: None, ..mail };
+        assert_eq!(&*Prepared::new(bare, Literals::Synchronising).before, b" {1}\r\n");
+    }
+}

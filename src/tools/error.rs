@@ -1,0 +1,56 @@
+//! Why a tool ends without having done its work.
+
+use std::{fmt, io};
+
+use super::client::ClientError;
+use super::source::SourceError;
+
+/// What can go wrong in a tool, in words for whoever started it.
+#[derive(Debug)]
+pub enum ToolError {
+    /// The arguments contradict each other, or ask for what cannot be.
+    Usage(String),
+    /// The mail to send cannot be read.
+    Source(SourceError),
+    /// A server did not do what it was asked, or the connection broke.
+    Client(ClientError),
+    /// The server in this process did not start, or not stop.
+    Server(String),
+    /// A file or a thread of the tool's own.
+    Io {
+        /// What was being done.
+        doing: String,
+        /// What the system said.
+        error: io::Error,
+    },
+    /// The server holds something else than what it acknowledged.
+    Differs(String),
+}
+
+impl fmt::Display for ToolError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ToolError::Usage(text) | ToolError::Server(text) => f.write_str(text),
+            ToolError::Source(error) => error.fmt(f),
+            ToolError::Client(error) => error.fmt(f),
+            ToolError::Io { doing, error } => write!(f, "{doing}: {error}"),
+            ToolError::Differs(text) => {
+                write!(f, "the server does not hold what it acknowledged: {text}")
+            }
+        }
+    }
+}
+
+impl std::error::Error for ToolError {}
+
+impl From<SourceError> for ToolError {
+    fn from(error: SourceError) -> ToolError {
+        ToolError::Source(error)
+    }
+}
+
+impl From<ClientError> for ToolError {
+    fn from(error: ClientError) -> ToolError {
+        ToolError::Client(error)
+    }
+}
