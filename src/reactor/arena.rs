@@ -1,0 +1,254 @@
+//! The arena: one mapping per reactor, registered with the ring, handed out in leases.
+
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
+use std::io;
+use std::ptr::NonNull;
+use std::rc::Rc;
+
+use tokio::sync::oneshot;
+use tokio_uring::buf::fixed::FixedBufRegistry;
+use tokio_uring::buf::{IoBuf, IoBufMut};
+
+use super::conn::Interrupt;
+use super::lease::{Lease, LeaseClass};
+use crate::limits::{ARENA, LARGE_LEASES, SMALL_LEASE, SMALL_LEASES};
+
+/// A reactor's receive and write memory. A handle: clones mean the same arena.
+#[derive(Clone)]
+pub struct Arena {
+    shared: Rc<Shared>,
+}
+
+/// Counters for the operator.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct ArenaStats {
+    /// Leases handed out at this moment, small and large.
+    pub in_use: usize,
+    /// How often somebody had to wait for a lease.
+    pub waits: u64,
+}
+
+pub(super) struct Shared {
+    mapping: NonNull<u8>,
+    registered: Cell<Option<u16>>,
+    free: RefCell<Free>,
+    waits: Cell<u64>,
+}
+
+/// What is free, who waits, and who could give up a lease that it holds idly.
+struct Free {
+    small: Vec<usize>,
+    large: Vec<usize>,
+    waiting_small: VecDeque<oneshot::Sender<Lease>>,
+    waiting_large: VecDeque<oneshot::Sender<Lease>>,
+    /// Connections that hold a lease while they wait for their peer, the longest first.
+    idlers: VecDeque<(u64, Interrupt)>,
+    next_idler: u64,
+}
+
+impl Free {
+    fn of(&mut self, class: LeaseClass) -> &mut Vec<usize> {
+        match class {
+            LeaseClass::Small => &mut self.small,
+            LeaseClass::Large => &mut self.large,
+        }
+    }
+
+    fn waiting(&mut self, class: LeaseClass) -> &mut VecDeque<oneshot::Sender<Lease>> {
+        match class {
+            LeaseClass::Small => &mut self.waiting_small,
+            LeaseClass::Large => &mut self.waiting_large,
+        }
+    }
+}
+
+impl Arena {
+    /// Maps the arena and registers it with the ring of this thread. Where the limit on locked
+    /// memory forbids that, it stays unregistered: slower, as correct.
+    ///
+    /// # Errors
+    /// When the memory cannot be had.
+    pub fn new() -> io::Result<Arena> {
+        let mapping = map()?;
+        let (mut small, mut large) = (Vec::new(), Vec::new());
+        // In reverse, so that the first leases are the lowest addresses, and the same few are
+        // used again and again while they are in cache.
+        large.extend((0..LARGE_LEASES).rev().map(|n| n * LeaseClass::Large.size()));
+        let smalls = LARGE_LEASES * LeaseClass::Large.size();
+        small.extend((0..SMALL_LEASES).rev().map(|n| smalls + n * SMALL_LEASE));
+        let free = Free {
+            small,
+            large,
+            waiting_small: VecDeque::new(),
+            waiting_large: VecDeque::new(),
+            idlers: VecDeque::new(),
+            next_idler: 0,
+        };
+        let shared = Rc::new(Shared {
+            mapping,
+            registered: Cell::new(None),
+            free: RefCell::new(free),
+            waits: Cell::new(0),
+        });
+        let registry = FixedBufRegistry::new([Whole(shared.clone())]);
+        match registry.register() {
+            Ok(()) => shared.registered.set(Some(0)),
+            Err(error) => tracing::debug!("the arena stays unregistered: {error}"),
+        }
+        Ok(Arena { shared })
+    }
+
+    /// Whether the kernel holds the pages of the arena; otherwise it pins them for every write.
+    #[must_use]
+    pub fn is_registered(&self) -> bool {
+        self.shared.registered.get().is_some()
+    }
+
+    /// A lease if one is free and nobody waits for it.
+    #[must_use]
+    pub fn try_lease(&self, class: LeaseClass) -> Option<Lease> {
+        let mut free = self.shared.free.borrow_mut();
+        if !free.waiting(class).is_empty() {
+            return None;
+        }
+        let offset = free.of(class).pop()?;
+        Some(Lease { arena: self.shared.clone(), class, offset })
+    }
+
+    /// A lease, as soon as there is one; first come, first served. The caller must not hold
+    /// another lease meanwhile, or two such callers could wait for each other.
+    pub async fn lease(&self, class: LeaseClass) -> Lease {
+        if let Some(lease) = self.try_lease(class) {
+            return lease;
+        }
+        self.shared.waits.set(self.shared.waits.get() + 1);
+        let (sender, receiver) = oneshot::channel();
+        let idler = {
+            let mut free = self.shared.free.borrow_mut();
+            free.waiting(class).push_back(sender);
+            free.idlers.pop_front()
+        };
+        // Whoever has waited longest for its peer writes out what it has and comes again.
+        if let Some((_, interrupt)) = idler {
+            interrupt.interrupt();
+        }
+        receiver.await.expect("the arena outlives those who wait for it")
+    }
+
+    /// Whether somebody waits for a lease.
+    #[must_use]
+    pub fn is_short(&self) -> bool {
+        let free = self.shared.free.borrow();
+        !(free.waiting_small.is_empty() && free.waiting_large.is_empty())
+    }
+
+    /// Says that a connection is about to wait for its peer while it holds a lease; it may be
+    /// interrupted when leases run out, until the guard is dropped. Whoever finds
+    /// [`Arena::is_short`] now should not begin to wait at all.
+    #[must_use]
+    pub fn idle(&self, interrupt: Interrupt) -> Idle {
+        let mut free = self.shared.free.borrow_mut();
+        let number = free.next_idler;
+        free.next_idler += 1;
+        free.idlers.push_back((number, interrupt));
+        Idle { shared: self.shared.clone(), number }
+    }
+
+    /// Counters.
+    #[must_use]
+    pub fn stats(&self) -> ArenaStats {
+        let free = self.shared.free.borrow();
+        let in_use = SMALL_LEASES - free.small.len() + LARGE_LEASES - free.large.len();
+        ArenaStats { in_use, waits: self.shared.waits.get() }
+    }
+}
+
+/// See [`Arena::idle`].
+pub struct Idle {
+    shared: Rc<Shared>,
+    number: u64,
+}
+
+impl Drop for Idle {
+    fn drop(&mut self) {
+        let mut free = self.shared.free.borrow_mut();
+        // Ascending by number; the entry is gone when it was interrupted.
+        if let Ok(at) = free.idlers.binary_search_by_key(&self.number, |(number, _)| *number) {
+            free.idlers.remove(at);
+        }
+    }
+}
+
+impl Shared {
+    pub(super) fn base(&self) -> *mut u8 {
+        self.mapping.as_ptr()
+    }
+
+    pub(super) fn registered(&self) -> Option<u16> {
+        self.registered.get()
+    }
+
+    pub(super) fn give_back(self: Rc<Self>, class: LeaseClass, offset: usize) {
+        let waiter = loop {
+            match self.free.borrow_mut().waiting(class).pop_front() {
+                Some(gone) if gone.is_closed() => {}
+                waiter => break waiter,
+            }
+        };
+        match waiter {
+            // On one thread nobody can go away between the question and the answer.
+            Some(waiter) => {
+                let lease = Lease { arena: self, class, offset };
+                assert!(waiter.send(lease).is_ok(), "the waiter was there a moment ago");
+            }
+            None => self.free.borrow_mut().of(class).push(offset),
+        }
+    }
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        // SAFETY: the mapping was made by `map` with this length; every lease held an `Rc` of
+        // `self`, as did the ring's registration, so nothing points into it any more.
+        let result = unsafe { rustix::mm::munmap(self.mapping.as_ptr().cast(), ARENA) };
+        debug_assert!(result.is_ok(), "the arena's mapping was not there");
+    }
+}
+
+fn map() -> io::Result<NonNull<u8>> {
+    use rustix::mm::{Advice, MapFlags, ProtFlags, madvise, mmap_anonymous};
+    let flags = ProtFlags::READ | ProtFlags::WRITE;
+    // SAFETY: a new private mapping at an address of the kernel's choice touches nothing of ours.
+    let address = unsafe { mmap_anonymous(std::ptr::null_mut(), ARENA, flags, MapFlags::PRIVATE)? };
+    // SAFETY: the range is the mapping just made. Huge pages are a wish: the answer is ignored.
+    let _ = unsafe { madvise(address, ARENA, Advice::LinuxHugepage) };
+    NonNull::new(address.cast()).ok_or_else(|| io::Error::other("mmap returned null"))
+}
+
+/// The whole mapping as one buffer, for registration only; it is never checked out.
+struct Whole(Rc<Shared>);
+
+// SAFETY: the mapping does not move and lives as long as the `Rc` in here.
+unsafe impl IoBuf for Whole {
+    fn stable_ptr(&self) -> *const u8 {
+        self.0.base()
+    }
+
+    fn bytes_init(&self) -> usize {
+        ARENA
+    }
+
+    fn bytes_total(&self) -> usize {
+        ARENA
+    }
+}
+
+// SAFETY: as above; the octets are zeroed at birth, so all of them are always initialised.
+unsafe impl IoBufMut for Whole {
+    fn stable_mut_ptr(&mut self) -> *mut u8 {
+        self.0.base()
+    }
+
+    unsafe fn set_init(&mut self, _: usize) {}
+}

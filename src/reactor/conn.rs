@@ -1,0 +1,195 @@
+//! A connection: octets in and out of leases and buffers.
+
+use std::io;
+use std::net::{SocketAddr, TcpStream};
+use std::ops::Range;
+use std::os::fd::{AsRawFd, RawFd};
+use std::rc::Rc;
+
+use bytes::{Buf, Bytes};
+use io_uring::{opcode, types};
+
+use super::lease::Lease;
+use super::ring::submit;
+
+/// A connection on its way between reactors, or from the listener: no operation is in flight.
+pub struct Peer {
+    stream: TcpStream,
+    address: SocketAddr,
+}
+
+impl Peer {
+    /// Takes an accepted socket.
+    #[must_use]
+    pub fn new(stream: TcpStream, address: SocketAddr) -> Peer {
+        Peer { stream, address }
+    }
+
+    /// The address at the other end.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+}
+
+/// A connection that belongs to this reactor.
+pub struct Conn {
+    stream: Rc<TcpStream>,
+    address: SocketAddr,
+}
+
+impl Conn {
+    /// Makes the connection this reactor's own.
+    #[must_use]
+    pub fn new(peer: Peer) -> Conn {
+        // Our replies leave at once; they are composed into few writes before they get here.
+        let _ = peer.stream.set_nodelay(true);
+        Conn { stream: Rc::new(peer.stream), address: peer.address }
+    }
+
+    /// Hands the connection over to another reactor.
+    ///
+    /// # Panics
+    /// When an operation is still in flight, which is a bug of the caller.
+    #[must_use]
+    pub fn into_peer(self) -> Peer {
+        let stream = Rc::try_unwrap(self.stream).expect("no operation may be in flight");
+        Peer { stream, address: self.address }
+    }
+
+    /// The address at the other end.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    fn fd(&self) -> types::Fd {
+        types::Fd(self.raw())
+    }
+
+    fn raw(&self) -> RawFd {
+        self.stream.as_raw_fd()
+    }
+
+    /// Waits until there is something to receive (or the end, or an error). Holds no buffer, so
+    /// ten thousand waiting connections cost no lease, and may be dropped at any time.
+    ///
+    /// # Errors
+    /// When the kernel refuses to poll.
+    pub async fn readable(&self) -> io::Result<()> {
+        let entry = opcode::PollAdd::new(self.fd(), libc::POLLIN as u32).build();
+        submit(entry, self.stream.clone()).await.0.map(|_| ())
+    }
+
+    /// Receives into `range` of the lease: what there is, or all of the range when `all` is set
+    /// (then fewer only at the end of the stream or after an interrupt). 0 is the end.
+    ///
+    /// # Errors
+    /// `Interrupted` after [`Interrupt::interrupt`] when nothing had come yet; what the socket says.
+    pub async fn recv(
+        &self,
+        lease: Lease,
+        range: Range<usize>,
+        all: bool,
+    ) -> (io::Result<usize>, Lease) {
+        let flags = if all { libc::MSG_WAITALL } else { 0 };
+        let length = u32::try_from(range.len()).expect("a lease is small");
+        let entry = opcode::Recv::new(self.fd(), lease.pointer(range), length).flags(flags).build();
+        let (result, (_, lease)) = submit(entry, (self.stream.clone(), lease)).await;
+        (result.map_err(cancelled), lease)
+    }
+
+    /// Receives what there is, at most `limit` octets, after those in `buffer`. 0 is the end.
+    ///
+    /// # Errors
+    /// What the socket says.
+    pub async fn recv_buf(
+        &self,
+        mut buffer: Vec<u8>,
+        limit: usize,
+    ) -> (io::Result<usize>, Vec<u8>) {
+        let old = buffer.len();
+        buffer.resize(old + limit, 0);
+        let length = u32::try_from(limit).expect("command buffers are small");
+        let entry = opcode::Recv::new(self.fd(), buffer[old..].as_mut_ptr(), length).build();
+        let (result, (_, mut buffer)) = submit(entry, (self.stream.clone(), buffer)).await;
+        buffer.truncate(old + *result.as_ref().unwrap_or(&0));
+        (result.map_err(cancelled), buffer)
+    }
+
+    /// Sends all of `octets`. With `more`, the kernel may wait for what follows at once to fill
+    /// a segment.
+    ///
+    /// # Errors
+    /// What the socket says; `Interrupted` after an interrupt.
+    pub async fn send(&self, mut octets: Bytes, more: bool) -> io::Result<()> {
+        let flags = libc::MSG_NOSIGNAL | if more { libc::MSG_MORE } else { 0 };
+        while !octets.is_empty() {
+            let length = u32::try_from(octets.len()).unwrap_or(u32::MAX);
+            let entry = opcode::Send::new(self.fd(), octets.as_ptr(), length).flags(flags).build();
+            let (result, (_, back)) = submit(entry, (self.stream.clone(), octets)).await;
+            octets = back;
+            octets.advance(result.map_err(cancelled)?);
+        }
+        Ok(())
+    }
+
+    /// Sends from `range` of the lease; how many octets went out may be fewer.
+    ///
+    /// # Errors
+    /// What the socket says; `Interrupted` after an interrupt when nothing went out.
+    pub async fn send_lease(
+        &self,
+        lease: Lease,
+        range: Range<usize>,
+        more: bool,
+    ) -> (io::Result<usize>, Lease) {
+        let flags = libc::MSG_NOSIGNAL | if more { libc::MSG_MORE } else { 0 };
+        let length = u32::try_from(range.len()).expect("a lease is small");
+        let entry = opcode::Send::new(self.fd(), lease.pointer(range), length).flags(flags).build();
+        let (result, (_, lease)) = submit(entry, (self.stream.clone(), lease)).await;
+        (result.map_err(cancelled), lease)
+    }
+
+    /// Acknowledges what has arrived at once instead of up to 40 ms later. Clients that write
+    /// header and body of a message separately wait for that (Nagle's algorithm). The kernel
+    /// forgets this wish, so it is repeated before every wait for literal octets.
+    pub fn quick_ack(&self) {
+        let _ = rustix::net::sockopt::set_tcp_quickack(&self.stream, true);
+    }
+
+    /// Ends the connection in both directions; operations in flight complete.
+    pub fn shutdown(&self) {
+        let _ = self.stream.shutdown(std::net::Shutdown::Both);
+    }
+
+    /// A handle that ends whatever operation this connection waits for.
+    #[must_use]
+    pub fn interrupt_handle(&self) -> Interrupt {
+        Interrupt { stream: self.stream.clone() }
+    }
+}
+
+/// Ends the operations of a connection that wait for its peer; they return what they have so far,
+/// or `Interrupted`.
+pub struct Interrupt {
+    stream: Rc<TcpStream>,
+}
+
+impl Interrupt {
+    /// See [`Interrupt`].
+    pub fn interrupt(&self) {
+        let stream = self.stream.clone();
+        let fd = types::Fd(stream.as_raw_fd());
+        let entry = opcode::AsyncCancel2::new(types::CancelBuilder::fd(fd).all()).build();
+        // Nobody waits for the answer: what was cancelled has an answer of its own.
+        super::spawn(async move { submit(entry, stream).await });
+    }
+}
+
+fn cancelled(error: io::Error) -> io::Error {
+    match error.raw_os_error() {
+        Some(libc::ECANCELED) => io::ErrorKind::Interrupted.into(),
+        _ => error,
+    }
+}

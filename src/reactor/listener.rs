@@ -1,0 +1,65 @@
+//! A listening socket per reactor; the kernel spreads connections over them (SO_REUSEPORT).
+
+use std::io;
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::rc::Rc;
+
+use io_uring::{opcode, types};
+use socket2::{Domain, Protocol, Socket, TcpKeepalive, Type};
+
+use super::conn::Peer;
+use super::ring::submit;
+
+/// Connections that may wait to be accepted.
+const BACKLOG: i32 = 4096;
+
+/// A listening socket.
+pub struct Listener {
+    socket: Rc<TcpListener>,
+}
+
+impl Listener {
+    /// Binds and listens; several may share one address.
+    ///
+    /// # Errors
+    /// When the address cannot be had.
+    pub fn bind(address: SocketAddr) -> io::Result<TcpListener> {
+        let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+        socket.set_reuse_address(true)?;
+        socket.set_reuse_port(true)?;
+        socket.bind(&address.into())?;
+        socket.listen(BACKLOG)?;
+        Ok(socket.into())
+    }
+
+    /// Takes a bound socket to this reactor.
+    #[must_use]
+    pub fn new(socket: TcpListener) -> Listener {
+        Listener { socket: Rc::new(socket) }
+    }
+
+    /// The next connection.
+    ///
+    /// # Errors
+    /// What the kernel says: out of descriptors, aborted before it was accepted, shut down.
+    pub async fn accept(&self) -> io::Result<Peer> {
+        let fd = types::Fd(self.socket.as_raw_fd());
+        let (null, none) = (std::ptr::null_mut(), std::ptr::null_mut());
+        let entry = opcode::Accept::new(fd, null, none).flags(libc::SOCK_CLOEXEC).build();
+        let accepted = submit(entry, self.socket.clone()).await.0?;
+        let fd = i32::try_from(accepted).expect("a descriptor is an i32");
+        // SAFETY: the kernel has just made this descriptor for us, nobody else knows it.
+        let stream = TcpStream::from(unsafe { OwnedFd::from_raw_fd(fd) });
+        let address = stream.peer_addr()?;
+        // Peers that vanish without a word are noticed within a few minutes.
+        let keepalive = TcpKeepalive::new().with_time(std::time::Duration::from_secs(120));
+        let _ = socket2::SockRef::from(&stream).set_tcp_keepalive(&keepalive);
+        Ok(Peer::new(stream, address))
+    }
+
+    /// Ends accepting: an accept that waits returns with an error.
+    pub fn shutdown(&self) {
+        let _ = socket2::SockRef::from(&*self.socket).shutdown(std::net::Shutdown::Both);
+    }
+}

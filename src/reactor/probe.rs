@@ -1,0 +1,83 @@
+//! What this kernel can do, asked before anything is started.
+
+use std::fmt;
+use std::io;
+
+use io_uring::{IoUring, opcode, register};
+
+use crate::limits::ARENA;
+
+/// Why mailrace cannot run here.
+#[derive(Debug)]
+pub enum ProbeError {
+    /// The kernel knows no io_uring.
+    Missing,
+    /// Somebody forbade it: seccomp in most containers, or a sysctl.
+    Forbidden(io::Error),
+    /// io_uring is there but too old.
+    TooOld(&'static str),
+    /// Anything else the kernel answered.
+    Other(io::Error),
+}
+
+/// Tries a small ring with all that the reactors use. Says whether `reactors` arenas fit into the
+/// limit on locked memory; if not, they run unregistered.
+///
+/// # Errors
+/// When the reactors could not run.
+pub fn probe(reactors: usize) -> Result<bool, ProbeError> {
+    let mut builder = IoUring::<io_uring::squeue::Entry, io_uring::cqueue::Entry>::builder();
+    builder.setup_coop_taskrun().setup_single_issuer();
+    let ring = builder.build(8).map_err(|error| match error.raw_os_error() {
+        Some(libc::ENOSYS) => ProbeError::Missing,
+        Some(libc::EPERM | libc::EACCES) => ProbeError::Forbidden(error),
+        Some(libc::EINVAL) => ProbeError::TooOld("IORING_SETUP_SINGLE_ISSUER"),
+        _ => ProbeError::Other(error),
+    })?;
+    let mut found = register::Probe::new();
+    ring.submitter().register_probe(&mut found).map_err(ProbeError::Other)?;
+    for (code, name) in [
+        (opcode::PollAdd::CODE, "POLL_ADD"),
+        (opcode::Recv::CODE, "RECV"),
+        (opcode::Send::CODE, "SEND"),
+        (opcode::Accept::CODE, "ACCEPT"),
+        (opcode::AsyncCancel2::CODE, "ASYNC_CANCEL"),
+        (opcode::ReadFixed::CODE, "READ_FIXED"),
+        (opcode::WriteFixed::CODE, "WRITE_FIXED"),
+        (opcode::Fsync::CODE, "FSYNC"),
+    ] {
+        if !found.is_supported(code) {
+            return Err(ProbeError::TooOld(name));
+        }
+    }
+    let limit = rustix::process::getrlimit(rustix::process::Resource::Memlock).current;
+    let wanted = (ARENA * reactors) as u64;
+    Ok(limit.is_none_or(|limit| limit >= wanted) || may_lock())
+}
+
+/// CAP_IPC_LOCK lifts the limit; registering is the honest way to ask for it.
+fn may_lock() -> bool {
+    let capabilities = rustix::thread::capabilities(None);
+    capabilities.is_ok_and(|sets| sets.effective.contains(rustix::thread::CapabilitySet::IPC_LOCK))
+}
+
+impl fmt::Display for ProbeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ProbeError::Missing => f.write_str(
+                "this kernel has no io_uring; mailrace needs Linux 6.0 or newer with CONFIG_IO_URING",
+            ),
+            ProbeError::Forbidden(error) => write!(
+                f,
+                "io_uring is forbidden here ({error}); in a container allow it in the seccomp \
+                 profile, elsewhere set the sysctl kernel.io_uring_disabled to 0"
+            ),
+            ProbeError::TooOld(what) => {
+                write!(f, "this kernel's io_uring lacks {what}; mailrace needs Linux 6.0 or newer")
+            }
+            ProbeError::Other(error) => write!(f, "io_uring cannot be set up: {error}"),
+        }
+    }
+}
+
+impl std::error::Error for ProbeError {}

@@ -1,0 +1,81 @@
+//! The executor of one core and the single operation that everything else is made of.
+
+use std::future::Future;
+use std::io;
+
+use io_uring::{cqueue, squeue};
+use tokio_uring::{OneshotOutputTransform, UnsubmittedOneshot};
+
+/// Submission queue entries: more than one turn of the executor ever prepares; a full queue is
+/// flushed, not an error.
+const SUBMISSIONS: u32 = 256;
+
+/// Completion queue entries: four times the operations of 8,192 connections on one reactor.
+const COMPLETIONS: u32 = 32_768;
+
+/// How a reactor runs.
+#[derive(Clone, Copy, Debug)]
+pub struct Options {
+    /// The core to pin the thread to; `None` leaves it to the scheduler.
+    pub core: Option<usize>,
+}
+
+/// Runs `main` on a reactor of this thread until it is done.
+///
+/// # Errors
+/// When the ring cannot be set up; [`super::probe`] says why in words.
+pub fn run<F: Future>(options: Options, main: F) -> io::Result<F::Output> {
+    if let Some(core) = options.core {
+        pin(core);
+    }
+    let mut ring = tokio_uring::uring_builder();
+    // Completions are processed when this thread enters the kernel anyway, instead of by an
+    // interrupt of whatever it does. DEFER_TASKRUN would go further, but tokio-uring waits in
+    // epoll, where deferred work never runs.
+    ring.setup_cqsize(COMPLETIONS).setup_coop_taskrun().setup_single_issuer();
+    let mut builder = tokio_uring::builder();
+    builder.entries(SUBMISSIONS).uring_builder(&ring);
+    let runtime = tokio_uring::Runtime::new(&builder)?;
+    Ok(runtime.block_on(main))
+}
+
+/// Starts a task on this reactor.
+pub fn spawn<F: Future + 'static>(task: F) -> tokio::task::JoinHandle<F::Output>
+where
+    F::Output: 'static,
+{
+    tokio_uring::spawn(task)
+}
+
+fn pin(core: usize) {
+    let mut set = rustix::thread::CpuSet::new();
+    set.set(core);
+    if let Err(error) = rustix::thread::sched_setaffinity(None, &set) {
+        tracing::warn!("cannot pin a reactor to core {core}: {error}; it goes on unpinned");
+    }
+}
+
+/// Submits `entry` and waits for its completion. `owned` is everything the kernel may touch
+/// until then; it comes back with the result.
+pub(super) async fn submit<D: Unpin + 'static>(
+    entry: squeue::Entry,
+    owned: D,
+) -> (io::Result<usize>, D) {
+    UnsubmittedOneshot::new(owned, GiveBack(std::marker::PhantomData), entry).submit().await
+}
+
+struct GiveBack<D>(std::marker::PhantomData<fn() -> D>);
+
+impl<D: 'static> OneshotOutputTransform for GiveBack<D> {
+    type Output = (io::Result<usize>, D);
+    type StoredData = D;
+
+    fn transform_oneshot_output(self, owned: D, completion: cqueue::Entry) -> Self::Output {
+        let result = completion.result();
+        let result = match usize::try_from(result) {
+            Ok(octets) => Ok(octets),
+            Err(_) => Err(io::Error::from_raw_os_error(-result)),
+        };
+        (result, owned)
+    }
+}
