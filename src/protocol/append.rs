@@ -1,0 +1,350 @@
+//! APPEND, line by line: its literals go straight to the log, what stands between is read here.
+//!
+//! ```abnf
+//! append         = "APPEND" SP mailbox 1*append-message                          ; RFC 4466
+//! append-message = append-opts SP append-data
+//! append-opts    = [SP flag-list] [SP date-time] *(SP append-ext)
+//! append-data    = literal / literal8 / append-data-ext
+//! ```
+//! The line of the command goes to [`parse_append_head`]; what follows the mailbox on it, and the
+//! line after each message's octets, to [`parse_append_options`]. Errors carry the literal that
+//! the line announced, because its octets come (or the client waits for an answer to it) all the
+//! same.
+
+use std::fmt;
+
+use super::grammar::{self, Cursor, Expected, Parsed};
+use super::{Literal, MailboxName, NameError, Tag};
+use crate::types::{DateError, Flags, InternalDate, Keyword};
+
+/// Whether a line (or the start of a command) is an APPEND with a tag before it.
+#[must_use]
+pub fn is_append(line: &[u8]) -> bool {
+    let mut cursor = Cursor::new(line);
+    let verb = cursor.tag().and_then(|_| cursor.sp()).map(|()| cursor.accept_word("APPEND"));
+    verb == Ok(true) && !cursor.peek().is_some_and(|o| o.is_ascii_graphic())
+}
+
+/// The start of an APPEND.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Head {
+    /// With the mailbox on the line.
+    Mailbox {
+        /// The tag.
+        tag: Tag,
+        /// Where to append. What is no name is refused with NO.
+        mailbox: Result<MailboxName, NameError>,
+        /// Offset at which the options of the first message begin.
+        rest: usize,
+    },
+    /// With the mailbox as a literal: read it, make a [`MailboxName`] of it, and read the options
+    /// of the first message from the line that follows.
+    MailboxLiteral {
+        /// The tag.
+        tag: Tag,
+        /// The mailbox's name, as announced. Its size is not checked.
+        literal: Literal,
+    },
+}
+
+/// Why a line does not begin an APPEND. To be answered with BAD.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HeadError {
+    /// The tag, if at least that could be read.
+    pub tag: Option<Tag>,
+    /// What the grammar asks for: completes the sentence "expected …".
+    pub expected: &'static str,
+    /// Offset in the line at which something else stands, from 0.
+    pub at: usize,
+    /// The literal announced at the end of the line.
+    pub literal: Option<Literal>,
+}
+
+impl fmt::Display for HeadError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "expected {} at octet {}", self.expected, self.at)
+    }
+}
+
+/// Reads the first line of an APPEND, without its line end.
+///
+/// # Errors
+/// When the line is not `tag SP "APPEND" SP mailbox` followed by anything.
+pub fn parse_append_head(line: &[u8]) -> Result<Head, HeadError> {
+    let announced = Literal::at_end(line);
+    let (literal, end) = announced.map_or((None, line.len()), |(l, at)| (Some(l), at));
+    let mut cursor = Cursor::new(&line[..end]);
+    let failed =
+        |tag, error: Expected| HeadError { tag, expected: error.what, at: error.at, literal };
+    let tag = cursor.tag().map(Tag::new).map_err(|error| failed(None, error))?;
+    if let Err(error) = verb(&mut cursor) {
+        return Err(failed(Some(tag), error));
+    }
+    match literal {
+        Some(literal) if cursor.rest().is_empty() && !literal.binary => {
+            Ok(Head::MailboxLiteral { tag, literal })
+        }
+        _ => match grammar::mailbox(&mut cursor) {
+            Ok(mailbox) => Ok(Head::Mailbox { tag, mailbox, rest: cursor.at() }),
+            Err(error) => Err(failed(Some(tag), error)),
+        },
+    }
+}
+
+fn verb(cursor: &mut Cursor) -> Parsed<()> {
+    cursor.sp()?;
+    if !cursor.accept_word("APPEND") {
+        return cursor.expected("APPEND");
+    }
+    cursor.sp()
+}
+
+/// What stands before the octets of a message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Options {
+    /// System flags.
+    pub flags: Flags,
+    /// Keywords, each once.
+    pub keywords: Vec<Keyword>,
+    /// The date to keep; `None` is now.
+    pub date: Option<InternalDate>,
+    /// The message's octets. A size of 0 cancels the whole APPEND (RFC 3502 section 6.3.11).
+    pub literal: Literal,
+}
+
+/// What a line of an APPEND holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Next {
+    /// Nothing: the command is complete.
+    End,
+    /// Another message.
+    Message(Options),
+}
+
+/// Which answer an error gets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// The line is well-formed, its flags or its date cannot be kept (RFC 3501 section 6.3.11:
+    /// NO is for "error in flags or date/time", BAD for "arguments invalid").
+    No,
+    /// The line is not of the grammar.
+    Bad,
+}
+
+/// Why a line between messages is refused, and with it the whole APPEND.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OptionsError {
+    /// NO or BAD.
+    pub refusal: Refusal,
+    /// Why, for the client.
+    pub text: String,
+    /// The literal announced at the end of the line.
+    pub literal: Option<Literal>,
+}
+
+/// Reads the options of a message: what lies between the mailbox, or the octets of the message
+/// before, and the line end, exclusive of it.
+///
+/// Spaces may be missing or superfluous. A date of the right shape that does not exist, an
+/// unknown system flag and a keyword that is none are refused with NO; `\Recent` is passed over.
+///
+/// # Errors
+/// When the APPEND is to be refused.
+pub fn parse_append_options(text: &[u8]) -> Result<Next, OptionsError> {
+    let announced = Literal::at_end(text);
+    let (literal, end) = announced.map_or((None, text.len()), |(l, at)| (Some(l), at));
+    let failed = |refusal, text| OptionsError { refusal, text, literal };
+    let mut cursor = Cursor::new(&text[..end]);
+    cursor.spaces();
+    if literal.is_none() && cursor.rest().is_empty() {
+        return Ok(Next::End);
+    }
+    let options = options(&mut cursor)
+        .map_err(|e| failed(Refusal::Bad, format!("expected {} at octet {}", e.what, e.at)))?;
+    let Some(literal) = literal else {
+        return Err(failed(Refusal::Bad, "expected a message literal".into()));
+    };
+    if let Some(refused) = options.flags.refused {
+        return Err(failed(Refusal::No, refused.to_string()));
+    }
+    let date = match options.date.map(|date| InternalDate::parse(&date)).transpose() {
+        Ok(date) => date,
+        Err(DateError::Malformed) => {
+            return Err(failed(Refusal::Bad, "the internal date is malformed".into()));
+        }
+        Err(DateError::OutOfRange) => {
+            return Err(failed(Refusal::No, "the internal date does not exist".into()));
+        }
+    };
+    let grammar::FlagList { flags, keywords, .. } = options.flags;
+    Ok(Next::Message(Options { flags, keywords, date, literal }))
+}
+
+/// Options as they were written.
+struct Written {
+    flags: grammar::FlagList,
+    /// The text between the quotes.
+    date: Option<Vec<u8>>,
+}
+
+/// ```abnf
+/// append-opts = [SP flag-list] [SP date-time] *(SP append-ext)
+/// date-time   = DQUOTE date-day-fixed "-" date-month "-" date-year SP time SP zone DQUOTE
+/// ```
+fn options(cursor: &mut Cursor) -> Parsed<Written> {
+    let flags = match cursor.peek() {
+        Some(b'(') => grammar::flag_list(cursor)?,
+        _ => grammar::FlagList::default(),
+    };
+    cursor.spaces();
+    let date = match cursor.peek() {
+        Some(b'"') => Some(cursor.quoted()?),
+        _ => None,
+    };
+    cursor.spaces();
+    if cursor.rest().is_empty() { Ok(Written { flags, date }) } else { data_ext(cursor) }
+}
+
+/// The other forms that a message may have, none of which is offered.
+///
+/// ```abnf
+/// append-data =/ "CATENATE" SP "(" cat-part *(SP cat-part) ")"                   ; RFC 4469
+/// append-data =/ "UTF8" SP "(" literal8 ")"                                      ; RFC 6855
+/// ```
+fn data_ext<T>(cursor: &mut Cursor) -> Parsed<T> {
+    let here = cursor.clone();
+    if cursor.accept_word("CATENATE") {
+        here.expected("a message literal (CATENATE is not offered)")
+    } else if cursor.accept_word("UTF8") {
+        here.expected("a message literal (UTF8 is not offered)")
+    } else {
+        here.expected("flags, a date or a message literal")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn literal(size: u64) -> Literal {
+        Literal { size, synchronising: true, binary: false }
+    }
+
+    fn message(text: &str) -> Options {
+        match parse_append_options(text.as_bytes()) {
+            Ok(Next::Message(options)) => options,
+            other => panic!("{text}: {other:?}"),
+        }
+    }
+
+    fn head(line: &str) -> (String, usize) {
+        match parse_append_head(line.as_bytes()) {
+            Ok(Head::Mailbox { tag, mailbox, rest }) => {
+                (format!("{tag} {}", mailbox.unwrap()), rest)
+            }
+            other => panic!("{line}: {other:?}"),
+        }
+    }
+
+    #[test]
+    fn append_is_known_by_its_verb() {
+        for line in ["a APPEND b {5}", "a  append {5}", "+ APPEND", "a APPEND", "a APPEND\r\n"] {
+            assert_eq!(is_append(line.as_bytes()), !line.starts_with('+'), "{line}");
+        }
+        for line in ["", "a", "a APPENDX b", "APPEND b", "a LOGIN APPEND b", "a  APPEN"] {
+            assert!(!is_append(line.as_bytes()), "{line}");
+        }
+    }
+
+    #[test]
+    fn heads() {
+        assert_eq!(
+            head("A003 APPEND saved-messages (\\Seen) {310}"),
+            ("A003 saved-messages".into(), 26,)
+        );
+        assert_eq!(head("a append \"b (c\"(\\Seen){1+}"), ("a b (c".into(), 15));
+        assert_eq!(head("a  Append   inbox{1+}"), ("a INBOX".into(), 17));
+        assert_eq!(head("a APPEND b~{1+}"), ("a b".into(), 10));
+        let line = b"a APPEND {7+}";
+        let Head::MailboxLiteral { tag, literal } = parse_append_head(line).unwrap() else {
+            panic!("not a literal");
+        };
+        assert_eq!((tag.as_str(), literal.size, literal.synchronising), ("a", 7, false));
+    }
+
+    #[test]
+    fn heads_that_are_none_keep_the_literal() {
+        for (line, expected, at) in [
+            ("a APPEND ~{5}", "a mailbox name", 9),
+            ("a APPEND (\\Seen) {5}", "a mailbox name", 9),
+            ("a APPEND \"b {5}", "a closing quote", 15),
+            ("a APPEND{5}", "a space", 8),
+            ("a {5}", "APPEND", 2),
+        ] {
+            let error = parse_append_head(line.as_bytes()).unwrap_err();
+            assert_eq!((error.expected, error.at), (expected, at), "{line}");
+            assert_eq!(error.literal.unwrap().size, 5, "{line}");
+            assert_eq!(error.tag.unwrap().as_str(), "a", "{line}");
+        }
+        assert_eq!(parse_append_head(b"(a APPEND").unwrap_err().tag, None);
+        let refused = parse_append_head(b"a APPEND \"/b\" {5}");
+        assert!(matches!(refused, Ok(Head::Mailbox { mailbox: Err(NameError::EmptyLevel), .. })));
+    }
+
+    #[test]
+    fn options_as_the_rfc_and_as_clients_write_them() {
+        let date = InternalDate::parse(b" 7-Feb-1994 22:43:04 -0800").unwrap();
+        for (text, flags, date) in [
+            (" {295}", Flags::default(), None),
+            ("{295}", Flags::default(), None),
+            (" () {295}", Flags::default(), None),
+            (" (\\Seen) \" 7-Feb-1994 22:43:04 -0800\" {295}", Flags::SEEN, Some(date)),
+            ("(\\seen)\"7-feb-1994 22:43:04 -0800\"{295}", Flags::SEEN, Some(date)),
+            ("   ( \\Seen  \\Recent )   {295}", Flags::SEEN, None),
+            ("  \"07-Feb-1994 22:43:04 -0800\"   {295}", Flags::default(), Some(date)),
+        ] {
+            let expected = Options { flags, keywords: vec![], date, literal: literal(295) };
+            assert_eq!(message(text), expected, "{text}");
+        }
+        assert_eq!(parse_append_options(b""), Ok(Next::End));
+        assert_eq!(parse_append_options(b"  "), Ok(Next::End));
+        let binary = Literal { size: 0, synchronising: false, binary: true };
+        assert_eq!(message(" ~{0+}").literal, binary);
+    }
+
+    #[test]
+    fn keywords_are_merged() {
+        let options = message(" ($Forwarded \\Flagged $FORWARDED Work \\Flagged) {5}");
+        let names: Vec<_> = options.keywords.iter().map(Keyword::as_str).collect();
+        assert_eq!((options.flags, names), (Flags::FLAGGED, vec!["$Forwarded", "Work"]));
+    }
+
+    #[test]
+    fn errors_say_no_or_bad_and_keep_the_literal() {
+        use Refusal::{Bad, No};
+        for (text, refusal) in [
+            (" (\\Odd) {5}", No),
+            (" (a]b) {5}", No),
+            (" (\u{fc}) {5}", No),
+            (" (\\) {5}", No),
+            (" \"31-Apr-2001 00:00:00 +0000\" {5}", No),
+            (" \"yesterday\" {5}", Bad),
+            (" (\\Odd {5}", Bad),
+            (" (a (b)) {5}", Bad),
+            (" \"31-Apr-2001 00:00:00 +0000 {5}", Bad),
+            (" \"31-Apr-2001 00:00:00 +0000\" (\\Seen) {5}", Bad),
+            (" (\\Seen) (\\Draft) {5}", Bad),
+            (" NIL {5}", Bad),
+            (" UTF8 ({5}", Bad),
+            (" CATENATE (URL \"x\" TEXT {5}", Bad),
+        ] {
+            let error = parse_append_options(text.as_bytes()).unwrap_err();
+            assert_eq!((error.refusal, error.literal), (refusal, Some(literal(5))), "{text}");
+        }
+        let error = parse_append_options(b" (\\Odd)").unwrap_err();
+        assert_eq!((error.refusal, error.literal), (Bad, None));
+        let many: String = (0..1025).map(|n| format!("k{n} ")).collect();
+        let error = parse_append_options(format!("({many}){{5}}").as_bytes()).unwrap_err();
+        assert_eq!(error.refusal, No);
+    }
+}

@@ -1,0 +1,319 @@
+//! Commands: what a client asked for, as values.
+
+use std::fmt;
+
+use base64::Engine;
+use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+
+use super::framing::without_line_end;
+use super::grammar::{self, Cursor, Expected, Parsed};
+use super::{
+    Fetch, List, MailboxName, NameError, Parameter, Select, SequenceSet, StatusItem, Store,
+};
+
+/// A command with its tag.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tagged {
+    /// What the answer begins with.
+    pub tag: Tag,
+    /// What is asked for.
+    pub command: Command,
+}
+
+/// The tag of a command: printable ASCII.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tag(Box<str>);
+
+impl Tag {
+    pub(super) fn new(text: &str) -> Tag {
+        Tag(text.into())
+    }
+
+    /// As the client wrote it.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for Tag {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// What nobody shall find in a log.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(pub Vec<u8>);
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret(…)")
+    }
+}
+
+/// Every command but APPEND, whose literals do not pass through here. A mailbox name that is
+/// well-formed as a string but no name is kept as the reason for refusing the command.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Command {
+    /// CAPABILITY
+    Capability,
+    /// NOOP
+    Noop,
+    /// LOGOUT
+    Logout,
+    /// STARTTLS
+    StartTls,
+    /// ID (RFC 2971): names and values of fields; none for NIL.
+    Id(Vec<(Vec<u8>, Option<Vec<u8>>)>),
+    /// LOGIN
+    Login {
+        /// User name.
+        user: Vec<u8>,
+        /// Password.
+        password: Secret,
+    },
+    /// AUTHENTICATE
+    Authenticate {
+        /// Name of the SASL mechanism, in capitals.
+        mechanism: Box<str>,
+        /// The initial response, decoded (RFC 4959).
+        initial: Option<Secret>,
+    },
+    /// ENABLE (RFC 5161): names of capabilities, in capitals.
+    Enable(Vec<Box<str>>),
+    /// NAMESPACE (RFC 2342)
+    Namespace,
+    /// LIST
+    List(List),
+    /// LSUB
+    Lsub(List),
+    /// SUBSCRIBE
+    Subscribe(Result<MailboxName, NameError>),
+    /// UNSUBSCRIBE
+    Unsubscribe(Result<MailboxName, NameError>),
+    /// CREATE
+    Create {
+        /// The new mailbox.
+        mailbox: Result<MailboxName, NameError>,
+        /// `USE` and the like (RFC 6154).
+        parameters: Vec<Parameter>,
+    },
+    /// DELETE
+    Delete(Result<MailboxName, NameError>),
+    /// RENAME
+    Rename {
+        /// Its name so far.
+        from: Result<MailboxName, NameError>,
+        /// Its new name.
+        to: Result<MailboxName, NameError>,
+    },
+    /// STATUS
+    Status {
+        /// The mailbox.
+        mailbox: Result<MailboxName, NameError>,
+        /// What of it; at least one.
+        items: Vec<StatusItem>,
+    },
+    /// SELECT
+    Select(Select),
+    /// EXAMINE
+    Examine(Select),
+    /// CLOSE
+    Close,
+    /// UNSELECT (RFC 3691)
+    Unselect,
+    /// CHECK
+    Check,
+    /// IDLE (RFC 2177)
+    Idle,
+    /// FETCH, UID FETCH
+    Fetch(Fetch),
+    /// STORE, UID STORE
+    Store(Store),
+    /// COPY, UID COPY
+    Copy {
+        /// Whether the set holds UIDs.
+        uid: bool,
+        /// Which messages.
+        set: SequenceSet,
+        /// Where to.
+        mailbox: Result<MailboxName, NameError>,
+    },
+    /// MOVE, UID MOVE (RFC 6851)
+    Move {
+        /// Whether the set holds UIDs.
+        uid: bool,
+        /// Which messages.
+        set: SequenceSet,
+        /// Where to.
+        mailbox: Result<MailboxName, NameError>,
+    },
+    /// EXPUNGE, or UID EXPUNGE with the set of UIDs (RFC 4315).
+    Expunge(Option<SequenceSet>),
+    /// SEARCH, UID SEARCH
+    Search {
+        /// Whether UIDs are to be answered.
+        uid: bool,
+        /// The arguments as they were written, literals included.
+        arguments: Vec<u8>,
+    },
+}
+
+/// Why some octets are no command: the client's fault, to be answered with BAD. Displayed as
+/// "expected a sequence set at octet 12".
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ParseError {
+    /// The tag, if at least that could be read.
+    pub tag: Option<Tag>,
+    /// What the grammar asks for: completes the sentence "expected …".
+    pub expected: &'static str,
+    /// Offset in the command at which something else stands, from 0.
+    pub at: usize,
+}
+
+impl fmt::Display for ParseError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "expected {} at octet {}", self.expected, self.at)
+    }
+}
+
+impl std::error::Error for ParseError {}
+
+/// Parses a whole command, literals included, with or without the line end that closes it.
+///
+/// ```abnf
+/// command = tag SP (command-any / command-auth / command-nonauth / command-select) CRLF
+/// ```
+///
+/// # Errors
+/// When it is none, or one that is not known.
+pub fn parse(octets: &[u8]) -> Result<Tagged, ParseError> {
+    let mut cursor = Cursor::new(without_line_end(octets));
+    let failed = |tag, error: Expected| ParseError { tag, expected: error.what, at: error.at };
+    let tag = match cursor.tag() {
+        Ok(tag) => Tag::new(tag),
+        Err(error) => return Err(failed(None, error)),
+    };
+    match command(&mut cursor) {
+        Ok(command) => Ok(Tagged { tag, command }),
+        Err(error) => Err(failed(Some(tag), error)),
+    }
+}
+
+fn command(cursor: &mut Cursor) -> Parsed<Command> {
+    cursor.sp()?;
+    let start = cursor.clone();
+    let verb = cursor.atom("a command")?.to_ascii_uppercase();
+    let command = match verb.as_str() {
+        "CAPABILITY" => Command::Capability,
+        "NOOP" => Command::Noop,
+        "LOGOUT" => Command::Logout,
+        "STARTTLS" => Command::StartTls,
+        "ID" => grammar::id(cursor)?,
+        "LOGIN" => grammar::login(cursor)?,
+        "AUTHENTICATE" => grammar::authenticate(cursor)?,
+        "ENABLE" => grammar::enable(cursor)?,
+        "NAMESPACE" => Command::Namespace,
+        "LIST" => Command::List(grammar::list(cursor)?),
+        "LSUB" => Command::Lsub(grammar::list(cursor)?),
+        "SUBSCRIBE" => Command::Subscribe(mailbox_argument(cursor)?),
+        "UNSUBSCRIBE" => Command::Unsubscribe(mailbox_argument(cursor)?),
+        "CREATE" => grammar::create(cursor)?,
+        "DELETE" => Command::Delete(mailbox_argument(cursor)?),
+        "RENAME" => rename(cursor)?,
+        "STATUS" => grammar::status(cursor)?,
+        "SELECT" => Command::Select(grammar::select(cursor)?),
+        "EXAMINE" => Command::Examine(grammar::select(cursor)?),
+        "CLOSE" => Command::Close,
+        "UNSELECT" => Command::Unselect,
+        "CHECK" => Command::Check,
+        "IDLE" => Command::Idle,
+        "EXPUNGE" => Command::Expunge(None),
+        "UID" => uid(cursor)?,
+        "APPEND" => return cursor.expected("a message literal"),
+        verb => match on_messages(cursor, verb, false)? {
+            Some(command) => command,
+            None => return start.expected("a command known here"),
+        },
+    };
+    cursor.end()?;
+    Ok(command)
+}
+
+/// ```abnf
+/// uid         = "UID" SP (copy / fetch / search / store)
+/// uid-expunge = "UID" SP "EXPUNGE" SP sequence-set            ; RFC 4315
+/// ```
+fn uid(cursor: &mut Cursor) -> Parsed<Command> {
+    cursor.sp()?;
+    let start = cursor.clone();
+    let verb = cursor.atom("a command that takes UIDs")?.to_ascii_uppercase();
+    if verb == "EXPUNGE" {
+        cursor.sp()?;
+        return Ok(Command::Expunge(Some(cursor.sequence_set()?)));
+    }
+    match on_messages(cursor, &verb, true)? {
+        Some(command) => Ok(command),
+        None => start.expected("a command that takes UIDs"),
+    }
+}
+
+/// The commands that take message numbers, or UIDs after the word UID.
+///
+/// ```abnf
+/// copy = "COPY" SP sequence-set SP mailbox
+/// move = "MOVE" SP sequence-set SP mailbox                    ; RFC 6851
+/// ```
+fn on_messages(cursor: &mut Cursor, verb: &str, uid: bool) -> Parsed<Option<Command>> {
+    Ok(Some(match verb {
+        "FETCH" => Command::Fetch(grammar::fetch(cursor, uid)?),
+        "STORE" => Command::Store(grammar::store(cursor, uid)?),
+        "COPY" | "MOVE" => {
+            cursor.sp()?;
+            let set = cursor.sequence_set()?;
+            let mailbox = mailbox_argument(cursor)?;
+            if verb == "COPY" {
+                Command::Copy { uid, set, mailbox }
+            } else {
+                Command::Move { uid, set, mailbox }
+            }
+        }
+        "SEARCH" => {
+            cursor.sp()?;
+            Command::Search { uid, arguments: cursor.take_rest().to_vec() }
+        }
+        _ => return Ok(None),
+    }))
+}
+
+/// ```abnf
+/// rename = "RENAME" SP mailbox SP mailbox
+/// ```
+fn rename(cursor: &mut Cursor) -> Parsed<Command> {
+    Ok(Command::Rename { from: mailbox_argument(cursor)?, to: mailbox_argument(cursor)? })
+}
+
+/// ```abnf
+/// SP mailbox
+/// ```
+fn mailbox_argument(cursor: &mut Cursor) -> Parsed<Result<MailboxName, NameError>> {
+    cursor.sp()?;
+    grammar::mailbox(cursor)
+}
+
+/// Decodes a response of AUTHENTICATE; `None` when it is not base64 (`*`, which cancels, is not).
+///
+/// ```abnf
+/// base64          = *(4base64-char) [base64-terminal]
+/// base64-terminal = (2base64-char "==") / (3base64-char "=")
+/// ```
+/// Padding that was left out is not missed.
+#[must_use]
+pub fn decode_sasl(line: &[u8]) -> Option<Secret> {
+    const CONFIG: GeneralPurposeConfig = GeneralPurposeConfig::new()
+        .with_decode_padding_mode(DecodePaddingMode::Indifferent)
+        .with_decode_allow_trailing_bits(true);
+    const ENGINE: GeneralPurpose = GeneralPurpose::new(&base64::alphabet::STANDARD, CONFIG);
+    ENGINE.decode(line).ok().map(Secret)
+}

@@ -1,0 +1,433 @@
+//! How far a command reaches: line ends and literals, nothing else.
+//!
+//! A command is one line, unless the line ends in the announcement of a literal: then so many
+//! octets and another line belong to it too (RFC 3501 section 4.3). Every line end is looked at,
+//! whether or not the command makes sense, because the client has perhaps sent the literal
+//! already (RFC 7888 section 3).
+
+use memchr::{memchr, memrchr};
+
+use crate::limits;
+
+/// The announcement of a literal at the end of a line.
+///
+/// ```abnf
+/// literal  = "{" number ["+"] "}" CRLF *CHAR8          ; RFC 7888
+/// literal8 = "~{" number ["+"] "}" CRLF *OCTET         ; RFC 4466
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Literal {
+    /// Octets that follow. A number too large for 64 bits becomes `u64::MAX`: more than any
+    /// client can send, and over every limit.
+    pub size: u64,
+    /// Whether the client waits for `+` before it sends them: `{n}`, not `{n+}`.
+    pub synchronising: bool,
+    /// Whether they may hold NUL: `~{n}` (RFC 3516).
+    pub binary: bool,
+}
+
+impl Literal {
+    /// The announcement at the end of a line (given without its line end), and the offset at
+    /// which it begins.
+    #[must_use]
+    pub fn at_end(line: &[u8]) -> Option<(Literal, usize)> {
+        let brace = memrchr(b'{', line)?;
+        let mut tail = Tail::default();
+        tail.feed(&line[brace..]);
+        let (size, synchronising) = tail.announced()?;
+        let binary = brace > 0 && line[brace - 1] == b'~';
+        Some((Literal { size, synchronising, binary }, brace - usize::from(binary)))
+    }
+}
+
+/// What a connection may send outside APPEND.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Octets of all lines of a command, literals not counted.
+    pub line: usize,
+    /// Octets of all literals of a command.
+    pub literals: usize,
+}
+
+impl Limits {
+    /// Of a client that has not logged in.
+    pub const BEFORE_LOGIN: Limits =
+        Limits { line: limits::LINE_BEFORE_LOGIN, literals: limits::LITERAL_BEFORE_LOGIN };
+    /// Of a client that has.
+    pub const AFTER_LOGIN: Limits = Limits { line: limits::LINE, literals: limits::LITERAL };
+}
+
+/// What [`Framer::scan`] found. Offsets count from the start of the command.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Frame {
+    /// The command goes on beyond what was received.
+    NeedMore,
+    /// A whole command of `length` octets, line end included. The framer has started over: take
+    /// them off the buffer before the next scan.
+    Command {
+        /// From its first octet to its last line end.
+        length: usize,
+    },
+    /// A line ended in the announcement of a literal. Told once. Three ways to go on:
+    /// - an APPEND goes to its own parser: call [`Framer::reset`];
+    /// - it `fits`: answer `+` if it is synchronising, and scan on as octets arrive;
+    /// - it does not: the framer has started over. Answer, take `at` octets off the buffer, and
+    ///   give what follows to [`Discard::after`].
+    Literal {
+        /// The literal.
+        literal: Literal,
+        /// Offset of its first octet.
+        at: usize,
+        /// Whether the limit on literals allows it.
+        fits: bool,
+    },
+    /// A line passed the limit without an end. The framer has started over: answer, and give
+    /// what is buffered from `at` on to [`Discard::line`].
+    LineTooLong {
+        /// Offset of the start of that line.
+        at: usize,
+    },
+}
+
+/// Finds the end of the command at the start of a growing buffer, looking at each octet once.
+#[derive(Clone, Debug)]
+pub struct Framer {
+    limits: Limits,
+    /// Where the current line starts; beyond the buffer while a literal is being received.
+    line_start: usize,
+    /// No line end of the current line lies before this.
+    searched: usize,
+    /// Octets of the literals before the current line.
+    literals: usize,
+}
+
+impl Framer {
+    /// A framer at the start of a command.
+    #[must_use]
+    pub fn new(limits: Limits) -> Framer {
+        Framer { limits, line_start: 0, searched: 0, literals: 0 }
+    }
+
+    /// Other limits from now on: after login.
+    pub fn set_limits(&mut self, limits: Limits) {
+        self.limits = limits;
+    }
+
+    /// Starts over: the next scan is given the start of a command.
+    pub fn reset(&mut self) {
+        *self = Framer::new(self.limits);
+    }
+
+    /// Looks at all that is buffered of the current command (and perhaps of later ones).
+    pub fn scan(&mut self, buffered: &[u8]) -> Frame {
+        let fresh = buffered.get(self.searched..).unwrap_or_default();
+        let Some(newline) = memchr(b'\n', fresh) else {
+            self.searched = self.searched.max(buffered.len());
+            // One more than the limit: the CR of a line end whose LF is on its way.
+            return if self.text_until(self.searched) > self.limits.line + 1 {
+                self.too_long()
+            } else {
+                Frame::NeedMore
+            };
+        };
+        let end = self.searched + newline + 1;
+        let line = without_line_end(&buffered[self.line_start..end]);
+        if self.text_until(self.line_start + line.len()) > self.limits.line {
+            return self.too_long();
+        }
+        match Literal::at_end(line) {
+            None => {
+                self.reset();
+                Frame::Command { length: end }
+            }
+            Some((literal, _)) => self.literal(literal, end),
+        }
+    }
+
+    fn literal(&mut self, literal: Literal, at: usize) -> Frame {
+        let size = usize::try_from(literal.size).unwrap_or(usize::MAX);
+        let fits = size <= self.limits.literals - self.literals;
+        if fits {
+            self.literals += size;
+            self.line_start = at + size;
+            self.searched = self.line_start;
+        } else {
+            self.reset();
+        }
+        Frame::Literal { literal, at, fits }
+    }
+
+    fn too_long(&mut self) -> Frame {
+        let at = self.line_start;
+        self.reset();
+        Frame::LineTooLong { at }
+    }
+
+    /// Octets of the command before offset `end` that are not in literals.
+    fn text_until(&self, end: usize) -> usize {
+        end - self.literals
+    }
+}
+
+/// Throws away the rest of a refused command, in constant memory and whatever its size, so that
+/// no octet of it is taken for a command.
+#[derive(Clone, Debug)]
+pub struct Discard {
+    /// Octets of a literal still to come.
+    skip: u64,
+    tail: Tail,
+}
+
+impl Discard {
+    /// From the start of a line, or from within one whose text cannot be part of a literal's
+    /// announcement.
+    #[must_use]
+    pub fn line() -> Discard {
+        Discard { skip: 0, tail: Tail::default() }
+    }
+
+    /// From the first octet of a literal that was announced. `None` when it is synchronising: the
+    /// client waits, the refusal is its answer, and the command is over.
+    #[must_use]
+    pub fn after(literal: Literal) -> Option<Discard> {
+        (!literal.synchronising).then(|| Discard { skip: literal.size, tail: Tail::default() })
+    }
+
+    /// From within such a literal, `received` octets of which are gone already.
+    #[must_use]
+    pub fn rest_of(literal: Literal, received: u64) -> Discard {
+        Discard { skip: literal.size.saturating_sub(received), tail: Tail::default() }
+    }
+
+    /// Takes what was received next. `Some(n)`: the command ended after `n` of these octets, and
+    /// the next one begins there. `None`: all of them belonged to it, and more will come.
+    pub fn feed(&mut self, octets: &[u8]) -> Option<usize> {
+        let mut at = 0;
+        loop {
+            let skipped = self.skip.min((octets.len() - at) as u64);
+            self.skip -= skipped;
+            at += skipped as usize;
+            let rest = &octets[at..];
+            let Some(newline) = memchr(b'\n', rest) else {
+                self.tail.feed(rest);
+                return None;
+            };
+            self.tail.feed(&rest[..newline]);
+            at += newline + 1;
+            match std::mem::take(&mut self.tail).announced() {
+                Some((size, false)) => self.skip = size,
+                Some((_, true)) | None => return Some(at),
+            }
+        }
+    }
+}
+
+/// One line in a buffer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Line<'a> {
+    /// Its text, without line end.
+    pub text: &'a [u8],
+    /// Its length with line end.
+    pub length: usize,
+}
+
+/// The line at the start of a buffer, if its end has arrived: for the answers to `+` that are no
+/// commands (`DONE` of RFC 2177, the responses of AUTHENTICATE). Who waits for such a line limits
+/// the buffer.
+#[must_use]
+pub fn line(buffered: &[u8]) -> Option<Line<'_>> {
+    let length = memchr(b'\n', buffered)? + 1;
+    Some(Line { text: without_line_end(&buffered[..length]), length })
+}
+
+/// Takes CRLF or a bare LF off the end.
+pub(super) fn without_line_end(line: &[u8]) -> &[u8] {
+    let line = line.strip_suffix(b"\n").unwrap_or(line);
+    line.strip_suffix(b"\r").unwrap_or(line)
+}
+
+/// Recognises `{n}` and `{n+}` at the end of a line that comes in pieces.
+#[derive(Clone, Copy, Debug, Default)]
+struct Tail {
+    state: TailState,
+    size: u64,
+    synchronising: bool,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum TailState {
+    /// Nothing that could become an announcement.
+    #[default]
+    Text,
+    /// After `{`.
+    Open,
+    /// After at least one digit.
+    Digits,
+    /// After the `+`.
+    Plus,
+    /// After `}`.
+    Closed,
+    /// After `}` and CR.
+    ClosedCr,
+}
+
+impl Tail {
+    /// Takes the next piece of the line, without LF.
+    fn feed(&mut self, piece: &[u8]) {
+        let from = match memrchr(b'{', piece) {
+            Some(brace) => brace,
+            None if self.state == TailState::Text => return,
+            None => 0,
+        };
+        for &octet in &piece[from..] {
+            self.step(octet);
+        }
+    }
+
+    fn step(&mut self, octet: u8) {
+        use TailState::{Closed, ClosedCr, Digits, Open, Plus, Text};
+        self.state = match (self.state, octet) {
+            (_, b'{') => {
+                *self = Tail::default();
+                Open
+            }
+            (Open | Digits, b'0'..=b'9') => {
+                self.size = self.size.saturating_mul(10).saturating_add(u64::from(octet - b'0'));
+                Digits
+            }
+            (Digits, b'+') => Plus,
+            (Digits | Plus, b'}') => {
+                self.synchronising = self.state == Digits;
+                Closed
+            }
+            (Closed, b'\r') => ClosedCr,
+            _ => Text,
+        };
+    }
+
+    /// Size and whether synchronising, if the line ends here.
+    fn announced(self) -> Option<(u64, bool)> {
+        let closed = matches!(self.state, TailState::Closed | TailState::ClosedCr);
+        closed.then_some((self.size, self.synchronising))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn framer() -> Framer {
+        Framer::new(Limits { line: 40, literals: 20 })
+    }
+
+    fn literal(size: u64, synchronising: bool) -> Literal {
+        Literal { size, synchronising, binary: false }
+    }
+
+    #[test]
+    fn announcements() {
+        let found = |line: &str| Literal::at_end(line.as_bytes());
+        assert_eq!(found("a LOGIN {11}"), Some((literal(11, true), 8)));
+        assert_eq!(found("{0+}"), Some((literal(0, false), 0)));
+        let binary = Literal { size: 7, synchronising: false, binary: true };
+        assert_eq!(found("a APPEND b ~{007+}"), Some((binary, 11)));
+        assert_eq!(found("x{99999999999999999999999+}"), Some((literal(u64::MAX, false), 1)));
+        for none in ["", "{", "{}", "{+}", "{5} ", "{5", "5}", "{5++}", "{5-}", "{ 5}", "{5}}"] {
+            assert_eq!(found(none), None, "{none}");
+        }
+    }
+
+    /// Scans on over every literal that fits.
+    fn scan_on(framer: &mut Framer, buffered: &[u8]) -> Frame {
+        loop {
+            match framer.scan(buffered) {
+                Frame::Literal { fits: true, .. } => {}
+                other => return other,
+            }
+        }
+    }
+
+    #[test]
+    fn a_command_is_found_however_it_is_cut() {
+        let commands = b"a LOGIN {4+}\r\nfr\r\n {3+}\nabc\r\nb NOOP\n";
+        let length = commands.len() - "b NOOP\n".len();
+        for cut in 0..length {
+            let mut framer = framer();
+            assert_eq!(scan_on(&mut framer, &commands[..cut]), Frame::NeedMore, "cut at {cut}");
+            assert_eq!(scan_on(&mut framer, commands), Frame::Command { length }, "cut at {cut}");
+            assert_eq!(framer.scan(&commands[length..]), Frame::Command { length: 7 });
+        }
+    }
+
+    #[test]
+    fn a_literal_is_told_once_and_its_octets_are_not_read() {
+        let mut framer = framer();
+        let told = Frame::Literal { literal: literal(9, true), at: 7, fits: true };
+        assert_eq!(framer.scan(b"a {9}"), Frame::NeedMore);
+        assert_eq!(framer.scan(b"a {9}\r\n"), told);
+        assert_eq!(framer.scan(b"a {9}\r\n"), Frame::NeedMore);
+        assert_eq!(framer.scan(b"a {9}\r\nb\nc\nd\n{5"), Frame::NeedMore);
+        assert_eq!(framer.scan(b"a {9}\r\nb\nc\nd\n{5}\n\n"), Frame::Command { length: 17 });
+    }
+
+    #[test]
+    fn limits_count_the_whole_command() {
+        let mut framer = framer();
+        let mut buffered = b"a {10+}\n0123456789 {10+}\n0123456789 ".to_vec();
+        assert!(matches!(framer.scan(&buffered), Frame::Literal { fits: true, .. }));
+        assert!(matches!(framer.scan(&buffered), Frame::Literal { fits: true, .. }));
+        assert_eq!(framer.scan(&buffered), Frame::NeedMore);
+        buffered.extend_from_slice(b"{1+}\n");
+        let over = Frame::Literal { literal: literal(1, false), at: 41, fits: false };
+        assert_eq!(framer.scan(&buffered), over);
+        let mut empty = b"a {0+}\n".repeat(5);
+        assert!((0..5).all(|_| matches!(framer.scan(&empty), Frame::Literal { fits: true, .. })));
+        empty.extend_from_slice(b"a {0+}\n");
+        assert_eq!(framer.scan(&empty), Frame::LineTooLong { at: 35 });
+    }
+
+    #[test]
+    fn lines_too_long() {
+        let mut framer = framer();
+        assert_eq!(framer.scan(&[b'x'; 41]), Frame::NeedMore);
+        assert_eq!(framer.scan(&[b'x'; 42]), Frame::LineTooLong { at: 0 });
+        let mut line = [b'x'; 42];
+        line[41] = b'\n';
+        assert_eq!(framer.scan(&line), Frame::LineTooLong { at: 0 });
+        line[40] = b'\r';
+        assert_eq!(framer.scan(&line), Frame::Command { length: 42 });
+    }
+
+    #[test]
+    fn absurd_literals_are_refused_in_step() {
+        let mut framer = Framer::new(Limits::AFTER_LOGIN);
+        let command = b"a APPEND x {18446744073709551616}\r\n";
+        let literal = literal(u64::MAX, true);
+        assert_eq!(framer.scan(command), Frame::Literal { literal, at: 35, fits: false });
+        assert!(Discard::after(literal).is_none());
+        assert_eq!(framer.scan(b"b NOOP\r\n"), Frame::Command { length: 8 });
+    }
+
+    #[test]
+    fn what_is_thrown_away_ends_with_the_command_however_it_is_cut() {
+        let rest =
+            b"ab\ncd (\\Seen) {4+}\r\nx\n{9 ~{000000000000000000000000002+}\n\n\n {7}\r\nb NOOP";
+        let end = rest.len() - "b NOOP".len();
+        for cut in 0..end {
+            let mut discard = Discard::after(literal(5, false)).unwrap();
+            assert_eq!(discard.feed(&rest[..cut]), None, "cut at {cut}");
+            assert_eq!(discard.feed(&rest[cut..]), Some(end - cut), "cut at {cut}");
+        }
+        let mut discard = Discard::rest_of(literal(5, false), 3);
+        assert_eq!(discard.feed(&rest[3..]), Some(end - 3));
+        assert_eq!(Discard::line().feed(b"no {5+} literal\r\nb"), Some(17));
+        assert_eq!(Discard::after(literal(u64::MAX, false)).unwrap().feed(b"x\n"), None);
+    }
+
+    #[test]
+    fn single_lines() {
+        assert_eq!(line(b"DONE\r\na"), Some(Line { text: b"DONE", length: 6 }));
+        assert_eq!(line(b"\n"), Some(Line { text: b"", length: 1 }));
+        assert_eq!(line(b"DONE\r"), None);
+    }
+}

@@ -1,0 +1,300 @@
+//! FETCH (RFC 3501 section 6.4.5), with BINARY (RFC 3516) and MODSEQ (RFC 7162).
+
+use std::ops::Range;
+
+use super::mailbox::parameters;
+use super::{Cursor, Parameter, Parsed};
+use crate::protocol::SequenceSet;
+
+/// The arguments of FETCH.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fetch {
+    /// Whether the set holds UIDs.
+    pub uid: bool,
+    /// Which messages.
+    pub set: SequenceSet,
+    /// What of them; macros are resolved.
+    pub items: Vec<FetchItem>,
+    /// `CHANGEDSINCE` and the like (RFC 7162).
+    pub modifiers: Vec<Parameter>,
+}
+
+/// One thing asked of a message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum FetchItem {
+    /// `UID`
+    Uid,
+    /// `FLAGS`
+    Flags,
+    /// `INTERNALDATE`
+    InternalDate,
+    /// `RFC822.SIZE`
+    Size,
+    /// `MODSEQ`
+    ModSeq,
+    /// `ENVELOPE`
+    Envelope,
+    /// `BODY`: the structure without extension data.
+    Body,
+    /// `BODYSTRUCTURE`
+    BodyStructure,
+    /// `RFC822`: as `BODY[]`, under another name.
+    Rfc822,
+    /// `RFC822.HEADER`: as `BODY.PEEK[HEADER]`, under another name.
+    Rfc822Header,
+    /// `RFC822.TEXT`: as `BODY[TEXT]`, under another name.
+    Rfc822Text,
+    /// `BODY[section]<partial>`
+    Section(BodySection),
+    /// `BINARY[part]<partial>`
+    Binary(BinarySection),
+    /// `BINARY.SIZE[part]`
+    BinarySize(Vec<u32>),
+}
+
+impl FetchItem {
+    /// Whether fetching it sets `\Seen`.
+    #[must_use]
+    pub fn sets_seen(&self) -> bool {
+        match self {
+            FetchItem::Rfc822 | FetchItem::Rfc822Text => true,
+            FetchItem::Section(section) => !section.peek,
+            FetchItem::Binary(binary) => !binary.peek,
+            _ => false,
+        }
+    }
+}
+
+/// Octets of a message, or of a part of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BodySection {
+    /// `BODY.PEEK`: leaves `\Seen` alone.
+    pub peek: bool,
+    /// Which.
+    pub section: Section,
+    /// Which of those.
+    pub partial: Option<Partial>,
+}
+
+/// Octets of a part after its transfer encoding was undone.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BinarySection {
+    /// `BINARY.PEEK`: leaves `\Seen` alone.
+    pub peek: bool,
+    /// Part numbers; empty is the whole message.
+    pub part: Vec<u32>,
+    /// Which octets.
+    pub partial: Option<Partial>,
+}
+
+/// What stands between `[` and `]`, in the request and in the answer.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Section {
+    /// Part numbers from the outside in; empty is the message itself.
+    pub part: Vec<u32>,
+    /// What of the part; `None` is all of it.
+    pub text: Option<SectionText>,
+}
+
+/// See [`Section::text`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SectionText {
+    /// `HEADER`, empty line included.
+    Header,
+    /// `HEADER.FIELDS`, or with `not` `HEADER.FIELDS.NOT`.
+    HeaderFields {
+        /// Whether the fields named are those left out.
+        not: bool,
+        /// Names of fields, as written.
+        names: Vec<Vec<u8>>,
+    },
+    /// `TEXT`: all after the header.
+    Text,
+    /// `MIME`: the header of the part.
+    Mime,
+}
+
+/// `<offset.length>`
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Partial {
+    /// First octet, from 0.
+    pub offset: u64,
+    /// Octets at most; not 0.
+    pub length: u64,
+}
+
+impl Partial {
+    /// The octets that this names of so many. A partial that begins beyond the end is empty.
+    #[must_use]
+    pub fn of(self, size: u64) -> Range<u64> {
+        let start = self.offset.min(size);
+        start..self.offset.saturating_add(self.length).min(size).max(start)
+    }
+}
+
+/// ```abnf
+/// fetch           = "FETCH" SP sequence-set SP ("ALL" / "FULL" / "FAST" / fetch-att /
+///                   "(" fetch-att *(SP fetch-att) ")") [fetch-modifiers]        ; RFC 4466
+/// fetch-modifiers = SP "(" fetch-modifier *(SP fetch-modifier) ")"
+/// ```
+pub fn fetch(cursor: &mut Cursor, uid: bool) -> Parsed<Fetch> {
+    cursor.sp()?;
+    let set = cursor.sequence_set()?;
+    cursor.sp()?;
+    let items = match cursor.peek() {
+        Some(b'(') => cursor.list("fetch items", false, fetch_att)?,
+        _ => match fetch_macro(cursor) {
+            Some(items) => items,
+            None => vec![fetch_att(cursor)?],
+        },
+    };
+    Ok(Fetch { uid, set, items, modifiers: parameters(cursor)? })
+}
+
+/// RFC 3501 section 6.4.5 says what the macros stand for.
+fn fetch_macro(cursor: &mut Cursor) -> Option<Vec<FetchItem>> {
+    use FetchItem::{Body, Envelope, Flags, InternalDate, Size};
+    const MACROS: [(&str, &[FetchItem]); 3] = [
+        ("FAST", &[Flags, InternalDate, Size]),
+        ("ALL", &[Flags, InternalDate, Size, Envelope]),
+        ("FULL", &[Flags, InternalDate, Size, Envelope, Body]),
+    ];
+    let mut macros = MACROS.into_iter();
+    macros.find(|(name, _)| cursor.accept_word(name)).map(|(_, items)| items.to_vec())
+}
+
+/// ```abnf
+/// fetch-att  = "ENVELOPE" / "FLAGS" / "INTERNALDATE" / "RFC822" [".HEADER" / ".SIZE" / ".TEXT"] /
+///              "BODY" ["STRUCTURE"] / "UID" /
+///              "BODY" section ["<" number "." nz-number ">"] /
+///              "BODY.PEEK" section ["<" number "." nz-number ">"]
+/// fetch-att =/ "BINARY" [".PEEK"] section-binary [partial] /                    ; RFC 3516
+///              "BINARY.SIZE" section-binary
+/// fetch-att =/ "MODSEQ"                                                         ; RFC 7162
+/// ```
+fn fetch_att(cursor: &mut Cursor) -> Parsed<FetchItem> {
+    let start = cursor.clone();
+    let what = "a fetch item";
+    let name = cursor.run(what, |o| o.is_ascii_alphanumeric() || o == b'.')?;
+    let bracket = cursor.peek() == Some(b'[');
+    Ok(match (name.to_ascii_uppercase().as_slice(), bracket) {
+        (b"UID", false) => FetchItem::Uid,
+        (b"FLAGS", false) => FetchItem::Flags,
+        (b"INTERNALDATE", false) => FetchItem::InternalDate,
+        (b"RFC822.SIZE", false) => FetchItem::Size,
+        (b"MODSEQ", false) => FetchItem::ModSeq,
+        (b"ENVELOPE", false) => FetchItem::Envelope,
+        (b"BODY", false) => FetchItem::Body,
+        (b"BODYSTRUCTURE", false) => FetchItem::BodyStructure,
+        (b"RFC822", false) => FetchItem::Rfc822,
+        (b"RFC822.HEADER", false) => FetchItem::Rfc822Header,
+        (b"RFC822.TEXT", false) => FetchItem::Rfc822Text,
+        (name @ (b"BODY" | b"BODY.PEEK"), true) => FetchItem::Section(BodySection {
+            peek: name.ends_with(b".PEEK"),
+            section: section(cursor)?,
+            partial: partial(cursor)?,
+        }),
+        (name @ (b"BINARY" | b"BINARY.PEEK"), true) => FetchItem::Binary(BinarySection {
+            peek: name.ends_with(b".PEEK"),
+            part: section_binary(cursor)?,
+            partial: partial(cursor)?,
+        }),
+        (b"BINARY.SIZE", true) => FetchItem::BinarySize(section_binary(cursor)?),
+        _ => return start.expected(what),
+    })
+}
+
+/// ```abnf
+/// section      = "[" [section-spec] "]"
+/// section-spec = section-msgtext / (section-part ["." section-text])
+/// section-text = section-msgtext / "MIME"
+/// ```
+fn section(cursor: &mut Cursor) -> Parsed<Section> {
+    cursor.require(b'[', "a section")?;
+    cursor.spaces();
+    let (part, more) = section_part(cursor)?;
+    let text = match cursor.peek() {
+        Some(b']' | b' ') if !more => None,
+        _ if part.is_empty() || more => Some(section_text(cursor, !part.is_empty())?),
+        _ => return cursor.expected("a closing bracket"),
+    };
+    cursor.spaces();
+    cursor.require(b']', "a closing bracket")?;
+    Ok(Section { part, text })
+}
+
+/// ```abnf
+/// section-part = nz-number *("." nz-number)
+/// ```
+/// Whether the last number was followed by a dot, so that something of the part must follow, is
+/// the second value.
+fn section_part(cursor: &mut Cursor) -> Parsed<(Vec<u32>, bool)> {
+    let mut part = Vec::new();
+    while cursor.peek().is_some_and(|o| o.is_ascii_digit()) {
+        let start = cursor.clone();
+        let number = u32::try_from(cursor.number("a part number")?).unwrap_or(0);
+        if number == 0 {
+            return start.expected("a part number");
+        }
+        part.push(number);
+        if !cursor.accept(b'.') {
+            return Ok((part, false));
+        }
+    }
+    let more = !part.is_empty();
+    Ok((part, more))
+}
+
+/// ```abnf
+/// section-msgtext = "HEADER" / "HEADER.FIELDS" [".NOT"] SP header-list / "TEXT"
+/// header-list     = "(" header-fld-name *(SP header-fld-name) ")"
+/// header-fld-name = astring
+/// ```
+fn section_text(cursor: &mut Cursor, of_part: bool) -> Parsed<SectionText> {
+    if cursor.accept_word("HEADER.FIELDS") {
+        let not = cursor.accept_word(".NOT");
+        cursor.spaces();
+        let names = cursor
+            .list("a list of header fields", false, |c| c.astring("the name of a header field"))?;
+        Ok(SectionText::HeaderFields { not, names })
+    } else if cursor.accept_word("HEADER") {
+        Ok(SectionText::Header)
+    } else if cursor.accept_word("TEXT") {
+        Ok(SectionText::Text)
+    } else if of_part && cursor.accept_word("MIME") {
+        Ok(SectionText::Mime)
+    } else {
+        cursor.expected("a section")
+    }
+}
+
+/// ```abnf
+/// section-binary = "[" [section-part] "]"
+/// ```
+fn section_binary(cursor: &mut Cursor) -> Parsed<Vec<u32>> {
+    cursor.require(b'[', "a section")?;
+    let (part, more) = section_part(cursor)?;
+    if more {
+        return cursor.expected("a part number");
+    }
+    cursor.require(b']', "a closing bracket")?;
+    Ok(part)
+}
+
+/// ```abnf
+/// partial = "<" number "." nz-number ">"
+/// ```
+fn partial(cursor: &mut Cursor) -> Parsed<Option<Partial>> {
+    if !cursor.accept(b'<') {
+        return Ok(None);
+    }
+    let offset = cursor.number("the offset of a partial")?;
+    cursor.require(b'.', "a dot")?;
+    let start = cursor.clone();
+    let length = cursor.number("the length of a partial")?;
+    if length == 0 {
+        return start.expected("a length over 0");
+    }
+    cursor.require(b'>', "a closing angle bracket")?;
+    Ok(Some(Partial { offset, length }))
+}

@@ -1,0 +1,151 @@
+//! Flags, and STORE, which changes them.
+
+use super::mailbox::parameters;
+use super::{Cursor, Parameter, Parsed};
+use crate::limits::KEYWORDS;
+use crate::protocol::SequenceSet;
+use crate::types::{Flags, Keyword, KeywordError};
+
+/// Flags as a client gave them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct FlagList {
+    /// System flags.
+    pub flags: Flags,
+    /// Keywords, each once and as first spelt.
+    pub keywords: Vec<Keyword>,
+    /// The first that cannot be kept, and why.
+    pub refused: Option<FlagError>,
+}
+
+/// Why a flag that is well-formed cannot be kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum FlagError {
+    /// A system flag that no RFC known here defines.
+    UnknownSystemFlag,
+    /// A keyword that is none.
+    Keyword(KeywordError),
+    /// More keywords than a mailbox holds.
+    TooMany,
+}
+
+impl FlagList {
+    /// Takes one flag. `\Recent` is passed over: no client may set it, migration tools send it.
+    fn take(&mut self, flag: &[u8]) {
+        let refused = match Flags::by_name(flag) {
+            Some(flag) => {
+                self.flags = self.flags.union(flag);
+                return;
+            }
+            None if flag.eq_ignore_ascii_case(b"\\Recent") => return,
+            None if flag.starts_with(b"\\") => FlagError::UnknownSystemFlag,
+            None => match Keyword::new(flag) {
+                Ok(keyword) if self.keywords.contains(&keyword) => return,
+                Ok(_) if self.keywords.len() >= KEYWORDS => FlagError::TooMany,
+                Ok(keyword) => return self.keywords.push(keyword),
+                Err(error) => FlagError::Keyword(error),
+            },
+        };
+        self.refused.get_or_insert(refused);
+    }
+}
+
+impl std::fmt::Display for FlagError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            FlagError::UnknownSystemFlag => f.write_str("unknown system flag"),
+            FlagError::Keyword(error) => error.fmt(f),
+            FlagError::TooMany => write!(f, "more than {KEYWORDS} keywords"),
+        }
+    }
+}
+
+/// The arguments of STORE (RFC 3501 section 6.4.6).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Store {
+    /// Whether the set holds UIDs.
+    pub uid: bool,
+    /// Which messages.
+    pub set: SequenceSet,
+    /// `UNCHANGEDSINCE` and the like (RFC 7162).
+    pub modifiers: Vec<Parameter>,
+    /// How.
+    pub change: StoreChange,
+    /// Whether the client does without the new flags.
+    pub silent: bool,
+    /// Which flags.
+    pub flags: FlagList,
+}
+
+/// What STORE does with the flags that are there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StoreChange {
+    /// `FLAGS`
+    Replace,
+    /// `+FLAGS`
+    Add,
+    /// `-FLAGS`
+    Remove,
+}
+
+/// ```abnf
+/// store           = "STORE" SP sequence-set [store-modifiers] SP store-att-flags  ; RFC 4466
+/// store-att-flags = (["+" / "-"] "FLAGS" [".SILENT"]) SP (flag-list / (flag *(SP flag)))
+/// ```
+pub fn store(cursor: &mut Cursor, uid: bool) -> Parsed<Store> {
+    cursor.sp()?;
+    let set = cursor.sequence_set()?;
+    cursor.sp()?;
+    let modifiers = parameters(cursor)?;
+    cursor.spaces();
+    let change = if cursor.accept(b'+') {
+        StoreChange::Add
+    } else if cursor.accept(b'-') {
+        StoreChange::Remove
+    } else {
+        StoreChange::Replace
+    };
+    if !cursor.accept_word("FLAGS") {
+        return cursor.expected("FLAGS, +FLAGS or -FLAGS");
+    }
+    let silent = cursor.accept_word(".SILENT");
+    cursor.spaces();
+    let flags = match cursor.peek() {
+        Some(b'(') => flag_list(cursor)?,
+        _ => bare_flags(cursor)?,
+    };
+    Ok(Store { uid, set, modifiers, change, silent, flags })
+}
+
+/// ```abnf
+/// flag-list      = "(" [flag *(SP flag)] ")"
+/// flag           = "\Answered" / "\Flagged" / "\Deleted" / "\Seen" / "\Draft" /
+///                  flag-keyword / flag-extension
+/// flag-extension = "\" atom
+/// flag-keyword   = atom
+/// ```
+pub fn flag_list(cursor: &mut Cursor) -> Parsed<FlagList> {
+    let mut flags = FlagList::default();
+    cursor.list("a list of flags", true, |c| {
+        flags.take(flag(c)?);
+        Ok(())
+    })?;
+    Ok(flags)
+}
+
+fn bare_flags(cursor: &mut Cursor) -> Parsed<FlagList> {
+    let mut flags = FlagList::default();
+    loop {
+        flags.take(flag(cursor)?);
+        cursor.spaces();
+        if cursor.rest().is_empty() {
+            return Ok(flags);
+        }
+    }
+}
+
+/// Whatever stands where a flag should: what is no keyword is refused as such, not as an error
+/// of syntax.
+fn flag<'a>(cursor: &mut Cursor<'a>) -> Parsed<&'a [u8]> {
+    let delimits = |o: u8| matches!(o, b'(' | b')' | b'"' | b'{') || o <= b' ' || o == 0x7f;
+    cursor.run("a flag", |o| !delimits(o))
+}

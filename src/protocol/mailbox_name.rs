@@ -1,0 +1,352 @@
+//! Mailbox names: modified UTF-7 on the wire, UTF-8 inside (RFC 3501 section 5.1).
+
+use std::fmt;
+
+use crate::limits::{MAILBOX_LEVELS, MAILBOX_NAME};
+
+use super::utf7;
+
+/// A valid mailbox name: UTF-8, levels divided by `/`, none of them empty, no control
+/// characters, within the limits. INBOX is in capitals however it was spelt; names below it
+/// (`inbox/x`) are kept as they are.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct MailboxName(Box<str>);
+
+/// Why some octets are no mailbox name. The client's command is well-formed all the same, so the
+/// answer is NO.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NameError {
+    /// No octets at all.
+    Empty,
+    /// Longer than [`MAILBOX_NAME`].
+    TooLong,
+    /// More levels than [`MAILBOX_LEVELS`].
+    TooDeep,
+    /// It begins or ends with `/`, or holds `//`.
+    EmptyLevel,
+    /// A control character (of ASCII, of Latin-1, or a Unicode line separator).
+    Control,
+    /// All ASCII, but its `&` is not modified UTF-7.
+    NotUtf7,
+    /// Octets over 127 that are not UTF-8.
+    NotUtf8,
+}
+
+impl MailboxName {
+    /// The separator of levels.
+    pub const SEPARATOR: char = '/';
+
+    /// Every user's first mailbox.
+    #[must_use]
+    pub fn inbox() -> MailboxName {
+        MailboxName("INBOX".into())
+    }
+
+    /// A name as it came from a client: modified UTF-7, or raw UTF-8 if it holds octets over 127.
+    ///
+    /// # Errors
+    /// When it cannot be decoded or is no valid name.
+    pub fn from_wire(octets: &[u8]) -> Result<MailboxName, NameError> {
+        // Modified UTF-7 is less than three times as long as UTF-8 ("&APw-" for two octets).
+        if octets.len() > 3 * MAILBOX_NAME {
+            return Err(NameError::TooLong);
+        }
+        MailboxName::from_utf8(&decode(octets)?)
+    }
+
+    /// A name in UTF-8.
+    ///
+    /// # Errors
+    /// When it is no valid name.
+    pub fn from_utf8(name: &str) -> Result<MailboxName, NameError> {
+        if name.is_empty() {
+            return Err(NameError::Empty);
+        }
+        if name.len() > MAILBOX_NAME {
+            return Err(NameError::TooLong);
+        }
+        if name.chars().any(|c| c.is_control() || matches!(c, '\u{2028}' | '\u{2029}')) {
+            return Err(NameError::Control);
+        }
+        if name.split(Self::SEPARATOR).any(str::is_empty) {
+            return Err(NameError::EmptyLevel);
+        }
+        if name.split(Self::SEPARATOR).count() > MAILBOX_LEVELS {
+            return Err(NameError::TooDeep);
+        }
+        if name.eq_ignore_ascii_case("INBOX") {
+            return Ok(MailboxName::inbox());
+        }
+        Ok(MailboxName(name.into()))
+    }
+
+    /// In UTF-8.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// In modified UTF-7, for clients.
+    #[must_use]
+    pub fn to_wire(&self) -> String {
+        utf7::encode(&self.0)
+    }
+
+    /// Whether this is INBOX itself.
+    #[must_use]
+    pub fn is_inbox(&self) -> bool {
+        &*self.0 == "INBOX"
+    }
+
+    /// The name one level up; `None` at the top.
+    #[must_use]
+    pub fn parent(&self) -> Option<MailboxName> {
+        let (parent, _) = self.0.rsplit_once(Self::SEPARATOR)?;
+        Some(MailboxName::from_utf8(parent).expect("part of a valid name, cut at a separator"))
+    }
+
+    /// Whether this name lies below `other`, at any depth.
+    #[must_use]
+    pub fn is_below(&self, other: &MailboxName) -> bool {
+        let below = self.0.strip_prefix(&*other.0);
+        below.is_some_and(|rest| rest.starts_with(Self::SEPARATOR))
+    }
+}
+
+/// In UTF-8.
+impl fmt::Display for MailboxName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Display for NameError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            NameError::Empty => f.write_str("mailbox name is empty"),
+            NameError::TooLong => write!(f, "mailbox name is longer than {MAILBOX_NAME} octets"),
+            NameError::TooDeep => write!(f, "mailbox name has more than {MAILBOX_LEVELS} levels"),
+            NameError::EmptyLevel => f.write_str("mailbox name has an empty level"),
+            NameError::Control => f.write_str("mailbox name holds a control character"),
+            NameError::NotUtf7 => f.write_str("mailbox name is not modified UTF-7"),
+            NameError::NotUtf8 => f.write_str("mailbox name is not UTF-8"),
+        }
+    }
+}
+
+impl std::error::Error for NameError {}
+
+/// A client that sends octets over 127 has not heard of modified UTF-7: its `&` is an `&`.
+fn decode(octets: &[u8]) -> Result<String, NameError> {
+    if octets.is_ascii() {
+        utf7::decode(octets).ok_or(NameError::NotUtf7)
+    } else {
+        let text = std::str::from_utf8(octets).map_err(|_| NameError::NotUtf8)?;
+        Ok(text.to_owned())
+    }
+}
+
+/// What LIST and LSUB ask for: a reference and a name with wildcards, joined
+/// (RFC 3501 section 6.3.8).
+///
+/// ```abnf
+/// list-mailbox   = 1*list-char / string
+/// list-char      = ATOM-CHAR / list-wildcards / resp-specials
+/// list-wildcards = "%" / "*"
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pattern(Vec<Part>);
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Part {
+    Literal(char),
+    /// `%`: any number of characters of one level.
+    Level,
+    /// `*`: any number of characters.
+    All,
+}
+
+impl Pattern {
+    /// The pattern of a LIST command: the reference is put before the mailbox argument as it is.
+    ///
+    /// # Errors
+    /// When one of them cannot be decoded, or no valid name is long enough to match.
+    pub fn new(reference: &[u8], mailbox: &[u8]) -> Result<Pattern, NameError> {
+        let mut parts = Vec::new();
+        for text in [reference, mailbox] {
+            for c in decode(text)?.chars() {
+                match (c, parts.last()) {
+                    ('*', Some(Part::All)) | ('%', Some(Part::All | Part::Level)) => {}
+                    ('*', Some(Part::Level)) => {
+                        parts.pop();
+                        parts.push(Part::All);
+                    }
+                    ('*', _) => parts.push(Part::All),
+                    ('%', _) => parts.push(Part::Level),
+                    (c, _) => parts.push(Part::Literal(c)),
+                }
+            }
+        }
+        let literals = parts.iter().filter(|p| matches!(p, Part::Literal(_))).count();
+        if literals > MAILBOX_NAME {
+            return Err(NameError::TooLong);
+        }
+        Ok(Pattern(parts))
+    }
+
+    /// Whether the pattern matches this name. INBOX is matched in any case.
+    #[must_use]
+    pub fn matches(&self, name: &MailboxName) -> bool {
+        self.matches_text(name.as_str(), name.is_inbox())
+    }
+
+    /// Steps through all parts at once: after each character, `reached[n]` tells whether the
+    /// first `n` parts can match what was read. So the work is bounded by name times pattern,
+    /// whatever wildcards a client strings together.
+    fn matches_text(&self, name: &str, any_case: bool) -> bool {
+        let parts = &self.0;
+        let mut reached = vec![false; parts.len() + 1];
+        reached[0] = true;
+        pass_wildcards(parts, &mut reached);
+        for c in name.chars() {
+            // From the end, so that each step reads what held before this character.
+            for n in (1..=parts.len()).rev() {
+                reached[n] = match parts[n - 1] {
+                    Part::All => reached[n],
+                    Part::Level => reached[n] && c != MailboxName::SEPARATOR,
+                    Part::Literal(l) if any_case => reached[n - 1] && l.eq_ignore_ascii_case(&c),
+                    Part::Literal(l) => reached[n - 1] && l == c,
+                };
+            }
+            reached[0] = false;
+            pass_wildcards(parts, &mut reached);
+        }
+        reached[parts.len()]
+    }
+}
+
+/// A wildcard may match nothing: whoever stands before it stands behind it as well.
+fn pass_wildcards(parts: &[Part], reached: &mut [bool]) {
+    for (n, part) in parts.iter().enumerate() {
+        if reached[n] && !matches!(part, Part::Literal(_)) {
+            reached[n + 1] = true;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn name(text: &str) -> MailboxName {
+        MailboxName::from_utf8(text).unwrap()
+    }
+
+    #[test]
+    fn names_are_checked() {
+        use NameError::{Control, Empty, EmptyLevel, NotUtf7, NotUtf8, TooDeep, TooLong};
+        let long = "x".repeat(1001);
+        let deep = "x/".repeat(64) + "x";
+        for (wire, error) in [
+            (&b""[..], Empty),
+            (b"/a", EmptyLevel),
+            (b"a/", EmptyLevel),
+            (b"a//b", EmptyLevel),
+            (b"a\x07b", Control),
+            (b"a\r\nb", Control),
+            (b"&AIU-", Control),
+            (b"R&D", NotUtf7),
+            (b"b\xf6se", NotUtf8),
+            (long.as_bytes(), TooLong),
+            (&[b'&'; 9000], TooLong),
+            (deep.as_bytes(), TooDeep),
+        ] {
+            assert_eq!(MailboxName::from_wire(wire), Err(error), "{}", wire.escape_ascii());
+        }
+        assert!(MailboxName::from_wire(&long.as_bytes()[..1000]).is_ok());
+        assert!(MailboxName::from_wire(deep[2..].as_bytes()).is_ok());
+    }
+
+    #[test]
+    fn both_ways_of_writing_a_name_are_one_name() {
+        let utf7 = MailboxName::from_wire(b"Entw&APw-rfe/&2D3eAA-").unwrap();
+        assert_eq!(utf7, MailboxName::from_wire("Entwürfe/😀".as_bytes()).unwrap());
+        assert_eq!(utf7.to_wire(), "Entw&APw-rfe/&2D3eAA-");
+        assert_eq!(MailboxName::from_wire("Böses & Gutes".as_bytes()).unwrap().to_wire(), {
+            "B&APY-ses &- Gutes"
+        });
+    }
+
+    #[test]
+    fn the_longest_name_survives_the_wire() {
+        for text in ["ü".repeat(500), "üx".repeat(333), "😀".repeat(250), "&".repeat(1000)] {
+            let long = name(&text);
+            assert_eq!(MailboxName::from_wire(long.to_wire().as_bytes()), Ok(long));
+        }
+    }
+
+    #[test]
+    fn inbox_in_any_case() {
+        assert!(MailboxName::from_wire(b"iNbOx").unwrap().is_inbox());
+        assert_eq!(name("inbox/x").as_str(), "inbox/x");
+        assert!(!name("INBOX/x").is_inbox());
+        assert_eq!(name("inbox/x").parent(), Some(MailboxName::inbox()));
+        assert_eq!(name("a/b/c").parent(), Some(name("a/b")));
+        assert!(name("a/b/c").is_below(&name("a")) && !name("ab").is_below(&name("a")));
+    }
+
+    fn matches(pattern: &str, text: &str) -> bool {
+        Pattern::new(b"", pattern.as_bytes()).unwrap().matches(&name(text))
+    }
+
+    #[test]
+    fn patterns() {
+        for (pattern, text) in [
+            ("*", "a/b/c"),
+            ("%", "abc"),
+            ("a/%", "a/b"),
+            ("%/b/%", "a/b/c"),
+            ("a*c", "a/b/c"),
+            ("a%*c", "a/b/c"),
+            ("*%c", "a/b/c"),
+            ("%%%a%%", "a"),
+            ("inb%", "INBOX"),
+            ("inbox", "INBOX"),
+            ("*/c", "a/b/c"),
+            ("*b%", "a/b/bc"),
+            ("%*%/c", "a/b/c"),
+            ("Entw&APw-rfe*", "Entwürfe/x"),
+        ] {
+            assert!(matches(pattern, text), "{pattern} {text}");
+        }
+        for (pattern, text) in [
+            ("", "a"),
+            ("%", "a/b"),
+            ("a%c", "a/b/c"),
+            ("a", "A"),
+            ("a", "ab"),
+            ("ab", "a"),
+            ("*b%", "a/b/c"),
+            ("%/%", "a"),
+            ("%/%", "a/b/c"),
+            ("inbox/*", "INBOX/x"),
+        ] {
+            assert!(!matches(pattern, text), "{pattern} {text}");
+        }
+    }
+
+    #[test]
+    fn reference_and_name_are_joined() {
+        let pattern = Pattern::new(b"a/", b"%").unwrap();
+        assert!(pattern.matches(&name("a/b")) && !pattern.matches(&name("b")));
+        assert!(Pattern::new(b"", b"R&D*").is_err());
+    }
+
+    #[test]
+    fn hostile_patterns_cost_no_more_than_their_length() {
+        let text = name(&"a".repeat(1000));
+        assert!(!matches(&("*a%".repeat(900) + "b"), text.as_str()));
+        assert!(matches(&"*%".repeat(30_000), text.as_str()));
+        assert_eq!(Pattern::new(b"", &[b'a'; 1001]), Err(NameError::TooLong));
+    }
+}

@@ -1,0 +1,205 @@
+//! Sets of message numbers and UIDs.
+
+use crate::types::{Uid, UidRange};
+
+/// A set as a client wrote it.
+///
+/// ```abnf
+/// sequence-set = (seq-number / seq-range) *("," sequence-set)
+/// seq-range    = seq-number ":" seq-number
+/// seq-number   = nz-number / "*"
+/// ```
+/// What `*` means is known only when the command is executed: see [`SequenceSet::resolve`].
+/// Its length is bounded by that of the command line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SequenceSet(Vec<(u32, u32)>);
+
+/// `*`: no number is 0.
+const STAR: u32 = 0;
+
+impl SequenceSet {
+    /// Reads a set.
+    ///
+    /// # Errors
+    /// The offset at which it stops being one.
+    pub fn parse(text: &[u8]) -> Result<SequenceSet, usize> {
+        let mut ranges = Vec::new();
+        let mut at = 0;
+        loop {
+            let first = number(text, &mut at)?;
+            let last = if text.get(at) == Some(&b':') {
+                at += 1;
+                number(text, &mut at)?
+            } else {
+                first
+            };
+            ranges.push((first, last));
+            match text.get(at) {
+                None => return Ok(SequenceSet(ranges)),
+                Some(b',') => at += 1,
+                Some(_) => return Err(at),
+            }
+        }
+    }
+
+    /// The numbers that the set names when `max` is the largest in use (0 when none is). A range
+    /// to `*` reaches down to `max` when it begins above it (RFC 3501 section 6.4.8: `559:*`).
+    #[must_use]
+    pub fn resolve(&self, max: u32) -> Ranges {
+        let resolved = |number| if number == STAR { max } else { number };
+        let ascending = |&(first, last): &(u32, u32)| {
+            let (first, last) = (resolved(first), resolved(last));
+            (first.min(last).max(1), first.max(last))
+        };
+        // With no message there is no largest: `*` is 0:0, turned into 1:0 above.
+        let mut ranges: Vec<_> = self.0.iter().map(ascending).filter(|(f, l)| f <= l).collect();
+        ranges.sort_unstable();
+        ranges.dedup_by(|next, before| {
+            let touches = next.0 <= before.1.saturating_add(1);
+            if touches {
+                before.1 = before.1.max(next.1);
+            }
+            touches
+        });
+        Ranges(ranges)
+    }
+
+    /// Whether the set names `number` when `max` is the largest in use. To ask of many numbers,
+    /// [`SequenceSet::resolve`] first.
+    #[must_use]
+    pub fn contains(&self, number: u32, max: u32) -> bool {
+        self.resolve(max).contains(number)
+    }
+
+    /// Whether `*` stands in the set.
+    #[must_use]
+    pub fn has_star(&self) -> bool {
+        self.0.iter().any(|&(first, last)| first == STAR || last == STAR)
+    }
+}
+
+/// ```abnf
+/// nz-number = digit-nz *DIGIT   ; (0 < n < 4,294,967,296)
+/// ```
+fn number(text: &[u8], at: &mut usize) -> Result<u32, usize> {
+    let start = *at;
+    if text.get(start) == Some(&b'*') {
+        *at += 1;
+        return Ok(STAR);
+    }
+    let mut value = 0u32;
+    while let Some(digit @ b'0'..=b'9') = text.get(*at) {
+        let next = value.checked_mul(10).and_then(|v| v.checked_add(u32::from(digit - b'0')));
+        value = next.ok_or(start)?;
+        *at += 1;
+    }
+    if value == 0 { Err(start) } else { Ok(value) }
+}
+
+/// Numbers as ascending ranges that neither overlap nor touch, both ends included.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ranges(Vec<(u32, u32)>);
+
+impl Ranges {
+    /// The ranges.
+    pub fn iter(&self) -> impl DoubleEndedIterator<Item = (u32, u32)> + '_ {
+        self.0.iter().copied()
+    }
+
+    /// The ranges, as UIDs.
+    pub fn uids(&self) -> impl DoubleEndedIterator<Item = UidRange> + '_ {
+        self.iter().map(|(first, last)| UidRange { first: Uid(first), last: Uid(last) })
+    }
+
+    /// Whether `number` lies in one of them.
+    #[must_use]
+    pub fn contains(&self, number: u32) -> bool {
+        let after = self.0.partition_point(|&(first, _)| first <= number);
+        after > 0 && number <= self.0[after - 1].1
+    }
+
+    /// The largest number; `None` when there is none.
+    #[must_use]
+    pub fn max(&self) -> Option<u32> {
+        self.0.last().map(|&(_, last)| last)
+    }
+
+    /// Whether there is no number in them: the set was `*`, and there is no message.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn resolve(text: &str, max: u32) -> Vec<(u32, u32)> {
+        SequenceSet::parse(text.as_bytes()).unwrap().resolve(max).iter().collect()
+    }
+
+    #[test]
+    fn the_examples_of_rfc_3501() {
+        assert_eq!(resolve("2,4:7,9,12:*", 15), [(2, 2), (4, 7), (9, 9), (12, 15)]);
+        assert_eq!(resolve("*:4,5:7", 10), [(4, 10)]);
+        assert_eq!(resolve("4:2", 99), [(2, 4)]);
+        assert_eq!(resolve("3291:*", 7), [(7, 3291)]);
+    }
+
+    #[test]
+    fn the_ends_of_the_numbers() {
+        assert_eq!(resolve("*", 0), []);
+        assert_eq!(resolve("1:*", 0), [(1, 1)]);
+        assert_eq!(resolve("4294967295,1:4294967294", 5), [(1, u32::MAX)]);
+        assert_eq!(resolve("4294967295,4294967295:*", 5), [(5, u32::MAX)]);
+        assert_eq!(resolve("007", 5), [(7, 7)]);
+    }
+
+    #[test]
+    fn what_is_no_set_is_refused_where_it_ends() {
+        for (text, at) in [
+            ("", 0),
+            ("0", 0),
+            ("1,0", 2),
+            ("1,,2", 2),
+            ("1,", 2),
+            ("1:", 2),
+            ("1:2:3", 3),
+            (",1", 0),
+            ("1 ", 1),
+            ("4294967296", 0),
+            ("1,99999999999999999999", 2),
+            ("**", 1),
+            ("a", 0),
+            ("-1", 0),
+        ] {
+            assert_eq!(SequenceSet::parse(text.as_bytes()), Err(at), "{text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn ranges_hold_what_the_set_names(
+            pairs in prop::collection::vec((0u32..30, 0u32..30), 1..6), max in 1u32..30,
+        ) {
+            let text = |n: u32| if n == 0 { "*".to_string() } else { n.to_string() };
+            let parts: Vec<_> =
+                pairs.iter().map(|&(a, b)| format!("{}:{}", text(a), text(b))).collect();
+            let set = SequenceSet::parse(parts.join(",").as_bytes()).unwrap();
+            let ranges = set.resolve(max);
+            let value = |n| if n == 0 { max } else { n };
+            for n in 1..=30 {
+                let named = pairs.iter().any(|&(a, b)| {
+                    (value(a).min(value(b))..=value(a).max(value(b))).contains(&n)
+                });
+                prop_assert_eq!(ranges.contains(n), named);
+                prop_assert_eq!(ranges.iter().any(|(f, l)| f <= n && n <= l), named);
+            }
+            let apart = ranges.iter().zip(ranges.iter().skip(1));
+            prop_assert!(apart.into_iter().all(|(a, b)| a.1 + 1 < b.0));
+        }
+    }
+}
