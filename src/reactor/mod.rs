@@ -18,9 +18,12 @@ mod listener;
 mod probe;
 mod ring;
 
-pub use arena::{Arena, ArenaStats};
+#[cfg(test)]
+mod tests;
+
+pub use arena::{Arena, ArenaStats, Idle};
 pub use clock::{sleep, thread_cpu, timeout};
-pub use conn::{Conn, Peer};
+pub use conn::{Conn, Interrupt, Peer};
 pub use file::LogFile;
 pub use lease::{Lease, LeaseClass};
 pub use listener::Listener;

@@ -1,0 +1,152 @@
+//! What the seam promises, on a real ring. Skipped aloud where the kernel has none.
+
+use std::io::{ErrorKind, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::os::unix::fs::OpenOptionsExt;
+
+use bytes::Bytes;
+
+use super::*;
+use crate::limits::{BLOCK, LARGE_LEASE, LARGE_LEASES, SMALL_LEASES};
+
+fn on_reactor<F: Future<Output = ()>>(test: impl FnOnce() -> F) {
+    if let Err(error) = probe(1) {
+        eprintln!("SKIPPED: {error}");
+        return;
+    }
+    run(Options { core: None }, test()).unwrap();
+}
+
+async fn pair() -> (Conn, TcpStream) {
+    let socket = Listener::bind(SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
+    let client = TcpStream::connect(socket.local_addr().unwrap()).unwrap();
+    let conn = Conn::new(Listener::new(socket).accept().await.unwrap());
+    (conn, client)
+}
+
+#[test]
+fn octets_arrive_at_their_place_in_the_lease() {
+    on_reactor(|| async {
+        let arena = Arena::new().unwrap();
+        let (conn, mut client) = pair().await;
+        let mut lease = arena.lease(LeaseClass::Small).await;
+        lease.octets_mut().fill(b'.');
+        client.write_all(b"hello").unwrap();
+        conn.readable().await.unwrap();
+        let (result, lease) = conn.recv(lease, 100..200, false).await;
+        assert_eq!(result.unwrap(), 5);
+        assert_eq!(&lease.octets()[98..107], b"..hello..");
+        drop(client);
+        let (result, _) = conn.recv(lease, 0..10, true).await;
+        assert_eq!(result.unwrap(), 0, "the end of the stream");
+    });
+}
+
+#[test]
+fn an_interrupt_gives_back_what_has_come() {
+    on_reactor(|| async {
+        let arena = Arena::new().unwrap();
+        let (conn, mut client) = pair().await;
+        client.write_all(b"half of it").unwrap();
+        conn.readable().await.unwrap();
+        let handle = conn.interrupt_handle();
+        spawn(async move { handle.interrupt() });
+        let lease = arena.lease(LeaseClass::Large).await;
+        let (result, lease) = conn.recv(lease, 0..LARGE_LEASE, true).await;
+        assert_eq!(result.unwrap(), 10);
+        let handle = conn.interrupt_handle();
+        spawn(async move { handle.interrupt() });
+        let (result, _) = conn.recv(lease, 0..LARGE_LEASE, true).await;
+        assert_eq!(result.unwrap_err().kind(), ErrorKind::Interrupted);
+    });
+}
+
+#[test]
+fn leases_run_out_and_come_back_in_order() {
+    on_reactor(|| async {
+        let arena = Arena::new().unwrap();
+        let mut all: Vec<Lease> =
+            std::iter::from_fn(|| arena.try_lease(LeaseClass::Large)).collect();
+        assert_eq!(all.len(), LARGE_LEASES);
+        assert!(!arena.is_short());
+        let waiting = arena.clone();
+        let waiter = spawn(async move { waiting.lease(LeaseClass::Large).await.offset });
+        let second = arena.clone();
+        let gone = spawn(async move { second.lease(LeaseClass::Large).await });
+        tokio::task::yield_now().await;
+        assert!(arena.is_short());
+        gone.abort();
+        let freed = all.pop().unwrap();
+        let offset = freed.offset;
+        drop(freed);
+        assert_eq!(waiter.await.unwrap(), offset);
+        all.clear();
+        assert_eq!(arena.stats().in_use, 0);
+        assert_eq!(arena.stats().waits, 2);
+        let smalls = std::iter::from_fn(|| arena.try_lease(LeaseClass::Small));
+        assert_eq!(smalls.collect::<Vec<_>>().len(), SMALL_LEASES);
+    });
+}
+
+#[test]
+fn a_shortage_interrupts_who_waits_with_a_lease() {
+    on_reactor(|| async {
+        let arena = Arena::new().unwrap();
+        let (conn, _client) = pair().await;
+        let mut all: Vec<Lease> =
+            std::iter::from_fn(|| arena.try_lease(LeaseClass::Large)).collect();
+        let lease = all.pop().unwrap();
+        let other = arena.clone();
+        let hungry = spawn(async move { other.lease(LeaseClass::Large).await.offset });
+        let guard = arena.idle(conn.interrupt_handle());
+        let (result, lease) = conn.recv(lease, 0..10, false).await;
+        assert_eq!(result.unwrap_err().kind(), ErrorKind::Interrupted);
+        drop(guard);
+        let offset = lease.offset;
+        drop(lease);
+        assert_eq!(hungry.await.unwrap(), offset);
+    });
+}
+
+#[test]
+fn files_keep_what_was_written() {
+    on_reactor(|| async {
+        let arena = Arena::new().unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let mut options = std::fs::File::options();
+        options.read(true).write(true).create(true);
+        let path = folder.path().join("segment");
+        let direct = options.clone().custom_flags(libc::O_DIRECT).open(&path);
+        let file = LogFile::new(direct.or_else(|_| options.open(&path)).unwrap());
+        let mut lease = arena.lease(LeaseClass::Small).await;
+        lease.octets_mut()[..2 * BLOCK].fill(7);
+        let (result, lease) = file.write_at(lease, 2 * BLOCK, BLOCK as u64).await;
+        result.unwrap();
+        file.sync_data().await.unwrap();
+        let (result, lease) = file.read_at(lease, 0..lease_len(), 0).await;
+        assert_eq!(result.unwrap(), 3 * BLOCK);
+        assert!(lease.octets()[..BLOCK].iter().all(|&octet| octet == 0));
+        assert!(lease.octets()[BLOCK..3 * BLOCK].iter().all(|&octet| octet == 7));
+    });
+}
+
+const fn lease_len() -> usize {
+    LeaseClass::Small.size()
+}
+
+#[test]
+fn sending_reaches_the_client_and_a_closed_one_is_an_error() {
+    on_reactor(|| async {
+        let arena = Arena::new().unwrap();
+        let (conn, mut client) = pair().await;
+        conn.send(Bytes::from_static(b"one "), true).await.unwrap();
+        let mut lease = arena.lease(LeaseClass::Small).await;
+        lease.octets_mut()[..3].copy_from_slice(b"two");
+        assert_eq!(conn.send_lease(lease, 0..3, false).await.0.unwrap(), 3);
+        let mut got = [0; 7];
+        client.read_exact(&mut got).unwrap();
+        assert_eq!(&got, b"one two");
+        conn.shutdown();
+        assert!(conn.send(Bytes::from_static(b"late"), false).await.is_err());
+    });
+}
