@@ -58,6 +58,26 @@ pub const USER_NAME: usize = 255;
 /// Password, in octets: argon2 takes more, no person types more.
 pub const PASSWORD: usize = 1024;
 
+/// The file of users, in octets: a million users of 150 octets each, and some room.
+pub const USERS_FILE: u64 = 256 << 20;
+
+/// Memory that the hash of one password may ask for, in KiB: 50 times the default. A slip of the
+/// keyboard in the file of users must not bring the server down.
+pub const ARGON2_MEMORY_KIB: u32 = 1 << 20;
+
+/// Passes that the hash of one password may ask for.
+pub const ARGON2_PASSES: u32 = 64;
+
+/// Lanes that the hash of one password may ask for.
+pub const ARGON2_LANES: u32 = 64;
+
+/// Logins that wait for their password to be checked: at 20 ms each some 20 s, as long as clients
+/// wait. Those beyond are better told at once.
+pub const LOGINS_WAITING: usize = 1024;
+
+/// Users whose last right password is remembered, 100 octets each.
+pub const REMEMBERED_LOGINS: usize = 65_536;
+
 /// Idle time after which a session ends (RFC 3501 section 5.4: at least 30 minutes).
 pub const AUTOLOGOUT: std::time::Duration = std::time::Duration::from_secs(30 * 60);
 

@@ -1,0 +1,199 @@
+//! One line of the file of users.
+//!
+//! ```text
+//! # comment
+//! alice:$argon2id$v=19$m=19456,t=2,p=1$c2FsdHNhbHRzYWx0$...:10737418240
+//! bob:$argon2id$v=19$m=19456,t=2,p=1$...$...:none
+//! ```
+//! Empty lines and lines that begin with `#` are kept and mean nothing.
+
+use std::fmt;
+
+use argon2::{ARGON2ID_IDENT, Params, password_hash::phc::PasswordHash};
+
+use super::users::{NameError, User};
+use crate::limits;
+
+/// What is wrong with a line of the file of users.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LineError {
+    /// Not three fields divided by two colons.
+    Fields(usize),
+    /// The first field cannot be a user's name.
+    Name(NameError),
+    /// The second field is no argon2id PHC string with salt and hash.
+    Hash,
+    /// The second field asks for more memory or passes than [`limits::ARGON2_MEMORY_KIB`] and
+    /// [`limits::ARGON2_PASSES`] allow.
+    HashTooCostly,
+    /// The third field is neither a number of octets nor `none`.
+    Quota,
+    /// An earlier line has the same name.
+    Duplicate,
+    /// The line is not UTF-8.
+    NotText,
+}
+
+/// Reads a line, without its line end; `None` for a comment or an empty line.
+pub(super) fn parse(line: &[u8]) -> Result<Option<User>, LineError> {
+    let text = std::str::from_utf8(line).map_err(|_| LineError::NotText)?;
+    if text.is_empty() || text.starts_with('#') {
+        return Ok(None);
+    }
+    let mut fields = text.split(':');
+    let (Some(name), Some(phc), Some(quota), None) =
+        (fields.next(), fields.next(), fields.next(), fields.next())
+    else {
+        return Err(LineError::Fields(text.split(':').count()));
+    };
+    check_name(name).map_err(LineError::Name)?;
+    check_hash(phc)?;
+    Ok(Some(User { name: name.into(), quota: parse_quota(quota)?, phc: phc.into() }))
+}
+
+/// The line of a user, with its line end.
+pub(super) fn format(user: &User) -> String {
+    match user.quota {
+        Some(octets) => format!("{}:{}:{octets}\n", user.name, user.phc),
+        None => format!("{}:{}:none\n", user.name, user.phc),
+    }
+}
+
+/// Whether a text can be the name of a user.
+pub(super) fn check_name(name: &str) -> Result<(), NameError> {
+    if name.is_empty() {
+        return Err(NameError::Empty);
+    }
+    if name.len() > limits::USER_NAME {
+        return Err(NameError::TooLong);
+    }
+    if name.starts_with('#') {
+        return Err(NameError::Comment);
+    }
+    match name.chars().find(|&c| c == ':' || c.is_control() || c.is_whitespace()) {
+        Some(c) => Err(NameError::Character(c)),
+        None => Ok(()),
+    }
+}
+
+fn check_hash(phc: &str) -> Result<(), LineError> {
+    let hash = PasswordHash::new(phc).map_err(|_| LineError::Hash)?;
+    if hash.algorithm != ARGON2ID_IDENT || hash.salt.is_none() || hash.hash.is_none() {
+        return Err(LineError::Hash);
+    }
+    let params = Params::try_from(&hash).map_err(|_| LineError::Hash)?;
+    let costly = params.m_cost() > limits::ARGON2_MEMORY_KIB
+        || params.t_cost() > limits::ARGON2_PASSES
+        || params.p_cost() > limits::ARGON2_LANES;
+    if costly { Err(LineError::HashTooCostly) } else { Ok(()) }
+}
+
+/// Digits alone: `u64::from_str` would take a plus sign as well.
+fn parse_quota(text: &str) -> Result<Option<u64>, LineError> {
+    if text == "none" {
+        return Ok(None);
+    }
+    if text.is_empty() || !text.bytes().all(|octet| octet.is_ascii_digit()) {
+        return Err(LineError::Quota);
+    }
+    match text.parse() {
+        Ok(0) => Ok(None),
+        Ok(octets) => Ok(Some(octets)),
+        Err(_) => Err(LineError::Quota),
+    }
+}
+
+impl fmt::Display for LineError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            LineError::Fields(count) => {
+                write!(f, "expected 3 fields (name:hash:quota), found {count}")
+            }
+            LineError::Name(error) => error.fmt(f),
+            LineError::Hash => f.write_str("the second field is no argon2id hash ($argon2id$...)"),
+            LineError::HashTooCostly => write!(
+                f,
+                "the hash asks for more than m={},t={},p={}",
+                limits::ARGON2_MEMORY_KIB,
+                limits::ARGON2_PASSES,
+                limits::ARGON2_LANES
+            ),
+            LineError::Quota => {
+                f.write_str("the third field is neither a number of octets nor `none`")
+            }
+            LineError::Duplicate => f.write_str("this name stands on an earlier line too"),
+            LineError::NotText => f.write_str("the line is not UTF-8"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PHC: &str = "$argon2id$v=19$m=19456,t=2,p=1$c2FsdHNhbHRzYWx0\
+                       $AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8";
+
+    fn line(text: &str) -> Result<Option<User>, LineError> {
+        parse(text.replace("PHC", PHC).as_bytes())
+    }
+
+    #[test]
+    fn a_line_comes_back_as_it_was() {
+        for text in ["alice:PHC:10737418240", "b\u{f6}b@example.org:PHC:none"] {
+            let user = line(text).unwrap().unwrap();
+            assert_eq!(format(&user), text.replace("PHC", PHC) + "\n");
+        }
+        assert_eq!(line("alice:PHC:0").unwrap().unwrap().quota, None);
+    }
+
+    #[test]
+    fn comments_and_empty_lines_mean_nothing() {
+        assert_eq!(line(""), Ok(None));
+        assert_eq!(line("# alice:PHC:none"), Ok(None));
+    }
+
+    #[test]
+    fn bad_lines_are_refused_with_their_reason() {
+        for (text, error) in [
+            ("alice", LineError::Fields(1)),
+            ("alice:PHC", LineError::Fields(2)),
+            ("alice:PHC:none:", LineError::Fields(4)),
+            (":PHC:none", LineError::Name(NameError::Empty)),
+            ("al ice:PHC:none", LineError::Name(NameError::Character(' '))),
+            ("alice\t:PHC:none", LineError::Name(NameError::Character('\t'))),
+            ("alice:PHC:none\r", LineError::Quota),
+            ("alice:PHC:", LineError::Quota),
+            ("alice:PHC:+1", LineError::Quota),
+            ("alice:PHC:10G", LineError::Quota),
+            ("alice:PHC:18446744073709551616", LineError::Quota),
+            ("alice:secret:none", LineError::Hash),
+            ("alice:$argon2id$v=19$m=19456,t=2,p=1:none", LineError::Hash),
+            ("alice:$argon2i$v=19$m=8,t=1,p=1$c2FsdHNhbHRzYWx0$AAECAwQFBgc:none", LineError::Hash),
+        ] {
+            assert_eq!(line(text), Err(error), "{text}");
+        }
+        assert_eq!(parse(b"\xff:x:none"), Err(LineError::NotText));
+    }
+
+    #[test]
+    fn a_hash_that_would_eat_the_machine_is_refused() {
+        for params in ["m=4194304,t=2,p=1", "m=19456,t=1000,p=1", "m=19456,t=2,p=1000"] {
+            let phc = PHC.replace("m=19456,t=2,p=1", params);
+            let text = format!("alice:{phc}:none");
+            assert_eq!(parse(text.as_bytes()), Err(LineError::HashTooCostly), "{params}");
+        }
+    }
+
+    #[test]
+    fn names_are_words() {
+        assert_eq!(check_name("a"), Ok(()));
+        assert_eq!(check_name(&"x".repeat(255)), Ok(()));
+        assert_eq!(check_name(&"x".repeat(256)), Err(NameError::TooLong));
+        assert_eq!(check_name("#a"), Err(NameError::Comment));
+        assert_eq!(check_name("a:b"), Err(NameError::Character(':')));
+        assert_eq!(check_name("a\0b"), Err(NameError::Character('\0')));
+        assert_eq!(check_name("a\u{a0}b"), Err(NameError::Character('\u{a0}')));
+        assert_eq!(check_name("a\u{85}b"), Err(NameError::Character('\u{85}')));
+    }
+}
