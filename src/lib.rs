@@ -4,24 +4,25 @@
 //! in this list, never those below; `tests/tidy.rs` keeps it so.
 //!
 //! ```text
-//!  socket ──recv──▶ lease of the reactor's arena ──write_fixed, O_DIRECT──▶ segment ──fdatasync──▶ OK
-//!            reactor          │ protocol, ingest: parsed and            log      │
-//!                             │ checksummed where it arrived                     ▼
-//!                             └────────────────────────────────────────▶ index (a checkpoint of the log)
+//!  socket ──recv──▶ lease of the arena ──write_fixed, O_DIRECT──▶ segment ──fdatasync──▶ OK
+//!           reactor          │ protocol, ingest: parsed and       log      │
+//!                            │ checksummed where it arrived                ▼
+//!                            └───────────────────────────────────▶ index: a checkpoint of the log
 //! ```
 #![deny(missing_docs)]
 #![deny(unsafe_op_in_unsafe_fn)]
 #![cfg_attr(not(test), warn(clippy::unwrap_used))]
 
-pub mod auth;
-pub mod index;
-pub mod ingest;
 pub mod limits;
-pub mod log;
-pub mod manual;
-pub mod protocol;
-pub mod reactor;
-pub mod server;
-pub mod session;
-pub mod tools;
 pub mod types;
+pub mod reactor;
+pub mod protocol;
+pub mod log;
+pub mod index;
+pub mod auth;
+pub mod ingest;
+pub mod session;
+pub mod server;
+pub mod tools;
+pub mod command;
+pub mod manual;
