@@ -4,6 +4,10 @@
 /// in use; 512 would save space in small frames and lose it again on 4Kn disks.
 pub const BLOCK: usize = 4096;
 
+/// Largest frame that recovery takes for one. Frames are written from leases, which are smaller;
+/// this leaves them room to grow without a new format.
+pub const FRAME: usize = 16 << 20;
+
 /// Small lease: what a connection gets first and what a single message of median size fits in.
 pub const SMALL_LEASE: usize = 16 << 10;
 
@@ -84,5 +88,6 @@ pub const AUTOLOGOUT: std::time::Duration = std::time::Duration::from_secs(30 * 
 const _: () = {
     assert!(SMALL_LEASE.is_multiple_of(BLOCK) && LARGE_LEASE.is_multiple_of(BLOCK));
     assert!(SMALL_LEASE >= 2 * BLOCK, "a frame header and a message must fit in a small lease");
+    assert!(LARGE_LEASE <= FRAME, "what fills a lease is written as one frame");
     assert!(ARENA <= 1 << 30, "the kernel registers buffers of 1 GiB at most");
 };

@@ -1,5 +1,32 @@
-//! The segment log.
+//! The segment log: what is written to the disk, in which order, and how it is read again.
+//!
+//! ```text
+//! record ── encode ─▶ frame ── place from the sequencer ─▶ segment (a file from the pool)
+//!                                                             │ after a crash
+//! index ◀── changes in order of the log ── recovery ◀─────────┘
+//! ```
 
+pub mod frame;
+pub mod sequencer;
+
+mod decode;
+mod directory;
+mod encode;
+mod lock;
+mod octets;
+mod pool;
 mod record;
+mod recovery;
+mod segment;
 
+pub use decode::{RecordError, decode_records};
+pub use directory::Directory;
+pub use frame::FrameHeader;
+pub use lock::{DataLock, LockError};
+pub use pool::{PoolConfig, Prepared, SegmentPool};
 pub use record::{Commit, FlagChange, MessageRecord, Record};
+pub use recovery::{
+    Change, Damage, LogPosition, Medium, Recovered, RecoveryError, Replayed, VisitError, recover,
+};
+pub use segment::{HeaderError, SegmentHeader, VERSION};
+pub use sequencer::{Place, Sequencer, SyncPlan};

@@ -15,9 +15,23 @@ pub enum Record {
         /// In the order in which they were sent.
         messages: Vec<MessageRecord>,
     },
+    /// The first fragments of the next message in a `Messages` record of this batch, for a message
+    /// in so many pieces that one frame cannot name them all. There may be several of these.
+    Fragments {
+        /// The batch the message belongs to.
+        batch: BatchId,
+        /// In order; those in the [`MessageRecord`] come after them.
+        fragments: Vec<Fragment>,
+    },
     /// The commit footer: makes all `Messages` of the batch part of the mailbox, with ascending
     /// UIDs from `first_uid` on.
     Commit(Commit),
+    /// The batch will never be committed. Without this record it is the same, but whoever reads the
+    /// log keeps the batch in mind to the end.
+    Cancel {
+        /// The batch.
+        batch: BatchId,
+    },
     /// A new mailbox.
     CreateMailbox {
         /// Its owner.
@@ -90,7 +104,8 @@ pub struct Commit {
 /// One message of a batch.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MessageRecord {
-    /// RFC822.SIZE in octets: the sum of its fragments. At least 1.
+    /// RFC822.SIZE in octets: the sum of its fragments, those in `Fragments` records before it
+    /// included. At least 1.
     pub size: u64,
     /// INTERNALDATE.
     pub date: InternalDate,

@@ -1,0 +1,273 @@
+//! Octets to records. Rot ends in an error, never in a panic or a large allocation: every count
+//! is held against the octets that are there before room is made for it.
+
+use std::fmt;
+
+use super::encode::{FRAGMENT, HEAD, Kind, MESSAGE, RANGE, checksum};
+use super::octets::Take;
+use super::record::{Commit, FlagChange, MessageRecord, Record};
+use crate::types::{
+    BatchId, Flags, Fragment, InternalDate, Keyword, MailboxId, ModSeq, SegmentId, Uid, UidRange,
+    UidValidity,
+};
+
+/// Why octets are no valid record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RecordError {
+    /// The region ends within the record.
+    Short,
+    /// The octets changed since they were written, or were not written whole.
+    Checksum {
+        /// As it stands in front of the record.
+        expected: u64,
+        /// As computed.
+        got: u64,
+    },
+    /// A kind or version of record that this mailrace does not know.
+    Unknown {
+        /// As it stands in front of the record.
+        kind: u16,
+        /// Likewise.
+        version: u16,
+    },
+    /// The checksum is right, a field is not: a bug of whoever wrote it.
+    Field(&'static str),
+    /// The region holds more or fewer records than the frame says.
+    Count {
+        /// As the frame says.
+        expected: u32,
+        /// As found.
+        got: u32,
+    },
+}
+
+/// All records of a frame's region, of which the frame's header says that there are `expected`.
+///
+/// # Errors
+/// When any of them is not what was written.
+pub fn decode_records(region: &[u8], expected: u32) -> Result<Vec<Record>, RecordError> {
+    let mut take = Take::new(region);
+    let mut records = Vec::new();
+    while take.left() > 0 {
+        records.push(record(&mut take)?);
+    }
+    match u32::try_from(records.len()) {
+        Ok(got) if got != expected => Err(RecordError::Count { expected, got }),
+        _ => Ok(records),
+    }
+}
+
+fn record(take: &mut Take<'_>) -> Result<Record, RecordError> {
+    let mut head = Take::new(take.octets(HEAD).ok_or(RecordError::Short)?);
+    let (Some(length), Some(kind), Some(version), Some(expected)) =
+        (head.u32(), head.u16(), head.u16(), head.u64())
+    else {
+        return Err(RecordError::Short);
+    };
+    let body = take.octets(length as usize).ok_or(RecordError::Short)?;
+    take.pad().ok_or(RecordError::Short)?;
+    let got = checksum(length, kind, body);
+    if got != expected {
+        return Err(RecordError::Checksum { expected, got });
+    }
+    let decode = match kind {
+        _ if version != 0 => return Err(RecordError::Unknown { kind, version }),
+        _ if kind == Kind::Messages as u16 => messages,
+        _ if kind == Kind::Fragments as u16 => fragments,
+        _ if kind == Kind::Commit as u16 => commit,
+        _ if kind == Kind::Cancel as u16 => cancel,
+        _ if kind == Kind::CreateMailbox as u16 => create_mailbox,
+        _ if kind == Kind::DeleteMailbox as u16 => delete_mailbox,
+        _ if kind == Kind::SetFlags as u16 => set_flags,
+        _ if kind == Kind::Expunge as u16 => expunge,
+        _ => return Err(RecordError::Unknown { kind, version }),
+    };
+    let mut body = Take::new(body);
+    let record = decode(&mut body)?;
+    if body.left() > 0 {
+        return Err(RecordError::Field("length"));
+    }
+    Ok(record)
+}
+
+fn messages(body: &mut Take<'_>) -> Result<Record, RecordError> {
+    let batch = BatchId(need(body.u64())?);
+    let count = entries(body, MESSAGE)?;
+    zero(body.u32().map(u64::from))?;
+    let messages = (0..count).map(|_| message(body)).collect::<Result<_, _>>()?;
+    Ok(Record::Messages { batch, messages })
+}
+
+fn message(body: &mut Take<'_>) -> Result<MessageRecord, RecordError> {
+    let size = need(body.u64())?;
+    let date = InternalDate::from_bits(need(body.u64())?).ok_or(RecordError::Field("date"))?;
+    let checksum = need(body.u128())?;
+    let fragments = need(body.u32())? as usize;
+    let keywords = need(body.u16())?;
+    let flags = flags(body)?;
+    zero(body.u8().map(u64::from))?;
+    if size == 0 {
+        return Err(RecordError::Field("size"));
+    }
+    let fragments = fragment_list(body, fragments)?;
+    let keywords = keyword_list(body, keywords)?;
+    body.pad().ok_or(RecordError::Field("padding"))?;
+    Ok(MessageRecord { size, date, flags, keywords, checksum, fragments })
+}
+
+fn fragments(body: &mut Take<'_>) -> Result<Record, RecordError> {
+    let batch = BatchId(need(body.u64())?);
+    let count = need(body.u32())? as usize;
+    zero(body.u32().map(u64::from))?;
+    Ok(Record::Fragments { batch, fragments: fragment_list(body, count)? })
+}
+
+fn commit(body: &mut Take<'_>) -> Result<Record, RecordError> {
+    let commit = Commit {
+        batch: BatchId(need(body.u64())?),
+        mailbox: MailboxId(need(body.u64())?),
+        modseq: ModSeq(need(body.u64())?),
+        save_date: need(body.u64())?.cast_signed(),
+        octets: need(body.u64())?,
+        first_uid: Uid(need(body.u32())?),
+        messages: need(body.u32())?,
+        account: text(body)?,
+    };
+    // The last UID must exist too.
+    let last = commit.messages.checked_sub(1).and_then(|more| commit.first_uid.0.checked_add(more));
+    if commit.first_uid.0 == 0 || last.is_none() {
+        return Err(RecordError::Field("UIDs"));
+    }
+    Ok(Record::Commit(commit))
+}
+
+fn cancel(body: &mut Take<'_>) -> Result<Record, RecordError> {
+    Ok(Record::Cancel { batch: BatchId(need(body.u64())?) })
+}
+
+fn create_mailbox(body: &mut Take<'_>) -> Result<Record, RecordError> {
+    let mailbox = MailboxId(need(body.u64())?);
+    let uid_validity = UidValidity(need(body.u32())?);
+    let account = text(body)?;
+    let name = text(body)?;
+    Ok(Record::CreateMailbox { account, mailbox, name, uid_validity })
+}
+
+fn delete_mailbox(body: &mut Take<'_>) -> Result<Record, RecordError> {
+    let mailbox = MailboxId(need(body.u64())?);
+    Ok(Record::DeleteMailbox { account: text(body)?, mailbox })
+}
+
+fn set_flags(body: &mut Take<'_>) -> Result<Record, RecordError> {
+    let mailbox = MailboxId(need(body.u64())?);
+    let modseq = ModSeq(need(body.u64())?);
+    let ranges = need(body.u32())? as usize;
+    let keywords = need(body.u16())?;
+    let flags = flags(body)?;
+    let change = match need(body.u8())? {
+        0 => FlagChange::Replace,
+        1 => FlagChange::Add,
+        2 => FlagChange::Remove,
+        _ => return Err(RecordError::Field("change")),
+    };
+    let uids = range_list(body, ranges)?;
+    let keywords = keyword_list(body, keywords)?;
+    let account = text(body)?;
+    Ok(Record::SetFlags { account, mailbox, modseq, uids, change, flags, keywords })
+}
+
+fn expunge(body: &mut Take<'_>) -> Result<Record, RecordError> {
+    let mailbox = MailboxId(need(body.u64())?);
+    let modseq = ModSeq(need(body.u64())?);
+    let ranges = need(body.u32())? as usize;
+    zero(body.u32().map(u64::from))?;
+    let uids = range_list(body, ranges)?;
+    Ok(Record::Expunge { account: text(body)?, mailbox, modseq, uids })
+}
+
+fn fragment_list(body: &mut Take<'_>, count: usize) -> Result<Vec<Fragment>, RecordError> {
+    bounded(body, count, FRAGMENT)?;
+    let fragment = |_| {
+        let segment = SegmentId(need(body.u64())?);
+        let (offset, length) = (need(body.u32())?, need(body.u32())?);
+        if length == 0 || offset.checked_add(length).is_none() {
+            return Err(RecordError::Field("fragment"));
+        }
+        Ok(Fragment { segment, offset, length })
+    };
+    (0..count).map(fragment).collect()
+}
+
+fn range_list(body: &mut Take<'_>, count: usize) -> Result<Vec<UidRange>, RecordError> {
+    bounded(body, count, RANGE)?;
+    let range = |_| {
+        let (first, last) = (Uid(need(body.u32())?), Uid(need(body.u32())?));
+        if first.0 == 0 || first > last {
+            return Err(RecordError::Field("range of UIDs"));
+        }
+        Ok(UidRange { first, last })
+    };
+    (0..count).map(range).collect()
+}
+
+fn keyword_list(body: &mut Take<'_>, count: u16) -> Result<Vec<Keyword>, RecordError> {
+    bounded(body, usize::from(count), 2)?;
+    let keyword = |_| {
+        let length = need(body.u8())?;
+        let octets = need(body.octets(usize::from(length)))?;
+        Keyword::new(octets).map_err(|_| RecordError::Field("keyword"))
+    };
+    (0..count).map(keyword).collect()
+}
+
+fn flags(body: &mut Take<'_>) -> Result<Flags, RecordError> {
+    let known = Flags::NAMES.iter().fold(Flags::default(), |all, &(_, flag)| all.union(flag));
+    let flags = Flags(need(body.u8())?);
+    if known.contains(flags) { Ok(flags) } else { Err(RecordError::Field("flags")) }
+}
+
+fn text(body: &mut Take<'_>) -> Result<Box<str>, RecordError> {
+    let length = need(body.u16())?;
+    let octets = need(body.octets(usize::from(length)))?;
+    let text = std::str::from_utf8(octets).map_err(|_| RecordError::Field("name"))?;
+    Ok(text.into())
+}
+
+/// A count of entries of at least `each` octets, as many as can be there.
+fn entries(body: &mut Take<'_>, each: usize) -> Result<usize, RecordError> {
+    let count = need(body.u32())? as usize;
+    bounded(body, count, each)?;
+    Ok(count)
+}
+
+fn bounded(body: &Take<'_>, count: usize, each: usize) -> Result<(), RecordError> {
+    if count > body.left() / each { Err(RecordError::Field("count")) } else { Ok(()) }
+}
+
+fn zero(reserved: Option<u64>) -> Result<(), RecordError> {
+    if need(reserved)? == 0 { Ok(()) } else { Err(RecordError::Field("reserved")) }
+}
+
+fn need<T>(value: Option<T>) -> Result<T, RecordError> {
+    value.ok_or(RecordError::Field("length"))
+}
+
+impl fmt::Display for RecordError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            RecordError::Short => f.write_str("a record runs over the end of its frame"),
+            RecordError::Checksum { expected, got } => {
+                write!(f, "record checksum {got:016x}, written was {expected:016x}")
+            }
+            RecordError::Unknown { kind, version } => {
+                write!(f, "record of kind {kind}, version {version}: unknown")
+            }
+            RecordError::Field(name) => write!(f, "field \"{name}\" of a record makes no sense"),
+            RecordError::Count { expected, got } => {
+                write!(f, "{got} records in a frame that should have {expected}")
+            }
+        }
+    }
+}
+
+impl std::error::Error for RecordError {}

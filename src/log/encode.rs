@@ -1,0 +1,247 @@
+//! Records to octets, in place. Octet by octet: [`crate::manual::format`].
+
+use xxhash_rust::xxh3::xxh3_64_with_seed;
+
+use super::octets::Put;
+use super::record::{Commit, FlagChange, MessageRecord, Record};
+use crate::limits::KEYWORD_LENGTH;
+use crate::types::{BatchId, Fragment, Keyword, UidRange};
+
+/// Octets in front of every record: length, kind, version, checksum.
+pub(super) const HEAD: usize = 16;
+/// A message without its fragments and keywords.
+pub(super) const MESSAGE: usize = 40;
+/// One fragment.
+pub(super) const FRAGMENT: usize = 16;
+/// One range of UIDs.
+pub(super) const RANGE: usize = 8;
+/// A `Messages` or `Fragments` body before its first entry.
+const BATCH: usize = 16;
+
+/// The number that tells the kinds of records apart on the disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u16)]
+pub(super) enum Kind {
+    Messages = 1,
+    Fragments = 2,
+    Commit = 3,
+    Cancel = 4,
+    CreateMailbox = 5,
+    DeleteMailbox = 6,
+    SetFlags = 7,
+    Expunge = 8,
+}
+
+impl Record {
+    /// Octets it takes in a frame, a multiple of 8.
+    #[must_use]
+    pub fn encoded_len(&self) -> usize {
+        let body = match self {
+            Record::Messages { messages, .. } => {
+                BATCH + messages.iter().map(MessageRecord::encoded_len).sum::<usize>()
+            }
+            Record::Fragments { fragments, .. } => BATCH + fragments.len() * FRAGMENT,
+            Record::Commit(commit) => 48 + text_len(&commit.account),
+            Record::Cancel { .. } => 8,
+            Record::CreateMailbox { account, name, .. } => 12 + text_len(account) + text_len(name),
+            Record::DeleteMailbox { account, .. } => 8 + text_len(account),
+            Record::SetFlags { account, uids, keywords, .. } => {
+                24 + uids.len() * RANGE + keywords_len(keywords) + text_len(account)
+            }
+            Record::Expunge { account, uids, .. } => 24 + uids.len() * RANGE + text_len(account),
+        };
+        (HEAD + body).next_multiple_of(8)
+    }
+
+    /// Writes it to the beginning of `out` and returns [`encoded_len`](Self::encoded_len).
+    ///
+    /// # Panics
+    /// When `out` is shorter than that, or a name or list is longer than its count can say
+    /// (65,535 octets of account or mailbox name or keywords): the layers above bound them.
+    pub fn encode(&self, out: &mut [u8]) -> usize {
+        let total = self.encoded_len();
+        let (head, body) = out[..total].split_at_mut(HEAD);
+        let mut put = Put::new(body);
+        let kind = self.encode_body(&mut put);
+        let length = put.len();
+        put.pad();
+        debug_assert_eq!(put.len() + HEAD, total);
+        let checksum = checksum(length as u32, kind as u16, &body[..length]);
+        let mut put = Put::new(head);
+        put.u32(length as u32);
+        put.u16(kind as u16);
+        put.u16(0);
+        put.u64(checksum);
+        total
+    }
+
+    fn encode_body(&self, put: &mut Put<'_>) -> Kind {
+        match self {
+            Record::Messages { batch, messages } => {
+                start_of_batch(put, *batch, messages.len());
+                messages.iter().for_each(|message| put_message(put, message));
+                Kind::Messages
+            }
+            Record::Fragments { batch, fragments } => {
+                start_of_batch(put, *batch, fragments.len());
+                fragments.iter().for_each(|&fragment| put_fragment(put, fragment));
+                Kind::Fragments
+            }
+            Record::Commit(commit) => {
+                put_commit(put, commit);
+                Kind::Commit
+            }
+            Record::Cancel { batch } => {
+                put.u64(batch.0);
+                Kind::Cancel
+            }
+            Record::CreateMailbox { account, mailbox, name, uid_validity } => {
+                put.u64(mailbox.0);
+                put.u32(uid_validity.0);
+                put_text(put, account);
+                put_text(put, name);
+                Kind::CreateMailbox
+            }
+            Record::DeleteMailbox { account, mailbox } => {
+                put.u64(mailbox.0);
+                put_text(put, account);
+                Kind::DeleteMailbox
+            }
+            Record::SetFlags { account, mailbox, modseq, uids, change, flags, keywords } => {
+                put.u64(mailbox.0);
+                put.u64(modseq.0);
+                put.u32(count(uids.len()));
+                put.u16(short(keywords.len()));
+                put.u8(flags.0);
+                put.u8(change_code(*change));
+                uids.iter().for_each(|&range| put_range(put, range));
+                keywords.iter().for_each(|keyword| put_keyword(put, keyword));
+                put_text(put, account);
+                Kind::SetFlags
+            }
+            Record::Expunge { account, mailbox, modseq, uids } => {
+                put.u64(mailbox.0);
+                put.u64(modseq.0);
+                put.u32(count(uids.len()));
+                put.u32(0);
+                uids.iter().for_each(|&range| put_range(put, range));
+                put_text(put, account);
+                Kind::Expunge
+            }
+        }
+    }
+
+    /// Octets of a `Messages` record around its messages.
+    pub const MESSAGES_OVERHEAD: usize = HEAD + BATCH;
+
+    /// How many of `messages`, from the first on, fit into one `Messages` record of at most
+    /// `octets` ([`encoded_len`](Self::encoded_len)).
+    #[must_use]
+    pub fn messages_that_fit(messages: &[MessageRecord], octets: usize) -> usize {
+        let mut left = octets.saturating_sub(Record::MESSAGES_OVERHEAD);
+        let fits = |message: &&MessageRecord| match left.checked_sub(message.encoded_len()) {
+            Some(rest) => {
+                left = rest;
+                true
+            }
+            None => false,
+        };
+        messages.iter().take_while(fits).count()
+    }
+
+    /// How many fragments fit into one `Fragments` record of at most `octets`.
+    #[must_use]
+    pub fn fragments_that_fit(octets: usize) -> usize {
+        octets.saturating_sub(HEAD + BATCH) / FRAGMENT
+    }
+}
+
+impl MessageRecord {
+    /// Octets it takes in a `Messages` record, a multiple of 8.
+    #[must_use]
+    pub fn encoded_len(&self) -> usize {
+        let length = MESSAGE + self.fragments.len() * FRAGMENT + keywords_len(&self.keywords);
+        length.next_multiple_of(8)
+    }
+}
+
+/// XXH3-64 of the body, with length and kind as the seed: so the checksum covers them too.
+pub(super) fn checksum(length: u32, kind: u16, body: &[u8]) -> u64 {
+    xxh3_64_with_seed(body, u64::from(length) | u64::from(kind) << 32)
+}
+
+fn start_of_batch(put: &mut Put<'_>, batch: BatchId, entries: usize) {
+    put.u64(batch.0);
+    put.u32(count(entries));
+    put.u32(0);
+}
+
+fn put_message(put: &mut Put<'_>, message: &MessageRecord) {
+    put.u64(message.size);
+    put.u64(message.date.to_bits());
+    put.u128(message.checksum);
+    put.u32(count(message.fragments.len()));
+    put.u16(short(message.keywords.len()));
+    put.u8(message.flags.0);
+    put.u8(0);
+    message.fragments.iter().for_each(|&fragment| put_fragment(put, fragment));
+    message.keywords.iter().for_each(|keyword| put_keyword(put, keyword));
+    put.pad();
+}
+
+fn put_fragment(put: &mut Put<'_>, fragment: Fragment) {
+    put.u64(fragment.segment.0);
+    put.u32(fragment.offset);
+    put.u32(fragment.length);
+}
+
+fn put_commit(put: &mut Put<'_>, commit: &Commit) {
+    put.u64(commit.batch.0);
+    put.u64(commit.mailbox.0);
+    put.u64(commit.modseq.0);
+    put.octets(&commit.save_date.to_le_bytes());
+    put.u64(commit.octets);
+    put.u32(commit.first_uid.0);
+    put.u32(commit.messages);
+    put_text(put, &commit.account);
+}
+
+fn put_range(put: &mut Put<'_>, range: UidRange) {
+    put.u32(range.first.0);
+    put.u32(range.last.0);
+}
+
+fn put_keyword(put: &mut Put<'_>, keyword: &Keyword) {
+    const { assert!(KEYWORD_LENGTH <= u8::MAX as usize) };
+    put.u8(keyword.as_str().len() as u8);
+    put.octets(keyword.as_str().as_bytes());
+}
+
+fn put_text(put: &mut Put<'_>, text: &str) {
+    put.u16(short(text.len()));
+    put.octets(text.as_bytes());
+}
+
+fn text_len(text: &str) -> usize {
+    2 + text.len()
+}
+
+fn keywords_len(keywords: &[Keyword]) -> usize {
+    keywords.iter().map(|keyword| 1 + keyword.as_str().len()).sum()
+}
+
+fn change_code(change: FlagChange) -> u8 {
+    match change {
+        FlagChange::Replace => 0,
+        FlagChange::Add => 1,
+        FlagChange::Remove => 2,
+    }
+}
+
+fn count(length: usize) -> u32 {
+    u32::try_from(length).expect("a frame holds fewer entries than that")
+}
+
+fn short(length: usize) -> u16 {
+    u16::try_from(length).expect("names and keyword lists are bounded far below that")
+}

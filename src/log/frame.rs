@@ -1,0 +1,187 @@
+//! Frames: one write each, a header, received octets, records. Octet by octet:
+//! [`crate::manual::format`].
+//!
+//! The order of work is: know how long payload and records are ([`sealed_len`]), have the place
+//! reserved by the [`Sequencer`](super::Sequencer), tell the messages where they lie
+//! ([`payload_offset`]), then [`seal`] and write.
+
+use xxhash_rust::xxh3::xxh3_64;
+
+use super::octets::{Put, Take};
+use super::record::Record;
+use super::segment::{HeaderError, VERSION, opening};
+use super::sequencer::Place;
+use crate::limits::{BLOCK, FRAME};
+use crate::types::{BatchId, Epoch, LogId, Lsn, SegmentId};
+
+/// Octets of a frame's header: the payload begins here.
+pub const HEADER: usize = 128;
+
+const MAGIC: &[u8; 4] = b"mrfr";
+const CHECKSUM_AT: usize = HEADER - 8;
+
+/// What stands in front of every frame.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FrameHeader {
+    /// The run of the server that wrote it.
+    pub epoch: Epoch,
+    /// Whose log it belongs to.
+    pub log: LogId,
+    /// As in the header of the segment.
+    pub salt: u64,
+    /// The segment it was written to.
+    pub segment: SegmentId,
+    /// Its place in the log.
+    pub lsn: Lsn,
+    /// The LSN that was known durable when this frame was composed. Proves that what came up to
+    /// there has once been on the disk.
+    pub watermark: Lsn,
+    /// The batch whose octets these are; of several small ones the first. For people with a hex
+    /// dump, not for recovery.
+    pub stream: BatchId,
+    /// How many frames of that batch came before.
+    pub position: u32,
+    /// Octets of the frame, a multiple of [`BLOCK`].
+    pub length: u32,
+    /// Octets of payload from [`HEADER`] on.
+    pub payload: u32,
+    /// Octets of records from [`records_at`] on, a multiple of 8.
+    pub records: u32,
+    /// How many records that are.
+    pub count: u32,
+}
+
+/// Where the records begin behind so much payload.
+#[must_use]
+pub fn records_at(payload: usize) -> usize {
+    (HEADER + payload).next_multiple_of(8)
+}
+
+/// Length of a frame with so much payload and records (the sum of
+/// [`Record::encoded_len`](super::Record::encoded_len)): a multiple of [`BLOCK`].
+#[must_use]
+pub fn sealed_len(payload: usize, records: usize) -> usize {
+    (records_at(payload) + records).next_multiple_of(BLOCK)
+}
+
+/// Offset in the segment of payload octet `at` of the frame at `place`.
+#[must_use]
+pub fn payload_offset(place: &Place, at: usize) -> u32 {
+    assert!(HEADER + at <= place.length as usize, "an offset beyond the frame");
+    place.offset + (HEADER + at) as u32
+}
+
+/// Completes the frame around the payload that already lies in `frame` from [`HEADER`] on:
+/// header before it, records behind it, zeros to the end of the last block. Returns the length
+/// to write, which is that of `place`.
+///
+/// # Panics
+/// When `place` was not reserved for exactly this, or `frame` is shorter than it.
+pub fn seal(
+    frame: &mut [u8],
+    place: &Place,
+    stream: BatchId,
+    position: u32,
+    payload: usize,
+    records: &[Record],
+) -> usize {
+    let start = records_at(payload);
+    let length = place.length as usize;
+    let frame = &mut frame[..length];
+    frame[HEADER + payload..start].fill(0);
+    let mut end = start;
+    for record in records {
+        end += record.encode(&mut frame[end..]);
+    }
+    frame[end..].fill(0);
+    assert_eq!(length, sealed_len(payload, end - start), "reserved for another frame");
+    let header = FrameHeader {
+        epoch: place.epoch,
+        log: place.log,
+        salt: place.salt,
+        segment: place.segment,
+        lsn: place.lsn,
+        watermark: place.watermark,
+        stream,
+        position,
+        length: place.length,
+        payload: payload as u32,
+        records: (end - start) as u32,
+        count: records.len() as u32,
+    };
+    header.encode(&mut frame[..HEADER]);
+    length
+}
+
+impl FrameHeader {
+    /// Writes the header into the first [`HEADER`] octets of `out`.
+    ///
+    /// # Panics
+    /// When `out` is shorter.
+    pub fn encode(&self, out: &mut [u8]) {
+        let out = &mut out[..HEADER];
+        out.fill(0);
+        let mut put = Put::new(out);
+        put.octets(MAGIC);
+        put.u16(VERSION);
+        put.u16(self.log.0);
+        put.u32(self.epoch.0);
+        put.u32(self.length);
+        put.u64(self.segment.0);
+        put.u64(self.salt);
+        put.u64(self.lsn.0);
+        put.u64(self.watermark.0);
+        put.u64(self.stream.0);
+        put.u32(self.position);
+        put.u32(self.payload);
+        put.u32(self.records);
+        put.u32(self.count);
+        debug_assert!(put.len() <= CHECKSUM_AT);
+        let checksum = xxh3_64(&out[..CHECKSUM_AT]);
+        out[CHECKSUM_AT..].copy_from_slice(&checksum.to_le_bytes());
+    }
+
+    /// Reads a header. What it says about itself is coherent: lengths fit into each other and
+    /// under [`FRAME`].
+    ///
+    /// # Errors
+    /// When there is none, or not one of this version.
+    pub fn decode(octets: &[u8]) -> Result<FrameHeader, HeaderError> {
+        let octets = octets.get(..HEADER).ok_or(HeaderError::Magic)?;
+        opening(octets, MAGIC, CHECKSUM_AT)?;
+        let header = FrameHeader::fields(&octets[MAGIC.len() + 2..]);
+        let header = header.ok_or(HeaderError::Field("length"))?;
+        let (payload, records) = (header.payload as usize, header.records as usize);
+        if header.length as usize > FRAME || payload > FRAME || records > FRAME {
+            return Err(HeaderError::Field("length"));
+        }
+        if header.length as usize != sealed_len(payload, records) {
+            return Err(HeaderError::Field("length"));
+        }
+        if header.lsn.0 == 0 || header.watermark >= header.lsn {
+            return Err(HeaderError::Field("LSN"));
+        }
+        Ok(header)
+    }
+
+    fn fields(octets: &[u8]) -> Option<FrameHeader> {
+        let mut take = Take::new(octets);
+        let log = LogId(take.u16()?);
+        let epoch = Epoch(take.u32()?);
+        let length = take.u32()?;
+        Some(FrameHeader {
+            epoch,
+            log,
+            length,
+            segment: SegmentId(take.u64()?),
+            salt: take.u64()?,
+            lsn: Lsn(take.u64()?),
+            watermark: Lsn(take.u64()?),
+            stream: BatchId(take.u64()?),
+            position: take.u32()?,
+            payload: take.u32()?,
+            records: take.u32()?,
+            count: take.u32()?,
+        })
+    }
+}

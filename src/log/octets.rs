@@ -1,0 +1,105 @@
+//! Little-endian integers into and out of octets, every step bounded.
+
+/// Writes one value after the other. Running over the end is a bug of the caller, who sized the
+/// place, and panics.
+pub(super) struct Put<'a> {
+    out: &'a mut [u8],
+    at: usize,
+}
+
+impl<'a> Put<'a> {
+    pub(super) fn new(out: &'a mut [u8]) -> Put<'a> {
+        Put { out, at: 0 }
+    }
+
+    pub(super) fn octets(&mut self, octets: &[u8]) {
+        self.out[self.at..self.at + octets.len()].copy_from_slice(octets);
+        self.at += octets.len();
+    }
+
+    pub(super) fn u8(&mut self, value: u8) {
+        self.octets(&[value]);
+    }
+
+    pub(super) fn u16(&mut self, value: u16) {
+        self.octets(&value.to_le_bytes());
+    }
+
+    pub(super) fn u32(&mut self, value: u32) {
+        self.octets(&value.to_le_bytes());
+    }
+
+    pub(super) fn u64(&mut self, value: u64) {
+        self.octets(&value.to_le_bytes());
+    }
+
+    pub(super) fn u128(&mut self, value: u128) {
+        self.octets(&value.to_le_bytes());
+    }
+
+    /// Zeros up to the next multiple of 8 from where this began.
+    pub(super) fn pad(&mut self) {
+        let end = self.at.next_multiple_of(8);
+        self.out[self.at..end].fill(0);
+        self.at = end;
+    }
+
+    /// How much was written.
+    pub(super) fn len(&self) -> usize {
+        self.at
+    }
+}
+
+/// Takes one value after the other; `None` at the end of what there is.
+pub(super) struct Take<'a> {
+    octets: &'a [u8],
+    at: usize,
+}
+
+impl<'a> Take<'a> {
+    pub(super) fn new(octets: &'a [u8]) -> Take<'a> {
+        Take { octets, at: 0 }
+    }
+
+    /// What is left.
+    pub(super) fn left(&self) -> usize {
+        self.octets.len() - self.at
+    }
+
+    pub(super) fn octets(&mut self, count: usize) -> Option<&'a [u8]> {
+        let end = self.at.checked_add(count)?;
+        let taken = self.octets.get(self.at..end)?;
+        self.at = end;
+        Some(taken)
+    }
+
+    fn array<const N: usize>(&mut self) -> Option<[u8; N]> {
+        self.octets(N)?.try_into().ok()
+    }
+
+    pub(super) fn u8(&mut self) -> Option<u8> {
+        self.array().map(u8::from_le_bytes)
+    }
+
+    pub(super) fn u16(&mut self) -> Option<u16> {
+        self.array().map(u16::from_le_bytes)
+    }
+
+    pub(super) fn u32(&mut self) -> Option<u32> {
+        self.array().map(u32::from_le_bytes)
+    }
+
+    pub(super) fn u64(&mut self) -> Option<u64> {
+        self.array().map(u64::from_le_bytes)
+    }
+
+    pub(super) fn u128(&mut self) -> Option<u128> {
+        self.array().map(u128::from_le_bytes)
+    }
+
+    /// Zeros up to the next multiple of 8 from where this began.
+    pub(super) fn pad(&mut self) -> Option<()> {
+        let padding = self.octets(self.at.next_multiple_of(8) - self.at)?;
+        padding.iter().all(|&o| o == 0).then_some(())
+    }
+}

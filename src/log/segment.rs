@@ -1,0 +1,248 @@
+//! The header block of a segment. Octet by octet: [`crate::manual::format`].
+
+use std::fmt;
+
+use xxhash_rust::xxh3::xxh3_64;
+
+use super::octets::{Put, Take};
+use crate::limits::BLOCK;
+use crate::types::{Epoch, LogId, Lsn, SegmentId};
+
+/// Version of the whole format: segments, frames and records.
+pub const VERSION: u16 = 1;
+
+/// Octets of the header that say something; zeros fill the rest of the block.
+const LENGTH: usize = 96;
+const MAGIC: &[u8; 8] = b"mailrace";
+const CHECKSUM_AT: usize = LENGTH - 8;
+
+/// What stands in the first block of a segment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SegmentHeader {
+    /// The segment's own number, as in its file name.
+    pub segment: SegmentId,
+    /// The run of the server that wrote it.
+    pub epoch: Epoch,
+    /// Whose log it belongs to.
+    pub log: LogId,
+    /// How many logs were written in that epoch.
+    pub logs: u16,
+    /// Drawn at random for each log of each epoch and repeated in every frame. Clients never see
+    /// it, so no message that holds the image of a frame is ever taken for one.
+    pub salt: u64,
+    /// LSN of the first frame in this segment.
+    pub first_lsn: Lsn,
+    /// The LSN that was known durable when this header was composed.
+    pub watermark: Lsn,
+    /// The segment that the log came from, and where its last frame ends. `None` in the first
+    /// segment of an epoch.
+    pub previous: Option<(SegmentId, u32)>,
+    /// Length of the file when it was prepared. Recovery cuts off what was not used.
+    pub size: u32,
+    /// When it was taken into use, in seconds since 1970 UTC.
+    pub created: u64,
+}
+
+/// Why octets are no valid header of a segment or frame.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HeaderError {
+    /// Nothing but zeros: never written.
+    Zeros,
+    /// Something else stands there.
+    Magic,
+    /// Written by a newer mailrace.
+    Newer {
+        /// Version of the format, above [`VERSION`].
+        version: u16,
+    },
+    /// The octets changed since they were written, or were not written whole.
+    Checksum {
+        /// As it stands in the header.
+        expected: u64,
+        /// As computed.
+        got: u64,
+    },
+    /// The checksum is right, a field is not: a bug of whoever wrote it.
+    Field(&'static str),
+}
+
+impl SegmentHeader {
+    /// Writes the header block into the first [`BLOCK`] octets of `out`.
+    ///
+    /// # Panics
+    /// When `out` is shorter.
+    pub fn encode(&self, out: &mut [u8]) {
+        let block = &mut out[..BLOCK];
+        block.fill(0);
+        let (previous, end) = self.previous.unwrap_or_default();
+        let mut put = Put::new(block);
+        put.octets(MAGIC);
+        put.u16(VERSION);
+        put.u16(self.log.0);
+        put.u32(self.epoch.0);
+        put.u64(self.segment.0);
+        put.u64(self.salt);
+        put.u64(self.first_lsn.0);
+        put.u64(self.watermark.0);
+        put.u64(previous.0);
+        put.u32(end);
+        put.u32(self.size);
+        put.u64(self.created);
+        put.u16(self.logs);
+        debug_assert!(put.len() <= CHECKSUM_AT);
+        let checksum = xxh3_64(&block[..CHECKSUM_AT]);
+        block[CHECKSUM_AT..LENGTH].copy_from_slice(&checksum.to_le_bytes());
+    }
+
+    /// Reads the header block.
+    ///
+    /// # Errors
+    /// When it is none, or not one of this version.
+    pub fn decode(block: &[u8]) -> Result<SegmentHeader, HeaderError> {
+        let octets = block.get(..LENGTH).ok_or(HeaderError::Magic)?;
+        if block.iter().all(|&o| o == 0) {
+            return Err(HeaderError::Zeros);
+        }
+        let version = opening(octets, MAGIC, CHECKSUM_AT)?;
+        debug_assert_eq!(version, VERSION);
+        SegmentHeader::fields(&octets[MAGIC.len() + 2..]).ok_or(HeaderError::Field("length"))?
+    }
+
+    fn fields(octets: &[u8]) -> Option<Result<SegmentHeader, HeaderError>> {
+        let mut take = Take::new(octets);
+        let log = LogId(take.u16()?);
+        let epoch = Epoch(take.u32()?);
+        let segment = SegmentId(take.u64()?);
+        let salt = take.u64()?;
+        let first_lsn = Lsn(take.u64()?);
+        let watermark = Lsn(take.u64()?);
+        let previous = (SegmentId(take.u64()?), take.u32()?);
+        let size = take.u32()?;
+        let created = take.u64()?;
+        let logs = take.u16()?;
+        let previous = (previous.0.0 != 0).then_some(previous);
+        if first_lsn.0 == 0 || watermark >= first_lsn {
+            return Some(Err(HeaderError::Field("first LSN")));
+        }
+        if log.0 >= logs {
+            return Some(Err(HeaderError::Field("log")));
+        }
+        if previous.is_some_and(|(_, end)| !(end as usize).is_multiple_of(BLOCK) || end == 0) {
+            return Some(Err(HeaderError::Field("end of the previous segment")));
+        }
+        Some(Ok(SegmentHeader {
+            segment,
+            epoch,
+            log,
+            logs,
+            salt,
+            first_lsn,
+            watermark,
+            previous,
+            size,
+            created,
+        }))
+    }
+
+    /// Name of the segment's file.
+    #[must_use]
+    pub fn file_name(segment: SegmentId) -> String {
+        format!("{:020}.seg", segment.0)
+    }
+}
+
+/// What headers of segments and frames have in common: magic, version, and a checksum at
+/// `checksum_at` over all before it. The version comes back; it is never above ours.
+pub(super) fn opening(header: &[u8], magic: &[u8], checksum_at: usize) -> Result<u16, HeaderError> {
+    let mut take = Take::new(header);
+    if take.octets(magic.len()) != Some(magic) {
+        let zeros = header.iter().all(|&o| o == 0);
+        return Err(if zeros { HeaderError::Zeros } else { HeaderError::Magic });
+    }
+    let version = take.u16().ok_or(HeaderError::Magic)?;
+    let expected = Take::new(&header[checksum_at..]).u64().ok_or(HeaderError::Magic)?;
+    let got = xxh3_64(&header[..checksum_at]);
+    if expected != got {
+        return Err(HeaderError::Checksum { expected, got });
+    }
+    match version {
+        VERSION => Ok(version),
+        0 => Err(HeaderError::Field("version")),
+        _ => Err(HeaderError::Newer { version }),
+    }
+}
+
+impl fmt::Display for HeaderError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            HeaderError::Zeros => f.write_str("nothing was written here"),
+            HeaderError::Magic => f.write_str("no header stands here"),
+            HeaderError::Newer { version } => {
+                write!(f, "format version {version}, this mailrace knows up to {VERSION}")
+            }
+            HeaderError::Checksum { expected, got } => {
+                write!(f, "header checksum {got:016x}, written was {expected:016x}")
+            }
+            HeaderError::Field(name) => write!(f, "field \"{name}\" makes no sense"),
+        }
+    }
+}
+
+impl std::error::Error for HeaderError {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn header() -> SegmentHeader {
+        SegmentHeader {
+            segment: SegmentId(7),
+            epoch: Epoch(3),
+            log: LogId(1),
+            logs: 2,
+            salt: 0x1122_3344_5566_7788,
+            first_lsn: Lsn(100),
+            watermark: Lsn(98),
+            previous: Some((SegmentId(5), 8192)),
+            size: 1 << 20,
+            created: 1_700_000_000,
+        }
+    }
+
+    #[test]
+    fn a_header_comes_back_as_it_was_written() {
+        let mut block = vec![0xAA; BLOCK];
+        let first = SegmentHeader { previous: None, first_lsn: Lsn(1), ..header() };
+        for header in [header(), SegmentHeader { watermark: Lsn(0), ..first }] {
+            header.encode(&mut block);
+            assert_eq!(SegmentHeader::decode(&block), Ok(header));
+        }
+    }
+
+    #[test]
+    fn every_octet_counts() {
+        let mut block = vec![0; BLOCK];
+        header().encode(&mut block);
+        for at in 0..LENGTH {
+            block[at] ^= 0x10;
+            assert!(SegmentHeader::decode(&block).is_err(), "octet {at}");
+            block[at] ^= 0x10;
+        }
+    }
+
+    #[test]
+    fn zeros_are_a_segment_that_is_ready() {
+        assert_eq!(SegmentHeader::decode(&[0; BLOCK]), Err(HeaderError::Zeros));
+        assert_eq!(SegmentHeader::decode(&[]), Err(HeaderError::Magic));
+    }
+
+    #[test]
+    fn a_newer_version_is_told_from_rot() {
+        let mut block = vec![0; BLOCK];
+        header().encode(&mut block);
+        block[8] = 9;
+        let checksum = xxh3_64(&block[..CHECKSUM_AT]);
+        block[CHECKSUM_AT..LENGTH].copy_from_slice(&checksum.to_le_bytes());
+        assert_eq!(SegmentHeader::decode(&block), Err(HeaderError::Newer { version: 9 }));
+    }
+}

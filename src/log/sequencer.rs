@@ -1,0 +1,271 @@
+//! Order and position of what one reactor writes; it does no I/O itself.
+//!
+//! Frames get their place and LSN before they are written, and writes complete in any order. A
+//! sync covers all frames up to the first one that is still being written, so that *durable* is
+//! always one number: everything up to that LSN, nothing known beyond.
+
+use std::collections::VecDeque;
+
+use super::segment::SegmentHeader;
+use crate::limits::{BLOCK, FRAME};
+use crate::types::{Epoch, LogId, Lsn, SegmentId};
+
+/// Where a frame goes and what its header says about it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// The file.
+    pub segment: SegmentId,
+    /// Offset in the file, a multiple of [`BLOCK`].
+    pub offset: u32,
+    /// Octets reserved, a multiple of [`BLOCK`].
+    pub length: u32,
+    /// Its number in the log.
+    pub lsn: Lsn,
+    /// What was durable at this moment.
+    pub watermark: Lsn,
+    /// The run of the server.
+    pub epoch: Epoch,
+    /// Whose log.
+    pub log: LogId,
+    /// See [`SegmentHeader::salt`].
+    pub salt: u64,
+}
+
+/// What one sync makes durable, and how.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[must_use = "the files have to be synced"]
+pub struct SyncPlan {
+    /// All frames up to this one.
+    pub through: Lsn,
+    /// The files to fdatasync, older ones before newer ones.
+    pub segments: Vec<SegmentId>,
+}
+
+/// See the [module](self).
+#[derive(Debug)]
+pub struct Sequencer {
+    epoch: Epoch,
+    log: LogId,
+    logs: u16,
+    salt: u64,
+    /// Segments that hold something not durable, and the one written now, last.
+    segments: VecDeque<Open>,
+    next: Lsn,
+    /// All frames up to here have been written.
+    completed: Lsn,
+    /// For each frame from `completed + 1` on, whether it has been written.
+    writes: VecDeque<bool>,
+    durable: Lsn,
+    syncing: bool,
+    poisoned: bool,
+}
+
+#[derive(Debug)]
+struct Open {
+    segment: SegmentId,
+    size: u32,
+    /// Where the next frame goes.
+    offset: u32,
+    first_lsn: Lsn,
+    header_written: bool,
+    header_durable: bool,
+}
+
+impl Sequencer {
+    /// The log of a new epoch, without a segment yet. Of `logs` reactors this is number `log`.
+    /// `salt` must be random and unknown to clients: see [`SegmentHeader::salt`].
+    #[must_use]
+    pub fn new(epoch: Epoch, log: LogId, logs: u16, salt: u64) -> Sequencer {
+        assert!(log.0 < logs, "log {log} of {logs}");
+        Sequencer {
+            epoch,
+            log,
+            logs,
+            salt,
+            segments: VecDeque::new(),
+            next: Lsn(1),
+            completed: Lsn(0),
+            writes: VecDeque::new(),
+            durable: Lsn(0),
+            syncing: false,
+            poisoned: false,
+        }
+    }
+
+    /// Goes on in `segment`, a file of `size` octets. The caller writes the header at offset 0,
+    /// and says so with [`header_written`](Self::header_written); frames may be written at the
+    /// same time. `created` is in seconds since 1970 UTC.
+    ///
+    /// # Panics
+    /// When poisoned, or when `size` is no multiple of [`BLOCK`] or leaves no room for a frame.
+    pub fn open_segment(&mut self, segment: SegmentId, size: u32, created: u64) -> SegmentHeader {
+        assert!(!self.poisoned, "log {} is poisoned", self.log);
+        assert!((size as usize).is_multiple_of(BLOCK) && size as usize >= 2 * BLOCK, "{size}");
+        let previous = self.segments.back().map(|open| (open.segment, open.offset));
+        self.segments.push_back(Open {
+            segment,
+            size,
+            offset: BLOCK as u32,
+            first_lsn: self.next,
+            header_written: false,
+            header_durable: false,
+        });
+        SegmentHeader {
+            segment,
+            epoch: self.epoch,
+            log: self.log,
+            logs: self.logs,
+            salt: self.salt,
+            first_lsn: self.next,
+            watermark: self.durable,
+            previous,
+            size,
+            created,
+        }
+    }
+
+    /// The header of `segment` has been written.
+    ///
+    /// # Panics
+    /// When that segment was not opened, or the header was written before.
+    pub fn header_written(&mut self, segment: SegmentId) {
+        let mut open = self.segments.iter_mut().filter(|open| open.segment == segment);
+        let open = open.next().expect("only an open segment's header is written");
+        assert!(!open.header_written, "the header of segment {segment} was written before");
+        open.header_written = true;
+    }
+
+    /// The next place in the log, for a frame of `length` octets. `None` when it does not fit in
+    /// what is left of the segment, or there is none: open the next one.
+    ///
+    /// # Panics
+    /// When poisoned, or when `length` is no multiple of [`BLOCK`] from one block to [`FRAME`].
+    pub fn reserve(&mut self, length: u32) -> Option<Place> {
+        assert!(!self.poisoned, "log {} is poisoned", self.log);
+        let fits =
+            (length as usize).is_multiple_of(BLOCK) && (BLOCK..=FRAME).contains(&(length as usize));
+        assert!(fits, "a frame of {length} octets");
+        let open = self.segments.back_mut()?;
+        if open.size - open.offset < length {
+            return None;
+        }
+        let place = Place {
+            segment: open.segment,
+            offset: open.offset,
+            length,
+            lsn: self.next,
+            watermark: self.durable,
+            epoch: self.epoch,
+            log: self.log,
+            salt: self.salt,
+        };
+        open.offset += length;
+        self.next = self.next.next();
+        self.writes.push_back(false);
+        Some(place)
+    }
+
+    /// The frame `lsn` has been written. In any order.
+    ///
+    /// # Panics
+    /// When it was not reserved, or was written before.
+    pub fn written(&mut self, lsn: Lsn) {
+        assert!(self.completed < lsn && lsn < self.next, "LSN {lsn} is not being written");
+        let write = &mut self.writes[(lsn.0 - self.completed.0 - 1) as usize];
+        assert!(!*write, "LSN {lsn} was written before");
+        *write = true;
+        while self.writes.front() == Some(&true) {
+            self.writes.pop_front();
+            self.completed = self.completed.next();
+        }
+    }
+
+    /// Plans a sync of all that has been written. `None` when nothing has since the last one, or
+    /// the log is poisoned.
+    ///
+    /// # Panics
+    /// When a sync is in flight: there is only one at a time.
+    pub fn begin_sync(&mut self) -> Option<SyncPlan> {
+        assert!(!self.syncing, "one sync at a time");
+        let through = self.syncable();
+        if self.poisoned || through == self.durable {
+            return None;
+        }
+        let mut segments = Vec::new();
+        for (at, open) in self.segments.iter().enumerate() {
+            // The header counts too: without it the way to the next segment is lost, even if
+            // no frame fitted into this one.
+            let end = self.segments.get(at + 1).map_or(self.next, |later| later.first_lsn);
+            let unsynced = end > self.durable.next() || !open.header_durable;
+            if open.first_lsn <= through && unsynced {
+                segments.push(open.segment);
+            }
+        }
+        self.syncing = true;
+        Some(SyncPlan { through, segments })
+    }
+
+    /// All files of the plan have been synced.
+    ///
+    /// # Panics
+    /// When no sync is in flight.
+    pub fn synced(&mut self, plan: &SyncPlan) {
+        assert!(self.syncing && plan.through <= self.completed, "no such sync in flight");
+        self.syncing = false;
+        if self.poisoned {
+            return;
+        }
+        self.durable = plan.through;
+        for open in self.segments.iter_mut().filter(|open| plan.segments.contains(&open.segment)) {
+            open.header_durable = true;
+        }
+        while let (Some(open), Some(later)) = (self.segments.front(), self.segments.get(1))
+            && open.header_durable
+            && later.first_lsn <= self.durable.next()
+        {
+            self.segments.pop_front();
+        }
+    }
+
+    /// Everything up to this LSN is durable.
+    #[must_use]
+    pub fn durable(&self) -> Lsn {
+        self.durable
+    }
+
+    /// The LSN reserved last, 0 before the first.
+    #[must_use]
+    pub fn last_reserved(&self) -> Lsn {
+        Lsn(self.next.0 - 1)
+    }
+
+    /// Whether a sync is in flight.
+    #[must_use]
+    pub fn is_syncing(&self) -> bool {
+        self.syncing
+    }
+
+    /// Whether a sync begun now would make something durable.
+    #[must_use]
+    pub fn wants_sync(&self) -> bool {
+        !self.poisoned && self.syncable() > self.durable
+    }
+
+    /// A write or a sync has failed: nothing becomes durable any more. What the kernel did with
+    /// the octets is unknown, so a second try would prove nothing.
+    pub fn poison(&mut self) {
+        self.poisoned = true;
+    }
+
+    /// Whether [`poison`](Self::poison) was called.
+    #[must_use]
+    pub fn is_poisoned(&self) -> bool {
+        self.poisoned
+    }
+
+    /// All writes up to here are complete, headers of segments included.
+    fn syncable(&self) -> Lsn {
+        let missing = self.segments.iter().find(|open| !open.header_written);
+        missing.map_or(self.completed, |open| self.completed.min(Lsn(open.first_lsn.0 - 1)))
+    }
+}

@@ -1,0 +1,1 @@
+//! The format on disk, octet by octet.
