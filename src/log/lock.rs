@@ -1,11 +1,14 @@
 //! One server for one data folder.
 
 use std::fmt;
-use std::fs::File;
-use std::io;
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read, Seek, Write};
 use std::path::{Path, PathBuf};
 
-/// Held as long as the server works on its data folder.
+use rustix::fs::{FlockOperation, flock};
+
+/// Held as long as the server works on its data folder. The kernel lets go of it when the process
+/// ends, however it ends; the file itself stays.
 #[derive(Debug)]
 pub struct DataLock {
     _file: File,
@@ -35,15 +38,61 @@ impl DataLock {
     ///
     /// # Errors
     /// When another process holds it, or it cannot be opened.
-    pub fn acquire(_dir: &Path) -> Result<DataLock, LockError> {
-        todo!()
+    pub fn acquire(dir: &Path) -> Result<DataLock, LockError> {
+        let path = dir.join("lock");
+        match DataLock::open(&path) {
+            Ok(Ok(file)) => Ok(DataLock { _file: file }),
+            Ok(Err(pid)) => Err(LockError::Held { path, pid }),
+            Err(error) => Err(LockError::Io { path, error }),
+        }
+    }
+
+    /// The locked file, or the process that holds it.
+    fn open(path: &Path) -> io::Result<Result<File, Option<u32>>> {
+        let mut options = OpenOptions::new();
+        let mut file = options.read(true).write(true).create(true).truncate(false).open(path)?;
+        match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => {}
+            Err(rustix::io::Errno::WOULDBLOCK) => {
+                let mut pid = String::new();
+                file.take(16).read_to_string(&mut pid)?;
+                return Ok(Err(pid.trim().parse().ok()));
+            }
+            Err(error) => return Err(error.into()),
+        }
+        file.set_len(0)?;
+        file.rewind()?;
+        writeln!(file, "{}", std::process::id())?;
+        Ok(Ok(file))
     }
 }
 
 impl fmt::Display for LockError {
-    fn fmt(&self, _: &mut fmt::Formatter<'_>) -> fmt::Result {
-        todo!()
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            LockError::Held { path, pid } => {
+                let dir = path.parent().unwrap_or(path).display();
+                write!(f, "another mailrace works on {dir}")?;
+                pid.map_or(Ok(()), |pid| write!(f, " (process {pid})"))
+            }
+            LockError::Io { path, error } => write!(f, "{}: {error}", path.display()),
+        }
     }
 }
 
 impl std::error::Error for LockError {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_second_server_is_told_who_was_first() {
+        let dir = tempfile::tempdir().unwrap();
+        let first = DataLock::acquire(dir.path()).unwrap();
+        let error = DataLock::acquire(dir.path()).unwrap_err();
+        assert!(error.to_string().ends_with(&format!("(process {})", std::process::id())));
+        drop(first);
+        DataLock::acquire(dir.path()).unwrap();
+    }
+}

@@ -15,6 +15,7 @@ mod encode;
 mod lock;
 mod octets;
 mod pool;
+mod preparing;
 mod record;
 mod recovery;
 mod segment;

@@ -1,13 +1,22 @@
 //! Segments made ready ahead of need, by a thread of their own.
+//!
+//! A file that is merely allocated makes every fdatasync wait for the file system's journal, six
+//! times longer on ext4 than a file whose blocks have all been written once. So segments are
+//! filled with zeros before they are used. When ingestion outruns that, a merely allocated one
+//! has to do.
 
 use std::fs::File;
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{self, Sender};
+use std::thread::JoinHandle;
 
 use tokio::sync::oneshot;
 
+use super::preparing::{Request, Worker};
+use crate::limits::BLOCK;
 use crate::types::SegmentId;
 
 /// How a [`SegmentPool`] works.
@@ -15,9 +24,9 @@ use crate::types::SegmentId;
 pub struct PoolConfig {
     /// The folder of the segments.
     pub dir: PathBuf,
-    /// Octets of a segment, a multiple of [`BLOCK`](crate::limits::BLOCK).
+    /// Octets of a segment, a multiple of [`BLOCK`].
     pub size: u32,
-    /// Octets of a segment that someone waits for while the server starts.
+    /// Octets of a segment that someone waits for while the server starts; likewise.
     pub first: u32,
     /// How many segments to keep ready.
     pub ahead: usize,
@@ -47,38 +56,133 @@ pub struct Prepared {
 
 /// Handle of the thread; it ends with the last one.
 #[derive(Clone, Debug)]
-pub struct SegmentPool {}
+pub struct SegmentPool {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    /// `None` only while the pool is being dropped.
+    requests: Option<Sender<Request>>,
+    thread: Option<JoinHandle<()>>,
+    unprepared: Arc<AtomicU64>,
+}
 
 impl SegmentPool {
     /// Starts the thread. The folder must exist.
     ///
     /// # Errors
-    /// When the folder cannot be opened or the thread not be started.
-    pub fn start(_config: PoolConfig) -> io::Result<SegmentPool> {
-        todo!()
+    /// When a size is no multiple of [`BLOCK`] or leaves no room for a frame, or the thread cannot
+    /// be started.
+    pub fn start(config: PoolConfig) -> io::Result<SegmentPool> {
+        for size in [config.size, config.first] {
+            if !usable(u64::from(size)) {
+                let text = format!("a segment of {size} octets: it takes a multiple of {BLOCK}");
+                return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
+            }
+        }
+        let (requests, queue) = mpsc::channel();
+        let unprepared = Arc::new(AtomicU64::new(0));
+        let worker = Worker::new(config, Arc::clone(&unprepared));
+        let builder = std::thread::Builder::new().name("segments".into());
+        let thread = builder.spawn(move || worker.run(&queue))?;
+        let inner = Inner { requests: Some(requests), thread: Some(thread), unprepared };
+        Ok(SegmentPool { inner: Arc::new(inner) })
     }
 
     /// A segment: one that is ready, or else one that is merely allocated. It comes at once.
     #[must_use]
     pub fn request(&self) -> oneshot::Receiver<io::Result<Prepared>> {
-        todo!()
+        self.ask(false)
     }
 
     /// For the first segment of a reactor: one that is ready, or else one of
-    /// [`PoolConfig::first`] octets written through while the caller waits.
+    /// [`PoolConfig::first`] octets, written through while the caller waits.
     #[must_use]
     pub fn request_small(&self) -> oneshot::Receiver<io::Result<Prepared>> {
-        todo!()
+        self.ask(true)
     }
 
-    /// Deletes a segment in which nothing lives any more.
-    pub fn delete(&self, _segment: SegmentId) {
-        todo!()
+    /// Deletes a segment in which nothing lives any more. What goes wrong is logged; the file is
+    /// then there again after the next start.
+    pub fn delete(&self, segment: SegmentId) {
+        self.send(Request::Delete(segment));
     }
 
     /// How many segments were handed out merely allocated.
     #[must_use]
     pub fn unprepared(&self) -> u64 {
-        todo!()
+        self.inner.unprepared.load(Ordering::Relaxed)
+    }
+
+    fn ask(&self, small: bool) -> oneshot::Receiver<io::Result<Prepared>> {
+        let (reply, receiver) = oneshot::channel();
+        self.send(Request::Segment { small, reply });
+        receiver
+    }
+
+    fn send(&self, request: Request) {
+        let requests = self.inner.requests.as_ref().expect("the sender goes last");
+        // Without the thread the reply is dropped, which its receiver sees.
+        let _ = requests.send(request);
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        drop(self.requests.take());
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+/// Whether a file of this length can be a segment.
+pub(super) fn usable(length: u64) -> bool {
+    length.is_multiple_of(BLOCK as u64)
+        && length >= 2 * BLOCK as u64
+        && u32::try_from(length).is_ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn config(dir: &tempfile::TempDir) -> PoolConfig {
+        PoolConfig {
+            dir: dir.path().into(),
+            size: 3 << 20,
+            first: 1 << 20,
+            ahead: 1,
+            first_id: SegmentId(5),
+            ready: Vec::new(),
+            ingested: Arc::default(),
+        }
+    }
+
+    #[test]
+    fn requests_are_answered_and_no_number_comes_twice() {
+        let dir = tempfile::tempdir().unwrap();
+        let pool = SegmentPool::start(config(&dir)).unwrap();
+        let mut seen = Vec::new();
+        let small = pool.request_small().blocking_recv().unwrap().unwrap();
+        assert!(small.written);
+        for _ in 0..5 {
+            let prepared = pool.clone().request().blocking_recv().unwrap().unwrap();
+            assert_eq!(prepared.file.metadata().unwrap().len(), u64::from(prepared.size));
+            assert!(prepared.segment >= SegmentId(5) && !seen.contains(&prepared.segment));
+            seen.push(prepared.segment);
+        }
+        pool.delete(seen[0]);
+        drop(pool);
+        assert!(!super::super::directory::segment_path(dir.path(), seen[0]).exists());
+        assert!(super::super::directory::segment_path(dir.path(), seen[1]).exists());
+    }
+
+    #[test]
+    fn sizes_that_no_segment_can_have_are_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        assert!(SegmentPool::start(PoolConfig { size: 4096, ..config(&dir) }).is_err());
+        assert!(SegmentPool::start(PoolConfig { first: 10_000, ..config(&dir) }).is_err());
     }
 }

@@ -1,0 +1,324 @@
+//! The thread of the [pool](super::pool): fills files with zeros, step by step, and looks for
+//! requests between the steps.
+
+use std::collections::VecDeque;
+use std::fs::{self, File};
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::time::Duration;
+
+use rustix::fs::FallocateFlags;
+use tokio::sync::oneshot;
+
+use super::directory::{open_direct, segment_path, sync_dir};
+use super::pool::{PoolConfig, Prepared, usable};
+use crate::limits::BLOCK;
+use crate::types::SegmentId;
+
+/// Zeros written at a time: long enough for full speed, short enough that a request waits for a
+/// millisecond only.
+const STEP: usize = 1 << 20;
+
+/// Pause before each step while mail comes in: leaves the disk to it, and still prepares some
+/// 60 MB/s. It has to end, since under load that never ends all segments would be unprepared.
+const PAUSE: Duration = Duration::from_millis(15);
+
+/// `FALLOC_FL_WRITE_ZEROES` (Linux 6.17): the device writes the zeros itself.
+const WRITE_ZEROES: FallocateFlags = FallocateFlags::from_bits_retain(0x80);
+
+pub(super) enum Request {
+    Segment { small: bool, reply: oneshot::Sender<io::Result<Prepared>> },
+    Delete(SegmentId),
+}
+
+pub(super) struct Worker {
+    config: PoolConfig,
+    next: SegmentId,
+    ready: VecDeque<(SegmentId, u32)>,
+    current: Option<Preparation>,
+    zeros: Zeros,
+    /// Preparing failed; the next request tries again.
+    stalled: bool,
+    ingested: u64,
+    unprepared: Arc<AtomicU64>,
+}
+
+impl Worker {
+    pub(super) fn new(config: PoolConfig, unprepared: Arc<AtomicU64>) -> Worker {
+        let usable = config.ready.iter().filter(|&&(_, length)| usable(length));
+        let ready = usable.map(|&(segment, length)| (segment, length as u32)).collect();
+        Worker {
+            next: config.first_id,
+            ready,
+            current: None,
+            zeros: Zeros::new(),
+            stalled: false,
+            ingested: 0,
+            unprepared,
+            config,
+        }
+    }
+
+    /// Works until every handle of the pool is gone.
+    pub(super) fn run(mut self, queue: &Receiver<Request>) {
+        loop {
+            let request = if self.wants_work() {
+                queue.recv_timeout(self.pause())
+            } else {
+                queue.recv().map_err(|_| RecvTimeoutError::Disconnected)
+            };
+            match request {
+                Ok(Request::Segment { small, reply }) => {
+                    // Whoever asked may be gone: then the file is ready for the next.
+                    if let Err(Ok(unused)) = reply.send(self.provide(small)) {
+                        self.ready.push_front((unused.segment, unused.size));
+                    }
+                }
+                Ok(Request::Delete(segment)) => self.delete(segment),
+                Err(RecvTimeoutError::Timeout) => self.step(),
+                Err(RecvTimeoutError::Disconnected) => break,
+            }
+        }
+        if let Some(unfinished) = self.current {
+            unfinished.discard();
+        }
+    }
+
+    fn wants_work(&self) -> bool {
+        !self.stalled && (self.current.is_some() || self.ready.len() < self.config.ahead)
+    }
+
+    fn pause(&mut self) -> Duration {
+        let now = self.config.ingested.load(Ordering::Relaxed);
+        let before = std::mem::replace(&mut self.ingested, now);
+        if now == before { Duration::ZERO } else { PAUSE }
+    }
+
+    /// Prepares a little more.
+    fn step(&mut self) {
+        let done = match self.current.take() {
+            None => self.begin(self.config.size).map(|begun| self.current = Some(begun)),
+            Some(mut current) => match current.step(&self.zeros) {
+                Ok(false) => {
+                    self.current = Some(current);
+                    Ok(())
+                }
+                Ok(true) => {
+                    let entry = (current.segment, current.size);
+                    current.finish(&self.config).map(|_| self.ready.push_back(entry))
+                }
+                Err(error) => {
+                    current.discard();
+                    Err(error)
+                }
+            },
+        };
+        if let Err(error) = done {
+            self.stalled = true;
+            tracing::warn!("no segment can be prepared ahead: {error}");
+        }
+    }
+
+    fn provide(&mut self, small: bool) -> io::Result<Prepared> {
+        self.stalled = false;
+        while let Some((segment, size)) = self.ready.pop_front() {
+            match open_direct(&segment_path(&self.config.dir, segment), false) {
+                Ok((file, direct)) => {
+                    return Ok(Prepared { segment, file, size, written: true, direct });
+                }
+                Err(error) => tracing::warn!("segment {segment} was ready, now: {error}"),
+            }
+        }
+        let PoolConfig { size, first, .. } = self.config;
+        if small {
+            return self.make(first, true);
+        }
+        self.unprepared.fetch_add(1, Ordering::Relaxed);
+        match self.make(size, false) {
+            // What is left of the disk may be enough for a small one.
+            Err(error) if error.kind() == io::ErrorKind::StorageFull && first < size => {
+                self.discard_current();
+                self.make(first, false)
+            }
+            made => made,
+        }
+    }
+
+    /// A segment at once.
+    fn make(&mut self, size: u32, written: bool) -> io::Result<Prepared> {
+        let mut begun = self.begin(size)?;
+        while written && !begun.step(&self.zeros)? {}
+        let (segment, written, direct) = (begun.segment, begun.done == size, begun.direct);
+        Ok(Prepared { segment, file: begun.finish(&self.config)?, size, written, direct })
+    }
+
+    fn begin(&mut self, size: u32) -> io::Result<Preparation> {
+        let segment = self.next;
+        self.next = segment.next();
+        let path = self.config.dir.join(format!("{:020}.preparing", segment.0));
+        let (file, direct) = open_direct(&path, true)?;
+        let mut begun = Preparation { segment, path, file, size, done: 0, direct };
+        match begun.allocate() {
+            Ok(()) => Ok(begun),
+            Err(error) => {
+                begun.discard();
+                Err(explain(error, size, &self.config))
+            }
+        }
+    }
+
+    fn delete(&mut self, segment: SegmentId) {
+        let removed = fs::remove_file(segment_path(&self.config.dir, segment))
+            .and_then(|()| sync_dir(&self.config.dir));
+        if let Err(error) = removed {
+            tracing::warn!("segment {segment} cannot be deleted: {error}");
+        }
+    }
+
+    fn discard_current(&mut self) {
+        if let Some(current) = self.current.take() {
+            current.discard();
+        }
+    }
+}
+
+/// A file on its way to become a segment.
+struct Preparation {
+    segment: SegmentId,
+    path: PathBuf,
+    file: File,
+    size: u32,
+    /// Octets from the start that have been written.
+    done: u32,
+    direct: bool,
+}
+
+impl Preparation {
+    fn allocate(&mut self) -> io::Result<()> {
+        let length = u64::from(self.size);
+        if rustix::fs::fallocate(&self.file, WRITE_ZEROES, 0, length).is_ok() {
+            self.done = self.size;
+            return Ok(());
+        }
+        match rustix::fs::fallocate(&self.file, FallocateFlags::empty(), 0, length) {
+            // The file system cannot allocate: the length alone has to do.
+            Err(rustix::io::Errno::OPNOTSUPP) => self.file.set_len(length),
+            other => Ok(other?),
+        }
+    }
+
+    /// Writes some zeros; true when none are missing any more.
+    fn step(&mut self, zeros: &Zeros) -> io::Result<bool> {
+        let length = STEP.min((self.size - self.done) as usize);
+        self.file.write_all_at(zeros.get(length), u64::from(self.done))?;
+        self.done += length as u32;
+        Ok(self.done == self.size)
+    }
+
+    /// Makes it a segment, durably.
+    fn finish(self, config: &PoolConfig) -> io::Result<File> {
+        self.file.sync_all()?;
+        fs::rename(&self.path, segment_path(&config.dir, self.segment))?;
+        sync_dir(&config.dir)?;
+        Ok(self.file)
+    }
+
+    /// What cannot be removed now is removed at the next start.
+    fn discard(self) {
+        let _ = fs::remove_file(&self.path);
+    }
+}
+
+/// Zeros, aligned as O_DIRECT needs them.
+struct Zeros {
+    octets: Vec<u8>,
+    start: usize,
+}
+
+impl Zeros {
+    fn new() -> Zeros {
+        let octets = vec![0; STEP + BLOCK];
+        let start = octets.as_ptr().align_offset(BLOCK);
+        Zeros { octets, start }
+    }
+
+    fn get(&self, length: usize) -> &[u8] {
+        &self.octets[self.start..self.start + length]
+    }
+}
+
+fn explain(error: io::Error, size: u32, config: &PoolConfig) -> io::Error {
+    let text = format!("no segment of {} MiB in {}: {error}", size >> 20, config.dir.display());
+    io::Error::new(error.kind(), text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn worker(dir: &tempfile::TempDir, ready: Vec<(SegmentId, u64)>) -> Worker {
+        let config = PoolConfig {
+            dir: dir.path().into(),
+            size: 5 << 19,
+            first: 1 << 20,
+            ahead: 2,
+            first_id: SegmentId(10),
+            ready,
+            ingested: Arc::default(),
+        };
+        Worker::new(config, Arc::default())
+    }
+
+    #[test]
+    fn segments_are_filled_with_zeros_ahead() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut worker = worker(&dir, Vec::new());
+        while worker.wants_work() {
+            worker.step();
+        }
+        assert_eq!(worker.ready, [(SegmentId(10), 5 << 19), (SegmentId(11), 5 << 19)]);
+        let prepared = worker.provide(false).unwrap();
+        assert!(prepared.written && prepared.segment == SegmentId(10));
+        let octets = fs::read(segment_path(dir.path(), SegmentId(10))).unwrap();
+        assert!(octets.len() == 5 << 19 && octets.iter().all(|&o| o == 0));
+        assert_eq!(worker.unprepared.load(Ordering::Relaxed), 0);
+    }
+
+    #[test]
+    fn an_empty_pool_hands_out_a_merely_allocated_one() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut worker = worker(&dir, Vec::new());
+        let prepared = worker.provide(false).unwrap();
+        assert_eq!(prepared.file.metadata().unwrap().len(), 5 << 19);
+        assert_eq!(worker.unprepared.load(Ordering::Relaxed), 1);
+        let small = worker.provide(true).unwrap();
+        assert!(small.written && small.size == 1 << 20);
+    }
+
+    #[test]
+    fn what_earlier_runs_left_is_used_first() {
+        let dir = tempfile::tempdir().unwrap();
+        fs::write(segment_path(dir.path(), SegmentId(3)), vec![0; 3 * BLOCK]).unwrap();
+        let left =
+            vec![(SegmentId(2), 100), (SegmentId(3), 3 * BLOCK as u64), (SegmentId(4), 8192)];
+        let mut worker = worker(&dir, left);
+        let prepared = worker.provide(false).unwrap();
+        assert_eq!((prepared.segment, prepared.size), (SegmentId(3), 3 * BLOCK as u32));
+        // Segment 4 is gone: passed over.
+        assert_eq!(worker.provide(true).unwrap().segment, SegmentId(10));
+    }
+
+    #[test]
+    fn preparing_steps_back_only_while_mail_comes_in() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut worker = worker(&dir, Vec::new());
+        assert_eq!(worker.pause(), Duration::ZERO);
+        worker.config.ingested.fetch_add(1, Ordering::Relaxed);
+        assert_eq!(worker.pause(), PAUSE);
+        assert_eq!(worker.pause(), Duration::ZERO);
+    }
+}
