@@ -1,0 +1,129 @@
+//! Putting batches together from the frames they are spread over, and checking every octet.
+
+use std::collections::BTreeMap;
+
+use xxhash_rust::xxh3::Xxh3Default;
+
+use super::walk::{Broken, Stop};
+use super::window::Window;
+use super::{Change, Medium, RecoveryError};
+use crate::log::record::{Commit, MessageRecord, Record};
+use crate::types::{BatchId, Fragment, SegmentId};
+
+/// How much of a message is read at a time.
+const AHEAD: usize = 256 << 10;
+
+/// The batches of one log that are not committed yet.
+pub(super) struct Batches<'a> {
+    medium: &'a dyn Medium,
+    /// All segments with their lengths.
+    lengths: &'a BTreeMap<SegmentId, u64>,
+    window: Window,
+    open: BTreeMap<BatchId, Open>,
+}
+
+#[derive(Default)]
+struct Open {
+    messages: Vec<MessageRecord>,
+    /// Fragments of the message that comes next.
+    ahead: Vec<Fragment>,
+}
+
+impl<'a> Batches<'a> {
+    pub(super) fn new(medium: &'a dyn Medium, lengths: &'a BTreeMap<SegmentId, u64>) -> Self {
+        Batches { medium, lengths, window: Window::new(AHEAD), open: BTreeMap::new() }
+    }
+
+    /// Takes the records of one frame; the changes that it makes valid come back, checked. With
+    /// `applied`, the catalog has them already: they are neither checked nor given back.
+    pub(super) fn take(
+        &mut self,
+        records: Vec<Record>,
+        applied: bool,
+    ) -> Result<Vec<Change>, Broken> {
+        let mut changes = Vec::new();
+        for record in records {
+            match record {
+                Record::Messages { batch, messages } => {
+                    let open = self.open.entry(batch).or_default();
+                    for mut message in messages {
+                        if !open.ahead.is_empty() {
+                            open.ahead.append(&mut message.fragments);
+                            message.fragments = std::mem::take(&mut open.ahead);
+                        }
+                        open.messages.push(message);
+                    }
+                }
+                Record::Fragments { batch, mut fragments } => {
+                    self.open.entry(batch).or_default().ahead.append(&mut fragments);
+                }
+                Record::Cancel { batch } => {
+                    self.open.remove(&batch);
+                }
+                Record::Commit(commit) => {
+                    let open = self.open.remove(&commit.batch).unwrap_or_default();
+                    if !applied {
+                        changes.push(self.commit(commit, open)?);
+                    }
+                }
+                _ if applied => {}
+                other => changes.push(Change::Other(other)),
+            }
+        }
+        Ok(changes)
+    }
+
+    fn commit(&mut self, commit: Commit, open: Open) -> Result<Change, Broken> {
+        let Open { messages, ahead } = open;
+        let (count, octets) = (messages.len(), total(messages.iter().map(|m| m.size)));
+        let complete = count == commit.messages as usize && octets == Some(commit.octets);
+        if !complete || !ahead.is_empty() {
+            let got = octets.unwrap_or(u64::MAX);
+            let Commit { messages, octets, .. } = commit;
+            let what = format!(
+                "a batch of {messages} messages with {octets} octets is committed, \
+                 the log has {count} with {got}"
+            );
+            return Err(Stop::new(what).affecting(commit.mailbox, messages).into());
+        }
+        let mut wrong = 0;
+        for message in &messages {
+            wrong += u32::from(!self.is_whole(message)?);
+        }
+        if wrong > 0 {
+            let what = format!("{wrong} of {count} messages do not have their checksum");
+            return Err(Stop::new(what).affecting(commit.mailbox, wrong).into());
+        }
+        Ok(Change::Append { commit, messages })
+    }
+
+    /// Whether the message's octets are what was received.
+    fn is_whole(&mut self, message: &MessageRecord) -> Result<bool, RecoveryError> {
+        let lengths = message.fragments.iter().map(|fragment| u64::from(fragment.length));
+        if total(lengths) != Some(message.size) {
+            return Ok(false);
+        }
+        let mut hash = Xxh3Default::new();
+        for fragment in &message.fragments {
+            let end = u64::from(fragment.offset) + u64::from(fragment.length);
+            if self.lengths.get(&fragment.segment).is_none_or(|&length| length < end) {
+                return Ok(false);
+            }
+            let mut at = u64::from(fragment.offset);
+            while at < end {
+                let length = AHEAD.min((end - at) as usize);
+                let octets = self.window.read(self.medium, fragment.segment, at, length)?;
+                if octets.is_empty() {
+                    return Ok(false);
+                }
+                hash.update(octets);
+                at += octets.len() as u64;
+            }
+        }
+        Ok(hash.digest128() == message.checksum)
+    }
+}
+
+fn total(mut sizes: impl Iterator<Item = u64>) -> Option<u64> {
+    sizes.try_fold(0_u64, u64::checked_add)
+}

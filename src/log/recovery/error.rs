@@ -1,0 +1,105 @@
+//! Why recovery stopped, in words for the operator who has to do something about it.
+
+use std::fmt;
+use std::io;
+
+use crate::log::segment::{SegmentHeader, VERSION};
+use crate::types::{Epoch, LogId, Lsn, MailboxId, SegmentId};
+
+/// Acknowledged data that is not there any more.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Damage {
+    /// The segment.
+    pub file: SegmentId,
+    /// Where in it, in octets.
+    pub offset: u64,
+    /// The epoch of the log.
+    pub epoch: Epoch,
+    /// The log.
+    pub log: LogId,
+    /// The frame that should be there.
+    pub lsn: Lsn,
+    /// What is wrong with it, and how it is known that it was acknowledged.
+    pub what: String,
+    /// How many messages of which mailboxes are affected, as far as that can be told.
+    pub messages: Vec<(MailboxId, u32)>,
+}
+
+/// Why the log could not be read to its end.
+#[derive(Debug)]
+pub enum RecoveryError {
+    /// The medium failed.
+    Io {
+        /// The segment, if it was one.
+        file: Option<SegmentId>,
+        /// Where in it.
+        offset: u64,
+        /// Why.
+        error: io::Error,
+    },
+    /// Acknowledged data is damaged. Nothing was changed.
+    Damaged(Box<Damage>),
+    /// Written by a newer mailrace. Nothing was changed.
+    Newer {
+        /// The segment.
+        file: SegmentId,
+        /// Version of its format.
+        version: u16,
+    },
+    /// The visitor failed. Nothing was changed.
+    Visit(VisitError),
+}
+
+/// An error of the visitor, passed through.
+pub type VisitError = Box<dyn std::error::Error + Send + Sync>;
+
+impl RecoveryError {
+    pub(super) fn io(
+        file: impl Into<Option<SegmentId>>,
+        offset: u64,
+    ) -> impl FnOnce(io::Error) -> RecoveryError {
+        let file = file.into();
+        move |error| RecoveryError::Io { file, offset, error }
+    }
+}
+
+impl From<Damage> for RecoveryError {
+    fn from(damage: Damage) -> RecoveryError {
+        RecoveryError::Damaged(Box::new(damage))
+    }
+}
+
+impl fmt::Display for Damage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Damage { file, offset, epoch, log, lsn, what, messages } = self;
+        let file = SegmentHeader::file_name(*file);
+        write!(f, "acknowledged data is damaged: {file} at octet {offset} ")?;
+        write!(f, "(frame {lsn} of log {log}, epoch {epoch}): {what}.")?;
+        for (mailbox, count) in messages {
+            write!(f, " Messages affected in mailbox {mailbox}: {count}.")?;
+        }
+        f.write_str(" Nothing was changed. Restore this file from a copy.")
+    }
+}
+
+impl fmt::Display for RecoveryError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            RecoveryError::Io { file: Some(file), offset, error } => {
+                write!(f, "{} at octet {offset}: {error}", SegmentHeader::file_name(*file))
+            }
+            RecoveryError::Io { file: None, error, .. } => {
+                write!(f, "the folder of segments: {error}")
+            }
+            RecoveryError::Damaged(damage) => damage.fmt(f),
+            RecoveryError::Newer { file, version } => {
+                let file = SegmentHeader::file_name(*file);
+                write!(f, "{file} was written by a newer mailrace (format {version}, ")?;
+                write!(f, "this one reads up to {VERSION}). Upgrade. Nothing was changed")
+            }
+            RecoveryError::Visit(error) => error.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for RecoveryError {}

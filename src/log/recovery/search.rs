@@ -1,0 +1,92 @@
+//! Finding frames where none should be: behind the first invalid one.
+
+use super::window::Window;
+use super::{Medium, RecoveryError};
+use crate::limits::BLOCK;
+use crate::log::frame::{FrameHeader, HEADER};
+use crate::types::SegmentId;
+
+/// From where a frame was expected, and behind every frame that is found, each block is looked
+/// at. More than can be on its way to the disk at a time.
+const DENSE: u64 = 64 << 20;
+
+/// Further on, one block in so many octets shows whether there is anything but the zeros that the
+/// segment was prepared with.
+const SPARSE: u64 = 4 << 20;
+
+/// How much is read at a time.
+const AHEAD: usize = 1 << 20;
+
+/// What to make of a header that was found.
+pub(super) enum Found {
+    /// A frame of the log: go on behind it.
+    Frame,
+    /// The image of one in somebody's message, or what is left of one: go on within it.
+    Image,
+    /// The search is over.
+    Enough,
+}
+
+/// Calls `found` with every header of a frame in `segment` from `offset` on; whether it has found
+/// enough comes back.
+pub(super) fn frames(
+    medium: &dyn Medium,
+    segment: SegmentId,
+    length: u64,
+    offset: u64,
+    mut found: impl FnMut(&FrameHeader) -> Found,
+) -> Result<bool, RecoveryError> {
+    let mut window = Window::new(AHEAD);
+    let mut at = offset;
+    let mut dense = at + DENSE;
+    while at < length {
+        if at >= dense {
+            let Some(trace) = trace(medium, segment, length, at)? else { break };
+            at = trace;
+            dense = at + DENSE;
+        }
+        let header = FrameHeader::decode(window.read(medium, segment, at, HEADER)?).ok();
+        match header.filter(|header| header.segment == segment).map(|h| (found(&h), h.length)) {
+            Some((Found::Enough, _)) => return Ok(true),
+            Some((Found::Frame, length)) => {
+                at += u64::from(length);
+                dense = at + DENSE;
+            }
+            Some((Found::Image, _)) | None => at += BLOCK as u64,
+        }
+    }
+    Ok(false)
+}
+
+/// Whether nothing but zeros stands from `offset` on, as far as samples show.
+pub(super) fn is_blank(
+    medium: &dyn Medium,
+    segment: SegmentId,
+    length: u64,
+    offset: u64,
+) -> Result<bool, RecoveryError> {
+    let mut window = Window::new(AHEAD);
+    let near = window.read(medium, segment, offset, AHEAD)?;
+    Ok(near.iter().all(|&o| o == 0) && trace(medium, segment, length, offset)?.is_none())
+}
+
+/// The offset, at or behind `offset`, from which something may stand that is not zeros.
+fn trace(
+    medium: &dyn Medium,
+    segment: SegmentId,
+    length: u64,
+    offset: u64,
+) -> Result<Option<u64>, RecoveryError> {
+    let mut block = [0; BLOCK];
+    let mut at = offset;
+    while at < length {
+        let read = medium.read_at(segment, at, &mut block);
+        let read = read.map_err(RecoveryError::io(segment, at))?;
+        if block[..read].iter().any(|&o| o != 0) {
+            // The block looked at before this one was blank; those between are unknown.
+            return Ok(Some(at.saturating_sub(SPARSE - BLOCK as u64).max(offset)));
+        }
+        at += SPARSE;
+    }
+    Ok(None)
+}

@@ -1,0 +1,268 @@
+//! The headers of all segments: which logs there are, and which files belong to none.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::error::Damage;
+use super::search::{self, Found, is_blank};
+use super::verdict::Plan;
+use super::{LogPosition, Medium, RecoveryError};
+use crate::limits::BLOCK;
+use crate::log::pool::usable;
+use crate::log::segment::{HeaderError, SegmentHeader};
+use crate::types::{Epoch, LogId, Lsn, SegmentId};
+
+/// See the [module](self).
+pub(super) struct Survey {
+    /// By epoch and log, in the order in which they are visited.
+    pub(super) logs: BTreeMap<(Epoch, LogId), Log>,
+    /// Prepared and never used, with their lengths.
+    pub(super) ready: Vec<(SegmentId, u64)>,
+    /// Files without a valid header.
+    headless: Vec<Headless>,
+    /// All files with their lengths.
+    pub(super) lengths: BTreeMap<SegmentId, u64>,
+}
+
+/// The segments of one log.
+pub(super) struct Log {
+    pub(super) epoch: Epoch,
+    pub(super) id: LogId,
+    pub(super) segments: BTreeMap<SegmentId, Segment>,
+    /// For each segment that the log left, the one that it went on in.
+    after: BTreeMap<SegmentId, SegmentId>,
+}
+
+/// One of them.
+#[derive(Clone, Copy)]
+pub(super) struct Segment {
+    pub(super) header: SegmentHeader,
+    /// Length of the file in octets.
+    pub(super) length: u64,
+}
+
+struct Headless {
+    segment: SegmentId,
+    length: u64,
+    why: HeaderError,
+}
+
+/// A segment without a header, in which there are frames that nothing proves acknowledged.
+pub(super) struct Stray {
+    pub(super) epoch: Epoch,
+    pub(super) log: LogId,
+    /// The highest watermark in it.
+    pub(super) watermark: Lsn,
+}
+
+impl Survey {
+    pub(super) fn take(medium: &dyn Medium) -> Result<Survey, RecoveryError> {
+        let files = medium.segments().map_err(RecoveryError::io(None, 0))?;
+        let mut survey = Survey {
+            logs: BTreeMap::new(),
+            ready: Vec::new(),
+            headless: Vec::new(),
+            lengths: files.into_iter().collect(),
+        };
+        let mut block = [0; BLOCK];
+        for (&segment, &length) in &survey.lengths {
+            let read = medium.read_at(segment, 0, &mut block);
+            let read = read.map_err(RecoveryError::io(segment, 0))?;
+            let why = match SegmentHeader::decode(&block[..read]) {
+                Ok(header) if header.segment == segment => {
+                    let log = survey.logs.entry((header.epoch, header.log));
+                    let log = log.or_insert_with(|| Log::new(header.epoch, header.log));
+                    log.add(Segment { header, length });
+                    continue;
+                }
+                Ok(_) => HeaderError::Field("segment"),
+                Err(HeaderError::Newer { version }) => {
+                    return Err(RecoveryError::Newer { file: segment, version });
+                }
+                Err(HeaderError::Zeros)
+                    if usable(length) && is_blank(medium, segment, length, BLOCK as u64)? =>
+                {
+                    survey.ready.push((segment, length));
+                    continue;
+                }
+                Err(why) => why,
+            };
+            survey.headless.push(Headless { segment, length, why });
+        }
+        Ok(survey)
+    }
+
+    /// The newest epoch: only its logs can have torn tails. All older ones were cut clean before
+    /// it began.
+    pub(super) fn newest(&self) -> Epoch {
+        self.logs.keys().next_back().map_or(Epoch(0), |&(epoch, _)| epoch)
+    }
+
+    /// Holds the catalog's positions against the files that are there.
+    pub(super) fn check_positions(&self, from: &[LogPosition]) -> Result<(), RecoveryError> {
+        for position in from {
+            let log = self.logs.get(&(position.epoch, position.log));
+            let what = match log.and_then(|log| log.segments.get(&position.segment)) {
+                None if !self.lengths.contains_key(&position.segment) => "the file is missing",
+                None => "its header is not the one of this log",
+                Some(segment) if segment.length < u64::from(position.offset) => {
+                    "the file is too short"
+                }
+                Some(_) => continue,
+            };
+            Err(Damage {
+                file: position.segment,
+                offset: u64::from(position.offset),
+                epoch: position.epoch,
+                log: position.log,
+                lsn: position.lsn,
+                what: format!("{what}, though the catalog has read up to here"),
+                messages: Vec::new(),
+            })?;
+        }
+        Ok(())
+    }
+
+    /// Decides about the files without a header: torn, then they are removed, or damaged.
+    pub(super) fn judge_strays(
+        &self,
+        medium: &dyn Medium,
+        from: &[LogPosition],
+        plan: &mut Plan,
+    ) -> Result<Vec<Stray>, RecoveryError> {
+        let mut strays = Vec::new();
+        for headless in &self.headless {
+            let frames = self.frames_of(medium, headless)?;
+            let blank = is_blank(medium, headless.segment, headless.length, BLOCK as u64)?;
+            let Some((stray, lowest)) = frames else {
+                if headless.why != HeaderError::Zeros && !blank {
+                    let what = format!("{}, and no frame can be recognised", headless.why);
+                    Err(headless.damage(Epoch(0), LogId(0), Lsn(0), what))?;
+                }
+                plan.remove(headless.segment, "it was not in use yet");
+                continue;
+            };
+            let key = (stray.epoch, stray.log);
+            let read = from.iter().find(|position| (position.epoch, position.log) == key);
+            let applied = read.map_or(Lsn(0), |position| position.applied);
+            let proof = if stray.epoch < self.newest() {
+                "it belongs to an older epoch"
+            } else if stray.watermark >= lowest || applied >= lowest {
+                "what stands in it was durable"
+            } else {
+                plan.remove(headless.segment, "nothing in it was acknowledged");
+                strays.push(stray);
+                continue;
+            };
+            let what = format!("{}, and {proof}", headless.why);
+            Err(headless.damage(stray.epoch, stray.log, lowest, what))?;
+        }
+        Ok(strays)
+    }
+
+    /// What the frames in a file without a header have to say: the log, the highest watermark,
+    /// and their lowest LSN.
+    fn frames_of(
+        &self,
+        medium: &dyn Medium,
+        headless: &Headless,
+    ) -> Result<Option<(Stray, Lsn)>, RecoveryError> {
+        let Headless { segment, length, .. } = *headless;
+        let mut seen: Option<(Stray, Lsn)> = None;
+        let mut salt = None;
+        search::frames(medium, segment, length, BLOCK as u64, |frame| {
+            // Of a log without any other segment, the first frame has to be trusted.
+            let known = self.logs.get(&(frame.epoch, frame.log)).map(Log::salt);
+            if frame.salt != *salt.get_or_insert(known.unwrap_or(frame.salt)) {
+                return Found::Image;
+            }
+            let (epoch, log) = (frame.epoch, frame.log);
+            let (stray, lowest) = seen.get_or_insert_with(|| {
+                (Stray { epoch, log, watermark: frame.watermark }, frame.lsn)
+            });
+            stray.watermark = stray.watermark.max(frame.watermark);
+            *lowest = frame.lsn.min(*lowest);
+            Found::Frame
+        })?;
+        Ok(seen)
+    }
+
+    pub(super) fn next_epoch(&self, from: &[LogPosition], strays: &[Stray]) -> Epoch {
+        let named = from.iter().map(|position| position.epoch);
+        let stray = strays.iter().map(|stray| stray.epoch);
+        named.chain(stray).fold(self.newest(), Epoch::max).next()
+    }
+
+    pub(super) fn next_segment(&self, from: &[LogPosition]) -> SegmentId {
+        let files = self.lengths.keys().copied();
+        let named = from.iter().map(|position| position.segment);
+        files.chain(named).fold(SegmentId(0), SegmentId::max).next()
+    }
+}
+
+impl Headless {
+    fn damage(&self, epoch: Epoch, log: LogId, lsn: Lsn, what: String) -> Damage {
+        Damage { file: self.segment, offset: 0, epoch, log, lsn, what, messages: Vec::new() }
+    }
+}
+
+impl Log {
+    fn new(epoch: Epoch, id: LogId) -> Log {
+        Log { epoch, id, segments: BTreeMap::new(), after: BTreeMap::new() }
+    }
+
+    fn add(&mut self, segment: Segment) {
+        let header = segment.header;
+        self.segments.insert(header.segment, segment);
+        if let Some((previous, _)) = header.previous {
+            self.after.insert(previous, header.segment);
+        }
+    }
+
+    /// The segment the log began in.
+    pub(super) fn root(&self) -> Option<SegmentId> {
+        let root = self.segments.values().find(|segment| segment.header.previous.is_none());
+        root.map(|segment| segment.header.segment)
+    }
+
+    /// The segment that the log moved to from `segment`, and the offset at which it left that.
+    pub(super) fn successor(&self, segment: SegmentId) -> Option<(SegmentHeader, u32)> {
+        let later = self.segments.get(self.after.get(&segment)?)?;
+        later.header.previous.map(|(_, end)| (later.header, end))
+    }
+
+    /// The segments that come before `segment`, and where each was left.
+    pub(super) fn ancestors(&self, segment: SegmentId) -> BTreeMap<SegmentId, u32> {
+        let mut ancestors = BTreeMap::new();
+        let mut at = segment;
+        while let Some((previous, end)) = self.segments.get(&at).and_then(|s| s.header.previous)
+            && ancestors.insert(previous, end).is_none()
+        {
+            at = previous;
+        }
+        ancestors
+    }
+
+    /// Segments that cannot be reached from `start`, though they come after it, in order.
+    pub(super) fn unreached(
+        &self,
+        start: SegmentId,
+        reached: &BTreeSet<SegmentId>,
+    ) -> Vec<&Segment> {
+        let ancestors = self.ancestors(start);
+        let first = self.segments.get(&start).map_or(Lsn(0), |segment| segment.header.first_lsn);
+        let later = |segment: &&Segment| {
+            let header = &segment.header;
+            !reached.contains(&header.segment)
+                && !ancestors.contains_key(&header.segment)
+                && header.first_lsn >= first
+        };
+        let mut unreached: Vec<_> = self.segments.values().filter(later).collect();
+        unreached.sort_by_key(|segment| segment.header.first_lsn);
+        unreached
+    }
+
+    /// The same in all of its segments.
+    pub(super) fn salt(&self) -> u64 {
+        self.segments.values().next().map_or(0, |segment| segment.header.salt)
+    }
+}
