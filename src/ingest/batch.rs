@@ -1,0 +1,138 @@
+//! The messages of one APPEND while they arrive, and where their octets went.
+
+use xxhash_rust::xxh3::{Xxh3, xxh3_128};
+
+use crate::log::{MessageRecord, Place};
+use crate::protocol::Options;
+use crate::types::{Fragment, InternalDate, SegmentId};
+
+/// Fragments in the frame that is still being filled carry this instead of a segment; their
+/// offset counts from the start of the frame. No segment has the number 0.
+const THIS_FRAME: SegmentId = SegmentId(0);
+
+/// All that is known of a batch before it is committed.
+#[derive(Default)]
+pub struct Batch {
+    /// Complete messages whose records are not in the log yet.
+    pub messages: Vec<MessageRecord>,
+    /// Messages before `messages`, whose records are.
+    pub logged: Vec<MessageRecord>,
+    /// Octets of all complete messages.
+    pub octets: u64,
+    current: Option<Incoming>,
+}
+
+/// A message of which some octets are still to come.
+struct Incoming {
+    record: MessageRecord,
+    /// Made when the message turns out not to lie in one piece; it is half a kilobyte.
+    hash: Option<Box<Xxh3>>,
+    announced: u64,
+}
+
+impl Batch {
+    /// Begins a message.
+    pub fn begin(&mut self, options: Options) {
+        assert!(self.current.is_none(), "a message begins before the last one ended");
+        let record = MessageRecord {
+            size: 0,
+            date: options.date.unwrap_or_else(InternalDate::now),
+            flags: options.flags,
+            keywords: options.keywords,
+            checksum: 0,
+            fragments: Vec::with_capacity(1),
+        };
+        self.current = Some(Incoming { record, hash: None, announced: options.literal.size });
+    }
+
+    /// Takes octets of the current message, which lie at `offset` of the frame being filled.
+    pub fn octets(&mut self, octets: &[u8], offset: usize) {
+        let current = self.current.as_mut().expect("octets belong to a message");
+        let offset = u32::try_from(offset).expect("a frame is small");
+        let length = u32::try_from(octets.len()).expect("a frame is small");
+        current.record.size += u64::from(length);
+        if current.record.size == current.announced && current.hash.is_none() {
+            current.record.checksum = xxh3_128(octets);
+        } else {
+            current.hash.get_or_insert_with(|| Box::new(Xxh3::new())).update(octets);
+        }
+        match current.record.fragments.last_mut() {
+            Some(last) if last.segment == THIS_FRAME => {
+                assert_eq!(last.offset + last.length, offset, "octets of a message lie together");
+                last.length += length;
+            }
+            _ => current.record.fragments.push(Fragment { segment: THIS_FRAME, offset, length }),
+        }
+    }
+
+    /// Ends the current message.
+    pub fn end(&mut self) {
+        let current = self.current.take().expect("a message ends once");
+        let mut record = current.record;
+        assert_eq!(record.size, current.announced, "the literal had another size");
+        if let Some(hash) = current.hash {
+            record.checksum = hash.digest128();
+        }
+        self.octets += record.size;
+        self.messages.push(record);
+    }
+
+    /// Messages that are complete.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        self.logged.len() + self.messages.len()
+    }
+
+    /// Says where the frame that was being filled goes.
+    pub fn placed(&mut self, place: &Place) {
+        let current = self.current.as_mut().map(|incoming| &mut incoming.record);
+        for record in current.into_iter().chain(self.messages.iter_mut().rev()) {
+            match record.fragments.last_mut() {
+                Some(last) if last.segment == THIS_FRAME => {
+                    last.segment = place.segment;
+                    last.offset += place.offset;
+                }
+                // A current message may have nothing in this frame; the others stand in order.
+                None => {}
+                Some(_) => break,
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::protocol::Literal;
+    use crate::types::{Flags, Lsn};
+
+    fn options(size: u64) -> Options {
+        let literal = Literal { size, synchronising: false, binary: false };
+        Options { flags: Flags::default(), keywords: vec![], date: None, literal }
+    }
+
+    fn place(segment: u64, offset: u32) -> Place {
+        Place { segment: SegmentId(segment), offset, lsn: Lsn(1), watermark: Lsn(0) }
+    }
+
+    #[test]
+    fn fragments_follow_the_frames() {
+        let mut batch = Batch::default();
+        batch.begin(options(3));
+        batch.octets(b"abc", 128);
+        batch.end();
+        batch.begin(options(6));
+        batch.octets(b"de", 140);
+        batch.octets(b"f", 142);
+        batch.placed(&place(7, 4096));
+        batch.octets(b"ghi", 128);
+        batch.end();
+        batch.placed(&place(8, 8192));
+        let fragment = |segment, offset, length| Fragment { segment: SegmentId(segment), offset, length };
+        assert_eq!(batch.messages[0].fragments, [fragment(7, 4224, 3)]);
+        assert_eq!(batch.messages[1].fragments, [fragment(7, 4236, 3), fragment(8, 8320, 3)]);
+        assert_eq!(batch.messages[0].checksum, xxh3_128(b"abc"));
+        assert_eq!(batch.messages[1].checksum, xxh3_128(b"defghi"));
+        assert_eq!((batch.count(), batch.octets), (2, 9));
+    }
+}

@@ -1,0 +1,308 @@
+//! The APPEND command as a state machine without I/O: octets in, steps out.
+//!
+//! It stays in step with the client whatever happens: once the command is refused, the rest of it
+//! is recognised and thrown away, never taken for commands. A refusal is reported when the command
+//! has ended for the client: in place of the `+` of a synchronising literal, or after the line end
+//! behind the last non-synchronising one (RFC 7888 section 4).
+
+use super::refusal::Refusal;
+use crate::limits::{LINE, MAILBOX_NAME};
+use crate::protocol::{
+    Discard, Head, Literal, MailboxName, NameError, Next, Options, parse_append_head,
+    parse_append_options,
+};
+
+/// Longest mailbox name as a literal, in octets: modified UTF-7 is longer than the name it stands
+/// for.
+const NAME: usize = 4 * MAILBOX_NAME;
+
+/// What came of some octets.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Step {
+    /// All octets were taken; the command goes on.
+    More,
+    /// The client waits for `+` before it sends the mailbox name.
+    Continue,
+    /// The mailbox is known: answer with nothing, or [`Machine::refuse`].
+    Mailbox(MailboxName),
+    /// A message is announced: answer with [`Machine::accept`] or [`Machine::refuse`].
+    Message(Options),
+    /// So many octets, from where the machine stands, belong to the message.
+    Octets(usize),
+    /// The message is complete.
+    MessageEnd,
+    /// The command is complete; what was accepted is the batch.
+    Complete,
+    /// The command is over and refused. Nothing of it may stay.
+    Refused(Refusal),
+}
+
+/// Reads one APPEND command.
+pub struct Machine {
+    state: State,
+    tag: Vec<u8>,
+    /// A line that began in earlier octets, or what is left of the first line.
+    line: Vec<u8>,
+    /// `line` is complete.
+    whole: bool,
+    refusal: Option<Refusal>,
+    /// At least one message was accepted.
+    any: bool,
+}
+
+enum State {
+    Head,
+    MailboxName { name: Vec<u8>, left: usize },
+    Options,
+    /// Between `Step::Message` and the answer to it.
+    Announced(Literal),
+    Literal { literal: Literal, left: u64 },
+    /// The rest of a refused command.
+    Discarded(Discard),
+    Over,
+}
+
+impl Default for Machine {
+    fn default() -> Self {
+        Machine::new()
+    }
+}
+
+impl Machine {
+    /// Stands before the first octet of the tag.
+    #[must_use]
+    pub fn new() -> Machine {
+        Machine {
+            state: State::Head,
+            tag: Vec::new(),
+            line: Vec::new(),
+            whole: false,
+            refusal: None,
+            any: false,
+        }
+    }
+
+    /// The command's tag, once its first line was read.
+    #[must_use]
+    pub fn tag(&self) -> &[u8] {
+        &self.tag
+    }
+
+    /// Octets of the current message that have not come yet; 0 between messages.
+    #[must_use]
+    pub fn literal_left(&self) -> u64 {
+        match self.state {
+            State::Literal { left, .. } => left,
+            _ => 0,
+        }
+    }
+
+    /// Whether octets are being thrown away.
+    #[must_use]
+    pub fn is_refused(&self) -> bool {
+        self.refusal.is_some()
+    }
+
+    /// Takes the announced message. `true` when the client waits for `+`.
+    ///
+    /// # Panics
+    /// When no message was announced.
+    pub fn accept(&mut self) -> bool {
+        let State::Announced(literal) = self.state else { panic!("no message was announced") };
+        self.any = true;
+        self.state = State::Literal { literal, left: literal.size };
+        literal.synchronising
+    }
+
+    /// Refuses the whole command; steps go on until it has ended. The first refusal counts.
+    pub fn refuse(&mut self, refusal: Refusal) {
+        self.refusal.get_or_insert(refusal);
+    }
+
+    /// Reads on. Returns how many octets were taken and what they meant; after [`Step::More`] all
+    /// of them were.
+    pub fn step(&mut self, input: &[u8]) -> (usize, Step) {
+        let mut taken = 0;
+        loop {
+            let (more, step) = self.advance(&input[taken..]);
+            taken += more;
+            match step {
+                Some(step) => return (taken, step),
+                None if taken == input.len() && !self.can_go_on() => return (taken, Step::More),
+                None => {}
+            }
+        }
+    }
+
+    /// Whether there is something to do without further octets.
+    fn can_go_on(&self) -> bool {
+        match &self.state {
+            State::Head | State::Options => self.whole,
+            State::MailboxName { left, .. } => *left == 0,
+            State::Literal { left, .. } => *left == 0 || self.refusal.is_some(),
+            State::Announced(_) => true,
+            State::Discarded(_) => false,
+            State::Over => panic!("the command is over"),
+        }
+    }
+
+    fn advance(&mut self, input: &[u8]) -> (usize, Option<Step>) {
+        match &mut self.state {
+            State::Head | State::Options => self.line(input),
+            State::MailboxName { name, left } => {
+                let taken = input.len().min(*left);
+                name.extend_from_slice(&input[..taken]);
+                *left -= taken;
+                if *left > 0 {
+                    return (taken, None);
+                }
+                let name = MailboxName::decode(name);
+                self.state = State::Options;
+                (taken, self.mailbox(name))
+            }
+            State::Announced(literal) => {
+                assert!(self.refusal.is_some(), "an announced message was not answered");
+                let literal = *literal;
+                (0, self.discard(Discard::after(literal)))
+            }
+            State::Literal { literal, left } if self.refusal.is_some() => {
+                let discard = Discard::rest_of(*literal, literal.size - *left);
+                (0, self.discard(Some(discard)))
+            }
+            State::Literal { left: 0, .. } => {
+                self.state = State::Options;
+                (0, Some(Step::MessageEnd))
+            }
+            State::Literal { left, .. } => {
+                let taken = usize::try_from(*left).map_or(input.len(), |n| n.min(input.len()));
+                *left -= taken as u64;
+                (taken, (taken > 0).then_some(Step::Octets(taken)))
+            }
+            State::Discarded(discard) => match discard.feed(input) {
+                Some(taken) => (taken, self.discard(None)),
+                None => (input.len(), None),
+            },
+            State::Over => panic!("the command is over"),
+        }
+    }
+
+    /// Finds the end of a line. Lines between literals that lie whole in the input are read where
+    /// they are.
+    fn line(&mut self, input: &[u8]) -> (usize, Option<Step>) {
+        if std::mem::take(&mut self.whole) {
+            let line = std::mem::take(&mut self.line);
+            return (0, self.options(&line));
+        }
+        let Some(end) = memchr::memchr(b'\n', input) else {
+            self.line.extend_from_slice(input);
+            if self.line.len() > LINE {
+                self.refuse(Refusal::bad("the command line is too long"));
+                let mut discard = Discard::line();
+                discard.feed(&std::mem::take(&mut self.line));
+                self.state = State::Discarded(discard);
+            }
+            return (input.len(), None);
+        };
+        let taken = end + 1;
+        let is_head = matches!(self.state, State::Head);
+        if self.line.is_empty() && !is_head {
+            return (taken, self.options(&input[..taken]));
+        }
+        self.line.extend_from_slice(&input[..taken]);
+        let line = std::mem::take(&mut self.line);
+        (taken, if is_head { self.head(&line) } else { self.options(&line) })
+    }
+
+    fn head(&mut self, line: &[u8]) -> Option<Step> {
+        let text = without_line_end(line);
+        match parse_append_head(text) {
+            Ok(Head::Mailbox { tag, mailbox, rest }) => {
+                self.tag = tag.to_vec();
+                self.line = text[rest..].to_vec();
+                self.whole = true;
+                self.state = State::Options;
+                self.mailbox(mailbox)
+            }
+            Ok(Head::MailboxLiteral { tag, literal }) => {
+                self.tag = tag.to_vec();
+                self.state = State::Options;
+                let Some(left) = usize::try_from(literal.size).ok().filter(|&n| n <= NAME) else {
+                    self.refuse(Refusal::no(Some("LIMIT"), "the mailbox name is too long"));
+                    return self.discard(Discard::after(literal));
+                };
+                self.state = State::MailboxName { name: Vec::new(), left };
+                literal.synchronising.then_some(Step::Continue)
+            }
+            Err(error) => {
+                self.tag = text.split(|&octet| octet == b' ').next().unwrap_or(b"*").to_vec();
+                self.state = State::Options;
+                self.refuse(Refusal::bad(error.to_string()));
+                self.discard_from(text)
+            }
+        }
+    }
+
+    fn mailbox(&mut self, name: Result<MailboxName, NameError>) -> Option<Step> {
+        match name {
+            Ok(name) => Some(Step::Mailbox(name)),
+            Err(error) => {
+                self.refuse(Refusal::no(Some("CANNOT"), error.to_string()));
+                None
+            }
+        }
+    }
+
+    fn options(&mut self, line: &[u8]) -> Option<Step> {
+        let text = without_line_end(line);
+        if self.refusal.is_some() {
+            return self.discard_from(text);
+        }
+        match parse_append_options(text) {
+            Ok(Next::Message(options)) if options.literal.size == 0 => {
+                self.refuse(Refusal::no(None, "APPEND cancelled by a message of zero octets"));
+                self.discard(Discard::after(options.literal))
+            }
+            Ok(Next::Message(options)) => {
+                self.state = State::Announced(options.literal);
+                Some(Step::Message(options))
+            }
+            Ok(Next::End) if self.any => {
+                self.state = State::Over;
+                Some(Step::Complete)
+            }
+            Ok(Next::End) => {
+                self.refuse(Refusal::bad("expected a message literal"));
+                self.discard_from(text)
+            }
+            Err(error) => {
+                self.refuse(error.into());
+                self.discard_from(text)
+            }
+        }
+    }
+
+    /// A line of a refused command: either it announces a literal or the command has ended.
+    fn discard_from(&mut self, text: &[u8]) -> Option<Step> {
+        self.discard(Literal::at_end(text).and_then(|(literal, _)| Discard::after(literal)))
+    }
+
+    /// Throws away what is left of a refused command; `None` when it has ended for the client.
+    fn discard(&mut self, rest: Option<Discard>) -> Option<Step> {
+        match rest {
+            Some(discard) => {
+                self.state = State::Discarded(discard);
+                None
+            }
+            None => {
+                self.state = State::Over;
+                let refusal = self.refusal.take();
+                Some(Step::Refused(refusal.expect("only refused commands are discarded")))
+            }
+        }
+    }
+}
+
+fn without_line_end(line: &[u8]) -> &[u8] {
+    let line = line.strip_suffix(b"\n").unwrap_or(line);
+    line.strip_suffix(b"\r").unwrap_or(line)
+}

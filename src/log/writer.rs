@@ -1,0 +1,451 @@
+//! The log of one reactor in motion: frames to the disk, one fdatasync for all that wait.
+//!
+//! What becomes of a frame, in this order: a place is reserved, the frame is written, an fdatasync
+//! begun after that returns, its action runs. Actions run in the order of their LSNs; that is how
+//! sessions come to see batches in the order in which their UIDs were given.
+
+use std::cell::{Cell, RefCell};
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::fmt;
+use std::io;
+use std::rc::Rc;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+use tokio::sync::{Notify, oneshot};
+
+use super::frame::seal;
+use super::pool::{Prepared, SegmentPool};
+use super::recovery::LogPosition;
+use super::sequencer::{Place, Sequencer};
+use super::{Record, sealed_len};
+use crate::limits::BLOCK;
+use crate::reactor::{Arena, Lease, LeaseClass, LogFile, spawn};
+use crate::types::{BatchId, Epoch, LogId, Lsn, SegmentId};
+
+/// One reactor's log. A handle: clones mean the same log.
+#[derive(Clone)]
+pub struct Log {
+    inner: Rc<Inner>,
+}
+
+/// Why the log takes nothing.
+#[derive(Clone, Debug)]
+pub enum LogError {
+    /// There is no room for another segment. What was acknowledged is safe; the client may try
+    /// again when there is room.
+    Full(Rc<str>),
+    /// A write or an fdatasync failed. What the disk kept is unknown until the server starts
+    /// again and reads it: nothing more is promised.
+    Poisoned(Rc<str>),
+}
+
+/// Counters for the operator.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct LogStats {
+    /// Frames written.
+    pub frames: u64,
+    /// Octets written, headers and padding included.
+    pub octets: u64,
+    /// fdatasync calls.
+    pub syncs: u64,
+    /// Microseconds spent in them.
+    pub sync_micros: u64,
+    /// Segments taken into use that were merely allocated, not written: each fdatasync in them
+    /// waits for the file system's journal.
+    pub unwritten_segments: u64,
+}
+
+struct Inner {
+    state: RefCell<State>,
+    pool: SegmentPool,
+    /// Something was written or wants to be durable.
+    work: Notify,
+    /// The log moved to the next segment, or broke.
+    moved: Notify,
+    /// The log broke.
+    broken: Notify,
+    stats: Cell<LogStats>,
+}
+
+struct State {
+    sequencer: Sequencer,
+    epoch: Epoch,
+    log: LogId,
+    /// Files that are written to or not synced yet.
+    files: HashMap<SegmentId, LogFile>,
+    /// The next segment, asked for ahead of time.
+    next: Option<oneshot::Receiver<io::Result<Prepared>>>,
+    /// Somebody is moving to the next segment; holds the lease for its header meanwhile.
+    moving: bool,
+    header: Option<Lease>,
+    actions: VecDeque<(Lsn, Action)>,
+    /// Frames that are not durable, oldest first.
+    pending: VecDeque<Place>,
+    /// Where replay may begin so as to miss nothing that is not durable.
+    durable_end: Option<(SegmentId, u32)>,
+    /// First frames of batches whose records are in the log and whose commit is not.
+    held: BTreeMap<Lsn, (SegmentId, u32)>,
+    broken: Option<Rc<str>>,
+}
+
+type Action = Box<dyn FnOnce()>;
+
+/// Keeps the records of an unfinished batch within reach of recovery. See [`Log::hold`].
+pub struct Hold {
+    log: Log,
+    lsn: Lsn,
+}
+
+impl Log {
+    /// Begins a log in its first segment and starts the task that syncs it.
+    ///
+    /// # Errors
+    /// When there is no segment to be had.
+    pub async fn start(sequencer: Sequencer, epoch: Epoch, log: LogId, pool: SegmentPool, arena: &Arena) -> Result<Log, LogError> {
+        let state = State {
+            sequencer,
+            epoch,
+            log,
+            files: HashMap::new(),
+            next: Some(pool.request_small()),
+            moving: false,
+            header: Some(arena.lease(LeaseClass::Small).await),
+            actions: VecDeque::new(),
+            pending: VecDeque::new(),
+            durable_end: None,
+            held: BTreeMap::new(),
+            broken: None,
+        };
+        let inner = Inner {
+            state: RefCell::new(state),
+            pool,
+            work: Notify::new(),
+            moved: Notify::new(),
+            broken: Notify::new(),
+            stats: Cell::default(),
+        };
+        let log = Log { inner: Rc::new(inner) };
+        log.ready(BLOCK).await?;
+        spawn(log.clone().sync_for_ever());
+        Ok(log)
+    }
+
+    /// Waits until a frame of `length` octets can be written. Holds until the caller awaits
+    /// something else: reserve before the next await.
+    ///
+    /// # Errors
+    /// When it will not be possible soon.
+    pub async fn ready(&self, length: usize) -> Result<(), LogError> {
+        let length = u32::try_from(length).expect("a frame is small");
+        loop {
+            let moved = self.inner.moved.notified();
+            let (fits, moving) = {
+                let state = self.inner.state.borrow();
+                if let Some(why) = &state.broken {
+                    return Err(LogError::Poisoned(why.clone()));
+                }
+                (state.sequencer.fits(length), state.moving)
+            };
+            match (fits, moving) {
+                (true, _) => return Ok(()),
+                (false, true) => moved.await,
+                (false, false) => self.move_on().await?,
+            }
+        }
+    }
+
+    /// Writes a frame: `payload` octets are in the lease behind the header's room. Call after
+    /// [`Log::ready`] without an await between.
+    ///
+    /// `records` is asked for the records once the place is known, and must give as many octets
+    /// as `records_len` says; they come back for whoever applies them later. The lease goes back
+    /// when the write is complete, as does `permit`.
+    pub fn write<R, P>(&self, frame: Frame, records: R, permit: P) -> (Place, Vec<Record>)
+    where
+        R: FnOnce(&Place) -> Vec<Record>,
+        P: 'static,
+    {
+        let Frame { mut lease, stream, position, payload, records_len } = frame;
+        let length = u32::try_from(sealed_len(payload, records_len)).expect("a frame is small");
+        let (place, file) = {
+            let mut state = self.inner.state.borrow_mut();
+            let place = state.sequencer.reserve(length).expect("ready() was asked before");
+            state.pending.push_back(place);
+            (place, state.files[&place.segment].clone())
+        };
+        let records = records(&place);
+        let sealed = seal(lease.octets_mut(), &place, stream, position, payload, &records);
+        let log = self.clone();
+        spawn(async move {
+            let (result, lease) = file.write_at(lease, sealed, place.offset.into()).await;
+            drop((lease, permit));
+            match result {
+                Ok(()) => log.written(&place),
+                Err(error) => {
+                    log.poison(&format!("writing segment {} failed: {error}", place.segment));
+                }
+            }
+        });
+        (place, records)
+    }
+
+    /// Runs `action` when the frame just written is durable, after the actions of all earlier
+    /// frames; drops it unrun when the log breaks. Call without an await after [`Log::write`].
+    pub fn when_durable(&self, place: &Place, action: impl FnOnce() + 'static) {
+        let mut state = self.inner.state.borrow_mut();
+        if state.broken.is_none() {
+            assert_eq!(place.lsn, state.sequencer.last_reserved(), "actions keep their order");
+            state.actions.push_back((place.lsn, Box::new(action)));
+        }
+    }
+
+    /// Waits until everything written so far is durable.
+    ///
+    /// # Errors
+    /// When it never will be.
+    pub async fn durable(&self) -> Result<(), LogError> {
+        let (sender, receiver) = oneshot::channel();
+        {
+            let mut state = self.inner.state.borrow_mut();
+            let last = state.sequencer.last_reserved();
+            if last <= state.sequencer.durable() && state.broken.is_none() {
+                return Ok(());
+            }
+            let action = Box::new(move || drop(sender.send(())));
+            state.actions.push_back((last, action));
+        }
+        self.inner.work.notify_one();
+        receiver.await.map_err(|_| self.error())
+    }
+
+    /// The first frame with records of a batch stays within reach of recovery until the guard is
+    /// dropped, which must not be before the commit is durable.
+    #[must_use]
+    pub fn hold(&self, place: &Place) -> Hold {
+        let at = (place.segment, place.offset);
+        self.inner.state.borrow_mut().held.insert(place.lsn, at);
+        Hold { log: self.clone(), lsn: place.lsn }
+    }
+
+    /// The position that a checkpoint of this moment covers: everything durable has been seen by
+    /// its action. `None` before the first frame.
+    #[must_use]
+    pub fn position(&self) -> Option<LogPosition> {
+        let state = self.inner.state.borrow();
+        let applied = state.sequencer.durable();
+        let (segment, offset) = state.durable_end?;
+        let (lsn, (segment, offset)) = match state.held.first_key_value() {
+            Some((&lsn, &at)) if lsn <= applied => (lsn, at),
+            _ => (applied.next(), (segment, offset)),
+        };
+        Some(LogPosition { epoch: state.epoch, log: state.log, segment, offset, lsn, applied })
+    }
+
+    /// Waits until the log breaks; says why.
+    pub async fn broken(&self) -> Rc<str> {
+        loop {
+            let broken = self.inner.broken.notified();
+            if let Some(why) = &self.inner.state.borrow().broken {
+                return why.clone();
+            }
+            broken.await;
+        }
+    }
+
+    /// Counters.
+    #[must_use]
+    pub fn stats(&self) -> LogStats {
+        self.inner.stats.get()
+    }
+
+    /// The file of a segment that is still being written or synced.
+    #[must_use]
+    pub fn open_file(&self, segment: SegmentId) -> Option<LogFile> {
+        self.inner.state.borrow().files.get(&segment).cloned()
+    }
+
+    fn count(&self, change: impl FnOnce(&mut LogStats)) {
+        let mut stats = self.inner.stats.get();
+        change(&mut stats);
+        self.inner.stats.set(stats);
+    }
+
+    fn written(&self, place: &Place) {
+        self.count(|stats| {
+            stats.frames += 1;
+            stats.octets += u64::from(place.length);
+        });
+        self.inner.pool.ingested(u64::from(place.length));
+        self.inner.state.borrow_mut().sequencer.written(place.lsn);
+        self.inner.work.notify_one();
+    }
+
+    /// Moves to the next segment. Its header is written before frames are; the old segment is
+    /// synced before anything in the new one counts as durable, which the sequencer sees to.
+    async fn move_on(&self) -> Result<(), LogError> {
+        let (next, header) = {
+            let mut state = self.inner.state.borrow_mut();
+            state.moving = true;
+            let next = state.next.take().unwrap_or_else(|| self.inner.pool.request());
+            (next, state.header.take().expect("only one moves at a time"))
+        };
+        let prepared = match next.await {
+            Ok(Ok(prepared)) => Ok(prepared),
+            Ok(Err(error)) => Err(LogError::Full(error.to_string().into())),
+            Err(_) => Err(LogError::Full("the server is stopping".into())),
+        };
+        let result = match prepared {
+            Ok(prepared) => self.enter(prepared, header).await,
+            Err(error) => {
+                self.inner.state.borrow_mut().header = Some(header);
+                Err(error)
+            }
+        };
+        self.inner.state.borrow_mut().moving = false;
+        self.inner.moved.notify_waiters();
+        result
+    }
+
+    async fn enter(&self, prepared: Prepared, mut lease: Lease) -> Result<(), LogError> {
+        if !prepared.written {
+            self.count(|stats| stats.unwritten_segments += 1);
+        }
+        let file = LogFile::new(prepared.file);
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+        {
+            let mut state = self.inner.state.borrow_mut();
+            let header = state.sequencer.open_segment(prepared.segment, prepared.size, now);
+            header.encode(&mut lease.octets_mut()[..BLOCK]);
+            state.files.insert(prepared.segment, file.clone());
+            state.next = Some(self.inner.pool.request());
+        }
+        let (result, lease) = file.write_at(lease, BLOCK, 0).await;
+        let mut state = self.inner.state.borrow_mut();
+        state.header = Some(lease);
+        if let Err(error) = result {
+            drop(state);
+            let why = format!("writing the header of segment {} failed: {error}", prepared.segment);
+            self.poison(&why);
+            return Err(self.error());
+        }
+        state.sequencer.header_written(prepared.segment);
+        state.durable_end.get_or_insert((prepared.segment, BLOCK as u32));
+        Ok(())
+    }
+
+    /// Group commit: while one fdatasync is in flight, whoever comes next gathers for the next.
+    async fn sync_for_ever(self) {
+        loop {
+            let work = self.inner.work.notified();
+            let (plan, files) = {
+                let mut state = self.inner.state.borrow_mut();
+                if state.broken.is_some() {
+                    return;
+                }
+                let waiting = state.actions.front().map(|(lsn, _)| *lsn);
+                let useful = waiting.is_some_and(|lsn| lsn <= state.sequencer.written_through());
+                let plan = if useful { state.sequencer.begin_sync() } else { None };
+                let files: Vec<_> = plan.iter().flat_map(|plan| &plan.segments).map(|s| (*s, state.files[s].clone())).collect();
+                (plan, files)
+            };
+            let Some(plan) = plan else {
+                if self.run_actions() == 0 {
+                    work.await;
+                }
+                continue;
+            };
+            for (segment, file) in files {
+                let begun = Instant::now();
+                if let Err(error) = file.sync_data().await {
+                    self.poison(&format!("fdatasync of segment {segment} failed: {error}"));
+                    return;
+                }
+                self.count(|stats| {
+                    stats.syncs += 1;
+                    stats.sync_micros += begun.elapsed().as_micros() as u64;
+                });
+            }
+            self.synced(&plan);
+            self.run_actions();
+        }
+    }
+
+    fn synced(&self, plan: &super::sequencer::SyncPlan) {
+        let mut state = self.inner.state.borrow_mut();
+        state.sequencer.synced(plan);
+        let durable = state.sequencer.durable();
+        while let Some(place) = state.pending.pop_front_if(|place| place.lsn <= durable) {
+            state.durable_end = Some((place.segment, place.offset + place.length));
+        }
+        let State { files, sequencer, .. } = &mut *state;
+        files.retain(|&segment, _| sequencer.is_open(segment));
+    }
+
+    /// Runs the actions of everything durable, in order. An action may write to the log.
+    fn run_actions(&self) -> usize {
+        let mut run = 0;
+        loop {
+            let action = {
+                let mut state = self.inner.state.borrow_mut();
+                let durable = state.sequencer.durable();
+                state.actions.pop_front_if(|(lsn, _)| *lsn <= durable)
+            };
+            let Some((_, action)) = action else { return run };
+            action();
+            run += 1;
+        }
+    }
+
+    fn poison(&self, why: &str) {
+        let actions = {
+            let mut state = self.inner.state.borrow_mut();
+            if state.broken.is_some() {
+                return;
+            }
+            tracing::error!("{why}; this log promises nothing any more, its sessions end. Restart the server to recover everything acknowledged");
+            state.sequencer.poison();
+            state.broken = Some(why.into());
+            std::mem::take(&mut state.actions)
+        };
+        // Dropped outside of the borrow: what they hold may look at the log.
+        drop(actions);
+        self.inner.work.notify_one();
+        self.inner.moved.notify_waiters();
+        self.inner.broken.notify_waiters();
+    }
+
+    fn error(&self) -> LogError {
+        let state = self.inner.state.borrow();
+        LogError::Poisoned(state.broken.clone().unwrap_or_else(|| "the server is stopping".into()))
+    }
+}
+
+/// What [`Log::write`] writes.
+pub struct Frame {
+    /// The payload lies in it from [`super::HEADER`] on.
+    pub lease: Lease,
+    /// Whose octets these are; of several batches the first.
+    pub stream: BatchId,
+    /// Frames of that batch before this one.
+    pub position: u32,
+    /// Octets of payload.
+    pub payload: usize,
+    /// Octets that the records will take.
+    pub records_len: usize,
+}
+
+impl Drop for Hold {
+    fn drop(&mut self) {
+        self.log.inner.state.borrow_mut().held.remove(&self.lsn);
+    }
+}
+
+impl fmt::Display for LogError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            LogError::Full(why) | LogError::Poisoned(why) => f.write_str(why),
+        }
+    }
+}
+
+impl std::error::Error for LogError {}

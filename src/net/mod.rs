@@ -1,0 +1,5 @@
+//! Between sockets and sessions: what is on its way to a client.
+
+mod output;
+
+pub use output::{Gone, Output};
