@@ -31,6 +31,29 @@ pub const KEYWORD_LENGTH: usize = 255;
 /// Keywords that a mailbox can hold. Dovecot's users have dozens; a thousand is abuse.
 pub const KEYWORDS: usize = 1024;
 
+/// Distinct sets of keywords that a mailbox can hold: some 25 MiB in memory for one who tries
+/// hard. Twenty keywords combined at random in a quarter of a million messages stay below.
+pub const KEYWORD_SETS: usize = 1 << 18;
+
+/// Messages in a chunk of the index: 40 KiB, so that a checkpoint after one message writes little,
+/// and a million messages are read in 2,000 steps.
+pub const CHUNK_MESSAGES: usize = 512;
+
+/// Fragments, in a chunk, of messages that have several: 1 MiB. A chunk that has more is full,
+/// though one message alone may have more: 4 GiB in small leases are 262,144.
+pub const CHUNK_FRAGMENTS: usize = 1 << 16;
+
+/// Chunks read from the catalog in one step: 2.5 MiB, some 100 microseconds.
+pub const CHUNKS_AT_ONCE: usize = 64;
+
+/// Memory that the catalog may use for its pages: a checkpoint's, and the upper levels of its
+/// trees. The kernel caches the rest of the file.
+pub const CATALOG_CACHE: usize = 16 << 20;
+
+/// Changes that replay gathers in memory before it writes a checkpoint: enough that each is worth
+/// its fdatasync.
+pub const REPLAY_GATHERS: usize = 16 << 20;
+
 /// Command line before login, literals of LOGIN not counted.
 pub const LINE_BEFORE_LOGIN: usize = 8 << 10;
 

@@ -1,1 +1,26 @@
-//! .
+//! The index: which messages there are, and where. The log is the truth; the catalog is a
+//! checkpoint of it, and what changed since then is in memory.
+//!
+//! ```text
+//! log ── durable changes ─▶ Account ─▶ Mailbox ─▶ Chunks ── checkpoint ─▶ Catalog (redb)
+//!  └──── replay at a start ───▲                     ▲──── select ────────────┘
+//! ```
+
+mod account;
+mod checkpoint;
+mod chunk;
+mod chunks;
+mod codec;
+mod error;
+mod keywords;
+mod mailbox;
+mod view;
+
+pub use account::Account;
+pub use checkpoint::Checkpoint;
+pub use chunk::{Chunk, Entry};
+pub use chunks::Piece;
+pub use error::{ApplyError, CatalogError, Rot};
+pub use keywords::{KeywordSet, Keywords};
+pub use mailbox::{Counts, Mailbox, Reserved};
+pub use view::View;

@@ -1,0 +1,455 @@
+//! A chunk: the entries of up to 512 messages of a mailbox, ascending by UID, in the form in which
+//! the catalog keeps them. They are read where they lie; nothing is decoded but what is asked for.
+//!
+//! As a row of the catalog, little-endian:
+//!
+//! ```text
+//! entries   u32   how many, at most 512
+//! fragments u32   how many in the table
+//! entry     80 octets each, see the offsets below
+//! fragment  16 octets each: segment u64, offset u32, length u32
+//! checksum  u64   XXH3-64 of all before it
+//! ```
+//! The fragment of a message that lies in one piece, as nearly all do, stands in its entry. Those
+//! of others stand in the table, in the order of the entries, without a gap.
+
+use std::ops::Range;
+
+use super::codec::{Fields, Row};
+use super::error::Rot;
+use super::keywords::KeywordSet;
+use crate::limits::{CHUNK_FRAGMENTS, CHUNK_MESSAGES};
+use crate::log::MessageRecord;
+use crate::types::{Flags, Fragment, InternalDate, ModSeq, SegmentId, Uid};
+
+const UID: usize = 0;
+const FLAGS: usize = UID + 4;
+const ZERO: usize = FLAGS + 1;
+const KEYWORDS: usize = ZERO + 3;
+/// How many fragments. With 1, the next three are that fragment; else SEGMENT is the index of the
+/// first in the table and the other two are zero.
+const COUNT: usize = KEYWORDS + 4;
+const SEGMENT: usize = COUNT + 4;
+const OFFSET: usize = SEGMENT + 8;
+const LENGTH: usize = OFFSET + 4;
+const MODSEQ: usize = LENGTH + 4;
+const DATE: usize = MODSEQ + 8;
+const SAVE_DATE: usize = DATE + 8;
+const SIZE: usize = SAVE_DATE + 8;
+const CHECKSUM: usize = SIZE + 8;
+const ENTRY: usize = CHECKSUM + 16;
+const FRAGMENT: usize = 16;
+
+const _: () = assert!(ENTRY == 80);
+
+/// See the head of this file.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Chunk {
+    entries: Vec<[u8; ENTRY]>,
+    fragments: Vec<[u8; FRAGMENT]>,
+}
+
+impl Chunk {
+    /// How many messages.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// Whether another message belongs into the next chunk.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        self.len() >= CHUNK_MESSAGES || self.fragments.len() >= CHUNK_FRAGMENTS
+    }
+
+    /// What it takes in memory and in the catalog, about.
+    #[must_use]
+    pub fn octets(&self) -> usize {
+        self.entries.len() * ENTRY + self.fragments.len() * FRAGMENT
+    }
+
+    /// The message at `index`, counted from 0.
+    #[must_use]
+    pub fn get(&self, index: usize) -> Option<Entry<'_>> {
+        self.entries.get(index).map(|octets| Entry { octets, table: &self.fragments })
+    }
+
+    /// All messages, ascending by UID.
+    pub fn iter(&self) -> impl DoubleEndedIterator<Item = Entry<'_>> + ExactSizeIterator {
+        self.entries.iter().map(|octets| Entry { octets, table: &self.fragments })
+    }
+
+    /// Where the message of this UID is, or else where it would be.
+    ///
+    /// # Errors
+    /// When there is no such message.
+    pub fn find(&self, uid: Uid) -> Result<usize, usize> {
+        self.entries.binary_search_by_key(&uid, |octets| Uid(u32_at(octets, UID)))
+    }
+
+    /// Where the messages of the UIDs from `first` to `last` are.
+    #[must_use]
+    pub fn find_range(&self, first: Uid, last: Uid) -> Range<usize> {
+        let from = self.entries.partition_point(|octets| u32_at(octets, UID) < first.0);
+        let to = self.entries.partition_point(|octets| u32_at(octets, UID) <= last.0);
+        from..to.max(from)
+    }
+
+    /// Adds a message above all others.
+    ///
+    /// # Panics
+    /// When the UID is not above all others.
+    pub(super) fn push(&mut self, placed: Placed, message: &MessageRecord) {
+        let Placed { uid, keywords, modseq, save_date } = placed;
+        let last = self.iter().next_back().map(|entry| entry.uid());
+        assert!(last < Some(uid), "UIDs ascend: {uid} after {last:?}");
+        let mut octets = [0; ENTRY];
+        put(&mut octets, UID, uid.0.to_le_bytes());
+        octets[FLAGS] = message.flags.0;
+        put(&mut octets, KEYWORDS, keywords.0.to_le_bytes());
+        put(&mut octets, MODSEQ, modseq.0.to_le_bytes());
+        put(&mut octets, DATE, message.date.to_bits().to_le_bytes());
+        put(&mut octets, SAVE_DATE, save_date.to_le_bytes());
+        put(&mut octets, SIZE, message.size.to_le_bytes());
+        put(&mut octets, CHECKSUM, message.checksum.to_le_bytes());
+        put(&mut octets, COUNT, count(message.fragments.len()));
+        if let [fragment] = message.fragments[..] {
+            octets[SEGMENT..SEGMENT + FRAGMENT].copy_from_slice(&pack(fragment));
+        } else {
+            put(&mut octets, SEGMENT, (self.fragments.len() as u64).to_le_bytes());
+            self.fragments.extend(message.fragments.iter().map(|&fragment| pack(fragment)));
+        }
+        self.entries.push(octets);
+    }
+
+    /// Gives the message at `index` other flags.
+    pub(super) fn set(&mut self, index: usize, flags: Flags, keywords: KeywordSet, modseq: ModSeq) {
+        let octets = &mut self.entries[index];
+        octets[FLAGS] = flags.0;
+        put(octets, KEYWORDS, keywords.0.to_le_bytes());
+        put(octets, MODSEQ, modseq.0.to_le_bytes());
+    }
+
+    /// Removes all messages but those for which `keep` is true.
+    pub(super) fn retain(&mut self, mut keep: impl FnMut(Entry<'_>) -> bool) {
+        let table = std::mem::take(&mut self.fragments);
+        let kept = &mut self.fragments;
+        self.entries.retain_mut(|octets| {
+            let entry = Entry { octets, table: &table };
+            if !keep(entry) {
+                return false;
+            }
+            if entry.count() != 1 {
+                let start = kept.len() as u64;
+                kept.extend_from_slice(entry.in_table());
+                put(octets, SEGMENT, start.to_le_bytes());
+            }
+            true
+        });
+    }
+
+    /// Whether `join` would make no more than a full chunk of both.
+    pub(super) fn has_room_for(&self, other: &Chunk) -> bool {
+        self.len() + other.len() <= CHUNK_MESSAGES
+            && self.fragments.len() + other.fragments.len() <= CHUNK_FRAGMENTS
+    }
+
+    /// Adds all messages of `other`, whose UIDs are above those here.
+    pub(super) fn join(&mut self, other: &Chunk) {
+        let shift = self.fragments.len() as u64;
+        self.fragments.extend_from_slice(&other.fragments);
+        self.entries.extend(other.iter().map(|entry| {
+            let mut octets = *entry.octets;
+            if entry.count() != 1 {
+                let start = u64_at(&octets, SEGMENT) + shift;
+                put(&mut octets, SEGMENT, start.to_le_bytes());
+            }
+            octets
+        }));
+    }
+
+    /// As a row of the catalog.
+    pub(super) fn encode(&self) -> Vec<u8> {
+        let mut row = Row::with_capacity(8 + self.octets());
+        row.octets(&count(self.entries.len()));
+        row.octets(&count(self.fragments.len()));
+        row.octets(self.entries.as_flattened());
+        row.octets(self.fragments.as_flattened());
+        row.seal()
+    }
+
+    /// Out of a row of the catalog, every entry checked.
+    pub(super) fn decode(row: &[u8]) -> Result<Chunk, Rot> {
+        let mut fields = Fields::open(row)?;
+        let (entries, fragments) = (fields.u32()? as usize, fields.u32()? as usize);
+        if entries > CHUNK_MESSAGES {
+            return Err(Rot("a chunk has too many entries"));
+        }
+        let entries = fields.octets(entries * ENTRY)?.as_chunks().0.to_vec();
+        let length = fragments.checked_mul(FRAGMENT).ok_or(Rot("a fragment table is too long"))?;
+        let fragments = fields.octets(length)?.as_chunks().0.to_vec();
+        fields.end()?;
+        let chunk = Chunk { entries, fragments };
+        chunk.check()?;
+        Ok(chunk)
+    }
+
+    /// Whether every accessor will find what it expects.
+    fn check(&self) -> Result<(), Rot> {
+        let (mut last, mut in_table) = (Uid(0), 0);
+        for entry in self.iter() {
+            if entry.uid() <= last {
+                return Err(Rot("the UIDs of a chunk do not ascend"));
+            }
+            last = entry.uid();
+            if InternalDate::from_bits(u64_at(entry.octets, DATE)).is_none() {
+                return Err(Rot("an entry has no date that exists"));
+            }
+            if entry.count() != 1 {
+                if u64_at(entry.octets, SEGMENT) != in_table as u64 {
+                    return Err(Rot("the fragments of an entry are not in their place"));
+                }
+                in_table += entry.count();
+                if in_table > self.fragments.len() {
+                    return Err(Rot("an entry has more fragments than there are"));
+                }
+            }
+            if entry.fragments().map(|f| u64::from(f.length)).sum::<u64>() != entry.size() {
+                return Err(Rot("the fragments of an entry do not add up to its size"));
+            }
+        }
+        if in_table != self.fragments.len() {
+            return Err(Rot("a chunk has fragments of no entry"));
+        }
+        Ok(())
+    }
+}
+
+/// What a mailbox adds to a message that is put into it.
+#[derive(Clone, Copy)]
+pub(super) struct Placed {
+    pub(super) uid: Uid,
+    pub(super) keywords: KeywordSet,
+    pub(super) modseq: ModSeq,
+    pub(super) save_date: i64,
+}
+
+/// A message in its mailbox.
+#[derive(Clone, Copy, Debug)]
+pub struct Entry<'a> {
+    octets: &'a [u8; ENTRY],
+    table: &'a [[u8; FRAGMENT]],
+}
+
+impl<'a> Entry<'a> {
+    /// UID.
+    #[must_use]
+    pub fn uid(self) -> Uid {
+        Uid(u32_at(self.octets, UID))
+    }
+
+    /// System flags.
+    #[must_use]
+    pub fn flags(self) -> Flags {
+        Flags(self.octets[FLAGS])
+    }
+
+    /// Its keywords, as a set in the mailbox's table.
+    #[must_use]
+    pub fn keywords(self) -> KeywordSet {
+        KeywordSet(u32_at(self.octets, KEYWORDS))
+    }
+
+    /// MODSEQ (RFC 7162).
+    #[must_use]
+    pub fn modseq(self) -> ModSeq {
+        ModSeq(u64_at(self.octets, MODSEQ))
+    }
+
+    /// INTERNALDATE.
+    #[must_use]
+    pub fn date(self) -> InternalDate {
+        InternalDate::from_bits(u64_at(self.octets, DATE)).expect("checked when it was read")
+    }
+
+    /// SAVEDATE (RFC 8514), seconds since 1970 UTC.
+    #[must_use]
+    pub fn save_date(self) -> i64 {
+        u64_at(self.octets, SAVE_DATE).cast_signed()
+    }
+
+    /// RFC822.SIZE in octets.
+    #[must_use]
+    pub fn size(self) -> u64 {
+        u64_at(self.octets, SIZE)
+    }
+
+    /// XXH3-128 (seed 0) of its octets.
+    #[must_use]
+    pub fn checksum(self) -> u128 {
+        u128::from_le_bytes(array_at(self.octets, CHECKSUM))
+    }
+
+    /// Where its octets are, in order.
+    pub fn fragments(self) -> impl ExactSizeIterator<Item = Fragment> + 'a {
+        let packed: &[[u8; FRAGMENT]] = match self.count() {
+            1 => self.octets[SEGMENT..SEGMENT + FRAGMENT].as_chunks().0,
+            _ => self.in_table(),
+        };
+        packed.iter().map(unpack)
+    }
+
+    fn count(self) -> usize {
+        u32_at(self.octets, COUNT) as usize
+    }
+
+    fn in_table(self) -> &'a [[u8; FRAGMENT]] {
+        let start = u64_at(self.octets, SEGMENT) as usize;
+        &self.table[start..start + self.count()]
+    }
+}
+
+fn pack(fragment: Fragment) -> [u8; FRAGMENT] {
+    let mut octets = [0; FRAGMENT];
+    put(&mut octets, 0, fragment.segment.0.to_le_bytes());
+    put(&mut octets, OFFSET - SEGMENT, fragment.offset.to_le_bytes());
+    put(&mut octets, LENGTH - SEGMENT, fragment.length.to_le_bytes());
+    octets
+}
+
+fn unpack(octets: &[u8; FRAGMENT]) -> Fragment {
+    Fragment {
+        segment: SegmentId(u64_at(octets, 0)),
+        offset: u32_at(octets, OFFSET - SEGMENT),
+        length: u32_at(octets, LENGTH - SEGMENT),
+    }
+}
+
+fn count(count: usize) -> [u8; 4] {
+    u32::try_from(count).expect("a message of 2^64 octets has fewer fragments").to_le_bytes()
+}
+
+fn put<const N: usize>(octets: &mut [u8], at: usize, value: [u8; N]) {
+    octets[at..at + N].copy_from_slice(&value);
+}
+
+fn array_at<const N: usize>(octets: &[u8], at: usize) -> [u8; N] {
+    *octets[at..].first_chunk().expect("offsets lie within the entry")
+}
+
+fn u32_at(octets: &[u8], at: usize) -> u32 {
+    u32::from_le_bytes(array_at(octets, at))
+}
+
+fn u64_at(octets: &[u8], at: usize) -> u64 {
+    u64::from_le_bytes(array_at(octets, at))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn message(fragments: &[u32]) -> MessageRecord {
+        let piece = |(i, &length): (usize, &u32)| Fragment {
+            segment: SegmentId(7 + i as u64),
+            offset: 4096,
+            length,
+        };
+        MessageRecord {
+            size: fragments.iter().map(|&f| u64::from(f)).sum(),
+            date: InternalDate::from_unix(1_000_000_000),
+            flags: Flags::SEEN,
+            keywords: vec![],
+            checksum: 1 << 100,
+            fragments: fragments.iter().enumerate().map(piece).collect(),
+        }
+    }
+
+    fn placed(uid: u32) -> Placed {
+        Placed { uid: Uid(uid), keywords: KeywordSet(3), modseq: ModSeq(9), save_date: -5 }
+    }
+
+    fn sample() -> Chunk {
+        let mut chunk = Chunk::default();
+        chunk.push(placed(2), &message(&[10]));
+        chunk.push(placed(3), &message(&[1, 2, 3]));
+        chunk.push(placed(7), &message(&[20]));
+        chunk.push(placed(8), &message(&[4, 5]));
+        chunk
+    }
+
+    fn lengths(chunk: &Chunk) -> Vec<Vec<u32>> {
+        chunk.iter().map(|entry| entry.fragments().map(|f| f.length).collect()).collect()
+    }
+
+    #[test]
+    fn entries_give_back_what_was_put_in() {
+        let chunk = sample();
+        let entry = chunk.get(chunk.find(Uid(3)).unwrap()).unwrap();
+        let message = message(&[1, 2, 3]);
+        assert_eq!((entry.uid(), entry.flags(), entry.size()), (Uid(3), Flags::SEEN, 6));
+        assert_eq!((entry.keywords(), entry.modseq()), (KeywordSet(3), ModSeq(9)));
+        assert_eq!((entry.date(), entry.save_date()), (message.date, -5));
+        assert_eq!(entry.checksum(), message.checksum);
+        assert_eq!(entry.fragments().collect::<Vec<_>>(), message.fragments);
+        assert_eq!(chunk.find(Uid(4)), Err(2));
+        assert_eq!(chunk.find_range(Uid(3), Uid(7)), 1..3);
+        assert_eq!(chunk.find_range(Uid(9), Uid(1)), 4..4);
+    }
+
+    #[test]
+    fn removing_and_joining_keep_fragments_with_their_messages() {
+        let mut chunk = sample();
+        chunk.retain(|entry| entry.uid() != Uid(3));
+        assert_eq!(lengths(&chunk), [vec![10], vec![20], vec![4, 5]]);
+        let mut more = Chunk::default();
+        more.push(placed(9), &message(&[6, 7]));
+        more.push(placed(10), &message(&[8]));
+        chunk.join(&more);
+        assert_eq!(lengths(&chunk), [vec![10], vec![20], vec![4, 5], vec![6, 7], vec![8]]);
+        chunk.check().unwrap();
+    }
+
+    #[test]
+    fn chunks_come_back_from_their_rows() {
+        for chunk in [Chunk::default(), sample()] {
+            assert_eq!(Chunk::decode(&chunk.encode()), Ok(chunk));
+        }
+    }
+
+    #[test]
+    fn a_message_of_4_gib_in_small_frames_fits() {
+        let mut chunk = Chunk::default();
+        chunk.push(placed(1), &message(&vec![16 << 10; 1 << 18]));
+        assert!(chunk.is_full());
+        assert_eq!(Chunk::decode(&chunk.encode()).unwrap().get(0).unwrap().size(), 4 << 30);
+    }
+
+    /// Rot that the checksum does not show, because it struck before the checksum was made.
+    #[test]
+    fn no_octet_makes_an_accessor_panic() {
+        let chunk = sample();
+        for at in 0..chunk.entries.len() * ENTRY {
+            for value in [0, 1, 0x7f, 0xff] {
+                let mut rotten = chunk.clone();
+                rotten.entries.as_flattened_mut()[at] = value;
+                if let Ok(read) = Chunk::decode(&rotten.encode()) {
+                    assert_eq!(lengths(&read).len(), 4);
+                    assert!(read.iter().all(|entry| !entry.date().to_string().is_empty()));
+                }
+            }
+        }
+    }
+
+    #[test]
+    #[should_panic = "UIDs ascend"]
+    fn uids_ascend() {
+        sample().push(placed(8), &message(&[1]));
+    }
+}
