@@ -2,7 +2,7 @@
 
 use xxhash_rust::xxh3::{Xxh3, xxh3_128};
 
-use crate::log::{MessageRecord, Place};
+use crate::log::{MessageRecord, Place, Record};
 use crate::protocol::Options;
 use crate::types::{Fragment, InternalDate, SegmentId};
 
@@ -16,7 +16,9 @@ pub struct Batch {
     /// Complete messages whose records are not in the log yet.
     pub messages: Vec<MessageRecord>,
     /// Messages before `messages`, whose records are.
-    pub logged: Vec<MessageRecord>,
+    logged: Vec<MessageRecord>,
+    /// Of messages with many fragments, by their number in the batch: those that are in the log.
+    early: Vec<(usize, Vec<Fragment>)>,
     /// Octets of all complete messages.
     pub octets: u64,
     current: Option<Incoming>,
@@ -83,19 +85,71 @@ impl Batch {
         self.logged.len() + self.messages.len()
     }
 
+    /// Octets that `messages` will take in the log.
+    #[must_use]
+    pub fn messages_len(&self) -> usize {
+        match self.messages.is_empty() {
+            true => 0,
+            false => Record::messages_len(&self.messages),
+        }
+    }
+
+    /// The records of the first of `messages` are in the log.
+    pub fn messages_logged(&mut self, messages: Vec<MessageRecord>) {
+        self.logged.extend(messages);
+    }
+
+    /// The fragments of the current message that were placed, if there are at least so many.
+    #[must_use]
+    pub fn many_fragments(&mut self, enough: usize) -> Option<Vec<Fragment>> {
+        let fragments = &mut self.current.as_mut()?.record.fragments;
+        // The frame has been written: all of them are placed.
+        (fragments.len() >= enough).then(|| std::mem::take(fragments))
+    }
+
+    /// These fragments of the current message are in the log.
+    pub fn fragments_logged(&mut self, fragments: Vec<Fragment>) {
+        let number = self.count();
+        match self.early.last_mut() {
+            Some((at, early)) if *at == number => early.extend(fragments),
+            _ => self.early.push((number, fragments)),
+        }
+    }
+
+    /// All messages, whole, of which `last` were still to be logged with the footer.
+    #[must_use]
+    pub fn all(&mut self, last: Vec<MessageRecord>) -> Vec<MessageRecord> {
+        let mut messages = std::mem::take(&mut self.logged);
+        if messages.is_empty() {
+            messages = last;
+        } else {
+            messages.extend(last);
+        }
+        for (number, mut early) in std::mem::take(&mut self.early) {
+            early.append(&mut messages[number].fragments);
+            messages[number].fragments = early;
+        }
+        messages
+    }
+
     /// Says where the frame that was being filled goes.
-    pub fn placed(&mut self, place: &Place) {
+    pub fn placed(&mut self, frame: &Place) {
         let current = self.current.as_mut().map(|incoming| &mut incoming.record);
-        for record in current.into_iter().chain(self.messages.iter_mut().rev()) {
-            match record.fragments.last_mut() {
-                Some(last) if last.segment == THIS_FRAME => {
-                    last.segment = place.segment;
-                    last.offset += place.offset;
-                }
-                // A current message may have nothing in this frame; the others stand in order.
-                None => {}
-                Some(_) => break,
+        place(current.into_iter().chain(self.messages.iter_mut().rev()), frame);
+    }
+}
+
+/// Tells messages, the last one first, where the frame that was being filled goes.
+pub(super) fn place<'a>(messages: impl Iterator<Item = &'a mut MessageRecord>, frame: &Place) {
+    for (nth, message) in messages.enumerate() {
+        match message.fragments.last_mut() {
+            Some(last) if last.segment == THIS_FRAME => {
+                last.segment = frame.segment;
+                last.offset += frame.offset;
             }
+            // The current message may have nothing in this frame; the others stand in order.
+            _ if nth == 0 => {}
+            _ => break,
         }
     }
 }
@@ -104,7 +158,7 @@ impl Batch {
 mod tests {
     use super::*;
     use crate::protocol::Literal;
-    use crate::types::{Flags, Lsn};
+    use crate::types::{Epoch, Flags, Lsn, LogId};
 
     fn options(size: u64) -> Options {
         let literal = Literal { size, synchronising: false, binary: false };
@@ -112,7 +166,16 @@ mod tests {
     }
 
     fn place(segment: u64, offset: u32) -> Place {
-        Place { segment: SegmentId(segment), offset, lsn: Lsn(1), watermark: Lsn(0) }
+        Place {
+            segment: SegmentId(segment),
+            offset,
+            length: 4096,
+            lsn: Lsn(1),
+            watermark: Lsn(0),
+            epoch: Epoch(1),
+            log: LogId(0),
+            salt: 0,
+        }
     }
 
     #[test]

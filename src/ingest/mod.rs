@@ -1,1 +1,22 @@
-//! .
+//! Taking mail in: from octets on a connection to a batch in the log.
+//!
+//! [`Machine`] reads an APPEND without I/O; [`Batch`] keeps what is known of its messages;
+//! [`Upload`] moves the octets: socket to lease, lease to log, and replies when they are durable.
+
+mod batch;
+mod commit;
+mod machine;
+mod owner;
+mod pending;
+mod refusal;
+mod upload;
+
+#[cfg(test)]
+mod machine_tests;
+
+pub use batch::Batch;
+pub use machine::{Machine, Step};
+pub use owner::{Claim, Owner};
+pub use pending::Pending;
+pub use refusal::Refusal;
+pub use upload::{Ended, Upload, UploadContext};

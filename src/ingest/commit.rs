@@ -1,0 +1,289 @@
+//! From a lease to the log: frames, records, commit footers, replies.
+
+use std::rc::Rc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use tokio::sync::OwnedSemaphorePermit;
+
+use super::batch;
+use super::upload::{Current, Ended, Finished, Open, Upload, UploadContext};
+use crate::limits::LARGE_LEASE;
+use crate::log::frame::HEADER;
+use crate::log::{Change, Commit, Frame, Place, Record, sealed_len};
+use crate::protocol::response;
+use crate::reactor::LeaseClass;
+use crate::types::{BatchId, Fragment, ModSeq, Uid};
+
+/// Records of an unfinished batch that may wait in memory for its footer; more are written to the
+/// log ahead of it. So much still fits into a large lease with the footer.
+const RECORDS_WAITING: usize = LARGE_LEASE / 4;
+
+/// Octets for records in a frame that holds nothing else.
+const RECORDS_ROOM: usize = LARGE_LEASE - HEADER - 8;
+
+impl Upload {
+    /// Writes out the frame being filled, with everything that is finished.
+    pub(super) async fn commit(&mut self) -> Result<(), Ended> {
+        let Some(open) = self.open.take() else {
+            assert!(self.finished.is_empty(), "finished batches have octets in a frame");
+            return Ok(());
+        };
+        assert_eq!(open.parsed, open.filled, "only what was read is written");
+        let finished = std::mem::take(&mut self.finished);
+        let records_len = records_len(&self.context, &finished);
+        if sealed_len(open.parsed - HEADER, records_len) <= open.lease.len() {
+            self.frame(open, finished, records_len).await?;
+        } else {
+            let mut finished = self.octets_alone(open, finished).await?;
+            for one in &mut finished {
+                self.log_messages(&mut one.current).await?;
+            }
+            for one in finished {
+                self.footer_alone(one).await?;
+            }
+        }
+        self.log_ahead().await
+    }
+
+    /// The usual frame: octets, and the footers of what is finished.
+    async fn frame(&mut self, open: Open, finished: Vec<Finished>, records_len: usize) -> Result<(), Ended> {
+        let payload = open.parsed - HEADER;
+        let permit = self.ready(sealed_len(payload, records_len)).await?;
+        let mut footers = Footers::new(&self.context, finished);
+        let first = footers.finished.first().map(|finished| finished.current.id);
+        let current = self.current.as_ref();
+        let frame = Frame {
+            lease: open.lease,
+            stream: first.or(current.map(|current| current.id)).unwrap_or_default(),
+            position: current.map_or(0, |current| current.frames),
+            payload,
+            records_len: footers.len(),
+        };
+        let mut still_open = self.current.as_mut();
+        let (place, records) = self.context.log.write(
+            frame,
+            |place| {
+                if let Some(current) = &mut still_open {
+                    current.batch.placed(place);
+                    current.frames += 1;
+                }
+                footers.placed(place);
+                footers.compose(&self.context)
+            },
+            permit,
+        );
+        footers.when_durable(&self.context, &place, records);
+        Ok(())
+    }
+
+    /// The octets, when the footers do not fit behind them.
+    async fn octets_alone(&mut self, open: Open, mut finished: Vec<Finished>) -> Result<Vec<Finished>, Ended> {
+        let payload = open.parsed - HEADER;
+        let permit = self.ready(sealed_len(payload, 0)).await?;
+        let stream = finished.first().map_or(BatchId::default(), |finished| finished.current.id);
+        let frame = Frame { lease: open.lease, stream, position: 0, payload, records_len: 0 };
+        let (place, _) = self.context.log.write(frame, |_| Vec::new(), permit);
+        for current in finished.iter_mut().map(|one| &mut one.current).chain(&mut self.current) {
+            current.batch.placed(&place);
+        }
+        Ok(finished)
+    }
+
+    /// The footer of one batch in a frame of its own.
+    async fn footer_alone(&mut self, finished: Finished) -> Result<(), Ended> {
+        let lease = self.context.arena.lease(LeaseClass::Large).await;
+        let finished = vec![finished];
+        let permit = self.ready(sealed_len(0, records_len(&self.context, &finished))).await?;
+        let mut footers = Footers::new(&self.context, finished);
+        let Some(Finished { current, .. }) = footers.finished.first() else { return Ok(()) };
+        let (stream, position) = (current.id, current.frames);
+        let frame = Frame { lease, stream, position, payload: 0, records_len: footers.len() };
+        let compose = |_: &Place| footers.compose(&self.context);
+        let (place, records) = self.context.log.write(frame, compose, permit);
+        footers.when_durable(&self.context, &place, records);
+        Ok(())
+    }
+
+    /// Of an unfinished batch that grows large, what is known already goes to the log.
+    async fn log_ahead(&mut self) -> Result<(), Ended> {
+        let Some(mut current) = self.current.take() else { return Ok(()) };
+        let result = match self.log_fragments(&mut current).await {
+            Ok(()) => self.log_messages(&mut current).await,
+            error => error,
+        };
+        self.current = Some(current);
+        result
+    }
+
+    async fn log_messages(&mut self, current: &mut Current) -> Result<(), Ended> {
+        while current.batch.messages_len() > RECORDS_WAITING {
+            let mut messages = std::mem::take(&mut current.batch.messages);
+            let fit = Record::messages_that_fit(&messages, RECORDS_ROOM);
+            current.batch.messages = messages.split_off(fit);
+            let record = Record::Messages { batch: current.id, messages };
+            if let Record::Messages { messages, .. } = self.record(current, record).await? {
+                current.batch.messages_logged(messages);
+            }
+        }
+        Ok(())
+    }
+
+    /// A message of gigabytes has more fragments than one record holds.
+    async fn log_fragments(&mut self, current: &mut Current) -> Result<(), Ended> {
+        let enough = RECORDS_WAITING / size_of::<Fragment>();
+        let Some(fragments) = current.batch.many_fragments(enough) else { return Ok(()) };
+        let record = Record::Fragments { batch: current.id, fragments };
+        if let Record::Fragments { fragments, .. } = self.record(current, record).await? {
+            current.batch.fragments_logged(fragments);
+        }
+        Ok(())
+    }
+
+    /// Writes one record of an unfinished batch and gives it back.
+    async fn record(&mut self, current: &mut Current, record: Record) -> Result<Record, Ended> {
+        let lease = self.context.arena.lease(LeaseClass::Large).await;
+        let records_len = record.encoded_len();
+        let permit = self.ready(sealed_len(0, records_len)).await?;
+        let (stream, position) = (current.id, current.frames);
+        let frame = Frame { lease, stream, position, payload: 0, records_len };
+        let (place, mut records) = self.context.log.write(frame, |_| vec![record], permit);
+        current.frames += 1;
+        if current.hold.is_none() {
+            current.hold = Some(self.context.log.hold(&place));
+        }
+        Ok(records.pop().expect("the record that was given"))
+    }
+
+    /// Waits until so many octets can be written, by this connection and by the log. To be
+    /// followed by the write without an await.
+    async fn ready(&self, length: usize) -> Result<OwnedSemaphorePermit, Ended> {
+        let permit = self.frames.clone().acquire_owned().await;
+        self.context.log.ready(length).await.map_err(Ended::Broken)?;
+        Ok(permit.expect("nobody closes the semaphore"))
+    }
+}
+
+/// An upper bound, exact unless a mailbox has vanished meanwhile.
+fn records_len(context: &UploadContext, finished: &[Finished]) -> usize {
+    let account = context.owner.account.borrow();
+    let commit = Record::commit_len(account.name());
+    finished.iter().map(|one| one.current.batch.messages_len() + commit).sum()
+}
+
+/// Commit footers of one frame.
+struct Footers {
+    finished: Vec<Finished>,
+    records: Vec<Record>,
+}
+
+impl Footers {
+    /// Footers of those whose mailbox is still there; the others are refused here.
+    fn new(context: &UploadContext, finished: Vec<Finished>) -> Footers {
+        let mut footers = Footers { finished: Vec::new(), records: Vec::new() };
+        for mut one in finished {
+            if !context.owner.has(one.current.mailbox) {
+                let text = "the mailbox was deleted meanwhile";
+                context.output.push(|out| {
+                    response::no(out, &one.tag, Some("TRYCREATE"), text);
+                });
+                one.reply.replied();
+                continue;
+            }
+            let batch = &mut one.current.batch;
+            let commit = Commit {
+                batch: one.current.id,
+                account: context.owner.account.borrow().name().into(),
+                mailbox: one.current.mailbox,
+                first_uid: Uid(1),
+                modseq: ModSeq(1),
+                save_date: now(),
+                messages: u32::try_from(batch.count()).expect("fewer messages than octets"),
+                octets: batch.octets,
+            };
+            let messages = std::mem::take(&mut batch.messages);
+            if !messages.is_empty() {
+                footers.records.push(Record::Messages { batch: one.current.id, messages });
+            }
+            footers.records.push(Record::Commit(commit));
+            footers.finished.push(one);
+        }
+        footers
+    }
+
+    fn len(&self) -> usize {
+        self.records.iter().map(Record::encoded_len).sum()
+    }
+
+    fn placed(&mut self, place: &Place) {
+        for record in &mut self.records {
+            if let Record::Messages { messages, .. } = record {
+                batch::place(messages.iter_mut().rev(), place);
+            }
+        }
+    }
+
+    /// Gives UIDs, in the order of the log, and hands out the records.
+    fn compose(&mut self, context: &UploadContext) -> Vec<Record> {
+        let mut account = context.owner.account.borrow_mut();
+        for record in &mut self.records {
+            if let Record::Commit(commit) = record {
+                let mailbox = account.mailbox_mut(commit.mailbox).expect("it was there just now");
+                (commit.first_uid, commit.modseq) = mailbox.reserve(commit.messages);
+            }
+        }
+        std::mem::take(&mut self.records)
+    }
+
+    /// Once durable: the mailbox shows the messages, and the client gets its OK.
+    fn when_durable(self, context: &UploadContext, place: &Place, records: Vec<Record>) {
+        if self.finished.is_empty() {
+            return;
+        }
+        let (context, finished) = (context.clone(), self.finished);
+        let log = context.log.clone();
+        log.when_durable(place, move || {
+            let mut records = records.into_iter();
+            for one in finished {
+                let mut messages = Vec::new();
+                let commit = loop {
+                    match records.next() {
+                        Some(Record::Messages { messages: last, .. }) => messages = last,
+                        Some(Record::Commit(commit)) => break commit,
+                        other => panic!("a footer ends in its commit, not in {other:?}"),
+                    }
+                };
+                acknowledge(&context, one, commit, messages);
+            }
+            context.owner.changed.notify_waiters();
+        });
+    }
+}
+
+fn acknowledge(context: &UploadContext, one: Finished, commit: Commit, last: Vec<crate::log::MessageRecord>) {
+    let Finished { tag, mut current, reply } = one;
+    let messages = current.batch.all(last);
+    let (first, count, octets) = (commit.first_uid, commit.messages, commit.octets);
+    let validity = {
+        let mut account = context.owner.account.borrow_mut();
+        let validity = account.mailbox(commit.mailbox).map(|mailbox| mailbox.uid_validity());
+        account.apply(Change::Append { commit, messages });
+        validity
+    };
+    drop(current.claim.take());
+    let (batches, all_messages, all_octets) = context.committed.get();
+    context.committed.set((batches + 1, all_messages + u64::from(count), all_octets + octets));
+    let announce: &Rc<_> = &context.announce;
+    context.output.push(|out| {
+        announce(out);
+        match validity {
+            Some(validity) => response::append_ok(out, &tag, validity, first, count),
+            None => response::ok(out, &tag, None, "APPEND completed"),
+        }
+    });
+    reply.replied();
+}
+
+fn now() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
+}

@@ -1,0 +1,385 @@
+//! APPEND with its I/O: octets go from the socket into a lease, at the place from which they are
+//! written.
+//!
+//! Until the first literal the command stands in the session's buffer; from then on everything is
+//! received into leases, the text between literals as well. What follows the last APPEND of a
+//! pipeline goes back to the session's buffer before the frame is written, so that no other
+//! command ever reaches the disk.
+
+use std::cell::Cell;
+use std::io;
+use std::rc::Rc;
+
+use bytes::BytesMut;
+use tokio::sync::Semaphore;
+
+use super::batch::Batch;
+use super::machine::{Machine, Step};
+use super::owner::{Claim, Owner};
+use super::pending::{Pending, PendingBatch};
+use super::refusal::Refusal;
+use crate::limits::{KEYWORDS, LARGE_LEASE, SMALL_LEASE};
+use crate::log::frame::HEADER;
+use crate::log::{Hold, Log, LogError};
+use crate::net::Output;
+use crate::protocol::{MailboxName, Options, is_append, response};
+use crate::reactor::{Arena, Conn, Lease, LeaseClass};
+use crate::types::{BatchId, MailboxId};
+
+/// Frames of one connection that may be on their way to the disk while the next is filled.
+const FRAMES_IN_FLIGHT: usize = 3;
+
+/// What is received at once outside of leases: the start of a command, or octets to throw away.
+const TEXT: usize = 8 << 10;
+const DISCARDED: usize = 64 << 10;
+
+/// A literal at least this large waits for all of its octets in one receive.
+const WHOLE: u64 = (SMALL_LEASE * 2) as u64;
+
+/// Why an upload ended other than by a reply: the connection is to be closed.
+#[derive(Debug)]
+pub enum Ended {
+    /// The client went away. Batches that were complete are kept, the last one vanished whole.
+    Gone,
+    /// The log takes nothing any more.
+    Broken(LogError),
+}
+
+/// What an upload works with.
+#[derive(Clone)]
+pub struct UploadContext {
+    /// The client.
+    pub conn: Rc<Conn>,
+    /// Replies to it.
+    pub output: Rc<Output>,
+    /// Its account.
+    pub owner: Rc<Owner>,
+    /// Memory.
+    pub arena: Arena,
+    /// Disk.
+    pub log: Log,
+    /// Largest message taken, in octets (RFC 7889).
+    pub append_limit: u64,
+    /// Writes what the session has to tell before a tagged OK: EXISTS of its selected mailbox.
+    pub announce: Rc<dyn Fn(&mut BytesMut)>,
+    /// Batches on their way.
+    pub pending: Rc<Pending>,
+    /// Messages and octets committed, for the operator.
+    pub committed: Rc<Cell<(u64, u64, u64)>>,
+}
+
+/// Carries out the APPENDs of a pipeline.
+pub struct Upload {
+    pub(super) context: UploadContext,
+    /// Octets that are not in a lease: before the first literal, and after the last APPEND.
+    heap: Vec<u8>,
+    heap_at: usize,
+    pub(super) open: Option<Open>,
+    /// Complete batches whose last octets are in `open`.
+    pub(super) finished: Vec<Finished>,
+    /// The batch that is being received.
+    pub(super) current: Option<Current>,
+    pub(super) frames: Rc<Semaphore>,
+    /// The client fills leases faster than they are small.
+    eager: bool,
+}
+
+/// The frame being filled.
+pub(super) struct Open {
+    pub lease: Lease,
+    /// Up to here the machine has read.
+    pub parsed: usize,
+    /// Up to here there are octets.
+    pub filled: usize,
+}
+
+/// A batch and where it is to go.
+pub(super) struct Current {
+    pub id: BatchId,
+    pub batch: Batch,
+    pub mailbox: MailboxId,
+    pub claim: Option<Claim>,
+    pub frames: u32,
+    pub hold: Option<Hold>,
+}
+
+/// A batch of which everything has arrived.
+pub(super) struct Finished {
+    pub tag: Vec<u8>,
+    pub current: Current,
+    pub reply: PendingBatch,
+}
+
+impl Upload {
+    /// For the commands at the start of `heap`, the first of which is an APPEND whose first line
+    /// has arrived.
+    #[must_use]
+    pub fn new(context: UploadContext, heap: Vec<u8>) -> Upload {
+        Upload {
+            context,
+            heap,
+            heap_at: 0,
+            open: None,
+            finished: Vec::new(),
+            current: None,
+            frames: Rc::new(Semaphore::new(FRAMES_IN_FLIGHT)),
+            eager: false,
+        }
+    }
+
+    /// Reads APPENDs as long as one follows the other. Returns what came after them; replies are
+    /// sent when they are due, perhaps later ([`Pending`]).
+    ///
+    /// # Errors
+    /// When the connection has to end.
+    pub async fn run(mut self) -> Result<Vec<u8>, Ended> {
+        loop {
+            self.command().await?;
+            let follows = memchr::memchr(b'\n', self.unread()).is_some() && is_append(self.unread());
+            if !follows {
+                break;
+            }
+        }
+        self.retreat();
+        self.commit().await?;
+        self.heap.drain(..self.heap_at);
+        Ok(self.heap)
+    }
+
+    async fn command(&mut self) -> Result<(), Ended> {
+        let mut machine = Machine::new();
+        loop {
+            if machine.literal_left() > 0 && self.open.is_none() && !machine.is_refused() {
+                self.advance(machine.literal_left()).await?;
+            }
+            let (taken, step) = machine.step(self.unread());
+            match step {
+                Step::Octets(octets) => self.octets(octets),
+                Step::MessageEnd => self.batch().end(),
+                _ => {}
+            }
+            self.take(taken);
+            match step {
+                Step::Octets(_) | Step::MessageEnd => {}
+                Step::More => self.more(&machine).await?,
+                Step::Continue => self.invite(),
+                Step::Mailbox(name) => self.mailbox(&name, &mut machine),
+                Step::Message(options) => self.message(options, &mut machine),
+                Step::Complete => {
+                    self.complete(machine.tag());
+                    return Ok(());
+                }
+                Step::Refused(refusal) => return self.refused(machine.tag(), &refusal).await,
+            }
+        }
+    }
+
+    fn batch(&mut self) -> &mut Batch {
+        &mut self.current.as_mut().expect("messages belong to a batch").batch
+    }
+
+    fn unread(&self) -> &[u8] {
+        match &self.open {
+            Some(open) => &open.lease.octets()[open.parsed..open.filled],
+            None => &self.heap[self.heap_at..],
+        }
+    }
+
+    fn take(&mut self, octets: usize) {
+        match &mut self.open {
+            Some(open) => open.parsed += octets,
+            None => self.heap_at += octets,
+        }
+    }
+
+    fn octets(&mut self, octets: usize) {
+        let Some(open) = &self.open else { panic!("literals are received into leases") };
+        let at = open.parsed;
+        let current = self.current.as_mut().expect("messages belong to a batch");
+        current.batch.octets(&open.lease.octets()[at..at + octets], at);
+    }
+
+    fn mailbox(&mut self, name: &MailboxName, machine: &mut Machine) {
+        let account = self.context.owner.account.borrow();
+        match account.mailbox_named(name.as_str()) {
+            Some(mailbox) => {
+                let id = self.context.log.next_batch();
+                let (batch, mailbox) = (Batch::default(), mailbox.id());
+                let current = Current { id, batch, mailbox, claim: None, frames: 0, hold: None };
+                self.current = Some(current);
+            }
+            None => machine.refuse(Refusal::no(Some("TRYCREATE"), "no such mailbox; CREATE it first")),
+        }
+    }
+
+    fn message(&mut self, options: Options, machine: &mut Machine) {
+        match self.admit(&options) {
+            Ok(()) => {
+                self.batch().begin(options);
+                if machine.accept() {
+                    self.invite();
+                }
+            }
+            Err(refusal) => {
+                self.give_up();
+                machine.refuse(refusal);
+            }
+        }
+    }
+
+    /// Whether the message may come: size, quota, keywords.
+    fn admit(&mut self, options: &Options) -> Result<(), Refusal> {
+        let size = options.literal.size;
+        if size > self.context.append_limit {
+            let text = format!("the largest message taken here has {} octets", self.context.append_limit);
+            return Err(Refusal::no(Some("TOOBIG"), text));
+        }
+        if options.keywords.len() > KEYWORDS {
+            return Err(Refusal::no(Some("LIMIT"), "too many keywords"));
+        }
+        let Some(claim) = self.context.owner.claim(size) else {
+            return Err(Refusal::no(Some("OVERQUOTA"), "the account's quota does not allow it"));
+        };
+        let current = self.current.as_mut().expect("the mailbox came before");
+        match &mut current.claim {
+            Some(old) => old.add(claim),
+            None => current.claim = Some(claim),
+        }
+        Ok(())
+    }
+
+    fn invite(&self) {
+        self.context.output.push(|out| out.extend_from_slice(b"+ OK\r\n"));
+    }
+
+    fn complete(&mut self, tag: &[u8]) {
+        let current = self.current.take().expect("a complete command has a batch");
+        let reply = self.context.pending.begin();
+        self.finished.push(Finished { tag: tag.to_vec(), current, reply });
+    }
+
+    /// The batch will not be. Its octets stay behind as a gap, if others in the frame count; or go
+    /// with the lease.
+    fn give_up(&mut self) {
+        self.current = None;
+        if self.finished.is_empty() {
+            self.retreat();
+            self.open = None;
+        }
+    }
+
+    /// Replies of earlier commands come first.
+    async fn refused(&mut self, tag: &[u8], refusal: &Refusal) -> Result<(), Ended> {
+        self.give_up();
+        self.retreat();
+        self.commit().await?;
+        if !self.context.pending.none().await {
+            return Err(Ended::Broken(LogError::Poisoned("the log broke".into())));
+        }
+        self.context.output.push(|out| response::refusal(out, tag, refusal.is_bad, refusal.code, &refusal.text));
+        Ok(())
+    }
+
+    /// What is unread in the lease goes back to the buffer.
+    fn retreat(&mut self) {
+        if let Some(open) = &mut self.open {
+            let unread = &open.lease.octets()[open.parsed..open.filled];
+            self.heap.splice(..self.heap_at, unread.iter().copied());
+            self.heap_at = 0;
+            open.filled = open.parsed;
+        }
+    }
+
+    /// Gets a lease, and moves what has arrived already into it.
+    async fn advance(&mut self, left: u64) -> Result<(), Ended> {
+        let large = self.eager || left > (SMALL_LEASE - HEADER) as u64;
+        let class = if large { LeaseClass::Large } else { LeaseClass::Small };
+        let lease = self.context.arena.lease(class).await;
+        self.open = Some(Open { lease, parsed: HEADER, filled: HEADER });
+        self.refill();
+        Ok(())
+    }
+
+    /// Moves octets from the buffer into the lease.
+    fn refill(&mut self) {
+        let Some(open) = &mut self.open else { return };
+        let waiting = &self.heap[self.heap_at..];
+        let moved = waiting.len().min(open.lease.len() - open.filled);
+        open.lease.octets_mut()[open.filled..open.filled + moved].copy_from_slice(&waiting[..moved]);
+        open.filled += moved;
+        self.heap_at += moved;
+    }
+
+    /// Everything at hand was read: gets more.
+    async fn more(&mut self, machine: &Machine) -> Result<(), Ended> {
+        // Whoever waits for a reply does not wait for octets that may never come.
+        if !self.finished.is_empty() {
+            return self.commit().await;
+        }
+        let Some(open) = &self.open else { return self.receive_text(machine.is_refused()).await };
+        if self.heap_at < self.heap.len() && open.filled < open.lease.len() {
+            self.refill();
+            return Ok(());
+        }
+        if open.filled == open.lease.len() {
+            self.eager = true;
+            return self.commit().await;
+        }
+        if self.context.arena.is_short() {
+            self.commit().await?;
+            return self.context.conn.readable().await.map_err(gone);
+        }
+        self.receive(machine.literal_left()).await
+    }
+
+    async fn receive_text(&mut self, discarded: bool) -> Result<(), Ended> {
+        self.heap.drain(..self.heap_at);
+        self.heap_at = 0;
+        if self.heap.capacity() == 0 {
+            // Nothing at hand: no memory while we wait.
+            self.context.conn.quick_ack();
+            self.context.conn.readable().await.map_err(gone)?;
+        }
+        let limit = if discarded { DISCARDED } else { TEXT };
+        let heap = std::mem::take(&mut self.heap);
+        let (result, heap) = self.context.conn.recv_buf(heap, limit).await;
+        self.heap = heap;
+        match result.map_err(gone)? {
+            0 => Err(Ended::Gone),
+            _ => Ok(()),
+        }
+    }
+
+    async fn receive(&mut self, left: u64) -> Result<(), Ended> {
+        let Some(mut open) = self.open.take() else { return Ok(()) };
+        let room = open.lease.len() - open.filled;
+        // A literal that fills the lease, or most of it, is worth one wake-up only. One more
+        // octet than the literal always comes: the line end behind it.
+        let all = left >= room as u64 || left >= WHOLE;
+        let wanted = if all { room.min(usize::try_from(left).unwrap_or(room)) } else { room };
+        let conn = self.context.conn.clone();
+        if left > 0 {
+            conn.quick_ack();
+        }
+        let idle = self.context.arena.idle(conn.interrupt_handle());
+        let (result, lease) = conn.recv(open.lease, open.filled..open.filled + wanted, all).await;
+        drop(idle);
+        open.lease = lease;
+        match result {
+            Ok(0) => return Err(Ended::Gone),
+            Ok(octets) => open.filled += octets,
+            // Leases ran out while the client was slow: `more` gives this one up.
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(gone(error)),
+        }
+        self.open = Some(open);
+        Ok(())
+    }
+}
+
+pub(super) fn gone(error: io::Error) -> Ended {
+    tracing::debug!("receiving failed: {error}");
+    Ended::Gone
+}
+
+const _: () = assert!(LARGE_LEASE > HEADER && SMALL_LEASE > HEADER);
