@@ -1,0 +1,142 @@
+//! Starting, stopping, and who may log in: the real binary from outside.
+
+mod support;
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+
+use rustix::process::Signal;
+use support::{Folder, PASSWORD, Server, USER, mailrace};
+
+fn stderr(output: &std::process::Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+#[test]
+fn a_user_logs_in_with_the_right_password_alone() {
+    let server = Server::start(&Folder::new());
+    let mut client = server.connect();
+    for wrong in ["LOGIN alice wrong", "LOGIN Alice secret", "LOGIN nobody secret"] {
+        let reply = client.command(wrong);
+        assert!(reply.tagged.starts_with("NO [AUTHENTICATIONFAILED]"), "{}", reply.tagged);
+    }
+    client.ok(&format!("LOGIN {USER} {PASSWORD}"));
+}
+
+#[test]
+fn users_are_added_before_the_start_and_while_it_runs() {
+    let folder = Folder::empty();
+    folder.add_user("early", "one", &["--quota", "10G"]);
+    let server = Server::start(&folder);
+    server.connect().ok("LOGIN early one");
+    folder.add_user("late", "two words", &[]);
+    server.connect().ok("LOGIN late \"two words\"");
+    server.connect().ok("LOGIN early one");
+}
+
+#[test]
+fn a_user_is_added_once_and_his_password_is_not_to_be_found() {
+    let folder = Folder::new();
+    let path = folder.path();
+    let data = path.to_str().unwrap();
+    let output = mailrace(&["user", "add", USER, "--data", data], "other\n");
+    assert_eq!(output.status.code(), Some(65), "{output:?}");
+    assert!(stderr(&output).contains("there is a user of this name already"), "{output:?}");
+    let text = fs::read_to_string(path.join("users")).unwrap();
+    assert!(text.contains("alice:$argon2id$") && !text.contains(PASSWORD), "{text}");
+    let mode = fs::metadata(path.join("users")).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+}
+
+#[test]
+fn one_sentence_and_a_code_for_every_misuse() {
+    let folder = Folder::new();
+    let path = folder.path();
+    let data = path.to_str().unwrap();
+    for (arguments, code) in [
+        (&["user", "add", "a:b", "--data", data][..], 65),
+        (&["user", "add", "bob", "--data", data], 65),
+        (&["user", "add", "bob", "--data", data, "--quota", "much"], 64),
+        (&["serve", "--data", data, "--listen", "nowhere"], 64),
+        (&["serve", "--data", data, "--segment-size", "1"], 64),
+        (&["nonsense"], 64),
+        (&[], 64),
+    ] {
+        let output = mailrace(arguments, "");
+        assert_eq!(output.status.code(), Some(code), "{arguments:?}: {}", stderr(&output));
+        assert!(!output.stderr.is_empty() && output.stdout.is_empty(), "{arguments:?}");
+    }
+    for arguments in [&["--help"][..], &["--version"], &["serve", "--help"]] {
+        let output = mailrace(arguments, "");
+        assert!(output.status.success() && !output.stdout.is_empty(), "{arguments:?}");
+    }
+}
+
+#[test]
+fn a_second_server_on_the_folder_is_turned_away() {
+    let folder = Folder::new();
+    let server = Server::start(&folder);
+    let output = Server::fail(&folder.path(), &["--listen", "127.0.0.1:0"]);
+    assert_eq!(output.status.code(), Some(75), "{}", stderr(&output));
+    assert_eq!(output.stdout, b"");
+    server.login().ok("NOOP");
+}
+
+#[test]
+fn a_port_in_use_is_named() {
+    let (folder, other) = (Folder::new(), Folder::new());
+    let server = Server::start(&folder);
+    let address = server.address().to_string();
+    let output = Server::fail(&other.path(), &["--listen", &address]);
+    assert!(output.status.code().is_some_and(|code| code != 0), "{output:?}");
+    assert!(stderr(&output).contains(&address), "{}", stderr(&output));
+    assert_eq!(output.stdout, b"");
+}
+
+#[test]
+fn a_file_of_users_that_makes_no_sense_is_named_with_the_line() {
+    let folder = Folder::new();
+    let path = folder.path().join("users");
+    fs::write(&path, "# fine\nalice\n").unwrap();
+    let output = Server::fail(&folder.path(), &["--listen", "127.0.0.1:0"]);
+    assert!(output.status.code().is_some_and(|code| code != 0), "{output:?}");
+    assert!(stderr(&output).contains("users, line 2: "), "{}", stderr(&output));
+}
+
+#[test]
+fn a_data_folder_that_is_a_file_is_named() {
+    let folder = Folder::empty();
+    let path = folder.path().join("file");
+    fs::write(&path, "").unwrap();
+    let output = Server::fail(&path, &["--listen", "127.0.0.1:0"]);
+    assert_eq!(output.status.code(), Some(73), "{}", stderr(&output));
+    assert!(stderr(&output).contains("file"), "{}", stderr(&output));
+}
+
+#[test]
+fn a_signal_ends_it_with_a_word_to_everyone() {
+    for signal in [Signal::TERM, Signal::INT] {
+        let server = Server::start(&Folder::new());
+        let mut clients = [server.connect(), server.login()];
+        server.signal(signal);
+        for client in &mut clients {
+            let response = client.response().expect("a farewell").text();
+            assert!(response.starts_with("* BYE"), "{response}");
+            assert_eq!(client.response(), None);
+        }
+        assert_eq!(server.wait().code(), Some(0));
+    }
+}
+
+#[test]
+fn it_starts_again_after_any_end() {
+    let folder = Folder::new();
+    let server = Server::start(&folder);
+    server.login().ok("CREATE kept");
+    server.kill();
+    let server = Server::start(&folder);
+    assert!(server.login().ok("LIST \"\" kept").texts().iter().any(|line| line.ends_with("kept")));
+    assert!(server.terminate().success());
+    let server = Server::start(&folder);
+    server.login().ok("SELECT kept");
+}

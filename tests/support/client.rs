@@ -1,0 +1,216 @@
+//! A client that says exactly what it is told to say.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::time::Duration;
+
+/// Longer than any answer takes on a busy machine; a test that waits so long has failed.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// One connection.
+pub struct Client {
+    socket: BufReader<TcpStream>,
+    commands: u32,
+}
+
+/// A response with the literals in it, from its first octet to its CRLF, that not included.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Response {
+    /// All of it, as it came.
+    pub octets: Vec<u8>,
+    /// What its literals hold, one after the other.
+    pub literals: Vec<Vec<u8>>,
+}
+
+/// What came of a command.
+#[derive(Clone, Debug)]
+pub struct Reply {
+    /// The untagged responses, in their order.
+    pub untagged: Vec<Response>,
+    /// The last line without its tag: `OK [APPENDUID 1 1:3] done`.
+    pub tagged: String,
+}
+
+/// A message to append.
+#[derive(Clone, Copy, Debug)]
+pub struct Message<'a> {
+    /// What stands between the mailbox and the literal, each with a blank at its end, or nothing:
+    /// `(\Seen) " 7-Feb-1994 22:43:04 -0800" `.
+    pub options: &'a str,
+    /// The octets.
+    pub octets: &'a [u8],
+}
+
+impl Client {
+    /// A connection of which nothing has been read.
+    pub fn connect(address: SocketAddr) -> Client {
+        let socket = TcpStream::connect(address).unwrap();
+        socket.set_nodelay(true).unwrap();
+        socket.set_read_timeout(Some(PATIENCE)).unwrap();
+        socket.set_write_timeout(Some(PATIENCE)).unwrap();
+        Client { socket: BufReader::new(socket), commands: 0 }
+    }
+
+    /// Sends octets.
+    pub fn send(&mut self, octets: &[u8]) {
+        self.socket.get_mut().write_all(octets).unwrap();
+    }
+
+    /// Sends octets in slices of these lengths, over and over, each in a segment of its own.
+    pub fn send_sliced(&mut self, mut octets: &[u8], lengths: &[usize]) {
+        for &length in lengths.iter().cycle() {
+            let (slice, rest) =
+                octets.split_at(length.clamp(1, octets.len().max(1)).min(octets.len()));
+            if slice.is_empty() {
+                return;
+            }
+            self.send(slice);
+            octets = rest;
+        }
+    }
+
+    /// Nothing more will be sent.
+    pub fn end(&mut self) {
+        self.socket.get_mut().shutdown(Shutdown::Write).unwrap();
+    }
+
+    /// The octets up to the next CRLF, that not included; `None` when the server hung up.
+    pub fn line(&mut self) -> Option<Vec<u8>> {
+        let mut line = Vec::new();
+        loop {
+            match self.socket.read_until(b'\n', &mut line) {
+                Ok(0) if line.is_empty() => return None,
+                Ok(0) => panic!("hung up amid {:?}", String::from_utf8_lossy(&line)),
+                Ok(_) if line.ends_with(b"\r\n") => {
+                    line.truncate(line.len() - 2);
+                    return Some(line);
+                }
+                Ok(_) => {}
+                Err(error) if error.kind() == std::io::ErrorKind::ConnectionReset => return None,
+                Err(error) => panic!("{error} after {:?}", String::from_utf8_lossy(&line)),
+            }
+        }
+    }
+
+    /// The next response; `None` when the server hung up.
+    pub fn response(&mut self) -> Option<Response> {
+        let mut response = Response { octets: self.line()?, literals: Vec::new() };
+        while let Some(length) = announced(&response.octets) {
+            let mut literal = vec![0; length];
+            self.socket.read_exact(&mut literal).unwrap();
+            response.octets.extend_from_slice(b"\r\n");
+            response.octets.extend_from_slice(&literal);
+            response.octets.extend(self.line().expect("the rest of a response"));
+            response.literals.push(literal);
+        }
+        Some(response)
+    }
+
+    /// Reads up to the tagged response to `tag`. Panics when the server hangs up before.
+    pub fn reply(&mut self, tag: &str) -> Reply {
+        let mut untagged = Vec::new();
+        loop {
+            let response = self.response().unwrap_or_else(|| panic!("hung up: {untagged:?}"));
+            let text = response.text();
+            match text.strip_prefix(tag).and_then(|rest| rest.strip_prefix(' ')) {
+                Some(tagged) => return Reply { untagged, tagged: tagged.into() },
+                None => untagged.push(response),
+            }
+        }
+    }
+
+    /// A tag that was not used yet.
+    pub fn tag(&mut self) -> String {
+        self.commands += 1;
+        format!("t{}", self.commands)
+    }
+
+    /// Sends a command of one line and reads what comes of it.
+    pub fn command(&mut self, command: &str) -> Reply {
+        let tag = self.tag();
+        self.send(format!("{tag} {command}\r\n").as_bytes());
+        self.reply(&tag)
+    }
+
+    /// The same for a command that must succeed.
+    #[track_caller]
+    pub fn ok(&mut self, command: &str) -> Reply {
+        let reply = self.command(command);
+        assert!(reply.tagged.starts_with("OK "), "{command}: {}", reply.tagged);
+        reply
+    }
+
+    /// APPEND with non-synchronising literals (RFC 7888), sent at once.
+    pub fn append(&mut self, mailbox: &str, messages: &[Message<'_>]) -> Reply {
+        let tag = self.tag();
+        let command = append_text(&tag, mailbox, messages);
+        self.send(&command);
+        self.reply(&tag)
+    }
+
+    /// APPEND with synchronising literals: each octet of a message waits for its `+`. A tagged
+    /// response instead of one ends the command.
+    pub fn append_in_step(&mut self, mailbox: &str, messages: &[Message<'_>]) -> Reply {
+        let tag = self.tag();
+        self.send(format!("{tag} APPEND {mailbox}").as_bytes());
+        let mut untagged = Vec::new();
+        for message in messages {
+            self.send(format!(" {}{{{}}}\r\n", message.options, message.octets.len()).as_bytes());
+            loop {
+                let response = self.response().expect("a continuation");
+                let text = response.text();
+                if text.starts_with("+ ") {
+                    break;
+                }
+                if let Some(tagged) = text.strip_prefix(&format!("{tag} ")) {
+                    return Reply { untagged, tagged: tagged.into() };
+                }
+                untagged.push(response);
+            }
+            self.send(message.octets);
+        }
+        self.send(b"\r\n");
+        let mut reply = self.reply(&tag);
+        untagged.append(&mut reply.untagged);
+        Reply { untagged, tagged: reply.tagged }
+    }
+}
+
+/// The octets of an APPEND with non-synchronising literals.
+pub fn append_text(tag: &str, mailbox: &str, messages: &[Message<'_>]) -> Vec<u8> {
+    let mut text = format!("{tag} APPEND {mailbox}").into_bytes();
+    for message in messages {
+        let head = format!(" {}{{{}+}}\r\n", message.options, message.octets.len());
+        text.extend_from_slice(head.as_bytes());
+        text.extend_from_slice(message.octets);
+    }
+    text.extend_from_slice(b"\r\n");
+    text
+}
+
+impl Response {
+    /// As text, with a replacement for what is not UTF-8.
+    pub fn text(&self) -> String {
+        String::from_utf8_lossy(&self.octets).into_owned()
+    }
+}
+
+impl Reply {
+    /// What stands in the brackets: `APPENDUID 1 1:3`; empty when there are none.
+    pub fn code(&self) -> &str {
+        let code = self.tagged.split_once('[').and_then(|(_, rest)| rest.split_once(']'));
+        code.map_or("", |(code, _)| code)
+    }
+
+    /// The untagged responses as text.
+    pub fn texts(&self) -> Vec<String> {
+        self.untagged.iter().map(Response::text).collect()
+    }
+}
+
+/// The length of the literal that the end of a line announces: `{5}`, `~{5}`.
+fn announced(line: &[u8]) -> Option<usize> {
+    let digits = line.strip_suffix(b"}")?;
+    let brace = digits.iter().rposition(|&octet| octet == b'{')?;
+    std::str::from_utf8(&digits[brace + 1..]).ok()?.parse().ok()
+}

@@ -1,0 +1,17 @@
+//! What the black-box tests share: the real binary on a folder of its own, a client that sends
+//! octets exactly as it is told, and a runner for dialogues written down as text.
+#![allow(dead_code, reason = "each test uses a part of it")]
+
+mod client;
+mod server;
+mod transcript;
+
+pub use client::{Client, Message, Reply, Response};
+pub use server::{Folder, Server, command, mailrace};
+pub use transcript::run as run_transcript;
+
+/// The user that every [`Folder`] begins with.
+pub const USER: &str = "alice";
+
+/// Her password.
+pub const PASSWORD: &str = "secret";

@@ -1,0 +1,206 @@
+//! The real binary: started, asked where it listens, stopped, killed, started again.
+
+use std::fs::{self, File};
+use std::io::{BufRead, BufReader, Write};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdout, Command, ExitStatus, Output, Stdio};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::thread;
+use std::time::Duration;
+
+use rustix::process::{Pid, Signal, kill_process};
+
+use super::{Client, PASSWORD, USER};
+
+/// Longer than any start or stop takes on a busy machine; a test that waits so long has failed.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A data folder with one user, deleted in the end. It lies below the build folder, on a disk:
+/// what is mounted for temporary files may be memory and know no O_DIRECT.
+pub struct Folder {
+    place: tempfile::TempDir,
+}
+
+impl Folder {
+    /// A folder without anything in it.
+    pub fn empty() -> Folder {
+        let place = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+        fs::create_dir(place.path().join("data")).unwrap();
+        Folder { place }
+    }
+
+    /// A folder in which [`USER`] may log in.
+    pub fn new() -> Folder {
+        let folder = Folder::empty();
+        folder.add_user(USER, PASSWORD, &[]);
+        folder
+    }
+
+    /// What `--data` is given.
+    pub fn path(&self) -> PathBuf {
+        self.place.path().join("data")
+    }
+
+    /// Where the log of the server goes.
+    pub fn log(&self) -> PathBuf {
+        self.place.path().join("log")
+    }
+
+    /// `mailrace user add`.
+    pub fn add_user(&self, name: &str, password: &str, flags: &[&str]) {
+        let mut command = command(&["user", "add", name]);
+        command.arg("--data").arg(self.path()).args(flags);
+        let output = run(command, format!("{password}\n").as_bytes());
+        assert!(output.status.success(), "{output:?}");
+    }
+}
+
+/// A running server.
+pub struct Server {
+    child: Child,
+    address: SocketAddr,
+    stdout: Receiver<String>,
+    log: PathBuf,
+}
+
+impl Server {
+    /// Starts a server with small segments on a free port of the loopback.
+    pub fn start(folder: &Folder) -> Server {
+        Server::with(folder, &[])
+    }
+
+    /// The same, with more flags.
+    pub fn with(folder: &Folder, flags: &[&str]) -> Server {
+        let mut command = serve(&folder.path());
+        command.args(["--listen", "127.0.0.1:0"]).args(flags);
+        let log = File::options().append(true).create(true).open(folder.log()).unwrap();
+        let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log);
+        let mut child = child.spawn().unwrap();
+        let stdout = lines(child.stdout.take().unwrap());
+        let Ok(line) = stdout.recv_timeout(PATIENCE) else {
+            let _ = child.kill();
+            let status = child.wait();
+            panic!("no server: {status:?}\n{}", read(&folder.log()));
+        };
+        let address = line.strip_prefix("mailrace: listening on ").map(str::parse);
+        let Some(Ok(address)) = address else { panic!("what is this: {line:?}") };
+        Server { child, address, stdout, log: folder.log() }
+    }
+
+    /// Starts a server that is expected to give up, and waits for it to do so.
+    pub fn fail(folder: &Path, flags: &[&str]) -> Output {
+        let mut command = serve(folder);
+        run(
+            {
+                command.args(flags);
+                command
+            },
+            b"",
+        )
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Its process.
+    pub fn pid(&self) -> Pid {
+        Pid::from_child(&self.child)
+    }
+
+    /// A connection, its greeting read.
+    pub fn connect(&self) -> Client {
+        let mut client = Client::connect(self.address);
+        let greeting = client.response().expect("a greeting").text();
+        assert!(greeting.starts_with("* OK "), "{greeting}");
+        client
+    }
+
+    /// A connection of [`USER`].
+    pub fn login(&self) -> Client {
+        let mut client = self.connect();
+        client.ok(&format!("LOGIN {USER} {PASSWORD}"));
+        client
+    }
+
+    /// As a power loss would end it, but for the disk: kill -9.
+    pub fn kill(mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    /// Sends a signal and leaves the server to it.
+    pub fn signal(&self, signal: Signal) {
+        kill_process(self.pid(), signal).unwrap();
+    }
+
+    /// SIGTERM, and what came of it.
+    pub fn terminate(self) -> ExitStatus {
+        self.signal(Signal::TERM);
+        self.wait()
+    }
+
+    /// Waits for the end. Nothing more may have been printed.
+    pub fn wait(mut self) -> ExitStatus {
+        match self.stdout.recv_timeout(PATIENCE) {
+            Err(RecvTimeoutError::Disconnected) => self.child.wait().unwrap(),
+            Err(RecvTimeoutError::Timeout) => panic!("the server does not end"),
+            Ok(line) => panic!("a second line on standard output: {line:?}"),
+        }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        if thread::panicking() {
+            eprintln!("---- log of the server ----\n{}", read(&self.log));
+        }
+    }
+}
+
+/// The binary under test with these arguments.
+pub fn command(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_mailrace"));
+    command.args(arguments);
+    command
+}
+
+/// Runs the binary to its end.
+pub fn mailrace(arguments: &[&str], stdin: &str) -> Output {
+    run(command(arguments), stdin.as_bytes())
+}
+
+fn run(mut command: Command, stdin: &[u8]) -> Output {
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    // A command that does not read it may be gone already.
+    let _ = child.stdin.take().unwrap().write_all(stdin);
+    child.wait_with_output().unwrap()
+}
+
+fn serve(folder: &Path) -> Command {
+    let mut command = command(&["serve", "--segment-size", "16M", "--segments-ahead", "1"]);
+    command.arg("--data").arg(folder);
+    command
+}
+
+/// Lines as they come; hangs up at the end of the output, which is the end of the process.
+fn lines(stdout: ChildStdout) -> Receiver<String> {
+    let (sender, receiver) = channel();
+    thread::spawn(move || {
+        for line in BufReader::new(stdout).lines().map_while(Result::ok) {
+            if sender.send(line).is_err() {
+                return;
+            }
+        }
+    });
+    receiver
+}
+
+fn read(path: &Path) -> String {
+    fs::read_to_string(path).unwrap_or_default()
+}

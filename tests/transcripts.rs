@@ -1,0 +1,38 @@
+//! Plays every dialogue in `tests/transcripts/` against a server of its own.
+
+mod support;
+
+use std::fs;
+use std::path::Path;
+
+use support::{Folder, Server, run_transcript};
+
+macro_rules! transcripts {
+    ($($name:ident)*) => {
+        $(
+            #[test]
+            fn $name() {
+                let server = Server::start(&Folder::new());
+                run_transcript(server.address(), include_str!(concat!("transcripts/", stringify!($name), ".txt")));
+            }
+        )*
+
+        const NAMES: &[&str] = &[$(stringify!($name)),*];
+    };
+}
+
+transcripts! {
+    greeting
+    login
+    authenticate_plain
+}
+
+#[test]
+fn none_is_forgotten() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/transcripts");
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_stem().unwrap().to_str().unwrap();
+        assert!(NAMES.contains(&name), "{name} is played by nobody");
+    }
+}
