@@ -25,6 +25,12 @@ pub const LARGE_LEASES: usize = 24 * 4 + 32;
 /// The arena of one reactor, registered with the kernel at start.
 pub const ARENA: usize = SMALL_LEASES * SMALL_LEASE + LARGE_LEASES * LARGE_LEASE;
 
+/// Smallest segment that can be configured: below, changing segments costs more than writing.
+pub const SEGMENT_SIZE_MIN: u64 = 4 << 20;
+
+/// Largest segment that can be configured: offsets in it have 32 bits.
+pub const SEGMENT_SIZE_MAX: u64 = 4092 << 20;
+
 /// Longest keyword, in octets: longer ones are not in use, and each is repeated in every FLAGS.
 pub const KEYWORD_LENGTH: usize = 255;
 
@@ -112,5 +118,6 @@ const _: () = {
     assert!(SMALL_LEASE.is_multiple_of(BLOCK) && LARGE_LEASE.is_multiple_of(BLOCK));
     assert!(SMALL_LEASE >= 2 * BLOCK, "a frame header and a message must fit in a small lease");
     assert!(LARGE_LEASE <= FRAME, "what fills a lease is written as one frame");
+    assert!(SEGMENT_SIZE_MIN >= 8 * LARGE_LEASE as u64 && SEGMENT_SIZE_MAX <= u32::MAX as u64);
     assert!(ARENA <= 1 << 30, "the kernel registers buffers of 1 GiB at most");
 };

@@ -1,1 +1,62 @@
 //! The `mailrace` command: what stands on its line, and what comes of it.
+
+mod exit;
+mod user;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+pub use exit::Failure;
+pub use user::UserArgs;
+
+/// An IMAP server for Linux built for bulk ingestion.
+#[derive(Parser)]
+#[command(name = "mailrace", version, max_term_width = 100, after_help = exit::CODES)]
+struct Line {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    User(UserArgs),
+}
+
+/// Runs what the command line asks for, to its end.
+#[must_use]
+pub fn run() -> ExitCode {
+    let line = match Line::try_parse() {
+        Ok(line) => line,
+        Err(error) => return exit::usage(&error),
+    };
+    let done = match line.command {
+        Command::User(args) => user::run(args),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => failure.report(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_sound_and_every_flag_has_its_help() {
+        fn check(command: &clap::Command) {
+            for argument in command.get_arguments() {
+                let id = argument.get_id();
+                assert!(argument.get_help().is_some(), "{}: {id}", command.get_name());
+            }
+            command.get_subcommands().for_each(check);
+        }
+        let mut command = Line::command();
+        command.build();
+        command.clone().debug_assert();
+        check(&command);
+    }
+}

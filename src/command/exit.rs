@@ -1,0 +1,67 @@
+//! How the command ends when it does not do what it was asked: one sentence, one number.
+
+use std::fmt;
+use std::process::ExitCode;
+
+use crate::auth::UserError;
+
+/// Of `--help`. The numbers are those of sysexits.h.
+pub(super) const CODES: &str = "\
+Exit codes: 0 done; 64 wrong usage; 65 a name, password or message that will not do; \
+69 no io_uring here; 71 the system refused memory, a thread or a port; 73 a file cannot be \
+created; 74 a file cannot be read or written; 75 another server runs on this data; \
+76 a server did not answer as it should; 78 a file of the data folder makes no sense.";
+
+/// Wrong usage of the command line.
+pub(super) const USAGE: u8 = 64;
+/// What the user gave will not do.
+pub(super) const DATA: u8 = 65;
+/// The system refused something.
+pub(super) const SYSTEM: u8 = 71;
+/// A file or folder cannot be created.
+pub(super) const CREATE: u8 = 73;
+/// A file cannot be read or written.
+pub(super) const IO: u8 = 74;
+/// A file holds what makes no sense.
+pub(super) const CONFIG: u8 = 78;
+
+/// Why a command did not do what it was asked.
+#[derive(Debug)]
+pub struct Failure {
+    /// What the process exits with.
+    pub code: u8,
+    /// A sentence for the user.
+    pub sentence: String,
+}
+
+impl Failure {
+    /// A failure with its code and its reason.
+    pub fn new(code: u8, reason: impl fmt::Display) -> Failure {
+        Failure { code, sentence: reason.to_string() }
+    }
+
+    pub(super) fn report(&self) -> ExitCode {
+        eprintln!("mailrace: {}", self.sentence);
+        ExitCode::from(self.code)
+    }
+}
+
+impl From<UserError> for Failure {
+    fn from(error: UserError) -> Failure {
+        let code = match &error {
+            UserError::Exists | UserError::Name(_) | UserError::Password(_) => DATA,
+            UserError::Malformed { .. } | UserError::TooLarge(_) => CONFIG,
+            UserError::Io { doing: "create" | "lock", .. } => CREATE,
+            UserError::Io { .. } => IO,
+            UserError::Hash(_) => SYSTEM,
+        };
+        Failure::new(code, error)
+    }
+}
+
+/// Prints what is wrong with the command line, or the help that it asked for.
+pub(super) fn usage(error: &clap::Error) -> ExitCode {
+    // Nobody is left to be told when standard output or error is closed.
+    let _ = error.print();
+    if error.use_stderr() { ExitCode::from(USAGE) } else { ExitCode::SUCCESS }
+}
