@@ -1,1 +1,11 @@
-//! .
+//! What does not fit into the comment of one module. Prose, in the order in which to read it:
+//!
+//! - [`architecture`]: the path of a message, who owns what, and where a change belongs
+//! - [`durability`]: what an OK promises, and what happens after a power loss
+//! - [`format`](self::format): the files, octet by octet
+//! - [`operations`]: running a server, its files, its messages, its ends
+
+pub mod architecture;
+pub mod durability;
+pub mod format;
+pub mod operations;

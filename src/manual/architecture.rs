@@ -1,0 +1,76 @@
+//! # Architecture
+//!
+//! mailrace does one thing that others do not: it makes the upload of a million messages cost
+//! little more than the disk's own time. Everything below follows from that.
+//!
+//! ## The path of a message
+//!
+//! ```text
+//! socket ─recv▶ lease in the reactor's registered arena ─write_fixed, O_DIRECT▶ segment file
+//!                  │ parsed and checksummed in place                                │
+//!                  └─ never copied in user space                     one fdatasync ─┴▶ tagged OK
+//! ```
+//!
+//! There is one copy by the processor: the kernel's own, from the socket's buffers into the arena.
+//! Registered buffers do not avoid that one; they avoid pinning pages for every operation. "Zero
+//! copy" here means: none in user space.
+//!
+//! **The wire is the log.** While a connection is inside an APPEND with literals, its octets are
+//! received straight into a *lease*, a piece of the [arena](crate::reactor::Arena), at the place
+//! from which they will be written. The octets of a message stay where they arrived. The few octets
+//! of command text between two messages are stored along with them, as a gap that nothing points
+//! at. So a batch of a thousand messages costs no copy and no write for each message.
+//!
+//! What is not mail never reaches the disk. A connection outside APPEND reads into a small command
+//! buffer; the start of a literal that has arrived there already is copied into the first lease,
+//! the only copy there is. When a batch ends in the middle of a lease, what follows it (the next
+//! command, perhaps a LOGIN) moves on before the lease is written, and the rest of the last block
+//! is zeroed.
+//!
+//! ## Shared nothing
+//!
+//! There is one *reactor* for each core: a thread with a ring, an arena, a listener and a log of
+//! its own. No lock lies on the path of a message. An account belongs to one reactor, chosen by a
+//! hash of the user's name, and after login a connection moves to it; so the changes of an account
+//! have one order, that of its log. Reactors talk by messages.
+//!
+//! What would make a reactor wait runs elsewhere: [password hashes](crate::auth::Verifier), the
+//! making of [segments](crate::log), checkpoints of the catalog.
+//!
+//! The number of reactors may be another one at every start. Each start is a new *epoch*, written
+//! into the segments of that run, so that an account's older logs come before its newer ones.
+//!
+//! ## Back-pressure instead of failure
+//!
+//! Memory does not grow with load. The arena has a fixed size, a sum with a reason for each term in
+//! [`limits`](crate::limits). A connection that finds no lease waits, and stops reading from its
+//! socket; TCP passes that on to the client. Ten thousand slow uploads do not hold ten thousand
+//! leases: when they run out, those filled in part are written out as they are.
+//!
+//! ## The log is the truth
+//!
+//! A mailbox is what the log says it is. The catalog is a checkpoint of the log that makes starting
+//! quick, and nothing else: see [durability](super::durability). In memory there is what is in use:
+//! an ingested mailbox needs its counters and its last chunk of entries, a selected one its
+//! entries.
+//!
+//! ## The seam
+//!
+//! [`reactor`](crate::reactor) is the only module that knows io_uring, and the only one with unsafe
+//! code. What stands above it sees connections, log files and leases. The protocol is sans I/O:
+//! octets in, events out; so every dialogue that an RFC prints can be a test.
+//!
+//! ## Where a change belongs
+//!
+//! - A command or a response of IMAP: its grammar in [`protocol`](crate::protocol), what it does in
+//!   [`session`](crate::session).
+//! - What APPEND accepts: [`ingest`](crate::ingest).
+//! - A bound: [`limits`](crate::limits), with its reason.
+//! - Something new that must survive a crash: a record in [`log`](crate::log), its use in
+//!   [`index`](crate::index), its octets in [`format`](super::format).
+//! - An operation of the kernel: [`reactor`](crate::reactor).
+//! - A flag of the command line: [`command`](crate::command), and a line in
+//!   [`operations`](super::operations).
+//!
+//! A module uses those above it in the list of `src/lib.rs`, never those below. `tests/tidy.rs`
+//! fails when that is broken.

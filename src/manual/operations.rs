@@ -1,0 +1,84 @@
+//! # Operations
+//!
+//! ## Running
+//!
+//! ```sh
+//! mailrace serve --data /srv/mail --listen 127.0.0.1:1143
+//! ```
+//!
+//! `mailrace serve --help` lists every flag with its default. When the server is ready it prints
+//! one line on standard output, and nothing else ever:
+//!
+//! ```text
+//! mailrace: listening on 127.0.0.1:1143
+//! ```
+//!
+//! Its log goes to standard error, as text or, with `--log-format json`, as one JSON object a line.
+//! Neither passwords nor mail appear in it.
+//!
+//! SIGTERM and SIGINT end the server: sessions get BYE, batches in flight are finished or vanish
+//! whole. A second signal ends it at once. kill -9 is safe as well; it costs the next start the
+//! reading of what came after the last checkpoint.
+//!
+//! Logins in clear text are taken on loopback addresses only.
+//!
+//! ## Exit codes
+//!
+//! Those of sysexits.h.
+//!
+//! | Code | Meaning | What to do |
+//! | --- | --- | --- |
+//! | 0 | Done, or ended by a signal | |
+//! | 64 | Wrong usage | Read the sentence, or `--help` |
+//! | 65 | A name or password that will not do, a user who is there already | |
+//! | 69 | No io_uring: an old kernel, a seccomp profile, a sysctl | `tuning/README.md` |
+//! | 71 | The system refused memory, a thread or a port | |
+//! | 73 | A file or folder cannot be created | Permissions, a full disk |
+//! | 74 | A file cannot be read or written | Permissions, the disk |
+//! | 75 | Another server runs on this data folder | |
+//! | 76 | demo or bench: a server did not answer as it should | |
+//! | 78 | A file of the data folder makes no sense | The sentence names file and place |
+//!
+//! ## The data folder
+//!
+//! | File | What it is | May it be deleted? |
+//! | --- | --- | --- |
+//! | `users` | Who may log in | It is yours to edit |
+//! | `users.lock` | Held while a user is added | While nobody adds one |
+//! | `lock` | Held by the server | While no server runs |
+//! | `log/` | The segments: all mail there is | Never |
+//! | `catalog.redb` | A checkpoint of the log | While no server runs; it is made again |
+//!
+//! Everything in it belongs to one server at a time. A backup is a copy of the folder, taken while
+//! no server runs, or a snapshot of the file system, taken at any time.
+//!
+//! ## Users
+//!
+//! ```sh
+//! mailrace user add alice --data /srv/mail --quota 10G
+//! ```
+//!
+//! The password is asked for without echo, or read as one line from standard input when that is not
+//! a terminal. It works before the first start and while the server runs. The file `users` has a
+//! line for each:
+//!
+//! ```text
+//! # a comment
+//! alice:$argon2id$v=19$m=19456,t=2,p=1$...$...:10737418240
+//! bob:$argon2id$v=19$m=19456,t=2,p=1$...$...:none
+//! ```
+//!
+//! Name, argon2id hash as a PHC string, quota in octets or `none`. Names are compared octet for
+//! octet. The server looks at the file with every login and reads it again when it changed. If a
+//! line makes no sense then, it logs which, and goes on with the users it had. To change a
+//! password, replace the hash; to lock a user out, delete the line. The mail stays.
+//!
+//! A password check costs 19 MiB and some tens of milliseconds on a thread of its own kind, half as
+//! many as there are cores. A password that was right is remembered, as a keyed hash in memory,
+//! until the user's hash in the file changes; so thousands of connections of one migration cost one
+//! check. When 1,024 logins wait, further ones are told `NO [UNAVAILABLE]`.
+//!
+//! ## When the disk is full
+//!
+//! APPEND is answered by a tagged NO and leaves nothing behind. Reading goes on. Make room, and
+//! appending works again, without a restart.
