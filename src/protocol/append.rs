@@ -277,7 +277,7 @@ mod tests {
         for (line, expected, at) in [
             ("a APPEND ~{5}", "a mailbox name", 9),
             ("a APPEND (\\Seen) {5}", "a mailbox name", 9),
-            ("a APPEND \"b {5}", "a closing quote", 15),
+            ("a APPEND \"b {5}", "a closing quote", 12),
             ("a APPEND{5}", "a space", 8),
             ("a {5}", "APPEND", 2),
         ] {

@@ -5,7 +5,6 @@ use std::fmt;
 use base64::Engine;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 
-use super::framing::without_line_end;
 use super::grammar::{self, Cursor, Expected, Parsed};
 use super::{
     Fetch, List, MailboxName, NameError, Parameter, Select, SequenceSet, StatusItem, Store,
@@ -155,7 +154,7 @@ pub enum Command {
     Search {
         /// Whether UIDs are to be answered.
         uid: bool,
-        /// The arguments as they were written, literals included.
+        /// The arguments as they were written, literals and the line end included.
         arguments: Vec<u8>,
     },
 }
@@ -180,7 +179,7 @@ impl fmt::Display for ParseError {
 
 impl std::error::Error for ParseError {}
 
-/// Parses a whole command, literals included, with or without the line end that closes it.
+/// Parses a whole command as the framer delimits it: literals and the line end included.
 ///
 /// ```abnf
 /// command = tag SP (command-any / command-auth / command-nonauth / command-select) CRLF
@@ -189,7 +188,7 @@ impl std::error::Error for ParseError {}
 /// # Errors
 /// When it is none, or one that is not known.
 pub fn parse(octets: &[u8]) -> Result<Tagged, ParseError> {
-    let mut cursor = Cursor::new(without_line_end(octets));
+    let mut cursor = Cursor::new(octets);
     let failed = |tag, error: Expected| ParseError { tag, expected: error.what, at: error.at };
     let tag = match cursor.tag() {
         Ok(tag) => Tag::new(tag),

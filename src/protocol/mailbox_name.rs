@@ -264,7 +264,7 @@ mod tests {
             assert_eq!(MailboxName::from_wire(wire), Err(error), "{}", wire.escape_ascii());
         }
         assert!(MailboxName::from_wire(&long.as_bytes()[..1000]).is_ok());
-        assert!(MailboxName::from_wire(deep[2..].as_bytes()).is_ok());
+        assert!(MailboxName::from_wire(&deep.as_bytes()[2..]).is_ok());
     }
 
     #[test]

@@ -16,8 +16,12 @@ mod framing;
 mod grammar;
 mod header;
 mod mailbox_name;
+#[cfg(test)]
+mod proptests;
 pub mod response;
 mod sequence_set;
+#[cfg(test)]
+mod tests;
 mod utf7;
 
 pub use append::{

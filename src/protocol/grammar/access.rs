@@ -42,7 +42,7 @@ pub fn authenticate(cursor: &mut Cursor) -> Parsed<Command> {
     cursor.sp()?;
     let mechanism = cursor.atom("a SASL mechanism")?.to_ascii_uppercase().into();
     cursor.spaces();
-    if cursor.rest().is_empty() {
+    if cursor.at_end() {
         return Ok(Command::Authenticate { mechanism, initial: None });
     }
     let start = cursor.clone();
@@ -63,7 +63,7 @@ pub fn enable(cursor: &mut Cursor) -> Parsed<Command> {
     loop {
         names.push(cursor.atom("a capability")?.to_ascii_uppercase().into());
         cursor.spaces();
-        if cursor.rest().is_empty() {
+        if cursor.at_end() {
             return Ok(Command::Enable(names));
         }
     }

@@ -21,7 +21,7 @@ pub(in crate::protocol) struct Cursor<'a> {
 }
 
 impl<'a> Cursor<'a> {
-    /// At the start of a command, without the line end that closes it.
+    /// At the start of a command.
     pub fn new(input: &'a [u8]) -> Cursor<'a> {
         Cursor { input, at: 0 }
     }
@@ -85,10 +85,16 @@ impl<'a> Cursor<'a> {
         Ok(())
     }
 
-    /// The end of the command, after which only spaces may stand.
+    /// Whether nothing is left but the line end. That is not taken off beforehand, because a
+    /// literal may end in CR and the line after it in a bare LF.
+    pub fn at_end(&self) -> bool {
+        matches!(self.rest(), b"" | b"\n" | b"\r\n")
+    }
+
+    /// The end of the command, before which spaces may stand.
     pub fn end(&mut self) -> Parsed<()> {
         self.spaces();
-        if self.rest().is_empty() { Ok(()) } else { self.expected("the end of the command") }
+        if self.at_end() { Ok(()) } else { self.expected("the end of the command") }
     }
 
     /// The longest run of octets that satisfy `wanted`; at least one.

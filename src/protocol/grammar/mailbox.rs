@@ -108,7 +108,7 @@ pub fn list(cursor: &mut Cursor) -> Parsed<List> {
 }
 
 fn is_list_char(octet: u8) -> bool {
-    octet >= 0x80 || super::cursor::is_astring_char(octet) || matches!(octet, b'*' | b'%')
+    octet >= 0x80 || super::is_astring_char(octet) || matches!(octet, b'*' | b'%')
 }
 
 /// ```abnf

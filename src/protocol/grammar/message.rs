@@ -137,7 +137,7 @@ fn bare_flags(cursor: &mut Cursor) -> Parsed<FlagList> {
     loop {
         flags.take(flag(cursor)?);
         cursor.spaces();
-        if cursor.rest().is_empty() {
+        if cursor.at_end() {
             return Ok(flags);
         }
     }

@@ -7,7 +7,7 @@ mod mailbox;
 mod message;
 
 pub(super) use access::{authenticate, enable, id, login};
-pub(super) use cursor::{Cursor, Expected, Parsed};
+pub(super) use cursor::{Cursor, Expected, Parsed, is_astring_char};
 pub(super) use fetch::fetch;
 pub use fetch::{BinarySection, BodySection, Fetch, FetchItem, Partial, Section, SectionText};
 pub use mailbox::{List, Parameter, Select, StatusItem};

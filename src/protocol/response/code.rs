@@ -1,0 +1,186 @@
+//! Response codes.
+
+use bytes::BytesMut;
+
+use crate::types::{Keyword, ModSeq, Uid, UidRange, UidValidity};
+
+use super::{all_flags, flag_list, put, uid_set};
+
+/// What a status response tells the program, in brackets before the text for people.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Code<'a> {
+    /// Show the text to the user (RFC 3501).
+    Alert,
+    /// The mailbox exists already (RFC 5530).
+    AlreadyExists,
+    /// UIDs of what was appended, in the order in which it was sent (RFC 4315).
+    AppendUid {
+        /// UIDVALIDITY of the mailbox.
+        validity: UidValidity,
+        /// The UIDs.
+        uids: &'a [UidRange],
+    },
+    /// The name and password are wrong (RFC 5530).
+    AuthenticationFailed,
+    /// The name and password are right, the login is not allowed (RFC 5530).
+    AuthorizationFailed,
+    /// What we offer, as in the answer to CAPABILITY (RFC 3501).
+    Capability(&'a str),
+    /// It can never be done (RFC 5530).
+    Cannot,
+    /// The client does something that it should not (RFC 5530).
+    ClientBug,
+    /// What follows belongs to no mailbox or to another (RFC 7162).
+    Closed,
+    /// UIDs of what was copied, and of the copies (RFC 4315).
+    CopyUid {
+        /// UIDVALIDITY of the target.
+        validity: UidValidity,
+        /// The UIDs there were.
+        from: &'a [UidRange],
+        /// The UIDs there are.
+        to: &'a [UidRange],
+    },
+    /// What is stored was found damaged (RFC 5530).
+    Corruption,
+    /// The highest mod-sequence of the mailbox (RFC 7162).
+    HighestModSeq(ModSeq),
+    /// Something else has it in use (RFC 5530).
+    InUse,
+    /// A limit of the server (RFC 5530).
+    Limit,
+    /// The identifier that outlives renaming (RFC 8474).
+    MailboxId(&'a str),
+    /// There is no such mailbox (RFC 5530).
+    NonExistent,
+    /// The quota would be exceeded (RFC 5530).
+    OverQuota,
+    /// Flags that can be changed for good: all system flags, these keywords (RFC 3501).
+    PermanentFlags {
+        /// The keywords in use.
+        keywords: &'a [Keyword],
+        /// Whether clients can make new ones.
+        create: bool,
+    },
+    /// Not over a connection that anybody can read (RFC 5530).
+    PrivacyRequired,
+    /// EXAMINE (RFC 3501).
+    ReadOnly,
+    /// SELECT (RFC 3501).
+    ReadWrite,
+    /// The fault is ours (RFC 5530).
+    ServerBug,
+    /// Too large to be appended (RFC 4469).
+    TooBig,
+    /// After a CREATE it would work (RFC 3501).
+    TryCreate,
+    /// UID that the next message gets at least (RFC 3501).
+    UidNext(Uid),
+    /// UIDVALIDITY of the selected mailbox (RFC 3501).
+    UidValidity(UidValidity),
+    /// Not now, perhaps later (RFC 5530).
+    Unavailable,
+    /// A transfer encoding that cannot be undone (RFC 3516).
+    UnknownCte,
+    /// Number of the first message without `\Seen` (RFC 3501).
+    Unseen(u32),
+}
+
+impl Code<'_> {
+    /// Writes what stands between the brackets.
+    pub(super) fn write(&self, out: &mut BytesMut) {
+        match *self {
+            Code::AppendUid { validity, uids } => {
+                put(out, format_args!("APPENDUID {validity} "));
+                uid_set(out, uids.iter().copied());
+            }
+            Code::CopyUid { validity, from, to } => {
+                put(out, format_args!("COPYUID {validity} "));
+                uid_set(out, from.iter().copied());
+                out.extend_from_slice(b" ");
+                uid_set(out, to.iter().copied());
+            }
+            Code::PermanentFlags { keywords, create } => {
+                out.extend_from_slice(b"PERMANENTFLAGS ");
+                let more: &[&str] = if create { &["\\*"] } else { &[] };
+                flag_list(out, all_flags(), keywords.iter().map(Keyword::as_str), more);
+            }
+            Code::Capability(list) => put(out, format_args!("CAPABILITY {list}")),
+            Code::HighestModSeq(modseq) => put(out, format_args!("HIGHESTMODSEQ {modseq}")),
+            Code::MailboxId(id) => put(out, format_args!("MAILBOXID ({id})")),
+            Code::UidNext(uid) => put(out, format_args!("UIDNEXT {uid}")),
+            Code::UidValidity(validity) => put(out, format_args!("UIDVALIDITY {validity}")),
+            Code::Unseen(number) => put(out, format_args!("UNSEEN {number}")),
+            ref word => out.extend_from_slice(word.word().as_bytes()),
+        }
+    }
+
+    /// The codes that are but a word.
+    fn word(&self) -> &'static str {
+        match self {
+            Code::Alert => "ALERT",
+            Code::AlreadyExists => "ALREADYEXISTS",
+            Code::AuthenticationFailed => "AUTHENTICATIONFAILED",
+            Code::AuthorizationFailed => "AUTHORIZATIONFAILED",
+            Code::Cannot => "CANNOT",
+            Code::ClientBug => "CLIENTBUG",
+            Code::Closed => "CLOSED",
+            Code::Corruption => "CORRUPTION",
+            Code::InUse => "INUSE",
+            Code::Limit => "LIMIT",
+            Code::NonExistent => "NONEXISTENT",
+            Code::OverQuota => "OVERQUOTA",
+            Code::PrivacyRequired => "PRIVACYREQUIRED",
+            Code::ReadOnly => "READ-ONLY",
+            Code::ReadWrite => "READ-WRITE",
+            Code::ServerBug => "SERVERBUG",
+            Code::TooBig => "TOOBIG",
+            Code::TryCreate => "TRYCREATE",
+            Code::Unavailable => "UNAVAILABLE",
+            Code::UnknownCte => "UNKNOWN-CTE",
+            Code::AppendUid { .. } => "APPENDUID",
+            Code::Capability(_) => "CAPABILITY",
+            Code::CopyUid { .. } => "COPYUID",
+            Code::HighestModSeq(_) => "HIGHESTMODSEQ",
+            Code::MailboxId(_) => "MAILBOXID",
+            Code::PermanentFlags { .. } => "PERMANENTFLAGS",
+            Code::UidNext(_) => "UIDNEXT",
+            Code::UidValidity(_) => "UIDVALIDITY",
+            Code::Unseen(_) => "UNSEEN",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn written(code: Code) -> String {
+        let mut out = BytesMut::new();
+        code.write(&mut out);
+        String::from_utf8(out.to_vec()).unwrap()
+    }
+
+    #[test]
+    fn codes() {
+        let range = |first, last| UidRange { first: Uid(first), last: Uid(last) };
+        let (validity, from, to) =
+            (UidValidity(38505), [range(304, 304), range(319, 320)], [range(3956, 3958)]);
+        for (code, expected) in [
+            (Code::TryCreate, "TRYCREATE"),
+            (Code::AppendUid { validity, uids: &to }, "APPENDUID 38505 3956:3958"),
+            (
+                Code::CopyUid { validity, from: &from, to: &to },
+                "COPYUID 38505 304,319:320 3956:3958",
+            ),
+            (
+                Code::PermanentFlags { keywords: &[], create: true },
+                "PERMANENTFLAGS (\\Answered \\Flagged \\Deleted \\Seen \\Draft \\*)",
+            ),
+            (Code::HighestModSeq(ModSeq(7)), "HIGHESTMODSEQ 7"),
+            (Code::Capability("IMAP4rev1 IDLE"), "CAPABILITY IMAP4rev1 IDLE"),
+        ] {
+            assert_eq!(written(code), expected);
+        }
+    }
+}

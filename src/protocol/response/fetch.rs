@@ -1,0 +1,220 @@
+//! The answer to FETCH.
+
+use bytes::BytesMut;
+
+use crate::protocol::{BinarySection, BodySection, Partial, Section, SectionText};
+use crate::types::{Flags, InternalDate, ModSeq, Uid};
+
+use super::{astring, flag_list, put};
+
+/// One message's answer, item by item, each written to the end of the buffer that is passed in.
+/// Where an item announces octets, the caller sends them after what is buffered, and goes on with
+/// whatever buffer it likes.
+///
+/// ```abnf
+/// message-data = nz-number SP ("EXPUNGE" / ("FETCH" SP msg-att))
+/// msg-att      = "(" (msg-att-dynamic / msg-att-static)
+///                *(SP (msg-att-dynamic / msg-att-static)) ")"
+/// ```
+#[derive(Debug)]
+#[must_use = "an answer that was begun must be ended"]
+pub struct FetchResponse {
+    /// Whether an item was written.
+    started: bool,
+}
+
+impl FetchResponse {
+    /// Begins the answer for the message of this number.
+    pub fn begin(out: &mut BytesMut, number: u32) -> FetchResponse {
+        put(out, format_args!("* {number} FETCH ("));
+        FetchResponse { started: false }
+    }
+
+    /// `UID 5`
+    pub fn uid(&mut self, out: &mut BytesMut, uid: Uid) {
+        self.item(out, "UID");
+        put(out, format_args!(" {uid}"));
+    }
+
+    /// `FLAGS (\Seen Work)`
+    pub fn flags<'a>(
+        &mut self,
+        out: &mut BytesMut,
+        flags: Flags,
+        keywords: impl IntoIterator<Item = &'a str>,
+        recent: bool,
+    ) {
+        self.item(out, "FLAGS ");
+        flag_list(out, flags, keywords, if recent { &["\\Recent"] } else { &[] });
+    }
+
+    /// `INTERNALDATE " 7-Feb-1994 22:43:04 -0800"`
+    pub fn internal_date(&mut self, out: &mut BytesMut, date: InternalDate) {
+        self.item(out, "INTERNALDATE");
+        put(out, format_args!(" \"{date}\""));
+    }
+
+    /// `RFC822.SIZE 44`
+    pub fn size(&mut self, out: &mut BytesMut, octets: u64) {
+        self.item(out, "RFC822.SIZE");
+        put(out, format_args!(" {octets}"));
+    }
+
+    /// `MODSEQ (624)` (RFC 7162)
+    pub fn modseq(&mut self, out: &mut BytesMut, modseq: ModSeq) {
+        self.item(out, "MODSEQ");
+        put(out, format_args!(" ({modseq})"));
+    }
+
+    /// `ENVELOPE`, `BODY` and `BODYSTRUCTURE`: a name and a value that is written already.
+    pub fn written(&mut self, out: &mut BytesMut, name: &str, value: &[u8]) {
+        self.item(out, name);
+        out.extend_from_slice(b" ");
+        out.extend_from_slice(value);
+    }
+
+    /// `RFC822 {44}` and its like: `octets` octets follow.
+    pub fn rfc822(&mut self, out: &mut BytesMut, name: &str, octets: u64) {
+        self.item(out, name);
+        literal(out, octets);
+    }
+
+    /// `BODY[TEXT]<0> {44}`: `octets` octets follow. `None` is NIL: there is no such part.
+    pub fn section(&mut self, out: &mut BytesMut, asked: &BodySection, octets: Option<u64>) {
+        self.item(out, "BODY[");
+        section(out, &asked.section);
+        out.extend_from_slice(b"]");
+        origin(out, asked.partial);
+        match octets {
+            Some(octets) => literal(out, octets),
+            None => out.extend_from_slice(b" NIL"),
+        }
+    }
+
+    /// `BINARY[1]<0> ~{44}`: `octets` octets follow (RFC 3516). `None` is NIL.
+    pub fn binary(&mut self, out: &mut BytesMut, asked: &BinarySection, octets: Option<u64>) {
+        self.item(out, "BINARY[");
+        part(out, &asked.part);
+        out.extend_from_slice(b"]");
+        origin(out, asked.partial);
+        match octets {
+            Some(octets) => put(out, format_args!(" ~{{{octets}}}\r\n")),
+            None => out.extend_from_slice(b" NIL"),
+        }
+    }
+
+    /// `BINARY.SIZE[1] 44` (RFC 3516)
+    pub fn binary_size(&mut self, out: &mut BytesMut, of: &[u32], octets: u64) {
+        self.item(out, "BINARY.SIZE[");
+        part(out, of);
+        put(out, format_args!("] {octets}"));
+    }
+
+    /// Ends the answer.
+    pub fn end(self, out: &mut BytesMut) {
+        out.extend_from_slice(b")\r\n");
+    }
+
+    fn item(&mut self, out: &mut BytesMut, name: &str) {
+        out.extend_from_slice(if self.started { b" " } else { b"" });
+        out.extend_from_slice(name.as_bytes());
+        self.started = true;
+    }
+}
+
+fn literal(out: &mut BytesMut, octets: u64) {
+    put(out, format_args!(" {{{octets}}}\r\n"));
+}
+
+/// ```abnf
+/// section-spec = section-msgtext / (section-part ["." section-text])
+/// ```
+fn section(out: &mut BytesMut, section: &Section) {
+    part(out, &section.part);
+    if section.text.is_some() && !section.part.is_empty() {
+        out.extend_from_slice(b".");
+    }
+    match &section.text {
+        None => {}
+        Some(SectionText::Header) => out.extend_from_slice(b"HEADER"),
+        Some(SectionText::Text) => out.extend_from_slice(b"TEXT"),
+        Some(SectionText::Mime) => out.extend_from_slice(b"MIME"),
+        Some(SectionText::HeaderFields { not, names }) => {
+            put(out, format_args!("HEADER.FIELDS{} (", if *not { ".NOT" } else { "" }));
+            for (n, name) in names.iter().enumerate() {
+                out.extend_from_slice(if n == 0 { b"" } else { b" " });
+                astring(out, name);
+            }
+            out.extend_from_slice(b")");
+        }
+    }
+}
+
+/// ```abnf
+/// section-part = nz-number *("." nz-number)
+/// ```
+fn part(out: &mut BytesMut, numbers: &[u32]) {
+    for (n, number) in numbers.iter().enumerate() {
+        put(out, format_args!("{}{number}", if n == 0 { "" } else { "." }));
+    }
+}
+
+/// The answer names the first octet of a partial, not its length (RFC 3501 section 7.4.2).
+fn origin(out: &mut BytesMut, partial: Option<Partial>) {
+    if let Some(partial) = partial {
+        put(out, format_args!("<{}>", partial.offset));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::protocol::{Command, FetchItem, parse};
+
+    #[test]
+    fn a_message_item_by_item() {
+        let mut out = BytesMut::new();
+        let mut answer = FetchResponse::begin(&mut out, 12);
+        answer.uid(&mut out, Uid(5));
+        answer.flags(&mut out, Flags::SEEN, ["Work"], true);
+        answer.internal_date(&mut out, InternalDate::from_unix(0));
+        answer.size(&mut out, 44);
+        answer.modseq(&mut out, ModSeq(624));
+        answer.rfc822(&mut out, "RFC822", 3);
+        out.extend_from_slice(b"a\nb");
+        answer.binary_size(&mut out, &[1, 2], 9);
+        answer.end(&mut out);
+        assert_eq!(
+            out,
+            "* 12 FETCH (UID 5 FLAGS (\\Seen Work \\Recent) \
+             INTERNALDATE \" 1-Jan-1970 00:00:00 +0000\" RFC822.SIZE 44 MODSEQ (624) \
+             RFC822 {3}\r\na\nb BINARY.SIZE[1.2] 9)\r\n"
+        );
+    }
+
+    #[test]
+    fn sections_are_answered_as_they_were_asked() {
+        for (asked, answered) in [
+            ("BODY[]", "BODY[] {7}\r\n"),
+            ("body.peek[header]", "BODY[HEADER] {7}\r\n"),
+            ("BODY.PEEK[1.2.MIME]<5.100>", "BODY[1.2.MIME]<5> {7}\r\n"),
+            ("BODY[3]", "BODY[3] {7}\r\n"),
+            (
+                "BODY[2.HEADER.FIELDS.NOT (\"Subject\" \"a b\")]",
+                "BODY[2.HEADER.FIELDS.NOT (Subject \"a b\")] {7}\r\n",
+            ),
+            ("BINARY.PEEK[1]<0.9>", "BINARY[1]<0> ~{7}\r\n"),
+        ] {
+            let mut out = BytesMut::new();
+            let mut answer = FetchResponse { started: false };
+            let command = parse(format!("a FETCH 1 {asked}").as_bytes()).unwrap().command;
+            let Command::Fetch(fetch) = command else { panic!("{asked}") };
+            match &fetch.items[0] {
+                FetchItem::Section(section) => answer.section(&mut out, section, Some(7)),
+                FetchItem::Binary(binary) => answer.binary(&mut out, binary, Some(7)),
+                other => panic!("{other:?}"),
+            }
+            assert_eq!(out, answered);
+        }
+    }
+}

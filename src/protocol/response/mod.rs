@@ -1,0 +1,353 @@
+//! Answers, as octets at the end of a buffer.
+//!
+//! Nothing that a client or a message said can break a line of these: text for people is cut and
+//! cleaned, names and strings are quoted or sent as literals.
+
+mod code;
+mod fetch;
+mod string;
+
+use std::fmt::{self, Write};
+
+use bytes::BytesMut;
+
+use crate::types::{Flags, Keyword, UidRange};
+
+use super::{MailboxName, StatusItem, Tag};
+pub use code::Code;
+pub use fetch::FetchResponse;
+pub use string::{astring, mailbox, nstring, string};
+
+/// Text for people is cut to so many octets: it may quote what the client sent.
+const TEXT: usize = 200;
+
+/// The word that a status response begins with (RFC 3501 section 7.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Condition {
+    /// It was done.
+    Ok,
+    /// It could not be done.
+    No,
+    /// It was not understood.
+    Bad,
+    /// The connection is about to be closed. Never tagged.
+    Bye,
+}
+
+impl Condition {
+    fn word(self) -> &'static str {
+        match self {
+            Condition::Ok => "OK",
+            Condition::No => "NO",
+            Condition::Bad => "BAD",
+            Condition::Bye => "BYE",
+        }
+    }
+}
+
+/// The end of a command.
+///
+/// ```abnf
+/// response-tagged = tag SP resp-cond-state CRLF
+/// resp-cond-state = ("OK" / "NO" / "BAD") SP resp-text
+/// ```
+pub fn tagged(
+    out: &mut BytesMut,
+    tag: &Tag,
+    condition: Condition,
+    code: Option<&Code>,
+    text: &str,
+) {
+    out.extend_from_slice(tag.as_str().as_bytes());
+    status_line(out, condition, code, text);
+}
+
+/// A status response that ends no command: the greeting, a warning, BYE, or BAD for what had no
+/// tag.
+///
+/// ```abnf
+/// response-data = "*" SP (resp-cond-state / resp-cond-bye / …) CRLF
+/// ```
+pub fn untagged(out: &mut BytesMut, condition: Condition, code: Option<&Code>, text: &str) {
+    out.extend_from_slice(b"*");
+    status_line(out, condition, code, text);
+}
+
+/// ```abnf
+/// resp-text = ["[" resp-text-code "]" SP] text
+/// ```
+fn status_line(out: &mut BytesMut, condition: Condition, code: Option<&Code>, text: &str) {
+    put(out, format_args!(" {} ", condition.word()));
+    if let Some(code) = code {
+        out.extend_from_slice(b"[");
+        code.write(out);
+        out.extend_from_slice(b"] ");
+    }
+    resp_text(out, text, code.is_none());
+    out.extend_from_slice(b"\r\n");
+}
+
+/// Asks for the rest of a command: a literal, or a SASL response, in which case `text` is the
+/// challenge in base64.
+///
+/// ```abnf
+/// continue-req = "+" SP (resp-text / base64) CRLF
+/// ```
+pub fn continuation(out: &mut BytesMut, text: &str) {
+    put(out, format_args!("+ {text}\r\n"));
+}
+
+/// `* CAPABILITY …` (RFC 3501 section 7.2.1) or `* ENABLED …` (RFC 5161): a word and names after
+/// it.
+pub fn words<'a>(out: &mut BytesMut, word: &str, names: impl IntoIterator<Item = &'a str>) {
+    put(out, format_args!("* {word}"));
+    for name in names {
+        put(out, format_args!(" {name}"));
+    }
+    out.extend_from_slice(b"\r\n");
+}
+
+/// `* 23 EXISTS`, `* 5 RECENT`, `* 44 EXPUNGE` (RFC 3501 sections 7.3 and 7.4.1): a number and a
+/// word after it.
+pub fn number(out: &mut BytesMut, number: u32, word: &str) {
+    put(out, format_args!("* {number} {word}\r\n"));
+}
+
+/// `* FLAGS (…)`: the flags in use in a mailbox (RFC 3501 section 7.2.6).
+pub fn flags(out: &mut BytesMut, keywords: &[Keyword]) {
+    out.extend_from_slice(b"* FLAGS ");
+    flag_list(out, all_flags(), keywords.iter().map(Keyword::as_str), &[]);
+    out.extend_from_slice(b"\r\n");
+}
+
+/// One mailbox in the answer to LIST or LSUB, which is `command` (RFC 3501 section 7.2.2).
+///
+/// ```abnf
+/// mailbox-list = "(" [mbx-list-flags] ")" SP (DQUOTE QUOTED-CHAR DQUOTE / nil) SP mailbox
+/// ```
+pub fn list(out: &mut BytesMut, command: &str, attributes: &[&str], name: &MailboxName) {
+    list_start(out, command, attributes);
+    mailbox(out, name);
+    out.extend_from_slice(b"\r\n");
+}
+
+/// The answer to `LIST "" ""`, which asks for the separator (RFC 3501 section 6.3.8).
+pub fn list_separator(out: &mut BytesMut, command: &str) {
+    list_start(out, command, &["\\Noselect"]);
+    out.extend_from_slice(b"\"\"\r\n");
+}
+
+fn list_start(out: &mut BytesMut, command: &str, attributes: &[&str]) {
+    put(out, format_args!("* {command} ("));
+    separated(out, attributes);
+    put(out, format_args!(") \"{}\" ", MailboxName::SEPARATOR));
+}
+
+/// A value in the answer to STATUS.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StatusValue<'a> {
+    /// Almost all of them.
+    Number(u64),
+    /// MAILBOXID: letters, digits, `-` and `_` (RFC 8474 section 7).
+    Id(&'a str),
+    /// APPENDLIMIT of a mailbox without one.
+    Nil,
+}
+
+/// The answer to STATUS.
+///
+/// ```abnf
+/// mailbox-data    = "STATUS" SP mailbox SP "(" [status-att-list] ")"
+/// status-att-list = status-att SP number *(SP status-att SP number)
+/// ```
+pub fn status(out: &mut BytesMut, name: &MailboxName, items: &[(StatusItem, StatusValue)]) {
+    out.extend_from_slice(b"* STATUS ");
+    mailbox(out, name);
+    out.extend_from_slice(b" (");
+    for (n, (item, value)) in items.iter().enumerate() {
+        let space = if n == 0 { "" } else { " " };
+        put(out, format_args!("{space}{} ", item.name()));
+        match value {
+            StatusValue::Number(number) => put(out, format_args!("{number}")),
+            StatusValue::Id(id) => put(out, format_args!("({id})")),
+            StatusValue::Nil => out.extend_from_slice(b"NIL"),
+        }
+    }
+    out.extend_from_slice(b")\r\n");
+}
+
+/// The answer to NAMESPACE (RFC 2342): one personal namespace at the root, no others.
+pub fn namespace(out: &mut BytesMut) {
+    put(out, format_args!("* NAMESPACE ((\"\" \"{}\")) NIL NIL\r\n", MailboxName::SEPARATOR));
+}
+
+/// The answer to ID (RFC 2971).
+///
+/// ```abnf
+/// id_response = "ID" SP id_params_list
+/// ```
+pub fn id(out: &mut BytesMut, fields: &[(&str, &str)]) {
+    out.extend_from_slice(b"* ID (");
+    for (n, (name, value)) in fields.iter().enumerate() {
+        out.extend_from_slice(if n == 0 { b"" } else { b" " });
+        string(out, name.as_bytes());
+        out.extend_from_slice(b" ");
+        string(out, value.as_bytes());
+    }
+    out.extend_from_slice(b")\r\n");
+}
+
+/// ```abnf
+/// flag-list = "(" [flag *(SP flag)] ")"
+/// ```
+/// `more` are flags outside [`Flags`]: `\Recent`, `\*`.
+fn flag_list<'a>(
+    out: &mut BytesMut,
+    flags: Flags,
+    keywords: impl IntoIterator<Item = &'a str>,
+    more: &[&'a str],
+) {
+    out.extend_from_slice(b"(");
+    let system = flags.names().map(|name| -> &'a str { name });
+    separated(out, system.chain(keywords).chain(more.iter().copied()));
+    out.extend_from_slice(b")");
+}
+
+fn all_flags() -> Flags {
+    Flags::NAMES.into_iter().fold(Flags::default(), |all, (_, flag)| all.union(flag))
+}
+
+fn separated<S: AsRef<str>>(out: &mut BytesMut, words: impl IntoIterator<Item = S>) {
+    for (n, word) in words.into_iter().enumerate() {
+        out.extend_from_slice(if n == 0 { b"" } else { b" " });
+        out.extend_from_slice(word.as_ref().as_bytes());
+    }
+}
+
+/// UIDs in the order given, with ranges that follow each other joined (RFC 4315 section 4).
+///
+/// ```abnf
+/// uid-set   = (uniqueid / uid-range) *("," uid-set)
+/// uid-range = (uniqueid ":" uniqueid)
+/// ```
+pub fn uid_set(out: &mut BytesMut, ranges: impl IntoIterator<Item = UidRange>) {
+    let mut ranges = ranges.into_iter().peekable();
+    while let Some(mut range) = ranges.next() {
+        while let Some(next) = ranges.next_if(|n| Some(n.first.0) == range.last.0.checked_add(1)) {
+            range.last = next.last;
+        }
+        put(out, format_args!("{}", range.first));
+        if range.first != range.last {
+            put(out, format_args!(":{}", range.last));
+        }
+        out.extend_from_slice(if ranges.peek().is_some() { b"," } else { b"" });
+    }
+}
+
+/// ```abnf
+/// text      = 1*TEXT-CHAR
+/// TEXT-CHAR = <any CHAR except CR and LF>
+/// ```
+/// A bracket at the start would be read as that of a response code.
+fn resp_text(out: &mut BytesMut, text: &str, at_start: bool) {
+    let text = if text.is_empty() { "-" } else { text };
+    for (n, c) in text.chars().take(TEXT).enumerate() {
+        let octet = match c {
+            '[' if n == 0 && at_start => b'(',
+            ' '..='~' => c as u8,
+            _ => b'?',
+        };
+        out.extend_from_slice(&[octet]);
+    }
+}
+
+fn put(out: &mut BytesMut, text: fmt::Arguments) {
+    out.write_fmt(text).expect("a BytesMut grows as needed, and our types always format");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::protocol::{Head, parse_append_head};
+    use crate::types::{Uid, UidValidity};
+
+    fn written(write: impl FnOnce(&mut BytesMut)) -> String {
+        let mut out = BytesMut::new();
+        write(&mut out);
+        String::from_utf8(out.to_vec()).unwrap()
+    }
+
+    fn tag() -> Tag {
+        match parse_append_head(b"A003 APPEND x {1}") {
+            Ok(Head::Mailbox { tag, .. }) => tag,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn range(first: u32, last: u32) -> UidRange {
+        UidRange { first: Uid(first), last: Uid(last) }
+    }
+
+    #[test]
+    fn status_lines() {
+        let uids = [range(1, 5), range(9, 9)];
+        let code = Code::AppendUid { validity: UidValidity(38505), uids: &uids };
+        assert_eq!(
+            written(|o| tagged(o, &tag(), Condition::Ok, Some(&code), "APPEND completed")),
+            "A003 OK [APPENDUID 38505 1:5,9] APPEND completed\r\n"
+        );
+        assert_eq!(
+            written(|o| untagged(o, Condition::Bye, None, "Autologout")),
+            "* BYE Autologout\r\n"
+        );
+        assert_eq!(written(|o| continuation(o, "")), "+ \r\n");
+    }
+
+    #[test]
+    fn what_a_client_said_breaks_no_line() {
+        let line = |text: &str| written(|o| untagged(o, Condition::Bad, None, text));
+        assert_eq!(line("a\r\n* OK b\0\x7fü"), "* BAD a??* OK b???\r\n");
+        assert_eq!(line("[ALERT] x"), "* BAD (ALERT] x\r\n");
+        assert_eq!(line(""), "* BAD -\r\n");
+        assert_eq!(line(&"é".repeat(9999)).len(), "* BAD ".len() + TEXT + 2);
+    }
+
+    #[test]
+    fn uid_sets_are_compact() {
+        let set = |ranges: &[UidRange]| written(|o| uid_set(o, ranges.iter().copied()));
+        assert_eq!(set(&[range(1, 1), range(2, 2), range(3, 7), range(9, 9)]), "1:7,9");
+        assert_eq!(set(&[range(9, 9), range(1, 2)]), "9,1:2");
+        assert_eq!(set(&[range(u32::MAX, u32::MAX), range(1, 1)]), "4294967295,1");
+        assert_eq!(set(&[]), "");
+    }
+
+    #[test]
+    fn data_lines() {
+        let name = MailboxName::from_utf8("Entwürfe/a b").unwrap();
+        assert_eq!(
+            written(|o| list(o, "LIST", &["\\HasNoChildren", "\\Drafts"], &name)),
+            "* LIST (\\HasNoChildren \\Drafts) \"/\" \"Entw&APw-rfe/a b\"\r\n"
+        );
+        assert_eq!(written(|o| list_separator(o, "LIST")), "* LIST (\\Noselect) \"/\" \"\"\r\n");
+        let items = [
+            (StatusItem::Messages, StatusValue::Number(231)),
+            (StatusItem::MailboxId, StatusValue::Id("F1")),
+            (StatusItem::AppendLimit, StatusValue::Nil),
+        ];
+        assert_eq!(
+            written(|o| status(o, &MailboxName::inbox(), &items)),
+            "* STATUS INBOX (MESSAGES 231 MAILBOXID (F1) APPENDLIMIT NIL)\r\n"
+        );
+        assert_eq!(
+            written(|o| flags(o, &[Keyword::new(b"$Junk").unwrap()])),
+            "* FLAGS (\\Answered \\Flagged \\Deleted \\Seen \\Draft $Junk)\r\n"
+        );
+        assert_eq!(written(|o| number(o, 23, "EXISTS")), "* 23 EXISTS\r\n");
+        assert_eq!(written(|o| words(o, "ENABLED", ["CONDSTORE"])), "* ENABLED CONDSTORE\r\n");
+        assert_eq!(written(namespace), "* NAMESPACE ((\"\" \"/\")) NIL NIL\r\n");
+        assert_eq!(
+            written(|o| id(o, &[("name", "mail\"race")])),
+            "* ID (\"name\" \"mail\\\"race\")\r\n"
+        );
+    }
+}
