@@ -34,7 +34,8 @@ impl Literal {
         let brace = memrchr(b'{', line)?;
         let mut tail = Tail::default();
         tail.feed(&line[brace..]);
-        let (size, synchronising) = tail.announced()?;
+        // A CR here is one more than the line end had: then nothing is announced.
+        let (size, synchronising) = tail.announced().filter(|_| tail.state == TailState::Closed)?;
         let binary = brace > 0 && line[brace - 1] == b'~';
         Some((Literal { size, synchronising, binary }, brace - usize::from(binary)))
     }
@@ -332,7 +333,9 @@ mod tests {
         let binary = Literal { size: 7, synchronising: false, binary: true };
         assert_eq!(found("a APPEND b ~{007+}"), Some((binary, 11)));
         assert_eq!(found("x{99999999999999999999999+}"), Some((literal(u64::MAX, false), 1)));
-        for none in ["", "{", "{}", "{+}", "{5} ", "{5", "5}", "{5++}", "{5-}", "{ 5}", "{5}}"] {
+        for none in
+            ["", "{", "{}", "{+}", "{5} ", "{5", "5}", "{5++}", "{5-}", "{ 5}", "{5}}", "{5}\r"]
+        {
             assert_eq!(found(none), None, "{none}");
         }
     }
@@ -421,6 +424,7 @@ mod tests {
         let mut discard = Discard::rest_of(literal(5, false), 3);
         assert_eq!(discard.feed(&rest[3..]), Some(end - 3));
         assert_eq!(Discard::line().feed(b"no {5+} literal\r\nb"), Some(17));
+        assert_eq!(Discard::line().feed(b"nor here {5+}\r\r\nb"), Some(16));
         assert_eq!(Discard::after(literal(u64::MAX, false)).unwrap().feed(b"x\n"), None);
     }
 
