@@ -16,6 +16,7 @@
 pub mod limits;
 pub mod types;
 pub mod reactor;
+pub mod net;
 pub mod protocol;
 pub mod log;
 pub mod index;

@@ -18,12 +18,12 @@ use super::machine::{Machine, Step};
 use super::owner::{Claim, Owner};
 use super::pending::{Pending, PendingBatch};
 use super::refusal::Refusal;
-use crate::limits::{KEYWORDS, LARGE_LEASE, SMALL_LEASE};
+use crate::limits::{AUTOLOGOUT, KEYWORDS, LARGE_LEASE, SMALL_LEASE};
 use crate::log::frame::HEADER;
 use crate::log::{Hold, Log, LogError};
 use crate::net::Output;
 use crate::protocol::{MailboxName, Options, is_append, response};
-use crate::reactor::{Arena, Conn, Lease, LeaseClass};
+use crate::reactor::{Arena, Conn, Lease, LeaseClass, timeout};
 use crate::types::{BatchId, MailboxId};
 
 /// Frames of one connection that may be on their way to the disk while the next is filled.
@@ -108,6 +108,17 @@ pub(super) struct Finished {
     pub tag: Vec<u8>,
     pub current: Current,
     pub reply: PendingBatch,
+}
+
+impl UploadContext {
+    /// Waits for octets, holding no memory for them.
+    async fn wait(&self) -> Result<(), Ended> {
+        self.conn.quick_ack();
+        match timeout(AUTOLOGOUT, self.conn.readable()).await {
+            Some(result) => result.map_err(gone),
+            None => Err(Ended::Gone),
+        }
+    }
 }
 
 impl Upload {
@@ -276,7 +287,7 @@ impl Upload {
         if !self.context.pending.none().await {
             return Err(Ended::Broken(LogError::Poisoned("the log broke".into())));
         }
-        self.context.output.push(|out| response::refusal(out, tag, refusal.is_bad, refusal.code, &refusal.text));
+        self.context.output.push(|out| refusal.write(out, tag));
         Ok(())
     }
 
@@ -292,6 +303,10 @@ impl Upload {
 
     /// Gets a lease, and moves what has arrived already into it.
     async fn advance(&mut self, left: u64) -> Result<(), Ended> {
+        if self.unread().is_empty() {
+            // No memory for a client that announces and does not send.
+            self.context.wait().await?;
+        }
         let large = self.eager || left > (SMALL_LEASE - HEADER) as u64;
         let class = if large { LeaseClass::Large } else { LeaseClass::Small };
         let lease = self.context.arena.lease(class).await;
@@ -327,7 +342,7 @@ impl Upload {
         }
         if self.context.arena.is_short() {
             self.commit().await?;
-            return self.context.conn.readable().await.map_err(gone);
+            return self.context.wait().await;
         }
         self.receive(machine.literal_left()).await
     }
@@ -336,9 +351,7 @@ impl Upload {
         self.heap.drain(..self.heap_at);
         self.heap_at = 0;
         if self.heap.capacity() == 0 {
-            // Nothing at hand: no memory while we wait.
-            self.context.conn.quick_ack();
-            self.context.conn.readable().await.map_err(gone)?;
+            self.context.wait().await?;
         }
         let limit = if discarded { DISCARDED } else { TEXT };
         let heap = std::mem::take(&mut self.heap);

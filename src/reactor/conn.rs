@@ -47,14 +47,18 @@ impl Conn {
         Conn { stream: Rc::new(peer.stream), address: peer.address }
     }
 
-    /// Hands the connection over to another reactor.
+    /// Hands the connection over to another reactor. No operation but [`Conn::readable`] may be
+    /// in flight.
     ///
-    /// # Panics
-    /// When an operation is still in flight, which is a bug of the caller.
-    #[must_use]
-    pub fn into_peer(self) -> Peer {
-        let stream = Rc::try_unwrap(self.stream).expect("no operation may be in flight");
-        Peer { stream, address: self.address }
+    /// # Errors
+    /// When somebody here still holds the connection and there is no descriptor for a second.
+    pub fn into_peer(self: Rc<Self>) -> io::Result<Peer> {
+        let address = self.address;
+        let stream = match Rc::try_unwrap(self) {
+            Ok(conn) => Rc::try_unwrap(conn.stream).or_else(|stream| stream.try_clone()),
+            Err(shared) => shared.stream.try_clone(),
+        };
+        Ok(Peer { stream: stream?, address })
     }
 
     /// The address at the other end.
@@ -156,6 +160,12 @@ impl Conn {
     /// forgets this wish, so it is repeated before every wait for literal octets.
     pub fn quick_ack(&self) {
         let _ = rustix::net::sockopt::set_tcp_quickack(&self.stream, true);
+    }
+
+    /// Takes nothing more from the peer: whoever receives sees the end of the stream. What is to be
+    /// sent is still sent.
+    pub fn shutdown_read(&self) {
+        let _ = self.stream.shutdown(std::net::Shutdown::Read);
     }
 
     /// Ends the connection in both directions; operations in flight complete.

@@ -1,1 +1,16 @@
-//! .
+//! Sessions: what a client's commands do. One file per family of commands.
+
+mod append;
+mod context;
+mod dispatch;
+mod fetch;
+mod input;
+mod login;
+mod mailboxes;
+mod reader;
+mod reply;
+mod select;
+mod status;
+
+pub use context::{Arrival, Home, Settings, Tally};
+pub use dispatch::serve;

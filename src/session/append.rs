@@ -1,0 +1,57 @@
+//! APPEND (RFC 3501 section 6.3.11, RFC 3502): hands the connection to [`crate::ingest`].
+
+use bytes::BytesMut;
+
+use super::context::bye;
+use super::dispatch::{Flow, Session};
+use super::select::announce;
+use crate::ingest::{Ended, Machine, Refusal, Step, Upload, UploadContext};
+
+impl Session {
+    pub(super) async fn append(&mut self) -> Flow {
+        let Some((_, owner)) = self.user.clone() else { return self.append_before_login().await };
+        let (selected, home) = (self.selected.clone(), &self.home);
+        let told = owner.clone();
+        let context = UploadContext {
+            conn: self.conn.clone(),
+            output: self.output.clone(),
+            owner,
+            arena: home.arena.clone(),
+            log: home.log.clone(),
+            append_limit: home.settings.append_limit,
+            announce: std::rc::Rc::new(move |out: &mut BytesMut| announce(&selected, &told, out)),
+            pending: self.pending.clone(),
+            committed: home.committed.clone(),
+        };
+        match Upload::new(context, self.input.take()).run().await {
+            Ok(rest) => {
+                self.input.put_back(rest);
+                Flow::On
+            }
+            Err(Ended::Gone) => Flow::Over,
+            Err(Ended::Broken(error)) => {
+                bye(&self.output, &format!("[UNAVAILABLE] {error}"));
+                Flow::Over
+            }
+        }
+    }
+
+    /// Nobody has logged in: the command is read and thrown away.
+    async fn append_before_login(&mut self) -> Flow {
+        let mut machine = Machine::new();
+        machine.refuse(Refusal::no(None, "log in first"));
+        loop {
+            let octets = self.input.take();
+            let (taken, step) = machine.step(&octets);
+            self.input.put_back(octets[taken..].to_vec());
+            match step {
+                Step::Refused(refusal) => {
+                    self.output.push(|out| refusal.write(out, machine.tag()));
+                    return Flow::On;
+                }
+                Step::More if !self.input.more().await => return Flow::Over,
+                _ => {}
+            }
+        }
+    }
+}

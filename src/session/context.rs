@@ -1,0 +1,170 @@
+//! What all sessions of a reactor share.
+
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
+
+use tokio::sync::{OnceCell, mpsc};
+
+use super::reader::Files;
+use crate::auth::{User, Verifier};
+use crate::index::{Catalog, IndexError};
+use crate::ingest::Owner;
+use crate::log::Log;
+use crate::net::Output;
+use crate::reactor::{Arena, Conn, Peer};
+use crate::types::{Epoch, MailboxId};
+
+/// What the operator configured, for sessions.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Largest message taken, in octets.
+    pub append_limit: u64,
+    /// Connections of the whole server.
+    pub connections: usize,
+}
+
+/// A connection that comes to this reactor.
+pub enum Arrival {
+    /// From another reactor, which authenticated it.
+    LoggedIn {
+        /// The connection.
+        peer: Peer,
+        /// Its user.
+        user: User,
+        /// Tag of the command that logged in; its OK is still to be sent.
+        tag: Vec<u8>,
+        /// What the client has sent since.
+        input: Vec<u8>,
+    },
+    /// The server stops.
+    Stop,
+}
+
+/// Counters of one reactor that other threads read.
+#[derive(Debug, Default)]
+pub struct Tally {
+    /// Sessions.
+    pub sessions: AtomicU64,
+    /// Batches committed.
+    pub batches: AtomicU64,
+    /// Messages committed.
+    pub messages: AtomicU64,
+    /// Octets of those.
+    pub octets: AtomicU64,
+    /// fdatasync calls.
+    pub syncs: AtomicU64,
+    /// Processor time of the reactor in microseconds.
+    pub cpu_micros: AtomicU64,
+    /// Times that somebody waited for a lease.
+    pub lease_waits: AtomicU64,
+    /// Segments taken into use that were not written before.
+    pub unwritten_segments: AtomicU64,
+}
+
+/// One reactor, as its sessions see it.
+pub struct Home {
+    /// Its number, from 0.
+    pub number: usize,
+    /// The run of the server.
+    pub epoch: Epoch,
+    /// Memory.
+    pub arena: Arena,
+    /// Disk, for writing.
+    pub log: Log,
+    /// Disk, for reading.
+    pub files: Files,
+    /// The index on disk.
+    pub catalog: Catalog,
+    /// Passwords.
+    pub verifier: Verifier,
+    /// What the operator configured.
+    pub settings: Settings,
+    /// The ways to all reactors, this one included, in order.
+    pub reactors: Arc<OnceLock<Vec<mpsc::UnboundedSender<Arrival>>>>,
+    /// Counts mailboxes of this epoch over all reactors.
+    pub mailboxes: Arc<AtomicU64>,
+    /// Connections of the whole server.
+    pub connections: Arc<AtomicU64>,
+    /// For the operator.
+    pub tally: Arc<Tally>,
+    /// Batches, messages and octets committed here.
+    pub committed: Rc<Cell<(u64, u64, u64)>>,
+    /// Accounts in use.
+    pub owners: RefCell<HashMap<Box<str>, Rc<OnceCell<Rc<Owner>>>>>,
+    /// Sessions, to end them.
+    pub roster: RefCell<HashMap<u64, (Rc<Conn>, Rc<Output>)>>,
+    /// Set when sessions are to end, with what to tell them.
+    pub ending: RefCell<Option<Rc<str>>>,
+    /// Numbers sessions.
+    pub next_session: Cell<u64>,
+}
+
+impl Home {
+    /// The reactor on which an account lives: always the same for a given number of reactors.
+    #[must_use]
+    pub fn reactor_of(&self, user: &str) -> usize {
+        let reactors = self.reactors.get().map_or(1, Vec::len);
+        let mut hasher = DefaultHasher::new();
+        user.hash(&mut hasher);
+        usize::try_from(hasher.finish() % reactors as u64).expect("smaller than the count")
+    }
+
+    /// The account, loaded from the catalog when it is not in use.
+    ///
+    /// # Errors
+    /// When the catalog cannot be read.
+    pub async fn owner(&self, user: &User) -> Result<Rc<Owner>, IndexError> {
+        let cell = self.owners.borrow_mut().entry(user.name.clone()).or_default().clone();
+        let owner = cell.get_or_try_init(async || {
+            let account = self.catalog.account(&user.name).await?;
+            Ok(Owner::new(account, user.quota))
+        });
+        let owner = owner.await?.clone();
+        owner.quota.set(user.quota);
+        Ok(owner)
+    }
+
+    /// An identifier no mailbox ever had: the epoch in the upper 24 bits.
+    #[must_use]
+    pub fn new_mailbox_id(&self) -> MailboxId {
+        let number = self.mailboxes.fetch_add(1, Ordering::Relaxed);
+        MailboxId(u64::from(self.epoch.0) << 40 | number)
+    }
+
+    /// Ends all sessions: they are told why, what is on its way to the disk is still answered.
+    pub fn end_sessions(&self, why: &str) {
+        self.ending.borrow_mut().get_or_insert(why.into());
+        for (conn, output) in self.roster.borrow().values() {
+            bye(output, why);
+            conn.shutdown_read();
+        }
+    }
+
+    /// Publishes counters to other threads.
+    pub fn count(&self) {
+        let (batches, messages, octets) = self.committed.get();
+        let (log, tally) = (self.log.stats(), &self.tally);
+        let cpu = crate::reactor::thread_cpu().as_micros();
+        tally.batches.store(batches, Ordering::Relaxed);
+        tally.messages.store(messages, Ordering::Relaxed);
+        tally.octets.store(octets, Ordering::Relaxed);
+        tally.syncs.store(log.syncs, Ordering::Relaxed);
+        tally.unwritten_segments.store(log.unwritten_segments, Ordering::Relaxed);
+        tally.lease_waits.store(self.arena.stats().waits, Ordering::Relaxed);
+        tally.cpu_micros.store(u64::try_from(cpu).unwrap_or(u64::MAX), Ordering::Relaxed);
+    }
+}
+
+pub(super) fn bye(output: &Rc<Output>, why: &str) {
+    output.push(|out| out.extend_from_slice(format!("* BYE {why}\r\n").as_bytes()));
+}
+
+/// Whether LOGIN and PLAIN may come in clear text: from this machine only.
+pub(super) fn is_local(address: SocketAddr) -> bool {
+    address.ip().to_canonical().is_loopback()
+}

@@ -1,0 +1,258 @@
+//! The life of a session: greeting, commands one after the other, the end.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::sync::atomic::Ordering;
+
+use super::context::{Arrival, Home, bye};
+use super::input::{Input, Next};
+use super::login::{CAPABILITIES, Login};
+use super::reply;
+use super::select::Selected;
+use crate::auth::User;
+use crate::ingest::{Owner, Pending};
+use crate::net::Output;
+use crate::protocol::{Command, ParseError, Tagged};
+use crate::reactor::{Conn, Peer};
+
+/// Commands that made no sense, before login, after which the session ends.
+const NONSENSE: u32 = 10;
+
+/// One client.
+pub(super) struct Session {
+    pub home: Rc<Home>,
+    pub conn: Rc<Conn>,
+    pub output: Rc<Output>,
+    pub input: Input,
+    /// Who logged in.
+    pub user: Option<(User, Rc<Owner>)>,
+    /// The selected mailbox; shared with uploads, which announce new messages before their OK.
+    pub selected: Rc<RefCell<Option<Selected>>>,
+    pub pending: Rc<Pending>,
+    nonsense: u32,
+}
+
+/// What a command leaves to do.
+pub(super) enum Flow {
+    /// The next command.
+    On,
+    /// The session is over; the client was told.
+    Over,
+    /// The account lives on another reactor.
+    Move(User, Vec<u8>),
+}
+
+/// Serves a connection until it ends or moves to another reactor.
+pub async fn serve(home: Rc<Home>, arrival: Result<Peer, Arrival>) {
+    let (peer, login) = match arrival {
+        Ok(peer) => (peer, None),
+        Err(Arrival::LoggedIn { peer, user, tag, input }) => (peer, Some((user, tag, input))),
+        Err(Arrival::Stop) => return,
+    };
+    let conn = Rc::new(Conn::new(peer));
+    let output = Output::new(conn.clone());
+    let number = home.next_session.get();
+    home.next_session.set(number + 1);
+    home.roster.borrow_mut().insert(number, (conn.clone(), output.clone()));
+    home.tally.sessions.fetch_add(1, Ordering::Relaxed);
+    let session = Session {
+        input: Input::new(conn.clone()),
+        home: home.clone(),
+        conn,
+        output,
+        user: None,
+        selected: Rc::default(),
+        pending: Rc::default(),
+        nonsense: 0,
+    };
+    let moved = session.run(login).await;
+    home.roster.borrow_mut().remove(&number);
+    home.tally.sessions.fetch_sub(1, Ordering::Relaxed);
+    if let Some((session, user, tag)) = moved {
+        session.move_to(user, tag).await;
+    } else {
+        home.connections.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl Session {
+    async fn run(mut self, login: Option<(User, Vec<u8>, Vec<u8>)>) -> Option<(Session, User, Vec<u8>)> {
+        match login {
+            None => {
+                let greeting = format!("* OK [CAPABILITY {CAPABILITIES}] mailrace ready\r\n");
+                self.output.push(|out| out.extend_from_slice(greeting.as_bytes()));
+            }
+            Some((user, tag, input)) => {
+                self.input.put_back(input);
+                self.welcome(user, &tag).await;
+            }
+        }
+        if let Some(why) = self.home.ending.borrow().clone() {
+            bye(&self.output, &why);
+            self.conn.shutdown_read();
+        }
+        loop {
+            match self.turn().await {
+                Flow::On => {}
+                Flow::Over => break,
+                Flow::Move(user, tag) => return Some((self, user, tag)),
+            }
+        }
+        if let Some((_, owner)) = &self.user {
+            self.selected.borrow_mut().take().map(|selected| selected.leave(owner));
+        }
+        // Batches that are complete are still answered; then the connection may go.
+        self.pending.none().await;
+        let _ = self.output.flush().await;
+        self.conn.shutdown();
+        None
+    }
+
+    /// One command.
+    async fn turn(&mut self) -> Flow {
+        if self.output.room().await.is_err() {
+            return Flow::Over;
+        }
+        let next = self.input.next(&self.output).await;
+        match next {
+            Next::Command(octets) => self.command(&octets).await,
+            Next::Append => self.append().await,
+            Next::Refused { tag, text } => {
+                self.output.push(|out| reply::bad(out, &tag, &text));
+                self.no_sense()
+            }
+            Next::Idle => {
+                bye(&self.output, "idle for too long");
+                Flow::Over
+            }
+            Next::End => Flow::Over,
+        }
+    }
+
+    async fn command(&mut self, octets: &[u8]) -> Flow {
+        // An empty line is no command: clients send one after a cancelled APPEND.
+        if octets.iter().all(|octet| matches!(octet, b'\r' | b'\n' | b' ')) {
+            return Flow::On;
+        }
+        match crate::protocol::parse(octets) {
+            Ok(Tagged { tag, command }) => {
+                // Replies come in the order of the commands, and commands see what came before.
+                if !self.pending.none().await {
+                    return Flow::Over;
+                }
+                self.nonsense = 0;
+                self.execute(tag.as_str().as_bytes(), command).await
+            }
+            Err(error) => {
+                let ParseError { tag, .. } = &error;
+                let tag = tag.as_ref().map_or("*", |tag| tag.as_str());
+                self.output.push(|out| reply::bad(out, tag.as_bytes(), &error.to_string()));
+                self.no_sense()
+            }
+        }
+    }
+
+    fn no_sense(&mut self) -> Flow {
+        self.nonsense += 1;
+        if self.user.is_none() && self.nonsense >= NONSENSE {
+            bye(&self.output, "too many commands that make no sense");
+            return Flow::Over;
+        }
+        Flow::On
+    }
+
+    async fn execute(&mut self, tag: &[u8], command: Command) -> Flow {
+        match command {
+            Command::Capability => {
+                let line = format!("* CAPABILITY {CAPABILITIES}\r\n");
+                self.output.push(|out| out.extend_from_slice(line.as_bytes()));
+                self.ok(tag, "CAPABILITY completed");
+            }
+            Command::Noop | Command::Check => self.ok(tag, "completed"),
+            Command::Id(_) => {
+                let line = concat!("* ID (\"name\" \"mailrace\" \"version\" \"", env!("CARGO_PKG_VERSION"), "\")\r\n");
+                self.output.push(|out| out.extend_from_slice(line.as_bytes()));
+                self.ok(tag, "ID completed");
+            }
+            Command::Logout => {
+                bye(&self.output, "logging out");
+                self.ok(tag, "LOGOUT completed");
+                return Flow::Over;
+            }
+            Command::Login { user, password } => {
+                return self.login(tag, Login::Command { user, password }).await;
+            }
+            Command::Authenticate { mechanism, initial } => {
+                return self.login(tag, Login::Sasl { mechanism, initial }).await;
+            }
+            command => match self.user.clone() {
+                Some((_, owner)) => self.for_user(tag, command, &owner).await,
+                None => self.no(tag, None, "log in first"),
+            },
+        }
+        Flow::On
+    }
+
+    async fn for_user(&mut self, tag: &[u8], command: Command, owner: &Rc<Owner>) {
+        match command {
+            Command::Enable(_) => {
+                self.output.push(|out| out.extend_from_slice(b"* ENABLED\r\n"));
+                self.ok(tag, "ENABLE completed");
+            }
+            Command::Namespace => {
+                let line = b"* NAMESPACE ((\"\" \"/\")) NIL NIL\r\n";
+                self.output.push(|out| out.extend_from_slice(line));
+                self.ok(tag, "NAMESPACE completed");
+            }
+            Command::List(list) => self.list(tag, &list, owner),
+            Command::Create { mailbox, .. } => self.create(tag, mailbox, owner).await,
+            Command::Delete(mailbox) => self.delete(tag, mailbox, owner).await,
+            Command::Status { mailbox, items } => self.status(tag, mailbox, &items, owner),
+            Command::Select(select) => self.select(tag, select, false, owner).await,
+            Command::Examine(select) => self.select(tag, select, true, owner).await,
+            Command::Close => self.close(tag, owner).await,
+            Command::Unselect => self.unselect(tag, owner),
+            Command::Fetch(fetch) => self.fetch(tag, fetch, owner).await,
+            _ => self.bad(tag, "this command is not available yet"),
+        }
+    }
+
+    /// Tagged OK, after news of the selected mailbox.
+    pub(super) fn ok(&self, tag: &[u8], text: &str) {
+        self.ok_code(tag, "", text);
+    }
+
+    /// The same with a response code, without its brackets.
+    pub(super) fn ok_code(&self, tag: &[u8], code: &str, text: &str) {
+        self.output.push(|out| {
+            self.announce(out);
+            reply::ok(out, tag, code, text);
+        });
+    }
+
+    pub(super) fn no(&self, tag: &[u8], code: Option<&str>, text: &str) {
+        self.output.push(|out| reply::no(out, tag, code, text));
+    }
+
+    pub(super) fn bad(&self, tag: &[u8], text: &str) {
+        self.output.push(|out| reply::bad(out, tag, text));
+    }
+
+    async fn move_to(self, user: User, tag: Vec<u8>) {
+        let Session { home, conn, output, input, .. } = self;
+        if output.flush().await.is_err() {
+            home.connections.fetch_sub(1, Ordering::Relaxed);
+            return;
+        }
+        drop(output);
+        let target = home.reactor_of(&user.name);
+        let input = input.into_octets();
+        let sent = conn.into_peer().ok().and_then(|peer| {
+            let arrival = Arrival::LoggedIn { peer, user, tag, input };
+            home.reactors.get()?.get(target)?.send(arrival).ok()
+        });
+        if sent.is_none() {
+            home.connections.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+}

@@ -1,0 +1,162 @@
+//! What a client sends, cut into commands.
+
+use std::rc::Rc;
+
+use crate::limits::AUTOLOGOUT;
+use crate::net::Output;
+use crate::protocol::{Discard, Frame, Framer, Limits, Line, is_append, line};
+use crate::reactor::{Conn, timeout};
+
+/// Octets received at once: a command, or the start of an APPEND.
+const AT_ONCE: usize = 8 << 10;
+
+/// The command buffer of a session. Takes no memory while nothing is in it.
+pub(super) struct Input {
+    conn: Rc<Conn>,
+    buffer: Vec<u8>,
+    framer: Framer,
+    /// The rest of a command that was refused is being thrown away.
+    discard: Option<Discard>,
+}
+
+/// What came.
+pub(super) enum Next {
+    /// A whole command, literals included.
+    Command(Vec<u8>),
+    /// An APPEND whose first line is at the start of the buffer.
+    Append,
+    /// A command over a limit; it was, or will be, thrown away.
+    Refused {
+        tag: Vec<u8>,
+        text: String,
+    },
+    /// Nothing, for too long.
+    Idle,
+    /// The client has gone.
+    End,
+}
+
+impl Input {
+    pub fn new(conn: Rc<Conn>) -> Input {
+        Input { conn, buffer: Vec::new(), framer: Framer::new(Limits::BEFORE_LOGIN), discard: None }
+    }
+
+    /// After login more is allowed.
+    pub fn logged_in(&mut self) {
+        self.framer.set_limits(Limits::AFTER_LOGIN);
+    }
+
+    /// Octets that come before anything else.
+    pub fn put_back(&mut self, octets: Vec<u8>) {
+        assert!(self.buffer.is_empty(), "octets go back to where they came from");
+        self.buffer = octets;
+        self.framer.reset();
+    }
+
+    /// All that was received and not used.
+    pub fn take(&mut self) -> Vec<u8> {
+        self.framer.reset();
+        std::mem::take(&mut self.buffer)
+    }
+
+    pub fn into_octets(mut self) -> Vec<u8> {
+        self.take()
+    }
+
+    /// The next command.
+    pub async fn next(&mut self, output: &Rc<Output>) -> Next {
+        loop {
+            if let Some(next) = self.scan(output) {
+                return next;
+            }
+            match self.receive().await {
+                Some(true) => {}
+                Some(false) => return Next::End,
+                None => return Next::Idle,
+            }
+        }
+    }
+
+    /// A line that is no command: the answer to a challenge. `None` when there is no more.
+    pub async fn line(&mut self, limit: usize) -> Option<Vec<u8>> {
+        loop {
+            if let Some(Line { text, length }) = line(&self.buffer) {
+                let text = text.to_vec();
+                self.drop_front(length);
+                return Some(text);
+            }
+            if self.buffer.len() > limit || self.receive().await != Some(true) {
+                return None;
+            }
+        }
+    }
+
+    fn scan(&mut self, output: &Rc<Output>) -> Option<Next> {
+        if let Some(discard) = &mut self.discard {
+            let end = discard.feed(&self.buffer);
+            self.drop_front(end.unwrap_or(self.buffer.len()));
+            end?;
+            self.discard = None;
+        }
+        match self.framer.scan(&self.buffer) {
+            Frame::NeedMore => None,
+            Frame::Command { length } => {
+                let rest = self.buffer.split_off(length);
+                Some(Next::Command(std::mem::replace(&mut self.buffer, rest)))
+            }
+            Frame::Literal { at, .. } if is_append(&self.buffer[..at]) => {
+                self.framer.reset();
+                Some(Next::Append)
+            }
+            Frame::Literal { literal, fits: true, .. } => {
+                if literal.synchronising {
+                    output.push(|out| out.extend_from_slice(b"+ OK\r\n"));
+                }
+                // Scanned on at the next call; the framer stands behind the announcement.
+                self.scan(output)
+            }
+            Frame::Literal { literal, at, .. } => {
+                let text = format!("a literal of {} octets is too large here", literal.size);
+                Some(self.refuse(at, Discard::after(literal), text))
+            }
+            Frame::LineTooLong { at } => {
+                Some(self.refuse(at, Some(Discard::line()), "the line is too long".to_owned()))
+            }
+        }
+    }
+
+    fn refuse(&mut self, at: usize, discard: Option<Discard>, text: String) -> Next {
+        let tag = self.tag();
+        self.drop_front(at);
+        self.discard = discard;
+        Next::Refused { tag, text }
+    }
+
+    /// The tag of the command at the start of the buffer, as far as it is one.
+    pub fn tag(&self) -> Vec<u8> {
+        let word = self.buffer.split(|&octet| octet == b' ').next().unwrap_or_default();
+        match word.len() <= 64 && word.iter().all(u8::is_ascii_graphic) && !word.is_empty() {
+            true => word.to_vec(),
+            false => b"*".to_vec(),
+        }
+    }
+
+    fn drop_front(&mut self, octets: usize) {
+        self.buffer.drain(..octets);
+    }
+
+    /// `Some(false)` at the end, `None` after too long a time.
+    async fn receive(&mut self) -> Option<bool> {
+        if self.buffer.is_empty() {
+            self.buffer = Vec::new();
+        }
+        let readable = timeout(AUTOLOGOUT, self.conn.readable()).await?;
+        if readable.is_err() {
+            return Some(false);
+        }
+        let buffer = std::mem::take(&mut self.buffer);
+        let (result, buffer) = self.conn.recv_buf(buffer, AT_ONCE).await;
+        self.buffer = buffer;
+        Some(matches!(result, Ok(octets) if octets > 0))
+    }
+}

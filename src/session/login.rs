@@ -1,0 +1,110 @@
+//! LOGIN and AUTHENTICATE PLAIN (RFC 3501 sections 6.2.2 and 6.2.3, RFC 4616, RFC 4959).
+
+use super::context::is_local;
+use super::dispatch::{Flow, Session};
+use super::reply;
+use crate::auth::{Password, Plain, SaslError, User, Verdict, plain};
+use crate::protocol::Secret;
+
+/// What this server can do, to be told in the greeting, by CAPABILITY and after login.
+pub(super) const CAPABILITIES: &str = "IMAP4rev1 LITERAL+ SASL-IR ID ENABLE NAMESPACE UNSELECT \
+     UIDPLUS MULTIAPPEND STATUS=SIZE APPENDLIMIT AUTH=PLAIN";
+
+/// Longest response to a challenge: name and password in base64.
+const RESPONSE: usize = 4 << 10;
+
+/// A command that logs in.
+pub(super) enum Login {
+    Command { user: Vec<u8>, password: Secret },
+    Sasl { mechanism: Box<str>, initial: Option<Vec<u8>> },
+}
+
+impl Session {
+    pub(super) async fn login(&mut self, tag: &[u8], login: Login) -> Flow {
+        if self.user.is_some() {
+            self.bad(tag, "somebody is logged in already");
+            return Flow::On;
+        }
+        if !is_local(self.conn.address()) {
+            self.no(tag, Some("PRIVACYREQUIRED"), "passwords in clear text are taken from this machine only");
+            return Flow::On;
+        }
+        let (name, password) = match self.credentials(tag, login).await {
+            Ok(credentials) => credentials,
+            Err(flow) => return flow,
+        };
+        match self.home.verifier.verify(&name, password).await {
+            Ok(Verdict::Accepted(user)) => self.accepted(tag, user).await,
+            Ok(Verdict::Refused) => {
+                tracing::info!(user = %name, peer = %self.conn.address(), "login refused");
+                self.no(tag, Some("AUTHENTICATIONFAILED"), "user name or password is wrong");
+                Flow::On
+            }
+            Err(_) => {
+                self.no(tag, Some("UNAVAILABLE"), "too many logins at once; try again");
+                Flow::On
+            }
+        }
+    }
+
+    async fn credentials(&mut self, tag: &[u8], login: Login) -> Result<(String, Password), Flow> {
+        let (mechanism, initial) = match login {
+            Login::Command { user, password } => {
+                // A name that is not UTF-8 is nobody's.
+                let name = String::from_utf8_lossy(&user).into_owned();
+                return Ok((name, Password::new(password.0)));
+            }
+            Login::Sasl { mechanism, initial } => (mechanism, initial),
+        };
+        if &*mechanism != "PLAIN" {
+            self.no(tag, None, "this server knows AUTHENTICATE PLAIN only");
+            return Err(Flow::On);
+        }
+        let response = match initial {
+            Some(response) => response,
+            None => {
+                self.output.push(|out| out.extend_from_slice(b"+ \r\n"));
+                self.input.line(RESPONSE).await.ok_or(Flow::Over)?
+            }
+        };
+        match plain(&response) {
+            Ok(Plain { name, password }) => Ok((name, password)),
+            Err(error @ SaslError::OtherIdentity) => {
+                self.no(tag, Some("AUTHORIZATIONFAILED"), &error.to_string());
+                Err(Flow::On)
+            }
+            Err(error) => {
+                self.bad(tag, &error.to_string());
+                Err(Flow::On)
+            }
+        }
+    }
+
+    async fn accepted(&mut self, tag: &[u8], user: User) -> Flow {
+        if self.home.reactor_of(&user.name) != self.home.number {
+            return Flow::Move(user, tag.to_vec());
+        }
+        self.welcome(user, tag).await;
+        Flow::On
+    }
+
+    /// The account is at home here.
+    pub(super) async fn welcome(&mut self, user: User, tag: &[u8]) {
+        let owner = match self.home.owner(&user).await {
+            Ok(owner) => owner,
+            Err(error) => {
+                tracing::error!(user = %user.name, "the account cannot be opened: {error}");
+                self.no(tag, Some("UNAVAILABLE"), "the account cannot be opened; the log says why");
+                return;
+            }
+        };
+        if let Err(error) = self.home.inbox(&owner).await {
+            self.no(tag, Some("UNAVAILABLE"), &error.to_string());
+            return;
+        }
+        self.input.logged_in();
+        self.user = Some((user, owner));
+        let code = format!("CAPABILITY {CAPABILITIES}");
+        self.output.push(|out| reply::ok(out, tag, &code, "logged in"));
+    }
+}
