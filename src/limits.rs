@@ -31,6 +31,10 @@ pub const SEGMENT_SIZE_MIN: u64 = 4 << 20;
 /// Largest segment that can be configured: offsets in it have 32 bits.
 pub const SEGMENT_SIZE_MAX: u64 = 4092 << 20;
 
+/// Segments that a reactor keeps open for reading: a session reads from a handful, and opening one
+/// again costs microseconds.
+pub const OPEN_SEGMENTS: usize = 64;
+
 /// Longest keyword, in octets: longer ones are not in use, and each is repeated in every FLAGS.
 pub const KEYWORD_LENGTH: usize = 255;
 

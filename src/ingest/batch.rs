@@ -88,9 +88,12 @@ impl Batch {
     /// Octets that `messages` will take in the log.
     #[must_use]
     pub fn messages_len(&self) -> usize {
-        match self.messages.is_empty() {
-            true => 0,
-            false => Record::messages_len(&self.messages),
+        match &self.messages[..] {
+            [] => 0,
+            messages => {
+                let messages = messages.iter().map(MessageRecord::encoded_len);
+                Record::MESSAGES_OVERHEAD + messages.sum::<usize>()
+            }
         }
     }
 

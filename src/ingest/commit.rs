@@ -6,13 +6,13 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::batch;
+use super::refusal::Refusal;
 use super::upload::{Current, Ended, Finished, Open, Upload, UploadContext};
 use crate::limits::LARGE_LEASE;
-use crate::log::frame::HEADER;
-use crate::log::{Change, Commit, Frame, Place, Record, sealed_len};
-use crate::protocol::response;
+use crate::log::{Commit, Frame, HEADER, MessageRecord, Place, Record, sealed_len};
+use crate::protocol::response::{Code, Condition, tagged};
 use crate::reactor::LeaseClass;
-use crate::types::{BatchId, Fragment, ModSeq, Uid};
+use crate::types::{BatchId, Fragment, ModSeq, Uid, UidRange};
 
 /// Records of an unfinished batch that may wait in memory for its footer; more are written to the
 /// log ahead of it. So much still fits into a large lease with the footer.
@@ -67,8 +67,7 @@ impl Upload {
                     current.batch.placed(place);
                     current.frames += 1;
                 }
-                footers.placed(place);
-                footers.compose(&self.context)
+                footers.placed(place)
             },
             permit,
         );
@@ -98,8 +97,8 @@ impl Upload {
         let Some(Finished { current, .. }) = footers.finished.first() else { return Ok(()) };
         let (stream, position) = (current.id, current.frames);
         let frame = Frame { lease, stream, position, payload: 0, records_len: footers.len() };
-        let compose = |_: &Place| footers.compose(&self.context);
-        let (place, records) = self.context.log.write(frame, compose, permit);
+        let records = std::mem::take(&mut footers.records);
+        let (place, records) = self.context.log.write(frame, |_| records, permit);
         footers.when_durable(&self.context, &place, records);
         Ok(())
     }
@@ -165,9 +164,23 @@ impl Upload {
 
 /// An upper bound, exact unless a mailbox has vanished meanwhile.
 fn records_len(context: &UploadContext, finished: &[Finished]) -> usize {
-    let account = context.owner.account.borrow();
-    let commit = Record::commit_len(account.name());
-    finished.iter().map(|one| one.current.batch.messages_len() + commit).sum()
+    let commit = |one| Record::Commit(footer(context, one)).encoded_len();
+    finished.iter().map(|one| one.current.batch.messages_len() + commit(one)).sum()
+}
+
+/// The footer of a batch, but for UIDs and mod-sequence.
+fn footer(context: &UploadContext, one: &Finished) -> Commit {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Commit {
+        batch: one.current.id,
+        account: context.owner.name(),
+        mailbox: one.current.mailbox,
+        first_uid: Uid(0),
+        modseq: ModSeq(0),
+        save_date: i64::try_from(since.as_secs()).unwrap_or(i64::MAX),
+        messages: u32::try_from(one.current.batch.count()).expect("fewer messages than octets"),
+        octets: one.current.batch.octets,
+    }
 }
 
 /// Commit footers of one frame.
@@ -177,58 +190,40 @@ struct Footers {
 }
 
 impl Footers {
-    /// Footers of those whose mailbox is still there; the others are refused here.
+    /// Gives UIDs to the batches, in this order; the next frame of the log must hold the footers.
+    /// A batch whose mailbox is gone, or out of UIDs, is refused here.
     fn new(context: &UploadContext, finished: Vec<Finished>) -> Footers {
         let mut footers = Footers { finished: Vec::new(), records: Vec::new() };
-        for mut one in finished {
-            if !context.owner.has(one.current.mailbox) {
-                let text = "the mailbox was deleted meanwhile";
-                context.output.push(|out| {
-                    response::no(out, &one.tag, Some("TRYCREATE"), text);
-                });
-                one.reply.replied();
-                continue;
+        for one in finished {
+            match reserve(context, &one) {
+                Ok(commit) => footers.add(one, commit),
+                Err(refusal) => {
+                    context.output.push(|out| refusal.write(out, Some(&one.tag)));
+                    one.reply.replied();
+                }
             }
-            let batch = &mut one.current.batch;
-            let commit = Commit {
-                batch: one.current.id,
-                account: context.owner.account.borrow().name().into(),
-                mailbox: one.current.mailbox,
-                first_uid: Uid(1),
-                modseq: ModSeq(1),
-                save_date: now(),
-                messages: u32::try_from(batch.count()).expect("fewer messages than octets"),
-                octets: batch.octets,
-            };
-            let messages = std::mem::take(&mut batch.messages);
-            if !messages.is_empty() {
-                footers.records.push(Record::Messages { batch: one.current.id, messages });
-            }
-            footers.records.push(Record::Commit(commit));
-            footers.finished.push(one);
         }
         footers
+    }
+
+    fn add(&mut self, mut one: Finished, commit: Commit) {
+        let messages = std::mem::take(&mut one.current.batch.messages);
+        if !messages.is_empty() {
+            self.records.push(Record::Messages { batch: commit.batch, messages });
+        }
+        self.records.push(Record::Commit(commit));
+        self.finished.push(one);
     }
 
     fn len(&self) -> usize {
         self.records.iter().map(Record::encoded_len).sum()
     }
 
-    fn placed(&mut self, place: &Place) {
+    /// The records, when the octets of the messages are in the same frame.
+    fn placed(&mut self, place: &Place) -> Vec<Record> {
         for record in &mut self.records {
             if let Record::Messages { messages, .. } = record {
                 batch::place(messages.iter_mut().rev(), place);
-            }
-        }
-    }
-
-    /// Gives UIDs, in the order of the log, and hands out the records.
-    fn compose(&mut self, context: &UploadContext) -> Vec<Record> {
-        let mut account = context.owner.account.borrow_mut();
-        for record in &mut self.records {
-            if let Record::Commit(commit) = record {
-                let mailbox = account.mailbox_mut(commit.mailbox).expect("it was there just now");
-                (commit.first_uid, commit.modseq) = mailbox.reserve(commit.messages);
             }
         }
         std::mem::take(&mut self.records)
@@ -252,22 +247,36 @@ impl Footers {
                         other => panic!("a footer ends in its commit, not in {other:?}"),
                     }
                 };
-                acknowledge(&context, one, commit, messages);
+                acknowledge(&context, one, &commit, messages);
             }
             context.owner.changed.notify_waiters();
         });
     }
 }
 
-fn acknowledge(context: &UploadContext, one: Finished, commit: Commit, last: Vec<crate::log::MessageRecord>) {
+fn reserve(context: &UploadContext, one: &Finished) -> Result<Commit, Refusal> {
+    if !context.owner.has(one.current.mailbox) {
+        return Err(Refusal::no(Some(Code::TryCreate), "the mailbox was deleted meanwhile"));
+    }
+    let mut commit = footer(context, one);
+    let mut account = context.owner.account.borrow_mut();
+    let mailbox = account.mailbox_mut(commit.mailbox).expect("the owner has it");
+    let Some(reserved) = mailbox.reserve(commit.messages) else {
+        return Err(Refusal::no(Some(Code::Limit), "the mailbox has run out of UIDs"));
+    };
+    (commit.first_uid, commit.modseq) = (reserved.first_uid, reserved.modseq);
+    Ok(commit)
+}
+
+fn acknowledge(context: &UploadContext, one: Finished, commit: &Commit, last: Vec<MessageRecord>) {
     let Finished { tag, mut current, reply } = one;
     let messages = current.batch.all(last);
     let (first, count, octets) = (commit.first_uid, commit.messages, commit.octets);
     let validity = {
         let mut account = context.owner.account.borrow_mut();
-        let validity = account.mailbox(commit.mailbox).map(|mailbox| mailbox.uid_validity());
-        account.apply(Change::Append { commit, messages });
-        validity
+        account.append(commit, messages).expect("nothing overtakes a batch in the log");
+        let mailbox = account.mailbox(commit.mailbox).expect("the batch was appended to it");
+        mailbox.uid_validity()
     };
     drop(current.claim.take());
     let (batches, all_messages, all_octets) = context.committed.get();
@@ -275,15 +284,9 @@ fn acknowledge(context: &UploadContext, one: Finished, commit: Commit, last: Vec
     let announce: &Rc<_> = &context.announce;
     context.output.push(|out| {
         announce(out);
-        match validity {
-            Some(validity) => response::append_ok(out, &tag, validity, first, count),
-            None => response::ok(out, &tag, None, "APPEND completed"),
-        }
+        let uids = [UidRange { first, last: Uid(first.0 + count - 1) }];
+        let code = Code::AppendUid { validity, uids: &uids };
+        tagged(out, &tag, Condition::Ok, Some(&code), "APPEND completed");
     });
     reply.replied();
-}
-
-fn now() -> i64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
 }

@@ -7,8 +7,9 @@
 
 use super::refusal::Refusal;
 use crate::limits::{LINE, MAILBOX_NAME};
+use crate::protocol::response::Code;
 use crate::protocol::{
-    Discard, Head, Literal, MailboxName, NameError, Next, Options, parse_append_head,
+    Discard, Head, Literal, MailboxName, NameError, Next, Options, Tag, parse_append_head,
     parse_append_options,
 };
 
@@ -40,7 +41,7 @@ pub enum Step {
 /// Reads one APPEND command.
 pub struct Machine {
     state: State,
-    tag: Vec<u8>,
+    tag: Option<Tag>,
     /// A line that began in earlier octets, or what is left of the first line.
     line: Vec<u8>,
     /// `line` is complete.
@@ -74,7 +75,7 @@ impl Machine {
     pub fn new() -> Machine {
         Machine {
             state: State::Head,
-            tag: Vec::new(),
+            tag: None,
             line: Vec::new(),
             whole: false,
             refusal: None,
@@ -82,10 +83,10 @@ impl Machine {
         }
     }
 
-    /// The command's tag, once its first line was read.
+    /// The command's tag, once its first line was read and if it has one.
     #[must_use]
-    pub fn tag(&self) -> &[u8] {
-        &self.tag
+    pub fn tag(&self) -> Option<&Tag> {
+        self.tag.as_ref()
     }
 
     /// Octets of the current message that have not come yet; 0 between messages.
@@ -156,7 +157,7 @@ impl Machine {
                 if *left > 0 {
                     return (taken, None);
                 }
-                let name = MailboxName::decode(name);
+                let name = MailboxName::from_wire(name);
                 self.state = State::Options;
                 (taken, self.mailbox(name))
             }
@@ -217,26 +218,26 @@ impl Machine {
         let text = without_line_end(line);
         match parse_append_head(text) {
             Ok(Head::Mailbox { tag, mailbox, rest }) => {
-                self.tag = tag.to_vec();
+                self.tag = Some(tag);
                 self.line = text[rest..].to_vec();
                 self.whole = true;
                 self.state = State::Options;
                 self.mailbox(mailbox)
             }
             Ok(Head::MailboxLiteral { tag, literal }) => {
-                self.tag = tag.to_vec();
+                self.tag = Some(tag);
                 self.state = State::Options;
                 let Some(left) = usize::try_from(literal.size).ok().filter(|&n| n <= NAME) else {
-                    self.refuse(Refusal::no(Some("LIMIT"), "the mailbox name is too long"));
+                    self.refuse(Refusal::no(Some(Code::Limit), "the mailbox name is too long"));
                     return self.discard(Discard::after(literal));
                 };
                 self.state = State::MailboxName { name: Vec::new(), left };
                 literal.synchronising.then_some(Step::Continue)
             }
             Err(error) => {
-                self.tag = text.split(|&octet| octet == b' ').next().unwrap_or(b"*").to_vec();
-                self.state = State::Options;
                 self.refuse(Refusal::bad(error.to_string()));
+                self.tag = error.tag;
+                self.state = State::Options;
                 self.discard_from(text)
             }
         }
@@ -246,7 +247,7 @@ impl Machine {
         match name {
             Ok(name) => Some(Step::Mailbox(name)),
             Err(error) => {
-                self.refuse(Refusal::no(Some("CANNOT"), error.to_string()));
+                self.refuse(Refusal::no(Some(Code::Cannot), error.to_string()));
                 None
             }
         }

@@ -1,11 +1,13 @@
 //! An account at home on this reactor, shared by all its sessions.
 
 use std::cell::{Cell, RefCell};
+use std::collections::HashSet;
 use std::rc::Rc;
 
-use tokio::sync::Notify;
+use tokio::sync::{Mutex, Notify};
 
 use crate::index::Account;
+use crate::types::MailboxId;
 
 /// An account, its quota, and what is being uploaded to it.
 pub struct Owner {
@@ -15,6 +17,10 @@ pub struct Owner {
     pub quota: Cell<Option<u64>>,
     /// Something in the account has changed.
     pub changed: Notify,
+    /// Held while mailboxes are created or deleted.
+    pub structure: Mutex<()>,
+    /// Mailboxes whose deletion is on its way to the disk: they take nothing more.
+    pub dying: RefCell<HashSet<MailboxId>>,
     uploading: Cell<u64>,
 }
 
@@ -26,8 +32,30 @@ impl Owner {
             account: RefCell::new(account),
             quota: Cell::new(quota),
             changed: Notify::new(),
+            structure: Mutex::new(()),
+            dying: RefCell::default(),
             uploading: Cell::new(0),
         })
+    }
+
+    /// Its name, as records have it.
+    #[must_use]
+    pub fn name(&self) -> Box<str> {
+        self.account.borrow().name().into()
+    }
+
+    /// The mailbox of this name, unless it is being deleted.
+    #[must_use]
+    pub fn mailbox_named(&self, name: &str) -> Option<MailboxId> {
+        let found = self.account.borrow().find(name);
+        found.filter(|mailbox| !self.dying.borrow().contains(mailbox))
+    }
+
+    /// Whether the mailbox is there and takes mail.
+    #[must_use]
+    pub fn has(&self, mailbox: MailboxId) -> bool {
+        let account = self.account.borrow();
+        account.mailbox(mailbox).is_some() && !self.dying.borrow().contains(&mailbox)
     }
 
     /// Room for a message of so many octets, kept until the claim is dropped. `None` when the

@@ -2,13 +2,18 @@
 
 use std::borrow::Cow;
 
+use bytes::BytesMut;
+
+use crate::protocol::response::{Code, Condition, tagged, untagged};
+use crate::protocol::{OptionsError, Refusal as Answer, Tag};
+
 /// A tagged NO or BAD.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refusal {
-    /// BAD instead of NO: the command itself is wrong.
-    pub is_bad: bool,
-    /// Response code (RFC 5530), without its brackets.
-    pub code: Option<&'static str>,
+    /// NO: it could not be done. BAD: the command itself is wrong.
+    pub condition: Condition,
+    /// For the program.
+    pub code: Option<Code<'static>>,
     /// For a person: what is wrong and what to do.
     pub text: Cow<'static, str>,
 }
@@ -16,11 +21,28 @@ pub struct Refusal {
 impl Refusal {
     /// A tagged BAD.
     pub fn bad(text: impl Into<Cow<'static, str>>) -> Refusal {
-        Refusal { is_bad: true, code: None, text: text.into() }
+        Refusal { condition: Condition::Bad, code: None, text: text.into() }
     }
 
     /// A tagged NO, with a response code where one fits.
-    pub fn no(code: Option<&'static str>, text: impl Into<Cow<'static, str>>) -> Refusal {
-        Refusal { is_bad: false, code, text: text.into() }
+    pub fn no(code: Option<Code<'static>>, text: impl Into<Cow<'static, str>>) -> Refusal {
+        Refusal { condition: Condition::No, code, text: text.into() }
+    }
+
+    /// Writes the response; untagged when the tag could not be read.
+    pub fn write(&self, out: &mut BytesMut, tag: Option<&Tag>) {
+        match tag {
+            Some(tag) => tagged(out, tag, self.condition, self.code.as_ref(), &self.text),
+            None => untagged(out, self.condition, self.code.as_ref(), &self.text),
+        }
+    }
+}
+
+impl From<OptionsError> for Refusal {
+    fn from(error: OptionsError) -> Refusal {
+        match error.refusal {
+            Answer::No => Refusal::no(None, error.text),
+            Answer::Bad => Refusal::bad(error.text),
+        }
     }
 }

@@ -9,6 +9,7 @@
 use std::cell::Cell;
 use std::io;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use bytes::BytesMut;
 use tokio::sync::Semaphore;
@@ -19,10 +20,10 @@ use super::owner::{Claim, Owner};
 use super::pending::{Pending, PendingBatch};
 use super::refusal::Refusal;
 use crate::limits::{AUTOLOGOUT, KEYWORDS, LARGE_LEASE, SMALL_LEASE};
-use crate::log::frame::HEADER;
-use crate::log::{Hold, Log, LogError};
+use crate::log::{HEADER, Hold, Log, LogError};
 use crate::net::Output;
-use crate::protocol::{MailboxName, Options, is_append, response};
+use crate::protocol::response::Code;
+use crate::protocol::{MailboxName, Options, Tag, is_append};
 use crate::reactor::{Arena, Conn, Lease, LeaseClass, timeout};
 use crate::types::{BatchId, MailboxId};
 
@@ -79,7 +80,7 @@ pub struct Upload {
     pub(super) finished: Vec<Finished>,
     /// The batch that is being received.
     pub(super) current: Option<Current>,
-    pub(super) frames: Rc<Semaphore>,
+    pub(super) frames: Arc<Semaphore>,
     /// The client fills leases faster than they are small.
     eager: bool,
 }
@@ -105,7 +106,7 @@ pub(super) struct Current {
 
 /// A batch of which everything has arrived.
 pub(super) struct Finished {
-    pub tag: Vec<u8>,
+    pub tag: Tag,
     pub current: Current,
     pub reply: PendingBatch,
 }
@@ -133,7 +134,7 @@ impl Upload {
             open: None,
             finished: Vec::new(),
             current: None,
-            frames: Rc::new(Semaphore::new(FRAMES_IN_FLIGHT)),
+            frames: Arc::new(Semaphore::new(FRAMES_IN_FLIGHT)),
             eager: false,
         }
     }
@@ -211,15 +212,14 @@ impl Upload {
     }
 
     fn mailbox(&mut self, name: &MailboxName, machine: &mut Machine) {
-        let account = self.context.owner.account.borrow();
-        match account.mailbox_named(name.as_str()) {
+        match self.context.owner.mailbox_named(name.as_str()) {
             Some(mailbox) => {
                 let id = self.context.log.next_batch();
-                let (batch, mailbox) = (Batch::default(), mailbox.id());
+                let batch = Batch::default();
                 let current = Current { id, batch, mailbox, claim: None, frames: 0, hold: None };
                 self.current = Some(current);
             }
-            None => machine.refuse(Refusal::no(Some("TRYCREATE"), "no such mailbox; CREATE it first")),
+            None => machine.refuse(Refusal::no(Some(Code::TryCreate), "no such mailbox; CREATE it first")),
         }
     }
 
@@ -243,13 +243,13 @@ impl Upload {
         let size = options.literal.size;
         if size > self.context.append_limit {
             let text = format!("the largest message taken here has {} octets", self.context.append_limit);
-            return Err(Refusal::no(Some("TOOBIG"), text));
+            return Err(Refusal::no(Some(Code::TooBig), text));
         }
         if options.keywords.len() > KEYWORDS {
-            return Err(Refusal::no(Some("LIMIT"), "too many keywords"));
+            return Err(Refusal::no(Some(Code::Limit), "too many keywords"));
         }
         let Some(claim) = self.context.owner.claim(size) else {
-            return Err(Refusal::no(Some("OVERQUOTA"), "the account's quota does not allow it"));
+            return Err(Refusal::no(Some(Code::OverQuota), "the account's quota does not allow it"));
         };
         let current = self.current.as_mut().expect("the mailbox came before");
         match &mut current.claim {
@@ -263,10 +263,11 @@ impl Upload {
         self.context.output.push(|out| out.extend_from_slice(b"+ OK\r\n"));
     }
 
-    fn complete(&mut self, tag: &[u8]) {
+    fn complete(&mut self, tag: Option<&Tag>) {
         let current = self.current.take().expect("a complete command has a batch");
         let reply = self.context.pending.begin();
-        self.finished.push(Finished { tag: tag.to_vec(), current, reply });
+        let tag = tag.expect("a complete command has a tag").clone();
+        self.finished.push(Finished { tag, current, reply });
     }
 
     /// The batch will not be. Its octets stay behind as a gap, if others in the frame count; or go
@@ -280,7 +281,7 @@ impl Upload {
     }
 
     /// Replies of earlier commands come first.
-    async fn refused(&mut self, tag: &[u8], refusal: &Refusal) -> Result<(), Ended> {
+    async fn refused(&mut self, tag: Option<&Tag>, refusal: &Refusal) -> Result<(), Ended> {
         self.give_up();
         self.retreat();
         self.commit().await?;

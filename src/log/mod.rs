@@ -19,10 +19,11 @@ mod preparing;
 mod record;
 mod recovery;
 mod segment;
+mod writer;
 
 pub use decode::{RecordError, decode_records};
 pub use directory::Directory;
-pub use frame::FrameHeader;
+pub use frame::{FrameHeader, HEADER, sealed_len};
 pub use lock::{DataLock, LockError};
 pub use pool::{PoolConfig, Prepared, SegmentPool};
 pub use record::{Commit, FlagChange, MessageRecord, Record};
@@ -31,3 +32,4 @@ pub use recovery::{
 };
 pub use segment::{HeaderError, SegmentHeader, VERSION};
 pub use sequencer::{Place, Sequencer, SyncPlan};
+pub use writer::{Frame, Hold, Log, LogError, LogStats};

@@ -135,6 +135,18 @@ impl Sequencer {
         open.header_written = true;
     }
 
+    /// Whether a frame of `length` octets fits in what is left of the segment.
+    #[must_use]
+    pub fn fits(&self, length: u32) -> bool {
+        self.segments.back().is_some_and(|open| open.size - open.offset >= length)
+    }
+
+    /// Whether something in `segment` may still be written or synced.
+    #[must_use]
+    pub fn is_open(&self, segment: SegmentId) -> bool {
+        self.segments.iter().any(|open| open.segment == segment)
+    }
+
     /// The next place in the log, for a frame of `length` octets. `None` when it does not fit in
     /// what is left of the segment, or there is none: open the next one.
     ///
@@ -264,7 +276,8 @@ impl Sequencer {
     }
 
     /// All writes up to here are complete, headers of segments included.
-    fn syncable(&self) -> Lsn {
+    #[must_use]
+    pub fn syncable(&self) -> Lsn {
         let missing = self.segments.iter().find(|open| !open.header_written);
         missing.map_or(self.completed, |open| self.completed.min(Lsn(open.first_lsn.0 - 1)))
     }

@@ -9,15 +9,17 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::fmt;
 use std::io;
 use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use tokio::sync::{Notify, oneshot};
 
-use super::frame::seal;
+use super::frame::{seal, sealed_len};
 use super::pool::{Prepared, SegmentPool};
 use super::recovery::LogPosition;
 use super::sequencer::{Place, Sequencer};
-use super::{Record, sealed_len};
+use super::record::Record;
 use crate::limits::BLOCK;
 use crate::reactor::{Arena, Lease, LeaseClass, LogFile, spawn};
 use crate::types::{BatchId, Epoch, LogId, Lsn, SegmentId};
@@ -58,6 +60,8 @@ pub struct LogStats {
 struct Inner {
     state: RefCell<State>,
     pool: SegmentPool,
+    /// Octets that all reactors have written: the pool steps back while it grows.
+    ingested: Arc<AtomicU64>,
     /// Something was written or wants to be durable.
     work: Notify,
     /// The log moved to the next segment, or broke.
@@ -85,6 +89,7 @@ struct State {
     durable_end: Option<(SegmentId, u32)>,
     /// First frames of batches whose records are in the log and whose commit is not.
     held: BTreeMap<Lsn, (SegmentId, u32)>,
+    last_batch: BatchId,
     broken: Option<Rc<str>>,
 }
 
@@ -101,7 +106,7 @@ impl Log {
     ///
     /// # Errors
     /// When there is no segment to be had.
-    pub async fn start(sequencer: Sequencer, epoch: Epoch, log: LogId, pool: SegmentPool, arena: &Arena) -> Result<Log, LogError> {
+    pub async fn start(sequencer: Sequencer, epoch: Epoch, log: LogId, pool: SegmentPool, ingested: Arc<AtomicU64>, arena: &Arena) -> Result<Log, LogError> {
         let state = State {
             sequencer,
             epoch,
@@ -114,11 +119,13 @@ impl Log {
             pending: VecDeque::new(),
             durable_end: None,
             held: BTreeMap::new(),
+            last_batch: BatchId(0),
             broken: None,
         };
         let inner = Inner {
             state: RefCell::new(state),
             pool,
+            ingested,
             work: Notify::new(),
             moved: Notify::new(),
             broken: Notify::new(),
@@ -218,6 +225,14 @@ impl Log {
         receiver.await.map_err(|_| self.error())
     }
 
+    /// A number for a batch.
+    #[must_use]
+    pub fn next_batch(&self) -> BatchId {
+        let mut state = self.inner.state.borrow_mut();
+        state.last_batch = state.last_batch.next();
+        state.last_batch
+    }
+
     /// The first frame with records of a batch stays within reach of recovery until the guard is
     /// dropped, which must not be before the commit is durable.
     #[must_use]
@@ -275,7 +290,7 @@ impl Log {
             stats.frames += 1;
             stats.octets += u64::from(place.length);
         });
-        self.inner.pool.ingested(u64::from(place.length));
+        self.inner.ingested.fetch_add(u64::from(place.length), Ordering::Relaxed);
         self.inner.state.borrow_mut().sequencer.written(place.lsn);
         self.inner.work.notify_one();
     }
@@ -343,7 +358,7 @@ impl Log {
                     return;
                 }
                 let waiting = state.actions.front().map(|(lsn, _)| *lsn);
-                let useful = waiting.is_some_and(|lsn| lsn <= state.sequencer.written_through());
+                let useful = waiting.is_some_and(|lsn| lsn <= state.sequencer.syncable());
                 let plan = if useful { state.sequencer.begin_sync() } else { None };
                 let files: Vec<_> = plan.iter().flat_map(|plan| &plan.segments).map(|s| (*s, state.files[s].clone())).collect();
                 (plan, files)
