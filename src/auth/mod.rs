@@ -9,11 +9,12 @@
 mod line;
 mod password;
 mod remembered;
-pub mod sasl;
+mod sasl;
 mod users;
 mod verifier;
 
 pub use line::LineError;
 pub use password::{Password, PasswordError};
+pub use sasl::{Plain, SaslError, plain};
 pub use users::{NameError, User, UserError, Users};
 pub use verifier::{Busy, Verdict, Verifier};
