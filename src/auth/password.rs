@@ -62,12 +62,11 @@ pub(super) fn hash(password: &Password) -> Result<Box<str>, argon2::password_has
     Ok(hash.to_string().into())
 }
 
-/// Whether `phc` was made from this password. Costs what the parameters in `phc` say.
-pub(super) fn matches(password: &Password, phc: &str) -> bool {
-    let Ok(hash) = PasswordHash::new(phc) else {
-        return false;
-    };
-    Argon2::default().verify_password(password.octets(), &hash).is_ok()
+/// Whether `phc` was made from this password; `None` when it is no PHC string. Costs what the
+/// parameters in `phc` say.
+pub(super) fn matches(password: &Password, phc: &str) -> Option<bool> {
+    let hash = PasswordHash::new(phc).ok()?;
+    Some(Argon2::default().verify_password(password.octets(), &hash).is_ok())
 }
 
 impl fmt::Display for PasswordError {
@@ -90,10 +89,10 @@ mod tests {
     fn a_hash_matches_its_password_alone() {
         let phc = hash(&Password::new(*b"correct horse")).unwrap();
         assert!(phc.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{phc}");
-        assert!(matches(&Password::new(*b"correct horse"), &phc));
-        assert!(!matches(&Password::new(*b"correct horsf"), &phc));
-        assert!(!matches(&Password::new(*b""), &phc));
-        assert!(!matches(&Password::new(*b"correct horse"), "no hash at all"));
+        assert_eq!(matches(&Password::new(*b"correct horse"), &phc), Some(true));
+        assert_eq!(matches(&Password::new(*b"correct horsf"), &phc), Some(false));
+        assert_eq!(matches(&Password::new(*b""), &phc), Some(false));
+        assert_eq!(matches(&Password::new(*b"correct horse"), "no hash at all"), None);
     }
 
     #[test]

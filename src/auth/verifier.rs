@@ -126,12 +126,12 @@ impl Shared {
         if let Some(user) = self.recall(&users, name, password) {
             return Verdict::Accepted(user);
         }
-        self.hashed.fetch_add(1, Ordering::Relaxed);
         let user = users.get(name);
         let phc = user.map_or(&*self.nobody, |user| &*user.phc);
         let right = password::matches(password, phc);
+        self.hashed.fetch_add(u64::from(right.is_some()), Ordering::Relaxed);
         match user {
-            Some(user) if right => {
+            Some(user) if right == Some(true) => {
                 self.remembered().remember(name, phc, password);
                 Verdict::Accepted(user.clone())
             }
