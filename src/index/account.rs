@@ -182,6 +182,12 @@ impl Account {
         self.saved = Saved::Dirty;
     }
 
+    /// What it takes in memory, about.
+    #[must_use]
+    pub fn octets_in_memory(&self) -> usize {
+        300 + self.mailboxes.values().map(Mailbox::octets_in_memory).sum::<usize>()
+    }
+
     // ---- Checkpoints --------------------------------------------------------------------------
 
     /// Octets that the next checkpoint has to write, about.

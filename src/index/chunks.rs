@@ -90,6 +90,11 @@ impl Chunks {
         }
     }
 
+    /// Whether a chunk in memory begins at this UID.
+    pub(super) fn begins_at(&self, first: Uid) -> bool {
+        self.slots.contains_key(&first)
+    }
+
     /// Octets of chunks that have to be written.
     pub(super) fn dirty_octets(&self) -> usize {
         self.dirty_octets
@@ -239,10 +244,8 @@ impl Chunks {
 
     /// Takes the chunks that hold the messages of these UIDs, for a change of just these.
     pub(super) fn load_for(&mut self, uids: Vec<UidRange>, chunks: Vec<(Uid, Chunk)>) {
-        if !self.is_whole() {
-            self.insert(chunks);
-            self.presence = Presence::Of(uids);
-        }
+        self.insert(chunks);
+        self.presence = Presence::Of(uids);
     }
 
     /// What is in memory is newer than what was read.

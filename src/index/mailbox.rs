@@ -174,15 +174,24 @@ impl Mailbox {
         self.chunks.load(piece, self.counts.messages)
     }
 
-    /// Takes the chunks that hold the messages of these UIDs, for a change of just these.
-    pub(super) fn load_for(
+    /// For a replayed change of these messages: takes the chunks they are in, which `read` reads
+    /// unless they are in memory. It is given the UIDs in order, and which chunks it can leave out.
+    /// Gives how many octets that added.
+    pub(super) fn load_for<E>(
         &mut self,
         uids: &[UidRange],
-        chunks: Vec<(Uid, Chunk)>,
-    ) -> Result<(), Rot> {
-        self.check(&chunks)?;
-        self.chunks.load_for(ascending(uids), chunks);
-        Ok(())
+        read: impl FnOnce(&[UidRange], &dyn Fn(Uid) -> bool) -> Result<Vec<(Uid, Chunk)>, E>,
+        rotten: impl FnOnce(Rot) -> E,
+    ) -> Result<usize, E> {
+        let uids = ascending(uids);
+        if self.chunks.has(&uids) {
+            return Ok(0);
+        }
+        let chunks = read(&uids, &|first| self.chunks.begins_at(first))?;
+        self.check(&chunks).map_err(rotten)?;
+        let octets = chunks.iter().map(|(_, chunk)| chunk.octets()).sum();
+        self.chunks.load_for(uids, chunks);
+        Ok(octets)
     }
 
     fn check(&self, chunks: &[(Uid, Chunk)]) -> Result<(), Rot> {
@@ -219,10 +228,10 @@ impl Mailbox {
         self.range(UidRange { first: Uid(1), last: Uid(u32::MAX) }).map(Entry::uid).collect()
     }
 
-    /// Octets of memory for chunks and keywords, about.
+    /// What it takes in memory, about.
     #[must_use]
     pub fn octets_in_memory(&self) -> usize {
-        self.chunks.octets() + self.keywords.octets()
+        self.row_octets() + self.chunks.octets()
     }
 
     // ---- Changes, which are the same in operation and in replay -------------------------------
@@ -338,8 +347,9 @@ impl Mailbox {
         }
     }
 
+    /// What it takes without its chunks, about: in memory, the counters and tables weigh most.
     fn row_octets(&self) -> usize {
-        200 + self.name.len() + self.keywords.octets()
+        500 + self.name.len() + self.keywords.octets()
     }
 
     /// Whether nothing would be lost if it were forgotten and read again.

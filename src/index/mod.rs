@@ -7,20 +7,26 @@
 //! ```
 
 mod account;
+mod catalog;
 mod checkpoint;
 mod chunk;
 mod chunks;
 mod codec;
 mod error;
+mod file;
 mod keywords;
 mod mailbox;
+mod replay;
 mod view;
 
 pub use account::Account;
+pub use catalog::Catalog;
 pub use checkpoint::Checkpoint;
 pub use chunk::{Chunk, Entry};
 pub use chunks::Piece;
 pub use error::{ApplyError, CatalogError, Rot};
+pub use file::{CATALOG_FORMAT, CatalogFile};
 pub use keywords::{KeywordSet, Keywords};
 pub use mailbox::{Counts, Mailbox, Reserved};
+pub use replay::{Replay, ReplayError, replay};
 pub use view::View;

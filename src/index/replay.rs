@@ -1,0 +1,257 @@
+//! At a start: brings the catalog up to the end of the log.
+//!
+//! Changes are applied by the same code as in operation. When those in memory grow too large they
+//! are written, along with the frame up to which all changes are in the catalog now. A replay that
+//! is interrupted begins again at the old positions, but passes over the changes up to that frame;
+//! so no change is ever applied twice, and the positions move only at the very end. Changes of one
+//! frame are not divided between two checkpoints.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::mem;
+use std::path::Path;
+
+use super::account::Account;
+use super::checkpoint::{Checkpoint, Progress};
+use super::error::{ApplyError, CatalogError, Rot};
+use super::file::{CatalogFile, Replayed as Frame};
+use crate::limits::REPLAY_GATHERS;
+use crate::log::{self, Change, LogPosition, Medium, Record, Recovered, RecoveryError, Replayed};
+use crate::types::{Epoch, LogId, Lsn, MailboxId, UidRange};
+
+/// What a start gives. Its `Display` is a line for the operator.
+pub struct Replay {
+    /// The catalog, complete up to the end of the log.
+    pub catalog: CatalogFile,
+    /// What recovery found.
+    pub recovered: Recovered,
+    /// Changes that the catalog did not have.
+    pub changes: u64,
+    /// Messages that the catalog did not have.
+    pub messages: u64,
+    /// Checkpoints written on the way.
+    pub checkpoints: u64,
+}
+
+/// Why a start failed.
+#[derive(Debug)]
+pub enum ReplayError {
+    /// The catalog.
+    Catalog(CatalogError),
+    /// The log.
+    Log(RecoveryError),
+    /// A change in the log does not fit what is there before it.
+    Misfit {
+        /// The epoch of the log.
+        epoch: Epoch,
+        /// The log.
+        log: LogId,
+        /// The frame.
+        lsn: Lsn,
+        /// Why.
+        error: ApplyError,
+    },
+}
+
+/// Opens the catalog and replays the log into it. Blocks until all is durable.
+///
+/// # Errors
+/// See [`ReplayError`]. Nothing is lost by it, and another attempt goes on where this one ended.
+pub fn replay(catalog: &Path, medium: &mut dyn Medium) -> Result<Replay, ReplayError> {
+    replay_gathering(catalog, medium, REPLAY_GATHERS)
+}
+
+fn replay_gathering(
+    catalog: &Path,
+    medium: &mut dyn Medium,
+    gathers: usize,
+) -> Result<Replay, ReplayError> {
+    let catalog = CatalogFile::open(catalog)?;
+    let positions = catalog.positions()?;
+    let mut replayer = Replayer::new(&catalog, gathers)?;
+    let recovered = log::recover(medium, &positions, &mut |change| Ok(replayer.visit(change)?))
+        .map_err(ReplayError::of_recovery)?;
+    if replayer.changes > 0 || recovered.ends != positions {
+        replayer.checkpoint(Progress::Replayed(last_epoch(&recovered.ends)))?;
+    }
+    let Replayer { changes, messages, checkpoints, .. } = replayer;
+    Ok(Replay { catalog, recovered, changes, messages, checkpoints })
+}
+
+/// With all logs applied to their ends, those of the last epoch say so for all before.
+fn last_epoch(ends: &[LogPosition]) -> Vec<LogPosition> {
+    let last = ends.iter().map(|end| end.epoch).max();
+    ends.iter().filter(|end| Some(end.epoch) == last).copied().collect()
+}
+
+struct Replayer<'c> {
+    catalog: &'c CatalogFile,
+    accounts: HashMap<Box<str>, Account>,
+    /// Up to here an earlier replay had come.
+    done: Option<Frame>,
+    /// The frame of the last change.
+    last: Option<Frame>,
+    /// Octets in memory, about, and how many there may be.
+    gathered: usize,
+    gathers: usize,
+    changes: u64,
+    messages: u64,
+    checkpoints: u64,
+}
+
+impl<'c> Replayer<'c> {
+    fn new(catalog: &'c CatalogFile, gathers: usize) -> Result<Replayer<'c>, CatalogError> {
+        Ok(Replayer {
+            catalog,
+            accounts: HashMap::new(),
+            done: catalog.replayed()?,
+            last: None,
+            gathered: 0,
+            gathers,
+            changes: 0,
+            messages: 0,
+            checkpoints: 0,
+        })
+    }
+
+    fn visit(&mut self, replayed: Replayed) -> Result<(), ReplayError> {
+        let frame = (replayed.epoch, replayed.log, replayed.lsn);
+        if self.done.is_some_and(|done| frame <= done) {
+            return Ok(());
+        }
+        if let Some((epoch, log, lsn)) = self.last
+            && self.gathered >= self.gathers
+            && frame > (epoch, log, lsn)
+        {
+            self.checkpoint(Progress::Replaying(epoch, log, lsn))?;
+        }
+        self.last = Some(frame);
+        self.changes += 1;
+        let (epoch, log, lsn) = frame;
+        self.apply(&replayed.change)?.map_err(|error| ReplayError::Misfit {
+            epoch,
+            log,
+            lsn,
+            error,
+        })
+    }
+
+    fn apply(&mut self, change: &Change) -> Result<Result<(), ApplyError>, CatalogError> {
+        let Some(name) = owner(change) else { return Ok(Err(ApplyError::NotAChange)) };
+        if !self.accounts.contains_key(name) {
+            let account = self.catalog.account(name)?.unwrap_or_else(|| Account::new(name));
+            self.gathered += account.octets_in_memory();
+            self.accounts.insert(name.into(), account);
+        }
+        let account = self.accounts.get_mut(name).expect("it was just put there");
+        if let Some((mailbox, uids)) = needs(change) {
+            self.gathered += load(self.catalog, account, mailbox, uids)?;
+        }
+        let before = account.dirty_octets();
+        let applied = match change {
+            Change::Append { commit, messages } => {
+                self.messages += messages.len() as u64;
+                account.append(commit, messages)
+            }
+            Change::Other(record) => account.apply(record),
+        };
+        self.gathered += account.dirty_octets().saturating_sub(before);
+        Ok(applied)
+    }
+
+    /// Writes all changes and empties the memory.
+    fn checkpoint(&mut self, progress: Progress) -> Result<(), CatalogError> {
+        let mut checkpoint = Checkpoint { progress, ..Checkpoint::default() };
+        for account in mem::take(&mut self.accounts).values_mut() {
+            account.begin_saving(&mut checkpoint);
+        }
+        self.catalog.write(&checkpoint)?;
+        self.gathered = 0;
+        self.checkpoints += 1;
+        Ok(())
+    }
+}
+
+fn owner(change: &Change) -> Option<&str> {
+    match change {
+        Change::Append { commit, .. } => Some(&commit.account),
+        Change::Other(
+            Record::CreateMailbox { account, .. }
+            | Record::DeleteMailbox { account, .. }
+            | Record::SetFlags { account, .. }
+            | Record::Expunge { account, .. },
+        ) => Some(account),
+        Change::Other(_) => None,
+    }
+}
+
+/// Which messages must be in memory for a change.
+fn needs(change: &Change) -> Option<(MailboxId, &[UidRange])> {
+    match change {
+        Change::Other(
+            Record::SetFlags { mailbox, uids, .. } | Record::Expunge { mailbox, uids, .. },
+        ) => Some((*mailbox, uids)),
+        _ => None,
+    }
+}
+
+fn load(
+    catalog: &CatalogFile,
+    account: &mut Account,
+    mailbox: MailboxId,
+    uids: &[UidRange],
+) -> Result<usize, CatalogError> {
+    let Some(mailbox) = account.mailbox_mut(mailbox) else { return Ok(0) };
+    let id = mailbox.id();
+    let rotten =
+        |rot: Rot| CatalogError::Damaged { path: catalog.path().into(), what: rot.to_string() };
+    mailbox.load_for(uids, |uids, known| catalog.chunks_of(id, uids, known), rotten)
+}
+
+// ---- Words for the operator --------------------------------------------------------------------
+
+impl fmt::Display for Replay {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (changes, messages) = (self.changes, self.messages);
+        write!(f, "replayed {changes} changes with {messages} messages")?;
+        let (frames, octets) = (self.recovered.frames, self.recovered.octets);
+        write!(f, " from {frames} frames, {octets} octets")?;
+        self.recovered.cut.iter().try_for_each(|cut| write!(f, "; {cut}"))
+    }
+}
+
+impl ReplayError {
+    /// The errors of the visitor come back wrapped.
+    fn of_recovery(error: RecoveryError) -> ReplayError {
+        match error {
+            RecoveryError::Visit(inner) => match inner.downcast::<ReplayError>() {
+                Ok(error) => *error,
+                Err(inner) => ReplayError::Log(RecoveryError::Visit(inner)),
+            },
+            error => ReplayError::Log(error),
+        }
+    }
+}
+
+impl From<CatalogError> for ReplayError {
+    fn from(error: CatalogError) -> ReplayError {
+        ReplayError::Catalog(error)
+    }
+}
+
+impl fmt::Display for ReplayError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ReplayError::Catalog(error) => error.fmt(f),
+            ReplayError::Log(error) => error.fmt(f),
+            ReplayError::Misfit { epoch, log, lsn, error } => write!(
+                f,
+                "frame {lsn} of log {log} of epoch {epoch} does not fit the catalog: {error}. If \
+                 catalog.redb was put there from elsewhere, delete it: it is rebuilt from the \
+                 segments"
+            ),
+        }
+    }
+}
+
+impl std::error::Error for ReplayError {}
