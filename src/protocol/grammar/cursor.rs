@@ -1,6 +1,6 @@
 //! A place in a command, and the rules that every command is made of.
 
-use crate::protocol::{Literal, SequenceSet};
+use crate::protocol::{Literal, SequenceSet, framing};
 
 /// What the grammar asks for where something else stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -189,7 +189,7 @@ impl<'a> Cursor<'a> {
         let Some(newline) = memchr::memchr(b'\n', rest) else {
             return self.expected("a literal and its octets");
         };
-        let line = super::super::framing::without_line_end(&rest[..=newline]);
+        let line = framing::without_line_end(&rest[..=newline]);
         let Some((Literal { size, binary: false, .. }, 0)) = Literal::at_end(line) else {
             return self.expected("a literal");
         };
