@@ -161,7 +161,7 @@ pub(super) fn place<'a>(messages: impl Iterator<Item = &'a mut MessageRecord>, f
 mod tests {
     use super::*;
     use crate::protocol::Literal;
-    use crate::types::{Epoch, Flags, Lsn, LogId};
+    use crate::types::{Epoch, Flags, LogId, Lsn};
 
     fn options(size: u64) -> Options {
         let literal = Literal { size, synchronising: false, binary: false };
@@ -194,7 +194,8 @@ mod tests {
         batch.octets(b"ghi", 128);
         batch.end();
         batch.placed(&place(8, 8192));
-        let fragment = |segment, offset, length| Fragment { segment: SegmentId(segment), offset, length };
+        let fragment =
+            |segment, offset, length| Fragment { segment: SegmentId(segment), offset, length };
         assert_eq!(batch.messages[0].fragments, [fragment(7, 4224, 3)]);
         assert_eq!(batch.messages[1].fragments, [fragment(7, 4236, 3), fragment(8, 8320, 3)]);
         assert_eq!(batch.messages[0].checksum, xxh3_128(b"abc"));

@@ -46,7 +46,12 @@ impl Upload {
     }
 
     /// The usual frame: octets, and the footers of what is finished.
-    async fn frame(&mut self, open: Open, finished: Vec<Finished>, records_len: usize) -> Result<(), Ended> {
+    async fn frame(
+        &mut self,
+        open: Open,
+        finished: Vec<Finished>,
+        records_len: usize,
+    ) -> Result<(), Ended> {
         let payload = open.parsed - HEADER;
         let permit = self.ready(sealed_len(payload, records_len)).await?;
         let mut footers = Footers::new(&self.context, finished);
@@ -76,7 +81,11 @@ impl Upload {
     }
 
     /// The octets, when the footers do not fit behind them.
-    async fn octets_alone(&mut self, open: Open, mut finished: Vec<Finished>) -> Result<Vec<Finished>, Ended> {
+    async fn octets_alone(
+        &mut self,
+        open: Open,
+        mut finished: Vec<Finished>,
+    ) -> Result<Vec<Finished>, Ended> {
         let payload = open.parsed - HEADER;
         let permit = self.ready(sealed_len(payload, 0)).await?;
         let stream = finished.first().map_or(BatchId::default(), |finished| finished.current.id);

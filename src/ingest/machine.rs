@@ -53,11 +53,17 @@ pub struct Machine {
 
 enum State {
     Head,
-    MailboxName { name: Vec<u8>, left: usize },
+    MailboxName {
+        name: Vec<u8>,
+        left: usize,
+    },
     Options,
     /// Between `Step::Message` and the answer to it.
     Announced(Literal),
-    Literal { literal: Literal, left: u64 },
+    Literal {
+        literal: Literal,
+        left: u64,
+    },
     /// The rest of a refused command.
     Discarded(Discard),
     Over,

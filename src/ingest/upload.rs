@@ -147,7 +147,8 @@ impl Upload {
     pub async fn run(mut self) -> Result<Vec<u8>, Ended> {
         loop {
             self.command().await?;
-            let follows = memchr::memchr(b'\n', self.unread()).is_some() && is_append(self.unread());
+            let follows =
+                memchr::memchr(b'\n', self.unread()).is_some() && is_append(self.unread());
             if !follows {
                 break;
             }
@@ -219,7 +220,8 @@ impl Upload {
                 let current = Current { id, batch, mailbox, claim: None, frames: 0, hold: None };
                 self.current = Some(current);
             }
-            None => machine.refuse(Refusal::no(Some(Code::TryCreate), "no such mailbox; CREATE it first")),
+            None => machine
+                .refuse(Refusal::no(Some(Code::TryCreate), "no such mailbox; CREATE it first")),
         }
     }
 
@@ -242,14 +244,18 @@ impl Upload {
     fn admit(&mut self, options: &Options) -> Result<(), Refusal> {
         let size = options.literal.size;
         if size > self.context.append_limit {
-            let text = format!("the largest message taken here has {} octets", self.context.append_limit);
+            let text =
+                format!("the largest message taken here has {} octets", self.context.append_limit);
             return Err(Refusal::no(Some(Code::TooBig), text));
         }
         if options.keywords.len() > KEYWORDS {
             return Err(Refusal::no(Some(Code::Limit), "too many keywords"));
         }
         let Some(claim) = self.context.owner.claim(size) else {
-            return Err(Refusal::no(Some(Code::OverQuota), "the account's quota does not allow it"));
+            return Err(Refusal::no(
+                Some(Code::OverQuota),
+                "the account's quota does not allow it",
+            ));
         };
         let current = self.current.as_mut().expect("the mailbox came before");
         match &mut current.claim {
@@ -321,7 +327,8 @@ impl Upload {
         let Some(open) = &mut self.open else { return };
         let waiting = &self.heap[self.heap_at..];
         let moved = waiting.len().min(open.lease.len() - open.filled);
-        open.lease.octets_mut()[open.filled..open.filled + moved].copy_from_slice(&waiting[..moved]);
+        open.lease.octets_mut()[open.filled..open.filled + moved]
+            .copy_from_slice(&waiting[..moved]);
         open.filled += moved;
         self.heap_at += moved;
     }

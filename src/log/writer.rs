@@ -17,9 +17,9 @@ use tokio::sync::{Notify, oneshot};
 
 use super::frame::{seal, sealed_len};
 use super::pool::{Prepared, SegmentPool};
+use super::record::Record;
 use super::recovery::LogPosition;
 use super::sequencer::{Place, Sequencer};
-use super::record::Record;
 use crate::limits::BLOCK;
 use crate::reactor::{Arena, Lease, LeaseClass, LogFile, spawn};
 use crate::types::{BatchId, Epoch, LogId, Lsn, SegmentId};
@@ -106,7 +106,14 @@ impl Log {
     ///
     /// # Errors
     /// When there is no segment to be had.
-    pub async fn start(sequencer: Sequencer, epoch: Epoch, log: LogId, pool: SegmentPool, ingested: Arc<AtomicU64>, arena: &Arena) -> Result<Log, LogError> {
+    pub async fn start(
+        sequencer: Sequencer,
+        epoch: Epoch,
+        log: LogId,
+        pool: SegmentPool,
+        ingested: Arc<AtomicU64>,
+        arena: &Arena,
+    ) -> Result<Log, LogError> {
         let state = State {
             sequencer,
             epoch,
@@ -218,7 +225,10 @@ impl Log {
             if last <= state.sequencer.durable() && state.broken.is_none() {
                 return Ok(());
             }
-            let action = Box::new(move || drop(sender.send(())));
+            let action = Box::new(move || {
+                // Whoever waited may have gone.
+                let _ = sender.send(());
+            });
             state.actions.push_back((last, action));
         }
         self.inner.work.notify_one();
@@ -360,7 +370,11 @@ impl Log {
                 let waiting = state.actions.front().map(|(lsn, _)| *lsn);
                 let useful = waiting.is_some_and(|lsn| lsn <= state.sequencer.syncable());
                 let plan = if useful { state.sequencer.begin_sync() } else { None };
-                let files: Vec<_> = plan.iter().flat_map(|plan| &plan.segments).map(|s| (*s, state.files[s].clone())).collect();
+                let files: Vec<_> = plan
+                    .iter()
+                    .flat_map(|plan| &plan.segments)
+                    .map(|s| (*s, state.files[s].clone()))
+                    .collect();
                 (plan, files)
             };
             let Some(plan) = plan else {
@@ -417,7 +431,9 @@ impl Log {
             if state.broken.is_some() {
                 return;
             }
-            tracing::error!("{why}; this log promises nothing any more, its sessions end. Restart the server to recover everything acknowledged");
+            tracing::error!(
+                "{why}; this log promises nothing any more, its sessions end. Restart the server to recover everything acknowledged"
+            );
             state.sequencer.poison();
             state.broken = Some(why.into());
             std::mem::take(&mut state.actions)

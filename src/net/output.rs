@@ -67,6 +67,12 @@ impl Output {
         self.progress.notify_waiters();
     }
 
+    /// Whether the client reads more slowly than replies are made.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        self.queue.borrow().len() >= ENOUGH
+    }
+
     /// Waits until there is room for more replies.
     ///
     /// # Errors

@@ -2,20 +2,23 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
+use std::fmt;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
-use tokio::sync::{OnceCell, mpsc};
+use tokio::sync::{Notify, OnceCell, mpsc};
 
 use super::reader::Files;
 use crate::auth::{User, Verifier};
-use crate::index::{Catalog, IndexError};
+use crate::index::{Account, Catalog, CatalogError, Rot};
 use crate::ingest::Owner;
 use crate::log::Log;
 use crate::net::Output;
+use crate::protocol::Tag;
+use crate::protocol::response::{Condition, untagged};
 use crate::reactor::{Arena, Conn, Peer};
 use crate::types::{Epoch, MailboxId};
 
@@ -37,7 +40,7 @@ pub enum Arrival {
         /// Its user.
         user: User,
         /// Tag of the command that logged in; its OK is still to be sent.
-        tag: Vec<u8>,
+        tag: Tag,
         /// What the client has sent since.
         input: Vec<u8>,
     },
@@ -100,6 +103,8 @@ pub struct Home {
     pub roster: RefCell<HashMap<u64, (Rc<Conn>, Rc<Output>)>>,
     /// Set when sessions are to end, with what to tell them.
     pub ending: RefCell<Option<Rc<str>>>,
+    /// A session has ended.
+    pub ended: Notify,
     /// Numbers sessions.
     pub next_session: Cell<u64>,
 }
@@ -118,15 +123,35 @@ impl Home {
     ///
     /// # Errors
     /// When the catalog cannot be read.
-    pub async fn owner(&self, user: &User) -> Result<Rc<Owner>, IndexError> {
+    pub async fn owner(&self, user: &User) -> Result<Rc<Owner>, CatalogError> {
         let cell = self.owners.borrow_mut().entry(user.name.clone()).or_default().clone();
         let owner = cell.get_or_try_init(async || {
-            let account = self.catalog.account(&user.name).await?;
-            Ok(Owner::new(account, user.quota))
+            let stored = self.catalog.account(&user.name).await?;
+            let account = stored.unwrap_or_else(|| Account::new(&user.name));
+            Ok::<_, CatalogError>(Owner::new(account, user.quota))
         });
         let owner = owner.await?.clone();
         owner.quota.set(user.quota);
         Ok(owner)
+    }
+
+    /// Brings all messages of a mailbox into memory, and keeps them there until
+    /// [`Mailbox::unpin`](crate::index::Mailbox::unpin).
+    ///
+    /// # Errors
+    /// When the catalog cannot be read; nothing is kept then.
+    pub async fn load(&self, owner: &Owner, id: MailboxId) -> Result<(), LoadError> {
+        let pinned = Pin::new(owner, id).ok_or(LoadError::Gone)?;
+        loop {
+            let from = owner.account.borrow().mailbox(id).ok_or(LoadError::Gone)?.to_load();
+            let Some(from) = from else { break };
+            let piece = self.catalog.chunks(id, from).await.map_err(LoadError::Catalog)?;
+            let mut account = owner.account.borrow_mut();
+            let mailbox = account.mailbox_mut(id).ok_or(LoadError::Gone)?;
+            mailbox.load(piece).map_err(LoadError::Rot)?;
+        }
+        pinned.keep();
+        Ok(())
     }
 
     /// An identifier no mailbox ever had: the epoch in the upper 24 bits.
@@ -161,10 +186,62 @@ impl Home {
 }
 
 pub(super) fn bye(output: &Rc<Output>, why: &str) {
-    output.push(|out| out.extend_from_slice(format!("* BYE {why}\r\n").as_bytes()));
+    output.push(|out| untagged(out, Condition::Bye, None, why));
 }
 
 /// Whether LOGIN and PLAIN may come in clear text: from this machine only.
 pub(super) fn is_local(address: SocketAddr) -> bool {
     address.ip().to_canonical().is_loopback()
+}
+
+/// Takes back a pin when loading fails, or whoever loads goes away.
+struct Pin<'a> {
+    owner: &'a Owner,
+    mailbox: MailboxId,
+    kept: bool,
+}
+
+impl<'a> Pin<'a> {
+    fn new(owner: &'a Owner, mailbox: MailboxId) -> Option<Pin<'a>> {
+        owner.account.borrow_mut().mailbox_mut(mailbox)?.pin();
+        Some(Pin { owner, mailbox, kept: false })
+    }
+
+    fn keep(mut self) {
+        self.kept = true;
+    }
+}
+
+impl Drop for Pin<'_> {
+    fn drop(&mut self) {
+        if self.kept {
+            return;
+        }
+        if let Some(mailbox) = self.owner.account.borrow_mut().mailbox_mut(self.mailbox) {
+            mailbox.unpin();
+        }
+    }
+}
+
+/// Why a mailbox cannot be loaded.
+#[derive(Debug)]
+pub enum LoadError {
+    /// It was deleted meanwhile.
+    Gone,
+    /// The catalog cannot be read.
+    Catalog(CatalogError),
+    /// The catalog contradicts itself.
+    Rot(Rot),
+}
+
+impl fmt::Display for LoadError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            LoadError::Gone => f.write_str("it was deleted meanwhile"),
+            LoadError::Catalog(error) => error.fmt(f),
+            LoadError::Rot(error) => {
+                write!(f, "{error}; stop mailrace and delete catalog.redb: it is rebuilt")
+            }
+        }
+    }
 }

@@ -7,12 +7,12 @@ use std::sync::atomic::Ordering;
 use super::context::{Arrival, Home, bye};
 use super::input::{Input, Next};
 use super::login::{CAPABILITIES, Login};
-use super::reply;
 use super::select::Selected;
 use crate::auth::User;
 use crate::ingest::{Owner, Pending};
 use crate::net::Output;
-use crate::protocol::{Command, ParseError, Tagged};
+use crate::protocol::response::{self, Code, Condition, tagged, untagged};
+use crate::protocol::{Command, Tag, Tagged};
 use crate::reactor::{Conn, Peer};
 
 /// Commands that made no sense, before login, after which the session ends.
@@ -39,7 +39,7 @@ pub(super) enum Flow {
     /// The session is over; the client was told.
     Over,
     /// The account lives on another reactor.
-    Move(User, Vec<u8>),
+    Move(User, Tag),
 }
 
 /// Serves a connection until it ends or moves to another reactor.
@@ -67,6 +67,7 @@ pub async fn serve(home: Rc<Home>, arrival: Result<Peer, Arrival>) {
     };
     let moved = session.run(login).await;
     home.roster.borrow_mut().remove(&number);
+    home.ended.notify_waiters();
     home.tally.sessions.fetch_sub(1, Ordering::Relaxed);
     if let Some((session, user, tag)) = moved {
         session.move_to(user, tag).await;
@@ -76,11 +77,11 @@ pub async fn serve(home: Rc<Home>, arrival: Result<Peer, Arrival>) {
 }
 
 impl Session {
-    async fn run(mut self, login: Option<(User, Vec<u8>, Vec<u8>)>) -> Option<(Session, User, Vec<u8>)> {
+    async fn run(mut self, login: Option<(User, Tag, Vec<u8>)>) -> Option<(Session, User, Tag)> {
         match login {
             None => {
-                let greeting = format!("* OK [CAPABILITY {CAPABILITIES}] mailrace ready\r\n");
-                self.output.push(|out| out.extend_from_slice(greeting.as_bytes()));
+                let code = Code::Capability(CAPABILITIES);
+                self.output.push(|out| untagged(out, Condition::Ok, Some(&code), "mailrace ready"));
             }
             Some((user, tag, input)) => {
                 self.input.put_back(input);
@@ -118,7 +119,7 @@ impl Session {
             Next::Command(octets) => self.command(&octets).await,
             Next::Append => self.append().await,
             Next::Refused { tag, text } => {
-                self.output.push(|out| reply::bad(out, &tag, &text));
+                self.refuse(tag.as_ref(), &text);
                 self.no_sense()
             }
             Next::Idle => {
@@ -141,12 +142,10 @@ impl Session {
                     return Flow::Over;
                 }
                 self.nonsense = 0;
-                self.execute(tag.as_str().as_bytes(), command).await
+                self.execute(&tag, command).await
             }
             Err(error) => {
-                let ParseError { tag, .. } = &error;
-                let tag = tag.as_ref().map_or("*", |tag| tag.as_str());
-                self.output.push(|out| reply::bad(out, tag.as_bytes(), &error.to_string()));
+                self.refuse(error.tag.as_ref(), &error.to_string());
                 self.no_sense()
             }
         }
@@ -161,17 +160,16 @@ impl Session {
         Flow::On
     }
 
-    async fn execute(&mut self, tag: &[u8], command: Command) -> Flow {
+    async fn execute(&mut self, tag: &Tag, command: Command) -> Flow {
         match command {
             Command::Capability => {
-                let line = format!("* CAPABILITY {CAPABILITIES}\r\n");
-                self.output.push(|out| out.extend_from_slice(line.as_bytes()));
+                self.output.push(|out| response::words(out, "CAPABILITY", [CAPABILITIES]));
                 self.ok(tag, "CAPABILITY completed");
             }
             Command::Noop | Command::Check => self.ok(tag, "completed"),
             Command::Id(_) => {
-                let line = concat!("* ID (\"name\" \"mailrace\" \"version\" \"", env!("CARGO_PKG_VERSION"), "\")\r\n");
-                self.output.push(|out| out.extend_from_slice(line.as_bytes()));
+                let fields = [("name", "mailrace"), ("version", env!("CARGO_PKG_VERSION"))];
+                self.output.push(|out| response::id(out, &fields));
                 self.ok(tag, "ID completed");
             }
             Command::Logout => {
@@ -183,7 +181,9 @@ impl Session {
                 return self.login(tag, Login::Command { user, password }).await;
             }
             Command::Authenticate { mechanism, initial } => {
-                return self.login(tag, Login::Sasl { mechanism, initial }).await;
+                return self
+                    .login(tag, Login::Sasl { mechanism, initial: initial.map(|secret| secret.0) })
+                    .await;
             }
             command => match self.user.clone() {
                 Some((_, owner)) => self.for_user(tag, command, &owner).await,
@@ -193,15 +193,14 @@ impl Session {
         Flow::On
     }
 
-    async fn for_user(&mut self, tag: &[u8], command: Command, owner: &Rc<Owner>) {
+    async fn for_user(&mut self, tag: &Tag, command: Command, owner: &Rc<Owner>) {
         match command {
             Command::Enable(_) => {
-                self.output.push(|out| out.extend_from_slice(b"* ENABLED\r\n"));
+                self.output.push(|out| response::words(out, "ENABLED", []));
                 self.ok(tag, "ENABLE completed");
             }
             Command::Namespace => {
-                let line = b"* NAMESPACE ((\"\" \"/\")) NIL NIL\r\n";
-                self.output.push(|out| out.extend_from_slice(line));
+                self.output.push(response::namespace);
                 self.ok(tag, "NAMESPACE completed");
             }
             Command::List(list) => self.list(tag, &list, owner),
@@ -218,27 +217,35 @@ impl Session {
     }
 
     /// Tagged OK, after news of the selected mailbox.
-    pub(super) fn ok(&self, tag: &[u8], text: &str) {
-        self.ok_code(tag, "", text);
+    pub(super) fn ok(&self, tag: &Tag, text: &str) {
+        self.ok_code(tag, None, text);
     }
 
-    /// The same with a response code, without its brackets.
-    pub(super) fn ok_code(&self, tag: &[u8], code: &str, text: &str) {
+    /// The same with a response code.
+    pub(super) fn ok_code(&self, tag: &Tag, code: Option<Code>, text: &str) {
         self.output.push(|out| {
             self.announce(out);
-            reply::ok(out, tag, code, text);
+            tagged(out, tag, Condition::Ok, code.as_ref(), text);
         });
     }
 
-    pub(super) fn no(&self, tag: &[u8], code: Option<&str>, text: &str) {
-        self.output.push(|out| reply::no(out, tag, code, text));
+    pub(super) fn no(&self, tag: &Tag, code: Option<Code>, text: &str) {
+        self.output.push(|out| tagged(out, tag, Condition::No, code.as_ref(), text));
     }
 
-    pub(super) fn bad(&self, tag: &[u8], text: &str) {
-        self.output.push(|out| reply::bad(out, tag, text));
+    pub(super) fn bad(&self, tag: &Tag, text: &str) {
+        self.refuse(Some(tag), text);
     }
 
-    async fn move_to(self, user: User, tag: Vec<u8>) {
+    /// BAD; untagged when the tag could not be read.
+    fn refuse(&self, tag: Option<&Tag>, text: &str) {
+        self.output.push(|out| match tag {
+            Some(tag) => tagged(out, tag, Condition::Bad, None, text),
+            None => untagged(out, Condition::Bad, None, text),
+        });
+    }
+
+    async fn move_to(self, user: User, tag: Tag) {
         let Session { home, conn, output, input, .. } = self;
         if output.flush().await.is_err() {
             home.connections.fetch_sub(1, Ordering::Relaxed);

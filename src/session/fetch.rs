@@ -4,18 +4,18 @@ use std::io;
 use std::ops::Range;
 use std::rc::Rc;
 
-use bytes::{Bytes, BytesMut};
+use bytes::BytesMut;
 
 use super::dispatch::Session;
 use super::reader::{Checker, Reader, Stored};
 use super::section::{Part, filter_header, part_of};
-use crate::index::Entry;
+use super::select::push_uid;
 use crate::ingest::Owner;
 use crate::limits::LARGE_LEASE;
-use crate::log::{FlagChange, Record};
+use crate::log::{FlagChange, LogError, Record};
 use crate::protocol::response::{Code, FetchResponse};
 use crate::protocol::{Fetch, FetchItem, HeaderScanner, Tag};
-use crate::types::{Flags, InternalDate, MailboxId, ModSeq, Uid, UidRange};
+use crate::types::{Flags, InternalDate, MailboxId, ModSeq, Uid};
 
 /// Messages answered between two looks at whether the client reads.
 const TURN: usize = 512;
@@ -64,7 +64,11 @@ impl Session {
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {}
             Err(error) => {
                 tracing::error!("FETCH failed: {error}");
-                self.no(tag, Some(Code::Corruption), "a message cannot be read; the log says which");
+                self.no(
+                    tag,
+                    Some(Code::Corruption),
+                    "a message cannot be read; the log says which",
+                );
             }
         }
     }
@@ -90,48 +94,44 @@ impl Session {
     }
 
     /// Sets `\Seen` where it is not; `true` when it was missing somewhere.
-    async fn set_seen(&self, mailbox: MailboxId, messages: &[Range<u32>], owner: &Rc<Owner>) -> Result<bool, crate::log::LogError> {
-        let mut uids: Vec<UidRange> = Vec::new();
+    async fn set_seen(
+        &self,
+        mailbox: MailboxId,
+        messages: &[Range<u32>],
+        owner: &Rc<Owner>,
+    ) -> Result<bool, LogError> {
+        let mut uids = Vec::new();
         for number in messages.iter().cloned().flatten() {
-            let unseen = self.with_entry(mailbox, number, owner, |entry| {
-                (!entry.flags().contains(Flags::SEEN)).then(|| entry.uid())
-            });
-            if let Some(uid) = unseen.flatten() {
-                match uids.last_mut() {
-                    Some(range) if range.last.next() == uid => range.last = uid,
-                    _ => uids.push(UidRange { first: uid, last: uid }),
-                }
+            let uid =
+                self.selected.borrow().as_ref().and_then(|selected| selected.view.uid(number));
+            let account = owner.account.borrow();
+            let entry = uid.and_then(|uid| account.mailbox(mailbox)?.get(uid));
+            if let Some(entry) = entry.filter(|entry| !entry.flags().contains(Flags::SEEN)) {
+                push_uid(&mut uids, entry.uid());
             }
         }
-        if uids.is_empty() {
-            return Ok(false);
-        }
-        // A record fits into a frame; sets of many holes take several.
-        for part in uids.chunks(1024) {
-            let modseq = owner.account.borrow_mut().mailbox_mut(mailbox).map(|m| m.reserve_modseq());
-            let Some(modseq) = modseq else { return Ok(false) };
-            let record = Record::SetFlags {
-                account: owner.name(),
-                mailbox,
-                modseq,
-                uids: part.to_vec(),
-                change: FlagChange::Add,
-                flags: Flags::SEEN,
-                keywords: Vec::new(),
-            };
-            self.home.change(owner, record).await?;
-        }
-        Ok(true)
-    }
-
-    fn with_entry<T>(&self, mailbox: MailboxId, number: u32, owner: &Owner, read: impl FnOnce(Entry) -> T) -> Option<T> {
-        let uid = self.selected.borrow().as_ref()?.view.uid(number)?;
-        let account = owner.account.borrow();
-        Some(read(account.mailbox(mailbox)?.entry(uid)?))
+        let any = !uids.is_empty();
+        let change = |account, modseq, uids| Record::SetFlags {
+            account,
+            mailbox,
+            modseq,
+            uids,
+            change: FlagChange::Add,
+            flags: Flags::SEEN,
+            keywords: Vec::new(),
+        };
+        self.home.change_messages(owner, mailbox, uids, change).await?;
+        Ok(any)
     }
 
     /// `false` when some messages have gone meanwhile.
-    async fn answer(&self, mailbox: MailboxId, messages: &[Range<u32>], items: &[FetchItem], owner: &Rc<Owner>) -> io::Result<bool> {
+    async fn answer(
+        &self,
+        mailbox: MailboxId,
+        messages: &[Range<u32>],
+        items: &[FetchItem],
+        owner: &Rc<Owner>,
+    ) -> io::Result<bool> {
         let needs_octets = items.iter().any(|item| part_of(item).is_some());
         let many = messages.iter().map(ExactSizeIterator::len).sum::<usize>() > 1;
         let mut reader = Reader::new(&self.home, many);
@@ -159,7 +159,7 @@ impl Session {
             }
         }
         drop(reader);
-        self.output.push(|queue| queue.extend_from_slice(&out));
+        self.output.push(|queue| queue.unsplit(out));
         Ok(complete)
     }
 
@@ -169,13 +169,13 @@ impl Session {
         let uid = selected.view.uid(number)?;
         let account = owner.account.borrow();
         let mailbox = account.mailbox(mailbox)?;
-        let entry = mailbox.entry(uid)?;
+        let entry = mailbox.get(uid)?;
         Some(Message {
             number,
             uid,
             flags: entry.flags(),
             recent: selected.is_recent(uid),
-            keywords: mailbox.keywords_of(entry).iter().map(|k| k.as_str().into()).collect(),
+            keywords: mailbox.keywords().of(entry.keywords()).map(|k| k.as_str().into()).collect(),
             date: entry.date(),
             modseq: entry.modseq(),
             stored: Stored {
@@ -188,7 +188,8 @@ impl Session {
 
     /// Hands on what was gathered, and waits while the client does not read.
     async fn hand_on(&self, out: &mut BytesMut, reader: &mut Reader<'_>) -> io::Result<()> {
-        self.output.push_octets(std::mem::take(out));
+        let gathered = std::mem::take(out);
+        self.output.push(|queue| queue.unsplit(gathered));
         if self.output.is_full() {
             reader.rest();
         }
@@ -196,7 +197,14 @@ impl Session {
     }
 
     /// Octets of a message too large to be gathered.
-    async fn stream(&self, answer: &mut FetchResponse, out: &mut BytesMut, items: &[FetchItem], stored: &Stored, reader: &mut Reader<'_>) -> io::Result<()> {
+    async fn stream(
+        &self,
+        answer: &mut FetchResponse,
+        out: &mut BytesMut,
+        items: &[FetchItem],
+        stored: &Stored,
+        reader: &mut Reader<'_>,
+    ) -> io::Result<()> {
         for item in items {
             let Some((part, _)) = part_of(item) else { continue };
             let header = match part {
@@ -217,7 +225,8 @@ impl Session {
             let (mut at, mut checker) = (octets.start, Checker::new());
             while at < octets.end {
                 let piece = reader.piece(stored, at).await?;
-                let piece = &piece[..piece.len().min(usize::try_from(octets.end - at).unwrap_or(usize::MAX))];
+                let piece = &piece
+                    [..piece.len().min(usize::try_from(octets.end - at).unwrap_or(usize::MAX))];
                 checker.feed(piece);
                 out.extend_from_slice(piece);
                 at += piece.len() as u64;
@@ -235,7 +244,11 @@ impl Session {
 
 fn is_available(item: &FetchItem) -> bool {
     match item {
-        FetchItem::Uid | FetchItem::Flags | FetchItem::InternalDate | FetchItem::Size | FetchItem::ModSeq => true,
+        FetchItem::Uid
+        | FetchItem::Flags
+        | FetchItem::InternalDate
+        | FetchItem::Size
+        | FetchItem::ModSeq => true,
         item => part_of(item).is_some(),
     }
 }
@@ -266,7 +279,8 @@ fn from_memory(answer: &mut FetchResponse, out: &mut BytesMut, item: &FetchItem,
     let fields;
     let octets = match part {
         Part::Fields { not, names } => {
-            fields = filter_header(&body[..usize::try_from(header).unwrap_or(body.len())], not, names);
+            fields =
+                filter_header(&body[..usize::try_from(header).unwrap_or(body.len())], not, names);
             &fields[..]
         }
         part => {
@@ -325,7 +339,11 @@ async fn header_length(stored: &Stored, reader: &mut Reader<'_>) -> io::Result<u
     Ok(scanner.finish())
 }
 
-async fn range(stored: &Stored, octets: Range<u64>, reader: &mut Reader<'_>) -> io::Result<Vec<u8>> {
+async fn range(
+    stored: &Stored,
+    octets: Range<u64>,
+    reader: &mut Reader<'_>,
+) -> io::Result<Vec<u8>> {
     let mut gathered = Vec::new();
     while octets.start + (gathered.len() as u64) < octets.end {
         let piece = reader.piece(stored, octets.start + gathered.len() as u64).await?;

@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use crate::limits::AUTOLOGOUT;
 use crate::net::Output;
-use crate::protocol::{Discard, Frame, Framer, Limits, Line, is_append, line};
+use crate::protocol::{Discard, Frame, Framer, Limits, Line, Tag, is_append, line, parse};
 use crate::reactor::{Conn, timeout};
 
 /// Octets received at once: a command, or the start of an APPEND.
@@ -26,10 +26,7 @@ pub(super) enum Next {
     /// An APPEND whose first line is at the start of the buffer.
     Append,
     /// A command over a limit; it was, or will be, thrown away.
-    Refused {
-        tag: Vec<u8>,
-        text: String,
-    },
+    Refused { tag: Option<Tag>, text: String },
     /// Nothing, for too long.
     Idle,
     /// The client has gone.
@@ -126,19 +123,23 @@ impl Input {
     }
 
     fn refuse(&mut self, at: usize, discard: Option<Discard>, text: String) -> Next {
-        let tag = self.tag();
+        let tag = self.tag(at);
         self.drop_front(at);
         self.discard = discard;
         Next::Refused { tag, text }
     }
 
-    /// The tag of the command at the start of the buffer, as far as it is one.
-    pub fn tag(&self) -> Vec<u8> {
-        let word = self.buffer.split(|&octet| octet == b' ').next().unwrap_or_default();
-        match word.len() <= 64 && word.iter().all(u8::is_ascii_graphic) && !word.is_empty() {
-            true => word.to_vec(),
-            false => b"*".to_vec(),
+    /// The tag of the command at the start of the buffer, if it has one.
+    fn tag(&self, at: usize) -> Option<Tag> {
+        match parse(&self.buffer[..at]) {
+            Ok(tagged) => Some(tagged.tag),
+            Err(error) => error.tag,
         }
+    }
+
+    /// Waits for more octets; `false` when there will be none.
+    pub async fn more(&mut self) -> bool {
+        self.receive().await == Some(true)
     }
 
     fn drop_front(&mut self, octets: usize) {

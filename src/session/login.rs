@@ -2,9 +2,9 @@
 
 use super::context::is_local;
 use super::dispatch::{Flow, Session};
-use super::reply;
 use crate::auth::{Password, Plain, SaslError, User, Verdict, plain};
-use crate::protocol::Secret;
+use crate::protocol::response::{Code, continuation};
+use crate::protocol::{Secret, Tag};
 
 /// What this server can do, to be told in the greeting, by CAPABILITY and after login.
 pub(super) const CAPABILITIES: &str = "IMAP4rev1 LITERAL+ SASL-IR ID ENABLE NAMESPACE UNSELECT \
@@ -20,13 +20,17 @@ pub(super) enum Login {
 }
 
 impl Session {
-    pub(super) async fn login(&mut self, tag: &[u8], login: Login) -> Flow {
+    pub(super) async fn login(&mut self, tag: &Tag, login: Login) -> Flow {
         if self.user.is_some() {
             self.bad(tag, "somebody is logged in already");
             return Flow::On;
         }
         if !is_local(self.conn.address()) {
-            self.no(tag, Some("PRIVACYREQUIRED"), "passwords in clear text are taken from this machine only");
+            self.no(
+                tag,
+                Some(Code::PrivacyRequired),
+                "passwords in clear text are taken from this machine only",
+            );
             return Flow::On;
         }
         let (name, password) = match self.credentials(tag, login).await {
@@ -37,17 +41,17 @@ impl Session {
             Ok(Verdict::Accepted(user)) => self.accepted(tag, user).await,
             Ok(Verdict::Refused) => {
                 tracing::info!(user = %name, peer = %self.conn.address(), "login refused");
-                self.no(tag, Some("AUTHENTICATIONFAILED"), "user name or password is wrong");
+                self.no(tag, Some(Code::AuthenticationFailed), "user name or password is wrong");
                 Flow::On
             }
             Err(_) => {
-                self.no(tag, Some("UNAVAILABLE"), "too many logins at once; try again");
+                self.no(tag, Some(Code::Unavailable), "too many logins at once; try again");
                 Flow::On
             }
         }
     }
 
-    async fn credentials(&mut self, tag: &[u8], login: Login) -> Result<(String, Password), Flow> {
+    async fn credentials(&mut self, tag: &Tag, login: Login) -> Result<(String, Password), Flow> {
         let (mechanism, initial) = match login {
             Login::Command { user, password } => {
                 // A name that is not UTF-8 is nobody's.
@@ -63,14 +67,14 @@ impl Session {
         let response = match initial {
             Some(response) => response,
             None => {
-                self.output.push(|out| out.extend_from_slice(b"+ \r\n"));
+                self.output.push(|out| continuation(out, ""));
                 self.input.line(RESPONSE).await.ok_or(Flow::Over)?
             }
         };
         match plain(&response) {
             Ok(Plain { name, password }) => Ok((name, password)),
             Err(error @ SaslError::OtherIdentity) => {
-                self.no(tag, Some("AUTHORIZATIONFAILED"), &error.to_string());
+                self.no(tag, Some(Code::AuthorizationFailed), &error.to_string());
                 Err(Flow::On)
             }
             Err(error) => {
@@ -80,31 +84,34 @@ impl Session {
         }
     }
 
-    async fn accepted(&mut self, tag: &[u8], user: User) -> Flow {
+    async fn accepted(&mut self, tag: &Tag, user: User) -> Flow {
         if self.home.reactor_of(&user.name) != self.home.number {
-            return Flow::Move(user, tag.to_vec());
+            return Flow::Move(user, tag.clone());
         }
         self.welcome(user, tag).await;
         Flow::On
     }
 
     /// The account is at home here.
-    pub(super) async fn welcome(&mut self, user: User, tag: &[u8]) {
+    pub(super) async fn welcome(&mut self, user: User, tag: &Tag) {
         let owner = match self.home.owner(&user).await {
             Ok(owner) => owner,
             Err(error) => {
                 tracing::error!(user = %user.name, "the account cannot be opened: {error}");
-                self.no(tag, Some("UNAVAILABLE"), "the account cannot be opened; the log says why");
+                self.no(
+                    tag,
+                    Some(Code::Unavailable),
+                    "the account cannot be opened; the log says why",
+                );
                 return;
             }
         };
         if let Err(error) = self.home.inbox(&owner).await {
-            self.no(tag, Some("UNAVAILABLE"), &error.to_string());
+            self.no(tag, Some(Code::Unavailable), &error.to_string());
             return;
         }
         self.input.logged_in();
         self.user = Some((user, owner));
-        let code = format!("CAPABILITY {CAPABILITIES}");
-        self.output.push(|out| reply::ok(out, tag, &code, "logged in"));
+        self.ok_code(tag, Some(Code::Capability(CAPABILITIES)), "logged in");
     }
 }

@@ -1,65 +1,82 @@
 //! LIST, CREATE, DELETE (RFC 3501 sections 6.3.3 to 6.3.8).
 
+use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::context::Home;
 use super::dispatch::Session;
-use super::reply;
+use crate::index::Account;
 use crate::ingest::Owner;
-use crate::limits::BLOCK;
-use crate::log::{Change, Frame, LogError, Record, sealed_len};
-use crate::protocol::{List, MailboxName, NameError, Pattern};
-use crate::reactor::LeaseClass;
-use crate::types::{BatchId, UidValidity};
+use crate::log::{Frame, LogError, Record, sealed_len};
+use crate::protocol::response::{self, Code};
+use crate::protocol::{List, MailboxName, NameError, Pattern, Tag};
+use crate::reactor::{Lease, LeaseClass};
+use crate::types::{BatchId, MailboxId, ModSeq, UidRange};
+
+/// Ranges of UIDs in one record.
+const RANGES: usize = 16 << 10;
 
 impl Session {
-    pub(super) fn list(&self, tag: &[u8], list: &List, owner: &Rc<Owner>) {
+    pub(super) fn list(&self, tag: &Tag, list: &List, owner: &Rc<Owner>) {
         if list.pattern.is_empty() {
-            self.output.push(|out| out.extend_from_slice(b"* LIST (\\Noselect) \"/\" \"\"\r\n"));
+            self.output.push(|out| response::list_separator(out, "LIST"));
             return self.ok(tag, "LIST completed");
         }
         let pattern = match Pattern::new(&list.reference, &list.pattern) {
             Ok(pattern) => pattern,
-            Err(error) => return self.no(tag, Some("CANNOT"), &error.to_string()),
+            Err(error) => return self.no(tag, Some(Code::Cannot), &error.to_string()),
         };
-        let listed = levels(&owner.names());
+        let listed = levels(&owner.account.borrow());
         self.output.push(|out| {
             for Level { name, exists, children } in &listed {
                 if pattern.matches(name) {
                     let children = if *children { "\\HasChildren" } else { "\\HasNoChildren" };
-                    let inner = if *exists { "" } else { "\\Noselect " };
-                    reply::list(out, &format!("{inner}{children}"), name);
+                    let attributes: &[_] = match exists {
+                        true => &[children],
+                        false => &["\\Noselect", children],
+                    };
+                    response::list(out, "LIST", attributes, name);
                 }
             }
         });
         self.ok(tag, "LIST completed");
     }
 
-    pub(super) async fn create(&self, tag: &[u8], name: Result<MailboxName, NameError>, owner: &Rc<Owner>) {
+    pub(super) async fn create(
+        &self,
+        tag: &Tag,
+        name: Result<MailboxName, NameError>,
+        owner: &Rc<Owner>,
+    ) {
         let name = match name {
             Ok(name) => name,
-            Err(error) => return self.no(tag, Some("CANNOT"), &error.to_string()),
+            Err(error) => return self.no(tag, Some(Code::Cannot), &error.to_string()),
         };
         match self.home.create(owner, &name).await {
             Ok(true) => self.ok(tag, "CREATE completed"),
-            Ok(false) => self.no(tag, Some("ALREADYEXISTS"), "there is a mailbox of that name"),
-            Err(error) => self.no(tag, Some("UNAVAILABLE"), &error.to_string()),
+            Ok(false) => self.no(tag, Some(Code::AlreadyExists), "there is a mailbox of that name"),
+            Err(error) => self.no(tag, Some(Code::Unavailable), &error.to_string()),
         }
     }
 
-    pub(super) async fn delete(&self, tag: &[u8], name: Result<MailboxName, NameError>, owner: &Rc<Owner>) {
+    pub(super) async fn delete(
+        &self,
+        tag: &Tag,
+        name: Result<MailboxName, NameError>,
+        owner: &Rc<Owner>,
+    ) {
         let name = match name {
             Ok(name) => name,
-            Err(error) => return self.no(tag, Some("CANNOT"), &error.to_string()),
+            Err(error) => return self.no(tag, Some(Code::Cannot), &error.to_string()),
         };
         if name.is_inbox() {
-            return self.no(tag, Some("CANNOT"), "INBOX cannot be deleted");
+            return self.no(tag, Some(Code::Cannot), "INBOX cannot be deleted");
         }
         match self.home.delete(owner, &name).await {
             Ok(true) => self.ok(tag, "DELETE completed"),
-            Ok(false) => self.no(tag, Some("NONEXISTENT"), "there is no mailbox of that name"),
-            Err(error) => self.no(tag, Some("UNAVAILABLE"), &error.to_string()),
+            Ok(false) => self.no(tag, Some(Code::NonExistent), "there is no mailbox of that name"),
+            Err(error) => self.no(tag, Some(Code::Unavailable), &error.to_string()),
         }
     }
 }
@@ -80,7 +97,7 @@ impl Home {
             return Ok(false);
         }
         let (account, mailbox) = (owner.name(), self.new_mailbox_id());
-        let uid_validity = owner.account.borrow().new_uid_validity(now());
+        let uid_validity = owner.account.borrow_mut().reserve_uid_validity(now());
         let name = name.as_str().into();
         let record = Record::CreateMailbox { account, mailbox, name, uid_validity };
         self.change(owner, record).await.map(|()| true)
@@ -104,25 +121,48 @@ impl Home {
         let large = sealed_len(0, records_len) > LeaseClass::Small.size();
         let class = if large { LeaseClass::Large } else { LeaseClass::Small };
         let lease = self.arena.lease(class).await;
-        self.log.ready(sealed_len(0, records_len).max(BLOCK)).await?;
+        self.log.ready(sealed_len(0, records_len)).await?;
+        self.write(owner, lease, record);
+        self.log.durable().await
+    }
+
+    fn write(&self, owner: &Rc<Owner>, lease: Lease, record: Record) {
+        let records_len = record.encoded_len();
         let frame = Frame { lease, stream: BatchId(0), position: 0, payload: 0, records_len };
         let (place, records) = self.log.write(frame, |_| vec![record], ());
         let applied = owner.clone();
         self.log.when_durable(&place, move || {
-            let mut account = applied.account.borrow_mut();
             for record in records {
-                account.apply(Change::Other(record));
+                let result = applied.account.borrow_mut().apply(&record);
+                result.expect("changes are checked before they are written");
             }
-            drop(account);
             applied.changed.notify_waiters();
         });
+    }
+
+    /// Changes messages of a mailbox: as many records as it takes for the UIDs to fit into frames.
+    pub(super) async fn change_messages(
+        &self,
+        owner: &Rc<Owner>,
+        mailbox: MailboxId,
+        uids: Vec<UidRange>,
+        record: impl Fn(Box<str>, ModSeq, Vec<UidRange>) -> Record,
+    ) -> Result<(), LogError> {
+        for part in uids.chunks(RANGES) {
+            let lease = self.arena.lease(LeaseClass::Large).await;
+            self.log.ready(LeaseClass::Large.size()).await?;
+            // From here to the write nothing is awaited: mod-sequences ascend with the log.
+            let reserved =
+                owner.account.borrow_mut().mailbox_mut(mailbox).and_then(|m| m.reserve(0));
+            let Some(reserved) = reserved else { return Ok(()) };
+            self.write(owner, lease, record(owner.name(), reserved.modseq, part.to_vec()));
+        }
         self.log.durable().await
     }
 }
 
-fn now() -> UidValidity {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    UidValidity(u32::try_from(since.as_secs()).unwrap_or(u32::MAX - 1))
+fn now() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
 }
 
 /// A name to list: a mailbox, or a level above one.
@@ -132,18 +172,18 @@ struct Level {
     children: bool,
 }
 
-/// All mailboxes with the levels above them, sorted. `names` is sorted.
-fn levels(names: &[MailboxName]) -> Vec<Level> {
-    let mut levels = std::collections::BTreeMap::<String, (bool, bool)>::new();
-    for name in names {
-        levels.entry(name.as_str().to_owned()).or_default().0 = true;
-        let mut above = name.parent();
-        while let Some(parent) = above {
-            levels.entry(parent.as_str().to_owned()).or_default().1 = true;
-            above = parent.parent();
+/// All mailboxes with the levels above them, sorted.
+fn levels(account: &Account) -> Vec<Level> {
+    let mut levels = BTreeMap::<Box<str>, (bool, bool)>::new();
+    for (name, _) in account.names() {
+        levels.entry(name.into()).or_default().0 = true;
+        let mut rest = name;
+        while let Some((above, _)) = rest.rsplit_once(MailboxName::SEPARATOR) {
+            levels.entry(above.into()).or_default().1 = true;
+            rest = above;
         }
     }
-    let level = |(name, (exists, children)): (String, _)| {
+    let level = |(name, (exists, children)): (Box<str>, _)| {
         MailboxName::from_utf8(&name).ok().map(|name| Level { name, exists, children })
     };
     levels.into_iter().filter_map(level).collect()

@@ -8,9 +8,10 @@ mod input;
 mod login;
 mod mailboxes;
 mod reader;
-mod reply;
+mod section;
 mod select;
 mod status;
 
-pub use context::{Arrival, Home, Settings, Tally};
+pub use context::{Arrival, Home, LoadError, Settings, Tally};
 pub use dispatch::serve;
+pub use reader::Files;

@@ -7,7 +7,7 @@ use std::rc::Rc;
 use bytes::BytesMut;
 
 use super::dispatch::Session;
-use crate::index::View;
+use crate::index::{Mailbox, View};
 use crate::ingest::Owner;
 use crate::log::Record;
 use crate::protocol::response::{self, Code, Condition};
@@ -20,6 +20,8 @@ pub(super) struct Selected {
     /// What the session knows to be there.
     pub view: View,
     pub read_only: bool,
+    /// The mailbox's UIDNEXT when the session was last told of new messages.
+    uid_next: Uid,
     /// UIDs that are `\Recent` in this session.
     recent: Vec<UidRange>,
 }
@@ -32,12 +34,28 @@ impl Selected {
         }
     }
 
+    /// New messages are `\Recent` to the first session that hears of them. A read-only one leaves
+    /// that to others (RFC 3501 section 6.3.2).
+    fn take_recent(&mut self, mailbox: &mut Mailbox) {
+        let counts = mailbox.counts();
+        let first = if self.read_only { counts.recent_from } else { mailbox.take_recent() };
+        let known = self.recent.last().map_or(Uid(0), |range| range.last);
+        let first = first.max(known.next());
+        if first < counts.uid_next {
+            self.recent.push(UidRange { first, last: Uid(counts.uid_next.0 - 1) });
+        }
+    }
+
     pub fn is_recent(&self, uid: Uid) -> bool {
         self.recent.iter().any(|range| range.contains(uid))
     }
 
     fn recent_count(&self) -> u32 {
-        self.recent.iter().map(|range| range.last.0 - range.first.0 + 1).sum()
+        let of = |range: &UidRange| {
+            let numbers = self.view.sequences(*range);
+            (numbers.end() + 1).saturating_sub(*numbers.start())
+        };
+        self.recent.iter().map(of).sum()
     }
 }
 
@@ -47,21 +65,18 @@ pub(super) fn announce(selected: &RefCell<Option<Selected>>, owner: &Owner, out:
     let Some(selected) = selected.as_mut() else { return };
     let mut account = owner.account.borrow_mut();
     let Some(mailbox) = account.mailbox_mut(selected.mailbox) else { return };
-    let known = selected.view.last().unwrap_or(Uid(0));
-    if mailbox.uid_next().0 <= known.0 + 1 {
+    let uid_next = mailbox.counts().uid_next;
+    if selected.uid_next == uid_next {
         return;
     }
+    let new = UidRange { first: selected.uid_next, last: Uid(uid_next.0 - 1) };
+    selected.uid_next = uid_next;
     let before = selected.view.len();
-    for uid in mailbox.uids_from(known.next()) {
-        selected.view.push(uid);
-    }
+    mailbox.range(new).for_each(|entry| selected.view.push(entry.uid()));
     if selected.view.len() == before {
         return;
     }
-    if let Some(first) = mailbox.take_recent(selected.read_only) {
-        let last = selected.view.last().expect("messages were just added");
-        selected.recent.push(UidRange { first, last });
-    }
+    selected.take_recent(mailbox);
     response::number(out, selected.view.len(), "EXISTS");
     response::number(out, selected.recent_count(), "RECENT");
 }
@@ -73,7 +88,13 @@ impl Session {
         }
     }
 
-    pub(super) async fn select(&mut self, tag: &Tag, select: Select, read_only: bool, owner: &Rc<Owner>) {
+    pub(super) async fn select(
+        &mut self,
+        tag: &Tag,
+        select: Select,
+        read_only: bool,
+        owner: &Rc<Owner>,
+    ) {
         // Whatever comes of it, the old mailbox is selected no more.
         self.leave(owner);
         let name = match select.mailbox {
@@ -89,34 +110,38 @@ impl Session {
         };
         if let Err(error) = self.home.load(owner, id).await {
             tracing::error!(mailbox = %name, "the mailbox cannot be opened: {error}");
-            return self.no(tag, Some(Code::Unavailable), "the mailbox cannot be opened; the log says why");
+            return self.no(
+                tag,
+                Some(Code::Unavailable),
+                "the mailbox cannot be opened; the log says why",
+            );
         }
         let mut account = owner.account.borrow_mut();
         let Some(mailbox) = account.mailbox_mut(id) else {
             return self.no(tag, Some(Code::NonExistent), "the mailbox was deleted meanwhile");
         };
-        let mut view = View::default();
-        for run in mailbox.runs() {
-            view.push_run(run);
-        }
-        let mut selected = Selected { mailbox: id, view, read_only, recent: Vec::new() };
-        if let (Some(first), Some(last)) = (mailbox.take_recent(read_only), selected.view.last()) {
-            selected.recent.push(UidRange { first, last });
-        }
+        let mut selected = Selected {
+            mailbox: id,
+            view: mailbox.view(),
+            read_only,
+            uid_next: mailbox.counts().uid_next,
+            recent: Vec::new(),
+        };
+        selected.take_recent(mailbox);
+        let keywords: Vec<_> = mailbox.keywords().all().to_vec();
         self.output.push(|out| {
-            response::flags(out, &mailbox.keywords());
+            response::flags(out, &keywords);
             response::number(out, selected.view.len(), "EXISTS");
             response::number(out, selected.recent_count(), "RECENT");
-            let unseen = mailbox.first_unseen().and_then(|uid| selected.view.sequence(uid));
-            if let Some(unseen) = unseen {
+            if let Some(unseen) = first_unseen(mailbox, &selected.view) {
                 let code = Code::Unseen(unseen);
                 response::untagged(out, Condition::Ok, Some(&code), "first unseen message");
             }
-            let permanent = Code::PermanentFlags { keywords: &mailbox.keywords(), more: !read_only };
+            let permanent = Code::PermanentFlags { keywords: &keywords, create: !read_only };
             response::untagged(out, Condition::Ok, Some(&permanent), "flags that last");
             let validity = Code::UidValidity(mailbox.uid_validity());
             response::untagged(out, Condition::Ok, Some(&validity), "UIDs are valid");
-            let next = Code::UidNext(mailbox.uid_next());
+            let next = Code::UidNext(mailbox.counts().uid_next);
             response::untagged(out, Condition::Ok, Some(&next), "the next UID");
         });
         *self.selected.borrow_mut() = Some(selected);
@@ -125,7 +150,7 @@ impl Session {
             true => (Code::ReadOnly, "EXAMINE completed"),
             false => (Code::ReadWrite, "SELECT completed"),
         };
-        self.ok_code(tag, &code, text);
+        self.ok_code(tag, Some(code), text);
     }
 
     fn leave(&self, owner: &Rc<Owner>) {
@@ -148,22 +173,47 @@ impl Session {
             None => return self.bad(tag, "no mailbox is selected"),
             Some(selected) => (selected.mailbox, selected.view.last(), selected.read_only),
         };
-        let uids = match view_last {
-            Some(last) if !read_only => owner.with_flag(mailbox, Flags::DELETED, last),
-            _ => Vec::new(),
-        };
-        if !uids.is_empty() {
-            let modseq = match owner.account.borrow_mut().mailbox_mut(mailbox) {
-                Some(mailbox) => mailbox.reserve_modseq(),
-                None => return self.unselect(tag, owner),
-            };
-            let account = owner.name();
-            let record = Record::Expunge { account, mailbox, modseq, uids };
-            if let Err(error) = self.home.change(owner, record).await {
+        if !read_only && let Some(last) = view_last {
+            let uids = deleted(owner, mailbox, last);
+            let change = |account, modseq, uids| Record::Expunge { account, mailbox, modseq, uids };
+            if let Err(error) = self.home.change_messages(owner, mailbox, uids, change).await {
                 return self.no(tag, Some(Code::Unavailable), &error.to_string());
             }
         }
         self.leave(owner);
         self.ok(tag, "CLOSE completed");
+    }
+}
+
+fn first_unseen(mailbox: &Mailbox, view: &View) -> Option<u32> {
+    if mailbox.counts().unseen == 0 {
+        return None;
+    }
+    let mut all = mailbox.range(UidRange { first: Uid(1), last: Uid(u32::MAX) });
+    let unseen = all.find(|entry| !entry.flags().contains(Flags::SEEN))?;
+    view.sequence(unseen.uid())
+}
+
+/// UIDs of the messages marked `\Deleted`, up to the last that the session knows.
+fn deleted(owner: &Owner, mailbox: MailboxId, last: Uid) -> Vec<UidRange> {
+    let account = owner.account.borrow();
+    let Some(mailbox) = account.mailbox(mailbox) else { return Vec::new() };
+    if mailbox.counts().deleted == 0 {
+        return Vec::new();
+    }
+    let mut uids = Vec::new();
+    for entry in mailbox.range(UidRange { first: Uid(1), last }) {
+        if entry.flags().contains(Flags::DELETED) {
+            push_uid(&mut uids, entry.uid());
+        }
+    }
+    uids
+}
+
+/// Adds a UID above all others to ascending ranges.
+pub(super) fn push_uid(ranges: &mut Vec<UidRange>, uid: Uid) {
+    match ranges.last_mut() {
+        Some(range) if range.last.next() == uid => range.last = uid,
+        _ => ranges.push(UidRange { first: uid, last: uid }),
     }
 }

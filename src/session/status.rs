@@ -3,35 +3,47 @@
 use std::rc::Rc;
 
 use super::dispatch::Session;
-use super::reply;
 use crate::ingest::Owner;
-use crate::protocol::{MailboxName, NameError, StatusItem};
+use crate::protocol::response::{self, Code, StatusValue};
+use crate::protocol::{MailboxName, NameError, StatusItem, Tag};
 
 impl Session {
-    pub(super) fn status(&self, tag: &[u8], name: Result<MailboxName, NameError>, items: &[StatusItem], owner: &Rc<Owner>) {
+    pub(super) fn status(
+        &self,
+        tag: &Tag,
+        name: Result<MailboxName, NameError>,
+        items: &[StatusItem],
+        owner: &Rc<Owner>,
+    ) {
         let name = match name {
             Ok(name) => name,
-            Err(error) => return self.no(tag, Some("CANNOT"), &error.to_string()),
+            Err(error) => return self.no(tag, Some(Code::Cannot), &error.to_string()),
         };
         let account = owner.account.borrow();
         let found = owner.mailbox_named(name.as_str()).and_then(|id| account.mailbox(id));
         let Some(mailbox) = found else {
-            return self.no(tag, Some("NONEXISTENT"), "there is no mailbox of that name");
+            return self.no(tag, Some(Code::NonExistent), "there is no mailbox of that name");
         };
-        let value = |item| match item {
-            StatusItem::Messages => mailbox.messages(),
-            StatusItem::Recent => mailbox.recent(),
-            StatusItem::UidNext => mailbox.uid_next().0.into(),
+        let (counts, id) = (mailbox.counts(), format!("m{:x}", mailbox.id().0));
+        let number = |item| match item {
+            StatusItem::Messages => counts.messages.into(),
+            StatusItem::Recent => counts.recent.into(),
+            StatusItem::UidNext => counts.uid_next.0.into(),
             StatusItem::UidValidity => mailbox.uid_validity().0.into(),
-            StatusItem::Unseen => mailbox.unseen(),
-            StatusItem::Deleted => mailbox.deleted(),
-            StatusItem::Size => mailbox.octets(),
-            StatusItem::HighestModSeq => mailbox.highest_modseq().0,
+            StatusItem::Unseen => counts.unseen.into(),
+            StatusItem::Deleted => counts.deleted.into(),
+            StatusItem::Size => counts.octets,
+            StatusItem::HighestModSeq => counts.highest_modseq.0,
             StatusItem::AppendLimit => self.home.settings.append_limit,
             StatusItem::MailboxId => mailbox.id().0,
         };
+        let value = |item| match item {
+            StatusItem::MailboxId => StatusValue::Id(&id),
+            item => StatusValue::Number(number(item)),
+        };
         let values: Vec<_> = items.iter().map(|&item| (item, value(item))).collect();
-        self.output.push(|out| reply::status(out, &name, &values));
+        self.output.push(|out| response::status(out, &name, &values));
+        drop(account);
         self.ok(tag, "STATUS completed");
     }
 }

@@ -1,0 +1,97 @@
+//! Copies what has changed from a reactor's memory to the catalog, so that memory stays small and
+//! a start has little to read. Nothing here is needed for a promise: the log has everything.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use crate::index::Checkpoint;
+use crate::ingest::Owner;
+use crate::limits::{CHECKPOINT_DIRTY, CHECKPOINT_LOG};
+use crate::reactor::sleep;
+use crate::session::Home;
+
+/// How often the state is looked at.
+const TICK: Duration = Duration::from_millis(50);
+
+/// Changes are in the catalog after so long, however few.
+const INTERVAL: Duration = Duration::from_secs(10);
+
+/// A checkpoint that failed is tried again after so long.
+const AFTER_FAILURE: Duration = Duration::from_secs(5);
+
+/// What one reactor has to say about its checkpoints.
+pub(super) struct Checkpoints {
+    home: Rc<Home>,
+    last: RefCell<Last>,
+}
+
+#[derive(Clone, Copy)]
+struct Last {
+    at: Instant,
+    /// Octets in the log at that time.
+    log: u64,
+}
+
+impl Checkpoints {
+    pub fn new(home: Rc<Home>) -> Checkpoints {
+        let last = Last { at: Instant::now(), log: 0 };
+        Checkpoints { home, last: RefCell::new(last) }
+    }
+
+    /// Makes checkpoints as they become due, for ever.
+    pub async fn run(&self) {
+        loop {
+            sleep(TICK).await;
+            self.home.count();
+            if self.is_due() && !self.write().await {
+                sleep(AFTER_FAILURE).await;
+            }
+        }
+    }
+
+    fn is_due(&self) -> bool {
+        let last = *self.last.borrow();
+        let dirty: usize = self.owners().iter().map(|o| o.account.borrow().dirty_octets()).sum();
+        let log = self.home.log.stats().octets - last.log;
+        let aged = last.at.elapsed() >= INTERVAL && (dirty > 0 || log > 0);
+        dirty >= CHECKPOINT_DIRTY || log >= CHECKPOINT_LOG || aged
+    }
+
+    fn owners(&self) -> Vec<Rc<Owner>> {
+        let owners = self.home.owners.borrow();
+        owners.values().filter_map(|cell| cell.get().cloned()).collect()
+    }
+
+    /// Writes one; `false` when it failed. Another must not run meanwhile.
+    pub async fn write(&self) -> bool {
+        let Some(position) = self.home.log.position() else { return true };
+        *self.last.borrow_mut() = Last { at: Instant::now(), log: self.home.log.stats().octets };
+        let owners = self.owners();
+        let mut checkpoint = Checkpoint::new(vec![position]);
+        for owner in &owners {
+            owner.account.borrow_mut().begin_saving(&mut checkpoint);
+        }
+        let result = self.home.catalog.write(checkpoint).await;
+        for owner in &owners {
+            owner.account.borrow_mut().end_saving(result.is_ok());
+        }
+        drop(owners);
+        self.forget();
+        if let Err(error) = &result {
+            tracing::error!("a checkpoint failed and is tried again; nothing is lost: {error}");
+        }
+        result.is_ok()
+    }
+
+    /// Accounts that nobody uses, and that the catalog has, leave the memory.
+    fn forget(&self) {
+        self.home.owners.borrow_mut().retain(|_, cell| match cell.get() {
+            Some(owner) => {
+                let in_use = Rc::strong_count(owner) > 1 || Rc::strong_count(cell) > 1;
+                in_use || !owner.account.borrow().is_idle()
+            }
+            None => Rc::strong_count(cell) > 1,
+        });
+    }
+}

@@ -1,0 +1,43 @@
+//! What an operator can set.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+
+use crate::limits::{APPEND_LIMIT, CONNECTIONS};
+
+/// How a server runs.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The data folder; made when it is not there.
+    pub data: PathBuf,
+    /// Where to listen.
+    pub listen: SocketAddr,
+    /// How many reactors; `None` is one for each core.
+    pub reactors: Option<usize>,
+    /// Octets of a segment, a multiple of [`crate::limits::BLOCK`].
+    pub segment_size: u32,
+    /// Octets of the first segment of each reactor, which is written through while the server
+    /// starts; at most `segment_size`.
+    pub first_segment: u32,
+    /// Segments kept ready, written ahead of need.
+    pub segments_ahead: usize,
+    /// Largest message, in octets.
+    pub append_limit: u64,
+    /// Connections at a time.
+    pub connections: usize,
+}
+
+impl Default for Config {
+    fn default() -> Config {
+        Config {
+            data: PathBuf::from("mailrace-data"),
+            listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 1143)),
+            reactors: None,
+            segment_size: 1 << 30,
+            first_segment: 64 << 20,
+            segments_ahead: 2,
+            append_limit: APPEND_LIMIT,
+            connections: CONNECTIONS,
+        }
+    }
+}

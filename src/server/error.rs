@@ -1,0 +1,87 @@
+//! Why a server does not start, or ended.
+
+use std::fmt;
+use std::io;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use crate::auth::UserError;
+use crate::index::ReplayError;
+use crate::log::{LockError, LogError};
+use crate::reactor::ProbeError;
+
+/// Why a server does not start, or ended. The text says what to do.
+#[derive(Debug)]
+pub enum StartError {
+    /// The kernel lacks something, or forbids it.
+    Kernel(ProbeError),
+    /// The data folder cannot be used.
+    Data(PathBuf, io::Error),
+    /// Another server works on the data folder.
+    Lock(LockError),
+    /// The file of users makes no sense.
+    Users(UserError),
+    /// The log or the catalog cannot be read.
+    Replay(ReplayError),
+    /// The address cannot be listened on.
+    Listen(SocketAddr, io::Error),
+    /// No segment could be had to write to, or the disk failed.
+    Log(String),
+    /// A log has room for 65,535 reactors.
+    TooManyReactors,
+    /// The system refuses threads, memory or rings.
+    System(io::Error),
+    /// A reactor ended without a reason: a bug.
+    Vanished,
+}
+
+impl StartError {
+    /// Exit code of the process, after sysexits.h.
+    #[must_use]
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            StartError::Kernel(_) => 69,
+            StartError::Data(..) => 73,
+            StartError::Lock(LockError::Held { .. }) => 75,
+            StartError::Lock(_) | StartError::Listen(..) | StartError::Log(_) => 74,
+            StartError::Users(_) => 78,
+            StartError::Replay(_) => 65,
+            StartError::TooManyReactors => 64,
+            StartError::System(_) => 71,
+            StartError::Vanished => 70,
+        }
+    }
+
+    pub(super) fn listen(address: SocketAddr, error: io::Error) -> StartError {
+        StartError::Listen(address, error)
+    }
+}
+
+impl From<LogError> for StartError {
+    fn from(error: LogError) -> StartError {
+        StartError::Log(error.to_string())
+    }
+}
+
+impl fmt::Display for StartError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            StartError::Kernel(error) => error.fmt(f),
+            StartError::Data(path, error) => {
+                write!(f, "cannot use the folder {}: {error}", path.display())
+            }
+            StartError::Lock(error) => error.fmt(f),
+            StartError::Users(error) => error.fmt(f),
+            StartError::Replay(error) => error.fmt(f),
+            StartError::Listen(address, error) => {
+                write!(f, "cannot listen on {address}: {error}; see --listen")
+            }
+            StartError::Log(why) => write!(f, "the log cannot be written: {why}"),
+            StartError::TooManyReactors => f.write_str("more than 65,535 reactors; see --reactors"),
+            StartError::System(error) => write!(f, "the system refuses: {error}"),
+            StartError::Vanished => f.write_str("a reactor ended by a bug; the log says more"),
+        }
+    }
+}
+
+impl std::error::Error for StartError {}

@@ -1,0 +1,281 @@
+//! The server as a whole: start, threads, stop.
+//!
+//! A start goes top to bottom: probe the kernel, take the data folder, read the log to its end,
+//! then one thread per reactor. A stop goes the same way back: sessions get BYE, what is on its
+//! way to the disk is finished and answered, the catalog gets a last checkpoint.
+
+mod checkpoints;
+mod config;
+mod error;
+mod worker;
+
+use std::net::{SocketAddr, TcpListener};
+use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock, mpsc as std_mpsc};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use tokio::sync::mpsc;
+
+pub use config::Config;
+pub use error::StartError;
+use worker::Worker;
+
+use crate::auth::{Users, Verifier};
+use crate::index::{Catalog, replay};
+use crate::log::{DataLock, Directory, PoolConfig, Recovered, SegmentPool};
+use crate::reactor::{Listener, probe};
+use crate::session::{Arrival, Settings, Tally};
+
+/// A running server.
+pub struct Server {
+    address: SocketAddr,
+    reactors: Vec<mpsc::UnboundedSender<Arrival>>,
+    threads: Vec<JoinHandle<Result<(), StartError>>>,
+    tallies: Vec<Arc<Tally>>,
+    /// Given up last, when nobody writes any more.
+    _lock: DataLock,
+}
+
+/// What a server has done since it started, all reactors together.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Stats {
+    /// Sessions at this moment.
+    pub sessions: u64,
+    /// Batches committed.
+    pub batches: u64,
+    /// Messages committed.
+    pub messages: u64,
+    /// Octets of those.
+    pub octets: u64,
+    /// fdatasync calls.
+    pub fdatasyncs: u64,
+    /// Processor time of the reactors.
+    pub cpu: Duration,
+    /// Times that somebody waited for a lease.
+    pub lease_waits: u64,
+    /// Segments taken into use that were merely allocated.
+    pub unwritten_segments: u64,
+}
+
+impl Server {
+    /// Starts a server and returns when it takes connections.
+    ///
+    /// # Errors
+    /// See [`StartError`]; nothing is left running then.
+    pub fn start(config: Config) -> Result<Server, StartError> {
+        let begun = Instant::now();
+        let reactors = config.reactors.unwrap_or_else(cores).max(1);
+        let registered = probe(reactors).map_err(StartError::Kernel)?;
+        if !registered {
+            tracing::warn!(
+                "the limit on locked memory is too small for registered buffers; going on without \
+                 them, a little slower. See LimitMEMLOCK in tuning/README.md"
+            );
+        }
+        make_folder(&config.data)?;
+        let lock = DataLock::acquire(&config.data).map_err(StartError::Lock)?;
+        let users = Users::open(&config.data).map_err(StartError::Users)?;
+        let (catalog, recovered) = recover(&config.data, begun)?;
+        let sockets = bind(config.listen, reactors)?;
+        let address =
+            sockets[0].local_addr().map_err(|error| StartError::listen(config.listen, error))?;
+        let shared = Shared::new(&config, catalog, users, &recovered, reactors)?;
+        let mut server = Server {
+            address,
+            reactors: Vec::new(),
+            threads: Vec::new(),
+            tallies: Vec::new(),
+            _lock: lock,
+        };
+        server.launch(&shared, sockets)?;
+        tracing::info!(%address, reactors, "ready after {} ms", begun.elapsed().as_millis());
+        Ok(server)
+    }
+
+    /// Starts the reactors and waits until each is ready.
+    fn launch(
+        &mut self,
+        shared: &Arc<Shared>,
+        sockets: Vec<TcpListener>,
+    ) -> Result<(), StartError> {
+        let mut inboxes = Vec::new();
+        for _ in &sockets {
+            let (sender, inbox) = mpsc::unbounded_channel();
+            self.reactors.push(sender);
+            inboxes.push(inbox);
+        }
+        let _ = shared.reactors.set(self.reactors.clone());
+        let (ready, readiness) = std_mpsc::channel();
+        for (number, (socket, inbox)) in sockets.into_iter().zip(inboxes).enumerate() {
+            let tally = Arc::new(Tally::default());
+            self.tallies.push(tally.clone());
+            let (shared, ready) = (shared.clone(), ready.clone());
+            let worker = Worker { number, socket, inbox, shared, tally, ready };
+            let thread = std::thread::Builder::new().name(format!("reactor-{number}"));
+            self.threads.push(thread.spawn(move || worker.run()).map_err(StartError::System)?);
+        }
+        drop(ready);
+        for _ in 0..self.threads.len() {
+            // A reactor that fails drops its end without a word; its thread has the reason.
+            if readiness.recv().is_err() {
+                return Err(self.end().err().unwrap_or(StartError::Vanished));
+            }
+        }
+        Ok(())
+    }
+
+    /// Where it listens; the port is a real one even when 0 was asked for.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// What it has done so far.
+    #[must_use]
+    pub fn stats(&self) -> Stats {
+        let mut stats = Stats::default();
+        for tally in &self.tallies {
+            let get = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+            stats.sessions += get(&tally.sessions);
+            stats.batches += get(&tally.batches);
+            stats.messages += get(&tally.messages);
+            stats.octets += get(&tally.octets);
+            stats.fdatasyncs += get(&tally.syncs);
+            stats.cpu += Duration::from_micros(get(&tally.cpu_micros));
+            stats.lease_waits += get(&tally.lease_waits);
+            stats.unwritten_segments += get(&tally.unwritten_segments);
+        }
+        stats
+    }
+
+    /// Whether it has ended by itself, as it does when the disk fails.
+    #[must_use]
+    pub fn is_over(&self) -> bool {
+        self.threads.iter().any(JoinHandle::is_finished)
+    }
+
+    /// Stops: sessions get BYE, batches in flight finish or vanish whole.
+    ///
+    /// # Errors
+    /// What a reactor failed of.
+    pub fn stop(mut self) -> Result<(), StartError> {
+        self.end()
+    }
+
+    fn end(&mut self) -> Result<(), StartError> {
+        for reactor in &self.reactors {
+            // A reactor that has ended already needs no telling.
+            let _ = reactor.send(Arrival::Stop);
+        }
+        let mut result = Ok(());
+        for thread in self.threads.drain(..) {
+            let ended = thread.join().unwrap_or(Err(StartError::Vanished));
+            result = result.and(ended);
+        }
+        result
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        if let Err(error) = self.end() {
+            tracing::error!("{error}");
+        }
+    }
+}
+
+/// What the reactors have in common.
+pub(crate) struct Shared {
+    pub catalog: Catalog,
+    pub verifier: Verifier,
+    pub pool: SegmentPool,
+    pub settings: Settings,
+    pub segments: std::path::PathBuf,
+    pub epoch: crate::types::Epoch,
+    pub count: u16,
+    pub pin: bool,
+    pub reactors: Arc<OnceLock<Vec<mpsc::UnboundedSender<Arrival>>>>,
+    pub mailboxes: Arc<AtomicU64>,
+    pub connections: Arc<AtomicU64>,
+    pub ingested: Arc<AtomicU64>,
+}
+
+impl Shared {
+    fn new(
+        config: &Config,
+        catalog: Catalog,
+        users: Users,
+        recovered: &Recovered,
+        reactors: usize,
+    ) -> Result<Arc<Shared>, StartError> {
+        let segments = config.data.join("segments");
+        let ingested = Arc::new(AtomicU64::new(0));
+        let pool = PoolConfig {
+            dir: segments.clone(),
+            size: config.segment_size,
+            first: config.segment_size.min(config.first_segment),
+            ahead: config.segments_ahead,
+            first_id: recovered.next_segment,
+            ready: recovered.ready.clone(),
+            ingested: ingested.clone(),
+        };
+        Ok(Arc::new(Shared {
+            catalog,
+            verifier: Verifier::start(users).map_err(StartError::System)?,
+            pool: SegmentPool::start(pool).map_err(StartError::System)?,
+            settings: Settings {
+                append_limit: config.append_limit,
+                connections: config.connections,
+            },
+            segments,
+            epoch: recovered.next_epoch,
+            count: u16::try_from(reactors).map_err(|_| StartError::TooManyReactors)?,
+            // More reactors than cores have to share.
+            pin: reactors <= cores(),
+            reactors: Arc::default(),
+            mailboxes: Arc::new(AtomicU64::new(1)),
+            connections: Arc::default(),
+            ingested,
+        }))
+    }
+}
+
+/// Brings the catalog to the end of the log.
+fn recover(data: &Path, begun: Instant) -> Result<(Catalog, Recovered), StartError> {
+    let segments = data.join("segments");
+    let mut medium =
+        Directory::open(&segments).map_err(|error| StartError::Data(segments, error))?;
+    let replay = replay(&data.join("catalog.redb"), &mut medium).map_err(StartError::Replay)?;
+    tracing::info!("{replay} ({} ms)", begun.elapsed().as_millis());
+    for cut in &replay.recovered.cut {
+        tracing::info!("{cut}");
+    }
+    let catalog = Catalog::start(replay.catalog).map_err(StartError::System)?;
+    Ok((catalog, replay.recovered))
+}
+
+fn make_folder(data: &Path) -> Result<(), StartError> {
+    std::fs::create_dir_all(data).map_err(|error| StartError::Data(data.to_owned(), error))
+}
+
+/// A socket for each reactor, all on one address.
+fn bind(address: SocketAddr, reactors: usize) -> Result<Vec<TcpListener>, StartError> {
+    let failed = |error| StartError::listen(address, error);
+    // Sockets with SO_REUSEPORT join another server's; that it is there must be found out first.
+    if address.port() != 0 {
+        TcpListener::bind(address).map_err(failed)?;
+    }
+    let first = Listener::bind(address).map_err(failed)?;
+    let real = first.local_addr().map_err(failed)?;
+    let mut sockets = vec![first];
+    for _ in 1..reactors {
+        sockets.push(Listener::bind(real).map_err(failed)?);
+    }
+    Ok(sockets)
+}
+
+fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}

@@ -1,0 +1,150 @@
+//! The thread of one reactor.
+
+use std::cell::{Cell, RefCell};
+use std::net::TcpListener;
+use std::rc::Rc;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, mpsc as std_mpsc};
+use std::time::Duration;
+
+use tokio::sync::{Notify, mpsc};
+
+use super::checkpoints::Checkpoints;
+use super::{Shared, StartError};
+use crate::log::{Log, Sequencer};
+use crate::reactor::{Arena, Listener, Options, Peer, run, sleep, spawn, timeout};
+use crate::session::{Arrival, Files, Home, Tally, serve};
+use crate::types::LogId;
+
+/// Sessions get so long to end when the server stops.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// After a connection could not be accepted (out of descriptors, most likely).
+const AFTER_FAILURE: Duration = Duration::from_millis(100);
+
+/// What a reactor's thread begins with.
+pub(super) struct Worker {
+    pub number: usize,
+    pub socket: TcpListener,
+    pub inbox: mpsc::UnboundedReceiver<Arrival>,
+    pub shared: Arc<Shared>,
+    pub tally: Arc<Tally>,
+    pub ready: std_mpsc::Sender<()>,
+}
+
+impl Worker {
+    /// Runs the reactor until the server stops or the log breaks.
+    pub fn run(self) -> Result<(), StartError> {
+        let core = self.shared.pin.then_some(self.number);
+        run(Options { core }, self.live()).map_err(StartError::System)?
+    }
+
+    async fn live(self) -> Result<(), StartError> {
+        let Worker { number, socket, mut inbox, shared, tally, ready } = self;
+        let home = home(number, &shared, tally).await?;
+        let listener = Rc::new(Listener::new(socket));
+        let checkpoints = Rc::new(Checkpoints::new(home.clone()));
+        let accepting = spawn(accept(home.clone(), listener.clone()));
+        let saving = spawn({
+            let checkpoints = checkpoints.clone();
+            async move { checkpoints.run().await }
+        });
+        let _ = ready.send(());
+        drop(ready);
+        let broken = loop {
+            tokio::select! {
+                arrival = inbox.recv() => match arrival {
+                    Some(Arrival::Stop) | None => break None,
+                    Some(arrival) => drop(spawn(serve(home.clone(), Err(arrival)))),
+                },
+                why = home.log.broken() => break Some(why),
+            }
+        };
+        listener.shutdown();
+        let why = match &broken {
+            None => "the server is stopping",
+            Some(_) => "[UNAVAILABLE] the disk failed",
+        };
+        home.end_sessions(why);
+        let _ = timeout(PATIENCE, sessions_end(&home)).await;
+        accepting.abort();
+        if let Some(why) = broken {
+            return Err(StartError::Log(why.to_string()));
+        }
+        home.log.durable().await?;
+        saving.abort();
+        // Aborted in the middle of a checkpoint it has left its mark; then the next start reads
+        // the log, which is as good.
+        if saving.await.is_err_and(|error| error.is_cancelled()) {
+            checkpoints.write().await;
+        }
+        home.count();
+        Ok(())
+    }
+}
+
+async fn home(
+    number: usize,
+    shared: &Arc<Shared>,
+    tally: Arc<Tally>,
+) -> Result<Rc<Home>, StartError> {
+    let arena = Arena::new().map_err(StartError::System)?;
+    let log_id = LogId(u16::try_from(number).map_err(|_| StartError::TooManyReactors)?);
+    let salt = getrandom::u64().map_err(|error| StartError::System(error.into()))?;
+    let sequencer = Sequencer::new(shared.epoch, log_id, shared.count, salt);
+    let (pool, ingested) = (shared.pool.clone(), shared.ingested.clone());
+    let log = Log::start(sequencer, shared.epoch, log_id, pool, ingested, &arena).await?;
+    Ok(Rc::new(Home {
+        number,
+        epoch: shared.epoch,
+        arena,
+        log,
+        files: Files::new(shared.segments.clone()),
+        catalog: shared.catalog.clone(),
+        verifier: shared.verifier.clone(),
+        settings: shared.settings.clone(),
+        reactors: shared.reactors.clone(),
+        mailboxes: shared.mailboxes.clone(),
+        connections: shared.connections.clone(),
+        tally,
+        committed: Rc::new(Cell::new((0, 0, 0))),
+        owners: RefCell::default(),
+        roster: RefCell::default(),
+        ending: RefCell::default(),
+        next_session: Cell::new(0),
+        ended: Notify::new(),
+    }))
+}
+
+async fn accept(home: Rc<Home>, listener: Rc<Listener>) {
+    loop {
+        match listener.accept().await {
+            Ok(peer) => admit(&home, peer),
+            Err(_) if home.ending.borrow().is_some() => return,
+            Err(error) => {
+                tracing::warn!("a connection could not be accepted: {error}");
+                sleep(AFTER_FAILURE).await;
+            }
+        }
+    }
+}
+
+fn admit(home: &Rc<Home>, peer: Peer) {
+    let connections = home.connections.fetch_add(1, Ordering::Relaxed);
+    if connections >= home.settings.connections as u64 {
+        home.connections.fetch_sub(1, Ordering::Relaxed);
+        spawn(async move {
+            let text = "* BYE [UNAVAILABLE] too many connections; try again later\r\n";
+            let conn = crate::reactor::Conn::new(peer);
+            let _ = conn.send(bytes::Bytes::from_static(text.as_bytes()), false).await;
+        });
+        return;
+    }
+    spawn(serve(home.clone(), Ok(peer)));
+}
+
+async fn sessions_end(home: &Home) {
+    while !home.roster.borrow().is_empty() {
+        home.ended.notified().await;
+    }
+}
