@@ -1,6 +1,7 @@
 //! The `mailrace` command: what stands on its line, and what comes of it.
 
 mod exit;
+mod serve;
 mod user;
 
 use std::process::ExitCode;
@@ -8,6 +9,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 pub use exit::Failure;
+pub use serve::{LogFormat, ServeArgs};
 pub use user::UserArgs;
 
 /// An IMAP server for Linux built for bulk ingestion.
@@ -20,6 +22,7 @@ struct Line {
 
 #[derive(Subcommand)]
 enum Command {
+    Serve(ServeArgs),
     User(UserArgs),
 }
 
@@ -31,6 +34,7 @@ pub fn run() -> ExitCode {
         Err(error) => return exit::usage(&error),
     };
     let done = match line.command {
+        Command::Serve(args) => serve::run(args),
         Command::User(args) => user::run(args),
     };
     match done {

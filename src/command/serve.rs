@@ -1,0 +1,171 @@
+//! `mailrace serve`: the server, until a signal ends it.
+
+use std::io::{self, IsTerminal, Write};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use clap::{Args, ValueEnum};
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::flag;
+use signal_hook::iterator::Signals;
+use tracing_subscriber::EnvFilter;
+
+use super::exit::{self, Failure};
+use crate::limits;
+use crate::server::{Config, Server};
+use crate::tools::parse_size;
+
+/// Run the server
+#[derive(Args, Clone, Debug)]
+pub struct ServeArgs {
+    /// Folder of the data; made if there is none
+    #[arg(long, value_name = "DIR", default_value = "./mailrace-data")]
+    pub data: PathBuf,
+
+    /// Where to listen; clear text, so logins are taken on loopback addresses only
+    #[arg(long, value_name = "ADDR:PORT", default_value = "127.0.0.1:1143")]
+    pub listen: SocketAddr,
+
+    /// Reactors, each a thread with a ring and a log of its own [default: one per core]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub reactors: Option<u16>,
+
+    /// Size of a segment file
+    #[arg(long, value_name = "SIZE", default_value = "1G", value_parser = parse_segment_size)]
+    pub segment_size: u32,
+
+    /// Segments to keep written and ready, ahead of need
+    #[arg(long, value_name = "N", default_value_t = 2,
+          value_parser = clap::value_parser!(u16).range(0..=64))]
+    pub segments_ahead: u16,
+
+    /// Largest message, in octets (RFC 7889)
+    #[arg(long, value_name = "SIZE", default_value_t = limits::APPEND_LIMIT,
+          value_parser = parse_append_limit)]
+    pub append_limit: u64,
+
+    /// What to log: error, warn, info, debug, or a filter like warn,mailrace::log=debug
+    #[arg(long, value_name = "FILTER", default_value = "info", value_parser = parse_filter)]
+    pub log: String,
+
+    /// How to log, on standard error: text or json
+    #[arg(long, value_name = "FORMAT", default_value = "text", hide_possible_values = true)]
+    pub log_format: LogFormat,
+}
+
+/// How the log is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// A line for people
+    Text,
+    /// A JSON object a line
+    Json,
+}
+
+pub(super) fn run(args: ServeArgs) -> Result<(), Failure> {
+    start_log(&args.log, args.log_format);
+    // Before the start, so that a signal during it is not lost.
+    let mut signals = catch_signals().map_err(|error| Failure::new(exit::SYSTEM, error))?;
+    let config = Config {
+        data: args.data,
+        listen: args.listen,
+        reactors: args.reactors.map(usize::from),
+        segment_size: args.segment_size,
+        segments_ahead: args.segments_ahead.into(),
+        append_limit: args.append_limit,
+    };
+    let server = Server::start(config).map_err(|error| Failure::new(error.exit_code(), error))?;
+    if let Err(error) = announce(server.address()) {
+        tracing::warn!("nobody reads on standard output where mailrace listens: {error}");
+    }
+    let signal = signals.forever().next();
+    tracing::info!(signal, "stopping");
+    server.stop();
+    Ok(())
+}
+
+/// Signals from now on are waited for; a second one ends the process at once, for those who will
+/// not wait until the batches in flight are done.
+fn catch_signals() -> io::Result<Signals> {
+    let signals = Signals::new([SIGTERM, SIGINT])?;
+    let stopping = Arc::new(AtomicBool::new(false));
+    for signal in [SIGTERM, SIGINT] {
+        // In this order: the first one finds the flag down, and then raises it.
+        flag::register_conditional_shutdown(signal, 128 + signal, stopping.clone())?;
+        flag::register(signal, stopping.clone())?;
+    }
+    Ok(signals)
+}
+
+/// The one line on standard output: whoever started the server may connect now.
+fn announce(address: SocketAddr) -> io::Result<()> {
+    let mut stdout = io::stdout().lock();
+    writeln!(stdout, "mailrace: listening on {address}")?;
+    stdout.flush()
+}
+
+fn start_log(filter: &str, format: LogFormat) {
+    let filter = EnvFilter::try_new(filter).unwrap_or_else(|_| EnvFilter::new("info"));
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);
+    match format {
+        LogFormat::Text => log.with_ansi(io::stderr().is_terminal()).init(),
+        LogFormat::Json => log.json().init(),
+    }
+}
+
+fn parse_filter(text: &str) -> Result<String, String> {
+    EnvFilter::try_new(text).map(|_| text.to_owned()).map_err(|error| error.to_string())
+}
+
+fn parse_segment_size(text: &str) -> Result<u32, String> {
+    let size = parse_size(text)?;
+    let fits = (limits::SEGMENT_SIZE_MIN..=limits::SEGMENT_SIZE_MAX).contains(&size);
+    match u32::try_from(size) {
+        Ok(size) if fits && size.is_multiple_of(limits::BLOCK as u32) => Ok(size),
+        _ => Err(format!(
+            "a segment has {}M to 4092M, in steps of 4K",
+            limits::SEGMENT_SIZE_MIN >> 20
+        )),
+    }
+}
+
+fn parse_append_limit(text: &str) -> Result<u64, String> {
+    match parse_size(text)? {
+        0 => Err("no message would be small enough".into()),
+        octets if octets > limits::APPEND_LIMIT => {
+            Err(format!("a message has at most {} octets", limits::APPEND_LIMIT))
+        }
+        octets => Ok(octets),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_segment_is_counted_in_blocks() {
+        assert_eq!(parse_segment_size("1G"), Ok(1 << 30));
+        assert_eq!(parse_segment_size("16M"), Ok(16 << 20));
+        assert_eq!(parse_segment_size("4092M"), Ok(4092 << 20));
+        for size in ["0", "1M", "16777217", "4G", "much"] {
+            assert!(parse_segment_size(size).is_err(), "{size}");
+        }
+    }
+
+    #[test]
+    fn messages_have_a_limit() {
+        assert_eq!(parse_append_limit("50M"), Ok(50 << 20));
+        assert_eq!(parse_append_limit("4294967295"), Ok(u64::from(u32::MAX)));
+        assert!(parse_append_limit("4G").is_err());
+        assert!(parse_append_limit("0").is_err());
+    }
+
+    #[test]
+    fn filters_are_checked() {
+        assert!(parse_filter("warn,mailrace::log=debug").is_ok());
+        assert!(parse_filter("mailrace=loud").is_err());
+    }
+}
