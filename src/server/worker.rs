@@ -90,7 +90,8 @@ async fn home(
 ) -> Result<Rc<Home>, StartError> {
     let arena = Arena::new().map_err(StartError::System)?;
     let log_id = LogId(u16::try_from(number).map_err(|_| StartError::TooManyReactors)?);
-    let salt = getrandom::u64().map_err(|error| StartError::System(error.into()))?;
+    let salt =
+        getrandom::u64().map_err(|error| StartError::System(std::io::Error::other(error)))?;
     let sequencer = Sequencer::new(shared.epoch, log_id, shared.count, salt);
     let (pool, ingested) = (shared.pool.clone(), shared.ingested.clone());
     let log = Log::start(sequencer, shared.epoch, log_id, pool, ingested, &arena).await?;

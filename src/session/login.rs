@@ -4,7 +4,7 @@ use super::context::is_local;
 use super::dispatch::{Flow, Session};
 use crate::auth::{Password, Plain, SaslError, User, Verdict, plain};
 use crate::protocol::response::{Code, continuation};
-use crate::protocol::{Secret, Tag};
+use crate::protocol::{Secret, Tag, decode_sasl};
 
 /// What this server can do, to be told in the greeting, by CAPABILITY and after login.
 pub(super) const CAPABILITIES: &str = "IMAP4rev1 LITERAL+ SASL-IR ID ENABLE NAMESPACE UNSELECT \
@@ -65,11 +65,17 @@ impl Session {
             return Err(Flow::On);
         }
         let response = match initial {
-            Some(response) => response,
+            Some(response) => Some(response),
             None => {
                 self.output.push(|out| continuation(out, ""));
-                self.input.line(RESPONSE).await.ok_or(Flow::Over)?
+                let line = self.input.line(RESPONSE).await.ok_or(Flow::Over)?;
+                // `*` cancels (RFC 3501 section 6.2.2); it is no base64 either.
+                decode_sasl(&line).map(|secret| secret.0)
             }
+        };
+        let Some(response) = response else {
+            self.bad(tag, "AUTHENTICATE cancelled, or the response is no base64");
+            return Err(Flow::On);
         };
         match plain(&response) {
             Ok(Plain { name, password }) => Ok((name, password)),
