@@ -5,6 +5,8 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::thread;
+use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 use signal_hook::consts::{SIGINT, SIGTERM};
@@ -14,8 +16,11 @@ use tracing_subscriber::EnvFilter;
 
 use super::exit::{self, Failure};
 use crate::limits;
-use crate::server::{Config, Server};
+use crate::server::{Config, Server, StartError};
 use crate::tools::parse_size;
+
+/// How often to look whether a signal has come or the server ended by itself.
+const LOOK: Duration = Duration::from_millis(50);
 
 /// Run the server
 #[derive(Args, Clone, Debug)]
@@ -68,22 +73,38 @@ pub(super) fn run(args: ServeArgs) -> Result<(), Failure> {
     start_log(&args.log, args.log_format);
     // Before the start, so that a signal during it is not lost.
     let mut signals = catch_signals().map_err(|error| Failure::new(exit::SYSTEM, error))?;
-    let config = Config {
-        data: args.data,
-        listen: args.listen,
-        reactors: args.reactors.map(usize::from),
-        segment_size: args.segment_size,
-        segments_ahead: args.segments_ahead.into(),
-        append_limit: args.append_limit,
-    };
-    let server = Server::start(config).map_err(|error| Failure::new(error.exit_code(), error))?;
+    let server = Server::start(config(&args))?;
     if let Err(error) = announce(server.address()) {
         tracing::warn!("nobody reads on standard output where mailrace listens: {error}");
     }
-    let signal = signals.forever().next();
-    tracing::info!(signal, "stopping");
-    server.stop();
-    Ok(())
+    while !server.is_over() {
+        if let Some(signal) = signals.pending().next() {
+            tracing::info!(signal, "stopping");
+            break;
+        }
+        thread::sleep(LOOK);
+    }
+    Ok(server.stop()?)
+}
+
+fn config(args: &ServeArgs) -> Config {
+    let standard = Config::default();
+    Config {
+        data: args.data.clone(),
+        listen: args.listen,
+        reactors: args.reactors.map(usize::from),
+        segment_size: args.segment_size,
+        first_segment: standard.first_segment.min(args.segment_size),
+        segments_ahead: args.segments_ahead.into(),
+        append_limit: args.append_limit,
+        connections: standard.connections,
+    }
+}
+
+impl From<StartError> for Failure {
+    fn from(error: StartError) -> Failure {
+        Failure::new(error.exit_code(), error)
+    }
 }
 
 /// Signals from now on are waited for; a second one ends the process at once, for those who will
