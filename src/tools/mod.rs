@@ -7,18 +7,26 @@
 //! - [`Client`] sends it and compares what comes back.
 
 mod args;
+mod bench;
 mod client;
+mod cpu;
+mod demo;
 mod error;
 mod generator;
+mod lane;
+mod latency;
+mod local;
 mod mail;
 mod size;
 mod source;
 
 pub use self::args::{BenchArgs, DemoArgs};
+pub use self::bench::run as bench;
 pub use self::client::{
     AppendUid, Client, ClientError, Comparison, Completion, Expected, Literals, Pending, Prepared,
     Reply, Status,
 };
+pub use self::demo::run as demo;
 pub use self::error::ToolError;
 pub use self::generator::Generator;
 pub use self::mail::Mail;

@@ -1,13 +1,11 @@
 //! APPEND: one message or many, with literals that wait and literals that do not.
 
-use std::io::{IoSlice, Write};
+use std::io::IoSlice;
 
 use super::answer::Completion;
+use super::slices::{SLICES, write_slices};
 use super::{Client, ClientError, astring, starts_with};
 use crate::tools::Mail;
-
-/// Pieces of one `writev`; the kernel takes 1,024 at most.
-const SLICES: usize = 1024;
 
 /// How a client announces a literal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,7 +19,8 @@ pub enum Literals {
 /// A message with the text that goes before it, composed once and sent many times.
 #[derive(Clone, Debug)]
 pub struct Prepared {
-    before: Box<[u8]>,
+    /// From the space after the mailbox, or after the literal before, to the end of the line.
+    pub(crate) before: Box<[u8]>,
     /// The message.
     pub mail: Mail,
 }
@@ -138,19 +137,8 @@ impl Client {
         }
     }
 
-    /// Writes all pieces and forgets them.
     fn write_slices(&mut self, slices: &mut Vec<IoSlice<'_>>) -> Result<(), ClientError> {
-        let mut left = &mut slices[..];
-        while !left.is_empty() {
-            match self.input.from.write_vectored(left) {
-                Ok(0) => return Err(ClientError::Closed),
-                Ok(written) => IoSlice::advance_slices(&mut left, written),
-                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(self.broken(error)),
-            }
-        }
-        slices.clear();
-        Ok(())
+        write_slices(&mut self.input.from, slices).map_err(|error| self.broken(error))
     }
 }
 

@@ -8,6 +8,7 @@ mod answer;
 mod append;
 mod compare;
 mod input;
+mod slices;
 
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
@@ -17,6 +18,7 @@ pub use self::answer::{AppendUid, Completion, Status};
 pub use self::append::{Literals, Pending, Prepared};
 pub use self::compare::{Comparison, Expected};
 use self::input::Input;
+pub use self::slices::{SLICES, write_slices};
 
 /// So long a server may be silent in the middle of a command.
 const PATIENCE: Duration = Duration::from_secs(120);

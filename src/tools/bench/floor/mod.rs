@@ -1,0 +1,84 @@
+//! What the machine can do without IMAP: the same threads send the same octets over loopback TCP to
+//! a plain receiver, which keeps the same promise: a batch is acknowledged when it is durable.
+//!
+//! On the wire a batch is its length, eight octets little-endian, then its octets; the answer is
+//! one octet. No parsing, no checksum, no index, one file per reactor that is written again and
+//! again, so that its blocks are always allocated and written: a server with a purpose cannot be
+//! faster on this machine by much.
+
+mod receiver;
+mod sync;
+
+use std::io::{IoSlice, Read};
+use std::net::{SocketAddr, TcpStream};
+
+use super::load::{self, Load, Uplink};
+use super::plan::Plan;
+use super::report::Round;
+use super::target::Cost;
+use crate::tools::client::{Prepared, SLICES, write_slices};
+use crate::tools::local::temp_dir;
+use crate::tools::{BenchArgs, ToolError};
+
+use self::receiver::Receivers;
+
+/// One round of the same load without IMAP.
+pub fn round(args: &BenchArgs, plan: &Plan) -> Result<Round, ToolError> {
+    let folder = temp_dir(args.temp.as_deref())?;
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let receivers = Receivers::start(folder.path(), args.reactors.unwrap_or(cores))?;
+    let mut links = Vec::new();
+    for number in 0..plan.connections {
+        links.push(Bare::connect(receivers.address(number))?);
+    }
+    let before = receivers.fdatasyncs();
+    let load: Load = load::run(&mut links, plan)?;
+    let fdatasyncs = receivers.fdatasyncs() - before;
+    drop(links);
+    receivers.stop()?;
+    let cost = Cost { cpu: Some(load.other_cpu), fdatasyncs: Some(fdatasyncs) };
+    Ok(Round::new(&load, &cost, None))
+}
+
+/// A connection without a protocol.
+struct Bare(TcpStream);
+
+impl Bare {
+    fn connect(address: SocketAddr) -> Result<Bare, ToolError> {
+        let connected = TcpStream::connect(address).and_then(|stream| {
+            stream.set_nodelay(true)?;
+            Ok(Bare(stream))
+        });
+        connected.map_err(failed)
+    }
+}
+
+impl Uplink for Bare {
+    type Ticket = ();
+
+    fn send<'a>(
+        &mut self,
+        batch: impl Iterator<Item = &'a Prepared> + Clone,
+    ) -> Result<(), ToolError> {
+        let length: usize =
+            batch.clone().map(|message| message.before.len() + message.mail.octets.len()).sum();
+        let length = (length as u64).to_le_bytes();
+        let mut slices = vec![IoSlice::new(&length)];
+        for message in batch {
+            if slices.len() + 2 > SLICES {
+                write_slices(&mut self.0, &mut slices).map_err(failed)?;
+            }
+            slices.push(IoSlice::new(&message.before));
+            slices.push(IoSlice::new(&message.mail.octets));
+        }
+        write_slices(&mut self.0, &mut slices).map_err(failed)
+    }
+
+    fn finish(&mut self, (): (), _: u64) -> Result<(), ToolError> {
+        self.0.read_exact(&mut [0]).map_err(failed)
+    }
+}
+
+fn failed(error: std::io::Error) -> ToolError {
+    ToolError::Io { doing: "measuring without IMAP".into(), error }
+}

@@ -1,0 +1,74 @@
+//! `mailrace bench`: load on an IMAP server, its figures, and the proof that it kept its word.
+//!
+//! A round: every connection appends to a mailbox of its own for the time given; then the server
+//! must have exactly what it acknowledged. Throughput counts message octets up to the last
+//! acknowledgement, none that is not durable.
+
+mod check;
+mod floor;
+mod load;
+mod machine;
+mod plan;
+mod report;
+mod target;
+
+use self::load::Load;
+use self::machine::Machine;
+use self::plan::Plan;
+use self::report::{Report, Round};
+use self::target::Target;
+use super::args::BenchArgs;
+use super::error::ToolError;
+use super::local::temp_dir;
+
+/// Runs the benchmark and prints its report.
+///
+/// # Errors
+/// When a server refuses, breaks off, or does not have what it acknowledged.
+pub fn run(args: &BenchArgs) -> Result<(), ToolError> {
+    let plan = Plan::new(args)?;
+    let machine = Machine::here(temp_dir(args.temp.as_deref())?.path());
+    let load = plan.description.clone();
+    let (rounds, floor) = (Vec::new(), Vec::new());
+    let mut report = Report { machine, load, rounds, floor, ratio_to_floor: None };
+    for number in 1..=args.rounds {
+        if args.floor {
+            let floor = floor::round(args, &plan)?;
+            tell(number, args.rounds, " without IMAP", &floor);
+            report.floor.push(floor);
+        }
+        let round = round(args, &plan, number)?;
+        tell(number, args.rounds, "", &round);
+        report.rounds.push(round);
+    }
+    let pairs = report.rounds.iter().zip(&report.floor);
+    let mut ratios: Vec<_> =
+        pairs.map(|(r, f)| r.megabytes_per_second / f.megabytes_per_second).collect();
+    report.ratio_to_floor = report::median(&mut ratios);
+    if let Some(path) = &args.json {
+        let json = serde_json::to_vec_pretty(&report).expect("a report is plain data");
+        let doing = || format!("writing {}", path.display());
+        std::fs::write(path, json).map_err(|error| ToolError::Io { doing: doing(), error })?;
+    }
+    println!("{}", report.table());
+    Ok(())
+}
+
+fn round(args: &BenchArgs, plan: &Plan, number: u32) -> Result<Round, ToolError> {
+    let target = Target::open(args)?;
+    let mut lanes = target.lanes(plan, number)?;
+    let before = target.before()?;
+    let load: Load = load::run(&mut lanes, plan)?;
+    let cost = target.cost(&before, &load)?;
+    let compared = check::check(&mut lanes, plan, args.check_all)?;
+    target.close(lanes)?;
+    Ok(Round::new(&load, &cost, Some(&compared)))
+}
+
+/// A line for each round while others are still to come.
+fn tell(number: u32, of: u32, what: &str, round: &Round) {
+    if of > 1 {
+        let (messages, megabytes) = (round.messages_per_second, round.megabytes_per_second);
+        eprintln!("round {number} of {of}{what}: {messages:.0} messages/s, {megabytes:.1} MB/s");
+    }
+}

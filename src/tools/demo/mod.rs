@@ -1,0 +1,174 @@
+//! `mailrace demo`: mail goes in by MULTIAPPEND over several connections, all of it comes back, and
+//! every octet is compared.
+//!
+//! Mail is taken in chapters: one is read into memory, uploaded, fetched back and compared, then the
+//! next. So the figures are those of the server, not of the mail's source, and an archive may be
+//! larger than memory.
+
+mod chapter;
+mod progress;
+
+use std::time::Duration;
+
+use self::chapter::Chapter;
+use self::progress::Progress;
+use super::args::DemoArgs;
+use super::client::Comparison;
+use super::error::ToolError;
+use super::generator::Generator;
+use super::lane::Lane;
+use super::latency::Latency;
+use super::local::{LocalOptions, LocalServer, PASSWORD};
+use super::mail::Mail;
+use super::size::show_size;
+use super::source::Source;
+
+/// Segments of the demo's server: small, so that a short run sees more than one.
+const SEGMENT: u64 = 256 << 20;
+
+/// Runs the demonstration and prints what it found.
+///
+/// # Errors
+/// When the server does not start or refuses, or anything comes back otherwise than it was sent.
+pub fn run(args: &DemoArgs) -> Result<(), ToolError> {
+    let mut mail = open(args)?.peekable();
+    if mail.peek().is_none() {
+        return Err(ToolError::Usage("there is no mail to show anything with".into()));
+    }
+    let users: Vec<_> = (0..args.connections).map(|number| format!("demo{number}")).collect();
+    let (temp, segment_size) = (args.temp.as_deref(), Some(SEGMENT));
+    let options = LocalOptions { temp, reactors: None, segment_size, users: users.clone() };
+    let server = LocalServer::start(&options)?;
+    let lane = |user: &String| Lane::open(server.address(), user, PASSWORD, "Archive".into());
+    let mut lanes = users.iter().map(lane).collect::<Result<Vec<_>, _>>()?;
+    let mut totals = Totals::new();
+    for number in 1.. {
+        let Some(chapter) = Chapter::read(&mut mail, args.batch as usize)? else { break };
+        let progress = Progress::new(number, chapter.octets());
+        let before = server.fdatasyncs();
+        totals.uploaded(&chapter, &chapter.upload(&mut lanes, &progress)?);
+        totals.fdatasyncs += server.fdatasyncs() - before;
+        totals.fetched(chapter.compare(&mut lanes, &progress)?);
+    }
+    for mut lane in lanes {
+        lane.check_count()?;
+        lane.client.logout()?;
+    }
+    server.stop()?;
+    println!("{}", totals.table(args));
+    totals.verdict()
+}
+
+/// The mail to send: somebody's, or made up.
+fn open(args: &DemoArgs) -> Result<Box<dyn Iterator<Item = Result<Mail, ToolError>>>, ToolError> {
+    Ok(match &args.path {
+        Some(path) => Box::new(Source::open(path)?.map(|mail| mail.map_err(ToolError::from))),
+        None => Box::new(Generator::new(args.seed).take(args.messages as usize).map(Ok)),
+    })
+}
+
+/// What a chapter's upload, or its way back, has given.
+struct Phase {
+    elapsed: Duration,
+    /// Processor time of this process besides the clients'.
+    server_cpu: Duration,
+    latency: Latency,
+    comparison: Comparison,
+}
+
+/// All chapters together.
+struct Totals {
+    messages: u64,
+    octets: u64,
+    upload: Duration,
+    upload_cpu: Duration,
+    fetch: Duration,
+    fetch_cpu: Duration,
+    latency: Latency,
+    comparison: Comparison,
+    fdatasyncs: u64,
+}
+
+impl Totals {
+    fn new() -> Totals {
+        Totals {
+            messages: 0,
+            octets: 0,
+            upload: Duration::ZERO,
+            upload_cpu: Duration::ZERO,
+            fetch: Duration::ZERO,
+            fetch_cpu: Duration::ZERO,
+            latency: Latency::new(),
+            comparison: Comparison::default(),
+            fdatasyncs: 0,
+        }
+    }
+
+    fn uploaded(&mut self, chapter: &Chapter, phase: &Phase) {
+        self.messages += chapter.messages();
+        self.octets += chapter.octets();
+        self.upload += phase.elapsed;
+        self.upload_cpu += phase.server_cpu;
+        self.latency.add(&phase.latency);
+    }
+
+    fn fetched(&mut self, phase: Phase) {
+        self.fetch += phase.elapsed;
+        self.fetch_cpu += phase.server_cpu;
+        self.comparison.add(phase.comparison);
+    }
+
+    fn table(&self, args: &DemoArgs) -> String {
+        let (messages, megabytes) = (self.messages as f64, self.octets as f64 / 1e6);
+        let (upload, fetch) = (seconds(self.upload), seconds(self.fetch));
+        let milliseconds = |share| self.latency.milliseconds(share);
+        let mean = show_size(self.octets / self.messages.max(1));
+        let gigabytes = self.octets.max(1) as f64 / 1e9;
+        let rows = [
+            ("messages", format!("{messages:.0}, mean {mean}")),
+            ("octets", format!("{}", self.octets)),
+            (
+                "upload",
+                format!("{:.0} messages/s, {:.1} MB/s", messages / upload, megabytes / upload),
+            ),
+            ("fetch", format!("{:.0} messages/s, {:.1} MB/s", messages / fetch, megabytes / fetch)),
+            ("batches", format!("{} of up to {}", self.latency.count(), args.batch)),
+            ("fdatasyncs", format!("{}", self.fdatasyncs)),
+            (
+                "latency of a batch",
+                format!("p50 {:.2} ms, p99 {:.2} ms", milliseconds(0.5), milliseconds(0.99)),
+            ),
+            (
+                "server CPU",
+                format!(
+                    "{:.2} s/GB upload, {:.2} s/GB fetch",
+                    seconds(self.upload_cpu) / gigabytes,
+                    seconds(self.fetch_cpu) / gigabytes
+                ),
+            ),
+            ("compared", self.outcome()),
+        ];
+        rows.map(|(name, value)| format!("{name:<20}{value}")).join("\n")
+    }
+
+    fn outcome(&self) -> String {
+        match self.comparison.differing {
+            0 => "every octet, flag, date and UID is as it was sent".into(),
+            differing => format!("{differing} of {} messages DIFFER", self.comparison.messages),
+        }
+    }
+
+    fn verdict(&self) -> Result<(), ToolError> {
+        if self.comparison.differing == 0 && self.comparison.messages == self.messages {
+            return Ok(());
+        }
+        let (differing, messages) = (self.comparison.differing, self.comparison.messages);
+        let first = self.comparison.differences.join("; ");
+        let text = format!("{differing} of {messages} messages differ: {first}");
+        Err(ToolError::Differs(text))
+    }
+}
+
+fn seconds(duration: Duration) -> f64 {
+    duration.as_secs_f64().max(1e-9)
+}

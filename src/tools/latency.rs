@@ -1,0 +1,39 @@
+//! Histograms of latencies, all of one shape so that they can be added.
+
+use std::time::Duration;
+
+use hdrhistogram::Histogram;
+
+/// Longest latency that is told apart, in microseconds: ten minutes.
+const LONGEST: u64 = 600_000_000;
+
+/// Latencies with three digits of precision, from a microsecond up.
+#[derive(Clone, Debug)]
+pub struct Latency(Histogram<u64>);
+
+impl Latency {
+    /// None yet.
+    pub fn new() -> Latency {
+        Latency(Histogram::new_with_bounds(1, LONGEST, 3).expect("the bounds are valid"))
+    }
+
+    /// One more.
+    pub fn record(&mut self, latency: Duration) {
+        self.0.saturating_record(u64::try_from(latency.as_micros()).unwrap_or(LONGEST));
+    }
+
+    /// All of `other`, too.
+    pub fn add(&mut self, other: &Latency) {
+        self.0.add(&other.0).expect("all have one shape");
+    }
+
+    /// How many there are.
+    pub fn count(&self) -> u64 {
+        self.0.len()
+    }
+
+    /// The latency, in milliseconds, that this share of all does not exceed.
+    pub fn milliseconds(&self, share: f64) -> f64 {
+        self.0.value_at_quantile(share) as f64 / 1e3
+    }
+}
