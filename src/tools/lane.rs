@@ -81,8 +81,8 @@ impl Lane {
         self.client.examine(&self.mailbox).map(drop).map_err(ToolError::from)
     }
 
-    /// Fetches the messages of these ranges, by number, and compares each with what `sent` gives for
-    /// its number. All of them must come.
+    /// Fetches the messages of these ranges, by number, and compares each with what `sent` gives
+    /// for its number. All of them must come.
     pub fn compare<'a>(
         &mut self,
         ranges: &[RangeInclusive<u32>],

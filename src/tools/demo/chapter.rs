@@ -25,6 +25,9 @@ pub struct Chapter {
     octets: u64,
 }
 
+/// What a lane's thread gives.
+type Outcome = Result<(Latency, Comparison), ToolError>;
+
 impl Chapter {
     /// The next chapter; nothing at the end of the mail.
     pub fn read(
@@ -93,7 +96,7 @@ impl Chapter {
     fn in_parallel(
         &self,
         lanes: &mut [Lane],
-        work: impl Fn(&mut Lane, &[Range<usize>]) -> Result<(Latency, Comparison), ToolError> + Sync,
+        work: impl Fn(&mut Lane, &[Range<usize>]) -> Outcome + Sync,
     ) -> Result<Phase, ToolError> {
         let (start, cpu_before, count) = (Instant::now(), cpu::of_this_process(), lanes.len());
         let (mut latency, mut comparison) = (Latency::new(), Comparison::default());

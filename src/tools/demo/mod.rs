@@ -1,9 +1,9 @@
 //! `mailrace demo`: mail goes in by MULTIAPPEND over several connections, all of it comes back, and
 //! every octet is compared.
 //!
-//! Mail is taken in chapters: one is read into memory, uploaded, fetched back and compared, then the
-//! next. So the figures are those of the server, not of the mail's source, and an archive may be
-//! larger than memory.
+//! Mail is taken in chapters: one is read into memory, uploaded, fetched back and compared, then
+//! the next. So the figures are those of the server, not of the mail's source, and an archive may
+//! be larger than memory.
 
 mod chapter;
 mod progress;

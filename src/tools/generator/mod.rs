@@ -1,8 +1,9 @@
 //! Mail made up by seed: as varied as a real archive, the same on every machine.
 //!
-//! Sizes follow those of a corpus of 2,065 real messages (median 3.8 KB, mean 9.8 KB, a few of up to
-//! 2 MB); headers, encodings and structure are those of lists, offices and robots; one message in
-//! forty is of a kind that should not exist. Message `n` of a seed does not depend on the others.
+//! Sizes follow those of a corpus of 2,065 real messages (median 3.8 KB, mean 9.8 KB, a few of up
+//! to 2 MB); headers, encodings and structure are those of lists, offices and robots; one message
+//! in forty is of a kind that should not exist. Message `n` of a seed does not depend on the
+//! others.
 
 mod body;
 mod header;

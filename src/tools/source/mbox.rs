@@ -1,8 +1,8 @@
 //! The mbox format, in the variant that loses nothing: mboxrd.
 //!
 //! Every message stands after a line that begins with `From `; lines of the message that match
-//! `^>*From ` carry one more `>`; one empty line ends the message. Lines end in LF, on the wire they
-//! end in CRLF.
+//! `^>*From ` carry one more `>`; one empty line ends the message. Lines end in LF, on the wire
+//! they end in CRLF.
 
 use std::io::{BufRead, Read};
 use std::path::{Path, PathBuf};
