@@ -4,6 +4,7 @@ use std::{fmt, io};
 
 use super::client::ClientError;
 use super::source::SourceError;
+use crate::server::StartError;
 
 /// What can go wrong in a tool, in words for whoever started it.
 #[derive(Debug)]
@@ -15,7 +16,7 @@ pub enum ToolError {
     /// A server did not do what it was asked, or the connection broke.
     Client(ClientError),
     /// The server in this process did not start, or not stop.
-    Server(String),
+    Server(StartError),
     /// A file or a thread of the tool's own.
     Io {
         /// What was being done.
@@ -27,10 +28,25 @@ pub enum ToolError {
     Differs(String),
 }
 
+impl ToolError {
+    /// Exit code of the process, after sysexits.h.
+    #[must_use]
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            ToolError::Usage(_) => 64,
+            ToolError::Source(SourceError::Io { .. }) | ToolError::Io { .. } => 74,
+            ToolError::Source(_) => 65,
+            ToolError::Client(_) | ToolError::Differs(_) => 76,
+            ToolError::Server(error) => error.exit_code(),
+        }
+    }
+}
+
 impl fmt::Display for ToolError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            ToolError::Usage(text) | ToolError::Server(text) => f.write_str(text),
+            ToolError::Usage(text) => f.write_str(text),
+            ToolError::Server(error) => error.fmt(f),
             ToolError::Source(error) => error.fmt(f),
             ToolError::Client(error) => error.fmt(f),
             ToolError::Io { doing, error } => write!(f, "{doing}: {error}"),
@@ -52,5 +68,11 @@ impl From<SourceError> for ToolError {
 impl From<ClientError> for ToolError {
     fn from(error: ClientError) -> ToolError {
         ToolError::Client(error)
+    }
+}
+
+impl From<StartError> for ToolError {
+    fn from(error: StartError) -> ToolError {
+        ToolError::Server(error)
     }
 }

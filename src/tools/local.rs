@@ -1,18 +1,20 @@
 //! The server in this process: all that the tools know of mailrace itself.
 
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 
 use tempfile::TempDir;
 
 use super::error::ToolError;
+use crate::auth::{Password, Users};
+use crate::server::{Config, Server, StartError};
 
 /// Password of the users that are made for a server of the tools' own.
 pub const PASSWORD: &str = "bench";
 
 /// A server on a free loopback port, with a data folder that goes when it goes.
 pub struct LocalServer {
-    address: SocketAddr,
+    server: Server,
     _folder: TempDir,
 }
 
@@ -23,7 +25,7 @@ pub struct LocalOptions<'a> {
     /// Reactors; one per core when there is no number.
     pub reactors: Option<usize>,
     /// Octets of a segment; the server's own choice when there is no number.
-    pub segment_size: Option<u64>,
+    pub segment_size: Option<u32>,
     /// Users to make, with [`PASSWORD`].
     pub users: Vec<String>,
 }
@@ -31,23 +33,38 @@ pub struct LocalOptions<'a> {
 impl LocalServer {
     /// Makes the folder and the users, and starts the server.
     pub fn start(options: &LocalOptions<'_>) -> Result<LocalServer, ToolError> {
-        let _ = (options.reactors, options.segment_size, &options.users, temp_dir(options.temp)?);
-        Err(ToolError::Server("no server in this build".into()))
+        let folder = temp_dir(options.temp)?;
+        let data = folder.path().to_owned();
+        let users = Users::open(&data).map_err(StartError::Users)?;
+        for name in &options.users {
+            users
+                .add(name, &Password::new(PASSWORD.as_bytes()), None)
+                .map_err(StartError::Users)?;
+        }
+        let defaults = Config::default();
+        let server = Server::start(Config {
+            data,
+            listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
+            reactors: options.reactors,
+            segment_size: options.segment_size.unwrap_or(defaults.segment_size),
+            ..defaults
+        })?;
+        Ok(LocalServer { server, _folder: folder })
     }
 
     /// Where it listens.
     pub fn address(&self) -> SocketAddr {
-        self.address
+        self.server.address()
     }
 
     /// How many fdatasyncs it has done.
     pub fn fdatasyncs(&self) -> u64 {
-        0
+        self.server.stats().fdatasyncs
     }
 
     /// Ends it and removes its data.
     pub fn stop(self) -> Result<(), ToolError> {
-        Ok(())
+        Ok(self.server.stop()?)
     }
 }
 
@@ -56,8 +73,6 @@ pub fn temp_dir(parent: Option<&Path>) -> Result<TempDir, ToolError> {
     let system = std::env::temp_dir();
     let parent = parent.unwrap_or(&system);
     let made = tempfile::Builder::new().prefix("mailrace-").tempdir_in(parent);
-    made.map_err(|error| ToolError::Io {
-        doing: format!("making a folder in {}", parent.display()),
-        error,
-    })
+    let doing = || format!("making a folder in {}", parent.display());
+    made.map_err(|error| ToolError::Io { doing: doing(), error })
 }

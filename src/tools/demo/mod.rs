@@ -24,7 +24,7 @@ use super::size::show_size;
 use super::source::Source;
 
 /// Segments of the demo's server: small, so that a short run sees more than one.
-const SEGMENT: u64 = 256 << 20;
+const SEGMENT: u32 = 256 << 20;
 
 /// Runs the demonstration and prints what it found.
 ///
