@@ -19,6 +19,9 @@ mod mailbox;
 mod replay;
 mod view;
 
+#[cfg(test)]
+mod tests;
+
 pub use account::Account;
 pub use catalog::Catalog;
 pub use checkpoint::Checkpoint;

@@ -1,0 +1,121 @@
+//! Tests of the index as a whole, on a real catalog in a temporary folder.
+
+mod file;
+mod model;
+mod replay;
+
+use std::path::PathBuf;
+
+use tempfile::TempDir;
+
+use super::{Account, CatalogFile, Checkpoint};
+use crate::log::{Commit, FlagChange, MessageRecord, Record};
+use crate::types::{
+    BatchId, Flags, Fragment, InternalDate, Keyword, MailboxId, ModSeq, SegmentId, Uid, UidRange,
+    UidValidity,
+};
+
+const INBOX: MailboxId = MailboxId(7);
+
+struct Folder(TempDir);
+
+impl Folder {
+    fn new() -> Folder {
+        Folder(tempfile::tempdir().unwrap())
+    }
+
+    fn path(&self) -> PathBuf {
+        self.0.path().join("catalog.redb")
+    }
+
+    fn open(&self) -> CatalogFile {
+        CatalogFile::open(&self.path()).unwrap()
+    }
+}
+
+fn create(account: &str, mailbox: MailboxId, name: &str) -> Record {
+    let uid_validity = UidValidity(1_000);
+    Record::CreateMailbox { account: account.into(), mailbox, name: name.into(), uid_validity }
+}
+
+fn delete(account: &str, mailbox: MailboxId) -> Record {
+    Record::DeleteMailbox { account: account.into(), mailbox }
+}
+
+fn expunge(mailbox: MailboxId, modseq: ModSeq, uids: Vec<UidRange>) -> Record {
+    Record::Expunge { account: "a".into(), mailbox, modseq, uids }
+}
+
+fn add_flags(mailbox: MailboxId, modseq: ModSeq, uids: Vec<UidRange>, flags: Flags) -> Record {
+    let (change, keywords) = (FlagChange::Add, vec![]);
+    Record::SetFlags { account: "a".into(), mailbox, modseq, uids, change, flags, keywords }
+}
+
+fn batch(mailbox: MailboxId, first_uid: u32, modseq: u64, messages: &[MessageRecord]) -> Commit {
+    Commit {
+        batch: BatchId(1),
+        account: "a".into(),
+        mailbox,
+        first_uid: Uid(first_uid),
+        modseq: ModSeq(modseq),
+        save_date: 1_700_000_000,
+        messages: messages.len() as u32,
+        octets: messages.iter().map(|message| message.size).sum(),
+    }
+}
+
+/// A message whose size tells it from others.
+fn message(size: u32) -> MessageRecord {
+    MessageRecord {
+        size: u64::from(size),
+        date: InternalDate::from_unix(i64::from(size) * 1_000),
+        flags: Flags::default(),
+        keywords: vec![],
+        checksum: u128::from(size) << 64,
+        fragments: vec![Fragment { segment: SegmentId(3), offset: 4096, length: size }],
+    }
+}
+
+fn range(first: u32, last: u32) -> UidRange {
+    UidRange { first: Uid(first), last: Uid(last) }
+}
+
+fn keyword(name: &str) -> Keyword {
+    Keyword::new(name.as_bytes()).unwrap()
+}
+
+/// Adds messages to a mailbox as a session would.
+fn append(account: &mut Account, mailbox: MailboxId, messages: &[MessageRecord]) {
+    let reserved = account.mailbox_mut(mailbox).unwrap().reserve(messages.len() as u32).unwrap();
+    let commit = batch(mailbox, reserved.first_uid.0, reserved.modseq.0, messages);
+    account.append(&commit, messages).unwrap();
+}
+
+fn save(account: &mut Account, file: &CatalogFile) {
+    let mut checkpoint = Checkpoint::default();
+    account.begin_saving(&mut checkpoint);
+    file.write(&checkpoint).unwrap();
+    account.end_saving(true);
+}
+
+fn pin_and_load(account: &mut Account, mailbox: MailboxId, file: &CatalogFile) {
+    let mailbox = account.mailbox_mut(mailbox).unwrap();
+    mailbox.pin();
+    while let Some(from) = mailbox.to_load() {
+        mailbox.load(file.chunks(mailbox.id(), from).unwrap()).unwrap();
+    }
+}
+
+fn uids(account: &Account, mailbox: MailboxId) -> Vec<u32> {
+    account.mailbox(mailbox).unwrap().view().uids().map(|uid| uid.0).collect()
+}
+
+/// An account with an INBOX and so many messages of 1, 2, 3 … octets, saved and not in memory.
+fn stored(file: &CatalogFile, messages: u32) -> Account {
+    let mut account = Account::new("a");
+    account.apply(&create("a", INBOX, "INBOX")).unwrap();
+    let messages: Vec<_> = (1..=messages).map(message).collect();
+    append(&mut account, INBOX, &messages);
+    save(&mut account, file);
+    account
+}

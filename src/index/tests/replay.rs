@@ -1,0 +1,1 @@
+//! Replay: whatever is interrupted where, the end is the same.
