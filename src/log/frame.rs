@@ -185,3 +185,80 @@ impl FrameHeader {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::log::decode::decode_records;
+
+    fn place(length: usize) -> Place {
+        Place {
+            segment: SegmentId(4),
+            offset: 8192,
+            length: length as u32,
+            lsn: Lsn(12),
+            watermark: Lsn(9),
+            epoch: Epoch(3),
+            log: LogId(1),
+            salt: 77,
+        }
+    }
+
+    #[test]
+    fn a_sealed_frame_is_read_back_and_carries_no_old_octets() {
+        let records = [Record::Cancel { batch: BatchId(1) }, Record::Cancel { batch: BatchId(2) }];
+        let length = sealed_len(5, 2 * records[0].encoded_len());
+        assert_eq!(length, BLOCK);
+        let mut frame = vec![0xEE; 2 * BLOCK];
+        frame[HEADER..HEADER + 5].copy_from_slice(b"hello");
+        assert_eq!(seal(&mut frame, &place(length), BatchId(1), 6, 5, &records), length);
+
+        let header = FrameHeader::decode(&frame).unwrap();
+        assert_eq!((header.lsn, header.watermark, header.position), (Lsn(12), Lsn(9), 6));
+        let start = records_at(header.payload as usize);
+        let end = start + header.records as usize;
+        assert_eq!(decode_records(&frame[start..end], header.count).unwrap(), records);
+        assert_eq!(&frame[HEADER..HEADER + 5], b"hello");
+        assert!(frame[HEADER + 5..start].iter().chain(&frame[end..BLOCK]).all(|&o| o == 0));
+    }
+
+    #[test]
+    fn a_full_frame_has_room_for_nothing_else() {
+        let payload = BLOCK - HEADER;
+        assert_eq!(sealed_len(payload, 0), BLOCK);
+        assert_eq!(sealed_len(payload + 1, 0), 2 * BLOCK);
+        assert_eq!(payload_offset(&place(BLOCK), payload), 8192 + BLOCK as u32);
+        let mut frame = vec![0xEE; BLOCK];
+        seal(&mut frame, &place(BLOCK), BatchId(0), 0, payload, &[]);
+        assert!(frame[HEADER..].iter().all(|&o| o == 0xEE));
+    }
+
+    #[test]
+    fn every_octet_of_the_header_counts() {
+        let mut frame = vec![0; BLOCK];
+        seal(&mut frame, &place(BLOCK), BatchId(0), 0, 100, &[]);
+        for at in 0..HEADER {
+            frame[at] ^= 1;
+            assert!(FrameHeader::decode(&frame).is_err(), "octet {at}");
+            frame[at] ^= 1;
+        }
+    }
+
+    #[test]
+    fn lengths_that_do_not_fit_each_other_are_refused() {
+        let mut frame = vec![0; BLOCK];
+        seal(&mut frame, &place(BLOCK), BatchId(0), 0, 100, &[]);
+        let good = FrameHeader::decode(&frame).unwrap();
+        let bad = [
+            FrameHeader { length: 8192, ..good },
+            FrameHeader { payload: u32::MAX, ..good },
+            FrameHeader { records: u32::MAX - 7, ..good },
+            FrameHeader { length: 0, ..good },
+            FrameHeader { watermark: Lsn(12), ..good },
+        ];
+        for header in bad {
+            header.encode(&mut frame);
+            assert!(FrameHeader::decode(&frame).is_err(), "{header:?}");
+        }
+    }
+}

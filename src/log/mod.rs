@@ -9,6 +9,8 @@
 pub mod frame;
 pub mod sequencer;
 
+#[cfg(test)]
+mod codec_tests;
 mod decode;
 mod directory;
 mod encode;

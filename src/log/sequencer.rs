@@ -282,3 +282,120 @@ impl Sequencer {
         missing.map_or(self.completed, |open| self.completed.min(Lsn(open.first_lsn.0 - 1)))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ONE: u32 = BLOCK as u32;
+
+    fn sequencer() -> Sequencer {
+        Sequencer::new(Epoch(2), LogId(0), 1, 9)
+    }
+
+    /// With a segment of so many blocks whose header is written.
+    fn opened(blocks: u32) -> Sequencer {
+        let mut sequencer = sequencer();
+        sequencer.open_segment(SegmentId(1), (blocks + 1) * ONE, 0);
+        sequencer.header_written(SegmentId(1));
+        sequencer
+    }
+
+    fn sync(sequencer: &mut Sequencer) -> Vec<SegmentId> {
+        let plan = sequencer.begin_sync().unwrap();
+        sequencer.synced(&plan);
+        plan.segments
+    }
+
+    #[test]
+    fn durable_ends_before_the_first_write_in_flight() {
+        let mut sequencer = opened(8);
+        let lsns: Vec<Lsn> = (0..3).map(|_| sequencer.reserve(ONE).unwrap().lsn).collect();
+        assert_eq!(lsns, [Lsn(1), Lsn(2), Lsn(3)]);
+        sequencer.written(Lsn(3));
+        sequencer.written(Lsn(1));
+        assert_eq!(sequencer.begin_sync().unwrap().through, Lsn(1));
+        // What completes while the sync is in flight is not covered by it.
+        sequencer.written(Lsn(2));
+        let plan = SyncPlan { through: Lsn(1), segments: vec![SegmentId(1)] };
+        sequencer.synced(&plan);
+        assert_eq!(sequencer.durable(), Lsn(1));
+        assert_eq!(sequencer.reserve(ONE).unwrap().watermark, Lsn(1));
+        assert_eq!(sequencer.begin_sync().unwrap().through, Lsn(3));
+    }
+
+    #[test]
+    fn nothing_to_sync_is_no_plan() {
+        let mut sequencer = opened(8);
+        assert_eq!(sequencer.begin_sync(), None);
+        sequencer.reserve(ONE).unwrap();
+        assert!(!sequencer.wants_sync());
+        sequencer.written(Lsn(1));
+        assert!(sequencer.wants_sync());
+        assert_eq!(sync(&mut sequencer), [SegmentId(1)]);
+        assert_eq!(sequencer.begin_sync(), None);
+    }
+
+    #[test]
+    fn older_segments_are_synced_before_newer_ones() {
+        let mut sequencer = opened(2);
+        sequencer.reserve(ONE).unwrap();
+        assert_eq!(sequencer.reserve(2 * ONE), None);
+        let header = sequencer.open_segment(SegmentId(7), 9 * ONE, 5);
+        assert_eq!(header.previous, Some((SegmentId(1), 2 * ONE)));
+        assert_eq!((header.first_lsn, header.watermark), (Lsn(2), Lsn(0)));
+        let place = sequencer.reserve(2 * ONE).unwrap();
+        assert_eq!((place.segment, place.offset, place.lsn), (SegmentId(7), ONE, Lsn(2)));
+        sequencer.written(Lsn(2));
+        assert_eq!(sequencer.begin_sync(), None);
+        sequencer.written(Lsn(1));
+        // The header of 7 is not there yet, so what is in 7 does not count.
+        let plan = sequencer.begin_sync().unwrap();
+        assert_eq!((plan.through, &plan.segments[..]), (Lsn(1), &[SegmentId(1)][..]));
+        sequencer.synced(&plan);
+        sequencer.header_written(SegmentId(7));
+        assert_eq!(sync(&mut sequencer), [SegmentId(7)]);
+        assert_eq!(sequencer.durable(), Lsn(2));
+    }
+
+    #[test]
+    fn a_segment_without_frames_is_synced_too_since_the_chain_leads_through_it() {
+        let mut sequencer = opened(1);
+        sequencer.reserve(ONE).unwrap();
+        sequencer.written(Lsn(1));
+        sequencer.open_segment(SegmentId(2), 2 * ONE, 0);
+        sequencer.header_written(SegmentId(2));
+        assert_eq!(sync(&mut sequencer), [SegmentId(1)]);
+        assert_eq!(sequencer.reserve(2 * ONE), None);
+        let header = sequencer.open_segment(SegmentId(3), 8 * ONE, 0);
+        assert_eq!(header.previous, Some((SegmentId(2), ONE)));
+        sequencer.header_written(SegmentId(3));
+        sequencer.reserve(2 * ONE).unwrap();
+        sequencer.written(Lsn(2));
+        assert_eq!(sync(&mut sequencer), [SegmentId(2), SegmentId(3)]);
+    }
+
+    #[test]
+    fn a_poisoned_log_makes_nothing_durable() {
+        let mut sequencer = opened(8);
+        sequencer.reserve(ONE).unwrap();
+        sequencer.reserve(ONE).unwrap();
+        sequencer.written(Lsn(1));
+        let plan = sequencer.begin_sync().unwrap();
+        sequencer.poison();
+        sequencer.synced(&plan);
+        sequencer.written(Lsn(2));
+        assert_eq!(sequencer.begin_sync(), None);
+        assert_eq!(sequencer.durable(), Lsn(0));
+    }
+
+    #[test]
+    #[should_panic(expected = "one sync at a time")]
+    fn there_is_one_sync_at_a_time() {
+        let mut sequencer = opened(8);
+        sequencer.reserve(ONE).unwrap();
+        sequencer.written(Lsn(1));
+        let _first = sequencer.begin_sync();
+        let _second = sequencer.begin_sync();
+    }
+}

@@ -107,7 +107,7 @@ impl World {
     }
 
     fn prepare(&mut self) {
-        let size = (32 + self.random.below(32) as u32) * 4096;
+        let size = (9 + self.random.below(12) as u32) * 4096;
         let segment = self.next_segment;
         self.next_segment = segment.next();
         self.disk.create(segment, size);

@@ -17,6 +17,9 @@ use crate::disk::{Disk, Random};
 /// Fragments of one message that a `Messages` record may have here; the rest goes ahead.
 const FRAGMENTS: usize = 2;
 
+/// Messages that end in one frame, so that their records leave it smaller than any segment.
+const MESSAGES: usize = 100;
+
 /// Stands for "this frame" until the frame has its place.
 const HERE: SegmentId = SegmentId(0);
 
@@ -129,8 +132,9 @@ impl Writer {
         let mut payload = Vec::new();
         let mut records = Vec::new();
         let first = self.open.first().map_or(BatchId(0), |batch| batch.id);
+        let mut messages = MESSAGES;
         for batch in &mut self.open {
-            batch.fill(&mut payload, room, random);
+            batch.fill(&mut payload, room, &mut messages, random);
             batch.describe(&mut records);
         }
         if other {
@@ -240,12 +244,19 @@ impl Writer {
 
 impl Batch {
     /// Adds octets of this batch to a frame, with command text between them.
-    fn fill(&mut self, payload: &mut Vec<u8>, room: usize, random: &mut Random) {
+    fn fill(
+        &mut self,
+        payload: &mut Vec<u8>,
+        room: usize,
+        messages: &mut usize,
+        random: &mut Random,
+    ) {
         if self.fate != Fate::Committed && random.below(3) == 0 {
             self.waiting.clear();
         }
         while let Some(message) = self.waiting.front()
             && payload.len() < room
+            && *messages > 0
         {
             let gap = random.below(40);
             payload.extend_from_slice(&random.octets(gap));
@@ -257,6 +268,7 @@ impl Batch {
             if self.sent < message.len() {
                 return;
             }
+            *messages -= 1;
             self.sent = 0;
             self.octets.extend(self.waiting.pop_front());
             self.finish_message();

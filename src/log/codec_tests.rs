@@ -1,0 +1,191 @@
+//! Records through their encoding and back, and what rot makes of it.
+
+use proptest::collection::vec;
+use proptest::prelude::*;
+
+use super::decode::{RecordError, decode_records};
+use super::record::{Commit, FlagChange, MessageRecord, Record};
+use crate::types::{
+    BatchId, Flags, Fragment, InternalDate, Keyword, MailboxId, ModSeq, SegmentId, Uid, UidRange,
+    UidValidity,
+};
+
+fn text() -> impl Strategy<Value = Box<str>> {
+    "[a-zäß/日]{0,20}".prop_map(Into::into)
+}
+
+fn keywords() -> impl Strategy<Value = Vec<Keyword>> {
+    vec("[a-zA-Z$]{1,12}".prop_map(|text| Keyword::new(text.as_bytes()).unwrap()), 0..4)
+}
+
+fn fragments() -> impl Strategy<Value = Vec<Fragment>> {
+    let fragment = (1_u64.., 0_u32..1 << 31, 1_u32..1 << 31);
+    let fragment = fragment.prop_map(|(segment, offset, length)| Fragment {
+        segment: SegmentId(segment),
+        offset,
+        length,
+    });
+    vec(fragment, 0..4)
+}
+
+fn uids() -> impl Strategy<Value = Vec<UidRange>> {
+    let range = (1_u32..1 << 30, 0_u32..1 << 30);
+    vec(range.prop_map(|(a, n)| UidRange { first: Uid(a), last: Uid(a + n) }), 0..5)
+}
+
+fn message() -> impl Strategy<Value = MessageRecord> {
+    let date = (-60_000_000_000_i64..200_000_000_000).prop_map(InternalDate::from_unix);
+    let flags = (0..32_u8).prop_map(Flags);
+    (1_u64.., date, flags, keywords(), any::<u128>(), fragments()).prop_map(
+        |(size, date, flags, keywords, checksum, fragments)| MessageRecord {
+            size,
+            date,
+            flags,
+            keywords,
+            checksum,
+            fragments,
+        },
+    )
+}
+
+fn commit() -> impl Strategy<Value = Record> {
+    let numbers = (any::<[u64; 4]>(), any::<i64>(), 1_u32..1 << 31, 1_u32..1 << 31);
+    (numbers, text()).prop_map(|((ids, save_date, first_uid, messages), account)| {
+        Record::Commit(Commit {
+            batch: BatchId(ids[0]),
+            account,
+            mailbox: MailboxId(ids[1]),
+            first_uid: Uid(first_uid),
+            modseq: ModSeq(ids[2]),
+            save_date,
+            messages,
+            octets: ids[3],
+        })
+    })
+}
+
+fn set_flags() -> impl Strategy<Value = Record> {
+    let change =
+        prop_oneof![Just(FlagChange::Replace), Just(FlagChange::Add), Just(FlagChange::Remove)];
+    (text(), any::<[u64; 2]>(), uids(), change, 0..32_u8, keywords()).prop_map(
+        |(account, ids, uids, change, flags, keywords)| Record::SetFlags {
+            account,
+            mailbox: MailboxId(ids[0]),
+            modseq: ModSeq(ids[1]),
+            uids,
+            change,
+            flags: Flags(flags),
+            keywords,
+        },
+    )
+}
+
+fn record() -> impl Strategy<Value = Record> {
+    let batch = any::<u64>().prop_map(BatchId);
+    let mailbox = any::<u64>().prop_map(MailboxId);
+    prop_oneof![
+        (batch.clone(), vec(message(), 0..5))
+            .prop_map(|(batch, messages)| Record::Messages { batch, messages }),
+        (batch.clone(), fragments())
+            .prop_map(|(batch, fragments)| Record::Fragments { batch, fragments }),
+        commit(),
+        batch.prop_map(|batch| Record::Cancel { batch }),
+        (text(), mailbox.clone(), text(), any::<u32>()).prop_map(
+            |(account, mailbox, name, validity)| Record::CreateMailbox {
+                account,
+                mailbox,
+                name,
+                uid_validity: UidValidity(validity),
+            }
+        ),
+        (text(), mailbox.clone())
+            .prop_map(|(account, mailbox)| Record::DeleteMailbox { account, mailbox }),
+        set_flags(),
+        (text(), mailbox, any::<u64>().prop_map(ModSeq), uids()).prop_map(
+            |(account, mailbox, modseq, uids)| Record::Expunge { account, mailbox, modseq, uids }
+        ),
+    ]
+}
+
+fn encode(records: &[Record]) -> Vec<u8> {
+    let mut octets = vec![0xEE; records.iter().map(Record::encoded_len).sum()];
+    let mut at = 0;
+    for record in records {
+        at += record.encode(&mut octets[at..]);
+    }
+    assert_eq!(at, octets.len());
+    octets
+}
+
+proptest! {
+    #[test]
+    fn records_come_back_as_they_were_written(records in vec(record(), 0..6)) {
+        let octets = encode(&records);
+        prop_assert!(octets.len().is_multiple_of(8));
+        prop_assert_eq!(decode_records(&octets, records.len() as u32), Ok(records));
+    }
+
+    #[test]
+    fn rot_is_an_error(records in vec(record(), 1..4), at: prop::sample::Index, bit in 0..8_u32) {
+        let mut octets = encode(&records);
+        let at = at.index(octets.len());
+        octets[at] ^= 1_u8 << bit;
+        prop_assert!(decode_records(&octets, records.len() as u32).is_err());
+    }
+
+    #[test]
+    fn no_octets_make_it_panic(record in record(), at: prop::sample::Index, octets: [u8; 4]) {
+        // With the right checksum over wrong octets, so that the fields themselves are tried.
+        let mut encoded = encode(&[record]);
+        let length = u32::from_le_bytes(encoded[..4].try_into().unwrap()) as usize;
+        let kind = u16::from_le_bytes(encoded[4..6].try_into().unwrap());
+        let at = 16 + at.index(length);
+        for (octet, new) in encoded[at..16 + length].iter_mut().zip(octets) {
+            *octet = new;
+        }
+        let sum = super::encode::checksum(length as u32, kind, &encoded[16..16 + length]);
+        encoded[8..16].copy_from_slice(&sum.to_le_bytes());
+        let _ = decode_records(&encoded, 1);
+    }
+}
+
+#[test]
+fn the_frame_says_how_many_records_there_are() {
+    let octets = encode(&[Record::Cancel { batch: BatchId(1) }]);
+    assert_eq!(decode_records(&octets, 2), Err(RecordError::Count { expected: 2, got: 1 }));
+    assert_eq!(decode_records(&octets[..20], 1), Err(RecordError::Short));
+}
+
+#[test]
+fn a_count_larger_than_the_body_takes_no_memory() {
+    let mut octets = encode(&[Record::Fragments { batch: BatchId(1), fragments: Vec::new() }]);
+    octets[24..28].copy_from_slice(&u32::MAX.to_le_bytes());
+    let sum = super::encode::checksum(16, 2, &octets[16..32]);
+    octets[8..16].copy_from_slice(&sum.to_le_bytes());
+    assert_eq!(decode_records(&octets, 1), Err(RecordError::Field("count")));
+}
+
+#[test]
+fn as_many_messages_as_fit_and_no_more() {
+    let fragment = Fragment { segment: SegmentId(1), offset: 4096, length: 10 };
+    let message = MessageRecord {
+        size: 10,
+        date: InternalDate::from_unix(0),
+        flags: Flags::default(),
+        keywords: Vec::new(),
+        checksum: 1,
+        fragments: vec![fragment],
+    };
+    let (messages, batch) = (vec![message; 10], BatchId(1));
+    for octets in 0..1000 {
+        let count = Record::messages_that_fit(&messages, octets);
+        let length = |count: usize| {
+            Record::Messages { batch, messages: messages[..count].to_vec() }.encoded_len()
+        };
+        assert!(count == 0 || length(count) <= octets);
+        assert!(count == 10 || length(count + 1) > octets);
+        let fragments = vec![fragment; Record::fragments_that_fit(octets)];
+        let length = Record::Fragments { batch, fragments: fragments.clone() }.encoded_len();
+        assert!(fragments.is_empty() || length <= octets && length + 16 > octets);
+    }
+}
