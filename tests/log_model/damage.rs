@@ -37,8 +37,35 @@ pub fn rot_is_never_cut(world: &mut World) {
         assert!(before == world.disk.octets(), "recovery changed a damaged log");
         world.disk.rot(place.segment, offset, bit);
     }
+    a_rotten_header_is_missed(world, &provable);
     a_lost_file_is_missed(world);
     world.read(&[]).expect("all bits are back");
+}
+
+/// The header of a segment in which a frame is proven durable by another one in it.
+fn a_rotten_header_is_missed(world: &mut World, provable: &[FrameInfo]) {
+    let first = provable[world.random.below(provable.len())].place;
+    let same = |frame: &&FrameInfo| frame.place.segment == first.segment;
+    let lowest = provable.iter().filter(same).map(|frame| frame.place.lsn).min();
+    let shown = provable.iter().filter(same).map(|frame| frame.place.watermark).max();
+    if shown < lowest {
+        return;
+    }
+    let (offset, bit) = (world.random.below(96), world.random.below(8) as u32);
+    let zeros = world.random.below(4) == 0;
+    let complete = world.disk.clone();
+    if zeros {
+        world.disk.erase_header(first.segment);
+    } else {
+        world.disk.rot(first.segment, offset, bit);
+    }
+    let before = world.disk.octets();
+    match world.read(&[]) {
+        Err(RecoveryError::Damaged(damage)) => assert_eq!(damage.file, first.segment),
+        other => panic!("the header of segment {} is gone: {other:?}", first.segment),
+    }
+    assert!(before == world.disk.octets(), "recovery changed a damaged log");
+    world.disk = complete;
 }
 
 /// A segment that has a provable frame, and is not the last of its log.

@@ -119,6 +119,12 @@ impl Disk {
         file.durable[offset] ^= 1 << bit;
     }
 
+    pub fn erase_header(&mut self, segment: SegmentId) {
+        let file = self.files.get_mut(&segment).expect("a segment that is there");
+        file.current[..4096].fill(0);
+        file.durable[..4096].fill(0);
+    }
+
     pub fn lose_file(&mut self, segment: SegmentId) {
         self.files.remove(&segment).expect("a segment that is there");
     }

@@ -7,6 +7,7 @@
 
 mod damage;
 mod disk;
+mod forged;
 mod golden;
 mod writer;
 
@@ -55,7 +56,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(400))]
 
     #[test]
-    fn what_was_acknowledged_survives(seed: u64, steps in prop::collection::vec(step(), 1..150)) {
+    fn what_was_acknowledged_survives(seed: u64, steps in prop::collection::vec(step(), 1..400)) {
         let mut world = World::new(seed);
         for step in steps {
             world.step(step);
