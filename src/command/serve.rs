@@ -3,10 +3,9 @@
 use std::io::{self, IsTerminal, Write};
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, mpsc};
 use std::thread;
-use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 use signal_hook::consts::{SIGINT, SIGTERM};
@@ -18,9 +17,6 @@ use super::exit::{self, Failure};
 use crate::limits;
 use crate::server::{Config, Server, StartError};
 use crate::tools::parse_size;
-
-/// How often to look whether a signal has come or the server ended by itself.
-const LOOK: Duration = Duration::from_millis(50);
 
 /// Run the server
 #[derive(Args, Clone, Debug)]
@@ -72,19 +68,29 @@ pub enum LogFormat {
 pub(super) fn run(args: ServeArgs) -> Result<(), Failure> {
     start_log(&args.log, args.log_format);
     // Before the start, so that a signal during it is not lost.
-    let mut signals = catch_signals().map_err(|error| Failure::new(exit::SYSTEM, error))?;
+    let signals = catch_signals().map_err(|error| Failure::new(exit::SYSTEM, error))?;
     let server = Server::start(config(&args))?;
     if let Err(error) = announce(server.address()) {
         tracing::warn!("nobody reads on standard output where mailrace listens: {error}");
     }
-    while !server.is_over() {
-        if let Some(signal) = signals.pending().next() {
-            tracing::info!(signal, "stopping");
-            break;
-        }
-        thread::sleep(LOOK);
-    }
+    tracing::info!("{}", wait(&server, signals));
     Ok(server.stop()?)
+}
+
+/// Waits for a signal, or for the server to end by itself. Says which it was.
+fn wait(server: &Server, mut signals: Signals) -> String {
+    let (tell, told) = mpsc::channel();
+    let over = tell.clone();
+    server.when_over(move || {
+        // Nobody listens any more when a signal came first.
+        let _ = over.send("a reactor has ended, the others stop".to_owned());
+    });
+    thread::spawn(move || {
+        for signal in signals.forever() {
+            let _ = tell.send(format!("stopping on signal {signal}"));
+        }
+    });
+    told.recv().unwrap_or_default()
 }
 
 fn config(args: &ServeArgs) -> Config {

@@ -141,6 +141,12 @@ impl Sequencer {
         self.segments.back().is_some_and(|open| open.size - open.offset >= length)
     }
 
+    /// Whether less than a quarter of the segment is left.
+    #[must_use]
+    pub fn is_nearly_full(&self) -> bool {
+        self.segments.back().is_some_and(|open| open.size - open.offset < open.size / 4)
+    }
+
     /// Whether something in `segment` may still be written or synced.
     #[must_use]
     pub fn is_open(&self, segment: SegmentId) -> bool {

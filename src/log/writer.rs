@@ -184,6 +184,11 @@ impl Log {
         let (place, file) = {
             let mut state = self.inner.state.borrow_mut();
             let place = state.sequencer.reserve(length).expect("ready() was asked before");
+            // In time for it to be there when this one is full, and not before: a segment that
+            // waits here cannot be used by another log.
+            if state.next.is_none() && state.sequencer.is_nearly_full() {
+                state.next = Some(self.inner.pool.request());
+            }
             state.pending.push_back(place);
             (place, state.files[&place.segment].clone())
         };
@@ -342,7 +347,6 @@ impl Log {
             let header = state.sequencer.open_segment(prepared.segment, prepared.size, now);
             header.encode(&mut lease.octets_mut()[..BLOCK]);
             state.files.insert(prepared.segment, file.clone());
-            state.next = Some(self.inner.pool.request());
         }
         let (result, lease) = file.write_at(lease, BLOCK, 0).await;
         let mut state = self.inner.state.borrow_mut();

@@ -12,7 +12,7 @@ mod worker;
 use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, OnceLock, mpsc as std_mpsc};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, mpsc as std_mpsc};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -34,6 +34,7 @@ pub struct Server {
     reactors: Vec<mpsc::UnboundedSender<Arrival>>,
     threads: Vec<JoinHandle<Result<(), StartError>>>,
     tallies: Vec<Arc<Tally>>,
+    over: Arc<Over>,
     /// Given up last, when nobody writes any more.
     _lock: DataLock,
 }
@@ -87,6 +88,7 @@ impl Server {
             reactors: Vec::new(),
             threads: Vec::new(),
             tallies: Vec::new(),
+            over: Arc::default(),
             _lock: lock,
         };
         server.launch(&shared, sockets)?;
@@ -111,10 +113,15 @@ impl Server {
         for (number, (socket, inbox)) in sockets.into_iter().zip(inboxes).enumerate() {
             let tally = Arc::new(Tally::default());
             self.tallies.push(tally.clone());
-            let (shared, ready) = (shared.clone(), ready.clone());
+            let (shared, ready, over) = (shared.clone(), ready.clone(), self.over.clone());
             let worker = Worker { number, socket, inbox, shared, tally, ready };
             let thread = std::thread::Builder::new().name(format!("reactor-{number}"));
-            self.threads.push(thread.spawn(move || worker.run()).map_err(StartError::System)?);
+            let spawned = thread.spawn(move || {
+                let result = worker.run();
+                call(&over);
+                result
+            });
+            self.threads.push(spawned.map_err(StartError::System)?);
         }
         drop(ready);
         for _ in 0..self.threads.len() {
@@ -150,10 +157,12 @@ impl Server {
         stats
     }
 
-    /// Whether it has ended by itself, as it does when the disk fails.
-    #[must_use]
-    pub fn is_over(&self) -> bool {
-        self.threads.iter().any(JoinHandle::is_finished)
+    /// Calls `tell` once when a reactor ends by itself, as it does when the disk fails.
+    pub fn when_over(&self, tell: impl FnOnce() + Send + 'static) {
+        *self.over.lock().unwrap_or_else(PoisonError::into_inner) = Some(Box::new(tell));
+        if self.threads.iter().any(JoinHandle::is_finished) {
+            call(&self.over);
+        }
     }
 
     /// Stops: sessions get BYE, batches in flight finish or vanish whole.
@@ -183,6 +192,16 @@ impl Drop for Server {
         if let Err(error) = self.end() {
             tracing::error!("{error}");
         }
+    }
+}
+
+/// Whom to tell that a reactor has ended.
+type Over = Mutex<Option<Box<dyn FnOnce() + Send>>>;
+
+fn call(over: &Over) {
+    let tell = over.lock().unwrap_or_else(PoisonError::into_inner).take();
+    if let Some(tell) = tell {
+        tell();
     }
 }
 
