@@ -4,6 +4,7 @@ use std::fmt;
 use std::process::ExitCode;
 
 use crate::auth::UserError;
+use crate::tools::ToolError;
 
 /// Of `--help`. The numbers are those of sysexits.h.
 pub(super) const CODES: &str = "\
@@ -43,6 +44,12 @@ impl Failure {
     pub(super) fn report(&self) -> ExitCode {
         eprintln!("mailrace: {}", self.sentence);
         ExitCode::from(self.code)
+    }
+}
+
+impl From<ToolError> for Failure {
+    fn from(error: ToolError) -> Failure {
+        Failure::new(error.exit_code(), error)
     }
 }
 

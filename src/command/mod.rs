@@ -12,6 +12,8 @@ pub use exit::Failure;
 pub use serve::{LogFormat, ServeArgs};
 pub use user::UserArgs;
 
+use crate::tools::{self, BenchArgs, DemoArgs};
+
 /// An IMAP server for Linux built for bulk ingestion.
 #[derive(Parser)]
 #[command(name = "mailrace", version, max_term_width = 100, after_help = exit::CODES)]
@@ -24,6 +26,10 @@ struct Line {
 enum Command {
     Serve(ServeArgs),
     User(UserArgs),
+    /// Upload real mail to a server of its own, fetch it back and compare every octet
+    Demo(DemoArgs),
+    /// Put load on an IMAP server and measure it
+    Bench(BenchArgs),
 }
 
 /// Runs what the command line asks for, to its end.
@@ -36,6 +42,8 @@ pub fn run() -> ExitCode {
     let done = match line.command {
         Command::Serve(args) => serve::run(args),
         Command::User(args) => user::run(args),
+        Command::Demo(args) => tools::demo(&args).map_err(Failure::from),
+        Command::Bench(args) => tools::bench(&args).map_err(Failure::from),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -1,1 +1,220 @@
+//! APPEND as it is said on the wire, in every slicing.
 
+use super::machine::{Machine, Step};
+use super::refusal::Refusal;
+use crate::protocol::response::Code;
+use crate::types::Flags;
+
+/// What a server made of a command: what it said, what it took.
+#[derive(Debug, Default, PartialEq)]
+struct Heard {
+    mailbox: String,
+    /// Messages with their flags and dates.
+    messages: Vec<(Vec<u8>, Flags, Option<String>)>,
+    invitations: usize,
+    /// `None` when the command was complete.
+    refusal: Option<Refusal>,
+    /// Octets after the command.
+    rest: Vec<u8>,
+}
+
+/// A mailbox that is not there, and a size that is too much.
+const BOGUS: &str = "bogusname";
+const TOO_BIG: u64 = 35_403;
+
+/// Plays the server for one command that arrives in slices of these lengths, over and over.
+fn hear(wire: &[u8], slices: &[usize]) -> Heard {
+    let mut machine = Machine::new();
+    let (mut heard, mut current) = (Heard::default(), None);
+    let (mut at, mut slice) = (0, slices.iter().cycle());
+    loop {
+        let end = (at + slice.next().unwrap()).min(wire.len());
+        loop {
+            let (taken, step) = machine.step(&wire[at..end]);
+            match step {
+                Step::Octets(octets) => {
+                    assert_eq!(octets, taken);
+                    let (message, ..): &mut (Vec<u8>, _, _) = current.as_mut().unwrap();
+                    message.extend_from_slice(&wire[at..at + octets]);
+                }
+                Step::More => assert_eq!(at + taken, end, "more is asked for when all is taken"),
+                Step::Continue => heard.invitations += 1,
+                Step::Mailbox(name) if name.as_str() == BOGUS => {
+                    machine.refuse(Refusal::no(Some(Code::TryCreate), "no such mailbox"));
+                }
+                Step::Mailbox(name) => heard.mailbox = name.as_str().to_owned(),
+                Step::Message(options) if options.literal.size == TOO_BIG => {
+                    machine.refuse(Refusal::no(Some(Code::OverQuota), "too much"));
+                }
+                Step::Message(options) => {
+                    let date = options.date.map(|date| date.to_string());
+                    current = Some((Vec::new(), options.flags, date));
+                    heard.invitations += usize::from(machine.accept());
+                }
+                Step::MessageEnd => heard.messages.push(current.take().unwrap()),
+                Step::Complete | Step::Refused(_) => {
+                    if let Step::Refused(refusal) = step {
+                        heard.refusal = Some(refusal);
+                        heard.messages.clear();
+                    }
+                    heard.rest = wire[at + taken..].to_vec();
+                    return heard;
+                }
+            }
+            at += taken;
+            if matches!(step, Step::More) {
+                break;
+            }
+        }
+        assert!(end < wire.len(), "the command did not end");
+    }
+}
+
+/// The same in one piece, octet by octet, and in odd pieces.
+fn hear_all_ways(wire: &[u8]) -> Heard {
+    let whole = hear(wire, &[wire.len()]);
+    for slices in [&[1][..], &[2, 3], &[7], &[1, 40, 3]] {
+        assert_eq!(hear(wire, slices), whole, "in slices of {slices:?}");
+    }
+    whole
+}
+
+const FIRST: &str = "Date: Mon, 7 Feb 1994 21:52:25 -0800 (PST)\r\n\
+    From: Fred Foobar <foobar@Blurdybloop.example.COM>\r\n\
+    Subject: afternoon meeting\r\n\
+    To: mooch@owatagu.example.net\r\n\
+    Message-Id: <B27397-0100000@Blurdybloop.example.COM>\r\n\
+    MIME-Version: 1.0\r\n\
+    Content-Type: TEXT/PLAIN; CHARSET=US-ASCII\r\n\
+    \r\n\
+    Hello Joe, do you think we can meet at 3:30 tomorrow?\r\n";
+
+const SECOND: &str = "Date: Mon, 7 Feb 1994 22:43:04 -0800 (PST)\r\n\
+    From: Joe Mooch <mooch@OWaTaGu.example.net>\r\n\
+    Subject: Re: afternoon meeting\r\n\
+    To: foobar@blurdybloop.example.com\r\n\
+    Message-Id: <a0434793874930@OWaTaGu.example.net>\r\n\
+    MIME-Version: 1.0\r\n\
+    Content-Type: TEXT/PLAIN; CHARSET=US-ASCII\r\n\
+    \r\n\
+    3:30 is fine with me.\r\n";
+
+/// RFC 3502 section 6.3.11, first command. The lengths printed there, 329 and 295, are not those
+/// of the messages printed there; these are counted.
+#[test]
+fn the_dialogue_of_rfc_3502_two_messages() {
+    let wire = format!(
+        "A003 APPEND saved-messages (\\Seen) {{{}}}\r\n{FIRST} (\\Seen) \
+         \" 7-Feb-1994 22:43:04 -0800\" {{{}}}\r\n{SECOND}\r\n",
+        FIRST.len(),
+        SECOND.len()
+    );
+    let heard = hear_all_ways(wire.as_bytes());
+    assert_eq!(heard.mailbox, "saved-messages");
+    assert_eq!((heard.invitations, &heard.refusal), (2, &None));
+    let date = Some(" 7-Feb-1994 22:43:04 -0800".to_owned());
+    assert_eq!(heard.messages[0], (FIRST.into(), Flags::SEEN, None));
+    assert_eq!(heard.messages[1], (SECOND.into(), Flags::SEEN, date));
+    assert_eq!(heard.messages.len(), 2);
+}
+
+/// RFC 3502 section 6.3.11, second command: no invitation for a mailbox that is not there.
+#[test]
+fn the_dialogue_of_rfc_3502_no_mailbox() {
+    let heard = hear_all_ways(b"A004 APPEND bogusname (\\Flagged) {1023}\r\nA005 NOOP\r\n");
+    assert_eq!(heard.refusal.unwrap().code, Some(Code::TryCreate));
+    assert_eq!((heard.invitations, heard.rest), (0, b"A005 NOOP\r\n".to_vec()));
+}
+
+/// RFC 3502 section 6.3.11, third command: over quota at the second message.
+#[test]
+fn the_dialogue_of_rfc_3502_quota() {
+    let message = "Date: Mon, 7 Feb 2000 22:43:04 -0800 (PST)\r\n\
+         From: Fred Foobar <fred@example.com>\r\nSubject: hmm...\r\n";
+    let wire =
+        format!("A005 APPEND test (\\Flagged) {{{}}}\r\n{message} {{35403}}\r\n", message.len());
+    let heard = hear_all_ways(wire.as_bytes());
+    assert_eq!(heard.refusal.unwrap().code, Some(Code::OverQuota));
+    assert_eq!((heard.invitations, heard.messages.len()), (1, 0));
+}
+
+#[test]
+fn a_refused_command_is_thrown_away_to_its_end() {
+    let wire = b"a APPEND bogusname {12+}\r\nb NOOP\r\n{9}\r\n (\\Seen {nonsense {4+}\r\nabcd\
+        {0+}\r\n {3+}\r\nx\r\n\r\nc NOOP\r\n";
+    let heard = hear_all_ways(wire);
+    assert_eq!(heard.refusal.unwrap().code, Some(Code::TryCreate));
+    assert_eq!(heard.rest, b"c NOOP\r\n");
+}
+
+#[test]
+fn a_synchronising_literal_of_a_refused_command_ends_it() {
+    let heard = hear_all_ways(b"a APPEND bogusname {3+}\r\nabc {5}\r\nb NOOP\r\n");
+    assert_eq!(heard.rest, b"b NOOP\r\n");
+    assert_eq!(heard.invitations, 0);
+}
+
+#[test]
+fn an_empty_message_cancels() {
+    for (zero, rest) in [
+        ("{0}\r\n", "b NOOP\r\n"),
+        ("{0+}\r\n\r\n", "b NOOP\r\n"),
+        ("~{0}\r\n", "b NOOP\r\n"),
+        ("{0+}\r\n {3+}\r\nabc\r\n", "b NOOP\r\n"),
+    ] {
+        let wire = format!("a APPEND INBOX {{3+}}\r\nabc {zero}{rest}");
+        let heard = hear_all_ways(wire.as_bytes());
+        let refusal = heard.refusal.unwrap_or_else(|| panic!("{zero:?} was taken"));
+        assert_eq!((refusal.code, refusal.condition), (None, Refusal::no(None, "").condition));
+        assert_eq!(heard.rest, rest.as_bytes(), "{zero:?}");
+    }
+}
+
+#[test]
+fn the_mailbox_may_be_a_literal() {
+    let heard = hear_all_ways(b"a append {5}\r\ninbox (\\Draft) {3+}\r\nabc\r\n");
+    assert_eq!((heard.mailbox.as_str(), heard.invitations), ("INBOX", 1));
+    assert_eq!(heard.messages, [(b"abc".to_vec(), Flags::DRAFT, None)]);
+    let heard = hear_all_ways(b"a append {99999999+}\r\nb NOOP {1}\r\n");
+    assert!(heard.refusal.is_none() || heard.rest.is_empty());
+}
+
+#[test]
+fn bad_flags_and_dates_refuse_all_and_stay_in_step() {
+    for options in [
+        "(\\Nonsense)",
+        "(\\Seen",
+        "\"31-Apr-2001 00:00:00 +0000\"",
+        "\"yesterday\"",
+        "(\\Seen) (\\Seen)",
+        "x",
+    ] {
+        let wire = format!("a APPEND INBOX {{3+}}\r\nabc {options} {{4+}}\r\nwxyz\r\nb NOOP\r\n");
+        let heard = hear_all_ways(wire.as_bytes());
+        assert!(heard.refusal.is_some(), "{options} was taken");
+        assert_eq!(heard.rest, b"b NOOP\r\n", "{options}");
+    }
+}
+
+#[test]
+fn careless_clients_are_understood() {
+    let wire =
+        b"a aPPend   \"INBOX\"  (\\seen  \\RECENT $Fwd)   {3+}\nabc   (\\Draft)\"7-Feb-1994 \
+        22:43:04 -0800\"  ~{2+}\r\n\0\x80  \r\nrest";
+    let heard = hear_all_ways(wire);
+    assert_eq!(heard.refusal, None);
+    assert_eq!(heard.messages[0], (b"abc".to_vec(), Flags::SEEN, None));
+    let date = Some(" 7-Feb-1994 22:43:04 -0800".to_owned());
+    assert_eq!(heard.messages[1], (b"\0\x80".to_vec(), Flags::DRAFT, date));
+    assert_eq!(heard.rest, b"rest");
+}
+
+#[test]
+fn a_line_without_an_end_takes_no_memory_and_is_refused() {
+    let mut wire = b"a APPEND INBOX {3+}\r\nabc ".to_vec();
+    wire.extend(std::iter::repeat_n(b'x', 3 * crate::limits::LINE));
+    wire.extend_from_slice(b" {4+}\r\nwxyz\r\nb NOOP\r\n");
+    let heard = hear(&wire, &[4096]);
+    assert!(heard.refusal.is_some());
+    assert_eq!(heard.rest, b"b NOOP\r\n");
+}
