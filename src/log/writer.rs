@@ -226,8 +226,11 @@ impl Log {
         let (sender, receiver) = oneshot::channel();
         {
             let mut state = self.inner.state.borrow_mut();
+            if let Some(why) = &state.broken {
+                return Err(LogError::Poisoned(why.clone()));
+            }
             let last = state.sequencer.last_reserved();
-            if last <= state.sequencer.durable() && state.broken.is_none() {
+            if last <= state.sequencer.durable() {
                 return Ok(());
             }
             let action = Box::new(move || {

@@ -75,6 +75,7 @@ impl Server {
                  them, a little slower. See LimitMEMLOCK in tuning/README.md"
             );
         }
+        raise_descriptors();
         make_folder(&config.data)?;
         let lock = DataLock::acquire(&config.data).map_err(StartError::Lock)?;
         let users = Users::open(&config.data).map_err(StartError::Users)?;
@@ -293,6 +294,17 @@ fn bind(address: SocketAddr, reactors: usize) -> Result<Vec<TcpListener>, StartE
         sockets.push(Listener::bind(real).map_err(failed)?);
     }
     Ok(sockets)
+}
+
+/// Takes as many descriptors as the system allows this process: each connection needs one, and the
+/// usual soft limit of 1,024 is for programs that use select(2).
+fn raise_descriptors() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let limit = getrlimit(Resource::Nofile);
+    let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };
+    if let Err(error) = setrlimit(Resource::Nofile, raised) {
+        tracing::debug!("the limit on descriptors stays as it is: {error}");
+    }
 }
 
 fn cores() -> usize {

@@ -116,8 +116,9 @@ impl Session {
         }
         let next = self.input.next(&self.output).await;
         match next {
-            Next::Command(octets) => self.command(&octets).await,
-            Next::Append => self.append().await,
+            Next::Command(octets) => Box::pin(self.command(&octets)).await,
+            // Uploads are large futures; idle sessions should be small ones.
+            Next::Append => Box::pin(self.append()).await,
             Next::Refused { tag, text } => {
                 self.refuse(tag.as_ref(), &text);
                 self.no_sense()
