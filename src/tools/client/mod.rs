@@ -280,3 +280,6 @@ fn astring(text: &str) -> String {
     }
     format!("{{{}+}}\r\n{text}", text.len())
 }
+
+#[cfg(test)]
+mod tests;
