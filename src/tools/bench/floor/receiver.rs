@@ -121,6 +121,7 @@ async fn receive_batch(conn: &Rc<Conn>, arena: &Arena, ring: &Rc<Ring>) -> io::R
     let mut length = [0; 8];
     length.copy_from_slice(&lease.octets()[..8]);
     let mut left = u64::from_le_bytes(length);
+    let receiving = ring.receiving();
     let (mut lease, mut writes) = (Some(lease), std::collections::VecDeque::new());
     while left > 0 {
         let free = match lease.take() {
@@ -144,6 +145,7 @@ async fn receive_batch(conn: &Rc<Conn>, arena: &Arena, ring: &Rc<Ring>) -> io::R
         for write in writes {
             joined(write).await?;
         }
+        drop(receiving);
         ring.durable().await?;
         conn.send(Bytes::from_static(b"."), false).await
     });
