@@ -16,7 +16,9 @@ use super::checkpoint::{Checkpoint, Progress};
 use super::error::{ApplyError, CatalogError, Rot};
 use super::file::{CatalogFile, Replayed as Frame};
 use crate::limits::REPLAY_GATHERS;
-use crate::log::{self, Change, LogPosition, Medium, Record, Recovered, RecoveryError, Replayed};
+use crate::log::{
+    self, Change, LogPosition, Medium, Record, Recovered, RecoveryError, Replayed, VisitError,
+};
 use crate::types::{Epoch, LogId, Lsn, MailboxId, UidRange};
 
 /// What a start gives. Its `Display` is a line for the operator.
@@ -58,37 +60,49 @@ pub enum ReplayError {
 /// # Errors
 /// See [`ReplayError`]. Nothing is lost by it, and another attempt goes on where this one ended.
 pub fn replay(catalog: &Path, medium: &mut dyn Medium) -> Result<Replay, ReplayError> {
-    replay_gathering(catalog, medium, REPLAY_GATHERS)
+    replay_by(catalog, REPLAY_GATHERS, |from, visit| log::recover(medium, from, visit))
 }
 
-fn replay_gathering(
+pub(super) type Visitor<'v> = dyn FnMut(Replayed) -> Result<(), VisitError> + 'v;
+
+pub(super) fn replay_by(
     catalog: &Path,
-    medium: &mut dyn Medium,
     gathers: usize,
+    recover: impl FnOnce(&[LogPosition], &mut Visitor<'_>) -> Result<Recovered, RecoveryError>,
 ) -> Result<Replay, ReplayError> {
     let catalog = CatalogFile::open(catalog)?;
     let positions = catalog.positions()?;
     let mut replayer = Replayer::new(&catalog, gathers)?;
-    let recovered = log::recover(medium, &positions, &mut |change| Ok(replayer.visit(change)?))
+    let recovered = recover(&positions, &mut |change| Ok(replayer.visit(change)?))
         .map_err(ReplayError::of_recovery)?;
-    if replayer.changes > 0 || recovered.ends != positions {
-        replayer.checkpoint(Progress::Replayed(last_epoch(&recovered.ends)))?;
+    replayer.check_done()?;
+    let ends = ends(&recovered.ends, &positions);
+    if replayer.changes > 0 || replayer.done.is_some() || ends != positions {
+        replayer.checkpoint(Progress::Replayed(ends))?;
     }
     let Replayer { changes, messages, checkpoints, .. } = replayer;
     Ok(Replay { catalog, recovered, changes, messages, checkpoints })
 }
 
-/// With all logs applied to their ends, those of the last epoch say so for all before.
-fn last_epoch(ends: &[LogPosition]) -> Vec<LogPosition> {
-    let last = ends.iter().map(|end| end.epoch).max();
-    ends.iter().filter(|end| Some(end.epoch) == last).copied().collect()
+/// The positions after a replay. With all logs applied to their ends, those of the last epoch say
+/// so for all before. A log that has vanished meanwhile keeps its position: without any, all would
+/// be read again.
+fn ends(ends: &[LogPosition], before: &[LogPosition]) -> Vec<LogPosition> {
+    let log = |at: &LogPosition| (at.epoch, at.log);
+    let vanished = before.iter().filter(|old| ends.iter().all(|end| log(end) != log(old)));
+    let mut all: Vec<LogPosition> = ends.iter().chain(vanished).copied().collect();
+    let last = all.iter().map(|at| at.epoch).max();
+    all.retain(|at| Some(at.epoch) == last);
+    all.sort_by_key(log);
+    all
 }
 
 struct Replayer<'c> {
     catalog: &'c CatalogFile,
     accounts: HashMap<Box<str>, Account>,
-    /// Up to here an earlier replay had come.
+    /// Up to here an earlier replay had come, and whether that frame is still there.
     done: Option<Frame>,
+    done_seen: bool,
     /// The frame of the last change.
     last: Option<Frame>,
     /// Octets in memory, about, and how many there may be.
@@ -105,6 +119,7 @@ impl<'c> Replayer<'c> {
             catalog,
             accounts: HashMap::new(),
             done: catalog.replayed()?,
+            done_seen: false,
             last: None,
             gathered: 0,
             gathers,
@@ -117,6 +132,7 @@ impl<'c> Replayer<'c> {
     fn visit(&mut self, replayed: Replayed) -> Result<(), ReplayError> {
         let frame = (replayed.epoch, replayed.log, replayed.lsn);
         if self.done.is_some_and(|done| frame <= done) {
+            self.done_seen |= self.done == Some(frame);
             return Ok(());
         }
         if let Some((epoch, log, lsn)) = self.last
@@ -134,6 +150,16 @@ impl<'c> Replayer<'c> {
             lsn,
             error,
         })
+    }
+
+    /// The tail of a log is durable only when recovery is over. After a power loss before that, an
+    /// interrupted replay may have written what the log has lost.
+    fn check_done(&self) -> Result<(), CatalogError> {
+        if self.done.is_none() || self.done_seen {
+            return Ok(());
+        }
+        let what = "a power loss during a start has put it ahead of the log".into();
+        Err(CatalogError::Damaged { path: self.catalog.path().into(), what })
     }
 
     fn apply(&mut self, change: &Change) -> Result<Result<(), ApplyError>, CatalogError> {

@@ -1,1 +1,195 @@
 //! Replay: whatever is interrupted where, the end is the same.
+
+use super::*;
+use crate::index::replay::{Replay, ReplayError, Visitor, replay_by};
+use crate::index::{ApplyError, CatalogError, Counts};
+use crate::log::{Change, LogPosition, Recovered, RecoveryError, Replayed, VisitError};
+use crate::types::{Epoch, LogId, Lsn};
+
+const WORK: MailboxId = MailboxId(8);
+
+/// Two epochs of a log, with several changes in some frames.
+fn history() -> Vec<Replayed> {
+    let append = |mailbox, first_uid, modseq, sizes: std::ops::RangeInclusive<u32>| {
+        let messages: Vec<_> = sizes.map(message).collect();
+        let commit = batch(mailbox, first_uid, modseq, &messages);
+        Change::Append { commit, messages }
+    };
+    let other = Change::Other;
+    let seen = |modseq, uids| other(add_flags(INBOX, ModSeq(modseq), uids, Flags::SEEN));
+    let changes = [
+        (1, 1, other(create("a", INBOX, "INBOX"))),
+        (1, 1, append(INBOX, 1, 2, 1..=600)),
+        (1, 2, other(create("a", WORK, "Work"))),
+        (1, 3, append(WORK, 1, 2, 1..=1)),
+        (1, 4, append(INBOX, 601, 3, 601..=700)),
+        (1, 5, seen(4, vec![range(1, 1), range(650, 720), range(10, 20)])),
+        (1, 6, append(WORK, 2, 3, 2..=3)),
+        (1, 6, other(expunge(WORK, ModSeq(4), vec![range(2, 2)]))),
+        (1, 7, other(create("b", MailboxId(9), "INBOX"))),
+        (2, 1, append(INBOX, 701, 5, 701..=1_100)),
+        (2, 2, other(expunge(INBOX, ModSeq(6), vec![range(400, 705)]))),
+        (2, 2, append(WORK, 4, 5, 4..=4)),
+        (2, 3, other(delete("a", WORK))),
+        (2, 4, other(create("a", MailboxId(10), "Work"))),
+        (2, 5, append(MailboxId(10), 1, 2, 1..=5)),
+        (2, 6, seen(7, vec![range(1, 1_000)])),
+    ];
+    let change = |(epoch, lsn, change)| Replayed {
+        epoch: Epoch(epoch),
+        log: LogId(0),
+        lsn: Lsn(lsn),
+        change,
+    };
+    changes.into_iter().map(change).collect()
+}
+
+/// What recovery would find when `count` of the changes are in the log, and no more.
+fn recover(
+    from: &[LogPosition],
+    log: &[Replayed],
+    visit: &mut Visitor<'_>,
+) -> Result<Recovered, RecoveryError> {
+    let mut ends: Vec<LogPosition> = Vec::new();
+    for change in log {
+        let at = from.iter().find(|at| (at.epoch, at.log) == (change.epoch, change.log));
+        let lowest = from.iter().map(|at| at.epoch).min();
+        if lowest.is_some_and(|lowest| change.epoch < lowest) {
+            continue;
+        }
+        if at.is_none_or(|at| at.applied < change.lsn) {
+            visit(change.clone()).map_err(RecoveryError::Visit)?;
+        }
+        ends.retain(|end| end.epoch != change.epoch);
+        ends.push(LogPosition {
+            epoch: change.epoch,
+            log: change.log,
+            segment: SegmentId(1),
+            offset: 4096,
+            lsn: change.lsn.next(),
+            applied: change.lsn,
+        });
+    }
+    Ok(Recovered { ends, ..Recovered::default() })
+}
+
+fn replayed(folder: &Folder, gathers: usize, log: &[Replayed]) -> Result<Replay, ReplayError> {
+    replay_by(&folder.path(), gathers, |from, visit| recover(from, log, visit))
+}
+
+/// A start that ends after so many changes, as if the process were killed.
+fn killed(folder: &Folder, gathers: usize, log: &[Replayed], after: usize) {
+    let killed = || VisitError::from("killed");
+    let result = replay_by(&folder.path(), gathers, |from, visit| {
+        let mut left = after;
+        recover(from, log, &mut |change| {
+            left = left.checked_sub(1).ok_or_else(killed)?;
+            visit(change)
+        })
+    });
+    assert!(matches!(result, Err(ReplayError::Log(RecoveryError::Visit(_)))));
+}
+
+type Shown = Vec<(String, u64, Counts, Vec<(u32, u8, u64)>)>;
+
+/// All that is stored, to compare.
+fn shown(file: &CatalogFile) -> Shown {
+    let mut shown = Vec::new();
+    for name in file.names("", 10).unwrap() {
+        let mut account = file.account(&name).unwrap().unwrap();
+        let ids: Vec<_> = account.names().map(|(_, id)| id).collect();
+        for id in ids {
+            pin_and_load(&mut account, id, file);
+            let mailbox = account.mailbox(id).unwrap();
+            let entries = mailbox.range(range(1, u32::MAX));
+            let entries = entries.map(|e| (e.uid().0, e.flags().0, e.size())).collect();
+            let label = format!("{name}/{}", mailbox.name());
+            shown.push((label, account.octets(), mailbox.counts(), entries));
+        }
+    }
+    shown
+}
+
+fn expected() -> Shown {
+    let folder = Folder::new();
+    let replay = replayed(&folder, usize::MAX, &history()).unwrap();
+    assert_eq!((replay.changes, replay.checkpoints), (16, 1));
+    let shown = shown(&replay.catalog);
+    let labels: Vec<_> = shown.iter().map(|(label, ..)| label.as_str()).collect();
+    assert_eq!(labels, ["a/INBOX", "a/Work", "b/INBOX"]);
+    let inbox = &shown[0].2;
+    assert_eq!((inbox.messages, inbox.unseen, inbox.uid_next), (794, 100, Uid(1_101)));
+    assert_eq!(shown[1].2.messages, 5);
+    shown
+}
+
+#[test]
+fn a_replay_that_was_killed_anywhere_ends_like_one_that_was_not() {
+    let (expected, history) = (expected(), history());
+    for gathers in [0, 30_000] {
+        for after in 0..history.len() {
+            let folder = Folder::new();
+            killed(&folder, gathers, &history, after);
+            killed(&folder, gathers, &history, (after * 7) % history.len());
+            let replay = replayed(&folder, gathers, &history).unwrap();
+            assert_eq!(shown(&replay.catalog), expected, "{gathers} {after}");
+        }
+    }
+}
+
+#[test]
+fn a_second_start_finds_nothing_to_do() {
+    let (folder, history) = (Folder::new(), history());
+    drop(replayed(&folder, 0, &history).unwrap());
+    let again = replayed(&folder, 0, &history).unwrap();
+    assert_eq!((again.changes, again.checkpoints), (0, 0));
+    let epochs: Vec<_> = again.catalog.positions().unwrap().iter().map(|at| at.epoch).collect();
+    assert_eq!(epochs, [Epoch(2)], "one epoch stands for all before it");
+    assert_eq!(shown(&again.catalog), expected());
+}
+
+#[test]
+fn starts_in_between_make_no_difference() {
+    let (folder, history) = (Folder::new(), history());
+    // Never in the middle of a frame: a log has all of it or nothing.
+    for end in [2, 3, 4, 6, 9, 10, 12, 14, 16] {
+        drop(replayed(&folder, 30_000, &history[..end]).unwrap());
+    }
+    assert_eq!(shown(&folder.open()), expected());
+}
+
+#[test]
+fn changes_of_one_frame_are_in_one_checkpoint() {
+    let (folder, history) = (Folder::new(), history());
+    killed(&folder, 0, &history, 2);
+    assert_eq!(folder.open().replayed().unwrap(), None);
+    killed(&folder, 0, &history, 3);
+    assert_eq!(folder.open().replayed().unwrap(), Some((Epoch(1), LogId(0), Lsn(1))));
+}
+
+#[test]
+fn a_log_that_has_vanished_keeps_its_position() {
+    let (folder, history) = (Folder::new(), history());
+    let before = replayed(&folder, 0, &history).unwrap().catalog.positions().unwrap();
+    let again = replayed(&folder, 0, &[]).unwrap();
+    assert_eq!(again.catalog.positions().unwrap(), before);
+}
+
+#[test]
+fn a_catalog_ahead_of_its_log_is_refused() {
+    let (folder, history) = (Folder::new(), history());
+    killed(&folder, 0, &history, 8);
+    let error = replayed(&folder, 0, &history[..4]).err().unwrap();
+    assert!(matches!(error, ReplayError::Catalog(CatalogError::Damaged { .. })), "{error}");
+    assert!(error.to_string().contains("ahead of the log"), "{error}");
+}
+
+#[test]
+fn a_change_that_does_not_fit_is_named() {
+    let (folder, mut history) = (Folder::new(), history());
+    history.remove(2);
+    let error = replayed(&folder, 0, &history).err().unwrap();
+    let ReplayError::Misfit { lsn, error: reason, .. } = &error else { panic!("{error}") };
+    assert_eq!((*lsn, reason), (Lsn(3), &ApplyError::NoMailbox(WORK)));
+    assert!(error.to_string().contains("frame 3"), "{error}");
+}
