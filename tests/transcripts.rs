@@ -12,8 +12,7 @@ macro_rules! transcripts {
         $(
             #[test]
             fn $name() {
-                let server = Server::start(&Folder::new());
-                run_transcript(server.address(), include_str!(concat!("transcripts/", stringify!($name), ".txt")));
+                play(include_str!(concat!("transcripts/", stringify!($name), ".txt")));
             }
         )*
 
@@ -25,6 +24,11 @@ transcripts! {
     greeting
     login
     authenticate_plain
+}
+
+fn play(script: &str) {
+    let server = Server::start(&Folder::new());
+    run_transcript(server.address(), script);
 }
 
 #[test]

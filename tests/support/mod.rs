@@ -1,6 +1,6 @@
 //! What the black-box tests share: the real binary on a folder of its own, a client that sends
 //! octets exactly as it is told, and a runner for dialogues written down as text.
-#![allow(dead_code, reason = "each test uses a part of it")]
+#![allow(dead_code, unused_imports, reason = "each test uses a part of it")]
 
 mod client;
 mod server;

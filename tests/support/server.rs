@@ -5,6 +5,7 @@ use std::io::{BufRead, BufReader, Write};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, ExitStatus, Output, Stdio};
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::thread;
 use std::time::Duration;
@@ -18,8 +19,9 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A data folder with one user, deleted in the end. It lies below the build folder, on a disk:
 /// what is mounted for temporary files may be memory and know no O_DIRECT.
+#[derive(Clone)]
 pub struct Folder {
-    place: tempfile::TempDir,
+    place: Arc<tempfile::TempDir>,
 }
 
 impl Folder {
@@ -27,7 +29,7 @@ impl Folder {
     pub fn empty() -> Folder {
         let place = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
         fs::create_dir(place.path().join("data")).unwrap();
-        Folder { place }
+        Folder { place: Arc::new(place) }
     }
 
     /// A folder in which [`USER`] may log in.
@@ -61,7 +63,8 @@ pub struct Server {
     child: Child,
     address: SocketAddr,
     stdout: Receiver<String>,
-    log: PathBuf,
+    /// So that it is there as long as the server.
+    folder: Folder,
 }
 
 impl Server {
@@ -75,7 +78,7 @@ impl Server {
         let mut command = serve(&folder.path());
         command.args(["--listen", "127.0.0.1:0"]).args(flags);
         let log = File::options().append(true).create(true).open(folder.log()).unwrap();
-        let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log);
+        let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log);
         let mut child = child.spawn().unwrap();
         let stdout = lines(child.stdout.take().unwrap());
         let Ok(line) = stdout.recv_timeout(PATIENCE) else {
@@ -85,7 +88,7 @@ impl Server {
         };
         let address = line.strip_prefix("mailrace: listening on ").map(str::parse);
         let Some(Ok(address)) = address else { panic!("what is this: {line:?}") };
-        Server { child, address, stdout, log: folder.log() }
+        Server { child, address, stdout, folder: folder.clone() }
     }
 
     /// Starts a server that is expected to give up, and waits for it to do so.
@@ -157,7 +160,7 @@ impl Drop for Server {
         let _ = self.child.kill();
         let _ = self.child.wait();
         if thread::panicking() {
-            eprintln!("---- log of the server ----\n{}", read(&self.log));
+            eprintln!("---- log of the server ----\n{}", read(&self.folder.log()));
         }
     }
 }
