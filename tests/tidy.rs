@@ -110,7 +110,9 @@ fn nothing_is_left_over(source: &Source) -> Vec<Finding> {
         words.iter().find(|word| has_word(line, word)).map(|word| format!("a {word}"))
     });
     findings.extend(source.rust_lines(&source.code, |line| {
-        (has_word(line, "dbg") && line.contains("dbg!")).then(|| "debugging".into())
+        let macros = ["dbg", "todo", "unimplemented"];
+        let left = |name: &&str| has_word(line, name) && line.contains(&format!("{name}!"));
+        macros.into_iter().find(left).map(|name| format!("a {name}!"))
     }));
     findings
 }
@@ -380,6 +382,7 @@ mod rules_can_fail {
     fn leftovers_and_printing() {
         finds(nothing_is_left_over, "a.md", &["a TO", "DO: b"].concat(), "tomorrow");
         finds(nothing_is_left_over, "src/a.rs", "dbg!(x);", "// dbg!(x);");
+        finds(nothing_is_left_over, "src/a.rs", "todo!()", "let todo = not!();");
         finds(nothing_prints, "src/log/a.rs", "println!(\"x\");", "format!(\"println!\");");
         assert_eq!(nothing_prints(&Source::new("src/tools/a.rs", "println!();")).len(), 0);
     }

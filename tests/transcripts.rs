@@ -1,11 +1,12 @@
-//! Plays every dialogue in `tests/transcripts/` against a server of its own.
+//! Plays every dialogue in `tests/transcripts/` against a server of its own. Besides alice, whose
+//! password is secret, there is carol with the same password, who may keep 10,000 octets.
 
 mod support;
 
 use std::fs;
 use std::path::Path;
 
-use support::{Folder, Server, run_transcript};
+use support::{Folder, PASSWORD, Server, run_transcript};
 
 macro_rules! transcripts {
     ($($name:ident)*) => {
@@ -24,10 +25,13 @@ transcripts! {
     greeting
     login
     authenticate_plain
+    multiappend
 }
 
 fn play(script: &str) {
-    let server = Server::start(&Folder::new());
+    let folder = Folder::new();
+    folder.add_user("carol", PASSWORD, &["--quota", "10000"]);
+    let server = Server::start(&folder);
     run_transcript(server.address(), script);
 }
 

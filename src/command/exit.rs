@@ -8,10 +8,10 @@ use crate::tools::ToolError;
 
 /// Of `--help`. The numbers are those of sysexits.h.
 pub(super) const CODES: &str = "\
-Exit codes: 0 done; 64 wrong usage; 65 a name, password or message that will not do; \
-69 no io_uring here; 71 the system refused memory, a thread or a port; 73 a file cannot be \
-created; 74 a file cannot be read or written; 75 another server runs on this data; \
-76 a server did not answer as it should; 78 a file of the data folder makes no sense.";
+Exit codes: 0 done; 64 wrong usage; 65 what was given will not do, or the log is damaged; 69 no \
+io_uring here; 70 a bug; 71 the system refused memory, a thread or a ring; 73 a file cannot be \
+created; 74 a file or an address cannot be used; 75 another server runs on this data; 76 a server \
+did not answer as it should; 78 the file of users makes no sense.";
 
 /// Wrong usage of the command line.
 pub(super) const USAGE: u8 = 64;

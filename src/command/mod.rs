@@ -12,7 +12,7 @@ pub use exit::Failure;
 pub use serve::{LogFormat, ServeArgs};
 pub use user::UserArgs;
 
-use crate::tools::{self, BenchArgs, DemoArgs};
+use crate::tools::{self, BenchArgs, DemoArgs, ToolError};
 
 /// An IMAP server for Linux built for bulk ingestion.
 #[derive(Parser)]
@@ -42,13 +42,19 @@ pub fn run() -> ExitCode {
     let done = match line.command {
         Command::Serve(args) => serve::run(args),
         Command::User(args) => user::run(args),
-        Command::Demo(args) => tools::demo(&args).map_err(Failure::from),
-        Command::Bench(args) => tools::bench(&args).map_err(Failure::from),
+        Command::Demo(args) => quietly(|| tools::demo(&args)),
+        Command::Bench(args) => quietly(|| tools::bench(&args)),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => failure.report(),
     }
+}
+
+/// Runs a tool. Of the server that it starts, only what is wrong is worth a line.
+fn quietly(tool: impl FnOnce() -> Result<(), ToolError>) -> Result<(), Failure> {
+    serve::start_log("warn", LogFormat::Text);
+    Ok(tool()?)
 }
 
 #[cfg(test)]

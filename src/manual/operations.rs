@@ -31,13 +31,15 @@
 //! | 0 | Done, or ended by a signal | |
 //! | 64 | Wrong usage | Read the sentence, or `--help` |
 //! | 65 | A name or password that will not do, a user who is there already | |
+//! | 65 | serve: the log is damaged | See [durability](super::durability) |
 //! | 69 | No io_uring: an old kernel, a seccomp profile, a sysctl | `tuning/README.md` |
-//! | 71 | The system refused memory, a thread or a port | |
+//! | 70 | A bug | Tell us, with the log |
+//! | 71 | The system refused memory, a thread or a ring | |
 //! | 73 | A file or folder cannot be created | Permissions, a full disk |
-//! | 74 | A file cannot be read or written | Permissions, the disk |
+//! | 74 | A file or an address cannot be used | Permissions, the disk, `--listen` |
 //! | 75 | Another server runs on this data folder | |
 //! | 76 | demo or bench: a server did not answer as it should | |
-//! | 78 | A file of the data folder makes no sense | The sentence names file and place |
+//! | 78 | The file of users makes no sense | The sentence names the line |
 //!
 //! ## The data folder
 //!
@@ -46,7 +48,7 @@
 //! | `users` | Who may log in | It is yours to edit |
 //! | `users.lock` | Held while a user is added | While nobody adds one |
 //! | `lock` | Held by the server | While no server runs |
-//! | `log/` | The segments: all mail there is | Never |
+//! | `segments/` | The log: all mail there is | Never |
 //! | `catalog.redb` | A checkpoint of the log | While no server runs; it is made again |
 //!
 //! Everything in it belongs to one server at a time. A backup is a copy of the folder, taken while
