@@ -2,7 +2,7 @@
 //!
 //! - [`architecture`]: the path of a message, who owns what, and where a change belongs
 //! - [`durability`]: what an OK promises, and what happens after a power loss
-//! - [`format`](self::format): the files, octet by octet
+//! - [`format`](mod@format): the files, octet by octet
 //! - [`operations`]: running a server, its files, its messages, its ends
 
 pub mod architecture;
