@@ -119,10 +119,16 @@ impl Disk {
         file.durable[offset] ^= 1 << bit;
     }
 
-    pub fn erase_header(&mut self, segment: SegmentId) {
+    /// Puts octets there behind everybody's back.
+    pub fn overwrite(&mut self, segment: SegmentId, offset: usize, octets: &[u8]) {
         let file = self.files.get_mut(&segment).expect("a segment that is there");
-        file.current[..4096].fill(0);
-        file.durable[..4096].fill(0);
+        put(&mut file.current, offset, octets);
+        put(&mut file.durable, offset, octets);
+        file.unsynced.clear();
+    }
+
+    pub fn erase_header(&mut self, segment: SegmentId) {
+        self.overwrite(segment, 0, &[0; 4096]);
     }
 
     pub fn lose_file(&mut self, segment: SegmentId) {

@@ -5,10 +5,12 @@
 //! acknowledged, octet for octet and in order; no batch in part; nothing that was not submitted;
 //! and the same again when asked again. A history that fails is shrunk and printed.
 
+mod cases;
 mod damage;
 mod disk;
 mod forged;
 mod golden;
+mod simple;
 mod writer;
 
 use std::collections::BTreeMap;

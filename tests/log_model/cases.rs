@@ -1,0 +1,197 @@
+//! Single cases of recovery that random histories reach seldom.
+
+use mailrace::log::{Commit, LogPosition, MessageRecord, Record, RecoveryError};
+use mailrace::types::{
+    BatchId, Epoch, Flags, Fragment, InternalDate, LogId, Lsn, MailboxId, ModSeq, SegmentId, Uid,
+};
+use xxhash_rust::xxh3::{xxh3_64, xxh3_128};
+
+use crate::disk::Random;
+use crate::simple::{BLOCK, Log};
+
+/// Three segments of two frames each, one sync at the end of all, so that the only watermark is
+/// that of a seventh frame.
+fn three_segments() -> Log {
+    let mut log = Log::new();
+    for segment in 1..=3 {
+        log.segment(segment, 4);
+        log.frame(b"a", &[]);
+        log.frame(b"b", &[]);
+    }
+    log.sync();
+    log.frame(b"proof", &[]);
+    log
+}
+
+fn position(segment: u64, offset: u32, lsn: u64) -> LogPosition {
+    LogPosition {
+        epoch: Epoch(1),
+        log: LogId(0),
+        segment: SegmentId(segment),
+        offset,
+        lsn: Lsn(lsn),
+        applied: Lsn(lsn - 1),
+    }
+}
+
+#[test]
+fn a_rotten_frame_is_proven_by_one_two_segments_later() {
+    let mut log = three_segments();
+    log.disk.rot(SegmentId(1), BLOCK as usize + 33, 0);
+    let text = log.damage(&[]);
+    assert!(text.contains("00000000000000000001.seg at octet 4096"), "{text}");
+    assert!(text.contains("later frames say that it was durable"), "{text}");
+}
+
+#[test]
+fn a_lost_segment_is_proven_by_a_later_one() {
+    for lost in 1..=2 {
+        let mut log = three_segments();
+        log.disk.lose_file(SegmentId(lost));
+        let text = log.damage(&[]);
+        // Of a lost one in the middle, the end of the one before is all that is known.
+        assert!(text.contains("00000000000000000001.seg"), "{text}");
+    }
+}
+
+#[test]
+fn a_header_that_never_was_durable_takes_its_frames_with_it() {
+    let mut log = Log::new();
+    log.segment(1, 4);
+    log.frame(b"a", &[]);
+    log.sync();
+    log.segment(2, 4);
+    log.frame(b"b", &[]);
+    log.disk.erase_header(SegmentId(2));
+    let recovered = log.recover(&[]).expect("nothing in segment 2 was acknowledged");
+    assert_eq!((recovered.frames, recovered.cut.len()), (1, 1));
+    assert_eq!(log.disk.octets().len(), 1);
+    assert_eq!(recovered.next_segment, SegmentId(3));
+}
+
+#[test]
+fn a_log_without_its_first_segment_vanishes_when_nothing_was_acknowledged() {
+    let mut log = Log::new();
+    log.segment(1, 4);
+    log.frame(b"a", &[]);
+    log.segment(2, 4);
+    log.frame(b"b", &[]);
+    log.disk.lose_file(SegmentId(1));
+    let recovered = log.recover(&[]).expect("nothing was acknowledged");
+    assert_eq!((recovered.frames, recovered.ends.len()), (0, 0));
+    assert!(log.disk.octets().is_empty());
+}
+
+#[test]
+fn an_older_epoch_cannot_be_torn() {
+    let mut log = Log::new();
+    log.segment(1, 4);
+    log.frame(b"a", &[]);
+    log.sync();
+    let recovered = log.recover(&[]).expect("clean");
+    let mut log = Log::after(log.disk, recovered.next_epoch);
+    log.segment(2, 4);
+    log.disk.rot(SegmentId(1), BLOCK as usize + 33, 0);
+    let text = log.damage(&[]);
+    assert!(text.contains("complete when a later epoch began"), "{text}");
+}
+
+#[test]
+fn what_the_catalog_has_read_must_be_there() {
+    let mut log = three_segments();
+    let gone = position(9, BLOCK, 3);
+    assert!(log.damage(&[gone]).contains("00000000000000000009.seg"));
+    log.disk.rot(SegmentId(3), 3, 0);
+    assert!(log.damage(&[position(3, BLOCK, 5)]).contains("00000000000000000003.seg"));
+    log.disk.rot(SegmentId(3), 3, 0);
+    let again = LogPosition { applied: Lsn(20), ..position(3, BLOCK, 5) };
+    assert!(log.damage(&[again]).contains("the catalog has read it"));
+}
+
+#[test]
+fn from_a_position_only_the_rest_is_read_and_sealed_segments_shrink() {
+    let mut log = three_segments();
+    let recovered = log.recover(&[position(2, 2 * BLOCK, 4)]).expect("a whole log");
+    assert_eq!(recovered.frames, 4);
+    assert_eq!(recovered.ends, [position(3, 4 * BLOCK, 8)]);
+    let lengths = log.disk.octets().into_values().map(|octets| octets.len() as u32 / BLOCK);
+    assert_eq!(lengths.collect::<Vec<_>>(), [3, 3, 4]);
+}
+
+#[test]
+fn what_recovery_builds_on_is_durable_afterwards() {
+    // Killed, not powered off: everything was written, nothing synced.
+    let mut log = Log::new();
+    for segment in 1..=3 {
+        log.segment(segment, 3);
+        log.frame(b"a", &[]);
+    }
+    log.disk.kill(&mut Random(1));
+    assert_eq!(log.recover(&[]).expect("a whole log").frames, 3);
+    for seed in 0..10 {
+        log.disk.lose_power(&mut Random(seed));
+    }
+    assert_eq!(log.recover(&[]).expect("a whole log").frames, 3);
+}
+
+#[test]
+fn messages_that_rotted_are_counted() {
+    let mut log = Log::new();
+    log.segment(1, 8);
+    let message = |offset: u32| MessageRecord {
+        size: 5,
+        date: InternalDate::from_unix(0),
+        flags: Flags::default(),
+        keywords: Vec::new(),
+        checksum: xxh3_128(b"hello"),
+        fragments: vec![Fragment { segment: SegmentId(1), offset: BLOCK + offset, length: 5 }],
+    };
+    let messages = vec![message(128), message(133), message(138)];
+    let commit = Commit {
+        batch: BatchId(1),
+        account: "anna".into(),
+        mailbox: MailboxId(77),
+        first_uid: Uid(1),
+        modseq: ModSeq(1),
+        save_date: 0,
+        messages: 3,
+        octets: 15,
+    };
+    let records = [Record::Messages { batch: BatchId(1), messages }, Record::Commit(commit)];
+    log.frame(b"hellohellohello", &records);
+    log.sync();
+    log.frame(b"", &[Record::Cancel { batch: BatchId(2) }]);
+    log.disk.rot(SegmentId(1), BLOCK as usize + 134, 2);
+    log.disk.rot(SegmentId(1), BLOCK as usize + 138, 2);
+    let text = log.damage(&[]);
+    assert!(text.contains("2 of 3 messages do not have their checksum"), "{text}");
+    assert!(text.contains("Messages affected in mailbox 77: 2."), "{text}");
+}
+
+#[test]
+fn a_newer_format_asks_for_an_upgrade() {
+    for at in [0, BLOCK as usize] {
+        let mut log = three_segments();
+        let mut header = log.disk.octets()[&SegmentId(1)][at..].to_vec();
+        let (version, sum) = if at == 0 { (8, 88) } else { (4, 120) };
+        header[version] = 2;
+        let checksum = xxh3_64(&header[..sum]);
+        header[sum..sum + 8].copy_from_slice(&checksum.to_le_bytes());
+        log.disk.overwrite(SegmentId(1), at, &header[..128]);
+        let error = log.recover(&[]).expect_err("a newer version");
+        assert!(matches!(error, RecoveryError::Newer { version: 2, .. }), "{error}");
+        assert!(error.to_string().contains("Upgrade"), "{error}");
+    }
+}
+
+#[test]
+fn prepared_segments_are_kept_and_useless_ones_removed() {
+    let mut log = three_segments();
+    log.disk.create(SegmentId(8), 16 * BLOCK);
+    log.disk.create(SegmentId(9), BLOCK);
+    log.disk.create(SegmentId(10), 0);
+    let recovered = log.recover(&[]).expect("a whole log");
+    assert_eq!(recovered.ready, [(SegmentId(8), u64::from(16 * BLOCK))]);
+    assert_eq!(log.disk.octets().len(), 4);
+    assert_eq!(recovered.next_segment, SegmentId(11));
+}
