@@ -55,7 +55,7 @@ fn step() -> impl Strategy<Value = Step> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(400))]
+    #![proptest_config(ProptestConfig::with_cases(250))]
 
     #[test]
     fn what_was_acknowledged_survives(seed: u64, steps in prop::collection::vec(step(), 1..400)) {

@@ -7,12 +7,12 @@ use crate::log::frame::{FrameHeader, HEADER};
 use crate::types::SegmentId;
 
 /// From where a frame was expected, and behind every frame that is found, each block is looked
-/// at. More than can be on its way to the disk at a time.
-const DENSE: u64 = 64 << 20;
+/// at. Frames follow each other without a gap, so this is how much in a row may have rotted.
+const DENSE: u64 = 16 << 20;
 
 /// Further on, one block in so many octets shows whether there is anything but the zeros that the
-/// segment was prepared with.
-const SPARSE: u64 = 4 << 20;
+/// segment was prepared with: reading all of them would take a second for each log.
+const SPARSE: u64 = 8 << 20;
 
 /// How much is read at a time.
 const AHEAD: usize = 1 << 20;

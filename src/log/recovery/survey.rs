@@ -176,9 +176,8 @@ impl Survey {
                 return Found::Image;
             }
             let (epoch, log) = (frame.epoch, frame.log);
-            let (stray, lowest) = seen.get_or_insert_with(|| {
-                (Stray { epoch, log, watermark: frame.watermark }, frame.lsn)
-            });
+            let first = (Stray { epoch, log, watermark: frame.watermark }, frame.lsn);
+            let (stray, lowest) = seen.get_or_insert(first);
             stray.watermark = stray.watermark.max(frame.watermark);
             *lowest = frame.lsn.min(*lowest);
             Found::Frame
