@@ -31,6 +31,7 @@ fn hear(wire: &[u8], slices: &[usize]) -> Heard {
         let end = (at + slice.next().unwrap()).min(wire.len());
         loop {
             let (taken, step) = machine.step(&wire[at..end]);
+            let asked = step == Step::More;
             match step {
                 Step::Octets(octets) => {
                     assert_eq!(octets, taken);
@@ -52,17 +53,19 @@ fn hear(wire: &[u8], slices: &[usize]) -> Heard {
                     heard.invitations += usize::from(machine.accept());
                 }
                 Step::MessageEnd => heard.messages.push(current.take().unwrap()),
-                Step::Complete | Step::Refused(_) => {
-                    if let Step::Refused(refusal) = step {
-                        heard.refusal = Some(refusal);
-                        heard.messages.clear();
-                    }
+                Step::Complete => {
+                    heard.rest = wire[at + taken..].to_vec();
+                    return heard;
+                }
+                Step::Refused(refusal) => {
+                    heard.refusal = Some(refusal);
+                    heard.messages.clear();
                     heard.rest = wire[at + taken..].to_vec();
                     return heard;
                 }
             }
             at += taken;
-            if matches!(step, Step::More) {
+            if at == end && asked {
                 break;
             }
         }

@@ -115,6 +115,14 @@ impl SegmentPool {
         self.inner.unprepared.load(Ordering::Relaxed)
     }
 
+    /// Completes when as many segments are ready as shall be, or no more can be had.
+    #[must_use]
+    pub fn settled(&self) -> oneshot::Receiver<()> {
+        let (settled, receiver) = oneshot::channel();
+        self.send(Request::Settled(settled));
+        receiver
+    }
+
     fn ask(&self, small: bool) -> oneshot::Receiver<io::Result<Prepared>> {
         let (reply, receiver) = oneshot::channel();
         self.send(Request::Segment { small, reply });

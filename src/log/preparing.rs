@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::fs::FallocateFlags;
 use tokio::sync::oneshot;
@@ -23,15 +23,20 @@ use crate::types::SegmentId;
 /// millisecond only.
 const STEP: usize = 1 << 20;
 
-/// Pause before each step while mail comes in: leaves the disk to it, and still prepares some
-/// 60 MB/s. It has to end, since under load that never ends all segments would be unprepared.
+/// Pause before each step while mail comes in at [`BUSY`] or more: leaves the disk to it, and still
+/// prepares some 60 MB/s. It has to end, since under load that never ends all segments would be
+/// unprepared. With less mail the pause is shorter in proportion.
 const PAUSE: Duration = Duration::from_millis(15);
+
+/// Octets a second of mail that a disk is busy with.
+const BUSY: f64 = 400e6;
 
 /// `FALLOC_FL_WRITE_ZEROES` (Linux 6.17): the device writes the zeros itself.
 const WRITE_ZEROES: FallocateFlags = FallocateFlags::from_bits_retain(0x80);
 
 pub(super) enum Request {
     Segment { small: bool, reply: oneshot::Sender<io::Result<Prepared>> },
+    Settled(oneshot::Sender<()>),
     Delete(SegmentId),
 }
 
@@ -44,6 +49,10 @@ pub(super) struct Worker {
     /// Preparing failed; the next request tries again.
     stalled: bool,
     ingested: u64,
+    /// When `ingested` was read.
+    looked: Instant,
+    /// Who waits until all is prepared.
+    settled: Vec<oneshot::Sender<()>>,
     unprepared: Arc<AtomicU64>,
 }
 
@@ -58,6 +67,8 @@ impl Worker {
             zeros: Zeros::new(),
             stalled: false,
             ingested: 0,
+            looked: Instant::now(),
+            settled: Vec::new(),
             unprepared,
             config,
         }
@@ -69,6 +80,8 @@ impl Worker {
             let request = if self.wants_work() {
                 queue.recv_timeout(self.pause())
             } else {
+                // Whoever waited has perhaps gone.
+                self.settled.drain(..).for_each(|waiting| drop(waiting.send(())));
                 queue.recv().map_err(|_| RecvTimeoutError::Disconnected)
             };
             match request {
@@ -78,6 +91,7 @@ impl Worker {
                         self.ready.push_front((unused.segment, unused.size));
                     }
                 }
+                Ok(Request::Settled(waiting)) => self.settled.push(waiting),
                 Ok(Request::Delete(segment)) => self.delete(segment),
                 Err(RecvTimeoutError::Timeout) => self.step(),
                 Err(RecvTimeoutError::Disconnected) => break,
@@ -93,9 +107,10 @@ impl Worker {
     }
 
     fn pause(&mut self) -> Duration {
-        let now = self.config.ingested.load(Ordering::Relaxed);
-        let before = std::mem::replace(&mut self.ingested, now);
-        if now == before { Duration::ZERO } else { PAUSE }
+        let (now, ingested) = (Instant::now(), self.config.ingested.load(Ordering::Relaxed));
+        let octets = ingested - std::mem::replace(&mut self.ingested, ingested);
+        let elapsed = now - std::mem::replace(&mut self.looked, now);
+        pause_for(octets, elapsed)
     }
 
     /// Prepares a little more.
@@ -256,6 +271,12 @@ fn explain(error: io::Error, size: u32, config: &PoolConfig) -> io::Error {
     io::Error::new(error.kind(), text)
 }
 
+/// How long to leave the disk alone when so much mail came in so short a time.
+fn pause_for(octets: u64, elapsed: Duration) -> Duration {
+    let rate = octets as f64 / elapsed.as_secs_f64().max(1e-6);
+    PAUSE.mul_f64((rate / BUSY).min(1.0))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -314,11 +335,9 @@ mod tests {
 
     #[test]
     fn preparing_steps_back_only_while_mail_comes_in() {
-        let dir = tempfile::tempdir().unwrap();
-        let mut worker = worker(&dir, Vec::new());
-        assert_eq!(worker.pause(), Duration::ZERO);
-        worker.config.ingested.fetch_add(1, Ordering::Relaxed);
-        assert_eq!(worker.pause(), PAUSE);
-        assert_eq!(worker.pause(), Duration::ZERO);
+        let second = Duration::from_secs(1);
+        assert_eq!(pause_for(0, second), Duration::ZERO);
+        assert_eq!(pause_for(BUSY as u64 / 2, second), PAUSE / 2);
+        assert_eq!(pause_for(u64::MAX, Duration::ZERO), PAUSE);
     }
 }

@@ -9,7 +9,9 @@ mod config;
 mod error;
 mod worker;
 
+use std::fs::DirBuilder;
 use std::net::{SocketAddr, TcpListener};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, mpsc as std_mpsc};
@@ -34,6 +36,7 @@ pub struct Server {
     reactors: Vec<mpsc::UnboundedSender<Arrival>>,
     threads: Vec<JoinHandle<Result<(), StartError>>>,
     tallies: Vec<Arc<Tally>>,
+    pool: SegmentPool,
     over: Arc<Over>,
     /// Given up last, when nobody writes any more.
     _lock: DataLock,
@@ -89,6 +92,7 @@ impl Server {
             reactors: Vec::new(),
             threads: Vec::new(),
             tallies: Vec::new(),
+            pool: shared.pool.clone(),
             over: Arc::default(),
             _lock: lock,
         };
@@ -138,6 +142,13 @@ impl Server {
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Blocks until the segments that are made ready ahead are: before that, fdatasync is slower
+    /// than it will be. Not to be called from async code.
+    pub fn wait_until_settled(&self) {
+        // An error says that the pool has ended, and then nothing is prepared any more.
+        let _ = self.pool.settled().blocking_recv();
     }
 
     /// What it has done so far.
@@ -277,7 +288,9 @@ fn recover(data: &Path, begun: Instant) -> Result<(Catalog, Recovered), StartErr
 }
 
 fn make_folder(data: &Path) -> Result<(), StartError> {
-    std::fs::create_dir_all(data).map_err(|error| StartError::Data(data.to_owned(), error))
+    // Mail is nobody else's business.
+    let made = DirBuilder::new().recursive(true).mode(0o700).create(data);
+    made.map_err(|error| StartError::Data(data.to_owned(), error))
 }
 
 /// A socket for each reactor, all on one address.

@@ -3,7 +3,6 @@
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::fmt;
-use std::hash::{DefaultHasher, Hash, Hasher};
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -114,9 +113,8 @@ impl Home {
     #[must_use]
     pub fn reactor_of(&self, user: &str) -> usize {
         let reactors = self.reactors.get().map_or(1, Vec::len);
-        let mut hasher = DefaultHasher::new();
-        user.hash(&mut hasher);
-        usize::try_from(hasher.finish() % reactors as u64).expect("smaller than the count")
+        let hash = xxhash_rust::xxh3::xxh3_64(user.as_bytes());
+        usize::try_from(hash % reactors as u64).expect("smaller than the count")
     }
 
     /// The account, loaded from the catalog when it is not in use.

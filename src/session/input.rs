@@ -1,6 +1,9 @@
 //! What a client sends, cut into commands.
 
+use std::io::ErrorKind;
+use std::pin::pin;
 use std::rc::Rc;
+use std::time::Duration;
 
 use crate::limits::AUTOLOGOUT;
 use crate::net::Output;
@@ -9,6 +12,9 @@ use crate::reactor::{Conn, timeout};
 
 /// Octets received at once: a command, or the start of an APPEND.
 const AT_ONCE: usize = 8 << 10;
+
+/// How long a client is expected to be about to send.
+const PATIENCE: Duration = Duration::from_millis(500);
 
 /// The command buffer of a session. Takes no memory while nothing is in it.
 pub(super) struct Input {
@@ -148,16 +154,31 @@ impl Input {
 
     /// `Some(false)` at the end, `None` after too long a time.
     async fn receive(&mut self) -> Option<bool> {
-        if self.buffer.is_empty() {
-            self.buffer = Vec::new();
-        }
-        let readable = timeout(AUTOLOGOUT, self.conn.readable()).await?;
-        if readable.is_err() {
-            return Some(false);
-        }
+        // The next command of a busy client comes at once: worth a buffer, and not two wake-ups.
+        let conn = self.conn.clone();
         let buffer = std::mem::take(&mut self.buffer);
-        let (result, buffer) = self.conn.recv_buf(buffer, AT_ONCE).await;
+        let mut receiving = pin!(conn.recv_buf(buffer, AT_ONCE));
+        let (result, buffer) = match timeout(PATIENCE, receiving.as_mut()).await {
+            Some(received) => received,
+            None => {
+                conn.interrupt_handle().interrupt();
+                receiving.await
+            }
+        };
         self.buffer = buffer;
-        Some(matches!(result, Ok(octets) if octets > 0))
+        match result {
+            Ok(octets) => Some(octets > 0),
+            Err(error) if error.kind() == ErrorKind::Interrupted => self.wait().await,
+            Err(_) => Some(false),
+        }
+    }
+
+    /// The client is slow, or idle: it waits without holding memory.
+    async fn wait(&mut self) -> Option<bool> {
+        self.buffer.shrink_to_fit();
+        match timeout(AUTOLOGOUT, self.conn.readable()).await? {
+            Ok(()) => Box::pin(self.receive()).await,
+            Err(_) => Some(false),
+        }
     }
 }

@@ -49,6 +49,7 @@ impl LocalServer {
             segment_size: options.segment_size.unwrap_or(defaults.segment_size),
             ..defaults
         })?;
+        server.wait_until_settled();
         Ok(LocalServer { server, _folder: folder })
     }
 
