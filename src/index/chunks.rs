@@ -2,9 +2,9 @@
 //! yet, and, while sessions have the mailbox selected, all others.
 //!
 //! An append must not wait for the catalog. When the mailbox's last chunk is not in memory, a new
-//! one is begun that *joins*: the checkpoint puts it behind the one before it in the catalog, as far
-//! as there is room, so that chunks are well filled even if every message comes alone. From then on
-//! a part of the lower chunk's row belongs to the chunk in memory, hence three rules:
+//! one is begun that *joins*: the checkpoint puts it behind the one before it in the catalog if
+//! there is room, so that chunks are well filled even if every message comes alone. From then on a
+//! part of the lower chunk's row belongs to the chunk in memory, hence three rules:
 //! - a row read from the catalog ends where the next chunk in memory begins;
 //! - writing a chunk that joins first cuts the row before it where the chunk begins;
 //! - whoever changes a chunk has the one behind it written again as well, if that joins.

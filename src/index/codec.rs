@@ -20,10 +20,6 @@ impl Row {
         self.0.extend_from_slice(octets);
     }
 
-    pub(super) fn u8(&mut self, value: u8) {
-        self.0.push(value);
-    }
-
     pub(super) fn u16(&mut self, value: u16) {
         self.octets(&value.to_le_bytes());
     }
@@ -76,10 +72,6 @@ impl<'a> Fields<'a> {
         Ok(*taken)
     }
 
-    pub(super) fn u8(&mut self) -> Result<u8, Rot> {
-        self.array().map(u8::from_le_bytes)
-    }
-
     pub(super) fn u16(&mut self) -> Result<u16, Rot> {
         self.array().map(u16::from_le_bytes)
     }
@@ -111,16 +103,15 @@ mod tests {
     #[test]
     fn rows_come_back() {
         let mut row = Row::default();
-        row.u8(1);
         row.u16(2);
         row.u32(3);
         row.u64(4);
         row.text("é");
         let row = row.seal();
         let mut fields = Fields::open(&row).unwrap();
-        assert_eq!((fields.u8(), fields.u16(), fields.u32()), (Ok(1), Ok(2), Ok(3)));
+        assert_eq!((fields.u16(), fields.u32()), (Ok(2), Ok(3)));
         assert_eq!((fields.u64(), fields.text()), (Ok(4), Ok("é")));
-        assert!(fields.u8().is_err());
+        assert!(fields.u16().is_err());
         assert_eq!(fields.end(), Ok(()));
     }
 

@@ -1,8 +1,8 @@
 //! The file of the catalog: a redb database with the tables below. All of it blocks; the reactors
 //! use [`super::Catalog`].
 //!
-//! After an error of the disk redb refuses all further work on a database. So it is closed then, and
-//! opened again by whoever needs it next: a full disk ends when somebody makes room.
+//! After an error of the disk redb refuses all further work on a database. So it is closed then,
+//! and opened again by whoever needs it next: a full disk ends when somebody makes room.
 //!
 //! ```text
 //! meta       "format" → version
@@ -18,7 +18,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{PoisonError, RwLock, RwLockWriteGuard};
 
 use redb::{
-    Builder, Database, DatabaseError, ReadableDatabase, ReadableTable, TableDefinition,
+    Builder, Database, DatabaseError, ReadableDatabase, ReadableTable, TableDefinition, TableError,
     WriteTransaction,
 };
 
@@ -250,14 +250,13 @@ impl CatalogFile {
 
 /// Checks the version, or writes it and makes the tables.
 fn prepare(database: &Database) -> Result<(), Failure> {
-    let transaction = begin_write(database)?;
-    let found = transaction.open_table(META)?.get("format")?.map(|version| version.value());
-    match found {
-        Some(CATALOG_FORMAT) => return Ok(transaction.abort()?),
+    match format(database)? {
+        Some(CATALOG_FORMAT) => return Ok(()),
         Some(found) if found > CATALOG_FORMAT => return Err(Failure::Newer(found)),
         Some(_) => return Err(Rot("its format never existed").into()),
         None => {}
     }
+    let transaction = begin_write(database)?;
     transaction.open_table(META)?.insert("format", CATALOG_FORMAT)?;
     transaction.open_table(POSITIONS)?;
     transaction.open_table(REPLAYING)?;
@@ -265,6 +264,15 @@ fn prepare(database: &Database) -> Result<(), Failure> {
     transaction.open_table(MAILBOXES)?;
     transaction.open_table(CHUNKS)?;
     Ok(transaction.commit()?)
+}
+
+/// `None` in a database that is new.
+fn format(database: &Database) -> Result<Option<u64>, Failure> {
+    match database.begin_read()?.open_table(META) {
+        Ok(meta) => Ok(meta.get("format")?.map(|version| version.value())),
+        Err(TableError::TableDoesNotExist(_)) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// With quick repair, since a crash must not cost a walk through the whole file at the next start.
@@ -295,9 +303,8 @@ fn write_chunks(transaction: &WriteTransaction, checkpoint: &Checkpoint) -> Resu
     let mut table = transaction.open_table(CHUNKS)?;
     for row in &checkpoint.chunks {
         let key = (row.mailbox.0, row.first.0);
-        if row.joins && join(&mut table, row)? {
-            table.remove(key)?;
-        } else if row.chunk.is_empty() {
+        let joined = row.joins && join(&mut table, row)?;
+        if joined || row.chunk.is_empty() {
             table.remove(key)?;
         } else {
             table.insert(key, &row.chunk.encode()[..])?;

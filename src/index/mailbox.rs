@@ -140,8 +140,8 @@ impl Mailbox {
 
     // ---- The messages in memory ---------------------------------------------------------------
 
-    /// Keeps in memory what there is and will be loaded. To be done before [`Mailbox::to_load`], and
-    /// held as long as a change of flags or an expunge of the session is being written.
+    /// Keeps in memory what there is and will be loaded. To be done before [`Mailbox::to_load`],
+    /// and held as long as a change of flags or an expunge of the session is being written.
     pub fn pin(&mut self) {
         self.pins += 1;
     }

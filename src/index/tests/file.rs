@@ -139,6 +139,27 @@ fn flags_of_messages_that_are_not_in_memory_are_refused() {
     assert_eq!(account.mailbox(INBOX).unwrap().counts().unseen, 9);
 }
 
+/// Two sessions select the mailbox at once; what one of them has read is old when it arrives.
+#[test]
+fn a_piece_that_comes_late_brings_no_message_back() {
+    let folder = Folder::new();
+    let file = folder.open();
+    let mut account = stored(&file, 10);
+    account.mailbox_mut(INBOX).unwrap().pin();
+    let late = file.chunks(INBOX, Uid(1)).unwrap();
+    pin_and_load(&mut account, INBOX, &file);
+    account.apply(&expunge(INBOX, ModSeq(9), vec![range(1, 10)])).unwrap();
+    save(&mut account, &file);
+    let mailbox = account.mailbox_mut(INBOX).unwrap();
+    mailbox.unpin();
+    mailbox.load(late).unwrap();
+    mailbox.unpin();
+    append(&mut account, INBOX, &[message(1)]);
+    save(&mut account, &file);
+    pin_and_load(&mut account, INBOX, &file);
+    assert_eq!(uids(&account, INBOX), [11]);
+}
+
 #[test]
 fn positions_are_kept_by_log_until_a_replay_ends() {
     let folder = Folder::new();
