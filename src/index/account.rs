@@ -113,7 +113,8 @@ impl Account {
         self.change(commit.mailbox, |mailbox| mailbox.append(commit, messages))
     }
 
-    /// Any other change is durable.
+    /// Any other change is durable. Messages of a mailbox that was deleted while the change was on
+    /// its way are passed over, like all that do not exist.
     ///
     /// # Errors
     /// When it does not fit what is there; the account is of no use then.
@@ -123,6 +124,11 @@ impl Account {
                 self.create(*mailbox, name, *uid_validity)
             }
             Record::DeleteMailbox { mailbox, .. } => self.delete(*mailbox),
+            Record::SetFlags { mailbox, .. } | Record::Expunge { mailbox, .. }
+                if !self.mailboxes.contains_key(mailbox) =>
+            {
+                Ok(())
+            }
             Record::SetFlags { mailbox, modseq, uids, change, flags, keywords, .. } => self
                 .change(*mailbox, |mailbox| {
                     mailbox.set_flags(*modseq, uids, *change, *flags, keywords)

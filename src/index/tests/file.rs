@@ -139,6 +139,18 @@ fn flags_of_messages_that_are_not_in_memory_are_refused() {
     assert_eq!(account.mailbox(INBOX).unwrap().counts().unseen, 9);
 }
 
+#[test]
+fn messages_of_a_deleted_mailbox_are_passed_over() {
+    let mut account = Account::new("a");
+    account.apply(&create("a", INBOX, "INBOX")).unwrap();
+    account.apply(&delete("a", INBOX)).unwrap();
+    account.apply(&add_flags(INBOX, ModSeq(2), vec![range(1, 1)], Flags::SEEN)).unwrap();
+    account.apply(&expunge(INBOX, ModSeq(3), vec![range(1, 1)])).unwrap();
+    let gone = Err(crate::index::ApplyError::NoMailbox(INBOX));
+    assert_eq!(account.apply(&delete("a", INBOX)), gone);
+    assert_eq!(account.append(&batch(INBOX, 1, 2, &[message(1)]), [message(1)]), gone);
+}
+
 /// Two sessions select the mailbox at once; what one of them has read is old when it arrives.
 #[test]
 fn a_piece_that_comes_late_brings_no_message_back() {
