@@ -102,8 +102,8 @@ const SECOND: &str = "Date: Mon, 7 Feb 1994 22:43:04 -0800 (PST)\r\n\
     \r\n\
     3:30 is fine with me.\r\n";
 
-/// RFC 3502 section 6.3.11, first command. The lengths printed there, 329 and 295, are not those
-/// of the messages printed there; these are counted.
+/// RFC 3502 section 6.3.11, first command. The lengths printed there are those of the messages
+/// printed there, with CRLF at the line ends.
 #[test]
 fn the_dialogue_of_rfc_3502_two_messages() {
     let wire = format!(
@@ -112,6 +112,7 @@ fn the_dialogue_of_rfc_3502_two_messages() {
         FIRST.len(),
         SECOND.len()
     );
+    assert_eq!((FIRST.len(), SECOND.len()), (329, 295));
     let heard = hear_all_ways(wire.as_bytes());
     assert_eq!(heard.mailbox, "saved-messages");
     assert_eq!((heard.invitations, &heard.refusal), (2, &None));

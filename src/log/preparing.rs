@@ -81,7 +81,9 @@ impl Worker {
                 queue.recv_timeout(self.pause())
             } else {
                 // Whoever waited has perhaps gone.
-                self.settled.drain(..).for_each(|waiting| drop(waiting.send(())));
+                for waiting in self.settled.drain(..) {
+                    let _ = waiting.send(());
+                }
                 queue.recv().map_err(|_| RecvTimeoutError::Disconnected)
             };
             match request {

@@ -439,7 +439,8 @@ impl Log {
                 return;
             }
             tracing::error!(
-                "{why}; this log promises nothing any more, its sessions end. Restart the server to recover everything acknowledged"
+                "{why}; this log promises nothing any more and its sessions end. Start the server \
+                 again: it recovers everything acknowledged"
             );
             state.sequencer.poison();
             state.broken = Some(why.into());

@@ -89,7 +89,8 @@ impl Conn {
     /// (then fewer only at the end of the stream or after an interrupt). 0 is the end.
     ///
     /// # Errors
-    /// `Interrupted` after [`Interrupt::interrupt`] when nothing had come yet; what the socket says.
+    /// `Interrupted` after [`Interrupt::interrupt`] when nothing had come yet; what the socket
+    /// says.
     pub async fn recv(
         &self,
         lease: Lease,

@@ -65,7 +65,8 @@ impl fmt::Display for ProbeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             ProbeError::Missing => f.write_str(
-                "this kernel has no io_uring; mailrace needs Linux 6.0 or newer with CONFIG_IO_URING",
+                "this kernel has no io_uring; mailrace needs Linux 6.0 or newer, built with \
+                 CONFIG_IO_URING",
             ),
             ProbeError::Forbidden(error) => write!(
                 f,

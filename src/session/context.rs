@@ -68,6 +68,12 @@ pub struct Tally {
     pub unwritten_segments: AtomicU64,
 }
 
+/// An account in use, or being loaded by the first session that wants it.
+pub type Loading = Rc<OnceCell<Rc<Owner>>>;
+
+/// What it takes to end a session from outside.
+pub type Enrolled = (Rc<Conn>, Rc<Output>);
+
 /// One reactor, as its sessions see it.
 pub struct Home {
     /// Its number, from 0.
@@ -97,9 +103,9 @@ pub struct Home {
     /// Batches, messages and octets committed here.
     pub committed: Rc<Cell<(u64, u64, u64)>>,
     /// Accounts in use.
-    pub owners: RefCell<HashMap<Box<str>, Rc<OnceCell<Rc<Owner>>>>>,
+    pub owners: RefCell<HashMap<Box<str>, Loading>>,
     /// Sessions, to end them.
-    pub roster: RefCell<HashMap<u64, (Rc<Conn>, Rc<Output>)>>,
+    pub roster: RefCell<HashMap<u64, Enrolled>>,
     /// Set when sessions are to end, with what to tell them.
     pub ending: RefCell<Option<Rc<str>>>,
     /// A session has ended.

@@ -99,8 +99,8 @@ impl Session {
                 Flow::Move(user, tag) => return Some((self, user, tag)),
             }
         }
-        if let Some((_, owner)) = &self.user {
-            self.selected.borrow_mut().take().map(|selected| selected.leave(owner));
+        if let Some((_, owner)) = self.user.clone() {
+            self.leave(&owner);
         }
         // Batches that are complete are still answered; then the connection may go.
         self.pending.none().await;

@@ -12,6 +12,6 @@ mod section;
 mod select;
 mod status;
 
-pub use context::{Arrival, Home, LoadError, Settings, Tally};
+pub use context::{Arrival, Enrolled, Home, LoadError, Loading, Settings, Tally};
 pub use dispatch::serve;
 pub use reader::Files;

@@ -153,7 +153,8 @@ impl Session {
         self.ok_code(tag, Some(code), text);
     }
 
-    fn leave(&self, owner: &Rc<Owner>) {
+    /// No mailbox is selected any more.
+    pub(super) fn leave(&self, owner: &Rc<Owner>) {
         if let Some(selected) = self.selected.borrow_mut().take() {
             selected.leave(owner);
         }
