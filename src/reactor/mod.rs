@@ -27,5 +27,5 @@ pub use conn::{Conn, Interrupt, Peer};
 pub use file::LogFile;
 pub use lease::{Lease, LeaseClass};
 pub use listener::Listener;
-pub use probe::{ProbeError, probe};
+pub use probe::{ProbeError, probe, raise_descriptors};
 pub use ring::{Options, run, spawn};

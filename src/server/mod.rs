@@ -27,7 +27,7 @@ use worker::Worker;
 use crate::auth::{Users, Verifier};
 use crate::index::{Catalog, replay};
 use crate::log::{DataLock, Directory, PoolConfig, Recovered, SegmentPool};
-use crate::reactor::{Listener, probe};
+use crate::reactor::{Listener, probe, raise_descriptors};
 use crate::session::{Arrival, Settings, Tally};
 
 /// A running server.
@@ -307,17 +307,6 @@ fn bind(address: SocketAddr, reactors: usize) -> Result<Vec<TcpListener>, StartE
         sockets.push(Listener::bind(real).map_err(failed)?);
     }
     Ok(sockets)
-}
-
-/// Takes as many descriptors as the system allows this process: each connection needs one, and the
-/// usual soft limit of 1,024 is for programs that use select(2).
-fn raise_descriptors() {
-    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-    let limit = getrlimit(Resource::Nofile);
-    let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };
-    if let Err(error) = setrlimit(Resource::Nofile, raised) {
-        tracing::debug!("the limit on descriptors stays as it is: {error}");
-    }
 }
 
 fn cores() -> usize {

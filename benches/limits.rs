@@ -1,0 +1,249 @@
+//! What the server needs at its edges: memory for what is huge, many or idle, and time to start.
+//!
+//! ```sh
+//! cargo bench --bench limits                  # all cases
+//! cargo bench --bench limits -- idle million  # some
+//! ```
+//! The real binary runs in a process of its own on a temporary folder; memory is what the kernel
+//! says of that process (VmHWM is the peak, VmRSS the present). Every case checks afterwards that
+//! what was acknowledged is there.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use mailrace::limits::ARENA;
+use mailrace::reactor::raise_descriptors;
+use tempfile::TempDir;
+
+const MIB: u64 = 1 << 20;
+const USER: &str = "edge";
+const PASSWORD: &str = "edge";
+
+fn main() {
+    let wanted: Vec<String> =
+        std::env::args().skip(1).filter(|argument| !argument.starts_with("--")).collect();
+    let cases: [(&str, fn()); 4] = [
+        ("big-message", big_message),
+        ("many-small", many_small),
+        ("idle", idle),
+        ("million", million),
+    ];
+    for (name, case) in cases {
+        if wanted.is_empty() || wanted.iter().any(|wanted| wanted == name) {
+            case();
+        }
+    }
+}
+
+/// One message of 2 GiB.
+fn big_message() {
+    let server = Server::new();
+    let before = server.memory("VmRSS");
+    let mut client = Client::login(server.address);
+    let size: u64 = 2 << 30;
+    client.send(format!("a APPEND INBOX {{{size}+}}\r\n").as_bytes());
+    let piece = vec![b'x'; MIB as usize];
+    for _ in 0..size / MIB {
+        client.send(&piece);
+    }
+    client.send(b"\r\n");
+    client.finish("a");
+    client.status(1, size);
+    report_peak("one message of 2 GiB", &server, before);
+}
+
+/// A batch of 200,000 small messages.
+fn many_small() {
+    let server = Server::new();
+    let before = server.memory("VmRSS");
+    let mut client = Client::login(server.address);
+    let message = message();
+    client.send(b"a APPEND INBOX");
+    let mut some = Vec::new();
+    for _ in 0..1000 {
+        some.extend_from_slice(format!(" {{{}+}}\r\n", message.len()).as_bytes());
+        some.extend_from_slice(&message);
+    }
+    for _ in 0..200 {
+        client.send(&some);
+    }
+    client.send(b"\r\n");
+    client.finish("a");
+    client.status(200_000, 200_000 * message.len() as u64);
+    report_peak("a batch of 200,000 messages", &server, before);
+}
+
+/// 10,000 connections, logged in, with nothing to do.
+fn idle() {
+    raise_descriptors();
+    let server = Server::new();
+    let empty = server.memory("VmRSS");
+    let mut clients = Vec::new();
+    for _ in 0..10_000 {
+        clients.push(Client::login(server.address));
+    }
+    // The last one is idle too when those before it have answered once more.
+    for client in &mut clients {
+        client.send(b"n NOOP\r\n");
+        client.finish("n");
+    }
+    let memory = server.memory("VmRSS");
+    println!(
+        "10,000 idle sessions: {} MiB resident ({} MiB without them); at most 250",
+        memory / MIB,
+        empty / MIB
+    );
+}
+
+/// A million messages, kill -9, start.
+fn million() {
+    let mut server = Server::new();
+    let mut client = Client::login(server.address);
+    let message = message();
+    let mut batch = b"a APPEND INBOX".to_vec();
+    for _ in 0..1000 {
+        batch.extend_from_slice(format!(" {{{}+}}\r\n", message.len()).as_bytes());
+        batch.extend_from_slice(&message);
+    }
+    batch.extend_from_slice(b"\r\n");
+    for _ in 0..1000 {
+        client.send(&batch);
+        client.finish("a");
+    }
+    let peak = server.memory("VmHWM");
+    let begun = server.restart();
+    let started = begun.elapsed();
+    let idle = server.memory("VmRSS");
+    Client::login(server.address).status(1_000_000, 1_000_000 * message.len() as u64);
+    println!(
+        "1,000,000 messages: peak {} MiB while taking them in; start after kill -9 in {} ms \
+         (under 2,000), then {} MiB resident (under 150)",
+        peak / MIB,
+        started.as_millis(),
+        idle / MIB
+    );
+}
+
+fn message() -> Vec<u8> {
+    b"From: a@example.org\r\nSubject: small\r\n\r\n".iter().copied().chain(*b"Hello.\r\n").collect()
+}
+
+fn report_peak(what: &str, server: &Server, before: u64) {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from) as u64;
+    let arenas = cores * ARENA as u64;
+    println!(
+        "{what}: peak {} MiB resident, {} MiB before; arenas of {} MiB and 64 are {}",
+        server.memory("VmHWM") / MIB,
+        before / MIB,
+        arenas / MIB,
+        arenas / MIB + 64
+    );
+}
+
+/// The real binary.
+struct Server {
+    child: Child,
+    address: SocketAddr,
+    data: TempDir,
+}
+
+impl Server {
+    fn new() -> Server {
+        let data = tempfile::tempdir().expect("a temporary folder");
+        let mut add = Command::new(env!("CARGO_BIN_EXE_mailrace"))
+            .args(["user", "add", USER, "--data"])
+            .arg(data.path())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .spawn()
+            .expect("mailrace user add");
+        let mut stdin = add.stdin.take().expect("it was piped");
+        writeln!(stdin, "{PASSWORD}").expect("the password");
+        drop(stdin);
+        assert!(add.wait().expect("mailrace user add").success());
+        let (child, address) = start(&data);
+        Server { child, address, data }
+    }
+
+    /// Kills it without a word and starts it again; the time is that of the start.
+    fn restart(&mut self) -> Instant {
+        self.child.kill().expect("kill -9");
+        self.child.wait().expect("it ends");
+        let begun = Instant::now();
+        (self.child, self.address) = start(&self.data);
+        begun
+    }
+
+    /// Octets of memory, by the name that /proc gives them.
+    fn memory(&self, name: &str) -> u64 {
+        let path = format!("/proc/{}/status", self.child.id());
+        let status = std::fs::read_to_string(path).expect("the server runs");
+        let line = status.lines().find(|line| line.starts_with(name)).expect("Linux tells it");
+        let kib = line.split_whitespace().nth(1).and_then(|number| number.parse::<u64>().ok());
+        kib.expect("a number of KiB") * 1024
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn start(data: &TempDir) -> (Child, SocketAddr) {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_mailrace"))
+        .args(["serve", "--listen", "127.0.0.1:0", "--log", "warn", "--data"])
+        .arg(data.path())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("mailrace serve");
+    let mut line = String::new();
+    let stdout = child.stdout.take().expect("it was piped");
+    BufReader::new(stdout).read_line(&mut line).expect("the line that says where it listens");
+    let address = line.trim().rsplit(' ').next().and_then(|address| address.parse().ok());
+    (child, address.expect("an address"))
+}
+
+struct Client {
+    stream: TcpStream,
+}
+
+impl Client {
+    fn login(address: SocketAddr) -> Client {
+        let stream = TcpStream::connect(address).expect("a connection");
+        stream.set_read_timeout(Some(Duration::from_secs(120))).expect("a socket option");
+        let mut client = Client { stream };
+        client.send(format!("l LOGIN {USER} {PASSWORD}\r\n").as_bytes());
+        client.finish("l");
+        client
+    }
+
+    fn send(&mut self, octets: &[u8]) {
+        self.stream.write_all(octets).expect("the server reads");
+    }
+
+    /// Reads to the tagged OK; everything before it is the answer.
+    fn finish(&mut self, tag: &str) -> String {
+        let (mut answer, mut buffer) = (String::new(), [0; 4096]);
+        loop {
+            let last = answer.lines().last().unwrap_or_default();
+            if answer.ends_with("\r\n") && last.starts_with(&format!("{tag} ")) {
+                assert!(last.starts_with(&format!("{tag} OK")), "{last}");
+                return answer;
+            }
+            let octets = self.stream.read(&mut buffer).expect("the server answers");
+            assert!(octets > 0, "the server closed the connection: {answer}");
+            answer.push_str(&String::from_utf8_lossy(&buffer[..octets]));
+        }
+    }
+
+    fn status(&mut self, messages: u64, octets: u64) {
+        self.send(b"s STATUS INBOX (MESSAGES SIZE)\r\n");
+        let answer = self.finish("s");
+        let wanted = format!("(MESSAGES {messages} SIZE {octets})");
+        assert!(answer.contains(&wanted), "{answer} is not {wanted}");
+    }
+}
