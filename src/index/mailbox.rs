@@ -114,6 +114,18 @@ impl Mailbox {
         &self.keywords
     }
 
+    /// Makes room in the table for the keywords of a message that is about to come, as many as come
+    /// at the same time. `false` when the mailbox has as many keywords, or sets of them, as it can
+    /// hold: NO [LIMIT].
+    #[must_use]
+    pub fn admit(&mut self, keywords: &[Keyword]) -> bool {
+        let admitted = self.keywords.admits(keywords);
+        if admitted {
+            self.keywords.intern(keywords);
+        }
+        admitted
+    }
+
     /// UIDs for so many messages, which may be none, and a mod-sequence. In the order in which
     /// changes are reserved they must be written and applied. `None` when the mailbox has run out
     /// of UIDs.

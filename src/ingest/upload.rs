@@ -19,7 +19,7 @@ use super::machine::{Machine, Step};
 use super::owner::{Claim, Owner};
 use super::pending::{Pending, PendingBatch};
 use super::refusal::Refusal;
-use crate::limits::{AUTOLOGOUT, KEYWORDS, LARGE_LEASE, SMALL_LEASE};
+use crate::limits::{AUTOLOGOUT, LARGE_LEASE, SMALL_LEASE};
 use crate::log::{HEADER, Hold, Log, LogError};
 use crate::net::Output;
 use crate::protocol::response::Code;
@@ -248,9 +248,6 @@ impl Upload {
                 format!("the largest message taken here has {} octets", self.context.append_limit);
             return Err(Refusal::no(Some(Code::TooBig), text));
         }
-        if options.keywords.len() > KEYWORDS {
-            return Err(Refusal::no(Some(Code::Limit), "too many keywords"));
-        }
         let Some(claim) = self.context.owner.claim(size) else {
             return Err(Refusal::no(
                 Some(Code::OverQuota),
@@ -258,6 +255,12 @@ impl Upload {
             ));
         };
         let current = self.current.as_mut().expect("the mailbox came before");
+        let mut account = self.context.owner.account.borrow_mut();
+        let mailbox = account.mailbox_mut(current.mailbox);
+        if mailbox.is_some_and(|mailbox| !mailbox.admit(&options.keywords)) {
+            let text = "the mailbox has as many keywords as it can hold";
+            return Err(Refusal::no(Some(Code::Limit), text));
+        }
         match &mut current.claim {
             Some(old) => old.add(claim),
             None => current.claim = Some(claim),

@@ -151,6 +151,9 @@ impl Home {
         for part in uids.chunks(RANGES) {
             let lease = self.arena.lease(LeaseClass::Large).await;
             self.log.ready(LeaseClass::Large.size()).await?;
+            if !owner.has(mailbox) {
+                return Ok(());
+            }
             // From here to the write nothing is awaited: mod-sequences ascend with the log.
             let reserved =
                 owner.account.borrow_mut().mailbox_mut(mailbox).and_then(|m| m.reserve(0));
