@@ -119,10 +119,7 @@ impl Session {
             Next::Command(octets) => Box::pin(self.command(&octets)).await,
             // Uploads are large futures; idle sessions should be small ones.
             Next::Append => Box::pin(self.append()).await,
-            Next::Refused { tag, text } => {
-                self.refuse(tag.as_ref(), &text);
-                self.no_sense()
-            }
+            Next::Refused { tag, text } => self.no_sense(tag.as_ref(), &text).await,
             Next::Idle => {
                 bye(&self.output, "idle for too long");
                 Flow::Over
@@ -145,14 +142,16 @@ impl Session {
                 self.nonsense = 0;
                 self.execute(&tag, command).await
             }
-            Err(error) => {
-                self.refuse(error.tag.as_ref(), &error.to_string());
-                self.no_sense()
-            }
+            Err(error) => self.no_sense(error.tag.as_ref(), &error.to_string()).await,
         }
     }
 
-    fn no_sense(&mut self) -> Flow {
+    /// BAD to what is no command, in its turn.
+    async fn no_sense(&mut self, tag: Option<&Tag>, text: &str) -> Flow {
+        if !self.pending.none().await {
+            return Flow::Over;
+        }
+        self.refuse(tag, text);
         self.nonsense += 1;
         if self.user.is_none() && self.nonsense >= NONSENSE {
             bye(&self.output, "too many commands that make no sense");
