@@ -56,6 +56,11 @@ impl Client {
         self.socket.get_mut().write_all(octets).unwrap();
     }
 
+    /// Sends octets to a server that may be gone; `false` when it is.
+    pub fn try_send(&mut self, octets: &[u8]) -> bool {
+        self.socket.get_mut().write_all(octets).is_ok()
+    }
+
     /// Sends octets in slices of these lengths, over and over, each in a segment of its own.
     pub fn send_sliced(&mut self, mut octets: &[u8], lengths: &[usize]) {
         for &length in lengths.iter().cycle() {
@@ -110,7 +115,10 @@ impl Client {
     pub fn reply(&mut self, tag: &str) -> Reply {
         let mut untagged = Vec::new();
         loop {
-            let response = self.response().unwrap_or_else(|| panic!("hung up: {untagged:?}"));
+            let response = self.response().unwrap_or_else(|| {
+                let heard: Vec<_> = untagged.iter().map(Response::text).collect();
+                panic!("hung up without a reply to {tag}: {heard:#?}")
+            });
             let text = response.text();
             match text.strip_prefix(tag).and_then(|rest| rest.strip_prefix(' ')) {
                 Some(tagged) => return Reply { untagged, tagged: tagged.into() },

@@ -3,12 +3,16 @@
 #![allow(dead_code, unused_imports, reason = "each test uses a part of it")]
 
 mod client;
+mod fetched;
+mod random;
 mod server;
 mod transcript;
 
-pub use client::{Client, Message, Reply, Response};
+pub use client::{Client, Message, Reply, Response, append_text};
+pub use fetched::Fetched;
+pub use random::Random;
 pub use server::{Folder, Server, command, mailrace};
-pub use transcript::run as run_transcript;
+pub use transcript::{run as run_transcript, run_sliced as run_transcript_sliced};
 
 /// The user that every [`Folder`] begins with.
 pub const USER: &str = "alice";

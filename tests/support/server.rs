@@ -44,6 +44,29 @@ impl Folder {
         self.place.path().join("data")
     }
 
+    /// The index, which may be deleted while no server runs.
+    pub fn catalog(&self) -> PathBuf {
+        self.path().join("catalog.redb")
+    }
+
+    /// The segments of the log, oldest first.
+    pub fn segments(&self) -> Vec<PathBuf> {
+        let entries = fs::read_dir(self.path().join("segments")).unwrap();
+        let paths = entries.map(|entry| entry.unwrap().path());
+        let mut segments: Vec<_> =
+            paths.filter(|path| path.extension().is_some_and(|end| end == "seg")).collect();
+        segments.sort();
+        segments
+    }
+
+    /// Where in the log some octets stand first: the segment and the offset.
+    pub fn find(&self, sought: &[u8]) -> Option<(PathBuf, usize)> {
+        self.segments().into_iter().find_map(|segment| {
+            let at = memchr::memmem::find(&fs::read(&segment).unwrap(), sought)?;
+            Some((segment, at))
+        })
+    }
+
     /// Where the log of the server goes.
     pub fn log(&self) -> PathBuf {
         self.place.path().join("log")
@@ -75,12 +98,7 @@ impl Server {
 
     /// The same, with more flags.
     pub fn with(folder: &Folder, flags: &[&str]) -> Server {
-        let mut command = serve(&folder.path());
-        command.args(["--listen", "127.0.0.1:0"]).args(flags);
-        let log = File::options().append(true).create(true).open(folder.log()).unwrap();
-        let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log);
-        let mut child = child.spawn().unwrap();
-        let stdout = lines(child.stdout.take().unwrap());
+        let (mut child, stdout) = spawn(folder, flags);
         let Ok(line) = stdout.recv_timeout(PATIENCE) else {
             let _ = child.kill();
             let status = child.wait();
@@ -91,16 +109,17 @@ impl Server {
         Server { child, address, stdout, folder: folder.clone() }
     }
 
+    /// Starts a server and kills it after so long, in the middle of the start or behind it.
+    pub fn kill_starting(folder: &Folder, flags: &[&str], after: Duration) {
+        let (mut child, stdout) = spawn(folder, flags);
+        let _ = stdout.recv_timeout(after);
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+
     /// Starts a server that is expected to give up, and waits for it to do so.
     pub fn fail(folder: &Path, flags: &[&str]) -> Output {
-        let mut command = serve(folder);
-        run(
-            {
-                command.args(flags);
-                command
-            },
-            b"",
-        )
+        run(serve(folder, flags), b"")
     }
 
     /// Where it listens.
@@ -185,10 +204,26 @@ fn run(mut command: Command, stdin: &[u8]) -> Output {
     child.wait_with_output().unwrap()
 }
 
-fn serve(folder: &Path) -> Command {
-    let mut command = command(&["serve", "--segment-size", "16M", "--segments-ahead", "1"]);
-    command.arg("--data").arg(folder);
+/// `mailrace serve` with small segments, unless the flags say otherwise.
+fn serve(folder: &Path, flags: &[&str]) -> Command {
+    let mut command = command(&["serve"]);
+    command.arg("--data").arg(folder).args(flags);
+    for (flag, value) in [("--segment-size", "16M"), ("--segments-ahead", "1")] {
+        if !flags.contains(&flag) {
+            command.args([flag, value]);
+        }
+    }
     command
+}
+
+fn spawn(folder: &Folder, flags: &[&str]) -> (Child, Receiver<String>) {
+    let mut command = serve(&folder.path(), flags);
+    let log = File::options().append(true).create(true).open(folder.log()).unwrap();
+    command.args(["--listen", "127.0.0.1:0"]);
+    let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log);
+    let mut child = child.spawn().unwrap();
+    let stdout = lines(child.stdout.take().unwrap());
+    (child, stdout)
 }
 
 /// Lines as they come; hangs up at the end of the output, which is the end of the process.

@@ -21,6 +21,9 @@
 //! - `U:` lines that stand together come in any order.
 //! - A number after the letter names the connection; without one it is the first.
 //!
+//! [`run`] sends each line in a segment of its own, [`run_sliced`] everything that the client says
+//! before it listens again in slices of other sizes.
+//!
 //! After the last line the client stops sending, and the server must have nothing more to say.
 
 use std::collections::BTreeMap;
@@ -31,12 +34,20 @@ use super::Client;
 /// Plays the client's part of `script`. Panics with the dialogue so far when the server departs
 /// from its own.
 pub fn run(address: SocketAddr, script: &str) {
-    let mut player = Player { address, clients: BTreeMap::new(), heard: Vec::new() };
+    play(Player::new(address, None), script);
+}
+
+/// The same in slices of these lengths, over and over.
+pub fn run_sliced(address: SocketAddr, script: &str, lengths: &[usize]) {
+    play(Player::new(address, Some(lengths)), script);
+}
+
+fn play(mut player: Player<'_>, script: &str) {
     let mut lines = script.lines().enumerate().map(|(at, line)| (at + 1, line)).peekable();
     while let Some((at, line)) = lines.next() {
         let Some((connection, step)) = parse(at, line) else { continue };
         match step {
-            Step::Say(text) => player.client(connection).send(&text),
+            Step::Say(text) => player.say(connection, &text),
             Step::Hear("{{...}}") => {
                 let next = lines.next().and_then(|(at, line)| parse(at, line));
                 let Some((_, Step::Hear(pattern))) = next else {
@@ -70,8 +81,11 @@ enum Step<'a> {
     HearAny(&'a str),
 }
 
-struct Player {
+struct Player<'a> {
     address: SocketAddr,
+    /// Lengths of slices, if what is said is gathered and sliced.
+    lengths: Option<&'a [usize]>,
+    said: Vec<(u32, Vec<u8>)>,
     clients: BTreeMap<u32, Client>,
     heard: Vec<String>,
 }
@@ -94,13 +108,37 @@ fn parse(at: usize, line: &str) -> Option<(u32, Step<'_>)> {
     Some((connection, step))
 }
 
-impl Player {
+impl<'a> Player<'a> {
+    fn new(address: SocketAddr, lengths: Option<&'a [usize]>) -> Player<'a> {
+        let (said, clients, heard) = (Vec::new(), BTreeMap::new(), Vec::new());
+        Player { address, lengths, said, clients, heard }
+    }
+
+    fn say(&mut self, connection: u32, text: &[u8]) {
+        if self.lengths.is_none() {
+            return self.client(connection).send(text);
+        }
+        match self.said.last_mut() {
+            Some((last, said)) if *last == connection => said.extend_from_slice(text),
+            _ => self.said.push((connection, text.to_vec())),
+        }
+    }
+
+    /// Now somebody listens: sends what was gathered.
+    fn flush(&mut self) {
+        for (connection, said) in std::mem::take(&mut self.said) {
+            let lengths = self.lengths.expect("only gathered to be sliced");
+            self.client(connection).send_sliced(&said, lengths);
+        }
+    }
+
     fn client(&mut self, connection: u32) -> &mut Client {
         let address = self.address;
         self.clients.entry(connection).or_insert_with(|| Client::connect(address))
     }
 
     fn line(&mut self, at: usize, connection: u32, expected: &str) -> Vec<u8> {
+        self.flush();
         let Some(line) = self.client(connection).line() else {
             self.check(at, false, expected);
             unreachable!("the check has failed");
@@ -110,6 +148,7 @@ impl Player {
     }
 
     fn expect_end(&mut self, at: usize, connection: u32) {
+        self.flush();
         let line = self.client(connection).line();
         let line = line.map(|line| String::from_utf8_lossy(&line).into_owned());
         self.heard.extend(line.iter().cloned());
@@ -132,6 +171,7 @@ impl Player {
     }
 
     fn end(mut self) {
+        self.flush();
         for client in self.clients.values_mut() {
             client.end();
             let more = client.line().map(|line| String::from_utf8_lossy(&line).into_owned());

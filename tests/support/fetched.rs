@@ -1,0 +1,111 @@
+//! What an untagged FETCH response says.
+
+use super::Response;
+
+/// The items of one message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fetched {
+    /// The message's sequence number.
+    pub number: u32,
+    /// Names as the server spelt them, values without quotes, and literals as their octets.
+    items: Vec<(String, Vec<u8>)>,
+}
+
+impl Fetched {
+    /// `None` when the response is no FETCH. Panics when it is a malformed one.
+    pub fn parse(response: &Response) -> Option<Fetched> {
+        let mut words = response.octets.splitn(4, |&octet| octet == b' ');
+        let (star, number) = (words.next()?, words.next()?);
+        if star != b"*" || words.next()? != b"FETCH" {
+            return None;
+        }
+        let number = std::str::from_utf8(number).unwrap().parse().unwrap();
+        let mut rest = words.next()?.strip_prefix(b"(").expect("a list of items");
+        let mut items = Vec::new();
+        while rest != b")" {
+            let name = name(&mut rest);
+            items.push((name, value(&mut rest)));
+            rest = rest.strip_prefix(b" ").unwrap_or(rest);
+        }
+        Some(Fetched { number, items })
+    }
+
+    /// All that a reply has.
+    pub fn all(responses: &[Response]) -> Vec<Fetched> {
+        responses.iter().filter_map(Fetched::parse).collect()
+    }
+
+    /// The value of an item; panics when it is not there.
+    #[track_caller]
+    pub fn octets(&self, name: &str) -> &[u8] {
+        let found = self.items.iter().find(|(own, _)| own == name);
+        found.map(|(_, value)| &value[..]).unwrap_or_else(|| panic!("no {name} in {self:?}"))
+    }
+
+    /// The same as text.
+    #[track_caller]
+    pub fn text(&self, name: &str) -> &str {
+        std::str::from_utf8(self.octets(name)).expect("text")
+    }
+
+    /// The same as a number.
+    #[track_caller]
+    pub fn number(&self, name: &str) -> u64 {
+        self.text(name).parse().expect("a number")
+    }
+
+    /// The flags, sorted, without `\Recent`, which is the session's.
+    #[track_caller]
+    pub fn flags(&self) -> Vec<&str> {
+        let list = self.text("FLAGS").trim_matches(['(', ')']);
+        let mut flags: Vec<_> =
+            list.split(' ').filter(|flag| !flag.is_empty() && *flag != "\\Recent").collect();
+        flags.sort_unstable();
+        flags
+    }
+}
+
+/// Up to a blank outside of brackets.
+fn name(rest: &mut &[u8]) -> String {
+    let mut depth = 0;
+    let end = rest.iter().position(|octet| {
+        match octet {
+            b'[' => depth += 1,
+            b']' => depth -= 1,
+            _ => {}
+        }
+        *octet == b' ' && depth == 0
+    });
+    let (name, value) = rest.split_at(end.expect("a value"));
+    *rest = &value[1..];
+    String::from_utf8(name.to_vec()).unwrap()
+}
+
+fn value(rest: &mut &[u8]) -> Vec<u8> {
+    let (skip, length, after) = match rest[0] {
+        b'{' => {
+            let digits = rest.iter().position(|&octet| octet == b'}').expect("a literal");
+            let length = std::str::from_utf8(&rest[1..digits]).unwrap().parse().unwrap();
+            (digits + 3, length, 0)
+        }
+        b'"' => (1, rest[1..].iter().position(|&octet| octet == b'"').expect("quotes"), 1),
+        b'(' => (0, rest.iter().position(|&octet| octet == b')').expect("a list") + 1, 0),
+        _ => (0, rest.iter().position(|octet| b" )".contains(octet)).expect("an end"), 0),
+    };
+    let value = rest[skip..skip + length].to_vec();
+    *rest = &rest[skip + length + after..];
+    value
+}
+
+#[test]
+fn items_are_taken_apart() {
+    let text = b"* 2 FETCH (UID 7 FLAGS (\\Seen b) INTERNALDATE \" 1-Feb-2003 a\" \
+                 BODY[HEADER.FIELDS (A B)] {4}\r\nx) (BODY[] \"\" RFC822.SIZE 9)";
+    let response = Response { octets: text.to_vec(), literals: Vec::new() };
+    let fetched = Fetched::parse(&response).unwrap();
+    assert_eq!((fetched.number, fetched.number("UID")), (2, 7));
+    assert_eq!(fetched.flags(), ["\\Seen", "b"]);
+    assert_eq!(fetched.text("INTERNALDATE"), " 1-Feb-2003 a");
+    assert_eq!(fetched.octets("BODY[HEADER.FIELDS (A B)]"), b"x) (");
+    assert_eq!((fetched.octets("BODY[]"), fetched.number("RFC822.SIZE")), (&b""[..], 9));
+}
