@@ -41,6 +41,8 @@ fn none_is_forgotten() {
     for entry in fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
         let name = path.file_stem().unwrap().to_str().unwrap();
-        assert!(NAMES.contains(&name), "{name} is played by nobody");
+        // Those are played in tests/append.rs.
+        let elsewhere = name.starts_with("append_");
+        assert!(elsewhere || NAMES.contains(&name), "{name} is played by nobody");
     }
 }
