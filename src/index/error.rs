@@ -1,7 +1,8 @@
 //! What can go wrong in the index: with the catalog's file, and with a change that does not fit.
 
 use std::fmt;
-use std::path::PathBuf;
+use std::io;
+use std::path::{Path, PathBuf};
 
 use crate::types::{MailboxId, Uid};
 
@@ -50,6 +51,13 @@ pub enum CatalogError {
     },
     /// The catalog was closed.
     Closed,
+}
+
+impl CatalogError {
+    pub(super) fn io(path: &Path) -> impl FnOnce(io::Error) -> CatalogError {
+        let path = path.to_owned();
+        move |error| CatalogError::Io { path, what: error.to_string() }
+    }
 }
 
 impl fmt::Display for CatalogError {

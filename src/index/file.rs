@@ -13,6 +13,8 @@
 //! chunks     (mailbox, first UID) → row (chunk.rs)
 //! ```
 
+use std::fs::{self, File};
+use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::{PoisonError, RwLock, RwLockWriteGuard};
@@ -55,6 +57,10 @@ pub struct CatalogFile {
     database: RwLock<Option<Database>>,
 }
 
+fn standard() -> Box<Opener> {
+    Box::new(|path| Builder::new().set_cache_size(CATALOG_CACHE).create(path))
+}
+
 /// The frame up to which an interrupted replay had come.
 pub(super) type Replayed = (Epoch, LogId, Lsn);
 
@@ -65,10 +71,27 @@ impl CatalogFile {
     /// When the file is newer, damaged, in use, or the disk refuses. Only a damaged or newer one
     /// need be deleted.
     pub fn open(path: &Path) -> Result<CatalogFile, CatalogError> {
-        CatalogFile::open_by(
-            path,
-            Box::new(|path| Builder::new().set_cache_size(CATALOG_CACHE).create(path)),
-        )
+        if !path.try_exists().map_err(CatalogError::io(path))? {
+            CatalogFile::create(path)?;
+        }
+        CatalogFile::open_by(path, standard())
+    }
+
+    /// Makes an empty catalog, under another name until it is whole: a crash meanwhile must not
+    /// leave a file that somebody would have to delete.
+    fn create(path: &Path) -> Result<(), CatalogError> {
+        let unfinished = path.with_extension("creating");
+        match fs::remove_file(&unfinished) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                return Err(CatalogError::io(&unfinished)(error));
+            }
+            _ => {}
+        }
+        drop(CatalogFile::open_by(&unfinished, standard())?);
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+        fs::rename(&unfinished, path)
+            .and_then(|()| File::open(folder.unwrap_or(Path::new(".")))?.sync_all())
+            .map_err(CatalogError::io(path))
     }
 
     pub(super) fn open_by(path: &Path, opener: Box<Opener>) -> Result<CatalogFile, CatalogError> {

@@ -221,6 +221,16 @@ fn a_file_that_is_no_catalog_is_refused_with_advice() {
     }
 }
 
+#[test]
+fn a_crash_while_it_is_made_leaves_nothing_in_the_way() {
+    let folder = Folder::new();
+    let unfinished = folder.path().with_extension("creating");
+    fs::write(&unfinished, [0; 9_000]).unwrap();
+    drop(stored(&folder.open(), 3));
+    assert!(!unfinished.exists());
+    assert!(folder.open().account("a").unwrap().is_some());
+}
+
 /// Whatever octet has rotted, reading gives an error or what was written, and no panic.
 #[test]
 fn rot_in_the_file_never_gives_another_message() {
