@@ -73,7 +73,8 @@ pub(super) fn run(args: ServeArgs) -> Result<(), Failure> {
     if let Err(error) = announce(server.address()) {
         tracing::warn!("nobody reads on standard output where mailrace listens: {error}");
     }
-    tracing::info!("{}", wait(&server, signals));
+    let why = wait(&server, signals);
+    tracing::info!("{why}");
     Ok(server.stop()?)
 }
 
