@@ -15,8 +15,9 @@ const THIS_FRAME: SegmentId = SegmentId(0);
 pub struct Batch {
     /// Complete messages whose records are not in the log yet.
     pub messages: Vec<MessageRecord>,
-    /// Messages before `messages`, whose records are.
-    logged: Vec<MessageRecord>,
+    /// Messages before `messages`, whose records are, as they were logged: joining them would
+    /// need the memory of all twice.
+    logged: Vec<Vec<MessageRecord>>,
     /// Of messages with many fragments, by their number in the batch: those that are in the log.
     early: Vec<(usize, Vec<Fragment>)>,
     /// Octets of all complete messages.
@@ -82,7 +83,7 @@ impl Batch {
     /// Messages that are complete.
     #[must_use]
     pub fn count(&self) -> usize {
-        self.logged.len() + self.messages.len()
+        self.logged.iter().map(Vec::len).sum::<usize>() + self.messages.len()
     }
 
     /// Octets that `messages` will take in the log.
@@ -99,7 +100,7 @@ impl Batch {
 
     /// The records of the first of `messages` are in the log.
     pub fn messages_logged(&mut self, messages: Vec<MessageRecord>) {
-        self.logged.extend(messages);
+        self.logged.push(messages);
     }
 
     /// The fragments of the current message that were placed, if there are at least so many.
@@ -120,19 +121,16 @@ impl Batch {
     }
 
     /// All messages, whole, of which `last` were still to be logged with the footer.
-    #[must_use]
-    pub fn all(&mut self, last: Vec<MessageRecord>) -> Vec<MessageRecord> {
-        let mut messages = std::mem::take(&mut self.logged);
-        if messages.is_empty() {
-            messages = last;
-        } else {
-            messages.extend(last);
-        }
-        for (number, mut early) in std::mem::take(&mut self.early) {
-            early.append(&mut messages[number].fragments);
-            messages[number].fragments = early;
-        }
-        messages
+    pub fn all(&mut self, last: Vec<MessageRecord>) -> impl Iterator<Item = MessageRecord> {
+        let logged = std::mem::take(&mut self.logged).into_iter().chain([last]).flatten();
+        let mut early = std::mem::take(&mut self.early).into_iter().peekable();
+        logged.enumerate().map(move |(number, mut message)| {
+            if let Some((_, mut fragments)) = early.next_if(|(at, _)| *at == number) {
+                fragments.append(&mut message.fragments);
+                message.fragments = fragments;
+            }
+            message
+        })
     }
 
     /// Says where the frame that was being filled goes.
