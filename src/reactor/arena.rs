@@ -143,6 +143,13 @@ impl Arena {
         !(free.waiting_small.is_empty() && free.waiting_large.is_empty())
     }
 
+    /// Whether less than a quarter of the large leases is free: who waits for a slow peer should
+    /// not keep one.
+    #[must_use]
+    pub fn is_scarce(&self) -> bool {
+        self.shared.free.borrow().large.len() < LARGE_LEASES / 4
+    }
+
     /// Says that a connection is about to wait for its peer while it holds a lease; it may be
     /// interrupted when leases run out, until the guard is dropped. Whoever finds
     /// [`Arena::is_short`] now should not begin to wait at all.

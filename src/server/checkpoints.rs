@@ -5,6 +5,8 @@ use std::cell::RefCell;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
+use tokio::sync::Notify;
+
 use crate::index::Checkpoint;
 use crate::ingest::Owner;
 use crate::limits::{CHECKPOINT_DIRTY, CHECKPOINT_LOG};
@@ -24,6 +26,7 @@ const AFTER_FAILURE: Duration = Duration::from_secs(5);
 pub(super) struct Checkpoints {
     home: Rc<Home>,
     last: RefCell<Last>,
+    stop: Notify,
 }
 
 #[derive(Clone, Copy)]
@@ -36,17 +39,30 @@ struct Last {
 impl Checkpoints {
     pub fn new(home: Rc<Home>) -> Checkpoints {
         let last = Last { at: Instant::now(), log: 0 };
-        Checkpoints { home, last: RefCell::new(last) }
+        Checkpoints { home, last: RefCell::new(last), stop: Notify::new() }
     }
 
-    /// Makes checkpoints as they become due, for ever.
+    /// Makes checkpoints as they become due, and a last one when told to stop.
     pub async fn run(&self) {
-        loop {
-            sleep(TICK).await;
+        let mut pause = TICK;
+        while !self.told_to_stop(pause).await {
             self.home.count();
-            if self.is_due() && !self.write().await {
-                sleep(AFTER_FAILURE).await;
-            }
+            let failed = self.is_due() && !self.write().await;
+            pause = if failed { AFTER_FAILURE } else { TICK };
+        }
+        // One that fails is no loss: the next start reads the log instead.
+        self.write().await;
+    }
+
+    /// Ends [`Checkpoints::run`].
+    pub fn stop(&self) {
+        self.stop.notify_one();
+    }
+
+    async fn told_to_stop(&self, pause: Duration) -> bool {
+        tokio::select! {
+            () = self.stop.notified() => true,
+            () = sleep(pause) => false,
         }
     }
 
@@ -64,7 +80,7 @@ impl Checkpoints {
     }
 
     /// Writes one; `false` when it failed. Another must not run meanwhile.
-    pub async fn write(&self) -> bool {
+    async fn write(&self) -> bool {
         let Some(position) = self.home.log.position() else { return true };
         *self.last.borrow_mut() = Last { at: Instant::now(), log: self.home.log.stats().octets };
         let owners = self.owners();

@@ -66,18 +66,18 @@ impl Worker {
             Some(_) => "[UNAVAILABLE] the disk failed",
         };
         home.end_sessions(why);
-        let _ = timeout(PATIENCE, sessions_end(&home)).await;
+        if timeout(PATIENCE, sessions_end(&home)).await.is_none() {
+            // Who does not read a BYE for so long has gone.
+            home.roster.borrow().values().for_each(|(conn, _)| conn.shutdown());
+        }
         accepting.abort();
         if let Some(why) = broken {
             return Err(StartError::Log(why.to_string()));
         }
         home.log.durable().await?;
-        saving.abort();
-        // Aborted in the middle of a checkpoint it has left its mark; then the next start reads
-        // the log, which is as good.
-        if saving.await.is_err_and(|error| error.is_cancelled()) {
-            checkpoints.write().await;
-        }
+        checkpoints.stop();
+        // It panics only by a bug, which has said so itself.
+        let _ = saving.await;
         home.count();
         Ok(())
     }

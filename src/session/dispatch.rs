@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 
 use super::context::{Arrival, Home, bye};
 use super::input::{Input, Next};
-use super::login::{CAPABILITIES, Login};
+use super::login::Login;
 use super::select::Selected;
 use crate::auth::User;
 use crate::ingest::{Owner, Pending};
@@ -80,7 +80,8 @@ impl Session {
     async fn run(mut self, login: Option<(User, Tag, Vec<u8>)>) -> Option<(Session, User, Tag)> {
         match login {
             None => {
-                let code = Code::Capability(CAPABILITIES);
+                let capabilities = self.capabilities();
+                let code = Code::Capability(&capabilities);
                 self.output.push(|out| untagged(out, Condition::Ok, Some(&code), "mailrace ready"));
             }
             Some((user, tag, input)) => {
@@ -163,7 +164,8 @@ impl Session {
     async fn execute(&mut self, tag: &Tag, command: Command) -> Flow {
         match command {
             Command::Capability => {
-                self.output.push(|out| response::words(out, "CAPABILITY", [CAPABILITIES]));
+                let capabilities = self.capabilities();
+                self.output.push(|out| response::words(out, "CAPABILITY", [&*capabilities]));
                 self.ok(tag, "CAPABILITY completed");
             }
             Command::Noop | Command::Check => self.ok(tag, "completed"),
@@ -212,7 +214,7 @@ impl Session {
             Command::Close => self.close(tag, owner).await,
             Command::Unselect => self.unselect(tag, owner),
             Command::Fetch(fetch) => self.fetch(tag, fetch, owner).await,
-            _ => self.bad(tag, "this command is not available yet"),
+            _ => self.bad(tag, "this server does not have that command"),
         }
     }
 

@@ -190,7 +190,7 @@ impl Session {
     async fn hand_on(&self, out: &mut BytesMut, reader: &mut Reader<'_>) -> io::Result<()> {
         let gathered = std::mem::take(out);
         self.output.push(|queue| queue.unsplit(gathered));
-        if self.output.is_full() {
+        if self.output.is_full() && self.home.arena.is_scarce() {
             reader.rest();
         }
         self.output.room().await.map_err(|_| io::ErrorKind::BrokenPipe.into())

@@ -6,9 +6,9 @@ use crate::auth::{Password, Plain, SaslError, User, Verdict, plain};
 use crate::protocol::response::{Code, continuation};
 use crate::protocol::{Secret, Tag, decode_sasl};
 
-/// What this server can do, to be told in the greeting, by CAPABILITY and after login.
-pub(super) const CAPABILITIES: &str = "IMAP4rev1 LITERAL+ SASL-IR ID ENABLE NAMESPACE UNSELECT \
-     UIDPLUS MULTIAPPEND STATUS=SIZE APPENDLIMIT AUTH=PLAIN";
+/// What this server can do, but for logging in and limits.
+const CAPABILITIES: &str = "IMAP4rev1 LITERAL+ SASL-IR ID ENABLE NAMESPACE UNSELECT UIDPLUS \
+     MULTIAPPEND STATUS=SIZE";
 
 /// Longest response to a challenge: name and password in base64.
 const RESPONSE: usize = 4 << 10;
@@ -20,6 +20,17 @@ pub(super) enum Login {
 }
 
 impl Session {
+    /// What this server can do for this client: to be told in the greeting, by CAPABILITY and after
+    /// login.
+    pub(super) fn capabilities(&self) -> String {
+        let login = match (&self.user, is_local(self.conn.address())) {
+            (Some(_), _) => "",
+            (None, true) => " AUTH=PLAIN",
+            (None, false) => " LOGINDISABLED",
+        };
+        format!("{CAPABILITIES} APPENDLIMIT={}{login}", self.home.settings.append_limit)
+    }
+
     pub(super) async fn login(&mut self, tag: &Tag, login: Login) -> Flow {
         if self.user.is_some() {
             self.bad(tag, "somebody is logged in already");
@@ -118,6 +129,6 @@ impl Session {
         }
         self.input.logged_in();
         self.user = Some((user, owner));
-        self.ok_code(tag, Some(Code::Capability(CAPABILITIES)), "logged in");
+        self.ok_code(tag, Some(Code::Capability(&self.capabilities())), "logged in");
     }
 }

@@ -130,9 +130,7 @@ impl<'a> Reader<'a> {
 
     /// Gives up the lease while the client does not read.
     pub fn rest(&mut self) {
-        if self.home.arena.is_short() {
-            self.window = None;
-        }
+        self.window = None;
     }
 }
 
