@@ -128,13 +128,18 @@ impl CatalogFile {
         let result = catch_unwind(attempt)
             .unwrap_or_else(|_| Err(Rot("the database contradicts itself").into()));
         result.map_err(|failure| {
-            let closing = AssertUnwindSafe(|| {
-                self.database.write().unwrap_or_else(PoisonError::into_inner).take();
-            });
-            // A panic while it is closed adds nothing to the failure that led here.
-            let _ = catch_unwind(closing);
+            self.close();
             failure.explain(&self.path)
         })
+    }
+
+    /// Closes the database. Should redb panic at that, there is damage that it finds again when it
+    /// opens the file.
+    fn close(&self) {
+        let closing = AssertUnwindSafe(|| {
+            self.database.write().unwrap_or_else(PoisonError::into_inner).take();
+        });
+        let _ = catch_unwind(closing);
     }
 
     // ---- Reading ------------------------------------------------------------------------------
@@ -272,6 +277,12 @@ impl CatalogFile {
 }
 
 /// Checks the version, or writes it and makes the tables.
+impl Drop for CatalogFile {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
 fn prepare(database: &Database) -> Result<(), Failure> {
     match format(database)? {
         Some(CATALOG_FORMAT) => return Ok(()),
