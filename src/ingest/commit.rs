@@ -9,7 +9,7 @@ use super::batch;
 use super::refusal::Refusal;
 use super::upload::{Current, Ended, Finished, Open, Upload, UploadContext};
 use crate::limits::LARGE_LEASE;
-use crate::log::{Commit, Frame, HEADER, MessageRecord, Place, Record, sealed_len};
+use crate::log::{Commit, Frame, HEADER, LogError, MessageRecord, Place, Record, sealed_len};
 use crate::protocol::response::{Code, Condition, tagged};
 use crate::reactor::LeaseClass;
 use crate::types::{BatchId, Fragment, ModSeq, Uid, UidRange};
@@ -22,39 +22,45 @@ const RECORDS_WAITING: usize = LARGE_LEASE / 4;
 const RECORDS_ROOM: usize = LARGE_LEASE - HEADER - 8;
 
 impl Upload {
-    /// Writes out the frame being filled, with everything that is finished.
+    /// Writes out the frame being filled, and commits everything that is finished. When there is no
+    /// room on the disk all of it is refused, and so is the batch being received.
     pub(super) async fn commit(&mut self) -> Result<(), Ended> {
-        let Some(open) = self.open.take() else {
-            assert!(self.finished.is_empty(), "finished batches have octets in a frame");
-            return Ok(());
-        };
-        assert_eq!(open.parsed, open.filled, "only what was read is written");
-        let finished = std::mem::take(&mut self.finished);
-        let records_len = records_len(&self.context, &finished);
-        if sealed_len(open.parsed - HEADER, records_len) <= open.lease.len() {
-            self.frame(open, finished, records_len).await?;
-        } else {
-            let mut finished = self.octets_alone(open, finished).await?;
-            for one in &mut finished {
-                self.log_messages(&mut one.current).await?;
+        match self.write_out().await {
+            Err(Ended::Broken(LogError::Full(why))) => {
+                tracing::warn!("no room for mail: {why}");
+                let refusal = Refusal::no(Some(Code::Unavailable), "there is no room on the disk");
+                for one in std::mem::take(&mut self.finished) {
+                    self.context.output.push(|out| refusal.write(out, Some(&one.tag)));
+                    one.reply.replied();
+                }
+                self.full = self.current.take().map(|_| refusal);
+                Ok(())
             }
-            for one in finished {
-                self.footer_alone(one).await?;
+            result => result,
+        }
+    }
+
+    async fn write_out(&mut self) -> Result<(), Ended> {
+        if let Some(open) = self.open.take() {
+            assert_eq!(open.parsed, open.filled, "only what was read is written");
+            let records_len = records_len(&self.context, &self.finished);
+            if sealed_len(open.parsed - HEADER, records_len) <= open.lease.len() {
+                self.frame(open, records_len).await?;
+            } else {
+                self.octets_alone(open).await?;
             }
+        }
+        while !self.finished.is_empty() {
+            self.footer_alone().await?;
         }
         self.log_ahead().await
     }
 
     /// The usual frame: octets, and the footers of what is finished.
-    async fn frame(
-        &mut self,
-        open: Open,
-        finished: Vec<Finished>,
-        records_len: usize,
-    ) -> Result<(), Ended> {
+    async fn frame(&mut self, open: Open, records_len: usize) -> Result<(), Ended> {
         let payload = open.parsed - HEADER;
         let permit = self.ready(sealed_len(payload, records_len)).await?;
-        let mut footers = Footers::new(&self.context, finished);
+        let mut footers = Footers::new(&self.context, std::mem::take(&mut self.finished));
         let first = footers.finished.first().map(|finished| finished.current.id);
         let current = self.current.as_ref();
         let frame = Frame {
@@ -81,28 +87,28 @@ impl Upload {
     }
 
     /// The octets, when the footers do not fit behind them.
-    async fn octets_alone(
-        &mut self,
-        open: Open,
-        mut finished: Vec<Finished>,
-    ) -> Result<Vec<Finished>, Ended> {
+    async fn octets_alone(&mut self, open: Open) -> Result<(), Ended> {
         let payload = open.parsed - HEADER;
         let permit = self.ready(sealed_len(payload, 0)).await?;
-        let stream = finished.first().map_or(BatchId::default(), |finished| finished.current.id);
+        let stream = self.finished.first().map_or(BatchId::default(), |one| one.current.id);
         let frame = Frame { lease: open.lease, stream, position: 0, payload, records_len: 0 };
         let (place, _) = self.context.log.write(frame, |_| Vec::new(), permit);
-        for current in finished.iter_mut().map(|one| &mut one.current).chain(&mut self.current) {
-            current.batch.placed(&place);
-        }
-        Ok(finished)
+        let finished = self.finished.iter_mut().map(|one| &mut one.current);
+        finished.chain(&mut self.current).for_each(|current| current.batch.placed(&place));
+        Ok(())
     }
 
-    /// The footer of one batch in a frame of its own.
-    async fn footer_alone(&mut self, finished: Finished) -> Result<(), Ended> {
+    /// The footer of the first batch that is finished, in a frame of its own: its octets have been
+    /// written before.
+    async fn footer_alone(&mut self) -> Result<(), Ended> {
+        let mut one = self.finished.remove(0);
+        let logged = self.log_messages(&mut one.current).await;
+        self.finished.insert(0, one);
+        logged?;
         let lease = self.context.arena.lease(LeaseClass::Large).await;
-        let finished = vec![finished];
-        let permit = self.ready(sealed_len(0, records_len(&self.context, &finished))).await?;
-        let mut footers = Footers::new(&self.context, finished);
+        let len = records_len(&self.context, &self.finished[..1]);
+        let permit = self.ready(sealed_len(0, len)).await?;
+        let mut footers = Footers::new(&self.context, vec![self.finished.remove(0)]);
         let Some(Finished { current, .. }) = footers.finished.first() else { return Ok(()) };
         let (stream, position) = (current.id, current.frames);
         let frame = Frame { lease, stream, position, payload: 0, records_len: footers.len() };

@@ -76,11 +76,13 @@ pub struct Upload {
     heap: Vec<u8>,
     heap_at: usize,
     pub(super) open: Option<Open>,
-    /// Complete batches whose last octets are in `open`.
+    /// Complete batches that are not committed. Their last octets are in `open`, or in the log.
     pub(super) finished: Vec<Finished>,
     /// The batch that is being received.
     pub(super) current: Option<Current>,
     pub(super) frames: Arc<Semaphore>,
+    /// There was no room for the batch that was being received.
+    pub(super) full: Option<Refusal>,
     /// The client fills leases faster than they are small.
     eager: bool,
 }
@@ -135,6 +137,7 @@ impl Upload {
             finished: Vec::new(),
             current: None,
             frames: Arc::new(Semaphore::new(FRAMES_IN_FLIGHT)),
+            full: None,
             eager: false,
         }
     }
@@ -174,7 +177,12 @@ impl Upload {
             self.take(taken);
             match step {
                 Step::Octets(_) | Step::MessageEnd => {}
-                Step::More => self.more(&machine).await?,
+                Step::More => {
+                    self.more(&machine).await?;
+                    if let Some(refusal) = self.full.take() {
+                        machine.refuse(refusal);
+                    }
+                }
                 Step::Continue => self.invite(),
                 Step::Mailbox(name) => self.mailbox(&name, &mut machine),
                 Step::Message(options) => self.message(options, &mut machine),

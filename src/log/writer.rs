@@ -69,6 +69,8 @@ struct Inner {
     /// The log broke.
     broken: Notify,
     stats: Cell<LogStats>,
+    /// It was said that segments are written without O_DIRECT.
+    buffered: Cell<bool>,
 }
 
 struct State {
@@ -137,6 +139,7 @@ impl Log {
             moved: Notify::new(),
             broken: Notify::new(),
             stats: Cell::default(),
+            buffered: Cell::new(false),
         };
         let log = Log { inner: Rc::new(inner) };
         log.ready(BLOCK).await?;
@@ -340,6 +343,12 @@ impl Log {
     }
 
     async fn enter(&self, prepared: Prepared, mut lease: Lease) -> Result<(), LogError> {
+        if !prepared.direct && !self.inner.buffered.replace(true) {
+            tracing::warn!(
+                "this file system has no O_DIRECT: segments are written through the page cache, \
+                 which costs a copy and memory"
+            );
+        }
         if !prepared.written {
             self.count(|stats| stats.unwritten_segments += 1);
         }
