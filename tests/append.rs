@@ -134,6 +134,27 @@ fn expect_messages(client: &mut Client, mailbox: &str, messages: &[&[u8]]) {
     }
 }
 
+/// Leases have 16 and 256 KiB: each octet of the text between two messages comes to lie at the end
+/// of one once.
+#[test]
+fn messages_come_back_wherever_a_lease_ends() {
+    let server = Server::start(&Folder::new());
+    let mut client = server.login();
+    let octets: Vec<u8> = (0..300_000_u32).map(|at| (at % 251) as u8).collect();
+    for end in [16 << 10, 256 << 10] {
+        client.ok(&format!("CREATE around-{end}"));
+        let mut sent = Vec::new();
+        for first in end - 220..end {
+            let parts = [&octets[..first], &octets[1..6], &octets[2..40]];
+            let batch = parts.map(|octets| Message { options: "(a) ", octets });
+            let reply = client.append(&format!("around-{end}"), &batch);
+            assert!(reply.tagged.starts_with("OK "), "{}", reply.tagged);
+            sent.extend(parts);
+        }
+        expect_messages(&mut client, &format!("around-{end}"), &sent);
+    }
+}
+
 #[test]
 fn a_bare_lf_ends_the_command_too() {
     let server = Server::start(&Folder::new());
