@@ -117,9 +117,19 @@ impl Server {
         child.wait().unwrap();
     }
 
-    /// Starts a server that is expected to give up, and waits for it to do so.
+    /// Starts a server that is expected to give up, and waits for it to do so. Panics when it
+    /// listens after all.
     pub fn fail(folder: &Path, flags: &[&str]) -> Output {
-        run(serve(folder, flags), b"")
+        let mut command = serve(folder, flags);
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        let said = lines(child.stdout.take().unwrap()).recv_timeout(PATIENCE);
+        if said != Err(RecvTimeoutError::Disconnected) {
+            let _ = child.kill();
+            let _ = child.wait();
+            panic!("it does not give up: {said:?}");
+        }
+        child.wait_with_output().unwrap()
     }
 
     /// Where it listens.
