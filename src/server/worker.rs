@@ -4,8 +4,9 @@ use std::cell::{Cell, RefCell};
 use std::net::TcpListener;
 use std::rc::Rc;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, mpsc as std_mpsc};
+use std::sync::{Arc, Once, mpsc as std_mpsc};
 use std::time::Duration;
+use std::{panic, process};
 
 use tokio::sync::{Notify, mpsc};
 
@@ -35,6 +36,7 @@ pub(super) struct Worker {
 impl Worker {
     /// Runs the reactor until the server stops or the log breaks.
     pub fn run(self) -> Result<(), StartError> {
+        abort_on_panic();
         let core = self.shared.pin.then_some(self.number);
         run(Options { core }, self.live()).map_err(StartError::System)?
     }
@@ -81,6 +83,25 @@ impl Worker {
         home.count();
         Ok(())
     }
+}
+
+/// A panic on this thread is a bug, and ends the process. The runtime would pass over a task that
+/// panics: its client would wait for ever, and so might the log for a frame that was never written.
+/// After a start everything acknowledged is there.
+fn abort_on_panic() {
+    static HOOK: Once = Once::new();
+    thread_local!(static REACTOR: Cell<bool> = const { Cell::new(false) });
+    HOOK.call_once(|| {
+        let before = panic::take_hook();
+        panic::set_hook(Box::new(move |info| {
+            before(info);
+            if REACTOR.get() {
+                tracing::error!("mailrace aborts on a bug: {info}. Please report it, and restart");
+                process::abort();
+            }
+        }));
+    });
+    REACTOR.set(true);
 }
 
 async fn home(
