@@ -1,5 +1,5 @@
-//! APPEND whole: the dialogues in `tests/transcripts/append_*.txt` in every slicing, and what cannot
-//! be written down as text.
+//! APPEND whole: the dialogues in `tests/transcripts/append_*.txt` in every slicing, and what
+//! cannot be written down as text.
 
 mod support;
 
