@@ -35,7 +35,7 @@ pub struct Keywords {
 
 impl Keywords {
     /// Whether messages with these keywords may be taken in. When not, the mailbox has as many
-    /// keywords, or sets of them, as it can hold: NO [LIMIT].
+    /// keywords, or sets of them, as it can hold: `NO [LIMIT]`.
     #[must_use]
     pub fn admits(&self, keywords: &[Keyword]) -> bool {
         let new = keywords.iter().filter(|keyword| self.index(keyword).is_none()).count();

@@ -116,7 +116,7 @@ impl Mailbox {
 
     /// Makes room in the table for the keywords of a message that is about to come, as many as come
     /// at the same time. `false` when the mailbox has as many keywords, or sets of them, as it can
-    /// hold: NO [LIMIT].
+    /// hold: `NO [LIMIT]`.
     #[must_use]
     pub fn admit(&mut self, keywords: &[Keyword]) -> bool {
         let admitted = self.keywords.admits(keywords);

@@ -34,8 +34,8 @@ const FRAMES_IN_FLIGHT: usize = 3;
 const TEXT: usize = 8 << 10;
 const DISCARDED: usize = 64 << 10;
 
-/// A literal at least this large waits for all of its octets in one receive.
-const WHOLE: u64 = (SMALL_LEASE * 2) as u64;
+/// A client that sends less at a time may be waiting for our ACK before it goes on.
+const TRICKLE: usize = 4 << 10;
 
 /// Why an upload ended other than by a reply: the connection is to be closed.
 #[derive(Debug)]
@@ -83,6 +83,8 @@ pub struct Upload {
     pub(super) frames: Arc<Semaphore>,
     /// There was no room for the batch that was being received.
     pub(super) full: Option<Refusal>,
+    /// Octets of the last receive into a lease.
+    received: usize,
     /// The client fills leases faster than they are small.
     eager: bool,
 }
@@ -138,6 +140,7 @@ impl Upload {
             current: None,
             frames: Arc::new(Semaphore::new(FRAMES_IN_FLIGHT)),
             full: None,
+            received: 0,
             eager: false,
         }
     }
@@ -385,21 +388,22 @@ impl Upload {
     async fn receive(&mut self, left: u64) -> Result<(), Ended> {
         let Some(mut open) = self.open.take() else { return Ok(()) };
         let room = open.lease.len() - open.filled;
-        // A literal that fills the lease, or most of it, is worth one wake-up only. One more
-        // octet than the literal always comes: the line end behind it.
-        let all = left >= room as u64 || left >= WHOLE;
-        let wanted = if all { room.min(usize::try_from(left).unwrap_or(room)) } else { room };
+        // A literal that fills the lease is worth one wake-up only.
+        let all = left >= room as u64;
         let conn = self.context.conn.clone();
-        if left > 0 {
+        if self.received < TRICKLE {
             conn.quick_ack();
         }
         let idle = self.context.arena.idle(conn.interrupt_handle());
-        let (result, lease) = conn.recv(open.lease, open.filled..open.filled + wanted, all).await;
+        let (result, lease) = conn.recv(open.lease, open.filled..open.filled + room, all).await;
         drop(idle);
         open.lease = lease;
         match result {
             Ok(0) => return Err(Ended::Gone),
-            Ok(octets) => open.filled += octets,
+            Ok(octets) => {
+                self.received = octets;
+                open.filled += octets;
+            }
             // Leases ran out while the client was slow: `more` gives this one up.
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) => return Err(gone(error)),

@@ -20,7 +20,7 @@ const ENOUGH: usize = 256 << 10;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Gone;
 
-/// See the [module](self).
+/// Replies to one client, in order.
 pub struct Output {
     conn: Rc<Conn>,
     queue: RefCell<BytesMut>,
