@@ -55,6 +55,8 @@ impl Session {
                     fetch.items.push(FetchItem::Flags);
                 }
                 Ok(true) => {}
+                // Mail can be read when the disk is full; the flag waits for the next time.
+                Err(LogError::Full(_)) => {}
                 Err(error) => return self.no(tag, Some(Code::Unavailable), &error.to_string()),
             }
         }
