@@ -12,7 +12,7 @@ use crate::auth::User;
 use crate::ingest::{Owner, Pending};
 use crate::net::Output;
 use crate::protocol::response::{self, Code, Condition, tagged, untagged};
-use crate::protocol::{Command, Tag, Tagged};
+use crate::protocol::{Command, MailboxName, NameError, Tag, Tagged};
 use crate::reactor::{Conn, Peer};
 
 /// Commands that made no sense, before login, after which the session ends.
@@ -233,6 +233,15 @@ impl Session {
 
     pub(super) fn no(&self, tag: &Tag, code: Option<Code>, text: &str) {
         self.output.push(|out| tagged(out, tag, Condition::No, code.as_ref(), text));
+    }
+
+    /// The mailbox name of a command; one that is none is refused here.
+    pub(super) fn valid(
+        &self,
+        tag: &Tag,
+        name: Result<MailboxName, NameError>,
+    ) -> Option<MailboxName> {
+        name.map_err(|error| self.no(tag, Some(Code::Cannot), &error.to_string())).ok()
     }
 
     pub(super) fn bad(&self, tag: &Tag, text: &str) {

@@ -49,10 +49,7 @@ impl Session {
         name: Result<MailboxName, NameError>,
         owner: &Rc<Owner>,
     ) {
-        let name = match name {
-            Ok(name) => name,
-            Err(error) => return self.no(tag, Some(Code::Cannot), &error.to_string()),
-        };
+        let Some(name) = self.valid(tag, name) else { return };
         match self.home.create(owner, &name).await {
             Ok(true) => self.ok(tag, "CREATE completed"),
             Ok(false) => self.no(tag, Some(Code::AlreadyExists), "there is a mailbox of that name"),
@@ -66,10 +63,7 @@ impl Session {
         name: Result<MailboxName, NameError>,
         owner: &Rc<Owner>,
     ) {
-        let name = match name {
-            Ok(name) => name,
-            Err(error) => return self.no(tag, Some(Code::Cannot), &error.to_string()),
-        };
+        let Some(name) = self.valid(tag, name) else { return };
         if name.is_inbox() {
             return self.no(tag, Some(Code::Cannot), "INBOX cannot be deleted");
         }

@@ -97,10 +97,7 @@ impl Session {
     ) {
         // Whatever comes of it, the old mailbox is selected no more.
         self.leave(owner);
-        let name = match select.mailbox {
-            Ok(name) => name,
-            Err(error) => return self.no(tag, Some(Code::Cannot), &error.to_string()),
-        };
+        let Some(name) = self.valid(tag, select.mailbox) else { return };
         if let Some(parameter) = select.parameters.first() {
             let text = format!("SELECT does not know the parameter {}", parameter.name);
             return self.bad(tag, &text);

@@ -15,10 +15,7 @@ impl Session {
         items: &[StatusItem],
         owner: &Rc<Owner>,
     ) {
-        let name = match name {
-            Ok(name) => name,
-            Err(error) => return self.no(tag, Some(Code::Cannot), &error.to_string()),
-        };
+        let Some(name) = self.valid(tag, name) else { return };
         let account = owner.account.borrow();
         let found = owner.mailbox_named(name.as_str()).and_then(|id| account.mailbox(id));
         let Some(mailbox) = found else {
