@@ -294,12 +294,6 @@ impl Log {
         self.inner.stats.get()
     }
 
-    /// The file of a segment that is still being written or synced.
-    #[must_use]
-    pub fn open_file(&self, segment: SegmentId) -> Option<LogFile> {
-        self.inner.state.borrow().files.get(&segment).cloned()
-    }
-
     fn count(&self, change: impl FnOnce(&mut LogStats)) {
         let mut stats = self.inner.stats.get();
         change(&mut stats);

@@ -99,12 +99,6 @@ impl Arena {
         Ok(Arena { shared })
     }
 
-    /// Whether the kernel holds the pages of the arena; otherwise it pins them for every write.
-    #[must_use]
-    pub fn is_registered(&self) -> bool {
-        self.shared.registered.get().is_some()
-    }
-
     /// A lease if one is free and nobody waits for it.
     #[must_use]
     pub fn try_lease(&self, class: LeaseClass) -> Option<Lease> {

@@ -139,23 +139,6 @@ impl Conn {
         Ok(())
     }
 
-    /// Sends from `range` of the lease; how many octets went out may be fewer.
-    ///
-    /// # Errors
-    /// What the socket says; `Interrupted` after an interrupt when nothing went out.
-    pub async fn send_lease(
-        &self,
-        lease: Lease,
-        range: Range<usize>,
-        more: bool,
-    ) -> (io::Result<usize>, Lease) {
-        let flags = libc::MSG_NOSIGNAL | if more { libc::MSG_MORE } else { 0 };
-        let length = u32::try_from(range.len()).expect("a lease is small");
-        let entry = opcode::Send::new(self.fd(), lease.pointer(range), length).flags(flags).build();
-        let (result, (_, lease)) = submit(entry, (self.stream.clone(), lease)).await;
-        (result.map_err(cancelled), lease)
-    }
-
     /// Acknowledges what has arrived at once instead of up to 40 ms later. Clients that write
     /// header and body of a message separately wait for that (Nagle's algorithm). The kernel
     /// forgets this wish, so it is repeated before every wait for literal octets.
