@@ -257,12 +257,6 @@ impl Sequencer {
         Lsn(self.next.0 - 1)
     }
 
-    /// Whether a sync is in flight.
-    #[must_use]
-    pub fn is_syncing(&self) -> bool {
-        self.syncing
-    }
-
     /// Whether a sync begun now would make something durable.
     #[must_use]
     pub fn wants_sync(&self) -> bool {
@@ -273,12 +267,6 @@ impl Sequencer {
     /// the octets is unknown, so a second try would prove nothing.
     pub fn poison(&mut self) {
         self.poisoned = true;
-    }
-
-    /// Whether [`poison`](Self::poison) was called.
-    #[must_use]
-    pub fn is_poisoned(&self) -> bool {
-        self.poisoned
     }
 
     /// All writes up to here are complete, headers of segments included.
