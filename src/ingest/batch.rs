@@ -4,6 +4,7 @@ use xxhash_rust::xxh3::{Xxh3, xxh3_128};
 
 use crate::log::{MessageRecord, Place, Record};
 use crate::protocol::Options;
+use crate::reactor::unix_seconds;
 use crate::types::{Fragment, InternalDate, SegmentId};
 
 /// Fragments in the frame that is still being filled carry this instead of a segment; their
@@ -39,7 +40,7 @@ impl Batch {
         assert!(self.current.is_none(), "a message begins before the last one ended");
         let record = MessageRecord {
             size: 0,
-            date: options.date.unwrap_or_else(InternalDate::now),
+            date: options.date.unwrap_or_else(now),
             flags: options.flags,
             keywords: options.keywords,
             checksum: 0,
@@ -138,6 +139,10 @@ impl Batch {
         let current = self.current.as_mut().map(|incoming| &mut incoming.record);
         place(current.into_iter().chain(self.messages.iter_mut().rev()), frame);
     }
+}
+
+fn now() -> InternalDate {
+    InternalDate::from_unix(unix_seconds().cast_signed())
 }
 
 /// Tells messages, the last one first, where the frame that was being filled goes.

@@ -1,7 +1,6 @@
 //! From a lease to the log: frames, records, commit footers, replies.
 
 use std::rc::Rc;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use tokio::sync::OwnedSemaphorePermit;
 
@@ -11,7 +10,7 @@ use super::upload::{Current, Ended, Finished, Open, Upload, UploadContext};
 use crate::limits::LARGE_LEASE;
 use crate::log::{Commit, Frame, HEADER, LogError, MessageRecord, Place, Record, sealed_len};
 use crate::protocol::response::{Code, Condition, tagged};
-use crate::reactor::LeaseClass;
+use crate::reactor::{LeaseClass, unix_seconds};
 use crate::types::{BatchId, Fragment, ModSeq, Uid, UidRange};
 
 /// Records of an unfinished batch that may wait in memory for its footer; more are written to the
@@ -185,14 +184,13 @@ fn records_len(context: &UploadContext, finished: &[Finished]) -> usize {
 
 /// The footer of a batch, but for UIDs and mod-sequence.
 fn footer(context: &UploadContext, one: &Finished) -> Commit {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     Commit {
         batch: one.current.id,
         account: context.owner.name(),
         mailbox: one.current.mailbox,
         first_uid: Uid(0),
         modseq: ModSeq(0),
-        save_date: i64::try_from(since.as_secs()).unwrap_or(i64::MAX),
+        save_date: unix_seconds().cast_signed(),
         messages: u32::try_from(one.current.batch.count()).expect("fewer messages than octets"),
         octets: one.current.batch.octets,
     }
@@ -294,8 +292,11 @@ fn acknowledge(context: &UploadContext, one: Finished, commit: &Commit, last: Ve
         mailbox.uid_validity()
     };
     drop(current.claim.take());
-    let (batches, all_messages, all_octets) = context.committed.get();
-    context.committed.set((batches + 1, all_messages + u64::from(count), all_octets + octets));
+    let mut committed = context.committed.get();
+    committed.batches += 1;
+    committed.messages += u64::from(count);
+    committed.octets += octets;
+    context.committed.set(committed);
     let announce: &Rc<_> = &context.announce;
     context.output.push(|out| {
         announce(out);

@@ -19,4 +19,4 @@ pub use machine::{Machine, Step};
 pub use owner::{Claim, Owner};
 pub use pending::Pending;
 pub use refusal::Refusal;
-pub use upload::{Ended, Upload, UploadContext};
+pub use upload::{Committed, Ended, Upload, UploadContext};

@@ -65,8 +65,19 @@ pub struct UploadContext {
     pub announce: Rc<dyn Fn(&mut BytesMut)>,
     /// Batches on their way.
     pub pending: Rc<Pending>,
-    /// Messages and octets committed, for the operator.
-    pub committed: Rc<Cell<(u64, u64, u64)>>,
+    /// What was committed, for the operator.
+    pub committed: Rc<Cell<Committed>>,
+}
+
+/// What a reactor has committed since it started.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Committed {
+    /// Batches.
+    pub batches: u64,
+    /// Messages in them.
+    pub messages: u64,
+    /// Octets of those.
+    pub octets: u64,
 }
 
 /// Carries out the APPENDs of a pipeline.

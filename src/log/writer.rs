@@ -11,7 +11,7 @@ use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::Instant;
 
 use tokio::sync::{Notify, oneshot};
 
@@ -21,7 +21,7 @@ use super::record::Record;
 use super::recovery::LogPosition;
 use super::sequencer::{Place, Sequencer};
 use crate::limits::BLOCK;
-use crate::reactor::{Arena, Lease, LeaseClass, LogFile, spawn};
+use crate::reactor::{Arena, Lease, LeaseClass, LogFile, spawn, unix_seconds};
 use crate::types::{BatchId, Epoch, LogId, Lsn, SegmentId};
 
 /// One reactor's log. A handle: clones mean the same log.
@@ -347,10 +347,10 @@ impl Log {
             self.count(|stats| stats.unwritten_segments += 1);
         }
         let file = LogFile::new(prepared.file);
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
         {
             let mut state = self.inner.state.borrow_mut();
-            let header = state.sequencer.open_segment(prepared.segment, prepared.size, now);
+            let header =
+                state.sequencer.open_segment(prepared.segment, prepared.size, unix_seconds());
             header.encode(&mut lease.octets_mut()[..BLOCK]);
             state.files.insert(prepared.segment, file.clone());
         }

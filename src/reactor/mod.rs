@@ -22,7 +22,7 @@ mod ring;
 mod tests;
 
 pub use arena::{Arena, ArenaStats, Idle};
-pub use clock::{sleep, thread_cpu, timeout};
+pub use clock::{sleep, thread_cpu, timeout, unix_seconds};
 pub use conn::{Conn, Interrupt, Peer};
 pub use file::LogFile;
 pub use lease::{Lease, LeaseClass};

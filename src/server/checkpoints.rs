@@ -68,7 +68,9 @@ impl Checkpoints {
 
     fn is_due(&self) -> bool {
         let last = *self.last.borrow();
-        let dirty: usize = self.owners().iter().map(|o| o.account.borrow().dirty_octets()).sum();
+        let owners = self.home.owners.borrow();
+        let in_use = owners.values().filter_map(|cell| cell.get());
+        let dirty: usize = in_use.map(|owner| owner.account.borrow().dirty_octets()).sum();
         let log = self.home.log.stats().octets - last.log;
         let aged = last.at.elapsed() >= INTERVAL && (dirty > 0 || log > 0);
         dirty >= CHECKPOINT_DIRTY || log >= CHECKPOINT_LOG || aged

@@ -57,7 +57,7 @@ impl Worker {
             tokio::select! {
                 arrival = inbox.recv() => match arrival {
                     Some(Arrival::Stop) | None => break None,
-                    Some(arrival) => drop(spawn(serve(home.clone(), Err(arrival)))),
+                    Some(arrival) => drop(spawn(serve(home.clone(), arrival))),
                 },
                 why = home.log.broken() => break Some(why),
             }
@@ -129,7 +129,7 @@ async fn home(
         mailboxes: shared.mailboxes.clone(),
         connections: shared.connections.clone(),
         tally,
-        committed: Rc::new(Cell::new((0, 0, 0))),
+        committed: Rc::default(),
         owners: RefCell::default(),
         roster: RefCell::default(),
         ending: RefCell::default(),
@@ -162,7 +162,7 @@ fn admit(home: &Rc<Home>, peer: Peer) {
         });
         return;
     }
-    spawn(serve(home.clone(), Ok(peer)));
+    spawn(serve(home.clone(), Arrival::New(peer)));
 }
 
 async fn sessions_end(home: &Home) {

@@ -13,7 +13,7 @@ use tokio::sync::{Notify, OnceCell, mpsc};
 use super::reader::Files;
 use crate::auth::{User, Verifier};
 use crate::index::{Account, Catalog, CatalogError, Rot};
-use crate::ingest::Owner;
+use crate::ingest::{Committed, Owner};
 use crate::log::Log;
 use crate::net::Output;
 use crate::protocol::Tag;
@@ -32,6 +32,8 @@ pub struct Settings {
 
 /// A connection that comes to this reactor.
 pub enum Arrival {
+    /// From the listener.
+    New(Peer),
     /// From another reactor, which authenticated it.
     LoggedIn {
         /// The connection.
@@ -100,8 +102,8 @@ pub struct Home {
     pub connections: Arc<AtomicU64>,
     /// For the operator.
     pub tally: Arc<Tally>,
-    /// Batches, messages and octets committed here.
-    pub committed: Rc<Cell<(u64, u64, u64)>>,
+    /// What was committed here.
+    pub committed: Rc<Cell<Committed>>,
     /// Accounts in use.
     pub owners: RefCell<HashMap<Box<str>, Loading>>,
     /// Sessions, to end them.
@@ -176,7 +178,7 @@ impl Home {
 
     /// Publishes counters to other threads.
     pub fn count(&self) {
-        let (batches, messages, octets) = self.committed.get();
+        let Committed { batches, messages, octets } = self.committed.get();
         let (log, tally) = (self.log.stats(), &self.tally);
         let cpu = crate::reactor::thread_cpu().as_micros();
         tally.batches.store(batches, Ordering::Relaxed);

@@ -13,7 +13,7 @@ use crate::ingest::{Owner, Pending};
 use crate::net::Output;
 use crate::protocol::response::{self, Code, Condition, tagged, untagged};
 use crate::protocol::{Command, MailboxName, NameError, Tag, Tagged};
-use crate::reactor::{Conn, Peer};
+use crate::reactor::Conn;
 
 /// Commands that made no sense, before login, after which the session ends.
 const NONSENSE: u32 = 10;
@@ -43,11 +43,11 @@ pub(super) enum Flow {
 }
 
 /// Serves a connection until it ends or moves to another reactor.
-pub async fn serve(home: Rc<Home>, arrival: Result<Peer, Arrival>) {
+pub async fn serve(home: Rc<Home>, arrival: Arrival) {
     let (peer, login) = match arrival {
-        Ok(peer) => (peer, None),
-        Err(Arrival::LoggedIn { peer, user, tag, input }) => (peer, Some((user, tag, input))),
-        Err(Arrival::Stop) => return,
+        Arrival::New(peer) => (peer, None),
+        Arrival::LoggedIn { peer, user, tag, input } => (peer, Some((user, tag, input))),
+        Arrival::Stop => return,
     };
     let conn = Rc::new(Conn::new(peer));
     let output = Output::new(conn.clone());

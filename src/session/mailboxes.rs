@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::rc::Rc;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::context::Home;
 use super::dispatch::Session;
@@ -11,7 +10,7 @@ use crate::ingest::Owner;
 use crate::log::{Frame, LogError, Record, sealed_len};
 use crate::protocol::response::{self, Code};
 use crate::protocol::{List, MailboxName, NameError, Pattern, Tag};
-use crate::reactor::{Lease, LeaseClass};
+use crate::reactor::{Lease, LeaseClass, unix_seconds};
 use crate::types::{BatchId, MailboxId, ModSeq, UidRange};
 
 /// Ranges of UIDs in one record.
@@ -91,7 +90,7 @@ impl Home {
             return Ok(false);
         }
         let (account, mailbox) = (owner.name(), self.new_mailbox_id());
-        let uid_validity = owner.account.borrow_mut().reserve_uid_validity(now());
+        let uid_validity = owner.account.borrow_mut().reserve_uid_validity(unix_seconds());
         let name = name.as_str().into();
         let record = Record::CreateMailbox { account, mailbox, name, uid_validity };
         self.change(owner, record).await.map(|()| true)
@@ -156,10 +155,6 @@ impl Home {
         }
         self.log.durable().await
     }
-}
-
-fn now() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
 }
 
 /// A name to list: a mailbox, or a level above one.

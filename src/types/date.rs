@@ -1,7 +1,6 @@
 //! INTERNALDATE, kept exactly as the client gave it.
 
 use std::fmt;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 const MONTHS: [&str; 12] =
     ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
@@ -73,13 +72,6 @@ impl InternalDate {
             return Err(DateError::OutOfRange);
         }
         Ok(date.pack())
-    }
-
-    /// This moment, in UTC.
-    #[must_use]
-    pub fn now() -> InternalDate {
-        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        InternalDate::from_unix(since.as_secs() as i64)
     }
 
     /// The moment so many seconds after 1970-01-01T00:00:00Z, in UTC; years 1 to 9999.
