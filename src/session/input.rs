@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use crate::limits::AUTOLOGOUT;
 use crate::net::Output;
-use crate::protocol::{Discard, Frame, Framer, Limits, Line, Tag, is_append, line, parse};
+use crate::protocol::{
+    Discard, Frame, Framer, Limits, Line, Names, Tag, is_append, line, parse,
+};
 use crate::reactor::{Conn, timeout};
 
 /// Octets received at once: a command, or the start of an APPEND.
@@ -47,6 +49,16 @@ impl Input {
     /// After login more is allowed.
     pub fn logged_in(&mut self) {
         self.framer.set_limits(Limits::AFTER_LOGIN);
+    }
+
+    /// And after logging out again no more than before.
+    pub fn logged_out(&mut self) {
+        self.framer.set_limits(Limits::BEFORE_LOGIN);
+    }
+
+    /// Whether a whole line has been received that was not used yet.
+    pub fn has_line(&self) -> bool {
+        memchr::memchr(b'\n', &self.buffer).is_some()
     }
 
     /// Octets that come before anything else.
@@ -137,7 +149,7 @@ impl Input {
 
     /// The tag of the command at the start of the buffer, if it has one.
     fn tag(&self, at: usize) -> Option<Tag> {
-        match parse(&self.buffer[..at]) {
+        match parse(&self.buffer[..at], Names::Utf7) {
             Ok(tagged) => Some(tagged.tag),
             Err(error) => error.tag,
         }
