@@ -84,6 +84,10 @@ pub const LITERAL_BEFORE_LOGIN: usize = 4 << 10;
 /// Literals in a command other than APPEND, all together: search strings, names.
 pub const LITERAL: usize = 1 << 20;
 
+/// Nesting of parentheses, NOT and OR in a SEARCH: the keys are evaluated by recursion. Programs
+/// that join a hundred terms by OR nest a hundred deep; a thousand fit in any stack.
+pub const SEARCH_DEPTH: usize = 1000;
+
 /// Largest message unless configured (RFC 7889): what a 32-bit count can hold.
 pub const APPEND_LIMIT: u64 = u32::MAX as u64;
 

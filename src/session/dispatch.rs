@@ -145,14 +145,14 @@ impl Session {
         if octets.iter().all(|octet| matches!(octet, b'\r' | b'\n' | b' ')) {
             return Flow::On;
         }
-        match crate::protocol::parse(octets, self.enabled.names()) {
+        match crate::protocol::parse(octets, self.enabled.utf8_names()) {
             Ok(Tagged { tag, command }) => {
                 // Replies come in the order of the commands, and commands see what came before.
                 if !self.pending.none().await {
                     return Flow::Over;
                 }
                 self.nonsense = 0;
-                let expunges = command.lets_expunges_be_told();
+                let expunges = lets_expunges_be_told(&command);
                 let flow = self.execute(&tag, command).await;
                 self.conclude(flow, expunges).await
             }
@@ -236,7 +236,7 @@ impl Session {
                 self.ok(tag, "NAMESPACE completed");
             }
             Command::List(list) => self.list(tag, &list, owner),
-            Command::Create { mailbox, .. } => self.create(tag, mailbox, owner).await,
+            Command::Create(create) => self.create(tag, create.mailbox, owner).await,
             Command::Delete(mailbox) => self.delete(tag, mailbox, owner).await,
             Command::Status { mailbox, items } => self.status(tag, mailbox, &items, owner),
             Command::Select(select) => self.select(tag, select, false, owner).await,
@@ -342,4 +342,18 @@ impl Session {
             home.connections.fetch_sub(1, Ordering::Relaxed);
         }
     }
+}
+
+/// Message numbers must not change while a command runs that names messages by them, nor may they
+/// between the question and the answer of these (RFC 3501 section 7.4.1, RFC 5256 section 3).
+fn lets_expunges_be_told(command: &Command) -> bool {
+    let by_number = match command {
+        Command::Fetch(fetch) => !fetch.uid,
+        Command::Store(store) => !store.uid,
+        Command::Search(search) => !search.uid,
+        Command::Sort(sort) => !sort.uid,
+        Command::Thread(thread) => !thread.uid,
+        _ => false,
+    };
+    !by_number
 }

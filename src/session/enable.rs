@@ -5,7 +5,7 @@ use std::rc::Rc;
 use super::dispatch::Session;
 use crate::ingest::Owner;
 use crate::protocol::response::{self, Code, Condition};
-use crate::protocol::{Names, Tag};
+use crate::protocol::Tag;
 
 /// What a client has enabled, by ENABLE or by using it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -21,9 +21,9 @@ pub(super) struct Enabled {
 }
 
 impl Enabled {
-    /// How mailbox names stand on the wire.
-    pub fn names(self) -> Names {
-        if self.utf8 || self.rev2 { Names::Utf8 } else { Names::Utf7 }
+    /// Whether mailbox names stand on the wire in UTF-8.
+    pub fn utf8_names(self) -> bool {
+        self.utf8 || self.rev2
     }
 }
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 use crate::limits::AUTOLOGOUT;
 use crate::net::Output;
 use crate::protocol::{
-    Discard, Frame, Framer, Limits, Line, Names, Tag, is_append, line, parse,
+    Discard, Frame, Framer, Limits, Line, Tag, is_append, line, parse,
 };
 use crate::reactor::{Conn, timeout};
 
@@ -149,7 +149,7 @@ impl Input {
 
     /// The tag of the command at the start of the buffer, if it has one.
     fn tag(&self, at: usize) -> Option<Tag> {
-        match parse(&self.buffer[..at], Names::Utf7) {
+        match parse(&self.buffer[..at], false) {
             Ok(tagged) => Some(tagged.tag),
             Err(error) => error.tag,
         }

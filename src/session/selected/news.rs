@@ -10,7 +10,7 @@ use std::cell::RefCell;
 use bytes::BytesMut;
 
 use super::Selected;
-use crate::index::{Change, Changes, Entry, Mailbox};
+use crate::index::{Changes, Entry, Mailbox, What};
 use crate::ingest::Owner;
 use crate::net::Gone;
 use crate::protocol::response::{self, Code, Condition, FetchResponse};
@@ -65,13 +65,11 @@ impl Selected {
         let (mut flags, mut gone) = (Vec::new(), Vec::new());
         match mailbox.changes_since(self.known) {
             Changes::Known(changes) => {
-                for (modseq, change) in changes {
-                    match change {
-                        Change::Flags(uids) if !self.own.contains(&modseq) => {
-                            flags.extend_from_slice(uids);
-                        }
-                        Change::Flags(_) => {}
-                        Change::Expunged(uids) => gone.extend_from_slice(uids),
+                for change in changes {
+                    match &change.what {
+                        What::Flags(_) if self.own.contains(&change.modseq) => {}
+                        What::Flags(uids) => flags.extend_from_slice(uids),
+                        What::Expunged(uids) => gone.extend_from_slice(uids),
                     }
                 }
             }
