@@ -7,5 +7,6 @@ mod ids;
 pub use date::{DateError, InternalDate};
 pub use flags::{Flags, Keyword, KeywordError};
 pub use ids::{
-    BatchId, Epoch, Fragment, LogId, Lsn, MailboxId, ModSeq, SegmentId, Uid, UidRange, UidValidity,
+    BatchId, EmailId, Epoch, Fragment, LogId, Lsn, MailboxId, ModSeq, SegmentId, Uid, UidRange,
+    UidValidity,
 };
