@@ -91,7 +91,7 @@ impl Home {
         let (account, mailbox) = (owner.name(), self.new_mailbox_id());
         let uid_validity = owner.account.borrow_mut().reserve_uid_validity(unix_seconds());
         let name = name.as_str().into();
-        let record = Record::CreateMailbox { account, mailbox, name, uid_validity };
+        let record = Record::CreateMailbox { account, mailbox, name, uid_validity, uses: 0 };
         self.change(owner, record).await.map(|()| true)
     }
 
