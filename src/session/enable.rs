@@ -4,8 +4,8 @@ use std::rc::Rc;
 
 use super::dispatch::Session;
 use crate::ingest::Owner;
-use crate::protocol::response::{self, Code, Condition};
 use crate::protocol::Tag;
+use crate::protocol::response::{self, Code, Condition};
 
 /// What a client has enabled, by ENABLE or by using it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

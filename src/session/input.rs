@@ -7,9 +7,7 @@ use std::time::Duration;
 
 use crate::limits::AUTOLOGOUT;
 use crate::net::Output;
-use crate::protocol::{
-    Discard, Frame, Framer, Limits, Line, Tag, is_append, line, parse,
-};
+use crate::protocol::{Discard, Frame, Framer, Limits, Line, Tag, is_append, line, parse};
 use crate::reactor::{Conn, timeout};
 
 /// Octets received at once: a command, or the start of an APPEND.

@@ -162,6 +162,13 @@ impl Mailbox {
         Some(reserved)
     }
 
+    /// Whether all that was reserved is applied: what is seen now is what the next record in the
+    /// log will find.
+    #[must_use]
+    pub fn is_settled(&self) -> bool {
+        self.next == reserved_after(&self.counts)
+    }
+
     /// The first UID that is `\Recent` to the session that selects the mailbox now. All that there
     /// is now is so to no other session.
     pub fn take_recent(&mut self) -> Uid {

@@ -28,13 +28,13 @@ impl Session {
         let (log, arena) = (&self.home.log, &self.home.arena);
         let copied = match copy_messages(log, arena, owner, source, &uids, target, moves).await {
             Ok(copied) => copied,
-            Err(error) => return self.no(tag, Some(code(&error)), &error.to_string()),
+            Err(error) => return self.no(tag, Some(code(&error)), "the messages were not copied"),
         };
         let text = if moves { "MOVE completed" } else { "COPY completed" };
         if copied.from.is_empty() {
             return match uids.is_empty() {
                 true => self.ok(tag, "no message was named"),
-                false => self.no(tag, Some(Code::ExpungeIssued), "the messages have gone"),
+                false => self.no(tag, None, "the messages have gone"),
             };
         }
         let uids = Code::CopyUid { validity: copied.validity, from: &copied.from, to: &copied.to };
@@ -53,9 +53,9 @@ impl Session {
 
 fn code(error: &CopyError) -> Code<'static> {
     match error {
-        CopyError::OverQuota => Code::OverQuota,
-        CopyError::Limit => Code::Limit,
-        CopyError::Gone => Code::TryCreate,
+        CopyError::Quota => Code::OverQuota,
+        CopyError::Keywords | CopyError::Uids => Code::Limit,
+        CopyError::NoMailbox(_) => Code::TryCreate,
         CopyError::Log(_) => Code::Unavailable,
     }
 }

@@ -103,11 +103,7 @@ impl Home {
     ///
     /// # Errors
     /// When the log takes nothing.
-    pub(super) async fn settled(
-        &self,
-        owner: &Owner,
-        mailbox: MailboxId,
-    ) -> Result<(), LogError> {
+    pub(super) async fn settled(&self, owner: &Owner, mailbox: MailboxId) -> Result<(), LogError> {
         let unsettled =
             || owner.account.borrow().mailbox(mailbox).is_some_and(|found| !found.is_settled());
         while unsettled() {

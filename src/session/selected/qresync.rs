@@ -8,7 +8,6 @@ use super::{Selected, Told};
 use crate::index::Mailbox;
 use crate::ingest::Owner;
 use crate::net::Gone;
-use crate::protocol::response;
 use crate::protocol::{QResync, SequenceSet};
 use crate::session::dispatch::Session;
 use crate::types::{ModSeq, Uid, UidRange};
@@ -37,7 +36,7 @@ impl Session {
             let from = asked.matched.as_ref().and_then(|pair| agreed(&selected.view, pair));
             let vanished = vanished(mailbox, selected, asked.modseq, &known, from);
             if !vanished.is_empty() {
-                self.output.push(|out: &mut BytesMut| response::vanished(out, true, vanished));
+                self.output.push(|out: &mut BytesMut| super::news::vanished(out, true, vanished));
             }
             changed_since(mailbox, &known, asked.modseq)
         };
@@ -115,10 +114,7 @@ fn missing(selected: &Selected, within: UidRange) -> Vec<UidRange> {
 }
 
 /// The highest UID up to which the client's pairs of numbers and UIDs are the server's.
-fn agreed(
-    view: &crate::index::View,
-    (numbers, uids): &(SequenceSet, SequenceSet),
-) -> Option<Uid> {
+fn agreed(view: &crate::index::View, (numbers, uids): &(SequenceSet, SequenceSet)) -> Option<Uid> {
     let numbers = numbers.resolve(u32::MAX);
     let uids = uids.resolve(u32::MAX);
     let numbers = numbers.iter().flat_map(|(first, last)| first..=last);

@@ -5,7 +5,7 @@ use std::rc::Rc;
 use super::Selected;
 use crate::index::{Mailbox, View};
 use crate::ingest::Owner;
-use crate::protocol::response::{self, Code, Condition, MailboxData};
+use crate::protocol::response::{self, Code, Condition};
 use crate::protocol::{MailboxName, Select, Tag};
 use crate::session::dispatch::Session;
 use crate::session::status::mailbox_id;
@@ -66,7 +66,7 @@ impl Session {
         let (counts, keywords) = (mailbox.counts(), mailbox.keywords().all());
         let (enabled, mailbox_id) = (self.enabled, mailbox_id(id));
         self.output.push(|out| {
-            let mut ok = |out: &mut _, code: &Code<'_>, text: &str| {
+            let ok = |out: &mut _, code: &Code<'_>, text: &str| {
                 response::untagged(out, Condition::Ok, Some(code), text);
             };
             response::flags(out, keywords);
@@ -74,7 +74,7 @@ impl Session {
             ok(out, &permanent, "flags that last");
             response::number(out, selected.view.len(), "EXISTS");
             if enabled.rev2 {
-                response::list(out, "LIST", &MailboxData::default(), name, enabled.names());
+                response::list(out, "LIST", &[], name);
             } else {
                 response::number(out, selected.recent_told, "RECENT");
                 if let Some(unseen) = first_unseen(mailbox, &selected.view) {
