@@ -79,3 +79,9 @@ pub async fn copy_messages(
     let _ = (log, arena, owner, source, uids, target, moved);
     todo!()
 }
+
+impl fmt::Display for CopyError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("nothing was copied")
+    }
+}
