@@ -3,6 +3,7 @@
 mod date;
 mod flags;
 mod ids;
+mod ranges;
 
 pub use date::{DateError, InternalDate};
 pub use flags::{Flags, Keyword, KeywordError};
