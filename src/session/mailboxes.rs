@@ -8,7 +8,7 @@ use super::dispatch::Session;
 use crate::index::Account;
 use crate::ingest::Owner;
 use crate::log::{Frame, LogError, Record, sealed_len};
-use crate::protocol::response::{self, Code};
+use crate::protocol::response::{self, Code, ListEntry, Names};
 use crate::protocol::{List, MailboxName, NameError, Pattern, Tag};
 use crate::reactor::{Lease, LeaseClass, unix_seconds};
 use crate::types::{BatchId, MailboxId, ModSeq, UidRange};
@@ -38,7 +38,8 @@ impl Session {
                         true => &[children],
                         false => &["\\Noselect", children],
                     };
-                    response::list(out, "LIST", attributes, name);
+                    let entry = ListEntry::new(name, attributes);
+                    response::list(out, "LIST", &entry, Names::Utf7);
                 }
             }
         });

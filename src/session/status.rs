@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use super::dispatch::Session;
 use crate::ingest::Owner;
-use crate::protocol::response::{self, Code, StatusValue};
+use crate::protocol::response::{self, Code, Names, StatusValue};
 use crate::protocol::{MailboxName, NameError, StatusItem, Tag};
 
 impl Session {
@@ -39,7 +39,7 @@ impl Session {
             item => StatusValue::Number(number(item)),
         };
         let values: Vec<_> = items.iter().map(|&item| (item, value(item))).collect();
-        self.output.push(|out| response::status(out, &name, &values));
+        self.output.push(|out| response::status(out, &name, Names::Utf7, &values));
         drop(account);
         self.ok(tag, "STATUS completed");
     }
