@@ -163,10 +163,10 @@ impl Session {
     }
 
     /// UIDs, or the message numbers they have, as the command named messages.
-    fn as_asked(&self, uids: &[UidRange], uid: bool) -> Vec<UidRange> {
+    fn as_asked(&self, uids: &[UidRange], uid: bool) -> Vec<(u32, u32)> {
         match &*self.selected.borrow() {
             Some(selected) if !uid => selected.numbers(uids),
-            _ => uids.to_vec(),
+            _ => uids.iter().map(|range| (range.first.0, range.last.0)).collect(),
         }
     }
 }
