@@ -170,6 +170,12 @@ def search(imap, wanted):
     if ids:
         expect(lambda one: ids[1].lower() in one.octets.split(b"\r\n\r\n")[0].lower(),
                "HEADER", "Message-ID", '"%s"' % ids[1].decode())
+    sizes = [len(one.octets) for one in wanted]
+    order = sorted(range(len(wanted)), key=lambda index: -sizes[index])
+    equal(done(imap.sort("REVERSE SIZE", "UTF-8", "ALL"))[0],
+          b" ".join(b"%d" % (index + 1) for index in order), "SORT")
+    threads = done(imap.thread("REFERENCES", "UTF-8", "ALL"))[0]
+    equal(sorted(map(int, re.findall(rb"\d+", threads))), list(range(1, len(wanted) + 1)), "THREAD")
     imap.literal = "Größe".encode()
     equal(done(imap.search("UTF-8", "TEXT"))[0], b"%d" % len(wanted), "SEARCH of a literal")
     equal(imap.search("X-NO-SUCH", "ALL")[0], "NO", "SEARCH in an unknown charset")
@@ -249,7 +255,8 @@ def main():
     imap, other = login(), login()
     # imaplib knows those of before the login only.
     offered = done(imap.capability())[0].split()
-    for name in (b"IMAP4rev1", b"UIDPLUS", b"MULTIAPPEND", b"UNSELECT", b"LITERAL+"):
+    for name in (b"IMAP4rev1", b"UIDPLUS", b"MULTIAPPEND", b"UNSELECT", b"LITERAL+", b"SORT",
+                 b"THREAD=REFERENCES"):
         assert name in offered, offered
     mailboxes(imap)
     wanted = upload(imap, mail)

@@ -4,8 +4,10 @@ it is looked at through imaplib.
 
 import os
 import pty
+import select
+import signal
 
-from peer import HOST, PASSWORD, PORT, PREFIX, USER, done, equal, fetch, login, messages
+from peer import HOST, PASSWORD, PATIENCE, PORT, PREFIX, USER, done, equal, fetch, login, messages
 
 # What the messages begin with, over and over; each list sorted.
 FLAGS = [
@@ -28,6 +30,8 @@ def mailutil(*arguments):
         os.execvp("mailutil", ["mailutil", *arguments])
     seen, answered = b"", 0
     while True:
+        if not select.select([terminal], [], [], PATIENCE)[0]:
+            os.kill(pid, signal.SIGKILL)
         try:
             octets = os.read(terminal, 4096)
         except OSError:  # The end of a terminal.

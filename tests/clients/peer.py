@@ -11,6 +11,9 @@ import sys
 
 HOST, PORT, USER, PASSWORD, FOLDER, PREFIX = sys.argv[1:7]
 
+# Seconds; longer than any answer takes on a busy machine.
+PATIENCE = 60
+
 # Every FETCH of these tests asks for it first: number, items, then the octets.
 ITEMS = re.compile(rb'(\d+) \(UID (\d+) FLAGS \(([^)]*)\) INTERNALDATE ("[^"]*") RFC822.SIZE (\d+)')
 
@@ -23,7 +26,7 @@ def messages():
 
 def login():
     """A connection that is logged in."""
-    imap = imaplib.IMAP4(HOST, int(PORT))
+    imap = imaplib.IMAP4(HOST, int(PORT), PATIENCE)
     done(imap.login(USER, PASSWORD))
     return imap
 
