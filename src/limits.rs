@@ -52,6 +52,19 @@ pub const KEYWORDS: usize = 1024;
 /// hard. Twenty keywords combined at random in a quarter of a million messages stay below.
 pub const KEYWORD_SETS: usize = 1 << 18;
 
+/// Names that an account can be subscribed to: a hundred times what people have, and 16 MiB when
+/// all are as long as can be.
+pub const SUBSCRIPTIONS: usize = 16_384;
+
+/// Changes that the sessions of a mailbox can look up, in ranges of UIDs, of which a change counts
+/// four more: a session that is this far behind looks at all messages instead, some milliseconds
+/// for a million.
+pub const JOURNAL: usize = 16_384;
+
+/// Ranges of UIDs that a mailbox remembers as expunged (RFC 7162): weeks of a person who deletes
+/// single messages, and 40 KiB in the mailbox's row of the catalog at most.
+pub const VANISHED: usize = 2_048;
+
 /// Messages in a chunk of the index: 40 KiB, so that a checkpoint after one message writes little,
 /// and a million messages are read in 2,000 steps.
 pub const CHUNK_MESSAGES: usize = 512;
@@ -83,6 +96,10 @@ pub const LITERAL_BEFORE_LOGIN: usize = 4 << 10;
 
 /// Literals in a command other than APPEND, all together: search strings, names.
 pub const LITERAL: usize = 1 << 20;
+
+/// Nesting of parentheses, NOT and OR in a SEARCH: the keys are evaluated by recursion. Programs
+/// that join a hundred terms by OR nest a hundred deep; a thousand fit in any stack.
+pub const SEARCH_DEPTH: usize = 1000;
 
 /// Largest message unless configured (RFC 7889): what a 32-bit count can hold.
 pub const APPEND_LIMIT: u64 = u32::MAX as u64;

@@ -5,6 +5,7 @@
 
 mod batch;
 mod commit;
+mod copy;
 mod machine;
 mod owner;
 mod pending;
@@ -15,6 +16,7 @@ mod upload;
 mod machine_tests;
 
 pub use batch::Batch;
+pub use copy::{Copied, CopyError, copy_messages};
 pub use machine::{Machine, Step};
 pub use owner::{Claim, Owner};
 pub use pending::Pending;

@@ -17,8 +17,10 @@ pub struct Owner {
     pub quota: Cell<Option<u64>>,
     /// Something in the account has changed.
     pub changed: Notify,
-    /// Held while mailboxes are created or deleted.
+    /// Held while mailboxes are created, deleted or renamed, and while subscriptions change.
     pub structure: Mutex<()>,
+    /// Held while messages are moved: no two sessions move the same message.
+    pub moving: Mutex<()>,
     /// Mailboxes whose deletion is on its way to the disk: they take nothing more.
     pub dying: RefCell<HashSet<MailboxId>>,
     uploading: Cell<u64>,
@@ -33,6 +35,7 @@ impl Owner {
             quota: Cell::new(quota),
             changed: Notify::new(),
             structure: Mutex::new(()),
+            moving: Mutex::new(()),
             dying: RefCell::default(),
             uploading: Cell::new(0),
         })

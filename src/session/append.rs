@@ -4,14 +4,14 @@ use bytes::BytesMut;
 
 use super::context::bye;
 use super::dispatch::{Flow, Session};
-use super::select::announce;
+use super::selected::announce;
 use crate::ingest::{Ended, Machine, Refusal, Step, Upload, UploadContext};
 
 impl Session {
     pub(super) async fn append(&mut self) -> Flow {
         let Some((_, owner)) = self.user.clone() else { return self.append_before_login().await };
         let (selected, home) = (self.selected.clone(), &self.home);
-        let told = owner.clone();
+        let (told, enabled) = (owner.clone(), self.enabled);
         let context = UploadContext {
             conn: self.conn.clone(),
             output: self.output.clone(),
@@ -19,7 +19,10 @@ impl Session {
             arena: home.arena.clone(),
             log: home.log.clone(),
             append_limit: home.settings.append_limit,
-            announce: std::rc::Rc::new(move |out: &mut BytesMut| announce(&selected, &told, out)),
+            utf8: self.enabled.utf8_names(),
+            announce: std::rc::Rc::new(move |out: &mut BytesMut| {
+                announce(&selected, &told, enabled, out);
+            }),
             pending: self.pending.clone(),
             committed: home.committed.clone(),
         };
@@ -38,7 +41,7 @@ impl Session {
 
     /// Nobody has logged in: the command is read and thrown away.
     async fn append_before_login(&mut self) -> Flow {
-        let mut machine = Machine::new();
+        let mut machine = Machine::new(false);
         machine.refuse(Refusal::no(None, "log in first"));
         loop {
             let octets = self.input.take();

@@ -9,13 +9,12 @@ use bytes::BytesMut;
 use super::dispatch::Session;
 use super::reader::{Checker, Reader, Stored};
 use super::section::{Part, filter_header, part_of};
-use super::select::push_uid;
 use crate::ingest::Owner;
 use crate::limits::LARGE_LEASE;
-use crate::log::{FlagChange, LogError, Record};
+use crate::log::LogError;
 use crate::protocol::response::{Code, FetchResponse};
 use crate::protocol::{Fetch, FetchItem, HeaderScanner, Tag};
-use crate::types::{Flags, InternalDate, MailboxId, ModSeq, Uid};
+use crate::types::{Flags, InternalDate, MailboxId, ModSeq, Uid, UidRange};
 
 /// Messages answered between two looks at whether the client reads.
 const TURN: usize = 512;
@@ -48,13 +47,14 @@ impl Session {
         }
         let seen = fetch.items.iter().any(FetchItem::sets_seen) && !read_only;
         if seen {
-            match self.set_seen(mailbox, &messages, owner).await {
-                Ok(false) => {}
+            let uids = self.uids(&messages);
+            match self.set_seen(mailbox, &uids, owner).await {
+                Ok(unseen) if unseen.is_empty() => {}
                 // Whoever sets a flag by fetching is told so.
-                Ok(true) if !fetch.items.contains(&FetchItem::Flags) => {
+                Ok(_) if !fetch.items.contains(&FetchItem::Flags) => {
                     fetch.items.push(FetchItem::Flags);
                 }
-                Ok(true) => {}
+                Ok(_) => {}
                 // Mail can be read when the disk is full; the flag waits for the next time.
                 Err(LogError::Full(_)) => {}
                 Err(error) => return self.no(tag, Some(Code::Unavailable), &error.to_string()),
@@ -95,35 +95,11 @@ impl Session {
         Some((selected.mailbox, ranges, selected.read_only))
     }
 
-    /// Sets `\Seen` where it is not; `true` when it was missing somewhere.
-    async fn set_seen(
-        &self,
-        mailbox: MailboxId,
-        messages: &[Range<u32>],
-        owner: &Rc<Owner>,
-    ) -> Result<bool, LogError> {
-        let mut uids = Vec::new();
-        for number in messages.iter().cloned().flatten() {
-            let uid =
-                self.selected.borrow().as_ref().and_then(|selected| selected.view.uid(number));
-            let account = owner.account.borrow();
-            let entry = uid.and_then(|uid| account.mailbox(mailbox)?.get(uid));
-            if let Some(entry) = entry.filter(|entry| !entry.flags().contains(Flags::SEEN)) {
-                push_uid(&mut uids, entry.uid());
-            }
-        }
-        let any = !uids.is_empty();
-        let change = |account, modseq, uids| Record::SetFlags {
-            account,
-            mailbox,
-            modseq,
-            uids,
-            change: FlagChange::Add,
-            flags: Flags::SEEN,
-            keywords: Vec::new(),
-        };
-        self.home.change_messages(owner, mailbox, uids, change).await?;
-        Ok(any)
+    fn uids(&self, messages: &[Range<u32>]) -> Vec<UidRange> {
+        let selected = self.selected.borrow();
+        let Some(selected) = selected.as_ref() else { return Vec::new() };
+        let of = |numbers: &Range<u32>| selected.view.uids_of(numbers.start..=numbers.end - 1);
+        messages.iter().flat_map(of).collect()
     }
 
     /// `false` when some messages have gone meanwhile.

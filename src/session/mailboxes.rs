@@ -7,22 +7,21 @@ use super::context::Home;
 use super::dispatch::Session;
 use crate::index::Account;
 use crate::ingest::Owner;
-use crate::log::{Frame, LogError, Record, sealed_len};
+use crate::log::{LogError, Record};
 use crate::protocol::response::{self, Code};
 use crate::protocol::{List, MailboxName, NameError, Pattern, Tag};
-use crate::reactor::{Lease, LeaseClass, unix_seconds};
-use crate::types::{BatchId, MailboxId, ModSeq, UidRange};
-
-/// Ranges of UIDs in one record.
-const RANGES: usize = 16 << 10;
+use crate::reactor::unix_seconds;
 
 impl Session {
     pub(super) fn list(&self, tag: &Tag, list: &List, owner: &Rc<Owner>) {
-        if list.pattern.is_empty() {
+        let [wanted] = list.patterns.as_slice() else {
+            return self.bad(tag, "one pattern is wanted");
+        };
+        if wanted.is_empty() {
             self.output.push(|out| response::list_separator(out, "LIST"));
             return self.ok(tag, "LIST completed");
         }
-        let pattern = match Pattern::new(&list.reference, &list.pattern) {
+        let pattern = match Pattern::new(&list.reference, wanted, false) {
             Ok(pattern) => pattern,
             Err(error) => return self.no(tag, Some(Code::Cannot), &error.to_string()),
         };
@@ -92,7 +91,7 @@ impl Home {
         let (account, mailbox) = (owner.name(), self.new_mailbox_id());
         let uid_validity = owner.account.borrow_mut().reserve_uid_validity(unix_seconds());
         let name = name.as_str().into();
-        let record = Record::CreateMailbox { account, mailbox, name, uid_validity };
+        let record = Record::CreateMailbox { account, mailbox, name, uid_validity, uses: 0 };
         self.change(owner, record).await.map(|()| true)
     }
 
@@ -106,54 +105,6 @@ impl Home {
         let result = self.change(owner, record).await;
         owner.dying.borrow_mut().remove(&mailbox);
         result.map(|()| true)
-    }
-
-    /// Writes one record, applies it once it is durable, and returns then.
-    pub(super) async fn change(&self, owner: &Rc<Owner>, record: Record) -> Result<(), LogError> {
-        let records_len = record.encoded_len();
-        let large = sealed_len(0, records_len) > LeaseClass::Small.size();
-        let class = if large { LeaseClass::Large } else { LeaseClass::Small };
-        let lease = self.arena.lease(class).await;
-        self.log.ready(sealed_len(0, records_len)).await?;
-        self.write(owner, lease, record);
-        self.log.durable().await
-    }
-
-    fn write(&self, owner: &Rc<Owner>, lease: Lease, record: Record) {
-        let records_len = record.encoded_len();
-        let frame = Frame { lease, stream: BatchId(0), position: 0, payload: 0, records_len };
-        let (place, records) = self.log.write(frame, |_| vec![record], ());
-        let applied = owner.clone();
-        self.log.when_durable(&place, move || {
-            for record in records {
-                let result = applied.account.borrow_mut().apply(&record);
-                result.expect("changes are checked before they are written");
-            }
-            applied.changed.notify_waiters();
-        });
-    }
-
-    /// Changes messages of a mailbox: as many records as it takes for the UIDs to fit into frames.
-    pub(super) async fn change_messages(
-        &self,
-        owner: &Rc<Owner>,
-        mailbox: MailboxId,
-        uids: Vec<UidRange>,
-        record: impl Fn(Box<str>, ModSeq, Vec<UidRange>) -> Record,
-    ) -> Result<(), LogError> {
-        for part in uids.chunks(RANGES) {
-            let lease = self.arena.lease(LeaseClass::Large).await;
-            self.log.ready(LeaseClass::Large.size()).await?;
-            if !owner.has(mailbox) {
-                return Ok(());
-            }
-            // From here to the write nothing is awaited: mod-sequences ascend with the log.
-            let reserved =
-                owner.account.borrow_mut().mailbox_mut(mailbox).and_then(|m| m.reserve(0));
-            let Some(reserved) = reserved else { return Ok(()) };
-            self.write(owner, lease, record(owner.name(), reserved.modseq, part.to_vec()));
-        }
-        self.log.durable().await
     }
 }
 

@@ -1,15 +1,17 @@
 //! Sessions: what a client's commands do. One file per family of commands.
 
 mod append;
+mod change;
 mod context;
 mod dispatch;
+mod enable;
 mod fetch;
 mod input;
 mod login;
 mod mailboxes;
 mod reader;
 mod section;
-mod select;
+mod selected;
 mod status;
 
 pub use context::{Arrival, Enrolled, Home, LoadError, Loading, Settings, Tally};

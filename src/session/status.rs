@@ -6,6 +6,7 @@ use super::dispatch::Session;
 use crate::ingest::Owner;
 use crate::protocol::response::{self, Code, StatusValue};
 use crate::protocol::{MailboxName, NameError, StatusItem, Tag};
+use crate::types::MailboxId;
 
 impl Session {
     pub(super) fn status(
@@ -21,7 +22,7 @@ impl Session {
         let Some(mailbox) = found else {
             return self.no(tag, Some(Code::NonExistent), "there is no mailbox of that name");
         };
-        let (counts, id) = (mailbox.counts(), format!("m{:x}", mailbox.id().0));
+        let (counts, id) = (mailbox.counts(), mailbox_id(mailbox.id()));
         let number = |item| match item {
             StatusItem::Messages => counts.messages.into(),
             StatusItem::Recent => counts.recent.into(),
@@ -43,4 +44,9 @@ impl Session {
         drop(account);
         self.ok(tag, "STATUS completed");
     }
+}
+
+/// MAILBOXID (RFC 8474 section 4): letters and digits.
+pub(super) fn mailbox_id(id: MailboxId) -> String {
+    format!("m{:x}", id.0)
 }

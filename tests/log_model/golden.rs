@@ -134,6 +134,7 @@ fn other_records() -> Vec<Record> {
             mailbox,
             name: "Entwürfe/2024".into(),
             uid_validity: UidValidity(1_700_000_002),
+            uses: 0b10_0000,
         },
         Record::SetFlags {
             account: account.clone(),

@@ -1,0 +1,187 @@
+//! STORE (RFC 3501 section 6.4.6), with UNCHANGEDSINCE (RFC 7162 section 3.1.3).
+
+use std::rc::Rc;
+
+use crate::index::{Entry, Mailbox};
+use crate::ingest::Owner;
+use crate::log::{FlagChange, LogError, Record};
+use crate::protocol::response::Code;
+use crate::protocol::{FlagError, Store, StoreChange, Tag};
+use crate::session::dispatch::Session;
+use crate::session::selected::{Told, push_uid};
+use crate::types::{Flags, Keyword, MailboxId, ModSeq, UidRange};
+
+/// What came of it.
+#[derive(Default)]
+struct Stored {
+    /// Messages that had changed since: left alone.
+    modified: Vec<UidRange>,
+    /// All others that are there.
+    stored: Vec<UidRange>,
+    /// Some messages are not there any more.
+    gone: bool,
+    /// The mailbox has no room for the keywords.
+    full: bool,
+    /// A change was on its way when the mod-sequences were to be compared.
+    unsettled: bool,
+}
+
+impl Session {
+    pub(in crate::session) async fn store(&mut self, tag: &Tag, store: Store, owner: &Rc<Owner>) {
+        let Some((mailbox, uids)) = self.messages(tag, &store.set, store.uid) else { return };
+        if self.is_read_only() {
+            return self.no(tag, Some(Code::ReadOnly), "the mailbox was opened with EXAMINE");
+        }
+        match &store.flags.refused {
+            None => {}
+            Some(error @ FlagError::TooMany) => {
+                return self.no(tag, Some(Code::Limit), &error.to_string());
+            }
+            Some(error) => return self.bad(tag, &error.to_string()),
+        }
+        if store.unchanged_since.is_some() {
+            self.enable_condstore();
+        }
+        let done = match self.store_flags(mailbox, &uids, &store, owner).await {
+            Ok(done) => done,
+            Err(error) => return self.no(tag, Some(Code::Unavailable), &error.to_string()),
+        };
+        if done.full {
+            let text = "the mailbox has as many keywords as it can hold";
+            return self.no(tag, Some(Code::Limit), text);
+        }
+        // The mod-sequence is told even to those who do not want the flags (section 3.1.3).
+        let told = Told {
+            uid: store.uid || self.enabled.qresync,
+            flags: !store.silent,
+            modseq: self.enabled.condstore,
+        };
+        if (told.flags || told.modseq) && self.tell_flags(owner, &done.stored, told).await.is_err()
+        {
+            return;
+        }
+        match (done.modified.is_empty(), done.gone) {
+            (false, _) => {
+                let _modified = self.as_asked(&done.modified, store.uid);
+                self.ok_code(tag, None, "some messages have changed since; they were left alone");
+            }
+            (true, true) => {
+                let text = "some messages are not there any more";
+                self.no(tag, None, text);
+            }
+            (true, false) => self.ok(tag, "STORE completed"),
+        }
+    }
+
+    async fn store_flags(
+        &mut self,
+        mailbox: MailboxId,
+        uids: &[UidRange],
+        store: &Store,
+        owner: &Rc<Owner>,
+    ) -> Result<Stored, LogError> {
+        let change = match store.change {
+            StoreChange::Replace => FlagChange::Replace,
+            StoreChange::Add => FlagChange::Add,
+            StoreChange::Remove => FlagChange::Remove,
+        };
+        let (flags, keywords) = (store.flags.flags, &store.flags.keywords);
+        loop {
+            if store.unchanged_since.is_some() {
+                self.home.settled(owner, mailbox).await?;
+            }
+            let mut done = Stored::default();
+            let choose = |found: &mut Mailbox| {
+                done.unsettled = store.unchanged_since.is_some() && !found.is_settled();
+                if done.unsettled {
+                    return Vec::new();
+                }
+                done.sort(found, uids, store.unchanged_since);
+                done.full = !found.admit_change(&done.stored, change, keywords);
+                if done.full { Vec::new() } else { done.stored.clone() }
+            };
+            let record = |account, modseq, uids| Record::SetFlags {
+                account,
+                mailbox,
+                modseq,
+                uids,
+                change,
+                flags,
+                keywords: keywords.clone(),
+            };
+            let modseqs = self.home.change_messages(owner, mailbox, choose, record).await?;
+            if !done.unsettled {
+                self.is_own(&modseqs);
+                return Ok(done);
+            }
+        }
+    }
+
+    /// Marks messages as read that a FETCH has shown. Gives those that were not, for the client to
+    /// be told.
+    ///
+    /// # Errors
+    /// When the log takes nothing.
+    pub(in crate::session) async fn set_seen(
+        &mut self,
+        mailbox: MailboxId,
+        uids: &[UidRange],
+        owner: &Rc<Owner>,
+    ) -> Result<Vec<UidRange>, LogError> {
+        let mut unseen = Vec::new();
+        let choose = |found: &mut Mailbox| {
+            let not_seen = |entry: &Entry<'_>| !entry.flags().contains(Flags::SEEN);
+            if found.counts().unseen > 0 {
+                for range in uids {
+                    let entries = found.range(*range).filter(not_seen);
+                    entries.for_each(|entry| push_uid(&mut unseen, entry.uid()));
+                }
+            }
+            unseen.clone()
+        };
+        let record = |account, modseq, uids| Record::SetFlags {
+            account,
+            mailbox,
+            modseq,
+            uids,
+            change: FlagChange::Add,
+            flags: Flags::SEEN,
+            keywords: Vec::<Keyword>::new(),
+        };
+        let modseqs = self.home.change_messages(owner, mailbox, choose, record).await?;
+        self.is_own(&modseqs);
+        Ok(unseen)
+    }
+
+    fn is_own(&mut self, modseqs: &[ModSeq]) {
+        if let Some(selected) = &mut *self.selected.borrow_mut() {
+            selected.is_own(modseqs);
+        }
+    }
+
+    /// UIDs, or the message numbers they have, as the command named messages.
+    fn as_asked(&self, uids: &[UidRange], uid: bool) -> Vec<UidRange> {
+        match &*self.selected.borrow() {
+            Some(selected) if !uid => selected.numbers(uids),
+            _ => uids.to_vec(),
+        }
+    }
+}
+
+impl Stored {
+    fn sort(&mut self, mailbox: &Mailbox, uids: &[UidRange], unchanged_since: Option<u64>) {
+        for range in uids {
+            let mut there = 0;
+            for entry in mailbox.range(*range) {
+                there += 1;
+                match unchanged_since {
+                    Some(since) if entry.modseq().0 > since => {
+                        push_uid(&mut self.modified, entry.uid());
+                    }
+                    _ => push_uid(&mut self.stored, entry.uid()),
+                }
+            }
+            self.gone |= there != range.last.0 - range.first.0 + 1;
+        }
+    }
+}
