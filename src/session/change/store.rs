@@ -62,12 +62,13 @@ impl Session {
         }
         match (done.modified.is_empty(), done.gone) {
             (false, _) => {
-                let _modified = self.as_asked(&done.modified, store.uid);
-                self.ok_code(tag, None, "some messages have changed since; they were left alone");
+                let modified = self.as_asked(&done.modified, store.uid);
+                let code = Some(Code::Modified(&modified));
+                self.ok_code(tag, code, "some messages have changed since; they were left alone");
             }
             (true, true) => {
                 let text = "some messages are not there any more";
-                self.no(tag, None, text);
+                self.no(tag, Some(Code::ExpungeIssued), text);
             }
             (true, false) => self.ok(tag, "STORE completed"),
         }
