@@ -8,7 +8,7 @@ use crate::log::{FlagChange, LogError, Record};
 use crate::protocol::response::Code;
 use crate::protocol::{FlagError, Store, StoreChange, Tag};
 use crate::session::dispatch::Session;
-use crate::session::selected::{Told, push_uid};
+use crate::session::selected::Told;
 use crate::types::{Flags, Keyword, MailboxId, ModSeq, UidRange};
 
 /// What came of it.
@@ -135,7 +135,7 @@ impl Session {
             if found.counts().unseen > 0 {
                 for range in uids {
                     let entries = found.range(*range).filter(not_seen);
-                    entries.for_each(|entry| push_uid(&mut unseen, entry.uid()));
+                    entries.for_each(|entry| UidRange::push(&mut unseen, entry.uid()));
                 }
             }
             unseen.clone()
@@ -177,9 +177,9 @@ impl Stored {
                 there += 1;
                 match unchanged_since {
                     Some(since) if entry.modseq().0 > since => {
-                        push_uid(&mut self.modified, entry.uid());
+                        UidRange::push(&mut self.modified, entry.uid());
                     }
-                    _ => push_uid(&mut self.stored, entry.uid()),
+                    _ => UidRange::push(&mut self.stored, entry.uid()),
                 }
             }
             self.gone |= there != range.last.0 - range.first.0 + 1;
