@@ -58,6 +58,14 @@ def compare(found, wanted, what):
 
 def mailboxes(imap):
     """Names and roles and LIST, SUBSCRIBE and LSUB, RENAME, DELETE."""
+    for name in ("Entw&APw-rfe &- mehr", "(a) {b}", "INBOX.x"):  # imaplib adds no quotes.
+        name, quoted = PREFIX + name, f'"{PREFIX}{name}"'
+        done(imap.create(quoted))
+        equal(done(imap.select(quoted)), [b"0"], f"EXISTS of {name}")
+        done(imap.unselect())
+        listed = done(imap.list('""', f'"{PREFIX}*"'))
+        assert name.encode() in b"".join(listed), (name, listed)
+        done(imap.delete(quoted))
     before, inner = PREFIX + "before", PREFIX + "before/inner"
     done(imap.create(inner))
     equal(imap.create(inner)[0], "NO", "CREATE of what is there")
