@@ -13,6 +13,8 @@ mod refusal;
 mod upload;
 
 #[cfg(test)]
+mod copy_tests;
+#[cfg(test)]
 mod machine_tests;
 
 pub use batch::Batch;
