@@ -13,8 +13,6 @@ mod refusal;
 mod upload;
 
 #[cfg(test)]
-mod copy_tests;
-#[cfg(test)]
 mod machine_tests;
 
 pub use batch::Batch;

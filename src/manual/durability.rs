@@ -7,8 +7,8 @@
 //! are there: after kill -9, after a panic of the kernel, after a power loss, as long as the disk
 //! keeps what it said it had written.
 //!
-//! The same holds for every other command that changes something: CREATE, DELETE, RENAME, SUBSCRIBE,
-//! UNSUBSCRIBE, STORE, EXPUNGE, COPY and MOVE.
+//! The same holds for every other command that changes something: CREATE, DELETE, RENAME,
+//! SUBSCRIBE, UNSUBSCRIBE, STORE, EXPUNGE, COPY and MOVE.
 //!
 //! A batch is atomic. A connection that breaks, a `{0}` that cancels, a disk that is full, a power
 //! loss: all messages of the APPEND are there, or none. So it is with the messages of a COPY. Of a

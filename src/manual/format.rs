@@ -119,7 +119,7 @@
 //! | 8 | expunge | 0 | below |
 //! | 9 | references | 0 | as that of *messages* |
 //! | 10 | rename mailbox | 0 | account, old name, new name (text each) |
-//! | 11 | subscribe | 0 | 1 to subscribe or 0 to end it (1), reserved (1), account, name (text each) |
+//! | 11 | subscribe | 0 | 1 to begin, 0 to end (1), reserved (1), account, name (text each) |
 //!
 //! A record of another kind or version, with its checksum right, was written by a newer mailrace:
 //! the server does not start.
@@ -138,9 +138,9 @@
 //! *Expunge*: mailbox (8), mod-sequence (8), how many ranges (4), reserved (4), ranges, account
 //! (text).
 //!
-//! *Rename mailbox*: the mailbox of the old name gets the new one, and in the names of all mailboxes
-//! below it the old name gives way to the new. Whether there is a mailbox of the old name itself
-//! makes no difference to those below.
+//! *Rename mailbox*: the mailbox of the old name gets the new one, and in the names of all
+//! mailboxes below it the old name gives way to the new. Whether there is a mailbox of the old name
+//! itself makes no difference to those below.
 //!
 //! A message, in the body of *messages* and *references*:
 //!
@@ -162,14 +162,15 @@
 //!
 //! ## Batches
 //!
-//! A batch is what one APPEND, COPY or MOVE brought. Its messages stand in one or more *messages* or
-//! *references* records, in order, in any frames of one log; its *commit* record, in the last of these frames or a later
-//! one, makes all of them part of the mailbox, with ascending UIDs. A message in more pieces than
-//! one frame can name has its first fragments in *fragments* records before its own. Without a
-//! commit there is no batch: its octets are dead space. *Cancel* says so early.
+//! A batch is what one APPEND, COPY or MOVE brought. Its messages stand in one or more *messages*
+//! or *references* records, in order, in any frames of one log; its *commit* record, in the last of
+//! these frames or a later one, makes all of them part of the mailbox, with ascending UIDs. A
+//! message in more pieces than one frame can name has its first fragments in *fragments* records
+//! before its own. Without a commit there is no batch: its octets are dead space. *Cancel* says so
+//! early.
 //!
-//! The octets of *messages* came with the batch. Those of *references* came with another one, in any
-//! log, and were durable before the first frame of this batch was composed: a copy names the
+//! The octets of *messages* came with the batch. Those of *references* came with another one, in
+//! any log, and were durable before the first frame of this batch was composed: a copy names the
 //! fragments of the original. A move has the *expunge* of the originals in the frame of its commit.
 //! The first octet of a message, its segment and offset, is its identity (EMAILID).
 //!

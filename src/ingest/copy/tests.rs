@@ -7,7 +7,7 @@ use std::sync::atomic::AtomicU64;
 
 use xxhash_rust::xxh3::xxh3_128;
 
-use super::{CopyError, Owner, copy_messages};
+use super::{Copied, CopyError, Owner, copy_messages};
 use crate::index::{Account, replay};
 use crate::limits::KEYWORDS;
 use crate::log::{
@@ -150,7 +150,7 @@ impl World {
         self.log.durable().await.unwrap();
     }
 
-    async fn copy(&self, uids: &[UidRange], moved: bool) -> Result<super::Copied, CopyError> {
+    async fn copy(&self, uids: &[UidRange], moved: bool) -> Result<Copied, CopyError> {
         copy_messages(&self.log, &self.arena, &self.owner, INBOX, uids, WORK, moved).await
     }
 

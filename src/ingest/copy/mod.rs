@@ -7,6 +7,9 @@
 //! them all; then it is several such batches one after the other (RFC 6851 section 3.3 allows a
 //! move to be carried out in part; no message is ever moved by half).
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::HashMap;
 use std::fmt;
 use std::rc::Rc;
