@@ -1,5 +1,6 @@
 //! Messages good and bad.
 
+mod hostile;
 mod oracle;
 mod value;
 
