@@ -1,5 +1,6 @@
 //! Messages good and bad.
 
+mod examples;
 mod hostile;
 mod oracle;
 mod value;

@@ -106,6 +106,9 @@ fn answers_are_those_of_dovecot() {
             };
             let count = counts.entry((source.clone(), kind.clone())).or_default();
             *if same { &mut count.0 } else { &mut count.1 } += 1;
+            // Of the plainest message Dovecot remembers just that it is one.
+            let plain = b"(\"text\" \"plain\" (\"charset\" \"us-ascii\") NIL NIL \"7bit\" ";
+            let same = same || theirs.starts_with(plain) && ours.eq_ignore_ascii_case(&theirs);
             let same = same || kind == "multipart" || kind.ends_with("no part");
             all &= same;
             if !same && shown < show {
