@@ -1,6 +1,7 @@
 //! Strings in answers.
 
 use bytes::BytesMut;
+use memchr::memchr2;
 
 use crate::protocol::MailboxName;
 use crate::protocol::grammar::is_astring_char;
@@ -21,10 +22,13 @@ pub fn string(out: &mut BytesMut, octets: &[u8]) {
         return;
     }
     out.extend_from_slice(b"\"");
-    for &octet in octets {
-        out.extend_from_slice(if matches!(octet, b'"' | b'\\') { b"\\" } else { b"" });
-        out.extend_from_slice(&[octet]);
+    let mut rest = octets;
+    while let Some(at) = memchr2(b'"', b'\\', rest) {
+        out.extend_from_slice(&rest[..at]);
+        out.extend_from_slice(&[b'\\', rest[at]]);
+        rest = &rest[at + 1..];
     }
+    out.extend_from_slice(rest);
     out.extend_from_slice(b"\"");
 }
 
