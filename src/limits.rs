@@ -114,6 +114,16 @@ pub const MAILBOXES: usize = 100_000;
 /// Levels of a mailbox name.
 pub const MAILBOX_LEVELS: usize = 64;
 
+/// Octets of a message in which parts are looked for. Larger messages are rare; of those the parts
+/// that begin later are not seen, and one that is open there reaches to the end.
+pub const MIME_OCTETS: u64 = 64 << 20;
+
+/// Levels of parts within parts: what is deeper is a leaf. Dovecot's limit.
+pub const MIME_DEPTH: usize = 100;
+
+/// Parts of a message: what comes after them belongs to the last. Dovecot's limit.
+pub const MIME_PARTS: usize = 10_000;
+
 /// Connections of the whole server.
 pub const CONNECTIONS: usize = 16_384;
 
