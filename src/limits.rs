@@ -129,9 +129,12 @@ pub const MIME_DEPTH: usize = 100;
 /// Characters of a PREVIEW (RFC 8970 section 3.3: 200, never over 256).
 pub const PREVIEW: usize = 200;
 
-/// Octets of a part, as it stands in the message, that are read for its PREVIEW. HTML may begin
-/// with as much of style.
-pub const PREVIEW_READ: usize = 256 << 10;
+/// Octets of a text, as it stands in the message, that are read for its PREVIEW: some screens of
+/// quotation before the answer.
+pub const PREVIEW_READ: usize = 16 << 10;
+
+/// The same for HTML, which may begin with as much of style.
+pub const PREVIEW_READ_HTML: usize = 256 << 10;
 
 /// Idle time after which a session ends (RFC 3501 section 5.4: at least 30 minutes).
 pub const AUTOLOGOUT: std::time::Duration = std::time::Duration::from_secs(30 * 60);
