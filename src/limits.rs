@@ -118,7 +118,8 @@ pub const MAILBOX_LEVELS: usize = 64;
 /// that begin later are not seen, and one that is open there reaches to the end.
 pub const MIME_OCTETS: u64 = 64 << 20;
 
-/// Levels of parts within parts: what is deeper is a leaf. Dovecot's limit.
+/// Levels of parts within parts: what is deeper is a leaf. Dovecot's limit; real mail has some five,
+/// the worst that is known 38.
 pub const MIME_DEPTH: usize = 100;
 
 /// Parts of a message: what comes after them belongs to the last. Dovecot's limit.
@@ -152,10 +153,6 @@ pub const LOGINS_WAITING: usize = 1024;
 
 /// Users whose last right password is remembered, 100 octets each.
 pub const REMEMBERED_LOGINS: usize = 65_536;
-
-/// Multiparts within one another whose parts are looked at, as in Dovecot. Real mail has some five;
-/// the worst that is known has 38.
-pub const MIME_DEPTH: usize = 100;
 
 /// Characters of a PREVIEW (RFC 8970 section 3.3: 200, never over 256).
 pub const PREVIEW: usize = 200;
