@@ -13,7 +13,7 @@ macro_rules! transcripts {
         $(
             #[test]
             fn $name() {
-                play(include_str!(concat!("transcripts/", stringify!($name), ".txt")));
+                play(stringify!($name));
             }
         )*
 
@@ -22,14 +22,45 @@ macro_rules! transcripts {
 }
 
 transcripts! {
+    authenticate_plain
     greeting
     login
-    authenticate_plain
+    rfc2177_idle
+    rfc3501_any_state
+    rfc3501_copy_uid
+    rfc3501_create_delete
+    rfc3501_fetch
+    rfc3501_list
+    rfc3501_list_reference
+    rfc3501_login
+    rfc3501_mime_parts
+    rfc3501_rename
+    rfc3501_sample
+    rfc3501_search
+    rfc3501_select
+    rfc3501_selected_state
+    rfc3501_status
+    rfc3501_store
+    rfc3501_subscribe
+    rfc4731_esearch
+    rfc5182_searchres
+    rfc5256_sort
+    rfc5256_thread
+    rfc5258_childinfo
+    rfc5258_fruit
+    rfc5258_nonexistent
+    rfc5819_list_status
+    rfc6154_special_use
+    rfc7162_condstore
+    rfc7162_modified
+    rfc7162_qresync
+    rfc7162_sessions
 }
 
-fn play(script: &str) {
+fn play(name: &str) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/transcripts/{name}.txt"));
     let server = Server::start(&Folder::new());
-    run_transcript(server.address(), script);
+    run_transcript(server.address(), &fs::read_to_string(path).unwrap());
 }
 
 #[test]
