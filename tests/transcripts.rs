@@ -24,8 +24,11 @@ macro_rules! transcripts {
 transcripts! {
     authenticate_plain
     greeting
+    lenient
     login
     rfc2177_idle
+    rfc2180_sessions
+    rfc2971_id_namespace
     rfc3501_any_state
     rfc3501_copy_uid
     rfc3501_create_delete
@@ -42,19 +45,38 @@ transcripts! {
     rfc3501_status
     rfc3501_store
     rfc3501_subscribe
+    rfc3516_binary
+    rfc4315_uidplus
     rfc4731_esearch
+    rfc4959_sasl_ir
+    rfc5032_within
+    rfc5161_enable
     rfc5182_searchres
     rfc5256_sort
     rfc5256_thread
     rfc5258_childinfo
     rfc5258_fruit
     rfc5258_nonexistent
+    rfc5267_context
+    rfc5267_partial
     rfc5819_list_status
     rfc6154_special_use
+    rfc6851_move
+    rfc6855_utf8
     rfc7162_condstore
     rfc7162_modified
     rfc7162_qresync
     rfc7162_sessions
+    rfc7888_literal
+    rfc8437_unauthenticate
+    rfc8474_objectid
+    rfc8514_savedate
+    rfc8970_preview
+    rfc9051_enable_select
+    rfc9051_login
+    rfc9051_names
+    rfc9051_search
+    rfc9051_selected
 }
 
 fn play(name: &str) {

@@ -46,7 +46,7 @@ pub fn run_sliced(address: SocketAddr, script: &str, lengths: &[usize]) {
     play(Player::new(address, Some(lengths)), script);
 }
 
-fn play(mut player: Player<'_>, script: &str) {
+fn play<'a>(mut player: Player<'a>, script: &'a str) {
     let mut lines = script.lines().enumerate().map(|(at, line)| (at + 1, line)).peekable();
     while let Some((at, line)) = lines.next() {
         let Some((connection, step)) = parse(at, line) else { continue };
