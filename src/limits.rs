@@ -107,6 +107,10 @@ pub const APPEND_LIMIT: u64 = u32::MAX as u64;
 /// Mailbox name, in octets of UTF-8.
 pub const MAILBOX_NAME: usize = 1000;
 
+/// Mailboxes of an account: users have thousands, archives split by day or sender tens of thousands.
+/// Each costs half a kilobyte of memory while its account is in use.
+pub const MAILBOXES: usize = 100_000;
+
 /// Levels of a mailbox name.
 pub const MAILBOX_LEVELS: usize = 64;
 

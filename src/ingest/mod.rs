@@ -18,7 +18,7 @@ mod machine_tests;
 pub use batch::Batch;
 pub use copy::{Copied, CopyError, copy_messages};
 pub use machine::{Machine, Step};
-pub use owner::{Claim, Owner};
+pub use owner::{Claim, Owner, Pinned};
 pub use pending::Pending;
 pub use refusal::Refusal;
 pub use upload::{Committed, Ended, Upload, UploadContext};

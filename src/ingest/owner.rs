@@ -61,6 +61,14 @@ impl Owner {
         account.mailbox(mailbox).is_some() && !self.dying.borrow().contains(&mailbox)
     }
 
+    /// Pins a mailbox until the guard is dropped, which must not be while the account is borrowed.
+    /// `None` when there is no such mailbox.
+    #[must_use]
+    pub fn pin(self: &Rc<Self>, mailbox: MailboxId) -> Option<Pinned> {
+        self.account.borrow_mut().mailbox_mut(mailbox)?.pin();
+        Some(Pinned { owner: self.clone(), mailbox })
+    }
+
     /// Room for a message of so many octets, kept until the claim is dropped. `None` when the
     /// quota does not allow it.
     #[must_use]
@@ -72,6 +80,20 @@ impl Owner {
         }
         self.uploading.set(uploading);
         Some(Claim { owner: self.clone(), octets })
+    }
+}
+
+/// See [`Owner::pin`].
+pub struct Pinned {
+    owner: Rc<Owner>,
+    mailbox: MailboxId,
+}
+
+impl Drop for Pinned {
+    fn drop(&mut self) {
+        if let Some(mailbox) = self.owner.account.borrow_mut().mailbox_mut(self.mailbox) {
+            mailbox.unpin();
+        }
     }
 }
 

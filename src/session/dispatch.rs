@@ -235,8 +235,14 @@ impl Session {
                 self.output.push(response::namespace);
                 self.ok(tag, "NAMESPACE completed");
             }
-            Command::List(list) => self.list(tag, &list, owner),
-            Command::Create(create) => self.create(tag, create.mailbox, owner).await,
+            Command::List(list) => return self.list(tag, &list, owner).await,
+            Command::Lsub { reference, pattern } => {
+                return self.lsub(tag, &reference, &pattern, owner).await;
+            }
+            Command::Subscribe(mailbox) => self.subscribe(tag, mailbox, owner).await,
+            Command::Unsubscribe(mailbox) => self.unsubscribe(tag, mailbox, owner).await,
+            Command::Create(create) => self.create(tag, create, owner).await,
+            Command::Rename { from, to } => self.rename(tag, from, to, owner).await,
             Command::Delete(mailbox) => self.delete(tag, mailbox, owner).await,
             Command::Status { mailbox, items } => self.status(tag, mailbox, &items, owner),
             Command::Select(select) => self.select(tag, select, false, owner).await,

@@ -12,7 +12,6 @@ mod mailboxes;
 mod reader;
 mod section;
 mod selected;
-mod status;
 
 pub use context::{Arrival, Enrolled, Home, LoadError, Loading, Settings, Tally};
 pub use dispatch::serve;

@@ -3,6 +3,7 @@
 mod date;
 mod flags;
 mod ids;
+mod ranges;
 mod special_use;
 
 pub use date::{Date, DateError, InternalDate};

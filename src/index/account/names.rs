@@ -34,6 +34,12 @@ impl Account {
         self.by_name.iter().map(|(name, &id)| (&**name, id))
     }
 
+    /// How many mailboxes there are.
+    #[must_use]
+    pub fn mailboxes(&self) -> usize {
+        self.by_name.len()
+    }
+
     /// Names and identifiers of the mailboxes below this one, ascending by name.
     pub fn below(&self, name: &str) -> impl Iterator<Item = (&str, MailboxId)> {
         let prefix = format!("{}/", canonical(name)).into_boxed_str();

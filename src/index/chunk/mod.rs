@@ -17,10 +17,12 @@ use std::ops::Range;
 
 use super::codec::{Fields, Row};
 use super::error::Rot;
-use super::keywords::{KeywordSet, Keywords};
+use super::keywords::KeywordSet;
 use crate::limits::{CHUNK_FRAGMENTS, CHUNK_MESSAGES};
 use crate::log::MessageRecord;
-use crate::types::{EmailId, Flags, Fragment, InternalDate, ModSeq, SegmentId, Uid, UidRange};
+use crate::types::{
+    EmailId, Flags, Fragment, InternalDate, Keyword, ModSeq, SegmentId, Uid, UidRange,
+};
 
 const UID: usize = 0;
 const FLAGS: usize = UID + 4;
@@ -328,15 +330,15 @@ impl<'a> Entry<'a> {
         EmailId { segment, offset }
     }
 
-    /// The same message as a record of the log, with its octets where they are. `keywords` is the
-    /// table of its mailbox.
+    /// The same message as a record of the log, with its octets where they are. `keywords` are those
+    /// of its set, in the table of its mailbox.
     #[must_use]
-    pub fn to_record(self, keywords: &Keywords) -> MessageRecord {
+    pub fn to_record(self, keywords: Vec<Keyword>) -> MessageRecord {
         MessageRecord {
             size: self.size(),
             date: self.date(),
             flags: self.flags(),
-            keywords: keywords.of(self.keywords()).cloned().collect(),
+            keywords,
             checksum: self.checksum(),
             fragments: self.fragments().collect(),
         }

@@ -4,7 +4,6 @@ use std::borrow::Borrow;
 use std::collections::HashSet;
 
 use super::journal::What;
-use super::ranges::{self, ascending};
 use super::{Mailbox, reserved_after};
 use crate::index::checkpoint::Saved;
 use crate::index::chunk::{Entry, Placed};
@@ -36,7 +35,7 @@ impl Mailbox {
         if keywords.is_empty() {
             return true;
         }
-        let uids = ascending(uids);
+        let uids = UidRange::ascending(uids);
         let chunks = uids
             .iter()
             .flat_map(|&range| self.chunks.range(range).flat_map(move |chunk| chunk.range(range)));
@@ -114,7 +113,7 @@ impl Mailbox {
                 return None;
             }
             if told {
-                ranges::push(&mut changed, entry.uid());
+                UidRange::push(&mut changed, entry.uid());
             }
             Some((new, set))
         });
@@ -132,7 +131,7 @@ impl Mailbox {
         let counts = &mut self.counts;
         let mut gone = Vec::new();
         self.chunks.remove(&uids, |entry| {
-            ranges::push(&mut gone, entry.uid());
+            UidRange::push(&mut gone, entry.uid());
             counts.messages -= 1;
             counts.octets -= entry.size();
             counts.unseen -= u32::from(!entry.flags().contains(Flags::SEEN));
@@ -146,7 +145,7 @@ impl Mailbox {
     }
 
     fn at_hand(&self, uids: &[UidRange]) -> Result<Vec<UidRange>, ApplyError> {
-        let uids = ascending(uids);
+        let uids = UidRange::ascending(uids);
         if self.chunks.has(&uids) { Ok(uids) } else { Err(ApplyError::NotLoaded(self.id)) }
     }
 

@@ -2,7 +2,6 @@
 
 mod changes;
 mod journal;
-mod ranges;
 mod saving;
 mod vanished;
 
@@ -10,7 +9,6 @@ use std::sync::Arc;
 
 use self::journal::Journal;
 pub use self::journal::{Changes, Recent, What};
-use self::ranges::ascending;
 use self::vanished::Vanished;
 use super::checkpoint::Saved;
 use super::chunk::{Chunk, Entry};
@@ -162,8 +160,7 @@ impl Mailbox {
         Some(reserved)
     }
 
-    /// Whether all that was reserved is applied: what is seen now is what the next record in the
-    /// log will find.
+    /// Whether every change that was reserved has been applied, as far as that is known.
     #[must_use]
     pub fn is_settled(&self) -> bool {
         self.next == reserved_after(&self.counts)
@@ -230,7 +227,7 @@ impl Mailbox {
         read: impl FnOnce(&[UidRange], &dyn Fn(Uid) -> bool) -> Result<Vec<(Uid, Chunk)>, E>,
         rotten: impl FnOnce(Rot) -> E,
     ) -> Result<usize, E> {
-        let uids = ascending(uids);
+        let uids = UidRange::ascending(uids);
         if self.chunks.has(&uids) {
             return Ok(0);
         }

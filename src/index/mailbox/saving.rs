@@ -25,8 +25,7 @@ impl Mailbox {
 
     /// Whether nothing would be lost if it were forgotten and read again.
     pub(in crate::index) fn is_idle(&self) -> bool {
-        let reserved = self.next != reserved_after(&self.counts);
-        self.pins == 0 && self.saved == Saved::Clean && self.chunks.is_saved() && !reserved
+        self.pins == 0 && self.saved == Saved::Clean && self.chunks.is_saved() && self.is_settled()
     }
 
     pub(in crate::index) fn begin_saving(&mut self, account: &str, checkpoint: &mut Checkpoint) {

@@ -9,7 +9,6 @@
 
 use std::collections::VecDeque;
 
-use super::ranges::ascending;
 use crate::index::codec::{Fields, Row};
 use crate::index::error::Rot;
 use crate::limits::VANISHED;
@@ -57,7 +56,7 @@ impl Vanished {
         let from = self.expunges.partition_point(|expunge| expunge.modseq <= modseq);
         let uids: Vec<UidRange> =
             self.expunges.range(from..).flat_map(|expunge| expunge.uids.iter().copied()).collect();
-        Some(ascending(&uids))
+        Some(UidRange::ascending(&uids))
     }
 
     /// What it takes in memory and in the row, about.

@@ -43,6 +43,10 @@ pub enum Code<'a> {
     },
     /// What is stored was found damaged (RFC 5530).
     Corruption,
+    /// Some messages were expunged by another session (RFC 5530).
+    ExpungeIssued,
+    /// There are mailboxes below that keep it from being deleted (RFC 9051).
+    HasChildren,
     /// The highest mod-sequence of the mailbox (RFC 7162).
     HighestModSeq(ModSeq),
     /// Something else has it in use (RFC 5530).
@@ -51,6 +55,8 @@ pub enum Code<'a> {
     Limit,
     /// The identifier that outlives renaming (RFC 8474).
     MailboxId(&'a str),
+    /// UIDs or numbers of messages that a conditional STORE left alone (RFC 7162).
+    Modified(&'a [UidRange]),
     /// There is no such mailbox (RFC 5530).
     NonExistent,
     /// The quota would be exceeded (RFC 5530).
@@ -84,6 +90,8 @@ pub enum Code<'a> {
     UnknownCte,
     /// Number of the first message without `\Seen` (RFC 3501).
     Unseen(u32),
+    /// A special use that cannot be had (RFC 6154).
+    UseAttr,
 }
 
 impl Code<'_> {
@@ -108,6 +116,10 @@ impl Code<'_> {
             Code::Capability(list) => put(out, format_args!("CAPABILITY {list}")),
             Code::HighestModSeq(modseq) => put(out, format_args!("HIGHESTMODSEQ {modseq}")),
             Code::MailboxId(id) => put(out, format_args!("MAILBOXID ({id})")),
+            Code::Modified(uids) => {
+                out.extend_from_slice(b"MODIFIED ");
+                uid_set(out, uids.iter().copied());
+            }
             Code::UidNext(uid) => put(out, format_args!("UIDNEXT {uid}")),
             Code::UidValidity(validity) => put(out, format_args!("UIDVALIDITY {validity}")),
             Code::Unseen(number) => put(out, format_args!("UNSEEN {number}")),
@@ -126,6 +138,8 @@ impl Code<'_> {
             Code::ClientBug => "CLIENTBUG",
             Code::Closed => "CLOSED",
             Code::Corruption => "CORRUPTION",
+            Code::ExpungeIssued => "EXPUNGEISSUED",
+            Code::HasChildren => "HASCHILDREN",
             Code::InUse => "INUSE",
             Code::Limit => "LIMIT",
             Code::NonExistent => "NONEXISTENT",
@@ -138,6 +152,8 @@ impl Code<'_> {
             Code::TryCreate => "TRYCREATE",
             Code::Unavailable => "UNAVAILABLE",
             Code::UnknownCte => "UNKNOWN-CTE",
+            Code::UseAttr => "USEATTR",
+            Code::Modified(_) => "MODIFIED",
             Code::AppendUid { .. } => "APPENDUID",
             Code::Capability(_) => "CAPABILITY",
             Code::CopyUid { .. } => "COPYUID",

@@ -6,6 +6,7 @@ use crate::ingest::{CopyError, Owner, copy_messages};
 use crate::protocol::response::{Code, Condition, untagged};
 use crate::protocol::{MailboxName, NameError, SequenceSet, Tag};
 use crate::session::dispatch::Session;
+use crate::types::MailboxId;
 
 impl Session {
     /// With `moves` the messages are taken out of where they were.
@@ -28,13 +29,16 @@ impl Session {
         let (log, arena) = (&self.home.log, &self.home.arena);
         let copied = match copy_messages(log, arena, owner, source, &uids, target, moves).await {
             Ok(copied) => copied,
-            Err(error) => return self.no(tag, Some(code(&error)), "the messages were not copied"),
+            Err(error) => {
+                let code = copy_code(&error, source);
+                return self.no(tag, Some(code), &error.to_string());
+            }
         };
         let text = if moves { "MOVE completed" } else { "COPY completed" };
         if copied.from.is_empty() {
             return match uids.is_empty() {
                 true => self.ok(tag, "no message was named"),
-                false => self.no(tag, None, "the messages have gone"),
+                false => self.no(tag, Some(Code::ExpungeIssued), "the messages have gone"),
             };
         }
         let uids = Code::CopyUid { validity: copied.validity, from: &copied.from, to: &copied.to };
@@ -51,10 +55,12 @@ impl Session {
     }
 }
 
-fn code(error: &CopyError) -> Code<'static> {
+/// The code for a copy that failed from this mailbox.
+pub(in crate::session) fn copy_code(error: &CopyError, source: MailboxId) -> Code<'static> {
     match error {
         CopyError::Quota => Code::OverQuota,
         CopyError::Keywords | CopyError::Uids => Code::Limit,
+        CopyError::NoMailbox(gone) if *gone == source => Code::NonExistent,
         CopyError::NoMailbox(_) => Code::TryCreate,
         CopyError::Log(_) => Code::Unavailable,
     }

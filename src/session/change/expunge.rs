@@ -8,7 +8,6 @@ use crate::log::{LogError, Record};
 use crate::protocol::response::Code;
 use crate::protocol::{SequenceSet, Tag};
 use crate::session::dispatch::Session;
-use crate::session::selected::push_uid;
 use crate::types::{Flags, MailboxId, ModSeq, Uid, UidRange};
 
 impl Session {
@@ -76,7 +75,7 @@ fn deleted(mailbox: &Mailbox, uids: &[UidRange], last: Uid) -> Vec<UidRange> {
     for range in uids.iter().filter(|range| range.first <= last) {
         for entry in mailbox.range(UidRange { last: range.last.min(last), ..*range }) {
             if entry.flags().contains(Flags::DELETED) {
-                push_uid(&mut deleted, entry.uid());
+                UidRange::push(&mut deleted, entry.uid());
             }
         }
     }

@@ -13,6 +13,8 @@ use crate::log::{Frame, LogError, Record, sealed_len};
 use crate::reactor::{Lease, LeaseClass};
 use crate::types::{BatchId, MailboxId, ModSeq, UidRange};
 
+pub(super) use copy::copy_code;
+
 /// Ranges of UIDs in one record.
 const RANGES: usize = 16 << 10;
 

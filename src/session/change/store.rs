@@ -8,7 +8,7 @@ use crate::log::{FlagChange, LogError, Record};
 use crate::protocol::response::Code;
 use crate::protocol::{FlagError, Store, StoreChange, Tag};
 use crate::session::dispatch::Session;
-use crate::session::selected::{Told, push_uid};
+use crate::session::selected::Told;
 use crate::types::{Flags, Keyword, MailboxId, ModSeq, UidRange};
 
 /// What came of it.
@@ -62,12 +62,13 @@ impl Session {
         }
         match (done.modified.is_empty(), done.gone) {
             (false, _) => {
-                let _modified = self.as_asked(&done.modified, store.uid);
-                self.ok_code(tag, None, "some messages have changed since; they were left alone");
+                let modified = self.as_asked(&done.modified, store.uid);
+                let code = Some(Code::Modified(&modified));
+                self.ok_code(tag, code, "some messages have changed since; they were left alone");
             }
             (true, true) => {
                 let text = "some messages are not there any more";
-                self.no(tag, None, text);
+                self.no(tag, Some(Code::ExpungeIssued), text);
             }
             (true, false) => self.ok(tag, "STORE completed"),
         }
@@ -134,7 +135,7 @@ impl Session {
             if found.counts().unseen > 0 {
                 for range in uids {
                     let entries = found.range(*range).filter(not_seen);
-                    entries.for_each(|entry| push_uid(&mut unseen, entry.uid()));
+                    entries.for_each(|entry| UidRange::push(&mut unseen, entry.uid()));
                 }
             }
             unseen.clone()
@@ -176,9 +177,9 @@ impl Stored {
                 there += 1;
                 match unchanged_since {
                     Some(since) if entry.modseq().0 > since => {
-                        push_uid(&mut self.modified, entry.uid());
+                        UidRange::push(&mut self.modified, entry.uid());
                     }
-                    _ => push_uid(&mut self.stored, entry.uid()),
+                    _ => UidRange::push(&mut self.stored, entry.uid()),
                 }
             }
             self.gone |= there != range.last.0 - range.first.0 + 1;

@@ -137,11 +137,3 @@ impl Selected {
         self.recent.iter().map(of).sum()
     }
 }
-
-/// Adds a UID above all others to ascending ranges.
-pub(super) fn push_uid(ranges: &mut Vec<UidRange>, uid: Uid) {
-    match ranges.last_mut() {
-        Some(range) if range.last.next() == uid => range.last = uid,
-        _ => ranges.push(UidRange { first: uid, last: uid }),
-    }
-}

@@ -93,8 +93,8 @@ impl Selected {
         for uid in self.view.uids() {
             while there.next_if(|entry| entry.uid() < uid).is_some() {}
             match there.next_if(|entry| entry.uid() == uid) {
-                None => super::push_uid(gone, uid),
-                Some(entry) if entry.modseq() > self.known => super::push_uid(flags, uid),
+                None => UidRange::push(gone, uid),
+                Some(entry) if entry.modseq() > self.known => UidRange::push(flags, uid),
                 Some(_) => {}
             }
         }
@@ -211,7 +211,7 @@ impl Session {
         };
         if self.enabled.qresync {
             let mut ranges = Vec::new();
-            gone.iter().for_each(|&uid| super::push_uid(&mut ranges, uid));
+            gone.iter().for_each(|&uid| UidRange::push(&mut ranges, uid));
             self.output.push(|out| vanished(out, false, ranges));
             return self.output.room().await;
         }

@@ -61,7 +61,7 @@ pub(in crate::session) fn changed_since(
             for index in chunk.find_range(range.first, range.last) {
                 let entry = chunk.get(index).expect("it was just found");
                 if entry.modseq() > since {
-                    super::push_uid(&mut changed, entry.uid());
+                    UidRange::push(&mut changed, entry.uid());
                 }
             }
         }

@@ -8,7 +8,7 @@ use crate::ingest::Owner;
 use crate::protocol::response::{self, Code, Condition};
 use crate::protocol::{MailboxName, Select, Tag};
 use crate::session::dispatch::Session;
-use crate::session::status::mailbox_id;
+use crate::session::mailboxes::mailbox_id;
 use crate::types::{Flags, MailboxId, Uid, UidRange};
 
 impl Session {
