@@ -27,6 +27,7 @@ transcripts! {
     lenient
     login
     rfc2177_idle
+    rfc2180_copy
     rfc2180_sessions
     rfc2971_id_namespace
     rfc3501_any_state
@@ -38,6 +39,7 @@ transcripts! {
     rfc3501_login
     rfc3501_mime_parts
     rfc3501_rename
+    rfc3501_responses
     rfc3501_sample
     rfc3501_search
     rfc3501_select
@@ -59,6 +61,8 @@ transcripts! {
     rfc5258_nonexistent
     rfc5267_context
     rfc5267_partial
+    rfc5267_sort
+    rfc5530_codes
     rfc5819_list_status
     rfc6154_special_use
     rfc6851_move
