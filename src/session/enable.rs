@@ -5,7 +5,7 @@ use std::rc::Rc;
 use super::dispatch::Session;
 use crate::ingest::Owner;
 use crate::protocol::Tag;
-use crate::protocol::response::{self, Code, Condition};
+use crate::protocol::response::{self, Code, Condition, Names};
 
 /// What a client has enabled, by ENABLE or by using it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -21,9 +21,14 @@ pub(super) struct Enabled {
 }
 
 impl Enabled {
-    /// Whether mailbox names stand on the wire in UTF-8.
+    /// Whether the client sends mailbox names in UTF-8.
     pub fn utf8_names(self) -> bool {
         self.utf8 || self.rev2
+    }
+
+    /// How mailbox names are told.
+    pub fn names(self) -> Names {
+        if self.utf8_names() { Names::Utf8 } else { Names::Utf7 }
     }
 }
 

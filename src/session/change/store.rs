@@ -18,6 +18,8 @@ struct Stored {
     modified: Vec<UidRange>,
     /// All others that are there.
     stored: Vec<UidRange>,
+    /// Those of them that do not have the flags already.
+    changed: Vec<UidRange>,
     /// Some messages are not there any more.
     gone: bool,
     /// The mailbox has no room for the keywords.
@@ -97,9 +99,9 @@ impl Session {
                 if done.unsettled {
                     return Vec::new();
                 }
-                done.sort(found, uids, store.unchanged_since);
-                done.full = !found.admit_change(&done.stored, change, keywords);
-                if done.full { Vec::new() } else { done.stored.clone() }
+                done.sort(found, uids, store);
+                done.full = !found.admit_change(&done.changed, change, keywords);
+                if done.full { Vec::new() } else { std::mem::take(&mut done.changed) }
             };
             let record = |account, modseq, uids| Record::SetFlags {
                 account,
@@ -161,28 +163,58 @@ impl Session {
     }
 
     /// UIDs, or the message numbers they have, as the command named messages.
-    fn as_asked(&self, uids: &[UidRange], uid: bool) -> Vec<UidRange> {
+    fn as_asked(&self, uids: &[UidRange], uid: bool) -> Vec<(u32, u32)> {
         match &*self.selected.borrow() {
             Some(selected) if !uid => selected.numbers(uids),
-            _ => uids.to_vec(),
+            _ => uids.iter().map(|range| (range.first.0, range.last.0)).collect(),
         }
     }
 }
 
 impl Stored {
-    fn sort(&mut self, mailbox: &Mailbox, uids: &[UidRange], unchanged_since: Option<u64>) {
+    fn sort(&mut self, mailbox: &Mailbox, uids: &[UidRange], store: &Store) {
+        // Messages often have the same keywords as the one before.
+        let mut last = None;
         for range in uids {
             let mut there = 0;
             for entry in mailbox.range(*range) {
                 there += 1;
-                match unchanged_since {
-                    Some(since) if entry.modseq().0 > since => {
-                        UidRange::push(&mut self.modified, entry.uid());
-                    }
-                    _ => UidRange::push(&mut self.stored, entry.uid()),
+                if store.unchanged_since.is_some_and(|since| entry.modseq().0 > since) {
+                    UidRange::push(&mut self.modified, entry.uid());
+                    continue;
+                }
+                UidRange::push(&mut self.stored, entry.uid());
+                let same_keywords = match last {
+                    Some((set, same)) if set == entry.keywords() => same,
+                    _ => keeps_keywords(mailbox, entry, store),
+                };
+                last = Some((entry.keywords(), same_keywords));
+                if !same_keywords || !keeps_flags(entry, store) {
+                    UidRange::push(&mut self.changed, entry.uid());
                 }
             }
             self.gone |= there != range.last.0 - range.first.0 + 1;
         }
+    }
+}
+
+/// Whether the system flags of a message are already what they are to be.
+fn keeps_flags(entry: Entry<'_>, store: &Store) -> bool {
+    let (old, named) = (entry.flags(), store.flags.flags);
+    match store.change {
+        StoreChange::Replace => old == named,
+        StoreChange::Add => old.contains(named),
+        StoreChange::Remove => old.without(named) == old,
+    }
+}
+
+/// The same of its keywords.
+fn keeps_keywords(mailbox: &Mailbox, entry: Entry<'_>, store: &Store) -> bool {
+    let (table, set, named) = (mailbox.keywords(), entry.keywords(), &store.flags.keywords);
+    let mut has = named.iter().map(|keyword| table.contains(set, keyword));
+    match store.change {
+        StoreChange::Replace => table.of(set).len() == named.len() && has.all(|has| has),
+        StoreChange::Add => has.all(|has| has),
+        StoreChange::Remove => !has.any(|has| has),
     }
 }

@@ -7,7 +7,7 @@ use bytes::BytesMut;
 use super::tree::{Level, any_matches, mark_hidden, tree};
 use crate::ingest::Owner;
 use crate::net::Gone;
-use crate::protocol::response::{self, Code};
+use crate::protocol::response::{self, Code, ListEntry};
 use crate::protocol::{List, MailboxName, NameError, Pattern, SelectionOptions, Tag};
 use crate::reactor::breathe;
 use crate::session::dispatch::{Flow, Session};
@@ -121,7 +121,8 @@ impl Session {
             below.extend((subscribed && level.subscribed_below).then_some("SUBSCRIBED"));
             below.extend((special_use && level.special_use_below).then_some("SPECIAL-USE"));
         }
-        response::list(out, "LIST", &attributes, name);
+        let entry = ListEntry { child_info: &below, ..ListEntry::new(name, &attributes) };
+        response::list(out, "LIST", &entry, self.enabled.names());
     }
 
     /// LSUB knows no names but those subscribed, and with `%` the levels above them: these are
@@ -170,7 +171,8 @@ impl Session {
             let Ok(name) = MailboxName::from_utf8(name) else { continue };
             if pattern.matches(&name) {
                 let attributes: &[&str] = if level.subscribed { &[] } else { &["\\Noselect"] };
-                response::list(&mut out, "LSUB", attributes, &name);
+                let entry = ListEntry::new(&name, attributes);
+                response::list(&mut out, "LSUB", &entry, self.enabled.names());
             }
             if out.len() >= GATHERED {
                 self.output.push(|queue| queue.unsplit(std::mem::take(&mut out)));

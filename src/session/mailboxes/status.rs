@@ -57,7 +57,7 @@ impl Session {
             })
         };
         let values: Vec<_> = items.iter().map(|&item| (item, value(item))).collect();
-        response::status(out, name, &values);
+        response::status(out, name, self.enabled.names(), &values);
     }
 }
 

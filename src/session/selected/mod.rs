@@ -98,13 +98,10 @@ impl Selected {
         uids.flat_map(|range| self.view.uids_of(self.view.sequences(range))).collect()
     }
 
-    /// The numbers of these messages, which the client knows, as ranges in the clothes of UIDs.
-    pub fn numbers(&self, uids: &[UidRange]) -> Vec<UidRange> {
-        let of = |range: &UidRange| {
-            let numbers = self.view.sequences(*range);
-            UidRange { first: Uid(*numbers.start()), last: Uid(*numbers.end()) }
-        };
-        uids.iter().map(of).filter(|numbers| numbers.first <= numbers.last).collect()
+    /// The numbers of these messages, as ranges; of those that the client knows.
+    pub fn numbers(&self, uids: &[UidRange]) -> Vec<(u32, u32)> {
+        let of = |range: &UidRange| self.view.sequences(*range).into_inner();
+        uids.iter().map(of).filter(|(first, last)| first <= last).collect()
     }
 
     /// This session's own change: its client knows, or did not want to.

@@ -155,13 +155,6 @@ impl Selected {
     }
 }
 
-/// `* VANISHED 300:310`
-pub(super) fn vanished(out: &mut BytesMut, earlier: bool, uids: Vec<UidRange>) {
-    out.extend_from_slice(if earlier { b"* VANISHED (EARLIER) " } else { b"* VANISHED " });
-    response::uid_set(out, uids);
-    out.extend_from_slice(b"\r\n");
-}
-
 fn uids(range: UidRange) -> impl Iterator<Item = Uid> {
     (range.first.0..=range.last.0).map(Uid)
 }
@@ -212,7 +205,7 @@ impl Session {
         if self.enabled.qresync {
             let mut ranges = Vec::new();
             gone.iter().for_each(|&uid| UidRange::push(&mut ranges, uid));
-            self.output.push(|out| vanished(out, false, ranges));
+            self.output.push(|out| response::vanished(out, false, ranges));
             return self.output.room().await;
         }
         for part in numbers.chunks(GATHERED / 16) {

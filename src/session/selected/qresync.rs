@@ -8,6 +8,7 @@ use super::{Selected, Told};
 use crate::index::Mailbox;
 use crate::ingest::Owner;
 use crate::net::Gone;
+use crate::protocol::response;
 use crate::protocol::{QResync, SequenceSet};
 use crate::session::dispatch::Session;
 use crate::types::{ModSeq, Uid, UidRange};
@@ -36,7 +37,7 @@ impl Session {
             let from = asked.matched.as_ref().and_then(|pair| agreed(&selected.view, pair));
             let vanished = vanished(mailbox, selected, asked.modseq, &known, from);
             if !vanished.is_empty() {
-                self.output.push(|out: &mut BytesMut| super::news::vanished(out, true, vanished));
+                self.output.push(|out: &mut BytesMut| response::vanished(out, true, vanished));
             }
             changed_since(mailbox, &known, asked.modseq)
         };

@@ -5,7 +5,7 @@ use std::rc::Rc;
 use super::Selected;
 use crate::index::{Mailbox, View};
 use crate::ingest::Owner;
-use crate::protocol::response::{self, Code, Condition};
+use crate::protocol::response::{self, Code, Condition, ListEntry};
 use crate::protocol::{MailboxName, Select, Tag};
 use crate::session::dispatch::Session;
 use crate::session::mailboxes::mailbox_id;
@@ -74,7 +74,8 @@ impl Session {
             ok(out, &permanent, "flags that last");
             response::number(out, selected.view.len(), "EXISTS");
             if enabled.rev2 {
-                response::list(out, "LIST", &[], name);
+                let entry = ListEntry::new(name, &[]);
+                response::list(out, "LIST", &entry, enabled.names());
             } else {
                 response::number(out, selected.recent_told, "RECENT");
                 if let Some(unseen) = first_unseen(mailbox, &selected.view) {
