@@ -30,6 +30,7 @@ transcripts! {
     rfc2180_copy
     rfc2180_sessions
     rfc2971_id_namespace
+    rfc3348_children
     rfc3501_any_state
     rfc3501_copy_uid
     rfc3501_create_delete
@@ -68,9 +69,11 @@ transcripts! {
     rfc6851_move
     rfc6855_utf8
     rfc7162_condstore
+    rfc7162_enabling
     rfc7162_modified
     rfc7162_qresync
     rfc7162_sessions
+    rfc7162_vanished
     rfc7888_literal
     rfc8437_unauthenticate
     rfc8474_objectid
