@@ -47,14 +47,13 @@ pub fn run_sliced(address: SocketAddr, script: &str, lengths: &[usize]) {
 }
 
 fn play<'a>(mut player: Player<'a>, script: &'a str) {
-    let mut lines = script.lines().enumerate().map(|(at, line)| (at + 1, line)).peekable();
-    while let Some((at, line)) = lines.next() {
-        let Some((connection, step)) = parse(at, line) else { continue };
+    let lines = script.lines().zip(1..);
+    let mut steps = lines.filter_map(|(line, at)| parse(at, line)).peekable();
+    while let Some((at, connection, step)) = steps.next() {
         match step {
             Step::Say(text, end) => player.say(connection, text, end),
             Step::Hear("{{...}}") => {
-                let next = lines.next().and_then(|(at, line)| Some((at, parse(at, line)?)));
-                let Some((at, (_, Step::Hear(pattern)))) = next else {
+                let Some((at, _, Step::Hear(pattern))) = steps.next() else {
                     panic!("line {at}: skip to what?")
                 };
                 player.skip_to(at, connection, pattern);
@@ -64,24 +63,22 @@ fn play<'a>(mut player: Player<'a>, script: &'a str) {
                 player.expect_all(at, connection, vec![pattern]);
                 player.pending.remove(&connection);
             }
-            Step::HearAny(pattern, must) => {
-                let (mut all, mut pending) = (vec![(pattern, must)], Vec::new());
-                while let Some((at, line)) = lines.peek()
-                    && let Some((next, Step::HearAny(pattern, must))) = parse(*at, line)
-                    && next == connection
-                {
-                    all.push((pattern, must));
-                    lines.next();
-                }
-                all.retain(|(pattern, must)| {
-                    *must || {
-                        pending.push(*pattern);
-                        false
+            Step::HearMaybe(pattern) => player.may_hear(connection, pattern),
+            Step::HearAny(pattern) => {
+                let mut patterns = vec![pattern];
+                loop {
+                    match steps.peek() {
+                        Some(&(_, next, Step::HearAny(pattern))) if next == connection => {
+                            patterns.push(pattern);
+                        }
+                        Some(&(_, next, Step::HearMaybe(pattern))) if next == connection => {
+                            player.may_hear(connection, pattern);
+                        }
+                        _ => break,
                     }
-                });
-                player.pending.entry(connection).or_default().extend(pending);
-                let all = all.into_iter().map(|(pattern, _)| pattern).collect();
-                player.expect_all(at, connection, all);
+                    steps.next();
+                }
+                player.expect_all(at, connection, patterns);
             }
         }
     }
@@ -92,8 +89,10 @@ enum Step<'a> {
     /// The text, and what ends it.
     Say(&'a str, &'static str),
     Hear(&'a str),
-    /// The pattern, and whether such a line must come.
-    HearAny(&'a str, bool),
+    /// One of those that come in any order.
+    HearAny(&'a str),
+    /// The same, if it comes.
+    HearMaybe(&'a str),
 }
 
 struct Player<'a> {
@@ -108,7 +107,8 @@ struct Player<'a> {
     heard: Vec<String>,
 }
 
-fn parse(at: usize, line: &str) -> Option<(u32, Step<'_>)> {
+/// The number of the line, the connection, and what is to be done.
+fn parse(at: usize, line: &str) -> Option<(usize, u32, Step<'_>)> {
     if line.is_empty() || line.starts_with('#') {
         return None;
     }
@@ -120,11 +120,11 @@ fn parse(at: usize, line: &str) -> Option<(u32, Step<'_>)> {
         ("C", ":") => Step::Say(text, "\r\n"),
         ("C", "-") => Step::Say(text, ""),
         ("S", ":") => Step::Hear(text),
-        ("U", ":") => Step::HearAny(text, true),
-        ("O", ":") => Step::HearAny(text, false),
+        ("U", ":") => Step::HearAny(text),
+        ("O", ":") => Step::HearMaybe(text),
         _ => panic!("line {at}: {line}"),
     };
-    Some((connection, step))
+    Some((at, connection, step))
 }
 
 impl<'a> Player<'a> {
@@ -203,6 +203,10 @@ impl<'a> Player<'a> {
                 }
             }
         }
+    }
+
+    fn may_hear(&mut self, connection: u32, pattern: &'a str) {
+        self.pending.entry(connection).or_default().push(pattern);
     }
 
     /// Whether a line is one of those that may come; it may once.
