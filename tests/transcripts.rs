@@ -32,6 +32,7 @@ transcripts! {
     rfc2971_id_namespace
     rfc3348_children
     rfc3501_any_state
+    rfc3501_append
     rfc3501_copy_uid
     rfc3501_create_delete
     rfc3501_fetch
