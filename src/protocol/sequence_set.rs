@@ -18,8 +18,10 @@ use crate::types::{Uid, UidRange};
 /// What `*` means is known only when the command is executed: see [`SequenceSet::resolve`].
 /// Its length is bounded by that of the command line.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SequenceSet(Vec<(u32, u32)>);
-// `$` is the empty list, which no other text gives.
+pub struct SequenceSet(
+    /// Empty for `$`, and for nothing else.
+    Vec<(u32, u32)>,
+);
 
 /// `*`: no number is 0.
 const STAR: u32 = 0;
@@ -59,7 +61,8 @@ impl SequenceSet {
     }
 
     /// The numbers that the set names when `max` is the largest in use (0 when none is). A range
-    /// to `*` reaches down to `max` when it begins above it (RFC 3501 section 6.4.8: `559:*`). `$` names none here.
+    /// to `*` reaches down to `max` when it begins above it (RFC 3501 section 6.4.8: `559:*`).
+    /// `$` names none here.
     #[must_use]
     pub fn resolve(&self, max: u32) -> Ranges {
         let resolved = |number| if number == STAR { max } else { number };
