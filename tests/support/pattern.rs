@@ -8,7 +8,7 @@
 //! | `{{new:=*}}`, `{{new:=n}}`, `{{new:>old}}` | the same, and it is remembered as `new` |
 //! | `{{=new}}` | what is remembered as `new` |
 //! | `{{~Text}}` | the text in upper or lower case |
-//! | `{{(\Seen \Draft)}}` | a list of just these flags, in any order; `\Recent` counts for nothing |
+//! | `{{(\Seen \Draft)}}` | a list of just these flags in any order, and maybe `\Recent` |
 //! | `{{UID {{n}}\|FLAGS ()}}` | these patterns in any order, with a blank between each two |
 
 use std::collections::BTreeMap;
