@@ -142,7 +142,8 @@ fn two_conditional_stores_are_not_both_done() {
         let store = format!("STORE 1 (UNCHANGEDSINCE {modseq}) {sign}FLAGS (\\Seen)");
         one.send(format!("s {store}\r\n").as_bytes());
         other.send(format!("s {store}\r\n").as_bytes());
-        let won = [one.reply("s"), other.reply("s")].map(|reply| !reply.tagged.contains("MODIFIED"));
+        let won =
+            [one.reply("s"), other.reply("s")].map(|reply| !reply.tagged.contains("MODIFIED"));
         assert!(won[0] != won[1], "round {round}: {won:?}");
     }
 }

@@ -109,7 +109,10 @@ impl Mirror {
         let known = &mut self.messages[number - 1];
         if text.contains("UID ") {
             let uid = u32::try_from(fetched.number("UID")).unwrap();
-            assert!(known.uid.is_none_or(|known| known == uid), "number {number} is {known:?}: {text}");
+            assert!(
+                known.uid.is_none_or(|known| known == uid),
+                "number {number} is {known:?}: {text}"
+            );
             known.uid = Some(uid);
         }
         if text.contains("FLAGS ") {

@@ -1,0 +1,14 @@
+//! Messages good and bad.
+
+mod examples;
+mod hostile;
+mod oracle;
+mod value;
+
+use super::*;
+
+fn written(write: impl FnOnce(&mut BytesMut)) -> Vec<u8> {
+    let mut out = BytesMut::new();
+    write(&mut out);
+    out.to_vec()
+}
