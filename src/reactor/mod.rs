@@ -28,4 +28,4 @@ pub use file::LogFile;
 pub use lease::{Lease, LeaseClass};
 pub use listener::Listener;
 pub use probe::{ProbeError, probe, raise_descriptors};
-pub use ring::{Options, run, spawn};
+pub use ring::{Options, breathe, run, spawn};

@@ -3,7 +3,7 @@
 use std::future::Future;
 use std::io;
 
-use io_uring::{cqueue, squeue};
+use io_uring::{cqueue, opcode, squeue};
 use tokio_uring::{OneshotOutputTransform, UnsubmittedOneshot};
 
 /// Submission queue entries: more than one turn of the executor ever prepares; a full queue is
@@ -45,6 +45,14 @@ where
     F::Output: 'static,
 {
     tokio_uring::spawn(task)
+}
+
+/// Lets other tasks run and what they have prepared leave for the kernel. To be awaited now and then
+/// in long work: submissions leave only when the executor parks, which it does not do for a task
+/// that merely yields.
+pub async fn breathe() {
+    // An operation that does nothing completes only after the executor has parked.
+    let _ = submit(opcode::Nop::new().build(), ()).await;
 }
 
 fn pin(core: usize) {
