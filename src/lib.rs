@@ -18,6 +18,7 @@ pub mod types;
 pub mod reactor;
 pub mod net;
 pub mod protocol;
+pub mod mime;
 pub mod log;
 pub mod index;
 pub mod auth;

@@ -84,6 +84,10 @@ pub const LITERAL_BEFORE_LOGIN: usize = 4 << 10;
 /// Literals in a command other than APPEND, all together: search strings, names.
 pub const LITERAL: usize = 1 << 20;
 
+/// Nesting of parentheses, NOT and OR in a SEARCH: the keys are evaluated by recursion. Programs
+/// that join a hundred terms by OR nest a hundred deep; a thousand fit in any stack.
+pub const SEARCH_DEPTH: usize = 1000;
+
 /// Largest message unless configured (RFC 7889): what a 32-bit count can hold.
 pub const APPEND_LIMIT: u64 = u32::MAX as u64;
 
@@ -92,6 +96,16 @@ pub const MAILBOX_NAME: usize = 1000;
 
 /// Levels of a mailbox name.
 pub const MAILBOX_LEVELS: usize = 64;
+
+/// Octets of a message in which parts are looked for. Larger messages are rare; of those the parts
+/// that begin later are not seen, and one that is open there reaches to the end.
+pub const MIME_OCTETS: u64 = 64 << 20;
+
+/// Levels of parts within parts: what is deeper is a leaf. Dovecot's limit.
+pub const MIME_DEPTH: usize = 100;
+
+/// Parts of a message: what comes after them belongs to the last. Dovecot's limit.
+pub const MIME_PARTS: usize = 10_000;
 
 /// Connections of the whole server.
 pub const CONNECTIONS: usize = 16_384;

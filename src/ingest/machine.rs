@@ -49,6 +49,8 @@ pub struct Machine {
     refusal: Option<Refusal>,
     /// At least one message was accepted.
     any: bool,
+    /// The client enabled IMAP4rev2 or UTF8=ACCEPT.
+    utf8: bool,
 }
 
 enum State {
@@ -71,14 +73,15 @@ enum State {
 
 impl Default for Machine {
     fn default() -> Self {
-        Machine::new()
+        Machine::new(false)
     }
 }
 
 impl Machine {
-    /// Stands before the first octet of the tag.
+    /// Stands before the first octet of the tag. `utf8`: the client enabled IMAP4rev2 or
+    /// UTF8=ACCEPT, so that mailbox names are in UTF-8 and messages may come as `UTF8 (…)`.
     #[must_use]
-    pub fn new() -> Machine {
+    pub fn new(utf8: bool) -> Machine {
         Machine {
             state: State::Head,
             tag: None,
@@ -86,6 +89,7 @@ impl Machine {
             whole: false,
             refusal: None,
             any: false,
+            utf8,
         }
     }
 
@@ -163,7 +167,7 @@ impl Machine {
                 if *left > 0 {
                     return (taken, None);
                 }
-                let name = MailboxName::from_wire(name);
+                let name = MailboxName::from_wire(name, self.utf8);
                 self.state = State::Options;
                 (taken, self.mailbox(name))
             }
@@ -222,7 +226,7 @@ impl Machine {
 
     fn head(&mut self, line: &[u8]) -> Option<Step> {
         let text = without_line_end(line);
-        match parse_append_head(text) {
+        match parse_append_head(text, self.utf8) {
             Ok(Head::Mailbox { tag, mailbox, rest }) => {
                 self.tag = Some(tag);
                 self.line = text[rest..].to_vec();

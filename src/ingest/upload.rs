@@ -61,6 +61,8 @@ pub struct UploadContext {
     pub log: Log,
     /// Largest message taken, in octets (RFC 7889).
     pub append_limit: u64,
+    /// Whether the client enabled IMAP4rev2 or UTF8=ACCEPT: see [`Machine::new`].
+    pub utf8: bool,
     /// Writes what the session has to tell before a tagged OK: EXISTS of its selected mailbox.
     pub announce: Rc<dyn Fn(&mut BytesMut)>,
     /// Batches on their way.
@@ -177,7 +179,7 @@ impl Upload {
     }
 
     async fn command(&mut self) -> Result<(), Ended> {
-        let mut machine = Machine::new();
+        let mut machine = Machine::new(self.context.utf8);
         loop {
             if machine.literal_left() > 0 && self.open.is_none() && !machine.is_refused() {
                 self.advance(machine.literal_left()).await?;

@@ -20,7 +20,7 @@ use crate::types::{DateError, Flags, InternalDate, Keyword};
 /// Whether a line (or the start of a command) is an APPEND with a tag before it.
 #[must_use]
 pub fn is_append(line: &[u8]) -> bool {
-    let mut cursor = Cursor::new(line);
+    let mut cursor = Cursor::new(line, false);
     let verb = cursor.tag().and_then(|_| cursor.sp()).map(|()| cursor.accept_word("APPEND"));
     verb == Ok(true) && !cursor.peek().is_some_and(|o| o.is_ascii_graphic())
 }
@@ -66,14 +66,15 @@ impl fmt::Display for HeadError {
     }
 }
 
-/// Reads the first line of an APPEND, without its line end.
+/// Reads the first line of an APPEND, without its line end. `utf8` as in
+/// [`MailboxName::from_wire`].
 ///
 /// # Errors
 /// When the line is not `tag SP "APPEND" SP mailbox` followed by anything.
-pub fn parse_append_head(line: &[u8]) -> Result<Head, HeadError> {
+pub fn parse_append_head(line: &[u8], utf8: bool) -> Result<Head, HeadError> {
     let announced = Literal::at_end(line);
     let (literal, end) = announced.map_or((None, line.len()), |(l, at)| (Some(l), at));
-    let mut cursor = Cursor::new(&line[..end]);
+    let mut cursor = Cursor::new(&line[..end], utf8);
     let failed =
         |tag, error: Expected| HeadError { tag, expected: error.what, at: error.at, literal };
     let tag = cursor.tag().map(Tag::new).map_err(|error| failed(None, error))?;
@@ -108,6 +109,9 @@ pub struct Options {
     pub keywords: Vec<Keyword>,
     /// The date to keep; `None` is now.
     pub date: Option<InternalDate>,
+    /// Whether the message came as `UTF8 (~{n} …)` (RFC 6855 section 4): after its octets stands
+    /// a parenthesis, for [`after_utf8`] to take off.
+    pub utf8: bool,
     /// The message's octets. A size of 0 cancels the whole APPEND (RFC 3502 section 6.3.11).
     pub literal: Literal,
 }
@@ -154,7 +158,7 @@ pub fn parse_append_options(text: &[u8]) -> Result<Next, OptionsError> {
     let announced = Literal::at_end(text);
     let (literal, end) = announced.map_or((None, text.len()), |(l, at)| (Some(l), at));
     let failed = |refusal, text| OptionsError { refusal, text, literal };
-    let mut cursor = Cursor::new(&text[..end]);
+    let mut cursor = Cursor::new(&text[..end], false);
     cursor.spaces();
     if literal.is_none() && cursor.rest().is_empty() {
         return Ok(Next::End);
@@ -176,8 +180,17 @@ pub fn parse_append_options(text: &[u8]) -> Result<Next, OptionsError> {
             return Err(failed(Refusal::No, "the internal date does not exist".into()));
         }
     };
+    let utf8 = options.utf8;
     let grammar::FlagList { flags, keywords, .. } = options.flags;
-    Ok(Next::Message(Options { flags, keywords, date, literal }))
+    Ok(Next::Message(Options { flags, keywords, date, utf8, literal }))
+}
+
+/// What follows on the line after the octets of a message that came as `UTF8 (~{n} …)`, behind
+/// its parenthesis; `None` when there is no parenthesis.
+#[must_use]
+pub fn after_utf8(text: &[u8]) -> Option<&[u8]> {
+    let spaces = text.iter().take_while(|&&octet| octet == b' ').count();
+    text[spaces..].strip_prefix(b")")
 }
 
 /// Options as they were written.
@@ -185,6 +198,8 @@ struct Written {
     flags: grammar::FlagList,
     /// The text between the quotes.
     date: Option<Vec<u8>>,
+    /// The literal stands in the parentheses of UTF8.
+    utf8: bool,
 }
 
 /// ```abnf
@@ -202,24 +217,32 @@ fn options(cursor: &mut Cursor) -> Parsed<Written> {
         _ => None,
     };
     cursor.spaces();
-    if cursor.rest().is_empty() { Ok(Written { flags, date }) } else { data_ext(cursor) }
+    let utf8 = !cursor.rest().is_empty();
+    if utf8 {
+        data_ext(cursor)?;
+    }
+    Ok(Written { flags, date, utf8 })
 }
 
-/// The other forms that a message may have, none of which is offered.
+/// The other forms that a message may have, of which only UTF8 is offered.
 ///
 /// ```abnf
 /// append-data =/ "CATENATE" SP "(" cat-part *(SP cat-part) ")"                   ; RFC 4469
 /// append-data =/ "UTF8" SP "(" literal8 ")"                                      ; RFC 6855
 /// ```
-fn data_ext<T>(cursor: &mut Cursor) -> Parsed<T> {
+/// A plain literal in place of literal8 is taken too.
+fn data_ext(cursor: &mut Cursor) -> Parsed<()> {
     let here = cursor.clone();
     if cursor.accept_word("CATENATE") {
-        here.expected("a message literal (CATENATE is not offered)")
-    } else if cursor.accept_word("UTF8") {
-        here.expected("a message literal (UTF8 is not offered)")
-    } else {
-        here.expected("flags, a date or a message literal")
+        return here.expected("a message literal (CATENATE is not offered)");
     }
+    if !cursor.accept_word("UTF8") {
+        return here.expected("flags, a date or a message literal");
+    }
+    cursor.spaces();
+    cursor.require(b'(', "an opening parenthesis")?;
+    cursor.spaces();
+    if cursor.rest().is_empty() { Ok(()) } else { cursor.expected("a message literal") }
 }
 
 #[cfg(test)]
@@ -238,7 +261,7 @@ mod tests {
     }
 
     fn head(line: &str) -> (String, usize) {
-        match parse_append_head(line.as_bytes()) {
+        match parse_append_head(line.as_bytes(), false) {
             Ok(Head::Mailbox { tag, mailbox, rest }) => {
                 (format!("{tag} {}", mailbox.unwrap()), rest)
             }
@@ -266,7 +289,7 @@ mod tests {
         assert_eq!(head("a  Append   inbox{1+}"), ("a INBOX".into(), 17));
         assert_eq!(head("a APPEND b~{1+}"), ("a b".into(), 10));
         let line = b"a APPEND {7+}";
-        let Head::MailboxLiteral { tag, literal } = parse_append_head(line).unwrap() else {
+        let Head::MailboxLiteral { tag, literal } = parse_append_head(line, false).unwrap() else {
             panic!("not a literal");
         };
         assert_eq!((tag.as_str(), literal.size, literal.synchronising), ("a", 7, false));
@@ -281,13 +304,13 @@ mod tests {
             ("a APPEND{5}", "a space", 8),
             ("a {5}", "APPEND", 2),
         ] {
-            let error = parse_append_head(line.as_bytes()).unwrap_err();
+            let error = parse_append_head(line.as_bytes(), false).unwrap_err();
             assert_eq!((error.expected, error.at), (expected, at), "{line}");
             assert_eq!(error.literal.unwrap().size, 5, "{line}");
             assert_eq!(error.tag.unwrap().as_str(), "a", "{line}");
         }
-        assert_eq!(parse_append_head(b"(a APPEND").unwrap_err().tag, None);
-        let refused = parse_append_head(b"a APPEND \"/b\" {5}");
+        assert_eq!(parse_append_head(b"(a APPEND", false).unwrap_err().tag, None);
+        let refused = parse_append_head(b"a APPEND \"/b\" {5}", false);
         assert!(matches!(refused, Ok(Head::Mailbox { mailbox: Err(NameError::EmptyLevel), .. })));
     }
 
@@ -303,7 +326,8 @@ mod tests {
             ("   ( \\Seen  \\Recent )   {295}", Flags::SEEN, None),
             ("  \"07-Feb-1994 22:43:04 -0800\"   {295}", Flags::default(), Some(date)),
         ] {
-            let expected = Options { flags, keywords: vec![], date, literal: literal(295) };
+            let expected =
+                Options { flags, keywords: vec![], date, utf8: false, literal: literal(295) };
             assert_eq!(message(text), expected, "{text}");
         }
         assert_eq!(parse_append_options(b""), Ok(Next::End));
@@ -335,7 +359,9 @@ mod tests {
             (" \"31-Apr-2001 00:00:00 +0000\" (\\Seen) {5}", Bad),
             (" (\\Seen) (\\Draft) {5}", Bad),
             (" NIL {5}", Bad),
-            (" UTF8 ({5}", Bad),
+            (" UTF8 {5}", Bad),
+            (" UTF8 (~{9} {5}", Bad),
+            (" UTF8 ((\\Seen) {5}", Bad),
             (" CATENATE (URL \"x\" TEXT {5}", Bad),
         ] {
             let error = parse_append_options(text.as_bytes()).unwrap_err();

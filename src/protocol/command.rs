@@ -7,7 +7,8 @@ use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 
 use super::grammar::{self, Cursor, Expected, Parsed};
 use super::{
-    Fetch, List, MailboxName, NameError, Parameter, Select, SequenceSet, StatusItem, Store,
+    Create, Fetch, List, MailboxName, NameError, Search, Select, SequenceSet, Sort, StatusItem,
+    Store, Thread,
 };
 
 /// A command with its tag.
@@ -85,19 +86,19 @@ pub enum Command {
     Namespace,
     /// LIST
     List(List),
-    /// LSUB
-    Lsub(List),
+    /// LSUB, as written: see [`Pattern::new`](super::Pattern::new).
+    Lsub {
+        /// The reference name.
+        reference: Vec<u8>,
+        /// The mailbox name with wildcards.
+        pattern: Vec<u8>,
+    },
     /// SUBSCRIBE
     Subscribe(Result<MailboxName, NameError>),
     /// UNSUBSCRIBE
     Unsubscribe(Result<MailboxName, NameError>),
     /// CREATE
-    Create {
-        /// The new mailbox.
-        mailbox: Result<MailboxName, NameError>,
-        /// `USE` and the like (RFC 6154).
-        parameters: Vec<Parameter>,
-    },
+    Create(Create),
     /// DELETE
     Delete(Result<MailboxName, NameError>),
     /// RENAME
@@ -151,12 +152,15 @@ pub enum Command {
     /// EXPUNGE, or UID EXPUNGE with the set of UIDs (RFC 4315).
     Expunge(Option<SequenceSet>),
     /// SEARCH, UID SEARCH
-    Search {
-        /// Whether UIDs are to be answered.
-        uid: bool,
-        /// The arguments as they were written, literals and the line end included.
-        arguments: Vec<u8>,
-    },
+    Search(Search),
+    /// SORT, UID SORT (RFC 5256)
+    Sort(Sort),
+    /// THREAD, UID THREAD (RFC 5256)
+    Thread(Thread),
+    /// CANCELUPDATE (RFC 5267): tags of the commands whose results are no longer followed.
+    CancelUpdate(Vec<Vec<u8>>),
+    /// UNAUTHENTICATE (RFC 8437)
+    Unauthenticate,
 }
 
 /// Why some octets are no command: the client's fault, to be answered with BAD. Displayed as
@@ -179,7 +183,9 @@ impl fmt::Display for ParseError {
 
 impl std::error::Error for ParseError {}
 
-/// Parses a whole command as the framer delimits it: literals and the line end included.
+/// Parses a whole command as the framer delimits it: literals and the line end included. `utf8`
+/// says that the client enabled IMAP4rev2 or UTF8=ACCEPT, so that mailbox names are in UTF-8: see
+/// [`MailboxName::from_wire`].
 ///
 /// ```abnf
 /// command = tag SP (command-any / command-auth / command-nonauth / command-select) CRLF
@@ -187,8 +193,8 @@ impl std::error::Error for ParseError {}
 ///
 /// # Errors
 /// When it is none, or one that is not known.
-pub fn parse(octets: &[u8]) -> Result<Tagged, ParseError> {
-    let mut cursor = Cursor::new(octets);
+pub fn parse(octets: &[u8], utf8: bool) -> Result<Tagged, ParseError> {
+    let mut cursor = Cursor::new(octets, utf8);
     let failed = |tag, error: Expected| ParseError { tag, expected: error.what, at: error.at };
     let tag = match cursor.tag() {
         Ok(tag) => Tag::new(tag),
@@ -215,7 +221,7 @@ fn command(cursor: &mut Cursor) -> Parsed<Command> {
         "ENABLE" => grammar::enable(cursor)?,
         "NAMESPACE" => Command::Namespace,
         "LIST" => Command::List(grammar::list(cursor)?),
-        "LSUB" => Command::Lsub(grammar::list(cursor)?),
+        "LSUB" => grammar::lsub(cursor)?,
         "SUBSCRIBE" => Command::Subscribe(mailbox_argument(cursor)?),
         "UNSUBSCRIBE" => Command::Unsubscribe(mailbox_argument(cursor)?),
         "CREATE" => grammar::create(cursor)?,
@@ -228,6 +234,8 @@ fn command(cursor: &mut Cursor) -> Parsed<Command> {
         "UNSELECT" => Command::Unselect,
         "CHECK" => Command::Check,
         "IDLE" => Command::Idle,
+        "CANCELUPDATE" => grammar::cancel_update(cursor)?,
+        "UNAUTHENTICATE" => Command::Unauthenticate,
         "EXPUNGE" => Command::Expunge(None),
         "UID" => uid(cursor)?,
         "APPEND" => return cursor.expected("a message literal"),
@@ -278,10 +286,9 @@ fn on_messages(cursor: &mut Cursor, verb: &str, uid: bool) -> Parsed<Option<Comm
                 Command::Move { uid, set, mailbox }
             }
         }
-        "SEARCH" => {
-            cursor.sp()?;
-            Command::Search { uid, arguments: cursor.take_rest().to_vec() }
-        }
+        "SEARCH" => Command::Search(grammar::search(cursor, uid)?),
+        "SORT" => Command::Sort(grammar::sort(cursor, uid)?),
+        "THREAD" => Command::Thread(grammar::thread(cursor, uid)?),
         _ => return Ok(None),
     }))
 }

@@ -43,15 +43,17 @@ impl MailboxName {
     }
 
     /// A name as it came from a client: modified UTF-7, or raw UTF-8 if it holds octets over 127.
+    /// With `utf8` always UTF-8: the client enabled IMAP4rev2 (RFC 9051) or UTF8=ACCEPT
+    /// (RFC 6855 section 3), and its `&` is an `&`.
     ///
     /// # Errors
     /// When it cannot be decoded or is no valid name.
-    pub fn from_wire(octets: &[u8]) -> Result<MailboxName, NameError> {
+    pub fn from_wire(octets: &[u8], utf8: bool) -> Result<MailboxName, NameError> {
         // Modified UTF-7 is less than three times as long as UTF-8 ("&APw-" for two octets).
         if octets.len() > 3 * MAILBOX_NAME {
             return Err(NameError::TooLong);
         }
-        MailboxName::from_utf8(&decode(octets)?)
+        MailboxName::from_utf8(&decode(octets, utf8)?)
     }
 
     /// A name in UTF-8.
@@ -137,8 +139,8 @@ impl fmt::Display for NameError {
 impl std::error::Error for NameError {}
 
 /// A client that sends octets over 127 has not heard of modified UTF-7: its `&` is an `&`.
-fn decode(octets: &[u8]) -> Result<String, NameError> {
-    if octets.is_ascii() {
+fn decode(octets: &[u8], utf8: bool) -> Result<String, NameError> {
+    if octets.is_ascii() && !utf8 {
         utf7::decode(octets).ok_or(NameError::NotUtf7)
     } else {
         let text = std::str::from_utf8(octets).map_err(|_| NameError::NotUtf8)?;
@@ -168,13 +170,14 @@ enum Part {
 
 impl Pattern {
     /// The pattern of a LIST command: the reference is put before the mailbox argument as it is.
+    /// `utf8` as in [`MailboxName::from_wire`].
     ///
     /// # Errors
     /// When one of them cannot be decoded, or no valid name is long enough to match.
-    pub fn new(reference: &[u8], mailbox: &[u8]) -> Result<Pattern, NameError> {
+    pub fn new(reference: &[u8], mailbox: &[u8], utf8: bool) -> Result<Pattern, NameError> {
         let mut parts = Vec::new();
         for text in [reference, mailbox] {
-            for c in decode(text)?.chars() {
+            for c in decode(text, utf8)?.chars() {
                 match (c, parts.last()) {
                     ('*', Some(Part::All)) | ('%', Some(Part::All | Part::Level)) => {}
                     ('*', Some(Part::Level)) => {
@@ -261,18 +264,18 @@ mod tests {
             (&[b'&'; 9000], TooLong),
             (deep.as_bytes(), TooDeep),
         ] {
-            assert_eq!(MailboxName::from_wire(wire), Err(error), "{}", wire.escape_ascii());
+            assert_eq!(MailboxName::from_wire(wire, false), Err(error), "{}", wire.escape_ascii());
         }
-        assert!(MailboxName::from_wire(&long.as_bytes()[..1000]).is_ok());
-        assert!(MailboxName::from_wire(&deep.as_bytes()[2..]).is_ok());
+        assert!(MailboxName::from_wire(&long.as_bytes()[..1000], false).is_ok());
+        assert!(MailboxName::from_wire(&deep.as_bytes()[2..], false).is_ok());
     }
 
     #[test]
     fn both_ways_of_writing_a_name_are_one_name() {
-        let utf7 = MailboxName::from_wire(b"Entw&APw-rfe/&2D3eAA-").unwrap();
-        assert_eq!(utf7, MailboxName::from_wire("Entwürfe/😀".as_bytes()).unwrap());
+        let utf7 = MailboxName::from_wire(b"Entw&APw-rfe/&2D3eAA-", false).unwrap();
+        assert_eq!(utf7, MailboxName::from_wire("Entwürfe/😀".as_bytes(), false).unwrap());
         assert_eq!(utf7.to_wire(), "Entw&APw-rfe/&2D3eAA-");
-        assert_eq!(MailboxName::from_wire("Böses & Gutes".as_bytes()).unwrap().to_wire(), {
+        assert_eq!(MailboxName::from_wire("Böses & Gutes".as_bytes(), false).unwrap().to_wire(), {
             "B&APY-ses &- Gutes"
         });
     }
@@ -281,13 +284,13 @@ mod tests {
     fn the_longest_name_survives_the_wire() {
         for text in ["ü".repeat(500), "üx".repeat(333), "😀".repeat(250), "&".repeat(1000)] {
             let long = name(&text);
-            assert_eq!(MailboxName::from_wire(long.to_wire().as_bytes()), Ok(long));
+            assert_eq!(MailboxName::from_wire(long.to_wire().as_bytes(), false), Ok(long));
         }
     }
 
     #[test]
     fn inbox_in_any_case() {
-        assert!(MailboxName::from_wire(b"iNbOx").unwrap().is_inbox());
+        assert!(MailboxName::from_wire(b"iNbOx", false).unwrap().is_inbox());
         assert_eq!(name("inbox/x").as_str(), "inbox/x");
         assert!(!name("INBOX/x").is_inbox());
         assert_eq!(name("inbox/x").parent(), Some(MailboxName::inbox()));
@@ -296,7 +299,7 @@ mod tests {
     }
 
     fn matches(pattern: &str, text: &str) -> bool {
-        Pattern::new(b"", pattern.as_bytes()).unwrap().matches(&name(text))
+        Pattern::new(b"", pattern.as_bytes(), false).unwrap().matches(&name(text))
     }
 
     #[test]
@@ -337,9 +340,9 @@ mod tests {
 
     #[test]
     fn reference_and_name_are_joined() {
-        let pattern = Pattern::new(b"a/", b"%").unwrap();
+        let pattern = Pattern::new(b"a/", b"%", false).unwrap();
         assert!(pattern.matches(&name("a/b")) && !pattern.matches(&name("b")));
-        assert!(Pattern::new(b"", b"R&D*").is_err());
+        assert!(Pattern::new(b"", b"R&D*", false).is_err());
     }
 
     #[test]
@@ -347,6 +350,6 @@ mod tests {
         let text = name(&"a".repeat(1000));
         assert!(!matches(&("*a%".repeat(900) + "b"), text.as_str()));
         assert!(matches(&"*%".repeat(30_000), text.as_str()));
-        assert_eq!(Pattern::new(b"", &[b'a'; 1001]), Err(NameError::TooLong));
+        assert_eq!(Pattern::new(b"", &[b'a'; 1001], false), Err(NameError::TooLong));
     }
 }

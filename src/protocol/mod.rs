@@ -25,14 +25,16 @@ mod tests;
 mod utf7;
 
 pub use append::{
-    Head, HeadError, Next, Options, OptionsError, Refusal, is_append, parse_append_head,
-    parse_append_options,
+    Head, HeadError, Next, Options, OptionsError, Refusal, after_utf8, is_append,
+    parse_append_head, parse_append_options,
 };
 pub use command::{Command, ParseError, Secret, Tag, Tagged, decode_sasl, parse};
 pub use framing::{Discard, Frame, Framer, Limits, Line, Literal, line};
 pub use grammar::{
-    BinarySection, BodySection, Fetch, FetchItem, FlagError, FlagList, List, Parameter, Partial,
-    Section, SectionText, Select, StatusItem, Store, StoreChange,
+    BinarySection, BodySection, Create, DateField, DateOrder, Fetch, FetchItem, FlagError,
+    FlagList, List, Partial, PartialRange, QResync, ReturnOptions, Returns, Search, SearchKey,
+    Section, SectionText, Select, SelectionOptions, Sort, SortCriterion, SortKey, StatusItem,
+    Store, StoreChange, Thread, ThreadAlgorithm,
 };
 pub use header::HeaderScanner;
 pub use mailbox_name::{MailboxName, NameError, Pattern};

@@ -9,10 +9,17 @@ use crate::types::{Uid, UidRange};
 /// seq-range    = seq-number ":" seq-number
 /// seq-number   = nz-number / "*"
 /// ```
+/// A set may also be `$`, the result that a SEARCH saved (RFC 5182): see
+/// [`SequenceSet::is_saved`].
+///
+/// ```abnf
+/// sequence-set =/ "$"
+/// ```
 /// What `*` means is known only when the command is executed: see [`SequenceSet::resolve`].
 /// Its length is bounded by that of the command line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SequenceSet(Vec<(u32, u32)>);
+// `$` is the empty list, which no other text gives.
 
 /// `*`: no number is 0.
 const STAR: u32 = 0;
@@ -25,6 +32,9 @@ impl SequenceSet {
     pub fn parse(text: &[u8]) -> Result<SequenceSet, usize> {
         let mut ranges = Vec::new();
         let mut at = 0;
+        if text == b"$" {
+            return Ok(SequenceSet(ranges));
+        }
         loop {
             let first = number(text, &mut at)?;
             let last = if text.get(at) == Some(&b':') {
@@ -42,8 +52,14 @@ impl SequenceSet {
         }
     }
 
+    /// Whether this is `$`: the numbers are those that the session saved.
+    #[must_use]
+    pub fn is_saved(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// The numbers that the set names when `max` is the largest in use (0 when none is). A range
-    /// to `*` reaches down to `max` when it begins above it (RFC 3501 section 6.4.8: `559:*`).
+    /// to `*` reaches down to `max` when it begins above it (RFC 3501 section 6.4.8: `559:*`). `$` names none here.
     #[must_use]
     pub fn resolve(&self, max: u32) -> Ranges {
         let resolved = |number| if number == STAR { max } else { number };
@@ -147,6 +163,8 @@ mod tests {
         assert_eq!(resolve("*:4,5:7", 10), [(4, 10)]);
         assert_eq!(resolve("4:2", 99), [(2, 4)]);
         assert_eq!(resolve("3291:*", 7), [(7, 3291)]);
+        let saved = SequenceSet::parse(b"$").unwrap();
+        assert!(saved.is_saved() && !saved.has_star() && saved.resolve(9).is_empty());
     }
 
     #[test]
@@ -173,6 +191,8 @@ mod tests {
             ("4294967296", 0),
             ("1,99999999999999999999", 2),
             ("**", 1),
+            ("$,1", 0),
+            ("1,$", 2),
             ("a", 0),
             ("-1", 0),
         ] {

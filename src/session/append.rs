@@ -19,6 +19,7 @@ impl Session {
             arena: home.arena.clone(),
             log: home.log.clone(),
             append_limit: home.settings.append_limit,
+            utf8: false,
             announce: std::rc::Rc::new(move |out: &mut BytesMut| announce(&selected, &told, out)),
             pending: self.pending.clone(),
             committed: home.committed.clone(),
@@ -38,7 +39,7 @@ impl Session {
 
     /// Nobody has logged in: the command is read and thrown away.
     async fn append_before_login(&mut self) -> Flow {
-        let mut machine = Machine::new();
+        let mut machine = Machine::new(false);
         machine.refuse(Refusal::no(None, "log in first"));
         loop {
             let octets = self.input.take();

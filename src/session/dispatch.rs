@@ -134,7 +134,7 @@ impl Session {
         if octets.iter().all(|octet| matches!(octet, b'\r' | b'\n' | b' ')) {
             return Flow::On;
         }
-        match crate::protocol::parse(octets) {
+        match crate::protocol::parse(octets, false) {
             Ok(Tagged { tag, command }) => {
                 // Replies come in the order of the commands, and commands see what came before.
                 if !self.pending.none().await {
@@ -206,7 +206,7 @@ impl Session {
                 self.ok(tag, "NAMESPACE completed");
             }
             Command::List(list) => self.list(tag, &list, owner),
-            Command::Create { mailbox, .. } => self.create(tag, mailbox, owner).await,
+            Command::Create(create) => self.create(tag, create.mailbox, owner).await,
             Command::Delete(mailbox) => self.delete(tag, mailbox, owner).await,
             Command::Status { mailbox, items } => self.status(tag, mailbox, &items, owner),
             Command::Select(select) => self.select(tag, select, false, owner).await,

@@ -137,7 +137,7 @@ impl Input {
 
     /// The tag of the command at the start of the buffer, if it has one.
     fn tag(&self, at: usize) -> Option<Tag> {
-        match parse(&self.buffer[..at]) {
+        match parse(&self.buffer[..at], false) {
             Ok(tagged) => Some(tagged.tag),
             Err(error) => error.tag,
         }

@@ -18,11 +18,14 @@ const RANGES: usize = 16 << 10;
 
 impl Session {
     pub(super) fn list(&self, tag: &Tag, list: &List, owner: &Rc<Owner>) {
-        if list.pattern.is_empty() {
+        let [wanted] = list.patterns.as_slice() else {
+            return self.bad(tag, "one pattern is wanted");
+        };
+        if wanted.is_empty() {
             self.output.push(|out| response::list_separator(out, "LIST"));
             return self.ok(tag, "LIST completed");
         }
-        let pattern = match Pattern::new(&list.reference, &list.pattern) {
+        let pattern = match Pattern::new(&list.reference, wanted, false) {
             Ok(pattern) => pattern,
             Err(error) => return self.no(tag, Some(Code::Cannot), &error.to_string()),
         };

@@ -98,8 +98,8 @@ impl Session {
         // Whatever comes of it, the old mailbox is selected no more.
         self.leave(owner);
         let Some(name) = self.valid(tag, select.mailbox) else { return };
-        if let Some(parameter) = select.parameters.first() {
-            let text = format!("SELECT does not know the parameter {}", parameter.name);
+        if let Some(unknown) = select.unknown {
+            let text = format!("SELECT does not know the parameter {unknown}");
             return self.bad(tag, &text);
         }
         let Some(id) = owner.mailbox_named(name.as_str()) else {

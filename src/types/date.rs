@@ -128,6 +128,55 @@ impl InternalDate {
     }
 }
 
+/// A day, without time or zone: days since 1970-01-01. What the keys of SEARCH compare.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Date(pub i32);
+
+impl Date {
+    /// Reads the text of a `date` between its quotes, if it has any (RFC 3501 section 9).
+    ///
+    /// ```abnf
+    /// date      = date-text / DQUOTE date-text DQUOTE
+    /// date-text = date-day "-" date-month "-" date-year
+    /// date-day  = 1*2DIGIT
+    /// date-year = 4DIGIT
+    /// ```
+    ///
+    /// # Errors
+    /// When the text is not of this form or names no day that exists.
+    pub fn parse(text: &[u8]) -> Result<Date, DateError> {
+        let mut parts = text.split(|&o| o == b'-');
+        let mut part = || parts.next().unwrap_or_default();
+        let (day, month, year) = (part(), part(), part());
+        if parts.next().is_some() || !matches!(day.len(), 1 | 2) || year.len() != 4 {
+            return Err(DateError::Malformed);
+        }
+        let known = MONTHS.iter().position(|m| m.as_bytes().eq_ignore_ascii_case(month));
+        let month = known.ok_or(DateError::Malformed)? as u64 + 1;
+        let (day, year) = (digits(day)?, digits(year)?);
+        if year == 0 || !(1..=days_in(year, month)).contains(&day) {
+            return Err(DateError::OutOfRange);
+        }
+        Ok(Date(days_from_civil(year as i64, month as i64, day as i64) as i32))
+    }
+
+    /// The day, in UTC, of the moment so many seconds after 1970-01-01T00:00:00Z.
+    #[must_use]
+    pub fn from_unix(seconds: i64) -> Date {
+        let days = seconds.div_euclid(86_400);
+        Date(i32::try_from(days).unwrap_or(if days < 0 { i32::MIN } else { i32::MAX }))
+    }
+}
+
+impl InternalDate {
+    /// The day that is written in it: SEARCH disregards time and zone (RFC 3501 section 6.4.4).
+    #[must_use]
+    pub fn date(self) -> Date {
+        let f = self.fields();
+        Date(days_from_civil(f.year as i64, f.month as i64, f.day as i64) as i32)
+    }
+}
+
 /// As `date-time` without its quotes: ` 7-Feb-1994 21:52:25 -0800`.
 impl fmt::Display for InternalDate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -275,6 +324,38 @@ mod tests {
         for seconds in [0, 1, -1, 951_782_400, 1_700_000_000, -62_135_596_800, 253_402_300_799] {
             assert_eq!(InternalDate::from_unix(seconds).to_unix(), seconds);
         }
+    }
+
+    #[test]
+    fn days() {
+        for (text, day) in [
+            ("1-Jan-1970", 0),
+            ("01-jan-1970", 0),
+            ("31-Dec-1969", -1),
+            ("1-Feb-1994", 8797),
+            ("29-Feb-2000", 11_016),
+            ("1-Jan-0001", -719_162),
+        ] {
+            assert_eq!(Date::parse(text.as_bytes()), Ok(Date(day)), "{text}");
+        }
+        for (text, error) in [
+            ("", DateError::Malformed),
+            ("1-Feb", DateError::Malformed),
+            ("1-Feb-94", DateError::Malformed),
+            ("1-Feb-1994-", DateError::Malformed),
+            ("001-Feb-1994", DateError::Malformed),
+            ("1-2-1994", DateError::Malformed),
+            ("x-Feb-1994", DateError::Malformed),
+            ("-Feb-1994", DateError::Malformed),
+            ("29-Feb-1993", DateError::OutOfRange),
+            ("0-Feb-1993", DateError::OutOfRange),
+            ("1-Feb-0000", DateError::OutOfRange),
+        ] {
+            assert_eq!(Date::parse(text.as_bytes()), Err(error), "{text}");
+        }
+        let date = InternalDate::parse(b" 1-Feb-1994 23:59:59 -0800").unwrap();
+        assert_eq!((date.date(), Date::from_unix(date.to_unix())), (Date(8797), Date(8798)));
+        assert_eq!(Date::from_unix(-1), Date(-1));
     }
 
     #[test]

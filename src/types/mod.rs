@@ -3,9 +3,11 @@
 mod date;
 mod flags;
 mod ids;
+mod special_use;
 
-pub use date::{DateError, InternalDate};
+pub use date::{Date, DateError, InternalDate};
 pub use flags::{Flags, Keyword, KeywordError};
 pub use ids::{
     BatchId, Epoch, Fragment, LogId, Lsn, MailboxId, ModSeq, SegmentId, Uid, UidRange, UidValidity,
 };
+pub use special_use::SpecialUse;

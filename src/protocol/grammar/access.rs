@@ -68,3 +68,19 @@ pub fn enable(cursor: &mut Cursor) -> Parsed<Command> {
         }
     }
 }
+
+/// ```abnf
+/// cancelupdate = "CANCELUPDATE" 1*(SP quoted)     ; RFC 5267
+/// ```
+/// Tags, as strings of any kind.
+pub fn cancel_update(cursor: &mut Cursor) -> Parsed<Command> {
+    let mut tags = Vec::new();
+    cursor.sp()?;
+    loop {
+        tags.push(cursor.astring("the tag of a SEARCH or SORT")?);
+        cursor.spaces();
+        if cursor.at_end() {
+            return Ok(Command::CancelUpdate(tags));
+        }
+    }
+}

@@ -18,12 +18,18 @@ pub(in crate::protocol) type Parsed<T> = Result<T, Expected>;
 pub(in crate::protocol) struct Cursor<'a> {
     input: &'a [u8],
     at: usize,
+    utf8: bool,
 }
 
 impl<'a> Cursor<'a> {
-    /// At the start of a command.
-    pub fn new(input: &'a [u8]) -> Cursor<'a> {
-        Cursor { input, at: 0 }
+    /// At the start of a command. `utf8`: mailbox names are in UTF-8, never in modified UTF-7.
+    pub fn new(input: &'a [u8], utf8: bool) -> Cursor<'a> {
+        Cursor { input, at: 0, utf8 }
+    }
+
+    /// Whether mailbox names are in UTF-8.
+    pub fn utf8(&self) -> bool {
+        self.utf8
     }
 
     /// Offset from the start of the command.
@@ -34,13 +40,6 @@ impl<'a> Cursor<'a> {
     /// All that was not read.
     pub fn rest(&self) -> &'a [u8] {
         &self.input[self.at..]
-    }
-
-    /// All that was not read, to be read elsewhere.
-    pub fn take_rest(&mut self) -> &'a [u8] {
-        let rest = self.rest();
-        self.at = self.input.len();
-        rest
     }
 
     /// The next octet, if there is one.
@@ -297,7 +296,7 @@ mod tests {
     use super::*;
 
     fn astring(text: &[u8]) -> Parsed<Vec<u8>> {
-        let mut cursor = Cursor::new(text);
+        let mut cursor = Cursor::new(text, false);
         let string = cursor.astring("a name")?;
         cursor.end().map(|()| string)
     }
@@ -341,7 +340,7 @@ mod tests {
     #[test]
     fn lists_bear_superfluous_spaces() {
         let list = |text: &str, empty| {
-            let mut cursor = Cursor::new(text.as_bytes());
+            let mut cursor = Cursor::new(text.as_bytes(), false);
             cursor.list("a list", empty, |c| c.atom("an atom")).map(|l| l.len())
         };
         assert_eq!(list("( a  b )", false), Ok(2));
@@ -352,15 +351,15 @@ mod tests {
 
     #[test]
     fn nesting_is_passed_over() {
-        let mut cursor = Cursor::new(b"(a (b \"))\" {2}\r\n)) c)) d");
+        let mut cursor = Cursor::new(b"(a (b \"))\" {2}\r\n)) c)) d", false);
         assert_eq!(cursor.parenthesised("a list").map(<[u8]>::len), Ok(22));
         let deep = "(".repeat(1_000_000);
-        assert!(Cursor::new(deep.as_bytes()).parenthesised("a list").is_err());
+        assert!(Cursor::new(deep.as_bytes(), false).parenthesised("a list").is_err());
     }
 
     #[test]
     fn numbers_do_not_overflow() {
-        let number = |text: &str| Cursor::new(text.as_bytes()).number("a number");
+        let number = |text: &str| Cursor::new(text.as_bytes(), false).number("a number");
         assert_eq!(number("18446744073709551615"), Ok(u64::MAX));
         assert_eq!(number("18446744073709551616"), Err(Expected { what: "a number", at: 0 }));
     }

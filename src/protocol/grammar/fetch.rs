@@ -1,10 +1,13 @@
-//! FETCH (RFC 3501 section 6.4.5), with BINARY (RFC 3516) and MODSEQ (RFC 7162).
+//! FETCH (RFC 3501 section 6.4.5), with BINARY (RFC 3516), MODSEQ (RFC 7162), OBJECTID (RFC 8474),
+//! SAVEDATE (RFC 8514), PREVIEW (RFC 8970) and PARTIAL (RFC 9394).
 
 use std::ops::Range;
 
-use super::mailbox::parameters;
-use super::{Cursor, Parameter, Parsed};
+use super::search::partial_range;
+use super::select::parameter_name;
+use super::{Cursor, Parsed, PartialRange};
 use crate::protocol::SequenceSet;
+use crate::types::ModSeq;
 
 /// The arguments of FETCH.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,8 +18,13 @@ pub struct Fetch {
     pub set: SequenceSet,
     /// What of them; macros are resolved.
     pub items: Vec<FetchItem>,
-    /// `CHANGEDSINCE` and the like (RFC 7162).
-    pub modifiers: Vec<Parameter>,
+    /// `CHANGEDSINCE`: only messages whose mod-sequence is above this (RFC 7162).
+    pub changed_since: Option<ModSeq>,
+    /// `VANISHED`: tell which messages have gone since then as well (RFC 7162). Only with UIDs
+    /// and `CHANGEDSINCE`; whether QRESYNC was enabled is for the session to say.
+    pub vanished: bool,
+    /// `PARTIAL`: only so many of them (RFC 9394). Only with UIDs.
+    pub partial: Option<PartialRange>,
 }
 
 /// One thing asked of a message.
@@ -32,6 +40,17 @@ pub enum FetchItem {
     Size,
     /// `MODSEQ`
     ModSeq,
+    /// `EMAILID`: the message's identifier (RFC 8474)
+    EmailId,
+    /// `THREADID`: the thread's identifier (RFC 8474)
+    ThreadId,
+    /// `SAVEDATE`: when it came into the mailbox (RFC 8514)
+    SaveDate,
+    /// `PREVIEW`: the beginning of the text (RFC 8970)
+    Preview {
+        /// `LAZY`: only if it costs nothing.
+        lazy: bool,
+    },
     /// `ENVELOPE`
     Envelope,
     /// `BODY`: the structure without extension data.
@@ -148,7 +167,41 @@ pub fn fetch(cursor: &mut Cursor, uid: bool) -> Parsed<Fetch> {
             None => vec![fetch_att(cursor)?],
         },
     };
-    Ok(Fetch { uid, set, items, modifiers: parameters(cursor)? })
+    let mut fetch = Fetch { uid, set, items, changed_since: None, vanished: false, partial: None };
+    cursor.spaces();
+    if cursor.peek() == Some(b'(') {
+        modifiers(cursor, &mut fetch)?;
+    }
+    Ok(fetch)
+}
+
+/// ```abnf
+/// fetch-modifier =/ "CHANGEDSINCE" SP mod-sequence-value / "VANISHED"           ; RFC 7162
+/// fetch-modifier =/ "PARTIAL" SP partial-range                                  ; RFC 9394
+/// ```
+fn modifiers(cursor: &mut Cursor, fetch: &mut Fetch) -> Parsed<()> {
+    let start = cursor.clone();
+    cursor.list("a list of modifiers", true, |c| {
+        let start = c.clone();
+        match &*parameter_name(c)? {
+            "CHANGEDSINCE" => {
+                c.sp()?;
+                fetch.changed_since = Some(ModSeq(c.number("a mod-sequence")?));
+            }
+            "VANISHED" if fetch.uid => fetch.vanished = true,
+            "PARTIAL" if fetch.uid => {
+                c.sp()?;
+                fetch.partial = Some(partial_range(c)?);
+            }
+            "VANISHED" | "PARTIAL" => return start.expected("UID before FETCH for this modifier"),
+            _ => return start.expected("CHANGEDSINCE, VANISHED or PARTIAL"),
+        }
+        Ok(())
+    })?;
+    if fetch.vanished && fetch.changed_since.is_none() {
+        return start.expected("CHANGEDSINCE beside VANISHED");
+    }
+    Ok(())
 }
 
 /// RFC 3501 section 6.4.5 says what the macros stand for.
@@ -171,6 +224,9 @@ fn fetch_macro(cursor: &mut Cursor) -> Option<Vec<FetchItem>> {
 /// fetch-att =/ "BINARY" [".PEEK"] section-binary [partial] /                    ; RFC 3516
 ///              "BINARY.SIZE" section-binary
 /// fetch-att =/ "MODSEQ"                                                         ; RFC 7162
+/// fetch-att =/ "EMAILID" / "THREADID"                                           ; RFC 8474
+/// fetch-att =/ "SAVEDATE"                                                       ; RFC 8514
+/// fetch-att =/ "PREVIEW" [SP "(" preview-mod *(SP preview-mod) ")"]             ; RFC 8970
 /// ```
 fn fetch_att(cursor: &mut Cursor) -> Parsed<FetchItem> {
     let start = cursor.clone();
@@ -183,6 +239,10 @@ fn fetch_att(cursor: &mut Cursor) -> Parsed<FetchItem> {
         (b"INTERNALDATE", false) => FetchItem::InternalDate,
         (b"RFC822.SIZE", false) => FetchItem::Size,
         (b"MODSEQ", false) => FetchItem::ModSeq,
+        (b"EMAILID", false) => FetchItem::EmailId,
+        (b"THREADID", false) => FetchItem::ThreadId,
+        (b"SAVEDATE", false) => FetchItem::SaveDate,
+        (b"PREVIEW", false) => FetchItem::Preview { lazy: preview_lazy(cursor) },
         (b"ENVELOPE", false) => FetchItem::Envelope,
         (b"BODY", false) => FetchItem::Body,
         (b"BODYSTRUCTURE", false) => FetchItem::BodyStructure,
@@ -202,6 +262,21 @@ fn fetch_att(cursor: &mut Cursor) -> Parsed<FetchItem> {
         (b"BINARY.SIZE", true) => FetchItem::BinarySize(section_binary(cursor)?),
         _ => return start.expected(what),
     })
+}
+
+/// ```abnf
+/// preview-mod = "LAZY"
+/// ```
+/// Parentheses that hold anything else are those of the modifiers of FETCH.
+fn preview_lazy(cursor: &mut Cursor) -> bool {
+    let mut ahead = cursor.clone();
+    ahead.spaces();
+    let lazy = ahead
+        .list("LAZY", false, |c| if c.accept_word("LAZY") { Ok(()) } else { c.expected("LAZY") });
+    if lazy.is_ok() {
+        *cursor = ahead;
+    }
+    lazy.is_ok()
 }
 
 /// ```abnf

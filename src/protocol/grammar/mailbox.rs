@@ -1,36 +1,23 @@
 //! Commands that name mailboxes.
 
+use super::cursor::is_atom_char;
+use super::select::parameter_name;
 use super::{Cursor, Parsed};
 use crate::protocol::command::Command;
 use crate::protocol::{MailboxName, NameError};
+use crate::types::SpecialUse;
 
-/// What LIST and LSUB ask for (RFC 3501 section 6.3.8), as the client wrote it: see
-/// [`Pattern::new`](crate::protocol::Pattern::new). When `pattern` is empty the client asks for
-/// the separator.
+/// The arguments of CREATE (RFC 3501 section 6.3.3, RFC 6154 section 3).
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct List {
-    /// The reference name.
-    pub reference: Vec<u8>,
-    /// The mailbox name with wildcards.
-    pub pattern: Vec<u8>,
-}
-
-/// The arguments of SELECT and EXAMINE.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Select {
-    /// The mailbox.
+pub struct Create {
+    /// The new mailbox, without the separator at the end.
     pub mailbox: Result<MailboxName, NameError>,
-    /// `CONDSTORE`, `QRESYNC` and the like, as they came.
-    pub parameters: Vec<Parameter>,
-}
-
-/// An optional parameter of a command, in the form that RFC 4466 section 2.1 gives all of them.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Parameter {
-    /// Its name, in capitals.
-    pub name: Box<str>,
-    /// Its value as it was written, parentheses included.
-    pub value: Option<Vec<u8>>,
+    /// Whether the name ended with the separator: names below it will follow.
+    pub parent: bool,
+    /// `USE (…)`: what it is for.
+    pub special_use: SpecialUse,
+    /// The first use that is not known, as written: to be refused with USEATTR.
+    pub unknown_use: Option<Box<str>>,
 }
 
 /// What STATUS asks for.
@@ -86,57 +73,54 @@ impl StatusItem {
 /// ```
 /// A name that is none is not an error of syntax: the command is refused by whoever executes it.
 pub fn mailbox(cursor: &mut Cursor) -> Parsed<Result<MailboxName, NameError>> {
-    Ok(MailboxName::from_wire(&cursor.astring("a mailbox name")?))
-}
-
-/// ```abnf
-/// list         = "LIST" SP mailbox SP list-mailbox
-/// lsub         = "LSUB" SP mailbox SP list-mailbox
-/// list-mailbox = 1*list-char / string
-/// list-char    = ATOM-CHAR / list-wildcards / resp-specials
-/// ```
-pub fn list(cursor: &mut Cursor) -> Parsed<List> {
-    cursor.sp()?;
-    let reference = cursor.astring("a reference name")?;
-    cursor.sp()?;
-    let what = "a mailbox pattern";
-    let pattern = match cursor.peek() {
-        Some(b'"' | b'{') => cursor.string(what)?,
-        _ => cursor.run(what, is_list_char)?.to_vec(),
-    };
-    Ok(List { reference, pattern })
-}
-
-fn is_list_char(octet: u8) -> bool {
-    octet >= 0x80 || super::is_astring_char(octet) || matches!(octet, b'*' | b'%')
+    let name = cursor.astring("a mailbox name")?;
+    Ok(MailboxName::from_wire(&name, cursor.utf8()))
 }
 
 /// ```abnf
 /// create        = "CREATE" SP mailbox [create-params]                    ; RFC 4466
 /// create-params = SP "(" create-param *( SP create-param) ")"
+/// create-param  =/ "USE" SP "(" [use-attr *(SP use-attr)] ")"            ; RFC 6154
+/// use-attr      = "\All" / "\Archive" / "\Drafts" / "\Flagged" / "\Junk" / "\Sent" /
+///                 "\Trash" / use-attr-ext
+/// use-attr-ext  = "\" atom
 /// ```
 /// A separator at the end announces that names below will follow. That needs no announcement
-/// here, so it is dropped (RFC 3501 section 6.3.3).
+/// here, so it is dropped and told (RFC 3501 section 6.3.3).
 pub fn create(cursor: &mut Cursor) -> Parsed<Command> {
     cursor.sp()?;
     let name = cursor.astring("a mailbox name")?;
-    let name = match name.as_slice() {
-        [shorter @ .., b'/'] if !shorter.is_empty() => shorter,
-        whole => whole,
+    let (name, parent) = match name.as_slice() {
+        [shorter @ .., b'/'] if !shorter.is_empty() => (shorter, true),
+        whole => (whole, false),
     };
-    let mailbox = MailboxName::from_wire(name);
-    Ok(Command::Create { mailbox, parameters: parameters(cursor)? })
-}
-
-/// ```abnf
-/// select        = "SELECT" SP mailbox [select-params]                    ; RFC 4466
-/// examine       = "EXAMINE" SP mailbox [select-params]
-/// select-params = SP "(" select-param *(SP select-param) ")"
-/// ```
-pub fn select(cursor: &mut Cursor) -> Parsed<Select> {
-    cursor.sp()?;
-    let mailbox = mailbox(cursor)?;
-    Ok(Select { mailbox, parameters: parameters(cursor)? })
+    let mailbox = MailboxName::from_wire(name, cursor.utf8());
+    let mut create =
+        Create { mailbox, parent, special_use: SpecialUse::default(), unknown_use: None };
+    cursor.spaces();
+    if cursor.peek() != Some(b'(') {
+        return Ok(Command::Create(create));
+    }
+    cursor.list("a list of parameters", true, |c| {
+        let start = c.clone();
+        if &*parameter_name(c)? != "USE" {
+            return start.expected("USE");
+        }
+        c.spaces();
+        c.list("a list of special uses", true, |c| {
+            let name = c.run("a special use", |o| o == b'\\' || is_atom_char(o))?;
+            match SpecialUse::by_name(name) {
+                Some(known) => create.special_use = create.special_use.union(known),
+                None => {
+                    let name = String::from_utf8_lossy(name).into();
+                    create.unknown_use.get_or_insert(name);
+                }
+            }
+            Ok(())
+        })?;
+        Ok(())
+    })?;
+    Ok(Command::Create(create))
 }
 
 /// ```abnf
@@ -148,50 +132,17 @@ pub fn status(cursor: &mut Cursor) -> Parsed<Command> {
     cursor.sp()?;
     let mailbox = mailbox(cursor)?;
     cursor.spaces();
-    let items = cursor.list("a list of status items", false, |c| {
+    Ok(Command::Status { mailbox, items: status_items(cursor)? })
+}
+
+/// ```abnf
+/// "(" status-att *(SP status-att) ")"
+/// ```
+pub(super) fn status_items(cursor: &mut Cursor) -> Parsed<Vec<StatusItem>> {
+    cursor.list("a list of status items", false, |c| {
         let start = c.clone();
         let name = c.atom("a status item")?;
         let known = StatusItem::NAMES.iter().find(|(n, _)| n.eq_ignore_ascii_case(name));
         known.map_or_else(|| start.expected("a status item"), |&(_, item)| Ok(item))
-    })?;
-    Ok(Command::Status { mailbox, items })
-}
-
-/// ```abnf
-/// select-param         = select-param-name [SP select-param-value]       ; RFC 4466
-/// select-param-name    = tagged-ext-label
-/// select-param-value   = tagged-ext-val
-/// tagged-ext-label     = tagged-label-fchar *tagged-label-char
-/// tagged-label-fchar   = ALPHA / "-" / "_" / "."
-/// tagged-label-char    = tagged-label-fchar / DIGIT / ":"
-/// tagged-ext-val       = tagged-ext-simple / "(" [tagged-ext-comp] ")"
-/// tagged-ext-simple    = sequence-set / number
-/// ```
-/// and the same for CREATE, EXAMINE, RENAME, FETCH and STORE. What follows a name is its value if
-/// it cannot be a name.
-pub fn parameters(cursor: &mut Cursor) -> Parsed<Vec<Parameter>> {
-    cursor.spaces();
-    if cursor.peek() != Some(b'(') {
-        return Ok(Vec::new());
-    }
-    cursor.list("a list of parameters", false, |c| {
-        let first = |o: u8| o.is_ascii_alphabetic() || matches!(o, b'-' | b'_' | b'.');
-        if !c.peek().is_some_and(first) {
-            return c.expected("the name of a parameter");
-        }
-        let label = |o: u8| first(o) || o.is_ascii_digit() || o == b':';
-        let name = c.run("the name of a parameter", label)?;
-        let name = String::from_utf8_lossy(name).to_ascii_uppercase().into();
-        let mut ahead = c.clone();
-        ahead.spaces();
-        let value = match ahead.peek() {
-            Some(b'(') => ahead.parenthesised("a value")?,
-            Some(b'0'..=b'9' | b'*') => {
-                ahead.run("a value", |o| o.is_ascii_digit() || matches!(o, b'*' | b':' | b','))?
-            }
-            _ => return Ok(Parameter { name, value: None }),
-        };
-        *c = ahead;
-        Ok(Parameter { name, value: Some(value.to_vec()) })
     })
 }

@@ -1,7 +1,7 @@
 //! Flags, and STORE, which changes them.
 
-use super::mailbox::parameters;
-use super::{Cursor, Parameter, Parsed};
+use super::select::parameter_name;
+use super::{Cursor, Parsed};
 use crate::limits::KEYWORDS;
 use crate::protocol::SequenceSet;
 use crate::types::{Flags, Keyword, KeywordError};
@@ -66,8 +66,9 @@ pub struct Store {
     pub uid: bool,
     /// Which messages.
     pub set: SequenceSet,
-    /// `UNCHANGEDSINCE` and the like (RFC 7162).
-    pub modifiers: Vec<Parameter>,
+    /// `UNCHANGEDSINCE`: only messages whose mod-sequence is not above this (RFC 7162). 0 is
+    /// below that of every message.
+    pub unchanged_since: Option<u64>,
     /// How.
     pub change: StoreChange,
     /// Whether the client does without the new flags.
@@ -95,7 +96,7 @@ pub fn store(cursor: &mut Cursor, uid: bool) -> Parsed<Store> {
     cursor.sp()?;
     let set = cursor.sequence_set()?;
     cursor.sp()?;
-    let modifiers = parameters(cursor)?;
+    let unchanged_since = store_modifiers(cursor)?;
     cursor.spaces();
     let change = if cursor.accept(b'+') {
         StoreChange::Add
@@ -113,7 +114,27 @@ pub fn store(cursor: &mut Cursor, uid: bool) -> Parsed<Store> {
         Some(b'(') => flag_list(cursor)?,
         _ => bare_flags(cursor)?,
     };
-    Ok(Store { uid, set, modifiers, change, silent, flags })
+    Ok(Store { uid, set, unchanged_since, change, silent, flags })
+}
+
+/// ```abnf
+/// store-modifiers = SP "(" store-modifier *(SP store-modifier) ")"       ; RFC 4466
+/// store-modifier  =/ "UNCHANGEDSINCE" SP mod-sequence-valzer             ; RFC 7162
+/// ```
+fn store_modifiers(cursor: &mut Cursor) -> Parsed<Option<u64>> {
+    let mut unchanged_since = None;
+    if cursor.peek() == Some(b'(') {
+        cursor.list("a list of modifiers", true, |c| {
+            let start = c.clone();
+            if &*parameter_name(c)? != "UNCHANGEDSINCE" {
+                return start.expected("UNCHANGEDSINCE");
+            }
+            c.sp()?;
+            unchanged_since = Some(c.number("a mod-sequence")?);
+            Ok(())
+        })?;
+    }
+    Ok(unchanged_since)
 }
 
 /// ```abnf

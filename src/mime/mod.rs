@@ -1,0 +1,71 @@
+//! What a message says of itself: its structure, its envelope, its parts.
+
+mod address;
+mod binary;
+mod envelope;
+mod section;
+mod structure;
+
+use std::borrow::Cow;
+use std::ops::Range;
+
+use bytes::BytesMut;
+
+use crate::protocol::SectionText;
+
+pub use binary::BinaryError;
+pub use envelope::envelope;
+
+/// A message whose parts were found. Holds ranges, no octets.
+#[derive(Debug)]
+pub struct Message<'a> {
+    /// The message, or its first octets.
+    octets: &'a [u8],
+    /// Octets of the whole message.
+    size: u64,
+}
+
+impl<'a> Message<'a> {
+    /// Finds the parts of a whole message. Never fails: what is broken is a leaf.
+    #[must_use]
+    pub fn parse(octets: &'a [u8]) -> Message<'a> {
+        Message::parse_prefix(octets, octets.len() as u64)
+    }
+
+    /// Finds the parts of a message of `size` octets of which these are the first. Parts that are
+    /// open at the end of them reach to the end of the message.
+    #[must_use]
+    pub fn parse_prefix(octets: &'a [u8], size: u64) -> Message<'a> {
+        Message { octets, size }
+    }
+
+    /// Writes the value of BODYSTRUCTURE, or if not `extended` of BODY (RFC 3501 section 7.4.2).
+    pub fn body_structure(&self, extended: bool, out: &mut BytesMut) {
+        structure::body_structure(self, extended, out);
+    }
+
+    /// The octets of the message that BODY\[section\] means (RFC 3501 section 6.4.5). For
+    /// HEADER.FIELDS the whole header, of which the caller takes the fields. `None`: there is no
+    /// such part.
+    #[must_use]
+    pub fn section(&self, part: &[u32], text: Option<&SectionText>) -> Option<Range<u64>> {
+        section::section(self, part, text)
+    }
+
+    /// The octets of a part with its transfer encoding undone, for BINARY (RFC 3516). No part
+    /// numbers mean the whole message.
+    ///
+    /// # Errors
+    /// When there is no such part, or it is encoded in a way not known.
+    pub fn binary(&self, part: &[u32]) -> Result<Cow<'a, [u8]>, BinaryError> {
+        binary::binary(self, part)
+    }
+
+    /// The length of [`Message::binary`], for BINARY.SIZE.
+    ///
+    /// # Errors
+    /// As for [`Message::binary`].
+    pub fn binary_size(&self, part: &[u32]) -> Result<u64, BinaryError> {
+        self.binary(part).map(|octets| octets.len() as u64)
+    }
+}

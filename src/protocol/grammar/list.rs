@@ -1,0 +1,154 @@
+//! LIST and LSUB (RFC 5258, RFC 5819, RFC 6154).
+
+use super::{Cursor, Parsed, StatusItem};
+use crate::protocol::command::Command;
+
+/// What LIST asks for, as the client wrote it: see
+/// [`Pattern::new`](crate::protocol::Pattern::new).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct List {
+    /// Which mailboxes.
+    pub selection: SelectionOptions,
+    /// The reference name.
+    pub reference: Vec<u8>,
+    /// Names with wildcards; at least one. When it is the only one and empty, and the command is
+    /// not extended, the client asks for the separator.
+    pub patterns: Vec<Vec<u8>>,
+    /// What of them beyond what LIST always tells.
+    pub returns: ReturnOptions,
+    /// Whether it has selection options, several patterns or return options, even empty ones
+    /// (RFC 5258 section 3): then an empty pattern is no question for the separator.
+    pub extended: bool,
+}
+
+/// Selection options: which mailboxes (RFC 5258 section 3.1).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SelectionOptions {
+    /// `SUBSCRIBED`: subscribed names, whether or not the mailbox exists.
+    pub subscribed: bool,
+    /// `REMOTE`: those of other servers too.
+    pub remote: bool,
+    /// `RECURSIVEMATCH`: parents of such mailboxes too.
+    pub recursive_match: bool,
+    /// `SPECIAL-USE`: those with a special use (RFC 6154).
+    pub special_use: bool,
+}
+
+/// Return options: what of the mailboxes (RFC 5258 section 3.2).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ReturnOptions {
+    /// `SUBSCRIBED`: whether they are subscribed.
+    pub subscribed: bool,
+    /// `CHILDREN`: whether there are any below.
+    pub children: bool,
+    /// `SPECIAL-USE`: what they are for (RFC 6154).
+    pub special_use: bool,
+    /// `STATUS (…)`: this of each; empty when not asked for (RFC 5819).
+    pub status: Vec<StatusItem>,
+}
+
+/// ```abnf
+/// list             = "LIST" [SP list-select-opts] SP mailbox SP mbox-or-pat
+///                    [SP list-return-opts]                               ; RFC 5258
+/// list-select-opts = "(" [list-select-option *(SP list-select-option)] ")"
+/// mbox-or-pat      = list-mailbox / patterns
+/// patterns         = "(" list-mailbox *(SP list-mailbox) ")"
+/// list-return-opts = "RETURN" SP "(" [return-option *(SP return-option)] ")"
+/// ```
+pub fn list(cursor: &mut Cursor) -> Parsed<List> {
+    cursor.sp()?;
+    let mut list = List::default();
+    if cursor.peek() == Some(b'(') {
+        list.extended = true;
+        list.selection = selection(cursor)?;
+        cursor.spaces();
+    }
+    list.reference = cursor.astring("a reference name")?;
+    cursor.sp()?;
+    if cursor.peek() == Some(b'(') {
+        list.extended = true;
+        list.patterns = cursor.list("a list of mailbox patterns", false, list_mailbox)?;
+    } else {
+        list.patterns.push(list_mailbox(cursor)?);
+    }
+    cursor.spaces();
+    if cursor.accept_word("RETURN") {
+        list.extended = true;
+        cursor.spaces();
+        list.returns = return_options(cursor)?;
+    }
+    Ok(list)
+}
+
+/// ```abnf
+/// lsub = "LSUB" SP mailbox SP list-mailbox
+/// ```
+pub fn lsub(cursor: &mut Cursor) -> Parsed<Command> {
+    cursor.sp()?;
+    let reference = cursor.astring("a reference name")?;
+    cursor.sp()?;
+    Ok(Command::Lsub { reference, pattern: list_mailbox(cursor)? })
+}
+
+/// ```abnf
+/// list-mailbox = 1*list-char / string
+/// list-char    = ATOM-CHAR / list-wildcards / resp-specials
+/// ```
+fn list_mailbox(cursor: &mut Cursor) -> Parsed<Vec<u8>> {
+    let what = "a mailbox pattern";
+    let is_list_char =
+        |octet: u8| octet >= 0x80 || super::is_astring_char(octet) || matches!(octet, b'*' | b'%');
+    match cursor.peek() {
+        Some(b'"' | b'{') => cursor.string(what),
+        _ => Ok(cursor.run(what, is_list_char)?.to_vec()),
+    }
+}
+
+/// ```abnf
+/// list-select-option = "SUBSCRIBED" / "REMOTE" / "RECURSIVEMATCH" / "SPECIAL-USE"
+/// ```
+/// RECURSIVEMATCH needs an option that selects mailboxes, which REMOTE does not.
+fn selection(cursor: &mut Cursor) -> Parsed<SelectionOptions> {
+    let start = cursor.clone();
+    let mut selection = SelectionOptions::default();
+    cursor.list("a list of selection options", true, |c| {
+        let start = c.clone();
+        let what = "SUBSCRIBED, REMOTE, RECURSIVEMATCH or SPECIAL-USE";
+        match c.atom(what)?.to_ascii_uppercase().as_str() {
+            "SUBSCRIBED" => selection.subscribed = true,
+            "REMOTE" => selection.remote = true,
+            "RECURSIVEMATCH" => selection.recursive_match = true,
+            "SPECIAL-USE" => selection.special_use = true,
+            _ => return start.expected(what),
+        }
+        Ok(())
+    })?;
+    if selection.recursive_match && !selection.subscribed && !selection.special_use {
+        return start.expected("SUBSCRIBED or SPECIAL-USE beside RECURSIVEMATCH");
+    }
+    Ok(selection)
+}
+
+/// ```abnf
+/// return-option  = "SUBSCRIBED" / "CHILDREN" / "SPECIAL-USE" / status-option
+/// status-option  = "STATUS" SP "(" status-att *(SP status-att) ")"       ; RFC 5819
+/// ```
+fn return_options(cursor: &mut Cursor) -> Parsed<ReturnOptions> {
+    let mut returns = ReturnOptions::default();
+    cursor.list("a list of return options", true, |c| {
+        let start = c.clone();
+        let what = "SUBSCRIBED, CHILDREN, SPECIAL-USE or STATUS";
+        match c.atom(what)?.to_ascii_uppercase().as_str() {
+            "SUBSCRIBED" => returns.subscribed = true,
+            "CHILDREN" => returns.children = true,
+            "SPECIAL-USE" => returns.special_use = true,
+            "STATUS" => {
+                c.spaces();
+                returns.status = super::mailbox::status_items(c)?;
+            }
+            _ => return start.expected(what),
+        }
+        Ok(())
+    })?;
+    Ok(returns)
+}

@@ -1,0 +1,149 @@
+//! SELECT and EXAMINE (RFC 3501 section 6.3.1, RFC 7162).
+
+use super::{Cursor, Parsed};
+use crate::protocol::{MailboxName, NameError, SequenceSet};
+use crate::types::{ModSeq, UidValidity};
+
+/// The arguments of SELECT and EXAMINE.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Select {
+    /// The mailbox.
+    pub mailbox: Result<MailboxName, NameError>,
+    /// `CONDSTORE`: the client wants mod-sequences.
+    pub condstore: bool,
+    /// `QRESYNC (…)`: the client knows the mailbox from before.
+    pub qresync: Option<QResync>,
+    /// The first parameter that is none of these, in capitals.
+    pub unknown: Option<Box<str>>,
+}
+
+/// What a client knows of a mailbox that it selects again (RFC 7162 section 3.2.5).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct QResync {
+    /// UIDVALIDITY.
+    pub validity: UidValidity,
+    /// Mod-sequence up to which it knows everything.
+    pub modseq: ModSeq,
+    /// UIDs of the messages that it knows; `None` is all. Without `*`.
+    pub known: Option<SequenceSet>,
+    /// Numbers of some messages and their UIDs as the client knows them, both ascending.
+    pub matched: Option<(SequenceSet, SequenceSet)>,
+}
+
+/// ```abnf
+/// select        = "SELECT" SP mailbox [select-params]                    ; RFC 4466
+/// examine       = "EXAMINE" SP mailbox [select-params]
+/// select-params = SP "(" select-param *(SP select-param) ")"
+/// select-param  = "CONDSTORE" / select-param-qresync                     ; RFC 7162
+/// ```
+pub fn select(cursor: &mut Cursor) -> Parsed<Select> {
+    cursor.sp()?;
+    let mailbox = super::mailbox(cursor)?;
+    let mut select = Select { mailbox, condstore: false, qresync: None, unknown: None };
+    cursor.spaces();
+    if cursor.peek() != Some(b'(') {
+        return Ok(select);
+    }
+    cursor.list("a list of parameters", true, |c| {
+        let name = parameter_name(c)?;
+        match &*name {
+            "CONDSTORE" => select.condstore = true,
+            "QRESYNC" => {
+                c.spaces();
+                select.qresync = Some(qresync(c)?);
+            }
+            _ => {
+                skip_value(c)?;
+                select.unknown.get_or_insert(name);
+            }
+        }
+        Ok(())
+    })?;
+    Ok(select)
+}
+
+/// ```abnf
+/// select-param-qresync = "QRESYNC" SP "(" uidvalidity SP mod-sequence-value
+///                        [SP known-uids] [SP seq-match-data] ")"
+/// uidvalidity          = nz-number
+/// known-uids           = sequence-set           ; without "*"
+/// seq-match-data       = "(" known-sequence-set SP known-uid-set ")"
+/// known-sequence-set   = sequence-set           ; without "*", ascending
+/// known-uid-set        = sequence-set           ; without "*", ascending
+/// ```
+fn qresync(cursor: &mut Cursor) -> Parsed<QResync> {
+    cursor.require(b'(', "the parameters of QRESYNC")?;
+    cursor.spaces();
+    let start = cursor.clone();
+    let validity = match u32::try_from(cursor.number("a UIDVALIDITY")?) {
+        Ok(validity) if validity > 0 => UidValidity(validity),
+        _ => return start.expected("a UIDVALIDITY"),
+    };
+    cursor.sp()?;
+    let modseq = ModSeq(cursor.number("a mod-sequence")?);
+    let (mut known, mut matched) = (None, None);
+    cursor.spaces();
+    if cursor.peek().is_some_and(|o| o.is_ascii_digit()) {
+        known = Some(known_set(cursor)?);
+        cursor.spaces();
+    }
+    if cursor.accept(b'(') {
+        cursor.spaces();
+        let numbers = known_set(cursor)?;
+        cursor.sp()?;
+        matched = Some((numbers, known_set(cursor)?));
+        cursor.spaces();
+        cursor.require(b')', "a closing parenthesis")?;
+        cursor.spaces();
+    }
+    cursor.require(b')', "a closing parenthesis")?;
+    Ok(QResync { validity, modseq, known, matched })
+}
+
+fn known_set(cursor: &mut Cursor) -> Parsed<SequenceSet> {
+    let start = cursor.clone();
+    let set = cursor.sequence_set()?;
+    if set.has_star() || set.is_saved() {
+        return start.expected("a set of numbers");
+    }
+    Ok(set)
+}
+
+/// The name of an optional parameter or modifier, in capitals.
+///
+/// ```abnf
+/// select-param-name    = tagged-ext-label                                ; RFC 4466
+/// tagged-ext-label     = tagged-label-fchar *tagged-label-char
+/// tagged-label-fchar   = ALPHA / "-" / "_" / "."
+/// tagged-label-char    = tagged-label-fchar / DIGIT / ":"
+/// ```
+/// and the same for CREATE, EXAMINE, FETCH and STORE.
+pub fn parameter_name(cursor: &mut Cursor) -> Parsed<Box<str>> {
+    let what = "the name of a parameter";
+    let first = |o: u8| o.is_ascii_alphabetic() || matches!(o, b'-' | b'_' | b'.');
+    if !cursor.peek().is_some_and(first) {
+        return cursor.expected(what);
+    }
+    let name = cursor.run(what, |o| first(o) || o.is_ascii_digit() || o == b':')?;
+    Ok(String::from_utf8_lossy(name).to_ascii_uppercase().into())
+}
+
+/// The value of a parameter that nobody here knows. What follows a name is its value if it cannot
+/// be a name.
+///
+/// ```abnf
+/// select-param-value   = tagged-ext-val
+/// tagged-ext-val       = tagged-ext-simple / "(" [tagged-ext-comp] ")"
+/// tagged-ext-simple    = sequence-set / number
+/// ```
+fn skip_value(cursor: &mut Cursor) -> Parsed<()> {
+    let mut ahead = cursor.clone();
+    ahead.spaces();
+    match ahead.peek() {
+        Some(b'(') => drop(ahead.parenthesised("a value")?),
+        Some(b'0'..=b'9' | b'*') => drop(ahead.sequence_set()?),
+        _ => return Ok(()),
+    }
+    *cursor = ahead;
+    Ok(())
+}

@@ -1,0 +1,94 @@
+//! What a mailbox is for (RFC 6154, RFC 8457).
+
+/// Special uses of mailboxes, as bits: attributes in LIST, and what CREATE may ask for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct SpecialUse(pub u8);
+
+impl SpecialUse {
+    /// `\All`: all messages that there are. Virtual in those servers that have it.
+    pub const ALL: SpecialUse = SpecialUse(1);
+    /// `\Archive`
+    pub const ARCHIVE: SpecialUse = SpecialUse(1 << 1);
+    /// `\Drafts`
+    pub const DRAFTS: SpecialUse = SpecialUse(1 << 2);
+    /// `\Flagged`: all messages with that flag. Virtual in those servers that have it.
+    pub const FLAGGED: SpecialUse = SpecialUse(1 << 3);
+    /// `\Junk`
+    pub const JUNK: SpecialUse = SpecialUse(1 << 4);
+    /// `\Sent`
+    pub const SENT: SpecialUse = SpecialUse(1 << 5);
+    /// `\Trash`
+    pub const TRASH: SpecialUse = SpecialUse(1 << 6);
+    /// `\Important` (RFC 8457)
+    pub const IMPORTANT: SpecialUse = SpecialUse(1 << 7);
+
+    /// Name and bit of every use, in the order in which they are listed to clients.
+    pub const NAMES: [(&'static str, SpecialUse); 8] = [
+        ("\\All", SpecialUse::ALL),
+        ("\\Archive", SpecialUse::ARCHIVE),
+        ("\\Drafts", SpecialUse::DRAFTS),
+        ("\\Flagged", SpecialUse::FLAGGED),
+        ("\\Important", SpecialUse::IMPORTANT),
+        ("\\Junk", SpecialUse::JUNK),
+        ("\\Sent", SpecialUse::SENT),
+        ("\\Trash", SpecialUse::TRASH),
+    ];
+
+    /// The use of this name, in any case.
+    #[must_use]
+    pub fn by_name(name: &[u8]) -> Option<SpecialUse> {
+        let mut names = SpecialUse::NAMES.iter();
+        names.find(|(n, _)| n.as_bytes().eq_ignore_ascii_case(name)).map(|&(_, found)| found)
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+
+    /// Whether every use in `other` is here.
+    #[must_use]
+    pub fn contains(self, other: SpecialUse) -> bool {
+        self.0 & other.0 == other.0
+    }
+
+    /// Whether some use in `other` is here.
+    #[must_use]
+    pub fn intersects(self, other: SpecialUse) -> bool {
+        self.0 & other.0 != 0
+    }
+
+    /// Both together.
+    #[must_use]
+    pub fn union(self, other: SpecialUse) -> SpecialUse {
+        SpecialUse(self.0 | other.0)
+    }
+
+    /// These without those.
+    #[must_use]
+    pub fn without(self, other: SpecialUse) -> SpecialUse {
+        SpecialUse(self.0 & !other.0)
+    }
+
+    /// Their names.
+    pub fn names(self) -> impl Iterator<Item = &'static str> {
+        SpecialUse::NAMES.into_iter().filter(move |&(_, u)| self.contains(u)).map(|(name, _)| name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_found_in_any_case() {
+        let both = SpecialUse::by_name(b"\\sENT").unwrap().union(SpecialUse::DRAFTS);
+        assert_eq!(both.names().collect::<Vec<_>>(), ["\\Drafts", "\\Sent"]);
+        assert!(both.contains(SpecialUse::SENT) && !both.intersects(SpecialUse::JUNK));
+        assert!(both.without(both).is_empty());
+        assert_eq!(SpecialUse::by_name(b"\\Noselect"), None);
+        let all = SpecialUse::NAMES.into_iter().fold(0u8, |all, (_, one)| all | one.0);
+        assert_eq!(all, u8::MAX);
+    }
+}
