@@ -7,11 +7,9 @@ mod fetch;
 mod input;
 mod login;
 mod mailboxes;
-mod reader;
-mod section;
 mod select;
 mod status;
 
 pub use context::{Arrival, Enrolled, Home, LoadError, Loading, Settings, Tally};
 pub use dispatch::serve;
-pub use reader::Files;
+pub use fetch::{Files, Parser};

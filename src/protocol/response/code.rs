@@ -43,6 +43,8 @@ pub enum Code<'a> {
     },
     /// What is stored was found damaged (RFC 5530).
     Corruption,
+    /// Some of the messages have been expunged by another session (RFC 5530).
+    ExpungeIssued,
     /// The highest mod-sequence of the mailbox (RFC 7162).
     HighestModSeq(ModSeq),
     /// Something else has it in use (RFC 5530).
@@ -126,6 +128,7 @@ impl Code<'_> {
             Code::ClientBug => "CLIENTBUG",
             Code::Closed => "CLOSED",
             Code::Corruption => "CORRUPTION",
+            Code::ExpungeIssued => "EXPUNGEISSUED",
             Code::InUse => "INUSE",
             Code::Limit => "LIMIT",
             Code::NonExistent => "NONEXISTENT",

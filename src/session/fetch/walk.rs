@@ -59,13 +59,14 @@ pub(in crate::session) struct Walk {
     missing: u64,
     /// Only messages that changed after this.
     since: Option<ModSeq>,
+    steps: usize,
 }
 
 impl Walk {
     /// Through the messages of these ranges that changed after `since`.
     pub fn new(uids: Vec<UidRange>, since: Option<ModSeq>) -> Walk {
         let next = uids.first().map_or(Uid(1), |range| range.first);
-        Walk { uids, range: 0, next, missing: 0, since }
+        Walk { uids, range: 0, next, missing: 0, since, steps: 0 }
     }
 
     /// Messages that the view has and the mailbox has not any more, so far.
@@ -73,9 +74,23 @@ impl Walk {
         self.missing
     }
 
+    /// How many steps were taken.
+    pub fn steps(&self) -> usize {
+        self.steps
+    }
+
+    /// There is no mailbox any more. Always `false`.
+    pub fn give_up(&mut self) -> bool {
+        while let Some(rest) = self.rest() {
+            self.pass(rest.last);
+        }
+        false
+    }
+
     /// The next messages: at most a chunk of them, perhaps none. `false` when there are no more.
     pub fn step(&mut self, view: &View, mailbox: &Mailbox, batch: &mut Batch) -> bool {
         batch.messages.clear();
+        self.steps += 1;
         let Some(rest) = self.rest() else { return false };
         let mut chunks = mailbox.chunks(rest);
         let found = chunks.find(|chunk| !chunk.find_range(rest.first, rest.last).is_empty());

@@ -14,6 +14,8 @@ pub(super) struct Wanted {
     pub parses: bool,
     /// Octets from the start of each message that will be read.
     pub reach: u64,
+    /// Whoever fetches this has seen the message.
+    pub sets_seen: bool,
 }
 
 /// Octets of a message that are found without knowing its parts.
@@ -39,8 +41,9 @@ impl Wanted {
             }
         }
         let reach = distinct.iter().map(reach).max().unwrap_or(0);
+        let sets_seen = distinct.iter().any(FetchItem::sets_seen);
         let parses = distinct.iter().any(parses);
-        Wanted { reads: reach > 0, parses, reach, items: distinct }
+        Wanted { reads: reach > 0, parses, reach, sets_seen, items: distinct }
     }
 
     /// Asks for one more item.

@@ -1,0 +1,141 @@
+//! Items that need the parts of a message.
+
+use std::ops::Range;
+
+use bytes::BytesMut;
+
+use super::octets::{announce, within};
+use super::section::filter_header;
+use super::wanted::{Plain, cut, parses, plain};
+use crate::mime::{BinaryError, Message, envelope};
+use crate::protocol::response::FetchResponse;
+use crate::protocol::{FetchItem, HeaderScanner, Partial, SectionText};
+
+/// What each item of a command is for one message, in the order of the items.
+pub(super) struct Parts(pub Vec<Part>);
+
+/// What an item is for one message.
+pub(super) enum Part {
+    /// The index has answered it already.
+    Known,
+    /// A value, written.
+    Written(&'static str, BytesMut),
+    /// Octets of the message.
+    Range(Range<u64>),
+    /// Octets that stand nowhere in the message like that.
+    Octets(Vec<u8>),
+    /// `BINARY.SIZE`
+    Size(u64),
+    /// Encoded in a way that is not known.
+    UnknownEncoding,
+}
+
+impl Parts {
+    /// Looks at a message of `size` octets of which these are the first, or all.
+    pub fn find(octets: &[u8], size: u64, items: &[FetchItem]) -> Parts {
+        let message = Message::parse_prefix(octets, size);
+        let mut scanner = HeaderScanner::new();
+        let header = scanner.feed(octets).unwrap_or_else(|| scanner.finish());
+        Parts(items.iter().map(|item| part(&message, octets, header, size, item)).collect())
+    }
+
+    pub fn has_unknown_encoding(&self) -> bool {
+        self.0.iter().any(|part| matches!(part, Part::UnknownEncoding))
+    }
+}
+
+fn part(message: &Message, octets: &[u8], header: u64, size: u64, item: &FetchItem) -> Part {
+    let written = |name, write: &dyn Fn(&mut BytesMut)| {
+        let mut value = BytesMut::new();
+        write(&mut value);
+        Part::Written(name, value)
+    };
+    if let Some((plain, partial)) = plain(item) {
+        return match plain {
+            Plain::Whole => Part::Range(cut(0..size, partial)),
+            Plain::Header => Part::Range(cut(0..header, partial)),
+            Plain::Text => Part::Range(cut(header..size, partial)),
+            Plain::Fields { not, names } => fields(octets, 0..header, not, names, partial),
+        };
+    }
+    match item {
+        FetchItem::Envelope => written("ENVELOPE", &|out| envelope(&octets[within(0..header)], out)),
+        FetchItem::Body => written("BODY", &|out| message.body_structure(false, out)),
+        FetchItem::BodyStructure => {
+            written("BODYSTRUCTURE", &|out| message.body_structure(true, out))
+        }
+        FetchItem::Section(body) => {
+            let text = body.section.text.as_ref();
+            // As Dovecot does it: what is not there is empty.
+            let range = message.section(&body.section.part, text).unwrap_or(0..0);
+            match text {
+                Some(SectionText::HeaderFields { not, names }) if !range.is_empty() => {
+                    fields(octets, range, *not, names, body.partial)
+                }
+                _ => Part::Range(cut(range, body.partial)),
+            }
+        }
+        FetchItem::Binary(binary) => match message.binary(&binary.part) {
+            Ok(decoded) => {
+                let kept = within(cut(0..decoded.len() as u64, binary.partial));
+                Part::Octets(match kept == (0..decoded.len()) {
+                    true => decoded.into_owned(),
+                    false => decoded[kept].to_vec(),
+                })
+            }
+            Err(BinaryError::NoSuchPart) => Part::Octets(Vec::new()),
+            Err(BinaryError::UnknownEncoding | BinaryError::TooLarge) => Part::UnknownEncoding,
+        },
+        FetchItem::BinarySize(of) => match message.binary_size(of) {
+            Ok(size) => Part::Size(size),
+            Err(BinaryError::NoSuchPart) => Part::Size(0),
+            Err(BinaryError::UnknownEncoding | BinaryError::TooLarge) => Part::UnknownEncoding,
+        },
+        item => {
+            debug_assert!(!parses(item), "{item:?} is answered");
+            Part::Known
+        }
+    }
+}
+
+/// Fields of a header that stands at `range`, as far as it is in memory.
+fn fields(
+    octets: &[u8],
+    range: Range<u64>,
+    not: bool,
+    names: &[Vec<u8>],
+    partial: Option<Partial>,
+) -> Part {
+    let end = range.end.min(octets.len() as u64);
+    let header = &octets[within(range.start.min(end)..end)];
+    let mut kept = Vec::new();
+    filter_header(header, not, names, &mut kept);
+    let cut = within(cut(0..kept.len() as u64, partial));
+    Part::Octets(kept[cut].to_vec())
+}
+
+impl Part {
+    /// Writes it, for a message that is in memory.
+    pub fn write(
+        &self,
+        answer: &mut FetchResponse,
+        out: &mut BytesMut,
+        item: &FetchItem,
+        message: &[u8],
+    ) {
+        match (self, item) {
+            (Part::Known | Part::UnknownEncoding, _) => {}
+            (Part::Written(name, value), _) => answer.written(out, name, value),
+            (Part::Range(range), _) => {
+                announce(answer, out, item, range.end - range.start);
+                out.extend_from_slice(&message[within(range.clone())]);
+            }
+            (Part::Octets(octets), _) => {
+                announce(answer, out, item, octets.len() as u64);
+                out.extend_from_slice(octets);
+            }
+            (Part::Size(size), FetchItem::BinarySize(of)) => answer.binary_size(out, of, *size),
+            (Part::Size(_), _) => {}
+        }
+    }
+}
