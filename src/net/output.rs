@@ -76,7 +76,8 @@ struct Queue {
 impl Queue {
     fn compose(&mut self, compose: impl FnOnce(&mut BytesMut)) {
         // To make a large buffer grow would cost a copy of all that is in it.
-        let has_room = |last: &BytesMut| last.len() < SMALL || last.capacity() - last.len() >= SMALL;
+        let has_room =
+            |last: &BytesMut| last.len() < SMALL || last.capacity() - last.len() >= SMALL;
         if !self.buffers.back().is_some_and(has_room) {
             self.buffers.push_back(BytesMut::new());
         }

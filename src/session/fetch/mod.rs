@@ -164,13 +164,7 @@ impl Session {
     }
 
     /// The next messages of a walk; `false` when there are no more.
-    fn step(
-        &self,
-        mailbox: MailboxId,
-        walk: &mut Walk,
-        batch: &mut Batch,
-        owner: &Owner,
-    ) -> bool {
+    fn step(&self, mailbox: MailboxId, walk: &mut Walk, batch: &mut Batch, owner: &Owner) -> bool {
         let selected = self.selected.borrow();
         let account = owner.account.borrow();
         match (selected.as_ref(), account.mailbox(mailbox)) {
@@ -267,11 +261,7 @@ impl Session {
     }
 
     /// Hands on what was gathered, and waits while the client does not read.
-    async fn hand_on(
-        &self,
-        out: &mut BytesMut,
-        reader: Option<&mut Reader<'_>>,
-    ) -> io::Result<()> {
+    async fn hand_on(&self, out: &mut BytesMut, reader: Option<&mut Reader<'_>>) -> io::Result<()> {
         self.output.push_buffer(std::mem::replace(out, buffer()));
         if let Some(reader) = reader
             && self.output.is_full()

@@ -59,7 +59,9 @@ fn part(message: &Message, octets: &[u8], header: u64, size: u64, item: &FetchIt
         };
     }
     match item {
-        FetchItem::Envelope => written("ENVELOPE", &|out| envelope(&octets[within(0..header)], out)),
+        FetchItem::Envelope => {
+            written("ENVELOPE", &|out| envelope(&octets[within(0..header)], out))
+        }
         FetchItem::Body => written("BODY", &|out| message.body_structure(false, out)),
         FetchItem::BodyStructure => {
             written("BODYSTRUCTURE", &|out| message.body_structure(true, out))
