@@ -52,6 +52,19 @@ pub const KEYWORDS: usize = 1024;
 /// hard. Twenty keywords combined at random in a quarter of a million messages stay below.
 pub const KEYWORD_SETS: usize = 1 << 18;
 
+/// Names that an account can be subscribed to: a hundred times what people have, and 16 MiB when
+/// all are as long as can be.
+pub const SUBSCRIPTIONS: usize = 16_384;
+
+/// Changes that the sessions of a mailbox can look up, in ranges of UIDs, of which a change counts
+/// four more: a session that is this far behind looks at all messages instead, some milliseconds
+/// for a million.
+pub const JOURNAL: usize = 16_384;
+
+/// Ranges of UIDs that a mailbox remembers as expunged (RFC 7162): weeks of a person who deletes
+/// single messages, and 40 KiB in the mailbox's row of the catalog at most.
+pub const VANISHED: usize = 2_048;
+
 /// Messages in a chunk of the index: 40 KiB, so that a checkpoint after one message writes little,
 /// and a million messages are read in 2,000 steps.
 pub const CHUNK_MESSAGES: usize = 512;
@@ -93,6 +106,10 @@ pub const APPEND_LIMIT: u64 = u32::MAX as u64;
 
 /// Mailbox name, in octets of UTF-8.
 pub const MAILBOX_NAME: usize = 1000;
+
+/// Mailboxes of an account: users have thousands, archives split by day or sender tens of thousands.
+/// Each costs half a kilobyte of memory while its account is in use.
+pub const MAILBOXES: usize = 100_000;
 
 /// Levels of a mailbox name.
 pub const MAILBOX_LEVELS: usize = 64;

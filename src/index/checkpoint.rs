@@ -44,6 +44,7 @@ impl Saved {
 #[derive(Debug, Default)]
 pub struct Checkpoint {
     pub(super) accounts: Vec<(Box<str>, Vec<u8>)>,
+    pub(super) subscriptions: Vec<(Box<str>, Vec<u8>)>,
     pub(super) mailboxes: Vec<MailboxRow>,
     pub(super) chunks: Vec<ChunkRow>,
     pub(super) deleted: Vec<(Box<str>, MailboxId)>,

@@ -153,7 +153,8 @@ impl Chunks {
     ) {
         for key in self.keys_of(uids) {
             let chunk = &self.slots[&key].chunk;
-            let named = chunk.iter().enumerate().filter(|(_, entry)| covers(uids, entry.uid()));
+            let named =
+                chunk.iter().enumerate().filter(|(_, entry)| UidRange::covers(uids, entry.uid()));
             let edits: Vec<_> = named.filter_map(|(i, e)| Some((i, new(e)?))).collect();
             if edits.is_empty() {
                 continue;
@@ -169,12 +170,12 @@ impl Chunks {
     /// Removes every message of these UIDs and tells `gone` of it first.
     pub(super) fn remove(&mut self, uids: &[UidRange], mut gone: impl FnMut(Entry<'_>)) {
         for key in self.keys_of(uids) {
-            if !self.slots[&key].chunk.iter().any(|entry| covers(uids, entry.uid())) {
+            if !self.slots[&key].chunk.iter().any(|entry| UidRange::covers(uids, entry.uid())) {
                 continue;
             }
             self.change(key, |chunk| {
                 chunk.retain(|entry| {
-                    let named = covers(uids, entry.uid());
+                    let named = UidRange::covers(uids, entry.uid());
                     if named {
                         gone(entry);
                     }
@@ -295,10 +296,4 @@ impl Chunks {
             self.has_last &= self.slots.last_key_value().map(|(&key, _)| key) == last;
         }
     }
-}
-
-/// Whether one of the ranges, which ascend and do not touch, contains `uid`.
-fn covers(uids: &[UidRange], uid: Uid) -> bool {
-    let index = uids.partition_point(|range| range.last < uid);
-    uids.get(index).is_some_and(|range| range.first <= uid)
 }

@@ -8,8 +8,9 @@
 //! meta       "format" → version
 //! positions  (epoch, log) → segment, offset, LSN, applied LSN: complete up to there
 //! replaying  "last" → epoch, log, LSN: a replay that was interrupted had come so far
-//! accounts   name → row (account.rs)
-//! mailboxes  (account, mailbox) → row (mailbox.rs)
+//! accounts   name → row (account/saving.rs)
+//! subscribed name of the account → row (account/subscriptions.rs)
+//! mailboxes  (account, mailbox) → row (mailbox/saving.rs)
 //! chunks     (mailbox, first UID) → row (chunk.rs)
 //! ```
 
@@ -35,13 +36,14 @@ use crate::log::LogPosition;
 use crate::types::{Epoch, LogId, Lsn, MailboxId, SegmentId, Uid, UidRange};
 
 /// Version of the tables and rows.
-pub const CATALOG_FORMAT: u64 = 1;
+pub const CATALOG_FORMAT: u64 = 2;
 
 const META: TableDefinition<&str, u64> = TableDefinition::new("meta");
 const POSITIONS: TableDefinition<(u32, u16), (u64, u32, u64, u64)> =
     TableDefinition::new("positions");
 const REPLAYING: TableDefinition<&str, (u32, u16, u64)> = TableDefinition::new("replaying");
 const ACCOUNTS: TableDefinition<&str, &[u8]> = TableDefinition::new("accounts");
+const SUBSCRIBED: TableDefinition<&str, &[u8]> = TableDefinition::new("subscribed");
 const MAILBOXES: TableDefinition<(&str, u64), &[u8]> = TableDefinition::new("mailboxes");
 const CHUNKS: TableDefinition<(u64, u32), &[u8]> = TableDefinition::new("chunks");
 
@@ -189,7 +191,9 @@ impl CatalogFile {
                 let (key, row) = entry?;
                 mailboxes.push(Mailbox::decode(MailboxId(key.value().1), row.value())?);
             }
-            Ok(Some(Account::decode(name, row.value(), mailboxes)?))
+            let subscribed = transaction.open_table(SUBSCRIBED)?.get(name)?;
+            let subscribed = subscribed.as_ref().map(|row| row.value());
+            Ok(Some(Account::decode(name, row.value(), subscribed, mailboxes)?))
         })
     }
 
@@ -276,25 +280,31 @@ impl CatalogFile {
     }
 }
 
-/// Checks the version, or writes it and makes the tables.
 impl Drop for CatalogFile {
     fn drop(&mut self) {
         self.close();
     }
 }
 
+/// Checks the version, or writes it and makes the tables. What an older mailrace has written goes:
+/// without positions, all of the log is read again.
 fn prepare(database: &Database) -> Result<(), Failure> {
     match format(database)? {
         Some(CATALOG_FORMAT) => return Ok(()),
         Some(found) if found > CATALOG_FORMAT => return Err(Failure::Newer(found)),
-        Some(_) => return Err(Rot("its format never existed").into()),
-        None => {}
+        _ => {}
     }
     let transaction = begin_write(database)?;
+    // The format of the log does not depend on this one, and the tables may have had other types.
+    let old: Vec<_> = transaction.list_tables()?.collect();
+    for table in old {
+        transaction.delete_table(table)?;
+    }
     transaction.open_table(META)?.insert("format", CATALOG_FORMAT)?;
     transaction.open_table(POSITIONS)?;
     transaction.open_table(REPLAYING)?;
     transaction.open_table(ACCOUNTS)?;
+    transaction.open_table(SUBSCRIBED)?;
     transaction.open_table(MAILBOXES)?;
     transaction.open_table(CHUNKS)?;
     Ok(transaction.commit()?)
@@ -320,6 +330,10 @@ fn write_accounts(transaction: &WriteTransaction, checkpoint: &Checkpoint) -> Re
     let mut accounts = transaction.open_table(ACCOUNTS)?;
     for (name, row) in &checkpoint.accounts {
         accounts.insert(&**name, &row[..])?;
+    }
+    let mut subscribed = transaction.open_table(SUBSCRIBED)?;
+    for (name, row) in &checkpoint.subscriptions {
+        subscribed.insert(&**name, &row[..])?;
     }
     let mut mailboxes = transaction.open_table(MAILBOXES)?;
     for row in &checkpoint.mailboxes {

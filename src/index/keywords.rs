@@ -9,7 +9,7 @@
 //!        the empty set has the number 0 and is left out
 //! ```
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use super::codec::{Fields, Row};
@@ -42,6 +42,37 @@ impl Keywords {
         self.names.len() + new <= KEYWORDS
             && (new == 0 || self.sets.len() < KEYWORD_SETS)
             && (keywords.is_empty() || self.sets.len() < KEYWORD_SETS || self.knows(keywords))
+    }
+
+    /// Makes the sets that come out when these keywords are changed in those sets. `false` when
+    /// there would be more keywords or sets than there may be; then it makes none.
+    #[must_use]
+    pub(super) fn admit_change(
+        &mut self,
+        sets: &HashSet<KeywordSet>,
+        change: FlagChange,
+        keywords: &[Keyword],
+    ) -> bool {
+        if change != FlagChange::Remove {
+            let new = keywords.iter().filter(|keyword| self.index(keyword).is_none()).count();
+            if self.names.len() + new > KEYWORDS {
+                return false;
+            }
+        }
+        let mut new = HashSet::new();
+        for &set in sets {
+            let indexes = in_order(self.changed(set, change, keywords));
+            if !indexes.is_empty() && !self.by_set.contains_key(&*indexes) {
+                new.insert(indexes);
+            }
+        }
+        let admitted = self.sets.len() + new.len() <= KEYWORD_SETS;
+        if admitted {
+            new.into_iter().for_each(|indexes| {
+                self.intern_set(indexes);
+            });
+        }
+        admitted
     }
 
     /// All keywords in use, now or once, in order of first use.
@@ -83,16 +114,23 @@ impl Keywords {
         change: FlagChange,
         keywords: &[Keyword],
     ) -> KeywordSet {
+        let indexes = self.changed(set, change, keywords);
+        self.intern_set(indexes)
+    }
+
+    fn changed(&mut self, set: KeywordSet, change: FlagChange, keywords: &[Keyword]) -> Vec<u16> {
         let mut indexes = self.indexes(set).to_vec();
         match change {
-            FlagChange::Replace => return self.intern(keywords),
+            FlagChange::Replace => {
+                indexes = keywords.iter().map(|keyword| self.intern_name(keyword)).collect();
+            }
             FlagChange::Add => indexes.extend(keywords.iter().map(|k| self.intern_name(k))),
             FlagChange::Remove => {
                 let gone: Vec<u16> = keywords.iter().filter_map(|k| self.index(k)).collect();
                 indexes.retain(|index| !gone.contains(index));
             }
         }
-        self.intern_set(indexes)
+        indexes
     }
 
     /// What it takes in memory, about: text, a set's indexes twice over, table overhead.

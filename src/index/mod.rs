@@ -22,7 +22,7 @@ mod view;
 #[cfg(test)]
 mod tests;
 
-pub use account::Account;
+pub use account::{Account, RenameError};
 pub use catalog::Catalog;
 pub use checkpoint::Checkpoint;
 pub use chunk::{Chunk, Entry};
@@ -30,6 +30,6 @@ pub use chunks::Piece;
 pub use error::{ApplyError, CatalogError, Rot};
 pub use file::{CATALOG_FORMAT, CatalogFile};
 pub use keywords::{KeywordSet, Keywords};
-pub use mailbox::{Counts, Mailbox, Reserved};
+pub use mailbox::{Changes, Counts, Mailbox, Recent, Reserved, What};
 pub use replay::{Replay, ReplayError, replay};
 pub use view::View;

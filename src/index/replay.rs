@@ -204,6 +204,8 @@ fn owner(change: &Change) -> Option<&str> {
         Change::Other(
             Record::CreateMailbox { account, .. }
             | Record::DeleteMailbox { account, .. }
+            | Record::RenameMailbox { account, .. }
+            | Record::Subscribe { account, .. }
             | Record::SetFlags { account, .. }
             | Record::Expunge { account, .. },
         ) => Some(account),

@@ -129,6 +129,21 @@ impl View {
         })
     }
 
+    /// The UIDs of the messages with these sequence numbers, as ranges without a gap, ascending.
+    /// Numbers that no message has are passed over.
+    pub fn uids_of(&self, numbers: RangeInclusive<u32>) -> impl Iterator<Item = UidRange> + '_ {
+        let (first, last) = (*numbers.start().max(&1), *numbers.end().min(&self.len));
+        let from = self.runs.partition_point(|run| run.before < first).saturating_sub(1);
+        let runs = self.runs[from..].iter().enumerate().take_while(move |_| first <= last);
+        runs.take_while(move |(_, run)| run.before < last).map(move |(at, run)| {
+            let end = run.before + self.run_len(from + at);
+            UidRange {
+                first: Uid(run.first + first.saturating_sub(run.before + 1)),
+                last: Uid(run.first + (last.min(end) - run.before - 1)),
+            }
+        })
+    }
+
     /// The UIDs of all messages, ascending.
     pub fn uids(&self) -> impl Iterator<Item = Uid> + '_ {
         self.runs().flat_map(|run| (run.first.0..=run.last.0).map(Uid))
@@ -180,6 +195,20 @@ mod tests {
         assert_eq!((view.runs.len(), view.len()), (2, 1_000_000));
         assert_eq!(view.remove(Uid(500_000)), None);
         assert_eq!(view.last(), Some(Uid(1_000_001)));
+    }
+
+    #[test]
+    fn numbers_are_turned_into_ranges_of_uids() {
+        let view: View = [3, 4, 7, 11, 12, 13].map(Uid).into_iter().collect();
+        let of = |first, last| {
+            view.uids_of(first..=last).map(|r| (r.first.0, r.last.0)).collect::<Vec<_>>()
+        };
+        assert_eq!(of(1, 6), [(3, 4), (7, 7), (11, 13)]);
+        assert_eq!(of(2, 3), [(4, 4), (7, 7)]);
+        assert_eq!(of(5, 5), [(12, 12)]);
+        assert_eq!(of(5, 99), [(12, 13)]);
+        assert_eq!((of(7, 9), of(3, 2), of(0, 0)), (vec![], vec![], vec![]));
+        assert_eq!(View::default().uids_of(1..=u32::MAX).count(), 0);
     }
 
     #[test]

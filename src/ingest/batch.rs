@@ -168,7 +168,7 @@ mod tests {
 
     fn options(size: u64) -> Options {
         let literal = Literal { size, synchronising: false, binary: false };
-        Options { flags: Flags::default(), keywords: vec![], date: None, literal }
+        Options { flags: Flags::default(), keywords: vec![], date: None, utf8: false, literal }
     }
 
     fn place(segment: u64, offset: u32) -> Place {

@@ -9,8 +9,8 @@ use super::refusal::Refusal;
 use crate::limits::{LINE, MAILBOX_NAME};
 use crate::protocol::response::Code;
 use crate::protocol::{
-    Discard, Head, Literal, MailboxName, NameError, Next, Options, Tag, parse_append_head,
-    parse_append_options,
+    Discard, Head, Literal, MailboxName, NameError, Next, Options, Tag, after_utf8,
+    parse_append_head, parse_append_options,
 };
 
 /// Longest mailbox name as a literal, in octets: modified UTF-7 is longer than the name it stands
@@ -51,6 +51,9 @@ pub struct Machine {
     any: bool,
     /// The client enabled IMAP4rev2 or UTF8=ACCEPT.
     utf8: bool,
+    /// The message that was announced stands in the parentheses of `UTF8 (…)`, the last of which
+    /// is still to come.
+    in_parentheses: bool,
 }
 
 enum State {
@@ -90,6 +93,7 @@ impl Machine {
             refusal: None,
             any: false,
             utf8,
+            in_parentheses: false,
         }
     }
 
@@ -268,12 +272,27 @@ impl Machine {
         if self.refusal.is_some() {
             return self.discard_from(text);
         }
+        let text = match std::mem::take(&mut self.in_parentheses) {
+            false => text,
+            true => match after_utf8(text) {
+                Some(rest) => rest,
+                None => {
+                    self.refuse(Refusal::bad("expected a closing parenthesis after the message"));
+                    return self.discard_from(text);
+                }
+            },
+        };
         match parse_append_options(text) {
+            Ok(Next::Message(options)) if options.utf8 && !self.utf8 => {
+                self.refuse(Refusal::no(Some(Code::Cannot), "ENABLE UTF8=ACCEPT first"));
+                self.discard(Discard::after(options.literal))
+            }
             Ok(Next::Message(options)) if options.literal.size == 0 => {
                 self.refuse(Refusal::no(None, "APPEND cancelled by a message of zero octets"));
                 self.discard(Discard::after(options.literal))
             }
             Ok(Next::Message(options)) => {
+                self.in_parentheses = options.utf8;
                 self.state = State::Announced(options.literal);
                 Some(Step::Message(options))
             }

@@ -23,8 +23,8 @@ const BOGUS: &str = "bogusname";
 const TOO_BIG: u64 = 35_403;
 
 /// Plays the server for one command that arrives in slices of these lengths, over and over.
-fn hear(wire: &[u8], slices: &[usize]) -> Heard {
-    let mut machine = Machine::new(false);
+fn hear(wire: &[u8], slices: &[usize], utf8: bool) -> Heard {
+    let mut machine = Machine::new(utf8);
     let (mut heard, mut current) = (Heard::default(), None);
     let (mut at, mut slice) = (0, slices.iter().cycle());
     loop {
@@ -75,9 +75,14 @@ fn hear(wire: &[u8], slices: &[usize]) -> Heard {
 
 /// The same in one piece, octet by octet, and in odd pieces.
 fn hear_all_ways(wire: &[u8]) -> Heard {
-    let whole = hear(wire, &[wire.len()]);
+    hear_enabled(wire, false)
+}
+
+/// With UTF8=ACCEPT enabled or not.
+fn hear_enabled(wire: &[u8], utf8: bool) -> Heard {
+    let whole = hear(wire, &[wire.len()], utf8);
     for slices in [&[1][..], &[2, 3], &[7], &[1, 40, 3]] {
-        assert_eq!(hear(wire, slices), whole, "in slices of {slices:?}");
+        assert_eq!(hear(wire, slices, utf8), whole, "in slices of {slices:?}");
     }
     whole
 }
@@ -216,7 +221,36 @@ fn a_line_without_an_end_takes_no_memory_and_is_refused() {
     let mut wire = b"a APPEND INBOX {3+}\r\nabc ".to_vec();
     wire.extend(std::iter::repeat_n(b'x', 3 * crate::limits::LINE));
     wire.extend_from_slice(b" {4+}\r\nwxyz\r\nb NOOP\r\n");
-    let heard = hear(&wire, &[4096]);
+    let heard = hear(&wire, &[4096], false);
     assert!(heard.refusal.is_some());
     assert_eq!(heard.rest, b"b NOOP\r\n");
+}
+
+/// RFC 6855 section 4: the parenthesis behind the octets belongs to the command.
+#[test]
+fn messages_may_come_as_utf8() {
+    let wire = b"a APPEND inb&x (\\Seen) UTF8 (~{3+}\r\nabc) {2+}\r\nde \"7-Feb-1994 22:43:04 \
+        -0800\" utf8( ~{3}\r\nfgh ) \r\nrest";
+    let heard = hear_enabled(wire, true);
+    assert_eq!((heard.mailbox.as_str(), heard.invitations, &heard.refusal), ("inb&x", 1, &None));
+    let octets: Vec<_> = heard.messages.iter().map(|(octets, ..)| octets.as_slice()).collect();
+    assert_eq!(octets, [&b"abc"[..], b"de", b"fgh"]);
+    assert_eq!((heard.messages[0].1, heard.rest), (Flags::SEEN, b"rest".to_vec()));
+}
+
+#[test]
+fn utf8_that_was_not_enabled_or_not_closed_is_refused_in_step() {
+    let wire = b"a APPEND INBOX UTF8 (~{3+}\r\nabc)\r\nb NOOP\r\n";
+    assert_eq!(hear_enabled(wire, true).refusal, None);
+    let heard = hear_enabled(wire, false);
+    assert_eq!(heard.refusal.unwrap().code, Some(Code::Cannot));
+    assert_eq!(heard.rest, b"b NOOP\r\n");
+    for after in ["", " {3+}\r\nabc)", " ( {3+}\r\nabc", "x)"] {
+        let wire = format!("a APPEND INBOX UTF8 (~{{3+}}\r\nabc{after}\r\nb NOOP\r\n");
+        let heard = hear_enabled(wire.as_bytes(), true);
+        assert!(heard.refusal.is_some_and(|refusal| refusal.code.is_none()), "{after}");
+        assert_eq!(heard.rest, b"b NOOP\r\n", "{after}");
+    }
+    let heard = hear_enabled(b"a APPEND INBOX UTF8 (~{3}\r\nb NOOP\r\n", false);
+    assert_eq!((heard.invitations, heard.rest), (0, b"b NOOP\r\n".to_vec()));
 }

@@ -5,6 +5,7 @@
 
 mod batch;
 mod commit;
+mod copy;
 mod machine;
 mod owner;
 mod pending;
@@ -15,8 +16,9 @@ mod upload;
 mod machine_tests;
 
 pub use batch::Batch;
+pub use copy::{Copied, CopyError, copy_messages};
 pub use machine::{Machine, Step};
-pub use owner::{Claim, Owner};
+pub use owner::{Claim, Owner, Pinned};
 pub use pending::Pending;
 pub use refusal::Refusal;
 pub use upload::{Committed, Ended, Upload, UploadContext};

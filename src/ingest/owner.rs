@@ -17,8 +17,10 @@ pub struct Owner {
     pub quota: Cell<Option<u64>>,
     /// Something in the account has changed.
     pub changed: Notify,
-    /// Held while mailboxes are created or deleted.
+    /// Held while mailboxes are created, deleted or renamed, and while subscriptions change.
     pub structure: Mutex<()>,
+    /// Held while messages are moved: no two sessions move the same message.
+    pub moving: Mutex<()>,
     /// Mailboxes whose deletion is on its way to the disk: they take nothing more.
     pub dying: RefCell<HashSet<MailboxId>>,
     uploading: Cell<u64>,
@@ -33,6 +35,7 @@ impl Owner {
             quota: Cell::new(quota),
             changed: Notify::new(),
             structure: Mutex::new(()),
+            moving: Mutex::new(()),
             dying: RefCell::default(),
             uploading: Cell::new(0),
         })
@@ -58,6 +61,14 @@ impl Owner {
         account.mailbox(mailbox).is_some() && !self.dying.borrow().contains(&mailbox)
     }
 
+    /// Pins a mailbox until the guard is dropped, which must not be while the account is borrowed.
+    /// `None` when there is no such mailbox.
+    #[must_use]
+    pub fn pin(self: &Rc<Self>, mailbox: MailboxId) -> Option<Pinned> {
+        self.account.borrow_mut().mailbox_mut(mailbox)?.pin();
+        Some(Pinned { owner: self.clone(), mailbox })
+    }
+
     /// Room for a message of so many octets, kept until the claim is dropped. `None` when the
     /// quota does not allow it.
     #[must_use]
@@ -69,6 +80,20 @@ impl Owner {
         }
         self.uploading.set(uploading);
         Some(Claim { owner: self.clone(), octets })
+    }
+}
+
+/// See [`Owner::pin`].
+pub struct Pinned {
+    owner: Rc<Owner>,
+    mailbox: MailboxId,
+}
+
+impl Drop for Pinned {
+    fn drop(&mut self) {
+        if let Some(mailbox) = self.owner.account.borrow_mut().mailbox_mut(self.mailbox) {
+            mailbox.unpin();
+        }
     }
 }
 

@@ -86,18 +86,29 @@ fn record() -> impl Strategy<Value = Record> {
     prop_oneof![
         (batch.clone(), vec(message(), 0..5))
             .prop_map(|(batch, messages)| Record::Messages { batch, messages }),
+        (batch.clone(), vec(message(), 0..5))
+            .prop_map(|(batch, messages)| Record::References { batch, messages }),
         (batch.clone(), fragments())
             .prop_map(|(batch, fragments)| Record::Fragments { batch, fragments }),
         commit(),
         batch.prop_map(|batch| Record::Cancel { batch }),
-        (text(), mailbox.clone(), text(), any::<u32>()).prop_map(
-            |(account, mailbox, name, validity)| Record::CreateMailbox {
+        (text(), mailbox.clone(), text(), any::<u32>(), any::<u16>()).prop_map(
+            |(account, mailbox, name, validity, uses)| Record::CreateMailbox {
                 account,
                 mailbox,
                 name,
                 uid_validity: UidValidity(validity),
+                uses,
             }
         ),
+        (text(), text(), text()).prop_map(|(account, from, to)| Record::RenameMailbox {
+            account,
+            from,
+            to
+        }),
+        (text(), text(), any::<bool>()).prop_map(|(account, name, subscribed)| {
+            Record::Subscribe { account, name, subscribed }
+        }),
         (text(), mailbox.clone())
             .prop_map(|(account, mailbox)| Record::DeleteMailbox { account, mailbox }),
         set_flags(),
@@ -139,14 +150,40 @@ proptest! {
         let mut encoded = encode(&[record]);
         let length = u32::from_le_bytes(encoded[..4].try_into().unwrap()) as usize;
         let kind = u16::from_le_bytes(encoded[4..6].try_into().unwrap());
+        let version = u16::from_le_bytes(encoded[6..8].try_into().unwrap());
         let at = 16 + at.index(length);
         for (octet, new) in encoded[at..16 + length].iter_mut().zip(octets) {
             *octet = new;
         }
-        let sum = super::encode::checksum(length as u32, kind, &encoded[16..16 + length]);
+        let sum = super::encode::checksum(length as u32, kind, version, &encoded[16..16 + length]);
         encoded[8..16].copy_from_slice(&sum.to_le_bytes());
         let _ = decode_records(&encoded, 1);
     }
+}
+
+#[test]
+fn mailboxes_of_the_first_version_have_no_special_use() {
+    let body = b"\x07\0\0\0\0\0\0\0\x63\0\0\0\x04\0anna\x04\0Sent";
+    let encoded = |version: u16| {
+        let mut octets = (body.len() as u32).to_le_bytes().to_vec();
+        octets.extend(5_u16.to_le_bytes());
+        octets.extend(version.to_le_bytes());
+        octets.extend(super::encode::checksum(body.len() as u32, 5, version, body).to_le_bytes());
+        octets.extend(body);
+        octets.resize(octets.len().next_multiple_of(8), 0);
+        octets
+    };
+    let created = Record::CreateMailbox {
+        account: "anna".into(),
+        mailbox: MailboxId(7),
+        name: "Sent".into(),
+        uid_validity: UidValidity(0x63),
+        uses: 0,
+    };
+    assert_eq!(decode_records(&encoded(0), 1), Ok(vec![created]));
+    assert!(matches!(decode_records(&encoded(1), 1), Err(RecordError::Field(_))));
+    let unknown = RecordError::Unknown { kind: 5, version: 2 };
+    assert_eq!(decode_records(&encoded(2), 1), Err(unknown));
 }
 
 #[test]
@@ -160,7 +197,7 @@ fn the_frame_says_how_many_records_there_are() {
 fn a_count_larger_than_the_body_takes_no_memory() {
     let mut octets = encode(&[Record::Fragments { batch: BatchId(1), fragments: Vec::new() }]);
     octets[24..28].copy_from_slice(&u32::MAX.to_le_bytes());
-    let sum = super::encode::checksum(16, 2, &octets[16..32]);
+    let sum = super::encode::checksum(16, 2, 0, &octets[16..32]);
     octets[8..16].copy_from_slice(&sum.to_le_bytes());
     assert_eq!(decode_records(&octets, 1), Err(RecordError::Field("count")));
 }

@@ -66,21 +66,25 @@ fn record(take: &mut Take<'_>) -> Result<Record, RecordError> {
     };
     let body = take.octets(length as usize).ok_or(RecordError::Short)?;
     take.pad().ok_or(RecordError::Short)?;
-    let got = checksum(length, kind, body);
+    let got = checksum(length, kind, version, body);
     if got != expected {
         return Err(RecordError::Checksum { expected, got });
     }
-    let decode = match kind {
-        _ if version != 0 => return Err(RecordError::Unknown { kind, version }),
-        _ if kind == Kind::Messages as u16 => messages,
-        _ if kind == Kind::Fragments as u16 => fragments,
-        _ if kind == Kind::Commit as u16 => commit,
-        _ if kind == Kind::Cancel as u16 => cancel,
-        _ if kind == Kind::CreateMailbox as u16 => create_mailbox,
-        _ if kind == Kind::DeleteMailbox as u16 => delete_mailbox,
-        _ if kind == Kind::SetFlags as u16 => set_flags,
-        _ if kind == Kind::Expunge as u16 => expunge,
-        _ => return Err(RecordError::Unknown { kind, version }),
+    let is = |known: Kind, of: u16| kind == known as u16 && version == of;
+    let decode: fn(&mut Take<'_>) -> _ = match () {
+        () if is(Kind::Messages, 0) => messages,
+        () if is(Kind::Fragments, 0) => fragments,
+        () if is(Kind::Commit, 0) => commit,
+        () if is(Kind::Cancel, 0) => cancel,
+        () if is(Kind::CreateMailbox, 0) => |body| create_mailbox(body, false),
+        () if is(Kind::CreateMailbox, 1) => |body| create_mailbox(body, true),
+        () if is(Kind::DeleteMailbox, 0) => delete_mailbox,
+        () if is(Kind::SetFlags, 0) => set_flags,
+        () if is(Kind::Expunge, 0) => expunge,
+        () if is(Kind::References, 0) => references,
+        () if is(Kind::RenameMailbox, 0) => rename_mailbox,
+        () if is(Kind::Subscribe, 0) => subscribe,
+        () => return Err(RecordError::Unknown { kind, version }),
     };
     let mut body = Take::new(body);
     let record = decode(&mut body)?;
@@ -91,11 +95,21 @@ fn record(take: &mut Take<'_>) -> Result<Record, RecordError> {
 }
 
 fn messages(body: &mut Take<'_>) -> Result<Record, RecordError> {
+    let (batch, messages) = message_list(body)?;
+    Ok(Record::Messages { batch, messages })
+}
+
+fn references(body: &mut Take<'_>) -> Result<Record, RecordError> {
+    let (batch, messages) = message_list(body)?;
+    Ok(Record::References { batch, messages })
+}
+
+fn message_list(body: &mut Take<'_>) -> Result<(BatchId, Vec<MessageRecord>), RecordError> {
     let batch = BatchId(need(body.u64())?);
     let count = entries(body, MESSAGE)?;
     zero(body.u32().map(u64::from))?;
     let messages = (0..count).map(|_| message(body)).collect::<Result<_, _>>()?;
-    Ok(Record::Messages { batch, messages })
+    Ok((batch, messages))
 }
 
 fn message(body: &mut Take<'_>) -> Result<MessageRecord, RecordError> {
@@ -145,12 +159,33 @@ fn cancel(body: &mut Take<'_>) -> Result<Record, RecordError> {
     Ok(Record::Cancel { batch: BatchId(need(body.u64())?) })
 }
 
-fn create_mailbox(body: &mut Take<'_>) -> Result<Record, RecordError> {
+fn create_mailbox(body: &mut Take<'_>, has_uses: bool) -> Result<Record, RecordError> {
     let mailbox = MailboxId(need(body.u64())?);
     let uid_validity = UidValidity(need(body.u32())?);
+    let mut uses = 0;
+    if has_uses {
+        uses = need(body.u16())?;
+        zero(body.u16().map(u64::from))?;
+    }
     let account = text(body)?;
     let name = text(body)?;
-    Ok(Record::CreateMailbox { account, mailbox, name, uid_validity })
+    Ok(Record::CreateMailbox { account, mailbox, name, uid_validity, uses })
+}
+
+fn rename_mailbox(body: &mut Take<'_>) -> Result<Record, RecordError> {
+    let (account, from, to) = (text(body)?, text(body)?, text(body)?);
+    Ok(Record::RenameMailbox { account, from, to })
+}
+
+fn subscribe(body: &mut Take<'_>) -> Result<Record, RecordError> {
+    let subscribed = match need(body.u8())? {
+        0 => false,
+        1 => true,
+        _ => return Err(RecordError::Field("subscribed")),
+    };
+    zero(body.u8().map(u64::from))?;
+    let (account, name) = (text(body)?, text(body)?);
+    Ok(Record::Subscribe { account, name, subscribed })
 }
 
 fn delete_mailbox(body: &mut Take<'_>) -> Result<Record, RecordError> {

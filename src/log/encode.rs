@@ -15,7 +15,7 @@ pub(super) const MESSAGE: usize = 40;
 pub(super) const FRAGMENT: usize = 16;
 /// One range of UIDs.
 pub(super) const RANGE: usize = 8;
-/// A `Messages` or `Fragments` body before its first entry.
+/// A `Messages`, `References` or `Fragments` body before its first entry.
 const BATCH: usize = 16;
 
 /// The number that tells the kinds of records apart on the disk.
@@ -30,6 +30,20 @@ pub(super) enum Kind {
     DeleteMailbox = 6,
     SetFlags = 7,
     Expunge = 8,
+    References = 9,
+    RenameMailbox = 10,
+    Subscribe = 11,
+}
+
+impl Kind {
+    /// The version in which records of this kind are written.
+    fn version(self) -> u16 {
+        match self {
+            // Version 0 had no special uses.
+            Kind::CreateMailbox => 1,
+            _ => 0,
+        }
+    }
 }
 
 impl Record {
@@ -37,18 +51,22 @@ impl Record {
     #[must_use]
     pub fn encoded_len(&self) -> usize {
         let body = match self {
-            Record::Messages { messages, .. } => {
+            Record::Messages { messages, .. } | Record::References { messages, .. } => {
                 BATCH + messages.iter().map(MessageRecord::encoded_len).sum::<usize>()
             }
             Record::Fragments { fragments, .. } => BATCH + fragments.len() * FRAGMENT,
             Record::Commit(commit) => 48 + text_len(&commit.account),
             Record::Cancel { .. } => 8,
-            Record::CreateMailbox { account, name, .. } => 12 + text_len(account) + text_len(name),
+            Record::CreateMailbox { account, name, .. } => 16 + text_len(account) + text_len(name),
             Record::DeleteMailbox { account, .. } => 8 + text_len(account),
             Record::SetFlags { account, uids, keywords, .. } => {
                 24 + uids.len() * RANGE + keywords_len(keywords) + text_len(account)
             }
             Record::Expunge { account, uids, .. } => 24 + uids.len() * RANGE + text_len(account),
+            Record::RenameMailbox { account, from, to } => {
+                text_len(account) + text_len(from) + text_len(to)
+            }
+            Record::Subscribe { account, name, .. } => 2 + text_len(account) + text_len(name),
         };
         (HEAD + body).next_multiple_of(8)
     }
@@ -66,11 +84,12 @@ impl Record {
         let length = put.len();
         put.pad();
         debug_assert_eq!(put.len() + HEAD, total);
-        let checksum = checksum(length as u32, kind as u16, &body[..length]);
+        let (number, version) = (kind as u16, kind.version());
+        let checksum = checksum(length as u32, number, version, &body[..length]);
         let mut put = Put::new(head);
         put.u32(length as u32);
-        put.u16(kind as u16);
-        put.u16(0);
+        put.u16(number);
+        put.u16(version);
         put.u64(checksum);
         total
     }
@@ -81,6 +100,11 @@ impl Record {
                 start_of_batch(put, *batch, messages.len());
                 messages.iter().for_each(|message| put_message(put, message));
                 Kind::Messages
+            }
+            Record::References { batch, messages } => {
+                start_of_batch(put, *batch, messages.len());
+                messages.iter().for_each(|message| put_message(put, message));
+                Kind::References
             }
             Record::Fragments { batch, fragments } => {
                 start_of_batch(put, *batch, fragments.len());
@@ -95,9 +119,11 @@ impl Record {
                 put.u64(batch.0);
                 Kind::Cancel
             }
-            Record::CreateMailbox { account, mailbox, name, uid_validity } => {
+            Record::CreateMailbox { account, mailbox, name, uid_validity, uses } => {
                 put.u64(mailbox.0);
                 put.u32(uid_validity.0);
+                put.u16(*uses);
+                put.u16(0);
                 put_text(put, account);
                 put_text(put, name);
                 Kind::CreateMailbox
@@ -128,14 +154,25 @@ impl Record {
                 put_text(put, account);
                 Kind::Expunge
             }
+            Record::RenameMailbox { account, from, to } => {
+                [account, from, to].into_iter().for_each(|text| put_text(put, text));
+                Kind::RenameMailbox
+            }
+            Record::Subscribe { account, name, subscribed } => {
+                put.u8(u8::from(*subscribed));
+                put.u8(0);
+                put_text(put, account);
+                put_text(put, name);
+                Kind::Subscribe
+            }
         }
     }
 
-    /// Octets of a `Messages` record around its messages.
+    /// Octets of a `Messages` or `References` record around its messages.
     pub const MESSAGES_OVERHEAD: usize = HEAD + BATCH;
 
-    /// How many of `messages`, from the first on, fit into one `Messages` record of at most
-    /// `octets` ([`encoded_len`](Self::encoded_len)).
+    /// How many of `messages`, from the first on, fit into one `Messages` or `References`
+    /// record of at most `octets` ([`encoded_len`](Self::encoded_len)).
     #[must_use]
     pub fn messages_that_fit(messages: &[MessageRecord], octets: usize) -> usize {
         let mut left = octets.saturating_sub(Record::MESSAGES_OVERHEAD);
@@ -165,9 +202,10 @@ impl MessageRecord {
     }
 }
 
-/// XXH3-64 of the body, with length and kind as the seed: so the checksum covers them too.
-pub(super) fn checksum(length: u32, kind: u16, body: &[u8]) -> u64 {
-    xxh3_64_with_seed(body, u64::from(length) | u64::from(kind) << 32)
+/// XXH3-64 of the body, with length, kind and version as the seed: so the checksum covers them too.
+pub(super) fn checksum(length: u32, kind: u16, version: u16, body: &[u8]) -> u64 {
+    let seed = u64::from(length) | u64::from(kind) << 32 | u64::from(version) << 48;
+    xxh3_64_with_seed(body, seed)
 }
 
 fn start_of_batch(put: &mut Put<'_>, batch: BatchId, entries: usize) {

@@ -15,16 +15,26 @@ pub enum Record {
         /// In the order in which they were sent.
         messages: Vec<MessageRecord>,
     },
-    /// The first fragments of the next message in a `Messages` record of this batch, for a message
-    /// in so many pieces that one frame cannot name them all. There may be several of these.
+    /// Messages of a batch that is not committed yet, like `Messages`, whose octets came with
+    /// earlier batches: what COPY and MOVE bring into a mailbox. Those octets were durable, and had
+    /// been checked, before this batch began; nobody checks them again for its sake.
+    References {
+        /// The batch they belong to.
+        batch: BatchId,
+        /// In the order in which they get their UIDs.
+        messages: Vec<MessageRecord>,
+    },
+    /// The first fragments of the next message in a `Messages` or `References` record of this
+    /// batch, for a message in so many pieces that one frame cannot name them all. There may be
+    /// several of these.
     Fragments {
         /// The batch the message belongs to.
         batch: BatchId,
         /// In order; those in the [`MessageRecord`] come after them.
         fragments: Vec<Fragment>,
     },
-    /// The commit footer: makes all `Messages` of the batch part of the mailbox, with ascending
-    /// UIDs from `first_uid` on.
+    /// The commit footer: makes all `Messages` and `References` of the batch part of the mailbox,
+    /// with ascending UIDs from `first_uid` on.
     Commit(Commit),
     /// The batch will never be committed. Without this record it is the same, but whoever reads the
     /// log keeps the batch in mind to the end.
@@ -42,6 +52,28 @@ pub enum Record {
         name: Box<str>,
         /// Its UIDVALIDITY.
         uid_validity: UidValidity,
+        /// What it is meant for (RFC 6154), as bits.
+        uses: u16,
+    },
+    /// Another name for a mailbox and for all mailboxes below it. They keep their identifiers and
+    /// UIDVALIDITYs.
+    RenameMailbox {
+        /// Their owner.
+        account: Box<str>,
+        /// The old name. There need not be a mailbox of this name, if there are some below it.
+        from: Box<str>,
+        /// The new one.
+        to: Box<str>,
+    },
+    /// A name that LSUB lists from now on, or lists no longer; whether there is a mailbox of that
+    /// name makes no difference.
+    Subscribe {
+        /// Whose list.
+        account: Box<str>,
+        /// As the name of a mailbox is written.
+        name: Box<str>,
+        /// Whether it is listed.
+        subscribed: bool,
     },
     /// The end of a mailbox and of all messages in it.
     DeleteMailbox {

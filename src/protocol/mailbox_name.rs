@@ -6,9 +6,11 @@ use crate::limits::{MAILBOX_LEVELS, MAILBOX_NAME};
 
 use super::utf7;
 
+const INBOX: &str = "INBOX";
+
 /// A valid mailbox name: UTF-8, levels divided by `/`, none of them empty, no control
-/// characters, within the limits. INBOX is in capitals however it was spelt; names below it
-/// (`inbox/x`) are kept as they are.
+/// characters, within the limits. INBOX is in capitals however it was spelt, at the start of the
+/// names below it as well: there are not two trees.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct MailboxName(Box<str>);
 
@@ -39,7 +41,7 @@ impl MailboxName {
     /// Every user's first mailbox.
     #[must_use]
     pub fn inbox() -> MailboxName {
-        MailboxName("INBOX".into())
+        MailboxName(INBOX.into())
     }
 
     /// A name as it came from a client: modified UTF-7, or raw UTF-8 if it holds octets over 127.
@@ -76,10 +78,15 @@ impl MailboxName {
         if name.split(Self::SEPARATOR).count() > MAILBOX_LEVELS {
             return Err(NameError::TooDeep);
         }
-        if name.eq_ignore_ascii_case("INBOX") {
-            return Ok(MailboxName::inbox());
+        match name.split_at_checked(INBOX.len()) {
+            Some((first, rest))
+                if first.eq_ignore_ascii_case(INBOX)
+                    && (rest.is_empty() || rest.starts_with(Self::SEPARATOR)) =>
+            {
+                Ok(MailboxName([INBOX, rest].concat().into()))
+            }
+            _ => Ok(MailboxName(name.into())),
         }
-        Ok(MailboxName(name.into()))
     }
 
     /// In UTF-8.
@@ -97,7 +104,7 @@ impl MailboxName {
     /// Whether this is INBOX itself.
     #[must_use]
     pub fn is_inbox(&self) -> bool {
-        &*self.0 == "INBOX"
+        &*self.0 == INBOX
     }
 
     /// The name one level up; `None` at the top.
@@ -197,27 +204,37 @@ impl Pattern {
         Ok(Pattern(parts))
     }
 
-    /// Whether the pattern matches this name. INBOX is matched in any case.
+    /// What matching costs for each character of a name, in steps.
+    #[must_use]
+    pub fn work(&self) -> usize {
+        self.0.len() + 1
+    }
+
+    /// Whether the pattern matches this name. INBOX is matched in any case, above other names too.
     #[must_use]
     pub fn matches(&self, name: &MailboxName) -> bool {
-        self.matches_text(name.as_str(), name.is_inbox())
+        let inbox = name.is_inbox() || name.is_below(&MailboxName::inbox());
+        self.matches_text(name.as_str(), if inbox { INBOX.len() } else { 0 })
     }
 
     /// Steps through all parts at once: after each character, `reached[n]` tells whether the
     /// first `n` parts can match what was read. So the work is bounded by name times pattern,
-    /// whatever wildcards a client strings together.
-    fn matches_text(&self, name: &str, any_case: bool) -> bool {
+    /// whatever wildcards a client strings together. The first `any_case` characters of the
+    /// name are matched in any case.
+    fn matches_text(&self, name: &str, any_case: usize) -> bool {
         let parts = &self.0;
         let mut reached = vec![false; parts.len() + 1];
         reached[0] = true;
         pass_wildcards(parts, &mut reached);
-        for c in name.chars() {
+        for (at, c) in name.chars().enumerate() {
             // From the end, so that each step reads what held before this character.
             for n in (1..=parts.len()).rev() {
                 reached[n] = match parts[n - 1] {
                     Part::All => reached[n],
                     Part::Level => reached[n] && c != MailboxName::SEPARATOR,
-                    Part::Literal(l) if any_case => reached[n - 1] && l.eq_ignore_ascii_case(&c),
+                    Part::Literal(l) if at < any_case => {
+                        reached[n - 1] && l.eq_ignore_ascii_case(&c)
+                    }
                     Part::Literal(l) => reached[n - 1] && l == c,
                 };
             }
@@ -291,7 +308,8 @@ mod tests {
     #[test]
     fn inbox_in_any_case() {
         assert!(MailboxName::from_wire(b"iNbOx", false).unwrap().is_inbox());
-        assert_eq!(name("inbox/x").as_str(), "inbox/x");
+        assert_eq!(name("inbox/x").as_str(), "INBOX/x");
+        assert_eq!(name("inboxes").as_str(), "inboxes");
         assert!(!name("INBOX/x").is_inbox());
         assert_eq!(name("inbox/x").parent(), Some(MailboxName::inbox()));
         assert_eq!(name("a/b/c").parent(), Some(name("a/b")));
@@ -315,6 +333,7 @@ mod tests {
             ("%%%a%%", "a"),
             ("inb%", "INBOX"),
             ("inbox", "INBOX"),
+            ("inbox/*", "INBOX/x"),
             ("*/c", "a/b/c"),
             ("*b%", "a/b/bc"),
             ("%*%/c", "a/b/c"),
@@ -332,7 +351,7 @@ mod tests {
             ("*b%", "a/b/c"),
             ("%/%", "a"),
             ("%/%", "a/b/c"),
-            ("inbox/*", "INBOX/x"),
+            ("inbox/X", "INBOX/x"),
         ] {
             assert!(!matches(pattern, text), "{pattern} {text}");
         }

@@ -23,6 +23,14 @@ const COMMANDS: &[&[u8]] = &[
     b"b1 SEARCH CHARSET UTF-8 OR SUBJECT {4+}\r\nabcd UNSEEN\r\n",
     b"b2 CREATE \"a b/\" (USE (\\Drafts))\r\n",
     b"b3 APPEND saved-messages (\\Seen Work) \" 7-Feb-1994 22:43:04 -0800\" {310}\r\n",
+    b"b5 UID SEARCH RETURN (MIN PARTIAL -1:-9) OR (NOT 1:*,$ LARGER 5) (SINCE \"1-Feb-1994\" \
+        KEYWORD a) MODSEQ \"/flags/\\\\x\" all 7 NOT OR UNSEEN OLDER 3\r\n",
+    b"b6 SORT RETURN (COUNT SAVE) (REVERSE DATE DISPLAYTO) UTF-8 HEADER a {2+}\r\nbc UID $\r\n",
+    b"b7 THREAD REFS \"utf-8\" ((SAVEDON 01-jan-2020) EMAILID x)\r\n",
+    b"b8 LIST (SUBSCRIBED RECURSIVEMATCH) \"\" (a/% {1}\r\n*) RETURN (STATUS (SIZE) CHILDREN)\r\n",
+    b"b9 UID FETCH 1:9 (PREVIEW (LAZY) EMAILID) (CHANGEDSINCE 5 VANISHED PARTIAL 2:3)\r\n",
+    b"c1 APPEND x (\\Seen) UTF8 (~{310}\r\n",
+    b"c2 CANCELUPDATE \"a\" b\r\n",
     b"b4 UID MOVE 4294967295:* \"Trash\"\r\n",
 ];
 
@@ -53,25 +61,29 @@ fn spoilt() -> impl Strategy<Value = Vec<u8>> {
 
 /// Runs everything that reads octets from outside.
 fn read_by_all(octets: &[u8]) {
-    let parsed = parse(octets);
+    let parsed = parse(octets, octets.len() % 2 == 0);
     if let Err(error) = &parsed {
         assert!(error.at <= octets.len());
     }
     if let Ok(Command::Fetch(fetch)) = parsed.map(|tagged| tagged.command) {
         assert!(!fetch.items.is_empty());
     }
-    let _ = (is_append(octets), parse_append_head(octets), decode_sasl(octets), line(octets));
+    let _ =
+        (is_append(octets), parse_append_head(octets, false), decode_sasl(octets), line(octets));
     if let Ok(Next::Message(options)) = parse_append_options(octets) {
         assert_eq!(Literal::at_end(octets).map(|(l, _)| l), Some(options.literal));
     }
     if let Ok(set) = SequenceSet::parse(octets) {
         assert!(set.resolve(7).iter().all(|(first, last)| 0 < first && first <= last));
     }
-    if let Ok(name) = MailboxName::from_wire(octets) {
-        assert_eq!(MailboxName::from_wire(name.to_wire().as_bytes()), Ok(name));
-    }
-    if let Ok(pattern) = Pattern::new(octets, octets) {
-        let _ = pattern.matches(&MailboxName::inbox());
+    for utf8 in [false, true] {
+        if let Ok(name) = MailboxName::from_wire(octets, utf8) {
+            let wire = if utf8 { name.as_str().to_owned() } else { name.to_wire() };
+            assert_eq!(MailboxName::from_wire(wire.as_bytes(), utf8), Ok(name));
+        }
+        if let Ok(pattern) = Pattern::new(octets, octets, utf8) {
+            let _ = pattern.matches(&MailboxName::inbox());
+        }
     }
 }
 
@@ -169,7 +181,7 @@ proptest! {
             let mut out = BytesMut::from("a LOGIN x ");
             write(&mut out, &octets);
             out.extend_from_slice(b"\n");
-            let command = parse(&out).map(|tagged| tagged.command);
+            let command = parse(&out, false).map(|tagged| tagged.command);
             let came_back = matches!(command, Ok(Command::Login { password, .. })
                 if password.0 == octets);
             prop_assert!(came_back);

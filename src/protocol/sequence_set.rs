@@ -87,6 +87,13 @@ impl SequenceSet {
         self.resolve(max).contains(number)
     }
 
+    /// The largest number that stands in the set; what reaches to `*` is left out.
+    #[must_use]
+    pub fn largest(&self) -> Option<u32> {
+        let numbers = self.0.iter().filter(|&&(first, last)| first != STAR && last != STAR);
+        numbers.map(|&(first, last)| first.max(last)).max()
+    }
+
     /// Whether `*` stands in the set.
     #[must_use]
     pub fn has_star(&self) -> bool {

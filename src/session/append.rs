@@ -4,14 +4,14 @@ use bytes::BytesMut;
 
 use super::context::bye;
 use super::dispatch::{Flow, Session};
-use super::select::announce;
+use super::selected::announce;
 use crate::ingest::{Ended, Machine, Refusal, Step, Upload, UploadContext};
 
 impl Session {
     pub(super) async fn append(&mut self) -> Flow {
         let Some((_, owner)) = self.user.clone() else { return self.append_before_login().await };
         let (selected, home) = (self.selected.clone(), &self.home);
-        let told = owner.clone();
+        let (told, enabled) = (owner.clone(), self.enabled);
         let context = UploadContext {
             conn: self.conn.clone(),
             output: self.output.clone(),
@@ -19,8 +19,10 @@ impl Session {
             arena: home.arena.clone(),
             log: home.log.clone(),
             append_limit: home.settings.append_limit,
-            utf8: false,
-            announce: std::rc::Rc::new(move |out: &mut BytesMut| announce(&selected, &told, out)),
+            utf8: self.enabled.utf8_names(),
+            announce: std::rc::Rc::new(move |out: &mut BytesMut| {
+                announce(&selected, &told, enabled, out);
+            }),
             pending: self.pending.clone(),
             committed: home.committed.clone(),
         };

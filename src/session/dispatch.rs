@@ -4,16 +4,20 @@ use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::atomic::Ordering;
 
+use bytes::BytesMut;
+
 use super::context::{Arrival, Home, bye};
+use super::enable::Enabled;
 use super::input::{Input, Next};
 use super::login::Login;
-use super::select::Selected;
+use super::selected::{NoNews, NoSuchMessage, Selected};
 use crate::auth::User;
 use crate::ingest::{Owner, Pending};
 use crate::net::Output;
 use crate::protocol::response::{self, Code, Condition, tagged, untagged};
-use crate::protocol::{Command, MailboxName, NameError, Tag, Tagged};
+use crate::protocol::{Command, MailboxName, NameError, SequenceSet, Tag, Tagged};
 use crate::reactor::Conn;
+use crate::types::{MailboxId, UidRange};
 
 /// Commands that made no sense, before login, after which the session ends.
 const NONSENSE: u32 = 10;
@@ -29,6 +33,10 @@ pub(super) struct Session {
     /// The selected mailbox; shared with uploads, which announce new messages before their OK.
     pub selected: Rc<RefCell<Option<Selected>>>,
     pub pending: Rc<Pending>,
+    /// What the client has asked for beyond the base protocol.
+    pub enabled: Enabled,
+    /// How the command under way ends; sent behind the news.
+    reply: RefCell<BytesMut>,
     nonsense: u32,
 }
 
@@ -63,6 +71,8 @@ pub async fn serve(home: Rc<Home>, arrival: Arrival) {
         user: None,
         selected: Rc::default(),
         pending: Rc::default(),
+        enabled: Enabled::default(),
+        reply: RefCell::default(),
         nonsense: 0,
     };
     let moved = session.run(login).await;
@@ -87,6 +97,7 @@ impl Session {
             Some((user, tag, input)) => {
                 self.input.put_back(input);
                 self.welcome(user, &tag).await;
+                self.conclude(Flow::On, true).await;
             }
         }
         if let Some(why) = self.home.ending.borrow().clone() {
@@ -134,14 +145,16 @@ impl Session {
         if octets.iter().all(|octet| matches!(octet, b'\r' | b'\n' | b' ')) {
             return Flow::On;
         }
-        match crate::protocol::parse(octets, false) {
+        match crate::protocol::parse(octets, self.enabled.utf8_names()) {
             Ok(Tagged { tag, command }) => {
                 // Replies come in the order of the commands, and commands see what came before.
                 if !self.pending.none().await {
                     return Flow::Over;
                 }
                 self.nonsense = 0;
-                self.execute(&tag, command).await
+                let expunges = lets_expunges_be_told(&command);
+                let flow = self.execute(&tag, command).await;
+                self.conclude(flow, expunges).await
             }
             Err(error) => self.no_sense(error.tag.as_ref(), &error.to_string()).await,
         }
@@ -154,11 +167,30 @@ impl Session {
         }
         self.refuse(tag, text);
         self.nonsense += 1;
+        let flow = self.conclude(Flow::On, false).await;
         if self.user.is_none() && self.nonsense >= NONSENSE {
             bye(&self.output, "too many commands that make no sense");
             return Flow::Over;
         }
-        Flow::On
+        flow
+    }
+
+    /// The end of a command: what is new in the mailbox, then the tagged response.
+    async fn conclude(&mut self, flow: Flow, expunges: bool) -> Flow {
+        let news = match flow {
+            Flow::On => self.news(expunges).await,
+            Flow::Over | Flow::Move(..) => Ok(()),
+        };
+        let reply = self.reply.take();
+        self.output.push(|out| out.unsplit(reply));
+        match news {
+            Ok(()) => flow,
+            Err(NoNews::Gone) => Flow::Over,
+            Err(NoNews::Deleted) => {
+                bye(&self.output, "the selected mailbox was deleted");
+                Flow::Over
+            }
+        }
     }
 
     async fn execute(&mut self, tag: &Tag, command: Command) -> Flow {
@@ -188,51 +220,93 @@ impl Session {
                     .await;
             }
             command => match self.user.clone() {
-                Some((_, owner)) => self.for_user(tag, command, &owner).await,
+                Some((_, owner)) => return self.for_user(tag, command, &owner).await,
                 None => self.no(tag, None, "log in first"),
             },
         }
         Flow::On
     }
 
-    async fn for_user(&mut self, tag: &Tag, command: Command, owner: &Rc<Owner>) {
+    async fn for_user(&mut self, tag: &Tag, command: Command, owner: &Rc<Owner>) -> Flow {
         match command {
-            Command::Enable(_) => {
-                self.output.push(|out| response::words(out, "ENABLED", []));
-                self.ok(tag, "ENABLE completed");
-            }
+            Command::Enable(names) => self.enable(tag, &names),
+            Command::Unauthenticate => self.unauthenticate(tag, owner),
             Command::Namespace => {
                 self.output.push(response::namespace);
                 self.ok(tag, "NAMESPACE completed");
             }
-            Command::List(list) => self.list(tag, &list, owner),
-            Command::Create(create) => self.create(tag, create.mailbox, owner).await,
+            Command::List(list) => return self.list(tag, &list, owner).await,
+            Command::Lsub { reference, pattern } => {
+                return self.lsub(tag, &reference, &pattern, owner).await;
+            }
+            Command::Subscribe(mailbox) => self.subscribe(tag, mailbox, owner).await,
+            Command::Unsubscribe(mailbox) => self.unsubscribe(tag, mailbox, owner).await,
+            Command::Create(create) => self.create(tag, create, owner).await,
+            Command::Rename { from, to } => self.rename(tag, from, to, owner).await,
             Command::Delete(mailbox) => self.delete(tag, mailbox, owner).await,
             Command::Status { mailbox, items } => self.status(tag, mailbox, &items, owner),
             Command::Select(select) => self.select(tag, select, false, owner).await,
             Command::Examine(select) => self.select(tag, select, true, owner).await,
+            Command::Idle => return self.idle(tag, owner).await,
             Command::Close => self.close(tag, owner).await,
             Command::Unselect => self.unselect(tag, owner),
             Command::Fetch(fetch) => self.fetch(tag, fetch, owner).await,
+            Command::Store(store) => self.store(tag, store, owner).await,
+            Command::Expunge(set) => self.expunge(tag, set, owner).await,
+            Command::Copy { uid, set, mailbox } => {
+                self.copy(tag, (&set, uid), mailbox, false, owner).await;
+            }
+            Command::Move { uid, set, mailbox } => {
+                self.copy(tag, (&set, uid), mailbox, true, owner).await;
+            }
             _ => self.bad(tag, "this server does not have that command"),
+        }
+        Flow::On
+    }
+
+    /// The selected mailbox; BAD when there is none.
+    pub(super) fn mailbox(&self, tag: &Tag) -> Option<MailboxId> {
+        let mailbox = self.selected.borrow().as_ref().map(|selected| selected.mailbox);
+        if mailbox.is_none() {
+            self.bad(tag, "no mailbox is selected");
+        }
+        mailbox
+    }
+
+    /// The selected mailbox, and the messages in it that a set names; BAD when it cannot be.
+    pub(super) fn messages(
+        &self,
+        tag: &Tag,
+        set: &SequenceSet,
+        uid: bool,
+    ) -> Option<(MailboxId, Vec<UidRange>)> {
+        let mailbox = self.mailbox(tag)?;
+        let resolved = self.selected.borrow().as_ref()?.resolve(set, uid);
+        match resolved {
+            Ok(uids) => Some((mailbox, uids)),
+            Err(NoSuchMessage(number)) => {
+                self.bad(tag, &format!("there is no message number {number}"));
+                None
+            }
         }
     }
 
-    /// Tagged OK, after news of the selected mailbox.
+    pub(super) fn is_read_only(&self) -> bool {
+        self.selected.borrow().as_ref().is_some_and(|selected| selected.read_only)
+    }
+
+    /// Tagged OK, to be sent after the news of the selected mailbox; likewise below.
     pub(super) fn ok(&self, tag: &Tag, text: &str) {
         self.ok_code(tag, None, text);
     }
 
     /// The same with a response code.
     pub(super) fn ok_code(&self, tag: &Tag, code: Option<Code>, text: &str) {
-        self.output.push(|out| {
-            self.announce(out);
-            tagged(out, tag, Condition::Ok, code.as_ref(), text);
-        });
+        tagged(&mut self.reply.borrow_mut(), tag, Condition::Ok, code.as_ref(), text);
     }
 
     pub(super) fn no(&self, tag: &Tag, code: Option<Code>, text: &str) {
-        self.output.push(|out| tagged(out, tag, Condition::No, code.as_ref(), text));
+        tagged(&mut self.reply.borrow_mut(), tag, Condition::No, code.as_ref(), text);
     }
 
     /// The mailbox name of a command; one that is none is refused here.
@@ -250,10 +324,11 @@ impl Session {
 
     /// BAD; untagged when the tag could not be read.
     fn refuse(&self, tag: Option<&Tag>, text: &str) {
-        self.output.push(|out| match tag {
+        let out = &mut self.reply.borrow_mut();
+        match tag {
             Some(tag) => tagged(out, tag, Condition::Bad, None, text),
             None => untagged(out, Condition::Bad, None, text),
-        });
+        }
     }
 
     async fn move_to(self, user: User, tag: Tag) {
@@ -273,4 +348,18 @@ impl Session {
             home.connections.fetch_sub(1, Ordering::Relaxed);
         }
     }
+}
+
+/// Message numbers must not change while a command runs that names messages by them, nor may they
+/// between the question and the answer of these (RFC 3501 section 7.4.1, RFC 5256 section 3).
+fn lets_expunges_be_told(command: &Command) -> bool {
+    let by_number = match command {
+        Command::Fetch(fetch) => !fetch.uid,
+        Command::Store(store) => !store.uid,
+        Command::Search(search) => !search.uid,
+        Command::Sort(sort) => !sort.uid,
+        Command::Thread(thread) => !thread.uid,
+        _ => false,
+    };
+    !by_number
 }

@@ -49,6 +49,16 @@ impl Input {
         self.framer.set_limits(Limits::AFTER_LOGIN);
     }
 
+    /// And after logging out again no more than before.
+    pub fn logged_out(&mut self) {
+        self.framer.set_limits(Limits::BEFORE_LOGIN);
+    }
+
+    /// Whether a whole line has been received that was not used yet.
+    pub fn has_line(&self) -> bool {
+        memchr::memchr(b'\n', &self.buffer).is_some()
+    }
+
     /// Octets that come before anything else.
     pub fn put_back(&mut self, octets: Vec<u8>) {
         assert!(self.buffer.is_empty(), "octets go back to where they came from");

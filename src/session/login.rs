@@ -8,7 +8,7 @@ use crate::protocol::{Secret, Tag, decode_sasl};
 
 /// What this server can do, but for logging in and limits.
 const CAPABILITIES: &str = "IMAP4rev1 LITERAL+ SASL-IR ID ENABLE NAMESPACE UNSELECT UIDPLUS \
-     MULTIAPPEND STATUS=SIZE";
+     MULTIAPPEND STATUS=SIZE IDLE MOVE CONDSTORE QRESYNC UNAUTHENTICATE UTF8=ACCEPT IMAP4rev2";
 
 /// Longest response to a challenge: name and password in base64.
 const RESPONSE: usize = 4 << 10;

@@ -1,14 +1,15 @@
 //! Sessions: what a client's commands do. One file per family of commands.
 
 mod append;
+mod change;
 mod context;
 mod dispatch;
+mod enable;
 mod fetch;
 mod input;
 mod login;
 mod mailboxes;
-mod select;
-mod status;
+mod selected;
 
 pub use context::{Arrival, Enrolled, Home, LoadError, Loading, Settings, Tally};
 pub use dispatch::serve;

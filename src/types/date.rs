@@ -177,14 +177,38 @@ impl InternalDate {
     }
 }
 
-/// As `date-time` without its quotes: ` 7-Feb-1994 21:52:25 -0800`.
+impl InternalDate {
+    /// As `date-time` without its quotes: ` 7-Feb-1994 21:52:25 -0800`.
+    #[must_use]
+    pub fn to_text(self) -> [u8; 26] {
+        let d = self.fields();
+        let mut text = *b" 0-Jan-0000 00:00:00 +0000";
+        let mut put = |at: usize, width: usize, mut value: u64| {
+            for octet in text[at..at + width].iter_mut().rev() {
+                *octet = b'0' + (value % 10) as u8;
+                value /= 10;
+            }
+        };
+        put(7, 4, d.year);
+        put(12, 2, d.hour);
+        put(15, 2, d.minute);
+        put(18, 2, d.second);
+        put(22, 4, d.zone);
+        if d.day < 10 {
+            put(1, 1, d.day)
+        } else {
+            put(0, 2, d.day)
+        }
+        text[3..6].copy_from_slice(MONTHS[d.month as usize - 1].as_bytes());
+        text[21] = if d.minus == 1 { b'-' } else { b'+' };
+        text
+    }
+}
+
+/// As [`InternalDate::to_text`].
 impl fmt::Display for InternalDate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let d = self.fields();
-        let month = MONTHS[d.month as usize - 1];
-        let sign = if d.minus == 1 { '-' } else { '+' };
-        write!(f, "{:2}-{month}-{:04} ", d.day, d.year)?;
-        write!(f, "{:02}:{:02}:{:02} {sign}{:04}", d.hour, d.minute, d.second, d.zone)
+        f.write_str(std::str::from_utf8(&self.to_text()).expect("digits, letters and signs"))
     }
 }
 

@@ -74,6 +74,30 @@ pub struct Fragment {
     pub length: u32,
 }
 
+/// What tells a message's octets from those of all others, and stays with them when the message is
+/// copied or moved: EMAILID (RFC 8474 section 5.1). It is where the first octet lies in the log. No
+/// two messages that were received begin at the same octet, since each has one at least and none is
+/// ever written over; no segment gets the number of another; copies name the same octets. Whoever
+/// writes messages to another place has to keep the identity they had.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct EmailId {
+    /// The segment.
+    pub segment: SegmentId,
+    /// Where in it, in octets.
+    pub offset: u32,
+}
+
+/// As an `objectid`, without the parentheses around it.
+///
+/// ```abnf
+/// objectid = 1*255(ALPHA / DIGIT / "_" / "-")
+/// ```
+impl fmt::Display for EmailId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "M{:x}-{:x}", self.segment.0, self.offset)
+    }
+}
+
 /// An ascending range of UIDs, both ends included.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct UidRange {

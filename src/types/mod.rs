@@ -3,11 +3,13 @@
 mod date;
 mod flags;
 mod ids;
+mod ranges;
 mod special_use;
 
 pub use date::{Date, DateError, InternalDate};
 pub use flags::{Flags, Keyword, KeywordError};
 pub use ids::{
-    BatchId, Epoch, Fragment, LogId, Lsn, MailboxId, ModSeq, SegmentId, Uid, UidRange, UidValidity,
+    BatchId, EmailId, Epoch, Fragment, LogId, Lsn, MailboxId, ModSeq, SegmentId, Uid, UidRange,
+    UidValidity,
 };
 pub use special_use::SpecialUse;

@@ -57,6 +57,10 @@ fn what_was_agreed_is_read() {
         panic!("{changes:?}");
     };
     assert_eq!((commit.first_uid, messages.len()), (Uid(41), 2));
+    let Some(Change::Append { commit, messages: copied }) = changes.last() else {
+        panic!("{changes:?}");
+    };
+    assert_eq!((commit.first_uid, &copied[..]), (Uid(5), &messages[1..]));
 }
 
 fn records(segment: &[u8], at: usize) -> Result<Vec<Record>, RecordError> {
@@ -127,6 +131,22 @@ fn other_records() -> Vec<Record> {
     let (account, mailbox): (Box<str>, _) = ("anna".into(), MailboxId(3));
     let uids =
         vec![UidRange { first: Uid(1), last: Uid(3) }, UidRange { first: Uid(9), last: Uid(9) }];
+    // A copy of the second message of the first frame.
+    let [Record::Messages { mut messages, .. }, Record::Commit(commit)] =
+        <[Record; 2]>::try_from(batch_records()).expect("two records")
+    else {
+        unreachable!("a batch is its messages and its commit");
+    };
+    messages.remove(0);
+    let commit = Commit {
+        batch: BatchId(7),
+        mailbox,
+        first_uid: Uid(5),
+        modseq: ModSeq(102),
+        messages: 1,
+        octets: 25,
+        ..commit
+    };
     let fragment = Fragment { segment: SegmentId(6), offset: 4224, length: 3000 };
     vec![
         Record::CreateMailbox {
@@ -134,6 +154,7 @@ fn other_records() -> Vec<Record> {
             mailbox,
             name: "Entwürfe/2024".into(),
             uid_validity: UidValidity(1_700_000_002),
+            uses: 0b10_0000,
         },
         Record::SetFlags {
             account: account.clone(),
@@ -145,9 +166,18 @@ fn other_records() -> Vec<Record> {
             keywords: vec![keyword("$Junk")],
         },
         Record::Expunge { account: account.clone(), mailbox, modseq: ModSeq(101), uids },
-        Record::DeleteMailbox { account, mailbox },
+        Record::DeleteMailbox { account: account.clone(), mailbox },
         Record::Fragments { batch: BatchId(6), fragments: vec![fragment] },
         Record::Cancel { batch: BatchId(6) },
+        Record::RenameMailbox {
+            account: account.clone(),
+            from: "Entwürfe".into(),
+            to: "Archiv/Entwürfe".into(),
+        },
+        Record::Subscribe { account: account.clone(), name: "INBOX".into(), subscribed: true },
+        Record::Subscribe { account, name: "Müll".into(), subscribed: false },
+        Record::References { batch: BatchId(7), messages },
+        Record::Commit(commit),
     ]
 }
 

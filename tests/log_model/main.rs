@@ -6,6 +6,7 @@
 //! and the same again when asked again. A history that fails is shrunk and printed.
 
 mod cases;
+mod copying;
 mod damage;
 mod disk;
 mod forged;
@@ -27,6 +28,7 @@ const LOGS: u16 = 2;
 #[derive(Clone, Debug)]
 enum Step {
     Submit { log: usize, messages: usize, large: bool, fate: Fate },
+    Copy { log: usize, pick: usize },
     Frame { log: usize, room: usize, other: bool },
     Complete { log: usize, pick: usize },
     Sync { log: usize },
@@ -44,6 +46,7 @@ fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
         4 => (log.clone(), 1..8_usize, prop::bool::weighted(0.2), fate)
             .prop_map(|(log, messages, large, fate)| Step::Submit { log, messages, large, fate }),
+        2 => (log.clone(), 0..8_usize).prop_map(|(log, pick)| Step::Copy { log, pick }),
         10 => (log.clone(), 1..12_000_usize, prop::bool::weighted(0.2))
             .prop_map(|(log, room, other)| Step::Frame { log, room, other }),
         12 => (log.clone(), 0..8_usize).prop_map(|(log, pick)| Step::Complete { log, pick }),
@@ -129,6 +132,7 @@ impl World {
                 let messages = (0..messages).map(message).collect();
                 self.writers[log].submit(messages, fate);
             }
+            Step::Copy { log, pick } => self.writers[log].copy(pick),
             Step::Frame { log, room, other } => {
                 if self.ready.is_empty() {
                     self.prepare();

@@ -12,6 +12,7 @@ use mailrace::types::{
 };
 use xxhash_rust::xxh3::xxh3_128;
 
+use crate::copying::Copying;
 use crate::disk::{Disk, Random};
 
 /// Fragments of one message that a `Messages` record may have here; the rest goes ahead.
@@ -31,6 +32,7 @@ pub struct Writer {
     in_flight: Vec<InFlight>,
     sync: Option<Sync>,
     next_batch: BatchId,
+    copying: Copying,
     /// What recovery has to find, in order.
     pub submitted: Vec<Entry>,
     pub frames: Vec<FrameInfo>,
@@ -99,6 +101,7 @@ impl Writer {
             in_flight: Vec::new(),
             sync: None,
             next_batch: BatchId(1),
+            copying: Copying::default(),
             submitted: Vec::new(),
             frames: Vec::new(),
         }
@@ -117,6 +120,13 @@ impl Writer {
             octets: Vec::new(),
             began: None,
         });
+    }
+
+    /// Begins a copy of one of the batches that are durable.
+    pub fn copy(&mut self, pick: usize) {
+        let id = self.next_batch;
+        self.next_batch = id.next();
+        self.copying.begin(id, self.sequencer.durable(), pick);
     }
 
     /// Composes and begins to write one frame with so much payload from the open batches, and
@@ -140,6 +150,7 @@ impl Writer {
         if other {
             records.push(other_record(random));
         }
+        records.extend(self.copying.records());
         if payload.is_empty() && records.is_empty() {
             return;
         }
@@ -148,13 +159,17 @@ impl Writer {
         let place = self.reserve(disk, length as u32, new_segment);
         records.iter_mut().for_each(|record| settle(record, &place));
         self.settle_batches(&records, &place);
+        if let Some((change, octets)) = self.copying.written(place.lsn) {
+            let (epoch, log, lsn) = (self.epoch, self.log, place.lsn);
+            self.submitted.push(Entry { epoch, log, lsn, change, octets });
+        }
 
         let mut octets = vec![0xEE; length];
         octets[frame::HEADER..frame::HEADER + payload.len()].copy_from_slice(&payload);
         assert_eq!(frame::seal(&mut octets, &place, first, 0, payload.len(), &records), length);
         let write = disk.write(place.segment, place.offset, octets);
         self.in_flight.push(InFlight { segment: place.segment, write, lsn: Some(place.lsn) });
-        let began = self.open.iter().filter_map(|batch| batch.began);
+        let began = self.open.iter().filter_map(|batch| batch.began).chain(self.copying.began());
         let open_since = began.fold(place.lsn.next(), Lsn::min);
         let payload = payload.len();
         self.frames.push(FrameInfo { place, payload, records: records_len, open_since });
@@ -229,7 +244,9 @@ impl Writer {
             let (change, octets) = match record {
                 Record::Commit(commit) => {
                     let at = self.open.iter().position(|batch| batch.id == commit.batch);
-                    let batch = self.open.remove(at.expect("it was open until now"));
+                    let Some(at) = at else { continue };
+                    let batch = self.open.remove(at);
+                    self.copying.committed(lsn, &batch.done, &batch.octets);
                     let messages = whole(batch.done, &batch.octets);
                     (Change::Append { commit: commit.clone(), messages }, batch.octets)
                 }

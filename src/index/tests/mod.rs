@@ -35,7 +35,8 @@ impl Folder {
 
 fn create(account: &str, mailbox: MailboxId, name: &str) -> Record {
     let uid_validity = UidValidity(1_000);
-    Record::CreateMailbox { account: account.into(), mailbox, name: name.into(), uid_validity }
+    let (account, name) = (account.into(), name.into());
+    Record::CreateMailbox { account, mailbox, name, uid_validity, uses: 0 }
 }
 
 fn delete(account: &str, mailbox: MailboxId) -> Record {

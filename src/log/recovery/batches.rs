@@ -1,6 +1,8 @@
-//! Putting batches together from the frames they are spread over, and checking every octet.
+//! Putting batches together from the frames they are spread over, and checking every octet that
+//! came with them.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 use xxhash_rust::xxh3::Xxh3Default;
 
@@ -25,6 +27,8 @@ pub(super) struct Batches<'a> {
 #[derive(Default)]
 struct Open {
     messages: Vec<MessageRecord>,
+    /// Which of them came as references: their octets are checked for the batch they came with.
+    references: Vec<Range<usize>>,
     /// Fragments of the message that comes next.
     ahead: Vec<Fragment>,
 }
@@ -45,14 +49,13 @@ impl<'a> Batches<'a> {
         for record in records {
             match record {
                 Record::Messages { batch, messages } => {
+                    self.open.entry(batch).or_default().add(messages);
+                }
+                Record::References { batch, messages } => {
                     let open = self.open.entry(batch).or_default();
-                    for mut message in messages {
-                        if !open.ahead.is_empty() {
-                            open.ahead.append(&mut message.fragments);
-                            message.fragments = std::mem::take(&mut open.ahead);
-                        }
-                        open.messages.push(message);
-                    }
+                    let from = open.messages.len();
+                    open.add(messages);
+                    open.references.push(from..open.messages.len());
                 }
                 Record::Fragments { batch, mut fragments } => {
                     self.open.entry(batch).or_default().ahead.append(&mut fragments);
@@ -74,7 +77,7 @@ impl<'a> Batches<'a> {
     }
 
     fn commit(&mut self, commit: Commit, open: Open) -> Result<Change, Broken> {
-        let Open { messages, ahead } = open;
+        let Open { messages, references, ahead } = open;
         let (count, octets) = (messages.len(), total(messages.iter().map(|m| m.size)));
         let complete = count == commit.messages as usize && octets == Some(commit.octets);
         if !complete || !ahead.is_empty() {
@@ -87,8 +90,12 @@ impl<'a> Batches<'a> {
             return Err(Stop::new(what).affecting(commit.mailbox, messages).into());
         }
         let mut wrong = 0;
-        for message in &messages {
-            wrong += u32::from(!self.is_whole(message)?);
+        let mut references = references.into_iter().peekable();
+        for (number, message) in messages.iter().enumerate() {
+            references.next_if(|range| range.end <= number);
+            let referred = references.peek().is_some_and(|range| range.contains(&number));
+            let whole = adds_up(message) && (referred || self.is_whole(message)?);
+            wrong += u32::from(!whole);
         }
         if wrong > 0 {
             let what = format!("{wrong} of {count} messages do not have their checksum");
@@ -99,10 +106,6 @@ impl<'a> Batches<'a> {
 
     /// Whether the message's octets are what was received.
     fn is_whole(&mut self, message: &MessageRecord) -> Result<bool, RecoveryError> {
-        let lengths = message.fragments.iter().map(|fragment| u64::from(fragment.length));
-        if total(lengths) != Some(message.size) {
-            return Ok(false);
-        }
         let mut hash = Xxh3Default::new();
         for fragment in &message.fragments {
             let end = u64::from(fragment.offset) + u64::from(fragment.length);
@@ -122,6 +125,23 @@ impl<'a> Batches<'a> {
         }
         Ok(hash.digest128() == message.checksum)
     }
+}
+
+impl Open {
+    fn add(&mut self, messages: Vec<MessageRecord>) {
+        for mut message in messages {
+            if !self.ahead.is_empty() {
+                self.ahead.append(&mut message.fragments);
+                message.fragments = std::mem::take(&mut self.ahead);
+            }
+            self.messages.push(message);
+        }
+    }
+}
+
+fn adds_up(message: &MessageRecord) -> bool {
+    let lengths = message.fragments.iter().map(|fragment| u64::from(fragment.length));
+    total(lengths) == Some(message.size)
 }
 
 fn total(mut sizes: impl Iterator<Item = u64>) -> Option<u64> {

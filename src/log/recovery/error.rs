@@ -46,6 +46,15 @@ pub enum RecoveryError {
         /// Version of its format.
         version: u16,
     },
+    /// A record, whole, that only a newer mailrace can have written. Nothing was changed.
+    UnknownRecord {
+        /// The segment.
+        file: SegmentId,
+        /// Kind of the record.
+        kind: u16,
+        /// Version of it.
+        version: u16,
+    },
     /// The visitor failed. Nothing was changed.
     Visit(VisitError),
 }
@@ -96,6 +105,11 @@ impl fmt::Display for RecoveryError {
                 let file = SegmentHeader::file_name(*file);
                 write!(f, "{file} was written by a newer mailrace (format {version}, ")?;
                 write!(f, "this one reads up to {VERSION}). Upgrade. Nothing was changed")
+            }
+            RecoveryError::UnknownRecord { file, kind, version } => {
+                let file = SegmentHeader::file_name(*file);
+                write!(f, "{file} was written by a newer mailrace (a record of kind {kind}, ")?;
+                write!(f, "version {version}). Upgrade. Nothing was changed")
             }
             RecoveryError::Visit(error) => error.fmt(f),
         }

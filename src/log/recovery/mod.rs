@@ -136,14 +136,14 @@ pub struct Replayed {
 /// See [`Replayed`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Change {
-    /// A committed batch; the octets of every message have been checked.
+    /// A committed batch; the octets of every message that came with it have been checked.
     Append {
         /// The footer.
         commit: Commit,
         /// The messages, as many as the footer says.
         messages: Vec<MessageRecord>,
     },
-    /// Any other change: never `Messages`, `Fragments`, `Commit` or `Cancel`.
+    /// Any other change: never `Messages`, `References`, `Fragments`, `Commit` or `Cancel`.
     Other(Record),
 }
 

@@ -7,7 +7,7 @@ use super::survey::{Log, Survey};
 use super::window::Window;
 use super::{Change, LogPosition, Medium, RecoveryError, Replayed, VisitError};
 use crate::limits::BLOCK;
-use crate::log::decode::decode_records;
+use crate::log::decode::{RecordError, decode_records};
 use crate::log::frame::{FrameHeader, HEADER, records_at};
 use crate::log::segment::{HeaderError, SegmentHeader};
 use crate::types::{Lsn, MailboxId, SegmentId};
@@ -162,8 +162,14 @@ impl<'a> Walk<'a> {
         if region.len() < wanted {
             return Err(Stop::new("the file ends within this frame".into()).into());
         }
-        let records = decode_records(region, header.count);
-        let records = records.map_err(|error| Stop::new(error.to_string()))?;
+        let records = decode_records(region, header.count).map_err(|error| match error {
+            // Its checksum is right: somebody meant it.
+            RecordError::Unknown { kind, version } => {
+                let file = self.segment;
+                Broken::Failed(RecoveryError::UnknownRecord { file, kind, version })
+            }
+            error => Stop::new(error.to_string()).into(),
+        })?;
         let changes = self.batches.take(records, self.lsn <= self.applied)?;
         self.offset += header.length;
         self.lsn = self.lsn.next();

@@ -152,3 +152,86 @@ fn return_options(cursor: &mut Cursor) -> Parsed<ReturnOptions> {
     })?;
     Ok(returns)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::protocol::parse;
+
+    fn command(text: &str) -> Command {
+        parse(text.as_bytes(), false).unwrap_or_else(|error| panic!("{text}: {error}")).command
+    }
+
+    fn list(text: &str) -> List {
+        match command(&format!("a LIST {text}\r\n")) {
+            Command::List(list) => list,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn refused(text: &str) -> String {
+        parse(format!("a LIST {text}").as_bytes(), false).expect_err(text).to_string()
+    }
+
+    #[test]
+    fn as_it_was_before_it_was_extended() {
+        for (text, reference, pattern) in [
+            ("\"\" *", "", "*"),
+            ("~/Mail/ %", "~/Mail/", "%"),
+            ("\"\" \"\"", "", ""),
+            ("INBOX a]b*c%", "INBOX", "a]b*c%"),
+            ("{0+}\r\n {1}\r\n*", "", "*"),
+        ] {
+            let patterns = vec![pattern.into()];
+            let expected = List { reference: reference.into(), patterns, ..List::default() };
+            assert_eq!(list(text), expected, "{text}");
+        }
+        assert_eq!(
+            command("a LSUB \"#news.\" \"comp.mail.*\""),
+            Command::Lsub { reference: b"#news.".to_vec(), pattern: b"comp.mail.*".to_vec() }
+        );
+        assert_eq!(refused("\"\""), "expected a space at octet 9");
+        assert_eq!(refused("\"\" )"), "expected a mailbox pattern at octet 10");
+        assert!(parse(b"a LSUB \"\" (a b)", false).is_err());
+    }
+
+    /// RFC 5258 section 5, RFC 5819 section 3, RFC 6154 section 5.
+    #[test]
+    fn the_examples_of_the_rfcs() {
+        let all = list("() \"\" \"*\" RETURN (CHILDREN)");
+        assert!(all.extended && all.returns.children);
+        assert_eq!(all.selection, SelectionOptions::default());
+        assert!(list("(SUBSCRIBED) \"\" \"*\"").selection.subscribed);
+        let remote = list("(REMOTE) \"\" \"%\" RETURN (CHILDREN)");
+        assert!(remote.selection.remote && remote.returns.children);
+        let many = list("(REMOTE  SUBSCRIBED) \"\" (\"INBOX\" \"Drafts\" Sent/% )");
+        assert_eq!(many.patterns, [&b"INBOX"[..], b"Drafts", b"Sent/%"]);
+        let recursive = list("(SUBSCRIBED RECURSIVEMATCH) \"\" \"%\"").selection;
+        assert!(recursive.subscribed && recursive.recursive_match);
+        let status = list("\"\" % return (status (messages unseen) SUBSCRIBED)");
+        assert_eq!(status.returns.status, [StatusItem::Messages, StatusItem::Unseen]);
+        assert!(status.extended && status.returns.subscribed && !status.selection.subscribed);
+        assert!(list("(SPECIAL-USE) \"\" \"*\"").selection.special_use);
+        assert!(list("\"\" \"%\" RETURN (SPECIAL-USE)").returns.special_use);
+        assert!(list("\"\" (\"\")").extended);
+        assert!(list("\"\" % RETURN ()").extended);
+    }
+
+    #[test]
+    fn what_is_unknown_is_refused_with_what_is_known() {
+        for (text, expected) in [
+            ("(ODD) \"\" %", "SUBSCRIBED, REMOTE, RECURSIVEMATCH or SPECIAL-USE at octet 8"),
+            ("\"\" % RETURN (ODD)", "SUBSCRIBED, CHILDREN, SPECIAL-USE or STATUS at octet 20"),
+            ("(RECURSIVEMATCH) \"\" %", "SUBSCRIBED or SPECIAL-USE beside RECURSIVEMATCH"),
+            ("(REMOTE RECURSIVEMATCH) \"\" %", "SUBSCRIBED or SPECIAL-USE beside"),
+            ("\"\" ()", "a mailbox pattern at octet 11"),
+            ("\"\" % RETURN (STATUS)", "a list of status items"),
+            ("\"\" % RETURN (STATUS ())", "a status item"),
+            ("\"\" % RETURN", "a list of return options"),
+            ("\"\" % x", "the end of the command"),
+            ("(SUBSCRIBED \"\" %", "SUBSCRIBED, REMOTE"),
+        ] {
+            assert!(refused(text).contains(expected), "{text}: {}", refused(text));
+        }
+    }
+}

@@ -146,3 +146,59 @@ pub(super) fn status_items(cursor: &mut Cursor) -> Parsed<Vec<StatusItem>> {
         known.map_or_else(|| start.expected("a status item"), |&(_, item)| Ok(item))
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::protocol::parse;
+
+    fn create(text: &str) -> Create {
+        match parse(format!("a CREATE {text}\r\n").as_bytes(), false).map(|t| t.command) {
+            Ok(Command::Create(create)) => create,
+            other => panic!("{text}: {other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_separator_at_the_end_is_told() {
+        let new = create("owatagusiam/");
+        assert_eq!((new.mailbox, new.parent), (MailboxName::from_utf8("owatagusiam"), true));
+        assert!(!create("owatagusiam").parent);
+        let root = create("/");
+        assert_eq!((root.mailbox, root.parent), (Err(NameError::EmptyLevel), false));
+    }
+
+    /// RFC 6154 section 5.3 and 5.4.
+    #[test]
+    fn special_uses() {
+        let both = create("MySpecial (USE (\\Drafts \\Sent))");
+        assert_eq!(both.special_use, SpecialUse::DRAFTS.union(SpecialUse::SENT));
+        assert_eq!(both.unknown_use, None);
+        let odd = create("x (use( \\sent  \\Odd \\Odder ))");
+        assert_eq!(
+            (odd.special_use, odd.unknown_use.as_deref()),
+            (SpecialUse::SENT, Some("\\Odd"))
+        );
+        assert!(create("x (USE ())").special_use.is_empty());
+        for (text, expected) in [
+            ("x (ODD (\\Sent))", "expected USE at octet 12"),
+            ("x (USE)", "expected a list of special uses at octet 15"),
+            ("x (USE (\"a\"))", "expected a special use at octet 17"),
+            ("x (USE (\\Sent)", "expected a space or a closing parenthesis at octet 23"),
+        ] {
+            let error = parse(format!("a CREATE {text}").as_bytes(), false).expect_err(text);
+            assert_eq!(error.to_string(), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn names_in_utf8_are_what_they_look_like() {
+        let named = |text: &str, utf8| match parse(text.as_bytes(), utf8).map(|t| t.command) {
+            Ok(Command::Delete(name)) => name.map(|name| name.to_string()),
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(named("a DELETE &AOQ-", false).as_deref(), Ok("ä"));
+        assert_eq!(named("a DELETE &AOQ-", true).as_deref(), Ok("&AOQ-"));
+        assert_eq!(named("a DELETE \"R&D ä\"", true).as_deref(), Ok("R&D ä"));
+    }
+}

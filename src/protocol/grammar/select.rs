@@ -147,3 +147,84 @@ fn skip_value(cursor: &mut Cursor) -> Parsed<()> {
     *cursor = ahead;
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::protocol::{Command, parse};
+
+    fn select(text: &str) -> Select {
+        match parse(format!("a SELECT {text}\r\n").as_bytes(), false).map(|t| t.command) {
+            Ok(Command::Select(select)) => select,
+            other => panic!("{text}: {other:?}"),
+        }
+    }
+
+    fn set(text: &str) -> SequenceSet {
+        SequenceSet::parse(text.as_bytes()).unwrap()
+    }
+
+    #[test]
+    fn plain() {
+        let inbox = select("INBOX");
+        assert_eq!(inbox.mailbox, Ok(MailboxName::inbox()));
+        assert_eq!((inbox.condstore, inbox.qresync.clone(), &inbox.unknown), (false, None, &None));
+        let examine = parse(b"A142 EXAMINE \"inbox\" ", false).unwrap().command;
+        assert_eq!(examine, Command::Examine(inbox));
+        assert!(select("INBOX (CONDSTORE)").condstore);
+        assert!(select("INBOX( condstore )").condstore);
+    }
+
+    /// RFC 7162 section 3.2.5.
+    #[test]
+    fn what_the_client_knows() {
+        let (validity, modseq) = (UidValidity(67_890_007), ModSeq(20_050_715_194_045_000));
+        let expected = |known, matched| Some(QResync { validity, modseq, known, matched });
+        let known = "41,43:211,214:541";
+        for (more, known, matched) in [
+            ("", None, None),
+            (" 41,43:211,214:541", Some(set(known)), None),
+            (" 41,43:211,214:541 (1,3 2:4)", Some(set(known)), Some((set("1,3"), set("2:4")))),
+            (" (1,3 2:4)", None, Some((set("1,3"), set("2:4")))),
+            (
+                "  41,43:211,214:541  ( 1,3  2:4 ) ",
+                Some(set(known)),
+                Some((set("1,3"), set("2:4"))),
+            ),
+        ] {
+            let select = select(&format!("INBOX (QRESYNC (67890007 20050715194045000{more}))"));
+            assert_eq!(select.qresync, expected(known, matched), "{more}");
+        }
+    }
+
+    #[test]
+    fn what_is_unknown_is_named() {
+        let odd = select("b (condstore  X-Y (1 2 (\")\" 4)) QRESYNC (1 2)  Z.z 1:* )");
+        assert!(odd.condstore && odd.qresync.is_some());
+        assert_eq!(odd.unknown.as_deref(), Some("X-Y"));
+        assert_eq!(select("b (X 5,7)").unknown.as_deref(), Some("X"));
+    }
+
+    #[test]
+    fn broken_parameters() {
+        for text in [
+            "b (5)",
+            "b (QRESYNC)",
+            "b (QRESYNC ())",
+            "b (QRESYNC (0 1))",
+            "b (QRESYNC (4294967296 1))",
+            "b (QRESYNC (1))",
+            "b (QRESYNC (1 2 3:*))",
+            "b (QRESYNC (1 2 $))",
+            "b (QRESYNC (1 2 3 4))",
+            "b (QRESYNC (1 2 (3)))",
+            "b (QRESYNC (1 2 (3 *)))",
+            "b (QRESYNC (1 2",
+            "b (CONDSTORE",
+            "b CONDSTORE",
+            "b (X (\"",
+        ] {
+            assert!(parse(format!("a SELECT {text}").as_bytes(), false).is_err(), "{text}");
+        }
+    }
+}

@@ -4,7 +4,7 @@ use bytes::BytesMut;
 
 use crate::types::{Keyword, ModSeq, Uid, UidRange, UidValidity};
 
-use super::{all_flags, flag_list, put, uid_set};
+use super::{all_flags, flag_list, put, separated, sequence_set, uid_set};
 
 /// What a status response tells the program, in brackets before the text for people.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,6 +24,8 @@ pub enum Code<'a> {
     AuthenticationFailed,
     /// The name and password are right, the login is not allowed (RFC 5530).
     AuthorizationFailed,
+    /// The charset is not known; these are (RFC 3501).
+    BadCharset(&'a [&'a str]),
     /// What we offer, as in the answer to CAPABILITY (RFC 3501).
     Capability(&'a str),
     /// It can never be done (RFC 5530).
@@ -43,8 +45,10 @@ pub enum Code<'a> {
     },
     /// What is stored was found damaged (RFC 5530).
     Corruption,
-    /// Some of the messages have been expunged by another session (RFC 5530).
+    /// Some of the messages have been expunged (RFC 5530).
     ExpungeIssued,
+    /// There are mailboxes below (RFC 9051).
+    HasChildren,
     /// The highest mod-sequence of the mailbox (RFC 7162).
     HighestModSeq(ModSeq),
     /// Something else has it in use (RFC 5530).
@@ -53,8 +57,17 @@ pub enum Code<'a> {
     Limit,
     /// The identifier that outlives renaming (RFC 8474).
     MailboxId(&'a str),
+    /// These messages were changed meanwhile and were left alone: numbers, or UIDs if the command
+    /// had them (RFC 7162).
+    Modified(&'a [(u32, u32)]),
+    /// The mailbox has no mod-sequences (RFC 7162).
+    NoModSeq,
     /// There is no such mailbox (RFC 5530).
     NonExistent,
+    /// The result was not saved (RFC 5182).
+    NotSaved,
+    /// What changes in the result of the command with this tag will not be told (RFC 5267).
+    NoUpdate(&'a str),
     /// The quota would be exceeded (RFC 5530).
     OverQuota,
     /// Flags that can be changed for good: all system flags, these keywords (RFC 3501).
@@ -78,6 +91,8 @@ pub enum Code<'a> {
     TryCreate,
     /// UID that the next message gets at least (RFC 3501).
     UidNext(Uid),
+    /// UIDs do not outlive the session (RFC 4315).
+    UidNotSticky,
     /// UIDVALIDITY of the selected mailbox (RFC 3501).
     UidValidity(UidValidity),
     /// Not now, perhaps later (RFC 5530).
@@ -86,6 +101,8 @@ pub enum Code<'a> {
     UnknownCte,
     /// Number of the first message without `\Seen` (RFC 3501).
     Unseen(u32),
+    /// The special use is not known or not possible (RFC 6154).
+    UseAttr,
 }
 
 impl Code<'_> {
@@ -107,6 +124,16 @@ impl Code<'_> {
                 let more: &[&str] = if create { &["\\*"] } else { &[] };
                 flag_list(out, all_flags(), keywords.iter().map(Keyword::as_str), more);
             }
+            Code::BadCharset(known) => {
+                out.extend_from_slice(b"BADCHARSET (");
+                separated(out, known);
+                out.extend_from_slice(b")");
+            }
+            Code::Modified(ranges) => {
+                out.extend_from_slice(b"MODIFIED ");
+                sequence_set(out, ranges.iter().copied());
+            }
+            Code::NoUpdate(tag) => put(out, format_args!("NOUPDATE \"{tag}\"")),
             Code::Capability(list) => put(out, format_args!("CAPABILITY {list}")),
             Code::HighestModSeq(modseq) => put(out, format_args!("HIGHESTMODSEQ {modseq}")),
             Code::MailboxId(id) => put(out, format_args!("MAILBOXID ({id})")),
@@ -124,14 +151,18 @@ impl Code<'_> {
             Code::AlreadyExists => "ALREADYEXISTS",
             Code::AuthenticationFailed => "AUTHENTICATIONFAILED",
             Code::AuthorizationFailed => "AUTHORIZATIONFAILED",
+            Code::BadCharset(_) => "BADCHARSET",
             Code::Cannot => "CANNOT",
             Code::ClientBug => "CLIENTBUG",
             Code::Closed => "CLOSED",
             Code::Corruption => "CORRUPTION",
             Code::ExpungeIssued => "EXPUNGEISSUED",
+            Code::HasChildren => "HASCHILDREN",
             Code::InUse => "INUSE",
             Code::Limit => "LIMIT",
+            Code::NoModSeq => "NOMODSEQ",
             Code::NonExistent => "NONEXISTENT",
+            Code::NotSaved => "NOTSAVED",
             Code::OverQuota => "OVERQUOTA",
             Code::PrivacyRequired => "PRIVACYREQUIRED",
             Code::ReadOnly => "READ-ONLY",
@@ -140,12 +171,16 @@ impl Code<'_> {
             Code::TooBig => "TOOBIG",
             Code::TryCreate => "TRYCREATE",
             Code::Unavailable => "UNAVAILABLE",
+            Code::UidNotSticky => "UIDNOTSTICKY",
             Code::UnknownCte => "UNKNOWN-CTE",
+            Code::UseAttr => "USEATTR",
             Code::AppendUid { .. } => "APPENDUID",
             Code::Capability(_) => "CAPABILITY",
             Code::CopyUid { .. } => "COPYUID",
             Code::HighestModSeq(_) => "HIGHESTMODSEQ",
             Code::MailboxId(_) => "MAILBOXID",
+            Code::Modified(_) => "MODIFIED",
+            Code::NoUpdate(_) => "NOUPDATE",
             Code::PermanentFlags { .. } => "PERMANENTFLAGS",
             Code::UidNext(_) => "UIDNEXT",
             Code::UidValidity(_) => "UIDVALIDITY",
@@ -181,6 +216,11 @@ mod tests {
                 "PERMANENTFLAGS (\\Answered \\Flagged \\Deleted \\Seen \\Draft \\*)",
             ),
             (Code::HighestModSeq(ModSeq(7)), "HIGHESTMODSEQ 7"),
+            (Code::BadCharset(&["UTF-8", "US-ASCII"]), "BADCHARSET (UTF-8 US-ASCII)"),
+            (Code::Modified(&[(7, 7), (9, 9), (10, 12)]), "MODIFIED 7,9:12"),
+            (Code::NoUpdate("B01"), "NOUPDATE \"B01\""),
+            (Code::NoModSeq, "NOMODSEQ"),
+            (Code::UidNotSticky, "UIDNOTSTICKY"),
             (Code::Capability("IMAP4rev1 IDLE"), "CAPABILITY IMAP4rev1 IDLE"),
         ] {
             assert_eq!(written(code), expected);

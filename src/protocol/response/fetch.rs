@@ -5,7 +5,7 @@ use bytes::BytesMut;
 use crate::protocol::{BinarySection, BodySection, Partial, Section, SectionText};
 use crate::types::{Flags, InternalDate, ModSeq, Uid};
 
-use super::{astring, flag_list, put};
+use super::{astring, decimal, flag_list, nstring, put};
 
 /// One message's answer, item by item, each written to the end of the buffer that is passed in.
 /// Where an item announces octets, the caller sends them after what is buffered, and goes on with
@@ -26,14 +26,16 @@ pub struct FetchResponse {
 impl FetchResponse {
     /// Begins the answer for the message of this number.
     pub fn begin(out: &mut BytesMut, number: u32) -> FetchResponse {
-        put(out, format_args!("* {number} FETCH ("));
+        out.extend_from_slice(b"* ");
+        decimal(out, number.into());
+        out.extend_from_slice(b" FETCH (");
         FetchResponse { started: false }
     }
 
     /// `UID 5`
     pub fn uid(&mut self, out: &mut BytesMut, uid: Uid) {
-        self.item(out, "UID");
-        put(out, format_args!(" {uid}"));
+        self.item(out, "UID ");
+        decimal(out, uid.0.into());
     }
 
     /// `FLAGS (\Seen Work)`
@@ -50,20 +52,56 @@ impl FetchResponse {
 
     /// `INTERNALDATE " 7-Feb-1994 22:43:04 -0800"`
     pub fn internal_date(&mut self, out: &mut BytesMut, date: InternalDate) {
-        self.item(out, "INTERNALDATE");
-        put(out, format_args!(" \"{date}\""));
+        self.item(out, "INTERNALDATE ");
+        quoted_date(out, date);
     }
 
     /// `RFC822.SIZE 44`
     pub fn size(&mut self, out: &mut BytesMut, octets: u64) {
-        self.item(out, "RFC822.SIZE");
-        put(out, format_args!(" {octets}"));
+        self.item(out, "RFC822.SIZE ");
+        decimal(out, octets);
     }
 
     /// `MODSEQ (624)` (RFC 7162)
     pub fn modseq(&mut self, out: &mut BytesMut, modseq: ModSeq) {
-        self.item(out, "MODSEQ");
-        put(out, format_args!(" ({modseq})"));
+        self.item(out, "MODSEQ (");
+        decimal(out, modseq.0);
+        out.extend_from_slice(b")");
+    }
+
+    /// `EMAILID (M6d99ac3275bb4e)` (RFC 8474): letters, digits, `-` and `_`
+    pub fn email_id(&mut self, out: &mut BytesMut, id: &str) {
+        self.object_id(out, "EMAILID (", id);
+    }
+
+    /// `THREADID (T64b478a75b7ea9)` (RFC 8474). `None` is NIL: it belongs to no thread.
+    pub fn thread_id(&mut self, out: &mut BytesMut, id: Option<&str>) {
+        match id {
+            Some(id) => self.object_id(out, "THREADID (", id),
+            None => self.item(out, "THREADID NIL"),
+        }
+    }
+
+    fn object_id(&mut self, out: &mut BytesMut, name: &str, id: &str) {
+        self.item(out, name);
+        out.extend_from_slice(id.as_bytes());
+        out.extend_from_slice(b")");
+    }
+
+    /// `SAVEDATE " 7-Feb-1994 22:43:04 -0800"` (RFC 8514). `None` is NIL: it is not known.
+    pub fn save_date(&mut self, out: &mut BytesMut, date: Option<InternalDate>) {
+        self.item(out, "SAVEDATE ");
+        match date {
+            Some(date) => quoted_date(out, date),
+            None => out.extend_from_slice(b"NIL"),
+        }
+    }
+
+    /// `PREVIEW "…"` (RFC 8970). `None` is NIL: it would cost something, and the client asked
+    /// lazily.
+    pub fn preview(&mut self, out: &mut BytesMut, text: Option<&str>) {
+        self.item(out, "PREVIEW ");
+        nstring(out, text.map(str::as_bytes));
     }
 
     /// `ENVELOPE`, `BODY` and `BODYSTRUCTURE`: a name and a value that is written already.
@@ -123,7 +161,15 @@ impl FetchResponse {
 }
 
 fn literal(out: &mut BytesMut, octets: u64) {
-    put(out, format_args!(" {{{octets}}}\r\n"));
+    out.extend_from_slice(b" {");
+    decimal(out, octets);
+    out.extend_from_slice(b"}\r\n");
+}
+
+fn quoted_date(out: &mut BytesMut, date: InternalDate) {
+    out.extend_from_slice(b"\"");
+    out.extend_from_slice(&date.to_text());
+    out.extend_from_slice(b"\"");
 }
 
 /// ```abnf
@@ -180,6 +226,13 @@ mod tests {
         answer.internal_date(&mut out, InternalDate::from_unix(0));
         answer.size(&mut out, 44);
         answer.modseq(&mut out, ModSeq(624));
+        answer.email_id(&mut out, "M6d");
+        answer.thread_id(&mut out, Some("T64"));
+        answer.thread_id(&mut out, None);
+        answer.save_date(&mut out, Some(InternalDate::from_unix(0)));
+        answer.save_date(&mut out, None);
+        answer.preview(&mut out, Some("a \"b\""));
+        answer.preview(&mut out, None);
         answer.rfc822(&mut out, "RFC822", 3);
         out.extend_from_slice(b"a\nb");
         answer.binary_size(&mut out, &[1, 2], 9);
@@ -188,6 +241,9 @@ mod tests {
             out,
             "* 12 FETCH (UID 5 FLAGS (\\Seen Work \\Recent) \
              INTERNALDATE \" 1-Jan-1970 00:00:00 +0000\" RFC822.SIZE 44 MODSEQ (624) \
+             EMAILID (M6d) THREADID (T64) THREADID NIL \
+             SAVEDATE \" 1-Jan-1970 00:00:00 +0000\" SAVEDATE NIL \
+             PREVIEW \"a \\\"b\\\"\" PREVIEW NIL \
              RFC822 {3}\r\na\nb BINARY.SIZE[1.2] 9)\r\n"
         );
     }
@@ -207,7 +263,7 @@ mod tests {
         ] {
             let mut out = BytesMut::new();
             let mut answer = FetchResponse { started: false };
-            let command = parse(format!("a FETCH 1 {asked}").as_bytes()).unwrap().command;
+            let command = parse(format!("a FETCH 1 {asked}").as_bytes(), false).unwrap().command;
             let Command::Fetch(fetch) = command else { panic!("{asked}") };
             match &fetch.items[0] {
                 FetchItem::Section(section) => answer.section(&mut out, section, Some(7)),

@@ -4,7 +4,10 @@
 //! cleaned, names and strings are quoted or sent as literals.
 
 mod code;
+mod decimal;
 mod fetch;
+mod list;
+mod search;
 mod string;
 
 use std::fmt::{self, Write};
@@ -15,8 +18,11 @@ use crate::types::{Flags, Keyword, UidRange};
 
 use super::{MailboxName, StatusItem, Tag};
 pub use code::Code;
+pub use decimal::{decimal, sequence_set, uid_set};
 pub use fetch::FetchResponse;
-pub use string::{astring, mailbox, nstring, string};
+pub use list::{ListEntry, list, list_separator};
+pub use search::{EsearchResponse, ThreadNode, search, sort, thread};
+pub use string::{Names, astring, mailbox, nstring, string, string_utf8};
 
 /// Text for people is cut to so many octets: it may quote what the client sent.
 const TEXT: usize = 200;
@@ -110,7 +116,11 @@ pub fn words<'a>(out: &mut BytesMut, word: &str, names: impl IntoIterator<Item =
 /// `* 23 EXISTS`, `* 5 RECENT`, `* 44 EXPUNGE` (RFC 3501 sections 7.3 and 7.4.1): a number and a
 /// word after it.
 pub fn number(out: &mut BytesMut, number: u32, word: &str) {
-    put(out, format_args!("* {number} {word}\r\n"));
+    out.extend_from_slice(b"* ");
+    decimal(out, number.into());
+    out.extend_from_slice(b" ");
+    out.extend_from_slice(word.as_bytes());
+    out.extend_from_slice(b"\r\n");
 }
 
 /// `* FLAGS (…)`: the flags in use in a mailbox (RFC 3501 section 7.2.6).
@@ -120,27 +130,17 @@ pub fn flags(out: &mut BytesMut, keywords: &[Keyword]) {
     out.extend_from_slice(b"\r\n");
 }
 
-/// One mailbox in the answer to LIST or LSUB, which is `command` (RFC 3501 section 7.2.2).
+/// `* VANISHED 405,407` in place of EXPUNGE, or with `earlier` `* VANISHED (EARLIER) …`: what has
+/// gone since the client looked last (RFC 7162 section 3.2.10). At least one UID.
 ///
 /// ```abnf
-/// mailbox-list = "(" [mbx-list-flags] ")" SP (DQUOTE QUOTED-CHAR DQUOTE / nil) SP mailbox
+/// expunged-resp = "VANISHED" [SP "(EARLIER)"] SP known-uids
 /// ```
-pub fn list(out: &mut BytesMut, command: &str, attributes: &[&str], name: &MailboxName) {
-    list_start(out, command, attributes);
-    mailbox(out, name);
+pub fn vanished(out: &mut BytesMut, earlier: bool, uids: impl IntoIterator<Item = UidRange>) {
+    let words: &[u8] = if earlier { b"* VANISHED (EARLIER) " } else { b"* VANISHED " };
+    out.extend_from_slice(words);
+    uid_set(out, uids);
     out.extend_from_slice(b"\r\n");
-}
-
-/// The answer to `LIST "" ""`, which asks for the separator (RFC 3501 section 6.3.8).
-pub fn list_separator(out: &mut BytesMut, command: &str) {
-    list_start(out, command, &["\\Noselect"]);
-    out.extend_from_slice(b"\"\"\r\n");
-}
-
-fn list_start(out: &mut BytesMut, command: &str, attributes: &[&str]) {
-    put(out, format_args!("* {command} ("));
-    separated(out, attributes);
-    put(out, format_args!(") \"{}\" ", MailboxName::SEPARATOR));
 }
 
 /// A value in the answer to STATUS.
@@ -160,15 +160,20 @@ pub enum StatusValue<'a> {
 /// mailbox-data    = "STATUS" SP mailbox SP "(" [status-att-list] ")"
 /// status-att-list = status-att SP number *(SP status-att SP number)
 /// ```
-pub fn status(out: &mut BytesMut, name: &MailboxName, items: &[(StatusItem, StatusValue)]) {
+pub fn status(
+    out: &mut BytesMut,
+    name: &MailboxName,
+    names: Names,
+    items: &[(StatusItem, StatusValue)],
+) {
     out.extend_from_slice(b"* STATUS ");
-    mailbox(out, name);
+    mailbox(out, name, names);
     out.extend_from_slice(b" (");
     for (n, (item, value)) in items.iter().enumerate() {
         let space = if n == 0 { "" } else { " " };
         put(out, format_args!("{space}{} ", item.name()));
         match value {
-            StatusValue::Number(number) => put(out, format_args!("{number}")),
+            StatusValue::Number(number) => decimal(out, *number),
             StatusValue::Id(id) => put(out, format_args!("({id})")),
             StatusValue::Nil => out.extend_from_slice(b"NIL"),
         }
@@ -207,10 +212,21 @@ fn flag_list<'a>(
     keywords: impl IntoIterator<Item = &'a str>,
     more: &[&'a str],
 ) {
-    out.extend_from_slice(b"(");
-    let system = flags.names().map(|name| -> &'a str { name });
-    separated(out, system.chain(keywords).chain(more.iter().copied()));
-    out.extend_from_slice(b")");
+    let mut between: &[u8] = b"(";
+    let mut one = |name: &str| {
+        out.extend_from_slice(between);
+        out.extend_from_slice(name.as_bytes());
+        between = b" ";
+    };
+    for (name, flag) in Flags::NAMES {
+        if flags.contains(flag) {
+            one(name);
+        }
+    }
+    keywords.into_iter().for_each(&mut one);
+    more.iter().for_each(|name| one(name));
+    let empty = between == b"(";
+    out.extend_from_slice(if empty { b"()" } else { b")" });
 }
 
 fn all_flags() -> Flags {
@@ -221,26 +237,6 @@ fn separated<S: AsRef<str>>(out: &mut BytesMut, words: impl IntoIterator<Item = 
     for (n, word) in words.into_iter().enumerate() {
         out.extend_from_slice(if n == 0 { b"" } else { b" " });
         out.extend_from_slice(word.as_ref().as_bytes());
-    }
-}
-
-/// UIDs in the order given, with ranges that follow each other joined (RFC 4315 section 4).
-///
-/// ```abnf
-/// uid-set   = (uniqueid / uid-range) *("," uid-set)
-/// uid-range = (uniqueid ":" uniqueid)
-/// ```
-pub fn uid_set(out: &mut BytesMut, ranges: impl IntoIterator<Item = UidRange>) {
-    let mut ranges = ranges.into_iter().peekable();
-    while let Some(mut range) = ranges.next() {
-        while let Some(next) = ranges.next_if(|n| Some(n.first.0) == range.last.0.checked_add(1)) {
-            range.last = next.last;
-        }
-        put(out, format_args!("{}", range.first));
-        if range.first != range.last {
-            put(out, format_args!(":{}", range.last));
-        }
-        out.extend_from_slice(if ranges.peek().is_some() { b"," } else { b"" });
     }
 }
 
@@ -278,7 +274,7 @@ mod tests {
     }
 
     fn tag() -> Tag {
-        match parse_append_head(b"A003 APPEND x {1}") {
+        match parse_append_head(b"A003 APPEND x {1}", false) {
             Ok(Head::Mailbox { tag, .. }) => tag,
             other => panic!("{other:?}"),
         }
@@ -313,35 +309,23 @@ mod tests {
     }
 
     #[test]
-    fn uid_sets_are_compact() {
-        let set = |ranges: &[UidRange]| written(|o| uid_set(o, ranges.iter().copied()));
-        assert_eq!(set(&[range(1, 1), range(2, 2), range(3, 7), range(9, 9)]), "1:7,9");
-        assert_eq!(set(&[range(9, 9), range(1, 2)]), "9,1:2");
-        assert_eq!(set(&[range(u32::MAX, u32::MAX), range(1, 1)]), "4294967295,1");
-        assert_eq!(set(&[]), "");
-    }
-
-    #[test]
     fn data_lines() {
-        let name = MailboxName::from_utf8("Entwürfe/a b").unwrap();
-        assert_eq!(
-            written(|o| list(o, "LIST", &["\\HasNoChildren", "\\Drafts"], &name)),
-            "* LIST (\\HasNoChildren \\Drafts) \"/\" \"Entw&APw-rfe/a b\"\r\n"
-        );
-        assert_eq!(written(|o| list_separator(o, "LIST")), "* LIST (\\Noselect) \"/\" \"\"\r\n");
         let items = [
             (StatusItem::Messages, StatusValue::Number(231)),
             (StatusItem::MailboxId, StatusValue::Id("F1")),
             (StatusItem::AppendLimit, StatusValue::Nil),
         ];
         assert_eq!(
-            written(|o| status(o, &MailboxName::inbox(), &items)),
+            written(|o| status(o, &MailboxName::inbox(), Names::Utf7, &items)),
             "* STATUS INBOX (MESSAGES 231 MAILBOXID (F1) APPENDLIMIT NIL)\r\n"
         );
         assert_eq!(
             written(|o| flags(o, &[Keyword::new(b"$Junk").unwrap()])),
             "* FLAGS (\\Answered \\Flagged \\Deleted \\Seen \\Draft $Junk)\r\n"
         );
+        let gone = [range(405, 405), range(407, 410)];
+        assert_eq!(written(|o| vanished(o, false, gone)), "* VANISHED 405,407:410\r\n");
+        assert_eq!(written(|o| vanished(o, true, gone)), "* VANISHED (EARLIER) 405,407:410\r\n");
         assert_eq!(written(|o| number(o, 23, "EXISTS")), "* 23 EXISTS\r\n");
         assert_eq!(written(|o| words(o, "ENABLED", ["CONDSTORE"])), "* ENABLED CONDSTORE\r\n");
         assert_eq!(written(namespace), "* NAMESPACE ((\"\" \"/\")) NIL NIL\r\n");

@@ -5,7 +5,7 @@ use bytes::BytesMut;
 use crate::protocol::MailboxName;
 use crate::protocol::grammar::is_astring_char;
 
-use super::put;
+use super::decimal;
 
 /// Longer strings are literals: no client need expect lines without end.
 const QUOTED: usize = 1000;
@@ -15,17 +15,47 @@ const QUOTED: usize = 1000;
 /// ```
 /// Quoted if it is printable ASCII and not long, else a literal.
 pub fn string(out: &mut BytesMut, octets: &[u8]) {
-    if octets.len() > QUOTED || !octets.iter().all(|o| matches!(o, b' '..=b'~')) {
-        put(out, format_args!("{{{}}}\r\n", octets.len()));
-        out.extend_from_slice(octets);
-        return;
+    if octets.len() <= QUOTED && octets.iter().all(|o| matches!(o, b' '..=b'~')) {
+        quoted(out, octets);
+    } else {
+        literal(out, octets);
+    }
+}
+
+/// The same for clients that enabled IMAP4rev2 (RFC 9051 section 4.3) or UTF8=ACCEPT (RFC 6855
+/// section 3): UTF-8 is quoted too.
+///
+/// ```abnf
+/// QUOTED-CHAR =/ UTF8-2 / UTF8-3 / UTF8-4
+/// ```
+pub fn string_utf8(out: &mut BytesMut, octets: &[u8]) {
+    let plain = |text: &str| !text.contains(|c: char| c < ' ' || c == '\x7f');
+    if octets.len() <= QUOTED && std::str::from_utf8(octets).is_ok_and(plain) {
+        quoted(out, octets);
+    } else {
+        literal(out, octets);
+    }
+}
+
+fn quoted(out: &mut BytesMut, octets: &[u8]) {
+    out.extend_from_slice(b"\"");
+    for part in octets.split_inclusive(|o| matches!(o, b'"' | b'\\')) {
+        match part {
+            [plain @ .., special @ (b'"' | b'\\')] => {
+                out.extend_from_slice(plain);
+                out.extend_from_slice(&[b'\\', *special]);
+            }
+            plain => out.extend_from_slice(plain),
+        }
     }
     out.extend_from_slice(b"\"");
-    for &octet in octets {
-        out.extend_from_slice(if matches!(octet, b'"' | b'\\') { b"\\" } else { b"" });
-        out.extend_from_slice(&[octet]);
-    }
-    out.extend_from_slice(b"\"");
+}
+
+fn literal(out: &mut BytesMut, octets: &[u8]) {
+    out.extend_from_slice(b"{");
+    decimal(out, octets.len() as u64);
+    out.extend_from_slice(b"}\r\n");
+    out.extend_from_slice(octets);
 }
 
 /// ```abnf
@@ -43,18 +73,38 @@ pub fn nstring(out: &mut BytesMut, octets: Option<&[u8]>) {
 /// ```
 /// `NIL` is quoted, lest it be taken for the word.
 pub fn astring(out: &mut BytesMut, octets: &[u8]) {
-    let atom = !octets.is_empty()
+    if is_atom(octets) { out.extend_from_slice(octets) } else { string(out, octets) }
+}
+
+fn is_atom(octets: &[u8]) -> bool {
+    !octets.is_empty()
         && octets.len() <= QUOTED
         && octets.iter().all(|&o| is_astring_char(o))
-        && !octets.eq_ignore_ascii_case(b"NIL");
-    if atom { out.extend_from_slice(octets) } else { string(out, octets) }
+        && !octets.eq_ignore_ascii_case(b"NIL")
+}
+
+/// How mailbox names go to a client.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Names {
+    /// In modified UTF-7 (RFC 3501 section 5.1.3).
+    #[default]
+    Utf7,
+    /// As they are: the client enabled IMAP4rev2 (RFC 9051 section 5.1) or UTF8=ACCEPT
+    /// (RFC 6855 section 3).
+    Utf8,
 }
 
 /// ```abnf
 /// mailbox = "INBOX" / astring
 /// ```
-pub fn mailbox(out: &mut BytesMut, name: &MailboxName) {
-    astring(out, name.to_wire().as_bytes());
+pub fn mailbox(out: &mut BytesMut, name: &MailboxName, names: Names) {
+    match names {
+        Names::Utf7 => astring(out, name.to_wire().as_bytes()),
+        Names::Utf8 if is_atom(name.as_str().as_bytes()) => {
+            out.extend_from_slice(name.as_str().as_bytes());
+        }
+        Names::Utf8 => string_utf8(out, name.as_str().as_bytes()),
+    }
 }
 
 #[cfg(test)]
@@ -84,7 +134,26 @@ mod tests {
             assert_eq!(written(|o| astring(o, octets)), expected, "{}", octets.escape_ascii());
         }
         assert!(written(|o| string(o, &[b'x'; 1001])).starts_with(b"{1001}\r\n"));
+        for (octets, expected) in [
+            (&b"a\"b"[..], &b"\"a\\\"b\""[..]),
+            ("ü \u{2028}".as_bytes(), "\"ü \u{2028}\"".as_bytes()),
+            (b"\xfc", b"{1}\r\n\xfc"),
+            (b"a\nb", b"{3}\r\na\nb"),
+            (b"\x7f", b"{1}\r\n\x7f"),
+        ] {
+            assert_eq!(written(|o| string_utf8(o, octets)), expected, "{}", octets.escape_ascii());
+        }
         assert_eq!(written(|o| nstring(o, None)), b"NIL");
         assert_eq!(written(|o| nstring(o, Some(b"NIL"))), b"\"NIL\"");
+    }
+
+    #[test]
+    fn names_go_as_the_client_wants_them() {
+        let name = MailboxName::from_utf8("R&D/ü").unwrap();
+        assert_eq!(written(|o| mailbox(o, &name, Names::Utf7)), b"R&-D/&APw-");
+        assert_eq!(written(|o| mailbox(o, &name, Names::Utf8)), "\"R&D/ü\"".as_bytes());
+        assert_eq!(written(|o| mailbox(o, &MailboxName::inbox(), Names::Utf8)), b"INBOX");
+        let nil = MailboxName::from_utf8("nil").unwrap();
+        assert_eq!(written(|o| mailbox(o, &nil, Names::Utf8)), b"\"nil\"");
     }
 }

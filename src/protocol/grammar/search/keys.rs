@@ -179,7 +179,7 @@ fn close(
             Some(Open::Not) => not(node, start)?,
             Some(Open::Or(None)) => {
                 open.push(Open::Or(Some(node)));
-                between(cursor)?;
+                between(cursor, "a space")?;
                 return Ok(true);
             }
             Some(Open::Or(Some(first))) => one_of(first, node, start)?,
@@ -189,7 +189,7 @@ fn close(
                 ahead.spaces();
                 if !ahead.accept(b')') {
                     open.push(Open::Group(group));
-                    between(cursor)?;
+                    between(cursor, "a space or a closing parenthesis")?;
                     return Ok(true);
                 }
                 *cursor = ahead;
@@ -203,7 +203,7 @@ fn close(
                     *cursor = ahead;
                     return Ok(false);
                 }
-                between(cursor)?;
+                between(cursor, "a space")?;
                 return Ok(true);
             }
         }
@@ -211,8 +211,12 @@ fn close(
 }
 
 /// Between two keys a space is wanted, unless parentheses keep them apart.
-fn between(cursor: &mut Cursor) -> Parsed<()> {
-    if cursor.peek() == Some(b'(') { Ok(()) } else { cursor.sp() }
+fn between(cursor: &mut Cursor, what: &'static str) -> Parsed<()> {
+    if cursor.peek() != Some(b'(') {
+        cursor.require(b' ', what)?;
+        cursor.spaces();
+    }
+    Ok(())
 }
 
 fn deeper(depth: usize, start: &Cursor) -> Parsed<usize> {

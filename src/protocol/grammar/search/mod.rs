@@ -2,6 +2,8 @@
 
 mod keys;
 mod parse;
+#[cfg(test)]
+mod tests;
 
 pub use keys::{DateField, DateOrder, SearchKey};
 pub(in crate::protocol) use parse::{partial_range, search, sort, thread};

@@ -15,7 +15,9 @@ pub(in crate::protocol) fn search(cursor: &mut Cursor, uid: bool) -> Parsed<Sear
     let returns = return_options(cursor)?;
     let charset = if accept_whole_word(cursor, "CHARSET") {
         cursor.sp()?;
-        Some(charset(cursor)?)
+        let charset = charset(cursor)?;
+        cursor.sp()?;
+        Some(charset)
     } else {
         None
     };

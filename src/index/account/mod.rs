@@ -1,11 +1,16 @@
 //! One account: its mailboxes, and what they hold together.
 
+mod names;
+mod saving;
+mod subscriptions;
+
 use std::borrow::Borrow;
 use std::collections::{BTreeMap, HashMap};
 
-use super::checkpoint::{Checkpoint, Saved};
-use super::codec::{Fields, Row};
-use super::error::{ApplyError, Rot};
+pub use self::names::RenameError;
+use self::subscriptions::Subscriptions;
+use super::checkpoint::Saved;
+use super::error::ApplyError;
 use super::mailbox::Mailbox;
 use crate::log::{Commit, MessageRecord, Record};
 use crate::types::{MailboxId, UidValidity};
@@ -16,6 +21,7 @@ pub struct Account {
     name: Box<str>,
     mailboxes: HashMap<MailboxId, Mailbox>,
     by_name: BTreeMap<Box<str>, MailboxId>,
+    subscriptions: Subscriptions,
     octets: u64,
     last_uid_validity: UidValidity,
     saved: Saved,
@@ -39,6 +45,7 @@ impl Account {
             name: name.into(),
             mailboxes: HashMap::new(),
             by_name: BTreeMap::new(),
+            subscriptions: Subscriptions::default(),
             octets: 0,
             last_uid_validity: UidValidity(0),
             saved: Saved::Clean,
@@ -57,25 +64,6 @@ impl Account {
     #[must_use]
     pub fn octets(&self) -> u64 {
         self.octets
-    }
-
-    /// The mailbox of this name, INBOX in any case of its letters.
-    #[must_use]
-    pub fn find(&self, name: &str) -> Option<MailboxId> {
-        self.by_name.get(canonical(name)).copied()
-    }
-
-    /// Names and identifiers of all mailboxes, ascending by name.
-    pub fn names(&self) -> impl Iterator<Item = (&str, MailboxId)> {
-        self.by_name.iter().map(|(name, &id)| (&**name, id))
-    }
-
-    /// Names and identifiers of the mailboxes below this one, ascending by name.
-    pub fn below(&self, name: &str) -> impl Iterator<Item = (&str, MailboxId)> {
-        let prefix = format!("{}/", canonical(name)).into_boxed_str();
-        let from = self.by_name.range(prefix.clone()..);
-        let inside = from.take_while(move |(name, _)| name.starts_with(&*prefix));
-        inside.map(|(name, &id)| (&**name, id))
     }
 
     /// A mailbox.
@@ -120,10 +108,15 @@ impl Account {
     /// When it does not fit what is there; the account is of no use then.
     pub fn apply(&mut self, record: &Record) -> Result<(), ApplyError> {
         match record {
-            Record::CreateMailbox { mailbox, name, uid_validity, .. } => {
-                self.create(*mailbox, name, *uid_validity)
+            Record::CreateMailbox { mailbox, name, uid_validity, uses, .. } => {
+                self.create(*mailbox, name, *uid_validity, *uses)
             }
             Record::DeleteMailbox { mailbox, .. } => self.delete(*mailbox),
+            Record::RenameMailbox { from, to, .. } => self.rename(from, to),
+            Record::Subscribe { name, subscribed, .. } => {
+                self.subscribe(canonical(name), *subscribed);
+                Ok(())
+            }
             Record::SetFlags { mailbox, .. } | Record::Expunge { mailbox, .. }
                 if !self.mailboxes.contains_key(mailbox) =>
             {
@@ -137,6 +130,7 @@ impl Account {
                 self.change(*mailbox, |mailbox| mailbox.expunge(*modseq, uids))
             }
             Record::Messages { .. }
+            | Record::References { .. }
             | Record::Fragments { .. }
             | Record::Commit(_)
             | Record::Cancel { .. } => Err(ApplyError::NotAChange),
@@ -148,12 +142,13 @@ impl Account {
         id: MailboxId,
         name: &str,
         uid_validity: UidValidity,
+        uses: u16,
     ) -> Result<(), ApplyError> {
         let name: Box<str> = canonical(name).into();
         if self.by_name.contains_key(&name) || self.mailboxes.contains_key(&id) {
             return Err(ApplyError::MailboxExists(id));
         }
-        let mailbox = Mailbox::new(id, name.clone(), uid_validity);
+        let mailbox = Mailbox::new(id, name.clone(), uid_validity, uses);
         self.by_name.insert(name, id);
         self.weigh(Weight::default(), Weight::of(&mailbox));
         self.mailboxes.insert(id, mailbox);
@@ -191,81 +186,8 @@ impl Account {
     /// What it takes in memory, about.
     #[must_use]
     pub fn octets_in_memory(&self) -> usize {
-        300 + self.mailboxes.values().map(Mailbox::octets_in_memory).sum::<usize>()
-    }
-
-    // ---- Checkpoints --------------------------------------------------------------------------
-
-    /// Octets that the next checkpoint has to write, about.
-    #[must_use]
-    pub fn dirty_octets(&self) -> usize {
-        self.dirty_octets
-    }
-
-    /// Whether nothing would be lost if the account were forgotten and read again. (Reservations of
-    /// UIDs count; a reserved UIDVALIDITY does not.)
-    #[must_use]
-    pub fn is_idle(&self) -> bool {
-        let saved = self.saved == Saved::Clean && self.deleted.is_empty();
-        saved && self.mailboxes.values().all(Mailbox::is_idle)
-    }
-
-    /// Adds all that changed since the last checkpoint. Until [`Account::end_saving`] no other
-    /// checkpoint may begin.
-    ///
-    /// # Panics
-    /// When one is on its way.
-    pub fn begin_saving(&mut self, checkpoint: &mut Checkpoint) {
-        if self.saved.begin() {
-            checkpoint.accounts.push((self.name.clone(), self.encode()));
-        }
-        for (id, saved) in &mut self.deleted {
-            if saved.begin() {
-                checkpoint.deleted.push((self.name.clone(), *id));
-            }
-        }
-        for mailbox in self.mailboxes.values_mut() {
-            mailbox.begin_saving(&self.name, checkpoint);
-        }
-        self.dirty_octets = 0;
-    }
-
-    /// The checkpoint was written, or it was not: then all it held is to be written again. Messages
-    /// that the catalog has and no session pins leave the memory.
-    pub fn end_saving(&mut self, written: bool) {
-        self.saved.end(written);
-        self.deleted.retain_mut(|(_, saved)| {
-            saved.end(written);
-            *saved != Saved::Clean
-        });
-        self.mailboxes.values_mut().for_each(|mailbox| mailbox.end_saving(written));
-        self.dirty_octets = self.mailboxes.values().map(Mailbox::dirty_octets).sum();
-    }
-
-    /// `octets u64, last UIDVALIDITY u32`
-    fn encode(&self) -> Vec<u8> {
-        let mut row = Row::default();
-        row.u64(self.octets);
-        row.u32(self.last_uid_validity.0);
-        row.seal()
-    }
-
-    pub(super) fn decode(name: &str, row: &[u8], mailboxes: Vec<Mailbox>) -> Result<Account, Rot> {
-        let mut fields = Fields::open(row)?;
-        let octets = fields.u64()?;
-        let last_uid_validity = UidValidity(fields.u32()?);
-        fields.end()?;
-        if mailboxes.iter().map(|mailbox| mailbox.counts().octets).sum::<u64>() != octets {
-            return Err(Rot("an account and its mailboxes differ in octets"));
-        }
-        let mut account = Account { octets, last_uid_validity, ..Account::new(name) };
-        for mailbox in mailboxes {
-            if account.by_name.insert(mailbox.name().into(), mailbox.id()).is_some() {
-                return Err(Rot("an account has two mailboxes of one name"));
-            }
-            account.mailboxes.insert(mailbox.id(), mailbox);
-        }
-        Ok(account)
+        let mailboxes = self.mailboxes.values().map(Mailbox::octets_in_memory).sum::<usize>();
+        300 + mailboxes + self.subscriptions.octets()
     }
 }
 

@@ -20,7 +20,9 @@ use super::error::Rot;
 use super::keywords::KeywordSet;
 use crate::limits::{CHUNK_FRAGMENTS, CHUNK_MESSAGES};
 use crate::log::MessageRecord;
-use crate::types::{Flags, Fragment, InternalDate, ModSeq, SegmentId, Uid};
+use crate::types::{
+    EmailId, Flags, Fragment, InternalDate, Keyword, ModSeq, SegmentId, Uid, UidRange,
+};
 
 const UID: usize = 0;
 const FLAGS: usize = UID + 4;
@@ -47,6 +49,7 @@ const _: () = assert!(ENTRY == 80);
 pub struct Chunk {
     entries: Vec<[u8; ENTRY]>,
     fragments: Vec<[u8; FRAGMENT]>,
+    max_modseq: ModSeq,
 }
 
 impl Chunk {
@@ -83,6 +86,22 @@ impl Chunk {
     /// All messages, ascending by UID.
     pub fn iter(&self) -> impl DoubleEndedIterator<Item = Entry<'_>> + ExactSizeIterator {
         self.entries.iter().map(|octets| Entry { octets, table: &self.fragments })
+    }
+
+    /// The messages of the UIDs from `first` to `last`, ascending.
+    pub fn range(
+        &self,
+        uids: UidRange,
+    ) -> impl DoubleEndedIterator<Item = Entry<'_>> + ExactSizeIterator {
+        let entries = &self.entries[self.find_range(uids.first, uids.last)];
+        entries.iter().map(|octets| Entry { octets, table: &self.fragments })
+    }
+
+    /// The highest mod-sequence of all messages: when it is not above one that a client names, none
+    /// of them need be looked at (RFC 7162 section 3.1.4.1). 0 when there is no message.
+    #[must_use]
+    pub fn max_modseq(&self) -> ModSeq {
+        self.max_modseq
     }
 
     /// Where the message of this UID is, or else where it would be.
@@ -126,6 +145,7 @@ impl Chunk {
             self.fragments.extend(message.fragments.iter().map(|&fragment| pack(fragment)));
         }
         self.entries.push(octets);
+        self.max_modseq = self.max_modseq.max(modseq);
     }
 
     /// Gives the message at `index` other flags.
@@ -134,12 +154,14 @@ impl Chunk {
         octets[FLAGS] = flags.0;
         put(octets, KEYWORDS, keywords.0.to_le_bytes());
         put(octets, MODSEQ, modseq.0.to_le_bytes());
+        self.max_modseq = self.max_modseq.max(modseq);
     }
 
     /// Removes all messages but those for which `keep` is true.
     pub(super) fn retain(&mut self, mut keep: impl FnMut(Entry<'_>) -> bool) {
         let table = std::mem::take(&mut self.fragments);
         let kept = &mut self.fragments;
+        let mut max_modseq = ModSeq::default();
         self.entries.retain_mut(|octets| {
             let entry = Entry { octets, table: &table };
             if !keep(entry) {
@@ -150,8 +172,10 @@ impl Chunk {
                 kept.extend_from_slice(entry.in_table());
                 put(octets, SEGMENT, start.to_le_bytes());
             }
+            max_modseq = max_modseq.max(ModSeq(u64_at(octets, MODSEQ)));
             true
         });
+        self.max_modseq = max_modseq;
     }
 
     /// Whether `join` would make no more than a full chunk of both.
@@ -163,6 +187,7 @@ impl Chunk {
     /// Adds all messages of `other`, whose UIDs are above those here.
     pub(super) fn join(&mut self, other: &Chunk) {
         let shift = self.fragments.len() as u64;
+        self.max_modseq = self.max_modseq.max(other.max_modseq);
         self.fragments.extend_from_slice(&other.fragments);
         self.entries.extend(other.iter().map(|entry| {
             let mut octets = *entry.octets;
@@ -195,8 +220,9 @@ impl Chunk {
         let length = fragments.checked_mul(FRAGMENT).ok_or(Rot("a fragment table is too long"))?;
         let fragments = fields.octets(length)?.as_chunks().0.to_vec();
         fields.end()?;
-        let chunk = Chunk { entries, fragments };
+        let mut chunk = Chunk { entries, fragments, max_modseq: ModSeq::default() };
         chunk.check()?;
+        chunk.max_modseq = chunk.iter().map(Entry::modseq).max().unwrap_or_default();
         Ok(chunk)
     }
 
@@ -296,6 +322,28 @@ impl<'a> Entry<'a> {
         u128::from_le_bytes(array_at(self.octets, CHECKSUM))
     }
 
+    /// EMAILID (RFC 8474 section 5.1).
+    #[must_use]
+    pub fn email_id(self) -> EmailId {
+        let first = self.fragments().next().map(|fragment| (fragment.segment, fragment.offset));
+        let (segment, offset) = first.unwrap_or_default();
+        EmailId { segment, offset }
+    }
+
+    /// The same message as a record of the log, with its octets where they are. `keywords` are those
+    /// of its set, in the table of its mailbox.
+    #[must_use]
+    pub fn to_record(self, keywords: Vec<Keyword>) -> MessageRecord {
+        MessageRecord {
+            size: self.size(),
+            date: self.date(),
+            flags: self.flags(),
+            keywords,
+            checksum: self.checksum(),
+            fragments: self.fragments().collect(),
+        }
+    }
+
     /// Where its octets are, in order.
     pub fn fragments(self) -> impl ExactSizeIterator<Item = Fragment> + 'a {
         let packed: &[[u8; FRAGMENT]] = match self.count() {
@@ -362,104 +410,4 @@ fn u64_at(octets: &[u8], at: usize) -> u64 {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn message(fragments: &[u32]) -> MessageRecord {
-        let piece = |(i, &length): (usize, &u32)| Fragment {
-            segment: SegmentId(7 + i as u64),
-            offset: 4096,
-            length,
-        };
-        MessageRecord {
-            size: fragments.iter().map(|&f| u64::from(f)).sum(),
-            date: InternalDate::from_unix(1_000_000_000),
-            flags: Flags::SEEN,
-            keywords: vec![],
-            checksum: 1 << 100,
-            fragments: fragments.iter().enumerate().map(piece).collect(),
-        }
-    }
-
-    fn placed(uid: u32) -> Placed {
-        Placed { uid: Uid(uid), keywords: KeywordSet(3), modseq: ModSeq(9), save_date: -5 }
-    }
-
-    fn sample() -> Chunk {
-        let mut chunk = Chunk::default();
-        chunk.push(placed(2), &message(&[10]));
-        chunk.push(placed(3), &message(&[1, 2, 3]));
-        chunk.push(placed(7), &message(&[20]));
-        chunk.push(placed(8), &message(&[4, 5]));
-        chunk
-    }
-
-    fn lengths(chunk: &Chunk) -> Vec<Vec<u32>> {
-        chunk.iter().map(|entry| entry.fragments().map(|f| f.length).collect()).collect()
-    }
-
-    #[test]
-    fn entries_give_back_what_was_put_in() {
-        let chunk = sample();
-        let entry = chunk.get(chunk.find(Uid(3)).unwrap()).unwrap();
-        let message = message(&[1, 2, 3]);
-        assert_eq!((entry.uid(), entry.flags(), entry.size()), (Uid(3), Flags::SEEN, 6));
-        assert_eq!((entry.keywords(), entry.modseq()), (KeywordSet(3), ModSeq(9)));
-        assert_eq!((entry.date(), entry.save_date()), (message.date, -5));
-        assert_eq!(entry.checksum(), message.checksum);
-        assert_eq!(entry.fragments().collect::<Vec<_>>(), message.fragments);
-        assert_eq!(chunk.find(Uid(4)), Err(2));
-        assert_eq!(chunk.find_range(Uid(3), Uid(7)), 1..3);
-        assert_eq!(chunk.find_range(Uid(9), Uid(1)), 4..4);
-    }
-
-    #[test]
-    fn removing_and_joining_keep_fragments_with_their_messages() {
-        let mut chunk = sample();
-        chunk.retain(|entry| entry.uid() != Uid(3));
-        assert_eq!(lengths(&chunk), [vec![10], vec![20], vec![4, 5]]);
-        let mut more = Chunk::default();
-        more.push(placed(9), &message(&[6, 7]));
-        more.push(placed(10), &message(&[8]));
-        chunk.join(&more);
-        assert_eq!(lengths(&chunk), [vec![10], vec![20], vec![4, 5], vec![6, 7], vec![8]]);
-        chunk.check().unwrap();
-    }
-
-    #[test]
-    fn chunks_come_back_from_their_rows() {
-        for chunk in [Chunk::default(), sample()] {
-            assert_eq!(Chunk::decode(&chunk.encode()), Ok(chunk));
-        }
-    }
-
-    #[test]
-    fn a_message_of_4_gib_in_small_frames_fits() {
-        let mut chunk = Chunk::default();
-        chunk.push(placed(1), &message(&vec![16 << 10; 1 << 18]));
-        assert!(chunk.is_full());
-        assert_eq!(Chunk::decode(&chunk.encode()).unwrap().get(0).unwrap().size(), 4 << 30);
-    }
-
-    /// Rot that the checksum does not show, because it struck before the checksum was made.
-    #[test]
-    fn no_octet_makes_an_accessor_panic() {
-        let chunk = sample();
-        for at in 0..chunk.entries.len() * ENTRY {
-            for value in [0, 1, 0x7f, 0xff] {
-                let mut rotten = chunk.clone();
-                rotten.entries.as_flattened_mut()[at] = value;
-                if let Ok(read) = Chunk::decode(&rotten.encode()) {
-                    assert_eq!(lengths(&read).len(), 4);
-                    assert!(read.iter().all(|entry| !entry.date().to_string().is_empty()));
-                }
-            }
-        }
-    }
-
-    #[test]
-    #[should_panic = "UIDs ascend"]
-    fn uids_ascend() {
-        sample().push(placed(8), &message(&[1]));
-    }
-}
+mod tests;

@@ -1,0 +1,98 @@
+//! Accounts to the catalog and back.
+
+use super::Account;
+use super::subscriptions::Subscriptions;
+use crate::index::checkpoint::{Checkpoint, Saved};
+use crate::index::codec::{Fields, Row};
+use crate::index::error::Rot;
+use crate::index::mailbox::Mailbox;
+use crate::types::UidValidity;
+
+impl Account {
+    /// Octets that the next checkpoint has to write, about.
+    #[must_use]
+    pub fn dirty_octets(&self) -> usize {
+        self.dirty_octets
+    }
+
+    /// Whether nothing would be lost if the account were forgotten and read again. (Reservations of
+    /// UIDs count; a reserved UIDVALIDITY does not.)
+    #[must_use]
+    pub fn is_idle(&self) -> bool {
+        let saved = [self.saved, self.subscriptions.saved] == [Saved::Clean; 2];
+        let saved = saved && self.deleted.is_empty();
+        saved && self.mailboxes.values().all(Mailbox::is_idle)
+    }
+
+    /// Adds all that changed since the last checkpoint. Until [`Account::end_saving`] no other
+    /// checkpoint may begin.
+    ///
+    /// # Panics
+    /// When one is on its way.
+    pub fn begin_saving(&mut self, checkpoint: &mut Checkpoint) {
+        if self.saved.begin() {
+            checkpoint.accounts.push((self.name.clone(), self.encode()));
+        }
+        if self.subscriptions.saved.begin() {
+            checkpoint.subscriptions.push((self.name.clone(), self.subscriptions.encode()));
+        }
+        for (id, saved) in &mut self.deleted {
+            if saved.begin() {
+                checkpoint.deleted.push((self.name.clone(), *id));
+            }
+        }
+        for mailbox in self.mailboxes.values_mut() {
+            mailbox.begin_saving(&self.name, checkpoint);
+        }
+        self.dirty_octets = 0;
+    }
+
+    /// The checkpoint was written, or it was not: then all it held is to be written again. Messages
+    /// that the catalog has and no session pins leave the memory.
+    pub fn end_saving(&mut self, written: bool) {
+        self.saved.end(written);
+        self.subscriptions.saved.end(written);
+        self.deleted.retain_mut(|(_, saved)| {
+            saved.end(written);
+            *saved != Saved::Clean
+        });
+        self.mailboxes.values_mut().for_each(|mailbox| mailbox.end_saving(written));
+        let mailboxes = self.mailboxes.values().map(Mailbox::dirty_octets).sum::<usize>();
+        self.dirty_octets = mailboxes + self.subscriptions.dirty_octets();
+    }
+
+    /// `octets u64, last UIDVALIDITY u32`
+    fn encode(&self) -> Vec<u8> {
+        let mut row = Row::default();
+        row.u64(self.octets);
+        row.u32(self.last_uid_validity.0);
+        row.seal()
+    }
+
+    /// From its row, that of its subscriptions if it has any, and its mailboxes.
+    pub(in crate::index) fn decode(
+        name: &str,
+        row: &[u8],
+        subscriptions: Option<&[u8]>,
+        mailboxes: Vec<Mailbox>,
+    ) -> Result<Account, Rot> {
+        let mut fields = Fields::open(row)?;
+        let octets = fields.u64()?;
+        let last_uid_validity = UidValidity(fields.u32()?);
+        fields.end()?;
+        if mailboxes.iter().map(|mailbox| mailbox.counts().octets).sum::<u64>() != octets {
+            return Err(Rot("an account and its mailboxes differ in octets"));
+        }
+        let mut account = Account { octets, last_uid_validity, ..Account::new(name) };
+        if let Some(row) = subscriptions {
+            account.subscriptions = Subscriptions::decode(row)?;
+        }
+        for mailbox in mailboxes {
+            if account.by_name.insert(mailbox.name().into(), mailbox.id()).is_some() {
+                return Err(Rot("an account has two mailboxes of one name"));
+            }
+            account.mailboxes.insert(mailbox.id(), mailbox);
+        }
+        Ok(account)
+    }
+}

@@ -1,0 +1,97 @@
+//! What an account is subscribed to: names, whether there are mailboxes of these names or not
+//! (RFC 3501 sections 6.3.6 and 6.3.9). Deleting and renaming mailboxes leaves them as they are.
+//!
+//! They are a row of their own in the catalog, since they change seldom and an account's row often:
+//!
+//! ```text
+//! count u32, then each name as text
+//! ```
+
+use std::collections::BTreeSet;
+
+use super::{Account, canonical};
+use crate::index::checkpoint::Saved;
+use crate::index::codec::{Fields, Row};
+use crate::index::error::Rot;
+use crate::limits::SUBSCRIPTIONS;
+
+/// See the head of this file.
+#[derive(Debug)]
+pub(super) struct Subscriptions {
+    names: BTreeSet<Box<str>>,
+    pub(super) saved: Saved,
+}
+
+impl Default for Subscriptions {
+    fn default() -> Subscriptions {
+        Subscriptions { names: BTreeSet::new(), saved: Saved::Clean }
+    }
+}
+
+impl Account {
+    /// The names that LSUB lists, ascending.
+    pub fn subscriptions(&self) -> impl Iterator<Item = &str> {
+        self.subscriptions.names.iter().map(|name| &**name)
+    }
+
+    /// Whether a name is among them, INBOX in any case of its letters.
+    #[must_use]
+    pub fn is_subscribed(&self, name: &str) -> bool {
+        self.subscriptions.names.contains(canonical(name))
+    }
+
+    /// Whether a name may be added, or is there. When not, there are as many as there may be:
+    /// `NO [LIMIT]`.
+    #[must_use]
+    pub fn can_subscribe(&self, name: &str) -> bool {
+        self.subscriptions.names.len() < SUBSCRIPTIONS || self.is_subscribed(name)
+    }
+
+    pub(super) fn subscribe(&mut self, name: &str, subscribed: bool) {
+        let before = self.subscriptions.dirty_octets();
+        let names = &mut self.subscriptions.names;
+        let changed = if subscribed { names.insert(name.into()) } else { names.remove(name) };
+        if changed {
+            self.subscriptions.saved = Saved::Dirty;
+            let after = self.subscriptions.dirty_octets();
+            self.dirty_octets = (self.dirty_octets + after).saturating_sub(before);
+            // So that an account of which nothing else is known has a row.
+            self.saved = Saved::Dirty;
+        }
+    }
+}
+
+impl Subscriptions {
+    /// What they take in memory, about.
+    pub(super) fn octets(&self) -> usize {
+        self.names.iter().map(|name| 40 + name.len()).sum()
+    }
+
+    /// What the next checkpoint has to write of them, about.
+    pub(super) fn dirty_octets(&self) -> usize {
+        match self.saved {
+            // Names are mostly short; counting each time would be quadratic.
+            Saved::Dirty => 20 * (self.names.len() + 1),
+            Saved::Clean | Saved::Saving => 0,
+        }
+    }
+
+    pub(super) fn encode(&self) -> Vec<u8> {
+        let mut row = Row::default();
+        row.u32(u32::try_from(self.names.len()).expect("bounded by SUBSCRIPTIONS"));
+        self.names.iter().for_each(|name| row.text(name));
+        row.seal()
+    }
+
+    pub(super) fn decode(row: &[u8]) -> Result<Subscriptions, Rot> {
+        let mut fields = Fields::open(row)?;
+        let mut subscriptions = Subscriptions::default();
+        for _ in 0..fields.u32()? {
+            if !subscriptions.names.insert(fields.text()?.into()) {
+                return Err(Rot("a subscription stands there twice"));
+            }
+        }
+        fields.end()?;
+        Ok(subscriptions)
+    }
+}

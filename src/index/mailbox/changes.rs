@@ -1,0 +1,171 @@
+//! Changes of a mailbox, which are the same in operation and in replay.
+
+use std::borrow::Borrow;
+use std::collections::HashSet;
+
+use super::journal::What;
+use super::{Mailbox, reserved_after};
+use crate::index::checkpoint::Saved;
+use crate::index::chunk::{Entry, Placed};
+use crate::index::error::ApplyError;
+use crate::log::{Commit, FlagChange, MessageRecord};
+use crate::types::{Flags, Keyword, ModSeq, Uid, UidRange};
+
+impl Mailbox {
+    /// Another name. The account sees to it that it is the only one of that name.
+    pub(in crate::index) fn rename(&mut self, name: Box<str>) {
+        self.name = name;
+        self.touch();
+    }
+
+    /// Makes room in the table for a change of flags of these messages, all of which are in memory.
+    /// `false` when the mailbox would have more keywords, or sets of them, than it can hold: `NO
+    /// [LIMIT]`. To be asked before the change is written. (Changes that are on their way meanwhile
+    /// can still make sets that nobody foresaw: a few more than the limit, which is no harm.)
+    #[must_use]
+    pub fn admit_change(
+        &mut self,
+        uids: &[UidRange],
+        change: FlagChange,
+        keywords: &[Keyword],
+    ) -> bool {
+        if change == FlagChange::Replace {
+            return self.admit(keywords);
+        }
+        if keywords.is_empty() {
+            return true;
+        }
+        let uids = UidRange::ascending(uids);
+        let chunks = uids
+            .iter()
+            .flat_map(|&range| self.chunks.range(range).flat_map(move |chunk| chunk.range(range)));
+        let (mut sets, mut last) = (HashSet::new(), None);
+        for set in chunks.map(Entry::keywords) {
+            // Messages often have the same keywords as the one before.
+            if last != Some(set) {
+                sets.insert(set);
+                last = Some(set);
+            }
+        }
+        self.keywords.admit_change(&sets, change, keywords)
+    }
+
+    pub(in crate::index) fn append<M: Borrow<MessageRecord>>(
+        &mut self,
+        commit: &Commit,
+        messages: impl IntoIterator<Item = M>,
+    ) -> Result<(), ApplyError> {
+        let (mailbox, next) = (self.id, self.counts.uid_next);
+        let disorder = ApplyError::UidOutOfOrder { mailbox, next, found: commit.first_uid };
+        let end = commit.first_uid.0.checked_add(commit.messages).ok_or(disorder)?;
+        if commit.first_uid < next {
+            return Err(disorder);
+        }
+        let (mut found, modseq, save_date) = (0, commit.modseq, commit.save_date);
+        for message in messages {
+            let message = message.borrow();
+            if found < commit.messages {
+                let keywords = self.keywords.intern(&message.keywords);
+                let uid = Uid(commit.first_uid.0 + found);
+                self.count_in(message.flags, message.size);
+                self.chunks.push(Placed { uid, keywords, modseq, save_date }, message);
+            }
+            found += 1;
+        }
+        if found != commit.messages {
+            return Err(ApplyError::WrongCount { announced: commit.messages, found });
+        }
+        self.counts.uid_next = Uid(end);
+        self.changed_at(modseq);
+        Ok(())
+    }
+
+    pub(in crate::index) fn set_flags(
+        &mut self,
+        modseq: ModSeq,
+        uids: &[UidRange],
+        change: FlagChange,
+        flags: Flags,
+        keywords: &[Keyword],
+    ) -> Result<(), ApplyError> {
+        let uids = self.at_hand(uids)?;
+        let (counts, table) = (&mut self.counts, &mut self.keywords);
+        let told = self.journal.is_kept();
+        let mut changed = Vec::new();
+        // Messages often have the same keywords as the one before.
+        let mut last = None;
+        self.chunks.set_flags(&uids, modseq, |entry| {
+            let old = (entry.flags(), entry.keywords());
+            let set = match last {
+                Some((from, to)) if from == old.1 => to,
+                _ => table.change(old.1, change, keywords),
+            };
+            last = Some((old.1, set));
+            let new = match change {
+                FlagChange::Replace => flags,
+                FlagChange::Add => old.0.union(flags),
+                FlagChange::Remove => old.0.without(flags),
+            };
+            let has = |flags: Flags, flag| u32::from(flags.contains(flag));
+            counts.unseen = counts.unseen + has(old.0, Flags::SEEN) - has(new, Flags::SEEN);
+            counts.deleted = counts.deleted + has(new, Flags::DELETED) - has(old.0, Flags::DELETED);
+            if (new, set) == old {
+                return None;
+            }
+            if told {
+                UidRange::push(&mut changed, entry.uid());
+            }
+            Some((new, set))
+        });
+        self.journal.push(modseq, What::Flags(changed.into()));
+        self.changed_at(modseq);
+        Ok(())
+    }
+
+    pub(in crate::index) fn expunge(
+        &mut self,
+        modseq: ModSeq,
+        uids: &[UidRange],
+    ) -> Result<(), ApplyError> {
+        let uids = self.at_hand(uids)?;
+        let counts = &mut self.counts;
+        let mut gone = Vec::new();
+        self.chunks.remove(&uids, |entry| {
+            UidRange::push(&mut gone, entry.uid());
+            counts.messages -= 1;
+            counts.octets -= entry.size();
+            counts.unseen -= u32::from(!entry.flags().contains(Flags::SEEN));
+            counts.deleted -= u32::from(entry.flags().contains(Flags::DELETED));
+            counts.recent -= u32::from(entry.uid() >= counts.recent_from);
+        });
+        self.vanished.push(modseq, &gone);
+        self.journal.push(modseq, What::Expunged(gone.into()));
+        self.changed_at(modseq);
+        Ok(())
+    }
+
+    fn at_hand(&self, uids: &[UidRange]) -> Result<Vec<UidRange>, ApplyError> {
+        let uids = UidRange::ascending(uids);
+        if self.chunks.has(&uids) { Ok(uids) } else { Err(ApplyError::NotLoaded(self.id)) }
+    }
+
+    fn count_in(&mut self, flags: Flags, size: u64) {
+        self.counts.messages += 1;
+        self.counts.recent += 1;
+        self.counts.unseen += u32::from(!flags.contains(Flags::SEEN));
+        self.counts.deleted += u32::from(flags.contains(Flags::DELETED));
+        self.counts.octets += size;
+    }
+
+    fn changed_at(&mut self, modseq: ModSeq) {
+        self.counts.highest_modseq = self.counts.highest_modseq.max(modseq);
+        let next = reserved_after(&self.counts);
+        self.next.first_uid = self.next.first_uid.max(next.first_uid);
+        self.next.modseq = self.next.modseq.max(next.modseq);
+        self.touch();
+    }
+
+    pub(super) fn touch(&mut self) {
+        self.saved = Saved::Dirty;
+    }
+}

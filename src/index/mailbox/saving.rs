@@ -1,0 +1,108 @@
+//! Mailboxes to the catalog and back.
+
+use super::journal::Journal;
+use super::vanished::Vanished;
+use super::{Counts, Mailbox, reserved_after};
+use crate::index::checkpoint::{Checkpoint, MailboxRow, Saved};
+use crate::index::chunks::Chunks;
+use crate::index::codec::{Fields, Row};
+use crate::index::error::Rot;
+use crate::index::keywords::Keywords;
+use crate::types::{MailboxId, ModSeq, Uid, UidValidity};
+
+impl Mailbox {
+    pub(in crate::index) fn dirty_octets(&self) -> usize {
+        match self.saved {
+            Saved::Dirty => self.chunks.dirty_octets() + self.row_octets(),
+            Saved::Clean | Saved::Saving => 0,
+        }
+    }
+
+    /// What it takes without its chunks, about: in memory, the counters and tables weigh most.
+    pub(super) fn row_octets(&self) -> usize {
+        500 + self.name.len() + self.keywords.octets() + self.vanished.octets()
+    }
+
+    /// Whether nothing would be lost if it were forgotten and read again.
+    pub(in crate::index) fn is_idle(&self) -> bool {
+        self.pins == 0 && self.saved == Saved::Clean && self.chunks.is_saved() && self.is_settled()
+    }
+
+    pub(in crate::index) fn begin_saving(&mut self, account: &str, checkpoint: &mut Checkpoint) {
+        if self.saved.begin() {
+            let (account, mailbox) = (account.into(), self.id);
+            checkpoint.mailboxes.push(MailboxRow { account, mailbox, row: self.encode() });
+        }
+        self.chunks.begin_saving(self.id, &mut checkpoint.chunks);
+    }
+
+    pub(in crate::index) fn end_saving(&mut self, written: bool) {
+        self.saved.end(written);
+        self.chunks.end_saving(written);
+        if self.pins == 0 {
+            self.chunks.drop_clean();
+        }
+    }
+
+    /// ```text
+    /// name text, UIDVALIDITY u32, messages u32, recent u32, unseen u32, deleted u32, octets u64,
+    /// UIDNEXT u32, HIGHESTMODSEQ u64, first recent UID u32, special use u16,
+    /// keywords (see keywords.rs), expunges (see vanished.rs)
+    /// ```
+    fn encode(&self) -> Vec<u8> {
+        let counts = &self.counts;
+        let mut row = Row::with_capacity(self.row_octets());
+        row.text(&self.name);
+        row.u32(self.uid_validity.0);
+        row.u32(counts.messages);
+        row.u32(counts.recent);
+        row.u32(counts.unseen);
+        row.u32(counts.deleted);
+        row.u64(counts.octets);
+        row.u32(counts.uid_next.0);
+        row.u64(counts.highest_modseq.0);
+        row.u32(counts.recent_from.0);
+        row.u16(self.special_use);
+        self.keywords.encode(&mut row);
+        self.vanished.encode(&mut row);
+        row.seal()
+    }
+
+    pub(in crate::index) fn decode(id: MailboxId, row: &[u8]) -> Result<Mailbox, Rot> {
+        let mut fields = Fields::open(row)?;
+        let name = fields.text()?.into();
+        let uid_validity = UidValidity(fields.u32()?);
+        let counts = Counts {
+            messages: fields.u32()?,
+            recent: fields.u32()?,
+            unseen: fields.u32()?,
+            deleted: fields.u32()?,
+            octets: fields.u64()?,
+            uid_next: Uid(fields.u32()?),
+            highest_modseq: ModSeq(fields.u64()?),
+            recent_from: Uid(fields.u32()?),
+        };
+        let special_use = fields.u16()?;
+        let keywords = Keywords::decode(&mut fields)?;
+        let vanished = Vanished::decode(&mut fields)?;
+        fields.end()?;
+        if counts.recent.max(counts.unseen).max(counts.deleted) > counts.messages {
+            return Err(Rot("a mailbox has more messages of a kind than messages"));
+        }
+        let chunks = if counts.messages == 0 { Chunks::empty() } else { Chunks::absent() };
+        Ok(Mailbox {
+            id,
+            name,
+            uid_validity,
+            special_use,
+            counts,
+            keywords,
+            vanished,
+            next: reserved_after(&counts),
+            chunks,
+            pins: 0,
+            journal: Journal::default(),
+            saved: Saved::Clean,
+        })
+    }
+}

@@ -1,0 +1,354 @@
+//! The answers to SEARCH, SORT and THREAD.
+
+use bytes::BytesMut;
+
+use crate::protocol::PartialRange;
+use crate::types::ModSeq;
+
+use super::{decimal, sequence_set};
+
+/// `* SEARCH 2 3 (MODSEQ 917162500)`: the answer to SEARCH without RETURN (RFC 3501 section
+/// 7.2.5). `modseq` is the highest of the messages found, if there are any and the client asked
+/// for mod-sequences (RFC 7162 section 3.1.6).
+///
+/// ```abnf
+/// mailbox-data          =/ "SEARCH" *(SP nz-number) [SP search-sort-mod-seq]
+/// search-sort-mod-seq   = "(" "MODSEQ" SP mod-sequence-value ")"
+/// ```
+pub fn search(out: &mut BytesMut, numbers: impl IntoIterator<Item = u32>, modseq: Option<ModSeq>) {
+    found(out, b"* SEARCH", numbers, modseq);
+}
+
+/// `* SORT 5 3 4`: the answer to SORT without RETURN (RFC 5256 section 4), in the order asked for.
+///
+/// ```abnf
+/// sort-data = "SORT" *(SP nz-number) [SP search-sort-mod-seq]
+/// ```
+pub fn sort(out: &mut BytesMut, numbers: impl IntoIterator<Item = u32>, modseq: Option<ModSeq>) {
+    found(out, b"* SORT", numbers, modseq);
+}
+
+fn found(
+    out: &mut BytesMut,
+    word: &[u8],
+    numbers: impl IntoIterator<Item = u32>,
+    modseq: Option<ModSeq>,
+) {
+    out.extend_from_slice(word);
+    for number in numbers {
+        out.extend_from_slice(b" ");
+        decimal(out, number.into());
+    }
+    if let Some(modseq) = modseq {
+        out.extend_from_slice(b" (MODSEQ ");
+        decimal(out, modseq.0);
+        out.extend_from_slice(b")");
+    }
+    out.extend_from_slice(b"\r\n");
+}
+
+/// `* ESEARCH (TAG "a") UID COUNT 5 ALL 4:18,21`: the answer to SEARCH and SORT with RETURN, item
+/// by item, and what is told of a result later.
+///
+/// ```abnf
+/// esearch-response     = "ESEARCH" [search-correlator] [SP "UID"] *(SP search-return-data)
+/// search-correlator    = SP "(" "TAG" SP tag-string ")"                  ; RFC 4466
+/// search-return-data   = "MIN" SP nz-number / "MAX" SP nz-number /
+///                        "ALL" SP sequence-set / "COUNT" SP number       ; RFC 4731
+/// search-return-data   =/ "MODSEQ" SP mod-sequence-value                 ; RFC 7162
+/// search-return-data   =/ ret-data-partial / ret-data-addto / ret-data-removefrom
+/// ```
+#[derive(Debug)]
+#[must_use = "an answer that was begun must be ended"]
+pub struct EsearchResponse(());
+
+impl EsearchResponse {
+    /// Begins the answer to the command with this tag. `uid`: its numbers are UIDs.
+    pub fn begin(out: &mut BytesMut, tag: &str, uid: bool) -> EsearchResponse {
+        out.extend_from_slice(b"* ESEARCH (TAG \"");
+        out.extend_from_slice(tag.as_bytes());
+        out.extend_from_slice(if uid { b"\") UID" } else { b"\")" });
+        EsearchResponse(())
+    }
+
+    /// `MIN 2`; only when something was found.
+    pub fn min(&mut self, out: &mut BytesMut, number: u32) {
+        item(out, b" MIN ", number.into());
+    }
+
+    /// `MAX 47`; only when something was found.
+    pub fn max(&mut self, out: &mut BytesMut, number: u32) {
+        item(out, b" MAX ", number.into());
+    }
+
+    /// `COUNT 25`
+    pub fn count(&mut self, out: &mut BytesMut, count: u32) {
+        item(out, b" COUNT ", count.into());
+    }
+
+    /// `MODSEQ 917162500` (RFC 7162); only when something was found.
+    pub fn modseq(&mut self, out: &mut BytesMut, modseq: ModSeq) {
+        item(out, b" MODSEQ ", modseq.0);
+    }
+
+    /// `ALL 2,10:15`, in the order given. Nothing when nothing was found.
+    pub fn all(&mut self, out: &mut BytesMut, ranges: impl IntoIterator<Item = (u32, u32)>) {
+        let mut ranges = ranges.into_iter().peekable();
+        if ranges.peek().is_some() {
+            out.extend_from_slice(b" ALL ");
+            sequence_set(out, ranges);
+        }
+    }
+
+    /// `PARTIAL (1:100 20,4:9)`, in the order given; NIL in place of no numbers.
+    ///
+    /// ```abnf
+    /// ret-data-partial = "PARTIAL" SP "(" partial-range SP partial-results ")"   ; RFC 9394
+    /// partial-results  = sequence-set / "NIL"
+    /// ```
+    pub fn partial(
+        &mut self,
+        out: &mut BytesMut,
+        range: PartialRange,
+        ranges: impl IntoIterator<Item = (u32, u32)>,
+    ) {
+        let minus: &[u8] = if range.from_end { b"-" } else { b"" };
+        out.extend_from_slice(b" PARTIAL (");
+        out.extend_from_slice(minus);
+        decimal(out, range.first.into());
+        out.extend_from_slice(b":");
+        out.extend_from_slice(minus);
+        decimal(out, range.last.into());
+        out.extend_from_slice(b" ");
+        let mut ranges = ranges.into_iter().peekable();
+        if ranges.peek().is_none() {
+            out.extend_from_slice(b"NIL");
+        }
+        sequence_set(out, ranges);
+        out.extend_from_slice(b")");
+    }
+
+    /// `ADDTO (1 2733)`: what has come into the result, at a position from 1, or 0 when positions
+    /// mean nothing (RFC 5267 section 4.3.2). At least one number.
+    ///
+    /// ```abnf
+    /// ret-data-addto = "ADDTO" SP "(" context-position SP sequence-set
+    ///                  *(SP context-position SP sequence-set) ")"
+    /// ```
+    pub fn add_to(
+        &mut self,
+        out: &mut BytesMut,
+        position: u32,
+        ranges: impl IntoIterator<Item = (u32, u32)>,
+    ) {
+        change(out, b" ADDTO (", position, ranges);
+    }
+
+    /// `REMOVEFROM (0 32768)`: what has gone from the result (RFC 5267 section 4.3.3).
+    ///
+    /// ```abnf
+    /// ret-data-removefrom = "REMOVEFROM" SP "(" context-position SP sequence-set
+    ///                       *(SP context-position SP sequence-set) ")"
+    /// ```
+    pub fn remove_from(
+        &mut self,
+        out: &mut BytesMut,
+        position: u32,
+        ranges: impl IntoIterator<Item = (u32, u32)>,
+    ) {
+        change(out, b" REMOVEFROM (", position, ranges);
+    }
+
+    /// Ends the answer.
+    pub fn end(self, out: &mut BytesMut) {
+        out.extend_from_slice(b"\r\n");
+    }
+}
+
+fn item(out: &mut BytesMut, name: &[u8], number: u64) {
+    out.extend_from_slice(name);
+    decimal(out, number);
+}
+
+fn change(
+    out: &mut BytesMut,
+    name: &[u8],
+    position: u32,
+    ranges: impl IntoIterator<Item = (u32, u32)>,
+) {
+    item(out, name, position.into());
+    out.extend_from_slice(b" ");
+    sequence_set(out, ranges);
+    out.extend_from_slice(b")");
+}
+
+/// A message in a thread, or a place where one is missing. Nodes name each other by their places
+/// in one slice: however deep a thread is, to drop it is no recursion.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ThreadNode {
+    /// Number or UID of the message; `None` for one that is missing, which has children.
+    pub number: Option<u32>,
+    /// The first of its children.
+    pub child: Option<u32>,
+    /// The next child of its parent, or the next thread.
+    pub next: Option<u32>,
+}
+
+/// `* THREAD (2)(3 6 (4 23)(44 7 96))` (RFC 5256 section 4): the threads that begin with the node
+/// `first`. The nodes must form trees. Iterative: a thread is as deep as its writers like.
+///
+/// ```abnf
+/// thread-data    = "THREAD" [SP 1*thread-list]
+/// thread-list    = "(" (thread-members / thread-nested) ")"
+/// thread-members = nz-number *(SP nz-number) [SP thread-nested]
+/// thread-nested  = 2*thread-list
+/// ```
+pub fn thread(out: &mut BytesMut, nodes: &[ThreadNode], first: Option<u32>) {
+    out.extend_from_slice(if first.is_some() { b"* THREAD " } else { b"* THREAD" });
+    // What is still to be written beside each list that is open.
+    let mut beside = vec![first];
+    while let Some(next) = beside.pop() {
+        match next {
+            Some(node) => {
+                let mut node = nodes[node as usize];
+                beside.push(node.next);
+                out.extend_from_slice(b"(");
+                beside.push(members(out, nodes, &mut node));
+            }
+            None if beside.is_empty() => {}
+            None => out.extend_from_slice(b")"),
+        }
+    }
+    out.extend_from_slice(b"\r\n");
+}
+
+/// Writes a message and those that follow it one by one. The first of the lists that fork off
+/// from the last of them, if any.
+fn members(out: &mut BytesMut, nodes: &[ThreadNode], node: &mut ThreadNode) -> Option<u32> {
+    let mut space: &[u8] = b"";
+    loop {
+        if let Some(number) = node.number {
+            out.extend_from_slice(space);
+            decimal(out, number.into());
+            space = b" ";
+        }
+        let child = node.child?;
+        *node = nodes[child as usize];
+        if node.next.is_some() {
+            out.extend_from_slice(space);
+            return Some(child);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn written(write: impl FnOnce(&mut BytesMut)) -> String {
+        let mut out = BytesMut::new();
+        write(&mut out);
+        String::from_utf8(out.to_vec()).unwrap()
+    }
+
+    #[test]
+    fn numbers_found() {
+        let modseq = Some(ModSeq(917_162_500));
+        let line = written(|o| search(o, [2, 5, 6], modseq));
+        assert_eq!(line, "* SEARCH 2 5 6 (MODSEQ 917162500)\r\n");
+        assert_eq!(written(|o| search(o, [], None)), "* SEARCH\r\n");
+        assert_eq!(written(|o| sort(o, [5, 3, 4, 1, 2], None)), "* SORT 5 3 4 1 2\r\n");
+    }
+
+    /// RFC 4731 section 3.1, RFC 5267 section 4.3, RFC 7162 section 3.1.10, RFC 9394.
+    #[test]
+    fn extended_answers() {
+        type Item = fn(&mut EsearchResponse, &mut BytesMut);
+        let line = |uid, items: &[Item]| {
+            written(|out| {
+                let mut answer = EsearchResponse::begin(out, "A283", uid);
+                items.iter().for_each(|item| item(&mut answer, out));
+                answer.end(out);
+            })
+        };
+        let range = |first, last, from_end| PartialRange { first, last, from_end };
+        assert_eq!(line(false, &[]), "* ESEARCH (TAG \"A283\")\r\n");
+        assert_eq!(
+            line(false, &[|a, o| a.min(o, 2), |a, o| a.max(o, 47), |a, o| a.count(o, 25)]),
+            "* ESEARCH (TAG \"A283\") MIN 2 MAX 47 COUNT 25\r\n"
+        );
+        assert_eq!(
+            line(
+                true,
+                &[|a, o| a.all(o, [(2, 2), (10, 11), (12, 15)]), |a, o| a.modseq(o, ModSeq(7))]
+            ),
+            "* ESEARCH (TAG \"A283\") UID ALL 2,10:15 MODSEQ 7\r\n"
+        );
+        assert_eq!(line(true, &[|a, o| a.all(o, [])]), "* ESEARCH (TAG \"A283\") UID\r\n");
+        let partial = |range, found: &[(u32, u32)]| {
+            written(|out| EsearchResponse(()).partial(out, range, found.iter().copied()))
+        };
+        let forward = partial(range(1, 10, false), &[(9, 9), (4, 5)]);
+        assert_eq!(forward, " PARTIAL (1:10 9,4:5)");
+        assert_eq!(partial(range(1, 100, true), &[]), " PARTIAL (-1:-100 NIL)");
+        assert_eq!(
+            line(
+                true,
+                &[
+                    |a, o| a.add_to(o, 0, [(32768, 32768), (32769, 32769)]),
+                    |a, o| a.remove_from(o, 1, [(5, 5)])
+                ]
+            ),
+            "* ESEARCH (TAG \"A283\") UID ADDTO (0 32768:32769) REMOVEFROM (1 5)\r\n"
+        );
+    }
+
+    /// Nodes written as (number, child, next); 0 is none. The first root is node 1.
+    fn threads(nodes: &[(u32, u32, u32)]) -> String {
+        let some = |n: u32| (n > 0).then_some(n);
+        let node = |&(n, child, next): &_| ThreadNode {
+            number: some(n),
+            child: some(child),
+            next: some(next),
+        };
+        let nodes: Vec<_> =
+            [ThreadNode::default()].into_iter().chain(nodes.iter().map(node)).collect();
+        written(|out| thread(out, &nodes, (nodes.len() > 1).then_some(1)))
+    }
+
+    /// RFC 5256 section 4.
+    #[test]
+    fn the_threads_of_rfc_5256() {
+        assert_eq!(threads(&[]), "* THREAD\r\n");
+        assert_eq!(threads(&[(2, 0, 0)]), "* THREAD (2)\r\n");
+        assert_eq!(
+            threads(&[
+                (2, 0, 2),
+                (3, 3, 0),
+                (6, 4, 0),
+                (4, 5, 6),
+                (23, 0, 0),
+                (44, 7, 0),
+                (7, 8, 0),
+                (96, 0, 0),
+            ]),
+            "* THREAD (2)(3 6 (4 23)(44 7 96))\r\n"
+        );
+        let missing = threads(&[(0, 2, 4), (3, 0, 3), (5, 0, 0), (9, 0, 0)]);
+        assert_eq!(missing, "* THREAD ((3)(5))(9)\r\n");
+    }
+
+    #[test]
+    fn depth_costs_no_stack() {
+        let chain: Vec<_> = (1..100_000).map(|n| (n, n + 1, 0)).chain([(7, 0, 0)]).collect();
+        assert!(threads(&chain).ends_with(" 99999 7)\r\n"));
+        // Every message has two answers, the second of which has two again.
+        let mut forks = Vec::new();
+        for n in 0..100_000 {
+            forks.extend([(1, 2 * n + 2, 0), (2, 0, 2 * n + 3)]);
+        }
+        forks.push((3, 0, 0));
+        let (open, close) = ("(1 (2)".repeat(100_000), ")".repeat(100_000));
+        assert_eq!(threads(&forks), format!("* THREAD {open}(3){close}\r\n"));
+    }
+}

@@ -1,0 +1,67 @@
+//! COPY and MOVE (RFC 3501 section 6.4.7, RFC 6851): references to octets that are there.
+
+use std::rc::Rc;
+
+use crate::ingest::{CopyError, Owner, copy_messages};
+use crate::protocol::response::{Code, Condition, untagged};
+use crate::protocol::{MailboxName, NameError, SequenceSet, Tag};
+use crate::session::dispatch::Session;
+use crate::types::MailboxId;
+
+impl Session {
+    /// With `moves` the messages are taken out of where they were.
+    pub(in crate::session) async fn copy(
+        &mut self,
+        tag: &Tag,
+        (set, uid): (&SequenceSet, bool),
+        name: Result<MailboxName, NameError>,
+        moves: bool,
+        owner: &Rc<Owner>,
+    ) {
+        let Some((source, uids)) = self.messages(tag, set, uid) else { return };
+        let Some(name) = self.valid(tag, name) else { return };
+        if moves && self.is_read_only() {
+            return self.no(tag, Some(Code::ReadOnly), "the mailbox was opened with EXAMINE");
+        }
+        let Some(target) = owner.mailbox_named(name.as_str()) else {
+            return self.no(tag, Some(Code::TryCreate), "no such mailbox; CREATE it first");
+        };
+        let (log, arena) = (&self.home.log, &self.home.arena);
+        let copied = match copy_messages(log, arena, owner, source, &uids, target, moves).await {
+            Ok(copied) => copied,
+            Err(error) => {
+                let code = copy_code(&error, source);
+                return self.no(tag, Some(code), &error.to_string());
+            }
+        };
+        let text = if moves { "MOVE completed" } else { "COPY completed" };
+        if copied.from.is_empty() {
+            return match uids.is_empty() {
+                true => self.ok(tag, "no message was named"),
+                false => self.no(tag, Some(Code::ExpungeIssued), "the messages have gone"),
+            };
+        }
+        let uids = Code::CopyUid { validity: copied.validity, from: &copied.from, to: &copied.to };
+        if !moves {
+            return self.ok_code(tag, Some(uids), text);
+        }
+        // Before the first EXPUNGE, so that clients know where a message went (section 4.3).
+        self.output.push(|out| untagged(out, Condition::Ok, Some(&uids), "moved"));
+        let highest = owner.account.borrow().mailbox(source).map(|m| m.counts().highest_modseq);
+        match highest.filter(|_| self.enabled.qresync) {
+            Some(highest) => self.ok_code(tag, Some(Code::HighestModSeq(highest)), text),
+            None => self.ok(tag, text),
+        }
+    }
+}
+
+/// The code for a copy that failed from this mailbox.
+pub(in crate::session) fn copy_code(error: &CopyError, source: MailboxId) -> Code<'static> {
+    match error {
+        CopyError::Quota => Code::OverQuota,
+        CopyError::Keywords | CopyError::Uids => Code::Limit,
+        CopyError::NoMailbox(gone) if *gone == source => Code::NonExistent,
+        CopyError::NoMailbox(_) => Code::TryCreate,
+        CopyError::Log(_) => Code::Unavailable,
+    }
+}

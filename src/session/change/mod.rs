@@ -1,0 +1,116 @@
+//! Changes on their way through the log: a record is written, and applied when it is durable.
+
+mod copy;
+mod expunge;
+mod store;
+
+use std::rc::Rc;
+
+use super::context::Home;
+use crate::index::Mailbox;
+use crate::ingest::Owner;
+use crate::log::{Frame, LogError, Record, sealed_len};
+use crate::reactor::{Lease, LeaseClass};
+use crate::types::{BatchId, MailboxId, ModSeq, UidRange};
+
+pub(super) use copy::copy_code;
+
+/// Ranges of UIDs in one record.
+const RANGES: usize = 16 << 10;
+
+impl Home {
+    /// Writes one record, applies it once it is durable, and returns then.
+    ///
+    /// # Errors
+    /// When the log takes nothing.
+    pub(super) async fn change(&self, owner: &Rc<Owner>, record: Record) -> Result<(), LogError> {
+        self.change_all(owner, vec![record]).await
+    }
+
+    /// The same with records that become durable together: all of them fit into one frame.
+    ///
+    /// # Errors
+    /// When the log takes nothing.
+    pub(super) async fn change_all(
+        &self,
+        owner: &Rc<Owner>,
+        records: Vec<Record>,
+    ) -> Result<(), LogError> {
+        let records_len = records.iter().map(Record::encoded_len).sum();
+        let large = sealed_len(0, records_len) > LeaseClass::Small.size();
+        let class = if large { LeaseClass::Large } else { LeaseClass::Small };
+        let lease = self.arena.lease(class).await;
+        self.log.ready(sealed_len(0, records_len)).await?;
+        self.write(owner, lease, records);
+        self.log.durable().await
+    }
+
+    fn write(&self, owner: &Rc<Owner>, lease: Lease, records: Vec<Record>) {
+        let records_len = records.iter().map(Record::encoded_len).sum();
+        let frame = Frame { lease, stream: BatchId(0), position: 0, payload: 0, records_len };
+        let (place, records) = self.log.write(frame, |_| records, ());
+        let applied = owner.clone();
+        self.log.when_durable(&place, move || {
+            for record in records {
+                let result = applied.account.borrow_mut().apply(&record);
+                result.expect("changes are checked before they are written");
+            }
+            applied.changed.notify_waiters();
+        });
+    }
+
+    /// Changes messages of a mailbox, in as many records as it takes for the UIDs to fit into
+    /// frames. `choose` names the messages, of what is applied when the first record is written.
+    /// Gives the mod-sequences of the records; returns when all are durable.
+    ///
+    /// # Errors
+    /// When the log takes nothing. A mailbox that is gone is changed no more, and no error.
+    pub(super) async fn change_messages(
+        &self,
+        owner: &Rc<Owner>,
+        mailbox: MailboxId,
+        choose: impl FnOnce(&mut Mailbox) -> Vec<UidRange>,
+        record: impl Fn(Box<str>, ModSeq, Vec<UidRange>) -> Record,
+    ) -> Result<Vec<ModSeq>, LogError> {
+        let (mut choose, mut uids, mut modseqs) = (Some(choose), Vec::new().into_iter(), vec![]);
+        loop {
+            let lease = self.arena.lease(LeaseClass::Large).await;
+            self.log.ready(LeaseClass::Large.size()).await?;
+            if !owner.has(mailbox) {
+                break;
+            }
+            // From here to the write nothing is awaited: mod-sequences ascend with the log.
+            let mut account = owner.account.borrow_mut();
+            let found = account.mailbox_mut(mailbox).expect("the owner has it");
+            if let Some(choose) = choose.take() {
+                uids = choose(found).into_iter();
+            }
+            let part: Vec<UidRange> = uids.by_ref().take(RANGES).collect();
+            if part.is_empty() {
+                break;
+            }
+            let reserved = found.reserve(0).expect("a reservation of no UID never runs out");
+            drop(account);
+            modseqs.push(reserved.modseq);
+            self.write(owner, lease, vec![record(owner.name(), reserved.modseq, part)]);
+        }
+        if !modseqs.is_empty() {
+            self.log.durable().await?;
+        }
+        Ok(modseqs)
+    }
+
+    /// Waits until all that was written of a mailbox is applied: what is seen of it then is what
+    /// the next record in the log will find.
+    ///
+    /// # Errors
+    /// When the log takes nothing.
+    pub(super) async fn settled(&self, owner: &Owner, mailbox: MailboxId) -> Result<(), LogError> {
+        let unsettled =
+            || owner.account.borrow().mailbox(mailbox).is_some_and(|found| !found.is_settled());
+        while unsettled() {
+            self.log.durable().await?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,91 @@
+//! ENABLE (RFC 5161) and UNAUTHENTICATE (RFC 8437): what of the protocol a client wants to see.
+
+use std::rc::Rc;
+
+use super::dispatch::Session;
+use crate::ingest::Owner;
+use crate::protocol::Tag;
+use crate::protocol::response::{self, Code, Condition, Names};
+
+/// What a client has enabled, by ENABLE or by using it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Enabled {
+    /// Mod-sequences are told along with flags (RFC 7162 section 3.1).
+    pub condstore: bool,
+    /// VANISHED instead of EXPUNGE, UIDs with all that is told (RFC 7162 section 3.2).
+    pub qresync: bool,
+    /// Names and strings in UTF-8 (RFC 6855).
+    pub utf8: bool,
+    /// RFC 9051: names in UTF-8, ESEARCH, nothing of `\Recent`.
+    pub rev2: bool,
+}
+
+impl Enabled {
+    /// Whether the client sends mailbox names in UTF-8.
+    pub fn utf8_names(self) -> bool {
+        self.utf8 || self.rev2
+    }
+
+    /// How mailbox names are told.
+    pub fn names(self) -> Names {
+        if self.utf8_names() { Names::Utf8 } else { Names::Utf7 }
+    }
+}
+
+impl Session {
+    /// ```abnf
+    /// enable-data = "ENABLED" *(SP capability)
+    /// ```
+    /// Only what this very command has enabled is told; what is not known is passed over.
+    pub(super) fn enable(&mut self, tag: &Tag, names: &[Box<str>]) {
+        let (before, mut now) = (self.enabled, self.enabled);
+        for name in names {
+            match &**name {
+                "CONDSTORE" => now.condstore = true,
+                "QRESYNC" => (now.condstore, now.qresync) = (true, true),
+                "UTF8=ACCEPT" => now.utf8 = true,
+                "IMAP4REV2" => now.rev2 = true,
+                _ => {}
+            }
+        }
+        let told = [
+            // Not the one that QRESYNC brings along (RFC 7162 section 3.2.3).
+            ("CONDSTORE", names.iter().any(|name| &**name == "CONDSTORE") && !before.condstore),
+            ("QRESYNC", now.qresync && !before.qresync),
+            ("UTF8=ACCEPT", now.utf8 && !before.utf8),
+            ("IMAP4rev2", now.rev2 && !before.rev2),
+        ];
+        let told = told.iter().filter(|(_, new)| *new).map(|(name, _)| *name);
+        self.output.push(|out| response::words(out, "ENABLED", told));
+        if now.condstore {
+            self.enable_condstore();
+        }
+        self.enabled = now;
+        self.ok(tag, "ENABLE completed");
+    }
+
+    /// The client shows that it knows of mod-sequences. From now on it is told them, beginning with
+    /// that of the selected mailbox (RFC 7162 section 3.1).
+    pub(super) fn enable_condstore(&mut self) {
+        if std::mem::replace(&mut self.enabled.condstore, true) {
+            return;
+        }
+        let Some((_, owner)) = &self.user else { return };
+        let selected = self.selected.borrow().as_ref().map(|selected| selected.mailbox);
+        let account = owner.account.borrow();
+        let Some(mailbox) = selected.and_then(|selected| account.mailbox(selected)) else { return };
+        let code = Code::HighestModSeq(mailbox.counts().highest_modseq);
+        let text = "mod-sequences are told from now on";
+        self.output.push(|out| response::untagged(out, Condition::Ok, Some(&code), text));
+    }
+
+    /// Nobody is logged in any more, and nothing is enabled; the connection goes on.
+    pub(super) fn unauthenticate(&mut self, tag: &Tag, owner: &Rc<Owner>) {
+        self.leave(owner);
+        self.user = None;
+        self.enabled = Enabled::default();
+        self.input.logged_out();
+        let capabilities = self.capabilities();
+        self.ok_code(tag, Some(Code::Capability(&capabilities)), "UNAUTHENTICATE completed");
+    }
+}

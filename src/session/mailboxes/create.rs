@@ -1,0 +1,135 @@
+//! CREATE and DELETE (RFC 3501 sections 6.3.3 and 6.3.4, RFC 6154 section 3, RFC 8474 section 4.1).
+
+use std::rc::Rc;
+
+use super::mailbox_id;
+use crate::ingest::Owner;
+use crate::limits::MAILBOXES;
+use crate::log::{LogError, Record};
+use crate::protocol::response::{Code, Condition, untagged};
+use crate::protocol::{Create, MailboxName, NameError, Tag};
+use crate::reactor::unix_seconds;
+use crate::session::context::Home;
+use crate::session::dispatch::Session;
+use crate::types::MailboxId;
+
+/// Why a mailbox was not created.
+pub(in crate::session) enum CreateError {
+    /// There is one of that name.
+    Exists,
+    /// The account has as many as it can have.
+    TooMany,
+    /// The log takes nothing.
+    Log(LogError),
+}
+
+impl Session {
+    /// Levels above the new mailbox need not be created: they are there as long as something is
+    /// below them.
+    pub(in crate::session) async fn create(&self, tag: &Tag, create: Create, owner: &Rc<Owner>) {
+        let Some(name) = self.valid(tag, create.mailbox) else { return };
+        if let Some(unknown) = create.unknown_use {
+            let text = format!("this server does not know the special use {unknown}");
+            return self.no(tag, Some(Code::UseAttr), &text);
+        }
+        let uses = u16::from(create.special_use.0);
+        match self.home.create(owner, &name, uses).await {
+            Ok(id) => {
+                self.ok_code(tag, Some(Code::MailboxId(&mailbox_id(id))), "CREATE completed");
+            }
+            Err(error) => self.not_created(tag, &error),
+        }
+    }
+
+    pub(super) fn not_created(&self, tag: &Tag, error: &CreateError) {
+        match error {
+            CreateError::Exists => {
+                self.no(tag, Some(Code::AlreadyExists), "there is a mailbox of that name");
+            }
+            CreateError::TooMany => {
+                let text = format!("an account can have {MAILBOXES} mailboxes");
+                self.no(tag, Some(Code::Limit), &text);
+            }
+            CreateError::Log(error) => self.no(tag, Some(Code::Unavailable), &error.to_string()),
+        }
+    }
+
+    /// What is below a mailbox stays when it is deleted.
+    pub(in crate::session) async fn delete(
+        &self,
+        tag: &Tag,
+        name: Result<MailboxName, NameError>,
+        owner: &Rc<Owner>,
+    ) {
+        let Some(name) = self.valid(tag, name) else { return };
+        if name.is_inbox() {
+            return self.no(tag, Some(Code::Cannot), "INBOX cannot be deleted");
+        }
+        match self.home.delete(owner, &name).await {
+            Ok(Some(id)) => {
+                let selected = self.selected.borrow().as_ref().map(|selected| selected.mailbox);
+                if selected == Some(id) && self.leave(owner) {
+                    let text = "it was selected";
+                    self.output.push(|out| untagged(out, Condition::Ok, Some(&Code::Closed), text));
+                }
+                self.ok(tag, "DELETE completed");
+            }
+            Ok(None) if owner.account.borrow().below(name.as_str()).next().is_some() => {
+                let text = "there are mailboxes below that name, and none of that name";
+                self.no(tag, Some(Code::HasChildren), text);
+            }
+            Ok(None) => self.no(tag, Some(Code::NonExistent), "there is no mailbox of that name"),
+            Err(error) => self.no(tag, Some(Code::Unavailable), &error.to_string()),
+        }
+    }
+}
+
+impl Home {
+    /// INBOX exists from the start: it is made when the account is first used.
+    ///
+    /// # Errors
+    /// When the log takes nothing.
+    pub(in crate::session) async fn inbox(&self, owner: &Rc<Owner>) -> Result<(), LogError> {
+        match self.create(owner, &MailboxName::inbox(), 0).await {
+            Err(CreateError::Log(error)) => Err(error),
+            _ => Ok(()),
+        }
+    }
+
+    pub(super) async fn create(
+        &self,
+        owner: &Rc<Owner>,
+        name: &MailboxName,
+        uses: u16,
+    ) -> Result<MailboxId, CreateError> {
+        let _one_at_a_time = owner.structure.lock().await;
+        if owner.mailbox_named(name.as_str()).is_some() {
+            return Err(CreateError::Exists);
+        }
+        if owner.account.borrow().mailboxes() >= MAILBOXES {
+            return Err(CreateError::TooMany);
+        }
+        let (account, mailbox) = (owner.name(), self.new_mailbox_id());
+        let uid_validity = owner.account.borrow_mut().reserve_uid_validity(unix_seconds());
+        let name = name.as_str().into();
+        let record = Record::CreateMailbox { account, mailbox, name, uid_validity, uses };
+        self.change(owner, record).await.map_err(CreateError::Log)?;
+        Ok(mailbox)
+    }
+
+    /// The mailbox that was deleted; `None` when there is none of that name.
+    pub(super) async fn delete(
+        &self,
+        owner: &Rc<Owner>,
+        name: &MailboxName,
+    ) -> Result<Option<MailboxId>, LogError> {
+        let _one_at_a_time = owner.structure.lock().await;
+        let Some(mailbox) = owner.mailbox_named(name.as_str()) else { return Ok(None) };
+        // From here on nothing more is appended to it.
+        owner.dying.borrow_mut().insert(mailbox);
+        let record = Record::DeleteMailbox { account: owner.name(), mailbox };
+        let result = self.change(owner, record).await;
+        owner.dying.borrow_mut().remove(&mailbox);
+        result.map(|()| Some(mailbox))
+    }
+}

@@ -1,0 +1,11 @@
+//! Commands on mailboxes as such: their names, what there is of them, and what is in them in
+//! numbers.
+
+mod create;
+mod list;
+mod rename;
+mod status;
+mod subscribe;
+mod tree;
+
+pub(super) use status::mailbox_id;

@@ -1,0 +1,86 @@
+//! RENAME (RFC 3501 section 6.3.5).
+
+use std::rc::Rc;
+
+use crate::index::RenameError;
+use crate::ingest::{Copied, CopyError, Owner, copy_messages};
+use crate::log::Record;
+use crate::protocol::response::Code;
+use crate::protocol::{MailboxName, NameError, Tag};
+use crate::session::change::copy_code;
+use crate::session::dispatch::Session;
+use crate::types::{MailboxId, Uid, UidRange};
+
+impl Session {
+    /// A mailbox takes all that is below it along. Sessions that have it selected notice nothing.
+    pub(in crate::session) async fn rename(
+        &self,
+        tag: &Tag,
+        from: Result<MailboxName, NameError>,
+        to: Result<MailboxName, NameError>,
+        owner: &Rc<Owner>,
+    ) {
+        let (Some(from), Some(to)) = (self.valid(tag, from), self.valid(tag, to)) else { return };
+        if from.is_inbox() {
+            return self.rename_inbox(tag, &to, owner).await;
+        }
+        let _one_at_a_time = owner.structure.lock().await;
+        let allowed = owner.account.borrow().can_rename(from.as_str(), to.as_str());
+        if let Err(error) = allowed {
+            let code = match error {
+                RenameError::NoMailbox => Code::NonExistent,
+                RenameError::Exists => Code::AlreadyExists,
+                RenameError::Inbox | RenameError::Below | RenameError::TooLong => Code::Cannot,
+            };
+            return self.no(tag, Some(code), &error.to_string());
+        }
+        let (account, from, to) = (owner.name(), from.as_str().into(), to.as_str().into());
+        match self.home.change(owner, Record::RenameMailbox { account, from, to }).await {
+            Ok(()) => self.ok(tag, "RENAME completed"),
+            Err(error) => self.no(tag, Some(Code::Unavailable), &error.to_string()),
+        }
+    }
+
+    /// INBOX stays: its messages move to a new mailbox, what is below it stays where it is.
+    async fn rename_inbox(&self, tag: &Tag, to: &MailboxName, owner: &Rc<Owner>) {
+        let Some(inbox) = owner.mailbox_named(MailboxName::inbox().as_str()) else {
+            return self.no(tag, Some(Code::NonExistent), "there is no INBOX");
+        };
+        let target = match self.home.create(owner, to, 0).await {
+            Ok(target) => target,
+            Err(error) => return self.not_created(tag, &error),
+        };
+        match self.move_all(inbox, target, owner).await {
+            Ok(Copied { unfinished: None, .. }) => self.ok(tag, "RENAME completed"),
+            Ok(Copied { unfinished: Some(error), .. }) => {
+                self.no(tag, Some(copy_code(&error, inbox)), &error.to_string());
+            }
+            Err(error) => {
+                // Nothing has moved, so the new mailbox need not stay.
+                if let Err(error) = self.home.delete(owner, to).await {
+                    tracing::warn!(mailbox = %to, "an empty mailbox stays behind: {error}");
+                }
+                self.no(tag, Some(copy_code(&error, inbox)), &error.to_string());
+            }
+        }
+    }
+
+    async fn move_all(
+        &self,
+        from: MailboxId,
+        to: MailboxId,
+        owner: &Rc<Owner>,
+    ) -> Result<Copied, CopyError> {
+        if let Err(error) = self.home.load(owner, from).await {
+            tracing::error!("INBOX cannot be opened: {error}");
+            return Err(CopyError::NoMailbox(from));
+        }
+        let all = [UidRange { first: Uid(1), last: Uid(u32::MAX) }];
+        let (log, arena) = (&self.home.log, &self.home.arena);
+        let moved = copy_messages(log, arena, owner, from, &all, to, true).await;
+        if let Some(mailbox) = owner.account.borrow_mut().mailbox_mut(from) {
+            mailbox.unpin();
+        }
+        moved
+    }
+}

@@ -1,0 +1,72 @@
+//! SUBSCRIBE and UNSUBSCRIBE (RFC 3501 sections 6.3.6 and 6.3.7).
+
+use std::rc::Rc;
+
+use crate::ingest::Owner;
+use crate::limits::SUBSCRIPTIONS;
+use crate::log::Record;
+use crate::protocol::response::Code;
+use crate::protocol::{MailboxName, NameError, Tag};
+use crate::session::dispatch::Session;
+
+impl Session {
+    /// Names are subscribed to, not mailboxes: a name stays when its mailbox goes. But to subscribe
+    /// there must be one, or one below.
+    pub(in crate::session) async fn subscribe(
+        &self,
+        tag: &Tag,
+        name: Result<MailboxName, NameError>,
+        owner: &Rc<Owner>,
+    ) {
+        let Some(name) = self.valid(tag, name) else { return };
+        let _one_at_a_time = owner.structure.lock().await;
+        let (exists, subscribed, room) = {
+            let account = owner.account.borrow();
+            let name = name.as_str();
+            let exists = account.find(name).is_some() || account.below(name).next().is_some();
+            (exists, account.is_subscribed(name), account.can_subscribe(name))
+        };
+        match (exists, subscribed, room) {
+            (_, true, _) => self.ok(tag, "SUBSCRIBE completed"),
+            (false, false, _) => {
+                self.no(tag, Some(Code::NonExistent), "there is no mailbox of that name");
+            }
+            (true, false, false) => {
+                let text = format!("an account can have {SUBSCRIPTIONS} subscriptions");
+                self.no(tag, Some(Code::Limit), &text);
+            }
+            (true, false, true) => self.write_subscription(tag, &name, true, owner).await,
+        }
+    }
+
+    /// That there is no such subscription is no error.
+    pub(in crate::session) async fn unsubscribe(
+        &self,
+        tag: &Tag,
+        name: Result<MailboxName, NameError>,
+        owner: &Rc<Owner>,
+    ) {
+        let Some(name) = self.valid(tag, name) else { return };
+        let _one_at_a_time = owner.structure.lock().await;
+        let subscribed = owner.account.borrow().is_subscribed(name.as_str());
+        match subscribed {
+            true => self.write_subscription(tag, &name, false, owner).await,
+            false => self.ok(tag, "there was no such subscription"),
+        }
+    }
+
+    async fn write_subscription(
+        &self,
+        tag: &Tag,
+        name: &MailboxName,
+        subscribed: bool,
+        owner: &Rc<Owner>,
+    ) {
+        let (account, name) = (owner.name(), name.as_str().into());
+        match self.home.change(owner, Record::Subscribe { account, name, subscribed }).await {
+            Ok(()) if subscribed => self.ok(tag, "SUBSCRIBE completed"),
+            Ok(()) => self.ok(tag, "UNSUBSCRIBE completed"),
+            Err(error) => self.no(tag, Some(Code::Unavailable), &error.to_string()),
+        }
+    }
+}

@@ -1,0 +1,92 @@
+//! IDLE (RFC 2177): news at once, until the client says DONE.
+
+use std::pin::pin;
+use std::rc::Rc;
+use std::time::Duration;
+
+use super::news::NoNews;
+use crate::ingest::Owner;
+use crate::limits::AUTOLOGOUT;
+use crate::protocol::Tag;
+use crate::protocol::response::{Condition, continuation, untagged};
+use crate::reactor::timeout;
+use crate::session::context::bye;
+use crate::session::dispatch::{Flow, Session};
+
+/// A word now and then keeps routers from forgetting the connection, and finds out whether the
+/// client is still there.
+const STILL_HERE: Duration = Duration::from_secs(120);
+
+/// Longest line that can end IDLE: `DONE`, and what careless clients put behind it.
+const DONE: usize = 64;
+
+/// What ended the wait.
+enum Woken {
+    /// The client says something, or has gone.
+    Client,
+    /// Something in the account has changed.
+    Change,
+    /// Nothing happened for some time.
+    Nothing,
+}
+
+impl Session {
+    /// ```abnf
+    /// idle = "IDLE" CRLF "DONE"
+    /// ```
+    pub(in crate::session) async fn idle(&mut self, tag: &Tag, owner: &Rc<Owner>) -> Flow {
+        self.output.push(|out| continuation(out, "idling"));
+        if !self.input.has_line() && !self.wait_for_line(owner).await {
+            return Flow::Over;
+        }
+        match self.input.line(DONE).await {
+            None => Flow::Over,
+            Some(line) if line.trim_ascii().eq_ignore_ascii_case(b"DONE") => {
+                self.ok(tag, "IDLE completed");
+                Flow::On
+            }
+            Some(_) => {
+                self.bad(tag, "expected DONE");
+                Flow::On
+            }
+        }
+    }
+
+    /// Tells news until the client sends something. `false` when the session is over.
+    async fn wait_for_line(&mut self, owner: &Rc<Owner>) -> bool {
+        let (conn, idle) = (self.conn.clone(), AUTOLOGOUT.as_secs() / STILL_HERE.as_secs());
+        // One operation for the whole of IDLE: each that is dropped stays in the ring.
+        let mut readable = pin!(conn.readable());
+        let mut quiet = 0;
+        loop {
+            // Made before the news are gathered, so that nothing falls between the two.
+            let changed = owner.changed.notified();
+            match self.news(true).await {
+                Ok(()) => {}
+                Err(NoNews::Gone) => return false,
+                Err(NoNews::Deleted) => {
+                    bye(&self.output, "the selected mailbox was deleted");
+                    return false;
+                }
+            }
+            let woken = async {
+                tokio::select! {
+                    _ = &mut readable => Woken::Client,
+                    () = changed => Woken::Change,
+                }
+            };
+            match timeout(STILL_HERE, woken).await.unwrap_or(Woken::Nothing) {
+                Woken::Client => return true,
+                Woken::Change => {}
+                Woken::Nothing if quiet == idle => {
+                    bye(&self.output, "idle for too long");
+                    return false;
+                }
+                Woken::Nothing => {
+                    quiet += 1;
+                    self.output.push(|out| untagged(out, Condition::Ok, None, "still here"));
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,136 @@
+//! The mailbox that a session has selected: what the client knows of it, and how it hears of more.
+
+mod idle;
+mod news;
+mod qresync;
+mod select;
+
+use crate::index::{Mailbox, View};
+use crate::ingest::Owner;
+use crate::protocol::SequenceSet;
+use crate::types::{MailboxId, ModSeq, Uid, UidRange};
+
+pub(super) use news::{NoNews, Told, announce};
+pub(super) use qresync::{changed_since, vanished};
+
+/// See the head of this file.
+pub(super) struct Selected {
+    pub mailbox: MailboxId,
+    /// What the client knows to be there.
+    pub view: View,
+    pub read_only: bool,
+    /// What SEARCH has kept for `$` (RFC 5182).
+    pub saved: Vec<UidRange>,
+    /// The mailbox's UIDNEXT when the client was last told of new messages.
+    uid_next: Uid,
+    /// Changes up to here were looked at.
+    known: ModSeq,
+    /// Messages of the view that are gone, ascending; the client could not be told yet.
+    gone: Vec<Uid>,
+    /// Changes of this session after `known` that its client need not be told of.
+    own: Vec<ModSeq>,
+    /// Keywords that the client was told of.
+    keywords: usize,
+    /// UIDs that are `\Recent` in this session.
+    recent: Vec<UidRange>,
+    /// RECENT as it was last told.
+    recent_told: u32,
+}
+
+/// A message number that no message has (RFC 9051 section 9, `seq-number`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct NoSuchMessage(pub u32);
+
+impl Selected {
+    fn new(mailbox: &mut Mailbox, read_only: bool) -> Selected {
+        let counts = mailbox.counts();
+        let mut selected = Selected {
+            mailbox: mailbox.id(),
+            view: mailbox.view(),
+            read_only,
+            saved: Vec::new(),
+            uid_next: counts.uid_next,
+            known: counts.highest_modseq,
+            gone: Vec::new(),
+            own: Vec::new(),
+            keywords: mailbox.keywords().all().len(),
+            recent: Vec::new(),
+            recent_told: 0,
+        };
+        selected.take_recent(mailbox);
+        selected.recent_told = selected.recent_count();
+        selected
+    }
+
+    /// The session turns to something else.
+    fn leave(&self, owner: &Owner) {
+        if let Some(mailbox) = owner.account.borrow_mut().mailbox_mut(self.mailbox) {
+            mailbox.unpin();
+        }
+    }
+
+    /// The messages that a set names, of those the client knows, as ranges that ascend and have no
+    /// gap. UIDs that do not exist are passed over (RFC 3501 section 6.4.8).
+    ///
+    /// # Errors
+    /// When a message number is beyond the last message: the client has lost count.
+    pub fn resolve(&self, set: &SequenceSet, uid: bool) -> Result<Vec<UidRange>, NoSuchMessage> {
+        if set.is_saved() {
+            return Ok(self.known_of(self.saved.iter().copied()));
+        }
+        if uid {
+            let last = self.view.last().map_or(0, |uid| uid.0);
+            return Ok(self.known_of(set.resolve(last).uids()));
+        }
+        let len = self.view.len();
+        if let Some(number) = set.largest().filter(|&number| number > len) {
+            return Err(NoSuchMessage(number));
+        }
+        let mut uids = Vec::new();
+        for (first, last) in set.resolve(len).iter() {
+            uids.extend(self.view.uids_of(first..=last.min(len)));
+        }
+        Ok(uids)
+    }
+
+    /// The messages of the view in these ranges, which ascend.
+    fn known_of(&self, uids: impl Iterator<Item = UidRange>) -> Vec<UidRange> {
+        uids.flat_map(|range| self.view.uids_of(self.view.sequences(range))).collect()
+    }
+
+    /// The numbers of these messages, as ranges; of those that the client knows.
+    pub fn numbers(&self, uids: &[UidRange]) -> Vec<(u32, u32)> {
+        let of = |range: &UidRange| self.view.sequences(*range).into_inner();
+        uids.iter().map(of).filter(|(first, last)| first <= last).collect()
+    }
+
+    /// This session's own change: its client knows, or did not want to.
+    pub fn is_own(&mut self, modseqs: &[ModSeq]) {
+        self.own.extend_from_slice(modseqs);
+    }
+
+    /// New messages are `\Recent` to the first session that hears of them. A read-only one leaves
+    /// that to others (RFC 3501 section 6.3.2).
+    fn take_recent(&mut self, mailbox: &mut Mailbox) {
+        let counts = mailbox.counts();
+        let first = if self.read_only { counts.recent_from } else { mailbox.take_recent() };
+        let known = self.recent.last().map_or(Uid(0), |range| range.last);
+        let first = first.max(known.next());
+        if first < counts.uid_next {
+            self.recent.push(UidRange { first, last: Uid(counts.uid_next.0 - 1) });
+        }
+    }
+
+    pub fn is_recent(&self, uid: Uid) -> bool {
+        let after = self.recent.partition_point(|range| range.first <= uid);
+        after > 0 && uid <= self.recent[after - 1].last
+    }
+
+    fn recent_count(&self) -> u32 {
+        let of = |range: &UidRange| {
+            let numbers = self.view.sequences(*range);
+            (numbers.end() + 1).saturating_sub(*numbers.start())
+        };
+        self.recent.iter().map(of).sum()
+    }
+}

@@ -1,0 +1,259 @@
+//! What a session is told of its mailbox without asking (RFC 3501 section 7.3 and 7.4, RFC 2180,
+//! RFC 7162): messages that are gone, new ones, flags that others changed.
+//!
+//! Before the reply to each command the view is held against the mailbox. What may not be told yet
+//! (EXPUNGE during FETCH, STORE and SEARCH) waits in [`Selected`]; the view keeps its numbers till
+//! then.
+
+use std::cell::RefCell;
+
+use bytes::BytesMut;
+
+use super::Selected;
+use crate::index::{Changes, Entry, Mailbox, What};
+use crate::ingest::Owner;
+use crate::net::Gone;
+use crate::protocol::response::{self, Code, Condition, FetchResponse};
+use crate::session::dispatch::Session;
+use crate::session::enable::Enabled;
+use crate::types::{Keyword, Uid, UidRange};
+
+/// Octets of news gathered before they are handed on.
+const GATHERED: usize = 64 << 10;
+
+/// Why no news can be told.
+pub(in crate::session) enum NoNews {
+    /// The client has gone.
+    Gone,
+    /// The mailbox was deleted by another session.
+    Deleted,
+}
+
+impl From<Gone> for NoNews {
+    fn from(_: Gone) -> NoNews {
+        NoNews::Gone
+    }
+}
+
+/// Which items of a message are told when its flags have changed.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::session) struct Told {
+    pub uid: bool,
+    pub flags: bool,
+    pub modseq: bool,
+}
+
+/// Tells a client that uploads of new messages: EXISTS and RECENT. All else can wait for the reply
+/// to its next command.
+pub(in crate::session) fn announce(
+    selected: &RefCell<Option<Selected>>,
+    owner: &Owner,
+    enabled: Enabled,
+    out: &mut BytesMut,
+) {
+    let mut selected = selected.borrow_mut();
+    let Some(selected) = selected.as_mut() else { return };
+    if let Some(mailbox) = owner.account.borrow_mut().mailbox_mut(selected.mailbox) {
+        selected.tell_new(mailbox, enabled, out);
+    }
+}
+
+impl Selected {
+    /// Takes in what has changed in the mailbox. Gives the messages whose flags others have
+    /// changed, ascending.
+    fn look(&mut self, mailbox: &Mailbox) -> Vec<UidRange> {
+        let (mut flags, mut gone) = (Vec::new(), Vec::new());
+        match mailbox.changes_since(self.known) {
+            Changes::Known(changes) => {
+                for change in changes {
+                    match &change.what {
+                        What::Flags(_) if self.own.contains(&change.modseq) => {}
+                        What::Flags(uids) => flags.extend_from_slice(uids),
+                        What::Expunged(uids) => gone.extend_from_slice(uids),
+                    }
+                }
+            }
+            Changes::Lost => self.compare(mailbox, &mut flags, &mut gone),
+        }
+        self.known = mailbox.counts().highest_modseq;
+        self.own.clear();
+        for range in gone {
+            self.gone.extend(self.known_of([range].into_iter()).into_iter().flat_map(uids));
+        }
+        self.gone.sort_unstable();
+        self.gone.dedup();
+        flags.sort_unstable_by_key(|range| range.first);
+        flags
+    }
+
+    /// The mailbox has changed more than it remembers: every message is looked at.
+    fn compare(&self, mailbox: &Mailbox, flags: &mut Vec<UidRange>, gone: &mut Vec<UidRange>) {
+        let all = UidRange { first: Uid(1), last: Uid(u32::MAX) };
+        let mut there = mailbox.range(all).peekable();
+        for uid in self.view.uids() {
+            while there.next_if(|entry| entry.uid() < uid).is_some() {}
+            match there.next_if(|entry| entry.uid() == uid) {
+                None => UidRange::push(gone, uid),
+                Some(entry) if entry.modseq() > self.known => UidRange::push(flags, uid),
+                Some(_) => {}
+            }
+        }
+    }
+
+    fn tell_new(&mut self, mailbox: &mut Mailbox, enabled: Enabled, out: &mut BytesMut) {
+        let uid_next = mailbox.counts().uid_next;
+        let before = self.view.len();
+        if self.uid_next != uid_next {
+            let new = UidRange { first: self.uid_next, last: Uid(uid_next.0 - 1) };
+            self.uid_next = uid_next;
+            mailbox.range(new).for_each(|entry| self.view.push(entry.uid()));
+            self.take_recent(mailbox);
+        }
+        if self.view.len() != before {
+            response::number(out, self.view.len(), "EXISTS");
+        }
+        let recent = self.recent_count();
+        if !enabled.rev2 && (self.view.len() != before || recent != self.recent_told) {
+            response::number(out, recent, "RECENT");
+        }
+        self.recent_told = recent;
+    }
+
+    /// New keywords come before the first message that has them (RFC 3501 section 7.2.6).
+    fn tell_keywords(&mut self, keywords: &[Keyword], out: &mut BytesMut) {
+        if self.keywords == keywords.len() {
+            return;
+        }
+        self.keywords = keywords.len();
+        response::flags(out, keywords);
+        let code = Code::PermanentFlags { keywords, create: !self.read_only };
+        response::untagged(out, Condition::Ok, Some(&code), "flags that last");
+    }
+
+    fn tell_message(
+        &self,
+        mailbox: &Mailbox,
+        entry: Entry<'_>,
+        told: Told,
+        enabled: Enabled,
+        out: &mut BytesMut,
+    ) {
+        let Some(number) = self.view.sequence(entry.uid()) else { return };
+        let mut answer = FetchResponse::begin(out, number);
+        if told.uid {
+            answer.uid(out, entry.uid());
+        }
+        if told.flags {
+            let keywords = mailbox.keywords().of(entry.keywords()).map(Keyword::as_str);
+            let recent = !enabled.rev2 && self.is_recent(entry.uid());
+            answer.flags(out, entry.flags(), keywords, recent);
+        }
+        if told.modseq {
+            answer.modseq(out, entry.modseq());
+        }
+        answer.end(out);
+    }
+}
+
+fn uids(range: UidRange) -> impl Iterator<Item = Uid> {
+    (range.first.0..=range.last.0).map(Uid)
+}
+
+impl Session {
+    /// Tells the client what is new in its mailbox; of messages that are gone only when `expunges`
+    /// may be told now.
+    pub(in crate::session) async fn news(&mut self, expunges: bool) -> Result<(), NoNews> {
+        let Some((_, owner)) = self.user.clone() else { return Ok(()) };
+        let Some(id) = self.selected.borrow().as_ref().map(|selected| selected.mailbox) else {
+            return Ok(());
+        };
+        let enabled = self.enabled;
+        let (flags, gone) = {
+            let account = owner.account.borrow();
+            let mailbox = account.mailbox(id).ok_or(NoNews::Deleted)?;
+            let mut selected = self.selected.borrow_mut();
+            let selected = selected.as_mut().expect("it was just there");
+            let unchanged = selected.known == mailbox.counts().highest_modseq;
+            if unchanged && (selected.gone.is_empty() || !expunges) {
+                return Ok(());
+            }
+            let flags = selected.look(mailbox);
+            let gone = if expunges { std::mem::take(&mut selected.gone) } else { Vec::new() };
+            (flags, gone)
+        };
+        self.tell_gone(&gone).await?;
+        let mut out = BytesMut::new();
+        if let Some(mailbox) = owner.account.borrow_mut().mailbox_mut(id)
+            && let Some(selected) = &mut *self.selected.borrow_mut()
+        {
+            selected.tell_new(mailbox, enabled, &mut out);
+        }
+        self.output.push(|queue| queue.unsplit(out));
+        let told = Told { uid: enabled.qresync, flags: true, modseq: enabled.condstore };
+        Ok(self.tell_flags(&owner, &flags, told).await?)
+    }
+
+    /// EXPUNGE, or VANISHED when the client wanted that (RFC 7162 section 3.2.10).
+    async fn tell_gone(&mut self, gone: &[Uid]) -> Result<(), Gone> {
+        if gone.is_empty() {
+            return Ok(());
+        }
+        let numbers = match &mut *self.selected.borrow_mut() {
+            Some(selected) => selected.view.remove_all(gone),
+            None => return Ok(()),
+        };
+        if self.enabled.qresync {
+            let mut ranges = Vec::new();
+            gone.iter().for_each(|&uid| UidRange::push(&mut ranges, uid));
+            self.output.push(|out| response::vanished(out, false, ranges));
+            return self.output.room().await;
+        }
+        for part in numbers.chunks(GATHERED / 16) {
+            self.output.push(|out| {
+                part.iter().for_each(|&number| response::number(out, number, "EXPUNGE"));
+            });
+            self.output.room().await?;
+        }
+        Ok(())
+    }
+
+    /// FETCH responses for messages whose flags have changed, those of them that are still there.
+    /// The ranges ascend; they may overlap.
+    pub(in crate::session) async fn tell_flags(
+        &self,
+        owner: &Owner,
+        uids: &[UidRange],
+        told: Told,
+    ) -> Result<(), Gone> {
+        let mut next = Uid(1);
+        for range in uids {
+            next = next.max(range.first);
+            while next <= range.last {
+                let mut out = BytesMut::new();
+                next = self.tell_some(owner, UidRange { first: next, ..*range }, told, &mut out);
+                self.output.push(|queue| queue.unsplit(out));
+                self.output.room().await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// As many as are worth handing on; gives where to go on.
+    fn tell_some(&self, owner: &Owner, uids: UidRange, told: Told, out: &mut BytesMut) -> Uid {
+        let end = Uid(uids.last.0.saturating_add(1));
+        let mut selected = self.selected.borrow_mut();
+        let Some(selected) = selected.as_mut() else { return end };
+        let account = owner.account.borrow();
+        let Some(mailbox) = account.mailbox(selected.mailbox) else { return end };
+        if told.flags {
+            selected.tell_keywords(mailbox.keywords().all(), out);
+        }
+        for entry in mailbox.range(uids) {
+            if out.len() >= GATHERED {
+                return entry.uid();
+            }
+            selected.tell_message(mailbox, entry, told, self.enabled, out);
+        }
+        end
+    }
+}

@@ -1,0 +1,125 @@
+//! What a client missed since it was last here (RFC 7162 section 3.2.5).
+
+use std::rc::Rc;
+
+use bytes::BytesMut;
+
+use super::{Selected, Told};
+use crate::index::Mailbox;
+use crate::ingest::Owner;
+use crate::net::Gone;
+use crate::protocol::response;
+use crate::protocol::{QResync, SequenceSet};
+use crate::session::dispatch::Session;
+use crate::types::{ModSeq, Uid, UidRange};
+
+impl Session {
+    /// Behind the responses of SELECT: VANISHED (EARLIER), and FETCH of what has other flags now.
+    /// A client that knew another mailbox of that name learns from its UIDVALIDITY.
+    pub(super) async fn resynchronise(
+        &self,
+        asked: &QResync,
+        owner: &Rc<Owner>,
+    ) -> Result<(), Gone> {
+        let changed = {
+            let account = owner.account.borrow();
+            let selected = self.selected.borrow();
+            let Some(selected) = selected.as_ref() else { return Ok(()) };
+            let Some(mailbox) = account.mailbox(selected.mailbox) else { return Ok(()) };
+            if mailbox.uid_validity() != asked.validity {
+                return Ok(());
+            }
+            let all = UidRange { first: Uid(1), last: Uid(u32::MAX) };
+            let known = match &asked.known {
+                Some(known) => known.resolve(u32::MAX).uids().collect(),
+                None => vec![all],
+            };
+            let from = asked.matched.as_ref().and_then(|pair| agreed(&selected.view, pair));
+            let vanished = vanished(mailbox, selected, asked.modseq, &known, from);
+            if !vanished.is_empty() {
+                self.output.push(|out: &mut BytesMut| response::vanished(out, true, vanished));
+            }
+            changed_since(mailbox, &known, asked.modseq)
+        };
+        self.output.room().await?;
+        let told = Told { uid: true, flags: true, modseq: true };
+        self.tell_flags(owner, &changed, told).await
+    }
+}
+
+/// Messages in these ranges whose mod-sequence is above `since`, ascending.
+pub(in crate::session) fn changed_since(
+    mailbox: &Mailbox,
+    uids: &[UidRange],
+    since: ModSeq,
+) -> Vec<UidRange> {
+    let mut changed = Vec::new();
+    for range in uids {
+        for chunk in mailbox.chunks(*range) {
+            if chunk.max_modseq() <= since {
+                continue;
+            }
+            for index in chunk.find_range(range.first, range.last) {
+                let entry = chunk.get(index).expect("it was just found");
+                if entry.modseq() > since {
+                    UidRange::push(&mut changed, entry.uid());
+                }
+            }
+        }
+    }
+    changed
+}
+
+/// Which of the UIDs that the client knows are gone, ascending. `from` is the last message of which
+/// client and server agree: below it nothing is missing. What the mailbox does not remember is
+/// every UID that there is not (section 3.2.5.1).
+pub(in crate::session) fn vanished(
+    mailbox: &Mailbox,
+    selected: &Selected,
+    since: ModSeq,
+    known: &[UidRange],
+    from: Option<Uid>,
+) -> Vec<UidRange> {
+    let last = Uid(mailbox.counts().uid_next.0 - 1);
+    let gone = match mailbox.vanished_since(since) {
+        Some(gone) => gone,
+        None => {
+            let first = from.map_or(Uid(1), Uid::next);
+            missing(selected, UidRange { first, last })
+        }
+    };
+    let mut of_known = Vec::new();
+    for range in known {
+        let from = gone.partition_point(|gone| gone.last < range.first);
+        for gone in gone[from..].iter().take_while(|gone| gone.first <= range.last) {
+            let (first, last) = (gone.first.max(range.first), gone.last.min(range.last));
+            of_known.push(UidRange { first, last });
+        }
+    }
+    of_known
+}
+
+/// The UIDs of a range that no message of the view has.
+fn missing(selected: &Selected, within: UidRange) -> Vec<UidRange> {
+    let (mut missing, mut next) = (Vec::new(), within.first);
+    for there in selected.view.uids_of(selected.view.sequences(within)) {
+        if next < there.first {
+            missing.push(UidRange { first: next, last: Uid(there.first.0 - 1) });
+        }
+        next = there.last.next();
+    }
+    if next <= within.last {
+        missing.push(UidRange { first: next, last: within.last });
+    }
+    missing
+}
+
+/// The highest UID up to which the client's pairs of numbers and UIDs are the server's.
+fn agreed(view: &crate::index::View, (numbers, uids): &(SequenceSet, SequenceSet)) -> Option<Uid> {
+    let numbers = numbers.resolve(u32::MAX);
+    let uids = uids.resolve(u32::MAX);
+    let numbers = numbers.iter().flat_map(|(first, last)| first..=last);
+    let uids = uids.iter().flat_map(|(first, last)| first..=last);
+    let same = numbers.zip(uids).take_while(|&(number, uid)| view.uid(number) == Some(Uid(uid)));
+    same.last().map(|(_, uid)| Uid(uid))
+}
