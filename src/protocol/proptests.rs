@@ -61,7 +61,7 @@ fn spoilt() -> impl Strategy<Value = Vec<u8>> {
 
 /// Runs everything that reads octets from outside.
 fn read_by_all(octets: &[u8]) {
-    let parsed = parse(octets, octets.len() % 2 == 0);
+    let parsed = parse(octets, octets.len().is_multiple_of(2));
     if let Err(error) = &parsed {
         assert!(error.at <= octets.len());
     }
@@ -177,7 +177,7 @@ proptest! {
 
     #[test]
     fn strings_come_back(octets in prop::collection::vec(1..=255u8, 0..40)) {
-        for write in [response::string, response::astring] {
+        for write in [response::string, response::string_utf8, response::astring] {
             let mut out = BytesMut::from("a LOGIN x ");
             write(&mut out, &octets);
             out.extend_from_slice(b"\n");

@@ -18,8 +18,10 @@ use crate::types::{Uid, UidRange};
 /// What `*` means is known only when the command is executed: see [`SequenceSet::resolve`].
 /// Its length is bounded by that of the command line.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SequenceSet(Vec<(u32, u32)>);
-// `$` is the empty list, which no other text gives.
+pub struct SequenceSet(
+    /// Empty for `$`, and for nothing else.
+    Vec<(u32, u32)>,
+);
 
 /// `*`: no number is 0.
 const STAR: u32 = 0;
