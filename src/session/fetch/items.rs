@@ -5,7 +5,7 @@ use bytes::BytesMut;
 use crate::index::{Entry, KeywordSet, Keywords};
 use crate::protocol::FetchItem;
 use crate::protocol::response::FetchResponse;
-use crate::session::select::Selected;
+use crate::session::selected::Selected;
 use crate::types::{Flags, InternalDate, Keyword};
 
 /// Writes the items of message after message.
@@ -39,7 +39,7 @@ impl Items {
                 FetchItem::Size => answer.size(out, entry.size()),
                 FetchItem::ModSeq => answer.modseq(out, entry.modseq()),
                 FetchItem::EmailId => {
-                    let id = format!("(M{:032x})", entry.checksum());
+                    let id = format!("({})", entry.email_id());
                     answer.written(out, "EMAILID", id.as_bytes());
                 }
                 FetchItem::ThreadId => answer.written(out, "THREADID", b"NIL"),

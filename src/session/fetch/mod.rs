@@ -29,14 +29,14 @@ use self::reader::Reader;
 use self::walk::{Batch, Walk};
 use self::wanted::Wanted;
 use super::dispatch::Session;
-use super::select::push_uid;
+use super::selected::vanished;
 use crate::ingest::Owner;
-use crate::log::{FlagChange, LogError, Record};
+use crate::log::LogError;
 use crate::net::{BUFFER, buffer};
-use crate::protocol::response::Code;
-use crate::protocol::{Fetch, FetchItem, PartialRange, Tag};
+use crate::protocol::response::{self, Code};
+use crate::protocol::{Fetch, FetchItem, PartialRange, SequenceSet, Tag};
 use crate::reactor::breathe;
-use crate::types::{Flags, MailboxId, UidRange};
+use crate::types::{MailboxId, ModSeq, Uid, UidRange};
 
 /// Chunks looked at before others get a turn, when there is nothing to send: half a millisecond.
 const STEPS: usize = 64;
@@ -57,9 +57,10 @@ struct Outcome {
 
 impl Session {
     pub(super) async fn fetch(&mut self, tag: &Tag, fetch: Fetch, owner: &Rc<Owner>) {
-        let Some((mailbox, mut uids, read_only)) = self.resolve(&fetch) else {
-            return self.bad(tag, "no mailbox is selected");
-        };
+        if fetch.vanished && !self.enabled.qresync {
+            return self.bad(tag, "VANISHED is for those who have enabled QRESYNC");
+        }
+        let Some((mailbox, mut uids)) = self.messages(tag, &fetch.set, fetch.uid) else { return };
         if let Some(partial) = fetch.partial {
             uids = part_of(&uids, partial);
         }
@@ -70,15 +71,20 @@ impl Session {
         if fetch.uid {
             wanted.add(FetchItem::Uid);
         }
-        if wanted.sets_seen && !read_only {
+        if wanted.items.contains(&FetchItem::ModSeq) {
+            self.enable_condstore();
+        }
+        if wanted.sets_seen && !self.is_read_only() {
             match self.set_seen(mailbox, &uids, owner).await {
-                Ok(false) => {}
-                // Whoever sets a flag by fetching is told so.
-                Ok(true) => wanted.add(FetchItem::Flags),
+                Ok(unseen) if unseen.is_empty() => {}
+                Ok(_) => self.tell_seen(&mut wanted),
                 // Mail can be read when the disk is full; the flag waits for the next time.
                 Err(LogError::Full(_)) => {}
                 Err(error) => return self.no(tag, Some(Code::Unavailable), &error.to_string()),
             }
+        }
+        if let Some(since) = fetch.changed_since.filter(|_| fetch.vanished) {
+            self.tell_vanished(&fetch.set, since, owner);
         }
         let walk = Walk::new(uids, fetch.changed_since);
         let answered = match wanted.reads {
@@ -92,6 +98,32 @@ impl Session {
                 tracing::error!("FETCH failed: {error}");
                 self.no(tag, Some(Code::Unavailable), "the disk cannot be read; the log says why");
             }
+        }
+    }
+
+    /// Whoever sets a flag by fetching is told so (RFC 3501 section 6.4.5, RFC 7162 section 3.2.4).
+    fn tell_seen(&self, wanted: &mut Wanted) {
+        if self.enabled.condstore {
+            wanted.add(FetchItem::ModSeq);
+        }
+        wanted.add(FetchItem::Flags);
+        if self.enabled.qresync {
+            wanted.add(FetchItem::Uid);
+        }
+    }
+
+    /// VANISHED (EARLIER), which comes before all FETCH responses (RFC 7162 section 3.2.6).
+    fn tell_vanished(&self, set: &SequenceSet, since: ModSeq, owner: &Owner) {
+        let (selected, account) = (self.selected.borrow(), owner.account.borrow());
+        let Some(selected) = &*selected else { return };
+        let Some(mailbox) = account.mailbox(selected.mailbox) else { return };
+        let known: Vec<_> = match set.is_saved() {
+            true => selected.saved.clone(),
+            false => set.resolve(selected.view.last().map_or(0, |uid| uid.0)).uids().collect(),
+        };
+        let gone = vanished(mailbox, selected, since, &known, None);
+        if !gone.is_empty() {
+            self.output.push(|out| response::vanished(out, true, gone));
         }
     }
 
@@ -109,58 +141,6 @@ impl Session {
             return self.no(tag, Some(Code::UnknownCte), text);
         }
         self.ok(tag, "FETCH completed");
-    }
-
-    /// The messages asked for, all of which the view has.
-    fn resolve(&self, fetch: &Fetch) -> Option<(MailboxId, Vec<UidRange>, bool)> {
-        let selected = self.selected.borrow();
-        let selected = selected.as_ref()?;
-        let view = &selected.view;
-        let mut uids = Vec::new();
-        let max = if fetch.uid { view.last().map_or(1, |uid| uid.0) } else { view.len() };
-        for (first, last) in fetch.set.resolve(max).iter() {
-            use crate::types::Uid;
-            let numbers = match fetch.uid {
-                true => view.sequences(UidRange { first: Uid(first), last: Uid(last) }),
-                false => first..=last.min(view.len()),
-            };
-            for number in numbers {
-                view.uid(number).into_iter().for_each(|uid| push_uid(&mut uids, uid));
-            }
-        }
-        Some((selected.mailbox, uids, selected.read_only))
-    }
-
-    /// Sets `\Seen` where it is not; `true` when it was missing somewhere.
-    async fn set_seen(
-        &self,
-        mailbox: MailboxId,
-        messages: &[UidRange],
-        owner: &Rc<Owner>,
-    ) -> Result<bool, LogError> {
-        let mut uids = Vec::new();
-        let (mut walk, mut batch) = (Walk::new(messages.to_vec(), None), Batch::default());
-        while self.step(mailbox, &mut walk, &mut batch, owner) {
-            let unseen = batch.iter().filter(|(_, entry)| !entry.flags().contains(Flags::SEEN));
-            unseen.for_each(|(_, entry)| push_uid(&mut uids, entry.uid()));
-            if walk.steps() % STEPS == 0 {
-                breathe().await;
-            }
-        }
-        if uids.is_empty() {
-            return Ok(false);
-        }
-        let change = |account, modseq, uids| Record::SetFlags {
-            account,
-            mailbox,
-            modseq,
-            uids,
-            change: FlagChange::Add,
-            flags: Flags::SEEN,
-            keywords: Vec::new(),
-        };
-        self.home.change_messages(owner, mailbox, uids, change).await?;
-        Ok(true)
     }
 
     /// The next messages of a walk; `false` when there are no more.
@@ -286,7 +266,6 @@ fn part_of(uids: &[UidRange], partial: PartialRange) -> Vec<UidRange> {
         let from = first.max(before + 1);
         let to = last.min(before + len(range));
         if from <= to {
-            use crate::types::Uid;
             part.push(UidRange {
                 first: Uid(range.first.0 + (from - before - 1)),
                 last: Uid(range.first.0 + (to - before - 1)),
@@ -300,7 +279,6 @@ fn part_of(uids: &[UidRange], partial: PartialRange) -> Vec<UidRange> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::types::Uid;
 
     #[test]
     fn positions_in_what_was_asked_for() {

@@ -102,11 +102,13 @@ impl Walk {
         while let Some(rest) = self.rest().filter(|rest| rest.first <= last) {
             let indexes = chunk.find_range(rest.first, rest.last);
             if let Some(number) = view.sequence(rest.first) {
+                // Where all is older, nothing need be looked at.
+                let changed = self.since.is_none_or(|since| chunk.max_modseq() > since);
                 for index in indexes {
                     let Some(entry) = chunk.get(index) else { break };
                     self.missing += u64::from(entry.uid().0 - self.next.0);
                     self.next = entry.uid().next();
-                    if self.since.is_none_or(|since| entry.modseq() > since) {
+                    if changed && self.since.is_none_or(|since| entry.modseq() > since) {
                         let number = number + (entry.uid().0 - rest.first.0);
                         batch.messages.push((number, index as u32));
                     }
