@@ -1,1 +1,215 @@
-//! Addresses of a header (RFC 5322 section 3.4).
+//! Addresses of a header (RFC 5322 sections 3.4 and 4.4).
+//!
+//! The text between the words is kept as it is: encoded-words are the client's to decode. What is
+//! broken is completed with the words that Dovecot uses, which users of it have seen before.
+
+use super::lexer::{Broken, Lexer, Read};
+
+/// An address as ENVELOPE has it (RFC 3501 section 7.4.2). A group is a member without domain
+/// whose mailbox is its name, its members, and a member of nothing but NILs.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Address {
+    /// Display name, or the comment that stands for it.
+    pub name: Option<Vec<u8>>,
+    /// The at-domain-list of old.
+    pub route: Option<Vec<u8>>,
+    /// Local part.
+    pub mailbox: Option<Vec<u8>>,
+    /// Domain.
+    pub domain: Option<Vec<u8>>,
+}
+
+/// Appends the addresses of a field's value.
+///
+/// ```abnf
+/// address-list = (address *("," address)) / obs-addr-list
+/// ```
+pub(super) fn address_list(value: &[u8], into: &mut Vec<Address>) {
+    let mut lexer = Lexer::new(value);
+    lexer.comment = Some(Vec::new());
+    if lexer.skip() != Ok(true) {
+        return;
+    }
+    while address(&mut lexer, into) && lexer.peek() == Some(b',') {
+        lexer.at += 1;
+        match lexer.skip() {
+            Ok(true) => {}
+            Ok(false) => return,
+            Err(Broken) => return into.push(completed(Address::default())),
+        }
+    }
+}
+
+/// Whether there may be more.
+///
+/// ```abnf
+/// address      = mailbox / group
+/// mailbox      = name-addr / addr-spec
+/// group        = display-name ":" [group-list] ";" [CFWS]
+/// display-name = phrase
+/// ```
+fn address(lexer: &mut Lexer, into: &mut Vec<Address>) -> bool {
+    let start = lexer.at;
+    let mut phrase = Vec::new();
+    match (lexer.phrase(&mut phrase), lexer.peek()) {
+        (Ok(true), Some(b':')) => return group(lexer, phrase, into),
+        (Ok(true), Some(b'<')) => into.push(name_addr(lexer, phrase)),
+        _ => {
+            lexer.at = start;
+            into.push(addr_spec(lexer, phrase));
+        }
+    }
+    true
+}
+
+/// Members until something stands there that is no comma. Whether there may be more after it.
+fn group(lexer: &mut Lexer, name: Vec<u8>, into: &mut Vec<Address>) -> bool {
+    lexer.at += 1;
+    let mut read = lexer.skip();
+    into.push(Address { mailbox: Some(name), ..Address::default() });
+    if read == Ok(true) && lexer.peek() != Some(b';') {
+        loop {
+            into.push(mailbox(lexer));
+            if lexer.peek() != Some(b',') {
+                break;
+            }
+            lexer.at += 1;
+            if lexer.skip() != Ok(true) {
+                read = Err(Broken);
+                break;
+            }
+        }
+    }
+    if read.is_ok() && lexer.peek() == Some(b';') {
+        lexer.at += 1;
+        read = lexer.skip();
+    }
+    into.push(Address::default());
+    read != Ok(false)
+}
+
+fn mailbox(lexer: &mut Lexer) -> Address {
+    let start = lexer.at;
+    let mut phrase = Vec::new();
+    if lexer.phrase(&mut phrase) == Ok(true) && lexer.peek() == Some(b'<') {
+        return name_addr(lexer, phrase);
+    }
+    lexer.at = start;
+    addr_spec(lexer, phrase)
+}
+
+/// ```abnf
+/// name-addr = [display-name] angle-addr
+/// ```
+fn name_addr(lexer: &mut Lexer, name: Vec<u8>) -> Address {
+    let name = Some(name).filter(|name| !name.is_empty());
+    let mut address = Address { name, ..Address::default() };
+    if angle_addr(lexer, &mut address).is_err() {
+        address.domain = Some(b"SYNTAX_ERROR".to_vec());
+    }
+    completed(address)
+}
+
+/// ```abnf
+/// angle-addr     = [CFWS] "<" addr-spec ">" [CFWS] / obs-angle-addr
+/// obs-angle-addr = [CFWS] "<" obs-route addr-spec ">" [CFWS]
+/// obs-route      = obs-domain-list ":"
+/// ```
+fn angle_addr(lexer: &mut Lexer, address: &mut Address) -> Read {
+    let more = |read: Read| if read? { Ok(()) } else { Err(Broken) };
+    lexer.at += 1;
+    more(lexer.skip())?;
+    if lexer.peek() == Some(b'@') {
+        address.route = domain_list(lexer).ok().filter(|_| lexer.peek() == Some(b':'));
+        if address.route.is_some() {
+            lexer.at += 1;
+        } else {
+            address.route = Some(b"INVALID_ROUTE".to_vec());
+        }
+        more(lexer.skip())?;
+    }
+    if lexer.peek() != Some(b'>') {
+        let mut text = Vec::new();
+        let read = lexer.local_part(&mut text);
+        address.mailbox = read.is_ok().then_some(text);
+        more(read)?;
+        if lexer.peek() == Some(b'@') {
+            let mut text = Vec::new();
+            let read = lexer.domain(&mut text);
+            address.domain = read.is_ok().then_some(text);
+            more(read)?;
+        }
+    }
+    if lexer.peek() != Some(b'>') {
+        return Err(Broken);
+    }
+    lexer.at += 1;
+    lexer.skip()
+}
+
+/// ```abnf
+/// obs-domain-list = *(CFWS / ",") "@" domain *("," [CFWS] ["@" domain])
+/// ```
+fn domain_list(lexer: &mut Lexer) -> Result<Vec<u8>, Broken> {
+    let mut list = Vec::new();
+    while lexer.peek() == Some(b'@') {
+        list.extend_from_slice(if list.is_empty() { b"@" } else { b",@" });
+        if !lexer.domain(&mut list)? {
+            return Err(Broken);
+        }
+        while lexer.skip() == Ok(true) && lexer.peek() == Some(b',') {
+            lexer.at += 1;
+        }
+    }
+    if lexer.at_end() { Err(Broken) } else { Ok(list) }
+}
+
+/// `buffer` is there to be used again. A comment is the name. A single word is a mailbox whose
+/// domain was forgotten, several are a name whose address was.
+///
+/// ```abnf
+/// addr-spec = local-part "@" domain
+/// ```
+fn addr_spec(lexer: &mut Lexer, mut buffer: Vec<u8>) -> Address {
+    buffer.clear();
+    if let Some(comment) = &mut lexer.comment {
+        comment.clear();
+    } else {
+        lexer.comment = Some(Vec::new());
+    }
+    let mut address = Address::default();
+    let quoted = lexer.peek() == Some(b'"');
+    let local = lexer.local_part(&mut buffer);
+    address.mailbox = local.is_ok().then(|| buffer.clone());
+    let at_sign = local != Ok(false) && lexer.peek() == Some(b'@');
+    if at_sign {
+        let mut domain = Vec::new();
+        address.domain = lexer.domain(&mut domain).is_ok().then_some(domain);
+    }
+    let comment = lexer.comment.as_ref().filter(|comment| !comment.is_empty());
+    if let Some(comment) = comment {
+        address.name = Some(comment.clone());
+    } else if !at_sign {
+        buffer.push(b' ');
+        let word = buffer.len();
+        let _ = lexer.phrase(&mut buffer);
+        if buffer.len() != word {
+            address.mailbox = None;
+            address.name = Some(buffer);
+        } else if quoted {
+            address.name = address.mailbox.take();
+        }
+    }
+    completed(address)
+}
+
+fn completed(mut address: Address) -> Address {
+    let missing = |part: &Option<Vec<u8>>| part.as_ref().is_none_or(Vec::is_empty);
+    if address.mailbox.is_none() {
+        address.mailbox = Some(b"MISSING_MAILBOX".to_vec());
+    }
+    if missing(&address.domain) {
+        address.domain = Some(b"MISSING_DOMAIN".to_vec());
+    }
+    address
+}

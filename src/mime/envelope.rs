@@ -2,8 +2,120 @@
 
 use bytes::BytesMut;
 
+use super::address::{Address, address_list};
+use super::field::{Fields, unfolded, without_nul};
+use crate::protocol::response::{nstring, string};
+
+/// What an envelope is made of. Addresses of fields that come twice are joined, of other fields
+/// the last counts.
+#[derive(Default)]
+struct Envelope<'a> {
+    date: Option<&'a [u8]>,
+    subject: Option<&'a [u8]>,
+    from: Vec<Address>,
+    sender: Vec<Address>,
+    reply_to: Vec<Address>,
+    to: Vec<Address>,
+    cc: Vec<Address>,
+    bcc: Vec<Address>,
+    in_reply_to: Option<&'a [u8]>,
+    message_id: Option<&'a [u8]>,
+}
+
 /// Writes the value of ENVELOPE from the header of a message; what follows the header is not
-/// looked at.
-pub fn envelope(_header: &[u8], out: &mut BytesMut) {
-    out.extend_from_slice(b"(NIL NIL NIL NIL NIL NIL NIL NIL NIL NIL)");
+/// looked at. A sender or reply-to that is missing is that of from.
+///
+/// ```abnf
+/// envelope     = "(" env-date SP env-subject SP env-from SP env-sender SP env-reply-to SP
+///                env-to SP env-cc SP env-bcc SP env-in-reply-to SP env-message-id ")"
+/// env-date     = nstring
+/// env-from     = "(" 1*address ")" / nil
+/// ```
+pub fn envelope(header: &[u8], out: &mut BytesMut) {
+    let envelope = read(header);
+    let or_from = |list: Vec<Address>| if list.is_empty() { None } else { Some(list) };
+    let (sender, reply_to) = (or_from(envelope.sender), or_from(envelope.reply_to));
+    let sender = sender.as_ref().unwrap_or(&envelope.from);
+    let reply_to = reply_to.as_ref().unwrap_or(&envelope.from);
+    out.extend_from_slice(b"(");
+    text(out, envelope.date);
+    out.extend_from_slice(b" ");
+    text(out, envelope.subject);
+    for list in [&envelope.from, sender, reply_to, &envelope.to, &envelope.cc, &envelope.bcc] {
+        out.extend_from_slice(b" ");
+        addresses(out, list);
+    }
+    out.extend_from_slice(b" ");
+    text(out, envelope.in_reply_to);
+    out.extend_from_slice(b" ");
+    text(out, envelope.message_id);
+    out.extend_from_slice(b")");
+}
+
+fn read(header: &[u8]) -> Envelope<'_> {
+    let mut envelope = Envelope::default();
+    for field in Fields::new(header) {
+        let (line, list) = match field.name.len() {
+            2 if field.is("To") => (None, Some(&mut envelope.to)),
+            2 if field.is("Cc") => (None, Some(&mut envelope.cc)),
+            3 if field.is("Bcc") => (None, Some(&mut envelope.bcc)),
+            4 if field.is("From") => (None, Some(&mut envelope.from)),
+            4 if field.is("Date") => (Some(&mut envelope.date), None),
+            6 if field.is("Sender") => (None, Some(&mut envelope.sender)),
+            7 if field.is("Subject") => (Some(&mut envelope.subject), None),
+            8 if field.is("Reply-To") => (None, Some(&mut envelope.reply_to)),
+            10 if field.is("Message-ID") => (Some(&mut envelope.message_id), None),
+            11 if field.is("In-Reply-To") => (Some(&mut envelope.in_reply_to), None),
+            _ => continue,
+        };
+        if let Some(line) = line {
+            *line = Some(field.value);
+        }
+        if let Some(list) = list {
+            address_list(field.value, list);
+        }
+    }
+    envelope
+}
+
+fn text(out: &mut BytesMut, value: Option<&[u8]>) {
+    nstring(out, value.map(unfolded).as_deref());
+}
+
+/// ```abnf
+/// address = "(" addr-name SP addr-adl SP addr-mailbox SP addr-host ")"
+/// ```
+fn addresses(out: &mut BytesMut, list: &[Address]) {
+    if list.is_empty() {
+        return out.extend_from_slice(b"NIL");
+    }
+    out.extend_from_slice(b"(");
+    for address in list {
+        out.extend_from_slice(b"(");
+        match &address.name {
+            Some(name) => string(out, &tidied(name)),
+            None => out.extend_from_slice(b"NIL"),
+        }
+        for part in [&address.route, &address.mailbox, &address.domain] {
+            out.extend_from_slice(b" ");
+            nstring(out, part.as_deref().map(without_nul).as_deref());
+        }
+        out.extend_from_slice(b")");
+    }
+    out.extend_from_slice(b")");
+}
+
+/// A name as people read it: one blank where there were several, none at the ends.
+fn tidied(name: &[u8]) -> std::borrow::Cow<'_, [u8]> {
+    let blank = |octet: &u8| matches!(octet, b' ' | b'\t' | b'\r' | b'\n');
+    let tidy = |name: &[u8]| {
+        let double = name.windows(2).any(|two| blank(&two[0]) && blank(&two[1]));
+        let ends = name.first().is_some_and(blank) || name.last().is_some_and(blank);
+        !double && !ends && !name.iter().any(|octet| blank(octet) && *octet != b' ')
+    };
+    if tidy(name) {
+        return without_nul(name);
+    }
+    let words = name.split(blank).filter(|word| !word.is_empty());
+    without_nul(&words.collect::<Vec<_>>().join(&b' ')).into_owned().into()
 }

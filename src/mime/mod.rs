@@ -2,9 +2,15 @@
 
 mod address;
 mod binary;
+mod content;
 mod envelope;
+mod field;
+mod lexer;
+mod scan;
 mod section;
 mod structure;
+#[cfg(test)]
+mod tests;
 
 use std::borrow::Cow;
 use std::ops::Range;
@@ -23,6 +29,8 @@ pub struct Message<'a> {
     octets: &'a [u8],
     /// Octets of the whole message.
     size: u64,
+    /// The message itself, and the parts within it, in the order in which they begin.
+    parts: Vec<scan::Part>,
 }
 
 impl<'a> Message<'a> {
@@ -36,7 +44,7 @@ impl<'a> Message<'a> {
     /// open at the end of them reach to the end of the message.
     #[must_use]
     pub fn parse_prefix(octets: &'a [u8], size: u64) -> Message<'a> {
-        Message { octets, size }
+        Message { octets, size, parts: scan::parts(octets, size) }
     }
 
     /// Writes the value of BODYSTRUCTURE, or if not `extended` of BODY (RFC 3501 section 7.4.2).
@@ -67,5 +75,11 @@ impl<'a> Message<'a> {
     /// As for [`Message::binary`].
     pub fn binary_size(&self, part: &[u32]) -> Result<u64, BinaryError> {
         self.binary(part).map(|octets| octets.len() as u64)
+    }
+
+    /// What there is of these octets.
+    fn slice(&self, range: &Range<u64>) -> &'a [u8] {
+        let seen = self.octets.len() as u64;
+        &self.octets[range.start.min(seen) as usize..range.end.min(seen) as usize]
     }
 }

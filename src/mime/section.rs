@@ -3,12 +3,69 @@
 use std::ops::Range;
 
 use super::Message;
+use super::scan::{Kind, Part};
 use crate::protocol::SectionText;
 
+/// The part of these numbers. Those of a message within a message are numbered as the parts of
+/// that message; part 1 of a message that is no multipart is its body.
+///
+/// ```abnf
+/// section-part = nz-number *("." nz-number)
+/// ```
+pub(super) fn find<'a>(message: &'a Message, numbers: &[u32]) -> Option<(usize, &'a Part)> {
+    let mut at = 0;
+    // Whether `at` is a message, whose part 1 it may be itself.
+    let mut is_message = true;
+    for (depth, &number) in numbers.iter().enumerate() {
+        let part = &message.parts[at];
+        if part.kind == Kind::Message && depth > 0 {
+            at += 1;
+            is_message = true;
+        }
+        let part = &message.parts[at];
+        if part.kind == Kind::Multipart {
+            at = child(message, at, number)?;
+        } else if number != 1 || !is_message {
+            return None;
+        }
+        is_message = false;
+    }
+    Some((at, &message.parts[at]))
+}
+
+fn child(message: &Message, of: usize, number: u32) -> Option<usize> {
+    let end = message.parts[of].end;
+    let mut at = of + 1;
+    for _ in 1..number {
+        at = message.parts.get(at).filter(|_| at < end)?.end;
+    }
+    (at < end && number > 0).then_some(at)
+}
+
+/// ```abnf
+/// section-spec    = section-msgtext / (section-part ["." section-text])
+/// section-msgtext = "HEADER" / "HEADER.FIELDS" [".NOT"] SP header-list / "TEXT"
+/// section-text    = section-msgtext / "MIME"
+/// ```
 pub(super) fn section(
     message: &Message,
-    part: &[u32],
+    numbers: &[u32],
     text: Option<&SectionText>,
 ) -> Option<Range<u64>> {
-    (part.is_empty() && text.is_none()).then_some(0..message.size)
+    let (at, part) = find(message, numbers)?;
+    // HEADER and TEXT are those of a message: this one, or one within a part.
+    let inner = match part.kind {
+        _ if numbers.is_empty() => Some(part),
+        Kind::Message => message.parts.get(at + 1),
+        _ => None,
+    };
+    match text {
+        None if numbers.is_empty() => Some(0..message.size),
+        None => Some(part.body.clone()),
+        Some(SectionText::Mime) => Some(part.header.clone()),
+        Some(SectionText::Header | SectionText::HeaderFields { .. }) => {
+            inner.map(|inner| inner.header.clone())
+        }
+        Some(SectionText::Text) => inner.map(|inner| inner.body.clone()),
+    }
 }

@@ -1,0 +1,309 @@
+//! Where the parts of a message are (RFC 2046 section 5.1), in one pass.
+//!
+//! mail-parser is not used for this: it looks for a boundary that is nowhere to the end of the
+//! message, once for each part that names one, so that a message of 2 MB keeps it busy for
+//! minutes; it also takes a boundary in the middle of a line for one. What decides here is what
+//! Dovecot does: a boundary is a line that begins with it; of several, the longest; an open part
+//! reaches to the next boundary of any part around it.
+
+use std::ops::Range;
+
+use memchr::{memchr_iter, memmem};
+
+use super::content::Content;
+use super::field::{Fields, is_empty_line, line_length};
+use crate::limits::{MIME_DEPTH, MIME_PARTS};
+
+/// Longest boundary that is looked at, in octets: RFC 2046 allows 70.
+const BOUNDARY: usize = 80;
+
+/// A part of a message. Parts are kept in the order in which they begin, so that those within one
+/// follow it.
+#[derive(Debug)]
+pub(super) struct Part {
+    /// Octets of its header, the empty line included.
+    pub header: Range<u64>,
+    /// Octets of its body.
+    pub body: Range<u64>,
+    /// Line ends in its body.
+    pub lines: u64,
+    /// What it holds.
+    pub kind: Kind,
+    /// Whether Content-Type and its like mean anything: it is within a multipart, or its header
+    /// speaks of MIME.
+    pub mime: bool,
+    /// Number of the first part after this one that is not within it.
+    pub end: usize,
+    /// Whether it is a multipart/digest, whose parts are messages unless they say otherwise.
+    digest: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// No parts.
+    Leaf,
+    /// Any number of parts, even none.
+    Multipart,
+    /// One part: a message.
+    Message,
+    /// It says that it holds parts, but they are too many or too deep.
+    Limited,
+}
+
+/// The parts of a message of `size` octets of which the first are given; the message itself is
+/// the first.
+pub(super) fn parts(octets: &[u8], size: u64) -> Vec<Part> {
+    let mut scan = Scan {
+        octets,
+        at: 0,
+        parts: Vec::new(),
+        open: Vec::new(),
+        boundaries: Vec::new(),
+        counted: 0,
+        lines: 0,
+    };
+    scan.run();
+    // What is open at the end reaches to the end of the message, of which we may see the start.
+    let seen = octets.len() as u64;
+    if size > seen {
+        for part in &mut scan.parts {
+            part.body.end = if part.body.end == seen { size } else { part.body.end };
+            part.header.end = if part.header.end == seen { size } else { part.header.end };
+            part.body.start = part.body.start.max(part.header.end);
+        }
+    }
+    scan.parts
+}
+
+struct Scan<'a> {
+    octets: &'a [u8],
+    at: usize,
+    parts: Vec<Part>,
+    /// Numbers of the parts that have begun and not ended, from the outside in.
+    open: Vec<usize>,
+    /// Of the multiparts among them, from the outside in.
+    boundaries: Vec<Boundary>,
+    /// Octets in which line ends were counted, and how many there are.
+    counted: usize,
+    lines: u64,
+}
+
+struct Boundary {
+    text: Vec<u8>,
+    /// How many parts are open when this one's multipart is the innermost.
+    depth: usize,
+}
+
+/// A boundary line: whose it is, and whether it is the last of them.
+struct Delimiter {
+    boundary: usize,
+    last: bool,
+}
+
+impl Scan<'_> {
+    fn run(&mut self) {
+        let mut within_multipart = false;
+        loop {
+            let mut found = match self.header(within_multipart) {
+                None if self.innermost().kind == Kind::Message => {
+                    within_multipart = false;
+                    continue;
+                }
+                None => self.body(),
+                delimiter => delimiter,
+            };
+            // After the last boundary comes an epilogue, up to a boundary of a part further out.
+            within_multipart = loop {
+                match found {
+                    None => return self.close(0, self.octets.len()),
+                    Some(delimiter) if self.pass(&delimiter) => break true,
+                    Some(_) => found = self.body(),
+                }
+            };
+        }
+    }
+
+    fn innermost(&self) -> &Part {
+        let innermost = self.open.last().expect("a part that was just begun is open");
+        &self.parts[*innermost]
+    }
+
+    /// Begins a part and reads its header; what ends it too early is returned.
+    fn header(&mut self, within_multipart: bool) -> Option<Delimiter> {
+        let start = self.at;
+        let number = self.parts.len();
+        let digest = within_multipart && self.innermost().digest;
+        self.open.push(number);
+        let mut line_end = 0;
+        let mut found = None;
+        let mut own = None;
+        let mut empty_line = false;
+        while !empty_line && self.at < self.octets.len() {
+            let rest = &self.octets[self.at..];
+            let line = &rest[..line_length(rest)];
+            empty_line = is_empty_line(line);
+            if empty_line {
+                own = self.begin(start, digest, within_multipart, true);
+            }
+            line_end = match line {
+                [.., b'\r', b'\n'] => 2,
+                [.., b'\n'] => 1,
+                _ => 0,
+            };
+            self.at += line.len();
+            found = self.delimiter(self.at).filter(|found| Some(found.boundary) != own);
+            if found.is_some() {
+                break;
+            }
+        }
+        if !empty_line {
+            self.begin(start, digest, within_multipart, false);
+        }
+        // The line end before a boundary belongs to the boundary, and so to the parts around.
+        let end = self.at - if found.is_some() { line_end } else { 0 };
+        let lines = self.lines_to(end);
+        let part = &mut self.parts[number];
+        part.header.end = end as u64;
+        part.body = end as u64..end as u64;
+        part.lines = lines;
+        if found.is_some() {
+            self.close(self.open.len() - 1, end);
+        }
+        found
+    }
+
+    /// Adds the part whose header begins at `start` and ends here. The number of its own boundary
+    /// among those that are looked for, if it has one.
+    fn begin(
+        &mut self,
+        start: usize,
+        in_digest: bool,
+        within_multipart: bool,
+        has_body: bool,
+    ) -> Option<usize> {
+        let mut content = None;
+        let mut mime = within_multipart;
+        for field in Fields::new(&self.octets[start..self.at]) {
+            match field.name.len() {
+                12 if field.is("Content-Type") && content.is_none() => {
+                    content = Some(Content::parse_type(&field));
+                    mime = true;
+                }
+                12 => mime |= field.is("Mime-Version"),
+                _ => {}
+            }
+        }
+        let mut kind = match &content {
+            Some(content) if content.is("message", "rfc822") => Kind::Message,
+            Some(content) if content.kind.eq_ignore_ascii_case(b"multipart") => Kind::Multipart,
+            None if in_digest => Kind::Message,
+            _ => Kind::Leaf,
+        };
+        let room = self.open.len() < MIME_DEPTH && self.parts.len() + 1 < MIME_PARTS;
+        if kind != Kind::Leaf && !room {
+            kind = Kind::Limited;
+        }
+        let digest = content.as_ref().is_some_and(|content| content.is("multipart", "digest"));
+        self.parts.push(Part {
+            header: start as u64..start as u64,
+            body: start as u64..start as u64,
+            lines: 0,
+            kind,
+            mime,
+            end: self.parts.len() + 1,
+            digest,
+        });
+        if kind != Kind::Multipart || !has_body {
+            return None;
+        }
+        let text = content.as_ref()?.parameter("boundary")?;
+        let text = text[..text.len().min(BOUNDARY)].to_vec();
+        self.boundaries.push(Boundary { text, depth: self.open.len() });
+        Some(self.boundaries.len() - 1)
+    }
+
+    /// Goes to the next boundary line, which ends the parts within that multipart.
+    fn body(&mut self) -> Option<Delimiter> {
+        if self.boundaries.is_empty() {
+            return None;
+        }
+        if let Some(found) = self.delimiter(self.at) {
+            self.close(self.boundaries[found.boundary].depth, self.at);
+            return Some(found);
+        }
+        let start = self.at;
+        let octets = self.octets;
+        for newline in memmem::find_iter(&octets[start..], b"\n--").map(|at| start + at) {
+            let Some(found) = self.delimiter(newline + 1) else { continue };
+            let cr = newline > start && octets[newline - 1] == b'\r';
+            self.close(self.boundaries[found.boundary].depth, newline - usize::from(cr));
+            self.at = newline + 1;
+            return Some(found);
+        }
+        None
+    }
+
+    /// The boundary that a line begins with.
+    ///
+    /// ```abnf
+    /// delimiter         := CRLF dash-boundary
+    /// dash-boundary     := "--" boundary
+    /// close-delimiter   := delimiter "--"
+    /// ```
+    fn delimiter(&self, at: usize) -> Option<Delimiter> {
+        if self.boundaries.is_empty() || self.parts.len() >= MIME_PARTS {
+            return None;
+        }
+        let line = self.octets[at..].strip_prefix(b"--")?;
+        let line = &line[..line_length(&line[..line.len().min(BOUNDARY + 4)])];
+        let line = line.strip_suffix(b"\n").unwrap_or(line);
+        let line = line.strip_suffix(b"\r").unwrap_or(line);
+        let mut best: Option<Delimiter> = None;
+        let mut longest = 0;
+        for (boundary, Boundary { text, .. }) in self.boundaries.iter().enumerate().rev() {
+            let Some(rest) = line.strip_prefix(text.as_slice()) else { continue };
+            if best.is_none() || text.len() > longest {
+                longest = text.len();
+                best = Some(Delimiter { boundary, last: rest.starts_with(b"--") });
+                if matches!(rest, b"" | b"--") {
+                    break;
+                }
+            }
+        }
+        best
+    }
+
+    /// Passes a boundary line. Whether a part begins after it.
+    fn pass(&mut self, delimiter: &Delimiter) -> bool {
+        self.close(self.boundaries[delimiter.boundary].depth, self.at);
+        self.boundaries.truncate(delimiter.boundary + usize::from(!delimiter.last));
+        let rest = &self.octets[self.at..];
+        let line = &rest[..line_length(rest)];
+        self.at += line.len();
+        !delimiter.last && line.ends_with(b"\n")
+    }
+
+    /// Ends the innermost parts, all but `depth`.
+    fn close(&mut self, depth: usize, at: usize) {
+        let lines = self.lines_to(at);
+        let end = self.parts.len();
+        for number in self.open.drain(depth..) {
+            let part = &mut self.parts[number];
+            part.body.end = at as u64;
+            part.lines = lines - part.lines;
+            part.end = end;
+        }
+    }
+
+    /// Line ends up to here. It costs what is between here and there.
+    fn lines_to(&mut self, at: usize) -> u64 {
+        let count = |octets: &[u8]| memchr_iter(b'\n', octets).count() as u64;
+        if at >= self.counted {
+            self.lines += count(&self.octets[self.counted..at]);
+        } else {
+            self.lines -= count(&self.octets[at..self.counted]);
+        }
+        self.counted = at;
+        self.lines
+    }
+}

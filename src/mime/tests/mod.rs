@@ -1,0 +1,12 @@
+//! Messages good and bad.
+
+mod oracle;
+mod value;
+
+use super::*;
+
+fn written(write: impl FnOnce(&mut BytesMut)) -> Vec<u8> {
+    let mut out = BytesMut::new();
+    write(&mut out);
+    out.to_vec()
+}
