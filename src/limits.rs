@@ -153,6 +153,13 @@ pub const LOGINS_WAITING: usize = 1024;
 /// Users whose last right password is remembered, 100 octets each.
 pub const REMEMBERED_LOGINS: usize = 65_536;
 
+/// Characters of a PREVIEW (RFC 8970 section 3.3: 200, never over 256).
+pub const PREVIEW: usize = 200;
+
+/// Octets of a part, as it stands in the message, that are read for its PREVIEW. HTML may begin
+/// with as much of style.
+pub const PREVIEW_READ: usize = 256 << 10;
+
 /// Idle time after which a session ends (RFC 3501 section 5.4: at least 30 minutes).
 pub const AUTOLOGOUT: std::time::Duration = std::time::Duration::from_secs(30 * 60);
 

@@ -1,16 +1,35 @@
-//! What a message says of itself: its structure, its envelope, its parts.
+//! What a message says of itself: its structure, its envelope, its parts, its text. Octets in,
+//! values out, no I/O.
+//!
+//! Mail is taken as it comes. Nothing here fails on a broken message, recurses as deep as one
+//! nests, or holds more than a small multiple of it.
 
 mod address;
 mod binary;
+mod charset;
+mod collation;
 mod content;
+mod dates;
 mod envelope;
 mod field;
+mod field_text;
+mod fields;
+mod find;
 mod lexer;
+mod preview;
 mod scan;
+#[cfg(test)]
+mod search_model;
+mod search_text;
 mod section;
+mod sort_keys;
 mod structure;
+mod subject;
 #[cfg(test)]
 mod tests;
+mod text_parts;
+pub mod thread;
+mod transfer;
 
 use std::borrow::Cow;
 use std::ops::Range;
@@ -20,7 +39,16 @@ use bytes::BytesMut;
 use crate::protocol::SectionText;
 
 pub use binary::BinaryError;
+pub use charset::{BadCharset, CHARSETS};
+pub use collation::casemap;
+pub use dates::{SentDate, parse_date, sent_date};
 pub use envelope::envelope;
+pub use field_text::decode_field;
+pub use fields::{Field, Fields, header_length};
+pub use preview::preview;
+pub use search_text::Needle;
+pub use sort_keys::{Criterion, SortKey, Sorter};
+pub use subject::{BaseSubject, base_subject};
 
 /// A message whose parts were found. Holds ranges, no octets.
 #[derive(Debug)]

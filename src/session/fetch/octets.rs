@@ -6,6 +6,7 @@ use std::ops::Range;
 use bytes::BytesMut;
 use xxhash_rust::xxh3::{Xxh3, xxh3_128};
 
+use super::large::LARGE;
 use super::parts::{Part, Parts};
 use super::reader::Reader;
 use super::section::filter_header;
@@ -226,7 +227,12 @@ impl One<'_, '_, '_> {
     /// Items some of which need the parts of the message.
     async fn parsed(&mut self, answer: &mut FetchResponse, wanted: &Wanted) -> io::Result<bool> {
         let (message, size) = (self.message, self.message.entry().size());
-        if size > super::large::LARGE {
+        if size > LARGE && wanted.lazy {
+            self.plain(answer, &wanted.items).await?;
+            answer.written(self.out, "PREVIEW", b"NIL");
+            return Ok(false);
+        }
+        if size > LARGE {
             let parts = self.session.parse_large(message, &wanted.items, self.reader).await?;
             self.progress.checked = true;
             return self.from_parts(answer, wanted, &parts).await;

@@ -7,8 +7,8 @@ use bytes::BytesMut;
 use super::octets::{announce, within};
 use super::section::filter_header;
 use super::wanted::{Plain, cut, parses, plain};
-use crate::mime::{BinaryError, Message, envelope};
-use crate::protocol::response::FetchResponse;
+use crate::mime::{BinaryError, Message, envelope, preview};
+use crate::protocol::response::{FetchResponse, string};
 use crate::protocol::{FetchItem, HeaderScanner, Partial, SectionText};
 
 /// What each item of a command is for one message, in the order of the items.
@@ -65,6 +65,9 @@ fn part(message: &Message, octets: &[u8], header: u64, size: u64, item: &FetchIt
         FetchItem::Body => written("BODY", &|out| message.body_structure(false, out)),
         FetchItem::BodyStructure => {
             written("BODYSTRUCTURE", &|out| message.body_structure(true, out))
+        }
+        FetchItem::Preview { .. } => {
+            written("PREVIEW", &|out| string(out, preview(octets).as_bytes()))
         }
         FetchItem::Section(body) => {
             let text = body.section.text.as_ref();

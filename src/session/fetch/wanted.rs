@@ -12,6 +12,8 @@ pub(super) struct Wanted {
     pub reads: bool,
     /// The parts of messages must be found, for which all of each message is needed.
     pub parses: bool,
+    /// They must be only for previews that are to cost nothing.
+    pub lazy: bool,
     /// Octets from the start of each message that will be read.
     pub reach: u64,
     /// Whoever fetches this has seen the message.
@@ -42,8 +44,9 @@ impl Wanted {
         }
         let reach = distinct.iter().map(reach).max().unwrap_or(0);
         let sets_seen = distinct.iter().any(FetchItem::sets_seen);
-        let parses = distinct.iter().any(parses);
-        Wanted { reads: reach > 0, parses, reach, sets_seen, items: distinct }
+        let (parsed, lazy) = (distinct.iter().filter(|item| parses(item)), is_lazy);
+        let (parses, lazy) = (parsed.clone().count() > 0, parsed.clone().all(lazy));
+        Wanted { reads: reach > 0, parses, lazy, reach, sets_seen, items: distinct }
     }
 
     /// Asks for one more item.
@@ -52,6 +55,10 @@ impl Wanted {
             self.items.insert(0, item);
         }
     }
+}
+
+fn is_lazy(item: &FetchItem) -> bool {
+    *item == FetchItem::Preview { lazy: true }
 }
 
 fn reach(item: &FetchItem) -> u64 {
@@ -70,6 +77,7 @@ pub(super) fn parses(item: &FetchItem) -> bool {
     match item {
         FetchItem::Body
         | FetchItem::BodyStructure
+        | FetchItem::Preview { .. }
         | FetchItem::Binary(_)
         | FetchItem::BinarySize(_) => true,
         FetchItem::Section(_) => plain(item).is_none(),

@@ -1,0 +1,112 @@
+//! The search that decodes everything, against the one that does so only where it must.
+
+use std::ops::ControlFlow;
+
+use proptest::prelude::*;
+
+use super::collation::casemap;
+use super::search_text::{Needle, header_text};
+use super::text_parts::{Piece, walk};
+use super::{Fields, decode_field};
+
+fn contains(text: &str, needle: &str) -> bool {
+    casemap(text).contains(&casemap(needle))
+}
+
+fn in_message(message: &[u8], needle: &str, headers: bool) -> bool {
+    let mut found = needle.is_empty();
+    let _: ControlFlow<()> = walk(message, |piece| {
+        found |= match piece {
+            Piece::Header(header) => headers && contains(&header_text(header), needle),
+            Piece::Text(text) => {
+                contains(&text.charset.decode(&text.transfer.decode(text.body)), needle)
+            }
+        };
+        ControlFlow::Continue(())
+    });
+    found
+}
+
+fn in_field(message: &[u8], name: &[u8], needle: &str) -> bool {
+    Fields::new(message).any(|f| f.is(name) && contains(&decode_field(f.value), needle))
+}
+
+fn same(message: &[u8], needle: &str) -> Result<(), TestCaseError> {
+    let fast = Needle::new(needle.as_bytes(), "UTF-8").expect("UTF-8 is known");
+    let shown = message.escape_ascii();
+    prop_assert_eq!(fast.in_body(message), in_message(message, needle, false), "{}", shown);
+    prop_assert_eq!(fast.in_text(message), in_message(message, needle, true), "{}", shown);
+    for name in [&b"Subject"[..], b"From", b"Content-Type"] {
+        prop_assert_eq!(
+            fast.in_header_field(message, name),
+            in_field(message, name, needle),
+            "{}",
+            shown
+        );
+    }
+    Ok(())
+}
+
+/// Messages of pieces that matter to the search, in any order.
+fn message() -> impl Strategy<Value = Vec<u8>> {
+    let pieces: &[&[u8]] = &[
+        b"Subject: ",
+        b"From: ",
+        b"Content-Type: text/plain; charset=utf-8\r\n",
+        b"Content-Type: text/plain; charset=iso-8859-1\r\n",
+        b"Content-Type: text/html; charset=iso-2022-jp\n",
+        b"Content-Type: multipart/mixed; boundary=b\r\n",
+        b"Content-Type: message/rfc822\r\n",
+        b"Content-Type: image/png\r\n",
+        b"Content-Transfer-Encoding: base64\r\n",
+        b"Content-Transfer-Encoding: quoted-printable\r\n",
+        b"\r\n",
+        b"\n",
+        b"\r\n ",
+        b"\n\t",
+        b"\r\n\r\n",
+        b"\n--b\n",
+        b"--b\r\n",
+        b"\r\n--b--\r\n",
+        b"ab",
+        b"AB",
+        b"a b",
+        b" ",
+        b"\t",
+        b"\xe9",
+        b"\xc3\xa9",
+        b"e\xcc\x81",
+        b"=E9",
+        b"=C3=A9",
+        b"=\r\n",
+        b"=?utf-8?q?a_=C3=A9?=",
+        b"=?utf-8?b?YWI=?=",
+        b"=?iso-8859-1?q?=E9",
+        b"?=",
+        b"YWIgYWI=",
+        b"YWIg",
+        b"\x1b$B$\"\x1b(B",
+        b"\0",
+    ];
+    prop::collection::vec(prop::sample::select(pieces.to_vec()), 0..24).prop_map(|p| p.concat())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2000))]
+
+    #[test]
+    fn what_is_found_is_what_is_there(
+        message in message(),
+        needle in "(a|B|b|é|É|e| |\t|\r\n|あ|=|\\?|:|ab|m){0,4}",
+    ) {
+        same(&message, &needle)?;
+    }
+
+    #[test]
+    fn octets_of_any_kind_are_searched(
+        message in prop::collection::vec(any::<u8>(), 0..200),
+        needle in "[a-z\u{80}-\u{ff}]{0,2}",
+    ) {
+        same(&message, &needle)?;
+    }
+}

@@ -1,0 +1,217 @@
+//! Whether a message contains a string: the keys BODY, TEXT, HEADER, SUBJECT, FROM, TO, CC and
+//! BCC of SEARCH (RFC 3501 section 6.4.4).
+//!
+//! What is searched is the text that a reader sees, encodings and charsets undone, compared by
+//! i;unicode-casemap. What is ASCII and not encoded is searched where it lies, at the speed of
+//! memchr; only the rest is decoded. Both ways find the same, which `search_model` keeps so.
+
+use std::ops::ControlFlow;
+
+use memchr::{memchr, memmem};
+
+use super::charset::{BadCharset, Charset};
+use super::field_text;
+use super::fields::Fields;
+use super::find::Pattern;
+use super::text_parts::{Piece, Text, walk};
+
+/// A string that SEARCH looks for, made ready once for all messages.
+#[derive(Clone, Debug)]
+pub struct Needle {
+    pattern: Pattern,
+}
+
+impl Needle {
+    /// The string of a search key in the charset of the command; without CHARSET this is US-ASCII
+    /// (RFC 3501) or UTF-8 (RFC 9051). Octets beyond ASCII in US-ASCII are taken for UTF-8.
+    ///
+    /// # Errors
+    /// When the charset is unknown: NO \[BADCHARSET\].
+    pub fn new(text: &[u8], charset: &str) -> Result<Needle, BadCharset> {
+        let charset = Charset::of_name(charset.as_bytes())?;
+        Ok(Needle { pattern: Pattern::new(&charset.decode(text)) })
+    }
+
+    /// Whether a field of this name contains the string; the empty string is in each that exists.
+    /// `header` may be the whole message, the body is not looked at.
+    #[must_use]
+    pub fn in_header_field(&self, header: &[u8], name: &[u8]) -> bool {
+        Fields::new(header).filter(|field| field.is(name)).any(|field| {
+            let value = field.value.trim_ascii();
+            if self.can_search_raw(value) {
+                return self.pattern.is_in_ascii(value);
+            }
+            self.pattern.is_in(&field_text::decode(value))
+        })
+    }
+
+    /// Whether the body contains the string: its parts of type text, and of type message save
+    /// messages, of which again the body counts. Headers do not, as in Dovecot and RFC 9051.
+    #[must_use]
+    pub fn in_body(&self, message: &[u8]) -> bool {
+        let found = walk(message, |piece| match piece {
+            Piece::Text(text) if self.in_part(&text) => ControlFlow::Break(()),
+            _ => ControlFlow::Continue(()),
+        });
+        self.pattern.is_empty() || found.is_break()
+    }
+
+    /// Whether the header or the body contains the string, or a header within the body: of a part,
+    /// of a message in the message. Names of fields are searched as well.
+    #[must_use]
+    pub fn in_text(&self, message: &[u8]) -> bool {
+        let found = walk(message, |piece| {
+            let found = match piece {
+                Piece::Header(header) => self.in_header(header),
+                Piece::Text(text) => self.in_part(&text),
+            };
+            if found { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        });
+        self.pattern.is_empty() || found.is_break()
+    }
+
+    fn in_part(&self, text: &Text) -> bool {
+        let octets = text.transfer.decode(text.body);
+        if text.charset.keeps_ascii() && octets.is_ascii() {
+            return self.pattern.is_in_ascii(&octets);
+        }
+        self.pattern.is_in(&text.charset.decode(&octets))
+    }
+
+    fn in_header(&self, header: &[u8]) -> bool {
+        if self.can_search_raw(header) {
+            return self.pattern.is_in_ascii(header);
+        }
+        if header.is_ascii() && memmem::find(header, b"=?").is_none() {
+            return self.pattern.is_in_ascii(&field_text::unfold(header));
+        }
+        self.pattern.is_in(&header_text(header))
+    }
+
+    /// Whether decoding would change nothing that matters: the text is ASCII without
+    /// encoded-words, and the string does not reach across a fold, where a space would be.
+    fn can_search_raw(&self, header: &[u8]) -> bool {
+        let folds = memchr(b'\n', header).is_some();
+        let changed = folds && (self.pattern.has_space || self.pattern.has_control);
+        !changed && header.is_ascii() && memmem::find(header, b"=?").is_none()
+    }
+}
+
+/// All of a header, fields decoded one by one: each may be in a charset of its own.
+pub(super) fn header_text(header: &[u8]) -> String {
+    let mut text = String::with_capacity(header.len());
+    let mut end = 0;
+    for field in Fields::new(header) {
+        text.push_str(&field_text::decode(field.raw));
+        end += field.raw.len();
+    }
+    text.push_str(&String::from_utf8_lossy(&header[end..]));
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NESTED: &[u8] = b"Subject: outer\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n\
+        preamble\r\n--b\r\nContent-Type: message/rfc822\r\nX-Mime: mimehdr\r\n\r\n\
+        Subject: innersubj\r\nFrom: inner@x\r\n\r\ninnerbody\r\n--b\r\n\
+        Content-Type: application/octet-stream\r\n\r\nappdata\r\n--b\r\n\
+        Content-Type: text/html; charset=iso-8859-1\r\n\
+        Content-Transfer-Encoding: quoted-printable\r\n\r\n\
+        caf=E9 so=\r\nft <b>bo</b>ld\r\n--b--\r\nepilogue\r\n";
+
+    fn needle(text: &str) -> Needle {
+        Needle::new(text.as_bytes(), "UTF-8").expect("UTF-8 is known")
+    }
+
+    /// What Dovecot 2.3 answers to the same searches.
+    #[test]
+    fn body_and_text_cover_what_dovecot_covers() {
+        for (text, body, whole) in [
+            ("innersubj", false, true),
+            ("innerbody", true, true),
+            ("mimehdr", false, true),
+            ("x-mime: MIME", false, true),
+            ("preamble", false, false),
+            ("epilogue", false, false),
+            ("appdata", false, false),
+            ("soft", true, true),
+            ("<b>bo", true, true),
+            ("Subject: outer", false, true),
+            ("cafe", true, true),
+            ("CAFÉ", true, true),
+            ("cafè", false, false),
+            ("", true, true),
+        ] {
+            assert_eq!(needle(text).in_body(NESTED), body, "BODY {text}");
+            assert_eq!(needle(text).in_text(NESTED), whole, "TEXT {text}");
+        }
+    }
+
+    #[test]
+    fn fields_are_searched_as_they_read() {
+        let header = b"Subject: one\r\n two\r\nX: a\tb  c\r\n\td\r\nFrom: \"Doe, John\" <jd@x.org>\r\n\
+            To: =?utf-8?q?caf=C3=A9?= =?utf-8?q?_ol\xc3\xa9?= x\r\nCc: caf\xe9 <c@x>\r\nBcc:\r\n\r\n\
+            Subject: body\r\n";
+        for (name, text, expected) in [
+            ("subject", "ONE TWO", true),
+            ("subject", "onetwo", false),
+            ("subject", "body", false),
+            ("subject", "", true),
+            ("x", "b c d", false),
+            ("x", "b  c d", true),
+            ("x", "a b", false),
+            ("x", "a\tb", true),
+            ("from", "\"doe, john\" <JD@", true),
+            ("to", "café olé X", true),
+            ("to", "utf-8", false),
+            ("cc", "CAFÉ", true),
+            ("cc", "cafe", true),
+            ("bcc", "", true),
+            ("bcc", "a", false),
+            ("reply-to", "", false),
+        ] {
+            let found = needle(text).in_header_field(header, name.as_bytes());
+            assert_eq!(found, expected, "{name} {text}");
+        }
+    }
+
+    #[test]
+    fn broken_parts_are_searched_as_far_as_they_go() {
+        let base64 = b"Content-Transfer-Encoding: base64\n\naGVsbG8gd29ybGQ=\n!!!!aGVsbG8";
+        assert!(needle("worldhello").in_body(base64));
+        let cut = b"Content-Type: multipart/mixed; boundary=\"b\"\n\n--b\n--b\n\nhi\n--b\nA: hello";
+        assert!(needle("hi").in_body(cut) && needle("hello").in_text(cut));
+        assert!(!needle("hello").in_body(cut));
+        let unbound = b"Content-Type: multipart/mixed\n\n--b\n\nhello";
+        assert!(needle("hello").in_body(unbound));
+        for message in [&b""[..], b"\n", b"A", b"Content-Type: message/rfc822\n\n", b"\0\xff"] {
+            assert!(!needle("hello").in_text(message) && needle("").in_body(message));
+        }
+    }
+
+    #[test]
+    fn charsets_of_the_search_are_decoded() {
+        let message = "Subject: x\n\nпривет".as_bytes();
+        let koi8 = Needle::new(b"\xf0\xd2\xc9\xd7\xc5\xd4", "KOI8-R").expect("known");
+        assert!(koi8.in_body(message));
+        assert!(Needle::new("Привет".as_bytes(), "us-ascii").expect("known").in_body(message));
+        assert_eq!(Needle::new(b"a", "x-none").err(), Some(BadCharset));
+    }
+
+    #[test]
+    fn nesting_without_end_is_walked_through() {
+        let messages = b"Content-Type: message/rfc822\n\n".repeat(100_000);
+        assert!(!needle("hello").in_text(&messages));
+        let multiparts: Vec<u8> = (0..10_000)
+            .flat_map(|n| {
+                format!("Content-Type: multipart/x; boundary=b{n}\n\n--b{n}\n").into_bytes()
+            })
+            .collect();
+        assert!(!needle("hello").in_text(&multiparts));
+        let digest =
+            b"Content-Type: multipart/digest; boundary=b\n\n--b\n\nSubject: in\n\nhello\n--b--";
+        assert!(needle("hello").in_body(digest) && !needle("subject").in_body(digest));
+    }
+}

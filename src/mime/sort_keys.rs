@@ -1,0 +1,295 @@
+//! SORT: keys of messages and their order (RFC 5256 section 3, RFC 5957).
+
+use std::cmp::Ordering;
+
+use mail_parser::parsers::MessageStream;
+use mail_parser::{Addr, Address, HeaderValue};
+
+use super::collation::casemap;
+use super::dates::sent_date;
+use super::fields::Fields;
+use super::subject::base_subject;
+
+/// Octets of a string that count: what differs only after so many is in the order of the mailbox.
+const STRING: usize = 1000;
+
+/// Octets of a field that are read for its first address.
+const ADDRESS: usize = 4096;
+
+/// What messages are sorted by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SortKey {
+    /// Internal date and time.
+    Arrival,
+    /// Mailbox of the first Cc address.
+    Cc,
+    /// Sent date and time, in UTC; where there is none the internal date.
+    Date,
+    /// Mailbox of the first From address.
+    From,
+    /// Size in octets.
+    Size,
+    /// Base subject.
+    Subject,
+    /// Mailbox of the first To address.
+    To,
+    /// Name of the first From address, else the address (RFC 5957).
+    DisplayFrom,
+    /// Name of the first To address, else the address (RFC 5957).
+    DisplayTo,
+}
+
+/// One of the criteria of SORT.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Criterion {
+    /// What to sort by.
+    pub key: SortKey,
+    /// Whether large comes first. Messages that are equal stay in the order of the mailbox.
+    pub reverse: bool,
+}
+
+/// Takes messages, hands them out in order. A message takes 4 octets, 8 for each date or size, 16
+/// for each string, and the strings, mapped for comparison and of 1,000 octets at most.
+#[derive(Debug)]
+pub struct Sorter {
+    criteria: Vec<Criterion>,
+    numbers: Vec<u32>,
+    /// So many words for each message as `width` says.
+    words: Vec<u64>,
+    width: usize,
+    strings: Vec<u8>,
+}
+
+impl Sorter {
+    /// Sorts by the first of these, what is equal by the second, and so on.
+    #[must_use]
+    pub fn new(criteria: &[Criterion]) -> Sorter {
+        let mut kept: Vec<Criterion> = Vec::new();
+        for criterion in criteria {
+            // What is equal by a key once is equal by it again.
+            if kept.iter().all(|k| k.key != criterion.key) {
+                kept.push(*criterion);
+            }
+        }
+        let width = kept.iter().map(|criterion| criterion.key.words()).sum();
+        let (numbers, words, strings) = (Vec::new(), Vec::new(), Vec::new());
+        Sorter { criteria: kept, numbers, words, width, strings }
+    }
+
+    /// Whether headers are needed: else [`Sorter::add`] may get none.
+    #[must_use]
+    pub fn needs_header(&self) -> bool {
+        self.criteria.iter().any(|c| !matches!(c.key, SortKey::Arrival | SortKey::Size))
+    }
+
+    /// Takes a message: its sequence number or UID, its internal date in seconds since 1970 UTC,
+    /// its size in octets, its header (or all of it).
+    pub fn add(&mut self, number: u32, arrival: i64, size: u64, header: &[u8]) {
+        self.numbers.push(number);
+        for at in 0..self.criteria.len() {
+            let key = self.criteria[at].key;
+            match key {
+                SortKey::Arrival => self.words.push(ordered(arrival)),
+                SortKey::Size => self.words.push(size),
+                SortKey::Date => {
+                    let sent = sent_date(header).map_or(arrival, |date| date.instant);
+                    self.words.push(ordered(sent));
+                }
+                _ => self.push_string(&key.string(header)),
+            }
+        }
+    }
+
+    /// The numbers of all messages, sorted.
+    #[must_use]
+    pub fn finish(self) -> Vec<u32> {
+        let mut order: Vec<u32> = (0..self.numbers.len() as u32).collect();
+        order.sort_unstable_by(|&a, &b| self.compare(a as usize, b as usize));
+        order.iter().map(|&at| self.numbers[at as usize]).collect()
+    }
+
+    /// Two words: the first eight octets, which decide most comparisons, and where all of it is.
+    fn push_string(&mut self, text: &str) {
+        let text = casemap(text);
+        let octets = &text.as_bytes()[..text.len().min(STRING)];
+        let mut first = [0; 8];
+        let start = octets.len().min(8);
+        first[..start].copy_from_slice(&octets[..start]);
+        let place = (self.strings.len() as u64) << 16 | octets.len() as u64;
+        self.words.extend([u64::from_be_bytes(first), place]);
+        self.strings.extend_from_slice(octets);
+    }
+
+    fn compare(&self, a: usize, b: usize) -> Ordering {
+        let (mut at_a, mut at_b) = (a * self.width, b * self.width);
+        for criterion in &self.criteria {
+            let words = criterion.key.words();
+            let mut order = self.words[at_a].cmp(&self.words[at_b]);
+            if words == 2 && order.is_eq() {
+                order = self.octets(at_a + 1).cmp(self.octets(at_b + 1));
+            }
+            if order.is_ne() {
+                return if criterion.reverse { order.reverse() } else { order };
+            }
+            at_a += words;
+            at_b += words;
+        }
+        self.numbers[a].cmp(&self.numbers[b])
+    }
+
+    fn octets(&self, word: usize) -> &[u8] {
+        let place = self.words[word];
+        let start = (place >> 16) as usize;
+        &self.strings[start..start + (place & 0xffff) as usize]
+    }
+}
+
+impl SortKey {
+    fn words(self) -> usize {
+        if matches!(self, SortKey::Arrival | SortKey::Date | SortKey::Size) { 1 } else { 2 }
+    }
+
+    /// The string of a header; empty when it has not got the field.
+    fn string(self, header: &[u8]) -> String {
+        let field = |name: &[u8]| Fields::find(header, name).map(|field| field.value);
+        let address = |name: &[u8]| field(name).and_then(first_address).unwrap_or_default();
+        match self {
+            SortKey::Cc => address(b"Cc").mailbox,
+            SortKey::From => address(b"From").mailbox,
+            SortKey::To => address(b"To").mailbox,
+            SortKey::DisplayFrom => address(b"From").display(),
+            SortKey::DisplayTo => address(b"To").display(),
+            SortKey::Subject => base_subject(field(b"Subject").unwrap_or_default()).text,
+            SortKey::Arrival | SortKey::Date | SortKey::Size => String::new(),
+        }
+    }
+}
+
+/// An address as ENVELOPE has it.
+#[derive(Default)]
+struct Parts {
+    name: String,
+    mailbox: String,
+    host: String,
+}
+
+impl Parts {
+    fn of_addr(addr: &Addr) -> Parts {
+        let address = addr.address().unwrap_or_default();
+        let (mailbox, host) = address.rsplit_once('@').unwrap_or((address, ""));
+        let name = addr.name().unwrap_or_default();
+        Parts { name: name.into(), mailbox: unquoted(mailbox), host: host.into() }
+    }
+
+    /// RFC 5957 section 3.
+    fn display(self) -> String {
+        match self {
+            Parts { name, .. } if !name.is_empty() => name,
+            Parts { mailbox, host, .. } if !host.is_empty() => format!("{mailbox}@{host}"),
+            Parts { mailbox, .. } => mailbox,
+        }
+    }
+}
+
+/// The first address of a field. A group begins with an address of its own, whose mailbox is the
+/// name of the group (RFC 3501 section 7.4.2).
+fn first_address(value: &[u8]) -> Option<Parts> {
+    // Its end of line is where mail-parser hands out what it has.
+    let whole = [&value[..value.len().min(ADDRESS)], b"\n"].concat();
+    match MessageStream::new(&whole).parse_address() {
+        HeaderValue::Address(Address::List(list)) => list.first().map(Parts::of_addr),
+        HeaderValue::Address(Address::Group(groups)) => {
+            let group = groups.first()?;
+            match &group.name {
+                Some(name) => Some(Parts { mailbox: name.to_string(), ..Parts::default() }),
+                None => group.addresses.first().map(Parts::of_addr),
+            }
+        }
+        _ => None,
+    }
+}
+
+/// A mailbox without the quotes that it is written in, as ENVELOPE has it.
+fn unquoted(mailbox: &str) -> String {
+    let inside = mailbox.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
+    let Some(inside) = inside else { return mailbox.to_owned() };
+    let mut escaped = false;
+    let keep = |&c: &char| {
+        escaped = c == '\\' && !escaped;
+        !escaped
+    };
+    inside.chars().filter(keep).collect()
+}
+
+/// The same order without a sign.
+fn ordered(value: i64) -> u64 {
+    (value as u64) ^ (1 << 63)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HEADERS: [&str; 5] = [
+        "Subject: Re: beta\nFrom: Zoe <alice@x>\nDate: 3 Jan 1970 00:00:00 +0000\n",
+        "Subject: Alpha\nFrom: bob@x\nTo: Group: carl@x, dora@x;\n",
+        "Subject: [list] BETA\nFrom: =?utf-8?q?=C3=84nne?= <\"carl\"@x>\nDate: 1 Jan 1970 x\n",
+        "From: <alice@y>\nTo: Zed <zed@x>, a@b\nCc: q@r\n",
+        "Subject: \u{e9}t\u{e9}\n",
+    ];
+
+    fn sort(criteria: &[(SortKey, bool)]) -> Vec<u32> {
+        let criteria: Vec<Criterion> =
+            criteria.iter().map(|&(key, reverse)| Criterion { key, reverse }).collect();
+        let mut sorter = Sorter::new(&criteria);
+        for (number, header) in (1..).zip(HEADERS) {
+            sorter.add(number, 86_400 - 10 * i64::from(number), 100, header.as_bytes());
+        }
+        sorter.finish()
+    }
+
+    #[test]
+    fn messages_are_sorted() {
+        use SortKey::*;
+        for (criteria, expected) in [
+            (&[(Arrival, false)][..], [5, 4, 3, 2, 1]),
+            (&[(Arrival, true)], [1, 2, 3, 4, 5]),
+            (&[(Size, true)], [1, 2, 3, 4, 5]),
+            (&[(Date, false)], [3, 5, 4, 2, 1]),
+            (&[(Subject, false)], [4, 2, 1, 3, 5]),
+            (&[(Subject, true)], [5, 1, 3, 2, 4]),
+            (&[(Subject, false), (Date, false)], [4, 2, 3, 1, 5]),
+            (&[(Subject, true), (Subject, false), (Date, false)], [5, 3, 1, 2, 4]),
+            (&[(From, false)], [5, 1, 4, 2, 3]),
+            (&[(From, false), (Arrival, false)], [5, 4, 1, 2, 3]),
+            (&[(To, false)], [1, 3, 5, 2, 4]),
+            (&[(Cc, true)], [4, 1, 2, 3, 5]),
+            (&[(DisplayFrom, false)], [5, 4, 3, 2, 1]),
+            (&[(DisplayTo, false)], [1, 3, 5, 2, 4]),
+        ] {
+            assert_eq!(sort(criteria), expected, "{criteria:?}");
+        }
+        assert_eq!(Sorter::new(&[]).finish(), Vec::<u32>::new());
+    }
+
+    #[test]
+    fn strings_are_compared_whole() {
+        let mut sorter = Sorter::new(&[Criterion { key: SortKey::Subject, reverse: false }]);
+        let subjects = ["12345678b", "12345678", "12345678a", "1234567", "12345678\0", "1\0", "1"];
+        for (number, subject) in (1..).zip(subjects) {
+            sorter.add(number, 0, 0, format!("Subject: {subject}\n").as_bytes());
+        }
+        assert_eq!(sorter.finish(), [7, 6, 4, 2, 5, 3, 1]);
+    }
+
+    #[test]
+    fn a_million_messages_take_their_strings_and_little_more() {
+        let keys = [SortKey::Subject, SortKey::From, SortKey::Date, SortKey::Size];
+        let criteria = keys.map(|key| Criterion { key, reverse: false });
+        let sorter = Sorter::new(&criteria);
+        assert!(sorter.needs_header());
+        assert!(4 + 8 * sorter.width <= 100);
+        let arrival = Criterion { key: SortKey::Arrival, reverse: true };
+        assert!(!Sorter::new(&[arrival]).needs_header());
+    }
+}

@@ -1,0 +1,199 @@
+//! Content-Transfer-Encoding undone (RFC 2045 section 6), as far as it can be.
+
+use std::borrow::Cow;
+
+use base64::Engine;
+use base64::alphabet::STANDARD;
+use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+use memchr::memchr;
+
+/// How the octets of a body are wrapped.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Transfer {
+    /// 7bit, 8bit, binary, none, and those that nobody knows: taken as they are.
+    #[default]
+    Identity,
+    /// RFC 2045 section 6.7.
+    QuotedPrintable,
+    /// RFC 2045 section 6.8.
+    Base64,
+}
+
+/// Any tail is taken, with or without padding: broken mail is read as far as it goes.
+const BASE64: GeneralPurpose = GeneralPurpose::new(
+    &STANDARD,
+    GeneralPurposeConfig::new()
+        .with_decode_allow_trailing_bits(true)
+        .with_decode_padding_mode(DecodePaddingMode::Indifferent),
+);
+
+/// Octets of base64 that are gathered before they are decoded: within the first cache.
+const STEP: usize = 8 << 10;
+
+impl Transfer {
+    /// ```abnf
+    /// encoding  = "Content-Transfer-Encoding" ":" mechanism
+    /// mechanism = "7bit" / "8bit" / "binary" / "quoted-printable" / "base64" / ...
+    /// ```
+    /// The value of the field; comments and parameters that some add are passed over.
+    pub fn of_value(value: &[u8]) -> Transfer {
+        let value = value.trim_ascii_start();
+        let is_end = |o: &u8| o.is_ascii_whitespace() || *o == b';' || *o == b'(';
+        let end = value.iter().position(is_end).unwrap_or(value.len());
+        match &value[..end] {
+            v if v.eq_ignore_ascii_case(b"quoted-printable") => Transfer::QuotedPrintable,
+            v if v.eq_ignore_ascii_case(b"base64") => Transfer::Base64,
+            _ => Transfer::Identity,
+        }
+    }
+
+    /// The octets of a body.
+    pub fn decode(self, body: &[u8]) -> Cow<'_, [u8]> {
+        match self {
+            Transfer::Identity => Cow::Borrowed(body),
+            Transfer::QuotedPrintable => Cow::Owned(quoted_printable(body)),
+            Transfer::Base64 => Cow::Owned(base64(body)),
+        }
+    }
+}
+
+/// An `=` that is followed by neither two hex digits nor the end of a line stands for itself.
+pub(super) fn quoted_printable(body: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(body.len());
+    let mut rest = body;
+    while let Some(equals) = memchr(b'=', rest) {
+        out.extend_from_slice(&rest[..equals]);
+        rest = &rest[equals + 1..];
+        if let [high, low, tail @ ..] = rest
+            && let (Some(high), Some(low)) = (hex(*high), hex(*low))
+        {
+            out.push(high << 4 | low);
+            rest = tail;
+            continue;
+        }
+        let blanks = rest.iter().position(|o| !matches!(o, b' ' | b'\t' | b'\r'));
+        match blanks {
+            Some(blanks) if rest[blanks] == b'\n' => rest = &rest[blanks + 1..],
+            _ => out.push(b'='),
+        }
+    }
+    out.extend_from_slice(rest);
+    out
+}
+
+/// Octets outside the alphabet are passed over, as RFC 2045 asks; each `=` ends a group, and what
+/// follows begins a new one.
+pub(super) fn base64(body: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(body.len() / 4 * 3 + 3);
+    let mut group = Vec::with_capacity(2 * STEP);
+    let mut rest = body;
+    while !rest.is_empty() {
+        let line_end = memchr(b'\n', rest).map_or(rest.len(), |at| at + 1);
+        let (line, tail) = rest.split_at(line_end.min(STEP));
+        rest = tail;
+        let clean = line.trim_ascii_end();
+        if memchr(b'=', clean).is_none() && clean.iter().all(|&o| is_base64(o)) {
+            group.extend_from_slice(clean);
+        } else {
+            for &octet in line {
+                if is_base64(octet) {
+                    group.push(octet);
+                } else if octet == b'=' {
+                    flush(&mut group, &mut out);
+                }
+            }
+        }
+        if group.len() >= STEP {
+            let whole = group.len() / 4 * 4;
+            let kept = group.split_off(whole);
+            flush(&mut group, &mut out);
+            group.extend_from_slice(&kept);
+        }
+    }
+    flush(&mut group, &mut out);
+    out
+}
+
+/// A single sextet at the end makes no octet.
+fn flush(group: &mut Vec<u8>, out: &mut Vec<u8>) {
+    if group.len() % 4 == 1 {
+        group.pop();
+    }
+    let decoded = BASE64.decode_vec(&*group, out);
+    debug_assert!(decoded.is_ok(), "nothing but the alphabet was gathered");
+    group.clear();
+}
+
+fn is_base64(octet: u8) -> bool {
+    octet.is_ascii_alphanumeric() || octet == b'+' || octet == b'/'
+}
+
+/// The value of a hex digit, of either case.
+pub(super) fn hex(digit: u8) -> Option<u8> {
+    char::from(digit).to_digit(16).map(|value| value as u8)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn mechanisms_are_read_in_any_dress() {
+        for (value, expected) in [
+            (&b" base64\r\n"[..], Transfer::Base64),
+            (b"BASE64; x=y", Transfer::Base64),
+            (b"\r\n quoted-Printable (sic)", Transfer::QuotedPrintable),
+            (b" 8bit", Transfer::Identity),
+            (b"", Transfer::Identity),
+            (b" base65", Transfer::Identity),
+        ] {
+            assert_eq!(Transfer::of_value(value), expected);
+        }
+    }
+
+    #[test]
+    fn quoted_printable_is_forgiving() {
+        for (body, expected) in [
+            (&b"a=E9b=e9"[..], &b"a\xe9b\xe9"[..]),
+            (b"so=\r\nft, so=\nft, so= \t\r\nft", b"soft, soft, soft"),
+            (b"1=2, =3, =, ==3D", b"1=2, =3, =, =="),
+            (b"=", b"="),
+            (b"=4", b"=4"),
+            (b"= a", b"= a"),
+        ] {
+            let decoded = quoted_printable(body);
+            assert_eq!(decoded, expected, "{}", decoded.escape_ascii());
+        }
+    }
+
+    #[test]
+    fn base64_is_forgiving() {
+        for (body, expected) in [
+            (&b"aGVsbG8gd29ybGQ=\r\n"[..], &b"hello world"[..]),
+            (b"aGVs\nbG8gd2\r\n9ybGQ", b"hello world"),
+            (b"aG!V-s bG8=aGVsbG8=", b"hellohello"),
+            (b"aGVsbG8=\r\n!!!!aGVsbG8", b"hellohello"),
+            (b"aGVsbA=", b"hell"),
+            (b"aGVsb", b"hel"),
+            (b"a", b""),
+            (b"====", b""),
+            (b"\xff\0", b""),
+        ] {
+            let decoded = base64(body);
+            assert_eq!(decoded, expected, "{}", decoded.escape_ascii());
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn base64_in_any_lines_comes_back(
+            octets in prop::collection::vec(any::<u8>(), 0..60_000),
+            width in 1_usize..30_000,
+        ) {
+            let encoded = base64::engine::general_purpose::STANDARD.encode(&octets);
+            let lines: Vec<&[u8]> = encoded.as_bytes().chunks(width).collect();
+            prop_assert_eq!(super::base64(&lines.join(&b"\r\n"[..])), octets);
+        }
+    }
+}
