@@ -9,6 +9,7 @@ mod fetch;
 mod input;
 mod login;
 mod mailboxes;
+mod search;
 mod selected;
 
 pub use context::{Arrival, Enrolled, Home, LoadError, Loading, Settings, Tally};

@@ -25,7 +25,7 @@ type Job = Box<dyn FnOnce() + Send>;
 pub struct Parser {
     jobs: Sender<Job>,
     /// One large message of this reactor at a time.
-    turn: Semaphore,
+    pub(in crate::session) turn: Semaphore,
 }
 
 impl Parser {
@@ -47,7 +47,11 @@ impl Parser {
         Parser { jobs: self.jobs.clone(), turn: Semaphore::new(1) }
     }
 
-    async fn run<T: Send + 'static>(
+    /// Has the thread do some work.
+    ///
+    /// # Errors
+    /// When the thread is gone.
+    pub(in crate::session) async fn run<T: Send + 'static>(
         &self,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> io::Result<T> {

@@ -10,9 +10,9 @@ mod items;
 mod large;
 mod octets;
 mod parts;
-mod reader;
+pub(super) mod reader;
 mod section;
-mod walk;
+pub(super) mod walk;
 mod wanted;
 
 use std::io;
@@ -144,7 +144,13 @@ impl Session {
     }
 
     /// The next messages of a walk; `false` when there are no more.
-    fn step(&self, mailbox: MailboxId, walk: &mut Walk, batch: &mut Batch, owner: &Owner) -> bool {
+    pub(super) fn step(
+        &self,
+        mailbox: MailboxId,
+        walk: &mut Walk,
+        batch: &mut Batch,
+        owner: &Owner,
+    ) -> bool {
         let selected = self.selected.borrow();
         let account = owner.account.borrow();
         match (selected.as_ref(), account.mailbox(mailbox)) {

@@ -21,6 +21,23 @@ impl Batch {
         })
     }
 
+    /// How many they are.
+    pub fn len(&self) -> usize {
+        self.messages.len()
+    }
+
+    /// One of them, by its place in the batch.
+    pub fn entry(&self, at: usize) -> Entry<'_> {
+        let (_, index) = self.messages[at];
+        self.chunk.get(index as usize).expect("it was found there, and chunks do not change")
+    }
+
+    /// The same by itself.
+    pub fn one(&self, at: usize) -> Found {
+        let (number, index) = self.messages[at];
+        Found { number, chunk: self.chunk.clone(), index }
+    }
+
     /// The same, each by itself.
     pub fn found(&self) -> impl Iterator<Item = Found> + '_ {
         self.messages.iter().map(|&(number, index)| Found {
