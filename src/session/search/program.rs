@@ -246,32 +246,32 @@ impl Program {
     }
 
     /// Whether a message fits, if the index can say.
-    pub fn from_index(&self, entry: Entry<'_>, known: &Known<'_>) -> Option<bool> {
-        self.root.decide(&mut |place| self.leaves[place].from_index(entry, known))
+    pub fn by_index(&self, entry: Entry<'_>, known: &Known<'_>) -> Option<bool> {
+        self.root.decide(&mut |place| self.leaves[place].by_index(entry, known))
     }
 
     /// All that the index can say.
     pub fn answers(&self, entry: Entry<'_>, known: &Known<'_>) -> Answers {
-        Answers(self.leaves.iter().map(|leaf| leaf.from_index(entry, known)).collect())
+        Answers(self.leaves.iter().map(|leaf| leaf.by_index(entry, known)).collect())
     }
 
     /// Whether a message fits, if its header can say. `day` is that of its internal date.
-    pub fn from_header(&self, header: &[u8], day: Date, answers: &mut Answers) -> Option<bool> {
+    pub fn by_header(&self, header: &[u8], day: Date, answers: &mut Answers) -> Option<bool> {
         self.root.decide(&mut |place| {
             let answer = &mut answers.0[place];
             if answer.is_none() {
-                *answer = self.leaves[place].from_header(header, day);
+                *answer = self.leaves[place].by_header(header, day);
             }
             *answer
         })
     }
 
     /// Whether a message fits of which the header was asked.
-    pub fn from_whole(&self, message: &[u8], day: Date, answers: &mut Answers) -> bool {
+    pub fn by_whole(&self, message: &[u8], day: Date, answers: &mut Answers) -> bool {
         let fits = self.root.decide(&mut |place| {
             let answer = &mut answers.0[place];
             if answer.is_none() {
-                *answer = Some(self.leaves[place].from_whole(message, day));
+                *answer = Some(self.leaves[place].by_whole(message, day));
             }
             *answer
         });
@@ -347,7 +347,7 @@ impl Leaf {
         }
     }
 
-    fn from_index(&self, entry: Entry<'_>, known: &Known<'_>) -> Option<bool> {
+    fn by_index(&self, entry: Entry<'_>, known: &Known<'_>) -> Option<bool> {
         Some(match self {
             Leaf::Flags(flags) => entry.flags().contains(*flags),
             Leaf::Keyword(keyword) => known.has(entry.keywords(), *keyword),
@@ -365,7 +365,7 @@ impl Leaf {
         })
     }
 
-    fn from_header(&self, header: &[u8], day: Date) -> Option<bool> {
+    fn by_header(&self, header: &[u8], day: Date) -> Option<bool> {
         Some(match self {
             // A message without a date that can be read was sent when it came.
             Leaf::Sent(order, sought) => {
@@ -377,11 +377,11 @@ impl Leaf {
         })
     }
 
-    fn from_whole(&self, message: &[u8], day: Date) -> bool {
+    fn by_whole(&self, message: &[u8], day: Date) -> bool {
         match self {
             Leaf::Body(needle) => needle.in_body(message),
             Leaf::Text(needle) => needle.in_text(message),
-            leaf => leaf.from_header(message, day).unwrap_or(false),
+            leaf => leaf.by_header(message, day).unwrap_or(false),
         }
     }
 }

@@ -128,7 +128,7 @@ impl Session {
         let known = Known::new(scan.program, mailbox.keywords(), selected);
         for at in range {
             let entry = batch.entry(at);
-            match scan.program.from_index(entry, &known) {
+            match scan.program.by_index(entry, &known) {
                 Some(false) => {}
                 Some(true) if scan.pending.is_empty() => hit(entry)?,
                 Some(true) => scan.pending.push_back(Some(batch.one(at))),
@@ -180,7 +180,7 @@ impl Session {
         let size = message.entry().size();
         if program.cost() == Cost::Header || program.has_header_first() || size > LARGE {
             let header = head(&mut scan.reader, message, &mut scan.octets).await?;
-            if let Some(fits) = program.from_header(header, day, answers) {
+            if let Some(fits) = program.by_header(header, day, answers) {
                 return Ok(fits);
             }
             if program.cost() == Cost::Header {
@@ -199,7 +199,7 @@ impl Session {
                 &scan.octets
             }
         };
-        Ok(program.from_whole(octets, day, answers))
+        Ok(program.by_whole(octets, day, answers))
     }
 
     /// One at a time is in memory; of larger ones than [`MIME_OCTETS`] the beginning.
@@ -216,7 +216,7 @@ impl Session {
         let (entry, mut octets) = (message.entry(), Vec::new());
         gather(&mut scan.reader, message, entry.size().min(MIME_OCTETS), &mut octets).await?;
         let (program, day) = (scan.program.clone(), entry.date().date());
-        parser.run(move || program.from_whole(&octets, day, &mut answers)).await
+        parser.run(move || program.by_whole(&octets, day, &mut answers)).await
     }
 
     /// The last messages among these that fit, so many of them, or all when they are not as many.
@@ -269,7 +269,7 @@ impl Session {
                 } else if batch.iter().any(|(_, entry)| visit(entry, &[]).is_break()) {
                     return Ok(damaged);
                 }
-                if walk.steps() % 64 == 0 {
+                if walk.steps().is_multiple_of(64) {
                     breathe().await;
                 }
             }
