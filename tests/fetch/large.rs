@@ -34,10 +34,10 @@ fn large_messages() {
         assert_eq!(subject, b"Subject: large\r\n\r\n");
         assert!(message.ends_with(text) && message.len() - text.len() == 61, "{octets}");
         assert!(partial[..] == message[100_000..170_000], "{octets}");
-        let reply = client.ok(
-            "FETCH 1:2 (BODY.PEEK[1] BODY.PEEK[2] BODY.PEEK[3] BODY.PEEK[2]<150000.9> \
-             BINARY.PEEK[2] BINARY.SIZE[2] ENVELOPE BODY.PEEK[HEADER.FIELDS (Subject)] BODY.PEEK[])",
-        );
+        let reply =
+            client.ok("FETCH 1:2 (BODY.PEEK[1] BODY.PEEK[2] BODY.PEEK[3] BODY.PEEK[2]<150000.9> \
+             BINARY.PEEK[2] BINARY.SIZE[2] ENVELOPE \
+             BODY.PEEK[HEADER.FIELDS (Subject)] BODY.PEEK[])");
         let literals = &reply.untagged[0].literals;
         for (literal, part) in literals.iter().zip(&parts) {
             assert!(literal[..] == *part.as_bytes(), "{octets}");
