@@ -5,18 +5,25 @@ use bytes::BytesMut;
 use crate::index::{Entry, KeywordSet, Keywords};
 use crate::protocol::FetchItem;
 use crate::protocol::response::FetchResponse;
+use crate::session::enable::Enabled;
 use crate::session::selected::Selected;
 use crate::types::{Flags, InternalDate, Keyword};
 
 /// Writes the items of message after message.
-#[derive(Default)]
 pub(super) struct Items {
+    /// The client does not want to hear of `\Recent` (RFC 9051 appendix E).
+    without_recent: bool,
     /// The flags of the message before, and how they were written: most have the same.
     flags: Option<(Flags, KeywordSet, bool)>,
     written: BytesMut,
 }
 
 impl Items {
+    /// For a client that has enabled this.
+    pub fn new(enabled: Enabled) -> Items {
+        Items { without_recent: enabled.rev2, flags: None, written: BytesMut::new() }
+    }
+
     /// Begins the answer for a message, and writes those of the items that the index knows.
     pub fn begin(
         &mut self,
@@ -31,7 +38,7 @@ impl Items {
             match item {
                 FetchItem::Uid => answer.uid(out, entry.uid()),
                 FetchItem::Flags => {
-                    let recent = selected.is_recent(entry.uid());
+                    let recent = !self.without_recent && selected.is_recent(entry.uid());
                     let flags = self.flags(entry, recent, keywords);
                     answer.written(out, "FLAGS", flags);
                 }

@@ -2,10 +2,12 @@
 //! thread that no other session waits for.
 
 use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Sender, channel};
 use std::thread;
 
-use tokio::sync::{Semaphore, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use xxhash_rust::xxh3::xxh3_128;
 
 use super::octets::right;
@@ -25,7 +27,8 @@ type Job = Box<dyn FnOnce() + Send>;
 pub struct Parser {
     jobs: Sender<Job>,
     /// One large message of this reactor at a time.
-    pub(in crate::session) turn: Semaphore,
+    turn: Arc<Semaphore>,
+    waiting: AtomicUsize,
 }
 
 impl Parser {
@@ -38,13 +41,27 @@ impl Parser {
         thread::Builder::new()
             .name("parser".into())
             .spawn(move || receiver.into_iter().for_each(|job| job()))?;
-        Ok(Parser { jobs, turn: Semaphore::new(1) })
+        Ok(Parser { jobs, turn: Arc::new(Semaphore::new(1)), waiting: AtomicUsize::new(0) })
     }
 
     /// A handle for another reactor.
     #[must_use]
     pub fn another(&self) -> Parser {
-        Parser { jobs: self.jobs.clone(), turn: Semaphore::new(1) }
+        let (turn, waiting) = (Arc::new(Semaphore::new(1)), AtomicUsize::new(0));
+        Parser { jobs: self.jobs.clone(), turn, waiting }
+    }
+
+    /// Whether somebody waits for a turn.
+    pub(super) fn is_awaited(&self) -> bool {
+        self.waiting.load(Ordering::Relaxed) > 0
+    }
+
+    /// The right to hold a large message in memory.
+    pub(in crate::session) async fn turn(&self) -> io::Result<OwnedSemaphorePermit> {
+        self.waiting.fetch_add(1, Ordering::Relaxed);
+        let turn = self.turn.clone().acquire_owned().await;
+        self.waiting.fetch_sub(1, Ordering::Relaxed);
+        turn.map_err(io::Error::other)
     }
 
     /// Has the thread do some work.
@@ -77,7 +94,7 @@ impl Session {
         // Who waits for a turn holds no lease.
         reader.rest();
         let parser = &self.home.parser;
-        let _turn = parser.turn.acquire().await.map_err(io::Error::other)?;
+        let turn = parser.turn().await?;
         let (entry, size) = (message.entry(), message.entry().size());
         let length = size.min(MIME_OCTETS);
         let mut octets = Vec::with_capacity(usize::try_from(length).map_err(io::Error::other)?);
@@ -86,7 +103,7 @@ impl Session {
             octets.extend_from_slice(reader.piece(message, at..length).await?);
         }
         let (items, expected) = (items.to_vec(), entry.checksum());
-        let (parts, checksum) = parser
+        let (mut parts, checksum) = parser
             .run(move || {
                 let whole = octets.len() as u64 == size;
                 let checksum = if whole { xxh3_128(&octets) } else { expected };
@@ -94,6 +111,7 @@ impl Session {
             })
             .await?;
         right(message, checksum)?;
+        parts.turn = Some(turn).filter(|_| parts.held() as u64 > LARGE);
         Ok(parts)
     }
 }

@@ -17,6 +17,7 @@ mod wanted;
 
 use std::io;
 use std::rc::Rc;
+use std::time::Duration;
 
 use bytes::BytesMut;
 
@@ -35,7 +36,7 @@ use crate::log::LogError;
 use crate::net::{BUFFER, buffer};
 use crate::protocol::response::{self, Code};
 use crate::protocol::{Fetch, FetchItem, PartialRange, SequenceSet, Tag};
-use crate::reactor::breathe;
+use crate::reactor::{breathe, timeout};
 use crate::types::{MailboxId, ModSeq, Uid, UidRange};
 
 /// Chunks looked at before others get a turn, when there is nothing to send: half a millisecond.
@@ -43,6 +44,9 @@ const STEPS: usize = 64;
 
 /// Messages that a reader knows of in advance: at 50 octets each they fill its two leases.
 const KNOWN: usize = 8 << 10;
+
+/// A client that reads has made room by then; one that does not needs no lease.
+const SOON: Duration = Duration::from_millis(50);
 
 /// What an answer came to.
 #[derive(Default)]
@@ -88,8 +92,8 @@ impl Session {
         }
         let walk = Walk::new(uids, fetch.changed_since);
         let answered = match wanted.reads {
-            false => self.from_index(mailbox, walk, &wanted, owner).await,
-            true => self.from_disk(mailbox, walk, &wanted, owner).await,
+            false => self.answer_from_index(mailbox, walk, &wanted, owner).await,
+            true => self.answer_from_disk(mailbox, walk, &wanted, owner).await,
         };
         match answered {
             Ok(outcome) => self.end_fetch(tag, &outcome),
@@ -160,7 +164,7 @@ impl Session {
         }
     }
 
-    async fn from_index(
+    async fn answer_from_index(
         &self,
         mailbox: MailboxId,
         mut walk: Walk,
@@ -168,19 +172,20 @@ impl Session {
         owner: &Owner,
     ) -> io::Result<Outcome> {
         let (mut batch, mut out) = (Batch::default(), buffer());
-        let mut items = Items::default();
+        let mut items = Items::new(self.enabled);
         while self.step(mailbox, &mut walk, &mut batch, owner) {
             if let (Some(selected), Some(mailbox)) =
-                (&*self.selected.borrow(), owner.account.borrow().mailbox(mailbox))
+                (&mut *self.selected.borrow_mut(), owner.account.borrow().mailbox(mailbox))
             {
+                selected.tell_keywords(mailbox.keywords().all(), &mut out);
                 for (number, entry) in batch.iter() {
-                    let of = (mailbox.keywords(), selected);
+                    let of = (mailbox.keywords(), &*selected);
                     items.begin(&mut out, number, entry, &wanted.items, of).end(&mut out);
                 }
             }
             if out.len() >= BUFFER / 2 {
                 self.hand_on(&mut out, None).await?;
-            } else if walk.steps() % STEPS == 0 {
+            } else if walk.steps().is_multiple_of(STEPS) {
                 breathe().await;
             }
         }
@@ -188,7 +193,7 @@ impl Session {
         Ok(Outcome { missing: walk.missing(), ..Outcome::default() })
     }
 
-    async fn from_disk(
+    async fn answer_from_disk(
         &self,
         mailbox: MailboxId,
         mut walk: Walk,
@@ -196,7 +201,7 @@ impl Session {
         owner: &Owner,
     ) -> io::Result<Outcome> {
         let (mut batch, mut out) = (Batch::default(), buffer());
-        let (mut items, mut scratch) = (Items::default(), Scratch::default());
+        let (mut items, mut scratch) = (Items::new(self.enabled), Scratch::default());
         let mut reader = Reader::new(&self.home, wanted.reach);
         let mut outcome = Outcome::default();
         let mut more = true;
@@ -204,7 +209,7 @@ impl Session {
             while more && reader.waiting() < KNOWN {
                 more = self.step(mailbox, &mut walk, &mut batch, owner);
                 reader.extend(batch.found());
-                if walk.steps() % STEPS == 0 {
+                if walk.steps().is_multiple_of(STEPS) {
                     breathe().await;
                 }
             }
@@ -214,14 +219,17 @@ impl Session {
             if out.len() >= BUFFER / 4 && size.is_ok_and(|size| size > room) {
                 self.hand_on(&mut out, Some(&mut reader)).await?;
             }
-            let start = out.len();
+            let start;
             let answer = {
-                let (selected, account) = (self.selected.borrow(), owner.account.borrow());
-                let (Some(selected), Some(mailbox)) = (&*selected, account.mailbox(mailbox)) else {
+                let (mut selected, account) = (self.selected.borrow_mut(), owner.account.borrow());
+                let (Some(selected), Some(mailbox)) = (selected.as_mut(), account.mailbox(mailbox))
+                else {
                     outcome.missing += 1;
                     continue;
                 };
-                let of = (mailbox.keywords(), selected);
+                selected.tell_keywords(mailbox.keywords().all(), &mut out);
+                start = out.len();
+                let of = (mailbox.keywords(), &*selected);
                 items.begin(&mut out, message.number, message.entry(), &wanted.items, of)
             };
             let sent =
@@ -251,7 +259,7 @@ impl Session {
         self.output.push_buffer(std::mem::replace(out, buffer()));
         if let Some(reader) = reader
             && self.output.is_full()
-            && self.home.arena.is_scarce()
+            && (self.home.arena.is_scarce() || timeout(SOON, self.output.room()).await.is_none())
         {
             reader.rest();
         }

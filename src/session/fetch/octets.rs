@@ -2,6 +2,7 @@
 
 use std::io;
 use std::ops::Range;
+use std::time::{Duration, Instant};
 
 use bytes::BytesMut;
 use xxhash_rust::xxh3::{Xxh3, xxh3_128};
@@ -12,15 +13,20 @@ use super::reader::Reader;
 use super::section::filter_header;
 use super::walk::Found;
 use super::wanted::{Plain, Wanted, cut, plain};
-use crate::limits::LARGE_LEASE;
+use crate::limits::{LARGE_LEASE, MIME_OCTETS};
 use crate::net::BUFFER;
 use crate::protocol::response::FetchResponse;
 use crate::protocol::{FetchItem, HeaderScanner};
+use crate::reactor::timeout;
 use crate::session::dispatch::Session;
 
 /// Items up to here are answered from the reader's lease; a client that asks for more at once may
 /// take long to read them, and gets them from memory of its own.
 const MANY: usize = 16;
+
+/// So long a client may take for a decoded part when others wait for memory: at 64 MiB a megabyte
+/// a second.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Why a message cannot be answered.
 pub(super) enum Unfit {
@@ -234,8 +240,8 @@ impl One<'_, '_, '_> {
         }
         if size > LARGE {
             let parts = self.session.parse_large(message, &wanted.items, self.reader).await?;
-            self.progress.checked = true;
-            return self.from_parts(answer, wanted, &parts).await;
+            self.progress.checked = size <= MIME_OCTETS;
+            return self.large(answer, wanted, &parts).await;
         }
         let mut together = size == 0;
         if size > 0 && wanted.items.len() <= MANY {
@@ -247,7 +253,7 @@ impl One<'_, '_, '_> {
             right(message, xxh3_128(&self.scratch.octets))?;
             let octets = std::mem::take(&mut self.scratch.octets);
             let parts = Parts::find(&octets, size, &wanted.items);
-            for (item, part) in wanted.items.iter().zip(&parts.0) {
+            for (item, part) in wanted.items.iter().zip(&parts.items) {
                 part.write(answer, self.out, item, &octets);
                 self.hand_on_if(true).await?;
             }
@@ -260,36 +266,62 @@ impl One<'_, '_, '_> {
         };
         right(message, xxh3_128(octets))?;
         let parts = Parts::find(octets, size, &wanted.items);
-        for (item, part) in wanted.items.iter().zip(&parts.0) {
+        for (item, part) in wanted.items.iter().zip(&parts.items) {
             part.write(answer, self.out, item, octets);
         }
         Ok(parts.has_unknown_encoding())
     }
 
     /// Items of a large message whose parts are known, read once more piece by piece.
-    async fn from_parts(
+    async fn large(
         &mut self,
         answer: &mut FetchResponse,
         wanted: &Wanted,
         parts: &Parts,
     ) -> io::Result<bool> {
-        for (item, part) in wanted.items.iter().zip(&parts.0) {
+        for (item, part) in wanted.items.iter().zip(&parts.items) {
             match part {
                 Part::Range(octets) => {
                     announce(answer, self.out, item, octets.end - octets.start);
-                    self.send(octets.clone(), false).await?;
+                    let whole = *octets == (0..self.message.entry().size());
+                    self.send(octets.clone(), whole && !self.progress.checked).await?;
                 }
                 Part::Octets(octets) => {
                     announce(answer, self.out, item, octets.len() as u64);
+                    let begun = Instant::now();
                     for piece in octets.chunks(BUFFER) {
                         self.out.extend_from_slice(piece);
-                        self.hand_on_if(true).await?;
+                        self.hand_on_in_turn(parts, begun).await?;
                     }
                 }
                 part => part.write(answer, self.out, item, &[]),
             }
         }
         Ok(parts.has_unknown_encoding())
+    }
+}
+
+impl One<'_, '_, '_> {
+    /// Hands on what was gathered of a part that had to be decoded in memory.
+    async fn hand_on_in_turn(&mut self, parts: &Parts, begun: Instant) -> io::Result<()> {
+        let mut room = timeout(PATIENCE, self.hand_on_if(true)).await.transpose()?.is_some();
+        while !room {
+            self.yield_turn(parts, begun)?;
+            room = timeout(PATIENCE, self.session.output.room()).await.is_some();
+        }
+        self.yield_turn(parts, begun)
+    }
+
+    /// Whoever takes long to read what had to be decoded in memory must not keep others waiting.
+    fn yield_turn(&self, parts: &Parts, begun: Instant) -> io::Result<()> {
+        if parts.turn.is_none()
+            || begun.elapsed() < PATIENCE
+            || !self.session.home.parser.is_awaited()
+        {
+            return Ok(());
+        }
+        self.session.conn.shutdown();
+        Err(io::ErrorKind::BrokenPipe.into())
     }
 }
 

@@ -1,8 +1,10 @@
 //! Items that need the parts of a message.
 
+use std::borrow::Cow;
 use std::ops::Range;
 
 use bytes::BytesMut;
+use tokio::sync::OwnedSemaphorePermit;
 
 use super::octets::{announce, within};
 use super::section::filter_header;
@@ -12,7 +14,11 @@ use crate::protocol::response::{FetchResponse, string};
 use crate::protocol::{FetchItem, HeaderScanner, Partial, SectionText};
 
 /// What each item of a command is for one message, in the order of the items.
-pub(super) struct Parts(pub Vec<Part>);
+pub(super) struct Parts {
+    pub items: Vec<Part>,
+    /// What is decoded takes so much memory that others wait for it.
+    pub turn: Option<OwnedSemaphorePermit>,
+}
 
 /// What an item is for one message.
 pub(super) enum Part {
@@ -36,11 +42,18 @@ impl Parts {
         let message = Message::parse_prefix(octets, size);
         let mut scanner = HeaderScanner::new();
         let header = scanner.feed(octets).unwrap_or_else(|| scanner.finish());
-        Parts(items.iter().map(|item| part(&message, octets, header, size, item)).collect())
+        let found = items.iter().map(|item| part(&message, octets, header, size, item));
+        Parts { items: found.collect(), turn: None }
+    }
+
+    /// Octets that it holds.
+    pub fn held(&self) -> usize {
+        let held = |part: &Part| if let Part::Octets(octets) = part { octets.len() } else { 0 };
+        self.items.iter().map(held).sum()
     }
 
     pub fn has_unknown_encoding(&self) -> bool {
-        self.0.iter().any(|part| matches!(part, Part::UnknownEncoding))
+        self.items.iter().any(|part| matches!(part, Part::UnknownEncoding))
     }
 }
 
@@ -73,6 +86,7 @@ fn part(message: &Message, octets: &[u8], header: u64, size: u64, item: &FetchIt
             let text = body.section.text.as_ref();
             // As Dovecot does it: what is not there is empty.
             let range = message.section(&body.section.part, text).unwrap_or(0..0);
+            let range = range.start.min(size)..range.end.min(size);
             match text {
                 Some(SectionText::HeaderFields { not, names }) if !range.is_empty() => {
                     fields(octets, range, *not, names, body.partial)
@@ -81,12 +95,13 @@ fn part(message: &Message, octets: &[u8], header: u64, size: u64, item: &FetchIt
             }
         }
         FetchItem::Binary(binary) => match message.binary(&binary.part) {
-            Ok(decoded) => {
+            // What is not encoded stands in the message like that.
+            Ok(Cow::Borrowed(plain)) => Part::Range(cut(place(plain, octets), binary.partial)),
+            Ok(Cow::Owned(mut decoded)) => {
                 let kept = within(cut(0..decoded.len() as u64, binary.partial));
-                Part::Octets(match kept == (0..decoded.len()) {
-                    true => decoded.into_owned(),
-                    false => decoded[kept].to_vec(),
-                })
+                decoded.truncate(kept.end);
+                decoded.drain(..kept.start);
+                Part::Octets(decoded)
             }
             Err(BinaryError::NoSuchPart) => Part::Octets(Vec::new()),
             Err(BinaryError::UnknownEncoding | BinaryError::TooLarge) => Part::UnknownEncoding,
@@ -101,6 +116,14 @@ fn part(message: &Message, octets: &[u8], header: u64, size: u64, item: &FetchIt
             Part::Known
         }
     }
+}
+
+/// Where in a message some octets of it stand.
+fn place(plain: &[u8], octets: &[u8]) -> Range<u64> {
+    // A slice of nothing may be anybody's.
+    let skip = (plain.as_ptr() as usize).saturating_sub(octets.as_ptr() as usize);
+    let start = if plain.is_empty() { 0 } else { skip.min(octets.len()) };
+    start as u64..(start + plain.len()).min(octets.len()) as u64
 }
 
 /// Fields of a header that stands at `range`, as far as it is in memory.

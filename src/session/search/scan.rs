@@ -212,7 +212,7 @@ impl Session {
         // Who waits for a turn holds no lease.
         scan.reader.rest();
         let parser = &self.home.parser;
-        let _turn = parser.turn.acquire().await.map_err(io::Error::other)?;
+        let _turn = parser.turn().await?;
         let (entry, mut octets) = (message.entry(), Vec::new());
         gather(&mut scan.reader, message, entry.size().min(MIME_OCTETS), &mut octets).await?;
         let (program, day) = (scan.program.clone(), entry.date().date());

@@ -126,7 +126,7 @@ impl Selected {
     }
 
     /// New keywords come before the first message that has them (RFC 3501 section 7.2.6).
-    fn tell_keywords(&mut self, keywords: &[Keyword], out: &mut BytesMut) {
+    pub(in crate::session) fn tell_keywords(&mut self, keywords: &[Keyword], out: &mut BytesMut) {
         if self.keywords == keywords.len() {
             return;
         }
