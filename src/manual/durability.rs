@@ -7,10 +7,15 @@
 //! are there: after kill -9, after a panic of the kernel, after a power loss, as long as the disk
 //! keeps what it said it had written.
 //!
-//! The same holds for CREATE and DELETE.
+//! The same holds for every other command that changes something: CREATE, DELETE, RENAME,
+//! SUBSCRIBE, UNSUBSCRIBE, STORE, EXPUNGE, COPY and MOVE.
 //!
 //! A batch is atomic. A connection that breaks, a `{0}` that cancels, a disk that is full, a power
-//! loss: all messages of the APPEND are there, or none.
+//! loss: all messages of the APPEND are there, or none. So it is with the messages of a COPY. Of a
+//! MOVE each message is in one of the two mailboxes at any moment, never in both and never in none;
+//! and all of them move at once, unless their UIDs are scattered over more than 16,384 ranges.
+//!
+//! A copy is no second copy of the octets: both messages name the same ones.
 //!
 //! UIDs are given when the commit record is composed, in the order of the log. Other sessions see a
 //! batch when it is durable, not before: nobody reads mail that a power loss could still take back.

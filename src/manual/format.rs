@@ -96,8 +96,8 @@
 //! |---:|---:|---|
 //! | 0 | 4 | length of the body, *n* |
 //! | 4 | 2 | kind |
-//! | 6 | 2 | version of this kind of record: 0 |
-//! | 8 | 8 | XXH3-64 of the body, with seed *n* + kind · 2³² |
+//! | 6 | 2 | version of this kind of record |
+//! | 8 | 8 | XXH3-64 of the body, with seed *n* + kind · 2³² + version · 2⁴⁸ |
 //! | 16 | *n* | body |
 //! | 16 + *n* | | zeros up to a multiple of 8 |
 //!
@@ -107,19 +107,29 @@
 //! (4). **Flags** are bits, from the lowest: `\Answered`, `\Flagged`, `\Deleted`, `\Seen`,
 //! `\Draft`.
 //!
-//! | kind | name | body |
-//! |---:|---|---|
-//! | 1 | messages | batch (8), count (4), reserved (4), that many messages |
-//! | 2 | fragments | batch (8), count (4), reserved (4), that many fragments |
-//! | 3 | commit | below |
-//! | 4 | cancel | batch (8) |
-//! | 5 | create mailbox | mailbox (8), UIDVALIDITY (4), account (text), name (text) |
-//! | 6 | delete mailbox | mailbox (8), account (text) |
-//! | 7 | set flags | below |
-//! | 8 | expunge | below |
+//! | kind | name | version | body |
+//! |---:|---|---:|---|
+//! | 1 | messages | 0 | batch (8), count (4), reserved (4), that many messages |
+//! | 2 | fragments | 0 | batch (8), count (4), reserved (4), that many fragments |
+//! | 3 | commit | 0 | below |
+//! | 4 | cancel | 0 | batch (8) |
+//! | 5 | create mailbox | 1 | below |
+//! | 6 | delete mailbox | 0 | mailbox (8), account (text) |
+//! | 7 | set flags | 0 | below |
+//! | 8 | expunge | 0 | below |
+//! | 9 | references | 0 | as that of *messages* |
+//! | 10 | rename mailbox | 0 | account, old name, new name (text each) |
+//! | 11 | subscribe | 0 | 1 to begin, 0 to end (1), reserved (1), account, name (text each) |
+//!
+//! A record of another kind or version, with its checksum right, was written by a newer mailrace:
+//! the server does not start.
 //!
 //! *Commit*: batch (8), mailbox (8), mod-sequence (8), save date (8; signed, seconds since 1970
 //! UTC), octets of all messages (8), first UID (4), how many messages (4), account (text).
+//!
+//! *Create mailbox*: mailbox (8), UIDVALIDITY (4), special uses (2; the bits of RFC 6154), reserved
+//! (2), account (text), name (text). Version 0 is read too: it has neither special uses nor what is
+//! reserved.
 //!
 //! *Set flags*: mailbox (8), mod-sequence (8), how many ranges (4), how many keywords (2), flags
 //! (1), change (1; 0 replaces the flags there are, 1 adds to them, 2 takes away), ranges, keywords,
@@ -128,7 +138,11 @@
 //! *Expunge*: mailbox (8), mod-sequence (8), how many ranges (4), reserved (4), ranges, account
 //! (text).
 //!
-//! A message, in the body of *messages*:
+//! *Rename mailbox*: the mailbox of the old name gets the new one, and in the names of all
+//! mailboxes below it the old name gives way to the new. Whether there is a mailbox of the old name
+//! itself makes no difference to those below.
+//!
+//! A message, in the body of *messages* and *references*:
 //!
 //! | offset | length | field |
 //! |---:|---:|---|
@@ -148,17 +162,24 @@
 //!
 //! ## Batches
 //!
-//! A batch is what one APPEND brought. Its messages stand in one or more *messages* records, in
-//! order, in any frames of one log; its *commit* record, in the last of these frames or a later
-//! one, makes all of them part of the mailbox, with ascending UIDs. A message in more pieces than
-//! one frame can name has its first fragments in *fragments* records before its own. Without a
-//! commit there is no batch: its octets are dead space. *Cancel* says so early.
+//! A batch is what one APPEND, COPY or MOVE brought. Its messages stand in one or more *messages*
+//! or *references* records, in order, in any frames of one log; its *commit* record, in the last of
+//! these frames or a later one, makes all of them part of the mailbox, with ascending UIDs. A
+//! message in more pieces than one frame can name has its first fragments in *fragments* records
+//! before its own. Without a commit there is no batch: its octets are dead space. *Cancel* says so
+//! early.
+//!
+//! The octets of *messages* came with the batch. Those of *references* came with another one, in
+//! any log, and were durable before the first frame of this batch was composed: a copy names the
+//! fragments of the original. A move has the *expunge* of the originals in the frame of its commit.
+//! The first octet of a message, its segment and offset, is its identity (EMAILID).
 //!
 //! ## Reading it
 //!
 //! A frame is valid when its header is, when it is of this log, segment and salt, when its LSN is
 //! the one that is due, when all its records have their checksums, and when every message of every
-//! batch that it commits has its checksum. A log ends before its first invalid frame. If the
+//! batch that it commits has its checksum. Only the octets of *references* are not read for that;
+//! they were with the batch that they came with. A log ends before its first invalid frame. If the
 //! catalog has read further, or a watermark behind the invalid frame reaches its LSN, or a later
 //! epoch has begun, acknowledged data is damaged, and the server does not start. Otherwise it is
 //! the torn end of what was being written when the power went: it is cut off, and made durable,

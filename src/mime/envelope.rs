@@ -40,7 +40,7 @@ pub fn envelope(header: &[u8], out: &mut BytesMut) {
     out.extend_from_slice(b"(");
     text(out, envelope.date);
     out.extend_from_slice(b" ");
-    text(out, envelope.subject);
+    people(out, envelope.subject);
     for list in [&envelope.from, sender, reply_to, &envelope.to, &envelope.cc, &envelope.bcc] {
         out.extend_from_slice(b" ");
         addresses(out, list);
@@ -92,10 +92,7 @@ fn addresses(out: &mut BytesMut, list: &[Address]) {
     out.extend_from_slice(b"(");
     for address in list {
         out.extend_from_slice(b"(");
-        match &address.name {
-            Some(name) => string(out, &tidied(name)),
-            None => out.extend_from_slice(b"NIL"),
-        }
+        people(out, address.name.as_deref());
         for part in [&address.route, &address.mailbox, &address.domain] {
             out.extend_from_slice(b" ");
             nstring(out, part.as_deref().map(without_nul).as_deref());
@@ -105,17 +102,19 @@ fn addresses(out: &mut BytesMut, list: &[Address]) {
     out.extend_from_slice(b")");
 }
 
-/// A name as people read it: one blank where there were several, none at the ends.
-fn tidied(name: &[u8]) -> std::borrow::Cow<'_, [u8]> {
+/// What people read: one blank where there were several, none at the ends.
+fn people(out: &mut BytesMut, text: Option<&[u8]>) {
+    let Some(text) = text else { return out.extend_from_slice(b"NIL") };
     let blank = |octet: &u8| matches!(octet, b' ' | b'\t' | b'\r' | b'\n');
-    let tidy = |name: &[u8]| {
-        let double = name.windows(2).any(|two| blank(&two[0]) && blank(&two[1]));
-        let ends = name.first().is_some_and(blank) || name.last().is_some_and(blank);
-        !double && !ends && !name.iter().any(|octet| blank(octet) && *octet != b' ')
-    };
-    if tidy(name) {
-        return without_nul(name);
+    let mut after_blank = true;
+    let tidy = text.iter().all(|octet| {
+        let keep = *octet == b' ' && !after_blank || !blank(octet);
+        after_blank = blank(octet);
+        keep
+    });
+    if tidy && (!after_blank || text.is_empty()) {
+        return string(out, &without_nul(text));
     }
-    let words = name.split(blank).filter(|word| !word.is_empty());
-    without_nul(&words.collect::<Vec<_>>().join(&b' ')).into_owned().into()
+    let words = text.split(blank).filter(|word| !word.is_empty());
+    string(out, &without_nul(&words.collect::<Vec<_>>().join(&b' ')));
 }

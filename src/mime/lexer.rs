@@ -233,7 +233,8 @@ impl<'a> Lexer<'a> {
 /// ```
 /// and 8-bit octets (RFC 6532).
 pub(super) fn is_atext(octet: u8) -> bool {
-    octet.is_ascii_alphanumeric() || octet >= 0x80 || b"!#$%&'*+-/=?^_`{|}~".contains(&octet)
+    matches!(octet, b'!' | b'#'..=b'\'' | b'*' | b'+' | b'-' | b'/'..=b'9' | b'=' | b'?')
+        || matches!(octet, b'A'..=b'Z' | b'^'..=b'~' | 0x80..)
 }
 
 fn is_token(octet: u8) -> bool {

@@ -22,24 +22,24 @@ pub fn preview(message: &[u8]) -> String {
 }
 
 fn of_part(part: &Text) -> String {
-    let start = &part.body[..part.body.len().min(limits::PREVIEW_READ)];
+    let most = if part.html { limits::PREVIEW_READ_HTML } else { limits::PREVIEW_READ };
+    let start = &part.body[..part.body.len().min(most)];
     let octets = part.transfer.decode(start);
     let text = part.charset.decode(&octets);
     if part.html {
-        return one_line(&html_to_text(&text));
+        return one_line(html_to_text(&text).chars());
     }
     // Of an answer the words of its own come first, if it has any.
-    let is_own = |line: &&str| !line.starts_with('>');
-    let own: String = text.split_inclusive('\n').filter(is_own).collect();
-    match one_line(&own) {
-        own if own.is_empty() => one_line(&text),
+    let own = text.split_inclusive('\n').filter(|line| !line.starts_with('>'));
+    match one_line(own.flat_map(str::chars)) {
+        own if own.is_empty() => one_line(text.chars()),
         own => own,
     }
 }
 
-fn one_line(text: &str) -> String {
+fn one_line(text: impl Iterator<Item = char>) -> String {
     let (mut out, mut characters, mut blank) = (String::new(), 0, false);
-    for c in text.chars() {
+    for c in text {
         if c.is_whitespace() || c.is_control() {
             blank = true;
             continue;

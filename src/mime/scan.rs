@@ -38,6 +38,21 @@ pub(super) struct Part {
     digest: bool,
 }
 
+impl Part {
+    fn empty(at: usize) -> Part {
+        let here = at as u64..at as u64;
+        Part {
+            header: here.clone(),
+            body: here,
+            lines: 0,
+            kind: Kind::Leaf,
+            mime: false,
+            end: 0,
+            digest: false,
+        }
+    }
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
     /// No parts.
@@ -135,10 +150,10 @@ impl Scan<'_> {
         let digest = within_multipart && self.innermost().digest;
         self.open.push(number);
         let mut line_end = 0;
-        let mut found = None;
+        let mut found = self.delimiter(self.at);
         let mut own = None;
         let mut empty_line = false;
-        while !empty_line && self.at < self.octets.len() {
+        while found.is_none() && !empty_line && self.at < self.octets.len() {
             let rest = &self.octets[self.at..];
             let line = &rest[..line_length(rest)];
             empty_line = is_empty_line(line);
@@ -152,9 +167,6 @@ impl Scan<'_> {
             };
             self.at += line.len();
             found = self.delimiter(self.at).filter(|found| Some(found.boundary) != own);
-            if found.is_some() {
-                break;
-            }
         }
         if !empty_line {
             self.begin(start, digest, within_multipart, false);
@@ -167,6 +179,10 @@ impl Scan<'_> {
         part.body = end as u64..end as u64;
         part.lines = lines;
         if found.is_some() {
+            if self.parts[number].kind == Kind::Message {
+                let after = self.parts.len() + 1;
+                self.parts.push(Part { end: after, ..Part::empty(end) });
+            }
             self.close(self.open.len() - 1, end);
         }
         found
@@ -204,15 +220,8 @@ impl Scan<'_> {
             kind = Kind::Limited;
         }
         let digest = content.as_ref().is_some_and(|content| content.is("multipart", "digest"));
-        self.parts.push(Part {
-            header: start as u64..start as u64,
-            body: start as u64..start as u64,
-            lines: 0,
-            kind,
-            mime,
-            end: self.parts.len() + 1,
-            digest,
-        });
+        let end = self.parts.len() + 1;
+        self.parts.push(Part { kind, mime, end, digest, ..Part::empty(start) });
         if kind != Kind::Multipart || !has_body {
             return None;
         }

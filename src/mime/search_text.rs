@@ -151,9 +151,10 @@ mod tests {
 
     #[test]
     fn fields_are_searched_as_they_read() {
-        let header = b"Subject: one\r\n two\r\nX: a\tb  c\r\n\td\r\nFrom: \"Doe, John\" <jd@x.org>\r\n\
-            To: =?utf-8?q?caf=C3=A9?= =?utf-8?q?_ol\xc3\xa9?= x\r\nCc: caf\xe9 <c@x>\r\nBcc:\r\n\r\n\
-            Subject: body\r\n";
+        let header =
+            b"Subject: one\r\n two\r\nX: a\tb  c\r\n\td\r\nFrom: \"Doe, John\" <jd@x.org>\r\n\
+            To: =?utf-8?q?caf=C3=A9?= =?utf-8?q?_ol\xc3\xa9?= x\r\nCc: caf\xe9 <c@x>\r\n\
+            Bcc:\r\n\r\nSubject: body\r\n";
         for (name, text, expected) in [
             ("subject", "ONE TWO", true),
             ("subject", "onetwo", false),
@@ -198,6 +199,13 @@ mod tests {
         assert!(koi8.in_body(message));
         assert!(Needle::new("Привет".as_bytes(), "us-ascii").expect("known").in_body(message));
         assert_eq!(Needle::new(b"a", "x-none").err(), Some(BadCharset));
+    }
+
+    #[test]
+    fn seven_bits_are_not_always_ascii() {
+        let message = b"Content-Type: text/plain; charset=iso-2022-jp\n\n\x1b$B$\"\x1b(B";
+        assert!(needle("あ").in_body(message));
+        assert!(!needle("$B").in_body(message), "a part of an escape sequence");
     }
 
     #[test]

@@ -181,9 +181,12 @@ struct Parts {
 
 impl Parts {
     fn of_addr(addr: &Addr) -> Parts {
-        let address = addr.address().unwrap_or_default();
+        // A word alone is a mailbox here; mail-parser takes it for a name.
+        let (name, address) = match (addr.name(), addr.address()) {
+            (Some(name), None | Some("")) => ("", name),
+            (name, address) => (name.unwrap_or_default(), address.unwrap_or_default()),
+        };
         let (mailbox, host) = address.rsplit_once('@').unwrap_or((address, ""));
-        let name = addr.name().unwrap_or_default();
         Parts { name: name.into(), mailbox: unquoted(mailbox), host: host.into() }
     }
 
@@ -276,6 +279,25 @@ mod tests {
             assert_eq!(sort(criteria), expected, "{criteria:?}");
         }
         assert_eq!(Sorter::new(&[]).order(), Vec::<u32>::new());
+    }
+
+    #[test]
+    fn addresses_are_taken_apart_as_in_an_envelope() {
+        for (value, mailbox, display) in [
+            ("a@b", "a", "a@b"),
+            ("N <a@b>", "a", "N"),
+            ("<\"a b\"@c>", "a b", "a b@c"),
+            ("word", "word", "word"),
+            ("N <word>", "word", "N"),
+            ("N <word>, x@y", "word", "N"),
+            ("g: a@b;", "g", "g"),
+            ("<>", "", ""),
+            ("", "", ""),
+        ] {
+            let parts = first_address(format!(" {value}\r\n").as_bytes()).unwrap_or_default();
+            assert_eq!(parts.mailbox, mailbox, "{value}");
+            assert_eq!(parts.display(), display, "{value}");
+        }
     }
 
     #[test]

@@ -61,7 +61,8 @@ impl SequenceSet {
     }
 
     /// The numbers that the set names when `max` is the largest in use (0 when none is). A range
-    /// to `*` reaches down to `max` when it begins above it (RFC 3501 section 6.4.8: `559:*`). `$` names none here.
+    /// to `*` reaches down to `max` when it begins above it (RFC 3501 section 6.4.8: `559:*`).
+    /// `$` names none here.
     #[must_use]
     pub fn resolve(&self, max: u32) -> Ranges {
         let resolved = |number| if number == STAR { max } else { number };

@@ -330,8 +330,8 @@ impl<'a> Entry<'a> {
         EmailId { segment, offset }
     }
 
-    /// The same message as a record of the log, with its octets where they are. `keywords` are those
-    /// of its set, in the table of its mailbox.
+    /// The same message as a record of the log, with its octets where they are. `keywords` are
+    /// those of its set, in the table of its mailbox.
     #[must_use]
     pub fn to_record(self, keywords: Vec<Keyword>) -> MessageRecord {
         MessageRecord {

@@ -10,7 +10,7 @@ use redb::{Builder, Database, StorageBackend, TableDefinition};
 
 use super::*;
 use crate::index::checkpoint::Progress;
-use crate::index::{Catalog, CatalogError, Chunk};
+use crate::index::{CATALOG_FORMAT, Catalog, CatalogError, Chunk};
 use crate::log::LogPosition;
 use crate::types::{Epoch, LogId, Lsn};
 
@@ -197,13 +197,40 @@ fn a_newer_format_is_refused_and_left_alone() {
     let database = Database::create(folder.path()).unwrap();
     let transaction = database.begin_write().unwrap();
     let meta: TableDefinition<&str, u64> = TableDefinition::new("meta");
-    transaction.open_table(meta).unwrap().insert("format", 2).unwrap();
+    transaction.open_table(meta).unwrap().insert("format", CATALOG_FORMAT + 1).unwrap();
     transaction.commit().unwrap();
     drop(database);
     let error = CatalogFile::open(&folder.path()).err().unwrap();
-    let path = folder.path();
-    assert_eq!(error, CatalogError::Newer { path, found: 2, known: 1 });
+    let (path, known) = (folder.path(), CATALOG_FORMAT);
+    assert_eq!(error, CatalogError::Newer { path, found: known + 1, known });
     assert!(error.to_string().contains("newer mailrace"), "{error}");
+}
+
+/// The log has everything: what an older mailrace made of it is of no use.
+#[test]
+fn an_older_format_is_emptied() {
+    let folder = Folder::new();
+    drop(stored(&folder.open(), 3));
+    let database = Database::create(folder.path()).unwrap();
+    let transaction = database.begin_write().unwrap();
+    let meta: TableDefinition<&str, u64> = TableDefinition::new("meta");
+    transaction.open_table(meta).unwrap().insert("format", 1).unwrap();
+    // A table of that time had other types.
+    let positions: TableDefinition<(u32, u16), (u64, u32, u64, u64)> =
+        TableDefinition::new("positions");
+    transaction.delete_table(positions).unwrap();
+    let positions: TableDefinition<u64, &str> = TableDefinition::new("positions");
+    transaction.open_table(positions).unwrap().insert(1, "one").unwrap();
+    transaction.commit().unwrap();
+    drop(database);
+    for _ in 0..2 {
+        let file = folder.open();
+        assert_eq!((file.positions().unwrap(), file.replayed().unwrap()), (vec![], None));
+        assert!(file.account("a").unwrap().is_none());
+        assert!(file.chunks(INBOX, Uid(1)).unwrap().chunks.is_empty());
+    }
+    drop(stored(&folder.open(), 4));
+    assert_eq!(folder.open().account("a").unwrap().unwrap().octets(), 10);
 }
 
 #[test]

@@ -2,6 +2,8 @@
 
 mod file;
 mod model;
+mod names;
+mod recent;
 mod replay;
 
 use std::path::PathBuf;

@@ -1,12 +1,12 @@
 //! An account against a plain map: the same history, with checkpoints that succeed and fail, at any
 //! moment, and restarts that read all again.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::prelude::*;
 
 use super::*;
-use crate::index::{Counts, Entry};
+use crate::index::{Changes, Counts, Entry, What};
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Message {
@@ -24,6 +24,8 @@ struct Model {
     next: u32,
     modseq: u64,
     recent_from: u32,
+    /// What was expunged, and when.
+    vanished: Vec<(u64, u32)>,
 }
 
 #[derive(Clone, Debug)]
@@ -71,6 +73,8 @@ struct World {
     model: Model,
     pins: u32,
     saving: Option<Checkpoint>,
+    /// What a session knows that has the mailbox pinned: how far, and the messages.
+    session: Option<(ModSeq, BTreeMap<u32, Message>)>,
 }
 
 impl World {
@@ -78,7 +82,7 @@ impl World {
         let mut account = Account::new("a");
         account.apply(&create("a", INBOX, "INBOX")).unwrap();
         let model = Model { next: 1, modseq: 1, recent_from: 1, ..Model::default() };
-        World { file: folder.open(), account, model, pins: 0, saving: None }
+        World { file: folder.open(), account, model, pins: 0, saving: None, session: None }
     }
 
     fn step(&mut self, step: Step) {
@@ -94,15 +98,23 @@ impl World {
                 let from = self.account.mailbox_mut(INBOX).unwrap().take_recent();
                 assert_eq!(from.0, self.model.recent_from);
                 self.model.recent_from = self.model.next;
+                if let Some(session) = &mut self.session {
+                    *session = (ModSeq(self.model.modseq), self.model.messages.clone());
+                }
             }
             Step::Pin => {
                 self.account.mailbox_mut(INBOX).unwrap().pin();
                 self.pins += 1;
+                let now = || (ModSeq(self.model.modseq), self.model.messages.clone());
+                self.session.get_or_insert_with(now);
             }
             Step::LoadPiece if self.pins > 0 => self.load_piece(),
             Step::Unpin if self.pins > 0 => {
                 self.account.mailbox_mut(INBOX).unwrap().unpin();
                 self.pins -= 1;
+                if self.pins == 0 {
+                    self.session = None;
+                }
             }
             Step::BeginSaving if self.saving.is_none() => {
                 let mut checkpoint = Checkpoint::default();
@@ -194,7 +206,9 @@ impl World {
         let modseq = self.reserve();
         let ranges = ranges(uids);
         self.apply(&expunge(INBOX, modseq, ranges.clone()));
-        self.model.messages.retain(|&uid, _| !ranges.iter().any(|range| range.contains(Uid(uid))));
+        let named = |uid| ranges.iter().any(|range| range.contains(Uid(uid)));
+        let gone = self.model.messages.extract_if(.., |&uid, _| named(uid));
+        self.model.vanished.extend(gone.map(|(uid, _)| (modseq.0, uid)));
     }
 
     fn reserve(&mut self) -> ModSeq {
@@ -244,6 +258,7 @@ impl World {
         save(&mut self.account, &self.file);
         self.account = self.file.account("a").unwrap().unwrap();
         self.pins = 0;
+        self.session = None;
         assert!(self.account.is_idle());
     }
 
@@ -264,6 +279,46 @@ impl World {
         };
         assert_eq!(self.account.mailbox(INBOX).unwrap().counts(), expected);
         assert_eq!(self.account.octets(), expected.octets);
+    }
+
+    /// What came of the session's messages is just what it is told.
+    fn check_session(&self) {
+        let Some((known, messages)) = &self.session else { return };
+        let Changes::Known(recent) = self.account.mailbox(INBOX).unwrap().changes_since(*known)
+        else {
+            panic!("a journal of a few changes is complete");
+        };
+        let (mut changed, mut gone) = (BTreeSet::new(), BTreeSet::new());
+        for recent in recent {
+            let told = match recent.what {
+                What::Flags(_) => &mut changed,
+                What::Expunged(_) => &mut gone,
+            };
+            for range in recent.what.ranges() {
+                told.extend(
+                    (range.first.0..=range.last.0).filter(|uid| messages.contains_key(uid)),
+                );
+            }
+        }
+        let now = |uid: &u32| self.model.messages.get(uid);
+        let uids = |rule: &dyn Fn(&u32, &Message) -> bool| -> BTreeSet<u32> {
+            messages.iter().filter(|(uid, m)| rule(uid, m)).map(|(&uid, _)| uid).collect()
+        };
+        assert_eq!(gone, uids(&|uid, _| now(uid).is_none()));
+        changed.retain(|uid| !gone.contains(uid));
+        assert_eq!(changed, uids(&|uid, old| now(uid).is_some_and(|m| m.modseq != old.modseq)));
+    }
+
+    fn check_vanished(&self) {
+        for since in [0, 1, self.model.modseq / 2, self.model.modseq] {
+            let vanished = self.account.mailbox(INBOX).unwrap().vanished_since(ModSeq(since));
+            let vanished = vanished.expect("of a few expunges all is known");
+            assert!(vanished.is_sorted_by(|a, b| a.last.0 + 1 < b.first.0));
+            let uids = vanished.iter().flat_map(|range| range.first.0..=range.last.0);
+            let expected = self.model.vanished.iter().filter(|(modseq, _)| *modseq > since);
+            let expected: BTreeSet<u32> = expected.map(|&(_, uid)| uid).collect();
+            assert!(uids.eq(expected));
+        }
     }
 
     fn check_messages(&mut self) {
@@ -336,10 +391,13 @@ proptest! {
         for step in steps {
             world.step(step);
             world.check_counts();
+            world.check_session();
         }
+        world.check_vanished();
         world.check_messages();
         world.restart();
         world.check_counts();
+        world.check_vanished();
         world.check_messages();
     }
 }

@@ -1,5 +1,7 @@
 //! Messages good and bad.
 
+mod examples;
+mod hostile;
 mod oracle;
 mod value;
 

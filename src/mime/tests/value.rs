@@ -134,7 +134,10 @@ pub fn check_body(value: &Value, extended: bool) {
         check_parameters(&list[2]);
         assert!(list[3].is_nstring() && list[4].is_nstring() && list[5].is_text());
         assert!(matches!(list[6], Value::Number(_)));
-        let is = |n: usize, s: &str| matches!(&list[n], Value::Text(t) if t.eq_ignore_ascii_case(s.as_bytes()));
+        let is = |n: usize, text: &str| match &list[n] {
+            Value::Text(octets) => octets.eq_ignore_ascii_case(text.as_bytes()),
+            _ => false,
+        };
         let mut next = 7;
         if is(0, "message") && is(1, "rfc822") {
             check_envelope(&list[7]);

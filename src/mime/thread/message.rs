@@ -32,8 +32,7 @@ pub struct Message {
     pub subject: Option<SubjectId>,
     /// Whether the subject is of a reply or a forward.
     pub is_reply: bool,
-    /// Seconds since 1970-01-01T00:00:00Z: the sent date for ORDEREDSUBJECT and REFERENCES, the
-    /// internal date for REFS.
+    /// The sent date (RFC 5256 section 2.2), in seconds since 1970-01-01T00:00:00Z.
     pub date: i64,
 }
 

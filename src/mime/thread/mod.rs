@@ -27,7 +27,7 @@ pub enum Algorithm {
     /// By references, then by base subject (RFC 5256).
     References,
     /// By references alone, threads in the order of their latest message, as Dovecot has it
-    /// (draft-ietf-morg-inthread). Dates are to be those of arrival.
+    /// (draft-ietf-morg-inthread).
     Refs,
 }
 

@@ -219,6 +219,7 @@ mod tests {
             "b (QRESYNC (1 2 3 4))",
             "b (QRESYNC (1 2 (3)))",
             "b (QRESYNC (1 2 (3 *)))",
+            "b (QRESYNC (1 2 (3 $)))",
             "b (QRESYNC (1 2",
             "b (CONDSTORE",
             "b CONDSTORE",

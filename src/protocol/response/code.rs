@@ -70,13 +70,9 @@ pub enum Code<'a> {
     NoUpdate(&'a str),
     /// The quota would be exceeded (RFC 5530).
     OverQuota,
-    /// Flags that can be changed for good: all system flags, these keywords (RFC 3501).
-    PermanentFlags {
-        /// The keywords in use.
-        keywords: &'a [Keyword],
-        /// Whether clients can make new ones.
-        create: bool,
-    },
+    /// Flags that can be changed for good: all system flags, these keywords, and such as clients
+    /// make up; `None` in a mailbox that was opened with EXAMINE (RFC 3501).
+    PermanentFlags(Option<&'a [Keyword]>),
     /// Not over a connection that anybody can read (RFC 5530).
     PrivacyRequired,
     /// EXAMINE (RFC 3501).
@@ -119,10 +115,10 @@ impl Code<'_> {
                 out.extend_from_slice(b" ");
                 uid_set(out, to.iter().copied());
             }
-            Code::PermanentFlags { keywords, create } => {
+            Code::PermanentFlags(None) => out.extend_from_slice(b"PERMANENTFLAGS ()"),
+            Code::PermanentFlags(Some(keywords)) => {
                 out.extend_from_slice(b"PERMANENTFLAGS ");
-                let more: &[&str] = if create { &["\\*"] } else { &[] };
-                flag_list(out, all_flags(), keywords.iter().map(Keyword::as_str), more);
+                flag_list(out, all_flags(), keywords.iter().map(Keyword::as_str), &["\\*"]);
             }
             Code::BadCharset(known) => {
                 out.extend_from_slice(b"BADCHARSET (");
@@ -181,7 +177,7 @@ impl Code<'_> {
             Code::MailboxId(_) => "MAILBOXID",
             Code::Modified(_) => "MODIFIED",
             Code::NoUpdate(_) => "NOUPDATE",
-            Code::PermanentFlags { .. } => "PERMANENTFLAGS",
+            Code::PermanentFlags(_) => "PERMANENTFLAGS",
             Code::UidNext(_) => "UIDNEXT",
             Code::UidValidity(_) => "UIDVALIDITY",
             Code::Unseen(_) => "UNSEEN",
@@ -212,7 +208,7 @@ mod tests {
                 "COPYUID 38505 304,319:320 3956:3958",
             ),
             (
-                Code::PermanentFlags { keywords: &[], create: true },
+                Code::PermanentFlags(Some(&[])),
                 "PERMANENTFLAGS (\\Answered \\Flagged \\Deleted \\Seen \\Draft \\*)",
             ),
             (Code::HighestModSeq(ModSeq(7)), "HIGHESTMODSEQ 7"),

@@ -1,6 +1,7 @@
 //! Strings in answers.
 
 use bytes::BytesMut;
+use memchr::memchr2;
 
 use crate::protocol::MailboxName;
 use crate::protocol::grammar::is_astring_char;
@@ -39,15 +40,13 @@ pub fn string_utf8(out: &mut BytesMut, octets: &[u8]) {
 
 fn quoted(out: &mut BytesMut, octets: &[u8]) {
     out.extend_from_slice(b"\"");
-    for part in octets.split_inclusive(|o| matches!(o, b'"' | b'\\')) {
-        match part {
-            [plain @ .., special @ (b'"' | b'\\')] => {
-                out.extend_from_slice(plain);
-                out.extend_from_slice(&[b'\\', *special]);
-            }
-            plain => out.extend_from_slice(plain),
-        }
+    let mut rest = octets;
+    while let Some(at) = memchr2(b'"', b'\\', rest) {
+        out.extend_from_slice(&rest[..at]);
+        out.extend_from_slice(&[b'\\', rest[at]]);
+        rest = &rest[at + 1..];
     }
+    out.extend_from_slice(rest);
     out.extend_from_slice(b"\"");
 }
 

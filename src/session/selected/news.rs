@@ -132,7 +132,7 @@ impl Selected {
         }
         self.keywords = keywords.len();
         response::flags(out, keywords);
-        let code = Code::PermanentFlags { keywords, create: !self.read_only };
+        let code = Code::PermanentFlags((!self.read_only).then_some(keywords));
         response::untagged(out, Condition::Ok, Some(&code), "flags that last");
     }
 

@@ -70,7 +70,7 @@ impl Session {
                 response::untagged(out, Condition::Ok, Some(code), text);
             };
             response::flags(out, keywords);
-            let permanent = Code::PermanentFlags { keywords, create: !read_only };
+            let permanent = Code::PermanentFlags((!read_only).then_some(keywords));
             ok(out, &permanent, "flags that last");
             response::number(out, selected.view.len(), "EXISTS");
             if enabled.rev2 {

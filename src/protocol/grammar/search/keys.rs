@@ -7,8 +7,9 @@ use crate::types::{Date, DateError, Flags, Keyword};
 
 /// A condition on a message (RFC 3501 section 6.4.4). The keys that say the same in other words
 /// are put in terms of these: UNSEEN is not SEEN, OLD is not RECENT, NEW is RECENT and UNSEEN,
-/// FROM is the header field From. Order among keys does not matter and is not kept. Strings are octets as they were sent, in the charset of the
-/// command. Nesting is bounded by [`SEARCH_DEPTH`](crate::limits::SEARCH_DEPTH).
+/// FROM is the header field From. Order among keys does not matter and is not kept. Strings are
+/// octets as they were sent, in the charset of the command. Nesting is bounded by
+/// [`SEARCH_DEPTH`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SearchKey {
     /// Every message.

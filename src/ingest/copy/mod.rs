@@ -7,6 +7,9 @@
 //! them all; then it is several such batches one after the other (RFC 6851 section 3.3 allows a
 //! move to be carried out in part; no message is ever moved by half).
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::HashMap;
 use std::fmt;
 use std::rc::Rc;
@@ -14,7 +17,7 @@ use std::sync::Arc;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::owner::Owner;
+use super::owner::{Claim, Owner};
 use crate::index::{Chunk, Entry, KeywordSet, Mailbox};
 use crate::limits::LARGE_LEASE;
 use crate::log::{Commit, Frame, HEADER, Hold, Log, LogError, MessageRecord, Record, sealed_len};
@@ -153,6 +156,11 @@ impl Job<'_> {
         if selection.messages == 0 {
             return Ok(None);
         }
+        // A move adds nothing to what the account holds.
+        let claim = match self.moved {
+            true => None,
+            false => Some(self.owner.claim(selection.octets).ok_or(CopyError::Quota)?),
+        };
         {
             let mut account = self.owner.account.borrow_mut();
             let target = account.mailbox_mut(self.target);
@@ -168,7 +176,7 @@ impl Job<'_> {
             in_flight: Arc::new(Semaphore::new(FRAMES_IN_FLIGHT)),
         };
         let from = selection.uids.clone();
-        let result = self.write(&mut writing, selection).await;
+        let result = self.write(&mut writing, selection, claim).await;
         if writing.position > 0 && !matches!(result, Ok(_) | Err(CopyError::Log(_))) {
             // It is no harm when there is no room for this.
             let cancel = Record::Cancel { batch: writing.batch };
@@ -184,12 +192,8 @@ impl Job<'_> {
         &self,
         writing: &mut Writing,
         selection: Selection,
+        claim: Option<Claim>,
     ) -> Result<UidRange, CopyError> {
-        // A move adds nothing to what the account holds.
-        let claim = match self.moved {
-            true => None,
-            false => Some(self.owner.claim(selection.octets).ok_or(CopyError::Quota)?),
-        };
         let pinned = self.owner.pin(self.source).ok_or(CopyError::NoMailbox(self.source))?;
         let batch = writing.batch;
         let (mut messages, mut length) = (Vec::new(), Record::MESSAGES_OVERHEAD);

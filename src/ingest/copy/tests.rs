@@ -1,0 +1,332 @@
+//! COPY and MOVE on a real log, and what a start finds of them.
+
+use std::path::Path;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+
+use xxhash_rust::xxh3::xxh3_128;
+
+use super::{Copied, CopyError, Owner, copy_messages};
+use crate::index::{Account, replay};
+use crate::limits::KEYWORDS;
+use crate::log::{
+    Commit, Directory, Frame, HEADER, Log, MessageRecord, PoolConfig, Record, SegmentPool,
+    Sequencer, frame, sealed_len,
+};
+use crate::reactor::{Arena, LeaseClass, Options, probe, run};
+use crate::types::{
+    BatchId, Epoch, Flags, Fragment, InternalDate, Keyword, LogId, MailboxId, SegmentId, Uid,
+    UidRange, UidValidity,
+};
+
+const INBOX: MailboxId = MailboxId(1);
+const WORK: MailboxId = MailboxId(2);
+
+/// A log with an account in it, whose INBOX is pinned, and nothing else of a server.
+struct World {
+    log: Log,
+    arena: Arena,
+    owner: Rc<Owner>,
+}
+
+impl World {
+    async fn new(segments: &Path, quota: Option<u64>) -> World {
+        let pool = PoolConfig {
+            dir: segments.to_owned(),
+            size: 4 << 20,
+            first: 4 << 20,
+            ahead: 1,
+            first_id: SegmentId(1),
+            ready: Vec::new(),
+            ingested: Arc::new(AtomicU64::new(0)),
+        };
+        let (epoch, id, arena) = (Epoch(1), LogId(0), Arena::new().unwrap());
+        let pool = SegmentPool::start(pool).unwrap();
+        let sequencer = Sequencer::new(epoch, id, 1, 7);
+        let log = Log::start(sequencer, epoch, id, pool, Arc::default(), &arena).await.unwrap();
+        let world = World { log, arena, owner: Owner::new(Account::new("anna"), quota) };
+        for (mailbox, name) in [(INBOX, "INBOX"), (WORK, "Work")] {
+            world.change(Record::CreateMailbox {
+                account: "anna".into(),
+                mailbox,
+                name: name.into(),
+                uid_validity: UidValidity(99),
+                uses: 0,
+            });
+        }
+        world.log.durable().await.unwrap();
+        world.owner.account.borrow_mut().mailbox_mut(INBOX).unwrap().pin();
+        world
+    }
+
+    fn write(
+        &self,
+        payload: &[u8],
+        records: impl FnOnce(&crate::log::Place) -> Vec<Record>,
+        len: usize,
+    ) {
+        let mut lease = self.arena.try_lease(LeaseClass::Large).unwrap();
+        lease.octets_mut()[HEADER..HEADER + payload.len()].copy_from_slice(payload);
+        let frame = Frame {
+            lease,
+            stream: BatchId(0),
+            position: 0,
+            payload: payload.len(),
+            records_len: len,
+        };
+        let (place, records) = self.log.write(frame, records, ());
+        let owner = self.owner.clone();
+        self.log.when_durable(&place, move || {
+            let mut account = owner.account.borrow_mut();
+            match &records[..] {
+                [Record::Messages { messages, .. }, Record::Commit(commit)] => {
+                    account.append(commit, messages).unwrap();
+                }
+                [record] => account.apply(record).unwrap(),
+                other => panic!("{other:?}"),
+            }
+        });
+    }
+
+    fn change(&self, record: Record) {
+        let len = record.encoded_len();
+        self.write(b"", |_| vec![record], len);
+    }
+
+    /// Puts messages into INBOX, each in pieces of these lengths.
+    async fn append(&self, messages: &[&[u32]], keywords: &[Keyword]) {
+        for part in messages.chunks(3_000) {
+            let (mut payload, mut records) = (Vec::new(), Vec::new());
+            for (number, lengths) in part.iter().enumerate() {
+                let from = payload.len();
+                let mut fragments = Vec::new();
+                for &length in *lengths {
+                    let offset = payload.len() as u32;
+                    payload.extend((0..length).map(|n| (n as usize + number) as u8));
+                    fragments.push(Fragment { segment: SegmentId(1), offset, length });
+                }
+                records.push(MessageRecord {
+                    size: (payload.len() - from) as u64,
+                    date: InternalDate::from_unix(number as i64),
+                    flags: Flags(number as u8 & 0x1F),
+                    keywords: keywords.to_vec(),
+                    checksum: xxh3_128(&payload[from..]),
+                    fragments,
+                });
+            }
+            let batch = self.log.next_batch();
+            let (messages, octets) = (records.len() as u32, payload.len() as u64);
+            let reserved =
+                self.owner.account.borrow_mut().mailbox_mut(INBOX).unwrap().reserve(messages);
+            let reserved = reserved.unwrap();
+            let commit = Commit {
+                batch,
+                account: "anna".into(),
+                mailbox: INBOX,
+                first_uid: reserved.first_uid,
+                modseq: reserved.modseq,
+                save_date: 1,
+                messages,
+                octets,
+            };
+            let mut records =
+                vec![Record::Messages { batch, messages: records }, Record::Commit(commit)];
+            let len = records.iter().map(Record::encoded_len).sum();
+            self.log.ready(sealed_len(payload.len(), len)).await.unwrap();
+            self.write(
+                &payload,
+                |place| {
+                    let Record::Messages { messages, .. } = &mut records[0] else { unreachable!() };
+                    for fragment in messages.iter_mut().flat_map(|m| &mut m.fragments) {
+                        fragment.segment = place.segment;
+                        fragment.offset = frame::payload_offset(place, fragment.offset as usize);
+                    }
+                    records
+                },
+                len,
+            );
+        }
+        self.log.durable().await.unwrap();
+    }
+
+    async fn copy(&self, uids: &[UidRange], moved: bool) -> Result<Copied, CopyError> {
+        copy_messages(&self.log, &self.arena, &self.owner, INBOX, uids, WORK, moved).await
+    }
+
+    fn shown(&self) -> Shown {
+        shown(&self.owner.account.borrow())
+    }
+}
+
+type Shown = Vec<(u64, Vec<(u32, u64, MessageRecord)>)>;
+
+/// All messages, to compare.
+fn shown(account: &Account) -> Shown {
+    let mailbox = |id| {
+        let mailbox = account.mailbox(id).unwrap();
+        let entries = mailbox.range(range(1, u32::MAX)).map(|entry| {
+            let keywords = mailbox.keywords().of(entry.keywords()).cloned().collect();
+            (entry.uid().0, entry.modseq().0, entry.to_record(keywords))
+        });
+        (mailbox.counts().highest_modseq.0, entries.collect())
+    };
+    vec![mailbox(INBOX), mailbox(WORK)]
+}
+
+fn range(first: u32, last: u32) -> UidRange {
+    UidRange { first: Uid(first), last: Uid(last) }
+}
+
+fn records(shown: &Shown, mailbox: usize) -> Vec<MessageRecord> {
+    shown[mailbox].1.iter().map(|(_, _, record)| record.clone()).collect()
+}
+
+/// Runs a test on a reactor, then a start: it has to find what was there in the end.
+fn in_world<F: Future<Output = ()>>(quota: Option<u64>, test: impl FnOnce(Rc<World>) -> F) {
+    if let Err(error) = probe(1) {
+        eprintln!("SKIPPED: {error}");
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let segments = folder.path().join("segments");
+    std::fs::create_dir(&segments).unwrap();
+    let expected = run(Options { core: None }, async {
+        let world = Rc::new(World::new(&segments, quota).await);
+        test(world.clone()).await;
+        world.log.durable().await.unwrap();
+        world.shown()
+    });
+    let mut medium = Directory::open(&segments).unwrap();
+    let catalog = replay(&folder.path().join("catalog.redb"), &mut medium).unwrap().catalog;
+    let mut account = catalog.account("anna").unwrap().unwrap();
+    for id in [INBOX, WORK] {
+        let mailbox = account.mailbox_mut(id).unwrap();
+        mailbox.pin();
+        while let Some(from) = mailbox.to_load() {
+            mailbox.load(catalog.chunks(id, from).unwrap()).unwrap();
+        }
+    }
+    assert!(shown(&account) == expected.unwrap(), "a start finds something else");
+}
+
+#[test]
+fn a_copy_is_the_same_message_under_another_uid() {
+    in_world(None, |world| async move {
+        world.append(&[&[10], &[7, 3], &[5]], &[Keyword::new(b"work").unwrap()]).await;
+        let before = world.shown();
+        let copied = world.copy(&[range(2, 2), range(3, 9), range(1, 2)], false).await.unwrap();
+        assert_eq!((copied.validity, copied.from), (UidValidity(99), vec![range(1, 3)]));
+        assert_eq!((copied.to, copied.unfinished.is_none()), (vec![range(1, 3)], true));
+        let after = world.shown();
+        assert_eq!(records(&after, 0), records(&before, 0));
+        assert_eq!(records(&after, 1), records(&before, 0));
+        let account = world.owner.account.borrow();
+        assert_eq!(account.octets(), 50);
+        let id = |mailbox| account.mailbox(mailbox).unwrap().get(Uid(2)).unwrap().email_id();
+        assert_eq!(id(INBOX), id(WORK));
+    });
+}
+
+#[test]
+fn what_is_not_there_is_passed_over() {
+    in_world(None, |world| async move {
+        world.append(&[&[1], &[2], &[3]], &[]).await;
+        let nothing = world.copy(&[range(4, 90)], false).await.unwrap();
+        assert!(nothing.from.is_empty() && nothing.to.is_empty());
+        let moved = world.copy(&[range(2, 2)], true).await.unwrap();
+        assert_eq!((moved.from, moved.to), (vec![range(2, 2)], vec![range(1, 1)]));
+        let rest = world.copy(&[range(1, 3)], true).await.unwrap();
+        assert_eq!((rest.from, rest.to), (vec![range(1, 1), range(3, 3)], vec![range(2, 3)]));
+        assert!(records(&world.shown(), 0).is_empty());
+    });
+}
+
+#[test]
+fn copies_may_stay_in_their_mailbox() {
+    in_world(None, |world| async move {
+        world.append(&[&[1], &[2]], &[]).await;
+        for (moved, left) in [(false, 3), (true, 3)] {
+            let World { log, arena, owner } = &*world;
+            let uids = [range(1, 1)];
+            copy_messages(log, arena, owner, INBOX, &uids, INBOX, moved).await.unwrap();
+            assert_eq!(owner.account.borrow().mailbox(INBOX).unwrap().counts().messages, left);
+        }
+    });
+}
+
+#[test]
+fn more_than_a_frame_can_name_is_copied_and_moved() {
+    in_world(None, |world| async move {
+        let ones = vec![1; 10_000];
+        let mut messages: Vec<&[u32]> = vec![&[2]; 9_000];
+        messages[8_999] = &ones;
+        world.append(&messages[..8_999], &[]).await;
+        world.append(&messages[8_999..], &[]).await;
+        let before = records(&world.shown(), 0);
+        let copied = world.copy(&[range(1, 9_000)], false).await.unwrap();
+        assert_eq!(copied.to, [range(1, 9_000)]);
+        assert!(records(&world.shown(), 1) == before);
+        let moved = world.copy(&[range(1, 9_000)], true).await.unwrap();
+        assert_eq!(moved.to, [range(9_001, 18_000)]);
+        let after = world.shown();
+        assert!(records(&after, 0).is_empty() && records(&after, 1)[9_000..] == before);
+    });
+}
+
+#[test]
+fn a_move_of_scattered_messages_is_several_batches() {
+    in_world(None, |world| async move {
+        world.append(&vec![&[1][..]; 34_000], &[]).await;
+        let odd: Vec<UidRange> = (1..=17_000).map(|n| range(2 * n - 1, 2 * n - 1)).collect();
+        let moved = world.copy(&odd, true).await.unwrap();
+        assert_eq!((moved.from.len(), moved.to.len()), (17_000, 2));
+        assert_eq!(world.owner.account.borrow().octets(), 34_000);
+        let account = world.owner.account.borrow();
+        let left = account.mailbox(INBOX).unwrap().view();
+        assert!(left.uids().all(|uid| uid.0 % 2 == 0) && left.len() == 17_000);
+    });
+}
+
+#[test]
+fn a_copy_that_is_refused_changes_nothing() {
+    in_world(Some(35), |world| async move {
+        world.append(&[&[10], &[10]], &[Keyword::new(b"one-more").unwrap()]).await;
+        let before = world.shown();
+        let both = [range(1, 2)];
+        assert!(matches!(world.copy(&both, false).await, Err(CopyError::Quota)));
+        // It holds no more when it is over, but has as many keywords as it can.
+        world.owner.quota.set(None);
+        let keyword = |n: usize| Keyword::new(format!("k{n}").as_bytes()).unwrap();
+        {
+            let mut account = world.owner.account.borrow_mut();
+            let work = account.mailbox_mut(WORK).unwrap();
+            (0..KEYWORDS).for_each(|n| assert!(work.admit(&[keyword(n)])));
+        }
+        assert!(matches!(world.copy(&both, false).await, Err(CopyError::Keywords)));
+        world.owner.dying.borrow_mut().insert(WORK);
+        let World { log, arena, owner } = &*world;
+        let gone = MailboxId(9);
+        let result = copy_messages(log, arena, owner, INBOX, &both, gone, false).await;
+        assert!(matches!(result, Err(CopyError::NoMailbox(id)) if id == gone));
+        assert_eq!(world.shown(), before);
+        // A move needs no room.
+        world.owner.dying.borrow_mut().clear();
+        world.owner.quota.set(Some(20));
+        let result = copy_messages(log, arena, owner, INBOX, &both, INBOX, true).await;
+        assert_eq!(result.unwrap().to, [range(3, 4)]);
+    });
+}
+
+#[test]
+fn two_sessions_never_move_the_same_message() {
+    in_world(None, |world| async move {
+        world.append(&[&[1][..]; 50], &[]).await;
+        let uids = [range(1, 40)];
+        let (one, two) = tokio::join!(world.copy(&uids, true), world.copy(&uids, true));
+        assert_eq!(one.unwrap().to, [range(1, 40)]);
+        assert!(two.unwrap().to.is_empty());
+        let after = world.shown();
+        assert_eq!((after[0].1.len(), after[1].1.len()), (10, 40));
+    });
+}

@@ -1,0 +1,146 @@
+//! What a client must think is in its mailbox, from nothing but what the server tells it.
+
+use std::collections::BTreeSet;
+
+use super::support::{Client, Fetched, Message, Random, Reply};
+
+/// A message, as far as it is known.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Known {
+    uid: Option<u32>,
+    flags: Option<BTreeSet<String>>,
+}
+
+pub struct Mirror {
+    client: Client,
+    messages: Vec<Known>,
+    tag: String,
+}
+
+impl Mirror {
+    /// Of a client that has just selected its mailbox.
+    pub fn of(client: Client) -> Mirror {
+        let mut mirror = Mirror { client, messages: Vec::new(), tag: String::new() };
+        mirror.settle();
+        mirror
+    }
+
+    /// Asks for all there is.
+    pub fn settle(&mut self) {
+        for command in ["NOOP", "UID FETCH 1:* (UID FLAGS)"] {
+            let reply = self.client.ok(command);
+            self.take(&reply, false);
+        }
+    }
+
+    /// UIDs and flags, by number.
+    pub fn messages(&self) -> Vec<(u32, Vec<String>)> {
+        let of = |known: &Known| {
+            let flags = known.flags.as_ref().expect("all were asked for");
+            (known.uid.expect("all were asked for"), flags.iter().cloned().collect())
+        };
+        self.messages.iter().map(of).collect()
+    }
+
+    /// Sends some command. Whether it names messages by number, so that numbers must not change.
+    pub fn send(&mut self, random: &mut Random) -> bool {
+        self.tag = self.client.tag();
+        let count = self.messages.len().max(1);
+        let (one, two) = (random.within(1, count), random.within(1, count));
+        let set = format!("{}:{}", one.min(two), one.max(two));
+        let flag = random.pick(&["\\Seen", "\\Flagged", "\\Deleted", "$Work", "\\Answered"]);
+        let sign = random.pick(&["+", "-", ""]);
+        let silent = random.pick(&["", ".SILENT"]);
+        let empty = self.messages.is_empty();
+        let (command, by_number) = match random.below(12) {
+            0 | 1 if !empty => (format!("STORE {set} {sign}FLAGS{silent} ({flag})"), true),
+            2 => (format!("UID STORE {one}:* {sign}FLAGS{silent} ({flag})"), false),
+            3 if !empty => (format!("FETCH {set} (UID FLAGS)"), true),
+            4 => ("UID FETCH 1:* (FLAGS)".into(), false),
+            5 => ("EXPUNGE".into(), false),
+            6 => ("UID EXPUNGE 1:*".into(), false),
+            7 if !empty => (format!("MOVE {one} aside"), false),
+            8 if !empty => (format!("COPY {set} INBOX"), false),
+            9 | 10 => {
+                let message = Message { options: "(\\Seen) ", octets: b"A: b\r\n\r\nc" };
+                let append = super::support::append_text(&self.tag, "INBOX", &[message, message]);
+                self.client.send(&append);
+                return false;
+            }
+            _ => ("NOOP".into(), false),
+        };
+        self.client.send(format!("{} {command}\r\n", self.tag).as_bytes());
+        by_number
+    }
+
+    /// Reads what comes of it.
+    pub fn read(&mut self, by_number: bool) {
+        let tag = self.tag.clone();
+        let reply = self.client.reply(&tag);
+        assert!(!reply.tagged.starts_with("BAD "), "{}", reply.tagged);
+        self.take(&reply, by_number);
+    }
+
+    fn take(&mut self, reply: &Reply, by_number: bool) {
+        for response in &reply.untagged {
+            let text = response.text();
+            let words: Vec<&str> = text.split(' ').collect();
+            if let Some(fetched) = Fetched::parse(response) {
+                self.learn(&fetched, &text);
+            } else if words.get(2) == Some(&"EXISTS") {
+                let count: usize = words[1].parse().unwrap();
+                assert!(count >= self.messages.len(), "fewer without an EXPUNGE: {text}");
+                self.messages.resize(count, Known::default());
+            } else if words.get(2) == Some(&"EXPUNGE") {
+                assert!(!by_number, "numbers change amid a command");
+                let number: usize = words[1].parse().unwrap();
+                assert!((1..=self.messages.len()).contains(&number), "{text}");
+                self.messages.remove(number - 1);
+            } else if words.get(1) == Some(&"VANISHED") {
+                assert!(!by_number, "numbers change amid a command");
+                self.vanish(words[2]);
+            }
+        }
+    }
+
+    fn learn(&mut self, fetched: &Fetched, text: &str) {
+        let number = fetched.number as usize;
+        assert!((1..=self.messages.len()).contains(&number), "{text}");
+        let known = &mut self.messages[number - 1];
+        if text.contains("UID ") {
+            let uid = u32::try_from(fetched.number("UID")).unwrap();
+            assert!(
+                known.uid.is_none_or(|known| known == uid),
+                "number {number} is {known:?}: {text}"
+            );
+            known.uid = Some(uid);
+        }
+        if text.contains("FLAGS ") {
+            known.flags = Some(fetched.flags().into_iter().map(str::to_owned).collect());
+        }
+    }
+
+    /// Who is told UIDs must know them: the client asks for those of new messages.
+    fn vanish(&mut self, set: &str) {
+        for range in set.split(',') {
+            let (first, last) = range.split_once(':').unwrap_or((range, range));
+            let (first, last): (u32, u32) = (first.parse().unwrap(), last.parse().unwrap());
+            for uid in first..=last {
+                let found = self.messages.iter().position(|known| known.uid == Some(uid));
+                let at = found.unwrap_or_else(|| self.only_unknown(uid));
+                self.messages.remove(at);
+            }
+        }
+    }
+
+    /// UIDs ascend with the numbers, so that of a message whose UID was never told its neighbours
+    /// tell enough, if it is the only one there.
+    fn only_unknown(&self, uid: u32) -> usize {
+        let after = self.messages.iter().position(|known| known.uid.is_some_and(|own| own > uid));
+        let end = after.unwrap_or(self.messages.len());
+        let start = self.messages[..end].iter().rposition(|known| known.uid.is_some());
+        let start = start.map_or(0, |start| start + 1);
+        assert!(start < end, "UID {uid} vanished and was never there");
+        start
+    }
+}
