@@ -259,6 +259,10 @@ impl Session {
             Command::Move { uid, set, mailbox } => {
                 self.copy(tag, (&set, uid), mailbox, true, owner).await;
             }
+            Command::Search(search) => self.search(tag, search, owner).await,
+            Command::Sort(sort) => self.sort(tag, sort, owner).await,
+            Command::Thread(thread) => self.thread(tag, thread, owner).await,
+            Command::CancelUpdate(tags) => self.cancel_update(tag, &tags),
             _ => self.bad(tag, "this server does not have that command"),
         }
         Flow::On

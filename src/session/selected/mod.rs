@@ -5,13 +5,14 @@ mod news;
 mod qresync;
 mod select;
 
+use super::search::Contexts;
 use crate::index::{Mailbox, View};
 use crate::ingest::Owner;
 use crate::protocol::SequenceSet;
 use crate::types::{MailboxId, ModSeq, Uid, UidRange};
 
 pub(super) use news::{NoNews, Told, announce};
-pub(super) use qresync::{changed_since, vanished};
+pub(super) use qresync::vanished;
 
 /// See the head of this file.
 pub(super) struct Selected {
@@ -21,6 +22,8 @@ pub(super) struct Selected {
     pub read_only: bool,
     /// What SEARCH has kept for `$` (RFC 5182).
     pub saved: Vec<UidRange>,
+    /// Results of searches that the client has followed (RFC 5267).
+    pub contexts: Contexts,
     /// The mailbox's UIDNEXT when the client was last told of new messages.
     uid_next: Uid,
     /// Changes up to here were looked at.
@@ -49,6 +52,7 @@ impl Selected {
             view: mailbox.view(),
             read_only,
             saved: Vec::new(),
+            contexts: Contexts::default(),
             uid_next: counts.uid_next,
             known: counts.highest_modseq,
             gone: Vec::new(),
