@@ -126,6 +126,7 @@ impl Input {
                 if let Err(error) = parse(&self.buffer[..at], false)
                     && error.is_unknown_command()
                 {
+                    self.framer.reset();
                     return Some(self.refuse(at, Discard::after(literal), error.to_string()));
                 }
                 if literal.synchronising {
