@@ -200,7 +200,7 @@ impl Session {
                 self.output.push(|out| response::words(out, "CAPABILITY", [&*capabilities]));
                 self.ok(tag, "CAPABILITY completed");
             }
-            Command::Noop | Command::Check => self.ok(tag, "completed"),
+            Command::Noop => self.ok(tag, "NOOP completed"),
             Command::Id(_) => {
                 let fields = [("name", "mailrace"), ("version", env!("CARGO_PKG_VERSION"))];
                 self.output.push(|out| response::id(out, &fields));
@@ -248,6 +248,11 @@ impl Session {
             Command::Select(select) => self.select(tag, select, false, owner).await,
             Command::Examine(select) => self.select(tag, select, true, owner).await,
             Command::Idle => return self.idle(tag, owner).await,
+            Command::Check => {
+                if self.mailbox(tag).is_some() {
+                    self.ok(tag, "CHECK completed");
+                }
+            }
             Command::Close => self.close(tag, owner).await,
             Command::Unselect => self.unselect(tag, owner),
             Command::Fetch(fetch) => self.fetch(tag, fetch, owner).await,

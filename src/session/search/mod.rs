@@ -19,7 +19,7 @@ use std::sync::Arc;
 pub(super) use contexts::Contexts;
 
 use self::answer::{Hits, Need};
-use self::program::{Program, Unfit};
+use self::program::Program;
 use self::scan::{Damaged, Place};
 use super::dispatch::Session;
 use crate::ingest::Owner;
@@ -124,36 +124,26 @@ impl Session {
             let mut selected = self.selected.borrow_mut();
             let selected = selected.as_mut()?;
             if updates && selected.contexts.has(tag) {
-                Err("the results of another command with this tag are being followed".to_owned())
-            } else {
-                match Program::new(key, charset, selected, now) {
-                    Ok(program) => Ok(program),
-                    Err(Unfit::NoSuchMessage(number)) => {
-                        Err(format!("there is no message number {number}"))
+                let text = "the results of another command with this tag are being followed";
+                self.bad(tag, text);
+                return None;
+            }
+            match Program::new(key, charset, selected, now) {
+                Ok(program) => program,
+                Err(_) => {
+                    // RFC 5182 section 2.1.
+                    if saves {
+                        selected.saved.clear();
                     }
-                    Err(Unfit::BadCharset) => {
-                        // RFC 5182 section 2.1.
-                        if saves {
-                            selected.saved.clear();
-                        }
-                        self.no(tag, Some(Code::BadCharset(&CHARSETS)), "unknown charset");
-                        return None;
-                    }
+                    self.no(tag, Some(Code::BadCharset(&CHARSETS)), "unknown charset");
+                    return None;
                 }
             }
         };
-        match program {
-            Ok(program) => {
-                if program.has_modseq {
-                    self.enable_condstore();
-                }
-                Some((Arc::new(program), mailbox))
-            }
-            Err(text) => {
-                self.bad(tag, &text);
-                None
-            }
+        if program.has_modseq {
+            self.enable_condstore();
         }
+        Some((Arc::new(program), mailbox))
     }
 
     async fn run_search(&self, command: &Command<'_>) -> Result<Damaged, Failed> {

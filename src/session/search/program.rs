@@ -8,7 +8,7 @@ use super::ranges::{intersection, union};
 use crate::index::{Entry, KeywordSet, Keywords};
 use crate::mime::{BadCharset, Needle, sent_date};
 use crate::protocol::{DateField, DateOrder, SearchKey, SequenceSet};
-use crate::session::selected::{NoSuchMessage, Selected};
+use crate::session::selected::Selected;
 use crate::types::{Date, EmailId, Flags, Keyword, ModSeq, SegmentId, UidRange};
 
 /// What has to be read of a message.
@@ -30,27 +30,6 @@ pub(super) struct Program {
     keywords: Vec<Keyword>,
     /// MODSEQ is among the keys (RFC 7162 section 3.1.5).
     pub has_modseq: bool,
-}
-
-/// Why keys cannot be looked for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Unfit {
-    /// A number that no message has: BAD.
-    NoSuchMessage(u32),
-    /// NO \[BADCHARSET\].
-    BadCharset,
-}
-
-impl From<NoSuchMessage> for Unfit {
-    fn from(NoSuchMessage(number): NoSuchMessage) -> Unfit {
-        Unfit::NoSuchMessage(number)
-    }
-}
-
-impl From<BadCharset> for Unfit {
-    fn from(_: BadCharset) -> Unfit {
-        Unfit::BadCharset
-    }
 }
 
 #[derive(Debug)]
@@ -116,13 +95,13 @@ impl Program {
     /// and so do ages: `now` is in seconds since 1970.
     ///
     /// # Errors
-    /// When a message number is too high or the charset is unknown.
+    /// When the charset is unknown.
     pub fn new(
         key: &SearchKey,
         charset: &str,
         selected: &Selected,
         now: i64,
-    ) -> Result<Program, Unfit> {
+    ) -> Result<Program, BadCharset> {
         // Even if no string is in it.
         Needle::new(b"", charset)?;
         let root = Node::Always(true);
@@ -138,18 +117,18 @@ impl Program {
         charset: &str,
         selected: &Selected,
         now: i64,
-    ) -> Result<Node, Unfit> {
+    ) -> Result<Node, BadCharset> {
         let leaf = match key {
             SearchKey::All | SearchKey::SaveDateSupported => return Ok(Node::Always(true)),
             // No message has a thread's identifier (RFC 8474 section 5.2).
             SearchKey::Nothing | SearchKey::ThreadId(_) => return Ok(Node::Always(false)),
             SearchKey::And(keys) => {
                 let nodes = keys.iter().map(|key| self.node(key, charset, selected, now));
-                return Ok(Node::list(nodes.collect::<Result<_, Unfit>>()?, true));
+                return Ok(Node::list(nodes.collect::<Result<_, BadCharset>>()?, true));
             }
             SearchKey::Or(keys) => {
                 let nodes = keys.iter().map(|key| self.node(key, charset, selected, now));
-                return Ok(Node::list(nodes.collect::<Result<_, Unfit>>()?, false));
+                return Ok(Node::list(nodes.collect::<Result<_, BadCharset>>()?, false));
             }
             SearchKey::Not(key) => return Ok(self.node(key, charset, selected, now)?.not()),
             SearchKey::Flags(flags) => Leaf::Flags(*flags),
@@ -172,7 +151,7 @@ impl Program {
             }
             SearchKey::Body(text) => Leaf::Body(Needle::new(text, charset)?),
             SearchKey::Text(text) => Leaf::Text(Needle::new(text, charset)?),
-            SearchKey::Sequence(set) => Leaf::Uids(selected.resolve(set, false)?.into()),
+            SearchKey::Sequence(set) => Leaf::Uids(selected.named(set, false).into()),
             SearchKey::Uid(set) => Leaf::Uids(uids(set, selected).into()),
             SearchKey::ModSeq(modseq) => {
                 self.has_modseq = true;

@@ -79,22 +79,24 @@ impl Selected {
     /// # Errors
     /// When a message number is beyond the last message: the client has lost count.
     pub fn resolve(&self, set: &SequenceSet, uid: bool) -> Result<Vec<UidRange>, NoSuchMessage> {
+        match set.largest() {
+            Some(number) if !uid && number > self.view.len() => Err(NoSuchMessage(number)),
+            _ => Ok(self.named(set, uid)),
+        }
+    }
+
+    /// The same, but message numbers that do not exist are passed over as well: SEARCH looks for
+    /// messages, and finds those that there are.
+    pub fn named(&self, set: &SequenceSet, uid: bool) -> Vec<UidRange> {
         if set.is_saved() {
-            return Ok(self.known_of(self.saved.iter().copied()));
+            return self.known_of(self.saved.iter().copied());
         }
         if uid {
             let last = self.view.last().map_or(0, |uid| uid.0);
-            return Ok(self.known_of(set.resolve(last).uids()));
+            return self.known_of(set.resolve(last).uids());
         }
-        let len = self.view.len();
-        if let Some(number) = set.largest().filter(|&number| number > len) {
-            return Err(NoSuchMessage(number));
-        }
-        let mut uids = Vec::new();
-        for (first, last) in set.resolve(len).iter() {
-            uids.extend(self.view.uids_of(first..=last.min(len)));
-        }
-        Ok(uids)
+        let numbers = set.resolve(self.view.len());
+        numbers.iter().flat_map(|(first, last)| self.view.uids_of(first..=last)).collect()
     }
 
     /// The messages of the view in these ranges, which ascend.

@@ -196,7 +196,8 @@ impl Session {
             selected.tell_new(mailbox, enabled, &mut out);
         }
         self.output.push(|queue| queue.unsplit(out));
-        let told = Told { uid: enabled.qresync, flags: true, modseq: enabled.condstore };
+        let uid = enabled.qresync || enabled.rev2;
+        let told = Told { uid, flags: true, modseq: enabled.condstore };
         self.tell_flags(&owner, &flags, told).await?;
         Ok(Box::pin(self.update_contexts(&owner)).await?)
     }
