@@ -121,8 +121,8 @@ pub const APPEND_LIMIT: u64 = u32::MAX as u64;
 /// Mailbox name, in octets of UTF-8.
 pub const MAILBOX_NAME: usize = 1000;
 
-/// Mailboxes of an account: users have thousands, archives split by day or sender tens of thousands.
-/// Each costs half a kilobyte of memory while its account is in use.
+/// Mailboxes of an account: users have thousands, archives split by day or sender tens of
+/// thousands. Each costs half a kilobyte of memory while its account is in use.
 pub const MAILBOXES: usize = 100_000;
 
 /// Levels of a mailbox name.
@@ -132,8 +132,8 @@ pub const MAILBOX_LEVELS: usize = 64;
 /// that begin later are not seen, and one that is open there reaches to the end.
 pub const MIME_OCTETS: u64 = 64 << 20;
 
-/// Levels of parts within parts: what is deeper is a leaf. Dovecot's limit; real mail has some five,
-/// the worst that is known 38.
+/// Levels of parts within parts: what is deeper is a leaf. Dovecot's limit; real mail has some
+/// five, the worst that is known 38.
 pub const MIME_DEPTH: usize = 100;
 
 /// Parts of a message: what comes after them belongs to the last. Dovecot's limit.

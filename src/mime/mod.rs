@@ -1,5 +1,5 @@
-//! What stands in a message: octets in, values out, no I/O. Structure, envelope and parts for FETCH;
-//! text, subjects, dates and threads for SEARCH, SORT and THREAD.
+//! What stands in a message: octets in, values out, no I/O. Structure, envelope and parts for
+//! FETCH; text, subjects, dates and threads for SEARCH, SORT and THREAD.
 //!
 //! Mail is taken as it comes. Nothing here fails on a broken message, recurses as deep as one
 //! nests, or holds more than a small multiple of it.

@@ -160,7 +160,7 @@ impl Session {
         let levels = tree(&owner.account.borrow());
         let (mut out, mut work) = (BytesMut::new(), 0);
         for (name, level) in &levels {
-            if !level.subscribed && !(above && level.subscribed_below) {
+            if !(level.subscribed || above && level.subscribed_below) {
                 continue;
             }
             work += name.len() * pattern.work();
