@@ -63,7 +63,9 @@ fn ours(case: &Case, message: &Message, key: &str) -> Option<Vec<u8>> {
         "BODYSTRUCTURE" => Some(written(|out| message.body_structure(true, out))),
         _ => {
             let line = format!("a FETCH 1 {}", key.replace("BODY[", "BODY.PEEK["));
-            let Command::Fetch(fetch) = parse(line.as_bytes()).ok()?.command else { return None };
+            let Command::Fetch(fetch) = parse(line.as_bytes(), false).ok()?.command else {
+                return None;
+            };
             match &fetch.items[0] {
                 FetchItem::Section(asked) => {
                     let range = message.section(&asked.section.part, asked.section.text.as_ref());
