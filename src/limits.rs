@@ -101,6 +101,20 @@ pub const LITERAL: usize = 1 << 20;
 /// that join a hundred terms by OR nest a hundred deep; a thousand fit in any stack.
 pub const SEARCH_DEPTH: usize = 1000;
 
+/// Keys of messages that one SORT may hold in memory: a million of 250 octets, five times what two
+/// criteria take.
+pub const SORT_OCTETS: usize = 256 << 20;
+
+/// Results of searches that a session may have followed (RFC 5267): programs follow a few.
+pub const CONTEXTS: usize = 32;
+
+/// Ranges of UIDs in all results that a session has followed: 2 MiB.
+pub const CONTEXT_RANGES: usize = 1 << 18;
+
+/// Messages in a result of SORT that is followed: it is put in order again after each change, which
+/// takes some milliseconds.
+pub const CONTEXT_SORTED: usize = 1 << 14;
+
 /// Largest message unless configured (RFC 7889): what a 32-bit count can hold.
 pub const APPEND_LIMIT: u64 = u32::MAX as u64;
 

@@ -13,7 +13,7 @@ macro_rules! transcripts {
         $(
             #[test]
             fn $name() {
-                play(include_str!(concat!("transcripts/", stringify!($name), ".txt")));
+                play(stringify!($name));
             }
         )*
 
@@ -22,14 +22,75 @@ macro_rules! transcripts {
 }
 
 transcripts! {
-    greeting
-    login
     authenticate_plain
+    greeting
+    lenient
+    login
+    rfc2177_idle
+    rfc2180_copy
+    rfc2180_sessions
+    rfc2971_id_namespace
+    rfc3348_children
+    rfc3501_any_state
+    rfc3501_append
+    rfc3501_copy_uid
+    rfc3501_create_delete
+    rfc3501_fetch
+    rfc3501_list
+    rfc3501_list_reference
+    rfc3501_login
+    rfc3501_mime_parts
+    rfc3501_rename
+    rfc3501_responses
+    rfc3501_sample
+    rfc3501_search
+    rfc3501_select
+    rfc3501_selected_state
+    rfc3501_status
+    rfc3501_store
+    rfc3501_subscribe
+    rfc3516_binary
+    rfc4315_uidplus
+    rfc4731_esearch
+    rfc4959_sasl_ir
+    rfc5032_within
+    rfc5161_enable
+    rfc5182_searchres
+    rfc5256_sort
+    rfc5256_thread
+    rfc5258_childinfo
+    rfc5258_fruit
+    rfc5258_nonexistent
+    rfc5267_context
+    rfc5267_partial
+    rfc5267_sort
+    rfc5530_codes
+    rfc5819_list_status
+    rfc6154_special_use
+    rfc6851_move
+    rfc6855_utf8
+    rfc7162_condstore
+    rfc7162_enabling
+    rfc7162_modified
+    rfc7162_qresync
+    rfc7162_sessions
+    rfc7162_vanished
+    rfc7888_literal
+    rfc8437_unauthenticate
+    rfc8474_objectid
+    rfc8514_savedate
+    rfc8970_preview
+    rfc9051_enable_select
+    rfc9051_login
+    rfc9051_names
+    rfc9051_search
+    rfc9051_selected
 }
 
-fn play(script: &str) {
+fn play(name: &str) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/transcripts/{name}.txt"));
     let server = Server::start(&Folder::new());
-    run_transcript(server.address(), script);
+    run_transcript(server.address(), &fs::read_to_string(path).unwrap());
 }
 
 #[test]

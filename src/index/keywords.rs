@@ -92,6 +92,19 @@ impl Keywords {
         self.index(keyword).is_some_and(|index| self.indexes(set).contains(&index))
     }
 
+    /// The number of a keyword, to ask [`Keywords::has`] of many sets; `None` when no message ever
+    /// had it.
+    #[must_use]
+    pub fn number(&self, keyword: &Keyword) -> Option<u16> {
+        self.index(keyword)
+    }
+
+    /// Whether a set holds the keyword of this number.
+    #[must_use]
+    pub fn has(&self, set: KeywordSet, number: u16) -> bool {
+        self.indexes(set).contains(&number)
+    }
+
     /// Whether there is such a set.
     #[must_use]
     pub(super) fn exists(&self, set: KeywordSet) -> bool {

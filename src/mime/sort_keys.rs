@@ -100,9 +100,15 @@ impl Sorter {
         }
     }
 
-    /// The numbers of all messages, sorted.
+    /// What it takes in memory, about.
     #[must_use]
-    pub fn finish(self) -> Vec<u32> {
+    pub fn memory(&self) -> usize {
+        self.numbers.len() * 4 + self.words.len() * 8 + self.strings.len()
+    }
+
+    /// The numbers of all messages so far, sorted.
+    #[must_use]
+    pub fn order(&self) -> Vec<u32> {
         let mut order: Vec<u32> = (0..self.numbers.len() as u32).collect();
         order.sort_unstable_by(|&a, &b| self.compare(a as usize, b as usize));
         order.iter().map(|&at| self.numbers[at as usize]).collect()
@@ -248,7 +254,7 @@ mod tests {
         for (number, header) in (1..).zip(HEADERS) {
             sorter.add(number, 86_400 - 10 * i64::from(number), 100, header.as_bytes());
         }
-        sorter.finish()
+        sorter.order()
     }
 
     #[test]
@@ -272,7 +278,7 @@ mod tests {
         ] {
             assert_eq!(sort(criteria), expected, "{criteria:?}");
         }
-        assert_eq!(Sorter::new(&[]).finish(), Vec::<u32>::new());
+        assert_eq!(Sorter::new(&[]).order(), Vec::<u32>::new());
     }
 
     #[test]
@@ -301,7 +307,7 @@ mod tests {
         for (number, subject) in (1..).zip(subjects) {
             sorter.add(number, 0, 0, format!("Subject: {subject}\n").as_bytes());
         }
-        assert_eq!(sorter.finish(), [7, 6, 4, 2, 5, 3, 1]);
+        assert_eq!(sorter.order(), [7, 6, 4, 2, 5, 3, 1]);
     }
 
     #[test]

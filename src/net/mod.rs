@@ -2,4 +2,4 @@
 
 mod output;
 
-pub use output::{Gone, Output};
+pub use output::{BUFFER, Gone, Output, buffer};

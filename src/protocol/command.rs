@@ -175,6 +175,17 @@ pub struct ParseError {
     pub at: usize,
 }
 
+/// What is expected where a command stands that nobody here knows.
+const KNOWN: &str = "a command known here";
+
+impl ParseError {
+    /// Whether there is no such command, whatever its arguments are.
+    #[must_use]
+    pub fn is_unknown_command(&self) -> bool {
+        self.expected == KNOWN
+    }
+}
+
 impl fmt::Display for ParseError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "expected {} at octet {}", self.expected, self.at)
@@ -241,7 +252,7 @@ fn command(cursor: &mut Cursor) -> Parsed<Command> {
         "APPEND" => return cursor.expected("a message literal"),
         verb => match on_messages(cursor, verb, false)? {
             Some(command) => command,
-            None => return start.expected("a command known here"),
+            None => return start.expected(KNOWN),
         },
     };
     cursor.end()?;

@@ -123,11 +123,11 @@ impl Conn {
     }
 
     /// Sends all of `octets`. With `more`, the kernel may wait for what follows at once to fill
-    /// a segment.
+    /// a segment. The buffer comes back empty, to be used again.
     ///
     /// # Errors
     /// What the socket says; `Interrupted` after an interrupt.
-    pub async fn send(&self, mut octets: Bytes, more: bool) -> io::Result<()> {
+    pub async fn send(&self, mut octets: Bytes, more: bool) -> io::Result<Bytes> {
         let flags = libc::MSG_NOSIGNAL | if more { libc::MSG_MORE } else { 0 };
         while !octets.is_empty() {
             let length = u32::try_from(octets.len()).unwrap_or(u32::MAX);
@@ -136,7 +136,7 @@ impl Conn {
             octets = back;
             octets.advance(result.map_err(cancelled)?);
         }
-        Ok(())
+        Ok(octets)
     }
 
     /// Acknowledges what has arrived at once instead of up to 40 ms later. Clients that write

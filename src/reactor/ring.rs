@@ -47,9 +47,9 @@ where
     tokio_uring::spawn(task)
 }
 
-/// Lets other tasks run and what they have prepared leave for the kernel. To be awaited now and then
-/// in long work: submissions leave only when the executor parks, which it does not do for a task
-/// that merely yields.
+/// Lets other tasks run, and what they have prepared leave for the kernel. To be awaited now and
+/// then in long work: submissions leave only when the executor parks, which it does not do for a
+/// task that merely yields.
 pub async fn breathe() {
     // An operation that does nothing completes only after the executor has parked.
     let _ = submit(opcode::Nop::new().build(), ()).await;

@@ -28,7 +28,7 @@ use crate::auth::{Users, Verifier};
 use crate::index::{Catalog, replay};
 use crate::log::{DataLock, Directory, PoolConfig, Recovered, SegmentPool};
 use crate::reactor::{Listener, probe, raise_descriptors};
-use crate::session::{Arrival, Settings, Tally};
+use crate::session::{Arrival, Parser, Settings, Tally};
 
 /// A running server.
 pub struct Server {
@@ -221,6 +221,7 @@ fn call(over: &Over) {
 pub(crate) struct Shared {
     pub catalog: Catalog,
     pub verifier: Verifier,
+    pub parser: Parser,
     pub pool: SegmentPool,
     pub settings: Settings,
     pub segments: std::path::PathBuf,
@@ -254,6 +255,7 @@ impl Shared {
         };
         Ok(Arc::new(Shared {
             catalog,
+            parser: Parser::start().map_err(StartError::System)?,
             verifier: Verifier::start(users).map_err(StartError::System)?,
             pool: SegmentPool::start(pool).map_err(StartError::System)?,
             settings: Settings {

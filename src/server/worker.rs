@@ -124,6 +124,7 @@ async fn home(
         files: Files::new(shared.segments.clone()),
         catalog: shared.catalog.clone(),
         verifier: shared.verifier.clone(),
+        parser: shared.parser.another(),
         settings: shared.settings.clone(),
         reactors: shared.reactors.clone(),
         mailboxes: shared.mailboxes.clone(),

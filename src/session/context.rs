@@ -10,7 +10,7 @@ use std::sync::{Arc, OnceLock};
 
 use tokio::sync::{Notify, OnceCell, mpsc};
 
-use super::reader::Files;
+use super::fetch::{Files, Parser};
 use crate::auth::{User, Verifier};
 use crate::index::{Account, Catalog, CatalogError, Rot};
 use crate::ingest::{Committed, Owner};
@@ -90,6 +90,8 @@ pub struct Home {
     pub files: Files,
     /// The index on disk.
     pub catalog: Catalog,
+    /// Large messages are looked at elsewhere.
+    pub parser: Parser,
     /// Passwords.
     pub verifier: Verifier,
     /// What the operator configured.

@@ -200,7 +200,7 @@ impl Session {
                 self.output.push(|out| response::words(out, "CAPABILITY", [&*capabilities]));
                 self.ok(tag, "CAPABILITY completed");
             }
-            Command::Noop | Command::Check => self.ok(tag, "completed"),
+            Command::Noop => self.ok(tag, "NOOP completed"),
             Command::Id(_) => {
                 let fields = [("name", "mailrace"), ("version", env!("CARGO_PKG_VERSION"))];
                 self.output.push(|out| response::id(out, &fields));
@@ -248,6 +248,11 @@ impl Session {
             Command::Select(select) => self.select(tag, select, false, owner).await,
             Command::Examine(select) => self.select(tag, select, true, owner).await,
             Command::Idle => return self.idle(tag, owner).await,
+            Command::Check => {
+                if self.mailbox(tag).is_some() {
+                    self.ok(tag, "CHECK completed");
+                }
+            }
             Command::Close => self.close(tag, owner).await,
             Command::Unselect => self.unselect(tag, owner),
             Command::Fetch(fetch) => self.fetch(tag, fetch, owner).await,
@@ -259,6 +264,10 @@ impl Session {
             Command::Move { uid, set, mailbox } => {
                 self.copy(tag, (&set, uid), mailbox, true, owner).await;
             }
+            Command::Search(search) => self.search(tag, search, owner).await,
+            Command::Sort(sort) => self.sort(tag, sort, owner).await,
+            Command::Thread(thread) => self.thread(tag, thread, owner).await,
+            Command::CancelUpdate(tags) => self.cancel_update(tag, &tags),
             _ => self.bad(tag, "this server does not have that command"),
         }
         Flow::On

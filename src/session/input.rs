@@ -121,7 +121,13 @@ impl Input {
                 self.framer.reset();
                 Some(Next::Append)
             }
-            Frame::Literal { literal, fits: true, .. } => {
+            Frame::Literal { literal, at, fits: true } => {
+                // Before the client sends it for nothing (RFC 3501 section 7.5).
+                if let Err(error) = parse(&self.buffer[..at], false)
+                    && error.is_unknown_command()
+                {
+                    return Some(self.refuse(at, Discard::after(literal), error.to_string()));
+                }
                 if literal.synchronising {
                     output.push(|out| out.extend_from_slice(b"+ OK\r\n"));
                 }

@@ -9,10 +9,9 @@ mod fetch;
 mod input;
 mod login;
 mod mailboxes;
-mod reader;
-mod section;
+mod search;
 mod selected;
 
 pub use context::{Arrival, Enrolled, Home, LoadError, Loading, Settings, Tally};
 pub use dispatch::serve;
-pub use reader::Files;
+pub use fetch::{Files, Parser};

@@ -18,9 +18,11 @@ pub struct Mirror {
 }
 
 impl Mirror {
-    /// Of a client that has just selected its mailbox.
+    /// Of a client that has logged in.
     pub fn of(client: Client) -> Mirror {
         let mut mirror = Mirror { client, messages: Vec::new(), tag: String::new() };
+        let selected = mirror.client.ok("SELECT INBOX");
+        mirror.take(&selected, false);
         mirror.settle();
         mirror
     }

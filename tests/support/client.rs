@@ -97,6 +97,14 @@ impl Client {
         }
     }
 
+    /// The octets up to the next LF, that included, or to the end of the connection, however it
+    /// comes; `None` when there are none.
+    pub fn line_or_end(&mut self) -> Option<Vec<u8>> {
+        let mut line = Vec::new();
+        let _ = self.socket.read_until(b'\n', &mut line);
+        (!line.is_empty()).then_some(line)
+    }
+
     /// The next response; `None` when the server hung up.
     pub fn response(&mut self) -> Option<Response> {
         let mut response = Response { octets: self.line()?, literals: Vec::new() };

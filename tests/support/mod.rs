@@ -4,6 +4,7 @@
 
 mod client;
 mod fetched;
+mod pattern;
 mod random;
 mod server;
 mod transcript;

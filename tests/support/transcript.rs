@@ -16,9 +16,12 @@
 //!
 //! - `C:` sends the rest of the line and CRLF, `C-` without CRLF. A literal is nothing special: its
 //!   lines are sent, its length counts their CRLFs.
-//! - `S:` is the next line of the server. `{{*}}` in it stands for any octets, `{{n}}` for digits.
-//!   `{{...}}` alone stands for any number of lines, `{{end}}` alone for the server hanging up.
-//! - `U:` lines that stand together come in any order.
+//! - `S:` is the next line of the server. `{{*}}` in it stands for any octets, `{{n}}` for digits;
+//!   the other wildcards stand in `pattern.rs`. `{{...}}` alone stands for any number of untagged
+//!   lines, `{{end}}` alone for the server hanging up.
+//! - `U:` lines that stand together come in any order. `O:` lines among them may come, until the
+//!   next line that must has come.
+//! - `{{=name}}` in a line of the client is what a wildcard has remembered.
 //! - A number after the letter names the connection; without one it is the first.
 //!
 //! [`run`] sends each line in a segment of its own, [`run_sliced`] everything that the client says
@@ -30,6 +33,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
 use super::Client;
+use super::pattern::{Names, filled, matches};
 
 /// Plays the client's part of `script`. Panics with the dialogue so far when the server departs
 /// from its own.
@@ -42,31 +46,37 @@ pub fn run_sliced(address: SocketAddr, script: &str, lengths: &[usize]) {
     play(Player::new(address, Some(lengths)), script);
 }
 
-fn play(mut player: Player<'_>, script: &str) {
-    let mut lines = script.lines().enumerate().map(|(at, line)| (at + 1, line)).peekable();
-    while let Some((at, line)) = lines.next() {
-        let Some((connection, step)) = parse(at, line) else { continue };
+fn play<'a>(mut player: Player<'a>, script: &'a str) {
+    let lines = script.lines().zip(1..);
+    let mut steps = lines.filter_map(|(line, at)| parse(at, line)).peekable();
+    while let Some((at, connection, step)) = steps.next() {
         match step {
-            Step::Say(text) => player.say(connection, &text),
+            Step::Say(text, end) => player.say(connection, text, end),
             Step::Hear("{{...}}") => {
-                let next = lines.next().and_then(|(at, line)| parse(at, line));
-                let Some((_, Step::Hear(pattern))) = next else {
+                let Some((at, _, Step::Hear(pattern))) = steps.next() else {
                     panic!("line {at}: skip to what?")
                 };
-                while !matches(pattern, &player.line(at, connection, pattern)) {}
+                player.skip_to(at, connection, pattern);
             }
             Step::Hear("{{end}}") => player.expect_end(at, connection),
             Step::Hear(pattern) => {
-                let line = player.line(at, connection, pattern);
-                player.check(at, matches(pattern, &line), pattern);
+                player.expect_all(at, connection, vec![pattern]);
+                player.pending.remove(&connection);
             }
+            Step::HearMaybe(pattern) => player.may_hear(connection, pattern),
             Step::HearAny(pattern) => {
                 let mut patterns = vec![pattern];
-                while let Some((at, line)) = lines.peek()
-                    && let Some((_, Step::HearAny(pattern))) = parse(*at, line)
-                {
-                    patterns.push(pattern);
-                    lines.next();
+                loop {
+                    match steps.peek() {
+                        Some(&(_, next, Step::HearAny(pattern))) if next == connection => {
+                            patterns.push(pattern);
+                        }
+                        Some(&(_, next, Step::HearMaybe(pattern))) if next == connection => {
+                            player.may_hear(connection, pattern);
+                        }
+                        _ => break,
+                    }
+                    steps.next();
                 }
                 player.expect_all(at, connection, patterns);
             }
@@ -76,9 +86,13 @@ fn play(mut player: Player<'_>, script: &str) {
 }
 
 enum Step<'a> {
-    Say(Vec<u8>),
+    /// The text, and what ends it.
+    Say(&'a str, &'static str),
     Hear(&'a str),
+    /// One of those that come in any order.
     HearAny(&'a str),
+    /// The same, if it comes.
+    HearMaybe(&'a str),
 }
 
 struct Player<'a> {
@@ -87,10 +101,14 @@ struct Player<'a> {
     lengths: Option<&'a [usize]>,
     said: Vec<(u32, Vec<u8>)>,
     clients: BTreeMap<u32, Client>,
+    /// What may come on a connection before the next line that must.
+    pending: BTreeMap<u32, Vec<&'a str>>,
+    names: Names,
     heard: Vec<String>,
 }
 
-fn parse(at: usize, line: &str) -> Option<(u32, Step<'_>)> {
+/// The number of the line, the connection, and what is to be done.
+fn parse(at: usize, line: &str) -> Option<(usize, u32, Step<'_>)> {
     if line.is_empty() || line.starts_with('#') {
         return None;
     }
@@ -99,28 +117,33 @@ fn parse(at: usize, line: &str) -> Option<(u32, Step<'_>)> {
     let text = text.strip_prefix(' ').unwrap_or(text);
     let connection = if who.len() == 1 { 1 } else { who[1..].parse().expect("a number") };
     let step = match (&who[..1], &line[divider..=divider]) {
-        ("C", ":") => Step::Say(format!("{text}\r\n").into_bytes()),
-        ("C", "-") => Step::Say(text.into()),
+        ("C", ":") => Step::Say(text, "\r\n"),
+        ("C", "-") => Step::Say(text, ""),
         ("S", ":") => Step::Hear(text),
         ("U", ":") => Step::HearAny(text),
+        ("O", ":") => Step::HearMaybe(text),
         _ => panic!("line {at}: {line}"),
     };
-    Some((connection, step))
+    Some((at, connection, step))
 }
 
 impl<'a> Player<'a> {
     fn new(address: SocketAddr, lengths: Option<&'a [usize]>) -> Player<'a> {
         let (said, clients, heard) = (Vec::new(), BTreeMap::new(), Vec::new());
-        Player { address, lengths, said, clients, heard }
+        let (pending, names) = (BTreeMap::new(), Names::new());
+        Player { address, lengths, said, clients, pending, names, heard }
     }
 
-    fn say(&mut self, connection: u32, text: &[u8]) {
+    fn say(&mut self, connection: u32, text: &str, end: &str) {
+        let mut text = filled(text, &self.names);
+        self.heard.push(format!("C{connection}: {}", String::from_utf8_lossy(&text)));
+        text.extend_from_slice(end.as_bytes());
         if self.lengths.is_none() {
-            return self.client(connection).send(text);
+            return self.client(connection).send(&text);
         }
         match self.said.last_mut() {
-            Some((last, said)) if *last == connection => said.extend_from_slice(text),
-            _ => self.said.push((connection, text.to_vec())),
+            Some((last, said)) if *last == connection => said.extend(text),
+            _ => self.said.push((connection, text)),
         }
     }
 
@@ -155,14 +178,42 @@ impl<'a> Player<'a> {
         self.check(at, line.is_none(), "the end");
     }
 
+    /// Reads lines up to one that matches. A tagged response that does not is the wrong one.
+    fn skip_to(&mut self, at: usize, connection: u32, pattern: &str) {
+        self.pending.remove(&connection);
+        loop {
+            let line = self.line(at, connection, pattern);
+            if matches(pattern, &line, &mut self.names) {
+                return;
+            }
+            self.check(at, !is_tagged(&line), pattern);
+        }
+    }
+
     fn expect_all(&mut self, at: usize, connection: u32, mut patterns: Vec<&str>) {
         while !patterns.is_empty() {
             let expected = patterns.join(" | ");
             let line = self.line(at, connection, &expected);
-            let found = patterns.iter().position(|pattern| matches(pattern, &line));
-            self.check(at, found.is_some(), &expected);
-            patterns.remove(found.expect("just checked"));
+            let names = &mut self.names;
+            match patterns.iter().position(|pattern| matches(pattern, &line, names)) {
+                Some(found) => _ = patterns.remove(found),
+                None => {
+                    let good = self.may_come(connection, &line);
+                    self.check(at, good, &expected);
+                }
+            }
         }
+    }
+
+    fn may_hear(&mut self, connection: u32, pattern: &'a str) {
+        self.pending.entry(connection).or_default().push(pattern);
+    }
+
+    /// Whether a line is one of those that may come; it may once.
+    fn may_come(&mut self, connection: u32, line: &[u8]) -> bool {
+        let pending = self.pending.entry(connection).or_default();
+        let found = pending.iter().position(|pattern| matches(pattern, line, &mut self.names));
+        found.map(|found| pending.remove(found)).is_some()
     }
 
     fn check(&self, at: usize, good: bool, expected: &str) {
@@ -172,45 +223,21 @@ impl<'a> Player<'a> {
 
     fn end(mut self) {
         self.flush();
-        for client in self.clients.values_mut() {
-            client.end();
-            let more = client.line().map(|line| String::from_utf8_lossy(&line).into_owned());
-            assert_eq!(more, None, "more than the transcript has");
+        let connections: Vec<u32> = self.clients.keys().copied().collect();
+        for connection in connections {
+            self.client(connection).end();
+            while let Some(line) = self.client(connection).line() {
+                let text = String::from_utf8_lossy(&line);
+                assert!(self.may_come(connection, &line), "more than the transcript has: {text}");
+            }
         }
     }
 }
 
-/// Whether a line is as the pattern says.
-fn matches(pattern: &str, line: &[u8]) -> bool {
-    let Some(begin) = pattern.find("{{") else {
-        return pattern.as_bytes() == line;
-    };
-    let (fixed, rest) = pattern.split_at(begin);
-    let Some(line) = line.strip_prefix(fixed.as_bytes()) else {
-        return false;
-    };
-    if let Some(rest) = rest.strip_prefix("{{*}}") {
-        return (0..=line.len()).any(|skip| matches(rest, &line[skip..]));
-    }
-    let rest = rest.strip_prefix("{{n}}").unwrap_or_else(|| panic!("no such wildcard: {rest}"));
-    let digits = line.iter().take_while(|octet| octet.is_ascii_digit()).count();
-    digits > 0 && matches(rest, &line[digits..])
-}
-
-#[test]
-fn patterns() {
-    for (pattern, line, same) in [
-        ("* OK", "* OK", true),
-        ("* OK", "* OK ", false),
-        ("* {{n}} EXISTS", "* 172 EXISTS", true),
-        ("* {{n}} EXISTS", "* EXISTS", false),
-        ("* {{n}} EXISTS", "* x EXISTS", false),
-        ("a OK {{*}}", "a OK done", true),
-        ("a OK {{*}}", "b OK done", false),
-        ("{{*}} IDLE{{*}}", "* CAPABILITY IDLE", true),
-        ("{{*}} IDLE{{*}}", "* CAPABILITY", false),
-        ("[{{n}}] {{*}}.", "[12] x.y.", true),
-    ] {
-        assert_eq!(matches(pattern, line.as_bytes()), same, "{pattern} {line}");
-    }
+/// Whether a line looks like the end of a command.
+fn is_tagged(line: &[u8]) -> bool {
+    let mut words = line.split(|&octet| octet == b' ');
+    let tag = words.next().unwrap_or_default();
+    let status = words.next().unwrap_or_default();
+    !tag.is_empty() && tag != b"*" && matches!(status, b"OK" | b"NO" | b"BAD")
 }

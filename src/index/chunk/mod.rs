@@ -353,6 +353,16 @@ impl<'a> Entry<'a> {
         packed.iter().map(unpack)
     }
 
+    /// The fragment at `index`, counted from 0.
+    #[must_use]
+    pub fn fragment(self, index: usize) -> Option<Fragment> {
+        match self.count() {
+            1 if index == 0 => Some(unpack(&array_at(self.octets, SEGMENT))),
+            1 => None,
+            _ => self.in_table().get(index).map(unpack),
+        }
+    }
+
     fn count(self) -> usize {
         u32_at(self.octets, COUNT) as usize
     }

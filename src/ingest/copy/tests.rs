@@ -321,12 +321,13 @@ fn a_copy_that_is_refused_changes_nothing() {
 #[test]
 fn two_sessions_never_move_the_same_message() {
     in_world(None, |world| async move {
-        world.append(&[&[1][..]; 50], &[]).await;
-        let uids = [range(1, 40)];
+        // So many that neither is over before the other begins.
+        world.append(&vec![&[1][..]; 20_010], &[]).await;
+        let uids = [range(1, 20_000)];
         let (one, two) = tokio::join!(world.copy(&uids, true), world.copy(&uids, true));
-        assert_eq!(one.unwrap().to, [range(1, 40)]);
+        assert_eq!(one.unwrap().to, [range(1, 20_000)]);
         assert!(two.unwrap().to.is_empty());
         let after = world.shown();
-        assert_eq!((after[0].1.len(), after[1].1.len()), (10, 40));
+        assert_eq!((after[0].1.len(), after[1].1.len()), (10, 20_000));
     });
 }

@@ -47,6 +47,9 @@ impl Session {
         }
         // Before the first EXPUNGE, so that clients know where a message went (section 4.3).
         self.output.push(|out| untagged(out, Condition::Ok, Some(&uids), "moved"));
+        if let Some(error) = &copied.unfinished {
+            return self.no(tag, Some(copy_code(error, source)), &error.to_string());
+        }
         let highest = owner.account.borrow().mailbox(source).map(|m| m.counts().highest_modseq);
         match highest.filter(|_| self.enabled.qresync) {
             Some(highest) => self.ok_code(tag, Some(Code::HighestModSeq(highest)), text),

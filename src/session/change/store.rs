@@ -54,7 +54,7 @@ impl Session {
         }
         // The mod-sequence is told even to those who do not want the flags (section 3.1.3).
         let told = Told {
-            uid: store.uid || self.enabled.qresync,
+            uid: store.uid || self.enabled.qresync || self.enabled.rev2,
             flags: !store.silent,
             modseq: self.enabled.condstore,
         };

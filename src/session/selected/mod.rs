@@ -5,13 +5,14 @@ mod news;
 mod qresync;
 mod select;
 
+use super::search::Contexts;
 use crate::index::{Mailbox, View};
 use crate::ingest::Owner;
 use crate::protocol::SequenceSet;
 use crate::types::{MailboxId, ModSeq, Uid, UidRange};
 
 pub(super) use news::{NoNews, Told, announce};
-pub(super) use qresync::{changed_since, vanished};
+pub(super) use qresync::vanished;
 
 /// See the head of this file.
 pub(super) struct Selected {
@@ -21,6 +22,8 @@ pub(super) struct Selected {
     pub read_only: bool,
     /// What SEARCH has kept for `$` (RFC 5182).
     pub saved: Vec<UidRange>,
+    /// Results of searches that the client has followed (RFC 5267).
+    pub contexts: Contexts,
     /// The mailbox's UIDNEXT when the client was last told of new messages.
     uid_next: Uid,
     /// Changes up to here were looked at.
@@ -49,6 +52,7 @@ impl Selected {
             view: mailbox.view(),
             read_only,
             saved: Vec::new(),
+            contexts: Contexts::default(),
             uid_next: counts.uid_next,
             known: counts.highest_modseq,
             gone: Vec::new(),
@@ -75,22 +79,24 @@ impl Selected {
     /// # Errors
     /// When a message number is beyond the last message: the client has lost count.
     pub fn resolve(&self, set: &SequenceSet, uid: bool) -> Result<Vec<UidRange>, NoSuchMessage> {
+        match set.largest() {
+            Some(number) if !uid && number > self.view.len() => Err(NoSuchMessage(number)),
+            _ => Ok(self.named(set, uid)),
+        }
+    }
+
+    /// The same, but message numbers that do not exist are passed over as well: SEARCH looks for
+    /// messages, and finds those that there are.
+    pub fn named(&self, set: &SequenceSet, uid: bool) -> Vec<UidRange> {
         if set.is_saved() {
-            return Ok(self.known_of(self.saved.iter().copied()));
+            return self.known_of(self.saved.iter().copied());
         }
         if uid {
             let last = self.view.last().map_or(0, |uid| uid.0);
-            return Ok(self.known_of(set.resolve(last).uids()));
+            return self.known_of(set.resolve(last).uids());
         }
-        let len = self.view.len();
-        if let Some(number) = set.largest().filter(|&number| number > len) {
-            return Err(NoSuchMessage(number));
-        }
-        let mut uids = Vec::new();
-        for (first, last) in set.resolve(len).iter() {
-            uids.extend(self.view.uids_of(first..=last.min(len)));
-        }
-        Ok(uids)
+        let numbers = set.resolve(self.view.len());
+        numbers.iter().flat_map(|(first, last)| self.view.uids_of(first..=last)).collect()
     }
 
     /// The messages of the view in these ranges, which ascend.

@@ -66,6 +66,9 @@ impl Selected {
         match mailbox.changes_since(self.known) {
             Changes::Known(changes) => {
                 for change in changes {
+                    if let What::Flags(uids) = &change.what {
+                        self.contexts.change(uids);
+                    }
                     match &change.what {
                         What::Flags(_) if self.own.contains(&change.modseq) => {}
                         What::Flags(uids) => flags.extend_from_slice(uids),
@@ -73,7 +76,10 @@ impl Selected {
                     }
                 }
             }
-            Changes::Lost => self.compare(mailbox, &mut flags, &mut gone),
+            Changes::Lost => {
+                self.compare(mailbox, &mut flags, &mut gone);
+                self.contexts.change(&flags);
+            }
         }
         self.known = mailbox.counts().highest_modseq;
         self.own.clear();
@@ -120,7 +126,7 @@ impl Selected {
     }
 
     /// New keywords come before the first message that has them (RFC 3501 section 7.2.6).
-    fn tell_keywords(&mut self, keywords: &[Keyword], out: &mut BytesMut) {
+    pub(in crate::session) fn tell_keywords(&mut self, keywords: &[Keyword], out: &mut BytesMut) {
         if self.keywords == keywords.len() {
             return;
         }
@@ -181,6 +187,7 @@ impl Session {
             let gone = if expunges { std::mem::take(&mut selected.gone) } else { Vec::new() };
             (flags, gone)
         };
+        Box::pin(self.contexts_lose(&gone)).await?;
         self.tell_gone(&gone).await?;
         let mut out = BytesMut::new();
         if let Some(mailbox) = owner.account.borrow_mut().mailbox_mut(id)
@@ -189,8 +196,10 @@ impl Session {
             selected.tell_new(mailbox, enabled, &mut out);
         }
         self.output.push(|queue| queue.unsplit(out));
-        let told = Told { uid: enabled.qresync, flags: true, modseq: enabled.condstore };
-        Ok(self.tell_flags(&owner, &flags, told).await?)
+        let uid = enabled.qresync || enabled.rev2;
+        let told = Told { uid, flags: true, modseq: enabled.condstore };
+        self.tell_flags(&owner, &flags, told).await?;
+        Ok(Box::pin(self.update_contexts(&owner)).await?)
     }
 
     /// EXPUNGE, or VANISHED when the client wanted that (RFC 7162 section 3.2.10).

@@ -124,7 +124,14 @@ struct Node {
 
 impl From<SearchKey> for Node {
     fn from(key: SearchKey) -> Node {
-        Node { key, depth: 0 }
+        let depth = match key {
+            // NEW has another within.
+            SearchKey::And(_) => 2,
+            // UNSEEN and the like.
+            SearchKey::Not(_) => 1,
+            _ => 0,
+        };
+        Node { key, depth }
     }
 }
 

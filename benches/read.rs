@@ -1,0 +1,364 @@
+//! What reading costs in a large mailbox.
+//!
+//! ```sh
+//! cargo bench --bench read                       # 1,000,000 small messages
+//! cargo bench --bench read -- --messages 200000  # fewer
+//! cargo bench --bench read -- --mbox CORPUS      # real mail, repeated up to 1 GB
+//! ```
+//! The real binary runs in a process of its own on a temporary folder. The client looks at what it
+//! gets no closer than it has to, to count messages and octets; each answer is checked. What the
+//! server answers with BAD it does not have: such a row is passed over aloud.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use mailrace::tools::Source;
+use memchr::memmem::Finder;
+use tempfile::TempDir;
+
+const USER: &str = "reader";
+const PASSWORD: &str = "reader";
+
+/// Times that each row is measured.
+const ROUNDS: usize = 3;
+
+/// Octets to which real mail is repeated.
+const REPEATED: u64 = 1_000_000_000;
+
+/// Messages in one APPEND.
+const BATCH: usize = 1000;
+
+/// What is asked, and octets in the answer for each message at least.
+const SEARCHES: [(&str, &str); 7] = [
+    ("SEARCH by flag", "UID SEARCH UNSEEN"),
+    ("SEARCH by date", "UID SEARCH SINCE 1-Jan-2001"),
+    ("SEARCH by size", "UID SEARCH LARGER 300"),
+    ("SEARCH by all three", "UID SEARCH UNSEEN SINCE 1-Jan-2001 LARGER 300"),
+    ("SEARCH HEADER", "UID SEARCH HEADER Subject zzzyx"),
+    ("SEARCH BODY", "UID SEARCH BODY zzzyx"),
+    ("SEARCH TEXT", "UID SEARCH TEXT zzzyx"),
+];
+
+fn main() {
+    let arguments: Vec<String> = std::env::args().skip(1).filter(|a| a != "--bench").collect();
+    let after = |name: &str| {
+        let at = arguments.iter().position(|argument| argument == name)?;
+        arguments.get(at + 1).cloned()
+    };
+    let messages = after("--messages").map_or(1_000_000, |n| n.parse().expect("a number"));
+    let mail = match after("--mbox") {
+        Some(path) => real(&path),
+        None => (0..messages).map(small).collect(),
+    };
+    let filled = Instant::now();
+    let mut server = Server::new();
+    let octets = fill(&server, &mail);
+    let seconds = filled.elapsed().as_secs_f64();
+    let count = mail.len();
+    println!("{count} messages of {} octets; filled in {seconds:.1} s", octets / count as u64);
+    drop(mail);
+    selects(&mut server, count);
+    let mut client = Client::login(server.address);
+    client.select(count);
+    let (count, octets) = (count as u64, octets);
+    let mut row =
+        |name, command: &str, least| fetch(&server, &mut client, name, command, count, least);
+    row("FLAGS", "FETCH 1:* (UID FLAGS)", 20 * count);
+    row("all of the index", "FETCH 1:* (UID FLAGS INTERNALDATE RFC822.SIZE MODSEQ)", 80 * count);
+    row("Message-ID", "UID FETCH 1:* (BODY.PEEK[HEADER.FIELDS (MESSAGE-ID)])", 60 * count);
+    row("header", "UID FETCH 1:* (BODY.PEEK[HEADER])", 60 * count);
+    row("structure", "UID FETCH 1:* (ENVELOPE BODYSTRUCTURE)", 60 * count);
+    row("bodies", "UID FETCH 1:* (BODY.PEEK[])", octets);
+    for (name, command) in SEARCHES {
+        search(&server, &mut client, name, command, octets);
+    }
+}
+
+/// A message of some 400 octets with a header as they are.
+fn small(number: usize) -> Bytes {
+    let text = format!(
+        "Received: from a.example.org by b.example.org; Tue, 07 Feb 2023 22:43:04 -0800\r\n\
+         From: Sender {} <sender{}@example.org>\r\nTo: Reader <reader@example.net>\r\n\
+         Subject: Message number {number}\r\nDate: Tue, 07 Feb 2023 22:43:04 -0800\r\n\
+         Message-ID: <{number}.mailrace@example.org>\r\nMIME-Version: 1.0\r\n\
+         Content-Type: text/plain; charset=us-ascii\r\n\r\nHello, this is number {number}.\r\n",
+        number % 100,
+        number % 100,
+    );
+    text.into()
+}
+
+fn real(path: &str) -> Vec<Bytes> {
+    let source = Source::open(path.as_ref()).expect("an mbox");
+    let once: Vec<Bytes> = source.map(|mail| mail.expect("mail").octets).collect();
+    let octets: u64 = once.iter().map(|mail| mail.len() as u64).sum();
+    let times = (REPEATED / octets.max(1)).max(1) as usize;
+    println!("{path}: {} messages, {times} times", once.len());
+    (0..times).flat_map(|_| once.iter().cloned()).collect()
+}
+
+/// Appends everything to INBOX; gives the octets.
+fn fill(server: &Server, mail: &[Bytes]) -> u64 {
+    let mut client = Client::login(server.address);
+    let mut octets = 0;
+    for batch in mail.chunks(BATCH) {
+        let mut text = b"a APPEND INBOX".to_vec();
+        for mail in batch {
+            text.extend_from_slice(format!(" {{{}+}}\r\n", mail.len()).as_bytes());
+            text.extend_from_slice(mail);
+            octets += mail.len() as u64;
+        }
+        text.extend_from_slice(b"\r\n");
+        client.send(&text);
+        client.finish("a", &mut Answer::default());
+    }
+    octets
+}
+
+/// SELECT of a mailbox that is, or is not, in memory.
+fn selects(server: &mut Server, count: usize) {
+    let mut cold = Vec::new();
+    for _ in 0..ROUNDS {
+        server.restart();
+        cold.push(Client::login(server.address).select(count));
+    }
+    let mut client = Client::login(server.address);
+    let again = (0..ROUNDS).map(|_| client.select(count)).collect();
+    let held = Client::login(server.address).select(count);
+    let mut other = Client::login(server.address);
+    let warm = (0..ROUNDS).map(|_| other.select(count)).collect();
+    drop((held, client));
+    println!("SELECT cold, after a restart: {} ms (under 500)", milliseconds(cold));
+    println!("SELECT again: {} ms", milliseconds(again));
+    println!("SELECT warm, another session has it: {} ms (under 100)", milliseconds(warm));
+}
+
+fn milliseconds(mut times: Vec<Duration>) -> String {
+    times.sort();
+    let ms = |time: &Duration| time.as_secs_f64() * 1e3;
+    let (first, last) = (&times[0], &times[times.len() - 1]);
+    format!("{:.1} ({:.1}-{:.1})", ms(&times[times.len() / 2]), ms(first), ms(last))
+}
+
+/// What a command cost.
+struct Cost {
+    seconds: f64,
+    cpu: f64,
+}
+
+/// Measures a command some times; the median by time.
+fn measure(
+    server: &Server,
+    client: &mut Client,
+    command: &str,
+    mut check: impl FnMut(&Answer),
+) -> Option<Cost> {
+    let mut costs = Vec::new();
+    for _ in 0..ROUNDS {
+        let mut answer = Answer::default();
+        let (begun, cpu) = (Instant::now(), server.cpu());
+        client.send(format!("zq17 {command}\r\n").as_bytes());
+        if !client.finish("zq17", &mut answer) {
+            println!("{command}: passed over, the server does not have it: {}", answer.last);
+            return None;
+        }
+        let seconds = begun.elapsed().as_secs_f64();
+        costs.push(Cost { seconds, cpu: server.cpu() - cpu });
+        check(&answer);
+    }
+    costs.sort_by(|a, b| a.seconds.total_cmp(&b.seconds));
+    Some(costs.swap_remove(ROUNDS / 2))
+}
+
+fn fetch(server: &Server, client: &mut Client, name: &str, command: &str, count: u64, least: u64) {
+    server.forget_peak();
+    let mut octets = 0;
+    let cost = measure(server, client, command, |answer| {
+        assert_eq!(answer.fetched, count, "{command}: {}", answer.last);
+        assert!(answer.octets >= least, "{command}: {} octets", answer.octets);
+        octets = answer.octets;
+    });
+    let Some(Cost { seconds, cpu }) = cost else { return };
+    let megabytes = octets as f64 / 1e6;
+    println!(
+        "{name}: {:.0} messages/s, {:.0} MB/s; server CPU {:.2} µs/message, {:.2} s/GB; \
+         peak {} MiB",
+        count as f64 / seconds,
+        megabytes / seconds,
+        cpu * 1e6 / count as f64,
+        cpu / megabytes * 1e3,
+        server.memory("VmHWM") >> 20,
+    );
+}
+
+fn search(server: &Server, client: &mut Client, name: &str, command: &str, stored: u64) {
+    let cost = measure(server, client, command, |answer| assert!(answer.octets > 0));
+    let Some(Cost { seconds, cpu }) = cost else { return };
+    println!(
+        "{name}: {:.1} ms; server CPU {:.1} ms; {:.0} MB/s if all was looked at",
+        seconds * 1e3,
+        cpu * 1e3,
+        stored as f64 / 1e6 / seconds
+    );
+}
+
+/// The real binary.
+struct Server {
+    child: Child,
+    address: SocketAddr,
+    data: TempDir,
+}
+
+impl Server {
+    fn new() -> Server {
+        let data = tempfile::tempdir().expect("a temporary folder");
+        let mut add = Command::new(env!("CARGO_BIN_EXE_mailrace"))
+            .args(["user", "add", USER, "--data"])
+            .arg(data.path())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .spawn()
+            .expect("mailrace user add");
+        let mut stdin = add.stdin.take().expect("it was piped");
+        writeln!(stdin, "{PASSWORD}").expect("the password");
+        drop(stdin);
+        assert!(add.wait().expect("mailrace user add").success());
+        let (child, address) = start(&data);
+        Server { child, address, data }
+    }
+
+    /// Stops it and starts it again.
+    fn restart(&mut self) {
+        let pid = rustix::process::Pid::from_child(&self.child);
+        rustix::process::kill_process(pid, rustix::process::Signal::TERM).expect("a signal");
+        self.child.wait().expect("it ends");
+        (self.child, self.address) = start(&self.data);
+    }
+
+    /// Processor seconds of all its threads.
+    fn cpu(&self) -> f64 {
+        let path = format!("/proc/{}/stat", self.child.id());
+        let stat = std::fs::read_to_string(path).expect("the server runs");
+        let (_, fields) = stat.rsplit_once(')').expect("a name in parentheses");
+        let times = fields.split_whitespace().skip(11).take(2);
+        times.map(|ticks| ticks.parse::<f64>().expect("a number")).sum::<f64>() / 100.0
+    }
+
+    /// From here on the peak is counted again.
+    fn forget_peak(&self) {
+        let _ = std::fs::write(format!("/proc/{}/clear_refs", self.child.id()), "5");
+    }
+
+    /// Octets of memory, by the name that /proc gives them.
+    fn memory(&self, name: &str) -> u64 {
+        let path = format!("/proc/{}/status", self.child.id());
+        let status = std::fs::read_to_string(path).expect("the server runs");
+        let line = status.lines().find(|line| line.starts_with(name)).expect("Linux tells it");
+        let kib = line.split_whitespace().nth(1).and_then(|number| number.parse::<u64>().ok());
+        kib.expect("a number of KiB") * 1024
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn start(data: &TempDir) -> (Child, SocketAddr) {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_mailrace"))
+        .args(["serve", "--listen", "127.0.0.1:0", "--log", "warn", "--data"])
+        .arg(data.path())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("mailrace serve");
+    let mut line = String::new();
+    let stdout = child.stdout.take().expect("it was piped");
+    BufReader::new(stdout).read_line(&mut line).expect("the line that says where it listens");
+    let address = line.trim().rsplit(' ').next().and_then(|address| address.parse().ok());
+    (child, address.expect("an address"))
+}
+
+struct Client {
+    stream: TcpStream,
+    buffer: Vec<u8>,
+}
+
+/// What came of a command.
+#[derive(Default)]
+struct Answer {
+    octets: u64,
+    /// FETCH responses.
+    fetched: u64,
+    /// EXISTS of a SELECT.
+    exists: Option<usize>,
+    /// The tagged response.
+    last: String,
+}
+
+/// Octets kept of what was looked at, for what begins there and ends in the next piece.
+const KEPT: usize = 512;
+
+impl Client {
+    fn login(address: SocketAddr) -> Client {
+        let stream = TcpStream::connect(address).expect("a connection");
+        stream.set_read_timeout(Some(Duration::from_secs(120))).expect("a socket option");
+        let mut client = Client { stream, buffer: vec![0; KEPT + (1 << 20)] };
+        client.send(format!("l LOGIN {USER} {PASSWORD}\r\n").as_bytes());
+        assert!(client.finish("l", &mut Answer::default()));
+        client
+    }
+
+    fn send(&mut self, octets: &[u8]) {
+        self.stream.write_all(octets).expect("the server reads");
+    }
+
+    fn select(&mut self, count: usize) -> Duration {
+        let (begun, mut answer) = (Instant::now(), Answer::default());
+        self.send(b"s SELECT INBOX\r\n");
+        assert!(self.finish("s", &mut answer), "{}", answer.last);
+        let time = begun.elapsed();
+        assert_eq!(answer.exists, Some(count), "EXISTS");
+        time
+    }
+
+    /// Reads to the tagged response; whether that is OK. BAD is `false`, NO ends everything.
+    fn finish(&mut self, tag: &str, answer: &mut Answer) -> bool {
+        let fetch = Finder::new(b" FETCH (");
+        let mut kept = 0;
+        loop {
+            let read = self.stream.read(&mut self.buffer[kept..]).expect("the server answers");
+            assert!(read > 0, "the server closed the connection");
+            answer.octets += read as u64;
+            let here = &self.buffer[..kept + read];
+            if answer.octets < 4096 {
+                answer.exists = answer.exists.or_else(|| exists(here));
+            }
+            // What ends in the octets kept was counted already.
+            let old = fetch.find_iter(&here[..kept]).count() as u64;
+            answer.fetched += fetch.find_iter(here).count() as u64 - old;
+            if let Some(text) = here.strip_suffix(b"\r\n") {
+                let line = memchr::memrchr(b'\n', text).map_or(text, |at| &text[at + 1..]);
+                if let Some(status) = line.strip_prefix(tag.as_bytes()) {
+                    answer.last = String::from_utf8_lossy(status).into_owned();
+                    assert!(!status.starts_with(b" NO"), "{}", answer.last);
+                    return status.starts_with(b" OK");
+                }
+            }
+            let keep = KEPT.min(here.len());
+            let from = here.len() - keep;
+            self.buffer.copy_within(from..from + keep, 0);
+            kept = keep;
+        }
+    }
+}
+
+fn exists(text: &[u8]) -> Option<usize> {
+    let text = String::from_utf8_lossy(text).into_owned();
+    let line = text.lines().find_map(|line| line.strip_suffix(" EXISTS"))?;
+    line.strip_prefix("* ")?.parse().ok()
+}

@@ -1,0 +1,46 @@
+//! Segments, open for reading.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::PathBuf;
+
+use crate::limits::OPEN_SEGMENTS;
+use crate::log::SegmentHeader;
+use crate::reactor::LogFile;
+use crate::types::SegmentId;
+
+/// Segments open for reading.
+pub struct Files {
+    folder: PathBuf,
+    open: RefCell<HashMap<SegmentId, LogFile>>,
+}
+
+impl Files {
+    /// Segments of this folder.
+    #[must_use]
+    pub fn new(folder: PathBuf) -> Files {
+        Files { folder, open: RefCell::default() }
+    }
+
+    pub(super) fn get(&self, segment: SegmentId) -> io::Result<LogFile> {
+        if let Some(file) = self.open.borrow().get(&segment) {
+            return Ok(file.clone());
+        }
+        let path = self.folder.join(SegmentHeader::file_name(segment));
+        let direct = File::options().read(true).custom_flags(libc::O_DIRECT).open(&path);
+        let file = LogFile::new(direct.or_else(|_| File::open(&path)).map_err(|error| {
+            io::Error::new(error.kind(), format!("{}: {error}", path.display()))
+        })?);
+        let mut open = self.open.borrow_mut();
+        if open.len() >= OPEN_SEGMENTS {
+            // Which one goes matters little: opening costs microseconds.
+            let any = open.keys().next().copied();
+            any.map(|any| open.remove(&any));
+        }
+        open.insert(segment, file.clone());
+        Ok(file)
+    }
+}

@@ -1,0 +1,78 @@
+//! What the index knows of a message, written without looking at anything else.
+
+use bytes::BytesMut;
+
+use crate::index::{Entry, KeywordSet, Keywords};
+use crate::protocol::FetchItem;
+use crate::protocol::response::FetchResponse;
+use crate::session::enable::Enabled;
+use crate::session::selected::Selected;
+use crate::types::{Flags, InternalDate, Keyword};
+
+/// Writes the items of message after message.
+pub(super) struct Items {
+    /// The client does not want to hear of `\Recent` (RFC 9051 appendix E).
+    without_recent: bool,
+    /// The flags of the message before, and how they were written: most have the same.
+    flags: Option<(Flags, KeywordSet, bool)>,
+    written: BytesMut,
+}
+
+impl Items {
+    /// For a client that has enabled this.
+    pub fn new(enabled: Enabled) -> Items {
+        Items { without_recent: enabled.rev2, flags: None, written: BytesMut::new() }
+    }
+
+    /// Begins the answer for a message, and writes those of the items that the index knows.
+    pub fn begin(
+        &mut self,
+        out: &mut BytesMut,
+        number: u32,
+        entry: Entry<'_>,
+        items: &[FetchItem],
+        (keywords, selected): (&Keywords, &Selected),
+    ) -> FetchResponse {
+        let mut answer = FetchResponse::begin(out, number);
+        for item in items {
+            match item {
+                FetchItem::Uid => answer.uid(out, entry.uid()),
+                FetchItem::Flags => {
+                    let recent = !self.without_recent && selected.is_recent(entry.uid());
+                    let flags = self.flags(entry, recent, keywords);
+                    answer.written(out, "FLAGS", flags);
+                }
+                FetchItem::InternalDate => answer.internal_date(out, entry.date()),
+                FetchItem::Size => answer.size(out, entry.size()),
+                FetchItem::ModSeq => answer.modseq(out, entry.modseq()),
+                FetchItem::EmailId => {
+                    let id = format!("({})", entry.email_id());
+                    answer.written(out, "EMAILID", id.as_bytes());
+                }
+                FetchItem::ThreadId => answer.written(out, "THREADID", b"NIL"),
+                FetchItem::SaveDate => {
+                    let date = InternalDate::from_unix(entry.save_date());
+                    answer.written(out, "SAVEDATE", format!("\"{date}\"").as_bytes());
+                }
+                _ => {}
+            }
+        }
+        answer
+    }
+
+    fn flags(&mut self, entry: Entry<'_>, recent: bool, keywords: &Keywords) -> &[u8] {
+        let flags = (entry.flags(), entry.keywords(), recent);
+        if self.flags != Some(flags) {
+            self.flags = Some(flags);
+            self.written.clear();
+            // An answer of its own, of which only the list is kept.
+            let mut whole = BytesMut::new();
+            let mut answer = FetchResponse::begin(&mut whole, 1);
+            let start = whole.len() + "FLAGS ".len();
+            let names = keywords.of(flags.1).map(Keyword::as_str);
+            answer.flags(&mut whole, flags.0, names, recent);
+            self.written.extend_from_slice(&whole[start..]);
+        }
+        &self.written
+    }
+}

@@ -1,0 +1,117 @@
+//! Large messages whose parts are asked for: one at a time is in memory, and it is looked at by a
+//! thread that no other session waits for.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::{Sender, channel};
+use std::thread;
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
+use xxhash_rust::xxh3::xxh3_128;
+
+use super::octets::right;
+use super::parts::Parts;
+use super::reader::Reader;
+use super::walk::Found;
+use crate::limits::MIME_OCTETS;
+use crate::protocol::FetchItem;
+use crate::session::dispatch::Session;
+
+/// Messages above this are large: parsing one takes a millisecond and more.
+pub(super) const LARGE: u64 = 1 << 20;
+
+type Job = Box<dyn FnOnce() + Send>;
+
+/// The thread that parses large messages for all reactors, as one of them sees it.
+pub struct Parser {
+    jobs: Sender<Job>,
+    /// One large message of this reactor at a time.
+    turn: Arc<Semaphore>,
+    waiting: AtomicUsize,
+}
+
+impl Parser {
+    /// Starts the thread; it ends with the last of its handles.
+    ///
+    /// # Errors
+    /// When the system gives no thread.
+    pub fn start() -> io::Result<Parser> {
+        let (jobs, receiver) = channel::<Job>();
+        thread::Builder::new()
+            .name("parser".into())
+            .spawn(move || receiver.into_iter().for_each(|job| job()))?;
+        Ok(Parser { jobs, turn: Arc::new(Semaphore::new(1)), waiting: AtomicUsize::new(0) })
+    }
+
+    /// A handle for another reactor.
+    #[must_use]
+    pub fn another(&self) -> Parser {
+        let (turn, waiting) = (Arc::new(Semaphore::new(1)), AtomicUsize::new(0));
+        Parser { jobs: self.jobs.clone(), turn, waiting }
+    }
+
+    /// Whether somebody waits for a turn.
+    pub(super) fn is_awaited(&self) -> bool {
+        self.waiting.load(Ordering::Relaxed) > 0
+    }
+
+    /// The right to hold a large message in memory.
+    pub(in crate::session) async fn turn(&self) -> io::Result<OwnedSemaphorePermit> {
+        self.waiting.fetch_add(1, Ordering::Relaxed);
+        let turn = self.turn.clone().acquire_owned().await;
+        self.waiting.fetch_sub(1, Ordering::Relaxed);
+        turn.map_err(io::Error::other)
+    }
+
+    /// Has the thread do some work.
+    ///
+    /// # Errors
+    /// When the thread is gone.
+    pub(in crate::session) async fn run<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> io::Result<T> {
+        let (tell, told) = oneshot::channel();
+        let job: Job = Box::new(move || {
+            // Nobody waits any more when the session has ended.
+            let _ = tell.send(work());
+        });
+        // A thread that is gone has dropped `tell`, which is found out below.
+        let _ = self.jobs.send(job);
+        told.await.map_err(|_| io::Error::other("the thread that parses messages is gone"))
+    }
+}
+
+impl Session {
+    /// Finds the parts of a message over [`LARGE`].
+    pub(super) async fn parse_large(
+        &self,
+        message: &Found,
+        items: &[FetchItem],
+        reader: &mut Reader<'_>,
+    ) -> io::Result<Parts> {
+        // Who waits for a turn holds no lease.
+        reader.rest();
+        let parser = &self.home.parser;
+        let turn = parser.turn().await?;
+        let (entry, size) = (message.entry(), message.entry().size());
+        let length = size.min(MIME_OCTETS);
+        let mut octets = Vec::with_capacity(usize::try_from(length).map_err(io::Error::other)?);
+        while (octets.len() as u64) < length {
+            let at = octets.len() as u64;
+            octets.extend_from_slice(reader.piece(message, at..length).await?);
+        }
+        let (items, expected) = (items.to_vec(), entry.checksum());
+        let (mut parts, checksum) = parser
+            .run(move || {
+                let whole = octets.len() as u64 == size;
+                let checksum = if whole { xxh3_128(&octets) } else { expected };
+                (Parts::find(&octets, size, &items), checksum)
+            })
+            .await?;
+        right(message, checksum)?;
+        parts.turn = Some(turn).filter(|_| parts.held() as u64 > LARGE);
+        Ok(parts)
+    }
+}

@@ -1,0 +1,315 @@
+//! FETCH (RFC 3501 section 6.4.5): what of a message is asked for, and its octets.
+//!
+//! [`walk`] finds the messages in the index, a chunk at a time; [`items`] answers what the index
+//! knows; [`reader`] reads ahead what it does not; [`octets`] sends it, and [`parts`] finds the
+//! parts of messages. Nothing is gathered but what fills a buffer, and between two buffers a
+//! client that does not read is waited for.
+
+mod files;
+mod items;
+mod large;
+mod octets;
+mod parts;
+pub(super) mod reader;
+mod section;
+pub(super) mod walk;
+mod wanted;
+
+use std::io;
+use std::rc::Rc;
+use std::time::Duration;
+
+use bytes::BytesMut;
+
+pub use files::Files;
+pub use large::Parser;
+
+use self::items::Items;
+use self::octets::{Scratch, Unfit};
+use self::reader::Reader;
+use self::walk::{Batch, Walk};
+use self::wanted::Wanted;
+use super::dispatch::Session;
+use super::selected::vanished;
+use crate::ingest::Owner;
+use crate::log::LogError;
+use crate::net::{BUFFER, buffer};
+use crate::protocol::response::{self, Code};
+use crate::protocol::{Fetch, FetchItem, PartialRange, SequenceSet, Tag};
+use crate::reactor::{breathe, timeout};
+use crate::types::{MailboxId, ModSeq, Uid, UidRange};
+
+/// Chunks looked at before others get a turn, when there is nothing to send: half a millisecond.
+const STEPS: usize = 64;
+
+/// Messages that a reader knows of in advance: at 50 octets each they fill its two leases.
+const KNOWN: usize = 8 << 10;
+
+/// A client that reads has made room by then; one that does not needs no lease.
+const SOON: Duration = Duration::from_millis(50);
+
+/// What an answer came to.
+#[derive(Default)]
+struct Outcome {
+    /// Messages that are not there any more.
+    missing: u64,
+    /// Messages that cannot be read.
+    damaged: u64,
+    /// Parts were asked for whose encoding is unknown.
+    unknown_encoding: bool,
+}
+
+impl Session {
+    pub(super) async fn fetch(&mut self, tag: &Tag, fetch: Fetch, owner: &Rc<Owner>) {
+        if fetch.vanished && !self.enabled.qresync {
+            return self.bad(tag, "VANISHED is for those who have enabled QRESYNC");
+        }
+        let Some((mailbox, mut uids)) = self.messages(tag, &fetch.set, fetch.uid) else { return };
+        if let Some(partial) = fetch.partial {
+            uids = part_of(&uids, partial);
+        }
+        let mut wanted = Wanted::new(fetch.items);
+        if fetch.changed_since.is_some() {
+            wanted.add(FetchItem::ModSeq);
+        }
+        if fetch.uid {
+            wanted.add(FetchItem::Uid);
+        }
+        if wanted.items.contains(&FetchItem::ModSeq) {
+            self.enable_condstore();
+        }
+        if wanted.sets_seen && !self.is_read_only() {
+            match self.set_seen(mailbox, &uids, owner).await {
+                Ok(unseen) if unseen.is_empty() => {}
+                Ok(_) => self.tell_seen(&mut wanted),
+                // Mail can be read when the disk is full; the flag waits for the next time.
+                Err(LogError::Full(_)) => {}
+                Err(error) => return self.no(tag, Some(Code::Unavailable), &error.to_string()),
+            }
+        }
+        if let Some(since) = fetch.changed_since.filter(|_| fetch.vanished) {
+            self.tell_vanished(&fetch.set, since, owner);
+        }
+        let walk = Walk::new(uids, fetch.changed_since);
+        let answered = match wanted.reads {
+            false => self.answer_from_index(mailbox, walk, &wanted, owner).await,
+            true => self.answer_from_disk(mailbox, walk, &wanted, owner).await,
+        };
+        match answered {
+            Ok(outcome) => self.end_fetch(tag, &outcome),
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {}
+            Err(error) => {
+                tracing::error!("FETCH failed: {error}");
+                self.no(tag, Some(Code::Unavailable), "the disk cannot be read; the log says why");
+            }
+        }
+    }
+
+    /// Whoever sets a flag by fetching is told so (RFC 3501 section 6.4.5, RFC 7162 section 3.2.4).
+    fn tell_seen(&self, wanted: &mut Wanted) {
+        if self.enabled.condstore {
+            wanted.add(FetchItem::ModSeq);
+        }
+        wanted.add(FetchItem::Flags);
+        if self.enabled.qresync {
+            wanted.add(FetchItem::Uid);
+        }
+    }
+
+    /// VANISHED (EARLIER), which comes before all FETCH responses (RFC 7162 section 3.2.6).
+    fn tell_vanished(&self, set: &SequenceSet, since: ModSeq, owner: &Owner) {
+        let (selected, account) = (self.selected.borrow(), owner.account.borrow());
+        let Some(selected) = &*selected else { return };
+        let Some(mailbox) = account.mailbox(selected.mailbox) else { return };
+        let known: Vec<_> = match set.is_saved() {
+            true => selected.saved.clone(),
+            false => set.resolve(selected.view.last().map_or(0, |uid| uid.0)).uids().collect(),
+        };
+        let gone = vanished(mailbox, selected, since, &known, None);
+        if !gone.is_empty() {
+            self.output.push(|out| response::vanished(out, true, gone));
+        }
+    }
+
+    fn end_fetch(&self, tag: &Tag, outcome: &Outcome) {
+        if outcome.damaged > 0 {
+            let text = "a message cannot be read; the log says which";
+            return self.no(tag, Some(Code::Corruption), text);
+        }
+        if outcome.missing > 0 {
+            let text = "some messages are not there any more";
+            return self.no(tag, Some(Code::ExpungeIssued), text);
+        }
+        if outcome.unknown_encoding {
+            let text = "a part is encoded in a way that is not known";
+            return self.no(tag, Some(Code::UnknownCte), text);
+        }
+        self.ok(tag, "FETCH completed");
+    }
+
+    /// The next messages of a walk; `false` when there are no more.
+    pub(super) fn step(
+        &self,
+        mailbox: MailboxId,
+        walk: &mut Walk,
+        batch: &mut Batch,
+        owner: &Owner,
+    ) -> bool {
+        let selected = self.selected.borrow();
+        let account = owner.account.borrow();
+        match (selected.as_ref(), account.mailbox(mailbox)) {
+            (Some(selected), Some(mailbox)) => walk.step(&selected.view, mailbox, batch),
+            // It was deleted by another session.
+            _ => walk.give_up(),
+        }
+    }
+
+    async fn answer_from_index(
+        &self,
+        mailbox: MailboxId,
+        mut walk: Walk,
+        wanted: &Wanted,
+        owner: &Owner,
+    ) -> io::Result<Outcome> {
+        let (mut batch, mut out) = (Batch::default(), buffer());
+        let mut items = Items::new(self.enabled);
+        while self.step(mailbox, &mut walk, &mut batch, owner) {
+            if let (Some(selected), Some(mailbox)) =
+                (&mut *self.selected.borrow_mut(), owner.account.borrow().mailbox(mailbox))
+            {
+                selected.tell_keywords(mailbox.keywords().all(), &mut out);
+                for (number, entry) in batch.iter() {
+                    let of = (mailbox.keywords(), &*selected);
+                    items.begin(&mut out, number, entry, &wanted.items, of).end(&mut out);
+                }
+            }
+            if out.len() >= BUFFER / 2 {
+                self.hand_on(&mut out, None).await?;
+            } else if walk.steps().is_multiple_of(STEPS) {
+                breathe().await;
+            }
+        }
+        self.output.push_buffer(out);
+        Ok(Outcome { missing: walk.missing(), ..Outcome::default() })
+    }
+
+    async fn answer_from_disk(
+        &self,
+        mailbox: MailboxId,
+        mut walk: Walk,
+        wanted: &Wanted,
+        owner: &Owner,
+    ) -> io::Result<Outcome> {
+        let (mut batch, mut out) = (Batch::default(), buffer());
+        let (mut items, mut scratch) = (Items::new(self.enabled), Scratch::default());
+        let mut reader = Reader::new(&self.home, wanted.reach);
+        let mut outcome = Outcome::default();
+        let mut more = true;
+        loop {
+            while more && reader.waiting() < KNOWN {
+                more = self.step(mailbox, &mut walk, &mut batch, owner);
+                reader.extend(batch.found());
+                if walk.steps().is_multiple_of(STEPS) {
+                    breathe().await;
+                }
+            }
+            let Some(message) = reader.next() else { break };
+            let size = usize::try_from(message.entry().size().min(wanted.reach));
+            let room = out.capacity() - out.len();
+            if out.len() >= BUFFER / 4 && size.is_ok_and(|size| size > room) {
+                self.hand_on(&mut out, Some(&mut reader)).await?;
+            }
+            let start;
+            let answer = {
+                let (mut selected, account) = (self.selected.borrow_mut(), owner.account.borrow());
+                let (Some(selected), Some(mailbox)) = (selected.as_mut(), account.mailbox(mailbox))
+                else {
+                    outcome.missing += 1;
+                    continue;
+                };
+                selected.tell_keywords(mailbox.keywords().all(), &mut out);
+                start = out.len();
+                let of = (mailbox.keywords(), &*selected);
+                items.begin(&mut out, message.number, message.entry(), &wanted.items, of)
+            };
+            let sent =
+                self.octets(answer, &mut out, wanted, &message, &mut reader, &mut scratch).await;
+            match sent {
+                Ok(unknown_encoding) => outcome.unknown_encoding |= unknown_encoding,
+                Err(Unfit::Damaged(error)) => {
+                    out.truncate(start);
+                    outcome.damaged += 1;
+                    if outcome.damaged <= 10 {
+                        tracing::error!("FETCH: {error}");
+                    }
+                }
+                Err(Unfit::Broken(error)) => return Err(error),
+            }
+            if out.len() >= BUFFER {
+                self.hand_on(&mut out, Some(&mut reader)).await?;
+            }
+        }
+        self.output.push_buffer(out);
+        outcome.missing += walk.missing();
+        Ok(outcome)
+    }
+
+    /// Hands on what was gathered, and waits while the client does not read.
+    async fn hand_on(&self, out: &mut BytesMut, reader: Option<&mut Reader<'_>>) -> io::Result<()> {
+        self.output.push_buffer(std::mem::replace(out, buffer()));
+        if let Some(reader) = reader
+            && self.output.is_full()
+            && (self.home.arena.is_scarce() || timeout(SOON, self.output.room()).await.is_none())
+        {
+            reader.rest();
+        }
+        self.output.room().await.map_err(|_| io::ErrorKind::BrokenPipe.into())
+    }
+}
+
+/// The messages at these positions, counted from 1 or from the end (RFC 9394 section 3.3).
+fn part_of(uids: &[UidRange], partial: PartialRange) -> Vec<UidRange> {
+    let len = |range: &UidRange| range.last.0 - range.first.0 + 1;
+    let all: u32 = uids.iter().map(len).sum();
+    let (first, last) = match partial.from_end {
+        false => (partial.first.min(all + 1), partial.last.min(all)),
+        true => (all.saturating_sub(partial.last) + 1, (all + 1).saturating_sub(partial.first)),
+    };
+    let (mut before, mut part) = (0, Vec::new());
+    for range in uids {
+        let from = first.max(before + 1);
+        let to = last.min(before + len(range));
+        if from <= to {
+            part.push(UidRange {
+                first: Uid(range.first.0 + (from - before - 1)),
+                last: Uid(range.first.0 + (to - before - 1)),
+            });
+        }
+        before += len(range);
+    }
+    part
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn positions_in_what_was_asked_for() {
+        let range = |(first, last)| UidRange { first: Uid(first), last: Uid(last) };
+        let uids = [(3, 5), (9, 9), (20, 29)].map(range);
+        let part = |first, last, from_end| {
+            let part = part_of(&uids, PartialRange { first, last, from_end });
+            part.iter().map(|r| (r.first.0, r.last.0)).collect::<Vec<_>>()
+        };
+        assert_eq!(part(1, 14, false), [(3, 5), (9, 9), (20, 29)]);
+        assert_eq!(part(2, 5, false), [(4, 5), (9, 9), (20, 20)]);
+        assert_eq!(part(14, 99, false), [(29, 29)]);
+        assert_eq!(part(15, 99, false), []);
+        assert_eq!(part(1, 1, true), [(29, 29)]);
+        assert_eq!(part(10, 12, true), [(5, 5), (9, 9), (20, 20)]);
+        assert_eq!(part(14, 99, true), [(3, 3)]);
+        assert_eq!(part(15, 99, true), []);
+        assert_eq!(part_of(&[], PartialRange { first: 1, last: 9, from_end: true }), []);
+    }
+}

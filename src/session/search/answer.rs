@@ -1,0 +1,308 @@
+//! What a search has found, and how it is told: `* SEARCH`, `* SORT`, `* ESEARCH`.
+//!
+//! Results are runs of UIDs, or of message numbers, in the order in which they are to be sent; each
+//! run ascends by one. Long answers leave in pieces, and a client that does not read them is
+//! waited for.
+
+use bytes::BytesMut;
+
+use super::ranges::{count, part};
+use crate::net::Gone;
+use crate::protocol::response::{self, EsearchResponse};
+use crate::protocol::{PartialRange, Returns, Tag};
+use crate::session::dispatch::Session;
+use crate::session::selected::Selected;
+use crate::types::{ModSeq, Uid, UidRange};
+
+/// Octets of an answer gathered before they are handed on.
+const GATHERED: usize = 32 << 10;
+
+/// Runs written between two looks at how much is gathered.
+const RUNS: usize = 1024;
+
+/// How much of a result has to be known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Need {
+    All,
+    /// So many from the start and so many from the end.
+    Ends(u32, u32),
+}
+
+/// A result, as far as it is needed: how it begins and how it ends. Both are all of it when all is
+/// needed.
+pub(super) struct Hits {
+    pub start: Vec<UidRange>,
+    pub end: Vec<UidRange>,
+}
+
+/// The parts of a result that were asked for.
+#[derive(Default)]
+struct Items {
+    min: Option<Uid>,
+    max: Option<Uid>,
+    count: Option<u32>,
+    all: Option<Vec<UidRange>>,
+    partial: Option<(PartialRange, Vec<UidRange>)>,
+}
+
+impl Need {
+    /// What these options take (RFC 4731, RFC 5182 section 2.4, RFC 9394).
+    pub fn of(returns: Option<&Returns>) -> Need {
+        let Some(returns) = returns else { return Need::All };
+        let ends = returns.min || returns.max || returns.partial.is_some();
+        if returns.all || returns.count || returns.update || !ends {
+            return Need::All;
+        }
+        let (mut start, mut end) = (u32::from(returns.min), u32::from(returns.max));
+        if let Some(partial) = returns.partial {
+            let side = if partial.from_end { &mut end } else { &mut start };
+            *side = partial.last.max(*side);
+        }
+        Need::Ends(start, end)
+    }
+}
+
+impl Hits {
+    fn items(&self, returns: &Returns) -> Items {
+        let mut items = Items::default();
+        if returns.min {
+            items.min = self.start.first().map(|run| run.first);
+        }
+        if returns.max {
+            items.max = self.end.last().map(|run| run.last);
+        }
+        if returns.count {
+            items.count = Some(count(&self.start));
+        }
+        if returns.all {
+            items.all = Some(self.start.clone());
+        }
+        items.partial = returns.partial.map(|partial| {
+            let PartialRange { first, last, from_end } = partial;
+            let found = match from_end {
+                false => part(&self.start, first, last),
+                true => {
+                    let after = count(&self.end) + 1;
+                    part(&self.end, after.saturating_sub(last), after.saturating_sub(first))
+                }
+            };
+            (partial, found)
+        });
+        items
+    }
+
+    /// What `$` is after a command with SAVE (RFC 5182 section 2.4, RFC 9394 section 3.2).
+    pub fn saved(&self, returns: &Returns) -> Vec<UidRange> {
+        match Need::of(Some(&Returns { update: false, ..*returns })) {
+            Need::All => UidRange::ascending(&self.start),
+            Need::Ends(..) => self.items(returns).mentioned(),
+        }
+    }
+}
+
+impl Items {
+    /// All messages in these items, ascending.
+    fn mentioned(&self) -> Vec<UidRange> {
+        let ends =
+            self.min.into_iter().chain(self.max).map(|uid| UidRange { first: uid, last: uid });
+        let partial = self.partial.iter().flat_map(|(_, runs)| runs).copied();
+        let all = self.all.iter().flatten().copied();
+        UidRange::ascending(&ends.chain(partial).chain(all).collect::<Vec<_>>())
+    }
+}
+
+/// Adds a number behind all others, whatever their order.
+pub(super) fn push_number(runs: &mut Vec<UidRange>, number: u32) {
+    UidRange::push(runs, Uid(number));
+}
+
+/// The numbers of messages that the client knows, in the same order.
+pub(super) fn numbers(selected: &Selected, uids: &[UidRange]) -> Vec<UidRange> {
+    let numbers = selected.numbers(uids);
+    let mut runs: Vec<UidRange> = Vec::with_capacity(numbers.len());
+    for (first, last) in numbers {
+        match runs.last_mut() {
+            Some(run) if run.last.next().0 == first => run.last = Uid(last),
+            _ => runs.push(UidRange { first: Uid(first), last: Uid(last) }),
+        }
+    }
+    runs
+}
+
+impl Session {
+    /// `* SEARCH` or `* SORT`, which is `word`.
+    pub(super) async fn tell_numbers(
+        &self,
+        word: &str,
+        uid: bool,
+        found: &[UidRange],
+        modseq: Option<ModSeq>,
+    ) -> Result<(), Gone> {
+        let mut out = BytesMut::new();
+        out.extend_from_slice(b"* ");
+        out.extend_from_slice(word.as_bytes());
+        for run in self.told(uid, found) {
+            for number in run.first.0..=run.last.0 {
+                out.extend_from_slice(b" ");
+                response::decimal(&mut out, number.into());
+                if out.len() >= GATHERED {
+                    self.hand_out(&mut out).await?;
+                }
+            }
+        }
+        if let Some(modseq) = modseq {
+            out.extend_from_slice(b" (MODSEQ ");
+            response::decimal(&mut out, modseq.0);
+            out.extend_from_slice(b")");
+        }
+        out.extend_from_slice(b"\r\n");
+        self.hand_out(&mut out).await
+    }
+
+    /// `* ESEARCH`. `modseq` gives the highest mod-sequence of some messages.
+    pub(super) async fn tell_items(
+        &self,
+        tag: &Tag,
+        uid: bool,
+        returns: &Returns,
+        hits: &Hits,
+        modseq: impl Fn(&[UidRange]) -> Option<ModSeq>,
+    ) -> Result<(), Gone> {
+        let items = hits.items(returns);
+        // MODSEQ is that of what is told, of all if that is counted (RFC 4731 section 3.2).
+        let modseq = match items.count {
+            Some(_) => modseq(&hits.start),
+            None => modseq(&items.mentioned()),
+        };
+        let one = |number: Uid| {
+            let told = self.told(uid, &[UidRange { first: number, last: number }]);
+            told.first().map(|run| run.first.0)
+        };
+        let mut out = BytesMut::new();
+        let mut answer = EsearchResponse::begin(&mut out, tag.as_str(), uid);
+        if let Some(min) = items.min.and_then(one) {
+            answer.min(&mut out, min);
+        }
+        if let Some(max) = items.max.and_then(one) {
+            answer.max(&mut out, max);
+        }
+        if let Some(count) = items.count {
+            answer.count(&mut out, count);
+        }
+        if let Some((range, found)) = &items.partial {
+            let minus: &[u8] = if range.from_end { b"-" } else { b"" };
+            out.extend_from_slice(b" PARTIAL (");
+            out.extend_from_slice(minus);
+            response::decimal(&mut out, range.first.into());
+            out.extend_from_slice(b":");
+            out.extend_from_slice(minus);
+            response::decimal(&mut out, range.last.into());
+            out.extend_from_slice(if found.is_empty() { b" NIL" } else { b" " });
+            self.write_set(&mut out, &self.told(uid, found)).await?;
+            out.extend_from_slice(b")");
+        }
+        if let Some(found) = items.all.filter(|found| !found.is_empty()) {
+            out.extend_from_slice(b" ALL ");
+            self.write_set(&mut out, &self.told(uid, &found)).await?;
+        }
+        if let Some(modseq) = modseq {
+            answer.modseq(&mut out, modseq);
+        }
+        answer.end(&mut out);
+        self.hand_out(&mut out).await
+    }
+
+    /// UIDs, or their message numbers.
+    pub(super) fn told(&self, uid: bool, uids: &[UidRange]) -> Vec<UidRange> {
+        match (uid, &*self.selected.borrow()) {
+            (false, Some(selected)) => numbers(selected, uids),
+            _ => uids.to_vec(),
+        }
+    }
+
+    /// A set in the order given, handed on where it is long.
+    pub(super) async fn write_set(
+        &self,
+        out: &mut BytesMut,
+        runs: &[UidRange],
+    ) -> Result<(), Gone> {
+        for (at, runs) in runs.chunks(RUNS).enumerate() {
+            out.extend_from_slice(if at > 0 { b"," } else { b"" });
+            response::sequence_set(out, runs.iter().map(|run| (run.first.0, run.last.0)));
+            if out.len() >= GATHERED {
+                self.hand_out(out).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Hands on what was gathered, and waits while the client does not read.
+    pub(super) async fn hand_out(&self, out: &mut BytesMut) -> Result<(), Gone> {
+        let gathered = std::mem::take(out);
+        self.output.push(|queue| queue.unsplit(gathered));
+        self.output.room().await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn runs(pairs: &[(u32, u32)]) -> Vec<UidRange> {
+        pairs.iter().map(|&(first, last)| UidRange { first: Uid(first), last: Uid(last) }).collect()
+    }
+
+    const NONE: Returns = Returns {
+        min: false,
+        max: false,
+        count: false,
+        all: false,
+        save: true,
+        update: false,
+        context: false,
+        partial: None,
+    };
+
+    fn partial(first: u32, last: u32, from_end: bool) -> Returns {
+        Returns { partial: Some(PartialRange { first, last, from_end }), ..NONE }
+    }
+
+    #[test]
+    fn no_more_is_looked_for_than_is_asked_for() {
+        let need = |returns: Returns| Need::of(Some(&returns));
+        assert_eq!(Need::of(None), Need::All);
+        assert_eq!(need(NONE), Need::All);
+        assert_eq!(need(Returns { min: true, ..NONE }), Need::Ends(1, 0));
+        assert_eq!(need(Returns { max: true, ..partial(3, 9, true) }), Need::Ends(0, 9));
+        assert_eq!(need(Returns { max: true, ..partial(3, 9, false) }), Need::Ends(9, 1));
+        assert_eq!(need(Returns { count: true, min: true, ..NONE }), Need::All);
+        assert_eq!(need(Returns { update: true, min: true, ..NONE }), Need::All);
+    }
+
+    /// RFC 5182 section 2.4, RFC 9394 section 3.2.
+    #[test]
+    fn what_is_saved() {
+        let all = runs(&[(2, 2), (10, 15), (21, 21)]);
+        let hits = Hits { start: all.clone(), end: all.clone() };
+        let saved = |returns: Returns| hits.saved(&returns);
+        assert_eq!(saved(NONE), all);
+        assert_eq!(saved(Returns { min: true, ..NONE }), runs(&[(2, 2)]));
+        assert_eq!(saved(Returns { min: true, update: true, ..NONE }), runs(&[(2, 2)]));
+        let ends = Returns { min: true, max: true, ..NONE };
+        assert_eq!(saved(ends), runs(&[(2, 2), (21, 21)]));
+        assert_eq!(saved(Returns { count: true, ..ends }), all);
+        assert_eq!(saved(Returns { all: true, ..ends }), all);
+        assert_eq!(saved(partial(2, 3, false)), runs(&[(10, 11)]));
+        assert_eq!(saved(partial(2, 3, true)), runs(&[(14, 15)]));
+        assert_eq!(saved(partial(8, 30, true)), runs(&[(2, 2)]));
+        assert_eq!(saved(partial(9, 30, true)), []);
+        assert_eq!(saved(partial(9, 30, false)), []);
+        assert_eq!(saved(Returns { max: true, ..partial(1, 1, false) }), runs(&[(2, 2), (21, 21)]));
+        assert_eq!(saved(Returns { count: true, ..partial(1, 1, false) }), all);
+        // Of a result of SORT the least message comes first; `$` knows no order.
+        let sorted = runs(&[(9, 9), (3, 4), (1, 1)]);
+        let hits = Hits { start: sorted.clone(), end: sorted };
+        assert_eq!(hits.saved(&Returns { min: true, ..NONE }), runs(&[(9, 9)]));
+        assert_eq!(hits.saved(&NONE), runs(&[(1, 1), (3, 4), (9, 9)]));
+    }
+}

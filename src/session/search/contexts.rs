@@ -1,0 +1,350 @@
+//! Results that are followed (RFC 5267): after each change of the mailbox the client is told what
+//! has come into the result of an earlier search, and what has gone from it.
+
+use std::ops::ControlFlow;
+use std::sync::Arc;
+
+use bytes::BytesMut;
+
+use super::answer::push_number;
+use super::program::Program;
+use super::ranges::{count, difference, intersection, union};
+use super::{Command, Failed, Place, one};
+use crate::ingest::Owner;
+use crate::limits::{CONTEXT_RANGES, CONTEXT_SORTED, CONTEXTS};
+use crate::mime::Sorter;
+use crate::net::Gone;
+use crate::protocol::Tag;
+use crate::protocol::response::{self, Code, Condition, EsearchResponse};
+use crate::session::dispatch::Session;
+use crate::types::{Uid, UidRange};
+
+/// The results that are followed in the selected mailbox.
+#[derive(Default)]
+pub(in crate::session) struct Contexts {
+    followed: Vec<Context>,
+    /// Messages whose flags have changed since the results were last looked at; not in order.
+    changed: Vec<UidRange>,
+    /// Messages from this one on were not looked at yet.
+    next: Uid,
+}
+
+struct Context {
+    tag: Tag,
+    uid: bool,
+    program: Arc<Program>,
+    result: Order,
+}
+
+/// A result.
+enum Order {
+    /// In the order of the mailbox.
+    Mailbox(Vec<UidRange>),
+    /// UIDs as SORT has put them. The sorter knows these, and those that have gone since.
+    Sorted { uids: Vec<u32>, known: Vec<UidRange>, sorter: Sorter },
+}
+
+impl Contexts {
+    /// Whether the result of the command with this tag is followed.
+    pub(super) fn has(&self, tag: &Tag) -> bool {
+        self.followed.iter().any(|context| context.tag == *tag)
+    }
+
+    /// Flags of these messages have changed.
+    pub(in crate::session) fn change(&mut self, uids: &[UidRange]) {
+        if !self.followed.is_empty() {
+            self.changed.extend_from_slice(uids);
+        }
+    }
+
+    fn ranges(&self) -> usize {
+        self.followed.iter().map(|context| context.result.weight()).sum()
+    }
+}
+
+impl Order {
+    /// About, in ranges.
+    fn weight(&self) -> usize {
+        match self {
+            Order::Mailbox(uids) => uids.len(),
+            Order::Sorted { uids, .. } => uids.len() / 2,
+        }
+    }
+}
+
+/// Numbers in a result that stand together, at a position counted from 1; 0 where positions mean
+/// nothing.
+struct Part {
+    position: u32,
+    uids: Vec<UidRange>,
+    len: u32,
+}
+
+impl Session {
+    /// From now on the client is told what changes in this result; or else that it is not.
+    pub(super) fn follow(
+        &self,
+        command: &Command<'_>,
+        result: Vec<UidRange>,
+        sorter: Option<Sorter>,
+    ) {
+        let mut selected = self.selected.borrow_mut();
+        let Some(selected) = selected.as_mut() else { return };
+        let too_large = match sorter {
+            None => false,
+            Some(_) => count(&result) as usize > CONTEXT_SORTED,
+        };
+        let contexts = &mut selected.contexts;
+        if too_large
+            || contexts.followed.len() >= CONTEXTS
+            || contexts.ranges() + result.len() > CONTEXT_RANGES
+        {
+            let code = Code::NoUpdate(command.tag.as_str());
+            self.output.push(|out| {
+                response::untagged(out, Condition::No, Some(&code), "too much to be followed");
+            });
+            return;
+        }
+        if contexts.followed.is_empty() {
+            contexts.next = selected.view.last().unwrap_or_default().next();
+            contexts.changed.clear();
+        }
+        let result = match sorter {
+            None => Order::Mailbox(result),
+            Some(sorter) => {
+                let uids = numbers_of(&result).collect();
+                Order::Sorted { uids, known: UidRange::ascending(&result), sorter }
+            }
+        };
+        let (tag, uid) = (command.tag.clone(), command.uid);
+        contexts.followed.push(Context { tag, uid, program: command.program.clone(), result });
+    }
+
+    /// CANCELUPDATE (RFC 5267 section 4.3.5).
+    pub(in crate::session) fn cancel_update(&self, tag: &Tag, tags: &[Vec<u8>]) {
+        if self.mailbox(tag).is_none() {
+            return;
+        }
+        let unknown = {
+            let mut selected = self.selected.borrow_mut();
+            let Some(selected) = selected.as_mut() else { return };
+            let followed = &mut selected.contexts.followed;
+            let is = |context: &Context, tag: &[u8]| context.tag.as_str().as_bytes() == tag;
+            let unknown = tags.iter().any(|tag| !followed.iter().any(|context| is(context, tag)));
+            if !unknown {
+                followed.retain(|context| !tags.iter().any(|tag| is(context, tag)));
+            }
+            unknown
+        };
+        match unknown {
+            true => self.bad(tag, "no results of a command with that tag are followed"),
+            false => self.ok(tag, "CANCELUPDATE completed"),
+        }
+    }
+
+    /// Before the client is told that these messages, ascending, are gone: REMOVEFROM (RFC 5267
+    /// section 4.3.4).
+    pub(in crate::session) async fn contexts_lose(&self, gone: &[Uid]) -> Result<(), Gone> {
+        if !self.follows() || gone.is_empty() {
+            return Ok(());
+        }
+        let mut lost = Vec::new();
+        gone.iter().for_each(|&uid| UidRange::push(&mut lost, uid));
+        let mut followed = self.take_followed();
+        let mut result = Ok(());
+        for context in &mut followed {
+            let parts = context.result.remove(&lost);
+            if result.is_ok() {
+                result = self.tell_parts(context, "REMOVEFROM", parts).await;
+            }
+        }
+        self.put_followed(followed);
+        result
+    }
+
+    /// After the client was told what is new and what has changed: ADDTO and REMOVEFROM.
+    pub(in crate::session) async fn update_contexts(&self, owner: &Owner) -> Result<(), Gone> {
+        let Some((mailbox, changed, new)) = self.unseen_changes() else { return Ok(()) };
+        let place = Place { mailbox, owner };
+        let mut followed = self.take_followed();
+        let mut result = Ok(());
+        for context in &mut followed {
+            let looked_at = match context.program.depends_on_flags() {
+                true => union(&changed, &new),
+                false => new.clone(),
+            };
+            if result.is_ok() && !looked_at.is_empty() {
+                result = self.update(context, place, looked_at).await;
+            }
+        }
+        self.put_followed(followed);
+        result
+    }
+
+    async fn update(
+        &self,
+        context: &mut Context,
+        place: Place<'_>,
+        looked_at: Vec<UidRange>,
+    ) -> Result<(), Gone> {
+        let mut fit = Vec::new();
+        let hit = |entry: crate::index::Entry<'_>| {
+            UidRange::push(&mut fit, entry.uid());
+            ControlFlow::Continue(())
+        };
+        if let Err(error) = self.scan(&context.program, place, looked_at.clone(), hit).await {
+            tracing::error!("the result of a search is not followed any more: {error}");
+            return Ok(());
+        }
+        let removed = context.result.remove(&difference(&looked_at, &fit));
+        self.tell_parts(context, "REMOVEFROM", removed).await?;
+        let added = match &mut context.result {
+            Order::Mailbox(uids) => {
+                let new = difference(&fit, uids);
+                *uids = union(uids, &new);
+                vec![Part { position: 0, len: count(&new), uids: new }]
+            }
+            Order::Sorted { uids, known, sorter } => {
+                let unknown = difference(&fit, known);
+                *known = union(known, &unknown);
+                match self.add_to_sorter(place, unknown, sorter).await {
+                    Ok(_) => {}
+                    Err(Failed::Gone) => return Err(Gone),
+                    Err(_) => return Ok(()),
+                }
+                insert(uids, &sorter.order(), &fit)
+            }
+        };
+        self.tell_parts(context, "ADDTO", added).await
+    }
+
+    /// Tells what has come into a result or gone from it, if anything.
+    async fn tell_parts(
+        &self,
+        context: &Context,
+        word: &str,
+        parts: Vec<Part>,
+    ) -> Result<(), Gone> {
+        let parts: Vec<_> = parts.into_iter().filter(|part| !part.uids.is_empty()).collect();
+        if parts.is_empty() {
+            return Ok(());
+        }
+        let mut out = BytesMut::new();
+        let answer = EsearchResponse::begin(&mut out, context.tag.as_str(), context.uid);
+        out.extend_from_slice(format!(" {word} (").as_bytes());
+        for (at, part) in parts.iter().enumerate() {
+            out.extend_from_slice(if at > 0 { b" " } else { b"" });
+            response::decimal(&mut out, part.position.into());
+            out.extend_from_slice(b" ");
+            self.write_set(&mut out, &self.told(context.uid, &part.uids)).await?;
+        }
+        out.extend_from_slice(b")");
+        answer.end(&mut out);
+        self.hand_out(&mut out).await
+    }
+
+    fn follows(&self) -> bool {
+        let selected = self.selected.borrow();
+        selected.as_ref().is_some_and(|selected| !selected.contexts.followed.is_empty())
+    }
+
+    /// The mailbox, messages with other flags, and new ones, of those the client knows.
+    fn unseen_changes(&self) -> Option<(crate::types::MailboxId, Vec<UidRange>, Vec<UidRange>)> {
+        let mut selected = self.selected.borrow_mut();
+        let selected = selected.as_mut()?;
+        let contexts = &mut selected.contexts;
+        if contexts.followed.is_empty() {
+            return None;
+        }
+        let changed = UidRange::ascending(&std::mem::take(&mut contexts.changed));
+        let last = selected.view.last().unwrap_or_default();
+        let mut new = Vec::new();
+        if contexts.next <= last {
+            new.push(UidRange { first: contexts.next, last });
+            contexts.next = last.next();
+        }
+        let view: Vec<_> = selected.view.runs().collect();
+        let (changed, new) = (intersection(&changed, &view), intersection(&new, &view));
+        let any = !changed.is_empty() || !new.is_empty();
+        any.then_some((selected.mailbox, changed, new))
+    }
+
+    /// Taken out while they are told, which takes time.
+    fn take_followed(&self) -> Vec<Context> {
+        let mut selected = self.selected.borrow_mut();
+        selected.as_mut().map(|s| std::mem::take(&mut s.contexts.followed)).unwrap_or_default()
+    }
+
+    fn put_followed(&self, followed: Vec<Context>) {
+        if let Some(selected) = &mut *self.selected.borrow_mut() {
+            selected.contexts.followed = followed;
+        }
+    }
+}
+
+impl Order {
+    /// Takes these messages, ascending, out. Gives those that were there.
+    fn remove(&mut self, gone: &[UidRange]) -> Vec<Part> {
+        match self {
+            Order::Mailbox(uids) => {
+                let lost = intersection(uids, gone);
+                if !lost.is_empty() {
+                    *uids = difference(uids, &lost);
+                }
+                vec![Part { position: 0, len: count(&lost), uids: lost }]
+            }
+            Order::Sorted { uids, .. } => {
+                let (mut parts, mut kept) = (Vec::<Part>::new(), 0);
+                uids.retain(|&uid| {
+                    if !UidRange::covers(gone, Uid(uid)) {
+                        kept += 1;
+                        return true;
+                    }
+                    // What was removed before has closed up already.
+                    match parts.last_mut() {
+                        Some(part) if part.position == kept + 1 => part.push(uid),
+                        _ => parts.push(Part::new(kept + 1, uid)),
+                    }
+                    false
+                });
+                parts
+            }
+        }
+    }
+}
+
+/// Puts those of `fit`, ascending, that are not there yet where `order` has them. Gives them with
+/// the positions they get, one after the other.
+fn insert(uids: &mut Vec<u32>, order: &[u32], fit: &[UidRange]) -> Vec<Part> {
+    let mut there = std::mem::take(uids).into_iter().peekable();
+    let mut parts = Vec::<Part>::new();
+    for &uid in order {
+        let was_there = there.next_if_eq(&uid).is_some();
+        if was_there {
+            uids.push(uid);
+        } else if UidRange::covers(fit, Uid(uid)) {
+            uids.push(uid);
+            let position = uids.len() as u32;
+            match parts.last_mut() {
+                Some(part) if part.position + part.len == position => part.push(uid),
+                _ => parts.push(Part::new(position, uid)),
+            }
+        }
+    }
+    parts
+}
+
+impl Part {
+    fn new(position: u32, uid: u32) -> Part {
+        Part { position, uids: vec![one(Uid(uid))], len: 1 }
+    }
+
+    fn push(&mut self, uid: u32) {
+        push_number(&mut self.uids, uid);
+        self.len += 1;
+    }
+}
+
+fn numbers_of(runs: &[UidRange]) -> impl Iterator<Item = u32> + '_ {
+    runs.iter().flat_map(|run| run.first.0..=run.last.0)
+}

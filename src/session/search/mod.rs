@@ -1,0 +1,271 @@
+//! SEARCH, SORT and THREAD (RFC 3501 section 6.4.4, RFC 4731, 5182, 5256, 5267, 9394).
+//!
+//! [`program`] makes the keys ready, [`scan`] goes through the mailbox with them, [`answer`] tells
+//! what was found, [`order`] sorts it and makes threads of it, and [`contexts`] tells later what
+//! has changed in it.
+
+mod answer;
+mod contexts;
+mod order;
+mod program;
+mod ranges;
+mod scan;
+
+use std::io;
+use std::ops::ControlFlow;
+use std::rc::Rc;
+use std::sync::Arc;
+
+pub(super) use contexts::Contexts;
+
+use self::answer::{Hits, Need};
+use self::program::Program;
+use self::scan::{Damaged, Place};
+use super::dispatch::Session;
+use crate::ingest::Owner;
+use crate::mime::CHARSETS;
+use crate::protocol::response::Code;
+use crate::protocol::{Returns, Search, SearchKey, Sort, Tag, Thread};
+use crate::reactor::unix_seconds;
+use crate::types::{MailboxId, ModSeq, Uid, UidRange};
+
+/// What strings are in that come without a charset: ASCII, and UTF-8 where they are not.
+const DEFAULT_CHARSET: &str = "US-ASCII";
+
+/// Why there is no result.
+enum Failed {
+    /// The client has gone: nobody to tell.
+    Gone,
+    /// NO \[UNAVAILABLE\].
+    Broken(io::Error),
+    /// NO \[LIMIT\].
+    TooMuch,
+}
+
+impl From<io::Error> for Failed {
+    fn from(error: io::Error) -> Failed {
+        match error.kind() {
+            io::ErrorKind::BrokenPipe => Failed::Gone,
+            _ => Failed::Broken(error),
+        }
+    }
+}
+
+impl From<crate::net::Gone> for Failed {
+    fn from(_: crate::net::Gone) -> Failed {
+        Failed::Gone
+    }
+}
+
+/// A command on its way.
+struct Command<'a> {
+    name: &'static str,
+    tag: &'a Tag,
+    uid: bool,
+    returns: Option<Returns>,
+    program: Arc<Program>,
+    place: Place<'a>,
+}
+
+impl Session {
+    pub(super) async fn search(&mut self, tag: &Tag, search: Search, owner: &Rc<Owner>) {
+        let Search { uid, mut returns, charset, key } = search;
+        if charset.is_some() && self.enabled.utf8 {
+            // RFC 6855 section 3.
+            return self.bad(tag, "with UTF8=ACCEPT strings are UTF-8, and CHARSET is not taken");
+        }
+        if self.enabled.rev2 && returns.is_none() {
+            // RFC 9051 section 6.4.4: there is no other answer.
+            returns = Some(Returns { all: true, ..Returns::default() });
+        }
+        let charset = charset.as_deref().unwrap_or(DEFAULT_CHARSET);
+        let Some((program, mailbox)) = self.ready(tag, &key, charset, returns.as_ref()) else {
+            return;
+        };
+        let place = Place { mailbox, owner };
+        let command = Command { name: "SEARCH", tag, uid, returns, program, place };
+        let result = self.run_search(&command).await;
+        self.end_search(&command, result);
+    }
+
+    pub(super) async fn sort(&mut self, tag: &Tag, sort: Sort, owner: &Rc<Owner>) {
+        let Sort { uid, returns, charset, criteria, key } = sort;
+        let Some((program, mailbox)) = self.ready(tag, &key, &charset, returns.as_ref()) else {
+            return;
+        };
+        let place = Place { mailbox, owner };
+        let command = Command { name: "SORT", tag, uid, returns, program, place };
+        let result = self.run_sort(&command, &criteria).await;
+        self.end_search(&command, result);
+    }
+
+    pub(super) async fn thread(&mut self, tag: &Tag, thread: Thread, owner: &Rc<Owner>) {
+        let Thread { uid, algorithm, charset, key } = thread;
+        let Some((program, mailbox)) = self.ready(tag, &key, &charset, None) else { return };
+        let place = Place { mailbox, owner };
+        let command = Command { name: "THREAD", tag, uid, returns: None, program, place };
+        let result = self.run_thread(&command, algorithm).await;
+        self.end_search(&command, result);
+    }
+
+    /// The keys, ready to be asked, and the mailbox; otherwise the client was told.
+    fn ready(
+        &mut self,
+        tag: &Tag,
+        key: &SearchKey,
+        charset: &str,
+        returns: Option<&Returns>,
+    ) -> Option<(Arc<Program>, MailboxId)> {
+        let mailbox = self.mailbox(tag)?;
+        let saves = returns.is_some_and(|returns| returns.save);
+        let updates = returns.is_some_and(|returns| returns.update);
+        let now = i64::try_from(unix_seconds()).unwrap_or(i64::MAX);
+        let program = {
+            let mut selected = self.selected.borrow_mut();
+            let selected = selected.as_mut()?;
+            if updates && selected.contexts.has(tag) {
+                let text = "the results of another command with this tag are being followed";
+                self.bad(tag, text);
+                return None;
+            }
+            match Program::new(key, charset, selected, now) {
+                Ok(program) => program,
+                Err(_) => {
+                    // RFC 5182 section 2.1.
+                    if saves {
+                        selected.saved.clear();
+                    }
+                    self.no(tag, Some(Code::BadCharset(&CHARSETS)), "unknown charset");
+                    return None;
+                }
+            }
+        };
+        if program.has_modseq {
+            self.enable_condstore();
+        }
+        Some((Arc::new(program), mailbox))
+    }
+
+    async fn run_search(&self, command: &Command<'_>) -> Result<Damaged, Failed> {
+        let (hits, damaged) = self.hits(command).await?;
+        self.tell_hits(command, &hits).await?;
+        self.save(command, &hits, damaged);
+        if command.returns.is_some_and(|returns| returns.update) {
+            self.follow(command, hits.start, None);
+        }
+        Ok(damaged)
+    }
+
+    /// What fits, as far as it is needed.
+    async fn hits(&self, command: &Command<'_>) -> Result<(Hits, Damaged), Failed> {
+        let (program, place) = (&command.program, command.place);
+        let (start, end) = match Need::of(command.returns.as_ref()) {
+            Need::All => (u32::MAX, 0),
+            Need::Ends(start, end) => (start, end),
+        };
+        let (mut found, mut left) = (Vec::new(), start);
+        let mut damaged = 0;
+        if start > 0 {
+            let hit = |entry: crate::index::Entry<'_>| {
+                UidRange::push(&mut found, entry.uid());
+                left -= 1;
+                if left == 0 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+            };
+            damaged = self.scan(program, place, self.view_uids(), hit).await?;
+        }
+        if end == 0 || left > 0 && start > 0 {
+            // All there is.
+            return Ok((Hits { end: found.clone(), start: found }, damaged));
+        }
+        let (last, more) = self.scan_last(program, place, self.view_uids(), end).await?;
+        Ok((Hits { start: found, end: last }, damaged + more))
+    }
+
+    /// All messages that fit.
+    async fn all_hits(&self, command: &Command<'_>) -> Result<(Vec<UidRange>, Damaged), Failed> {
+        let mut found = Vec::new();
+        let hit = |entry: crate::index::Entry<'_>| {
+            UidRange::push(&mut found, entry.uid());
+            ControlFlow::Continue(())
+        };
+        let uids = self.view_uids();
+        let damaged = self.scan(&command.program, command.place, uids, hit).await?;
+        Ok((found, damaged))
+    }
+
+    /// Tells what was found in the form that was asked for.
+    async fn tell_hits(&self, command: &Command<'_>, hits: &Hits) -> Result<(), Failed> {
+        let modseq = |uids: &[UidRange]| self.highest_modseq(command, uids);
+        match &command.returns {
+            None => {
+                let modseq = modseq(&hits.start);
+                self.tell_numbers(command.name, command.uid, &hits.start, modseq).await?;
+            }
+            // Nothing but SAVE: the client will use `$` (RFC 5182 section 2.2).
+            Some(returns) if *returns == (Returns { save: true, ..Returns::default() }) => {}
+            Some(returns) => {
+                self.tell_items(command.tag, command.uid, returns, hits, modseq).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Of a command that asked for mod-sequences (RFC 7162 section 3.1.6).
+    fn highest_modseq(&self, command: &Command<'_>, uids: &[UidRange]) -> Option<ModSeq> {
+        if !command.program.has_modseq {
+            return None;
+        }
+        let account = command.place.owner.account.borrow();
+        let mailbox = account.mailbox(command.place.mailbox)?;
+        let entries = uids.iter().flat_map(|range| mailbox.range(*range));
+        entries.map(|entry| entry.modseq()).max()
+    }
+
+    /// RFC 5182 section 2.1.
+    fn save(&self, command: &Command<'_>, hits: &Hits, damaged: Damaged) {
+        let Some(returns) = command.returns.filter(|returns| returns.save) else { return };
+        let saved = if damaged > 0 { Vec::new() } else { hits.saved(&returns) };
+        if let Some(selected) = &mut *self.selected.borrow_mut() {
+            selected.saved = saved;
+        }
+    }
+
+    /// The messages that the client knows.
+    fn view_uids(&self) -> Vec<UidRange> {
+        let selected = self.selected.borrow();
+        selected.as_ref().map_or_else(Vec::new, |selected| {
+            selected.view.runs().collect() //
+        })
+    }
+
+    fn end_search(&self, command: &Command<'_>, result: Result<Damaged, Failed>) {
+        let tag = command.tag;
+        let failed = !matches!(result, Ok(0));
+        match result {
+            Ok(0) => self.ok(tag, &format!("{} completed", command.name)),
+            Ok(_) => {
+                let text = "a message cannot be read; the log says which";
+                self.no(tag, Some(Code::Corruption), text);
+            }
+            Err(Failed::Gone) => {}
+            Err(Failed::TooMuch) => {
+                self.no(tag, Some(Code::Limit), "too many messages to be sorted by this");
+            }
+            Err(Failed::Broken(error)) => {
+                tracing::error!("{} failed: {error}", command.name);
+                self.no(tag, Some(Code::Unavailable), "the disk cannot be read; the log says why");
+            }
+        }
+        if failed
+            && command.returns.is_some_and(|returns| returns.save)
+            && let Some(selected) = &mut *self.selected.borrow_mut()
+        {
+            selected.saved.clear();
+        }
+    }
+}
+
+/// A message by itself.
+fn one(uid: Uid) -> UidRange {
+    UidRange { first: uid, last: uid }
+}

@@ -1,0 +1,335 @@
+//! Goes through a mailbox and finds what fits: the index first, then headers, then whole messages.
+//!
+//! Messages that have to be read are known some thousands in advance, so that the reader has the
+//! next octets ready; results come in the order of the mailbox all the same. What a search holds
+//! is two leases, and of a message that does not lie in one piece a copy.
+
+use std::collections::VecDeque;
+use std::io;
+use std::ops::ControlFlow;
+use std::sync::Arc;
+
+use super::program::{Answers, Cost, Known, Program};
+use super::ranges::{count, part};
+use crate::index::Entry;
+use crate::ingest::Owner;
+use crate::limits::{LARGE_LEASE, MIME_OCTETS};
+use crate::protocol::HeaderScanner;
+use crate::reactor::breathe;
+use crate::session::dispatch::Session;
+use crate::session::fetch::reader::{HEAD, Reader};
+use crate::session::fetch::walk::{Batch, Found, Walk};
+use crate::types::{MailboxId, UidRange};
+
+/// Questions to the index before others get a turn: a millisecond or two.
+const TURN: usize = 100_000;
+
+/// Messages that a reader knows of in advance, and results that wait behind one that is read.
+const KNOWN: usize = 8 << 10;
+
+/// Octets to be searched, those of the message as often as there are strings, from which on it is
+/// done by a thread that no other session waits for: a millisecond or two.
+const LARGE: u64 = 1 << 20;
+
+/// Messages that the last one is first looked for in.
+const LAST: u32 = 256;
+
+/// Where messages are looked for.
+#[derive(Clone, Copy)]
+pub(super) struct Place<'a> {
+    pub mailbox: MailboxId,
+    pub owner: &'a Owner,
+}
+
+/// How many messages could not be read.
+pub(super) type Damaged = u64;
+
+/// A search on its way.
+struct Scan<'a> {
+    program: &'a Arc<Program>,
+    reader: Reader<'a>,
+    /// Messages in order: those that fit, and for each that the reader knows of `None`.
+    pending: VecDeque<Option<Found>>,
+    /// Memory that is used again for message after message.
+    octets: Vec<u8>,
+    damaged: Damaged,
+}
+
+impl Session {
+    /// Gives `hit` the messages among these, ascending, that fit, in their order, until it has
+    /// enough.
+    ///
+    /// # Errors
+    /// When the search cannot go on; not for single messages that cannot be read.
+    pub(super) async fn scan(
+        &self,
+        program: &Arc<Program>,
+        place: Place<'_>,
+        uids: Vec<UidRange>,
+        mut hit: impl FnMut(Entry<'_>) -> ControlFlow<()>,
+    ) -> io::Result<Damaged> {
+        let mut walk = Walk::new(program.within(uids), program.above());
+        let reach = match program.cost() {
+            Cost::Whole if !program.has_header_first() => u64::MAX,
+            _ => HEAD,
+        };
+        let reader = Reader::new(&self.home, reach);
+        let (pending, octets) = (VecDeque::new(), Vec::new());
+        let mut scan = Scan { program, reader, pending, octets, damaged: 0 };
+        let slice = (TURN / program.keys().max(1)).max(1);
+        let (mut batch, mut asked, mut more) = (Batch::default(), 0, true);
+        loop {
+            while more && scan.pending.len() < KNOWN {
+                more = self.step(place.mailbox, &mut walk, &mut batch, place.owner);
+                let mut from = 0;
+                while from < batch.len() {
+                    let to = batch.len().min(from + slice);
+                    if self.ask_index(&mut scan, place, &batch, from..to, &mut hit).is_break() {
+                        return Ok(scan.damaged);
+                    }
+                    asked += (to - from) * (program.keys() + 1);
+                    from = to;
+                    if asked >= TURN {
+                        breathe().await;
+                        asked = 0;
+                    }
+                }
+            }
+            let message = match scan.pending.pop_front() {
+                None if more => continue,
+                None => return Ok(scan.damaged),
+                Some(Some(message)) => message,
+                Some(None) => {
+                    let Some(message) = scan.reader.next() else { return Ok(scan.damaged) };
+                    if !self.ask_message(&mut scan, place, &message).await? {
+                        continue;
+                    }
+                    message
+                }
+            };
+            if hit(message.entry()).is_break() {
+                return Ok(scan.damaged);
+            }
+        }
+    }
+
+    fn ask_index(
+        &self,
+        scan: &mut Scan<'_>,
+        place: Place<'_>,
+        batch: &Batch,
+        range: std::ops::Range<usize>,
+        hit: &mut impl FnMut(Entry<'_>) -> ControlFlow<()>,
+    ) -> ControlFlow<()> {
+        let (selected, account) = (self.selected.borrow(), place.owner.account.borrow());
+        let (Some(selected), Some(mailbox)) = (&*selected, account.mailbox(place.mailbox)) else {
+            return ControlFlow::Break(());
+        };
+        let known = Known::new(scan.program, mailbox.keywords(), selected);
+        for at in range {
+            let entry = batch.entry(at);
+            match scan.program.by_index(entry, &known) {
+                Some(false) => {}
+                Some(true) if scan.pending.is_empty() => hit(entry)?,
+                Some(true) => scan.pending.push_back(Some(batch.one(at))),
+                None => {
+                    scan.pending.push_back(None);
+                    scan.reader.extend(std::iter::once(batch.one(at)));
+                }
+            }
+        }
+        ControlFlow::Continue(())
+    }
+
+    /// Whether a message fits of which the index cannot say.
+    async fn ask_message(
+        &self,
+        scan: &mut Scan<'_>,
+        place: Place<'_>,
+        message: &Found,
+    ) -> io::Result<bool> {
+        let mut answers = {
+            let (selected, account) = (self.selected.borrow(), place.owner.account.borrow());
+            let (Some(selected), Some(mailbox)) = (&*selected, account.mailbox(place.mailbox))
+            else {
+                return Ok(false);
+            };
+            let known = Known::new(scan.program, mailbox.keywords(), selected);
+            scan.program.answers(message.entry(), &known)
+        };
+        match self.ask_octets(scan, message, &mut answers).await {
+            Ok(fits) => Ok(fits),
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Err(error),
+            Err(error) => {
+                scan.damaged += 1;
+                if scan.damaged <= 10 {
+                    tracing::error!("SEARCH: {error}");
+                }
+                Ok(false)
+            }
+        }
+    }
+
+    async fn ask_octets(
+        &self,
+        scan: &mut Scan<'_>,
+        message: &Found,
+        answers: &mut Answers,
+    ) -> io::Result<bool> {
+        let (program, day) = (scan.program, message.entry().date().date());
+        let size = message.entry().size();
+        if program.cost() == Cost::Header || program.has_header_first() || size > LARGE {
+            let header = head(&mut scan.reader, message, &mut scan.octets).await?;
+            if let Some(fits) = program.by_header(header, day, answers) {
+                return Ok(fits);
+            }
+            if program.cost() == Cost::Header {
+                return Ok(false);
+            }
+        }
+        if size.saturating_mul(program.keys() as u64) > LARGE {
+            return self.ask_large(scan, message, std::mem::take(answers)).await;
+        }
+        let length = usize::try_from(size).map_err(io::Error::other)?;
+        let together = scan.reader.piece(message, 0..size).await?.len() == length;
+        let octets = match together {
+            true => scan.reader.piece(message, 0..size).await?,
+            false => {
+                gather(&mut scan.reader, message, size, &mut scan.octets).await?;
+                &scan.octets
+            }
+        };
+        Ok(program.by_whole(octets, day, answers))
+    }
+
+    /// One at a time is in memory; of larger ones than [`MIME_OCTETS`] the beginning.
+    async fn ask_large(
+        &self,
+        scan: &mut Scan<'_>,
+        message: &Found,
+        mut answers: Answers,
+    ) -> io::Result<bool> {
+        // Who waits for a turn holds no lease.
+        scan.reader.rest();
+        let parser = &self.home.parser;
+        let _turn = parser.turn().await?;
+        let (entry, mut octets) = (message.entry(), Vec::new());
+        gather(&mut scan.reader, message, entry.size().min(MIME_OCTETS), &mut octets).await?;
+        let (program, day) = (scan.program.clone(), entry.date().date());
+        parser.run(move || program.by_whole(&octets, day, &mut answers)).await
+    }
+
+    /// The last messages among these that fit, so many of them, or all when they are not as many.
+    pub(super) async fn scan_last(
+        &self,
+        program: &Arc<Program>,
+        place: Place<'_>,
+        uids: Vec<UidRange>,
+        wanted: u32,
+    ) -> io::Result<(Vec<UidRange>, Damaged)> {
+        let mut left = program.within(uids);
+        let (mut last, mut damaged) = (Vec::new(), 0);
+        let mut step = wanted.saturating_mul(2).max(LAST);
+        while !left.is_empty() && count(&last) < wanted {
+            let before = count(&left).saturating_sub(step);
+            let mut found = Vec::new();
+            let among = part(&left, before + 1, u32::MAX);
+            damaged += self
+                .scan(program, place, among, |entry| {
+                    UidRange::push(&mut found, entry.uid());
+                    ControlFlow::Continue(())
+                })
+                .await?;
+            found.append(&mut last);
+            last = found;
+            left = part(&left, 1, before);
+            step = step.saturating_mul(4);
+        }
+        let all = count(&last);
+        Ok((part(&last, all.saturating_sub(wanted) + 1, all), damaged))
+    }
+
+    /// Gives `visit` each of these messages with its header; an empty one when that is not
+    /// `wanted` or cannot be read.
+    pub(super) async fn headers(
+        &self,
+        place: Place<'_>,
+        uids: Vec<UidRange>,
+        wanted: bool,
+        mut visit: impl FnMut(Entry<'_>, &[u8]) -> ControlFlow<()>,
+    ) -> io::Result<Damaged> {
+        let (mut walk, mut batch) = (Walk::new(uids, None), Batch::default());
+        let mut reader = Reader::new(&self.home, HEAD);
+        let (mut octets, mut damaged, mut more) = (Vec::new(), 0, true);
+        loop {
+            while more && reader.waiting() < KNOWN {
+                more = self.step(place.mailbox, &mut walk, &mut batch, place.owner);
+                if wanted {
+                    reader.extend(batch.found());
+                } else if batch.iter().any(|(_, entry)| visit(entry, &[]).is_break()) {
+                    return Ok(damaged);
+                }
+                if walk.steps().is_multiple_of(64) {
+                    breathe().await;
+                }
+            }
+            let Some(message) = reader.next() else { return Ok(damaged) };
+            let header = match head(&mut reader, &message, &mut octets).await {
+                Ok(header) => header,
+                Err(error) if error.kind() == io::ErrorKind::BrokenPipe => return Err(error),
+                Err(error) => {
+                    tracing::error!("SORT or THREAD: {error}");
+                    damaged += 1;
+                    &[]
+                }
+            };
+            if visit(message.entry(), header).is_break() {
+                return Ok(damaged);
+            }
+        }
+    }
+}
+
+/// The header of a message, or the start of one longer than a lease.
+async fn head<'o>(
+    reader: &'o mut Reader<'_>,
+    message: &Found,
+    octets: &'o mut Vec<u8>,
+) -> io::Result<&'o [u8]> {
+    let size = message.entry().size().min(LARGE_LEASE as u64);
+    let (mut scanner, mut at) = (HeaderScanner::new(), 0);
+    let mut end = None;
+    while end.is_none() && at < size {
+        // Many a header ends in the first kilobytes, and no more need be read then.
+        let to = if at < HEAD { HEAD.min(size) } else { size };
+        let piece = reader.piece(message, at..to).await?;
+        end = scanner.feed(piece);
+        at += piece.len() as u64;
+    }
+    let length = end.unwrap_or(at);
+    if length == 0 {
+        return Ok(&[]);
+    }
+    let together = reader.piece(message, 0..length).await?.len() as u64 == length;
+    if together {
+        return reader.piece(message, 0..length).await;
+    }
+    gather(reader, message, length, octets).await?;
+    Ok(octets)
+}
+
+/// The first octets of a message, together in memory.
+async fn gather(
+    reader: &mut Reader<'_>,
+    message: &Found,
+    length: u64,
+    octets: &mut Vec<u8>,
+) -> io::Result<()> {
+    octets.clear();
+    octets.reserve_exact(usize::try_from(length).map_err(io::Error::other)?);
+    while (octets.len() as u64) < length {
+        let at = octets.len() as u64;
+        octets.extend_from_slice(reader.piece(message, at..length).await?);
+    }
+    Ok(())
+}
