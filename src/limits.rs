@@ -139,6 +139,10 @@ pub const MIME_DEPTH: usize = 100;
 /// Parts of a message: what comes after them belongs to the last. Dovecot's limit.
 pub const MIME_PARTS: usize = 10_000;
 
+/// Longest boundary of a multipart that is looked at, in octets: what differs only after so many is
+/// the same. Dovecot's limit; RFC 2046 section 5.1.1 allows 70.
+pub const MIME_BOUNDARY: usize = 80;
+
 /// Connections of the whole server.
 pub const CONNECTIONS: usize = 16_384;
 

@@ -4,32 +4,15 @@
 //! Mail is taken as it comes. Nothing here fails on a broken message, recurses as deep as one
 //! nests, or holds more than a small multiple of it.
 
-mod address;
-mod binary;
-mod charset;
-mod collation;
-mod content;
-mod dates;
-mod envelope;
-mod field;
-mod field_text;
-mod fields;
-mod find;
-mod lexer;
-mod preview;
-mod scan;
-#[cfg(test)]
-mod search_model;
-mod search_text;
-mod section;
-mod sort_keys;
+mod header;
+mod transfer;
+mod parts;
 mod structure;
-mod subject;
+mod text;
+mod sort_keys;
+pub mod thread;
 #[cfg(test)]
 mod tests;
-mod text_parts;
-pub mod thread;
-mod transfer;
 
 use std::borrow::Cow;
 use std::ops::Range;
@@ -38,17 +21,13 @@ use bytes::BytesMut;
 
 use crate::protocol::SectionText;
 
-pub use binary::BinaryError;
-pub use charset::{BadCharset, CHARSETS};
-pub use collation::casemap;
-pub use dates::{SentDate, parse_date, sent_date};
-pub use envelope::envelope;
-pub use field_text::decode_field;
-pub use fields::{Field, Fields, header_length};
-pub use preview::preview;
-pub use search_text::Needle;
+pub use header::dates::{SentDate, parse_date, sent_date};
+pub use header::fields::{Field, Fields, header_length};
+pub use header::subject::{BaseSubject, base_subject};
+pub use header::words::decode_field;
 pub use sort_keys::{Criterion, SortKey, Sorter};
-pub use subject::{BaseSubject, base_subject};
+pub use structure::{BinaryError, envelope};
+pub use text::{BadCharset, CHARSETS, Needle, casemap, preview};
 
 /// A message whose parts were found. Holds ranges, no octets.
 #[derive(Debug)]
@@ -58,7 +37,7 @@ pub struct Message<'a> {
     /// Octets of the whole message.
     size: u64,
     /// The message itself, and the parts within it, in the order in which they begin.
-    parts: Vec<scan::Part>,
+    parts: Vec<parts::Part>,
 }
 
 impl<'a> Message<'a> {
@@ -72,7 +51,7 @@ impl<'a> Message<'a> {
     /// open at the end of them reach to the end of the message.
     #[must_use]
     pub fn parse_prefix(octets: &'a [u8], size: u64) -> Message<'a> {
-        Message { octets, size, parts: scan::parts(octets, size) }
+        Message { octets, size, parts: parts::parts(octets, size) }
     }
 
     /// Writes the value of BODYSTRUCTURE, or if not `extended` of BODY (RFC 3501 section 7.4.2).
@@ -85,7 +64,7 @@ impl<'a> Message<'a> {
     /// such part.
     #[must_use]
     pub fn section(&self, part: &[u32], text: Option<&SectionText>) -> Option<Range<u64>> {
-        section::section(self, part, text)
+        structure::section(self, part, text)
     }
 
     /// The octets of a part with its transfer encoding undone, for BINARY (RFC 3516). No part
@@ -94,7 +73,7 @@ impl<'a> Message<'a> {
     /// # Errors
     /// When there is no such part, or it is encoded in a way not known.
     pub fn binary(&self, part: &[u32]) -> Result<Cow<'a, [u8]>, BinaryError> {
-        binary::binary(self, part)
+        structure::binary(self, part)
     }
 
     /// The length of [`Message::binary`], for BINARY.SIZE.

@@ -5,10 +5,10 @@ use std::cmp::Ordering;
 use mail_parser::parsers::MessageStream;
 use mail_parser::{Addr, Address, HeaderValue};
 
-use super::collation::casemap;
-use super::dates::sent_date;
-use super::fields::Fields;
-use super::subject::base_subject;
+use super::casemap;
+use super::header::dates::sent_date;
+use super::header::fields::Fields;
+use super::header::subject::base_subject;
 
 /// Octets of a string that count: what differs only after so many is in the order of the mailbox.
 const STRING: usize = 1000;

@@ -10,13 +10,15 @@ use memchr::memchr;
 /// How the octets of a body are wrapped.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum Transfer {
-    /// 7bit, 8bit, binary, none, and those that nobody knows: taken as they are.
+    /// Not at all: 7bit, 8bit, binary, or nothing said.
     #[default]
     Identity,
     /// RFC 2045 section 6.7.
     QuotedPrintable,
     /// RFC 2045 section 6.8.
     Base64,
+    /// In a way that nobody knows.
+    Unknown,
 }
 
 /// Any tail is taken, with or without padding: broken mail is read as far as it goes.
@@ -32,35 +34,54 @@ const STEP: usize = 8 << 10;
 
 impl Transfer {
     /// ```abnf
-    /// encoding  = "Content-Transfer-Encoding" ":" mechanism
-    /// mechanism = "7bit" / "8bit" / "binary" / "quoted-printable" / "base64" / ...
+    /// mechanism := "7bit" / "8bit" / "binary" / "quoted-printable" / "base64" /
+    ///              ietf-token / x-token
     /// ```
-    /// The value of the field; comments and parameters that some add are passed over.
-    pub fn of_value(value: &[u8]) -> Transfer {
-        let value = value.trim_ascii_start();
-        let is_end = |o: &u8| o.is_ascii_whitespace() || *o == b';' || *o == b'(';
-        let end = value.iter().position(is_end).unwrap_or(value.len());
-        match &value[..end] {
-            v if v.eq_ignore_ascii_case(b"quoted-printable") => Transfer::QuotedPrintable,
-            v if v.eq_ignore_ascii_case(b"base64") => Transfer::Base64,
-            _ => Transfer::Identity,
+    pub fn of_name(name: &[u8]) -> Transfer {
+        match name.to_ascii_lowercase().as_slice() {
+            b"7bit" | b"8bit" | b"binary" => Transfer::Identity,
+            b"quoted-printable" => Transfer::QuotedPrintable,
+            b"base64" => Transfer::Base64,
+            _ => Transfer::Unknown,
         }
     }
 
-    /// The octets of a body.
+    /// The octets of a body; of one that is wrapped in an unknown way as they stand there.
     pub fn decode(self, body: &[u8]) -> Cow<'_, [u8]> {
         match self {
-            Transfer::Identity => Cow::Borrowed(body),
+            Transfer::Identity | Transfer::Unknown => Cow::Borrowed(body),
             Transfer::QuotedPrintable => Cow::Owned(quoted_printable(body)),
             Transfer::Base64 => Cow::Owned(base64(body)),
         }
     }
 }
 
-/// An `=` that is followed by neither two hex digits nor the end of a line stands for itself.
-pub(super) fn quoted_printable(body: &[u8]) -> Vec<u8> {
+/// Blanks at the end of a line came on the way. An `=` that is followed by neither two hex digits
+/// nor the end of a line stands for itself.
+fn quoted_printable(body: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(body.len());
     let mut rest = body;
+    while let Some(newline) = memchr(b'\n', rest) {
+        let (line, tail) = (&rest[..newline], &rest[newline + 1..]);
+        rest = tail;
+        let text = line.strip_suffix(b"\r").unwrap_or(line);
+        let end = &line[text.len()..];
+        let blanks = text.iter().rev().take_while(|o| matches!(o, b' ' | b'\t')).count();
+        let text = &text[..text.len() - blanks];
+        let soft = text.strip_suffix(b"=");
+        unescape(soft.unwrap_or(text), &mut out);
+        if soft.is_none() {
+            out.extend_from_slice(end);
+            out.push(b'\n');
+        }
+    }
+    unescape(rest, &mut out);
+    out
+}
+
+/// Appends a text whose `=XX` stand for octets.
+pub(super) fn unescape(text: &[u8], out: &mut Vec<u8>) {
+    let mut rest = text;
     while let Some(equals) = memchr(b'=', rest) {
         out.extend_from_slice(&rest[..equals]);
         rest = &rest[equals + 1..];
@@ -69,16 +90,11 @@ pub(super) fn quoted_printable(body: &[u8]) -> Vec<u8> {
         {
             out.push(high << 4 | low);
             rest = tail;
-            continue;
-        }
-        let blanks = rest.iter().position(|o| !matches!(o, b' ' | b'\t' | b'\r'));
-        match blanks {
-            Some(blanks) if rest[blanks] == b'\n' => rest = &rest[blanks + 1..],
-            _ => out.push(b'='),
+        } else {
+            out.push(b'=');
         }
     }
     out.extend_from_slice(rest);
-    out
 }
 
 /// Octets outside the alphabet are passed over, as RFC 2045 asks; each `=` ends a group, and what
@@ -137,26 +153,34 @@ fn is_base64(octet: u8) -> bool {
 }
 
 /// The value of a hex digit, of either case.
-pub(super) fn hex(digit: u8) -> Option<u8> {
+fn hex(digit: u8) -> Option<u8> {
     char::from(digit).to_digit(16).map(|value| value as u8)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::mime::header::content::mechanism;
+    use crate::mime::header::fields::Fields;
     use proptest::prelude::*;
 
     #[test]
     fn mechanisms_are_read_in_any_dress() {
-        for (value, expected) in [
-            (&b" base64\r\n"[..], Transfer::Base64),
-            (b"BASE64; x=y", Transfer::Base64),
-            (b"\r\n quoted-Printable (sic)", Transfer::QuotedPrintable),
-            (b" 8bit", Transfer::Identity),
-            (b"", Transfer::Identity),
-            (b" base65", Transfer::Identity),
+        for (header, expected) in [
+            (&b"Content-Transfer-Encoding: base64\r\n"[..], Some(Transfer::Base64)),
+            (b"Content-Transfer-Encoding: BASE64; x=y", Some(Transfer::Base64)),
+            (
+                b"Content-Transfer-Encoding:\r\n (a) quoted-Printable (sic",
+                Some(Transfer::QuotedPrintable),
+            ),
+            (b"Content-Transfer-Encoding: 8bit", Some(Transfer::Identity)),
+            (b"Content-Transfer-Encoding: base65", Some(Transfer::Unknown)),
+            (b"Content-Transfer-Encoding: (base64)", None),
+            (b"Content-Transfer-Encoding", None),
         ] {
-            assert_eq!(Transfer::of_value(value), expected);
+            let field = Fields::new(header).next().expect("a field");
+            let mechanism = mechanism(&field).map(|name| Transfer::of_name(&name));
+            assert_eq!(mechanism, expected, "{}", header.escape_ascii());
         }
     }
 
@@ -169,6 +193,8 @@ mod tests {
             (b"=", b"="),
             (b"=4", b"=4"),
             (b"= a", b"= a"),
+            (b"a \t\r\n b \n c ", b"a\r\n b\n c "),
+            (b"a==\n=3D=\n=\n\nb", b"a==\nb"),
         ] {
             let decoded = quoted_printable(body);
             assert_eq!(decoded, expected, "{}", decoded.escape_ascii());

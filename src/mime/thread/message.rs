@@ -2,10 +2,10 @@
 
 use xxhash_rust::xxh3::xxh3_128;
 
-use crate::mime::collation::casemap;
-use crate::mime::dates::sent_date;
-use crate::mime::fields::Fields;
-use crate::mime::subject::base_subject;
+use crate::mime::casemap;
+use crate::mime::header::dates::sent_date;
+use crate::mime::header::fields::Fields;
+use crate::mime::header::subject::base_subject;
 
 /// Longest Message-ID that is one: a line of RFC 5322 has 998 octets.
 const ID_LENGTH: usize = 998;

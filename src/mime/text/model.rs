@@ -1,30 +1,23 @@
 //! The search that decodes everything, against the one that does so only where it must.
 
-use std::ops::ControlFlow;
-
 use proptest::prelude::*;
 
 use super::collation::casemap;
-use super::search_text::{Needle, header_text};
-use super::text_parts::{Piece, walk};
-use super::{Fields, decode_field};
+use super::needle::{Needle, header_text};
+use super::pieces::{Text, pieces};
+use crate::mime::{Fields, decode_field};
 
 fn contains(text: &str, needle: &str) -> bool {
     casemap(text).contains(&casemap(needle))
 }
 
 fn in_message(message: &[u8], needle: &str, headers: bool) -> bool {
-    let mut found = needle.is_empty();
-    let _: ControlFlow<()> = walk(message, |piece| {
-        found |= match piece {
-            Piece::Header(header) => headers && contains(&header_text(header), needle),
-            Piece::Text(text) => {
-                contains(&text.charset.decode(&text.transfer.decode(text.body)), needle)
-            }
-        };
-        ControlFlow::Continue(())
-    });
-    found
+    let decode = |text: Text| text.charset.decode(&text.transfer.decode(text.body)).into_owned();
+    needle.is_empty()
+        || pieces(message).any(|piece| {
+            headers && contains(&header_text(piece.header), needle)
+                || piece.text.is_some_and(|text| contains(&decode(text), needle))
+        })
 }
 
 fn in_field(message: &[u8], name: &[u8], needle: &str) -> bool {

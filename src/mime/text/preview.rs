@@ -1,24 +1,16 @@
 //! PREVIEW: the first words of a message (RFC 8970).
 
-use std::ops::ControlFlow;
-
 use mail_parser::decoders::html::html_to_text;
 
-use super::text_parts::{Piece, Text, walk};
+use super::pieces::{Text, pieces};
 use crate::limits;
 
 /// The first text of a message, 200 characters at most, in one line: markup, quotations and blanks
 /// that only make distance are left out. Empty when there is no text.
 #[must_use]
 pub fn preview(message: &[u8]) -> String {
-    let found = walk(message, |piece| match piece {
-        Piece::Text(text) if text.text => match of_part(&text) {
-            preview if preview.is_empty() => ControlFlow::Continue(()),
-            preview => ControlFlow::Break(preview),
-        },
-        _ => ControlFlow::Continue(()),
-    });
-    found.break_value().unwrap_or_default()
+    let texts = pieces(message).filter_map(|piece| piece.text).filter(|text| text.readable);
+    texts.map(|text| of_part(&text)).find(|preview| !preview.is_empty()).unwrap_or_default()
 }
 
 fn of_part(part: &Text) -> String {

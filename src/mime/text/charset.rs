@@ -41,7 +41,7 @@ impl std::error::Error for BadCharset {}
 
 /// How octets become text.
 #[derive(Clone, Copy)]
-pub(super) enum Charset {
+pub(in crate::mime) enum Charset {
     /// None, or US-ASCII, which senders say when they mean none: UTF-8 if the octets are, else
     /// Windows-1252, which is a superset of Latin 1.
     Unknown,

@@ -8,7 +8,7 @@ use super::lexer::{Broken, Lexer, Read};
 /// An address as ENVELOPE has it (RFC 3501 section 7.4.2). A group is a member without domain
 /// whose mailbox is its name, its members, and a member of nothing but NILs.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Address {
+pub(in crate::mime) struct Address {
     /// Display name, or the comment that stands for it.
     pub name: Option<Vec<u8>>,
     /// The at-domain-list of old.
@@ -24,7 +24,7 @@ pub(super) struct Address {
 /// ```abnf
 /// address-list = (address *("," address)) / obs-addr-list
 /// ```
-pub(super) fn address_list(value: &[u8], into: &mut Vec<Address>) {
+pub(in crate::mime) fn address_list(value: &[u8], into: &mut Vec<Address>) {
     let mut lexer = Lexer::new(value);
     lexer.comment = Some(Vec::new());
     if lexer.skip() != Ok(true) {

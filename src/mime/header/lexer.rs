@@ -2,14 +2,14 @@
 
 /// The text is not what it should be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Broken;
+pub(in crate::mime) struct Broken;
 
 /// Whether anything follows what was read and the blanks after it.
-pub(super) type Read = Result<bool, Broken>;
+pub(in crate::mime) type Read = Result<bool, Broken>;
 
 /// A place in the value of a field. Each method takes a word and the comments and blanks (CFWS)
 /// after it; none goes back, none calls itself.
-pub(super) struct Lexer<'a> {
+pub(in crate::mime) struct Lexer<'a> {
     octets: &'a [u8],
     /// Offset of what is read next.
     pub at: usize,
@@ -232,7 +232,7 @@ impl<'a> Lexer<'a> {
 ///         "^" / "_" / "`" / "{" / "|" / "}" / "~"
 /// ```
 /// and 8-bit octets (RFC 6532).
-pub(super) fn is_atext(octet: u8) -> bool {
+pub(in crate::mime) fn is_atext(octet: u8) -> bool {
     matches!(octet, b'!' | b'#'..=b'\'' | b'*' | b'+' | b'-' | b'/'..=b'9' | b'=' | b'?')
         || matches!(octet, b'A'..=b'Z' | b'^'..=b'~' | 0x80..)
 }

@@ -4,8 +4,8 @@ use std::borrow::Cow;
 
 use memchr::{memchr2, memmem};
 
-use super::charset::Charset;
-use super::transfer::{base64, hex};
+use crate::mime::text::charset::Charset;
+use crate::mime::transfer::{base64, unescape};
 
 /// The text of the value of a field, or of a whole field: folds become a space, encoded-words
 /// (RFC 2047) their text wherever they stand, even in quoted strings as careless senders have it.
@@ -17,7 +17,7 @@ pub fn decode_field(value: &[u8]) -> Cow<'_, str> {
 }
 
 /// The same with whatever stands at the ends.
-pub(super) fn decode(value: &[u8]) -> Cow<'_, str> {
+pub(in crate::mime) fn decode(value: &[u8]) -> Cow<'_, str> {
     let words = memmem::find(value, b"=?").is_some();
     let value = unfold(value);
     if !words {
@@ -37,7 +37,7 @@ fn into_text(octets: Vec<u8>) -> String {
 }
 
 /// Takes the ends of lines away where a blank follows, and makes that a space, as Dovecot does.
-pub(super) fn unfold(value: &[u8]) -> Cow<'_, [u8]> {
+pub(in crate::mime) fn unfold(value: &[u8]) -> Cow<'_, [u8]> {
     let Some(first) = fold(value, 0) else { return Cow::Borrowed(value) };
     let mut out = Vec::with_capacity(value.len());
     let (mut at, mut next) = (0, Some(first));
@@ -150,22 +150,9 @@ impl<'a> Word<'a> {
 
 /// The "Q" encoding (RFC 2047 section 4.2); what is not in it stands for itself.
 fn q(text: &[u8]) -> Vec<u8> {
+    let spaced: Vec<u8> = text.iter().map(|&o| if o == b'_' { b' ' } else { o }).collect();
     let mut out = Vec::with_capacity(text.len());
-    let mut rest = text;
-    while let [first, tail @ ..] = rest {
-        rest = tail;
-        match (first, tail) {
-            (b'=', [high, low, after @ ..]) => match (hex(*high), hex(*low)) {
-                (Some(high), Some(low)) => {
-                    out.push(high << 4 | low);
-                    rest = after;
-                }
-                _ => out.push(b'='),
-            },
-            (b'_', _) => out.push(b' '),
-            (&octet, _) => out.push(octet),
-        }
-    }
+    unescape(&spaced, &mut out);
     out
 }
 

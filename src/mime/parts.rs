@@ -10,12 +10,10 @@ use std::ops::Range;
 
 use memchr::{memchr_iter, memmem};
 
-use super::content::Content;
-use super::field::{Fields, is_empty_line, line_length};
-use crate::limits::{MIME_DEPTH, MIME_PARTS};
-
-/// Longest boundary that is looked at, in octets: RFC 2046 allows 70.
-const BOUNDARY: usize = 80;
+use super::header::content::{self, Content};
+use super::header::fields::{Fields, is_empty_line, line_length};
+use super::transfer::Transfer;
+use crate::limits::{MIME_BOUNDARY, MIME_DEPTH, MIME_PARTS};
 
 /// A part of a message. Parts are kept in the order in which they begin, so that those within one
 /// follow it.
@@ -32,6 +30,8 @@ pub(super) struct Part {
     /// Whether Content-Type and its like mean anything: it is within a multipart, or its header
     /// speaks of MIME.
     pub mime: bool,
+    /// How its body is wrapped.
+    pub transfer: Transfer,
     /// Number of the first part after this one that is not within it.
     pub end: usize,
     /// Whether it is a multipart/digest, whose parts are messages unless they say otherwise.
@@ -47,6 +47,7 @@ impl Part {
             lines: 0,
             kind: Kind::Leaf,
             mime: false,
+            transfer: Transfer::Identity,
             end: 0,
             digest: false,
         }
@@ -68,36 +69,37 @@ pub(super) enum Kind {
 /// The parts of a message of `size` octets of which the first are given; the message itself is
 /// the first.
 pub(super) fn parts(octets: &[u8], size: u64) -> Vec<Part> {
-    let mut scan = Scan {
-        octets,
-        at: 0,
-        parts: Vec::new(),
-        open: Vec::new(),
-        boundaries: Vec::new(),
-        counted: 0,
-        lines: 0,
-    };
-    scan.run();
+    let mut walk = Walk::new(octets);
+    walk.counts_lines = true;
+    while walk.advance().is_some() {}
     // What is open at the end reaches to the end of the message, of which we may see the start.
     let seen = octets.len() as u64;
     if size > seen {
-        for part in &mut scan.parts {
+        for part in &mut walk.parts {
             part.body.end = if part.body.end == seen { size } else { part.body.end };
             part.header.end = if part.header.end == seen { size } else { part.header.end };
             part.body.start = part.body.start.max(part.header.end);
         }
     }
-    scan.parts
+    walk.parts
 }
 
-struct Scan<'a> {
+/// Goes over a message part by part, and reads no further than the parts that were asked for.
+pub(super) struct Walk<'a> {
     octets: &'a [u8],
     at: usize,
-    parts: Vec<Part>,
+    /// The parts that have begun. A leaf among them has ended, others are open up to the end.
+    pub parts: Vec<Part>,
+    /// The Content-Type of the part that began last.
+    pub content: Option<Content>,
+    /// Whether a part begins here, and if so whether within a multipart.
+    next: Option<bool>,
     /// Numbers of the parts that have begun and not ended, from the outside in.
     open: Vec<usize>,
     /// Of the multiparts among them, from the outside in.
     boundaries: Vec<Boundary>,
+    /// Whether lines are wanted.
+    counts_lines: bool,
     /// Octets in which line ends were counted, and how many there are.
     counted: usize,
     lines: u64,
@@ -115,27 +117,78 @@ struct Delimiter {
     last: bool,
 }
 
-impl Scan<'_> {
-    fn run(&mut self) {
-        let mut within_multipart = false;
-        loop {
-            let mut found = match self.header(within_multipart) {
-                None if self.innermost().kind == Kind::Message => {
-                    within_multipart = false;
-                    continue;
-                }
-                None => self.body(),
-                delimiter => delimiter,
-            };
-            // After the last boundary comes an epilogue, up to a boundary of a part further out.
-            within_multipart = loop {
-                match found {
-                    None => return self.close(0, self.octets.len()),
-                    Some(delimiter) if self.pass(&delimiter) => break true,
-                    Some(_) => found = self.body(),
-                }
-            };
+/// What a header says of the body.
+#[derive(Default)]
+struct Head {
+    content: Option<Content>,
+    transfer: Option<Transfer>,
+    mime: bool,
+}
+
+impl Head {
+    /// Reads the field that begins with this line, if it is one that matters: of those of one name
+    /// the first counts.
+    fn read(&mut self, line: &[u8]) {
+        if !matches!(line[0], b'C' | b'c' | b'M' | b'm') {
+            return;
         }
+        let Some(field) = Fields::new(line).next() else { return };
+        match field.name.len() {
+            12 if field.is(b"Content-Type") => {
+                self.mime = true;
+                self.content.get_or_insert_with(|| Content::parse_type(&field));
+            }
+            12 => self.mime |= field.is(b"Mime-Version"),
+            25 if field.is(b"Content-Transfer-Encoding") && self.transfer.is_none() => {
+                let name = content::mechanism(&field);
+                self.transfer = name.map(|name| Transfer::of_name(&name));
+            }
+            _ => {}
+        }
+    }
+}
+
+impl<'a> Walk<'a> {
+    /// Before the message, which is its own first part. Lines are not counted.
+    pub fn new(octets: &'a [u8]) -> Walk<'a> {
+        Walk {
+            octets,
+            at: 0,
+            parts: Vec::new(),
+            content: None,
+            next: Some(false),
+            open: Vec::new(),
+            boundaries: Vec::new(),
+            counts_lines: false,
+            counted: 0,
+            lines: 0,
+        }
+    }
+
+    /// Goes over the next part to where the one after it begins; of what holds parts that is its
+    /// header and what stands before the first of them. The number of the part.
+    pub fn advance(&mut self) -> Option<usize> {
+        let number = self.parts.len();
+        let mut found = match self.header(self.next?) {
+            None if self.innermost().kind == Kind::Message => {
+                self.next = Some(false);
+                return Some(number);
+            }
+            None => self.body(),
+            delimiter => delimiter,
+        };
+        // After the last boundary comes an epilogue, up to a boundary of a part further out.
+        self.next = loop {
+            match found {
+                None => {
+                    self.close(0, self.octets.len());
+                    break None;
+                }
+                Some(delimiter) if self.pass(&delimiter) => break Some(true),
+                Some(_) => found = self.body(),
+            }
+        };
+        Some(number)
     }
 
     fn innermost(&self) -> &Part {
@@ -151,6 +204,7 @@ impl Scan<'_> {
         self.open.push(number);
         let mut line_end = 0;
         let mut found = self.delimiter(self.at);
+        let mut head = Head { mime: within_multipart, ..Head::default() };
         let mut own = None;
         let mut empty_line = false;
         while found.is_none() && !empty_line && self.at < self.octets.len() {
@@ -158,7 +212,9 @@ impl Scan<'_> {
             let line = &rest[..line_length(rest)];
             empty_line = is_empty_line(line);
             if empty_line {
-                own = self.begin(start, digest, within_multipart, true);
+                own = self.begin(start, digest, std::mem::take(&mut head), true);
+            } else {
+                head.read(rest);
             }
             line_end = match line {
                 [.., b'\r', b'\n'] => 2,
@@ -169,7 +225,7 @@ impl Scan<'_> {
             found = self.delimiter(self.at).filter(|found| Some(found.boundary) != own);
         }
         if !empty_line {
-            self.begin(start, digest, within_multipart, false);
+            self.begin(start, digest, head, false);
         }
         // The line end before a boundary belongs to the boundary, and so to the parts around.
         let end = self.at - if found.is_some() { line_end } else { 0 };
@@ -194,21 +250,10 @@ impl Scan<'_> {
         &mut self,
         start: usize,
         in_digest: bool,
-        within_multipart: bool,
+        head: Head,
         has_body: bool,
     ) -> Option<usize> {
-        let mut content = None;
-        let mut mime = within_multipart;
-        for field in Fields::new(&self.octets[start..self.at]) {
-            match field.name.len() {
-                12 if field.is("Content-Type") && content.is_none() => {
-                    content = Some(Content::parse_type(&field));
-                    mime = true;
-                }
-                12 => mime |= field.is("Mime-Version"),
-                _ => {}
-            }
-        }
+        let Head { content, transfer, mime } = head;
         let mut kind = match &content {
             Some(content) if content.is("message", "rfc822") => Kind::Message,
             Some(content) if content.kind.eq_ignore_ascii_case(b"multipart") => Kind::Multipart,
@@ -221,12 +266,14 @@ impl Scan<'_> {
         }
         let digest = content.as_ref().is_some_and(|content| content.is("multipart", "digest"));
         let end = self.parts.len() + 1;
-        self.parts.push(Part { kind, mime, end, digest, ..Part::empty(start) });
+        let transfer = transfer.unwrap_or_default();
+        self.parts.push(Part { kind, mime, transfer, end, digest, ..Part::empty(start) });
+        self.content = content;
         if kind != Kind::Multipart || !has_body {
             return None;
         }
-        let text = content.as_ref()?.parameter("boundary")?;
-        let text = text[..text.len().min(BOUNDARY)].to_vec();
+        let text = self.content.as_ref()?.parameter("boundary")?;
+        let text = text[..text.len().min(MIME_BOUNDARY)].to_vec();
         self.boundaries.push(Boundary { text, depth: self.open.len() });
         Some(self.boundaries.len() - 1)
     }
@@ -264,7 +311,7 @@ impl Scan<'_> {
             return None;
         }
         let line = self.octets[at..].strip_prefix(b"--")?;
-        let line = &line[..line_length(&line[..line.len().min(BOUNDARY + 4)])];
+        let line = &line[..line_length(&line[..line.len().min(MIME_BOUNDARY + 4)])];
         let line = line.strip_suffix(b"\n").unwrap_or(line);
         let line = line.strip_suffix(b"\r").unwrap_or(line);
         let mut best: Option<Delimiter> = None;
@@ -306,6 +353,9 @@ impl Scan<'_> {
 
     /// Line ends up to here. It costs what is between here and there.
     fn lines_to(&mut self, at: usize) -> u64 {
+        if !self.counts_lines {
+            return 0;
+        }
         let count = |octets: &[u8]| memchr_iter(b'\n', octets).count() as u64;
         if at >= self.counted {
             self.lines += count(&self.octets[self.counted..at]);

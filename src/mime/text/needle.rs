@@ -3,17 +3,15 @@
 //!
 //! What is searched is the text that a reader sees, encodings and charsets undone, compared by
 //! i;unicode-casemap. What is ASCII and not encoded is searched where it lies, at the speed of
-//! memchr; only the rest is decoded. Both ways find the same, which `search_model` keeps so.
-
-use std::ops::ControlFlow;
+//! memchr; only the rest is decoded. Both ways find the same, which `model` keeps so.
 
 use memchr::{memchr, memmem};
 
 use super::charset::{BadCharset, Charset};
-use super::field_text;
-use super::fields::Fields;
-use super::find::Pattern;
-use super::text_parts::{Piece, Text, walk};
+use super::pattern::Pattern;
+use super::pieces::{Text, pieces};
+use crate::mime::header::fields::Fields;
+use crate::mime::header::words;
 
 /// A string that SEARCH looks for, made ready once for all messages.
 #[derive(Clone, Debug)]
@@ -41,7 +39,7 @@ impl Needle {
             if self.can_search_raw(value) {
                 return self.pattern.is_in_ascii(value);
             }
-            self.pattern.is_in(&field_text::decode(value))
+            self.pattern.is_in(&words::decode(value))
         })
     }
 
@@ -49,25 +47,19 @@ impl Needle {
     /// messages, of which again the body counts. Headers do not, as in Dovecot and RFC 9051.
     #[must_use]
     pub fn in_body(&self, message: &[u8]) -> bool {
-        let found = walk(message, |piece| match piece {
-            Piece::Text(text) if self.in_part(&text) => ControlFlow::Break(()),
-            _ => ControlFlow::Continue(()),
-        });
-        self.pattern.is_empty() || found.is_break()
+        self.pattern.is_empty()
+            || pieces(message).filter_map(|piece| piece.text).any(|text| self.in_part(&text))
     }
 
     /// Whether the header or the body contains the string, or a header within the body: of a part,
     /// of a message in the message. Names of fields are searched as well.
     #[must_use]
     pub fn in_text(&self, message: &[u8]) -> bool {
-        let found = walk(message, |piece| {
-            let found = match piece {
-                Piece::Header(header) => self.in_header(header),
-                Piece::Text(text) => self.in_part(&text),
-            };
-            if found { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
-        });
-        self.pattern.is_empty() || found.is_break()
+        let found = |header: &[u8], text: Option<&Text>| {
+            self.in_header(header) || text.is_some_and(|text| self.in_part(text))
+        };
+        self.pattern.is_empty()
+            || pieces(message).any(|piece| found(piece.header, piece.text.as_ref()))
     }
 
     fn in_part(&self, text: &Text) -> bool {
@@ -83,7 +75,7 @@ impl Needle {
             return self.pattern.is_in_ascii(header);
         }
         if header.is_ascii() && memmem::find(header, b"=?").is_none() {
-            return self.pattern.is_in_ascii(&field_text::unfold(header));
+            return self.pattern.is_in_ascii(&words::unfold(header));
         }
         self.pattern.is_in(&header_text(header))
     }
@@ -102,7 +94,7 @@ pub(super) fn header_text(header: &[u8]) -> String {
     let mut text = String::with_capacity(header.len());
     let mut end = 0;
     for field in Fields::new(header) {
-        text.push_str(&field_text::decode(field.raw));
+        text.push_str(&words::decode(field.raw));
         end += field.raw.len();
     }
     text.push_str(&String::from_utf8_lossy(&header[end..]));

@@ -2,8 +2,8 @@
 
 use std::ops::Range;
 
-use super::Message;
-use super::scan::{Kind, Part};
+use crate::mime::Message;
+use crate::mime::parts::{Kind, Part};
 use crate::protocol::SectionText;
 
 /// The part of these numbers. Those of a message within a message are numbered as the parts of
@@ -12,7 +12,10 @@ use crate::protocol::SectionText;
 /// ```abnf
 /// section-part = nz-number *("." nz-number)
 /// ```
-pub(super) fn find<'a>(message: &'a Message, numbers: &[u32]) -> Option<(usize, &'a Part)> {
+pub(in crate::mime) fn find<'a>(
+    message: &'a Message,
+    numbers: &[u32],
+) -> Option<(usize, &'a Part)> {
     let mut at = 0;
     // Whether `at` is a message, whose part 1 it may be itself.
     let mut is_message = true;
@@ -47,7 +50,7 @@ fn child(message: &Message, of: usize, number: u32) -> Option<usize> {
 /// section-msgtext = "HEADER" / "HEADER.FIELDS" [".NOT"] SP header-list / "TEXT"
 /// section-text    = section-msgtext / "MIME"
 /// ```
-pub(super) fn section(
+pub(in crate::mime) fn section(
     message: &Message,
     numbers: &[u32],
     text: Option<&SectionText>,

@@ -1,11 +1,11 @@
 //! The base subject, which SORT and THREAD compare (RFC 5256 section 2.1).
 
-use super::field_text::decode_field;
+use super::words::decode_field;
 
 /// A subject without the marks of replies, forwards and lists.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct BaseSubject {
-    /// What remains, in UTF-8, as it was spelt. Compare its [`casemap`](super::casemap).
+    /// What remains, in UTF-8, as it was spelt. Compare its [`casemap`](crate::mime::casemap).
     pub text: String,
     /// Whether the subject is of a reply or a forward: a `Re:`, `Fwd:`, `(fwd)` or `[fwd: ]` was
     /// removed.

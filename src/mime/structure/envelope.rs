@@ -2,8 +2,8 @@
 
 use bytes::BytesMut;
 
-use super::address::{Address, address_list};
-use super::field::{Fields, unfolded, without_nul};
+use crate::mime::header::address::{Address, address_list};
+use crate::mime::header::fields::{Fields, unfolded, without_nul};
 use crate::protocol::response::{nstring, string};
 
 /// What an envelope is made of. Addresses of fields that come twice are joined, of other fields
@@ -56,16 +56,16 @@ fn read(header: &[u8]) -> Envelope<'_> {
     let mut envelope = Envelope::default();
     for field in Fields::new(header) {
         let (line, list) = match field.name.len() {
-            2 if field.is("To") => (None, Some(&mut envelope.to)),
-            2 if field.is("Cc") => (None, Some(&mut envelope.cc)),
-            3 if field.is("Bcc") => (None, Some(&mut envelope.bcc)),
-            4 if field.is("From") => (None, Some(&mut envelope.from)),
-            4 if field.is("Date") => (Some(&mut envelope.date), None),
-            6 if field.is("Sender") => (None, Some(&mut envelope.sender)),
-            7 if field.is("Subject") => (Some(&mut envelope.subject), None),
-            8 if field.is("Reply-To") => (None, Some(&mut envelope.reply_to)),
-            10 if field.is("Message-ID") => (Some(&mut envelope.message_id), None),
-            11 if field.is("In-Reply-To") => (Some(&mut envelope.in_reply_to), None),
+            2 if field.is(b"To") => (None, Some(&mut envelope.to)),
+            2 if field.is(b"Cc") => (None, Some(&mut envelope.cc)),
+            3 if field.is(b"Bcc") => (None, Some(&mut envelope.bcc)),
+            4 if field.is(b"From") => (None, Some(&mut envelope.from)),
+            4 if field.is(b"Date") => (Some(&mut envelope.date), None),
+            6 if field.is(b"Sender") => (None, Some(&mut envelope.sender)),
+            7 if field.is(b"Subject") => (Some(&mut envelope.subject), None),
+            8 if field.is(b"Reply-To") => (None, Some(&mut envelope.reply_to)),
+            10 if field.is(b"Message-ID") => (Some(&mut envelope.message_id), None),
+            11 if field.is(b"In-Reply-To") => (Some(&mut envelope.in_reply_to), None),
             _ => continue,
         };
         if let Some(line) = line {

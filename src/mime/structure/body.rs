@@ -4,10 +4,11 @@ use std::fmt::Write;
 
 use bytes::BytesMut;
 
-use super::content::{Content, languages, transfer_encoding};
-use super::field::{Field, Fields, unfolded, without_nul};
-use super::scan::{Kind, Part};
-use super::{Message, envelope};
+use super::envelope;
+use crate::mime::Message;
+use crate::mime::header::content::{Content, languages, transfer_encoding};
+use crate::mime::header::fields::{Field, Fields, unfolded, without_nul};
+use crate::mime::parts::{Kind, Part};
 use crate::protocol::response::{nstring, string};
 
 /// What stands for the parts of a multipart that has none: the grammar asks for one.
@@ -34,27 +35,27 @@ impl<'a> Data<'a> {
         };
         for field in Fields::new(header).filter(prefix) {
             let line = match field.name.len() {
-                10 if field.is("Content-ID") => &mut data.id,
-                11 if field.is("Content-MD5") => &mut data.md5,
-                12 if field.is("Content-Type") => {
+                10 if field.is(b"Content-ID") => &mut data.id,
+                11 if field.is(b"Content-MD5") => &mut data.md5,
+                12 if field.is(b"Content-Type") => {
                     data.content.get_or_insert_with(|| Content::parse_type(&field));
                     continue;
                 }
-                16 if field.is("Content-Language") => {
+                16 if field.is(b"Content-Language") => {
                     if data.languages.is_empty() {
                         data.languages = languages(&field);
                     }
                     continue;
                 }
-                16 if field.is("Content-Location") => &mut data.location,
-                19 if field.is("Content-Description") => &mut data.description,
-                19 if field.is("Content-Disposition") => {
+                16 if field.is(b"Content-Location") => &mut data.location,
+                19 if field.is(b"Content-Description") => &mut data.description,
+                19 if field.is(b"Content-Disposition") => {
                     if data.disposition.as_ref().is_none_or(|d| d.parameters.is_empty()) {
                         data.disposition = Content::parse_disposition(&field).or(data.disposition);
                     }
                     continue;
                 }
-                25 if field.is("Content-Transfer-Encoding") => {
+                25 if field.is(b"Content-Transfer-Encoding") => {
                     data.encoding = data.encoding.or_else(|| transfer_encoding(&field));
                     continue;
                 }
@@ -72,7 +73,7 @@ impl<'a> Data<'a> {
 /// ```abnf
 /// body = "(" (body-type-1part / body-type-mpart) ")"
 /// ```
-pub(super) fn body_structure(message: &Message, extended: bool, out: &mut BytesMut) {
+pub(in crate::mime) fn body_structure(message: &Message, extended: bool, out: &mut BytesMut) {
     let mut open: Vec<(usize, Data)> = Vec::new();
     for (number, part) in message.parts.iter().enumerate() {
         while open.last().is_some_and(|(around, _)| message.parts[*around].end <= number) {

@@ -1,11 +1,11 @@
 //! What a part says of its content: Content-Type and its like (RFC 2045 section 5, RFC 2231).
 
-use super::field::Field;
+use super::fields::Field;
 use super::lexer::{Broken, Lexer};
 
 /// The value of Content-Type or, without subtype, of Content-Disposition.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Content {
+pub(in crate::mime) struct Content {
     /// Type, or disposition; may be empty.
     pub kind: Vec<u8>,
     /// Subtype; may be empty.
@@ -66,11 +66,12 @@ impl Content {
     }
 }
 
+/// What BODYSTRUCTURE says of the encoding. `None` when it is not one token.
+///
 /// ```abnf
 /// encoding := "Content-Transfer-Encoding" ":" mechanism
 /// ```
-/// `None` when it is not one token.
-pub(super) fn transfer_encoding(field: &Field) -> Option<Vec<u8>> {
+pub(in crate::mime) fn transfer_encoding(field: &Field) -> Option<Vec<u8>> {
     let mut lexer = Lexer::new(field.value);
     let mut token = Vec::new();
     lexer.skip().ok()?;
@@ -78,10 +79,20 @@ pub(super) fn transfer_encoding(field: &Field) -> Option<Vec<u8>> {
     (!more && !token.is_empty()).then_some(token)
 }
 
+/// What the body is decoded by: the first token, whatever follows it, as in Dovecot. `None` when
+/// there is none.
+pub(in crate::mime) fn mechanism(field: &Field) -> Option<Vec<u8>> {
+    let mut lexer = Lexer::new(field.value);
+    let mut token = Vec::new();
+    lexer.skip().ok()?;
+    let _ = lexer.token(&mut token);
+    (!token.is_empty()).then_some(token)
+}
+
 /// ```abnf
 /// Language-List = Language-Tag [CFWS] *("," [CFWS] Language-Tag [CFWS])    ; RFC 3282
 /// ```
-pub(super) fn languages(field: &Field) -> Vec<Vec<u8>> {
+pub(in crate::mime) fn languages(field: &Field) -> Vec<Vec<u8>> {
     let mut lexer = Lexer::new(field.value);
     let mut list = Vec::new();
     let _ = lexer.skip();

@@ -21,7 +21,7 @@ pub fn casemap(text: &str) -> String {
 }
 
 /// Appends the [`casemap`] of a text.
-pub(super) fn casemap_into(text: &str, out: &mut String) {
+pub(in crate::mime) fn casemap_into(text: &str, out: &mut String) {
     let mut rest = text;
     while !rest.is_empty() {
         let ascii = ascii_length(rest.as_bytes());

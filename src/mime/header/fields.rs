@@ -1,0 +1,180 @@
+//! The fields of a header, one after the other.
+
+use std::borrow::Cow;
+
+use memchr::{memchr, memchr2};
+
+use crate::protocol::HeaderScanner;
+
+/// One field of a header (RFC 5322 section 2.2). A line without a colon is a field with an empty
+/// value: a `From ` line of mbox, or text that has lost its way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Field<'a> {
+    /// What stands before the colon, without blanks at its end.
+    pub name: &'a [u8],
+    /// What follows the colon and the blanks after it, folded as it is, without the last line end.
+    pub value: &'a [u8],
+    /// The whole field, line end included.
+    pub raw: &'a [u8],
+}
+
+impl<'a> Field<'a> {
+    fn new(raw: &'a [u8]) -> Field<'a> {
+        let line = raw.strip_suffix(b"\n").unwrap_or(raw);
+        let line = line.strip_suffix(b"\r").unwrap_or(line);
+        let (name, value) = match memchr2(b':', b'\n', line) {
+            Some(colon) if line[colon] == b':' => (&line[..colon], &line[colon + 1..]),
+            Some(end) => (&line[..end], &[][..]),
+            None => (line, &[][..]),
+        };
+        let blank = |octet: &u8| matches!(octet, b' ' | b'\t');
+        let name = &name[..name.iter().rposition(|octet| !blank(octet)).map_or(0, |last| last + 1)];
+        // Blanks alone are a value.
+        let skip = value.iter().position(|octet| !blank(octet)).unwrap_or(value.len().min(1));
+        Field { name, value: &value[skip..], raw }
+    }
+
+    /// Whether the field has this name, in any case.
+    #[must_use]
+    pub fn is(&self, name: &[u8]) -> bool {
+        self.name.eq_ignore_ascii_case(name)
+    }
+}
+
+/// Goes through a header, and ends where it does: before the first empty line, or at the last
+/// octet.
+///
+/// ```abnf
+/// fields     = *(field-name *WSP ":" unstructured CRLF)
+/// field-name = 1*ftext
+/// ```
+#[derive(Clone, Debug)]
+pub struct Fields<'a> {
+    rest: &'a [u8],
+}
+
+impl<'a> Fields<'a> {
+    /// The fields of a message or of its header alone. The body is not looked at.
+    #[must_use]
+    pub fn new(message: &'a [u8]) -> Fields<'a> {
+        Fields { rest: message }
+    }
+
+    /// The first field of this name, in any case.
+    #[must_use]
+    pub fn find(header: &'a [u8], name: &[u8]) -> Option<Field<'a>> {
+        Fields::new(header).find(|field| field.is(name))
+    }
+}
+
+impl<'a> Iterator for Fields<'a> {
+    type Item = Field<'a>;
+
+    fn next(&mut self) -> Option<Field<'a>> {
+        if self.rest.is_empty() || is_empty_line(self.rest) {
+            return None;
+        }
+        let mut end = line_length(self.rest);
+        while let Some(b' ' | b'\t') = self.rest.get(end) {
+            end += line_length(&self.rest[end..]);
+        }
+        let (raw, rest) = self.rest.split_at(end);
+        self.rest = rest;
+        Some(Field::new(raw))
+    }
+}
+
+/// Octets of the header of a message, the empty line at its end included. A message without an
+/// empty line is all header.
+#[must_use]
+pub fn header_length(message: &[u8]) -> usize {
+    let mut scanner = HeaderScanner::new();
+    scanner.feed(message);
+    scanner.finish() as usize
+}
+
+/// Whether a line that ends the header begins here.
+pub(in crate::mime) fn is_empty_line(octets: &[u8]) -> bool {
+    octets.starts_with(b"\n") || octets.starts_with(b"\r\n")
+}
+
+/// Octets of the line that begins here, its end included.
+pub(in crate::mime) fn line_length(octets: &[u8]) -> usize {
+    memchr(b'\n', octets).map_or(octets.len(), |at| at + 1)
+}
+
+/// A value on one line: line ends are left out, the blanks after them stay (RFC 5322 section
+/// 2.2.3).
+pub(in crate::mime) fn unfolded(value: &[u8]) -> Cow<'_, [u8]> {
+    if memchr2(b'\r', b'\n', value).is_none() {
+        return without_nul(value);
+    }
+    let line: Vec<u8> = value.iter().copied().filter(|o| !matches!(o, b'\r' | b'\n')).collect();
+    without_nul(&line).into_owned().into()
+}
+
+/// No string in an answer can hold a NUL (RFC 3501 section 9, CHAR8): U+FFFD stands for it, as in
+/// Dovecot's answers.
+pub(in crate::mime) fn without_nul(octets: &[u8]) -> Cow<'_, [u8]> {
+    if memchr(0, octets).is_none() {
+        return octets.into();
+    }
+    let mut out = Vec::with_capacity(octets.len() + 2);
+    for &octet in octets {
+        out.extend_from_slice(if octet == 0 { "\u{fffd}".as_bytes() } else { &[] });
+        out.extend((octet != 0).then_some(octet));
+    }
+    out.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn pairs(header: &[u8]) -> Vec<(&[u8], &[u8])> {
+        Fields::new(header).map(|field| (field.name, field.value)).collect()
+    }
+
+    #[test]
+    fn fields_end_where_the_next_begins() {
+        assert_eq!(
+            pairs(b"A: b\r\nC :  d\r\n\te\nnone\n more: x\n:\nF:\nG: \n\nH: i"),
+            [
+                (&b"A"[..], &b"b"[..]),
+                (b"C", b"d\r\n\te"),
+                (b"none", b""),
+                (b"", b""),
+                (b"F", b""),
+                (b"G", b""),
+            ]
+        );
+        assert_eq!(pairs(b"A: b"), [(&b"A"[..], &b"b"[..])]);
+        assert_eq!(pairs(b" A: b\r"), [(&b" A"[..], &b"b"[..])]);
+        assert!(pairs(b"").is_empty() && pairs(b"\r\nA: b").is_empty());
+    }
+
+    #[test]
+    fn values_on_one_line() {
+        assert_eq!(&*unfolded(b"a\r\n\tb\n c\0"), "a\tb c\u{fffd}".as_bytes());
+    }
+
+    #[test]
+    fn names_are_found_in_any_case() {
+        let field = Fields::find(b"Subject: a\nsubject: b\n", b"SUBJECT").expect("it is there");
+        assert_eq!((field.value, field.raw), (&b"a"[..], &b"Subject: a\n"[..]));
+        assert_eq!(Fields::find(b"Subject: a\n\nTo: b\n", b"To"), None);
+    }
+
+    proptest! {
+        /// Of a header that is cut anywhere too.
+        #[test]
+        fn the_fields_are_the_header_without_the_empty_line(header in "[A:\r\n ]{0,12}") {
+            let header = header.as_bytes();
+            let raw: usize = Fields::new(header).map(|field| field.raw.len()).sum();
+            let rest = &header[raw..header_length(header)];
+            prop_assert!(matches!(rest, b"" | b"\n" | b"\r\n"), "{}", header.escape_ascii());
+        }
+    }
+}

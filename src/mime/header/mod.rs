@@ -1,0 +1,16 @@
+//! What stands in a header, from the outside in.
+//!
+//! ```text
+//!  header ──▶ fields ──▶ lexer ──▶ address   From, To, ...     words of structured fields
+//!                │            └──▶ content   Content-Type, Content-Disposition, ...
+//!                ├─────▶ words   ──▶ subject   the text that a reader sees
+//!                └─────▶ dates                 Date
+//! ```
+
+pub(super) mod address;
+pub(super) mod content;
+pub(super) mod dates;
+pub(super) mod fields;
+mod lexer;
+pub(super) mod subject;
+pub(super) mod words;

@@ -1,0 +1,20 @@
+//! What FETCH says of a message and its parts.
+//!
+//! ```text
+//!  header ─────────▶ envelope   ENVELOPE
+//!                       ▼
+//!  parts ──────────▶ body       BODY, BODYSTRUCTURE
+//!    ├──▶ section               BODY[...]: where its octets are
+//!    └──────▶ binary            BINARY[...]: the octets
+//! ```
+
+mod binary;
+mod body;
+mod envelope;
+mod section;
+
+pub use binary::BinaryError;
+pub(in crate::mime) use binary::binary;
+pub(in crate::mime) use body::body_structure;
+pub use envelope::envelope;
+pub(in crate::mime) use section::section;
