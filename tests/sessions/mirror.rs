@@ -62,7 +62,7 @@ impl Mirror {
             5 => ("EXPUNGE".into(), false),
             6 => ("UID EXPUNGE 1:*".into(), false),
             7 if !empty => (format!("MOVE {one} aside"), false),
-            8 if !empty => (format!("COPY {set} INBOX"), false),
+            8 if !empty => (format!("COPY {one} INBOX"), false),
             9 | 10 => {
                 let message = Message { options: "(\\Seen) ", octets: b"A: b\r\n\r\nc" };
                 let append = super::support::append_text(&self.tag, "INBOX", &[message, message]);
