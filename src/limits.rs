@@ -143,6 +143,18 @@ pub const MIME_PARTS: usize = 10_000;
 /// the same. Dovecot's limit; RFC 2046 section 5.1.1 allows 70.
 pub const MIME_BOUNDARY: usize = 80;
 
+/// Octets of a message-id that are read for THREAD: a line of mail (RFC 5322 section 2.1.1). What
+/// is longer is none.
+pub const MESSAGE_ID: usize = 998;
+
+/// Octets of a string that SORT compares, a line of mail again: what differs only after so many is
+/// in the order of the mailbox.
+pub const SORT_STRING: usize = 1000;
+
+/// Octets of a field that SORT reads for its first address: a name, a route and an address, each as
+/// long as a line.
+pub const SORT_ADDRESS: usize = 4096;
+
 /// Connections of the whole server.
 pub const CONNECTIONS: usize = 16_384;
 

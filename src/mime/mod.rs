@@ -1,5 +1,16 @@
-//! What stands in a message: octets in, values out, no I/O. Structure, envelope and parts for
-//! FETCH; text, subjects, dates and threads for SEARCH, SORT and THREAD.
+//! What stands in a message: octets in, values out, no I/O.
+//!
+//! ```text
+//!                    ┌▶ sort_keys   SORT
+//!           header ──┼▶ thread      THREAD
+//!             │      └─────────────────────────┐
+//!  octets ──▶ parts ──┬▶ structure  FETCH      ▼
+//!             ▲       └────────────────────▶ text   SEARCH, PREVIEW
+//!           transfer: base64 and quoted-printable undone
+//! ```
+//!
+//! `header` reads fields, wherever a header stands. `parts` is the one walk over a message that
+//! says where its parts are: FETCH takes it to the end, SEARCH and PREVIEW as far as they must.
 //!
 //! Mail is taken as it comes. Nothing here fails on a broken message, recurses as deep as one
 //! nests, or holds more than a small multiple of it.

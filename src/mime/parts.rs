@@ -128,10 +128,14 @@ struct Head {
 impl Head {
     /// Reads the field that begins with this line, if it is one that matters: of those of one name
     /// the first counts.
+    #[inline]
     fn read(&mut self, line: &[u8]) {
-        if !matches!(line[0], b'C' | b'c' | b'M' | b'm') {
-            return;
+        if matches!(line[0], b'C' | b'c' | b'M' | b'm') {
+            self.read_field(line);
         }
+    }
+
+    fn read_field(&mut self, line: &[u8]) {
         let Some(field) = Fields::new(line).next() else { return };
         match field.name.len() {
             12 if field.is(b"Content-Type") => {
@@ -306,11 +310,16 @@ impl<'a> Walk<'a> {
     /// dash-boundary     := "--" boundary
     /// close-delimiter   := delimiter "--"
     /// ```
+    #[inline]
     fn delimiter(&self, at: usize) -> Option<Delimiter> {
         if self.boundaries.is_empty() || self.parts.len() >= MIME_PARTS {
             return None;
         }
-        let line = self.octets[at..].strip_prefix(b"--")?;
+        self.boundary(self.octets[at..].strip_prefix(b"--")?)
+    }
+
+    /// The same of a line without its dashes.
+    fn boundary(&self, line: &[u8]) -> Option<Delimiter> {
         let line = &line[..line_length(&line[..line.len().min(MIME_BOUNDARY + 4)])];
         let line = line.strip_suffix(b"\n").unwrap_or(line);
         let line = line.strip_suffix(b"\r").unwrap_or(line);

@@ -9,12 +9,7 @@ use super::casemap;
 use super::header::dates::sent_date;
 use super::header::fields::Fields;
 use super::header::subject::base_subject;
-
-/// Octets of a string that count: what differs only after so many is in the order of the mailbox.
-const STRING: usize = 1000;
-
-/// Octets of a field that are read for its first address.
-const ADDRESS: usize = 4096;
+use crate::limits::{SORT_ADDRESS, SORT_STRING};
 
 /// What messages are sorted by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -117,7 +112,7 @@ impl Sorter {
     /// Two words: the first eight octets, which decide most comparisons, and where all of it is.
     fn push_string(&mut self, text: &str) {
         let text = casemap(text);
-        let octets = &text.as_bytes()[..text.len().min(STRING)];
+        let octets = &text.as_bytes()[..text.len().min(SORT_STRING)];
         let mut first = [0; 8];
         let start = octets.len().min(8);
         first[..start].copy_from_slice(&octets[..start]);
@@ -204,7 +199,7 @@ impl Parts {
 /// name of the group (RFC 3501 section 7.4.2).
 fn first_address(value: &[u8]) -> Option<Parts> {
     // Its end of line is where mail-parser hands out what it has.
-    let whole = [&value[..value.len().min(ADDRESS)], b"\n"].concat();
+    let whole = [&value[..value.len().min(SORT_ADDRESS)], b"\n"].concat();
     match MessageStream::new(&whole).parse_address() {
         HeaderValue::Address(Address::List(list)) => list.first().map(Parts::of_addr),
         HeaderValue::Address(Address::Group(groups)) => {

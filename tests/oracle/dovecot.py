@@ -1,155 +1,214 @@
-"""Appends mail to a Dovecot (benches/peers/dovecot.sh start) and writes down what it says of it:
+"""Appends mail to a Dovecot and writes down what it says of every message.
 
-    python3 tests/oracle/dovecot.py PORT OUT torture mbox
-    MAILRACE_ORACLE=OUT cargo test --lib mime::tests::oracle -- --ignored --nocapture
+    python3 tests/oracle/dovecot.py PORT OUT SOURCE...
 
-The mail is in ../shared/corpus, or where MAILRACE_CORPUS says.
+PORT is that of a Dovecot on this machine (benches/peers/dovecot.sh start). A SOURCE is a folder of
+messages, one a file, or an mbox. OUT gets lines of a key, a blank and a value, as
+src/mime/tests/oracle.rs reads them: `M` begins a message and names it, `raw` is its octets, other
+keys are FETCH items; values are base64 after `=`, or `-` for NIL. Python's standard library is all
+it takes. The mailbox `oracle` of the user is overwritten.
 """
-import sys, socket, re, os, glob, json, base64
-CORPUS=os.environ.get("MAILRACE_CORPUS","../shared/corpus")
-port=int(sys.argv[1]); out=sys.argv[2]; which=sys.argv[3:]; box=(b"o" if "mbox" in which else b"p")
-class Closed(Exception): pass
-def connect():
-    global s,f
-    s=socket.create_connection(("127.0.0.1",port)); f=s.makefile("rb")
-connect()
-def line(): return f.readline()
-def send(b): s.sendall(b)
-print(line())
-send(b"a LOGIN bench bench\r\n")
-def until(tag):
-    """Lines with literals joined, until the tagged one."""
-    got=[]
-    while True:
-        l=line()
-        if not l: raise Closed
-        while True:
-            m=re.search(rb"\{(\d+)\}\r\n$",l)
-            if not m: break
-            l+=f.read(int(m.group(1)))
-            l+=line()
-        got.append(l)
-        if l.startswith(tag+b" "): return got
-print(until(b"a")[-1])
-def messages():
-    if "torture" in which:
-        for p in sorted(glob.glob(CORPUS+"/torture/*.eml")):
-            yield "torture/"+os.path.basename(p), open(p,"rb").read()
-    if "mbox" in which:
-        data=open(CORPUS+"/messages.mbox","rb").read()
-        parts=re.split(rb"(?m)^From .*\n",data)[1:]
-        for i,m in enumerate(parts):
-            m=m[:-1] # the empty line before the next
-            m=re.sub(rb"(?m)^>(>*From )",rb"\1",m)
-            yield "mbox/%d"%(i+1), m.replace(b"\n",b"\r\n")
-    for w in which:
-        if w.startswith("/"):
-            for p in sorted(glob.glob(w+"/*")):
-                yield "own/"+os.path.basename(p), open(p,"rb").read()
-send(b"b CREATE "+box+b"\r\n"); until(b"b")
-send(b"b DELETE "+box+b"\r\n"); until(b"b")
-send(b"b CREATE "+box+b"\r\n"); until(b"b")
-names=[]
-for name,m in messages():
-    send(b"c APPEND %s {%d+}\r\n"%(box,len(m))+m+b"\r\n")
-    r=until(b"c")[-1]
-    if not r.startswith(b"c OK"): print(name,r); continue
-    names.append((name,m))
-send(b"d SELECT "+box+b"\r\n"); until(b"d")
-def toks(b):
-    """A parenthesized list as nested lists of bytes/None/int."""
-    pos=0
-    def val():
-        nonlocal pos
-        c=b[pos:pos+1]
-        if c==b"(":
-            pos+=1; l=[]
+
+import base64
+import os
+import re
+import socket
+import sys
+
+USER = PASSWORD = b"bench"
+MAILBOX = b"oracle"
+
+# Parts of a message that are asked for: of those with many, the first and the last.
+PARTS = 30
+
+# Sections that are not there, or only in some messages.
+ODD = ["99", "1.99", "1.1", "1.1.1", "1.1.HEADER"]
+
+
+class Closed(Exception):
+    """The server ended the connection: some mail is too much for it."""
+
+
+class Client:
+    """A connection, and one command after the other."""
+
+    def __init__(self, port):
+        self.port = port
+        self.connect()
+
+    def connect(self):
+        self.socket = socket.create_connection(("127.0.0.1", self.port))
+        self.file = self.socket.makefile("rb")
+        self.file.readline()
+        self.run(b"LOGIN %s %s" % (USER, PASSWORD))
+
+    def run(self, command):
+        """The lines of the answer, each with its literals; the last is the tagged one."""
+        self.socket.sendall(b"a " + command + b"\r\n")
+        lines = []
+        while not lines or not lines[-1].startswith(b"a "):
+            line = self.file.readline()
+            while literal := re.search(rb"\{(\d+)\}\r\n$", line):
+                line += self.file.read(int(literal[1])) + self.file.readline()
+            if not line:
+                raise Closed
+            lines.append(line)
+        return lines
+
+    def fetch(self, number, items):
+        """What is within the parentheses; `None` when the answer is not OK."""
+        lines = self.run(b"FETCH %d (%s)" % (number, " ".join(items).encode()))
+        if not lines[-1].startswith(b"a OK"):
+            return None
+        # FETCH of FLAGS may come unasked.
+        names = tuple(re.split(r"[.\[ ]", item)[0].encode() for item in items)
+        for line in lines:
+            values = re.match(rb"\* \d+ FETCH (\(.*\))\r\n$", line, re.DOTALL)
+            if values and values[1][1:].startswith(names):
+                return values[1]
+        return None
+
+
+def parse(octets):
+    """A list in parentheses: lists of lists, bytes, None for NIL, str for what else is an atom."""
+    at = 0
+
+    def value():
+        nonlocal at
+        first = octets[at : at + 1]
+        if first == b"(":
+            at += 1
+            values = []
             while True:
-                while b[pos:pos+1]==b" ": pos+=1
-                if b[pos:pos+1]==b")": pos+=1; return l
-                l.append(val())
-        if c==b'"':
-            pos+=1; o=bytearray()
-            while b[pos:pos+1]!=b'"':
-                if b[pos:pos+1]==b"\\": pos+=1
-                o+=b[pos:pos+1]; pos+=1
-            pos+=1; return bytes(o)
-        m=re.match(rb"~?\{(\d+)\}\r\n",b[pos:pos+20])
-        if m:
-            n=int(m.group(1)); pos+=m.end(); v=b[pos:pos+n]; pos+=n; return v
-        m=re.match(rb"[^\s()\"]+(\[[^\]]*\](<\d+>)?)?",b[pos:]); pos+=m.end()
-        v=m.group(0)
-        return None if v==b"NIL" else v.decode("latin1")
-    return val()
-def numbers(s,prefix="",is_msg=True,out=None):
-    """Part numbers as RFC 3501 counts them."""
-    if out is None: out=[]
-    if isinstance(s[0],list):
-        n=0
-        while isinstance(s[n],list):
-            num=prefix+str(n+1); out.append(num)
-            child=s[n]
-            if isinstance(child[0],list): numbers(child,num+".",False,out)
-            elif child[0] and child[0].lower()==b"message" and child[1] and child[1].lower()==b"rfc822":
-                inner=child[8]
-                numbers(inner,num+".",True,out)
-            n+=1
-    elif is_msg:
-        out.append(prefix+"1")
-        if s[0] and s[0].lower()==b"message" and s[1] and s[1].lower()==b"rfc822":
-            numbers(s[8],prefix+"1.",True,out)
-    return out
-w=open(out,"wb")
-bad=0
-def put(key,val): w.write(key.encode()+b" "+(b"-" if val is None else b"="+base64.b64encode(val))+b"\n")
-for i,(name,m) in enumerate(names,1):
-    send(b"e FETCH %d (ENVELOPE BODY BODYSTRUCTURE)\r\n"%i)
-    r=until(b"e")
-    t=None
-    raw=[l for l in r if b" FETCH (" in l[:40]]
-    if not r[-1].startswith(b"e OK") or not raw: print(name,r[-1]); continue
-    raw=raw[0]
-    raw=raw[raw.index(b"(")+1:]
-    w.write(b"M "+name.encode()+b"\n")
-    put("raw",m)
-    # split raw
-    l=toks(b"("+raw)
-    d=dict(zip(l[0::2],l[1::2]))
-    pos_b=None
-    a,b1,c=[raw.index(k) for k in (b"ENVELOPE ",b" BODY (",b" BODYSTRUCTURE (")]
-    assert a<b1<c
-    put("ENVELOPE",raw[9:b1]); put("BODY",raw[b1+6:c]); put("BODYSTRUCTURE",raw[c+15:].rstrip(b"\r\n")[:-1])
-    nums=numbers(d["BODYSTRUCTURE"])
-    if len(nums)>60: nums=nums[:30]+nums[-30:]
-    items=["HEADER","TEXT"]
-    for n in nums: items+=[n,n+".MIME",n+".HEADER",n+".TEXT"]
-    items+=["99","1.99","1.1","1.1.1","1.1.HEADER","0.1"][:5]
-    items=list(dict.fromkeys(items))
-    for k in range(0,len(items),40):
-        chunk=items[k:k+40]
-        send(b"f FETCH %d (%s)\r\n"%(i," ".join("BODY.PEEK[%s]"%x for x in chunk).encode()))
-        r=until(b"f")
-        if not r[-1].startswith(b"f OK"):
-            # one by one
-            for x in chunk:
-                send(b"g FETCH %d (BODY.PEEK[%s])\r\n"%(i,x.encode()))
-                r=until(b"g")
-                got=[l for l in r if b" FETCH (" in l[:40]]
-                if r[-1].startswith(b"g OK") and got:
-                    raw=got[0]; l=toks(raw[raw.index(b"("):]); put("BODY["+x+"]",l[1])
-                else: put("ERR["+x+"]",r[-1])
-            continue
-        raw=[l for l in r if b" FETCH (" in l[:40]][0]
-        l=toks(raw[raw.index(b"("):])
-        for key,v in zip(l[0::2],l[1::2]): put(key,v)
-    for n in nums[:40]:
-        send(b"h FETCH %d (BINARY.PEEK[%s] BINARY.SIZE[%s])\r\n"%(i,n.encode(),n.encode()))
-        try: r=until(b"h")
+                while octets[at : at + 1] == b" ":
+                    at += 1
+                if octets[at : at + 1] == b")":
+                    at += 1
+                    return values
+                values.append(value())
+        if first == b'"':
+            at += 1
+            text = bytearray()
+            while octets[at : at + 1] != b'"':
+                at += octets[at : at + 1] == b"\\"
+                text += octets[at : at + 1]
+                at += 1
+            at += 1
+            return bytes(text)
+        if literal := re.match(rb"~?\{(\d+)\}\r\n", octets[at : at + 24]):
+            start = at + literal.end()
+            at = start + int(literal[1])
+            return octets[start:at]
+        atom = re.compile(rb"[^\s()\"\[]+(\[[^\]]*\](<\d+>)?)?").match(octets, at)
+        at = atom.end()
+        return None if atom[0] == b"NIL" else atom[0].decode("latin1")
+
+    return value()
+
+
+def pairs(octets):
+    values = parse(octets)
+    return zip(values[0::2], values[1::2])
+
+
+def part_numbers(body, prefix="", is_message=True):
+    """The numbers of all parts, as RFC 3501 section 6.4.5 counts them."""
+    numbers = []
+
+    def part(number, body):
+        numbers.append(number)
+        if isinstance(body[0], list):
+            numbers.extend(part_numbers(body, number + ".", False))
+        elif (body[0] or b"").lower() == b"message" and (body[1] or b"").lower() == b"rfc822":
+            numbers.extend(part_numbers(body[8], number + "."))
+
+    if isinstance(body[0], list):
+        for n, child in enumerate(body, 1):
+            if not isinstance(child, list):
+                break
+            part(f"{prefix}{n}", child)
+    elif is_message:
+        part(f"{prefix}1", body)
+    return numbers
+
+
+def messages(source):
+    """Names and octets. Those of an mbox get lines that end with CRLF."""
+    if os.path.isdir(source):
+        name = os.path.basename(os.path.normpath(source))
+        for file in sorted(os.listdir(source)):
+            with open(os.path.join(source, file), "rb") as message:
+                yield f"{name}/{file}", message.read()
+        return
+    with open(source, "rb") as mbox:
+        parts = re.split(rb"(?m)^From .*\n", mbox.read())[1:]
+    for n, message in enumerate(parts, 1):
+        # An empty line stands before the next.
+        message = re.sub(rb"(?m)^>(>*From )", rb"\1", message[:-1])
+        yield f"mbox/{n}", message.replace(b"\n", b"\r\n")
+
+
+def answers(client, number):
+    """All that is said of a message: pairs of an item and a value."""
+    whole = client.fetch(number, ["ENVELOPE", "BODY", "BODYSTRUCTURE"])
+    if whole is None:
+        return
+    body, structure = whole.index(b" BODY ("), whole.index(b" BODYSTRUCTURE (")
+    yield "ENVELOPE", whole[len("(ENVELOPE ") : body]
+    yield "BODY", whole[body + len(" BODY ") : structure]
+    yield "BODYSTRUCTURE", whole[structure + len(" BODYSTRUCTURE ") : -1]
+
+    numbers = part_numbers(dict(pairs(whole))["BODYSTRUCTURE"])
+    if len(numbers) > 2 * PARTS:
+        numbers = numbers[:PARTS] + numbers[-PARTS:]
+    sections = ["HEADER", "TEXT"]
+    for part in numbers:
+        sections += [part, f"{part}.MIME", f"{part}.HEADER", f"{part}.TEXT"]
+    items = [f"BODY.PEEK[{section}]" for section in dict.fromkeys(sections + ODD)]
+    for start in range(0, len(items), 40):
+        some = items[start : start + 40]
+        got = client.fetch(number, some)
+        # If one of them is refused all are: one by one then.
+        for values in [got] if got else [client.fetch(number, [item]) for item in some]:
+            yield from pairs(values or b"()")
+
+    for part in numbers[:40]:
+        try:
+            values = client.fetch(number, [f"BINARY.PEEK[{part}]", f"BINARY.SIZE[{part}]"])
+            yield from pairs(values or b"()")
         except Closed:
-            connect(); line(); send(b"a LOGIN bench bench\r\nd SELECT "+box+b"\r\n"); until(b"a"); until(b"d"); put("ERR-BINARY["+n+"]",b"closed"); continue
-        got=[l for l in r if b" FETCH (" in l[:40] and b"BINARY" in l]
-        if r[-1].startswith(b"h OK") and got:
-            raw=got[0]; l=toks(raw[raw.index(b"("):])
-            for key,v in zip(l[0::2],l[1::2]): put(key,v if v is None or isinstance(v,bytes) else v.encode())
-        else: put("ERR-BINARY["+n+"]",r[-1])
-print("done",len(names))
+            client.connect()
+            client.run(b"SELECT " + MAILBOX)
+
+
+def main():
+    if len(sys.argv) < 4:
+        sys.exit(__doc__)
+    client = Client(int(sys.argv[1]))
+    client.run(b"DELETE " + MAILBOX)
+    client.run(b"CREATE " + MAILBOX)
+    taken = []
+    for source in sys.argv[3:]:
+        for name, message in messages(source):
+            answer = client.run(b"APPEND %s {%d+}\r\n%s" % (MAILBOX, len(message), message))[-1]
+            if answer.startswith(b"a OK"):
+                taken.append((name, message))
+            else:
+                print(f"{name} was not taken: {answer.decode(errors='replace').strip()}")
+    client.run(b"SELECT " + MAILBOX)
+    with open(sys.argv[2], "w", encoding="ascii") as out:
+
+        def put(key, value):
+            text = "-" if value is None else "=" + base64.b64encode(value).decode()
+            out.write(f"{key} {text}\n")
+
+        for number, (name, message) in enumerate(taken, 1):
+            out.write(f"M {name}\n")
+            put("raw", message)
+            for key, value in answers(client, number):
+                put(key, value.encode() if isinstance(value, str) else value)
+    print(f"{len(taken)} messages")
+
+
+if __name__ == "__main__":
+    main()

@@ -7,71 +7,154 @@ use unicode_normalization::char::decompose_compatible;
 /// The characters below this, most of those that have case, are looked up.
 const TABLE: u32 = 0x3100;
 
-/// Stands in the table for a character that becomes several.
-const SEVERAL: char = '\0';
-
 /// The text with each character in title case and then decomposed, as i;unicode-casemap has it.
 /// Texts are equal, and one is found in the other, when their octets are. Each character is mapped
 /// by itself: the map of a text is that of its pieces, joined. ASCII becomes upper case.
 #[must_use]
 pub fn casemap(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
+    let mut out = Vec::with_capacity(text.len());
     casemap_into(text, &mut out);
-    out
+    String::from_utf8(out).expect("characters become characters")
 }
 
-/// Appends the [`casemap`] of a text.
-pub(in crate::mime) fn casemap_into(text: &str, out: &mut String) {
-    let mut rest = text;
-    while !rest.is_empty() {
-        let ascii = ascii_length(rest.as_bytes());
-        let (run, tail) = rest.split_at(ascii);
-        let start = out.len();
-        out.push_str(run);
-        out[start..].make_ascii_uppercase();
-        let mut chars = tail.chars();
-        rest = loop {
-            let before = chars.as_str();
-            match chars.next() {
-                Some(c) if !c.is_ascii() => map(c, out),
-                _ => break before,
+/// Appends the octets of the [`casemap`] of a text.
+pub(in crate::mime) fn casemap_into(text: &str, out: &mut Vec<u8>) {
+    let table = table();
+    let octets = text.as_bytes();
+    let (mut at, mut end) = (0, out.len());
+    // Room for whatever the table makes of them, so that none need be asked for in the loop.
+    out.resize(end + room(octets.len()), 0);
+    while at < octets.len() {
+        if octets[at].is_ascii() {
+            let Some(word) = octets[at..].first_chunk() else {
+                out[end] = octets[at].to_ascii_uppercase();
+                (at, end) = (at + 1, end + 1);
+                continue;
+            };
+            let word = u64::from_le_bytes(*word);
+            let length = (word & HIGH).trailing_zeros() as usize / 8;
+            put(out, end, uppercase(word));
+            (at, end) = (at + length, end + length);
+            if length == 8 {
+                continue;
             }
-        };
+        }
+        let rest = &octets[at..];
+        let (code, mut length) = code_point(rest);
+        match table.get(code as usize) {
+            Some(&entry) if entry != LONG => {
+                put(out, end, entry);
+                end += (entry >> 56) as usize;
+            }
+            // Chinese characters have neither case nor decomposition: as many as there are.
+            _ if matches!(code, 0x4000..=0x9fff) => {
+                let chinese = |three: &&[u8]| matches!(three[0], 0xe4..=0xe9);
+                length = 3 * rest.chunks_exact(3).take_while(chinese).count();
+                out[end..end + length].copy_from_slice(&rest[..length]);
+                end += length;
+            }
+            _ if matches!(code, 0xac00..=0xd7a3) => end = put_hangul(code - 0xac00, out, end),
+            _ => end = put_rare(&text[at..], out, end),
+        }
+        at += length;
     }
+    out.truncate(end);
 }
 
-/// Octets of ASCII at the start.
-fn ascii_length(octets: &[u8]) -> usize {
-    const STEP: usize = 32;
-    let steps = octets.chunks(STEP).take_while(|step| step.is_ascii()).count();
-    let start = (steps * STEP).min(octets.len());
-    let last = octets[start..].iter().position(|o| !o.is_ascii());
-    last.map_or(octets.len(), |at| start + at)
+/// Writes the letters of a syllable of Hangul (Unicode section 3.12). Where they end.
+fn put_hangul(syllable: u32, out: &mut [u8], end: usize) -> usize {
+    let (lead, vowel, trail) = (syllable / 588, syllable % 588 / 28, syllable % 28);
+    put(out, end, utf8_3(0x1100 + lead));
+    put(out, end + 3, utf8_3(0x1161 + vowel));
+    put(out, end + 6, utf8_3(0x11a7 + trail));
+    // The first of the trails is none.
+    end + if trail == 0 { 6 } else { 9 }
 }
 
-fn map(c: char, out: &mut String) {
-    static MAPPED: OnceLock<Box<[char]>> = OnceLock::new();
-    if matches!(c, '\u{3400}'..='\u{9fff}') {
-        // Chinese characters have neither case nor decomposition.
-        return out.push(c);
-    }
-    let table = MAPPED.get_or_init(|| (0..TABLE).map(single).collect());
-    match table.get(c as usize) {
-        Some(&mapped) if mapped != SEVERAL => out.push(mapped),
-        _ => decompose_compatible(titlecase(c), |part| out.push(part)),
-    }
+/// A character of three octets, the first lowest.
+fn utf8_3(code: u32) -> u64 {
+    let six = |bits: u32| u64::from(bits & 0x3f | 0x80);
+    u64::from(code >> 12 | 0xe0) | six(code >> 6) << 8 | six(code) << 16
 }
 
-/// What becomes of a character, if that is one.
-fn single(code: u32) -> char {
-    let (mut mapped, mut parts) = (SEVERAL, 0);
-    if let Some(c) = char::from_u32(code) {
+/// Octets that a text of so many becomes at most, but for what is rare: two become seven. The last
+/// word is written whole.
+fn room(length: usize) -> usize {
+    4 * length + 8
+}
+
+/// Writes a word, the lowest octet first: all of it, which is faster than the part that counts.
+#[inline]
+fn put(out: &mut [u8], end: usize, word: u64) {
+    out[end..end + 8].copy_from_slice(&word.to_le_bytes());
+}
+
+/// Maps the first character of a text, one that is not in the table. Where it ends.
+fn put_rare(text: &str, out: &mut Vec<u8>, mut end: usize) -> usize {
+    text.chars().take(1).for_each(|c| {
         decompose_compatible(titlecase(c), |part| {
-            mapped = part;
-            parts += 1;
+            let after = end + part.len_utf8();
+            if out.len() < after + room(text.len()) {
+                out.resize(after + room(text.len()), 0);
+            }
+            part.encode_utf8(&mut out[end..after]);
+            end = after;
         });
+    });
+    end
+}
+
+/// The character that begins here, not of ASCII, and its octets. Those of four octets are in no
+/// table: of them the number alone is told.
+///
+/// ```abnf
+/// UTF8-2 = %xC2-DF UTF8-tail                                        ; RFC 3629 section 4
+/// UTF8-3 = %xE0 %xA0-BF UTF8-tail / %xE1-EC 2( UTF8-tail ) / ...
+/// ```
+#[inline]
+fn code_point(octets: &[u8]) -> (u32, usize) {
+    let six = |octet: u8| u32::from(octet & 0x3f);
+    match *octets {
+        [a, b, ..] if a < 0xe0 => (six(a & 0x1f) << 6 | six(b), 2),
+        [a, b, c, ..] if a < 0xf0 => (six(a & 0xf) << 12 | six(b) << 6 | six(c), 3),
+        _ => (u32::MAX, 4),
     }
-    if parts == 1 { mapped } else { SEVERAL }
+}
+
+/// The highest bit of each octet.
+const HIGH: u64 = 0x8080_8080_8080_8080;
+
+/// The lowest bit of each octet.
+const LOW: u64 = 0x0101_0101_0101_0101;
+
+/// Eight octets at once; those that are not ASCII become anything.
+fn uppercase(word: u64) -> u64 {
+    let seven = word & !HIGH;
+    // The highest bit says which are from `a` on, and which beyond `z`.
+    let from_a = seven + LOW * u64::from(0x80 - b'a');
+    let beyond_z = seven + LOW * u64::from(0x7f - b'z');
+    word ^ ((from_a & !beyond_z & HIGH) >> 2)
+}
+
+/// Stands in the table for what is longer than an entry.
+const LONG: u64 = 0;
+
+/// What becomes of each character: its octets, the first lowest, and their number in the highest.
+fn table() -> &'static [u64] {
+    static MAPPED: OnceLock<Box<[u64]>> = OnceLock::new();
+    MAPPED.get_or_init(|| (0..TABLE).map(entry).collect())
+}
+
+fn entry(code: u32) -> u64 {
+    let mut mapped = String::new();
+    if let Some(c) = char::from_u32(code) {
+        decompose_compatible(titlecase(c), |part| mapped.push(part));
+    }
+    let mut entry = [0; 8];
+    let Some(place) = entry[..7].get_mut(..mapped.len()) else { return LONG };
+    place.copy_from_slice(mapped.as_bytes());
+    entry[7] = mapped.len() as u8;
+    u64::from_le_bytes(entry)
 }
 
 /// The simple titlecase mapping of UnicodeData. It is the upper case but for digraphs that have a
@@ -119,6 +202,8 @@ mod tests {
             ("ＡＢｃ", "ABC"),
             ("\u{212b}", "A\u{30a}"),
             ("გ", "გ"),
+            ("한가", "\u{1112}\u{1161}\u{11ab}\u{1100}\u{1161}"),
+            ("\u{fdfa}", "صلى الله عليه وسلم"),
             ("\u{10428}\u{0}", "\u{10400}\u{0}"),
             ("", ""),
         ] {
@@ -128,7 +213,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn the_table_says_what_the_rules_say(text in "(?s)[ -~é-ſА-я漢]{0,80}.{0,20}") {
+        fn the_table_says_what_the_rules_say(text in "(?s)[ -~é-ſА-я漢가-힣]{0,80}.{0,20}") {
             let mut expected = String::new();
             for c in text.chars() {
                 decompose_compatible(titlecase(c), |part| expected.push(part));

@@ -87,17 +87,17 @@ impl Pattern {
         if text.is_ascii() {
             return self.is_in_ascii(text.as_bytes());
         }
-        let mut mapped = String::with_capacity(text.len().min(STEP) * 2);
+        let mut mapped = Vec::with_capacity(text.len().min(STEP) * 2);
         let mut rest = text;
         while !rest.is_empty() {
             let (step, tail) = rest.split_at(rest.floor_char_boundary(STEP));
             casemap_into(step, &mut mapped);
-            if self.finder.find(mapped.as_bytes()).is_some() {
+            if self.finder.find(&mapped).is_some() {
                 return true;
             }
             // What may be the start of an occurrence that ends in the next step.
             let kept = mapped.len().saturating_sub(self.finder.needle().len());
-            mapped.drain(..mapped.floor_char_boundary(kept));
+            mapped.drain(..kept);
             rest = tail;
         }
         self.is_empty()

@@ -62,6 +62,6 @@ impl<'a> Text<'a> {
 }
 
 fn charset(content: Option<&Content>) -> Charset {
-    let name = content.and_then(|content| content.parameter("charset")).unwrap_or_default();
-    Charset::of_name(name).unwrap_or(Charset::Unknown)
+    let name = content.and_then(|content| content.parameter("charset"));
+    name.and_then(|name| Charset::of_name(name).ok()).unwrap_or(Charset::Unknown)
 }

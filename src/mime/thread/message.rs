@@ -2,13 +2,11 @@
 
 use xxhash_rust::xxh3::xxh3_128;
 
+use crate::limits::MESSAGE_ID;
 use crate::mime::casemap;
 use crate::mime::header::dates::sent_date;
 use crate::mime::header::fields::Fields;
 use crate::mime::header::subject::base_subject;
-
-/// Longest Message-ID that is one: a line of RFC 5322 has 998 octets.
-const ID_LENGTH: usize = 998;
 
 /// A Message-ID, as the hash of its normal form. Whoever finds two with the same hash has
 /// achieved what a copied Message-ID does: to be put into the wrong thread.
@@ -105,7 +103,7 @@ pub fn message_ids(value: &[u8]) -> Vec<MessageId> {
 fn normalize(text: &[u8], normal: &mut Vec<u8>) -> Option<usize> {
     normal.clear();
     let (mut quoted, mut escaped) = (false, false);
-    for (at, &octet) in text.iter().enumerate().take(ID_LENGTH) {
+    for (at, &octet) in text.iter().enumerate().take(MESSAGE_ID) {
         match octet {
             _ if escaped => {
                 normal.push(octet);
