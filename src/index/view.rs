@@ -93,17 +93,17 @@ impl View {
 
     /// Removes a message. Gives the sequence number it had.
     pub fn remove(&mut self, uid: Uid) -> Option<u32> {
-        self.remove_all(&[uid]).pop()
+        self.remove_all(&[UidRange { first: uid, last: uid }]).pop()
     }
 
     /// Removes messages, in one pass. Gives the sequence number of each at the moment of its
     /// removal, as EXPUNGE responses say them; UIDs that are not there are passed over.
     ///
     /// # Panics
-    /// When the UIDs do not ascend.
-    pub fn remove_all(&mut self, uids: &[Uid]) -> Vec<u32> {
-        assert!(uids.is_sorted_by(|a, b| a < b), "UIDs to remove ascend");
-        let mut gone = uids.iter().map(|uid| uid.0).peekable();
+    /// When the ranges do not ascend.
+    pub fn remove_all(&mut self, uids: &[UidRange]) -> Vec<u32> {
+        assert!(uids.is_sorted_by(|a, b| a.last < b.first), "UIDs to remove ascend");
+        let mut gone = uids.iter().flat_map(|range| range.first.0..=range.last.0).peekable();
         let (mut left, mut sequences) = (View::default(), Vec::new());
         for run in self.runs() {
             let (mut first, last) = (run.first.0, run.last.0);
@@ -214,7 +214,9 @@ mod tests {
     #[test]
     fn expunges_are_numbered_one_after_the_other() {
         let mut view: View = [3, 4, 7, 11].map(Uid).into_iter().collect();
-        assert_eq!(view.remove_all(&[3, 4, 5, 11].map(Uid)), [1, 1, 2]);
+        let gone = [(3, 5), (11, 11)];
+        let gone = gone.map(|(first, last)| UidRange { first: Uid(first), last: Uid(last) });
+        assert_eq!(view.remove_all(&gone), [1, 1, 2]);
         assert_eq!(view.uids().collect::<Vec<_>>(), [Uid(7)]);
     }
 
@@ -235,8 +237,9 @@ mod tests {
                         expected.push(index as u32 + 1);
                     }
                 }
-                let gone: Vec<Uid> = gone.into_iter().map(Uid).collect();
-                prop_assert_eq!(view.remove_all(&gone), expected);
+                let mut ranges = Vec::new();
+                gone.into_iter().for_each(|uid| UidRange::push(&mut ranges, Uid(uid)));
+                prop_assert_eq!(view.remove_all(&ranges), expected);
             }
             prop_assert_eq!(view.len() as usize, model.len());
             prop_assert!(view.uids().map(|uid| uid.0).eq(model.iter().copied()));

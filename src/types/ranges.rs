@@ -3,6 +3,9 @@
 use super::{Uid, UidRange};
 
 impl UidRange {
+    /// Every UID that there can be.
+    pub const ALL: UidRange = UidRange { first: Uid(1), last: Uid(u32::MAX) };
+
     /// The same UIDs as ranges that ascend and do not touch. Ranges that are no range are left out.
     #[must_use]
     pub fn ascending(uids: &[UidRange]) -> Vec<UidRange> {
@@ -32,10 +35,94 @@ impl UidRange {
         let index = ranges.partition_point(|range| range.last < uid);
         ranges.get(index).is_some_and(|range| range.first <= uid)
     }
+
+    /// How many UIDs these ranges hold, which do not overlap.
+    #[must_use]
+    pub fn count(ranges: &[UidRange]) -> u32 {
+        ranges.iter().map(|range| range.last.0 - range.first.0 + 1).sum()
+    }
+
+    /// What is in both of two sets: ranges that ascend and do not overlap, likewise below.
+    #[must_use]
+    pub fn intersection(one: &[UidRange], other: &[UidRange]) -> Vec<UidRange> {
+        let (mut both, mut at) = (Vec::new(), 0);
+        for range in one {
+            while other.get(at).is_some_and(|other| other.last < range.first) {
+                at += 1;
+            }
+            let mut next = at;
+            while let Some(other) = other.get(next).filter(|other| other.first <= range.last) {
+                let (first, last) = (range.first.max(other.first), range.last.min(other.last));
+                both.push(UidRange { first, last });
+                next += 1;
+            }
+            // The last of them may reach into the next range.
+            at = next.saturating_sub(1).max(at);
+        }
+        both
+    }
+
+    /// What is in the first and not in the second.
+    #[must_use]
+    pub fn difference(one: &[UidRange], other: &[UidRange]) -> Vec<UidRange> {
+        let (mut left, mut at) = (Vec::new(), 0);
+        for range in one {
+            let mut first = range.first.0;
+            while other.get(at).is_some_and(|other| other.last < range.first) {
+                at += 1;
+            }
+            let mut next = at;
+            let mut whole = false;
+            while let Some(other) = other.get(next).filter(|other| other.first <= range.last) {
+                if first < other.first.0 {
+                    left.push(UidRange { first: Uid(first), last: Uid(other.first.0 - 1) });
+                }
+                if other.last >= range.last {
+                    whole = true;
+                    break;
+                }
+                first = other.last.0 + 1;
+                next += 1;
+            }
+            at = next;
+            if !whole {
+                left.push(UidRange { first: Uid(first), last: range.last });
+            }
+        }
+        left
+    }
+
+    /// What is in one of them.
+    #[must_use]
+    pub fn union(one: &[UidRange], other: &[UidRange]) -> Vec<UidRange> {
+        UidRange::ascending(&[one, other].concat())
+    }
+
+    /// Those from one position to another, counted from 1, in ranges of any order.
+    #[must_use]
+    pub fn part(ranges: &[UidRange], first: u32, last: u32) -> Vec<UidRange> {
+        let (mut before, mut part) = (0, Vec::new());
+        for range in ranges {
+            let len = range.last.0 - range.first.0 + 1;
+            let (from, to) = (first.max(before + 1), last.min(before + len));
+            if from <= to {
+                part.push(UidRange {
+                    first: Uid(range.first.0 + (from - before - 1)),
+                    last: Uid(range.first.0 + (to - before - 1)),
+                });
+            }
+            before += len;
+        }
+        part
+    }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
+    use proptest::prelude::*;
+
     use super::*;
 
     fn range(first: u32, last: u32) -> UidRange {
@@ -57,5 +144,30 @@ mod tests {
         assert_eq!(ranges, [range(1, 3), range(7, 7), range(9, 10)]);
         let covered: Vec<_> = (0..12).filter(|&uid| UidRange::covers(&ranges, Uid(uid))).collect();
         assert_eq!(covered, [1, 2, 3, 7, 9, 10]);
+    }
+
+    fn ranges(uids: &BTreeSet<u32>) -> Vec<UidRange> {
+        let mut ranges = Vec::new();
+        uids.iter().for_each(|&uid| UidRange::push(&mut ranges, Uid(uid)));
+        ranges
+    }
+
+    proptest! {
+        #[test]
+        fn they_are_sets(
+            one in prop::collection::btree_set(1..40u32, 0..30),
+            other in prop::collection::btree_set(1..40u32, 0..30),
+            (first, last) in (1..40u32, 1..40u32),
+        ) {
+            let (a, b) = (ranges(&one), ranges(&other));
+            prop_assert_eq!(UidRange::intersection(&a, &b), ranges(&(&one & &other)));
+            prop_assert_eq!(UidRange::difference(&a, &b), ranges(&(&one - &other)));
+            prop_assert_eq!(UidRange::union(&a, &b), ranges(&(&one | &other)));
+            prop_assert_eq!(UidRange::count(&a) as usize, one.len());
+            let some = one.iter().enumerate().filter(|&(at, _)| {
+                (first..=last).contains(&(at as u32 + 1))
+            });
+            prop_assert_eq!(UidRange::part(&a, first, last), ranges(&some.map(|(_, &uid)| uid).collect()));
+        }
     }
 }

@@ -269,7 +269,7 @@ impl Mailbox {
     /// All messages as a session sees them that selects the mailbox now.
     #[must_use]
     pub fn view(&self) -> View {
-        self.range(UidRange { first: Uid(1), last: Uid(u32::MAX) }).map(Entry::uid).collect()
+        self.range(UidRange::ALL).map(Entry::uid).collect()
     }
 
     /// What it takes in memory, about.

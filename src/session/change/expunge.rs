@@ -18,10 +18,9 @@ impl Session {
         set: Option<SequenceSet>,
         owner: &Rc<Owner>,
     ) {
-        let all = UidRange { first: Uid(1), last: Uid(u32::MAX) };
         let Some((mailbox, uids)) = (match &set {
             Some(set) => self.messages(tag, set, true),
-            None => self.mailbox(tag).map(|mailbox| (mailbox, vec![all])),
+            None => self.mailbox(tag).map(|mailbox| (mailbox, vec![UidRange::ALL])),
         }) else {
             return;
         };
@@ -44,8 +43,7 @@ impl Session {
     pub(in crate::session) async fn close(&mut self, tag: &Tag, owner: &Rc<Owner>) {
         let Some(mailbox) = self.mailbox(tag) else { return };
         if !self.is_read_only() {
-            let all = [UidRange { first: Uid(1), last: Uid(u32::MAX) }];
-            if let Err(error) = self.expunge_deleted(mailbox, &all, owner).await {
+            if let Err(error) = self.expunge_deleted(mailbox, &[UidRange::ALL], owner).await {
                 return self.no(tag, Some(Code::Unavailable), &error.to_string());
             }
         }

@@ -37,7 +37,7 @@ use crate::net::{BUFFER, buffer};
 use crate::protocol::response::{self, Code};
 use crate::protocol::{Fetch, FetchItem, PartialRange, SequenceSet, Tag};
 use crate::reactor::{breathe, timeout};
-use crate::types::{MailboxId, ModSeq, Uid, UidRange};
+use crate::types::{MailboxId, ModSeq, UidRange};
 
 /// Chunks looked at before others get a turn, when there is nothing to send: half a millisecond.
 const STEPS: usize = 64;
@@ -269,30 +269,14 @@ impl Session {
 
 /// The messages at these positions, counted from 1 or from the end (RFC 9394 section 3.3).
 fn part_of(uids: &[UidRange], partial: PartialRange) -> Vec<UidRange> {
-    let len = |range: &UidRange| range.last.0 - range.first.0 + 1;
-    let all: u32 = uids.iter().map(len).sum();
-    let (first, last) = match partial.from_end {
-        false => (partial.first.min(all + 1), partial.last.min(all)),
-        true => (all.saturating_sub(partial.last) + 1, (all + 1).saturating_sub(partial.first)),
-    };
-    let (mut before, mut part) = (0, Vec::new());
-    for range in uids {
-        let from = first.max(before + 1);
-        let to = last.min(before + len(range));
-        if from <= to {
-            part.push(UidRange {
-                first: Uid(range.first.0 + (from - before - 1)),
-                last: Uid(range.first.0 + (to - before - 1)),
-            });
-        }
-        before += len(range);
-    }
-    part
+    let (first, last) = partial.of(UidRange::count(uids));
+    UidRange::part(uids, first, last)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::types::Uid;
 
     #[test]
     fn positions_in_what_was_asked_for() {

@@ -9,7 +9,7 @@ use crate::protocol::response::Code;
 use crate::protocol::{MailboxName, NameError, Tag};
 use crate::session::change::copy_code;
 use crate::session::dispatch::Session;
-use crate::types::{MailboxId, Uid, UidRange};
+use crate::types::{MailboxId, UidRange};
 
 impl Session {
     /// A mailbox takes all that is below it along. Sessions that have it selected notice nothing.
@@ -75,9 +75,8 @@ impl Session {
             tracing::error!("INBOX cannot be opened: {error}");
             return Err(CopyError::NoMailbox(from));
         }
-        let all = [UidRange { first: Uid(1), last: Uid(u32::MAX) }];
         let (log, arena) = (&self.home.log, &self.home.arena);
-        let moved = copy_messages(log, arena, owner, from, &all, to, true).await;
+        let moved = copy_messages(log, arena, owner, from, &[UidRange::ALL], to, true).await;
         if let Some(mailbox) = owner.account.borrow_mut().mailbox_mut(from) {
             mailbox.unpin();
         }

@@ -6,7 +6,6 @@
 
 use bytes::BytesMut;
 
-use super::ranges::{count, part};
 use crate::net::Gone;
 use crate::protocol::response::{self, EsearchResponse};
 use crate::protocol::{PartialRange, Returns, Tag};
@@ -72,21 +71,15 @@ impl Hits {
             items.max = self.end.last().map(|run| run.last);
         }
         if returns.count {
-            items.count = Some(count(&self.start));
+            items.count = Some(UidRange::count(&self.start));
         }
         if returns.all {
             items.all = Some(self.start.clone());
         }
         items.partial = returns.partial.map(|partial| {
-            let PartialRange { first, last, from_end } = partial;
-            let found = match from_end {
-                false => part(&self.start, first, last),
-                true => {
-                    let after = count(&self.end) + 1;
-                    part(&self.end, after.saturating_sub(last), after.saturating_sub(first))
-                }
-            };
-            (partial, found)
+            let runs = if partial.from_end { &self.end } else { &self.start };
+            let (first, last) = partial.of(UidRange::count(runs));
+            (partial, UidRange::part(runs, first, last))
         });
         items
     }

@@ -8,7 +8,6 @@ use bytes::BytesMut;
 
 use super::answer::push_number;
 use super::program::Program;
-use super::ranges::{count, difference, intersection, union};
 use super::{Command, Failed, Place, one};
 use crate::ingest::Owner;
 use crate::limits::{CONTEXT_RANGES, CONTEXT_SORTED, CONTEXTS};
@@ -92,7 +91,7 @@ impl Session {
         let Some(selected) = selected.as_mut() else { return };
         let too_large = match sorter {
             None => false,
-            Some(_) => count(&result) as usize > CONTEXT_SORTED,
+            Some(_) => UidRange::count(&result) as usize > CONTEXT_SORTED,
         };
         let contexts = &mut selected.contexts;
         if too_large
@@ -144,16 +143,14 @@ impl Session {
 
     /// Before the client is told that these messages, ascending, are gone: REMOVEFROM (RFC 5267
     /// section 4.3.4).
-    pub(in crate::session) async fn contexts_lose(&self, gone: &[Uid]) -> Result<(), Gone> {
-        if !self.follows() || gone.is_empty() {
+    pub(in crate::session) async fn contexts_lose(&self, lost: &[UidRange]) -> Result<(), Gone> {
+        if !self.follows() || lost.is_empty() {
             return Ok(());
         }
-        let mut lost = Vec::new();
-        gone.iter().for_each(|&uid| UidRange::push(&mut lost, uid));
         let mut followed = self.take_followed();
         let mut result = Ok(());
         for context in &mut followed {
-            let parts = context.result.remove(&lost);
+            let parts = context.result.remove(lost);
             if result.is_ok() {
                 result = self.tell_parts(context, "REMOVEFROM", parts).await;
             }
@@ -170,7 +167,7 @@ impl Session {
         let mut result = Ok(());
         for context in &mut followed {
             let looked_at = match context.program.depends_on_flags() {
-                true => union(&changed, &new),
+                true => UidRange::union(&changed, &new),
                 false => new.clone(),
             };
             if result.is_ok() && !looked_at.is_empty() {
@@ -196,17 +193,17 @@ impl Session {
             tracing::error!("the result of a search is not followed any more: {error}");
             return Ok(());
         }
-        let removed = context.result.remove(&difference(&looked_at, &fit));
+        let removed = context.result.remove(&UidRange::difference(&looked_at, &fit));
         self.tell_parts(context, "REMOVEFROM", removed).await?;
         let added = match &mut context.result {
             Order::Mailbox(uids) => {
-                let new = difference(&fit, uids);
-                *uids = union(uids, &new);
-                vec![Part { position: 0, len: count(&new), uids: new }]
+                let new = UidRange::difference(&fit, uids);
+                *uids = UidRange::union(uids, &new);
+                vec![Part { position: 0, len: UidRange::count(&new), uids: new }]
             }
             Order::Sorted { uids, known, sorter } => {
-                let unknown = difference(&fit, known);
-                *known = union(known, &unknown);
+                let unknown = UidRange::difference(&fit, known);
+                *known = UidRange::union(known, &unknown);
                 match self.add_to_sorter(place, unknown, sorter).await {
                     Ok(_) => {}
                     Err(Failed::Gone) => return Err(Gone),
@@ -264,7 +261,8 @@ impl Session {
             contexts.next = last.next();
         }
         let view: Vec<_> = selected.view.runs().collect();
-        let (changed, new) = (intersection(&changed, &view), intersection(&new, &view));
+        let (changed, new) =
+            (UidRange::intersection(&changed, &view), UidRange::intersection(&new, &view));
         let any = !changed.is_empty() || !new.is_empty();
         any.then_some((selected.mailbox, changed, new))
     }
@@ -287,11 +285,11 @@ impl Order {
     fn remove(&mut self, gone: &[UidRange]) -> Vec<Part> {
         match self {
             Order::Mailbox(uids) => {
-                let lost = intersection(uids, gone);
+                let lost = UidRange::intersection(uids, gone);
                 if !lost.is_empty() {
-                    *uids = difference(uids, &lost);
+                    *uids = UidRange::difference(uids, &lost);
                 }
-                vec![Part { position: 0, len: count(&lost), uids: lost }]
+                vec![Part { position: 0, len: UidRange::count(&lost), uids: lost }]
             }
             Order::Sorted { uids, .. } => {
                 let (mut parts, mut kept) = (Vec::<Part>::new(), 0);

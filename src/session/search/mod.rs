@@ -8,7 +8,6 @@ mod answer;
 mod contexts;
 mod order;
 mod program;
-mod ranges;
 mod scan;
 
 use std::io;

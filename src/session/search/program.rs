@@ -4,7 +4,6 @@
 //! header, what takes the whole message. Among keys that belong together the cheap ones come
 //! first, and a message of which they decide is not read.
 
-use super::ranges::{intersection, union};
 use crate::index::{Entry, KeywordSet, Keywords};
 use crate::mime::{BadCharset, Needle, sent_date};
 use crate::protocol::{DateField, DateOrder, SearchKey, SequenceSet};
@@ -201,7 +200,7 @@ impl Program {
         };
         nodes.iter().fold(uids, |uids, node| match node {
             Node::Leaf(place, _) => match &self.leaves[*place as usize] {
-                Leaf::Uids(named) => intersection(&uids, named),
+                Leaf::Uids(named) => UidRange::intersection(&uids, named),
                 _ => uids,
             },
             _ => uids,
@@ -374,7 +373,7 @@ fn uids(set: &SequenceSet, selected: &Selected) -> Vec<UidRange> {
     let mut uids: Vec<_> = set.resolve(last).uids().collect();
     if set.has_star() {
         let later: Vec<_> = set.resolve(u32::MAX).uids().collect();
-        uids = union(&uids, &later);
+        uids = UidRange::union(&uids, &later);
     }
     uids
 }

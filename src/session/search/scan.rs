@@ -10,7 +10,6 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use super::program::{Answers, Cost, Known, Program};
-use super::ranges::{count, part};
 use crate::index::Entry;
 use crate::ingest::Owner;
 use crate::limits::{LARGE_LEASE, MIME_OCTETS};
@@ -230,10 +229,10 @@ impl Session {
         let mut left = program.within(uids);
         let (mut last, mut damaged) = (Vec::new(), 0);
         let mut step = wanted.saturating_mul(2).max(LAST);
-        while !left.is_empty() && count(&last) < wanted {
-            let before = count(&left).saturating_sub(step);
+        while !left.is_empty() && UidRange::count(&last) < wanted {
+            let before = UidRange::count(&left).saturating_sub(step);
             let mut found = Vec::new();
-            let among = part(&left, before + 1, u32::MAX);
+            let among = UidRange::part(&left, before + 1, u32::MAX);
             damaged += self
                 .scan(program, place, among, |entry| {
                     UidRange::push(&mut found, entry.uid());
@@ -242,11 +241,11 @@ impl Session {
                 .await?;
             found.append(&mut last);
             last = found;
-            left = part(&left, 1, before);
+            left = UidRange::part(&left, 1, before);
             step = step.saturating_mul(4);
         }
-        let all = count(&last);
-        Ok((part(&last, all.saturating_sub(wanted) + 1, all), damaged))
+        let all = UidRange::count(&last);
+        Ok((UidRange::part(&last, all.saturating_sub(wanted) + 1, all), damaged))
     }
 
     /// Gives `visit` each of these messages with its header; an empty one when that is not

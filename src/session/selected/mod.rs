@@ -29,7 +29,7 @@ pub(super) struct Selected {
     /// Changes up to here were looked at.
     known: ModSeq,
     /// Messages of the view that are gone, ascending; the client could not be told yet.
-    gone: Vec<Uid>,
+    gone: Vec<UidRange>,
     /// Changes of this session after `known` that its client need not be told of.
     own: Vec<ModSeq>,
     /// Keywords that the client was told of.

@@ -83,19 +83,14 @@ impl Selected {
         }
         self.known = mailbox.counts().highest_modseq;
         self.own.clear();
-        for range in gone {
-            self.gone.extend(self.known_of([range].into_iter()).into_iter().flat_map(uids));
-        }
-        self.gone.sort_unstable();
-        self.gone.dedup();
+        self.gone = UidRange::union(&self.gone, &self.known_of(gone.into_iter()));
         flags.sort_unstable_by_key(|range| range.first);
         flags
     }
 
     /// The mailbox has changed more than it remembers: every message is looked at.
     fn compare(&self, mailbox: &Mailbox, flags: &mut Vec<UidRange>, gone: &mut Vec<UidRange>) {
-        let all = UidRange { first: Uid(1), last: Uid(u32::MAX) };
-        let mut there = mailbox.range(all).peekable();
+        let mut there = mailbox.range(UidRange::ALL).peekable();
         for uid in self.view.uids() {
             while there.next_if(|entry| entry.uid() < uid).is_some() {}
             match there.next_if(|entry| entry.uid() == uid) {
@@ -161,10 +156,6 @@ impl Selected {
     }
 }
 
-fn uids(range: UidRange) -> impl Iterator<Item = Uid> {
-    (range.first.0..=range.last.0).map(Uid)
-}
-
 impl Session {
     /// Tells the client what is new in its mailbox; of messages that are gone only when `expunges`
     /// may be told now.
@@ -188,7 +179,7 @@ impl Session {
             (flags, gone)
         };
         Box::pin(self.contexts_lose(&gone)).await?;
-        self.tell_gone(&gone).await?;
+        self.tell_gone(gone).await?;
         let mut out = BytesMut::new();
         if let Some(mailbox) = owner.account.borrow_mut().mailbox_mut(id)
             && let Some(selected) = &mut *self.selected.borrow_mut()
@@ -203,18 +194,16 @@ impl Session {
     }
 
     /// EXPUNGE, or VANISHED when the client wanted that (RFC 7162 section 3.2.10).
-    async fn tell_gone(&mut self, gone: &[Uid]) -> Result<(), Gone> {
+    async fn tell_gone(&mut self, gone: Vec<UidRange>) -> Result<(), Gone> {
         if gone.is_empty() {
             return Ok(());
         }
         let numbers = match &mut *self.selected.borrow_mut() {
-            Some(selected) => selected.view.remove_all(gone),
+            Some(selected) => selected.view.remove_all(&gone),
             None => return Ok(()),
         };
         if self.enabled.qresync {
-            let mut ranges = Vec::new();
-            gone.iter().for_each(|&uid| UidRange::push(&mut ranges, uid));
-            self.output.push(|out| response::vanished(out, false, ranges));
+            self.output.push(|out| response::vanished(out, false, gone));
             return self.output.room().await;
         }
         for part in numbers.chunks(GATHERED / 16) {

@@ -29,10 +29,9 @@ impl Session {
             if mailbox.uid_validity() != asked.validity {
                 return Ok(());
             }
-            let all = UidRange { first: Uid(1), last: Uid(u32::MAX) };
             let known = match &asked.known {
                 Some(known) => known.resolve(u32::MAX).uids().collect(),
-                None => vec![all],
+                None => vec![UidRange::ALL],
             };
             let from = asked.matched.as_ref().and_then(|pair| agreed(&selected.view, pair));
             let vanished = vanished(mailbox, selected, asked.modseq, &known, from);
@@ -48,23 +47,15 @@ impl Session {
 }
 
 /// Messages in these ranges whose mod-sequence is above `since`, ascending.
-pub(in crate::session) fn changed_since(
-    mailbox: &Mailbox,
-    uids: &[UidRange],
-    since: ModSeq,
-) -> Vec<UidRange> {
+fn changed_since(mailbox: &Mailbox, uids: &[UidRange], since: ModSeq) -> Vec<UidRange> {
     let mut changed = Vec::new();
     for range in uids {
         for chunk in mailbox.chunks(*range) {
             if chunk.max_modseq() <= since {
                 continue;
             }
-            for index in chunk.find_range(range.first, range.last) {
-                let entry = chunk.get(index).expect("it was just found");
-                if entry.modseq() > since {
-                    UidRange::push(&mut changed, entry.uid());
-                }
-            }
+            let entries = chunk.range(*range).filter(|entry| entry.modseq() > since);
+            entries.for_each(|entry| UidRange::push(&mut changed, entry.uid()));
         }
     }
     changed
@@ -88,30 +79,15 @@ pub(in crate::session) fn vanished(
             missing(selected, UidRange { first, last })
         }
     };
-    let mut of_known = Vec::new();
-    for range in known {
-        let from = gone.partition_point(|gone| gone.last < range.first);
-        for gone in gone[from..].iter().take_while(|gone| gone.first <= range.last) {
-            let (first, last) = (gone.first.max(range.first), gone.last.min(range.last));
-            of_known.push(UidRange { first, last });
-        }
-    }
-    of_known
+    UidRange::intersection(&gone, known)
 }
 
 /// The UIDs of a range that no message of the view has.
 fn missing(selected: &Selected, within: UidRange) -> Vec<UidRange> {
-    let (mut missing, mut next) = (Vec::new(), within.first);
-    for there in selected.view.uids_of(selected.view.sequences(within)) {
-        if next < there.first {
-            missing.push(UidRange { first: next, last: Uid(there.first.0 - 1) });
-        }
-        next = there.last.next();
+    if within.first > within.last {
+        return Vec::new();
     }
-    if next <= within.last {
-        missing.push(UidRange { first: next, last: within.last });
-    }
-    missing
+    UidRange::difference(&[within], &selected.view.runs().collect::<Vec<_>>())
 }
 
 /// The highest UID up to which the client's pairs of numbers and UIDs are the server's.

@@ -9,7 +9,7 @@ use crate::protocol::response::{self, Code, Condition, ListEntry};
 use crate::protocol::{MailboxName, Select, Tag};
 use crate::session::dispatch::Session;
 use crate::session::mailboxes::mailbox_id;
-use crate::types::{Flags, MailboxId, Uid, UidRange};
+use crate::types::{Flags, MailboxId, UidRange};
 
 impl Session {
     pub(in crate::session) async fn select(
@@ -112,7 +112,7 @@ fn first_unseen(mailbox: &Mailbox, view: &View) -> Option<u32> {
     if mailbox.counts().unseen == 0 {
         return None;
     }
-    let mut all = mailbox.range(UidRange { first: Uid(1), last: Uid(u32::MAX) });
+    let mut all = mailbox.range(UidRange::ALL);
     let unseen = all.find(|entry| !entry.flags().contains(Flags::SEEN))?;
     view.sequence(unseen.uid())
 }

@@ -55,6 +55,18 @@ pub struct PartialRange {
     pub from_end: bool,
 }
 
+impl PartialRange {
+    /// The first and the last position that this names of so many results, both counted from 1.
+    #[must_use]
+    pub fn of(self, results: u32) -> (u32, u32) {
+        let from_end = |position| results.saturating_add(1).saturating_sub(position);
+        match self.from_end {
+            false => (self.first, self.last),
+            true => (from_end(self.last), from_end(self.first)),
+        }
+    }
+}
+
 /// The arguments of SORT (RFC 5256).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Sort {
