@@ -96,12 +96,8 @@ impl Session {
         let parser = &self.home.parser;
         let turn = parser.turn().await?;
         let (entry, size) = (message.entry(), message.entry().size());
-        let length = size.min(MIME_OCTETS);
-        let mut octets = Vec::with_capacity(usize::try_from(length).map_err(io::Error::other)?);
-        while (octets.len() as u64) < length {
-            let at = octets.len() as u64;
-            octets.extend_from_slice(reader.piece(message, at..length).await?);
-        }
+        let mut octets = Vec::new();
+        reader.gather(message, size.min(MIME_OCTETS), &mut octets).await?;
         let (items, expected) = (items.to_vec(), entry.checksum());
         let (mut parts, checksum) = parser
             .run(move || {

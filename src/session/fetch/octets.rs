@@ -15,8 +15,8 @@ use super::walk::Found;
 use super::wanted::{Plain, Wanted, cut, plain};
 use crate::limits::{LARGE_LEASE, MIME_OCTETS};
 use crate::net::BUFFER;
+use crate::protocol::FetchItem;
 use crate::protocol::response::FetchResponse;
-use crate::protocol::{FetchItem, HeaderScanner};
 use crate::reactor::timeout;
 use crate::session::dispatch::Session;
 
@@ -146,15 +146,7 @@ impl One<'_, '_, '_> {
         if let Some(length) = self.progress.header {
             return Ok(length);
         }
-        let size = self.message.entry().size();
-        let (mut scanner, mut at) = (HeaderScanner::new(), 0);
-        let mut found = None;
-        while found.is_none() && at < size {
-            let piece = self.reader.piece(self.message, at..size).await?;
-            found = scanner.feed(piece);
-            at += piece.len() as u64;
-        }
-        let length = found.unwrap_or_else(|| scanner.finish());
+        let length = self.reader.header_length(self.message, self.message.entry().size()).await?;
         self.progress.header = Some(length);
         Ok(length)
     }
@@ -162,27 +154,7 @@ impl One<'_, '_, '_> {
     /// The header, or the start of one longer than a lease.
     async fn head(&mut self) -> io::Result<&[u8]> {
         let length = self.header().await?.min(LARGE_LEASE as u64);
-        if length == 0 {
-            return Ok(&[]);
-        }
-        let together = self.reader.piece(self.message, 0..length).await?.len() as u64 == length;
-        if together {
-            return self.reader.piece(self.message, 0..length).await;
-        }
-        self.gather(length).await?;
-        Ok(&self.scratch.octets)
-    }
-
-    /// The first octets of the message, together in memory.
-    async fn gather(&mut self, length: u64) -> io::Result<()> {
-        let octets = &mut self.scratch.octets;
-        octets.clear();
-        octets.reserve_exact(usize::try_from(length).map_err(io::Error::other)?);
-        while (octets.len() as u64) < length {
-            let at = octets.len() as u64;
-            octets.extend_from_slice(self.reader.piece(self.message, at..length).await?);
-        }
-        Ok(())
+        self.reader.start(self.message, length, &mut self.scratch.octets).await
     }
 
     /// Sends a range of the message; when `check` is set, which needs the range to be the rest of
@@ -249,7 +221,7 @@ impl One<'_, '_, '_> {
             together = piece.len() as u64 == size;
         }
         if !together {
-            self.gather(size).await?;
+            self.reader.gather(message, size, &mut self.scratch.octets).await?;
             right(message, xxh3_128(&self.scratch.octets))?;
             let octets = std::mem::take(&mut self.scratch.octets);
             let parts = Parts::find(&octets, size, &wanted.items);

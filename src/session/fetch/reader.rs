@@ -10,6 +10,7 @@ use tokio::task::JoinHandle;
 use super::walk::Found;
 use crate::index::Entry;
 use crate::limits::{BLOCK, LARGE_LEASE, SMALL_LEASE};
+use crate::protocol::HeaderScanner;
 use crate::reactor::{Lease, LeaseClass, breathe, spawn};
 use crate::session::context::Home;
 use crate::types::{Fragment, SegmentId};
@@ -112,6 +113,57 @@ impl<'a> Reader<'a> {
         let begin = (from - extent.start) as usize;
         let wanted = (u64::from(fragment.length) - skip).min(octets.end - octets.start) as usize;
         Ok(&lease.octets()[begin..extent.length.min(begin + wanted)])
+    }
+
+    /// The first octets of the message that was taken last, together: where they were read to if
+    /// they lie in one piece there, else copied into `octets`.
+    pub async fn start<'o>(
+        &'o mut self,
+        message: &Found,
+        length: u64,
+        octets: &'o mut Vec<u8>,
+    ) -> io::Result<&'o [u8]> {
+        if length == 0 {
+            return Ok(&[]);
+        }
+        let together = self.piece(message, 0..length).await?.len() as u64 == length;
+        if together {
+            return self.piece(message, 0..length).await;
+        }
+        self.gather(message, length, octets).await?;
+        Ok(octets)
+    }
+
+    /// Copies the first octets of the message that was taken last.
+    pub async fn gather(
+        &mut self,
+        message: &Found,
+        length: u64,
+        octets: &mut Vec<u8>,
+    ) -> io::Result<()> {
+        octets.clear();
+        octets.reserve_exact(usize::try_from(length).map_err(io::Error::other)?);
+        while (octets.len() as u64) < length {
+            let at = octets.len() as u64;
+            octets.extend_from_slice(self.piece(message, at..length).await?);
+        }
+        Ok(())
+    }
+
+    /// The length of the header of the message that was taken last, empty line included; `limit`
+    /// when it does not end before.
+    pub async fn header_length(&mut self, message: &Found, limit: u64) -> io::Result<u64> {
+        let (mut scanner, mut at) = (HeaderScanner::new(), 0);
+        while at < limit {
+            // Many a header ends in what is read of each message in any case.
+            let to = if at < self.reach { self.reach.min(limit) } else { limit };
+            let piece = self.piece(message, at..to).await?;
+            at += piece.len() as u64;
+            if let Some(length) = scanner.feed(piece) {
+                return Ok(length);
+            }
+        }
+        Ok(at)
     }
 
     /// The fragment that holds octet `at` of the message, and how far into it. Messages may have

@@ -13,7 +13,6 @@ use super::program::{Answers, Cost, Known, Program};
 use crate::index::Entry;
 use crate::ingest::Owner;
 use crate::limits::{LARGE_LEASE, MIME_OCTETS};
-use crate::protocol::HeaderScanner;
 use crate::reactor::breathe;
 use crate::session::dispatch::Session;
 use crate::session::fetch::reader::{HEAD, Reader};
@@ -189,15 +188,7 @@ impl Session {
         if size.saturating_mul(program.keys() as u64) > LARGE {
             return self.ask_large(scan, message, std::mem::take(answers)).await;
         }
-        let length = usize::try_from(size).map_err(io::Error::other)?;
-        let together = scan.reader.piece(message, 0..size).await?.len() == length;
-        let octets = match together {
-            true => scan.reader.piece(message, 0..size).await?,
-            false => {
-                gather(&mut scan.reader, message, size, &mut scan.octets).await?;
-                &scan.octets
-            }
-        };
+        let octets = scan.reader.start(message, size, &mut scan.octets).await?;
         Ok(program.by_whole(octets, day, answers))
     }
 
@@ -213,7 +204,7 @@ impl Session {
         let parser = &self.home.parser;
         let _turn = parser.turn().await?;
         let (entry, mut octets) = (message.entry(), Vec::new());
-        gather(&mut scan.reader, message, entry.size().min(MIME_OCTETS), &mut octets).await?;
+        scan.reader.gather(message, entry.size().min(MIME_OCTETS), &mut octets).await?;
         let (program, day) = (scan.program.clone(), entry.date().date());
         parser.run(move || program.by_whole(&octets, day, &mut answers)).await
     }
@@ -295,40 +286,7 @@ async fn head<'o>(
     message: &Found,
     octets: &'o mut Vec<u8>,
 ) -> io::Result<&'o [u8]> {
-    let size = message.entry().size().min(LARGE_LEASE as u64);
-    let (mut scanner, mut at) = (HeaderScanner::new(), 0);
-    let mut end = None;
-    while end.is_none() && at < size {
-        // Many a header ends in the first kilobytes, and no more need be read then.
-        let to = if at < HEAD { HEAD.min(size) } else { size };
-        let piece = reader.piece(message, at..to).await?;
-        end = scanner.feed(piece);
-        at += piece.len() as u64;
-    }
-    let length = end.unwrap_or(at);
-    if length == 0 {
-        return Ok(&[]);
-    }
-    let together = reader.piece(message, 0..length).await?.len() as u64 == length;
-    if together {
-        return reader.piece(message, 0..length).await;
-    }
-    gather(reader, message, length, octets).await?;
-    Ok(octets)
-}
-
-/// The first octets of a message, together in memory.
-async fn gather(
-    reader: &mut Reader<'_>,
-    message: &Found,
-    length: u64,
-    octets: &mut Vec<u8>,
-) -> io::Result<()> {
-    octets.clear();
-    octets.reserve_exact(usize::try_from(length).map_err(io::Error::other)?);
-    while (octets.len() as u64) < length {
-        let at = octets.len() as u64;
-        octets.extend_from_slice(reader.piece(message, at..length).await?);
-    }
-    Ok(())
+    let limit = message.entry().size().min(LARGE_LEASE as u64);
+    let length = reader.header_length(message, limit).await?;
+    reader.start(message, length, octets).await
 }
