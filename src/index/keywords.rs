@@ -15,7 +15,7 @@ use std::sync::Arc;
 use super::codec::{Fields, Row};
 use super::error::Rot;
 use crate::limits::{KEYWORD_SETS, KEYWORDS};
-use crate::log::FlagChange;
+use crate::types::FlagChange;
 use crate::types::Keyword;
 
 /// A set of keywords by its number in [`Keywords`]; 0 is the empty one.

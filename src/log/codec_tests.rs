@@ -4,10 +4,10 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 
 use super::decode::{RecordError, decode_records};
-use super::record::{Commit, FlagChange, MessageRecord, Record};
+use super::record::{Commit, MessageRecord, Record};
 use crate::types::{
-    BatchId, Flags, Fragment, InternalDate, Keyword, MailboxId, ModSeq, SegmentId, Uid, UidRange,
-    UidValidity,
+    BatchId, FlagChange, Flags, Fragment, InternalDate, Keyword, MailboxId, ModSeq, SegmentId,
+    SpecialUse, Uid, UidRange, UidValidity,
 };
 
 fn text() -> impl Strategy<Value = Box<str>> {
@@ -98,7 +98,7 @@ fn record() -> impl Strategy<Value = Record> {
                 mailbox,
                 name,
                 uid_validity: UidValidity(validity),
-                uses,
+                uses: SpecialUse(uses),
             }
         ),
         (text(), text(), text()).prop_map(|(account, from, to)| Record::RenameMailbox {
@@ -178,7 +178,7 @@ fn mailboxes_of_the_first_version_have_no_special_use() {
         mailbox: MailboxId(7),
         name: "Sent".into(),
         uid_validity: UidValidity(0x63),
-        uses: 0,
+        uses: SpecialUse::default(),
     };
     assert_eq!(decode_records(&encoded(0), 1), Ok(vec![created]));
     assert!(matches!(decode_records(&encoded(1), 1), Err(RecordError::Field(_))));

@@ -5,10 +5,10 @@ use std::fmt;
 
 use super::encode::{FRAGMENT, HEAD, Kind, MESSAGE, RANGE, checksum};
 use super::octets::Take;
-use super::record::{Commit, FlagChange, MessageRecord, Record};
+use super::record::{Commit, MessageRecord, Record};
 use crate::types::{
-    BatchId, Flags, Fragment, InternalDate, Keyword, MailboxId, ModSeq, SegmentId, Uid, UidRange,
-    UidValidity,
+    BatchId, FlagChange, Flags, Fragment, InternalDate, Keyword, MailboxId, ModSeq, SegmentId,
+    SpecialUse, Uid, UidRange, UidValidity,
 };
 
 /// Why octets are no valid record.
@@ -162,9 +162,9 @@ fn cancel(body: &mut Take<'_>) -> Result<Record, RecordError> {
 fn create_mailbox(body: &mut Take<'_>, has_uses: bool) -> Result<Record, RecordError> {
     let mailbox = MailboxId(need(body.u64())?);
     let uid_validity = UidValidity(need(body.u32())?);
-    let mut uses = 0;
+    let mut uses = SpecialUse::default();
     if has_uses {
-        uses = need(body.u16())?;
+        uses = SpecialUse(need(body.u16())?);
         zero(body.u16().map(u64::from))?;
     }
     let account = text(body)?;

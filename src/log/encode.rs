@@ -3,9 +3,9 @@
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use super::octets::Put;
-use super::record::{Commit, FlagChange, MessageRecord, Record};
+use super::record::{Commit, MessageRecord, Record};
 use crate::limits::KEYWORD_LENGTH;
-use crate::types::{BatchId, Fragment, Keyword, UidRange};
+use crate::types::{BatchId, FlagChange, Fragment, Keyword, UidRange};
 
 /// Octets in front of every record: length, kind, version, checksum.
 pub(super) const HEAD: usize = 16;
@@ -122,7 +122,7 @@ impl Record {
             Record::CreateMailbox { account, mailbox, name, uid_validity, uses } => {
                 put.u64(mailbox.0);
                 put.u32(uid_validity.0);
-                put.u16(*uses);
+                put.u16(uses.0);
                 put.u16(0);
                 put_text(put, account);
                 put_text(put, name);

@@ -28,7 +28,7 @@ pub use directory::Directory;
 pub use frame::{FrameHeader, HEADER, sealed_len};
 pub use lock::{DataLock, LockError};
 pub use pool::{PoolConfig, Prepared, SegmentPool};
-pub use record::{Commit, FlagChange, MessageRecord, Record};
+pub use record::{Commit, MessageRecord, Record};
 pub use recovery::{
     Change, Damage, LogPosition, Medium, Recovered, RecoveryError, Replayed, VisitError, recover,
 };

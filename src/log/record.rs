@@ -1,7 +1,8 @@
 //! What a log is made of besides message octets: the records at the end of frames.
 
 use crate::types::{
-    BatchId, Flags, Fragment, InternalDate, Keyword, MailboxId, ModSeq, Uid, UidRange, UidValidity,
+    BatchId, FlagChange, Flags, Fragment, InternalDate, Keyword, MailboxId, ModSeq, SpecialUse,
+    Uid, UidRange, UidValidity,
 };
 
 /// A change, as it stands in the log.
@@ -53,7 +54,7 @@ pub enum Record {
         /// Its UIDVALIDITY.
         uid_validity: UidValidity,
         /// What it is meant for (RFC 6154), as bits.
-        uses: u16,
+        uses: SpecialUse,
     },
     /// Another name for a mailbox and for all mailboxes below it. They keep their identifiers and
     /// UIDVALIDITYs.
@@ -149,15 +150,4 @@ pub struct MessageRecord {
     pub checksum: u128,
     /// Where its octets are, in order.
     pub fragments: Vec<Fragment>,
-}
-
-/// What STORE does with the flags that are there (RFC 3501 section 6.4.6).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum FlagChange {
-    /// `FLAGS`
-    Replace,
-    /// `+FLAGS`
-    Add,
-    /// `-FLAGS`
-    Remove,
 }

@@ -36,7 +36,7 @@ pub use header::dates::{SentDate, parse_date, sent_date};
 pub use header::fields::{Field, Fields, header_length};
 pub use header::subject::{BaseSubject, base_subject};
 pub use header::words::decode_field;
-pub use sort_keys::{Criterion, SortKey, Sorter};
+pub use sort_keys::Sorter;
 pub use structure::{BinaryError, envelope};
 pub use text::{BadCharset, CHARSETS, Needle, casemap, preview};
 

@@ -10,44 +10,13 @@ use super::header::dates::sent_date;
 use super::header::fields::Fields;
 use super::header::subject::base_subject;
 use crate::limits::{SORT_ADDRESS, SORT_STRING};
-
-/// What messages are sorted by.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum SortKey {
-    /// Internal date and time.
-    Arrival,
-    /// Mailbox of the first Cc address.
-    Cc,
-    /// Sent date and time, in UTC; where there is none the internal date.
-    Date,
-    /// Mailbox of the first From address.
-    From,
-    /// Size in octets.
-    Size,
-    /// Base subject.
-    Subject,
-    /// Mailbox of the first To address.
-    To,
-    /// Name of the first From address, else the address (RFC 5957).
-    DisplayFrom,
-    /// Name of the first To address, else the address (RFC 5957).
-    DisplayTo,
-}
-
-/// One of the criteria of SORT.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Criterion {
-    /// What to sort by.
-    pub key: SortKey,
-    /// Whether large comes first. Messages that are equal stay in the order of the mailbox.
-    pub reverse: bool,
-}
+use crate::protocol::{SortCriterion, SortKey};
 
 /// Takes messages, hands them out in order. A message takes 4 octets, 8 for each date or size, 16
 /// for each string, and the strings, mapped for comparison and of 1,000 octets at most.
 #[derive(Debug)]
 pub struct Sorter {
-    criteria: Vec<Criterion>,
+    criteria: Vec<SortCriterion>,
     numbers: Vec<u32>,
     /// So many words for each message as `width` says.
     words: Vec<u64>,
@@ -58,8 +27,8 @@ pub struct Sorter {
 impl Sorter {
     /// Sorts by the first of these, what is equal by the second, and so on.
     #[must_use]
-    pub fn new(criteria: &[Criterion]) -> Sorter {
-        let mut kept: Vec<Criterion> = Vec::new();
+    pub fn new(criteria: &[SortCriterion]) -> Sorter {
+        let mut kept: Vec<SortCriterion> = Vec::new();
         for criterion in criteria {
             // What is equal by a key once is equal by it again.
             if kept.iter().all(|k| k.key != criterion.key) {
@@ -243,8 +212,8 @@ mod tests {
     ];
 
     fn sort(criteria: &[(SortKey, bool)]) -> Vec<u32> {
-        let criteria: Vec<Criterion> =
-            criteria.iter().map(|&(key, reverse)| Criterion { key, reverse }).collect();
+        let criteria: Vec<SortCriterion> =
+            criteria.iter().map(|&(key, reverse)| SortCriterion { key, reverse }).collect();
         let mut sorter = Sorter::new(&criteria);
         for (number, header) in (1..).zip(HEADERS) {
             sorter.add(number, 86_400 - 10 * i64::from(number), 100, header.as_bytes());
@@ -297,7 +266,7 @@ mod tests {
 
     #[test]
     fn strings_are_compared_whole() {
-        let mut sorter = Sorter::new(&[Criterion { key: SortKey::Subject, reverse: false }]);
+        let mut sorter = Sorter::new(&[SortCriterion { key: SortKey::Subject, reverse: false }]);
         let subjects = ["12345678b", "12345678", "12345678a", "1234567", "12345678\0", "1\0", "1"];
         for (number, subject) in (1..).zip(subjects) {
             sorter.add(number, 0, 0, format!("Subject: {subject}\n").as_bytes());
@@ -308,11 +277,11 @@ mod tests {
     #[test]
     fn a_million_messages_take_their_strings_and_little_more() {
         let keys = [SortKey::Subject, SortKey::From, SortKey::Date, SortKey::Size];
-        let criteria = keys.map(|key| Criterion { key, reverse: false });
+        let criteria = keys.map(|key| SortCriterion { key, reverse: false });
         let sorter = Sorter::new(&criteria);
         assert!(sorter.needs_header());
         assert!(4 + 8 * sorter.width <= 100);
-        let arrival = Criterion { key: SortKey::Arrival, reverse: true };
+        let arrival = SortCriterion { key: SortKey::Arrival, reverse: true };
         assert!(!Sorter::new(&[arrival]).needs_header());
     }
 }

@@ -34,7 +34,7 @@ pub use grammar::{
     BinarySection, BodySection, Create, DateField, DateOrder, Fetch, FetchItem, FlagError,
     FlagList, List, Partial, PartialRange, QResync, ReturnOptions, Returns, Search, SearchKey,
     Section, SectionText, Select, SelectionOptions, Sort, SortCriterion, SortKey, StatusItem,
-    Store, StoreChange, Thread, ThreadAlgorithm,
+    Store, Thread, ThreadAlgorithm,
 };
 pub use header::HeaderScanner;
 pub use mailbox_name::{MailboxName, NameError, Pattern};

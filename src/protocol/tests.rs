@@ -1,7 +1,7 @@
 //! Commands as the RFCs print them, as clients write them, and as neither should.
 
 use super::*;
-use crate::types::ModSeq;
+use crate::types::{FlagChange, ModSeq};
 
 fn command(text: &str) -> Command {
     match parse(text.as_bytes(), false) {
@@ -263,13 +263,13 @@ fn store() {
     else {
         panic!("no STORE");
     };
-    assert_eq!((store.uid, store.silent, store.change), (true, true, StoreChange::Add));
+    assert_eq!((store.uid, store.silent, store.change), (true, true, FlagChange::Add));
     assert_eq!((store.flags.keywords.len(), store.unchanged_since), (1, Some(5)));
     for (text, change, refused) in [
-        ("FLAGS ()", StoreChange::Replace, None),
-        ("-FLAGS \\Deleted a", StoreChange::Remove, None),
-        ("FLAGS (\\Recent)", StoreChange::Replace, None),
-        ("+FLAGS \\Odd", StoreChange::Add, Some(FlagError::UnknownSystemFlag)),
+        ("FLAGS ()", FlagChange::Replace, None),
+        ("-FLAGS \\Deleted a", FlagChange::Remove, None),
+        ("FLAGS (\\Recent)", FlagChange::Replace, None),
+        ("+FLAGS \\Odd", FlagChange::Add, Some(FlagError::UnknownSystemFlag)),
     ] {
         let Command::Store(store) = command(&format!("a STORE 1 {text}")) else {
             panic!("{text}");

@@ -61,6 +61,17 @@ impl Flags {
     }
 }
 
+/// What STORE does with the flags that are there (RFC 3501 section 6.4.6).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FlagChange {
+    /// `FLAGS`
+    Replace,
+    /// `+FLAGS`
+    Add,
+    /// `-FLAGS`
+    Remove,
+}
+
 /// A keyword: a flag that clients made up, an atom that does not begin with a backslash
 /// (RFC 3501 section 9, `flag-keyword`). Compared without regard to case, kept as first spelt.
 #[derive(Clone, Debug)]

@@ -7,7 +7,7 @@ mod ranges;
 mod special_use;
 
 pub use date::{Date, DateError, InternalDate};
-pub use flags::{Flags, Keyword, KeywordError};
+pub use flags::{FlagChange, Flags, Keyword, KeywordError};
 pub use ids::{
     BatchId, EmailId, Epoch, Fragment, LogId, Lsn, MailboxId, ModSeq, SegmentId, Uid, UidRange,
     UidValidity,

@@ -2,7 +2,7 @@
 
 /// Special uses of mailboxes, as bits: attributes in LIST, and what CREATE may ask for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub struct SpecialUse(pub u8);
+pub struct SpecialUse(pub u16);
 
 impl SpecialUse {
     /// `\All`: all messages that there are. Virtual in those servers that have it.
@@ -53,12 +53,6 @@ impl SpecialUse {
         self.0 & other.0 == other.0
     }
 
-    /// Whether some use in `other` is here.
-    #[must_use]
-    pub fn intersects(self, other: SpecialUse) -> bool {
-        self.0 & other.0 != 0
-    }
-
     /// Both together.
     #[must_use]
     pub fn union(self, other: SpecialUse) -> SpecialUse {
@@ -85,10 +79,10 @@ mod tests {
     fn names_are_found_in_any_case() {
         let both = SpecialUse::by_name(b"\\sENT").unwrap().union(SpecialUse::DRAFTS);
         assert_eq!(both.names().collect::<Vec<_>>(), ["\\Drafts", "\\Sent"]);
-        assert!(both.contains(SpecialUse::SENT) && !both.intersects(SpecialUse::JUNK));
+        assert!(both.contains(SpecialUse::SENT) && !both.contains(SpecialUse::JUNK));
         assert!(both.without(both).is_empty());
         assert_eq!(SpecialUse::by_name(b"\\Noselect"), None);
-        let all = SpecialUse::NAMES.into_iter().fold(0u8, |all, (_, one)| all | one.0);
-        assert_eq!(all, u8::MAX);
+        let all = SpecialUse::NAMES.into_iter().fold(0u16, |all, (_, one)| all | one.0);
+        assert_eq!(all, u16::from(u8::MAX));
     }
 }

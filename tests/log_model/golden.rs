@@ -6,12 +6,12 @@
 use std::fmt::Write;
 
 use mailrace::log::{
-    Change, Commit, FlagChange, FrameHeader, MessageRecord, Record, RecordError, SegmentHeader,
-    Sequencer, decode_records, frame, recover,
+    Change, Commit, FrameHeader, MessageRecord, Record, RecordError, SegmentHeader, Sequencer,
+    decode_records, frame, recover,
 };
 use mailrace::types::{
-    BatchId, Epoch, Flags, Fragment, InternalDate, Keyword, LogId, MailboxId, ModSeq, SegmentId,
-    Uid, UidRange, UidValidity,
+    BatchId, Epoch, FlagChange, Flags, Fragment, InternalDate, Keyword, LogId, MailboxId, ModSeq,
+    SegmentId, SpecialUse, Uid, UidRange, UidValidity,
 };
 use xxhash_rust::xxh3::xxh3_128;
 
@@ -154,7 +154,7 @@ fn other_records() -> Vec<Record> {
             mailbox,
             name: "Entwürfe/2024".into(),
             uid_validity: UidValidity(1_700_000_002),
-            uses: 0b10_0000,
+            uses: SpecialUse(0b10_0000),
         },
         Record::SetFlags {
             account: account.clone(),

@@ -3,12 +3,10 @@
 
 use std::collections::VecDeque;
 
-use mailrace::log::{
-    Change, Commit, FlagChange, MessageRecord, Place, Record, Sequencer, SyncPlan, frame,
-};
+use mailrace::log::{Change, Commit, MessageRecord, Place, Record, Sequencer, SyncPlan, frame};
 use mailrace::types::{
-    BatchId, Epoch, Flags, Fragment, InternalDate, Keyword, LogId, Lsn, MailboxId, ModSeq,
-    SegmentId, Uid, UidRange,
+    BatchId, Epoch, FlagChange, Flags, Fragment, InternalDate, Keyword, LogId, Lsn, MailboxId,
+    ModSeq, SegmentId, Uid, UidRange,
 };
 use xxhash_rust::xxh3::xxh3_128;
 

@@ -13,7 +13,7 @@ use super::checkpoint::Saved;
 use super::error::ApplyError;
 use super::mailbox::Mailbox;
 use crate::log::{Commit, MessageRecord, Record};
-use crate::types::{MailboxId, UidValidity};
+use crate::types::{MailboxId, SpecialUse, UidValidity};
 
 /// An account, as the one reactor holds it to which it belongs.
 #[derive(Debug)]
@@ -142,7 +142,7 @@ impl Account {
         id: MailboxId,
         name: &str,
         uid_validity: UidValidity,
-        uses: u16,
+        uses: SpecialUse,
     ) -> Result<(), ApplyError> {
         let name: Box<str> = canonical(name).into();
         if self.by_name.contains_key(&name) || self.mailboxes.contains_key(&id) {

@@ -8,8 +8,8 @@ use super::{Mailbox, reserved_after};
 use crate::index::checkpoint::Saved;
 use crate::index::chunk::{Entry, Placed};
 use crate::index::error::ApplyError;
-use crate::log::{Commit, FlagChange, MessageRecord};
-use crate::types::{Flags, Keyword, ModSeq, Uid, UidRange};
+use crate::log::{Commit, MessageRecord};
+use crate::types::{FlagChange, Flags, Keyword, ModSeq, Uid, UidRange};
 
 impl Mailbox {
     /// Another name. The account sees to it that it is the only one of that name.

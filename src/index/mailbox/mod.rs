@@ -16,7 +16,7 @@ use super::chunks::{Chunks, Piece};
 use super::error::Rot;
 use super::keywords::Keywords;
 use super::view::View;
-use crate::types::{Keyword, MailboxId, ModSeq, Uid, UidRange, UidValidity};
+use crate::types::{Keyword, MailboxId, ModSeq, SpecialUse, Uid, UidRange, UidValidity};
 
 /// What STATUS tells (RFC 9051 section 6.3.11): of what is durable, and so visible, alone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,7 +54,7 @@ pub struct Mailbox {
     id: MailboxId,
     name: Box<str>,
     uid_validity: UidValidity,
-    special_use: u16,
+    special_use: SpecialUse,
     counts: Counts,
     keywords: Keywords,
     vanished: Vanished,
@@ -72,7 +72,7 @@ impl Mailbox {
         id: MailboxId,
         name: Box<str>,
         uid_validity: UidValidity,
-        special_use: u16,
+        special_use: SpecialUse,
     ) -> Mailbox {
         let counts = Counts {
             messages: 0,
@@ -120,7 +120,7 @@ impl Mailbox {
 
     /// What it is meant for (RFC 6154), as the bits it was created with.
     #[must_use]
-    pub fn special_use(&self) -> u16 {
+    pub fn special_use(&self) -> SpecialUse {
         self.special_use
     }
 

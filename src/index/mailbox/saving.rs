@@ -8,7 +8,7 @@ use crate::index::chunks::Chunks;
 use crate::index::codec::{Fields, Row};
 use crate::index::error::Rot;
 use crate::index::keywords::Keywords;
-use crate::types::{MailboxId, ModSeq, Uid, UidValidity};
+use crate::types::{MailboxId, ModSeq, SpecialUse, Uid, UidValidity};
 
 impl Mailbox {
     pub(in crate::index) fn dirty_octets(&self) -> usize {
@@ -62,7 +62,7 @@ impl Mailbox {
         row.u32(counts.uid_next.0);
         row.u64(counts.highest_modseq.0);
         row.u32(counts.recent_from.0);
-        row.u16(self.special_use);
+        row.u16(self.special_use.0);
         self.keywords.encode(&mut row);
         self.vanished.encode(&mut row);
         row.seal()
@@ -82,7 +82,7 @@ impl Mailbox {
             highest_modseq: ModSeq(fields.u64()?),
             recent_from: Uid(fields.u32()?),
         };
-        let special_use = fields.u16()?;
+        let special_use = SpecialUse(fields.u16()?);
         let keywords = Keywords::decode(&mut fields)?;
         let vanished = Vanished::decode(&mut fields)?;
         fields.end()?;

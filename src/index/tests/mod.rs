@@ -11,10 +11,10 @@ use std::path::PathBuf;
 use tempfile::TempDir;
 
 use super::{Account, CatalogFile, Checkpoint};
-use crate::log::{Commit, FlagChange, MessageRecord, Record};
+use crate::log::{Commit, MessageRecord, Record};
 use crate::types::{
-    BatchId, Flags, Fragment, InternalDate, Keyword, MailboxId, ModSeq, SegmentId, Uid, UidRange,
-    UidValidity,
+    BatchId, FlagChange, Flags, Fragment, InternalDate, Keyword, MailboxId, ModSeq, SegmentId,
+    SpecialUse, Uid, UidRange, UidValidity,
 };
 
 const INBOX: MailboxId = MailboxId(7);
@@ -38,7 +38,7 @@ impl Folder {
 fn create(account: &str, mailbox: MailboxId, name: &str) -> Record {
     let uid_validity = UidValidity(1_000);
     let (account, name) = (account.into(), name.into());
-    Record::CreateMailbox { account, mailbox, name, uid_validity, uses: 0 }
+    Record::CreateMailbox { account, mailbox, name, uid_validity, uses: SpecialUse::default() }
 }
 
 fn delete(account: &str, mailbox: MailboxId) -> Record {

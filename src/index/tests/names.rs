@@ -116,11 +116,12 @@ fn a_special_use_comes_back() {
     else {
         unreachable!("that is what it makes");
     };
-    let record = Record::CreateMailbox { account: owner, mailbox, name, uid_validity, uses: 0x21 };
+    let uses = SpecialUse(0x21);
+    let record = Record::CreateMailbox { account: owner, mailbox, name, uid_validity, uses };
     account.apply(&record).unwrap();
     save(&mut account, &folder.open());
     let read = folder.open().account("a").unwrap().unwrap();
-    assert_eq!(read.mailbox(INBOX).unwrap().special_use(), 0x21);
+    assert_eq!(read.mailbox(INBOX).unwrap().special_use(), SpecialUse(0x21));
 }
 
 #[derive(Clone, Debug)]

@@ -16,8 +16,8 @@ use crate::log::{
 };
 use crate::reactor::{Arena, LeaseClass, Options, probe, run};
 use crate::types::{
-    BatchId, Epoch, Flags, Fragment, InternalDate, Keyword, LogId, MailboxId, SegmentId, Uid,
-    UidRange, UidValidity,
+    BatchId, Epoch, Flags, Fragment, InternalDate, Keyword, LogId, MailboxId, SegmentId,
+    SpecialUse, Uid, UidRange, UidValidity,
 };
 
 const INBOX: MailboxId = MailboxId(1);
@@ -52,7 +52,7 @@ impl World {
                 mailbox,
                 name: name.into(),
                 uid_validity: UidValidity(99),
-                uses: 0,
+                uses: SpecialUse::default(),
             });
         }
         world.log.durable().await.unwrap();

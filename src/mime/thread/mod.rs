@@ -14,22 +14,11 @@ mod model;
 #[cfg(test)]
 mod tests;
 
+use crate::protocol::ThreadAlgorithm;
 use std::collections::HashMap;
 
 use forest::Forest;
 pub use message::{Message, MessageId, SubjectId, message_ids};
-
-/// How messages are put into threads.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Algorithm {
-    /// By base subject alone (RFC 5256).
-    OrderedSubject,
-    /// By references, then by base subject (RFC 5256).
-    References,
-    /// By references alone, threads in the order of their latest message, as Dovecot has it
-    /// (draft-ietf-morg-inthread).
-    Refs,
-}
 
 /// A message in its thread, or a message that is not there but whose answers are. Nodes come in
 /// preorder: the children of a node follow it, one deeper.
@@ -45,7 +34,7 @@ pub struct ThreadNode {
 /// Takes messages, hands out threads.
 #[derive(Debug)]
 pub struct Threader {
-    algorithm: Algorithm,
+    algorithm: ThreadAlgorithm,
     forest: Forest,
     /// Number of each subject, in the order in which they came.
     subjects: HashMap<SubjectId, u32>,
@@ -54,7 +43,7 @@ pub struct Threader {
 impl Threader {
     /// No messages yet.
     #[must_use]
-    pub fn new(algorithm: Algorithm) -> Threader {
+    pub fn new(algorithm: ThreadAlgorithm) -> Threader {
         Threader { algorithm, forest: Forest::default(), subjects: HashMap::new() }
     }
 
@@ -71,7 +60,7 @@ impl Threader {
             is_reply: message.is_reply,
         };
         match self.algorithm {
-            Algorithm::OrderedSubject => self.forest.add(mail, None, &[]),
+            ThreadAlgorithm::OrderedSubject => self.forest.add(mail, None, &[]),
             _ => self.forest.add(mail, message.id, &message.references),
         }
     }
@@ -81,15 +70,15 @@ impl Threader {
     pub fn finish(self) -> Vec<ThreadNode> {
         let Threader { algorithm, forest, subjects } = self;
         match algorithm {
-            Algorithm::OrderedSubject => {
+            ThreadAlgorithm::OrderedSubject => {
                 emit::in_order(&gather::by_subject(&forest, subjects.len()), &forest)
             }
-            Algorithm::References => {
+            ThreadAlgorithm::References => {
                 let mut gathered = gather::by_reference(&forest);
                 gathered.merge_subjects(&forest, subjects.len());
                 emit::in_order(&gathered, &forest)
             }
-            Algorithm::Refs => emit::latest_last(&gather::by_reference(&forest), &forest),
+            ThreadAlgorithm::Refs => emit::latest_last(&gather::by_reference(&forest), &forest),
         }
     }
 }

@@ -2,7 +2,8 @@
 
 use std::collections::HashMap;
 
-use super::{Algorithm, Message, MessageId, SubjectId, ThreadNode};
+use super::{Message, MessageId, SubjectId, ThreadNode};
+use crate::protocol::ThreadAlgorithm;
 
 #[derive(Clone, Debug, Default)]
 struct Node {
@@ -19,18 +20,18 @@ struct Model {
 }
 
 /// The threads of some messages.
-pub fn threads(algorithm: Algorithm, messages: &[Message]) -> Vec<ThreadNode> {
+pub fn threads(algorithm: ThreadAlgorithm, messages: &[Message]) -> Vec<ThreadNode> {
     let mut model = Model::default();
     for message in messages {
         model.step_1(message);
     }
     let mut root = model.steps_2_and_3();
-    if algorithm == Algorithm::References {
+    if algorithm == ThreadAlgorithm::References {
         model.step_4(&mut root);
         root = model.step_5(root);
     }
     model.step_6(&mut root);
-    if algorithm == Algorithm::Refs {
+    if algorithm == ThreadAlgorithm::Refs {
         root.sort_by_key(|&top| model.latest(top));
     }
     let mut out = Vec::new();

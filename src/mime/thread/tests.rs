@@ -10,7 +10,7 @@ fn message(number: u32, id: &str, references: &str, subject: &str) -> Message {
     Message::of_header(number, header.as_bytes(), i64::from(number))
 }
 
-fn threads(algorithm: Algorithm, messages: &[Message]) -> String {
+fn threads(algorithm: ThreadAlgorithm, messages: &[Message]) -> String {
     let mut threader = Threader::new(algorithm);
     messages.iter().for_each(|message| threader.add(message));
     shown(&threader.finish())
@@ -38,7 +38,7 @@ fn shown(nodes: &[ThreadNode]) -> String {
     out
 }
 
-use Algorithm::{OrderedSubject, References, Refs};
+use crate::protocol::ThreadAlgorithm::{OrderedSubject, References, Refs};
 
 /// The shapes of RFC 5256 sections 3 and 4: `(2)(3 6 (4 23)(44 7 96))` and `((3)(5))`.
 #[test]

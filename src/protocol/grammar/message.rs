@@ -4,7 +4,7 @@ use super::select::parameter_name;
 use super::{Cursor, Parsed};
 use crate::limits::KEYWORDS;
 use crate::protocol::SequenceSet;
-use crate::types::{Flags, Keyword, KeywordError};
+use crate::types::{FlagChange, Flags, Keyword, KeywordError};
 
 /// Flags as a client gave them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -70,22 +70,11 @@ pub struct Store {
     /// below that of every message.
     pub unchanged_since: Option<u64>,
     /// How.
-    pub change: StoreChange,
+    pub change: FlagChange,
     /// Whether the client does without the new flags.
     pub silent: bool,
     /// Which flags.
     pub flags: FlagList,
-}
-
-/// What STORE does with the flags that are there.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum StoreChange {
-    /// `FLAGS`
-    Replace,
-    /// `+FLAGS`
-    Add,
-    /// `-FLAGS`
-    Remove,
 }
 
 /// ```abnf
@@ -99,11 +88,11 @@ pub fn store(cursor: &mut Cursor, uid: bool) -> Parsed<Store> {
     let unchanged_since = store_modifiers(cursor)?;
     cursor.spaces();
     let change = if cursor.accept(b'+') {
-        StoreChange::Add
+        FlagChange::Add
     } else if cursor.accept(b'-') {
-        StoreChange::Remove
+        FlagChange::Remove
     } else {
-        StoreChange::Replace
+        FlagChange::Replace
     };
     if !cursor.accept_word("FLAGS") {
         return cursor.expected("FLAGS, +FLAGS or -FLAGS");

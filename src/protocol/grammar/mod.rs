@@ -17,7 +17,7 @@ pub use list::{List, ReturnOptions, SelectionOptions};
 pub(super) use list::{list, lsub};
 pub use mailbox::{Create, StatusItem};
 pub(super) use mailbox::{create, mailbox, status};
-pub use message::{FlagError, FlagList, Store, StoreChange};
+pub use message::{FlagError, FlagList, Store};
 pub(super) use message::{flag_list, store};
 pub use search::{
     DateField, DateOrder, PartialRange, Returns, Search, SearchKey, Sort, SortCriterion, SortKey,

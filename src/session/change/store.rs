@@ -4,12 +4,12 @@ use std::rc::Rc;
 
 use crate::index::{Entry, Mailbox};
 use crate::ingest::Owner;
-use crate::log::{FlagChange, LogError, Record};
+use crate::log::{LogError, Record};
 use crate::protocol::response::Code;
-use crate::protocol::{FlagError, Store, StoreChange, Tag};
+use crate::protocol::{FlagError, Store, Tag};
 use crate::session::dispatch::Session;
 use crate::session::selected::Told;
-use crate::types::{Flags, Keyword, MailboxId, ModSeq, UidRange};
+use crate::types::{FlagChange, Flags, Keyword, MailboxId, ModSeq, UidRange};
 
 /// What came of it.
 #[derive(Default)]
@@ -83,12 +83,8 @@ impl Session {
         store: &Store,
         owner: &Rc<Owner>,
     ) -> Result<Stored, LogError> {
-        let change = match store.change {
-            StoreChange::Replace => FlagChange::Replace,
-            StoreChange::Add => FlagChange::Add,
-            StoreChange::Remove => FlagChange::Remove,
-        };
-        let (flags, keywords) = (store.flags.flags, &store.flags.keywords);
+        let (change, flags) = (store.change, store.flags.flags);
+        let keywords = &store.flags.keywords;
         loop {
             if store.unchanged_since.is_some() {
                 self.home.settled(owner, mailbox).await?;
@@ -202,9 +198,9 @@ impl Stored {
 fn keeps_flags(entry: Entry<'_>, store: &Store) -> bool {
     let (old, named) = (entry.flags(), store.flags.flags);
     match store.change {
-        StoreChange::Replace => old == named,
-        StoreChange::Add => old.contains(named),
-        StoreChange::Remove => old.without(named) == old,
+        FlagChange::Replace => old == named,
+        FlagChange::Add => old.contains(named),
+        FlagChange::Remove => old.without(named) == old,
     }
 }
 
@@ -213,8 +209,8 @@ fn keeps_keywords(mailbox: &Mailbox, entry: Entry<'_>, store: &Store) -> bool {
     let (table, set, named) = (mailbox.keywords(), entry.keywords(), &store.flags.keywords);
     let mut has = named.iter().map(|keyword| table.contains(set, keyword));
     match store.change {
-        StoreChange::Replace => table.of(set).len() == named.len() && has.all(|has| has),
-        StoreChange::Add => has.all(|has| has),
-        StoreChange::Remove => !has.any(|has| has),
+        FlagChange::Replace => table.of(set).len() == named.len() && has.all(|has| has),
+        FlagChange::Add => has.all(|has| has),
+        FlagChange::Remove => !has.any(|has| has),
     }
 }

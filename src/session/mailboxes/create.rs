@@ -11,7 +11,7 @@ use crate::protocol::{Create, MailboxName, NameError, Tag};
 use crate::reactor::unix_seconds;
 use crate::session::context::Home;
 use crate::session::dispatch::Session;
-use crate::types::MailboxId;
+use crate::types::{MailboxId, SpecialUse};
 
 /// Why a mailbox was not created.
 pub(in crate::session) enum CreateError {
@@ -32,8 +32,7 @@ impl Session {
             let text = format!("this server does not know the special use {unknown}");
             return self.no(tag, Some(Code::UseAttr), &text);
         }
-        let uses = u16::from(create.special_use.0);
-        match self.home.create(owner, &name, uses).await {
+        match self.home.create(owner, &name, create.special_use).await {
             Ok(id) => {
                 self.ok_code(tag, Some(Code::MailboxId(&mailbox_id(id))), "CREATE completed");
             }
@@ -90,7 +89,7 @@ impl Home {
     /// # Errors
     /// When the log takes nothing.
     pub(in crate::session) async fn inbox(&self, owner: &Rc<Owner>) -> Result<(), LogError> {
-        match self.create(owner, &MailboxName::inbox(), 0).await {
+        match self.create(owner, &MailboxName::inbox(), SpecialUse::default()).await {
             Err(CreateError::Log(error)) => Err(error),
             _ => Ok(()),
         }
@@ -100,7 +99,7 @@ impl Home {
         &self,
         owner: &Rc<Owner>,
         name: &MailboxName,
-        uses: u16,
+        uses: SpecialUse,
     ) -> Result<MailboxId, CreateError> {
         let _one_at_a_time = owner.structure.lock().await;
         if owner.mailbox_named(name.as_str()).is_some() {

@@ -9,7 +9,7 @@ use crate::protocol::response::Code;
 use crate::protocol::{MailboxName, NameError, Tag};
 use crate::session::change::copy_code;
 use crate::session::dispatch::Session;
-use crate::types::{MailboxId, UidRange};
+use crate::types::{MailboxId, SpecialUse, UidRange};
 
 impl Session {
     /// A mailbox takes all that is below it along. Sessions that have it selected notice nothing.
@@ -46,7 +46,7 @@ impl Session {
         let Some(inbox) = owner.mailbox_named(MailboxName::inbox().as_str()) else {
             return self.no(tag, Some(Code::NonExistent), "there is no INBOX");
         };
-        let target = match self.home.create(owner, to, 0).await {
+        let target = match self.home.create(owner, to, SpecialUse::default()).await {
             Ok(target) => target,
             Err(error) => return self.not_created(tag, &error),
         };

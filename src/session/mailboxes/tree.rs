@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::index::Account;
+use crate::index::{Account, Mailbox};
 use crate::protocol::{MailboxName, Pattern, SelectionOptions};
 use crate::types::{MailboxId, SpecialUse};
 
@@ -38,8 +38,7 @@ impl Level {
 pub(super) fn tree(account: &Account) -> BTreeMap<Box<str>, Level> {
     let mut levels = BTreeMap::<Box<str>, Level>::new();
     for (name, id) in account.names() {
-        let uses = account.mailbox(id).map_or(0, |mailbox| mailbox.special_use());
-        let special_use = SpecialUse(u8::try_from(uses).unwrap_or_default());
+        let special_use = account.mailbox(id).map(Mailbox::special_use).unwrap_or_default();
         let level = levels.entry(name.into()).or_default();
         (level.mailbox, level.special_use) = (Some(id), special_use);
         above(&mut levels, name, |level| {

@@ -9,10 +9,10 @@ use super::answer::{Hits, push_number};
 use super::scan::Damaged;
 use super::{Command, Failed};
 use crate::limits::SORT_OCTETS;
-use crate::mime::thread::{Algorithm, Message, Threader};
-use crate::mime::{Criterion, SortKey as Key, Sorter};
+use crate::mime::Sorter;
+use crate::mime::thread::{Message, Threader};
 use crate::protocol::response::{self, ThreadNode};
-use crate::protocol::{SortCriterion, SortKey, ThreadAlgorithm};
+use crate::protocol::{SortCriterion, ThreadAlgorithm};
 use crate::session::dispatch::Session;
 use crate::types::{Uid, UidRange};
 
@@ -22,9 +22,8 @@ impl Session {
         command: &Command<'_>,
         criteria: &[SortCriterion],
     ) -> Result<Damaged, Failed> {
-        let criteria: Vec<_> = criteria.iter().map(criterion).collect();
         let (found, mut damaged) = self.all_hits(command).await?;
-        let mut sorter = Sorter::new(&criteria);
+        let mut sorter = Sorter::new(criteria);
         damaged += self.add_to_sorter(command.place, found, &mut sorter).await?;
         let (sorted, sorter) = self.home.parser.run(move || (sorter.order(), sorter)).await?;
         let mut runs = Vec::new();
@@ -62,11 +61,7 @@ impl Session {
         algorithm: ThreadAlgorithm,
     ) -> Result<Damaged, Failed> {
         let (found, mut damaged) = self.all_hits(command).await?;
-        let (algorithm, by_arrival) = match algorithm {
-            ThreadAlgorithm::OrderedSubject => (Algorithm::OrderedSubject, false),
-            ThreadAlgorithm::References => (Algorithm::References, false),
-            ThreadAlgorithm::Refs => (Algorithm::Refs, true),
-        };
+        let by_arrival = algorithm == ThreadAlgorithm::Refs;
         let mut threader = Threader::new(algorithm);
         damaged += self
             .headers(command.place, found, true, |entry, header| {
@@ -96,21 +91,6 @@ impl Session {
         self.output.room().await?;
         Ok(())
     }
-}
-
-fn criterion(criterion: &SortCriterion) -> Criterion {
-    let key = match criterion.key {
-        SortKey::Arrival => Key::Arrival,
-        SortKey::Cc => Key::Cc,
-        SortKey::Date => Key::Date,
-        SortKey::DisplayFrom => Key::DisplayFrom,
-        SortKey::DisplayTo => Key::DisplayTo,
-        SortKey::From => Key::From,
-        SortKey::Size => Key::Size,
-        SortKey::Subject => Key::Subject,
-        SortKey::To => Key::To,
-    };
-    Criterion { key, reverse: criterion.reverse }
 }
 
 /// Nodes in preorder with their depths, as nodes that know their first child and their next
