@@ -21,7 +21,7 @@ pub use code::Code;
 pub use decimal::{decimal, sequence_set, uid_set};
 pub use fetch::FetchResponse;
 pub use list::{ListEntry, list, list_separator};
-pub use search::{EsearchResponse, ThreadNode, search, sort, thread};
+pub use search::{EsearchResponse, SearchResponse, ThreadNode, thread};
 pub use string::{Names, astring, mailbox, nstring, string, string_utf8};
 
 /// Text for people is cut to so many octets: it may quote what the client sent.

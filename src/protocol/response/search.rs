@@ -7,44 +7,41 @@ use crate::types::ModSeq;
 
 use super::{decimal, sequence_set};
 
-/// `* SEARCH 2 3 (MODSEQ 917162500)`: the answer to SEARCH without RETURN (RFC 3501 section
-/// 7.2.5). `modseq` is the highest of the messages found, if there are any and the client asked
-/// for mod-sequences (RFC 7162 section 3.1.6).
+/// `* SEARCH 2 3 (MODSEQ 917162500)`, `* SORT 5 3 4`: the answer to SEARCH and SORT without RETURN
+/// (RFC 3501 section 7.2.5, RFC 5256 section 4), number by number: it may be longer than what is
+/// sent at once.
 ///
 /// ```abnf
 /// mailbox-data          =/ "SEARCH" *(SP nz-number) [SP search-sort-mod-seq]
+/// sort-data             = "SORT" *(SP nz-number) [SP search-sort-mod-seq]
 /// search-sort-mod-seq   = "(" "MODSEQ" SP mod-sequence-value ")"
 /// ```
-pub fn search(out: &mut BytesMut, numbers: impl IntoIterator<Item = u32>, modseq: Option<ModSeq>) {
-    found(out, b"* SEARCH", numbers, modseq);
-}
+#[derive(Debug)]
+#[must_use = "an answer that was begun must be ended"]
+pub struct SearchResponse(());
 
-/// `* SORT 5 3 4`: the answer to SORT without RETURN (RFC 5256 section 4), in the order asked for.
-///
-/// ```abnf
-/// sort-data = "SORT" *(SP nz-number) [SP search-sort-mod-seq]
-/// ```
-pub fn sort(out: &mut BytesMut, numbers: impl IntoIterator<Item = u32>, modseq: Option<ModSeq>) {
-    found(out, b"* SORT", numbers, modseq);
-}
+impl SearchResponse {
+    /// Begins the answer to `command`, which is SEARCH or SORT.
+    pub fn begin(out: &mut BytesMut, command: &str) -> SearchResponse {
+        out.extend_from_slice(b"* ");
+        out.extend_from_slice(command.as_bytes());
+        SearchResponse(())
+    }
 
-fn found(
-    out: &mut BytesMut,
-    word: &[u8],
-    numbers: impl IntoIterator<Item = u32>,
-    modseq: Option<ModSeq>,
-) {
-    out.extend_from_slice(word);
-    for number in numbers {
-        out.extend_from_slice(b" ");
-        decimal(out, number.into());
+    /// The next number.
+    pub fn number(&mut self, out: &mut BytesMut, number: u32) {
+        item(out, b" ", number.into());
     }
-    if let Some(modseq) = modseq {
-        out.extend_from_slice(b" (MODSEQ ");
-        decimal(out, modseq.0);
-        out.extend_from_slice(b")");
+
+    /// Ends the answer. `modseq` is the highest of the messages found, if there are any and the
+    /// client asked for mod-sequences (RFC 7162 section 3.1.6).
+    pub fn end(self, out: &mut BytesMut, modseq: Option<ModSeq>) {
+        if let Some(modseq) = modseq {
+            item(out, b" (MODSEQ ", modseq.0);
+            out.extend_from_slice(b")");
+        }
+        out.extend_from_slice(b"\r\n");
     }
-    out.extend_from_slice(b"\r\n");
 }
 
 /// `* ESEARCH (TAG "a") UID COUNT 5 ALL 4:18,21`: the answer to SEARCH and SORT with RETURN, item
@@ -100,7 +97,13 @@ impl EsearchResponse {
         }
     }
 
-    /// `PARTIAL (1:100 20,4:9)`, in the order given; NIL in place of no numbers.
+    /// More of the set that the item before ends with: it may be longer than what is sent at once.
+    pub fn more(&mut self, out: &mut BytesMut, ranges: impl IntoIterator<Item = (u32, u32)>) {
+        out.extend_from_slice(b",");
+        sequence_set(out, ranges);
+    }
+
+    /// `PARTIAL (1:100 20,4:9`, in the order given; NIL in place of no numbers. To be closed.
     ///
     /// ```abnf
     /// ret-data-partial = "PARTIAL" SP "(" partial-range SP partial-results ")"   ; RFC 9394
@@ -115,21 +118,20 @@ impl EsearchResponse {
         let minus: &[u8] = if range.from_end { b"-" } else { b"" };
         out.extend_from_slice(b" PARTIAL (");
         out.extend_from_slice(minus);
-        decimal(out, range.first.into());
+        item(out, b"", range.first.into());
         out.extend_from_slice(b":");
         out.extend_from_slice(minus);
-        decimal(out, range.last.into());
+        item(out, b"", range.last.into());
         out.extend_from_slice(b" ");
         let mut ranges = ranges.into_iter().peekable();
         if ranges.peek().is_none() {
             out.extend_from_slice(b"NIL");
         }
         sequence_set(out, ranges);
-        out.extend_from_slice(b")");
     }
 
-    /// `ADDTO (1 2733)`: what has come into the result, at a position from 1, or 0 when positions
-    /// mean nothing (RFC 5267 section 4.3.2). At least one number.
+    /// `ADDTO (1 2733`: what has come into the result, at a position from 1, or 0 when positions
+    /// mean nothing (RFC 5267 section 4.3.2). At least one number. To be closed.
     ///
     /// ```abnf
     /// ret-data-addto = "ADDTO" SP "(" context-position SP sequence-set
@@ -144,7 +146,7 @@ impl EsearchResponse {
         change(out, b" ADDTO (", position, ranges);
     }
 
-    /// `REMOVEFROM (0 32768)`: what has gone from the result (RFC 5267 section 4.3.3).
+    /// `REMOVEFROM (0 32768`: what has gone from the result (RFC 5267 section 4.3.3). To be closed.
     ///
     /// ```abnf
     /// ret-data-removefrom = "REMOVEFROM" SP "(" context-position SP sequence-set
@@ -157,6 +159,21 @@ impl EsearchResponse {
         ranges: impl IntoIterator<Item = (u32, u32)>,
     ) {
         change(out, b" REMOVEFROM (", position, ranges);
+    }
+
+    /// The same at another position, before it is closed.
+    pub fn and_at(
+        &mut self,
+        out: &mut BytesMut,
+        position: u32,
+        ranges: impl IntoIterator<Item = (u32, u32)>,
+    ) {
+        change(out, b" ", position, ranges);
+    }
+
+    /// Closes PARTIAL, ADDTO or REMOVEFROM.
+    pub fn close(&mut self, out: &mut BytesMut) {
+        out.extend_from_slice(b")");
     }
 
     /// Ends the answer.
@@ -179,7 +196,6 @@ fn change(
     item(out, name, position.into());
     out.extend_from_slice(b" ");
     sequence_set(out, ranges);
-    out.extend_from_slice(b")");
 }
 
 /// A message in a thread, or a place where one is missing. Nodes name each other by their places
@@ -251,13 +267,21 @@ mod tests {
         String::from_utf8(out.to_vec()).unwrap()
     }
 
+    fn found(command: &str, numbers: &[u32], modseq: Option<ModSeq>) -> String {
+        written(|out| {
+            let mut answer = SearchResponse::begin(out, command);
+            numbers.iter().for_each(|&number| answer.number(out, number));
+            answer.end(out, modseq);
+        })
+    }
+
     #[test]
     fn numbers_found() {
         let modseq = Some(ModSeq(917_162_500));
-        let line = written(|o| search(o, [2, 5, 6], modseq));
+        let line = found("SEARCH", &[2, 5, 6], modseq);
         assert_eq!(line, "* SEARCH 2 5 6 (MODSEQ 917162500)\r\n");
-        assert_eq!(written(|o| search(o, [], None)), "* SEARCH\r\n");
-        assert_eq!(written(|o| sort(o, [5, 3, 4, 1, 2], None)), "* SORT 5 3 4 1 2\r\n");
+        assert_eq!(found("SEARCH", &[], None), "* SEARCH\r\n");
+        assert_eq!(found("SORT", &[5, 3, 4, 1, 2], None), "* SORT 5 3 4 1 2\r\n");
     }
 
     /// RFC 4731 section 3.1, RFC 5267 section 4.3, RFC 7162 section 3.1.10, RFC 9394.
@@ -280,13 +304,20 @@ mod tests {
         assert_eq!(
             line(
                 true,
-                &[|a, o| a.all(o, [(2, 2), (10, 11), (12, 15)]), |a, o| a.modseq(o, ModSeq(7))]
+                &[
+                    |a, o| a.all(o, [(2, 2), (10, 11), (12, 15)]),
+                    |a, o| a.more(o, [(3, 3), (4, 9)]),
+                    |a, o| a.modseq(o, ModSeq(7))
+                ]
             ),
-            "* ESEARCH (TAG \"A283\") UID ALL 2,10:15 MODSEQ 7\r\n"
+            "* ESEARCH (TAG \"A283\") UID ALL 2,10:15,3:9 MODSEQ 7\r\n"
         );
         assert_eq!(line(true, &[|a, o| a.all(o, [])]), "* ESEARCH (TAG \"A283\") UID\r\n");
         let partial = |range, found: &[(u32, u32)]| {
-            written(|out| EsearchResponse(()).partial(out, range, found.iter().copied()))
+            written(|out| {
+                EsearchResponse(()).partial(out, range, found.iter().copied());
+                EsearchResponse(()).close(out);
+            })
         };
         let forward = partial(range(1, 10, false), &[(9, 9), (4, 5)]);
         assert_eq!(forward, " PARTIAL (1:10 9,4:5)");
@@ -296,10 +327,13 @@ mod tests {
                 true,
                 &[
                     |a, o| a.add_to(o, 0, [(32768, 32768), (32769, 32769)]),
-                    |a, o| a.remove_from(o, 1, [(5, 5)])
+                    |a, o| a.close(o),
+                    |a, o| a.remove_from(o, 1, [(5, 5)]),
+                    |a, o| a.and_at(o, 7, [(3, 3)]),
+                    |a, o| a.close(o)
                 ]
             ),
-            "* ESEARCH (TAG \"A283\") UID ADDTO (0 32768:32769) REMOVEFROM (1 5)\r\n"
+            "* ESEARCH (TAG \"A283\") UID ADDTO (0 32768:32769) REMOVEFROM (1 5 7 3)\r\n"
         );
     }
 

@@ -7,7 +7,7 @@
 use bytes::BytesMut;
 
 use crate::net::Gone;
-use crate::protocol::response::{self, EsearchResponse};
+use crate::protocol::response::{EsearchResponse, SearchResponse};
 use crate::protocol::{PartialRange, Returns, Tag};
 use crate::session::dispatch::Session;
 use crate::session::selected::Selected;
@@ -123,32 +123,25 @@ pub(super) fn numbers(selected: &Selected, uids: &[UidRange]) -> Vec<UidRange> {
 }
 
 impl Session {
-    /// `* SEARCH` or `* SORT`, which is `word`.
+    /// `* SEARCH` or `* SORT`, which is `command`.
     pub(super) async fn tell_numbers(
         &self,
-        word: &str,
+        command: &str,
         uid: bool,
         found: &[UidRange],
         modseq: Option<ModSeq>,
     ) -> Result<(), Gone> {
         let mut out = BytesMut::new();
-        out.extend_from_slice(b"* ");
-        out.extend_from_slice(word.as_bytes());
+        let mut answer = SearchResponse::begin(&mut out, command);
         for run in self.told(uid, found) {
             for number in run.first.0..=run.last.0 {
-                out.extend_from_slice(b" ");
-                response::decimal(&mut out, number.into());
+                answer.number(&mut out, number);
                 if out.len() >= GATHERED {
                     self.hand_out(&mut out).await?;
                 }
             }
         }
-        if let Some(modseq) = modseq {
-            out.extend_from_slice(b" (MODSEQ ");
-            response::decimal(&mut out, modseq.0);
-            out.extend_from_slice(b")");
-        }
-        out.extend_from_slice(b"\r\n");
+        answer.end(&mut out, modseq);
         self.hand_out(&mut out).await
     }
 
@@ -183,20 +176,19 @@ impl Session {
             answer.count(&mut out, count);
         }
         if let Some((range, found)) = &items.partial {
-            let minus: &[u8] = if range.from_end { b"-" } else { b"" };
-            out.extend_from_slice(b" PARTIAL (");
-            out.extend_from_slice(minus);
-            response::decimal(&mut out, range.first.into());
-            out.extend_from_slice(b":");
-            out.extend_from_slice(minus);
-            response::decimal(&mut out, range.last.into());
-            out.extend_from_slice(if found.is_empty() { b" NIL" } else { b" " });
-            self.write_set(&mut out, &self.told(uid, found)).await?;
-            out.extend_from_slice(b")");
+            let found = self.told(uid, found);
+            self.write_set(&mut out, &mut answer, &found, |answer, out, runs| {
+                answer.partial(out, *range, runs);
+            })
+            .await?;
+            answer.close(&mut out);
         }
-        if let Some(found) = items.all.filter(|found| !found.is_empty()) {
-            out.extend_from_slice(b" ALL ");
-            self.write_set(&mut out, &self.told(uid, &found)).await?;
+        if let Some(found) = items.all {
+            let found = self.told(uid, &found);
+            self.write_set(&mut out, &mut answer, &found, |answer, out, runs| {
+                answer.all(out, runs);
+            })
+            .await?;
         }
         if let Some(modseq) = modseq {
             answer.modseq(&mut out, modseq);
@@ -213,18 +205,25 @@ impl Session {
         }
     }
 
-    /// A set in the order given, handed on where it is long.
+    /// A set in the order given, handed on where it is long. `begin` writes the item with as much of
+    /// the set as there is at first.
     pub(super) async fn write_set(
         &self,
         out: &mut BytesMut,
+        answer: &mut EsearchResponse,
         runs: &[UidRange],
+        begin: impl FnOnce(&mut EsearchResponse, &mut BytesMut, Vec<(u32, u32)>),
     ) -> Result<(), Gone> {
-        for (at, runs) in runs.chunks(RUNS).enumerate() {
-            out.extend_from_slice(if at > 0 { b"," } else { b"" });
-            response::sequence_set(out, runs.iter().map(|run| (run.first.0, run.last.0)));
+        let pairs = |runs: &[UidRange]| -> Vec<_> {
+            runs.iter().map(|run| (run.first.0, run.last.0)).collect() //
+        };
+        let (first, rest) = runs.split_at(runs.len().min(RUNS));
+        begin(answer, out, pairs(first));
+        for runs in rest.chunks(RUNS) {
             if out.len() >= GATHERED {
                 self.hand_out(out).await?;
             }
+            answer.more(out, pairs(runs));
         }
         Ok(())
     }

@@ -71,6 +71,15 @@ impl Order {
     }
 }
 
+/// What became of messages of a result.
+#[derive(Clone, Copy)]
+enum Change {
+    /// ADDTO
+    Added,
+    /// REMOVEFROM
+    Removed,
+}
+
 /// Numbers in a result that stand together, at a position counted from 1; 0 where positions mean
 /// nothing.
 struct Part {
@@ -152,7 +161,7 @@ impl Session {
         for context in &mut followed {
             let parts = context.result.remove(lost);
             if result.is_ok() {
-                result = self.tell_parts(context, "REMOVEFROM", parts).await;
+                result = self.tell_parts(context, Change::Removed, parts).await;
             }
         }
         self.put_followed(followed);
@@ -194,7 +203,7 @@ impl Session {
             return Ok(());
         }
         let removed = context.result.remove(&UidRange::difference(&looked_at, &fit));
-        self.tell_parts(context, "REMOVEFROM", removed).await?;
+        self.tell_parts(context, Change::Removed, removed).await?;
         let added = match &mut context.result {
             Order::Mailbox(uids) => {
                 let new = UidRange::difference(&fit, uids);
@@ -212,14 +221,14 @@ impl Session {
                 insert(uids, &sorter.order(), &fit)
             }
         };
-        self.tell_parts(context, "ADDTO", added).await
+        self.tell_parts(context, Change::Added, added).await
     }
 
     /// Tells what has come into a result or gone from it, if anything.
     async fn tell_parts(
         &self,
         context: &Context,
-        word: &str,
+        change: Change,
         parts: Vec<Part>,
     ) -> Result<(), Gone> {
         let parts: Vec<_> = parts.into_iter().filter(|part| !part.uids.is_empty()).collect();
@@ -227,15 +236,17 @@ impl Session {
             return Ok(());
         }
         let mut out = BytesMut::new();
-        let answer = EsearchResponse::begin(&mut out, context.tag.as_str(), context.uid);
-        out.extend_from_slice(format!(" {word} (").as_bytes());
-        for (at, part) in parts.iter().enumerate() {
-            out.extend_from_slice(if at > 0 { b" " } else { b"" });
-            response::decimal(&mut out, part.position.into());
-            out.extend_from_slice(b" ");
-            self.write_set(&mut out, &self.told(context.uid, &part.uids)).await?;
+        let mut answer = EsearchResponse::begin(&mut out, context.tag.as_str(), context.uid);
+        for (at, Part { position, uids, .. }) in parts.iter().enumerate() {
+            let runs = self.told(context.uid, uids);
+            self.write_set(&mut out, &mut answer, &runs, |answer, out, runs| match (at, change) {
+                (0, Change::Added) => answer.add_to(out, *position, runs),
+                (0, Change::Removed) => answer.remove_from(out, *position, runs),
+                _ => answer.and_at(out, *position, runs),
+            })
+            .await?;
         }
-        out.extend_from_slice(b")");
+        answer.close(&mut out);
         answer.end(&mut out);
         self.hand_out(&mut out).await
     }
