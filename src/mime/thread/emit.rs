@@ -1,8 +1,8 @@
 //! Step 6: the threads in the order in which they are sent.
 
-use super::ThreadNode;
 use super::forest::{Forest, NONE};
 use super::gather::Gathered;
+use crate::protocol::response::ThreadNode;
 
 /// Children of all nodes in one list.
 struct Children {

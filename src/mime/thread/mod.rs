@@ -15,21 +15,11 @@ mod model;
 mod tests;
 
 use crate::protocol::ThreadAlgorithm;
+use crate::protocol::response::ThreadNode;
 use std::collections::HashMap;
 
 use forest::Forest;
 pub use message::{Message, MessageId, SubjectId, message_ids};
-
-/// A message in its thread, or a message that is not there but whose answers are. Nodes come in
-/// preorder: the children of a node follow it, one deeper.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ThreadNode {
-    /// 0 for the first message of a thread.
-    pub depth: u32,
-    /// The number that was given to [`Threader::add`]. `None` only at depth 0, and then with
-    /// two children at least: `((3)(5))`.
-    pub number: Option<u32>,
-}
 
 /// Takes messages, hands out threads.
 #[derive(Debug)]

@@ -2,8 +2,9 @@
 
 use std::collections::HashMap;
 
-use super::{Message, MessageId, SubjectId, ThreadNode};
+use super::{Message, MessageId, SubjectId};
 use crate::protocol::ThreadAlgorithm;
+use crate::protocol::response::ThreadNode;
 
 #[derive(Clone, Debug, Default)]
 struct Node {

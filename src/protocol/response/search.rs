@@ -198,20 +198,18 @@ fn change(
     sequence_set(out, ranges);
 }
 
-/// A message in a thread, or a place where one is missing. Nodes name each other by their places
-/// in one slice: however deep a thread is, to drop it is no recursion.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+/// A message in its thread, or a message that is not there but whose answers are. Nodes come in
+/// preorder: the children of a node follow it, one deeper.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ThreadNode {
+    /// 0 for the first message of a thread.
+    pub depth: u32,
     /// Number or UID of the message; `None` for one that is missing, which has children.
     pub number: Option<u32>,
-    /// The first of its children.
-    pub child: Option<u32>,
-    /// The next child of its parent, or the next thread.
-    pub next: Option<u32>,
 }
 
-/// `* THREAD (2)(3 6 (4 23)(44 7 96))` (RFC 5256 section 4): the threads that begin with the node
-/// `first`. The nodes must form trees. Iterative: a thread is as deep as its writers like.
+/// `* THREAD (2)(3 6 (4 23)(44 7 96))` (RFC 5256 section 4). Iterative: a thread is as deep as its
+/// writers like.
 ///
 /// ```abnf
 /// thread-data    = "THREAD" [SP 1*thread-list]
@@ -219,42 +217,46 @@ pub struct ThreadNode {
 /// thread-members = nz-number *(SP nz-number) [SP thread-nested]
 /// thread-nested  = 2*thread-list
 /// ```
-pub fn thread(out: &mut BytesMut, nodes: &[ThreadNode], first: Option<u32>) {
-    out.extend_from_slice(if first.is_some() { b"* THREAD " } else { b"* THREAD" });
-    // What is still to be written beside each list that is open.
-    let mut beside = vec![first];
-    while let Some(next) = beside.pop() {
-        match next {
-            Some(node) => {
-                let mut node = nodes[node as usize];
-                beside.push(node.next);
-                out.extend_from_slice(b"(");
-                beside.push(members(out, nodes, &mut node));
+pub fn thread(out: &mut BytesMut, nodes: &[ThreadNode]) {
+    out.extend_from_slice(if nodes.is_empty() { b"* THREAD" } else { b"* THREAD " });
+    // The depths at which the open lists begin, and whether a number stands before this place.
+    let (mut lists, mut spaced) = (Vec::new(), false);
+    for (node, alone) in nodes.iter().zip(only_children(nodes)) {
+        if !alone {
+            while lists.last().is_some_and(|&depth| depth >= node.depth) {
+                lists.pop();
+                out.extend_from_slice(b")");
+                spaced = false;
             }
-            None if beside.is_empty() => {}
-            None => out.extend_from_slice(b")"),
+            out.extend_from_slice(if spaced { b" (" } else { b"(" });
+            lists.push(node.depth);
+            spaced = false;
+        }
+        if let Some(number) = node.number {
+            item(out, if spaced { b" " } else { b"" }, number.into());
+            spaced = true;
         }
     }
+    lists.iter().for_each(|_| out.extend_from_slice(b")"));
     out.extend_from_slice(b"\r\n");
 }
 
-/// Writes a message and those that follow it one by one. The first of the lists that fork off
-/// from the last of them, if any.
-fn members(out: &mut BytesMut, nodes: &[ThreadNode], node: &mut ThreadNode) -> Option<u32> {
-    let mut space: &[u8] = b"";
-    loop {
-        if let Some(number) = node.number {
-            out.extend_from_slice(space);
-            decimal(out, number.into());
-            space = b" ";
+/// For each node whether it is the only child of its parent: it then stands behind it in its list.
+fn only_children(nodes: &[ThreadNode]) -> Vec<bool> {
+    let mut alone = vec![false; nodes.len()];
+    // The nodes on the way to the present one, each with the last child it had.
+    let mut path: Vec<Option<usize>> = Vec::new();
+    for (at, node) in nodes.iter().enumerate() {
+        path.truncate(node.depth as usize);
+        if let Some(last_child) = path.last_mut() {
+            match last_child.replace(at) {
+                None => alone[at] = true,
+                Some(before) => alone[before] = false,
+            }
         }
-        let child = node.child?;
-        *node = nodes[child as usize];
-        if node.next.is_some() {
-            out.extend_from_slice(space);
-            return Some(child);
-        }
+        path.push(None);
     }
+    alone
 }
 
 #[cfg(test)]
@@ -337,51 +339,39 @@ mod tests {
         );
     }
 
-    /// Nodes written as (number, child, next); 0 is none. The first root is node 1.
-    fn threads(nodes: &[(u32, u32, u32)]) -> String {
-        let some = |n: u32| (n > 0).then_some(n);
-        let node = |&(n, child, next): &_| ThreadNode {
-            number: some(n),
-            child: some(child),
-            next: some(next),
-        };
-        let nodes: Vec<_> =
-            [ThreadNode::default()].into_iter().chain(nodes.iter().map(node)).collect();
-        written(|out| thread(out, &nodes, (nodes.len() > 1).then_some(1)))
+    /// Nodes written as (depth, number); 0 is none.
+    fn threads(nodes: &[(u32, u32)]) -> String {
+        let node = |&(depth, n): &_| ThreadNode { depth, number: (n > 0).then_some(n) };
+        let nodes: Vec<_> = nodes.iter().map(node).collect();
+        written(|out| thread(out, &nodes))
     }
 
     /// RFC 5256 section 4.
     #[test]
     fn the_threads_of_rfc_5256() {
         assert_eq!(threads(&[]), "* THREAD\r\n");
-        assert_eq!(threads(&[(2, 0, 0)]), "* THREAD (2)\r\n");
+        assert_eq!(threads(&[(0, 2)]), "* THREAD (2)\r\n");
         assert_eq!(
-            threads(&[
-                (2, 0, 2),
-                (3, 3, 0),
-                (6, 4, 0),
-                (4, 5, 6),
-                (23, 0, 0),
-                (44, 7, 0),
-                (7, 8, 0),
-                (96, 0, 0),
-            ]),
+            threads(&[(0, 2), (0, 3), (1, 6), (2, 4), (3, 23), (2, 44), (3, 7), (4, 96)]),
             "* THREAD (2)(3 6 (4 23)(44 7 96))\r\n"
         );
-        let missing = threads(&[(0, 2, 4), (3, 0, 3), (5, 0, 0), (9, 0, 0)]);
+        let missing = threads(&[(0, 0), (1, 3), (1, 5), (0, 9)]);
         assert_eq!(missing, "* THREAD ((3)(5))(9)\r\n");
+        assert_eq!(threads(&[(0, 0), (1, 8), (1, 9)]), "* THREAD ((8)(9))\r\n");
+        let third = threads(&[(0, 1), (1, 2), (1, 3), (1, 4), (2, 5)]);
+        assert_eq!(third, "* THREAD (1 (2)(3)(4 5))\r\n");
     }
 
     #[test]
     fn depth_costs_no_stack() {
-        let chain: Vec<_> = (1..100_000).map(|n| (n, n + 1, 0)).chain([(7, 0, 0)]).collect();
+        let chain: Vec<_> = (1..100_000).map(|n| (n - 1, n)).chain([(99_999, 7)]).collect();
         assert!(threads(&chain).ends_with(" 99999 7)\r\n"));
         // Every message has two answers, the second of which has two again.
         let mut forks = Vec::new();
-        for n in 0..100_000 {
-            forks.extend([(1, 2 * n + 2, 0), (2, 0, 2 * n + 3)]);
+        for depth in 0..100_000 {
+            forks.extend([(depth, 1), (depth + 1, 2)]);
         }
-        forks.push((3, 0, 0));
+        forks.push((100_000, 3));
         let (open, close) = ("(1 (2)".repeat(100_000), ")".repeat(100_000));
         assert_eq!(threads(&forks), format!("* THREAD {open}(3){close}\r\n"));
     }

@@ -74,7 +74,7 @@ impl Session {
                 ControlFlow::Continue(())
             })
             .await?;
-        let mut nodes = self.home.parser.run(move || linked(&threader.finish())).await?;
+        let mut nodes = self.home.parser.run(move || threader.finish()).await?;
         if !command.uid
             && let Some(selected) = &*self.selected.borrow()
         {
@@ -87,58 +87,8 @@ impl Session {
     }
 
     async fn tell_threads(&self, nodes: &[ThreadNode]) -> Result<(), Failed> {
-        self.output.push(|out| response::thread(out, nodes, (!nodes.is_empty()).then_some(0)));
+        self.output.push(|out| response::thread(out, nodes));
         self.output.room().await?;
         Ok(())
-    }
-}
-
-/// Nodes in preorder with their depths, as nodes that know their first child and their next
-/// sibling.
-fn linked(nodes: &[crate::mime::thread::ThreadNode]) -> Vec<ThreadNode> {
-    let mut linked: Vec<ThreadNode> = Vec::with_capacity(nodes.len());
-    // The last node of each depth, as far as it may get a sibling.
-    let mut open: Vec<u32> = Vec::new();
-    for (at, node) in nodes.iter().enumerate() {
-        let (place, depth) = (at as u32, node.depth as usize);
-        if let Some(&before) = open.get(depth) {
-            linked[before as usize].next = Some(place);
-        } else if let Some(&parent) = open.last() {
-            linked[parent as usize].child = Some(place);
-        }
-        open.truncate(depth);
-        open.push(place);
-        linked.push(ThreadNode { number: node.number, child: None, next: None });
-    }
-    linked
-}
-
-#[cfg(test)]
-mod tests {
-    use bytes::BytesMut;
-
-    use super::*;
-    use crate::mime::thread::ThreadNode as Flat;
-
-    #[test]
-    fn depths_become_links() {
-        let nodes = [
-            (0, Some(2)),
-            (0, Some(3)),
-            (1, Some(6)),
-            (2, Some(4)),
-            (3, Some(23)),
-            (2, Some(44)),
-            (3, Some(7)),
-            (4, Some(96)),
-            (0, None),
-            (1, Some(8)),
-            (1, Some(9)),
-        ];
-        let nodes: Vec<_> = nodes.map(|(depth, number)| Flat { depth, number }).into();
-        let mut out = BytesMut::new();
-        response::thread(&mut out, &linked(&nodes), Some(0));
-        assert_eq!(out, "* THREAD (2)(3 6 (4 23)(44 7 96))((8)(9))\r\n");
-        assert!(linked(&[]).is_empty());
     }
 }
