@@ -2,4 +2,4 @@
 
 mod output;
 
-pub use output::{BUFFER, Gone, Output, buffer};
+pub use output::{BUFFER, GATHERED, Gone, Output, buffer};

@@ -20,6 +20,9 @@ const ENOUGH: usize = 256 << 10;
 /// What is shorter is copied to what waits already instead of being sent by itself.
 const SMALL: usize = 4 << 10;
 
+/// Octets of a long reply that are gathered before they are passed on.
+pub const GATHERED: usize = 64 << 10;
+
 /// Room of a [`buffer`], and what should be in it before it is sent: at this size a system call
 /// costs nothing by the octet, and it is still in cache when the kernel copies it.
 pub const BUFFER: usize = 128 << 10;
@@ -124,6 +127,16 @@ impl Output {
         queue.buffers.push_back(buffer);
         drop(queue);
         self.start();
+    }
+
+    /// Sends what was gathered, which leaves the buffer empty, and waits while the client does not
+    /// read.
+    ///
+    /// # Errors
+    /// When the client has gone.
+    pub async fn pass_on(self: &Rc<Self>, gathered: &mut BytesMut) -> Result<(), Gone> {
+        self.push_buffer(std::mem::take(gathered));
+        self.room().await
     }
 
     fn start(self: &Rc<Self>) {

@@ -58,8 +58,11 @@ pub(super) fn tree(account: &Account) -> BTreeMap<Box<str>, Level> {
 pub(super) fn mark_hidden(
     levels: &mut BTreeMap<Box<str>, Level>,
     options: SelectionOptions,
-    matched: impl Fn(&str) -> bool,
+    patterns: &[Pattern],
 ) {
+    let matched = |name: &str| {
+        MailboxName::from_utf8(name).is_ok_and(|name| any_matches(patterns, &name)) //
+    };
     let selected = levels.iter().filter(|(_, level)| level.is_selected(options));
     let hidden: Vec<Box<str>> =
         selected.filter(|(name, _)| !matched(name)).map(|(name, _)| name.clone()).collect();

@@ -6,15 +6,12 @@
 
 use bytes::BytesMut;
 
-use crate::net::Gone;
+use crate::net::{GATHERED, Gone};
 use crate::protocol::response::{EsearchResponse, SearchResponse};
 use crate::protocol::{PartialRange, Returns, Tag};
 use crate::session::dispatch::Session;
 use crate::session::selected::Selected;
 use crate::types::{ModSeq, Uid, UidRange};
-
-/// Octets of an answer gathered before they are handed on.
-const GATHERED: usize = 32 << 10;
 
 /// Runs written between two looks at how much is gathered.
 const RUNS: usize = 1024;
@@ -137,12 +134,12 @@ impl Session {
             for number in run.first.0..=run.last.0 {
                 answer.number(&mut out, number);
                 if out.len() >= GATHERED {
-                    self.hand_out(&mut out).await?;
+                    self.output.pass_on(&mut out).await?;
                 }
             }
         }
         answer.end(&mut out, modseq);
-        self.hand_out(&mut out).await
+        self.output.pass_on(&mut out).await
     }
 
     /// `* ESEARCH`. `modseq` gives the highest mod-sequence of some messages.
@@ -194,7 +191,7 @@ impl Session {
             answer.modseq(&mut out, modseq);
         }
         answer.end(&mut out);
-        self.hand_out(&mut out).await
+        self.output.pass_on(&mut out).await
     }
 
     /// UIDs, or their message numbers.
@@ -221,18 +218,11 @@ impl Session {
         begin(answer, out, pairs(first));
         for runs in rest.chunks(RUNS) {
             if out.len() >= GATHERED {
-                self.hand_out(out).await?;
+                self.output.pass_on(out).await?;
             }
             answer.more(out, pairs(runs));
         }
         Ok(())
-    }
-
-    /// Hands on what was gathered, and waits while the client does not read.
-    pub(super) async fn hand_out(&self, out: &mut BytesMut) -> Result<(), Gone> {
-        let gathered = std::mem::take(out);
-        self.output.push(|queue| queue.unsplit(gathered));
-        self.output.room().await
     }
 }
 

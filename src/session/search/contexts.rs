@@ -248,7 +248,7 @@ impl Session {
         }
         answer.close(&mut out);
         answer.end(&mut out);
-        self.hand_out(&mut out).await
+        self.output.pass_on(&mut out).await
     }
 
     fn follows(&self) -> bool {

@@ -12,14 +12,11 @@ use bytes::BytesMut;
 use super::Selected;
 use crate::index::{Changes, Entry, Mailbox, What};
 use crate::ingest::Owner;
-use crate::net::Gone;
+use crate::net::{GATHERED, Gone};
 use crate::protocol::response::{self, Code, Condition, FetchResponse};
 use crate::session::dispatch::Session;
 use crate::session::enable::Enabled;
 use crate::types::{Keyword, Uid, UidRange};
-
-/// Octets of news gathered before they are handed on.
-const GATHERED: usize = 64 << 10;
 
 /// Why no news can be told.
 pub(in crate::session) enum NoNews {
@@ -186,7 +183,7 @@ impl Session {
         {
             selected.tell_new(mailbox, enabled, &mut out);
         }
-        self.output.push(|queue| queue.unsplit(out));
+        self.output.push_buffer(out);
         let uid = enabled.qresync || enabled.rev2;
         let told = Told { uid, flags: true, modseq: enabled.condstore };
         self.tell_flags(&owner, &flags, told).await?;
@@ -223,20 +220,20 @@ impl Session {
         uids: &[UidRange],
         told: Told,
     ) -> Result<(), Gone> {
-        let mut next = Uid(1);
+        let (mut out, mut next) = (BytesMut::new(), Uid(1));
         for range in uids {
             next = next.max(range.first);
             while next <= range.last {
-                let mut out = BytesMut::new();
                 next = self.tell_some(owner, UidRange { first: next, ..*range }, told, &mut out);
-                self.output.push(|queue| queue.unsplit(out));
-                self.output.room().await?;
+                if out.len() >= GATHERED {
+                    self.output.pass_on(&mut out).await?;
+                }
             }
         }
-        Ok(())
+        self.output.pass_on(&mut out).await
     }
 
-    /// As many as are worth handing on; gives where to go on.
+    /// As many as are worth passing on; gives where to go on.
     fn tell_some(&self, owner: &Owner, uids: UidRange, told: Told, out: &mut BytesMut) -> Uid {
         let end = Uid(uids.last.0.saturating_add(1));
         let mut selected = self.selected.borrow_mut();
