@@ -13,7 +13,7 @@ use tokio::sync::{Notify, OnceCell, mpsc};
 use super::fetch::{Files, Parser};
 use crate::auth::{User, Verifier};
 use crate::index::{Account, Catalog, CatalogError, Rot};
-use crate::ingest::{Committed, Owner};
+use crate::ingest::{Committed, Owner, Pinned};
 use crate::log::Log;
 use crate::net::Output;
 use crate::protocol::Tag;
@@ -143,13 +143,13 @@ impl Home {
         Ok(owner)
     }
 
-    /// Brings all messages of a mailbox into memory, and keeps them there until
-    /// [`Mailbox::unpin`](crate::index::Mailbox::unpin).
+    /// Brings all messages of a mailbox into memory, and keeps them there until the guard is
+    /// dropped.
     ///
     /// # Errors
     /// When the catalog cannot be read; nothing is kept then.
-    pub async fn load(&self, owner: &Owner, id: MailboxId) -> Result<(), LoadError> {
-        let pinned = Pin::new(owner, id).ok_or(LoadError::Gone)?;
+    pub async fn load(&self, owner: &Rc<Owner>, id: MailboxId) -> Result<Pinned, LoadError> {
+        let pinned = owner.pin(id).ok_or(LoadError::Gone)?;
         loop {
             let from = owner.account.borrow().mailbox(id).ok_or(LoadError::Gone)?.to_load();
             let Some(from) = from else { break };
@@ -158,8 +158,7 @@ impl Home {
             let mailbox = account.mailbox_mut(id).ok_or(LoadError::Gone)?;
             mailbox.load(piece).map_err(LoadError::Rot)?;
         }
-        pinned.keep();
-        Ok(())
+        Ok(pinned)
     }
 
     /// An identifier no mailbox ever had: the epoch in the upper 24 bits.
@@ -200,35 +199,6 @@ pub(super) fn bye(output: &Rc<Output>, why: &str) {
 /// Whether LOGIN and PLAIN may come in clear text: from this machine only.
 pub(super) fn is_local(address: SocketAddr) -> bool {
     address.ip().to_canonical().is_loopback()
-}
-
-/// Takes back a pin when loading fails, or whoever loads goes away.
-struct Pin<'a> {
-    owner: &'a Owner,
-    mailbox: MailboxId,
-    kept: bool,
-}
-
-impl<'a> Pin<'a> {
-    fn new(owner: &'a Owner, mailbox: MailboxId) -> Option<Pin<'a>> {
-        owner.account.borrow_mut().mailbox_mut(mailbox)?.pin();
-        Some(Pin { owner, mailbox, kept: false })
-    }
-
-    fn keep(mut self) {
-        self.kept = true;
-    }
-}
-
-impl Drop for Pin<'_> {
-    fn drop(&mut self) {
-        if self.kept {
-            return;
-        }
-        if let Some(mailbox) = self.owner.account.borrow_mut().mailbox_mut(self.mailbox) {
-            mailbox.unpin();
-        }
-    }
 }
 
 /// Why a mailbox cannot be loaded.

@@ -111,9 +111,7 @@ impl Session {
                 Flow::Move(user, tag) => return Some((self, user, tag)),
             }
         }
-        if let Some((_, owner)) = self.user.clone() {
-            self.leave(&owner);
-        }
+        self.leave();
         // Batches that are complete are still answered; then the connection may go.
         self.pending.none().await;
         let _ = self.output.flush().await;
@@ -230,7 +228,7 @@ impl Session {
     async fn for_user(&mut self, tag: &Tag, command: Command, owner: &Rc<Owner>) -> Flow {
         match command {
             Command::Enable(names) => self.enable(tag, &names),
-            Command::Unauthenticate => self.unauthenticate(tag, owner),
+            Command::Unauthenticate => self.unauthenticate(tag),
             Command::Namespace => {
                 self.output.push(response::namespace);
                 self.ok(tag, "NAMESPACE completed");
@@ -254,7 +252,7 @@ impl Session {
                 }
             }
             Command::Close => self.close(tag, owner).await,
-            Command::Unselect => self.unselect(tag, owner),
+            Command::Unselect => self.unselect(tag),
             Command::Fetch(fetch) => self.fetch(tag, fetch, owner).await,
             Command::Store(store) => self.store(tag, store, owner).await,
             Command::Expunge(set) => self.expunge(tag, set, owner).await,

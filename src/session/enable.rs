@@ -1,9 +1,6 @@
 //! ENABLE (RFC 5161) and UNAUTHENTICATE (RFC 8437): what of the protocol a client wants to see.
 
-use std::rc::Rc;
-
 use super::dispatch::Session;
-use crate::ingest::Owner;
 use crate::protocol::Tag;
 use crate::protocol::response::{self, Code, Condition, Names};
 
@@ -80,8 +77,8 @@ impl Session {
     }
 
     /// Nobody is logged in any more, and nothing is enabled; the connection goes on.
-    pub(super) fn unauthenticate(&mut self, tag: &Tag, owner: &Rc<Owner>) {
-        self.leave(owner);
+    pub(super) fn unauthenticate(&mut self, tag: &Tag) {
+        self.leave();
         self.user = None;
         self.enabled = Enabled::default();
         self.input.logged_out();

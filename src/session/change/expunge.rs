@@ -47,7 +47,7 @@ impl Session {
                 return self.no(tag, Some(Code::Unavailable), &error.to_string());
             }
         }
-        self.leave(owner);
+        self.leave();
         self.ok(tag, "CLOSE completed");
     }
 

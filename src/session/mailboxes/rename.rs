@@ -71,15 +71,11 @@ impl Session {
         to: MailboxId,
         owner: &Rc<Owner>,
     ) -> Result<Copied, CopyError> {
-        if let Err(error) = self.home.load(owner, from).await {
+        let _pinned = self.home.load(owner, from).await.map_err(|error| {
             tracing::error!("INBOX cannot be opened: {error}");
-            return Err(CopyError::NoMailbox(from));
-        }
+            CopyError::NoMailbox(from)
+        })?;
         let (log, arena) = (&self.home.log, &self.home.arena);
-        let moved = copy_messages(log, arena, owner, from, &[UidRange::ALL], to, true).await;
-        if let Some(mailbox) = owner.account.borrow_mut().mailbox_mut(from) {
-            mailbox.unpin();
-        }
-        moved
+        copy_messages(log, arena, owner, from, &[UidRange::ALL], to, true).await
     }
 }

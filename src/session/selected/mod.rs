@@ -7,7 +7,7 @@ mod select;
 
 use super::search::Contexts;
 use crate::index::{Mailbox, View};
-use crate::ingest::Owner;
+use crate::ingest::Pinned;
 use crate::protocol::SequenceSet;
 use crate::types::{MailboxId, ModSeq, Uid, UidRange};
 
@@ -17,6 +17,8 @@ pub(super) use qresync::vanished;
 /// See the head of this file.
 pub(super) struct Selected {
     pub mailbox: MailboxId,
+    /// So that its messages stay in memory.
+    _pinned: Pinned,
     /// What the client knows to be there.
     pub view: View,
     pub read_only: bool,
@@ -45,10 +47,11 @@ pub(super) struct Selected {
 pub(super) struct NoSuchMessage(pub u32);
 
 impl Selected {
-    fn new(mailbox: &mut Mailbox, read_only: bool) -> Selected {
+    fn new(mailbox: &mut Mailbox, pinned: Pinned, read_only: bool) -> Selected {
         let counts = mailbox.counts();
         let mut selected = Selected {
             mailbox: mailbox.id(),
+            _pinned: pinned,
             view: mailbox.view(),
             read_only,
             saved: Vec::new(),
@@ -64,13 +67,6 @@ impl Selected {
         selected.take_recent(mailbox);
         selected.recent_told = selected.recent_count();
         selected
-    }
-
-    /// The session turns to something else.
-    fn leave(&self, owner: &Owner) {
-        if let Some(mailbox) = owner.account.borrow_mut().mailbox_mut(self.mailbox) {
-            mailbox.unpin();
-        }
     }
 
     /// The messages that a set names, of those the client knows, as ranges that ascend and have no

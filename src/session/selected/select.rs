@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use super::Selected;
 use crate::index::{Mailbox, View};
-use crate::ingest::Owner;
+use crate::ingest::{Owner, Pinned};
 use crate::protocol::response::{self, Code, Condition, ListEntry};
 use crate::protocol::{MailboxName, Select, Tag};
 use crate::session::dispatch::Session;
@@ -20,7 +20,7 @@ impl Session {
         owner: &Rc<Owner>,
     ) {
         // Whatever comes of it, the old mailbox is selected no more.
-        if self.leave(owner) {
+        if self.leave() {
             let text = "the mailbox before is closed";
             self.output.push(|out| {
                 response::untagged(out, Condition::Ok, Some(&Code::Closed), text);
@@ -37,13 +37,16 @@ impl Session {
         let Some(id) = owner.mailbox_named(name.as_str()) else {
             return self.no(tag, Some(Code::NonExistent), "there is no mailbox of that name");
         };
-        if let Err(error) = self.home.load(owner, id).await {
-            tracing::error!(mailbox = %name, "the mailbox cannot be opened: {error}");
-            let text = "the mailbox cannot be opened; the log says why";
-            return self.no(tag, Some(Code::Unavailable), text);
-        }
+        let pinned = match self.home.load(owner, id).await {
+            Ok(pinned) => pinned,
+            Err(error) => {
+                tracing::error!(mailbox = %name, "the mailbox cannot be opened: {error}");
+                let text = "the mailbox cannot be opened; the log says why";
+                return self.no(tag, Some(Code::Unavailable), text);
+            }
+        };
         self.enabled.condstore |= select.condstore;
-        if !self.open(id, &name, read_only, owner) {
+        if !self.open(id, pinned, &name, read_only, owner) {
             return self.no(tag, Some(Code::NonExistent), "the mailbox was deleted meanwhile");
         }
         if let Some(qresync) = &select.qresync
@@ -59,10 +62,17 @@ impl Session {
     }
 
     /// Selects a mailbox that is loaded. `false` when it has gone.
-    fn open(&self, id: MailboxId, name: &MailboxName, read_only: bool, owner: &Owner) -> bool {
+    fn open(
+        &self,
+        id: MailboxId,
+        pinned: Pinned,
+        name: &MailboxName,
+        read_only: bool,
+        owner: &Owner,
+    ) -> bool {
         let mut account = owner.account.borrow_mut();
         let Some(mailbox) = account.mailbox_mut(id) else { return false };
-        let selected = Selected::new(mailbox, read_only);
+        let selected = Selected::new(mailbox, pinned, read_only);
         let (counts, keywords) = (mailbox.counts(), mailbox.keywords().all());
         let (enabled, mailbox_id) = (self.enabled, mailbox_id(id));
         self.output.push(|out| {
@@ -92,17 +102,14 @@ impl Session {
     }
 
     /// No mailbox is selected any more. Whether one was.
-    pub(in crate::session) fn leave(&self, owner: &Rc<Owner>) -> bool {
+    pub(in crate::session) fn leave(&self) -> bool {
         let selected = self.selected.borrow_mut().take();
-        if let Some(selected) = &selected {
-            selected.leave(owner);
-        }
         selected.is_some()
     }
 
-    pub(in crate::session) fn unselect(&mut self, tag: &Tag, owner: &Rc<Owner>) {
+    pub(in crate::session) fn unselect(&mut self, tag: &Tag) {
         if self.mailbox(tag).is_some() {
-            self.leave(owner);
+            self.leave();
             self.ok(tag, "UNSELECT completed");
         }
     }
