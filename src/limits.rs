@@ -31,6 +31,10 @@ pub const SEGMENT_SIZE_MIN: u64 = 4 << 20;
 /// Largest segment that can be configured: offsets in it have 32 bits.
 pub const SEGMENT_SIZE_MAX: u64 = 4092 << 20;
 
+/// Ranges of UIDs in one record: 128 KiB, so that the record fits into a frame and leaves room for
+/// others.
+pub const UID_RANGES: usize = 16 << 10;
+
 /// Segments that a reactor keeps open for reading: a session reads from a handful, and opening one
 /// again costs microseconds.
 pub const OPEN_SEGMENTS: usize = 64;
@@ -202,5 +206,6 @@ const _: () = {
     assert!(SMALL_LEASE >= 2 * BLOCK, "a frame header and a message must fit in a small lease");
     assert!(LARGE_LEASE <= FRAME, "what fills a lease is written as one frame");
     assert!(SEGMENT_SIZE_MIN >= 8 * LARGE_LEASE as u64 && SEGMENT_SIZE_MAX <= u32::MAX as u64);
+    assert!(8 * UID_RANGES <= LARGE_LEASE / 2, "half of a frame is left for other records");
     assert!(ARENA <= 1 << 30, "the kernel registers buffers of 1 GiB at most");
 };

@@ -16,6 +16,12 @@ pub enum LeaseClass {
 }
 
 impl LeaseClass {
+    /// The smaller one that holds so many octets; the large one when none does.
+    #[must_use]
+    pub const fn holding(octets: usize) -> LeaseClass {
+        if octets <= SMALL_LEASE { LeaseClass::Small } else { LeaseClass::Large }
+    }
+
     /// Size in octets.
     #[must_use]
     pub const fn size(self) -> usize {

@@ -10,7 +10,7 @@ use super::context::{Arrival, Home, bye};
 use super::enable::Enabled;
 use super::input::{Input, Next};
 use super::login::Login;
-use super::selected::{NoNews, NoSuchMessage, Selected};
+use super::selected::{NoSuchMessage, Selected};
 use crate::auth::User;
 use crate::ingest::{Owner, Pending};
 use crate::net::Output;
@@ -183,9 +183,8 @@ impl Session {
         self.output.push(|out| out.unsplit(reply));
         match news {
             Ok(()) => flow,
-            Err(NoNews::Gone) => Flow::Over,
-            Err(NoNews::Deleted) => {
-                bye(&self.output, "the selected mailbox was deleted");
+            Err(why) => {
+                self.end_without_news(&why);
                 Flow::Over
             }
         }
@@ -271,9 +270,13 @@ impl Session {
         Flow::On
     }
 
+    pub(super) fn selected_mailbox(&self) -> Option<MailboxId> {
+        self.selected.borrow().as_ref().map(|selected| selected.mailbox)
+    }
+
     /// The selected mailbox; BAD when there is none.
     pub(super) fn mailbox(&self, tag: &Tag) -> Option<MailboxId> {
-        let mailbox = self.selected.borrow().as_ref().map(|selected| selected.mailbox);
+        let mailbox = self.selected_mailbox();
         if mailbox.is_none() {
             self.bad(tag, "no mailbox is selected");
         }
@@ -296,6 +299,15 @@ impl Session {
                 None
             }
         }
+    }
+
+    /// Whether messages of the selected mailbox may be changed; NO when they may not.
+    pub(super) fn may_change(&self, tag: &Tag) -> bool {
+        let read_only = self.is_read_only();
+        if read_only {
+            self.no(tag, Some(Code::ReadOnly), "the mailbox was opened with EXAMINE");
+        }
+        !read_only
     }
 
     pub(super) fn is_read_only(&self) -> bool {

@@ -23,6 +23,11 @@ impl Enabled {
         self.utf8 || self.rev2
     }
 
+    /// Whether news of a message come with its UID (RFC 7162 section 3.2.4, RFC 9051 section 6.1.2).
+    pub fn tells_uids(self) -> bool {
+        self.qresync || self.rev2
+    }
+
     /// How mailbox names are told.
     pub fn names(self) -> Names {
         if self.utf8_names() { Names::Utf8 } else { Names::Utf7 }
@@ -68,9 +73,9 @@ impl Session {
             return;
         }
         let Some((_, owner)) = &self.user else { return };
-        let selected = self.selected.borrow().as_ref().map(|selected| selected.mailbox);
         let account = owner.account.borrow();
-        let Some(mailbox) = selected.and_then(|selected| account.mailbox(selected)) else { return };
+        let mailbox = self.selected_mailbox().and_then(|selected| account.mailbox(selected));
+        let Some(mailbox) = mailbox else { return };
         let code = Code::HighestModSeq(mailbox.counts().highest_modseq);
         let text = "mod-sequences are told from now on";
         self.output.push(|out| response::untagged(out, Condition::Ok, Some(&code), text));

@@ -19,16 +19,13 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::owner::{Claim, Owner};
 use crate::index::{Chunk, Entry, KeywordSet, Mailbox};
-use crate::limits::LARGE_LEASE;
+use crate::limits::{LARGE_LEASE, UID_RANGES};
 use crate::log::{Commit, Frame, HEADER, Hold, Log, LogError, MessageRecord, Record, sealed_len};
 use crate::reactor::{Arena, Lease, LeaseClass, unix_seconds};
 use crate::types::{BatchId, Keyword, MailboxId, ModSeq, Uid, UidRange, UidValidity};
 
 /// Octets for records in one frame.
 const ROOM: usize = LARGE_LEASE - HEADER - 8;
-
-/// Ranges of UIDs that a move expunges in one frame: 128 KiB, half of it.
-const RANGES: usize = 16 << 10;
 
 /// Fragments of one message in the record that also has the rest of it; more go ahead.
 const FRAGMENTS: usize = 4 << 10;
@@ -91,7 +88,7 @@ pub async fn copy_messages(
     }
     let (validity, uids) = job.begin(uids)?;
     let mut copied = Copied { validity, from: Vec::new(), to: Vec::new(), unfinished: None };
-    for part in uids.chunks(if moved { RANGES } else { usize::MAX }) {
+    for part in uids.chunks(if moved { UID_RANGES } else { usize::MAX }) {
         match job.batch(part).await {
             Ok(Some((from, to))) => {
                 copied.from.extend(from);
@@ -325,9 +322,7 @@ impl Job<'_> {
     ) -> Result<(Lease, OwnedSemaphorePermit), LogError> {
         let permit = writing.in_flight.clone().acquire_owned().await;
         let length = sealed_len(0, records_len);
-        let small = length <= LeaseClass::Small.size();
-        let class = if small { LeaseClass::Small } else { LeaseClass::Large };
-        let lease = self.arena.lease(class).await;
+        let lease = self.arena.lease(LeaseClass::holding(length)).await;
         self.log.ready(length).await?;
         Ok((lease, permit.expect("nobody closes the semaphore")))
     }

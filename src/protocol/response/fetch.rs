@@ -47,7 +47,7 @@ impl FetchResponse {
         recent: bool,
     ) {
         self.item(out, "FLAGS ");
-        flag_list(out, flags, keywords, if recent { &["\\Recent"] } else { &[] });
+        message_flags(out, flags, keywords, recent);
     }
 
     /// `INTERNALDATE " 7-Feb-1994 22:43:04 -0800"`
@@ -158,6 +158,17 @@ impl FetchResponse {
         out.extend_from_slice(name.as_bytes());
         self.started = true;
     }
+}
+
+/// The value of FLAGS, to be [`FetchResponse::written`] for one message after the other that has
+/// the same.
+pub fn message_flags<'a>(
+    out: &mut BytesMut,
+    flags: Flags,
+    keywords: impl IntoIterator<Item = &'a str>,
+    recent: bool,
+) {
+    flag_list(out, flags, keywords, if recent { &["\\Recent"] } else { &[] });
 }
 
 fn literal(out: &mut BytesMut, octets: u64) {

@@ -19,7 +19,7 @@ use crate::types::{Flags, Keyword, UidRange};
 use super::{MailboxName, StatusItem, Tag};
 pub use code::Code;
 pub use decimal::{decimal, sequence_set, uid_set};
-pub use fetch::FetchResponse;
+pub use fetch::{FetchResponse, message_flags};
 pub use list::{ListEntry, list, list_separator};
 pub use search::{EsearchResponse, SearchResponse, ThreadNode, thread};
 pub use string::{Names, astring, mailbox, nstring, string, string_utf8};

@@ -20,8 +20,8 @@ impl Session {
     ) {
         let Some((source, uids)) = self.messages(tag, set, uid) else { return };
         let Some(name) = self.valid(tag, name) else { return };
-        if moves && self.is_read_only() {
-            return self.no(tag, Some(Code::ReadOnly), "the mailbox was opened with EXAMINE");
+        if moves && !self.may_change(tag) {
+            return;
         }
         let Some(target) = owner.mailbox_named(name.as_str()) else {
             return self.no(tag, Some(Code::TryCreate), "no such mailbox; CREATE it first");

@@ -24,8 +24,8 @@ impl Session {
         }) else {
             return;
         };
-        if self.is_read_only() {
-            return self.no(tag, Some(Code::ReadOnly), "the mailbox was opened with EXAMINE");
+        if !self.may_change(tag) {
+            return;
         }
         match self.expunge_deleted(mailbox, &uids, owner).await {
             // The client learns up to where it has heard of all (RFC 7162 section 3.2.7).
@@ -42,10 +42,10 @@ impl Session {
     /// CLOSE takes messages marked `\Deleted` out for good, unless the mailbox is read-only.
     pub(in crate::session) async fn close(&mut self, tag: &Tag, owner: &Rc<Owner>) {
         let Some(mailbox) = self.mailbox(tag) else { return };
-        if !self.is_read_only() {
-            if let Err(error) = self.expunge_deleted(mailbox, &[UidRange::ALL], owner).await {
-                return self.no(tag, Some(Code::Unavailable), &error.to_string());
-            }
+        if !self.is_read_only()
+            && let Err(error) = self.expunge_deleted(mailbox, &[UidRange::ALL], owner).await
+        {
+            return self.no(tag, Some(Code::Unavailable), &error.to_string());
         }
         self.leave();
         self.ok(tag, "CLOSE completed");
@@ -58,6 +58,10 @@ impl Session {
         uids: &[UidRange],
         owner: &Rc<Owner>,
     ) -> Result<Vec<ModSeq>, LogError> {
+        let found = owner.account.borrow().mailbox(mailbox).map(Mailbox::counts);
+        if found.is_none_or(|counts| counts.deleted == 0) {
+            return Ok(Vec::new());
+        }
         let last = self.selected.borrow().as_ref().and_then(|selected| selected.view.last());
         let choose = |found: &mut Mailbox| deleted(found, uids, last.unwrap_or_default());
         let record = |account, modseq, uids| Record::Expunge { account, mailbox, modseq, uids };
@@ -67,9 +71,6 @@ impl Session {
 
 fn deleted(mailbox: &Mailbox, uids: &[UidRange], last: Uid) -> Vec<UidRange> {
     let mut deleted = Vec::new();
-    if mailbox.counts().deleted == 0 {
-        return deleted;
-    }
     for range in uids.iter().filter(|range| range.first <= last) {
         for entry in mailbox.range(UidRange { last: range.last.min(last), ..*range }) {
             if entry.flags().contains(Flags::DELETED) {

@@ -9,14 +9,12 @@ use std::rc::Rc;
 use super::context::Home;
 use crate::index::Mailbox;
 use crate::ingest::Owner;
+use crate::limits::UID_RANGES;
 use crate::log::{Frame, LogError, Record, sealed_len};
 use crate::reactor::{Lease, LeaseClass};
 use crate::types::{BatchId, MailboxId, ModSeq, UidRange};
 
 pub(super) use copy::copy_code;
-
-/// Ranges of UIDs in one record.
-const RANGES: usize = 16 << 10;
 
 impl Home {
     /// Writes one record, applies it once it is durable, and returns then.
@@ -24,31 +22,17 @@ impl Home {
     /// # Errors
     /// When the log takes nothing.
     pub(super) async fn change(&self, owner: &Rc<Owner>, record: Record) -> Result<(), LogError> {
-        self.change_all(owner, vec![record]).await
-    }
-
-    /// The same with records that become durable together: all of them fit into one frame.
-    ///
-    /// # Errors
-    /// When the log takes nothing.
-    pub(super) async fn change_all(
-        &self,
-        owner: &Rc<Owner>,
-        records: Vec<Record>,
-    ) -> Result<(), LogError> {
-        let records_len = records.iter().map(Record::encoded_len).sum();
-        let large = sealed_len(0, records_len) > LeaseClass::Small.size();
-        let class = if large { LeaseClass::Large } else { LeaseClass::Small };
-        let lease = self.arena.lease(class).await;
-        self.log.ready(sealed_len(0, records_len)).await?;
-        self.write(owner, lease, records);
+        let length = sealed_len(0, record.encoded_len());
+        let lease = self.arena.lease(LeaseClass::holding(length)).await;
+        self.log.ready(length).await?;
+        self.write(owner, lease, record);
         self.log.durable().await
     }
 
-    fn write(&self, owner: &Rc<Owner>, lease: Lease, records: Vec<Record>) {
-        let records_len = records.iter().map(Record::encoded_len).sum();
+    fn write(&self, owner: &Rc<Owner>, lease: Lease, record: Record) {
+        let records_len = record.encoded_len();
         let frame = Frame { lease, stream: BatchId(0), position: 0, payload: 0, records_len };
-        let (place, records) = self.log.write(frame, |_| records, ());
+        let (place, records) = self.log.write(frame, |_| vec![record], ());
         let applied = owner.clone();
         self.log.when_durable(&place, move || {
             for record in records {
@@ -85,14 +69,14 @@ impl Home {
             if let Some(choose) = choose.take() {
                 uids = choose(found).into_iter();
             }
-            let part: Vec<UidRange> = uids.by_ref().take(RANGES).collect();
+            let part: Vec<UidRange> = uids.by_ref().take(UID_RANGES).collect();
             if part.is_empty() {
                 break;
             }
             let reserved = found.reserve(0).expect("a reservation of no UID never runs out");
             drop(account);
             modseqs.push(reserved.modseq);
-            self.write(owner, lease, vec![record(owner.name(), reserved.modseq, part)]);
+            self.write(owner, lease, record(owner.name(), reserved.modseq, part));
         }
         if !modseqs.is_empty() {
             self.log.durable().await?;

@@ -31,8 +31,8 @@ struct Stored {
 impl Session {
     pub(in crate::session) async fn store(&mut self, tag: &Tag, store: Store, owner: &Rc<Owner>) {
         let Some((mailbox, uids)) = self.messages(tag, &store.set, store.uid) else { return };
-        if self.is_read_only() {
-            return self.no(tag, Some(Code::ReadOnly), "the mailbox was opened with EXAMINE");
+        if !self.may_change(tag) {
+            return;
         }
         match &store.flags.refused {
             None => {}
@@ -54,7 +54,7 @@ impl Session {
         }
         // The mod-sequence is told even to those who do not want the flags (section 3.1.3).
         let told = Told {
-            uid: store.uid || self.enabled.qresync || self.enabled.rev2,
+            uid: store.uid || self.enabled.tells_uids(),
             flags: !store.silent,
             modseq: self.enabled.condstore,
         };
@@ -127,17 +127,12 @@ impl Session {
         uids: &[UidRange],
         owner: &Rc<Owner>,
     ) -> Result<Vec<UidRange>, LogError> {
-        let mut unseen = Vec::new();
-        let choose = |found: &mut Mailbox| {
-            let not_seen = |entry: &Entry<'_>| !entry.flags().contains(Flags::SEEN);
-            if found.counts().unseen > 0 {
-                for range in uids {
-                    let entries = found.range(*range).filter(not_seen);
-                    entries.for_each(|entry| UidRange::push(&mut unseen, entry.uid()));
-                }
-            }
-            unseen.clone()
-        };
+        let unseen = owner.account.borrow().mailbox(mailbox).map(|found| unseen(found, uids));
+        let unseen = unseen.unwrap_or_default();
+        // Most mail is read again and again: that needs no lease and no room on the disk.
+        if unseen.is_empty() {
+            return Ok(unseen);
+        }
         let record = |account, modseq, uids| Record::SetFlags {
             account,
             mailbox,
@@ -147,6 +142,7 @@ impl Session {
             flags: Flags::SEEN,
             keywords: Vec::<Keyword>::new(),
         };
+        let choose = |_: &mut Mailbox| unseen.clone();
         let modseqs = self.home.change_messages(owner, mailbox, choose, record).await?;
         self.is_own(&modseqs);
         Ok(unseen)
@@ -192,6 +188,17 @@ impl Stored {
             self.gone |= there != range.last.0 - range.first.0 + 1;
         }
     }
+}
+
+/// Those of these messages that do not have `\Seen`.
+fn unseen(mailbox: &Mailbox, uids: &[UidRange]) -> Vec<UidRange> {
+    let mut unseen = Vec::new();
+    if mailbox.counts().unseen > 0 {
+        let entries = uids.iter().flat_map(|range| mailbox.range(*range));
+        let not_seen = entries.filter(|entry| !entry.flags().contains(Flags::SEEN));
+        not_seen.for_each(|entry| UidRange::push(&mut unseen, entry.uid()));
+    }
+    unseen
 }
 
 /// Whether the system flags of a message are already what they are to be.

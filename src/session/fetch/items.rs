@@ -4,7 +4,7 @@ use bytes::BytesMut;
 
 use crate::index::{Entry, KeywordSet, Keywords};
 use crate::protocol::FetchItem;
-use crate::protocol::response::FetchResponse;
+use crate::protocol::response::{FetchResponse, message_flags};
 use crate::session::enable::Enabled;
 use crate::session::selected::Selected;
 use crate::types::{Flags, InternalDate, Keyword};
@@ -46,13 +46,11 @@ impl Items {
                 FetchItem::Size => answer.size(out, entry.size()),
                 FetchItem::ModSeq => answer.modseq(out, entry.modseq()),
                 FetchItem::EmailId => {
-                    let id = format!("({})", entry.email_id());
-                    answer.written(out, "EMAILID", id.as_bytes());
+                    answer.email_id(out, &entry.email_id().to_string());
                 }
-                FetchItem::ThreadId => answer.written(out, "THREADID", b"NIL"),
+                FetchItem::ThreadId => answer.thread_id(out, None),
                 FetchItem::SaveDate => {
-                    let date = InternalDate::from_unix(entry.save_date());
-                    answer.written(out, "SAVEDATE", format!("\"{date}\"").as_bytes());
+                    answer.save_date(out, Some(InternalDate::from_unix(entry.save_date())));
                 }
                 _ => {}
             }
@@ -65,13 +63,8 @@ impl Items {
         if self.flags != Some(flags) {
             self.flags = Some(flags);
             self.written.clear();
-            // An answer of its own, of which only the list is kept.
-            let mut whole = BytesMut::new();
-            let mut answer = FetchResponse::begin(&mut whole, 1);
-            let start = whole.len() + "FLAGS ".len();
             let names = keywords.of(flags.1).map(Keyword::as_str);
-            answer.flags(&mut whole, flags.0, names, recent);
-            self.written.extend_from_slice(&whole[start..]);
+            message_flags(&mut self.written, flags.0, names, recent);
         }
         &self.written
     }

@@ -207,7 +207,7 @@ impl One<'_, '_, '_> {
         let (message, size) = (self.message, self.message.entry().size());
         if size > LARGE && wanted.lazy {
             self.plain(answer, &wanted.items).await?;
-            answer.written(self.out, "PREVIEW", b"NIL");
+            answer.preview(self.out, None);
             return Ok(false);
         }
         if size > LARGE {

@@ -9,7 +9,7 @@ use tokio::task::JoinHandle;
 
 use super::walk::Found;
 use crate::index::Entry;
-use crate::limits::{BLOCK, LARGE_LEASE, SMALL_LEASE};
+use crate::limits::{BLOCK, LARGE_LEASE};
 use crate::protocol::HeaderScanner;
 use crate::reactor::{Lease, LeaseClass, breathe, spawn};
 use crate::session::context::Home;
@@ -207,7 +207,7 @@ impl<'a> Reader<'a> {
         }
         let window = self.window.as_ref().map(|window| window.extent);
         if let Some(next) = self.plan(entry, octets, window)
-            && let Some(lease) = self.home.arena.try_lease(class(next.length))
+            && let Some(lease) = self.home.arena.try_lease(LeaseClass::holding(next.length))
         {
             let file = self.home.files.get(next.segment)?;
             let reading = spawn(async move {
@@ -227,7 +227,7 @@ impl<'a> Reader<'a> {
             // Nobody waits for a lease who holds one.
             held => {
                 drop(held);
-                self.home.arena.lease(class(extent.length)).await
+                self.home.arena.lease(LeaseClass::holding(extent.length)).await
             }
         };
         let (result, lease) = file.read_at(lease, 0..extent.length, extent.start).await;
@@ -302,10 +302,6 @@ fn wants(
             }
         }
     })
-}
-
-fn class(length: usize) -> LeaseClass {
-    if length <= SMALL_LEASE { LeaseClass::Small } else { LeaseClass::Large }
 }
 
 fn unreadable(extent: &Extent, error: &io::Error) -> io::Error {

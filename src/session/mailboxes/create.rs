@@ -66,8 +66,7 @@ impl Session {
         }
         match self.home.delete(owner, &name).await {
             Ok(Some(id)) => {
-                let selected = self.selected.borrow().as_ref().map(|selected| selected.mailbox);
-                if selected == Some(id) && self.leave() {
+                if self.selected_mailbox() == Some(id) && self.leave() {
                     let text = "it was selected";
                     self.output.push(|out| untagged(out, Condition::Ok, Some(&Code::Closed), text));
                 }

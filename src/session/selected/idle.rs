@@ -4,7 +4,6 @@ use std::pin::pin;
 use std::rc::Rc;
 use std::time::Duration;
 
-use super::news::NoNews;
 use crate::ingest::Owner;
 use crate::limits::AUTOLOGOUT;
 use crate::protocol::Tag;
@@ -61,13 +60,9 @@ impl Session {
         loop {
             // Made before the news are gathered, so that nothing falls between the two.
             let changed = owner.changed.notified();
-            match self.news(true).await {
-                Ok(()) => {}
-                Err(NoNews::Gone) => return false,
-                Err(NoNews::Deleted) => {
-                    bye(&self.output, "the selected mailbox was deleted");
-                    return false;
-                }
+            if let Err(why) = self.news(true).await {
+                self.end_without_news(&why);
+                return false;
             }
             let woken = async {
                 tokio::select! {

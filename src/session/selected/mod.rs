@@ -11,7 +11,7 @@ use crate::ingest::Pinned;
 use crate::protocol::SequenceSet;
 use crate::types::{MailboxId, ModSeq, Uid, UidRange};
 
-pub(super) use news::{NoNews, Told, announce};
+pub(super) use news::{Told, announce};
 pub(super) use qresync::vanished;
 
 /// See the head of this file.

@@ -14,6 +14,7 @@ use crate::index::{Changes, Entry, Mailbox, What};
 use crate::ingest::Owner;
 use crate::net::{GATHERED, Gone};
 use crate::protocol::response::{self, Code, Condition, FetchResponse};
+use crate::session::context::bye;
 use crate::session::dispatch::Session;
 use crate::session::enable::Enabled;
 use crate::types::{Keyword, Uid, UidRange};
@@ -158,9 +159,7 @@ impl Session {
     /// may be told now.
     pub(in crate::session) async fn news(&mut self, expunges: bool) -> Result<(), NoNews> {
         let Some((_, owner)) = self.user.clone() else { return Ok(()) };
-        let Some(id) = self.selected.borrow().as_ref().map(|selected| selected.mailbox) else {
-            return Ok(());
-        };
+        let Some(id) = self.selected_mailbox() else { return Ok(()) };
         let enabled = self.enabled;
         let (flags, gone) = {
             let account = owner.account.borrow();
@@ -184,10 +183,18 @@ impl Session {
             selected.tell_new(mailbox, enabled, &mut out);
         }
         self.output.push_buffer(out);
-        let uid = enabled.qresync || enabled.rev2;
-        let told = Told { uid, flags: true, modseq: enabled.condstore };
+        let (uid, modseq) = (enabled.tells_uids(), enabled.condstore);
+        let told = Told { uid, flags: true, modseq };
         self.tell_flags(&owner, &flags, told).await?;
         Ok(Box::pin(self.update_contexts(&owner)).await?)
+    }
+
+    /// The session is over: says why to a client that is still there.
+    pub(in crate::session) fn end_without_news(&self, why: &NoNews) {
+        match why {
+            NoNews::Gone => {}
+            NoNews::Deleted => bye(&self.output, "the selected mailbox was deleted"),
+        }
     }
 
     /// EXPUNGE, or VANISHED when the client wanted that (RFC 7162 section 3.2.10).
