@@ -8,18 +8,18 @@
 //! says of that process (VmHWM is the peak, VmRSS the present). Every case checks afterwards that
 //! what was acknowledged is there.
 
-use std::io::{BufRead, BufReader, Read, Write};
+mod server;
+
+use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
-use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use mailrace::limits::ARENA;
 use mailrace::reactor::raise_descriptors;
-use tempfile::TempDir;
+use rustix::process::Signal;
+use server::{PASSWORD, Server, USER};
 
 const MIB: u64 = 1 << 20;
-const USER: &str = "edge";
-const PASSWORD: &str = "edge";
 
 fn main() {
     let wanted: Vec<String> =
@@ -113,7 +113,7 @@ fn million() {
         client.finish("a");
     }
     let peak = server.memory("VmHWM");
-    let begun = server.restart();
+    let begun = server.restart(Signal::KILL);
     let started = begun.elapsed();
     let idle = server.memory("VmRSS");
     Client::login(server.address).status(1_000_000, 1_000_000 * message.len() as u64);
@@ -140,71 +140,6 @@ fn report_peak(what: &str, server: &Server, before: u64) {
         arenas / MIB,
         arenas / MIB + 64
     );
-}
-
-/// The real binary.
-struct Server {
-    child: Child,
-    address: SocketAddr,
-    data: TempDir,
-}
-
-impl Server {
-    fn new() -> Server {
-        let data = tempfile::tempdir().expect("a temporary folder");
-        let mut add = Command::new(env!("CARGO_BIN_EXE_mailrace"))
-            .args(["user", "add", USER, "--data"])
-            .arg(data.path())
-            .stdin(Stdio::piped())
-            .stdout(Stdio::null())
-            .spawn()
-            .expect("mailrace user add");
-        let mut stdin = add.stdin.take().expect("it was piped");
-        writeln!(stdin, "{PASSWORD}").expect("the password");
-        drop(stdin);
-        assert!(add.wait().expect("mailrace user add").success());
-        let (child, address) = start(&data);
-        Server { child, address, data }
-    }
-
-    /// Kills it without a word and starts it again; the time is that of the start.
-    fn restart(&mut self) -> Instant {
-        self.child.kill().expect("kill -9");
-        self.child.wait().expect("it ends");
-        let begun = Instant::now();
-        (self.child, self.address) = start(&self.data);
-        begun
-    }
-
-    /// Octets of memory, by the name that /proc gives them.
-    fn memory(&self, name: &str) -> u64 {
-        let path = format!("/proc/{}/status", self.child.id());
-        let status = std::fs::read_to_string(path).expect("the server runs");
-        let line = status.lines().find(|line| line.starts_with(name)).expect("Linux tells it");
-        let kib = line.split_whitespace().nth(1).and_then(|number| number.parse::<u64>().ok());
-        kib.expect("a number of KiB") * 1024
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-fn start(data: &TempDir) -> (Child, SocketAddr) {
-    let mut child = Command::new(env!("CARGO_BIN_EXE_mailrace"))
-        .args(["serve", "--listen", "127.0.0.1:0", "--log", "warn", "--data"])
-        .arg(data.path())
-        .stdout(Stdio::piped())
-        .spawn()
-        .expect("mailrace serve");
-    let mut line = String::new();
-    let stdout = child.stdout.take().expect("it was piped");
-    BufReader::new(stdout).read_line(&mut line).expect("the line that says where it listens");
-    let address = line.trim().rsplit(' ').next().and_then(|address| address.parse().ok());
-    (child, address.expect("an address"))
 }
 
 struct Client {

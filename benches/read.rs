@@ -9,18 +9,17 @@
 //! gets no closer than it has to, to count messages and octets; each answer is checked. What the
 //! server answers with BAD it does not have: such a row is passed over aloud.
 
-use std::io::{BufRead, BufReader, Read, Write};
+mod server;
+
+use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
-use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use mailrace::tools::Source;
 use memchr::memmem::Finder;
-use tempfile::TempDir;
-
-const USER: &str = "reader";
-const PASSWORD: &str = "reader";
+use rustix::process::Signal;
+use server::{PASSWORD, Server, USER};
 
 /// Times that each row is measured.
 const ROUNDS: usize = 3;
@@ -122,7 +121,7 @@ fn fill(server: &Server, mail: &[Bytes]) -> u64 {
 fn selects(server: &mut Server, count: usize) {
     let mut cold = Vec::new();
     for _ in 0..ROUNDS {
-        server.restart();
+        server.restart(Signal::TERM);
         cold.push(Client::login(server.address).select(count));
     }
     let mut client = Client::login(server.address);
@@ -203,84 +202,6 @@ fn search(server: &Server, client: &mut Client, name: &str, command: &str, store
         cpu * 1e3,
         stored as f64 / 1e6 / seconds
     );
-}
-
-/// The real binary.
-struct Server {
-    child: Child,
-    address: SocketAddr,
-    data: TempDir,
-}
-
-impl Server {
-    fn new() -> Server {
-        let data = tempfile::tempdir().expect("a temporary folder");
-        let mut add = Command::new(env!("CARGO_BIN_EXE_mailrace"))
-            .args(["user", "add", USER, "--data"])
-            .arg(data.path())
-            .stdin(Stdio::piped())
-            .stdout(Stdio::null())
-            .spawn()
-            .expect("mailrace user add");
-        let mut stdin = add.stdin.take().expect("it was piped");
-        writeln!(stdin, "{PASSWORD}").expect("the password");
-        drop(stdin);
-        assert!(add.wait().expect("mailrace user add").success());
-        let (child, address) = start(&data);
-        Server { child, address, data }
-    }
-
-    /// Stops it and starts it again.
-    fn restart(&mut self) {
-        let pid = rustix::process::Pid::from_child(&self.child);
-        rustix::process::kill_process(pid, rustix::process::Signal::TERM).expect("a signal");
-        self.child.wait().expect("it ends");
-        (self.child, self.address) = start(&self.data);
-    }
-
-    /// Processor seconds of all its threads.
-    fn cpu(&self) -> f64 {
-        let path = format!("/proc/{}/stat", self.child.id());
-        let stat = std::fs::read_to_string(path).expect("the server runs");
-        let (_, fields) = stat.rsplit_once(')').expect("a name in parentheses");
-        let times = fields.split_whitespace().skip(11).take(2);
-        times.map(|ticks| ticks.parse::<f64>().expect("a number")).sum::<f64>() / 100.0
-    }
-
-    /// From here on the peak is counted again.
-    fn forget_peak(&self) {
-        let _ = std::fs::write(format!("/proc/{}/clear_refs", self.child.id()), "5");
-    }
-
-    /// Octets of memory, by the name that /proc gives them.
-    fn memory(&self, name: &str) -> u64 {
-        let path = format!("/proc/{}/status", self.child.id());
-        let status = std::fs::read_to_string(path).expect("the server runs");
-        let line = status.lines().find(|line| line.starts_with(name)).expect("Linux tells it");
-        let kib = line.split_whitespace().nth(1).and_then(|number| number.parse::<u64>().ok());
-        kib.expect("a number of KiB") * 1024
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-fn start(data: &TempDir) -> (Child, SocketAddr) {
-    let mut child = Command::new(env!("CARGO_BIN_EXE_mailrace"))
-        .args(["serve", "--listen", "127.0.0.1:0", "--log", "warn", "--data"])
-        .arg(data.path())
-        .stdout(Stdio::piped())
-        .spawn()
-        .expect("mailrace serve");
-    let mut line = String::new();
-    let stdout = child.stdout.take().expect("it was piped");
-    BufReader::new(stdout).read_line(&mut line).expect("the line that says where it listens");
-    let address = line.trim().rsplit(' ').next().and_then(|address| address.parse().ok());
-    (child, address.expect("an address"))
 }
 
 struct Client {

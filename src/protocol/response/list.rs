@@ -77,13 +77,8 @@ fn start(out: &mut BytesMut, command: &str, attributes: &[&str]) {
 
 #[cfg(test)]
 mod tests {
+    use super::super::written;
     use super::*;
-
-    fn written(write: impl FnOnce(&mut BytesMut)) -> String {
-        let mut out = BytesMut::new();
-        write(&mut out);
-        String::from_utf8(out.to_vec()).unwrap()
-    }
 
     #[test]
     fn mailboxes() {

@@ -261,17 +261,19 @@ fn put(out: &mut BytesMut, text: fmt::Arguments) {
     out.write_fmt(text).expect("a BytesMut grows as needed, and our types always format");
 }
 
+/// What is written, as text.
+#[cfg(test)]
+fn written(write: impl FnOnce(&mut BytesMut)) -> String {
+    let mut out = BytesMut::new();
+    write(&mut out);
+    String::from_utf8(out.to_vec()).expect("answers are UTF-8")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::protocol::{Head, parse_append_head};
     use crate::types::{Uid, UidValidity};
-
-    fn written(write: impl FnOnce(&mut BytesMut)) -> String {
-        let mut out = BytesMut::new();
-        write(&mut out);
-        String::from_utf8(out.to_vec()).unwrap()
-    }
 
     fn tag() -> Tag {
         match parse_append_head(b"A003 APPEND x {1}", false) {

@@ -261,13 +261,8 @@ fn only_children(nodes: &[ThreadNode]) -> Vec<bool> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::written;
     use super::*;
-
-    fn written(write: impl FnOnce(&mut BytesMut)) -> String {
-        let mut out = BytesMut::new();
-        write(&mut out);
-        String::from_utf8(out.to_vec()).unwrap()
-    }
 
     fn found(command: &str, numbers: &[u32], modseq: Option<ModSeq>) -> String {
         written(|out| {
