@@ -23,7 +23,8 @@ impl Enabled {
         self.utf8 || self.rev2
     }
 
-    /// Whether news of a message come with its UID (RFC 7162 section 3.2.4, RFC 9051 section 6.1.2).
+    /// Whether news of a message come with its UID (RFC 7162 section 3.2.4, RFC 9051 section
+    /// 6.1.2).
     pub fn tells_uids(self) -> bool {
         self.qresync || self.rev2
     }

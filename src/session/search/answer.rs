@@ -202,8 +202,8 @@ impl Session {
         }
     }
 
-    /// A set in the order given, handed on where it is long. `begin` writes the item with as much of
-    /// the set as there is at first.
+    /// A set in the order given, passed on where it is long. `begin` writes the item with as much
+    /// of the set as there is at first.
     pub(super) async fn write_set(
         &self,
         out: &mut BytesMut,
