@@ -38,7 +38,7 @@ impl Keywords {
     /// keywords, or sets of them, as it can hold: `NO [LIMIT]`.
     #[must_use]
     pub fn admits(&self, keywords: &[Keyword]) -> bool {
-        let new = keywords.iter().filter(|keyword| self.index(keyword).is_none()).count();
+        let new = keywords.iter().filter(|keyword| self.number(keyword).is_none()).count();
         self.names.len() + new <= KEYWORDS
             && (new == 0 || self.sets.len() < KEYWORD_SETS)
             && (keywords.is_empty() || self.sets.len() < KEYWORD_SETS || self.knows(keywords))
@@ -54,7 +54,7 @@ impl Keywords {
         keywords: &[Keyword],
     ) -> bool {
         if change != FlagChange::Remove {
-            let new = keywords.iter().filter(|keyword| self.index(keyword).is_none()).count();
+            let new = keywords.iter().filter(|keyword| self.number(keyword).is_none()).count();
             if self.names.len() + new > KEYWORDS {
                 return false;
             }
@@ -89,14 +89,7 @@ impl Keywords {
     /// Whether a set holds a keyword.
     #[must_use]
     pub fn contains(&self, set: KeywordSet, keyword: &Keyword) -> bool {
-        self.index(keyword).is_some_and(|index| self.indexes(set).contains(&index))
-    }
-
-    /// The number of a keyword, to ask [`Keywords::has`] of many sets; `None` when no message ever
-    /// had it.
-    #[must_use]
-    pub fn number(&self, keyword: &Keyword) -> Option<u16> {
-        self.index(keyword)
+        self.number(keyword).is_some_and(|number| self.has(set, number))
     }
 
     /// Whether a set holds the keyword of this number.
@@ -139,7 +132,7 @@ impl Keywords {
             }
             FlagChange::Add => indexes.extend(keywords.iter().map(|k| self.intern_name(k))),
             FlagChange::Remove => {
-                let gone: Vec<u16> = keywords.iter().filter_map(|k| self.index(k)).collect();
+                let gone: Vec<u16> = keywords.iter().filter_map(|k| self.number(k)).collect();
                 indexes.retain(|index| !gone.contains(index));
             }
         }
@@ -183,11 +176,14 @@ impl Keywords {
     }
 
     fn knows(&self, keywords: &[Keyword]) -> bool {
-        let indexes: Option<Vec<u16>> = keywords.iter().map(|k| self.index(k)).collect();
+        let indexes: Option<Vec<u16>> = keywords.iter().map(|k| self.number(k)).collect();
         indexes.is_some_and(|indexes| self.by_set.contains_key(&*in_order(indexes)))
     }
 
-    fn index(&self, keyword: &Keyword) -> Option<u16> {
+    /// The number of a keyword, to ask [`Keywords::has`] of many sets; `None` when no message ever
+    /// had it.
+    #[must_use]
+    pub fn number(&self, keyword: &Keyword) -> Option<u16> {
         self.by_name.get(keyword.as_str().to_ascii_uppercase().as_str()).copied()
     }
 

@@ -64,6 +64,7 @@
 //!
 //! - A command or a response of IMAP: its grammar in [`protocol`](crate::protocol), what it does in
 //!   [`session`](crate::session).
+//! - What a message says of itself, for FETCH, SEARCH, SORT and THREAD: [`mime`](crate::mime).
 //! - What APPEND accepts: [`ingest`](crate::ingest).
 //! - A bound: [`limits`](crate::limits), with its reason.
 //! - Something new that must survive a crash: a record in [`log`](crate::log), its use in
