@@ -89,7 +89,7 @@ fn prepare(path: &Path) -> io::Result<File> {
 
 async fn measure(case: Case, file: File, duration: Duration) -> io::Result<Measured> {
     let arena = Arena::new()?;
-    let log = LogFile::new(file);
+    let log = LogFile::new(file.into());
     let mut sequencer = Sequencer::new(Epoch(1), LogId(0), 1, 0);
     let mut segment = SegmentId(1);
     open(&mut sequencer, segment, &arena, &log).await?;

@@ -2,22 +2,20 @@
 
 use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread;
-
-use tokio::sync::oneshot;
 
 use super::password::{self, Password};
 use super::remembered::Remembered;
 use super::users::{Table, User, Users};
 use crate::limits;
+use crate::reactor::Jobs;
 
 /// Checks passwords. Clones share the threads, which end with the last of them.
 #[derive(Clone)]
 pub struct Verifier {
     shared: Arc<Shared>,
-    jobs: SyncSender<Job>,
+    jobs: Jobs,
 }
 
 /// What came of a check.
@@ -43,12 +41,6 @@ struct Shared {
     hashed: AtomicU64,
 }
 
-struct Job {
-    name: Box<str>,
-    password: Password,
-    reply: oneshot::Sender<Verdict>,
-}
-
 impl Verifier {
     /// Starts one thread for every two cores: logins come in bursts, mail comes always.
     ///
@@ -56,26 +48,18 @@ impl Verifier {
     /// When the system refuses randomness, memory or threads.
     pub fn start(users: Users) -> io::Result<Verifier> {
         let cores = thread::available_parallelism().map_or(1, usize::from);
-        let (verifier, receiver) = Verifier::without_threads(users, limits::LOGINS_WAITING)?;
-        let receiver = Arc::new(Mutex::new(receiver));
-        for number in 0..(cores / 2).max(1) {
-            let (shared, receiver) = (verifier.shared.clone(), receiver.clone());
-            thread::Builder::new()
-                .name(format!("login-{number}"))
-                .spawn(move || work(&shared, &receiver))?;
-        }
-        Ok(verifier)
+        Verifier::with(users, (cores / 2).max(1), limits::LOGINS_WAITING)
     }
 
-    fn without_threads(users: Users, waiting: usize) -> io::Result<(Verifier, Receiver<Job>)> {
+    fn with(users: Users, threads: usize, waiting: usize) -> io::Result<Verifier> {
         let shared = Shared {
             users,
             remembered: Mutex::new(Remembered::new(random()?, limits::REMEMBERED_LOGINS)),
             nobody: password::hash(&Password::new(random()?)).map_err(io::Error::other)?,
             hashed: AtomicU64::new(0),
         };
-        let (jobs, receiver) = sync_channel(waiting);
-        Ok((Verifier { shared: Arc::new(shared), jobs }, receiver))
+        let jobs = Jobs::start("login", threads, waiting)?;
+        Ok(Verifier { shared: Arc::new(shared), jobs })
     }
 
     /// Checks name and password. A password that was right a moment ago is answered at once;
@@ -90,32 +74,14 @@ impl Verifier {
         {
             return Ok(Verdict::Accepted(user));
         }
-        let (reply, verdict) = oneshot::channel();
-        match self.jobs.try_send(Job { name: name.into(), password, reply }) {
-            Ok(()) => verdict.await.map_err(|_| Busy),
-            Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => Err(Busy),
-        }
+        let (shared, name) = (self.shared.clone(), Box::<str>::from(name));
+        self.jobs.run(move || shared.check(&name, &password)).await.map_err(|_| Busy)
     }
 
     /// How many password hashes were computed since the start.
     #[must_use]
     pub fn hashed(&self) -> u64 {
         self.shared.hashed.load(Ordering::Relaxed)
-    }
-}
-
-/// A thread of the pool, until the last [`Verifier`] is gone.
-fn work(shared: &Shared, jobs: &Mutex<Receiver<Job>>) {
-    loop {
-        let job = jobs.lock().expect("nothing panics while it holds this lock").recv();
-        let Ok(job) = job else {
-            return;
-        };
-        // Of a connection that went away in the meantime nobody wants to know.
-        if !job.reply.is_closed() {
-            let verdict = shared.check(&job.name, &job.password);
-            let _ = job.reply.send(verdict);
-        }
     }
 }
 
@@ -248,13 +214,22 @@ mod tests {
     #[test]
     fn more_than_can_wait_are_turned_away() {
         let (_folder, users) = alice();
-        let (verifier, _jobs) = Verifier::without_threads(users, 2).unwrap();
+        let verifier = Verifier::with(users, 1, 2).unwrap();
         let mut context = Context::from_waker(Waker::noop());
+        let (begun, begins) = std::sync::mpsc::channel();
+        let (end, ends) = std::sync::mpsc::channel::<()>();
+        let mut busy = pin!(verifier.jobs.run(move || {
+            begun.send(()).unwrap();
+            ends.recv()
+        }));
+        assert!(busy.as_mut().poll(&mut context).is_pending());
+        begins.recv().unwrap();
         let verify = || verifier.verify("alice", Password::new(*b"secret"));
         let mut waiting = [pin!(verify()), pin!(verify())];
         for login in &mut waiting {
             assert!(login.as_mut().poll(&mut context).is_pending());
         }
         assert_eq!(login(&verifier, "alice", "secret"), Err(Busy));
+        drop(end);
     }
 }

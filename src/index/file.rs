@@ -14,7 +14,6 @@
 //! chunks     (mailbox, first UID) → row (chunk.rs)
 //! ```
 
-use std::fs::{self, File};
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
@@ -33,6 +32,7 @@ use super::error::{CatalogError, Rot};
 use super::mailbox::Mailbox;
 use crate::limits::{CATALOG_CACHE, CHUNKS_AT_ONCE};
 use crate::log::LogPosition;
+use crate::reactor::files;
 use crate::types::{Epoch, LogId, Lsn, MailboxId, SegmentId, Uid, UidRange};
 
 /// Version of the tables and rows.
@@ -60,7 +60,15 @@ pub struct CatalogFile {
 }
 
 fn standard() -> Box<Opener> {
-    Box::new(|path| Builder::new().set_cache_size(CATALOG_CACHE).create(path))
+    Box::new(|path| {
+        let mut builder = Builder::new();
+        builder.set_cache_size(CATALOG_CACHE);
+        #[cfg(test)]
+        if let Some(file) = super::simulated::open(path) {
+            return builder.create_with_backend(file.map_err(redb::StorageError::from)?);
+        }
+        builder.create(path)
+    })
 }
 
 /// The frame up to which an interrupted replay had come.
@@ -73,7 +81,7 @@ impl CatalogFile {
     /// When the file is newer, damaged, in use, or the disk refuses. Only a damaged or newer one
     /// need be deleted.
     pub fn open(path: &Path) -> Result<CatalogFile, CatalogError> {
-        if !path.try_exists().map_err(CatalogError::io(path))? {
+        if !files::exists(path).map_err(CatalogError::io(path))? {
             CatalogFile::create(path)?;
         }
         CatalogFile::open_by(path, standard())
@@ -83,7 +91,7 @@ impl CatalogFile {
     /// leave a file that somebody would have to delete.
     fn create(path: &Path) -> Result<(), CatalogError> {
         let unfinished = path.with_extension("creating");
-        match fs::remove_file(&unfinished) {
+        match files::remove(&unfinished) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
                 return Err(CatalogError::io(&unfinished)(error));
             }
@@ -91,8 +99,8 @@ impl CatalogFile {
         }
         drop(CatalogFile::open_by(&unfinished, standard())?);
         let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-        fs::rename(&unfinished, path)
-            .and_then(|()| File::open(folder.unwrap_or(Path::new(".")))?.sync_all())
+        files::rename(&unfinished, path)
+            .and_then(|()| files::sync_folder(folder.unwrap_or(Path::new("."))))
             .map_err(CatalogError::io(path))
     }
 

@@ -17,6 +17,8 @@ mod file;
 mod keywords;
 mod mailbox;
 mod replay;
+#[cfg(test)]
+mod simulated;
 mod view;
 
 #[cfg(test)]

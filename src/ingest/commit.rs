@@ -10,6 +10,7 @@ use super::upload::{Current, Ended, Finished, Open, Upload, UploadContext};
 use crate::limits::LARGE_LEASE;
 use crate::log::{Commit, Frame, HEADER, LogError, MessageRecord, Place, Record, sealed_len};
 use crate::protocol::response::{Code, Condition, tagged};
+use crate::reactor::fault::{Fault, made};
 use crate::reactor::{LeaseClass, unix_seconds};
 use crate::types::{BatchId, Fragment, ModSeq, Uid, UidRange};
 
@@ -247,23 +248,79 @@ impl Footers {
         if self.finished.is_empty() {
             return;
         }
-        let (context, finished) = (context.clone(), self.finished);
-        let log = context.log.clone();
-        log.when_durable(place, move || {
-            let mut records = records.into_iter();
-            for one in finished {
-                let mut messages = Vec::new();
-                let commit = loop {
-                    match records.next() {
-                        Some(Record::Messages { messages: last, .. }) => messages = last,
-                        Some(Record::Commit(commit)) => break commit,
-                        other => panic!("a footer ends in its commit, not in {other:?}"),
-                    }
-                };
-                acknowledge(&context, one, &commit, messages);
+        let mut written = self.with(records);
+        let context = context.clone();
+        if made(Fault::ShownBeforeDurable) {
+            written.iter_mut().for_each(|one| one.show(&context));
+            context.owner.changed.notify_waiters();
+        }
+        context.log.clone().when_durable(place, move || {
+            for one in written {
+                one.acknowledge(&context);
             }
             context.owner.changed.notify_waiters();
         });
+    }
+
+    /// Each batch with its own of the records.
+    fn with(self, records: Vec<Record>) -> Vec<Written> {
+        let mut records = records.into_iter();
+        let with_records = |finished| {
+            let mut last = Vec::new();
+            loop {
+                match records.next() {
+                    Some(Record::Messages { messages, .. }) => last = messages,
+                    Some(Record::Commit(commit)) => {
+                        return Written { finished, commit, last: Some(last) };
+                    }
+                    other => panic!("a footer ends in its commit, not in {other:?}"),
+                }
+            }
+        };
+        self.finished.into_iter().map(with_records).collect()
+    }
+}
+
+/// A batch that was written.
+struct Written {
+    finished: Finished,
+    commit: Commit,
+    /// Messages of its last frame, until it is shown.
+    last: Option<Vec<MessageRecord>>,
+}
+
+impl Written {
+    /// The mailbox has the messages from now on.
+    fn show(&mut self, context: &UploadContext) {
+        let Some(last) = self.last.take() else { return };
+        let messages = self.finished.current.batch.all(last);
+        let mut account = context.owner.account.borrow_mut();
+        account.append(&self.commit, messages).expect("nothing overtakes a batch in the log");
+    }
+
+    fn acknowledge(mut self, context: &UploadContext) {
+        self.show(context);
+        let Written { finished: Finished { tag, mut current, reply }, commit, .. } = self;
+        let (first, count, octets) = (commit.first_uid, commit.messages, commit.octets);
+        let validity = {
+            let account = context.owner.account.borrow();
+            let mailbox = account.mailbox(commit.mailbox).expect("the batch was appended to it");
+            mailbox.uid_validity()
+        };
+        drop(current.claim.take());
+        let mut committed = context.committed.get();
+        committed.batches += 1;
+        committed.messages += u64::from(count);
+        committed.octets += octets;
+        context.committed.set(committed);
+        let announce: &Rc<_> = &context.announce;
+        context.output.push(|out| {
+            announce(out);
+            let uids = [UidRange { first, last: Uid(first.0 + count - 1) }];
+            let code = Code::AppendUid { validity, uids: &uids };
+            tagged(out, &tag, Condition::Ok, Some(&code), "APPEND completed");
+        });
+        reply.replied();
     }
 }
 
@@ -279,30 +336,4 @@ fn reserve(context: &UploadContext, one: &Finished) -> Result<Commit, Refusal> {
     };
     (commit.first_uid, commit.modseq) = (reserved.first_uid, reserved.modseq);
     Ok(commit)
-}
-
-fn acknowledge(context: &UploadContext, one: Finished, commit: &Commit, last: Vec<MessageRecord>) {
-    let Finished { tag, mut current, reply } = one;
-    let messages = current.batch.all(last);
-    let (first, count, octets) = (commit.first_uid, commit.messages, commit.octets);
-    let validity = {
-        let mut account = context.owner.account.borrow_mut();
-        account.append(commit, messages).expect("nothing overtakes a batch in the log");
-        let mailbox = account.mailbox(commit.mailbox).expect("the batch was appended to it");
-        mailbox.uid_validity()
-    };
-    drop(current.claim.take());
-    let mut committed = context.committed.get();
-    committed.batches += 1;
-    committed.messages += u64::from(count);
-    committed.octets += octets;
-    context.committed.set(committed);
-    let announce: &Rc<_> = &context.announce;
-    context.output.push(|out| {
-        announce(out);
-        let uids = [UidRange { first, last: Uid(first.0 + count - 1) }];
-        let code = Code::AppendUid { validity, uids: &uids };
-        tagged(out, &tag, Condition::Ok, Some(&code), "APPEND completed");
-    });
-    reply.replied();
 }

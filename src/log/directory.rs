@@ -3,16 +3,14 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
-use std::fs::{self, File, OpenOptions};
 use std::io;
-use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
-use rustix::fs::OFlags;
-
 use super::recovery::Medium;
 use super::segment::SegmentHeader;
+use crate::reactor::Access;
+use crate::reactor::files::{self, File};
 use crate::types::SegmentId;
 
 /// Files that recovery keeps open: it reads few at a time, a large store has thousands.
@@ -32,14 +30,13 @@ impl Directory {
     /// # Errors
     /// When the folder cannot be read or written.
     pub fn open(path: &Path) -> io::Result<Directory> {
-        fs::create_dir_all(path)?;
-        for entry in fs::read_dir(path)? {
-            let entry = entry?;
-            if entry.path().extension().is_some_and(|extension| extension == "preparing") {
-                fs::remove_file(entry.path())?;
+        files::create_folder(path)?;
+        for (name, _) in files::list(path)? {
+            if name.ends_with(".preparing") {
+                files::remove(&path.join(name))?;
             }
         }
-        sync_dir(path)?;
+        files::sync_folder(path)?;
         Ok(Directory { path: path.to_path_buf(), open: RefCell::default() })
     }
 
@@ -51,7 +48,7 @@ impl Directory {
         if open.len() == OPEN_FILES {
             open.clear();
         }
-        let file = Rc::new(File::open(segment_path(&self.path, segment))?);
+        let file = Rc::new(files::open(&segment_path(&self.path, segment), Access::Read)?);
         open.insert(segment, Rc::clone(&file));
         Ok(file)
     }
@@ -59,40 +56,24 @@ impl Directory {
 
 impl Medium for Directory {
     fn segments(&self) -> io::Result<Vec<(SegmentId, u64)>> {
-        let mut segments = Vec::new();
-        for entry in fs::read_dir(&self.path)? {
-            let entry = entry?;
-            if let Some(segment) = segment_of(&entry.path()) {
-                segments.push((segment, entry.metadata()?.len()));
-            }
-        }
-        Ok(segments)
+        let names = files::list(&self.path)?.into_iter();
+        Ok(names.filter_map(|(name, length)| Some((segment_of(&name)?, length))).collect())
     }
 
     fn read_at(&self, segment: SegmentId, offset: u64, out: &mut [u8]) -> io::Result<usize> {
-        let file = self.file(segment)?;
-        let mut read = 0;
-        while read < out.len() {
-            match file.read_at(&mut out[read..], offset + read as u64) {
-                Ok(0) => break,
-                Ok(count) => read += count,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(error),
-            }
-        }
-        Ok(read)
+        self.file(segment)?.read_at(out, offset)
     }
 
     fn truncate(&mut self, segment: SegmentId, length: u64) -> io::Result<()> {
-        let file = OpenOptions::new().write(true).open(segment_path(&self.path, segment))?;
-        file.set_len(length)?;
+        let file = files::open(&segment_path(&self.path, segment), Access::Write)?;
+        file.set_length(length)?;
         file.sync_all()
     }
 
     fn remove(&mut self, segment: SegmentId) -> io::Result<()> {
         self.open.borrow_mut().remove(&segment);
-        fs::remove_file(segment_path(&self.path, segment))?;
-        sync_dir(&self.path)
+        files::remove(&segment_path(&self.path, segment))?;
+        files::sync_folder(&self.path)
     }
 }
 
@@ -102,34 +83,15 @@ pub(super) fn segment_path(dir: &Path, segment: SegmentId) -> PathBuf {
 }
 
 /// The segment of a file; `None` when the name is not one that mailrace gives.
-fn segment_of(path: &Path) -> Option<SegmentId> {
-    let number = path.file_name()?.to_str()?.strip_suffix(".seg")?;
-    let segment = SegmentId(number.parse().ok()?);
-    (segment.0 > 0 && path.ends_with(SegmentHeader::file_name(segment))).then_some(segment)
-}
-
-/// Makes names in the folder durable: files created, renamed or removed.
-pub(super) fn sync_dir(dir: &Path) -> io::Result<()> {
-    File::open(dir)?.sync_all()
-}
-
-/// Opens for reading and writing, with O_DIRECT where the file system has it; the second value
-/// says whether it has.
-pub(super) fn open_direct(path: &Path, create: bool) -> io::Result<(File, bool)> {
-    let mut options = OpenOptions::new();
-    options.read(true).write(true).create(create);
-    let direct = options.clone().custom_flags(OFlags::DIRECT.bits().cast_signed()).open(path);
-    match direct {
-        Ok(file) => Ok((file, true)),
-        Err(error) if error.raw_os_error() == Some(libc::EINVAL) => {
-            Ok((options.open(path)?, false))
-        }
-        Err(error) => Err(error),
-    }
+fn segment_of(name: &str) -> Option<SegmentId> {
+    let segment = SegmentId(name.strip_suffix(".seg")?.parse().ok()?);
+    (segment.0 > 0 && name == SegmentHeader::file_name(segment)).then_some(segment)
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     #[test]

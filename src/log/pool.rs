@@ -5,18 +5,18 @@
 //! filled with zeros before they are used. When ingestion outruns that, a merely allocated one
 //! has to do.
 
-use std::fs::File;
 use std::io;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::{self, Sender};
-use std::thread::JoinHandle;
+use std::sync::{Arc, Mutex, PoisonError};
 
+use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 use tokio::sync::oneshot;
 
 use super::preparing::{Request, Worker};
 use crate::limits::BLOCK;
+use crate::reactor::files::File;
+use crate::reactor::{Thread, start_thread};
 use crate::types::SegmentId;
 
 /// How a [`SegmentPool`] works.
@@ -55,16 +55,15 @@ pub struct Prepared {
 }
 
 /// Handle of the thread; it ends with the last one.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct SegmentPool {
     inner: Arc<Inner>,
 }
 
-#[derive(Debug)]
 struct Inner {
     /// `None` only while the pool is being dropped.
-    requests: Option<Sender<Request>>,
-    thread: Option<JoinHandle<()>>,
+    requests: Option<UnboundedSender<Request>>,
+    thread: Mutex<Option<Thread<()>>>,
     unprepared: Arc<AtomicU64>,
 }
 
@@ -81,12 +80,12 @@ impl SegmentPool {
                 return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
             }
         }
-        let (requests, queue) = mpsc::channel();
+        let (requests, queue) = unbounded_channel();
         let unprepared = Arc::new(AtomicU64::new(0));
         let worker = Worker::new(config, Arc::clone(&unprepared));
-        let builder = std::thread::Builder::new().name("segments".into());
-        let thread = builder.spawn(move || worker.run(&queue))?;
-        let inner = Inner { requests: Some(requests), thread: Some(thread), unprepared };
+        let thread = start_thread("segments".into(), move || worker.run(queue))?;
+        let thread = Mutex::new(Some(thread));
+        let inner = Inner { requests: Some(requests), thread, unprepared };
         Ok(SegmentPool { inner: Arc::new(inner) })
     }
 
@@ -139,7 +138,8 @@ impl SegmentPool {
 impl Drop for Inner {
     fn drop(&mut self) {
         drop(self.requests.take());
-        if let Some(thread) = self.thread.take() {
+        if let Some(thread) = self.thread.get_mut().unwrap_or_else(PoisonError::into_inner).take() {
+            // It panics only by a bug, which has said so itself.
             let _ = thread.join();
         }
     }
@@ -177,7 +177,7 @@ mod tests {
         assert!(small.written);
         for _ in 0..5 {
             let prepared = pool.clone().request().blocking_recv().unwrap().unwrap();
-            assert_eq!(prepared.file.metadata().unwrap().len(), u64::from(prepared.size));
+            assert_eq!(prepared.file.length().unwrap(), u64::from(prepared.size));
             assert!(prepared.segment >= SegmentId(5) && !seen.contains(&prepared.segment));
             seen.push(prepared.segment);
         }

@@ -2,21 +2,20 @@
 //! requests between the steps.
 
 use std::collections::VecDeque;
-use std::fs::{self, File};
 use std::io;
-use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, RecvTimeoutError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use rustix::fs::FallocateFlags;
+use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::sync::oneshot;
 
-use super::directory::{open_direct, segment_path, sync_dir};
+use super::directory::segment_path;
 use super::pool::{PoolConfig, Prepared, usable};
 use crate::limits::BLOCK;
+use crate::reactor::files::{self, File};
+use crate::reactor::{Access, Instant, hesitate, timeout};
 use crate::types::SegmentId;
 
 /// Zeros written at a time: long enough for full speed, short enough that a request waits for a
@@ -30,9 +29,6 @@ const PAUSE: Duration = Duration::from_millis(15);
 
 /// Octets a second of mail that a disk is busy with.
 const BUSY: f64 = 400e6;
-
-/// `FALLOC_FL_WRITE_ZEROES` (Linux 6.17): the device writes the zeros itself.
-const WRITE_ZEROES: FallocateFlags = FallocateFlags::from_bits_retain(0x80);
 
 pub(super) enum Request {
     Segment { small: bool, reply: oneshot::Sender<io::Result<Prepared>> },
@@ -75,28 +71,29 @@ impl Worker {
     }
 
     /// Works until every handle of the pool is gone.
-    pub(super) fn run(mut self, queue: &Receiver<Request>) {
+    pub(super) async fn run(mut self, mut queue: UnboundedReceiver<Request>) {
         loop {
             let request = if self.wants_work() {
-                queue.recv_timeout(self.pause())
+                timeout(self.pause(), queue.recv()).await
             } else {
                 // Whoever waited has perhaps gone.
                 for waiting in self.settled.drain(..) {
                     let _ = waiting.send(());
                 }
-                queue.recv().map_err(|_| RecvTimeoutError::Disconnected)
+                Some(queue.recv().await)
             };
+            hesitate().await;
             match request {
-                Ok(Request::Segment { small, reply }) => {
+                Some(Some(Request::Segment { small, reply })) => {
                     // Whoever asked may be gone: then the file is ready for the next.
                     if let Err(Ok(unused)) = reply.send(self.provide(small)) {
                         self.ready.push_front((unused.segment, unused.size));
                     }
                 }
-                Ok(Request::Settled(waiting)) => self.settled.push(waiting),
-                Ok(Request::Delete(segment)) => self.delete(segment),
-                Err(RecvTimeoutError::Timeout) => self.step(),
-                Err(RecvTimeoutError::Disconnected) => break,
+                Some(Some(Request::Settled(waiting))) => self.settled.push(waiting),
+                Some(Some(Request::Delete(segment))) => self.delete(segment),
+                None => self.step(),
+                Some(None) => break,
             }
         }
         if let Some(unfinished) = self.current {
@@ -143,7 +140,7 @@ impl Worker {
     fn provide(&mut self, small: bool) -> io::Result<Prepared> {
         self.stalled = false;
         while let Some((segment, size)) = self.ready.pop_front() {
-            match open_direct(&segment_path(&self.config.dir, segment), false) {
+            match files::open_direct(&segment_path(&self.config.dir, segment), Access::Write) {
                 Ok((file, direct)) => {
                     return Ok(Prepared { segment, file, size, written: true, direct });
                 }
@@ -177,7 +174,7 @@ impl Worker {
         let segment = self.next;
         self.next = segment.next();
         let path = self.config.dir.join(format!("{:020}.preparing", segment.0));
-        let (file, direct) = open_direct(&path, true)?;
+        let (file, direct) = files::open_direct(&path, Access::Create)?;
         let mut begun = Preparation { segment, path, file, size, done: 0, direct };
         match begun.allocate() {
             Ok(()) => Ok(begun),
@@ -189,8 +186,8 @@ impl Worker {
     }
 
     fn delete(&mut self, segment: SegmentId) {
-        let removed = fs::remove_file(segment_path(&self.config.dir, segment))
-            .and_then(|()| sync_dir(&self.config.dir));
+        let removed = files::remove(&segment_path(&self.config.dir, segment))
+            .and_then(|()| files::sync_folder(&self.config.dir));
         if let Err(error) = removed {
             tracing::warn!("segment {segment} cannot be deleted: {error}");
         }
@@ -216,16 +213,10 @@ struct Preparation {
 
 impl Preparation {
     fn allocate(&mut self) -> io::Result<()> {
-        let length = u64::from(self.size);
-        if rustix::fs::fallocate(&self.file, WRITE_ZEROES, 0, length).is_ok() {
+        if self.file.allocate(u64::from(self.size))? {
             self.done = self.size;
-            return Ok(());
         }
-        match rustix::fs::fallocate(&self.file, FallocateFlags::empty(), 0, length) {
-            // The file system cannot allocate: the length alone has to do.
-            Err(rustix::io::Errno::OPNOTSUPP) => self.file.set_len(length),
-            other => Ok(other?),
-        }
+        Ok(())
     }
 
     /// Writes some zeros; true when none are missing any more.
@@ -239,14 +230,14 @@ impl Preparation {
     /// Makes it a segment, durably.
     fn finish(self, config: &PoolConfig) -> io::Result<File> {
         self.file.sync_all()?;
-        fs::rename(&self.path, segment_path(&config.dir, self.segment))?;
-        sync_dir(&config.dir)?;
+        files::rename(&self.path, &segment_path(&config.dir, self.segment))?;
+        files::sync_folder(&config.dir)?;
         Ok(self.file)
     }
 
     /// What cannot be removed now is removed at the next start.
     fn discard(self) {
-        let _ = fs::remove_file(&self.path);
+        let _ = files::remove(&self.path);
     }
 }
 
@@ -281,6 +272,8 @@ fn pause_for(octets: u64, elapsed: Duration) -> Duration {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     fn worker(dir: &tempfile::TempDir, ready: Vec<(SegmentId, u64)>) -> Worker {
@@ -316,7 +309,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let mut worker = worker(&dir, Vec::new());
         let prepared = worker.provide(false).unwrap();
-        assert_eq!(prepared.file.metadata().unwrap().len(), 5 << 19);
+        assert_eq!(prepared.file.length().unwrap(), 5 << 19);
         assert_eq!(worker.unprepared.load(Ordering::Relaxed), 1);
         let small = worker.provide(true).unwrap();
         assert!(small.written && small.size == 1 << 20);

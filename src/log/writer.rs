@@ -11,7 +11,6 @@ use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Instant;
 
 use tokio::sync::{Notify, oneshot};
 
@@ -21,7 +20,8 @@ use super::record::Record;
 use super::recovery::LogPosition;
 use super::sequencer::{Place, Sequencer};
 use crate::limits::BLOCK;
-use crate::reactor::{Arena, Lease, LeaseClass, LogFile, spawn, unix_seconds};
+use crate::reactor::fault::{Fault, made};
+use crate::reactor::{Arena, Instant, Lease, LeaseClass, LogFile, spawn, unix_seconds};
 use crate::types::{BatchId, Epoch, LogId, Lsn, SegmentId};
 
 /// One reactor's log. A handle: clones mean the same log.
@@ -372,7 +372,7 @@ impl Log {
     async fn sync_for_ever(self) {
         loop {
             let work = self.inner.work.notified();
-            let (plan, files) = {
+            let (plan, mut files) = {
                 let mut state = self.inner.state.borrow_mut();
                 if state.broken.is_some() {
                     return;
@@ -393,9 +393,18 @@ impl Log {
                 }
                 continue;
             };
+            if made(Fault::OkBeforeSync) {
+                files
+                    .drain(..)
+                    .for_each(|(_, file)| drop(spawn(async move { file.sync_data().await })));
+            }
             for (segment, file) in files {
                 let begun = Instant::now();
-                if let Err(error) = file.sync_data().await {
+                let mut synced = file.sync_data().await;
+                if synced.is_err() && made(Fault::SyncRetried) {
+                    synced = file.sync_data().await;
+                }
+                if let Err(error) = synced {
                     self.poison(&format!("fdatasync of segment {segment} failed: {error}"));
                     return;
                 }

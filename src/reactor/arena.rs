@@ -7,12 +7,12 @@ use std::ptr::NonNull;
 use std::rc::Rc;
 
 use tokio::sync::oneshot;
-use tokio_uring::buf::fixed::FixedBufRegistry;
 use tokio_uring::buf::{IoBuf, IoBufMut};
 
-use super::conn::Interrupt;
+use super::interrupt::Interrupt;
 use super::lease::{Lease, LeaseClass};
-use crate::limits::{ARENA, LARGE_LEASES, SMALL_LEASE, SMALL_LEASES};
+use super::side;
+use crate::limits::{LARGE_LEASES, SMALL_LEASES};
 
 /// A reactor's receive and write memory. A handle: clones mean the same arena.
 #[derive(Clone)]
@@ -34,6 +34,24 @@ pub(super) struct Shared {
     registered: Cell<Option<u16>>,
     free: RefCell<Free>,
     waits: Cell<u64>,
+    shape: Shape,
+}
+
+/// How many leases an arena has.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Shape {
+    pub small: usize,
+    pub large: usize,
+}
+
+impl Shape {
+    /// As the limits say.
+    pub const STANDARD: Shape = Shape { small: SMALL_LEASES, large: LARGE_LEASES };
+
+    /// The size of the mapping.
+    const fn octets(self) -> usize {
+        self.small * LeaseClass::Small.size() + self.large * LeaseClass::Large.size()
+    }
 }
 
 /// What is free, who waits, and who could give up a lease that it holds idly.
@@ -70,16 +88,20 @@ impl Arena {
     /// # Errors
     /// When the memory cannot be had.
     pub fn new() -> io::Result<Arena> {
-        let mapping = map()?;
-        let (mut small, mut large) = (Vec::new(), Vec::new());
+        Arena::with(side::arena_shape(), side::register)
+    }
+
+    pub(super) fn with(
+        shape: Shape,
+        register: impl FnOnce(Whole) -> Option<u16>,
+    ) -> io::Result<Arena> {
+        let mapping = map(shape.octets())?;
         // In reverse, so that the first leases are the lowest addresses, and the same few are
         // used again and again while they are in cache.
-        large.extend((0..LARGE_LEASES).rev().map(|n| n * LeaseClass::Large.size()));
-        let smalls = LARGE_LEASES * LeaseClass::Large.size();
-        small.extend((0..SMALL_LEASES).rev().map(|n| smalls + n * SMALL_LEASE));
+        let smalls = shape.large * LeaseClass::Large.size();
         let free = Free {
-            small,
-            large,
+            small: (0..shape.small).rev().map(|n| smalls + n * LeaseClass::Small.size()).collect(),
+            large: (0..shape.large).rev().map(|n| n * LeaseClass::Large.size()).collect(),
             waiting_small: VecDeque::new(),
             waiting_large: VecDeque::new(),
             idlers: VecDeque::new(),
@@ -90,12 +112,9 @@ impl Arena {
             registered: Cell::new(None),
             free: RefCell::new(free),
             waits: Cell::new(0),
+            shape,
         });
-        let registry = FixedBufRegistry::new([Whole(shared.clone())]);
-        match registry.register() {
-            Ok(()) => shared.registered.set(Some(0)),
-            Err(error) => tracing::debug!("the arena stays unregistered: {error}"),
-        }
+        shared.registered.set(register(Whole(shared.clone())));
         Ok(Arena { shared })
     }
 
@@ -141,7 +160,7 @@ impl Arena {
     /// not keep one.
     #[must_use]
     pub fn is_scarce(&self) -> bool {
-        self.shared.free.borrow().large.len() < LARGE_LEASES / 4
+        self.shared.free.borrow().large.len() < self.shared.shape.large / 4
     }
 
     /// Says that a connection is about to wait for its peer while it holds a lease; it may be
@@ -156,12 +175,16 @@ impl Arena {
         Idle { shared: self.shared.clone(), number }
     }
 
+    /// The arena that a lease is of.
+    #[cfg(test)]
+    pub(super) fn of_lease(lease: &Lease) -> Arena {
+        Arena { shared: lease.arena.clone() }
+    }
+
     /// Counters.
     #[must_use]
     pub fn stats(&self) -> ArenaStats {
-        let free = self.shared.free.borrow();
-        let in_use = SMALL_LEASES - free.small.len() + LARGE_LEASES - free.large.len();
-        ArenaStats { in_use, waits: self.shared.waits.get() }
+        self.shared.stats()
     }
 }
 
@@ -182,6 +205,12 @@ impl Drop for Idle {
 }
 
 impl Shared {
+    pub(super) fn stats(&self) -> ArenaStats {
+        let free = self.free.borrow();
+        let in_use = self.shape.small + self.shape.large - free.small.len() - free.large.len();
+        ArenaStats { in_use, waits: self.waits.get() }
+    }
+
     pub(super) fn base(&self) -> *mut u8 {
         self.mapping.as_ptr()
     }
@@ -212,23 +241,33 @@ impl Drop for Shared {
     fn drop(&mut self) {
         // SAFETY: the mapping was made by `map` with this length; every lease held an `Rc` of
         // `self`, as did the ring's registration, so nothing points into it any more.
-        let result = unsafe { rustix::mm::munmap(self.mapping.as_ptr().cast(), ARENA) };
+        let result =
+            unsafe { rustix::mm::munmap(self.mapping.as_ptr().cast(), self.shape.octets()) };
         debug_assert!(result.is_ok(), "the arena's mapping was not there");
     }
 }
 
-fn map() -> io::Result<NonNull<u8>> {
+fn map(octets: usize) -> io::Result<NonNull<u8>> {
     use rustix::mm::{Advice, MapFlags, ProtFlags, madvise, mmap_anonymous};
     let flags = ProtFlags::READ | ProtFlags::WRITE;
     // SAFETY: a new private mapping at an address of the kernel's choice touches nothing of ours.
-    let address = unsafe { mmap_anonymous(std::ptr::null_mut(), ARENA, flags, MapFlags::PRIVATE)? };
+    let address =
+        unsafe { mmap_anonymous(std::ptr::null_mut(), octets, flags, MapFlags::PRIVATE)? };
     // SAFETY: the range is the mapping just made. Huge pages are a wish: the answer is ignored.
-    let _ = unsafe { madvise(address, ARENA, Advice::LinuxHugepage) };
+    let _ = unsafe { madvise(address, octets, Advice::LinuxHugepage) };
     NonNull::new(address.cast()).ok_or_else(|| io::Error::other("mmap returned null"))
 }
 
 /// The whole mapping as one buffer, for registration only; it is never checked out.
-struct Whole(Rc<Shared>);
+pub(super) struct Whole(Rc<Shared>);
+
+#[cfg(test)]
+impl Whole {
+    /// To see later what is in use.
+    pub(super) fn downgrade(&self) -> std::rc::Weak<Shared> {
+        Rc::downgrade(&self.0)
+    }
+}
 
 // SAFETY: the mapping does not move and lives as long as the `Rc` in here.
 unsafe impl IoBuf for Whole {
@@ -237,11 +276,11 @@ unsafe impl IoBuf for Whole {
     }
 
     fn bytes_init(&self) -> usize {
-        ARENA
+        self.0.shape.octets()
     }
 
     fn bytes_total(&self) -> usize {
-        ARENA
+        self.0.shape.octets()
     }
 }
 

@@ -1,7 +1,9 @@
 //! Time, as a reactor sees it.
 
 use std::future::Future;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
+
+pub use tokio::time::Instant;
 
 /// Waits so long.
 pub async fn sleep(duration: Duration) {
@@ -12,12 +14,6 @@ pub async fn sleep(duration: Duration) {
 /// dropped: see the rules of [`super`].
 pub async fn timeout<F: Future>(duration: Duration, future: F) -> Option<F::Output> {
     tokio::time::timeout(duration, future).await.ok()
-}
-
-/// Seconds since 1970-01-01T00:00:00Z, for dates that are kept.
-#[must_use]
-pub fn unix_seconds() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
 }
 
 /// Processor time that this thread has used since it began.

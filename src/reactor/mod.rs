@@ -1,5 +1,6 @@
-//! The seam to the kernel: everything above sees connections, log files and leases, nothing of
-//! io_uring. The only folder that names tokio-uring or io-uring, and the only one with `unsafe`.
+//! The seam to the kernel: everything above sees connections, files, threads, time and leases,
+//! nothing of io_uring. The only folder that names tokio-uring or io-uring, and the only one with
+//! `unsafe`.
 //!
 //! A reactor is one thread, pinned to one core, with its own ring and its own [`Arena`]. Nothing
 //! here is shared between threads; reactors talk by messages.
@@ -8,24 +9,43 @@
 //! - what the kernel reads or writes (a [`Lease`], a buffer, a descriptor) is owned by the
 //!   operation until its completion, even when the future that waits for it is dropped;
 //! - only [`Conn::readable`] may be put under a `select!`: it carries no octets.
+//!
+//! The seam has two sides of the same shape. `ring` is the real one. `simulation` takes its place
+//! in unit tests: network, disk, clock and threads out of one seed, so that a run can lose its
+//! power at any step, and be run again.
 
 mod arena;
 mod clock;
-mod conn;
-mod file;
+pub mod fault;
+mod interrupt;
+mod jobs;
 mod lease;
-mod listener;
-mod probe;
+mod options;
+#[cfg_attr(test, allow(dead_code, unused_imports))]
 mod ring;
-
 #[cfg(test)]
-mod tests;
+pub mod simulation;
+
+#[cfg(not(test))]
+use ring as side;
+#[cfg(test)]
+use simulation as side;
 
 pub use arena::{Arena, ArenaStats, Idle};
-pub use clock::{sleep, thread_cpu, timeout, unix_seconds};
-pub use conn::{Conn, Interrupt, Peer};
-pub use file::LogFile;
+pub use clock::{Instant, sleep, thread_cpu, timeout};
+pub use interrupt::Interrupt;
+pub use jobs::{JobError, Jobs};
 pub use lease::{Lease, LeaseClass};
-pub use listener::Listener;
-pub use probe::{ProbeError, probe, raise_descriptors};
-pub use ring::{Options, breathe, run, spawn};
+pub use options::{Access, Options, ProbeError, ThreadEnd};
+pub use side::{
+    Bound, Conn, Listener, LogFile, Peer, Thread, breathe, files, hesitate, probe,
+    raise_descriptors, random, run, start_reactor, start_thread, unix_seconds,
+};
+
+/// Starts a task on this reactor.
+pub fn spawn<F: Future + 'static>(task: F) -> tokio::task::JoinHandle<F::Output>
+where
+    F::Output: 'static,
+{
+    tokio::task::spawn_local(task)
+}

@@ -3,14 +3,14 @@
 
 use std::cell::RefCell;
 use std::rc::Rc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tokio::sync::Notify;
 
 use crate::index::Checkpoint;
 use crate::ingest::Owner;
 use crate::limits::{CHECKPOINT_DIRTY, CHECKPOINT_LOG};
-use crate::reactor::sleep;
+use crate::reactor::{Instant, sleep};
 use crate::session::Home;
 
 /// How often the state is looked at.
@@ -61,6 +61,7 @@ impl Checkpoints {
 
     async fn told_to_stop(&self, pause: Duration) -> bool {
         tokio::select! {
+            biased;
             () = self.stop.notified() => true,
             () = sleep(pause) => false,
         }

@@ -10,15 +10,14 @@ mod error;
 mod worker;
 
 use std::fs::DirBuilder;
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError, mpsc as std_mpsc};
-use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Duration;
 
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 
 pub use config::Config;
 pub use error::StartError;
@@ -27,14 +26,16 @@ use worker::Worker;
 use crate::auth::{Users, Verifier};
 use crate::index::{Catalog, replay};
 use crate::log::{DataLock, Directory, PoolConfig, Recovered, SegmentPool};
-use crate::reactor::{Listener, probe, raise_descriptors};
+use crate::reactor::{
+    Bound, Instant, Options, Thread, ThreadEnd, probe, raise_descriptors, start_reactor,
+};
 use crate::session::{Arrival, Parser, Settings, Tally};
 
 /// A running server.
 pub struct Server {
     address: SocketAddr,
     reactors: Vec<mpsc::UnboundedSender<Arrival>>,
-    threads: Vec<JoinHandle<Result<(), StartError>>>,
+    threads: Vec<Thread<Result<(), StartError>>>,
     tallies: Vec<Arc<Tally>>,
     pool: SegmentPool,
     over: Arc<Over>,
@@ -70,6 +71,21 @@ impl Server {
     /// See [`StartError`]; nothing is left running then.
     pub fn start(config: Config) -> Result<Server, StartError> {
         let begun = Instant::now();
+        let (mut server, ready) = Server::begin(config)?;
+        for reactor in ready {
+            // One that fails drops its end without a word; its thread has the reason.
+            if reactor.blocking_recv().is_err() {
+                return Err(server.end().err().unwrap_or(StartError::Vanished));
+            }
+        }
+        let (address, reactors) = (server.address, server.threads.len());
+        tracing::info!(%address, reactors, "ready after {} ms", begun.elapsed().as_millis());
+        Ok(server)
+    }
+
+    /// The same without waiting for the reactors: each says when it is ready, or drops its end.
+    pub(crate) fn begin(config: Config) -> Result<(Server, Ready), StartError> {
+        let begun = Instant::now();
         let reactors = config.reactors.unwrap_or_else(cores).max(1);
         let registered = probe(reactors).map_err(StartError::Kernel)?;
         if !registered {
@@ -83,9 +99,9 @@ impl Server {
         let lock = DataLock::acquire(&config.data).map_err(StartError::Lock)?;
         let users = Users::open(&config.data).map_err(StartError::Users)?;
         let (catalog, recovered) = recover(&config.data, begun)?;
-        let sockets = bind(config.listen, reactors)?;
-        let address =
-            sockets[0].local_addr().map_err(|error| StartError::listen(config.listen, error))?;
+        let listen = |error| StartError::listen(config.listen, error);
+        let sockets = Bound::all(config.listen, reactors).map_err(listen)?;
+        let address = sockets[0].address().map_err(listen)?;
         let shared = Shared::new(&config, catalog, users, &recovered, reactors)?;
         let mut server = Server {
             address,
@@ -96,17 +112,12 @@ impl Server {
             over: Arc::default(),
             _lock: lock,
         };
-        server.launch(&shared, sockets)?;
-        tracing::info!(%address, reactors, "ready after {} ms", begun.elapsed().as_millis());
-        Ok(server)
+        let ready = server.launch(&shared, sockets)?;
+        Ok((server, ready))
     }
 
-    /// Starts the reactors and waits until each is ready.
-    fn launch(
-        &mut self,
-        shared: &Arc<Shared>,
-        sockets: Vec<TcpListener>,
-    ) -> Result<(), StartError> {
+    /// Starts the reactors.
+    fn launch(&mut self, shared: &Arc<Shared>, sockets: Vec<Bound>) -> Result<Ready, StartError> {
         let mut inboxes = Vec::new();
         for _ in &sockets {
             let (sender, inbox) = mpsc::unbounded_channel();
@@ -114,28 +125,24 @@ impl Server {
             inboxes.push(inbox);
         }
         let _ = shared.reactors.set(self.reactors.clone());
-        let (ready, readiness) = std_mpsc::channel();
+        let mut ready = Vec::new();
         for (number, (socket, inbox)) in sockets.into_iter().zip(inboxes).enumerate() {
             let tally = Arc::new(Tally::default());
             self.tallies.push(tally.clone());
-            let (shared, ready, over) = (shared.clone(), ready.clone(), self.over.clone());
-            let worker = Worker { number, socket, inbox, shared, tally, ready };
-            let thread = std::thread::Builder::new().name(format!("reactor-{number}"));
-            let spawned = thread.spawn(move || {
-                let result = worker.run();
+            let (tell, told) = oneshot::channel();
+            ready.push(told);
+            let (shared, over) = (shared.clone(), self.over.clone());
+            let options = Options { core: shared.pin.then_some(number) };
+            let worker = Worker { number, socket, inbox, shared, tally, ready: tell };
+            let run = async move || {
+                let result = worker.run().await;
                 call(&over);
                 result
-            });
-            self.threads.push(spawned.map_err(StartError::System)?);
+            };
+            let thread = start_reactor(format!("reactor-{number}"), options, run);
+            self.threads.push(thread.map_err(StartError::System)?);
         }
-        drop(ready);
-        for _ in 0..self.threads.len() {
-            // A reactor that fails drops its end without a word; its thread has the reason.
-            if readiness.recv().is_err() {
-                return Err(self.end().err().unwrap_or(StartError::Vanished));
-            }
-        }
-        Ok(())
+        Ok(ready)
     }
 
     /// Where it listens; the port is a real one even when 0 was asked for.
@@ -172,7 +179,7 @@ impl Server {
     /// Calls `tell` once when a reactor ends by itself, as it does when the disk fails.
     pub fn when_over(&self, tell: impl FnOnce() + Send + 'static) {
         *self.over.lock().unwrap_or_else(PoisonError::into_inner) = Some(Box::new(tell));
-        if self.threads.iter().any(JoinHandle::is_finished) {
+        if self.threads.iter().any(Thread::is_over) {
             call(&self.over);
         }
     }
@@ -192,7 +199,10 @@ impl Server {
         }
         let mut result = Ok(());
         for thread in self.threads.drain(..) {
-            let ended = thread.join().unwrap_or(Err(StartError::Vanished));
+            let ended = thread.join().unwrap_or_else(|end| match end {
+                ThreadEnd::Failed(error) => Err(StartError::System(error)),
+                ThreadEnd::Panicked => Err(StartError::Vanished),
+            });
             result = result.and(ended);
         }
         result
@@ -206,6 +216,9 @@ impl Drop for Server {
         }
     }
 }
+
+/// From each reactor, when it takes connections.
+type Ready = Vec<oneshot::Receiver<()>>;
 
 /// Whom to tell that a reactor has ended.
 type Over = Mutex<Option<Box<dyn FnOnce() + Send>>>;
@@ -293,22 +306,6 @@ fn make_folder(data: &Path) -> Result<(), StartError> {
     // Mail is nobody else's business.
     let made = DirBuilder::new().recursive(true).mode(0o700).create(data);
     made.map_err(|error| StartError::Data(data.to_owned(), error))
-}
-
-/// A socket for each reactor, all on one address.
-fn bind(address: SocketAddr, reactors: usize) -> Result<Vec<TcpListener>, StartError> {
-    let failed = |error| StartError::listen(address, error);
-    // Sockets with SO_REUSEPORT join another server's; that it is there must be found out first.
-    if address.port() != 0 {
-        TcpListener::bind(address).map_err(failed)?;
-    }
-    let first = Listener::bind(address).map_err(failed)?;
-    let real = first.local_addr().map_err(failed)?;
-    let mut sockets = vec![first];
-    for _ in 1..reactors {
-        sockets.push(Listener::bind(real).map_err(failed)?);
-    }
-    Ok(sockets)
 }
 
 fn cores() -> usize {

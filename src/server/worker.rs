@@ -1,19 +1,17 @@
 //! The thread of one reactor.
 
 use std::cell::{Cell, RefCell};
-use std::net::TcpListener;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, Once, mpsc as std_mpsc};
 use std::time::Duration;
-use std::{panic, process};
 
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::{Notify, mpsc, oneshot};
 
 use super::checkpoints::Checkpoints;
 use super::{Shared, StartError};
 use crate::log::{Log, Sequencer};
-use crate::reactor::{Arena, Listener, Options, Peer, run, sleep, spawn, timeout};
+use crate::reactor::{Arena, Bound, Listener, Peer, random, sleep, spawn, timeout};
 use crate::session::{Arrival, Files, Home, Tally, serve};
 use crate::types::LogId;
 
@@ -26,22 +24,16 @@ const AFTER_FAILURE: Duration = Duration::from_millis(100);
 /// What a reactor's thread begins with.
 pub(super) struct Worker {
     pub number: usize,
-    pub socket: TcpListener,
+    pub socket: Bound,
     pub inbox: mpsc::UnboundedReceiver<Arrival>,
     pub shared: Arc<Shared>,
     pub tally: Arc<Tally>,
-    pub ready: std_mpsc::Sender<()>,
+    pub ready: oneshot::Sender<()>,
 }
 
 impl Worker {
     /// Runs the reactor until the server stops or the log breaks.
-    pub fn run(self) -> Result<(), StartError> {
-        abort_on_panic();
-        let core = self.shared.pin.then_some(self.number);
-        run(Options { core }, self.live()).map_err(StartError::System)?
-    }
-
-    async fn live(self) -> Result<(), StartError> {
+    pub async fn run(self) -> Result<(), StartError> {
         let Worker { number, socket, mut inbox, shared, tally, ready } = self;
         let home = home(number, &shared, tally).await?;
         let listener = Rc::new(Listener::new(socket));
@@ -52,9 +44,9 @@ impl Worker {
             async move { checkpoints.run().await }
         });
         let _ = ready.send(());
-        drop(ready);
         let broken = loop {
             tokio::select! {
+                biased;
                 arrival = inbox.recv() => match arrival {
                     Some(Arrival::Stop) | None => break None,
                     Some(arrival) => drop(spawn(serve(home.clone(), arrival))),
@@ -85,25 +77,6 @@ impl Worker {
     }
 }
 
-/// A panic on this thread is a bug, and ends the process. The runtime would pass over a task that
-/// panics: its client would wait for ever, and so might the log for a frame that was never written.
-/// After a start everything acknowledged is there.
-fn abort_on_panic() {
-    static HOOK: Once = Once::new();
-    thread_local!(static REACTOR: Cell<bool> = const { Cell::new(false) });
-    HOOK.call_once(|| {
-        let before = panic::take_hook();
-        panic::set_hook(Box::new(move |info| {
-            before(info);
-            if REACTOR.get() {
-                tracing::error!("mailrace aborts on a bug: {info}. Please report it, and restart");
-                process::abort();
-            }
-        }));
-    });
-    REACTOR.set(true);
-}
-
 async fn home(
     number: usize,
     shared: &Arc<Shared>,
@@ -111,8 +84,7 @@ async fn home(
 ) -> Result<Rc<Home>, StartError> {
     let arena = Arena::new().map_err(StartError::System)?;
     let log_id = LogId(u16::try_from(number).map_err(|_| StartError::TooManyReactors)?);
-    let salt =
-        getrandom::u64().map_err(|error| StartError::System(std::io::Error::other(error)))?;
+    let salt = random().map_err(StartError::System)?;
     let sequencer = Sequencer::new(shared.epoch, log_id, shared.count, salt);
     let (pool, ingested) = (shared.pool.clone(), shared.ingested.clone());
     let log = Log::start(sequencer, shared.epoch, log_id, pool, ingested, &arena).await?;

@@ -7,6 +7,7 @@ use super::walk::{Stop, Walk};
 use super::{Medium, RecoveryError};
 use crate::limits::BLOCK;
 use crate::log::frame::FrameHeader;
+use crate::reactor::fault::{Fault, made};
 use crate::types::{Lsn, SegmentId};
 
 /// What to cut off, once all logs have been read without finding damage.
@@ -153,8 +154,8 @@ fn is_durable(
     lsn: Lsn,
 ) -> Result<bool, RecoveryError> {
     let mut ours = strays.iter().filter(|stray| (stray.epoch, stray.log) == (log.epoch, log.id));
-    if ours.any(|stray| stray.watermark >= lsn)
-        || segments.iter().any(|segment| segment.header.watermark >= lsn)
+    if ours.any(|stray| proves(stray.watermark, lsn))
+        || segments.iter().any(|segment| proves(segment.header.watermark, lsn))
     {
         return Ok(true);
     }
@@ -167,10 +168,15 @@ fn is_durable(
     Ok(false)
 }
 
+/// Whether a watermark says that a frame was durable.
+fn proves(watermark: Lsn, lsn: Lsn) -> bool {
+    watermark >= lsn && !made(Fault::WatermarkIgnored)
+}
+
 fn shows(frame: &FrameHeader, log: &Log, lsn: Lsn) -> Found {
     match frame.salt == log.salt() {
         false => Found::Image,
-        true if frame.watermark >= lsn => Found::Enough,
+        true if proves(frame.watermark, lsn) => Found::Enough,
         true => Found::Frame,
     }
 }

@@ -1,21 +1,19 @@
 //! Segments, open for reading.
 
 use std::cell::RefCell;
-use std::collections::HashMap;
-use std::fs::File;
+use std::collections::BTreeMap;
 use std::io;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::PathBuf;
 
 use crate::limits::OPEN_SEGMENTS;
 use crate::log::SegmentHeader;
-use crate::reactor::LogFile;
+use crate::reactor::{Access, LogFile, files};
 use crate::types::SegmentId;
 
 /// Segments open for reading.
 pub struct Files {
     folder: PathBuf,
-    open: RefCell<HashMap<SegmentId, LogFile>>,
+    open: RefCell<BTreeMap<SegmentId, LogFile>>,
 }
 
 impl Files {
@@ -30,10 +28,10 @@ impl Files {
             return Ok(file.clone());
         }
         let path = self.folder.join(SegmentHeader::file_name(segment));
-        let direct = File::options().read(true).custom_flags(libc::O_DIRECT).open(&path);
-        let file = LogFile::new(direct.or_else(|_| File::open(&path)).map_err(|error| {
+        let (file, _) = files::open_direct(&path, Access::Read).map_err(|error| {
             io::Error::new(error.kind(), format!("{}: {error}", path.display()))
-        })?);
+        })?;
+        let file = LogFile::new(file);
         let mut open = self.open.borrow_mut();
         if open.len() >= OPEN_SEGMENTS {
             // Which one goes matters little: opening costs microseconds.

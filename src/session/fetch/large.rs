@@ -4,10 +4,8 @@
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::mpsc::{Sender, channel};
-use std::thread;
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use xxhash_rust::xxh3::xxh3_128;
 
 use super::octets::right;
@@ -16,16 +14,15 @@ use super::reader::Reader;
 use super::walk::Found;
 use crate::limits::MIME_OCTETS;
 use crate::protocol::FetchItem;
+use crate::reactor::Jobs;
 use crate::session::dispatch::Session;
 
 /// Messages above this are large: parsing one takes a millisecond and more.
 pub(super) const LARGE: u64 = 1 << 20;
 
-type Job = Box<dyn FnOnce() + Send>;
-
 /// The thread that parses large messages for all reactors, as one of them sees it.
 pub struct Parser {
-    jobs: Sender<Job>,
+    jobs: Jobs,
     /// One large message of this reactor at a time.
     turn: Arc<Semaphore>,
     waiting: AtomicUsize,
@@ -37,10 +34,7 @@ impl Parser {
     /// # Errors
     /// When the system gives no thread.
     pub fn start() -> io::Result<Parser> {
-        let (jobs, receiver) = channel::<Job>();
-        thread::Builder::new()
-            .name("parser".into())
-            .spawn(move || receiver.into_iter().for_each(|job| job()))?;
+        let jobs = Jobs::start("parser", 1, usize::MAX)?;
         Ok(Parser { jobs, turn: Arc::new(Semaphore::new(1)), waiting: AtomicUsize::new(0) })
     }
 
@@ -72,14 +66,8 @@ impl Parser {
         &self,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> io::Result<T> {
-        let (tell, told) = oneshot::channel();
-        let job: Job = Box::new(move || {
-            // Nobody waits any more when the session has ended.
-            let _ = tell.send(work());
-        });
-        // A thread that is gone has dropped `tell`, which is found out below.
-        let _ = self.jobs.send(job);
-        told.await.map_err(|_| io::Error::other("the thread that parses messages is gone"))
+        let gone = |_| io::Error::other("the thread that parses messages is gone");
+        self.jobs.run(work).await.map_err(gone)
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::io;
 use std::ops::Range;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bytes::BytesMut;
 use xxhash_rust::xxh3::{Xxh3, xxh3_128};
@@ -17,7 +17,7 @@ use crate::limits::{LARGE_LEASE, MIME_OCTETS};
 use crate::net::BUFFER;
 use crate::protocol::FetchItem;
 use crate::protocol::response::FetchResponse;
-use crate::reactor::timeout;
+use crate::reactor::{Instant, timeout};
 use crate::session::dispatch::Session;
 
 /// Items up to here are answered from the reader's lease; a client that asks for more at once may

@@ -66,6 +66,7 @@ impl Session {
             }
             let woken = async {
                 tokio::select! {
+                    biased;
                     _ = &mut readable => Woken::Client,
                     () = changed => Woken::Change,
                 }

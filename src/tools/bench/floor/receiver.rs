@@ -2,8 +2,7 @@
 
 use std::fs::File;
 use std::io::{self, Write};
-use std::net::{SocketAddr, TcpListener};
-use std::os::unix::fs::OpenOptionsExt;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -15,7 +14,9 @@ use bytes::Bytes;
 use super::failed;
 use super::sync::Ring;
 use crate::limits::{BLOCK, LARGE_LEASE};
-use crate::reactor::{Arena, Conn, LeaseClass, Listener, LogFile, Options, run, spawn};
+use crate::reactor::{
+    Access, Arena, Bound, Conn, LeaseClass, Listener, LogFile, Options, files, run, spawn,
+};
 use crate::tools::ToolError;
 
 /// Size of a file: more than a disk's cache, written in a second.
@@ -42,8 +43,9 @@ impl Receivers {
             let path = folder.join(format!("floor-{number}"));
             fill(&path).map_err(failed)?;
             let loopback = SocketAddr::from(([127, 0, 0, 1], 0));
-            let socket = Listener::bind(loopback).map_err(failed)?;
-            addresses.push(socket.local_addr().map_err(failed)?);
+            let mut bound = Bound::all(loopback, 1).map_err(failed)?;
+            let socket = bound.pop().expect("one was asked for");
+            addresses.push(socket.address().map_err(failed)?);
             let (stopped, syncs) = (stop.subscribe(), fdatasyncs.clone());
             let options = Options { core: Some(number) };
             let receive = move || run(options, receive(path, socket, syncs, stopped))?;
@@ -85,14 +87,12 @@ fn fill(path: &Path) -> io::Result<()> {
 
 async fn receive(
     path: PathBuf,
-    socket: TcpListener,
+    socket: Bound,
     fdatasyncs: Arc<AtomicU64>,
     mut stopped: tokio::sync::watch::Receiver<bool>,
 ) -> io::Result<()> {
-    let mut options = File::options();
-    options.write(true);
-    let direct = options.clone().custom_flags(libc::O_DIRECT).open(&path);
-    let file = LogFile::new(direct.or_else(|_| options.open(&path))?);
+    let (file, _) = files::open_direct(&path, Access::Write)?;
+    let file = LogFile::new(file);
     let ring = Ring::start(file, FILE, fdatasyncs);
     let arena = Arena::new()?;
     let listener = Listener::new(socket);

@@ -1,24 +1,9 @@
 //! What this kernel can do, asked before anything is started.
 
-use std::fmt;
-use std::io;
-
 use io_uring::{IoUring, opcode, register};
 
 use crate::limits::ARENA;
-
-/// Why mailrace cannot run here.
-#[derive(Debug)]
-pub enum ProbeError {
-    /// The kernel knows no io_uring.
-    Missing,
-    /// Somebody forbade it: seccomp in most containers, or a sysctl.
-    Forbidden(io::Error),
-    /// io_uring is there but too old.
-    TooOld(&'static str),
-    /// Anything else the kernel answered.
-    Other(io::Error),
-}
+use crate::reactor::ProbeError;
 
 /// Tries a small ring with all that the reactors use. Says whether `reactors` arenas fit into the
 /// limit on locked memory; if not, they run unregistered.
@@ -71,25 +56,3 @@ pub fn raise_descriptors() {
         tracing::debug!("the limit on descriptors stays as it is: {error}");
     }
 }
-
-impl fmt::Display for ProbeError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            ProbeError::Missing => f.write_str(
-                "this kernel has no io_uring; mailrace needs Linux 6.0 or newer, built with \
-                 CONFIG_IO_URING",
-            ),
-            ProbeError::Forbidden(error) => write!(
-                f,
-                "io_uring is forbidden here ({error}); in a container allow it in the seccomp \
-                 profile, elsewhere set the sysctl kernel.io_uring_disabled to 0"
-            ),
-            ProbeError::TooOld(what) => {
-                write!(f, "this kernel's io_uring lacks {what}; mailrace needs Linux 6.0 or newer")
-            }
-            ProbeError::Other(error) => write!(f, "io_uring cannot be set up: {error}"),
-        }
-    }
-}
-
-impl std::error::Error for ProbeError {}

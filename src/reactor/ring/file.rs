@@ -1,15 +1,14 @@
 //! Segment files, as the log sees them: whole blocks in and out of leases.
 
-use std::fs::File;
 use std::io;
 use std::ops::Range;
-use std::os::fd::AsRawFd;
 use std::rc::Rc;
 
 use io_uring::{opcode, types};
 
-use super::lease::Lease;
-use super::ring::submit;
+use super::executor::submit;
+use super::files::File;
+use crate::reactor::Lease;
 
 /// An open segment file. A handle: clones mean the same file.
 #[derive(Clone)]
@@ -25,7 +24,7 @@ impl LogFile {
     }
 
     fn fd(&self) -> types::Fd {
-        types::Fd(self.file.as_raw_fd())
+        types::Fd(self.file.descriptor())
     }
 
     /// Writes the first `length` octets of the lease at `offset`.

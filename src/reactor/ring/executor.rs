@@ -4,7 +4,11 @@ use std::future::Future;
 use std::io;
 
 use io_uring::{cqueue, opcode, squeue};
+use tokio_uring::buf::fixed::FixedBufRegistry;
 use tokio_uring::{OneshotOutputTransform, UnsubmittedOneshot};
+
+use crate::reactor::Options;
+use crate::reactor::arena::Whole;
 
 /// Submission queue entries: more than one turn of the executor ever prepares; a full queue is
 /// flushed, not an error.
@@ -13,17 +17,10 @@ const SUBMISSIONS: u32 = 256;
 /// Completion queue entries: four times the operations of 8,192 connections on one reactor.
 const COMPLETIONS: u32 = 32_768;
 
-/// How a reactor runs.
-#[derive(Clone, Copy, Debug)]
-pub struct Options {
-    /// The core to pin the thread to; `None` leaves it to the scheduler.
-    pub core: Option<usize>,
-}
-
 /// Runs `main` on a reactor of this thread until it is done.
 ///
 /// # Errors
-/// When the ring cannot be set up; [`super::probe`] says why in words.
+/// When the ring cannot be set up; [`super::probe()`] says why in words.
 pub fn run<F: Future>(options: Options, main: F) -> io::Result<F::Output> {
     if let Some(core) = options.core {
         pin(core);
@@ -39,12 +36,16 @@ pub fn run<F: Future>(options: Options, main: F) -> io::Result<F::Output> {
     Ok(runtime.block_on(main))
 }
 
-/// Starts a task on this reactor.
-pub fn spawn<F: Future + 'static>(task: F) -> tokio::task::JoinHandle<F::Output>
-where
-    F::Output: 'static,
-{
-    tokio_uring::spawn(task)
+/// Registers memory with the ring of this thread, under index 0. `None` where the limit on locked
+/// memory forbids that.
+pub(in crate::reactor) fn register(memory: Whole) -> Option<u16> {
+    match FixedBufRegistry::new([memory]).register() {
+        Ok(()) => Some(0),
+        Err(error) => {
+            tracing::debug!("the arena stays unregistered: {error}");
+            None
+        }
+    }
 }
 
 /// Lets other tasks run, and what they have prepared leave for the kernel. To be awaited now and

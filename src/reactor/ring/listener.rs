@@ -9,7 +9,7 @@ use io_uring::{opcode, types};
 use socket2::{Domain, Protocol, Socket, TcpKeepalive, Type};
 
 use super::conn::Peer;
-use super::ring::submit;
+use super::executor::submit;
 
 /// Connections that may wait to be accepted.
 const BACKLOG: i32 = 4096;
@@ -19,24 +19,52 @@ pub struct Listener {
     socket: Rc<TcpListener>,
 }
 
-impl Listener {
-    /// Binds and listens; several may share one address.
+/// A socket that was bound and listens, and belongs to no reactor yet.
+pub struct Bound(TcpListener);
+
+impl Bound {
+    /// As many sockets as there are reactors, all on one address.
     ///
     /// # Errors
     /// When the address cannot be had.
-    pub fn bind(address: SocketAddr) -> io::Result<TcpListener> {
+    pub fn all(address: SocketAddr, reactors: usize) -> io::Result<Vec<Bound>> {
+        // Sockets with SO_REUSEPORT join another server's; that it is there must be found out
+        // first.
+        if address.port() != 0 {
+            TcpListener::bind(address)?;
+        }
+        let first = Bound::one(address)?;
+        let real = first.address()?;
+        let mut sockets = vec![first];
+        for _ in 1..reactors {
+            sockets.push(Bound::one(real)?);
+        }
+        Ok(sockets)
+    }
+
+    fn one(address: SocketAddr) -> io::Result<Bound> {
         let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
         socket.set_reuse_address(true)?;
         socket.set_reuse_port(true)?;
         socket.bind(&address.into())?;
         socket.listen(BACKLOG)?;
-        Ok(socket.into())
+        Ok(Bound(socket.into()))
     }
 
+    /// Where it listens; the port is a real one even when 0 was asked for.
+    ///
+    /// # Errors
+    /// What the kernel says.
+    pub fn address(&self) -> io::Result<SocketAddr> {
+        self.0.local_addr()
+    }
+}
+
+impl Listener {
     /// Takes a bound socket to this reactor.
     #[must_use]
-    pub fn new(socket: TcpListener) -> Listener {
-        Listener { socket: Rc::new(socket) }
+    pub fn new(bound: Bound) -> Listener {
+        Listener { socket: Rc::new(bound.0) }
     }
 
     /// The next connection.

@@ -9,8 +9,8 @@ use std::rc::Rc;
 use bytes::{Buf, Bytes};
 use io_uring::{opcode, types};
 
-use super::lease::Lease;
-use super::ring::submit;
+use super::executor::submit;
+use crate::reactor::{Interrupt, Lease, spawn};
 
 /// A connection on its way between reactors, or from the listener: no operation is in flight.
 pub struct Peer {
@@ -157,27 +157,18 @@ impl Conn {
         let _ = self.stream.shutdown(std::net::Shutdown::Both);
     }
 
-    /// A handle that ends whatever operation this connection waits for.
+    /// A handle that ends the operations of this connection that wait for its peer; they return
+    /// what they have so far, or `Interrupted`.
     #[must_use]
     pub fn interrupt_handle(&self) -> Interrupt {
-        Interrupt { stream: self.stream.clone() }
-    }
-}
-
-/// Ends the operations of a connection that wait for its peer; they return what they have so far,
-/// or `Interrupted`.
-pub struct Interrupt {
-    stream: Rc<TcpStream>,
-}
-
-impl Interrupt {
-    /// See [`Interrupt`].
-    pub fn interrupt(&self) {
         let stream = self.stream.clone();
-        let fd = types::Fd(stream.as_raw_fd());
-        let entry = opcode::AsyncCancel2::new(types::CancelBuilder::fd(fd).all()).build();
-        // Nobody waits for the answer: what was cancelled has an answer of its own.
-        super::spawn(async move { submit(entry, stream).await });
+        Interrupt::new(move || {
+            let stream = stream.clone();
+            let fd = types::Fd(stream.as_raw_fd());
+            let entry = opcode::AsyncCancel2::new(types::CancelBuilder::fd(fd).all()).build();
+            // Nobody waits for the answer: what was cancelled has an answer of its own.
+            spawn(async move { submit(entry, stream).await });
+        })
     }
 }
 

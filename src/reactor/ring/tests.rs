@@ -8,6 +8,7 @@ use bytes::Bytes;
 
 use super::*;
 use crate::limits::{BLOCK, LARGE_LEASE, LARGE_LEASES, SMALL_LEASES};
+use crate::reactor::{Arena, Lease, LeaseClass, Options, spawn};
 
 fn on_reactor<F: Future<Output = ()>>(test: impl FnOnce() -> F) {
     if let Err(error) = probe(1) {
@@ -17,9 +18,13 @@ fn on_reactor<F: Future<Output = ()>>(test: impl FnOnce() -> F) {
     run(Options { core: None }, test()).unwrap();
 }
 
+fn arena() -> Arena {
+    Arena::with(Shape::STANDARD, register).unwrap()
+}
+
 async fn pair() -> (Conn, TcpStream) {
-    let socket = Listener::bind(SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
-    let client = TcpStream::connect(socket.local_addr().unwrap()).unwrap();
+    let socket = Bound::all(SocketAddr::from(([127, 0, 0, 1], 0)), 1).unwrap().remove(0);
+    let client = TcpStream::connect(socket.address().unwrap()).unwrap();
     let conn = Conn::new(Listener::new(socket).accept().await.unwrap());
     (conn, client)
 }
@@ -27,7 +32,7 @@ async fn pair() -> (Conn, TcpStream) {
 #[test]
 fn octets_arrive_at_their_place_in_the_lease() {
     on_reactor(|| async {
-        let arena = Arena::new().unwrap();
+        let arena = arena();
         let (conn, mut client) = pair().await;
         let mut lease = arena.lease(LeaseClass::Small).await;
         lease.octets_mut().fill(b'.');
@@ -45,7 +50,7 @@ fn octets_arrive_at_their_place_in_the_lease() {
 #[test]
 fn an_interrupt_gives_back_what_has_come() {
     on_reactor(|| async {
-        let arena = Arena::new().unwrap();
+        let arena = arena();
         let (conn, mut client) = pair().await;
         client.write_all(b"half of it").unwrap();
         conn.readable().await.unwrap();
@@ -64,7 +69,7 @@ fn an_interrupt_gives_back_what_has_come() {
 #[test]
 fn leases_run_out_and_come_back_in_order() {
     on_reactor(|| async {
-        let arena = Arena::new().unwrap();
+        let arena = arena();
         let mut all: Vec<Lease> =
             std::iter::from_fn(|| arena.try_lease(LeaseClass::Large)).collect();
         assert_eq!(all.len(), LARGE_LEASES);
@@ -91,7 +96,7 @@ fn leases_run_out_and_come_back_in_order() {
 #[test]
 fn a_shortage_interrupts_who_waits_with_a_lease() {
     on_reactor(|| async {
-        let arena = Arena::new().unwrap();
+        let arena = arena();
         let (conn, _client) = pair().await;
         let mut all: Vec<Lease> =
             std::iter::from_fn(|| arena.try_lease(LeaseClass::Large)).collect();
@@ -111,13 +116,13 @@ fn a_shortage_interrupts_who_waits_with_a_lease() {
 #[test]
 fn files_keep_what_was_written() {
     on_reactor(|| async {
-        let arena = Arena::new().unwrap();
+        let arena = arena();
         let folder = tempfile::tempdir().unwrap();
         let mut options = std::fs::File::options();
         options.read(true).write(true).create(true);
         let path = folder.path().join("segment");
         let direct = options.clone().custom_flags(libc::O_DIRECT).open(&path);
-        let file = LogFile::new(direct.or_else(|_| options.open(&path)).unwrap());
+        let file = LogFile::new(direct.or_else(|_| options.open(&path)).unwrap().into());
         let mut lease = arena.lease(LeaseClass::Small).await;
         lease.octets_mut()[..2 * BLOCK].fill(7);
         let (result, lease) = file.write_at(lease, 2 * BLOCK, BLOCK as u64).await;

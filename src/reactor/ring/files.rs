@@ -1,0 +1,156 @@
+//! Files and folders for those who may block: threads beside the reactors, and the start.
+
+use std::fs::{self, OpenOptions};
+use std::io;
+use std::os::fd::{AsRawFd, RawFd};
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::path::Path;
+
+use rustix::fs::{FallocateFlags, OFlags};
+
+use crate::reactor::Access;
+
+/// `FALLOC_FL_WRITE_ZEROES` (Linux 6.17): the device writes the zeros itself.
+const WRITE_ZEROES: FallocateFlags = FallocateFlags::from_bits_retain(0x80);
+
+/// An open file.
+#[derive(Debug)]
+pub struct File(fs::File);
+
+impl File {
+    pub(super) fn descriptor(&self) -> RawFd {
+        self.0.as_raw_fd()
+    }
+
+    /// Octets in it.
+    ///
+    /// # Errors
+    /// What the disk says; likewise below.
+    pub fn length(&self) -> io::Result<u64> {
+        Ok(self.0.metadata()?.len())
+    }
+
+    /// Reads from `offset` on until `out` is full or the file ends; how much that was.
+    #[allow(clippy::missing_errors_doc)]
+    pub fn read_at(&self, out: &mut [u8], offset: u64) -> io::Result<usize> {
+        let mut read = 0;
+        while read < out.len() {
+            match self.0.read_at(&mut out[read..], offset + read as u64) {
+                Ok(0) => break,
+                Ok(count) => read += count,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(read)
+    }
+
+    /// Writes all of `octets` at `offset`.
+    #[allow(clippy::missing_errors_doc)]
+    pub fn write_all_at(&self, octets: &[u8], offset: u64) -> io::Result<()> {
+        self.0.write_all_at(octets, offset)
+    }
+
+    /// Gives the file this length.
+    #[allow(clippy::missing_errors_doc)]
+    pub fn set_length(&self, length: u64) -> io::Result<()> {
+        self.0.set_len(length)
+    }
+
+    /// Takes room on the disk for the whole length; `true` when it has been written over with
+    /// zeros as well.
+    #[allow(clippy::missing_errors_doc)]
+    pub fn allocate(&self, length: u64) -> io::Result<bool> {
+        if rustix::fs::fallocate(&self.0, WRITE_ZEROES, 0, length).is_ok() {
+            return Ok(true);
+        }
+        match rustix::fs::fallocate(&self.0, FallocateFlags::empty(), 0, length) {
+            // The file system cannot allocate: the length alone has to do.
+            Err(rustix::io::Errno::OPNOTSUPP) => self.0.set_len(length)?,
+            other => other?,
+        }
+        Ok(false)
+    }
+
+    /// Makes octets and length durable.
+    #[allow(clippy::missing_errors_doc)]
+    pub fn sync_all(&self) -> io::Result<()> {
+        self.0.sync_all()
+    }
+}
+
+impl From<fs::File> for File {
+    fn from(file: fs::File) -> File {
+        File(file)
+    }
+}
+
+/// Opens a file.
+///
+/// # Errors
+/// What the disk says; likewise below.
+pub fn open(path: &Path, access: Access) -> io::Result<File> {
+    Ok(File(options(access).open(path)?))
+}
+
+/// Opens a file with O_DIRECT where the file system has it; the second value says whether it has.
+#[allow(clippy::missing_errors_doc)]
+pub fn open_direct(path: &Path, access: Access) -> io::Result<(File, bool)> {
+    let flags = OFlags::DIRECT.bits().cast_signed();
+    match options(access).custom_flags(flags).open(path) {
+        Ok(file) => Ok((File(file), true)),
+        Err(error) if error.raw_os_error() == Some(libc::EINVAL) => {
+            Ok((open(path, access)?, false))
+        }
+        Err(error) => Err(error),
+    }
+}
+
+fn options(access: Access) -> OpenOptions {
+    let mut options = OpenOptions::new();
+    options.read(true).write(access != Access::Read).create(access == Access::Create);
+    options
+}
+
+/// Makes a folder and those above it, unless they are there.
+#[allow(clippy::missing_errors_doc)]
+pub fn create_folder(path: &Path) -> io::Result<()> {
+    fs::create_dir_all(path)
+}
+
+/// Names in a folder, in any order, with the length of each file. What is no UTF-8 is not ours.
+#[allow(clippy::missing_errors_doc)]
+pub fn list(folder: &Path) -> io::Result<Vec<(String, u64)>> {
+    let mut names = Vec::new();
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        if let Ok(name) = entry.file_name().into_string() {
+            names.push((name, entry.metadata()?.len()));
+        }
+    }
+    Ok(names)
+}
+
+/// Whether there is a file of this name.
+#[allow(clippy::missing_errors_doc)]
+pub fn exists(path: &Path) -> io::Result<bool> {
+    path.try_exists()
+}
+
+/// Gives a file another name; what had that name is gone.
+#[allow(clippy::missing_errors_doc)]
+pub fn rename(from: &Path, to: &Path) -> io::Result<()> {
+    fs::rename(from, to)
+}
+
+/// Removes a file.
+#[allow(clippy::missing_errors_doc)]
+pub fn remove(path: &Path) -> io::Result<()> {
+    fs::remove_file(path)
+}
+
+/// Makes names in the folder durable: files created, renamed or removed.
+#[allow(clippy::missing_errors_doc)]
+pub fn sync_folder(folder: &Path) -> io::Result<()> {
+    fs::File::open(folder)?.sync_all()
+}

@@ -1,0 +1,93 @@
+//! Threads: one for each reactor, and those beside them for what blocks.
+
+use std::cell::Cell;
+use std::future::Future;
+use std::sync::Once;
+use std::{io, panic, process, thread};
+
+use super::executor::run;
+use crate::reactor::{Options, ThreadEnd};
+
+/// A thread that runs one future to its end.
+pub struct Thread<T> {
+    handle: thread::JoinHandle<io::Result<T>>,
+}
+
+/// Starts a reactor's thread. A panic on it ends the process: the runtime would pass over a task
+/// that panics, and its client would wait for ever, and so might the log for a frame that was
+/// never written. After a start everything acknowledged is there.
+///
+/// # Errors
+/// When the system gives no thread.
+pub fn start_reactor<T, F>(
+    name: String,
+    options: Options,
+    main: impl FnOnce() -> F + Send + 'static,
+) -> io::Result<Thread<T>>
+where
+    T: Send + 'static,
+    F: Future<Output = T>,
+{
+    let work = move || {
+        abort_on_panic();
+        run(options, async { main().await })
+    };
+    Ok(Thread { handle: thread::Builder::new().name(name).spawn(work)? })
+}
+
+/// Starts a thread beside the reactors. What it does may block.
+///
+/// # Errors
+/// When the system gives no thread.
+pub fn start_thread<T, F>(
+    name: String,
+    main: impl FnOnce() -> F + Send + 'static,
+) -> io::Result<Thread<T>>
+where
+    T: Send + 'static,
+    F: Future<Output = T>,
+{
+    let work = move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
+        Ok(runtime.block_on(async { main().await }))
+    };
+    Ok(Thread { handle: thread::Builder::new().name(name).spawn(work)? })
+}
+
+impl<T> Thread<T> {
+    /// Whether it has ended.
+    #[must_use]
+    pub fn is_over(&self) -> bool {
+        self.handle.is_finished()
+    }
+
+    /// Blocks until it ends.
+    ///
+    /// # Errors
+    /// When it could not begin, or panicked.
+    pub fn join(self) -> Result<T, ThreadEnd> {
+        match self.handle.join() {
+            Ok(result) => result.map_err(ThreadEnd::Failed),
+            Err(_) => Err(ThreadEnd::Panicked),
+        }
+    }
+}
+
+/// Nothing here: a real thread is as late as it is.
+pub async fn hesitate() {}
+
+fn abort_on_panic() {
+    static HOOK: Once = Once::new();
+    thread_local!(static REACTOR: Cell<bool> = const { Cell::new(false) });
+    HOOK.call_once(|| {
+        let before = panic::take_hook();
+        panic::set_hook(Box::new(move |info| {
+            before(info);
+            if REACTOR.get() {
+                tracing::error!("mailrace aborts on a bug: {info}. Please report it, and restart");
+                process::abort();
+            }
+        }));
+    });
+    REACTOR.set(true);
+}

@@ -1,0 +1,193 @@
+//! The disk: files and their names. A name that was not synced with its folder may be lost, the
+//! later ones first: file systems keep their order.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+use std::path::{Path, PathBuf};
+
+pub use super::node::Loss;
+use super::node::Node;
+use super::random::Random;
+
+type Names = BTreeMap<PathBuf, u64>;
+
+/// See the [module](self).
+pub struct Disk {
+    nodes: BTreeMap<u64, Node>,
+    names: Names,
+    /// As they are after a power loss that takes all changes.
+    durable: Names,
+    changes: Vec<Change>,
+    /// Numbers nodes and writes.
+    last: u64,
+}
+
+enum Change {
+    Create(PathBuf, u64),
+    Rename(PathBuf, PathBuf),
+    Remove(PathBuf),
+}
+
+impl Change {
+    fn path(&self) -> &Path {
+        let (Change::Create(path, _) | Change::Rename(path, _) | Change::Remove(path)) = self;
+        path
+    }
+
+    fn apply(self, names: &mut Names) {
+        match self {
+            Change::Create(path, node) => drop(names.insert(path, node)),
+            Change::Remove(path) => drop(names.remove(&path)),
+            Change::Rename(from, to) => {
+                if let Some(node) = names.remove(&from) {
+                    names.insert(to, node);
+                }
+            }
+        }
+    }
+}
+
+fn missing() -> io::Error {
+    io::ErrorKind::NotFound.into()
+}
+
+impl Disk {
+    pub(super) fn new() -> Disk {
+        let (nodes, names, durable) = (BTreeMap::new(), Names::new(), Names::new());
+        Disk { nodes, names, durable, changes: Vec::new(), last: 0 }
+    }
+
+    fn number(&mut self) -> u64 {
+        self.last += 1;
+        self.last
+    }
+
+    /// The last write so far.
+    pub(super) fn last(&self) -> u64 {
+        self.last
+    }
+
+    // ---- Names ----------------------------------------------------------------------------------
+
+    pub(super) fn find(&self, path: &Path) -> io::Result<u64> {
+        self.names.get(path).copied().ok_or_else(missing)
+    }
+
+    pub(super) fn create(&mut self, path: &Path) -> u64 {
+        let node = self.number();
+        self.nodes.insert(node, Node::default());
+        self.names.insert(path.into(), node);
+        self.changes.push(Change::Create(path.into(), node));
+        node
+    }
+
+    pub(super) fn rename(&mut self, from: &Path, to: &Path) -> io::Result<()> {
+        let node = self.names.remove(from).ok_or_else(missing)?;
+        self.names.insert(to.into(), node);
+        self.changes.push(Change::Rename(from.into(), to.into()));
+        Ok(())
+    }
+
+    /// Removes a file; also from outside, as a person would.
+    ///
+    /// # Errors
+    /// When it is not there.
+    pub fn remove(&mut self, path: &Path) -> io::Result<()> {
+        self.names.remove(path).ok_or_else(missing)?;
+        self.changes.push(Change::Remove(path.into()));
+        Ok(())
+    }
+
+    /// Files in a folder with their lengths.
+    #[must_use]
+    pub fn list(&self, folder: &Path) -> Vec<(String, u64)> {
+        let inside = self.names.iter().filter(|(path, _)| path.parent() == Some(folder));
+        let name = |path: &Path| path.file_name()?.to_str().map(str::to_owned);
+        inside.filter_map(|(path, id)| Some((name(path)?, self.node(*id).length()))).collect()
+    }
+
+    pub(super) fn sync_folder(&mut self, folder: &Path) {
+        for change in std::mem::take(&mut self.changes) {
+            match change.path().parent() == Some(folder) {
+                true => change.apply(&mut self.durable),
+                false => self.changes.push(change),
+            }
+        }
+    }
+
+    // ---- Octets ---------------------------------------------------------------------------------
+
+    pub(super) fn node(&self, node: u64) -> &Node {
+        &self.nodes[&node]
+    }
+
+    fn node_mut(&mut self, node: u64) -> &mut Node {
+        self.nodes.get_mut(&node).expect("an open file stays until the power fails")
+    }
+
+    pub(super) fn write(&mut self, node: u64, offset: u64, octets: &[u8]) {
+        let number = self.number();
+        self.node_mut(node).write(offset, octets, number);
+    }
+
+    pub(super) fn set_length(&mut self, node: u64, length: u64) {
+        self.node_mut(node).set_length(length);
+    }
+
+    pub(super) fn synced(&mut self, node: u64, number: u64) {
+        self.node_mut(node).synced(number);
+    }
+
+    pub(super) fn sync_failed(&mut self, node: u64, number: u64) {
+        self.node_mut(node).sync_failed(number);
+    }
+
+    /// Octets that files take.
+    #[must_use]
+    pub fn used(&self) -> u64 {
+        let named: BTreeSet<u64> =
+            self.names.values().chain(self.durable.values()).copied().collect();
+        named.iter().filter_map(|node| self.nodes.get(node)).map(Node::length).sum()
+    }
+
+    /// What a file holds.
+    ///
+    /// # Errors
+    /// When it is not there.
+    pub fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
+        let node = self.node(self.find(path)?);
+        let mut octets = vec![0; node.length() as usize];
+        node.read(0, &mut octets);
+        Ok(octets)
+    }
+
+    // ---- Harm -----------------------------------------------------------------------------------
+
+    /// The machine stopped: of what was not durable, this is lost.
+    pub fn lose(&mut self, loss: Loss, random: &mut Random) {
+        let last = self.last;
+        if loss != Loss::Nothing {
+            let lost = match loss {
+                Loss::Everything => 0,
+                _ => random.within(0, self.changes.len() as u64) as usize,
+            };
+            for change in std::mem::take(&mut self.changes).into_iter().take(lost) {
+                change.apply(&mut self.durable);
+            }
+            self.names = self.durable.clone();
+        }
+        let used: BTreeSet<u64> =
+            self.names.values().chain(self.durable.values()).copied().collect();
+        self.nodes.retain(|node, _| used.contains(node));
+        self.nodes.values_mut().for_each(|node| node.lose(loss, last, random));
+    }
+
+    /// Spoils a sector of a file; `false` when there was nothing in it.
+    ///
+    /// # Errors
+    /// When the file is not there.
+    pub fn rot(&mut self, path: &Path, offset: u64, random: &mut Random) -> io::Result<bool> {
+        let node = self.find(path)?;
+        Ok(self.node_mut(node).rot(offset, random))
+    }
+}

@@ -1,0 +1,152 @@
+//! Segment files, as the log sees them.
+
+use std::io;
+use std::ops::Range;
+use std::rc::Rc;
+
+use super::conn::the_machine;
+use super::files::File;
+use super::machine::Machine;
+use super::node::SECTOR;
+use crate::reactor::Lease;
+use crate::reactor::fault::{Fault, made};
+
+/// An open segment file. A handle: clones mean the same file.
+#[derive(Clone)]
+pub struct LogFile {
+    file: Rc<File>,
+}
+
+impl LogFile {
+    /// Takes an open file.
+    #[must_use]
+    pub fn new(file: File) -> LogFile {
+        LogFile { file: Rc::new(file) }
+    }
+
+    /// As the real one. Octets leave the lease late, some sectors before the others.
+    ///
+    /// # Errors
+    /// As the real one.
+    pub async fn write_at(
+        &self,
+        lease: Lease,
+        length: usize,
+        offset: u64,
+    ) -> (io::Result<()>, Lease) {
+        let node = match &*self.file {
+            File::Real(file) => {
+                return (file.write_all_at(&lease.octets()[..length], offset), lease);
+            }
+            File::Simulated(node) => *node,
+        };
+        if made(Fault::LeaseReusedEarly) {
+            return self.write_late(node, lease, length, offset).await;
+        }
+        let machine = the_machine();
+        let (longest, fails) = begin(&machine);
+        machine.step_or_hang().await;
+        machine.delay(longest).await;
+        if machine.random(|random| random.one_in(3)) {
+            write_some(&machine, node, &lease.octets()[..length], offset);
+            machine.delay(longest).await;
+        }
+        machine.step_or_hang().await;
+        if machine.random(|random| random.chance(fails)) {
+            write_some(&machine, node, &lease.octets()[..length], offset);
+            return (Err(io::Error::from_raw_os_error(libc::EIO)), lease);
+        }
+        machine.disk.borrow_mut().write(node, offset, &lease.octets()[..length]);
+        (Ok(()), lease)
+    }
+
+    /// The mistake: the lease is free for others before its octets have been written.
+    async fn write_late(
+        &self,
+        node: u64,
+        lease: Lease,
+        length: usize,
+        offset: u64,
+    ) -> (io::Result<()>, Lease) {
+        let machine = the_machine();
+        let (longest, _) = begin(&machine);
+        let octets = lease.pointer(0..length);
+        // The arena lives on in what the lease was.
+        let (class, arena) = (lease.class(), crate::reactor::Arena::of_lease(&lease));
+        drop(lease);
+        machine.delay(longest.max(5)).await;
+        // SAFETY: the arena is mapped as long as `arena` lives, and nobody writes to it on this
+        // thread while the slice is used. That the octets are others by now is the point.
+        let octets = unsafe { std::slice::from_raw_parts(octets, length) };
+        machine.disk.borrow_mut().write(node, offset, octets);
+        (Ok(()), arena.lease(class).await)
+    }
+
+    /// As the real one.
+    ///
+    /// # Errors
+    /// As the real one.
+    pub async fn read_at(
+        &self,
+        mut lease: Lease,
+        range: Range<usize>,
+        offset: u64,
+    ) -> (io::Result<usize>, Lease) {
+        if let File::Simulated(_) = &*self.file {
+            let machine = the_machine();
+            let longest = machine.temper.borrow().disk;
+            machine.step_or_hang().await;
+            machine.delay(longest).await;
+        }
+        let result = self.file.read_at(&mut lease.octets_mut()[range], offset);
+        (result, lease)
+    }
+
+    /// As the real one. What is written while it is under way need not be covered.
+    ///
+    /// # Errors
+    /// As the real one.
+    pub async fn sync_data(&self) -> io::Result<()> {
+        let node = match &*self.file {
+            File::Real(file) => return file.sync_all(),
+            File::Simulated(node) => *node,
+        };
+        let machine = the_machine();
+        let (longest, fails) = {
+            let temper = machine.temper.borrow();
+            (temper.sync, temper.sync_fails)
+        };
+        let last = machine.disk.borrow().last();
+        machine.step_or_hang().await;
+        machine.delay(longest).await;
+        machine.step_or_hang().await;
+        let failed = machine.random(|random| random.chance(fails));
+        let mut disk = machine.disk.borrow_mut();
+        match failed {
+            true => {
+                disk.sync_failed(node, last);
+                Err(io::Error::from_raw_os_error(libc::EIO))
+            }
+            false => {
+                disk.synced(node, last);
+                Ok(())
+            }
+        }
+    }
+}
+
+fn begin(machine: &Machine) -> (u64, u32) {
+    let temper = machine.temper.borrow();
+    (temper.disk, temper.write_fails)
+}
+
+/// Some of the sectors, in no order.
+fn write_some(machine: &Machine, node: u64, octets: &[u8], offset: u64) {
+    let mut disk = machine.disk.borrow_mut();
+    let sectors = octets.chunks(SECTOR).enumerate();
+    for (number, sector) in sectors {
+        if machine.random(|random| random.one_in(2)) {
+            disk.write(node, offset + (number * SECTOR) as u64, sector);
+        }
+    }
+}

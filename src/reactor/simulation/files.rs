@@ -1,0 +1,229 @@
+//! Files and folders: those of the machine, or, without one, real ones.
+
+use std::io;
+use std::path::Path;
+use std::rc::Rc;
+
+use super::machine::{Machine, machine};
+use super::ring::files as real;
+use crate::reactor::Access;
+
+/// An open file.
+#[derive(Debug)]
+pub enum File {
+    /// Of the system.
+    Real(real::File),
+    /// Of the machine.
+    Simulated(u64),
+}
+
+/// One step of the machine that may fail so many times in a million.
+fn operate(machine: &Machine, fails: u32) -> io::Result<()> {
+    machine.step()?;
+    match machine.random(|random| random.chance(fails)) {
+        true => Err(io::Error::from_raw_os_error(libc::EIO)),
+        false => Ok(()),
+    }
+}
+
+pub(super) fn full() -> io::Error {
+    io::Error::from_raw_os_error(libc::ENOSPC)
+}
+
+fn the_machine() -> io::Result<Rc<Machine>> {
+    machine().ok_or_else(|| io::Error::other("the machine of this file is gone"))
+}
+
+impl File {
+    /// Octets in it.
+    ///
+    /// # Errors
+    /// What the disk says; likewise below.
+    pub fn length(&self) -> io::Result<u64> {
+        match self {
+            File::Real(file) => file.length(),
+            File::Simulated(node) => Ok(the_machine()?.disk.borrow().node(*node).length()),
+        }
+    }
+
+    /// Reads from `offset` on until `out` is full or the file ends; how much that was.
+    #[allow(clippy::missing_errors_doc)]
+    pub fn read_at(&self, out: &mut [u8], offset: u64) -> io::Result<usize> {
+        match self {
+            File::Real(file) => file.read_at(out, offset),
+            File::Simulated(node) => {
+                let machine = the_machine()?;
+                let fails = machine.temper.borrow().read_fails;
+                operate(&machine, fails)?;
+                Ok(machine.disk.borrow().node(*node).read(offset, out))
+            }
+        }
+    }
+
+    /// Writes all of `octets` at `offset`.
+    #[allow(clippy::missing_errors_doc)]
+    pub fn write_all_at(&self, octets: &[u8], offset: u64) -> io::Result<()> {
+        match self {
+            File::Real(file) => file.write_all_at(octets, offset),
+            File::Simulated(node) => {
+                let machine = the_machine()?;
+                let fails = machine.temper.borrow().write_fails;
+                let result = operate(&machine, fails);
+                let grows = {
+                    let length = machine.disk.borrow().node(*node).length();
+                    (offset + octets.len() as u64).saturating_sub(length)
+                };
+                if result.is_ok() && grows > 0 && !fits(&machine, grows) {
+                    return Err(full());
+                }
+                // What fails, and what the power failed under, is written in part.
+                let written = match &result {
+                    Ok(()) => octets.len(),
+                    Err(_) => machine.random(|random| random.below(octets.len() as u64)) as usize,
+                };
+                machine.disk.borrow_mut().write(*node, offset, &octets[..written]);
+                result
+            }
+        }
+    }
+
+    /// Gives the file this length.
+    #[allow(clippy::missing_errors_doc)]
+    pub fn set_length(&self, length: u64) -> io::Result<()> {
+        match self {
+            File::Real(file) => file.set_length(length),
+            File::Simulated(node) => {
+                let machine = the_machine()?;
+                operate(&machine, 0)?;
+                machine.disk.borrow_mut().set_length(*node, length);
+                Ok(())
+            }
+        }
+    }
+
+    /// Takes room on the disk for the whole length.
+    #[allow(clippy::missing_errors_doc)]
+    pub fn allocate(&self, length: u64) -> io::Result<bool> {
+        match self {
+            File::Real(file) => file.allocate(length),
+            File::Simulated(node) => {
+                let machine = the_machine()?;
+                operate(&machine, 0)?;
+                if !fits(&machine, length) {
+                    return Err(full());
+                }
+                machine.disk.borrow_mut().set_length(*node, length);
+                Ok(machine.random(|random| random.one_in(4)))
+            }
+        }
+    }
+
+    /// Makes octets and length durable.
+    #[allow(clippy::missing_errors_doc)]
+    pub fn sync_all(&self) -> io::Result<()> {
+        match self {
+            File::Real(file) => file.sync_all(),
+            File::Simulated(node) => {
+                let machine = the_machine()?;
+                let fails = machine.temper.borrow().sync_fails;
+                let result = operate(&machine, fails);
+                let mut disk = machine.disk.borrow_mut();
+                let last = disk.last();
+                match &result {
+                    Ok(()) => disk.synced(*node, last),
+                    Err(_) if machine.is_off() => {}
+                    Err(_) => disk.sync_failed(*node, last),
+                }
+                result
+            }
+        }
+    }
+}
+
+impl From<std::fs::File> for File {
+    fn from(file: std::fs::File) -> File {
+        File::Real(file.into())
+    }
+}
+
+fn fits(machine: &Machine, octets: u64) -> bool {
+    machine.disk.borrow().used() + octets <= machine.temper.borrow().capacity
+}
+
+/// Opens a file.
+///
+/// # Errors
+/// What the disk says; likewise below.
+pub fn open(path: &Path, access: Access) -> io::Result<File> {
+    let Some(machine) = machine() else { return Ok(File::Real(real::open(path, access)?)) };
+    operate(&machine, 0)?;
+    let mut disk = machine.disk.borrow_mut();
+    let found = disk.find(path);
+    Ok(File::Simulated(match access {
+        Access::Create => found.unwrap_or_else(|_| disk.create(path)),
+        Access::Read | Access::Write => found?,
+    }))
+}
+
+/// Opens a file; with O_DIRECT, which the machine always has.
+#[allow(clippy::missing_errors_doc)]
+pub fn open_direct(path: &Path, access: Access) -> io::Result<(File, bool)> {
+    if machine().is_some() {
+        return Ok((open(path, access)?, true));
+    }
+    let (file, direct) = real::open_direct(path, access)?;
+    Ok((File::Real(file), direct))
+}
+
+/// Makes a folder; the machine has all there can be.
+#[allow(clippy::missing_errors_doc)]
+pub fn create_folder(path: &Path) -> io::Result<()> {
+    machine().map_or_else(|| real::create_folder(path), |machine| machine.step())
+}
+
+/// Names in a folder with the length of each file.
+#[allow(clippy::missing_errors_doc)]
+pub fn list(folder: &Path) -> io::Result<Vec<(String, u64)>> {
+    let Some(machine) = machine() else { return real::list(folder) };
+    operate(&machine, 0)?;
+    Ok(machine.disk.borrow().list(folder))
+}
+
+/// Whether there is a file of this name.
+#[allow(clippy::missing_errors_doc)]
+pub fn exists(path: &Path) -> io::Result<bool> {
+    let Some(machine) = machine() else { return real::exists(path) };
+    operate(&machine, 0)?;
+    Ok(machine.disk.borrow().find(path).is_ok())
+}
+
+/// Gives a file another name.
+#[allow(clippy::missing_errors_doc)]
+pub fn rename(from: &Path, to: &Path) -> io::Result<()> {
+    let Some(machine) = machine() else { return real::rename(from, to) };
+    operate(&machine, 0)?;
+    machine.disk.borrow_mut().rename(from, to)
+}
+
+/// Removes a file.
+#[allow(clippy::missing_errors_doc)]
+pub fn remove(path: &Path) -> io::Result<()> {
+    let Some(machine) = machine() else { return real::remove(path) };
+    operate(&machine, 0)?;
+    machine.disk.borrow_mut().remove(path)
+}
+
+/// Makes names in the folder durable.
+#[allow(clippy::missing_errors_doc)]
+pub fn sync_folder(folder: &Path) -> io::Result<()> {
+    let Some(machine) = machine() else { return real::sync_folder(folder) };
+    operate(&machine, 0)?;
+    machine.disk.borrow_mut().sync_folder(folder);
+    Ok(())
+}
+
+/// Whether files are the machine's.
+#[must_use]
+pub fn are_simulated() -> bool {
+    machine().is_some()
+}

@@ -1,0 +1,273 @@
+//! The machine of a run: what its parts share.
+
+use std::cell::{Cell, RefCell};
+use std::fmt;
+use std::future::pending;
+use std::io;
+use std::rc::{Rc, Weak};
+use std::sync::Once;
+use std::time::Duration;
+
+use tokio::sync::Notify;
+
+use super::disk::Disk;
+use super::network::Network;
+use super::random::Random;
+use crate::reactor::Instant;
+use crate::reactor::arena::{Shape, Shared};
+use crate::reactor::fault::Fault;
+
+thread_local! {
+    static MACHINE: RefCell<Option<Rc<Machine>>> = const { RefCell::new(None) };
+}
+
+/// How a machine behaves. Times are the longest there are, in milliseconds; chances are in
+/// millionths of an operation.
+#[derive(Clone, Debug)]
+pub struct Temper {
+    /// A read or write of the disk.
+    pub disk: u64,
+    /// An fdatasync.
+    pub sync: u64,
+    /// The way of a few octets through the network.
+    pub network: u64,
+    /// A job on another thread before it begins.
+    pub thread: u64,
+    /// Octets that arrive together.
+    pub slice: u64,
+    /// Octets that a socket takes before its peer reads.
+    pub buffer: usize,
+    /// Leases of a reactor, small and large.
+    pub leases: (usize, usize),
+    /// Octets of the disk.
+    pub capacity: u64,
+    /// A write fails.
+    pub write_fails: u32,
+    /// An fdatasync fails, and what it was to make durable stays as it is.
+    pub sync_fails: u32,
+    /// A read fails.
+    pub read_fails: u32,
+    /// An operation takes very long.
+    pub stalls: u32,
+    /// A connection breaks.
+    pub resets: u32,
+}
+
+/// See the [module](super).
+pub struct Machine {
+    pub(super) random: RefCell<Random>,
+    pub(super) disk: RefCell<Disk>,
+    pub(super) network: RefCell<Network>,
+    pub(super) temper: RefCell<Temper>,
+    /// Seconds since 1970 when the run began, and milliseconds that have gone by since.
+    pub(super) born: u64,
+    elapsed: Cell<u64>,
+    booted: Cell<Option<Instant>>,
+    pub(super) arenas: RefCell<Vec<Weak<Shared>>>,
+    fault: Option<Fault>,
+    steps: Cell<u64>,
+    fails_at: Cell<Option<u64>>,
+    off: Cell<bool>,
+    power: Notify,
+    panicked: RefCell<Option<String>>,
+    trace: Option<Trace>,
+}
+
+type Trace = Box<dyn Fn(fmt::Arguments<'_>)>;
+
+/// The machine of this thread.
+pub(super) fn machine() -> Option<Rc<Machine>> {
+    MACHINE.with_borrow(Clone::clone)
+}
+
+/// Whether the machine makes this mistake.
+#[must_use]
+pub fn made(fault: Fault) -> bool {
+    MACHINE.with_borrow(|machine| machine.as_ref().is_some_and(|m| m.fault == Some(fault)))
+}
+
+impl Machine {
+    /// Puts up a machine on this thread, in the place of the one before.
+    pub fn put_up(
+        seed: u64,
+        temper: Temper,
+        fault: Option<Fault>,
+        trace: Option<Trace>,
+    ) -> Rc<Machine> {
+        note_panics();
+        let mut random = Random::new(seed);
+        let born = 1_700_000_000 + random.below(100_000_000);
+        let machine = Rc::new(Machine {
+            disk: RefCell::new(Disk::new()),
+            network: RefCell::default(),
+            temper: RefCell::new(temper),
+            random: RefCell::new(random),
+            born,
+            elapsed: Cell::new(0),
+            booted: Cell::new(None),
+            arenas: RefCell::default(),
+            fault,
+            steps: Cell::new(0),
+            fails_at: Cell::new(None),
+            off: Cell::new(false),
+            power: Notify::new(),
+            panicked: RefCell::default(),
+            trace,
+        });
+        MACHINE.with_borrow_mut(|place| *place = Some(machine.clone()));
+        machine
+    }
+
+    /// Takes the machine of this thread down.
+    pub fn take_down() {
+        MACHINE.with_borrow_mut(Option::take);
+    }
+
+    /// A line about what happens, for whoever replays a seed.
+    pub fn trace(&self, line: fmt::Arguments<'_>) {
+        if let Some(trace) = &self.trace {
+            trace(line);
+        }
+    }
+
+    /// Changes how it behaves from now on.
+    pub fn behave(&self, change: impl FnOnce(&mut Temper)) {
+        change(&mut self.temper.borrow_mut());
+    }
+
+    /// Draws lots.
+    pub fn random<T>(&self, draw: impl FnOnce(&mut Random) -> T) -> T {
+        draw(&mut self.random.borrow_mut())
+    }
+
+    /// Looks at the disk, or does something to it.
+    pub fn disk<T>(&self, look: impl FnOnce(&mut Disk, &mut Random) -> T) -> T {
+        look(&mut self.disk.borrow_mut(), &mut self.random.borrow_mut())
+    }
+
+    /// Steps so far: operations of disk and network.
+    pub fn steps(&self) -> u64 {
+        self.steps.get()
+    }
+
+    /// The power fails when so many more steps have been made.
+    pub fn fail_after(&self, steps: Option<u64>) {
+        self.fails_at.set(steps.map(|steps| self.steps.get() + steps));
+    }
+
+    /// Ends everything at once. From now on no operation completes, and nothing reaches the disk.
+    pub fn switch_off(&self) {
+        if !self.off.replace(true) {
+            self.trace(format_args!("off after step {}", self.steps.get()));
+            self.power.notify_waiters();
+        }
+    }
+
+    /// Whether it is off.
+    pub fn is_off(&self) -> bool {
+        self.off.get()
+    }
+
+    /// Waits until the power fails.
+    pub async fn power_fails(&self) {
+        loop {
+            let failing = self.power.notified();
+            if self.is_off() {
+                return;
+            }
+            failing.await;
+        }
+    }
+
+    /// Everything that ran on it is about to be dropped.
+    pub fn halt(&self) {
+        self.switch_off();
+        self.elapsed.set(self.now());
+        self.booted.set(None);
+    }
+
+    /// Starts it, again if need be. Nothing may be left of what ran on it.
+    pub fn switch_on(&self) {
+        self.booted.set(Some(Instant::now()));
+        *self.network.borrow_mut() = Network::default();
+        self.arenas.borrow_mut().clear();
+        self.fails_at.set(None);
+        self.off.set(false);
+    }
+
+    /// What somebody panicked about, if anybody did.
+    pub fn panicked(&self) -> Option<String> {
+        self.panicked.borrow_mut().take()
+    }
+
+    /// Leases that are handed out, of each reactor.
+    pub fn leases(&self) -> Vec<usize> {
+        let arenas = self.arenas.borrow();
+        arenas.iter().filter_map(Weak::upgrade).map(|arena| arena.stats().in_use).collect()
+    }
+
+    /// Milliseconds since the run began.
+    pub(super) fn now(&self) -> u64 {
+        let since = self.booted.get().map_or(0, |at| at.elapsed().as_millis() as u64);
+        self.elapsed.get() + since
+    }
+
+    pub(super) fn shape(&self) -> Shape {
+        let (small, large) = self.temper.borrow().leases;
+        Shape { small, large }
+    }
+
+    /// One step more, perhaps the last.
+    pub(super) fn step(&self) -> io::Result<()> {
+        let steps = self.steps.get() + 1;
+        self.steps.set(steps);
+        if self.fails_at.get().is_some_and(|at| steps >= at) {
+            self.switch_off();
+        }
+        match self.is_off() {
+            true => Err(io::Error::other("the power is off")),
+            false => Ok(()),
+        }
+    }
+
+    /// As [`Machine::step`], for those who would wait for ever.
+    pub(super) async fn step_or_hang(&self) {
+        if self.step().is_err() {
+            pending::<()>().await;
+        }
+    }
+
+    /// Takes some time, at most so many milliseconds, but at times very much longer.
+    pub(super) async fn delay(&self, longest: u64) {
+        let stalls = self.temper.borrow().stalls;
+        let time = self.random(|random| match random.chance(stalls) {
+            true => random.within(100, 20_000),
+            false => random.below(longest + 1),
+        });
+        match time {
+            0 => tokio::task::yield_now().await,
+            time => tokio::time::sleep(Duration::from_millis(time)).await,
+        }
+        if self.is_off() {
+            pending::<()>().await;
+        }
+    }
+}
+
+/// A panic on the thread of a machine is the end of its run, and is kept for its report.
+fn note_panics() {
+    static HOOK: Once = Once::new();
+    HOOK.call_once(|| {
+        let before = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |info| match machine() {
+            // What comes after the end of a run only follows from it.
+            Some(machine) if machine.is_off() => {}
+            Some(machine) => {
+                let trace = std::backtrace::Backtrace::capture();
+                machine.panicked.borrow_mut().get_or_insert(format!("{info}\n{trace}"));
+                machine.switch_off();
+            }
+            None => before(info),
+        }));
+    });
+}

@@ -1,0 +1,78 @@
+//! A connection, as a client holds it.
+
+use std::io;
+use std::rc::Rc;
+
+use super::machine::machine;
+use super::network::{End, connect};
+
+/// The client's end of a connection to the machine.
+pub struct Remote {
+    end: Rc<End>,
+}
+
+impl Remote {
+    /// Connects to one of the reactors.
+    ///
+    /// # Errors
+    /// When nobody listens.
+    pub async fn dial() -> io::Result<Remote> {
+        let refused = || io::Error::from(io::ErrorKind::ConnectionRefused);
+        let machine = machine().ok_or_else(refused)?;
+        let longest = machine.temper.borrow().network;
+        machine.delay(longest).await;
+        let listeners = machine.network.borrow().listeners.clone();
+        let open: Vec<_> = listeners.into_iter().filter(|backlog| !backlog.closed.get()).collect();
+        if open.is_empty() {
+            return Err(refused());
+        }
+        let backlog = &open[machine.random(|random| random.below(open.len() as u64)) as usize];
+        let (server, client) = connect(&machine);
+        backlog.waiting.borrow_mut().push_back(server);
+        backlog.news.notify_waiters();
+        Ok(Remote { end: client })
+    }
+
+    /// Sends all of it, in pieces as the socket takes them.
+    ///
+    /// # Errors
+    /// When the connection is gone.
+    pub async fn send(&self, mut octets: &[u8]) -> io::Result<()> {
+        while !octets.is_empty() {
+            let news = self.end.sends.news.notified();
+            match self.end.sends.send(octets)? {
+                Some(sent) => octets = &octets[sent..],
+                None => news.await,
+            }
+        }
+        Ok(())
+    }
+
+    /// What has come, at least an octet; nothing at the end.
+    ///
+    /// # Errors
+    /// When the connection broke.
+    pub async fn recv(&self) -> io::Result<Vec<u8>> {
+        let mut octets = vec![0; 16 << 10];
+        loop {
+            let news = self.end.receives.news.notified();
+            match self.end.receives.receive(&mut octets)? {
+                Some(got) => {
+                    octets.truncate(got);
+                    return Ok(octets);
+                }
+                None => news.await,
+            }
+        }
+    }
+
+    /// Nothing more will be sent.
+    pub fn end(&self) {
+        self.end.sends.end();
+    }
+
+    /// Breaks the connection.
+    pub fn reset(&self) {
+        self.end.reset();
+    }
+}
