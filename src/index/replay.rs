@@ -6,7 +6,7 @@
 //! so no change is ever applied twice, and the positions move only at the very end. Changes of one
 //! frame are not divided between two checkpoints.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::fmt;
 use std::mem;
 use std::path::Path;
@@ -99,7 +99,7 @@ fn ends(ends: &[LogPosition], before: &[LogPosition]) -> Vec<LogPosition> {
 
 struct Replayer<'c> {
     catalog: &'c CatalogFile,
-    accounts: HashMap<Box<str>, Account>,
+    accounts: BTreeMap<Box<str>, Account>,
     /// Up to here an earlier replay had come, and whether that frame is still there.
     done: Option<Frame>,
     done_seen: bool,
@@ -117,7 +117,7 @@ impl<'c> Replayer<'c> {
     fn new(catalog: &'c CatalogFile, gathers: usize) -> Result<Replayer<'c>, CatalogError> {
         Ok(Replayer {
             catalog,
-            accounts: HashMap::new(),
+            accounts: BTreeMap::new(),
             done: catalog.replayed()?,
             done_seen: false,
             last: None,

@@ -9,6 +9,7 @@ use super::refusal::Refusal;
 use super::upload::{Current, Ended, Finished, Open, Upload, UploadContext};
 use crate::limits::LARGE_LEASE;
 use crate::log::{Commit, Frame, HEADER, LogError, MessageRecord, Place, Record, sealed_len};
+use crate::protocol::Tag;
 use crate::protocol::response::{Code, Condition, tagged};
 use crate::reactor::fault::{Fault, made};
 use crate::reactor::{LeaseClass, unix_seconds};
@@ -29,6 +30,8 @@ impl Upload {
             Err(Ended::Broken(LogError::Full(why))) => {
                 tracing::warn!("no room for mail: {why}");
                 let refusal = Refusal::no(Some(Code::Unavailable), "there is no room on the disk");
+                // Replies of earlier commands come first.
+                self.context.log.durable().await.map_err(Ended::Broken)?;
                 for one in std::mem::take(&mut self.finished) {
                     self.context.output.push(|out| refusal.write(out, Some(&one.tag)));
                     one.reply.replied();
@@ -61,7 +64,7 @@ impl Upload {
         let payload = open.parsed - HEADER;
         let permit = self.ready(sealed_len(payload, records_len)).await?;
         let mut footers = Footers::new(&self.context, std::mem::take(&mut self.finished));
-        let first = footers.finished.first().map(|finished| finished.current.id);
+        let first = footers.first().map(|current| current.id);
         let current = self.current.as_ref();
         let frame = Frame {
             lease: open.lease,
@@ -71,7 +74,7 @@ impl Upload {
             records_len: footers.len(),
         };
         let mut still_open = self.current.as_mut();
-        let (place, records) = self.context.log.write(
+        let (_, records) = self.context.log.write(
             frame,
             |place| {
                 if let Some(current) = &mut still_open {
@@ -82,7 +85,7 @@ impl Upload {
             },
             permit,
         );
-        footers.when_durable(&self.context, &place, records);
+        footers.when_durable(&self.context, records);
         Ok(())
     }
 
@@ -109,12 +112,13 @@ impl Upload {
         let len = records_len(&self.context, &self.finished[..1]);
         let permit = self.ready(sealed_len(0, len)).await?;
         let mut footers = Footers::new(&self.context, vec![self.finished.remove(0)]);
-        let Some(Finished { current, .. }) = footers.finished.first() else { return Ok(()) };
-        let (stream, position) = (current.id, current.frames);
-        let frame = Frame { lease, stream, position, payload: 0, records_len: footers.len() };
-        let records = std::mem::take(&mut footers.records);
-        let (place, records) = self.context.log.write(frame, |_| records, permit);
-        footers.when_durable(&self.context, &place, records);
+        let mut records = std::mem::take(&mut footers.records);
+        if let Some(&Current { id: stream, frames: position, .. }) = footers.first() {
+            let records_len = records.iter().map(Record::encoded_len).sum();
+            let frame = Frame { lease, stream, position, payload: 0, records_len };
+            (_, records) = self.context.log.write(frame, |_| records, permit);
+        }
+        footers.when_durable(&self.context, records);
         Ok(())
     }
 
@@ -199,7 +203,8 @@ fn footer(context: &UploadContext, one: &Finished) -> Commit {
 
 /// Commit footers of one frame.
 struct Footers {
-    finished: Vec<Finished>,
+    /// In order; some are refused at the last moment.
+    finished: Vec<(Finished, Option<Refusal>)>,
     records: Vec<Record>,
 }
 
@@ -211,10 +216,7 @@ impl Footers {
         for one in finished {
             match reserve(context, &one) {
                 Ok(commit) => footers.add(one, commit),
-                Err(refusal) => {
-                    context.output.push(|out| refusal.write(out, Some(&one.tag)));
-                    one.reply.replied();
-                }
+                Err(refusal) => footers.finished.push((one, Some(refusal))),
             }
         }
         footers
@@ -226,7 +228,13 @@ impl Footers {
             self.records.push(Record::Messages { batch: commit.batch, messages });
         }
         self.records.push(Record::Commit(commit));
-        self.finished.push(one);
+        self.finished.push((one, None));
+    }
+
+    /// The first batch that is committed.
+    fn first(&self) -> Option<&Current> {
+        let mut committed = self.finished.iter().filter(|(_, refusal)| refusal.is_none());
+        committed.next().map(|(finished, _)| &finished.current)
     }
 
     fn len(&self) -> usize {
@@ -243,8 +251,8 @@ impl Footers {
         std::mem::take(&mut self.records)
     }
 
-    /// Once durable: the mailbox shows the messages, and the client gets its OK.
-    fn when_durable(self, context: &UploadContext, place: &Place, records: Vec<Record>) {
+    /// Once durable: the mailbox shows the messages, and the client gets its replies.
+    fn when_durable(self, context: &UploadContext, records: Vec<Record>) {
         if self.finished.is_empty() {
             return;
         }
@@ -254,9 +262,9 @@ impl Footers {
             written.iter_mut().for_each(|one| one.show(&context));
             context.owner.changed.notify_waiters();
         }
-        context.log.clone().when_durable(place, move || {
+        context.log.clone().in_order(move || {
             for one in written {
-                one.acknowledge(&context);
+                one.reply(&context);
             }
             context.owner.changed.notify_waiters();
         });
@@ -265,63 +273,72 @@ impl Footers {
     /// Each batch with its own of the records.
     fn with(self, records: Vec<Record>) -> Vec<Written> {
         let mut records = records.into_iter();
-        let with_records = |finished| {
+        let mut outcome = |refusal: Option<Refusal>| {
             let mut last = Vec::new();
-            loop {
+            while refusal.is_none() {
                 match records.next() {
                     Some(Record::Messages { messages, .. }) => last = messages,
-                    Some(Record::Commit(commit)) => {
-                        return Written { finished, commit, last: Some(last) };
-                    }
+                    Some(Record::Commit(commit)) => return Ok((commit, Some(last))),
                     other => panic!("a footer ends in its commit, not in {other:?}"),
                 }
             }
+            refusal.map_or_else(|| unreachable!("a commit returns"), Err)
         };
-        self.finished.into_iter().map(with_records).collect()
+        let finished = self.finished.into_iter();
+        finished
+            .map(|(finished, refusal)| Written { finished, outcome: outcome(refusal) })
+            .collect()
     }
 }
 
-/// A batch that was written.
+/// A batch whose end was written, or refused.
 struct Written {
     finished: Finished,
-    commit: Commit,
-    /// Messages of its last frame, until it is shown.
-    last: Option<Vec<MessageRecord>>,
+    /// Its commit, and the messages of its last frame until it is shown.
+    outcome: Result<(Commit, Option<Vec<MessageRecord>>), Refusal>,
 }
 
 impl Written {
     /// The mailbox has the messages from now on.
     fn show(&mut self, context: &UploadContext) {
-        let Some(last) = self.last.take() else { return };
+        let Ok((commit, last)) = &mut self.outcome else { return };
+        let Some(last) = last.take() else { return };
         let messages = self.finished.current.batch.all(last);
         let mut account = context.owner.account.borrow_mut();
-        account.append(&self.commit, messages).expect("nothing overtakes a batch in the log");
+        account.append(commit, messages).expect("nothing overtakes a batch in the log");
     }
 
-    fn acknowledge(mut self, context: &UploadContext) {
+    fn reply(mut self, context: &UploadContext) {
         self.show(context);
-        let Written { finished: Finished { tag, mut current, reply }, commit, .. } = self;
-        let (first, count, octets) = (commit.first_uid, commit.messages, commit.octets);
-        let validity = {
-            let account = context.owner.account.borrow();
-            let mailbox = account.mailbox(commit.mailbox).expect("the batch was appended to it");
-            mailbox.uid_validity()
-        };
+        let Written { finished: Finished { tag, mut current, reply }, outcome } = self;
         drop(current.claim.take());
-        let mut committed = context.committed.get();
-        committed.batches += 1;
-        committed.messages += u64::from(count);
-        committed.octets += octets;
-        context.committed.set(committed);
-        let announce: &Rc<_> = &context.announce;
-        context.output.push(|out| {
-            announce(out);
-            let uids = [UidRange { first, last: Uid(first.0 + count - 1) }];
-            let code = Code::AppendUid { validity, uids: &uids };
-            tagged(out, &tag, Condition::Ok, Some(&code), "APPEND completed");
-        });
+        match outcome {
+            Ok((commit, _)) => acknowledge(context, &tag, &commit),
+            Err(refusal) => context.output.push(|out| refusal.write(out, Some(&tag))),
+        }
         reply.replied();
     }
+}
+
+fn acknowledge(context: &UploadContext, tag: &Tag, commit: &Commit) {
+    let (first, count, octets) = (commit.first_uid, commit.messages, commit.octets);
+    let validity = {
+        let account = context.owner.account.borrow();
+        let mailbox = account.mailbox(commit.mailbox).expect("the batch was appended to it");
+        mailbox.uid_validity()
+    };
+    let mut committed = context.committed.get();
+    committed.batches += 1;
+    committed.messages += u64::from(count);
+    committed.octets += octets;
+    context.committed.set(committed);
+    let announce: &Rc<_> = &context.announce;
+    context.output.push(|out| {
+        announce(out);
+        let uids = [UidRange { first, last: Uid(first.0 + count - 1) }];
+        let code = Code::AppendUid { validity, uids: &uids };
+        tagged(out, tag, Condition::Ok, Some(&code), "APPEND completed");
+    });
 }
 
 fn reserve(context: &UploadContext, one: &Finished) -> Result<Commit, Refusal> {

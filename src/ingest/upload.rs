@@ -375,7 +375,9 @@ impl Upload {
             self.eager = true;
             return self.commit().await;
         }
-        if self.context.arena.is_short() {
+        // A lease that was just taken is for octets that are there already: to give it up unused
+        // would bring nobody on.
+        if self.context.arena.is_short() && open.filled > HEADER {
             self.commit().await?;
             return self.context.wait().await;
         }
@@ -401,8 +403,8 @@ impl Upload {
     async fn receive(&mut self, left: u64) -> Result<(), Ended> {
         let Some(mut open) = self.open.take() else { return Ok(()) };
         let room = open.lease.len() - open.filled;
-        // A literal that fills the lease is worth one wake-up only.
-        let all = left >= room as u64;
+        // A literal that fills the lease is worth one wake-up only, unless others want the lease.
+        let all = left >= room as u64 && !self.context.arena.is_short();
         let conn = self.context.conn.clone();
         if self.received < TRICKLE {
             conn.quick_ack();

@@ -48,7 +48,7 @@ impl Directory {
         if open.len() == OPEN_FILES {
             open.clear();
         }
-        let file = Rc::new(files::open(&segment_path(&self.path, segment), Access::Read)?);
+        let file = Rc::new(files::open_as_stored(&segment_path(&self.path, segment))?);
         open.insert(segment, Rc::clone(&file));
         Ok(file)
     }

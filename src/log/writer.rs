@@ -5,7 +5,7 @@
 //! sessions come to see batches in the order in which their UIDs were given.
 
 use std::cell::{Cell, RefCell};
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
 use std::io;
 use std::rc::Rc;
@@ -78,7 +78,7 @@ struct State {
     epoch: Epoch,
     log: LogId,
     /// Files that are written to or not synced yet.
-    files: HashMap<SegmentId, LogFile>,
+    files: BTreeMap<SegmentId, LogFile>,
     /// The next segment, asked for ahead of time.
     next: Option<oneshot::Receiver<io::Result<Prepared>>>,
     /// Somebody is moving to the next segment; holds the lease for its header meanwhile.
@@ -120,7 +120,7 @@ impl Log {
             sequencer,
             epoch,
             log,
-            files: HashMap::new(),
+            files: BTreeMap::new(),
             next: Some(pool.request_small()),
             moving: false,
             header: Some(arena.lease(LeaseClass::Small).await),
@@ -221,28 +221,34 @@ impl Log {
         }
     }
 
+    /// Runs `action` when everything written so far is durable, after all actions so far; at once
+    /// when it is. Drops it unrun when the log breaks.
+    pub fn in_order(&self, action: impl FnOnce() + 'static) {
+        {
+            let mut state = self.inner.state.borrow_mut();
+            if state.broken.is_some() {
+                return;
+            }
+            let last = state.sequencer.last_reserved();
+            if last > state.sequencer.durable() || !state.actions.is_empty() {
+                state.actions.push_back((last, Box::new(action)));
+                drop(state);
+                return self.inner.work.notify_one();
+            }
+        }
+        action();
+    }
+
     /// Waits until everything written so far is durable.
     ///
     /// # Errors
     /// When it never will be.
     pub async fn durable(&self) -> Result<(), LogError> {
         let (sender, receiver) = oneshot::channel();
-        {
-            let mut state = self.inner.state.borrow_mut();
-            if let Some(why) = &state.broken {
-                return Err(LogError::Poisoned(why.clone()));
-            }
-            let last = state.sequencer.last_reserved();
-            if last <= state.sequencer.durable() {
-                return Ok(());
-            }
-            let action = Box::new(move || {
-                // Whoever waited may have gone.
-                let _ = sender.send(());
-            });
-            state.actions.push_back((last, action));
-        }
-        self.inner.work.notify_one();
+        // Whoever waited may have gone.
+        self.in_order(move || {
+            let _ = sender.send(());
+        });
         receiver.await.map_err(|_| self.error())
     }
 
@@ -349,6 +355,11 @@ impl Log {
         let file = LogFile::new(prepared.file);
         {
             let mut state = self.inner.state.borrow_mut();
+            if let Some(why) = &state.broken {
+                let error = LogError::Poisoned(why.clone());
+                state.header = Some(lease);
+                return Err(error);
+            }
             let header =
                 state.sequencer.open_segment(prepared.segment, prepared.size, unix_seconds());
             header.encode(&mut lease.octets_mut()[..BLOCK]);
@@ -364,7 +375,6 @@ impl Log {
             return Err(self.error());
         }
         state.sequencer.header_written(prepared.segment);
-        state.durable_end.get_or_insert((prepared.segment, BLOCK as u32));
         Ok(())
     }
 

@@ -2,4 +2,6 @@
 
 mod output;
 
+#[cfg(test)]
+pub(crate) use output::forget_buffers;
 pub use output::{BUFFER, GATHERED, Gone, Output, buffer};

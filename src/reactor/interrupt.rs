@@ -2,8 +2,8 @@
 
 use std::rc::Rc;
 
-/// Ends the operations of a connection that wait for its peer; they return what they have so far,
-/// or `Interrupted`.
+/// Ends the receiving operations of a connection; they return what they have so far, or
+/// `Interrupted`.
 #[derive(Clone)]
 pub struct Interrupt {
     end: Rc<dyn Fn()>,

@@ -192,6 +192,19 @@ impl Server {
         self.end()
     }
 
+    /// The same for those who cannot block.
+    #[cfg(test)]
+    pub(crate) async fn ended(mut self) -> Result<(), StartError> {
+        for reactor in &self.reactors {
+            let _ = reactor.send(Arrival::Stop);
+        }
+        let mut result = Ok(());
+        for thread in std::mem::take(&mut self.threads) {
+            result = result.and(thread.ended().await.unwrap_or(Err(StartError::Vanished)));
+        }
+        result
+    }
+
     fn end(&mut self) -> Result<(), StartError> {
         for reactor in &self.reactors {
             // A reactor that has ended already needs no telling.

@@ -1,7 +1,7 @@
 //! What all sessions of a reactor share.
 
 use std::cell::{Cell, RefCell};
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::fmt;
 use std::net::SocketAddr;
 use std::rc::Rc;
@@ -107,9 +107,9 @@ pub struct Home {
     /// What was committed here.
     pub committed: Rc<Cell<Committed>>,
     /// Accounts in use.
-    pub owners: RefCell<HashMap<Box<str>, Loading>>,
+    pub owners: RefCell<BTreeMap<Box<str>, Loading>>,
     /// Sessions, to end them.
-    pub roster: RefCell<HashMap<u64, Enrolled>>,
+    pub roster: RefCell<BTreeMap<u64, Enrolled>>,
     /// Set when sessions are to end, with what to tell them.
     pub ending: RefCell<Option<Rc<str>>>,
     /// A session has ended.

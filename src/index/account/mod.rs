@@ -5,7 +5,7 @@ mod saving;
 mod subscriptions;
 
 use std::borrow::Borrow;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
 pub use self::names::RenameError;
 use self::subscriptions::Subscriptions;
@@ -19,7 +19,7 @@ use crate::types::{MailboxId, SpecialUse, UidValidity};
 #[derive(Debug)]
 pub struct Account {
     name: Box<str>,
-    mailboxes: HashMap<MailboxId, Mailbox>,
+    mailboxes: BTreeMap<MailboxId, Mailbox>,
     by_name: BTreeMap<Box<str>, MailboxId>,
     subscriptions: Subscriptions,
     octets: u64,
@@ -43,7 +43,7 @@ impl Account {
     pub fn new(name: &str) -> Account {
         Account {
             name: name.into(),
-            mailboxes: HashMap::new(),
+            mailboxes: BTreeMap::new(),
             by_name: BTreeMap::new(),
             subscriptions: Subscriptions::default(),
             octets: 0,

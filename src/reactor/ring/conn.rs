@@ -126,7 +126,7 @@ impl Conn {
     /// a segment. The buffer comes back empty, to be used again.
     ///
     /// # Errors
-    /// What the socket says; `Interrupted` after an interrupt.
+    /// What the socket says.
     pub async fn send(&self, mut octets: Bytes, more: bool) -> io::Result<Bytes> {
         let flags = libc::MSG_NOSIGNAL | if more { libc::MSG_MORE } else { 0 };
         while !octets.is_empty() {
@@ -134,7 +134,12 @@ impl Conn {
             let entry = opcode::Send::new(self.fd(), octets.as_ptr(), length).flags(flags).build();
             let (result, (_, back)) = submit(entry, (self.stream.clone(), octets)).await;
             octets = back;
-            octets.advance(result.map_err(cancelled)?);
+            match result {
+                Ok(sent) => octets.advance(sent),
+                // An interrupt is meant for who waits to receive; what was to be sent still is.
+                Err(error) if error.raw_os_error() == Some(libc::ECANCELED) => {}
+                Err(error) => return Err(error),
+            }
         }
         Ok(octets)
     }
@@ -157,8 +162,8 @@ impl Conn {
         let _ = self.stream.shutdown(std::net::Shutdown::Both);
     }
 
-    /// A handle that ends the operations of this connection that wait for its peer; they return
-    /// what they have so far, or `Interrupted`.
+    /// A handle that ends the receiving operations of this connection; they return what they have
+    /// so far, or `Interrupted`.
     #[must_use]
     pub fn interrupt_handle(&self) -> Interrupt {
         let stream = self.stream.clone();

@@ -93,6 +93,16 @@ pub fn open(path: &Path, access: Access) -> io::Result<File> {
     Ok(File(options(access).open(path)?))
 }
 
+/// Opens a file to read what the disk has. After an fdatasync that failed, the kernel may go on
+/// showing octets that never reached it, until their pages are forgotten.
+#[allow(clippy::missing_errors_doc)]
+pub fn open_as_stored(path: &Path) -> io::Result<File> {
+    let file = open(path, Access::Read)?;
+    // A hint: where it is not taken, O_DIRECT has left no pages behind.
+    let _ = rustix::fs::fadvise(&file.0, 0, None, rustix::fs::Advice::DontNeed);
+    Ok(file)
+}
+
 /// Opens a file with O_DIRECT where the file system has it; the second value says whether it has.
 #[allow(clippy::missing_errors_doc)]
 pub fn open_direct(path: &Path, access: Access) -> io::Result<(File, bool)> {

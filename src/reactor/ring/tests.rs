@@ -152,3 +152,27 @@ fn sending_reaches_the_client_and_a_closed_one_is_an_error() {
         assert!(conn.send(Bytes::from_static(b"late"), false).await.is_err());
     });
 }
+
+#[test]
+fn an_interrupt_does_not_end_what_is_being_sent() {
+    on_reactor(|| async {
+        let (conn, mut client) = pair().await;
+        let conn = std::rc::Rc::new(conn);
+        // More than the kernel takes without a reader.
+        let octets = Bytes::from(vec![7; 32 << 20]);
+        let sending = spawn({
+            let (conn, octets) = (conn.clone(), octets.clone());
+            async move { conn.send(octets, false).await }
+        });
+        for _ in 0..100 {
+            breathe().await;
+            conn.interrupt_handle().interrupt();
+        }
+        let reader = std::thread::spawn(move || {
+            let mut got = vec![0; 32 << 20];
+            client.read_exact(&mut got).map(|()| got)
+        });
+        sending.await.unwrap().unwrap();
+        assert!(reader.join().unwrap().unwrap() == octets);
+    });
+}

@@ -156,15 +156,14 @@ impl Conn {
     pub async fn send(&self, mut octets: Bytes, _more: bool) -> io::Result<Bytes> {
         let machine = the_machine();
         while !octets.is_empty() {
-            let since = self.interrupts.count.get();
             machine.step_or_hang().await;
             loop {
-                let (news, interrupt) = (self.end.sends.news.notified(), self.interrupted());
+                let news = self.end.sends.news.notified();
                 if let Some(sent) = self.end.sends.send(&octets)? {
                     octets.advance(sent);
                     break;
                 }
-                self.wait(since, news, interrupt).await?;
+                news.await;
             }
         }
         Ok(octets)
@@ -207,7 +206,7 @@ impl Conn {
         self.end.sends.end();
     }
 
-    /// As the real one: it ends all that waits at that moment, also what sends.
+    /// As the real one.
     #[must_use]
     pub fn interrupt_handle(&self) -> Interrupt {
         let interrupts = self.interrupts.clone();

@@ -138,8 +138,8 @@ impl Disk {
         self.node_mut(node).synced(number);
     }
 
-    pub(super) fn sync_failed(&mut self, node: u64, number: u64) {
-        self.node_mut(node).sync_failed(number);
+    pub(super) fn sync_failed(&mut self, node: u64, number: u64, random: &mut Random) {
+        self.node_mut(node).sync_failed(number, random);
     }
 
     /// Octets that files take.

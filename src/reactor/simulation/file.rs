@@ -52,10 +52,11 @@ impl LogFile {
             machine.delay(longest).await;
         }
         machine.step_or_hang().await;
-        if machine.random(|random| random.chance(fails)) {
+        if machine.fails(fails) {
             write_some(&machine, node, &lease.octets()[..length], offset);
             return (Err(io::Error::from_raw_os_error(libc::EIO)), lease);
         }
+        machine.trace(format_args!("disk: wrote {length} octets of file {node} at {offset}"));
         machine.disk.borrow_mut().write(node, offset, &lease.octets()[..length]);
         (Ok(()), lease)
     }
@@ -120,11 +121,13 @@ impl LogFile {
         machine.step_or_hang().await;
         machine.delay(longest).await;
         machine.step_or_hang().await;
-        let failed = machine.random(|random| random.chance(fails));
+        let failed = machine.fails(fails);
+        let done = if failed { "failed" } else { "done" };
+        machine.trace(format_args!("disk: fdatasync of file {node} up to write {last} {done}"));
         let mut disk = machine.disk.borrow_mut();
         match failed {
             true => {
-                disk.sync_failed(node, last);
+                disk.sync_failed(node, last, &mut machine.random.borrow_mut());
                 Err(io::Error::from_raw_os_error(libc::EIO))
             }
             false => {

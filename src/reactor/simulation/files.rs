@@ -20,7 +20,7 @@ pub enum File {
 /// One step of the machine that may fail so many times in a million.
 fn operate(machine: &Machine, fails: u32) -> io::Result<()> {
     machine.step()?;
-    match machine.random(|random| random.chance(fails)) {
+    match machine.fails(fails) {
         true => Err(io::Error::from_raw_os_error(libc::EIO)),
         false => Ok(()),
     }
@@ -69,6 +69,8 @@ impl File {
                 let machine = the_machine()?;
                 let fails = machine.temper.borrow().write_fails;
                 let result = operate(&machine, fails);
+                let length = octets.len();
+                machine.trace(format_args!("file {node}: {length} octets at {offset}: {result:?}"));
                 let grows = {
                     let length = machine.disk.borrow().node(*node).length();
                     (offset + octets.len() as u64).saturating_sub(length)
@@ -95,6 +97,7 @@ impl File {
             File::Simulated(node) => {
                 let machine = the_machine()?;
                 operate(&machine, 0)?;
+                machine.trace(format_args!("file {node}: {length} octets long"));
                 machine.disk.borrow_mut().set_length(*node, length);
                 Ok(())
             }
@@ -127,12 +130,13 @@ impl File {
                 let machine = the_machine()?;
                 let fails = machine.temper.borrow().sync_fails;
                 let result = operate(&machine, fails);
+                machine.trace(format_args!("file {node}: fsync: {result:?}"));
                 let mut disk = machine.disk.borrow_mut();
                 let last = disk.last();
-                match &result {
-                    Ok(()) => disk.synced(*node, last),
-                    Err(_) if machine.is_off() => {}
-                    Err(_) => disk.sync_failed(*node, last),
+                // One that fails here may be tried again: files that are synced so are written
+                // whole before they count, and the catalog is not what mail depends on.
+                if result.is_ok() {
+                    disk.synced(*node, last);
                 }
                 result
             }
@@ -159,10 +163,21 @@ pub fn open(path: &Path, access: Access) -> io::Result<File> {
     operate(&machine, 0)?;
     let mut disk = machine.disk.borrow_mut();
     let found = disk.find(path);
-    Ok(File::Simulated(match access {
+    let node = match access {
         Access::Create => found.unwrap_or_else(|_| disk.create(path)),
         Access::Read | Access::Write => found?,
-    }))
+    };
+    machine.trace(format_args!("{} is file {node}", path.display()));
+    Ok(File::Simulated(node))
+}
+
+/// Opens a file to read what the disk has, which is all that the machine ever shows.
+#[allow(clippy::missing_errors_doc)]
+pub fn open_as_stored(path: &Path) -> io::Result<File> {
+    match machine() {
+        Some(_) => open(path, Access::Read),
+        None => Ok(File::Real(real::open_as_stored(path)?)),
+    }
 }
 
 /// Opens a file; with O_DIRECT, which the machine always has.
@@ -202,6 +217,7 @@ pub fn exists(path: &Path) -> io::Result<bool> {
 pub fn rename(from: &Path, to: &Path) -> io::Result<()> {
     let Some(machine) = machine() else { return real::rename(from, to) };
     operate(&machine, 0)?;
+    machine.trace(format_args!("{} becomes {}", from.display(), to.display()));
     machine.disk.borrow_mut().rename(from, to)
 }
 
@@ -210,6 +226,7 @@ pub fn rename(from: &Path, to: &Path) -> io::Result<()> {
 pub fn remove(path: &Path) -> io::Result<()> {
     let Some(machine) = machine() else { return real::remove(path) };
     operate(&machine, 0)?;
+    machine.trace(format_args!("{} is removed", path.display()));
     machine.disk.borrow_mut().remove(path)
 }
 

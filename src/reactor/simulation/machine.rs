@@ -43,7 +43,7 @@ pub struct Temper {
     pub capacity: u64,
     /// A write fails.
     pub write_fails: u32,
-    /// An fdatasync fails, and what it was to make durable stays as it is.
+    /// An fdatasync fails, and what it was to make durable may be gone.
     pub sync_fails: u32,
     /// A read fails.
     pub read_fails: u32,
@@ -67,6 +67,8 @@ pub struct Machine {
     fault: Option<Fault>,
     steps: Cell<u64>,
     fails_at: Cell<Option<u64>>,
+    /// Some operation has failed.
+    pub(super) failed: Cell<bool>,
     off: Cell<bool>,
     power: Notify,
     panicked: RefCell<Option<String>>,
@@ -109,6 +111,7 @@ impl Machine {
             fault,
             steps: Cell::new(0),
             fails_at: Cell::new(None),
+            failed: Cell::new(false),
             off: Cell::new(false),
             power: Notify::new(),
             panicked: RefCell::default(),
@@ -192,7 +195,25 @@ impl Machine {
         *self.network.borrow_mut() = Network::default();
         self.arenas.borrow_mut().clear();
         self.fails_at.set(None);
+        self.failed.set(false);
         self.off.set(false);
+    }
+
+    /// Whether reads may fail.
+    pub fn can_misread(&self) -> bool {
+        self.temper.borrow().read_fails > 0
+    }
+
+    /// Whether its disk has failed since it was started.
+    pub fn has_failed(&self) -> bool {
+        self.failed.get()
+    }
+
+    /// Whether an operation fails that does so many times in a million.
+    pub(super) fn fails(&self, millionths: u32) -> bool {
+        let fails = self.random(|random| random.chance(millionths));
+        self.failed.set(self.failed.get() || fails);
+        fails
     }
 
     /// What somebody panicked about, if anybody did.

@@ -41,8 +41,6 @@ pub(super) struct Node {
     pages: Vec<Option<Box<[u8; PAGE]>>>,
     /// Writes of each sector that are not durable: their number, and what they wrote over.
     writes: BTreeMap<u32, Vec<Write>>,
-    /// Writes up to this one were lost by an fdatasync that failed: later ones do not catch up.
-    lost: u64,
 }
 
 impl Node {
@@ -133,23 +131,28 @@ impl Node {
         }
     }
 
-    /// Makes writes up to `number` durable, those apart that were lost.
+    /// Makes writes up to `number` durable.
     pub fn synced(&mut self, number: u64) {
         self.durable_length = self.length;
-        let lost = self.lost;
         self.writes.retain(|_, writes| {
-            let last = writes.iter().rposition(|(own, _)| *own <= number);
-            if let Some(last) = last.filter(|&last| writes[last].0 > lost) {
-                writes.drain(..=last);
-            }
+            writes.retain(|(own, _)| *own > number);
             !writes.is_empty()
         });
     }
 
-    /// An fdatasync failed: the writes up to `number` stay where they are, but no later one will
-    /// make them durable.
-    pub fn sync_failed(&mut self, number: u64) {
-        self.lost = number;
+    /// An fdatasync failed, and with it some of the writes up to `number` are gone: what stood
+    /// there before stands there again, and no later fdatasync knows of them.
+    pub fn sync_failed(&mut self, number: u64, random: &mut Random) {
+        let (all, sectors) = (random.one_in(2), std::mem::take(&mut self.writes));
+        for (sector, mut writes) in sectors {
+            let whole = writes.iter().all(|(own, _)| *own <= number);
+            if whole && (all || random.one_in(2)) {
+                let before = writes.swap_remove(0).1;
+                self.put(sector, before);
+            } else {
+                self.writes.insert(sector, writes);
+            }
+        }
     }
 
     /// Turns what is written into what is durable, as the power fails.
@@ -174,7 +177,6 @@ impl Node {
                 self.put(sector, before);
             }
         }
-        self.lost = 0;
         if self.length != self.durable_length && (loss == Loss::Everything || random.one_in(2)) {
             self.set_length(self.durable_length);
         }

@@ -4,9 +4,10 @@ use std::rc::Rc;
 
 use crate::index::Mailbox;
 use crate::ingest::Owner;
-use crate::log::{LogError, Record};
+use crate::log::Record;
 use crate::protocol::response::Code;
 use crate::protocol::{SequenceSet, Tag};
+use crate::session::change::ChangeError;
 use crate::session::dispatch::Session;
 use crate::types::{Flags, MailboxId, ModSeq, Uid, UidRange};
 
@@ -35,7 +36,7 @@ impl Session {
                 }
                 None => self.ok(tag, "EXPUNGE completed"),
             },
-            Err(error) => self.no(tag, Some(Code::Unavailable), &error.to_string()),
+            Err(error) => self.no(tag, Some(error.code()), &error.to_string()),
         }
     }
 
@@ -45,7 +46,7 @@ impl Session {
         if !self.is_read_only()
             && let Err(error) = self.expunge_deleted(mailbox, &[UidRange::ALL], owner).await
         {
-            return self.no(tag, Some(Code::Unavailable), &error.to_string());
+            return self.no(tag, Some(error.code()), &error.to_string());
         }
         self.leave();
         self.ok(tag, "CLOSE completed");
@@ -57,7 +58,7 @@ impl Session {
         mailbox: MailboxId,
         uids: &[UidRange],
         owner: &Rc<Owner>,
-    ) -> Result<Vec<ModSeq>, LogError> {
+    ) -> Result<Vec<ModSeq>, ChangeError> {
         let found = owner.account.borrow().mailbox(mailbox).map(Mailbox::counts);
         if found.is_none_or(|counts| counts.deleted == 0) {
             return Ok(Vec::new());

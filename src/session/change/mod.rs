@@ -4,6 +4,7 @@ mod copy;
 mod expunge;
 mod store;
 
+use std::fmt;
 use std::rc::Rc;
 
 use super::context::Home;
@@ -11,10 +12,45 @@ use crate::index::Mailbox;
 use crate::ingest::Owner;
 use crate::limits::UID_RANGES;
 use crate::log::{Frame, LogError, Record, sealed_len};
+use crate::protocol::response::Code;
 use crate::reactor::{Lease, LeaseClass};
 use crate::types::{BatchId, MailboxId, ModSeq, UidRange};
 
 pub(super) use copy::copy_code;
+
+/// Why messages are not changed.
+pub(in crate::session) enum ChangeError {
+    /// The log takes nothing.
+    Log(LogError),
+    /// The mailbox is gone, or somebody is deleting it, which may fail yet: to say that all is done
+    /// would be to promise what the log does not hold.
+    Gone,
+}
+
+impl ChangeError {
+    /// What it is to a client (RFC 5530).
+    pub(in crate::session) fn code(&self) -> Code<'static> {
+        match self {
+            ChangeError::Log(_) => Code::Unavailable,
+            ChangeError::Gone => Code::NonExistent,
+        }
+    }
+}
+
+impl From<LogError> for ChangeError {
+    fn from(error: LogError) -> ChangeError {
+        ChangeError::Log(error)
+    }
+}
+
+impl fmt::Display for ChangeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ChangeError::Log(error) => error.fmt(f),
+            ChangeError::Gone => f.write_str("the mailbox was deleted meanwhile"),
+        }
+    }
+}
 
 impl Home {
     /// Writes one record, applies it once it is durable, and returns then.
@@ -48,20 +84,20 @@ impl Home {
     /// Gives the mod-sequences of the records; returns when all are durable.
     ///
     /// # Errors
-    /// When the log takes nothing. A mailbox that is gone is changed no more, and no error.
+    /// See [`ChangeError`]. What was written before stays.
     pub(super) async fn change_messages(
         &self,
         owner: &Rc<Owner>,
         mailbox: MailboxId,
         choose: impl FnOnce(&mut Mailbox) -> Vec<UidRange>,
         record: impl Fn(Box<str>, ModSeq, Vec<UidRange>) -> Record,
-    ) -> Result<Vec<ModSeq>, LogError> {
+    ) -> Result<Vec<ModSeq>, ChangeError> {
         let (mut choose, mut uids, mut modseqs) = (Some(choose), Vec::new().into_iter(), vec![]);
         loop {
             let lease = self.arena.lease(LeaseClass::Large).await;
             self.log.ready(LeaseClass::Large.size()).await?;
             if !owner.has(mailbox) {
-                break;
+                return Err(ChangeError::Gone);
             }
             // From here to the write nothing is awaited: mod-sequences ascend with the log.
             let mut account = owner.account.borrow_mut();

@@ -4,9 +4,10 @@ use std::rc::Rc;
 
 use crate::index::{Entry, Mailbox};
 use crate::ingest::Owner;
-use crate::log::{LogError, Record};
+use crate::log::Record;
 use crate::protocol::response::Code;
 use crate::protocol::{FlagError, Store, Tag};
+use crate::session::change::ChangeError;
 use crate::session::dispatch::Session;
 use crate::session::selected::Told;
 use crate::types::{FlagChange, Flags, Keyword, MailboxId, ModSeq, UidRange};
@@ -46,7 +47,7 @@ impl Session {
         }
         let done = match self.store_flags(mailbox, &uids, &store, owner).await {
             Ok(done) => done,
-            Err(error) => return self.no(tag, Some(Code::Unavailable), &error.to_string()),
+            Err(error) => return self.no(tag, Some(error.code()), &error.to_string()),
         };
         if done.full {
             let text = "the mailbox has as many keywords as it can hold";
@@ -82,7 +83,7 @@ impl Session {
         uids: &[UidRange],
         store: &Store,
         owner: &Rc<Owner>,
-    ) -> Result<Stored, LogError> {
+    ) -> Result<Stored, ChangeError> {
         let (change, flags) = (store.change, store.flags.flags);
         let keywords = &store.flags.keywords;
         loop {
@@ -120,13 +121,13 @@ impl Session {
     /// be told.
     ///
     /// # Errors
-    /// When the log takes nothing.
+    /// See [`ChangeError`].
     pub(in crate::session) async fn set_seen(
         &mut self,
         mailbox: MailboxId,
         uids: &[UidRange],
         owner: &Rc<Owner>,
-    ) -> Result<Vec<UidRange>, LogError> {
+    ) -> Result<Vec<UidRange>, ChangeError> {
         let unseen = owner.account.borrow().mailbox(mailbox).map(|found| unseen(found, uids));
         let unseen = unseen.unwrap_or_default();
         // Most mail is read again and again: that needs no lease and no room on the disk.

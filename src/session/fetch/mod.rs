@@ -37,6 +37,7 @@ use crate::net::{BUFFER, buffer};
 use crate::protocol::response::{self, Code};
 use crate::protocol::{Fetch, FetchItem, PartialRange, SequenceSet, Tag};
 use crate::reactor::{breathe, timeout};
+use crate::session::change::ChangeError;
 use crate::types::{MailboxId, ModSeq, UidRange};
 
 /// Chunks looked at before others get a turn, when there is nothing to send: half a millisecond.
@@ -82,9 +83,10 @@ impl Session {
             match self.set_seen(mailbox, &uids, owner).await {
                 Ok(unseen) if unseen.is_empty() => {}
                 Ok(_) => self.tell_seen(&mut wanted),
-                // Mail can be read when the disk is full; the flag waits for the next time.
-                Err(LogError::Full(_)) => {}
-                Err(error) => return self.no(tag, Some(Code::Unavailable), &error.to_string()),
+                // Mail can be read when the disk is full, and while its mailbox is being deleted;
+                // the flag waits for the next time.
+                Err(ChangeError::Log(LogError::Full(_)) | ChangeError::Gone) => {}
+                Err(error) => return self.no(tag, Some(error.code()), &error.to_string()),
             }
         }
         if let Some(since) = fetch.changed_since.filter(|_| fetch.vanished) {
