@@ -1,5 +1,6 @@
 //! APPEND in all the ways in which it is sent, and in which it fails.
 
+use std::io::ErrorKind;
 use std::rc::Rc;
 
 use super::content::{Content, Sizes};
@@ -142,7 +143,7 @@ impl<D: Dial> Session<'_, D> {
             true => self.connection.close(),
             false => self.connection.reset(),
         }
-        Err(Stop::Gone)
+        Err(Stop::Gone(ErrorKind::BrokenPipe))
     }
 }
 

@@ -1,6 +1,7 @@
 //! A client that does at random what clients do, and now and then what they should not.
 
 use std::collections::BTreeMap;
+use std::io::ErrorKind;
 use std::rc::Rc;
 
 use super::append::Style;
@@ -44,9 +45,9 @@ pub async fn client<D: Dial>(
         match run.await {
             Ok(()) => {}
             Err(Stop::Wrong(text)) => return Err(text),
-            Err(Stop::Gone) if left == 0 => {}
+            Err(Stop::Gone(_)) if left == 0 => {}
             // One failed attempt costs as much as a command, so that this ends.
-            Err(Stop::Gone) => left -= 1,
+            Err(Stop::Gone(_)) => left -= 1,
         }
         let longest = random.pick(&[1, 10, 100]);
         dial.pause(std::time::Duration::from_millis(random.below(longest) as u64)).await;
@@ -113,7 +114,7 @@ impl<D: Dial> Session<'_, D> {
                 self.something().await?;
                 self.trace(|| "gives up".into());
                 self.connection.reset();
-                Err(Stop::Gone)
+                Err(Stop::Gone(ErrorKind::BrokenPipe))
             }
             _ => {
                 self.something().await?;

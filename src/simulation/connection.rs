@@ -1,5 +1,6 @@
 //! A connection that sends in slices, now and then slowly, and reads response by response.
 
+use std::io::ErrorKind;
 use std::time::Duration;
 
 use super::random::Random;
@@ -93,7 +94,7 @@ impl<'a, D: Dial> Connection<'a, D> {
             }
             let octets = self.wire.recv().await?;
             if octets.is_empty() {
-                return Err(Stop::Gone);
+                return Err(Stop::Gone(ErrorKind::UnexpectedEof));
             }
             if self.at > 0 {
                 self.buffer.drain(..self.at);

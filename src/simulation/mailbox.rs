@@ -191,8 +191,5 @@ impl Message {
 
 /// Says of which message something is wrong.
 pub fn at_uid(uid: u32, stop: Stop) -> Stop {
-    match stop {
-        Stop::Gone => Stop::Gone,
-        Stop::Wrong(text) => Stop::Wrong(format!("UID {uid}: {text}")),
-    }
+    stop.about(|| format!("UID {uid}"))
 }

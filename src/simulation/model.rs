@@ -19,7 +19,7 @@ use super::flags::Flags;
 use super::mailbox::{Mailbox, at_uid};
 use super::message::{Action, Message, Moment, Op, Outcome, Value};
 use super::names::Names;
-use super::wire::{Checked, Stop, ensure, wrong};
+use super::wire::{Checked, ensure, wrong};
 
 /// What may go wrong by no fault of the server.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -395,13 +395,5 @@ impl Content {
     /// What is known of a message with this content.
     pub fn as_message(&self) -> Message {
         Message::known(Some(self.class), self.date.clone())
-    }
-}
-
-/// An error says what the model knew.
-pub fn told(stop: Stop) -> Option<String> {
-    match stop {
-        Stop::Gone => None,
-        Stop::Wrong(text) => Some(text),
     }
 }

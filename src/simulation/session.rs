@@ -1,6 +1,7 @@
 //! A session as its client sees it: commands on their way, what is told meanwhile, replies.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::io::ErrorKind;
 use std::rc::Rc;
 
 use super::connection::Connection;
@@ -202,7 +203,7 @@ impl<'a, D: Dial> Session<'a, D> {
         let reply = parse(&response)?;
         let wants = reply == Reply::Continue;
         self.take(reply).map_err(|stop| self.of_response(&response, stop))?;
-        if self.over { Err(Stop::Gone) } else { Ok(wants) }
+        if self.over { Err(Stop::Gone(ErrorKind::ConnectionAborted)) } else { Ok(wants) }
     }
 
     fn of_response(&self, response: &[u8], stop: Stop) -> Stop {

@@ -120,6 +120,8 @@ fn run(seed: u64, rounds: usize) -> (u64, Result<(), String>) {
     let mut model = Model::new(&PEOPLE);
     if std::env::var("MAILRACE_TRACE").is_ok() {
         model.trace = Some(Rc::new(|line: &str| println!("{line}")));
+        let all = tracing_subscriber::fmt().with_max_level(tracing::Level::DEBUG);
+        let _ = all.with_writer(std::io::stdout).try_init();
     }
     let model: Shared = Rc::new(RefCell::new(model));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();

@@ -9,7 +9,7 @@ use super::mailbox::at_uid;
 use super::model::Shared;
 use super::random::Random;
 use super::session::{Kind, Session};
-use super::wire::{Checked, Dial, Stop, ensure};
+use super::wire::{Checked, Dial, Stop, ensure, wrong};
 
 /// Looks at all accounts. To be called when no session of a client is left in the server: after a
 /// start, or once all have ended.
@@ -21,8 +21,8 @@ pub async fn verify<D: Dial>(dial: &D, model: &Shared, random: &mut Random) -> R
     for account in 0..accounts {
         match look(dial, model, account, random.fork()).await {
             Ok(()) => {}
-            Err(Stop::Gone) if model.borrow().weather.rotten => {}
-            Err(Stop::Gone) => return Err("a session ended while nothing was wrong".into()),
+            Err(Stop::Gone(_)) if model.borrow().weather.rotten => {}
+            Err(Stop::Gone(why)) => return Err(format!("a session ended in quiet: {why}")),
             Err(Stop::Wrong(text)) => {
                 let name = model.borrow().accounts[account].person.name;
                 return Err(format!("looking at {name} in quiet: {text}"));
@@ -54,10 +54,7 @@ async fn look<D: Dial>(dial: &D, model: &Shared, account: usize, random: Random)
     model.accounts[account].names.settle(&by_name, &subscribed)?;
     let mut octets = 0;
     for (mailbox, messages) in found.iter().zip(&told) {
-        octets += settle(&mut model, account, mailbox, messages).map_err(|stop| match stop {
-            Stop::Gone => Stop::Gone,
-            Stop::Wrong(text) => Stop::Wrong(format!("{}: {text}", mailbox.name)),
-        })?;
+        octets += settle(&mut model, account, mailbox, messages).map_err(|stop| stop.about(|| mailbox.name.clone()))?;
     }
     let quota = model.accounts[account].person.quota;
     ensure!(
@@ -128,7 +125,7 @@ impl<D: Dial> Session<'_, D> {
         let items = "UID FLAGS INTERNALDATE RFC822.SIZE MODSEQ BODY.PEEK[]";
         self.ask(&format!("UID FETCH 1:* ({items})"), fetch).await?;
         self.replies().await?;
-        let Some(mirror) = &self.mirror else { return Err(Stop::Gone) };
+        let Some(mirror) = &self.mirror else { return wrong("nothing is selected") };
         ensure!(mirror.is_whole(), "{name}: {} EXISTS, {:?}", mirror.messages.len(), mirror.uids());
         let mut messages = Messages::new();
         for known in &mirror.messages {

@@ -32,14 +32,24 @@ pub trait Dial {
 #[derive(Debug)]
 pub enum Stop {
     /// The connection has gone.
-    Gone,
+    Gone(io::ErrorKind),
     /// The server did what it must not: what, where, and what the model expected.
     Wrong(String),
 }
 
 impl From<io::Error> for Stop {
-    fn from(_: io::Error) -> Stop {
-        Stop::Gone
+    fn from(error: io::Error) -> Stop {
+        Stop::Gone(error.kind())
+    }
+}
+
+impl Stop {
+    /// Says what is wrong with what.
+    pub fn about(self, what: impl FnOnce() -> String) -> Stop {
+        match self {
+            Stop::Wrong(text) => Stop::Wrong(format!("{}: {text}", what())),
+            gone => gone,
+        }
     }
 }
 
