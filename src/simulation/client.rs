@@ -220,12 +220,10 @@ impl<D: Dial> Session<'_, D> {
         match !read_only && self.random.one_in(2) {
             true => {
                 let (op, sure) = self.sweep(None);
-                self.ask("CLOSE", Kind::Close { op, sure }).await?;
+                self.ask("CLOSE", Kind::Expunge { op, sure, closes: true }).await?;
             }
-            false => self.ask("UNSELECT", Kind::Plain).await?,
+            false => self.ask("UNSELECT", Kind::Unselect).await?,
         }
-        self.replies().await?;
-        self.mirror = None;
-        Ok(())
+        self.replies().await
     }
 }

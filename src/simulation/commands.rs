@@ -115,11 +115,11 @@ impl<D: Dial> Session<'_, D> {
         if self.random.one_in(2) && !some.is_empty() {
             let set = written(&some);
             let op = self.begin(&some, Action::Expunge);
-            let kind = Kind::Expunge { op, sure: some };
+            let kind = Kind::Expunge { op, sure: some, closes: false };
             return self.ask(&format!("UID EXPUNGE {set}"), kind).await;
         }
         let (op, sure) = self.sweep(None);
-        self.ask("EXPUNGE", Kind::Expunge { op, sure }).await
+        self.ask("EXPUNGE", Kind::Expunge { op, sure, closes: false }).await
     }
 
     pub(super) async fn copy(&mut self, moved: bool) -> Checked {
@@ -148,13 +148,13 @@ impl<D: Dial> Session<'_, D> {
         let uid = self.random.one_in(2);
         let (verb, set) = (if uid { "UID FETCH" } else { "FETCH" }, self.set(&uids, uid));
         let command = format!("{verb} {set} (UID INTERNALDATE RFC822.SIZE {body})");
-        self.ask(&command, Kind::Fetch { op, uids }).await
+        self.ask(&command, Kind::Fetch { op, uids, octets: true }).await
     }
 
     /// UIDs and flags of all messages.
     pub(super) async fn fetch_all(&mut self) -> Checked {
         let uids = self.mirror.as_ref().map(super::mirror::Mirror::uids).unwrap_or_default();
-        let kind = Kind::Fetch { op: None, uids };
+        let kind = Kind::Fetch { op: None, uids, octets: false };
         self.ask("UID FETCH 1:* (UID FLAGS MODSEQ)", kind).await
     }
 

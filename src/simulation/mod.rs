@@ -4,8 +4,6 @@
 //! One seed gives one run: nothing is drawn but from [`random::Random`], nothing asks for the time,
 //! nothing depends on the order of a hash.
 
-#![allow(missing_docs)]
-
 mod append;
 mod client;
 mod commands;
@@ -22,8 +20,6 @@ mod random;
 mod reply;
 mod resolve;
 mod session;
+mod unlawful;
 mod verify;
 mod wire;
-
-#[cfg(test)]
-mod tests;

@@ -31,10 +31,8 @@ pub enum Said {
     Ok,
     /// NO [ALREADYEXISTS].
     AlreadyExists,
-    /// NO [NONEXISTENT].
+    /// NO [NONEXISTENT]; or NO [HASCHILDREN], which is found out a moment later.
     NonExistent,
-    /// NO [HASCHILDREN].
-    HasChildren,
     /// NO [CANNOT].
     Cannot,
 }
@@ -98,8 +96,7 @@ impl Tree {
             }
             NameOp::Delete(name) => {
                 if self.names.remove(name).is_none() {
-                    let any = self.below(name).next().is_some();
-                    return if any { Said::HasChildren } else { Said::NonExistent };
+                    return Said::NonExistent;
                 }
             }
             NameOp::Rename(from, to) => return self.rename(from, to),
@@ -290,6 +287,12 @@ impl Names {
         self.states.iter().all(same).then(|| self.nodes[node].validity).flatten()
     }
 
+    /// Whether the mailbox with this UIDVALIDITY can have been deleted at some moment since.
+    pub fn may_be_deleted(&self, validity: u32, since: Moment) -> bool {
+        let is_it = |node: &usize| self.nodes[*node].validity == Some(validity);
+        self.may_be(since, |tree| !tree.names.values().any(is_it))
+    }
+
     /// A client found no mailbox of this name.
     pub fn missed(&self, name: &str, since: Moment) -> Checked {
         ensure!(
@@ -339,7 +342,8 @@ impl Names {
         let found = self.states.iter().find(|state| fits(state)).cloned();
         ensure!(
             found.is_some(),
-            "the mailboxes are {names:?}, subscribed {subscribed:?}; nodes {:?}; expected one of {trees:?}",
+            "the mailboxes are {names:?}, subscribed {subscribed:?}; nodes {:?}; expected one of \
+             {trees:?}",
             self.nodes
         );
         let Some(mut state) = found else { return Ok(()) };

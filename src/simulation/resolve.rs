@@ -62,11 +62,19 @@ impl<D: Dial> Session<'_, D> {
             Kind::Store { .. } => self.on_store(&mut model, sent, status),
             Kind::Fetch { .. } => self.on_fetch(&mut model, sent, status),
             Kind::Search { uids } => self.on_search(&mut model, &uids, sent.since, &sent.told),
-            Kind::Expunge { op, sure } | Kind::Close { op, sure } => {
+            Kind::Unselect => {
+                ensure!(status.is_ok(), "{}: {}", status.word, status.text);
+                self.mirror = None;
+                Ok(())
+            }
+            Kind::Expunge { op, sure, closes } => {
                 ensure!(status.is_ok(), "{}: {}", status.word, status.text);
                 let Some(mirror) = &self.mirror else { return Ok(()) };
                 let now = model.tick();
                 let mailbox = model.mailbox(self.account, mirror.validity);
+                if closes {
+                    self.mirror = None;
+                }
                 mailbox.swept(op, &sure, Outcome::Either, now)
             }
             Kind::Copy { op, target } => self.on_copy(&mut model, op, &target, &sent.told, status),
@@ -194,9 +202,12 @@ impl<D: Dial> Session<'_, D> {
     }
 
     fn on_fetch(&mut self, model: &mut Model, sent: Sent, status: &Status<'_>) -> Checked {
-        let Kind::Fetch { op, uids } = sent.kind else { return Ok(()) };
+        let Kind::Fetch { op, uids, octets } = sent.kind else { return Ok(()) };
         let Some(mirror) = &self.mirror else { return Ok(()) };
-        let now = model.tick();
+        let (now, full) = (model.tick(), model.weather.full);
+        if self.may_be_deleted(model, sent.since) {
+            return Ok(());
+        }
         let mailbox = model.mailbox(self.account, mirror.validity);
         let may_be_gone = |message: &Message| message.may_be(None, sent.since);
         let gone = status.code == "EXPUNGEISSUED" && mailbox.messages.values().any(may_be_gone);
@@ -206,18 +217,30 @@ impl<D: Dial> Session<'_, D> {
             if !found {
                 mailbox.missed(own, sent.since)?;
             }
+            let read = sent.told.read.contains(&own);
+            ensure!(!found || read || !octets, "UID {own} is told of without its octets");
             if let (Some(op), Some(message)) = (op, mailbox.messages.get_mut(&own)) {
-                let outcome = if found { Outcome::Done } else { Outcome::Either };
+                // Mail can be read when there is no room to remember that it was.
+                let outcome = if found && !full { Outcome::Done } else { Outcome::Either };
                 message.end(op, outcome, now)?;
             }
         }
         Ok(())
     }
 
+    /// The selected mailbox may not be there any more; then BYE comes.
+    fn may_be_deleted(&self, model: &Model, since: u64) -> bool {
+        let names = &model.accounts[self.account].names;
+        self.mirror.as_ref().is_some_and(|mirror| names.may_be_deleted(mirror.validity, since))
+    }
+
     /// SEARCH finds what it should: `UID SEARCH ALL`.
     fn on_search(&mut self, model: &mut Model, uids: &[u32], since: u64, told: &Told) -> Checked {
         let Some(mirror) = &self.mirror else { return Ok(()) };
         let Some(found) = &told.found else { return wrong("SEARCH without a result") };
+        if self.may_be_deleted(model, since) {
+            return Ok(());
+        }
         ensure!(found.is_sorted(), "SEARCH ALL finds {found:?}");
         let found: BTreeSet<u32> = found.iter().copied().collect();
         for uid in uids.iter().filter(|uid| !found.contains(uid)) {
@@ -250,12 +273,14 @@ impl<D: Dial> Session<'_, D> {
             };
             return model.copied(op, Some(validity), &from, &to);
         }
+        let deleted = self.may_be_deleted(model, begun);
         if status.is_ok() || status.code == "EXPUNGEISSUED" {
-            return model.copied(op, None, &[], &[]);
+            return if deleted { Ok(()) } else { model.copied(op, None, &[], &[]) };
         }
         model.copy_refused(op)?;
         let account = &model.accounts[self.account];
         match status.code {
+            "NONEXISTENT" if deleted => Ok(()),
             "TRYCREATE" => account.names.missed(target, begun),
             "OVERQUOTA" if !moved && account.person.quota.is_some() => Ok(()),
             code => wrong(format!("[{code}] {}", status.text)),
@@ -266,8 +291,7 @@ impl<D: Dial> Session<'_, D> {
         let said = match (status.word, status.code) {
             ("OK", _) => Said::Ok,
             (_, "ALREADYEXISTS") => Said::AlreadyExists,
-            (_, "NONEXISTENT") => Said::NonExistent,
-            (_, "HASCHILDREN") => Said::HasChildren,
+            (_, "NONEXISTENT" | "HASCHILDREN") => Said::NonExistent,
             (_, "CANNOT") => Said::Cannot,
             (_, code) => return wrong(format!("[{code}] {}", status.text)),
         };

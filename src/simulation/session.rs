@@ -15,7 +15,7 @@ use super::wire::{Checked, Dial, Stop, ensure, wrong};
 /// What was asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Kind {
-    /// Something that changes nothing and must succeed: NOOP, ENABLE, CHECK, UNSELECT, IDLE.
+    /// Something that changes nothing and must succeed: NOOP, ENABLE, CHECK, IDLE.
     Plain,
     /// LOGIN.
     Login,
@@ -23,8 +23,8 @@ pub enum Kind {
     Logout,
     /// SELECT or EXAMINE, perhaps from what was known before.
     Select { name: Rc<str>, read_only: bool, before: Option<Box<Known>> },
-    /// CLOSE.
-    Close { op: Op, sure: Vec<u32> },
+    /// UNSELECT.
+    Unselect,
     /// STATUS.
     Status(Rc<str>),
     /// LIST "" *.
@@ -35,12 +35,12 @@ pub enum Kind {
     Append { op: Op, refused: bool },
     /// STORE, by UID or number: of these messages.
     Store { op: Op, uids: Vec<u32>, conditional: bool, uid: bool },
-    /// FETCH of these messages, and of all others if so. With an operation when it sets `\Seen`.
-    Fetch { op: Option<Op>, uids: Vec<u32> },
+    /// FETCH of at least these messages; with an operation when it sets `\Seen`; of octets or not.
+    Fetch { op: Option<Op>, uids: Vec<u32>, octets: bool },
     /// SEARCH.
     Search { uids: Vec<u32> },
-    /// EXPUNGE, UID EXPUNGE.
-    Expunge { op: Op, sure: Vec<u32> },
+    /// EXPUNGE, UID EXPUNGE, CLOSE.
+    Expunge { op: Op, sure: Vec<u32>, closes: bool },
     /// COPY, MOVE.
     Copy { op: Op, target: Rc<str> },
     /// CREATE, DELETE, RENAME, SUBSCRIBE, UNSUBSCRIBE.
@@ -79,6 +79,8 @@ pub struct Told {
     pub changed: Vec<(u32, u32, super::flags::Flags, u64)>,
     /// UIDs of messages of which FETCH told something.
     pub fetched: BTreeSet<u32>,
+    /// And those of which it told the octets.
+    pub read: BTreeSet<u32>,
     /// Names.
     pub names: BTreeSet<Rc<str>>,
     /// COPYUID.
@@ -281,7 +283,7 @@ impl<'a, D: Dial> Session<'a, D> {
         let mirror = self.mirror.as_ref();
         let names = &model.accounts[self.account].names;
         let deleted = status.text.contains("deleted")
-            && mirror.is_some_and(|mirror| !names.is_steady(&mirror.name));
+            && mirror.is_some_and(|mirror| names.may_be_deleted(mirror.validity, 0));
         let weather = model.weather;
         ensure!(deleted || weather.ending, "BYE without a reason: {}", status.text);
         Ok(())
@@ -338,6 +340,9 @@ impl<'a, D: Dial> Session<'a, D> {
         let one = (self.account, mirror.validity, uid);
         if let Some(sent) = self.sent.front_mut() {
             sent.told.fetched.insert(uid);
+            if fetched.octets.is_some() {
+                sent.told.read.insert(uid);
+            }
         }
         let mut model = self.model.borrow_mut();
         if let Some(flags) = fetched.flags {

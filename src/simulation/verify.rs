@@ -54,7 +54,8 @@ async fn look<D: Dial>(dial: &D, model: &Shared, account: usize, random: Random)
     model.accounts[account].names.settle(&by_name, &subscribed)?;
     let mut octets = 0;
     for (mailbox, messages) in found.iter().zip(&told) {
-        octets += settle(&mut model, account, mailbox, messages).map_err(|stop| stop.about(|| mailbox.name.clone()))?;
+        octets += settle(&mut model, account, mailbox, messages)
+            .map_err(|stop| stop.about(|| mailbox.name.clone()))?;
     }
     let quota = model.accounts[account].person.quota;
     ensure!(
@@ -118,7 +119,7 @@ impl<D: Dial> Session<'_, D> {
             .keys()
             .copied()
             .collect();
-        let fetch = Kind::Fetch { op: None, uids: Vec::new() };
+        let fetch = Kind::Fetch { op: None, uids: Vec::new(), octets: false };
         if rotten {
             self.ask("UID FETCH 1:* (UID FLAGS MODSEQ)", fetch.clone()).await?;
         }
@@ -136,6 +137,10 @@ impl<D: Dial> Session<'_, D> {
                 known.modseq,
                 mirror.modseq
             );
+            let mut model = self.model.borrow_mut();
+            let read =
+                model.message(self.account, validity, uid).is_some_and(|m| m.class.is_some());
+            ensure!(read || rotten, "{name}: UID {uid} is told of without its octets");
             messages.insert(uid, (flags, known.modseq));
         }
         let uids: BTreeSet<u32> = messages.keys().copied().collect();

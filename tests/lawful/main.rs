@@ -1,4 +1,11 @@
-//! The model against the real server: rounds of clients, a stop and a start between them.
+//! The clients and the model of the simulation against the real server, on real sockets and a real
+//! disk: rounds of clients at the same time, a stop and a start between them.
+
+// They speak of the library as the simulation does, which is a part of it.
+use mailrace::{limits, reactor};
+
+#[allow(dead_code)]
+mod simulation;
 
 use std::cell::RefCell;
 use std::fs;
@@ -11,14 +18,14 @@ use argon2::password_hash::PasswordHasher;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use super::append::Style;
-use super::client::{Plan, client};
-use super::content::Sizes;
-use super::model::{Model, Person, Shared};
-use super::random::Random;
-use super::verify::verify;
-use super::wire::{Dial, Wire};
-use crate::server::{Config, Server};
+use mailrace::server::{Config, Server};
+use simulation::append::Style;
+use simulation::client::{Plan, client};
+use simulation::content::Sizes;
+use simulation::model::{Model, Person, Shared};
+use simulation::random::Random;
+use simulation::verify::verify;
+use simulation::wire::{Dial, Wire};
 
 /// Two accounts, one of them small.
 const PEOPLE: [Person; 2] = [
@@ -120,8 +127,6 @@ fn run(seed: u64, rounds: usize) -> (u64, Result<(), String>) {
     let mut model = Model::new(&PEOPLE);
     if std::env::var("MAILRACE_TRACE").is_ok() {
         model.trace = Some(Rc::new(|line: &str| println!("{line}")));
-        let all = tracing_subscriber::fmt().with_max_level(tracing::Level::DEBUG);
-        let _ = all.with_writer(std::io::stdout).try_init();
     }
     let model: Shared = Rc::new(RefCell::new(model));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
