@@ -28,3 +28,5 @@ pub mod server;
 pub mod tools;
 pub mod command;
 pub mod manual;
+#[cfg(test)]
+mod simulation;

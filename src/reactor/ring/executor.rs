@@ -64,13 +64,14 @@ fn pin(core: usize) {
     }
 }
 
-/// Submits `entry` and waits for its completion. `owned` is everything the kernel may touch
-/// until then; it comes back with the result.
-pub(super) async fn submit<D: Unpin + 'static>(
+/// Submits `entry`, before anything that is submitted after this call, and waits for its
+/// completion. `owned` is everything the kernel may touch until then; it comes back with the
+/// result.
+pub(super) fn submit<D: Unpin + 'static>(
     entry: squeue::Entry,
     owned: D,
-) -> (io::Result<usize>, D) {
-    UnsubmittedOneshot::new(owned, GiveBack(std::marker::PhantomData), entry).submit().await
+) -> impl Future<Output = (io::Result<usize>, D)> {
+    UnsubmittedOneshot::new(owned, GiveBack(std::marker::PhantomData), entry).submit()
 }
 
 struct GiveBack<D>(std::marker::PhantomData<fn() -> D>);

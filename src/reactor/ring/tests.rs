@@ -67,6 +67,26 @@ fn an_interrupt_gives_back_what_has_come() {
 }
 
 #[test]
+fn an_interrupt_does_not_end_what_begins_after_it() {
+    on_reactor(|| async {
+        let arena = arena();
+        let (conn, mut client) = pair().await;
+        let lease = arena.lease(LeaseClass::Small).await;
+        conn.interrupt_handle().interrupt();
+        spawn(async move {
+            for _ in 0..20 {
+                breathe().await;
+            }
+            client.write_all(b"late").unwrap();
+            // Open until it was read.
+            std::future::pending::<()>().await;
+        });
+        let (result, _) = conn.recv(lease, 0..4, true).await;
+        assert_eq!(result.unwrap(), 4);
+    });
+}
+
+#[test]
 fn leases_run_out_and_come_back_in_order() {
     on_reactor(|| async {
         let arena = arena();

@@ -1,0 +1,211 @@
+//! The commands of a client on messages and on names.
+
+use std::rc::Rc;
+
+use super::flags::{Change, SEEN, written as flags_written};
+use super::message::{Action, Op};
+use super::mirror::written;
+use super::names::NameOp;
+use super::session::{Kind, Session};
+use super::wire::{Checked, Dial};
+
+/// Names of mailboxes, as they are on the wire.
+const NAMES: [&str; 8] = ["a", "a/b", "a/b/c", "b", "b/c", "with blanks", "Entw&APw-rfe", "c/d/e"];
+
+/// Sets of flags to change.
+const FLAGS: [u16; 10] = [1, 2, 4, 8, 8, 1 | 32, 64, 128 | 4, 256, 16];
+
+impl<D: Dial> Session<'_, D> {
+    /// A mailbox that is probably there.
+    pub(super) fn target(&mut self) -> Rc<str> {
+        if self.random.one_in(40) {
+            return self.random.pick(&NAMES).into();
+        }
+        if self.random.chance(45) {
+            return "INBOX".into();
+        }
+        let model = self.model.borrow();
+        let names = &model.accounts[self.account].names.any().names;
+        let number = self.random.below(names.len());
+        names.keys().nth(number).cloned().unwrap_or_else(|| "INBOX".into())
+    }
+
+    /// Some messages that the session knows, ascending, of which not too much is in doubt.
+    fn some(&mut self) -> Vec<u32> {
+        let Some(mirror) = &self.mirror else { return Vec::new() };
+        let all = mirror.messages.len();
+        if all == 0 {
+            return Vec::new();
+        }
+        let from = self.random.below(all);
+        let most = self.random.pick(&[1, 1, 3, 8]);
+        let (step, mut uids) = (self.random.within(1, 2), Vec::new());
+        let mut model = self.model.borrow_mut();
+        for known in mirror.messages[from..].iter().step_by(step).take(most) {
+            let Some(uid) = known.uid else { continue };
+            let message = model.message(self.account, mirror.validity, uid);
+            if message.is_some_and(|message| !message.is_busy()) {
+                uids.push(uid);
+            }
+        }
+        uids
+    }
+
+    fn numbers(&self, uids: &[u32]) -> Vec<u32> {
+        let Some(mirror) = &self.mirror else { return Vec::new() };
+        uids.iter().filter_map(|uid| Some(mirror.find(*uid)? as u32 + 1)).collect()
+    }
+
+    /// An action on messages of the selected mailbox is about to be asked for.
+    fn begin(&self, uids: &[u32], action: Action) -> Op {
+        let mut model = self.model.borrow_mut();
+        let op = model.next_op();
+        let validity = self.mirror.as_ref().map_or(0, |mirror| mirror.validity);
+        for &uid in uids {
+            if let Some(message) = model.message(self.account, validity, uid) {
+                message.begin(op, action);
+            }
+        }
+        op
+    }
+
+    /// UIDs, or numbers, of messages.
+    fn set(&self, uids: &[u32], uid: bool) -> String {
+        if uid { written(uids) } else { written(&self.numbers(uids)) }
+    }
+
+    pub(super) async fn store(&mut self, uid: bool) -> Checked {
+        let read_only = self.mirror.as_ref().is_none_or(|mirror| mirror.read_only);
+        let uids = self.some();
+        if uids.is_empty() || read_only {
+            return self.ask("NOOP", Kind::Plain).await;
+        }
+        let change = self.random.pick(&[Change::Add, Change::Add, Change::Remove, Change::Replace]);
+        let mut flags = self.random.pick(&FLAGS);
+        if change == Change::Replace && self.random.one_in(3) {
+            flags = 0;
+        }
+        let silent = if self.random.one_in(3) { ".SILENT" } else { "" };
+        let conditional = self.random.one_in(6);
+        let condition = match &self.mirror {
+            Some(mirror) if conditional => {
+                let modseq = mirror.find(uids[0]).map_or(0, |at| mirror.messages[at].modseq);
+                format!(" (UNCHANGEDSINCE {modseq})")
+            }
+            _ => String::new(),
+        };
+        let op = self.begin(&uids, Action::Flags(change, flags));
+        let (verb, set) = (if uid { "UID STORE" } else { "STORE" }, self.set(&uids, uid));
+        let (sign, list) = (change.sign(), flags_written(flags));
+        let command = format!("{verb} {set}{condition} {sign}FLAGS{silent} ({list})");
+        self.ask(&command, Kind::Store { op, uids, conditional, uid }).await
+    }
+
+    /// All that is marked goes. Which of it is certainly known to the server's side of the session.
+    pub(super) fn sweep(&mut self, only: Option<Vec<u32>>) -> (Op, Vec<u32>) {
+        let Some(mirror) = &self.mirror else { return (0, Vec::new()) };
+        let mut model = self.model.borrow_mut();
+        let op = model.next_op();
+        model.mailbox(self.account, mirror.validity).sweep(op);
+        (op, only.unwrap_or_else(|| mirror.uids()))
+    }
+
+    pub(super) async fn expunge(&mut self) -> Checked {
+        let some = self.some();
+        if self.random.one_in(2) && !some.is_empty() {
+            let set = written(&some);
+            let op = self.begin(&some, Action::Expunge);
+            let kind = Kind::Expunge { op, sure: some, closes: false };
+            return self.ask(&format!("UID EXPUNGE {set}"), kind).await;
+        }
+        let (op, sure) = self.sweep(None);
+        self.ask("EXPUNGE", Kind::Expunge { op, sure, closes: false }).await
+    }
+
+    pub(super) async fn copy(&mut self, moved: bool) -> Checked {
+        let uids = self.some();
+        let target = self.target();
+        let Some(mirror) = self.mirror.as_ref().filter(|_| !uids.is_empty()) else {
+            return self.ask("NOOP", Kind::Plain).await;
+        };
+        let from = (self.account, mirror.validity);
+        let verb = if moved { "UID MOVE" } else { "UID COPY" };
+        let command = format!("{verb} {} \"{target}\"", written(&uids));
+        let op = self.model.borrow_mut().copy(from, uids, &target, moved);
+        self.ask(&command, Kind::Copy { op, target }).await
+    }
+
+    /// FETCH of octets, which sets `\Seen` now and then.
+    pub(super) async fn read(&mut self) -> Checked {
+        let uids = self.some();
+        if uids.is_empty() {
+            return self.ask("NOOP", Kind::Plain).await;
+        }
+        let read_only = self.mirror.as_ref().is_none_or(|mirror| mirror.read_only);
+        let peeks = read_only || !self.random.one_in(3);
+        let op = (!peeks).then(|| self.begin(&uids, Action::Flags(Change::Add, SEEN)));
+        let body = if peeks { "BODY.PEEK[]" } else { "BODY[]" };
+        let uid = self.random.one_in(2);
+        let (verb, set) = (if uid { "UID FETCH" } else { "FETCH" }, self.set(&uids, uid));
+        let command = format!("{verb} {set} (UID INTERNALDATE RFC822.SIZE {body})");
+        self.ask(&command, Kind::Fetch { op, uids, octets: true }).await
+    }
+
+    /// UIDs and flags of all messages.
+    pub(super) async fn fetch_all(&mut self) -> Checked {
+        let uids = self.mirror.as_ref().map(super::mirror::Mirror::uids).unwrap_or_default();
+        let kind = Kind::Fetch { op: None, uids, octets: false };
+        self.ask("UID FETCH 1:* (UID FLAGS MODSEQ)", kind).await
+    }
+
+    pub(super) async fn search(&mut self) -> Checked {
+        let uids = self.mirror.as_ref().map(super::mirror::Mirror::uids).unwrap_or_default();
+        self.ask("UID SEARCH ALL", Kind::Search { uids }).await
+    }
+
+    /// CREATE, DELETE, RENAME, SUBSCRIBE, UNSUBSCRIBE.
+    pub(super) async fn change_names(&mut self) -> Checked {
+        let (name, other) = (self.random.pick(&NAMES), self.random.pick(&NAMES));
+        let what = self.random.below(10);
+        let (op, command) = {
+            let model = &mut *self.model.borrow_mut();
+            let op = model.next_op();
+            let names = &mut model.accounts[self.account].names;
+            if names.is_busy() {
+                return Ok(());
+            }
+            let (change, command) = match what {
+                0..=4 => {
+                    let node = names.node();
+                    (NameOp::Create(name.into(), node), format!("CREATE \"{name}\""))
+                }
+                5 => (NameOp::Delete(name.into()), format!("DELETE \"{name}\"")),
+                6 | 7 => {
+                    let change = NameOp::Rename(name.into(), other.into());
+                    (change, format!("RENAME \"{name}\" \"{other}\""))
+                }
+                8 => (NameOp::Subscribe(name.into(), true), format!("SUBSCRIBE \"{name}\"")),
+                _ => (NameOp::Subscribe(name.into(), false), format!("UNSUBSCRIBE \"{name}\"")),
+            };
+            names.begin(op, change);
+            (op, command)
+        };
+        self.ask(&command, Kind::Names(op)).await?;
+        self.replies().await
+    }
+
+    /// LIST, LSUB, STATUS.
+    pub(super) async fn ask_names(&mut self) -> Checked {
+        match self.random.below(3) {
+            0 => self.ask("LIST \"\" *", Kind::List).await?,
+            1 => self.ask("LSUB \"\" *", Kind::Lsub).await?,
+            _ => {
+                let name = self.target();
+                let items = "MESSAGES UIDNEXT UIDVALIDITY HIGHESTMODSEQ";
+                let command = format!("STATUS \"{name}\" ({items})");
+                self.ask(&command, Kind::Status(name)).await?;
+            }
+        }
+        self.replies().await
+    }
+}

@@ -1,0 +1,113 @@
+//! The octets of all messages of a run.
+//!
+//! They are kept, not made again, so that comparing costs a memcmp. Two messages of few octets can
+//! be the same; messages with the same octets are of one *class*, and classes are what is compared.
+
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+use xxhash_rust::xxh3::xxh3_64;
+
+use super::flags::Flags;
+use super::random::Random;
+use crate::limits::{BLOCK, LARGE_LEASE, SMALL_LEASE};
+
+/// What a client appends.
+#[derive(Clone, Debug)]
+pub struct Content {
+    /// Number of its [class](Contents).
+    pub class: u32,
+    /// What is sent.
+    pub octets: Rc<[u8]>,
+    /// Flags it is sent with.
+    pub flags: Flags,
+    /// Date it is sent with, as the server writes it too.
+    pub date: Option<Rc<str>>,
+}
+
+/// See the head of this file.
+#[derive(Default)]
+pub struct Contents {
+    classes: Vec<Rc<[u8]>>,
+    by_hash: BTreeMap<u64, Vec<u32>>,
+    /// Octets to cut messages from.
+    noise: Vec<u8>,
+    made: u64,
+}
+
+/// How large messages are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sizes {
+    /// Some hundred octets, seldom at the edge of a block.
+    Small,
+    /// All edges there are, up to twice the largest lease.
+    Edges,
+}
+
+impl Contents {
+    /// A message that nobody has sent before, unless it is `tiny`.
+    pub fn make(&mut self, random: &mut Random, sizes: Sizes, tiny: bool) -> Content {
+        if self.noise.is_empty() {
+            let mut noise = Random::new(1);
+            let words = std::iter::repeat_with(|| noise.next().to_le_bytes());
+            self.noise = words.take((LARGE_LEASE * 2 + 4 * BLOCK) / 8).flatten().collect();
+            // Lines, for the parser of MIME to find some.
+            self.noise.chunks_mut(71).for_each(|line| line[..2].copy_from_slice(b"\r\n"));
+        }
+        self.made += 1;
+        let mut octets = Vec::new();
+        let size = if tiny && random.one_in(4) {
+            random.within(1, 20)
+        } else {
+            octets = format!("X-Id: {}\r\n\r\n", self.made).into_bytes();
+            size(random, sizes).max(octets.len())
+        };
+        let from = random.below(BLOCK);
+        octets.extend_from_slice(&self.noise[from..from + size - octets.len()]);
+        if !random.one_in(8) {
+            // NUL needs a literal8, which not every client has.
+            octets.iter_mut().filter(|octet| **octet == 0).for_each(|octet| *octet = b'0');
+        }
+        let flags = [0, 0, 1, 8 | 32, 4 | 64, 2 | 16 | 128, 8][random.below(7)];
+        let (day, year) = (random.within(1, 28), random.within(1980, 2030));
+        let date = format!("{day:2}-Feb-{year:04} 11:22:33 -0330");
+        let date = (!random.one_in(8)).then(|| date.into());
+        let class = self.class_of(&octets);
+        Content { class, octets: self.classes[class as usize].clone(), flags, date }
+    }
+
+    fn class_of(&mut self, octets: &[u8]) -> u32 {
+        if let Some(class) = self.find(octets) {
+            return class;
+        }
+        let class = u32::try_from(self.classes.len()).expect("a run is short");
+        self.classes.push(octets.into());
+        self.by_hash.entry(xxh3_64(octets)).or_default().push(class);
+        class
+    }
+
+    /// Whose octets these are.
+    pub fn find(&self, octets: &[u8]) -> Option<u32> {
+        let same = self.by_hash.get(&xxh3_64(octets))?.iter();
+        same.copied().find(|class| *self.classes[*class as usize] == *octets)
+    }
+
+    /// The octets of a class.
+    pub fn octets(&self, class: u32) -> &Rc<[u8]> {
+        &self.classes[class as usize]
+    }
+}
+
+fn size(random: &mut Random, sizes: Sizes) -> usize {
+    let edge = |random: &mut Random, of: usize| (of + random.below(260)).saturating_sub(130);
+    match (sizes, random.below(100)) {
+        (Sizes::Small, 0..90) | (Sizes::Edges, 0..40) => random.within(24, 900),
+        (Sizes::Small, 90..97) | (Sizes::Edges, 40..60) => {
+            let blocks = random.within(1, 3);
+            edge(random, blocks * BLOCK)
+        }
+        (Sizes::Small, _) | (Sizes::Edges, 60..88) => edge(random, SMALL_LEASE),
+        (Sizes::Edges, 88..98) => edge(random, LARGE_LEASE),
+        (Sizes::Edges, _) => random.within(LARGE_LEASE, 2 * LARGE_LEASE),
+    }
+}

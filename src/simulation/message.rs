@@ -1,0 +1,305 @@
+//! What may be true of one message.
+//!
+//! Several clients change a message at the same time, and connections break before they are
+//! answered. So there is not one state but a set: a state is the flags (or that the message is
+//! gone) and which of the *pending* changes it already contains. A change is pending from before
+//! its first octet is sent until its reply was read; unanswered, it stays so until the server was
+//! started again and looked at. The set is closed: from each state, each pending change that is
+//! not in it leads to another. An answer removes the states that contradict it: OK those without
+//! the change, NO those with it.
+//!
+//! What is read was true at some moment between the command and its answer, which may be long ago
+//! on a slow connection; so values that have left the set are kept along with the moment at which
+//! they did. That a message is gone is for ever.
+//!
+//! Mod-sequences tighten this: the same one shows the same flags, and whoever asks after somebody
+//! was told one is never told a smaller one. That holds across crashes: what was told was durable.
+
+use std::rc::Rc;
+
+use super::flags::{Change, DELETED, Flags, written};
+use super::wire::{Checked, ensure};
+
+/// Counts what happens to the clients of a run.
+pub type Moment = u64;
+
+/// Numbers what clients do.
+pub type Op = u64;
+
+/// Flags, or `None` of a message that is gone.
+pub type Value = Option<Flags>;
+
+/// More pending changes than this are not told apart.
+const PENDING: usize = 7;
+
+/// What a change makes of a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// STORE.
+    Flags(Change, Flags),
+    /// EXPUNGE: gone if it is `\Deleted`.
+    Expunge,
+    /// The other end of MOVE.
+    Take,
+}
+
+impl Action {
+    fn apply(self, value: Value) -> Value {
+        let flags = value?;
+        match self {
+            Action::Flags(change, named) => Some(change.of(flags, named)),
+            Action::Expunge => (flags & DELETED == 0).then_some(flags),
+            Action::Take => None,
+        }
+    }
+}
+
+/// What came of a change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// It happened.
+    Done,
+    /// It did not, and will not.
+    Not,
+    /// It did or did not, and is over.
+    Either,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct State {
+    value: Value,
+    /// Bits of `pending`.
+    contains: u16,
+}
+
+/// See the head of this file.
+#[derive(Clone, Debug, Default)]
+pub struct Message {
+    /// Which octets, see [`super::content::Contents`]; `None` while only its UID was told.
+    pub class: Option<u32>,
+    /// Its internal date, once it is known.
+    pub date: Option<Rc<str>>,
+    /// How it came here is known.
+    pub explained: bool,
+    states: Vec<State>,
+    pending: Vec<(Op, Action)>,
+    /// Values that are possible no more, and when they last were.
+    past: Vec<(Value, Moment)>,
+    /// Mod-sequence, flags, and when a client first heard of them.
+    versions: Vec<(u64, Flags, Moment)>,
+    /// Too much is pending: everything is possible until the next look in quiet.
+    vague: bool,
+}
+
+impl Message {
+    /// One that came with these flags, or one of these.
+    pub fn new(values: &[Value]) -> Message {
+        let mut message = Message::default();
+        for &value in values {
+            message.add(State { value, contains: 0 });
+        }
+        message
+    }
+
+    /// Only what its octets and its date are.
+    pub fn known(class: Option<u32>, date: Option<Rc<str>>) -> Message {
+        Message { class, date, ..Message::default() }
+    }
+
+    fn add(&mut self, state: State) {
+        if !self.states.contains(&state) {
+            self.states.push(state);
+        }
+    }
+
+    /// Whether enough is pending.
+    pub fn is_busy(&self) -> bool {
+        self.pending.len() >= 3 || self.vague
+    }
+
+    fn close(&mut self) {
+        let mut at = 0;
+        while at < self.states.len() {
+            let state = self.states[at];
+            for number in 0..self.pending.len() {
+                if state.contains >> number & 1 == 0 {
+                    let value = self.pending[number].1.apply(state.value);
+                    self.add(State { value, contains: state.contains | 1 << number });
+                }
+            }
+            at += 1;
+        }
+    }
+
+    /// A change is about to be asked for.
+    pub fn begin(&mut self, op: Op, action: Action) {
+        if self.vague || self.is_gone() {
+            return;
+        }
+        if self.pending.len() >= PENDING {
+            self.vague = true;
+            return;
+        }
+        self.pending.push((op, action));
+        self.close();
+    }
+
+    /// A change is over.
+    pub fn end(&mut self, op: Op, outcome: Outcome, now: Moment) -> Checked {
+        let Some(number) = self.pending.iter().position(|(own, _)| *own == op) else {
+            return Ok(());
+        };
+        let before = self.states.clone();
+        let action = self.pending.remove(number).1;
+        let below = (1u16 << number) - 1;
+        self.states.clear();
+        for state in &before {
+            let has = state.contains >> number & 1 == 1;
+            if outcome == Outcome::Either || has == (outcome == Outcome::Done) {
+                let contains = state.contains & below | state.contains >> 1 & !below;
+                self.add(State { value: state.value, contains });
+            }
+        }
+        ensure!(
+            !self.states.is_empty(),
+            "{action:?} is {outcome:?}, which contradicts what is known: {before:?}"
+        );
+        self.left(&before, now);
+        Ok(())
+    }
+
+    /// Values of `before` that are possible no more.
+    fn left(&mut self, before: &[State], now: Moment) {
+        for state in before {
+            if self.states.iter().any(|own| own.value == state.value) {
+                continue;
+            }
+            match self.past.iter_mut().find(|(value, _)| *value == state.value) {
+                Some((_, last)) => *last = now,
+                None => self.past.push((state.value, now)),
+            }
+        }
+    }
+
+    /// Whether it can have been like this at some moment since.
+    pub fn may_be(&self, value: Value, since: Moment) -> bool {
+        self.vague
+            || self.states.iter().any(|state| state.value == value)
+            || self.past.iter().any(|(past, last)| *past == value && *last >= since)
+    }
+
+    /// All that it can have been since.
+    pub fn values(&self, since: Moment) -> Vec<Value> {
+        let now = self.states.iter().map(|state| state.value);
+        let past = self.past.iter().filter(|(_, last)| *last >= since).map(|(value, _)| *value);
+        let mut values: Vec<Value> = now.chain(past).collect();
+        values.sort_unstable();
+        values.dedup();
+        values
+    }
+
+    /// Everything is possible until the next look in quiet.
+    pub fn is_vague(&self) -> bool {
+        self.vague
+    }
+
+    /// From now on everything is possible.
+    pub fn blur(&mut self) {
+        self.vague = true;
+    }
+
+    /// Gone for certain.
+    pub fn is_gone(&self) -> bool {
+        !self.vague && self.states.iter().all(|state| state.value.is_none())
+    }
+
+    /// A client was told that it is gone.
+    pub fn gone(&mut self, since: Moment, now: Moment) -> Checked {
+        ensure!(
+            self.may_be(None, since),
+            "it is said to be gone, and nobody took it away: {}",
+            self.told()
+        );
+        let before = std::mem::take(&mut self.states);
+        self.states = vec![State { value: None, contains: 0 }];
+        self.pending.clear();
+        self.vague = false;
+        self.left(&before, now);
+        Ok(())
+    }
+
+    /// A client was told its flags, in answer to something it began at `since`.
+    pub fn seen(
+        &mut self,
+        flags: Flags,
+        modseq: Option<u64>,
+        since: Moment,
+        now: Moment,
+    ) -> Checked {
+        if let Some(modseq) = modseq {
+            self.version(modseq, flags, since, now)?;
+        }
+        ensure!(
+            self.may_be(Some(flags), since),
+            "it has the flags ({}); {}",
+            written(flags),
+            self.told()
+        );
+        Ok(())
+    }
+
+    fn version(&mut self, modseq: u64, flags: Flags, since: Moment, now: Moment) -> Checked {
+        self.not_before(modseq, since)?;
+        match self.versions.iter().find(|(own, ..)| *own == modseq) {
+            Some(&(_, known, _)) => ensure!(
+                known == flags,
+                "mod-sequence {modseq} was ({}) and is ({}) now",
+                written(known),
+                written(flags)
+            ),
+            None => self.versions.push((modseq, flags, now)),
+        }
+        Ok(())
+    }
+
+    /// A client was told its mod-sequence.
+    pub fn not_before(&self, modseq: u64, since: Moment) -> Checked {
+        let highest = self.versions.iter().filter(|(_, _, heard)| *heard <= since);
+        let highest = highest.map(|(modseq, ..)| *modseq).max().unwrap_or(0);
+        ensure!(modseq >= highest, "its mod-sequence was {highest} and is {modseq} now");
+        Ok(())
+    }
+
+    /// A look while nothing is under way: this is how it is, and all that was in doubt is settled.
+    pub fn settle(&mut self, value: Value, modseq: u64, since: Moment, now: Moment) -> Checked {
+        match value {
+            Some(flags) => self.seen(flags, Some(modseq), since, now)?,
+            None => ensure!(
+                self.vague || self.states.iter().any(|state| state.value.is_none()),
+                "it is lost: {}",
+                self.told()
+            ),
+        }
+        self.states = vec![State { value, contains: 0 }];
+        self.pending.clear();
+        self.past.clear();
+        self.vague = false;
+        Ok(())
+    }
+
+    /// What is known, for a person.
+    pub fn told(&self) -> String {
+        let of =
+            |value: &Value| value.map_or("gone".into(), |flags| format!("({})", written(flags)));
+        let mut values: Vec<String> = self.states.iter().map(|state| of(&state.value)).collect();
+        values.dedup();
+        let past: Vec<String> =
+            self.past.iter().map(|(value, last)| format!("{} until {last}", of(value))).collect();
+        format!(
+            "possible are {}; before: {}; pending: {:?}",
+            values.join(", "),
+            past.join(", "),
+            self.pending
+        )
+    }
+}

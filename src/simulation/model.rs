@@ -1,0 +1,399 @@
+//! The plain model that all clients of a run share. It outlives crashes.
+//!
+//! A client registers what it is about to ask for before the first octet leaves, and tells what was
+//! answered. When it is dropped in between, or its connection breaks, that stays *in doubt*: it may
+//! have happened as a whole, may still happen, or never. [`super::verify`] looks at everything
+//! while no session is left, and then nothing is in doubt any more.
+//!
+//! - Flags, expunges and moves: [`super::message`]. Names: [`super::names`].
+//! - Batches of APPEND and COPY: below, and [`super::explain`] for those in doubt.
+//! - Whatever any client was told counts as much as what was acknowledged, because the server tells
+//!   nothing that is not durable.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+use super::content::{Content, Contents};
+use super::flags::Flags;
+use super::mailbox::{Mailbox, at_uid};
+use super::message::{Action, Message, Moment, Op, Outcome, Value};
+use super::names::Names;
+use super::wire::{Checked, ensure, wrong};
+
+/// What may go wrong by no fault of the server.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Weather {
+    /// The disk may be full: NO [UNAVAILABLE].
+    pub full: bool,
+    /// The disk may fail, or the server is being stopped: BYE.
+    pub ending: bool,
+    /// What was written may have rotted: mail may be refused, never shown wrong.
+    pub rotten: bool,
+}
+
+/// Who may log in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Person {
+    /// User name, an atom.
+    pub name: &'static str,
+    /// Password, an atom.
+    pub password: &'static str,
+    /// Octets.
+    pub quota: Option<u64>,
+}
+
+/// An account.
+pub struct Account {
+    /// Whose.
+    pub person: Person,
+    /// Its mailboxes by name.
+    pub names: Names,
+    /// All mailboxes there ever were, by UIDVALIDITY.
+    pub boxes: BTreeMap<u32, Mailbox>,
+}
+
+/// How far a batch has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stage {
+    /// Some octets of it may have been sent, not all.
+    Partly,
+    /// All of it was sent, or nearly.
+    Sent,
+    /// Refused.
+    Refused,
+    /// It is there, or was.
+    There,
+}
+
+/// An APPEND.
+pub struct Batch {
+    /// Its number.
+    pub op: Op,
+    /// Number of the account.
+    pub account: usize,
+    /// Name of the mailbox.
+    pub target: Rc<str>,
+    /// Messages.
+    pub contents: Vec<Content>,
+    /// Before it was sent.
+    pub begun: Moment,
+    /// The connection it was sent on.
+    pub connection: u64,
+    /// See there.
+    pub stage: Stage,
+}
+
+/// A COPY or MOVE.
+pub struct Copying {
+    /// Its number.
+    pub op: Op,
+    /// Number of the account.
+    pub account: usize,
+    /// UIDVALIDITY of the mailbox it is from.
+    pub source: u32,
+    /// UIDs, ascending.
+    pub uids: Vec<u32>,
+    /// Name of the mailbox it goes to.
+    pub target: Rc<str>,
+    /// Whether it is a MOVE.
+    pub moved: bool,
+    /// Before it was sent.
+    pub begun: Moment,
+    /// See there; never `Partly`.
+    pub stage: Stage,
+}
+
+/// See the head of this file.
+pub struct Model {
+    /// Fixed for a run.
+    pub accounts: Vec<Account>,
+    /// All octets.
+    pub contents: Contents,
+    /// APPENDs, by number.
+    pub batches: BTreeMap<Op, Batch>,
+    /// COPYs and MOVEs, by number.
+    pub copies: BTreeMap<Op, Copying>,
+    /// What is to be expected of the world.
+    pub weather: Weather,
+    /// Hears what clients say and are told.
+    pub trace: Option<Rc<dyn Fn(&str)>>,
+    /// Replies that were read.
+    pub replies: u64,
+    now: Moment,
+    last_op: Op,
+    connections: u64,
+}
+
+/// A model that clients share.
+pub type Shared = Rc<RefCell<Model>>;
+
+impl Model {
+    /// Of accounts that nobody has used.
+    pub fn new(people: &[Person]) -> Model {
+        let account = |person: &Person| Account {
+            person: person.clone(),
+            names: Names::default(),
+            boxes: BTreeMap::new(),
+        };
+        Model {
+            accounts: people.iter().map(account).collect(),
+            contents: Contents::default(),
+            batches: BTreeMap::new(),
+            copies: BTreeMap::new(),
+            weather: Weather::default(),
+            trace: None,
+            replies: 0,
+            now: 0,
+            last_op: 0,
+            connections: 0,
+        }
+    }
+
+    /// What was written may have rotted.
+    pub fn disk_is_rotten(&mut self) {
+        self.weather.rotten = true;
+    }
+
+    /// The moment after all before.
+    pub fn tick(&mut self) -> Moment {
+        self.now += 1;
+        self.now
+    }
+
+    /// A number for something to do.
+    pub fn next_op(&mut self) -> Op {
+        self.last_op += 1;
+        self.last_op
+    }
+
+    /// A number for a connection.
+    pub fn next_connection(&mut self) -> u64 {
+        self.connections += 1;
+        self.connections
+    }
+
+    /// Tells the trace, if anybody listens.
+    pub fn trace(&self, line: impl FnOnce() -> String) {
+        if let Some(trace) = &self.trace {
+            trace(&line());
+        }
+    }
+
+    /// A mailbox; made when it is heard of.
+    pub fn mailbox(&mut self, account: usize, validity: u32) -> &mut Mailbox {
+        self.accounts[account].boxes.entry(validity).or_default()
+    }
+
+    /// A message of which something was told before.
+    pub fn message(&mut self, account: usize, validity: u32, uid: u32) -> Option<&mut Message> {
+        self.accounts[account].boxes.get_mut(&validity)?.messages.get_mut(&uid)
+    }
+
+    // ---- What is told ------------------------------------------------------------------------
+
+    /// Flags of a message.
+    pub fn seen(
+        &mut self,
+        (account, validity, uid): (usize, u32, u32),
+        flags: Flags,
+        modseq: Option<u64>,
+        since: Moment,
+    ) -> Checked {
+        let now = self.tick();
+        self.mailbox(account, validity).seen(uid, flags, modseq, since, now)
+    }
+
+    /// Octets of a message, and its date.
+    pub fn read(
+        &mut self,
+        (account, validity, uid): (usize, u32, u32),
+        octets: Option<&[u8]>,
+        date: Option<&str>,
+    ) -> Checked {
+        let class = match octets {
+            None => None,
+            Some(octets) => match self.contents.find(octets) {
+                Some(class) => Some(class),
+                None => return wrong(self.strange(account, validity, uid, octets)),
+            },
+        };
+        let known = Message::known(class, date.map(Into::into));
+        let Some(message) = self.message(account, validity, uid) else { return Ok(()) };
+        message.is_like(&known).map_err(|stop| at_uid(uid, stop))
+    }
+
+    fn strange(&self, account: usize, validity: u32, uid: u32, octets: &[u8]) -> String {
+        let message = self.accounts[account].boxes.get(&validity);
+        let message = message.and_then(|mailbox| mailbox.messages.get(&uid));
+        let known = message.and_then(|message| message.class);
+        let expected = known.map(|class| self.contents.octets(class));
+        let differs = expected.map(|expected| {
+            octets.iter().zip(expected.iter()).position(|(one, other)| one != other)
+        });
+        let start = String::from_utf8_lossy(&octets[..octets.len().min(24)]);
+        format!(
+            "UID {uid} has {} octets that nobody sent ({start:?}); expected {:?} octets, the first \
+             that differs is {differs:?}",
+            octets.len(),
+            expected.map(|expected| expected.len())
+        )
+    }
+
+    // ---- APPEND ------------------------------------------------------------------------------
+
+    /// An APPEND is about to be sent.
+    pub fn append(
+        &mut self,
+        account: usize,
+        target: &Rc<str>,
+        contents: Vec<Content>,
+        connection: u64,
+    ) -> Op {
+        let (op, begun) = (self.next_op(), self.tick());
+        let (target, stage) = (target.clone(), Stage::Partly);
+        self.batches.insert(op, Batch { op, account, target, contents, begun, connection, stage });
+        op
+    }
+
+    /// The last octets of an APPEND are about to be sent.
+    pub fn append_whole(&mut self, op: Op) {
+        if let Some(batch) = self.batches.get_mut(&op) {
+            batch.stage = Stage::Sent;
+        }
+    }
+
+    /// An APPEND was answered by NO or BAD.
+    pub fn append_refused(&mut self, op: Op) {
+        if let Some(batch) = self.batches.get_mut(&op) {
+            batch.stage = Stage::Refused;
+        }
+    }
+
+    /// An APPEND was answered by OK.
+    pub fn appended(&mut self, op: Op, validity: u32, uids: &[u32]) -> Checked {
+        let now = self.tick();
+        let Some(batch) = self.batches.get_mut(&op) else { return Ok(()) };
+        let (account, target, begun) = (batch.account, batch.target.clone(), batch.begun);
+        ensure!(batch.stage == Stage::Sent, "APPEND succeeds in the stage {:?}", batch.stage);
+        ensure!(
+            uids.len() == batch.contents.len() && uids.windows(2).all(|two| two[0] + 1 == two[1]),
+            "APPENDUID has {uids:?} for {} messages",
+            batch.contents.len()
+        );
+        batch.stage = Stage::There;
+        let contents = std::mem::take(&mut batch.contents);
+        self.accounts[account].names.found(&target, validity, None, begun)?;
+        let mailbox = self.mailbox(account, validity);
+        for (&uid, content) in uids.iter().zip(contents) {
+            let source = content.as_message();
+            mailbox
+                .arrives(uid, &source, &[Some(content.flags)], begun, now)
+                .map_err(|stop| at_uid(uid, stop))?;
+        }
+        Ok(())
+    }
+
+    // ---- COPY and MOVE -----------------------------------------------------------------------
+
+    /// A COPY or MOVE is about to be sent. The UIDs ascend.
+    pub fn copy(
+        &mut self,
+        (account, source): (usize, u32),
+        uids: Vec<u32>,
+        target: &Rc<str>,
+        moved: bool,
+    ) -> Op {
+        let (op, begun) = (self.next_op(), self.tick());
+        if moved {
+            for &uid in &uids {
+                if let Some(message) = self.message(account, source, uid) {
+                    message.begin(op, Action::Take);
+                }
+            }
+        }
+        let (target, stage) = (target.clone(), Stage::Sent);
+        let copying = Copying { op, account, source, uids, target, moved, begun, stage };
+        self.copies.insert(op, copying);
+        op
+    }
+
+    /// It was refused: nothing was copied or moved.
+    pub fn copy_refused(&mut self, op: Op) -> Checked {
+        self.copies.get_mut(&op).expect("it was begun").stage = Stage::Refused;
+        self.take(op, &[], Outcome::Not)
+    }
+
+    /// Ends what MOVE does to its source: these are gone, of the others so.
+    pub fn take(&mut self, op: Op, taken: &[u32], rest: Outcome) -> Checked {
+        let now = self.tick();
+        let copying = &self.copies[&op];
+        if !copying.moved {
+            return Ok(());
+        }
+        let (account, source, uids) = (copying.account, copying.source, copying.uids.clone());
+        for uid in uids {
+            let outcome = if taken.contains(&uid) { Outcome::Done } else { rest };
+            if let Some(message) = self.message(account, source, uid) {
+                message.end(op, outcome, now).map_err(|stop| at_uid(uid, stop))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// It was answered by OK: `from` became `to`. No UIDVALIDITY: there was nothing to copy.
+    pub fn copied(&mut self, op: Op, validity: Option<u32>, from: &[u32], to: &[u32]) -> Checked {
+        let copying = self.copies.get_mut(&op).expect("it was begun");
+        copying.stage = Stage::There;
+        let (account, source, begun) = (copying.account, copying.source, copying.begun);
+        let (uids, target) = (copying.uids.clone(), copying.target.clone());
+        ensure!(from.len() == to.len(), "COPYUID has {from:?} for {to:?}");
+        ensure!(
+            from.is_sorted() && from.iter().all(|uid| uids.binary_search(uid).is_ok()),
+            "COPYUID names {from:?} when {uids:?} were asked for"
+        );
+        ensure!(to.windows(2).all(|two| two[0] < two[1]), "COPYUID gives {to:?}");
+        for uid in uids.iter().filter(|uid| !from.contains(uid)) {
+            self.mailbox(account, source).missed(*uid, begun)?;
+        }
+        if let Some(validity) = validity {
+            self.accounts[account].names.found(&target, validity, None, begun)?;
+            for (&from, &to) in from.iter().zip(to) {
+                self.copied_one((account, source, from), validity, to, begun)?;
+            }
+        }
+        self.take(op, from, Outcome::Not)
+    }
+
+    /// One message was copied.
+    pub fn copied_one(
+        &mut self,
+        (account, source, from): (usize, u32, u32),
+        validity: u32,
+        to: u32,
+        begun: Moment,
+    ) -> Checked {
+        let now = self.tick();
+        let Some(message) = self.message(account, source, from) else { return Ok(()) };
+        let mut values: Vec<Value> = message.values(begun);
+        values.retain(Option::is_some);
+        ensure!(
+            !values.is_empty() || message.is_vague(),
+            "UID {from} was copied and was not there"
+        );
+        let (class, date) = (message.class, message.date.clone());
+        let mut known = Message::known(class, date);
+        if message.is_vague() {
+            known.blur();
+        }
+        let mailbox = self.mailbox(account, validity);
+        mailbox.arrives(to, &known, &values, begun, now).map_err(|stop| at_uid(to, stop))
+    }
+}
+
+impl Content {
+    /// What is known of a message with this content.
+    pub fn as_message(&self) -> Message {
+        Message::known(Some(self.class), self.date.clone())
+    }
+}

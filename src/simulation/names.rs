@@ -1,0 +1,361 @@
+//! What may be true of the names of an account: as with [messages](super::message), a set of
+//! states, each with those of the pending changes that it contains, and what they would be
+//! answered.
+//!
+//! A mailbox is a *node* here: its name may change, and its UIDVALIDITY is known only once
+//! somebody has selected it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
+
+use super::message::{Moment, Op};
+use super::wire::{Checked, ensure};
+
+/// A change of names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NameOp {
+    /// CREATE, with a node for the new mailbox.
+    Create(Rc<str>, usize),
+    /// DELETE.
+    Delete(Rc<str>),
+    /// RENAME, of a mailbox and all below it.
+    Rename(Rc<str>, Rc<str>),
+    /// SUBSCRIBE, or UNSUBSCRIBE.
+    Subscribe(Rc<str>, bool),
+}
+
+/// How a change is answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Said {
+    /// OK.
+    Ok,
+    /// NO [ALREADYEXISTS].
+    AlreadyExists,
+    /// NO [NONEXISTENT]; or NO [HASCHILDREN], which is found out a moment later.
+    NonExistent,
+    /// NO [CANNOT].
+    Cannot,
+}
+
+/// All names at one moment.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Tree {
+    /// Mailboxes.
+    pub names: BTreeMap<Rc<str>, usize>,
+    /// Subscriptions, of mailboxes that there are or not.
+    pub subscribed: BTreeSet<Rc<str>>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct State {
+    tree: Tree,
+    /// Ascending.
+    done: Vec<(Op, Said)>,
+}
+
+#[derive(Clone, Debug, Default)]
+struct Node {
+    validity: Option<u32>,
+    id: Option<Rc<str>>,
+}
+
+/// See the head of this file.
+pub struct Names {
+    states: Vec<State>,
+    pending: Vec<(Op, NameOp)>,
+    past: Vec<(Tree, Moment)>,
+    nodes: Vec<Node>,
+    /// Names under which a mailbox was, or may have been, taken away or changed.
+    pub touched: BTreeSet<Rc<str>>,
+}
+
+impl Default for Names {
+    fn default() -> Names {
+        let mut tree = Tree::default();
+        tree.names.insert("INBOX".into(), 0);
+        let states = vec![State { tree, done: Vec::new() }];
+        let nodes = vec![Node::default()];
+        Names { states, pending: vec![], past: vec![], nodes, touched: BTreeSet::new() }
+    }
+}
+
+impl Tree {
+    fn below<'a>(&'a self, name: &'a str) -> impl Iterator<Item = (&'a Rc<str>, usize)> {
+        let inside =
+            move |own: &str| own.strip_prefix(name).is_some_and(|rest| rest.starts_with('/'));
+        self.names.iter().filter(move |(own, _)| inside(own)).map(|(name, node)| (name, *node))
+    }
+
+    fn apply(&mut self, op: &NameOp) -> Said {
+        match op {
+            NameOp::Create(name, node) => {
+                if self.names.contains_key(name) {
+                    return Said::AlreadyExists;
+                }
+                self.names.insert(name.clone(), *node);
+            }
+            NameOp::Delete(name) => {
+                if self.names.remove(name).is_none() {
+                    return Said::NonExistent;
+                }
+            }
+            NameOp::Rename(from, to) => return self.rename(from, to),
+            NameOp::Subscribe(name, true) => {
+                let there = self.names.contains_key(name) || self.below(name).next().is_some();
+                if !there && !self.subscribed.contains(name) {
+                    return Said::NonExistent;
+                }
+                self.subscribed.insert(name.clone());
+            }
+            NameOp::Subscribe(name, false) => {
+                self.subscribed.remove(name);
+            }
+        }
+        Said::Ok
+    }
+
+    fn rename(&mut self, from: &Rc<str>, to: &Rc<str>) -> Said {
+        if to.strip_prefix(&**from).is_some_and(|rest| rest.starts_with('/')) {
+            return Said::Cannot;
+        }
+        let itself = self.names.get(from).map(|node| (from.clone(), *node));
+        let below = self.below(from).map(|(name, node)| (name.clone(), node));
+        let all: Vec<_> = itself.into_iter().chain(below).collect();
+        if all.is_empty() {
+            return Said::NonExistent;
+        }
+        let new = |name: &str| -> Rc<str> { format!("{to}{}", &name[from.len()..]).into() };
+        let taken = |(name, _): &(Rc<str>, usize)| self.names.contains_key(&new(name));
+        if self.names.contains_key(to) || all.iter().any(taken) {
+            return Said::AlreadyExists;
+        }
+        for (name, node) in all {
+            self.names.remove(&name);
+            self.names.insert(new(&name), node);
+        }
+        Said::Ok
+    }
+}
+
+impl Names {
+    /// A mailbox that is to be created.
+    pub fn node(&mut self) -> usize {
+        self.nodes.push(Node::default());
+        self.nodes.len() - 1
+    }
+
+    /// Whether enough is pending.
+    pub fn is_busy(&self) -> bool {
+        self.pending.len() >= 3
+    }
+
+    /// A state that is possible now.
+    pub fn any(&self) -> &Tree {
+        &self.states[0].tree
+    }
+
+    fn close(&mut self) {
+        let mut at = 0;
+        while at < self.states.len() {
+            for (op, change) in &self.pending {
+                let state = &self.states[at];
+                if state.done.iter().any(|(done, _)| done == op) {
+                    continue;
+                }
+                let mut state = state.clone();
+                let said = state.tree.apply(change);
+                let place = state.done.partition_point(|(done, _)| done < op);
+                state.done.insert(place, (*op, said));
+                if !self.states.contains(&state) {
+                    self.states.push(state);
+                }
+            }
+            at += 1;
+        }
+    }
+
+    /// A change is about to be asked for.
+    pub fn begin(&mut self, op: Op, change: NameOp) {
+        match &change {
+            NameOp::Create(..) | NameOp::Subscribe(..) => {}
+            NameOp::Delete(name) => self.touch(&[name]),
+            NameOp::Rename(from, to) => self.touch(&[from, to]),
+        }
+        self.pending.push((op, change));
+        self.close();
+    }
+
+    fn touch(&mut self, names: &[&Rc<str>]) {
+        self.touched.extend(names.iter().map(|name| (*name).clone()));
+    }
+
+    /// Whether the mailbox of this name is, and was, always the same one.
+    pub fn is_steady(&self, name: &str) -> bool {
+        let above = |own: &Rc<str>| name.strip_prefix(&**own).is_some_and(|r| r.starts_with('/'));
+        !self.touched.iter().any(|own| **own == *name || above(own))
+    }
+
+    /// It was answered. `None`: whatever it was, it will not happen any more.
+    pub fn end(&mut self, op: Op, said: Option<Said>, id: Option<&str>, now: Moment) -> Checked {
+        let Some(number) = self.pending.iter().position(|(own, _)| *own == op) else {
+            return Ok(());
+        };
+        let change = self.pending.remove(number).1;
+        let before = std::mem::take(&mut self.states);
+        for state in &before {
+            let found = state.done.iter().position(|(done, _)| *done == op);
+            if said.is_some_and(|said| found.is_none_or(|at| state.done[at].1 != said)) {
+                continue;
+            }
+            let mut state = state.clone();
+            found.map(|at| state.done.remove(at));
+            if !self.states.contains(&state) {
+                self.states.push(state);
+            }
+        }
+        ensure!(
+            !self.states.is_empty(),
+            "{change:?} was answered {said:?}, which it cannot be: {before:?}"
+        );
+        if let (NameOp::Create(_, node), Some(id)) = (&change, id) {
+            self.bind(*node, None, Some(id))?;
+        }
+        self.left(before, now);
+        Ok(())
+    }
+
+    fn left(&mut self, before: Vec<State>, now: Moment) {
+        for State { tree, .. } in before {
+            if self.states.iter().any(|own| own.tree == tree) {
+                continue;
+            }
+            match self.past.iter_mut().find(|(own, _)| *own == tree) {
+                Some((_, last)) => *last = now,
+                None => self.past.push((tree, now)),
+            }
+        }
+    }
+
+    /// Whether the names can have been like this at some moment since.
+    pub fn may_be(&self, since: Moment, mut like: impl FnMut(&Tree) -> bool) -> bool {
+        self.states.iter().any(|state| like(&state.tree))
+            || self.past.iter().any(|(tree, last)| *last >= since && like(tree))
+    }
+
+    fn is(&self, node: usize, validity: Option<u32>, id: Option<&str>) -> bool {
+        let fits = |own: &Node| {
+            (own.validity.is_none() || validity.is_none() || own.validity == validity)
+                && (own.id.is_none() || id.is_none() || own.id.as_deref() == id)
+        };
+        let same = |own: &Node| {
+            validity.is_some() && own.validity == validity
+                || id.is_some() && own.id.as_deref() == id
+        };
+        fits(&self.nodes[node])
+            && self.nodes.iter().enumerate().all(|(own, other)| own == node || !same(other))
+    }
+
+    fn bind(&mut self, node: usize, validity: Option<u32>, id: Option<&str>) -> Checked {
+        ensure!(self.is(node, validity, id), "UIDVALIDITY {validity:?}, MAILBOXID {id:?}: taken");
+        let own = &mut self.nodes[node];
+        own.validity = own.validity.or(validity);
+        own.id = own.id.take().or(id.map(Into::into));
+        Ok(())
+    }
+
+    /// A client found a mailbox of this name.
+    pub fn found(&mut self, name: &str, validity: u32, id: Option<&str>, since: Moment) -> Checked {
+        let mut nodes = BTreeSet::new();
+        self.may_be(since, |tree| {
+            nodes.extend(tree.names.get(name).copied());
+            false
+        });
+        let known: Vec<_> = nodes.iter().map(|node| (node, &self.nodes[*node])).collect();
+        let fit: Vec<usize> =
+            nodes.iter().copied().filter(|node| self.is(*node, Some(validity), id)).collect();
+        ensure!(
+            !fit.is_empty(),
+            "{name} has UIDVALIDITY {validity}, MAILBOXID {id:?}; it may be one of {known:?}"
+        );
+        if let [node] = fit[..] { self.bind(node, Some(validity), id) } else { Ok(()) }
+    }
+
+    /// UIDVALIDITY of the mailbox that certainly has this name, if it was ever told.
+    pub fn validity(&self, name: &str) -> Option<u32> {
+        let node = *self.any().names.get(name)?;
+        let same = |state: &State| state.tree.names.get(name) == Some(&node);
+        self.states.iter().all(same).then(|| self.nodes[node].validity).flatten()
+    }
+
+    /// Whether the mailbox with this UIDVALIDITY can have been deleted at some moment since.
+    pub fn may_be_deleted(&self, validity: u32, since: Moment) -> bool {
+        let is_it = |node: &usize| self.nodes[*node].validity == Some(validity);
+        self.may_be(since, |tree| !tree.names.values().any(is_it))
+    }
+
+    /// A client found no mailbox of this name.
+    pub fn missed(&self, name: &str, since: Moment) -> Checked {
+        ensure!(
+            self.may_be(since, |tree| !tree.names.contains_key(name)),
+            "{name} is said not to be there; the names are {:?}",
+            self.any().names
+        );
+        Ok(())
+    }
+
+    /// All names as a client was told them.
+    pub fn listed(&self, names: &BTreeSet<Rc<str>>, since: Moment) -> Checked {
+        ensure!(
+            self.may_be(since, |tree| tree.names.keys().eq(names.iter())),
+            "LIST tells {names:?}; expected {:?} or one of {} others",
+            self.any().names.keys(),
+            self.states.len() + self.past.len() - 1
+        );
+        Ok(())
+    }
+
+    /// All subscriptions as a client was told them.
+    pub fn subscriptions(&self, names: &BTreeSet<Rc<str>>, since: Moment) -> Checked {
+        ensure!(
+            self.may_be(since, |tree| tree.subscribed == *names),
+            "LSUB tells {names:?}; expected {:?} or one of {} others",
+            self.any().subscribed,
+            self.states.len() + self.past.len() - 1
+        );
+        Ok(())
+    }
+
+    /// A look while nothing is under way: which state it is. Several remain when mailboxes changed
+    /// places and nobody knew which was which.
+    pub fn settle(
+        &mut self,
+        names: &BTreeMap<Rc<str>, u32>,
+        subscribed: &BTreeSet<Rc<str>>,
+    ) -> Checked {
+        let fits = |state: &State| {
+            let tree = &state.tree;
+            tree.subscribed == *subscribed
+                && tree.names.keys().eq(names.keys())
+                && tree.names.iter().all(|(name, node)| self.is(*node, Some(names[name]), None))
+        };
+        let trees: Vec<_> = self.states.iter().map(|state| &state.tree).collect();
+        let found = self.states.iter().find(|state| fits(state)).cloned();
+        ensure!(
+            found.is_some(),
+            "the mailboxes are {names:?}, subscribed {subscribed:?}; nodes {:?}; expected one of \
+             {trees:?}",
+            self.nodes
+        );
+        let Some(mut state) = found else { return Ok(()) };
+        state.done.clear();
+        for (name, node) in &state.tree.names {
+            let (node, validity) = (*node, names[name]);
+            let own = &mut self.nodes[node];
+            own.validity = own.validity.or(Some(validity));
+        }
+        self.states = vec![state];
+        self.pending.clear();
+        self.past.clear();
+        Ok(())
+    }
+}
