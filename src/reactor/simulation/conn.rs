@@ -211,12 +211,8 @@ impl Conn {
     pub fn interrupt_handle(&self) -> Interrupt {
         let interrupts = self.interrupts.clone();
         Interrupt::new(move || {
-            let interrupts = interrupts.clone();
-            tokio::task::spawn_local(async move {
-                the_machine().delay(1).await;
-                interrupts.count.set(interrupts.count.get() + 1);
-                interrupts.news.notify_waiters();
-            });
+            interrupts.count.set(interrupts.count.get() + 1);
+            interrupts.news.notify_waiters();
         })
     }
 }

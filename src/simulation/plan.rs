@@ -1,0 +1,112 @@
+//! What a run is like: drawn once, from its seed.
+
+use crate::reactor::simulation::{Loss, Random, Temper};
+use crate::server::Config;
+
+/// The smallest segment that holds the largest frame and its header.
+const SEGMENT: u64 = 320 << 10;
+
+/// See the [module](self).
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// How the machine behaves while clients are at work.
+    pub temper: Temper,
+    /// How the server is configured, but for its folder.
+    pub config: Config,
+    /// What happens one after the other; in the end everything is looked at in peace.
+    pub lives: Vec<Life>,
+}
+
+/// The time from one start of the server to its end.
+#[derive(Clone, Debug)]
+pub struct Life {
+    /// Clients.
+    pub clients: usize,
+    /// Commands of each, about.
+    pub commands: usize,
+    /// Reactors, as many as at another start or not.
+    pub reactors: usize,
+    /// The power fails after so many steps; 0 is while it starts.
+    pub fails_after: Option<u64>,
+    /// What is lost then.
+    pub loss: Loss,
+    /// Somebody deletes the catalog before the next start.
+    pub without_catalog: bool,
+    /// Something durable is spoiled before the next start, which is the last.
+    pub rots: bool,
+}
+
+impl Plan {
+    /// Draws one.
+    pub fn draw(random: &mut Random) -> Plan {
+        let temper = temper(random);
+        let size = random.pick(&[SEGMENT, 512 << 10, 1 << 20, 4 << 20]) as u32;
+        let first = random.pick(&[SEGMENT, 1 << 20]) as u32;
+        let config = Config {
+            segment_size: size,
+            first_segment: first.min(size),
+            segments_ahead: random.below(3) as usize,
+            append_limit: 1 << 30,
+            ..Config::default()
+        };
+        let count = random.within(1, 4);
+        let mut lives: Vec<Life> = (0..count).map(|_| Life::draw(random)).collect();
+        let rots = random.one_in(4);
+        if let Some(last) = lives.last_mut() {
+            last.rots = rots;
+        }
+        Plan { temper, config, lives }
+    }
+}
+
+impl Life {
+    fn draw(random: &mut Random) -> Life {
+        let fails_after = match random.below(10) {
+            0 => Some(random.below(60)),
+            1..=6 => Some(random.within(60, 6_000)),
+            _ => None,
+        };
+        let losses =
+            [Loss::Nothing, Loss::Everything, Loss::AnySectors, Loss::Later, Loss::OneSector];
+        Life {
+            clients: random.within(1, 5) as usize,
+            commands: random.within(3, 25) as usize,
+            reactors: random.within(1, 3) as usize,
+            fails_after,
+            loss: random.pick(&losses),
+            without_catalog: random.one_in(4),
+            rots: false,
+        }
+    }
+}
+
+fn temper(random: &mut Random) -> Temper {
+    let mut at_times = |times: u64, millionths: u32| match random.one_in(times) {
+        true => millionths,
+        false => 0,
+    };
+    let (write_fails, sync_fails, read_fails) =
+        (at_times(6, 500), at_times(5, 10_000), at_times(6, 1_000));
+    let (stalls, resets) = (at_times(2, 300), at_times(3, 500));
+    Temper {
+        disk: random.pick(&[0, 1, 5, 30]),
+        sync: random.pick(&[0, 2, 20, 100]),
+        network: random.pick(&[0, 0, 1, 10]),
+        thread: random.pick(&[0, 1, 20]),
+        slice: random.pick(&[100, 1_500, 9_000, 70_000]),
+        buffer: random.pick(&[700, 4 << 10, 64 << 10, 1 << 20]),
+        leases: random.pick(&[(3, 3), (6, 4), (20, 12), (64, 32)]),
+        capacity: random.pick(&[5 << 20, 9 << 20, 1 << 40, 1 << 40, 1 << 40, 1 << 40]),
+        write_fails,
+        sync_fails,
+        read_fails,
+        stalls,
+        resets,
+    }
+}
+
+/// A machine that does what it is told.
+pub fn calm(temper: &mut Temper) {
+    (temper.write_fails, temper.sync_fails, temper.read_fails) = (0, 0, 0);
+    (temper.stalls, temper.resets, temper.capacity) = (0, 0, 1 << 40);
+}

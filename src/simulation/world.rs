@@ -1,0 +1,372 @@
+//! A run from its seed to its end: a server on a simulated machine, clients, and what befalls them.
+
+use std::cell::RefCell;
+use std::path::PathBuf;
+use std::rc::Rc;
+use std::time::Duration;
+use std::{fmt, fs, io};
+
+use super::append::Style;
+use super::client::client;
+use super::content::Sizes;
+use super::model::{Model, Person, Shared, Weather};
+use super::plan::{Life, Plan, calm};
+use super::rot::spoil;
+use super::verify::verify;
+use super::wire::{Dial, Wire};
+use crate::auth::{Password, Users};
+use crate::index::ReplayError;
+use crate::log::RecoveryError;
+use crate::reactor::fault::Fault;
+use crate::reactor::simulation::{Loss, Machine, Random, Remote};
+use crate::reactor::{Options, run, sleep, spawn, timeout};
+use crate::server::{Config, Server, StartError};
+
+/// Longer than anything takes but a deadlock, and shorter than the autologout that would hide it.
+const PATIENCE: Duration = Duration::from_secs(25 * 60);
+
+/// Whose mail it is: one who may have all the disk, and one with a quota.
+pub const PEOPLE: [Person; 3] = [
+    Person { name: "anna", password: "secret", quota: None },
+    Person { name: "bert", password: "secret", quota: Some(60_000) },
+    Person { name: "cleo", password: "secret", quota: None },
+];
+
+/// How a run went that found nothing wrong.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Summary {
+    /// Starts of the server.
+    pub starts: u64,
+    /// Times that the power failed, or the process.
+    pub crashes: u64,
+    /// Steps of the machine.
+    pub steps: u64,
+    /// Replies that clients read.
+    pub replies: u64,
+    /// Damage was reported, as it had to be.
+    pub reported: u64,
+}
+
+impl Summary {
+    /// With another run.
+    pub fn add(&mut self, other: Summary) {
+        self.starts += other.starts;
+        self.crashes += other.crashes;
+        self.steps += other.steps;
+        self.replies += other.replies;
+        self.reported += other.reported;
+    }
+}
+
+/// What was found.
+#[derive(Debug)]
+pub struct Finding {
+    /// To run it again.
+    pub seed: u64,
+    /// What is wrong, in words.
+    pub what: String,
+}
+
+impl fmt::Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "seed {}: {}", self.seed, self.what)
+    }
+}
+
+/// How a life of the server ended.
+enum End {
+    /// The power failed, or the server ended as it must when its disk fails.
+    Crash,
+    /// It was stopped, or never got to work for want of a disk that does.
+    Stop,
+    /// It does not start, because something is damaged.
+    Damage,
+}
+
+struct World {
+    machine: Rc<Machine>,
+    model: Shared,
+    random: RefCell<Random>,
+    config: Config,
+    rotten: bool,
+    full: bool,
+    summary: RefCell<Summary>,
+}
+
+/// Runs a seed to its end.
+///
+/// # Errors
+/// What the server did wrong.
+pub fn simulate(seed: u64, fault: Option<Fault>, trace: bool) -> Result<Summary, Finding> {
+    crate::net::forget_buffers();
+    let mut random = Random::new(seed);
+    let plan = Plan::draw(&mut random);
+    if trace {
+        println!("{plan:#?}");
+    }
+    let say = trace.then(|| Box::new(|line: fmt::Arguments<'_>| println!("{line}")) as Box<_>);
+    let machine = Machine::put_up(random.number(), plan.temper.clone(), fault, say);
+    let mut model = Model::new(&PEOPLE);
+    if trace {
+        model.trace = Some(Rc::new(|line| println!("{line}")));
+    }
+    let mut world = World {
+        machine,
+        model: Rc::new(RefCell::new(model)),
+        random: RefCell::new(random),
+        config: Config { data: folder(), ..plan.config.clone() },
+        rotten: false,
+        full: plan.temper.capacity < 1 << 30,
+        summary: RefCell::default(),
+    };
+    let result = world.lives(&plan);
+    let mut summary = *world.summary.borrow();
+    (summary.steps, summary.replies) = (world.machine.steps(), world.model.borrow().replies);
+    Machine::take_down();
+    match result {
+        Ok(()) => Ok(summary),
+        Err(what) => Err(Finding { seed, what }),
+    }
+}
+
+/// The folder with users and lock; all else is on the machine's disk. One for each thread, gone
+/// with it.
+fn folder() -> PathBuf {
+    thread_local!(static FOLDER: tempfile::TempDir = users());
+    FOLDER.with(|folder| folder.path().to_owned())
+}
+
+fn users() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().expect("a folder for the users");
+    let users = Users::open(folder.path()).expect("no users");
+    for person in &PEOPLE {
+        let password = Password::new(person.password.as_bytes());
+        users.add(person.name, &password, person.quota).expect("a user");
+    }
+    fs::write(folder.path().join("lock"), "").expect("a lock");
+    folder
+}
+
+impl World {
+    fn lives(&mut self, plan: &Plan) -> Result<(), String> {
+        for life in &plan.lives {
+            let end = self.live(life)?;
+            let loss = match end {
+                End::Damage => return Err("damage where there can be none".into()),
+                // What was made durable before an orderly end is durable.
+                End::Stop | End::Crash => life.loss,
+            };
+            self.machine.disk(|disk, random| disk.lose(loss, random));
+            if life.without_catalog {
+                let catalog = self.config.data.join("catalog.redb");
+                // It may never have been there.
+                let _ = self.machine.disk(|disk, _| disk.remove(&catalog));
+            }
+            if life.rots {
+                self.rot();
+            }
+        }
+        self.machine.behave(calm);
+        self.full = false;
+        // Twice: what the first look changed on the disk has to last as well.
+        for _ in 0..2 {
+            if let End::Damage = self.look()? {
+                self.summary.borrow_mut().reported += 1;
+                return Ok(());
+            }
+            self.machine.disk(|disk, random| disk.lose(Loss::Everything, random));
+        }
+        Ok(())
+    }
+
+    fn rot(&mut self) {
+        let segments = self.config.data.join("segments");
+        let spoiled = self.machine.disk(|disk, random| spoil(disk, &segments, random));
+        if let Some(what) = spoiled {
+            self.machine.trace(format_args!("rot: {what}"));
+            self.rotten = true;
+        }
+    }
+
+    /// One life with clients.
+    fn live(&self, life: &Life) -> Result<End, String> {
+        let config = Config { reactors: Some(life.reactors), ..self.config.clone() };
+        self.on_machine(async {
+            self.machine.fail_after(life.fails_after);
+            let Some(server) = self.start(config).await? else { return Ok(End::Crash) };
+            let done = self.clients(life);
+            tokio::select! {
+                biased;
+                () = self.machine.power_fails() => return Ok(End::Crash),
+                // The disk failed, and said so.
+                () = over_of(&server) => return Ok(End::Crash),
+                result = timeout(PATIENCE, done) => match result {
+                    Some(result) => result?,
+                    None => return Err("nothing moves any more".into()),
+                },
+            }
+            self.stop(server).await
+        })
+    }
+
+    /// One life without harm, to look at everything.
+    fn look(&self) -> Result<End, String> {
+        self.on_machine(async {
+            let server = match self.start(self.config.clone()).await {
+                Ok(Some(server)) => server,
+                Ok(None) => return Ok(End::Damage),
+                Err(error) => return Err(error),
+            };
+            let mut random = super::random::Random::new(self.random.borrow_mut().number());
+            match timeout(PATIENCE, verify(&Network, &self.model, &mut random)).await {
+                Some(result) => result?,
+                None => return Err("nothing moves any more".into()),
+            }
+            self.leases_are_back().await?;
+            self.stop(server).await
+        })
+    }
+
+    /// Runs a life, and makes sure that nothing of it is left.
+    fn on_machine(&self, life: impl Future<Output = Result<End, String>>) -> Result<End, String> {
+        let result = run(Options { core: None }, async {
+            self.machine.switch_on();
+            let result = life.await;
+            self.machine.halt();
+            result
+        });
+        if let Some(panic) = self.machine.panicked() {
+            return Err(format!("panicked: {panic}"));
+        }
+        let end = result.map_err(|error| error.to_string())??;
+        self.summary.borrow_mut().crashes += u64::from(matches!(end, End::Crash));
+        Ok(end)
+    }
+
+    /// Starts the server; `None` when it rightly does not start.
+    async fn start(&self, config: Config) -> Result<Option<Server>, String> {
+        self.summary.borrow_mut().starts += 1;
+        let fails = self.machine.can_misread();
+        let weather = Weather { full: self.full, ending: true, rotten: self.rotten || fails };
+        self.model.borrow_mut().weather = weather;
+        let (server, ready) = match Server::begin(config) {
+            Ok(started) => started,
+            Err(error) => return self.may_fail(&error).map(|()| None),
+        };
+        for reactor in ready {
+            let ready = tokio::select! {
+                biased;
+                () = self.machine.power_fails() => return Ok(None),
+                ready = reactor => ready,
+            };
+            if ready.is_err() {
+                let error = server.ended().await.err().unwrap_or(StartError::Vanished);
+                return self.may_fail(&error).map(|()| None);
+            }
+        }
+        Ok(Some(server))
+    }
+
+    /// Whether a start may fail of this.
+    fn may_fail(&self, error: &StartError) -> Result<(), String> {
+        let temper_is_bad = self.machine.is_off() || self.machine.has_failed() || self.full;
+        let damage =
+            matches!(error, StartError::Replay(ReplayError::Log(RecoveryError::Damaged(_))));
+        self.machine.trace(format_args!("no start: {error}"));
+        match damage {
+            true if self.rotten => Ok(()),
+            false if temper_is_bad => Ok(()),
+            _ => Err(format!("it does not start: {error}")),
+        }
+    }
+
+    /// Clients at work; over when all are.
+    async fn clients(&self, life: &Life) -> Result<(), String> {
+        let mut tasks = Vec::new();
+        for _ in 0..life.clients {
+            let mut random = super::random::Random::new(self.random.borrow_mut().number());
+            let plan = work(&mut random, life.commands);
+            let model = self.model.clone();
+            tasks.push(spawn(async move { client(&Network, model, random, plan).await }));
+        }
+        for task in tasks {
+            task.await.map_err(|error| format!("a client panicked: {error}"))??;
+        }
+        Ok(())
+    }
+
+    /// Without sessions, a reactor has but the lease for the header of its next segment.
+    async fn leases_are_back(&self) -> Result<(), String> {
+        for _ in 0..60 {
+            if self.machine.leases().iter().all(|&leases| leases == 1) {
+                return Ok(());
+            }
+            sleep(Duration::from_secs(1)).await;
+        }
+        Err(format!("leases do not come back: {:?} in use", self.machine.leases()))
+    }
+
+    /// An orderly end.
+    async fn stop(&self, server: Server) -> Result<End, String> {
+        tokio::select! {
+            biased;
+            () = self.machine.power_fails() => Ok(End::Crash),
+            ended = timeout(PATIENCE, server.ended()) => match ended {
+                None => Err("it does not stop".into()),
+                Some(Ok(())) => {
+                    // The threads beside the reactors have their last jobs to do.
+                    sleep(Duration::from_secs(60)).await;
+                    Ok(End::Stop)
+                }
+                Some(Err(_)) if self.machine.has_failed() || self.full => Ok(End::Crash),
+                Some(Err(error)) => Err(format!("it does not stop: {error}")),
+            },
+        }
+    }
+}
+
+/// What a client is to do.
+fn work(random: &mut super::random::Random, commands: usize) -> super::client::Plan {
+    let sizes = if random.one_in(6) { Sizes::Edges } else { Sizes::Small };
+    let append = Style { most: random.pick(&[2, 5, 20]), sizes };
+    let account = random.below(PEOPLE.len());
+    super::client::Plan { account, commands, append, appends: random.pick(&[5, 20, 60]) }
+}
+
+/// Waits until a reactor ends by itself.
+async fn over_of(server: &Server) {
+    let (tell, told) = tokio::sync::oneshot::channel();
+    server.when_over(move || {
+        let _ = tell.send(());
+    });
+    let _ = told.await;
+}
+
+/// The way to the server.
+struct Network;
+
+impl Dial for Network {
+    type Wire = Remote;
+
+    async fn dial(&self) -> io::Result<Remote> {
+        Remote::dial().await
+    }
+}
+
+impl Wire for Remote {
+    async fn send(&mut self, octets: &[u8]) -> io::Result<()> {
+        Remote::send(self, octets).await
+    }
+
+    async fn recv(&mut self) -> io::Result<Vec<u8>> {
+        Remote::recv(self).await
+    }
+
+    fn close(&mut self) {
+        self.end();
+    }
+
+    fn reset(&mut self) {
+        Remote::reset(self);
+    }
+}
