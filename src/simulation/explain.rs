@@ -106,7 +106,10 @@ impl Model {
         (first..).zip(&batch.contents).all(|(uid, content)| {
             let message = known.messages.get(&uid);
             match message.filter(|_| mailbox.uids.contains(&uid)) {
-                Some(message) => !message.explained && message.class == Some(content.class),
+                // One that could not be read, because it has rotted, may be any.
+                Some(message) => {
+                    !message.explained && message.class.is_none_or(|class| class == content.class)
+                }
                 // It may have gone again before this look.
                 None => match message {
                     Some(message) => !message.explained && message.may_be(None, batch.begun),
