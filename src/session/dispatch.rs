@@ -100,8 +100,8 @@ impl Session {
                 self.conclude(Flow::On, true).await;
             }
         }
-        if let Some(why) = self.home.ending.borrow().clone() {
-            bye(&self.output, &why);
+        if let Some((code, why)) = self.home.ending.borrow().clone() {
+            bye(&self.output, code.as_ref(), &why);
             self.conn.shutdown_read();
         }
         loop {
@@ -131,7 +131,7 @@ impl Session {
             Next::Append => Box::pin(self.append()).await,
             Next::Refused { tag, text } => self.no_sense(tag.as_ref(), &text).await,
             Next::Idle => {
-                bye(&self.output, "idle for too long");
+                bye(&self.output, None, "idle for too long");
                 Flow::Over
             }
             Next::End => Flow::Over,
@@ -167,7 +167,7 @@ impl Session {
         self.nonsense += 1;
         let flow = self.conclude(Flow::On, false).await;
         if self.user.is_none() && self.nonsense >= NONSENSE {
-            bye(&self.output, "too many commands that make no sense");
+            bye(&self.output, None, "too many commands that make no sense");
             return Flow::Over;
         }
         flow
@@ -204,7 +204,7 @@ impl Session {
                 self.ok(tag, "ID completed");
             }
             Command::Logout => {
-                bye(&self.output, "logging out");
+                bye(&self.output, None, "logging out");
                 self.ok(tag, "LOGOUT completed");
                 return Flow::Over;
             }
