@@ -1,6 +1,6 @@
 //! The life of a session: greeting, commands one after the other, the end.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::atomic::Ordering;
 
@@ -13,6 +13,7 @@ use super::login::Login;
 use super::selected::{NoSuchMessage, Selected};
 use crate::auth::User;
 use crate::ingest::{Owner, Pending};
+use crate::log::LogError;
 use crate::net::Output;
 use crate::protocol::response::{self, Code, Condition, tagged, untagged};
 use crate::protocol::{Command, MailboxName, NameError, SequenceSet, Tag, Tagged};
@@ -37,6 +38,8 @@ pub(super) struct Session {
     pub enabled: Enabled,
     /// How the command under way ends; sent behind the news.
     reply: RefCell<BytesMut>,
+    /// The log broke under it.
+    broken: Cell<bool>,
     nonsense: u32,
 }
 
@@ -73,6 +76,7 @@ pub async fn serve(home: Rc<Home>, arrival: Arrival) {
         pending: Rc::default(),
         enabled: Enabled::default(),
         reply: RefCell::default(),
+        broken: Cell::default(),
         nonsense: 0,
     };
     let moved = session.run(login).await;
@@ -181,6 +185,10 @@ impl Session {
         };
         let reply = self.reply.take();
         self.output.push(|out| out.unsplit(reply));
+        if self.broken.get() {
+            bye(&self.output, Some(&Code::Unavailable), "the disk failed");
+            return Flow::Over;
+        }
         match news {
             Ok(()) => flow,
             Err(why) => {
@@ -326,6 +334,15 @@ impl Session {
 
     pub(super) fn no(&self, tag: &Tag, code: Option<Code>, text: &str) {
         tagged(&mut self.reply.borrow_mut(), tag, Condition::No, code.as_ref(), text);
+    }
+
+    /// For what the log did not take. With no room for it, it was not done. When the log broke
+    /// nobody knows before the next start: the command gets no answer, and the session ends.
+    pub(super) fn not_written(&self, tag: &Tag, error: &LogError) {
+        match error {
+            LogError::Full(why) => self.no(tag, Some(Code::Unavailable), why),
+            LogError::Poisoned(_) => self.broken.set(true),
+        }
     }
 
     /// The mailbox name of a command; one that is none is refused here.

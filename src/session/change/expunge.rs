@@ -35,7 +35,7 @@ impl Session {
                 }
                 None => self.ok(tag, "EXPUNGE completed"),
             },
-            Err(error) => self.no(tag, Some(Code::Unavailable), &error.to_string()),
+            Err(error) => self.not_written(tag, &error),
         }
     }
 
@@ -45,7 +45,7 @@ impl Session {
         if !self.is_read_only()
             && let Err(error) = self.expunge_deleted(mailbox, &[UidRange::ALL], owner).await
         {
-            return self.no(tag, Some(Code::Unavailable), &error.to_string());
+            return self.not_written(tag, &error);
         }
         self.leave();
         self.ok(tag, "CLOSE completed");

@@ -14,8 +14,6 @@ use crate::log::{Frame, LogError, Record, sealed_len};
 use crate::reactor::{Lease, LeaseClass};
 use crate::types::{BatchId, MailboxId, ModSeq, UidRange};
 
-pub(super) use copy::copy_code;
-
 impl Home {
     /// Writes one record, applies it once it is durable, and returns then.
     ///

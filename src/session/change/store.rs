@@ -46,7 +46,7 @@ impl Session {
         }
         let done = match self.store_flags(mailbox, &uids, &store, owner).await {
             Ok(done) => done,
-            Err(error) => return self.no(tag, Some(Code::Unavailable), &error.to_string()),
+            Err(error) => return self.not_written(tag, &error),
         };
         if done.full {
             let text = "the mailbox has as many keywords as it can hold";

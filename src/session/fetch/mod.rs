@@ -84,7 +84,7 @@ impl Session {
                 Ok(_) => self.tell_seen(&mut wanted),
                 // Mail can be read when the disk is full; the flag waits for the next time.
                 Err(LogError::Full(_)) => {}
-                Err(error) => return self.no(tag, Some(Code::Unavailable), &error.to_string()),
+                Err(error) => return self.not_written(tag, &error),
             }
         }
         if let Some(since) = fetch.changed_since.filter(|_| fetch.vanished) {
