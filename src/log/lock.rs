@@ -60,8 +60,8 @@ impl DataLock {
             }
             Err(error) => return Err(error.into()),
         }
-        // A word for whoever comes second, over the last one: a full disk is no reason not to start.
-        let _ = write!(file, "{:<15}\n", std::process::id());
+        // A word for whoever comes second, over the last one. A full disk does not prevent a start.
+        let _ = writeln!(file, "{:<15}", std::process::id());
         Ok(Ok(file))
     }
 }
