@@ -276,8 +276,8 @@ impl fmt::Display for ReplayError {
                 f,
                 "frame {lsn} of log {log} of epoch {epoch} does not fit what comes before it: \
                  {error}. If catalog.redb was put there from elsewhere, delete it: it is rebuilt \
-                 from the segments. If it was not, a file is missing in segments/: put it back from \
-                 a copy. Nothing was changed"
+                 from the segments. If it was not, a file is missing in segments/: put it back \
+                 from a copy. Nothing was changed"
             ),
         }
     }

@@ -24,7 +24,7 @@ pub struct Changer {
     pub prefix: &'static str,
     /// Commands sent ahead of their replies.
     pub ahead: usize,
-    /// NO \[UNAVAILABLE\] is an answer: nothing was done, nor will be. Not with commands sent ahead.
+    /// NO \[UNAVAILABLE\] is an answer: nothing was done, nor will be. Not with any sent ahead.
     pub may_fail: bool,
     /// How often that was the answer.
     pub refused: usize,
