@@ -1,6 +1,7 @@
 //! What a mailbox that is only appended to must hold after a crash: what was promised, what was
 //! ever seen, whole batches.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use crate::load::{Id, Writer};
@@ -145,10 +146,10 @@ impl Opened {
         let mut lost = 0;
         for fetched in Fetched::all(&index) {
             let uid = uid(&fetched);
-            if !opened.mail.contains_key(&uid) {
+            if let Entry::Vacant(missing) = opened.mail.entry(uid) {
                 let id = known(uid);
                 hold_against_index(id, &fetched);
-                opened.mail.insert(uid, Mail { id, flags: flags(&fetched) });
+                missing.insert(Mail { id, flags: flags(&fetched) });
                 lost += 1;
             }
         }
