@@ -274,9 +274,10 @@ impl fmt::Display for ReplayError {
             ReplayError::Log(error) => error.fmt(f),
             ReplayError::Misfit { epoch, log, lsn, error } => write!(
                 f,
-                "frame {lsn} of log {log} of epoch {epoch} does not fit the catalog: {error}. If \
-                 catalog.redb was put there from elsewhere, delete it: it is rebuilt from the \
-                 segments"
+                "frame {lsn} of log {log} of epoch {epoch} does not fit what comes before it: \
+                 {error}. If catalog.redb was put there from elsewhere, delete it: it is rebuilt \
+                 from the segments. If it was not, a file is missing in segments/: put it back \
+                 from a copy. Nothing was changed"
             ),
         }
     }

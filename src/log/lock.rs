@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::fs::{File, OpenOptions};
-use std::io::{self, Read, Seek, Write};
+use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{FlockOperation, flock};
@@ -60,9 +60,8 @@ impl DataLock {
             }
             Err(error) => return Err(error.into()),
         }
-        file.set_len(0)?;
-        file.rewind()?;
-        writeln!(file, "{}", std::process::id())?;
+        // A word for whoever comes second, over the last one. A full disk does not prevent a start.
+        let _ = writeln!(file, "{:<15}", std::process::id());
         Ok(Ok(file))
     }
 }

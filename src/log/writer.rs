@@ -343,6 +343,11 @@ impl Log {
     }
 
     async fn enter(&self, prepared: Prepared, mut lease: Lease) -> Result<(), LogError> {
+        if self.inner.state.borrow().broken.is_some() {
+            // It broke while the segment was prepared, which the next start finds ready.
+            self.inner.state.borrow_mut().header = Some(lease);
+            return Err(self.error());
+        }
         if !prepared.direct && !self.inner.buffered.replace(true) {
             tracing::warn!(
                 "this file system has no O_DIRECT: segments are written through the page cache, \

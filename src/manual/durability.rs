@@ -67,9 +67,10 @@
 //! A failed fdatasync is never tried again. The kernel may have dropped the dirty pages and would
 //! answer the second call with success, having written nothing. The log is poisoned instead:
 //! sessions on it end with BYE, nothing is acknowledged any more, and the next start reads from the
-//! disk what is really there.
+//! disk what is really there. A command that was under way gets no answer, neither OK nor NO: it
+//! was carried out or not, but whole.
 //!
-//! A disk that is full is not a failure. It is a tagged NO, and service goes on.
+//! A disk that is full is not a failure. It is a tagged NO, nothing was done, and service goes on.
 //!
 //! ## The catalog
 //!

@@ -6,8 +6,8 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use crate::auth::UserError;
-use crate::index::ReplayError;
-use crate::log::{LockError, LogError};
+use crate::index::{CatalogError, ReplayError};
+use crate::log::{LockError, LogError, RecoveryError};
 use crate::reactor::ProbeError;
 
 /// Why a server does not start, or ended. The text says what to do.
@@ -45,6 +45,10 @@ impl StartError {
             StartError::Lock(LockError::Held { .. }) => 75,
             StartError::Lock(_) | StartError::Listen(..) | StartError::Log(_) => 74,
             StartError::Users(_) => 78,
+            StartError::Replay(
+                ReplayError::Catalog(CatalogError::Io { .. })
+                | ReplayError::Log(RecoveryError::Io { .. }),
+            ) => 74,
             StartError::Replay(_) => 65,
             StartError::TooManyReactors => 64,
             StartError::System(_) => 71,

@@ -11,6 +11,7 @@ use tokio::sync::{Notify, mpsc, oneshot};
 use super::checkpoints::Checkpoints;
 use super::{Shared, StartError};
 use crate::log::{Log, Sequencer};
+use crate::protocol::response::Code;
 use crate::reactor::{Arena, Bound, Listener, Peer, random, sleep, spawn, timeout};
 use crate::session::{Arrival, Files, Home, Tally, serve};
 use crate::types::LogId;
@@ -55,11 +56,10 @@ impl Worker {
             }
         };
         listener.shutdown();
-        let why = match &broken {
-            None => "the server is stopping",
-            Some(_) => "[UNAVAILABLE] the disk failed",
-        };
-        home.end_sessions(why);
+        match &broken {
+            None => home.end_sessions(None, "the server is stopping"),
+            Some(_) => home.end_sessions(Some(Code::Unavailable), "the disk failed"),
+        }
         if timeout(PATIENCE, sessions_end(&home)).await.is_none() {
             // Who does not read a BYE for so long has gone.
             home.roster.borrow().values().for_each(|(conn, _)| conn.shutdown());

@@ -6,6 +6,7 @@ use super::context::bye;
 use super::dispatch::{Flow, Session};
 use super::selected::announce;
 use crate::ingest::{Ended, Machine, Refusal, Step, Upload, UploadContext};
+use crate::protocol::response::Code;
 
 impl Session {
     pub(super) async fn append(&mut self) -> Flow {
@@ -33,7 +34,7 @@ impl Session {
             }
             Err(Ended::Gone) => Flow::Over,
             Err(Ended::Broken(error)) => {
-                bye(&self.output, &format!("[UNAVAILABLE] {error}"));
+                bye(&self.output, Some(&Code::Unavailable), &error.to_string());
                 Flow::Over
             }
         }

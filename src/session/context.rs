@@ -17,7 +17,7 @@ use crate::ingest::{Committed, Owner, Pinned};
 use crate::log::Log;
 use crate::net::Output;
 use crate::protocol::Tag;
-use crate::protocol::response::{Condition, untagged};
+use crate::protocol::response::{Code, Condition, untagged};
 use crate::reactor::{Arena, Conn, Peer};
 use crate::types::{Epoch, MailboxId};
 
@@ -73,6 +73,9 @@ pub struct Tally {
 /// An account in use, or being loaded by the first session that wants it.
 pub type Loading = Rc<OnceCell<Rc<Owner>>>;
 
+/// What a session is told at its end.
+pub type Farewell = (Option<Code<'static>>, Rc<str>);
+
 /// What it takes to end a session from outside.
 pub type Enrolled = (Rc<Conn>, Rc<Output>);
 
@@ -111,7 +114,7 @@ pub struct Home {
     /// Sessions, to end them.
     pub roster: RefCell<BTreeMap<u64, Enrolled>>,
     /// Set when sessions are to end, with what to tell them.
-    pub ending: RefCell<Option<Rc<str>>>,
+    pub ending: RefCell<Option<Farewell>>,
     /// A session has ended.
     pub ended: Notify,
     /// Numbers sessions.
@@ -169,10 +172,10 @@ impl Home {
     }
 
     /// Ends all sessions: they are told why, what is on its way to the disk is still answered.
-    pub fn end_sessions(&self, why: &str) {
-        self.ending.borrow_mut().get_or_insert(why.into());
+    pub fn end_sessions(&self, code: Option<Code<'static>>, why: &str) {
+        self.ending.borrow_mut().get_or_insert((code, why.into()));
         for (conn, output) in self.roster.borrow().values() {
-            bye(output, why);
+            bye(output, code.as_ref(), why);
             conn.shutdown_read();
         }
     }
@@ -192,8 +195,8 @@ impl Home {
     }
 }
 
-pub(super) fn bye(output: &Rc<Output>, why: &str) {
-    output.push(|out| untagged(out, Condition::Bye, None, why));
+pub(super) fn bye(output: &Rc<Output>, code: Option<&Code>, why: &str) {
+    output.push(|out| untagged(out, Condition::Bye, code, why));
 }
 
 /// Whether LOGIN and PLAIN may come in clear text: from this machine only.

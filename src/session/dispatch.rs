@@ -1,6 +1,6 @@
 //! The life of a session: greeting, commands one after the other, the end.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::atomic::Ordering;
 
@@ -13,6 +13,7 @@ use super::login::Login;
 use super::selected::{NoSuchMessage, Selected};
 use crate::auth::User;
 use crate::ingest::{Owner, Pending};
+use crate::log::LogError;
 use crate::net::Output;
 use crate::protocol::response::{self, Code, Condition, tagged, untagged};
 use crate::protocol::{Command, MailboxName, NameError, SequenceSet, Tag, Tagged};
@@ -37,6 +38,8 @@ pub(super) struct Session {
     pub enabled: Enabled,
     /// How the command under way ends; sent behind the news.
     reply: RefCell<BytesMut>,
+    /// The log broke under it.
+    broken: Cell<bool>,
     nonsense: u32,
 }
 
@@ -73,6 +76,7 @@ pub async fn serve(home: Rc<Home>, arrival: Arrival) {
         pending: Rc::default(),
         enabled: Enabled::default(),
         reply: RefCell::default(),
+        broken: Cell::default(),
         nonsense: 0,
     };
     let moved = session.run(login).await;
@@ -100,8 +104,8 @@ impl Session {
                 self.conclude(Flow::On, true).await;
             }
         }
-        if let Some(why) = self.home.ending.borrow().clone() {
-            bye(&self.output, &why);
+        if let Some((code, why)) = self.home.ending.borrow().clone() {
+            bye(&self.output, code.as_ref(), &why);
             self.conn.shutdown_read();
         }
         loop {
@@ -131,7 +135,7 @@ impl Session {
             Next::Append => Box::pin(self.append()).await,
             Next::Refused { tag, text } => self.no_sense(tag.as_ref(), &text).await,
             Next::Idle => {
-                bye(&self.output, "idle for too long");
+                bye(&self.output, None, "idle for too long");
                 Flow::Over
             }
             Next::End => Flow::Over,
@@ -167,7 +171,7 @@ impl Session {
         self.nonsense += 1;
         let flow = self.conclude(Flow::On, false).await;
         if self.user.is_none() && self.nonsense >= NONSENSE {
-            bye(&self.output, "too many commands that make no sense");
+            bye(&self.output, None, "too many commands that make no sense");
             return Flow::Over;
         }
         flow
@@ -181,6 +185,10 @@ impl Session {
         };
         let reply = self.reply.take();
         self.output.push(|out| out.unsplit(reply));
+        if self.broken.get() {
+            bye(&self.output, Some(&Code::Unavailable), "the disk failed");
+            return Flow::Over;
+        }
         match news {
             Ok(()) => flow,
             Err(why) => {
@@ -204,7 +212,7 @@ impl Session {
                 self.ok(tag, "ID completed");
             }
             Command::Logout => {
-                bye(&self.output, "logging out");
+                bye(&self.output, None, "logging out");
                 self.ok(tag, "LOGOUT completed");
                 return Flow::Over;
             }
@@ -326,6 +334,15 @@ impl Session {
 
     pub(super) fn no(&self, tag: &Tag, code: Option<Code>, text: &str) {
         tagged(&mut self.reply.borrow_mut(), tag, Condition::No, code.as_ref(), text);
+    }
+
+    /// For what the log did not take. With no room for it, it was not done. When the log broke
+    /// nobody knows before the next start: the command gets no answer, and the session ends.
+    pub(super) fn not_written(&self, tag: &Tag, error: &LogError) {
+        match error {
+            LogError::Full(why) => self.no(tag, Some(Code::Unavailable), why),
+            LogError::Poisoned(_) => self.broken.set(true),
+        }
     }
 
     /// The mailbox name of a command; one that is none is refused here.

@@ -127,7 +127,7 @@ impl Session {
             }
         };
         if let Err(error) = self.home.inbox(&owner).await {
-            self.no(tag, Some(Code::Unavailable), &error.to_string());
+            self.not_written(tag, &error);
             return;
         }
         self.input.logged_in();

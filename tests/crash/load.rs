@@ -51,7 +51,8 @@ impl Id {
         format!("{day:2}-Feb-{year:04} 11:22:33 -0330")
     }
 
-    fn options(self) -> String {
+    /// Flags and date, as they stand before the literal.
+    pub fn options(self) -> String {
         format!("({}) \"{}\" ", self.flags().join(" "), self.date())
     }
 
@@ -82,6 +83,8 @@ pub struct Sent {
     pub of: usize,
     /// UIDVALIDITY, first and last UID, once the server has said OK.
     pub promised: Option<(u32, u32, u32)>,
+    /// The server has said NO: none of it is there, nor ever will be.
+    pub refused: bool,
 }
 
 /// A client that appends.
@@ -94,6 +97,8 @@ pub struct Writer {
     pub sent: Vec<Sent>,
     /// How many of them have a reply.
     answered: usize,
+    /// NO \[UNAVAILABLE\] is an answer.
+    pub may_fail: bool,
 }
 
 impl Writer {
@@ -102,7 +107,8 @@ impl Writer {
         let mut client = Client::connect(address);
         client.response().expect("a greeting");
         client.ok(&format!("LOGIN {} {PASSWORD}", style.user));
-        Writer { style, client, random, next, sent: Vec::new(), answered: 0 }
+        let (sent, answered, may_fail) = (Vec::new(), 0, false);
+        Writer { style, client, random, next, sent, answered, may_fail }
     }
 
     /// Appends until the server is gone; tells `progress` how many octets it has sent.
@@ -113,12 +119,28 @@ impl Writer {
         self
     }
 
+    /// Appends so many batches, and waits for all replies. Panics when the server is gone.
+    pub fn work(&mut self, batches: usize) {
+        let (progress, _) = std::sync::mpsc::channel();
+        for _ in 0..batches {
+            self.batch(&progress).expect("a server");
+        }
+        while self.answered < self.sent.len() {
+            self.reply().expect("a server");
+        }
+    }
+
+    /// How many batches were refused.
+    pub fn refused(&self) -> usize {
+        self.sent.iter().filter(|sent| sent.refused).count()
+    }
+
     fn batch(&mut self, progress: &Sender<usize>) -> Option<()> {
         let (batch, of, large) =
             (self.next, self.random.within(1, self.style.batch), self.style.large);
         self.next += 1;
         let ids: Vec<_> = (0..of).map(|index| Id { batch, index, of, large }).collect();
-        self.sent.push(Sent { batch, of, promised: None });
+        self.sent.push(Sent { batch, of, promised: None, refused: false });
         if self.style.in_step {
             self.in_step(&ids, progress)?;
         } else {
@@ -158,7 +180,7 @@ impl Writer {
         Some(())
     }
 
-    /// Takes the next tagged response, which must be an OK, and to the oldest batch.
+    /// Takes the next tagged response, which must be to the oldest batch.
     fn reply(&mut self) -> Option<()> {
         loop {
             let line = self.client.response()?.text();
@@ -166,6 +188,11 @@ impl Writer {
                 continue;
             }
             let sent = &mut self.sent[self.answered];
+            if self.may_fail && line.starts_with(&format!("b{} NO [UNAVAILABLE] ", sent.batch)) {
+                sent.refused = true;
+                self.answered += 1;
+                return Some(());
+            }
             let begin = format!("b{} OK [APPENDUID ", sent.batch);
             let rest = line.strip_prefix(&begin).unwrap_or_else(|| panic!("{begin}: {line}"));
             let numbers = rest.split(']').next().unwrap().split([' ', ':']);

@@ -1,12 +1,15 @@
-//! What a mailbox must hold after a crash: what was promised, what was ever seen, whole batches.
+//! What a mailbox that is only appended to must hold after a crash: what was promised, what was
+//! ever seen, whole batches.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use crate::load::{Id, Writer};
+use crate::state::Mail;
 use crate::support::{Client, Fetched};
 
 /// All that is known of one mailbox, from outside.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct Shadow {
     validity: Option<u32>,
     /// Everything that was promised, or seen after an earlier crash.
@@ -30,19 +33,31 @@ impl Shadow {
             }
             assert!(first >= self.uid_next, "UIDs from {first} on were given to others before");
         }
-        self.sent.push(writer.sent.iter().map(|sent| sent.batch).collect());
+        let taken = writer.sent.iter().filter(|sent| !sent.refused);
+        self.sent.push(taken.map(|sent| sent.batch).collect());
     }
 
     /// Holds it against the mailbox.
     pub fn verify(&mut self, client: &mut Client, mailbox: &str) {
-        let opened = client.ok(&format!("EXAMINE {mailbox}")).texts();
-        let number = |code: &str| -> Option<u32> {
-            let found = opened.iter().find_map(|line| line.split_once(code));
-            found.and_then(|(_, rest)| rest.split(']').next()?.parse().ok())
-        };
-        let validity = number("[UIDVALIDITY ").expect("a UIDVALIDITY");
+        let opened = Opened::look(client, mailbox);
+        self.hold_against(opened, mailbox);
+    }
+
+    /// The same where octets in the log are damaged: the messages are there, though not all of them
+    /// can be read. Gives how many can not.
+    pub fn verify_damaged(&mut self, client: &mut Client, mailbox: &str) -> usize {
+        let (opened, lost) = Opened::look_at_damaged(client, mailbox, |uid| self.known[&uid]);
+        self.hold_against(opened, mailbox);
+        lost
+    }
+
+    fn hold_against(&mut self, opened: Opened, mailbox: &str) {
+        let Opened { validity, uid_next, mail } = opened;
         assert_eq!(*self.validity.get_or_insert(validity), validity, "UIDVALIDITY has changed");
-        let found = fetch(client);
+        let found: BTreeMap<u32, Id> = mail.iter().map(|(uid, mail)| (*uid, mail.id)).collect();
+        for mail in mail.values() {
+            assert_eq!(*mail, Mail::new(mail.id), "other flags");
+        }
         for (uid, id) in &self.known {
             assert_eq!(found.get(uid), Some(id), "UID {uid} of {mailbox} is lost");
         }
@@ -55,11 +70,15 @@ impl Shadow {
             assert!(*uid >= self.uid_next, "UID {uid} is used again, for {id:?}");
         }
         self.whole_batches(&found);
-        let uid_next = number("[UIDNEXT ").expect("a UIDNEXT");
         let last = found.last_key_value().map_or(0, |(uid, _)| *uid);
         assert!(uid_next > last && uid_next >= self.uid_next, "UIDNEXT {uid_next} went back");
         self.uid_next = uid_next;
         self.known = found;
+    }
+
+    /// What was there when it was last looked at, or promised since.
+    pub fn known(&self) -> &BTreeMap<u32, Id> {
+        &self.known
     }
 
     /// Messages there.
@@ -98,24 +117,95 @@ impl Shadow {
     }
 }
 
-/// All messages of the selected mailbox, each of them checked.
-fn fetch(client: &mut Client) -> BTreeMap<u32, Id> {
-    let items = "UID FLAGS INTERNALDATE RFC822.SIZE BODY.PEEK[]";
-    client.send(format!("f UID FETCH 1:* ({items})\r\n").as_bytes());
-    let mut found = BTreeMap::new();
-    loop {
-        let response = client.response().expect("a response to FETCH");
-        let Some(fetched) = Fetched::parse(&response) else {
-            assert!(response.octets.starts_with(b"f OK "), "{}", response.text());
-            return found;
-        };
-        let octets = fetched.octets("BODY[]");
-        let id = Id::of_octets(octets);
-        assert!(octets == id.octets(), "{id:?} has other octets");
-        assert_eq!(fetched.number("RFC822.SIZE"), octets.len() as u64, "{id:?}");
-        assert_eq!(fetched.text("INTERNALDATE"), id.date(), "{id:?}");
-        assert_eq!(fetched.flags(), id.flags(), "{id:?}");
-        let uid = u32::try_from(fetched.number("UID")).unwrap();
-        assert_eq!(found.insert(uid, id), None, "UID {uid} twice");
+/// A mailbox as the server shows it, each message checked.
+pub struct Opened {
+    pub validity: u32,
+    pub uid_next: u32,
+    pub mail: BTreeMap<u32, Mail>,
+}
+
+impl Opened {
+    /// Opens it and fetches everything.
+    pub fn look(client: &mut Client, mailbox: &str) -> Opened {
+        let mut opened = Opened::examine(client, mailbox);
+        let end = opened.fetch(client);
+        assert!(end.starts_with("OK "), "{end}");
+        opened
     }
+
+    /// The same where octets are damaged: FETCH says so, and what it does not give is what `known`
+    /// says, to judge by what the index has of it. The number is how many these are.
+    pub fn look_at_damaged(
+        client: &mut Client,
+        mailbox: &str,
+        known: impl Fn(u32) -> Id,
+    ) -> (Opened, usize) {
+        let mut opened = Opened::examine(client, mailbox);
+        let end = opened.fetch(client);
+        let index = client.ok("UID FETCH 1:* (UID FLAGS INTERNALDATE RFC822.SIZE)").untagged;
+        let mut lost = 0;
+        for fetched in Fetched::all(&index) {
+            let uid = uid(&fetched);
+            if let Entry::Vacant(missing) = opened.mail.entry(uid) {
+                let id = known(uid);
+                hold_against_index(id, &fetched);
+                missing.insert(Mail { id, flags: flags(&fetched) });
+                lost += 1;
+            }
+        }
+        let damaged = ["NO [CORRUPTION] ", "NO [UNAVAILABLE] "].iter().any(|b| end.starts_with(b));
+        assert!(if lost > 0 { damaged } else { end.starts_with("OK ") }, "{lost} lost: {end}");
+        (opened, lost)
+    }
+
+    fn examine(client: &mut Client, mailbox: &str) -> Opened {
+        let opened = client.ok(&format!("EXAMINE {mailbox}")).texts();
+        let number = |code: &str| -> Option<u32> {
+            let found = opened.iter().find_map(|line| line.split_once(code));
+            found.and_then(|(_, rest)| rest.split(']').next()?.parse().ok())
+        };
+        let validity = number("[UIDVALIDITY ").expect("a UIDVALIDITY");
+        let uid_next = number("[UIDNEXT ").expect("a UIDNEXT");
+        Opened { validity, uid_next, mail: BTreeMap::new() }
+    }
+
+    /// Everything that FETCH gives, and how it ends.
+    fn fetch(&mut self, client: &mut Client) -> String {
+        client.send(format!("f UID FETCH 1:* ({ITEMS})\r\n").as_bytes());
+        loop {
+            let response = client.response().expect("a response to FETCH");
+            let Some(fetched) = Fetched::parse(&response) else {
+                let text = response.text();
+                return text.strip_prefix("f ").unwrap_or_else(|| panic!("{text}")).to_owned();
+            };
+            let found = checked(&fetched);
+            let uid = uid(&fetched);
+            assert_eq!(self.mail.insert(uid, found), None, "UID {uid} twice");
+        }
+    }
+}
+
+/// All that can be asked of a message.
+const ITEMS: &str = "UID FLAGS INTERNALDATE RFC822.SIZE BODY.PEEK[]";
+
+/// A message of which everything is as it was appended, but for the flags.
+fn checked(fetched: &Fetched) -> Mail {
+    let octets = fetched.octets("BODY[]");
+    let id = Id::of_octets(octets);
+    assert!(octets == id.octets(), "{id:?} has other octets");
+    hold_against_index(id, fetched);
+    Mail { id, flags: flags(fetched) }
+}
+
+fn hold_against_index(id: Id, fetched: &Fetched) {
+    assert_eq!(fetched.number("RFC822.SIZE"), id.octets().len() as u64, "{id:?}");
+    assert_eq!(fetched.text("INTERNALDATE"), id.date(), "{id:?}");
+}
+
+fn uid(fetched: &Fetched) -> u32 {
+    u32::try_from(fetched.number("UID")).unwrap()
+}
+
+fn flags(fetched: &Fetched) -> BTreeSet<String> {
+    fetched.flags().into_iter().map(str::to_owned).collect()
 }

@@ -22,14 +22,24 @@ const PATIENCE: Duration = Duration::from_secs(60);
 #[derive(Clone)]
 pub struct Folder {
     place: Arc<tempfile::TempDir>,
+    data: PathBuf,
 }
 
 impl Folder {
     /// A folder without anything in it.
     pub fn empty() -> Folder {
         let place = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
-        fs::create_dir(place.path().join("data")).unwrap();
-        Folder { place: Arc::new(place) }
+        let data = place.path().join("data");
+        fs::create_dir(&data).unwrap();
+        Folder { place: Arc::new(place), data }
+    }
+
+    /// The same with its data elsewhere, which is not deleted in the end. The log of the server
+    /// stays below the build folder.
+    pub fn at(data: PathBuf) -> Folder {
+        let folder = Folder { data, ..Folder::empty() };
+        folder.add_user(USER, PASSWORD, &[]);
+        folder
     }
 
     /// A folder in which [`USER`] may log in.
@@ -41,7 +51,7 @@ impl Folder {
 
     /// What `--data` is given.
     pub fn path(&self) -> PathBuf {
-        self.place.path().join("data")
+        self.data.clone()
     }
 
     /// The index, which may be deleted while no server runs.
@@ -98,15 +108,25 @@ impl Server {
 
     /// The same, with more flags.
     pub fn with(folder: &Folder, flags: &[&str]) -> Server {
+        Server::attempt(folder, flags)
+            .unwrap_or_else(|status| panic!("no server: {status:?}\n{}", read(&folder.log())))
+    }
+
+    /// The same where it may give up; how it ended then. Panics when it hangs.
+    pub fn attempt(folder: &Folder, flags: &[&str]) -> Result<Server, ExitStatus> {
         let (mut child, stdout) = spawn(folder, flags);
-        let Ok(line) = stdout.recv_timeout(PATIENCE) else {
-            let _ = child.kill();
-            let status = child.wait();
-            panic!("no server: {status:?}\n{}", read(&folder.log()));
+        let line = match stdout.recv_timeout(PATIENCE) {
+            Ok(line) => line,
+            Err(RecvTimeoutError::Disconnected) => return Err(child.wait().unwrap()),
+            Err(RecvTimeoutError::Timeout) => {
+                let _ = child.kill();
+                let status = child.wait();
+                panic!("no server, and no end of it: {status:?}\n{}", read(&folder.log()));
+            }
         };
         let address = line.strip_prefix("mailrace: listening on ").map(str::parse);
         let Some(Ok(address)) = address else { panic!("what is this: {line:?}") };
-        Server { child, address, stdout, folder: folder.clone() }
+        Ok(Server { child, address, stdout, folder: folder.clone() })
     }
 
     /// Starts a server and kills it after so long, in the middle of the start or behind it.

@@ -10,6 +10,7 @@ use super::walk::{Broken, Stop};
 use super::window::Window;
 use super::{Change, Medium, RecoveryError};
 use crate::log::record::{Commit, MessageRecord, Record};
+use crate::log::segment::SegmentHeader;
 use crate::types::{BatchId, Fragment, SegmentId};
 
 /// How much of a message is read at a time.
@@ -89,16 +90,24 @@ impl<'a> Batches<'a> {
             );
             return Err(Stop::new(what).affecting(commit.mailbox, messages).into());
         }
-        let mut wrong = 0;
+        let (mut wrong, mut first) = (0, None);
         let mut references = references.into_iter().peekable();
         for (number, message) in messages.iter().enumerate() {
             references.next_if(|range| range.end <= number);
             let referred = references.peek().is_some_and(|range| range.contains(&number));
             let whole = adds_up(message) && (referred || self.is_whole(message)?);
-            wrong += u32::from(!whole);
+            if !whole {
+                wrong += 1;
+                first = first.or_else(|| message.fragments.first().copied());
+            }
         }
         if wrong > 0 {
-            let what = format!("{wrong} of {count} messages do not have their checksum");
+            let mut what = format!("{wrong} of {count} messages do not have their checksum");
+            // They may lie in another file than their commit.
+            if let Some(Fragment { segment, offset, .. }) = first {
+                let file = SegmentHeader::file_name(segment);
+                what.push_str(&format!(", the first begins at octet {offset} of {file}"));
+            }
             return Err(Stop::new(what).affecting(commit.mailbox, wrong).into());
         }
         Ok(Change::Append { commit, messages })

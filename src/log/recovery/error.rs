@@ -87,7 +87,7 @@ impl fmt::Display for Damage {
         for (mailbox, count) in messages {
             write!(f, " Messages affected in mailbox {mailbox}: {count}.")?;
         }
-        f.write_str(" Nothing was changed. Restore this file from a copy.")
+        f.write_str(" Nothing was changed. Restore what is damaged from a copy.")
     }
 }
 

@@ -29,10 +29,7 @@ impl Session {
         let (log, arena) = (&self.home.log, &self.home.arena);
         let copied = match copy_messages(log, arena, owner, source, &uids, target, moves).await {
             Ok(copied) => copied,
-            Err(error) => {
-                let code = copy_code(&error, source);
-                return self.no(tag, Some(code), &error.to_string());
-            }
+            Err(error) => return self.not_copied(tag, &error, source),
         };
         let text = if moves { "MOVE completed" } else { "COPY completed" };
         if copied.from.is_empty() {
@@ -48,7 +45,7 @@ impl Session {
         // Before the first EXPUNGE, so that clients know where a message went (section 4.3).
         self.output.push(|out| untagged(out, Condition::Ok, Some(&uids), "moved"));
         if let Some(error) = &copied.unfinished {
-            return self.no(tag, Some(copy_code(error, source)), &error.to_string());
+            return self.not_copied(tag, error, source);
         }
         let highest = owner.account.borrow().mailbox(source).map(|m| m.counts().highest_modseq);
         match highest.filter(|_| self.enabled.qresync) {
@@ -56,15 +53,16 @@ impl Session {
             None => self.ok(tag, text),
         }
     }
-}
 
-/// The code for a copy that failed from this mailbox.
-pub(in crate::session) fn copy_code(error: &CopyError, source: MailboxId) -> Code<'static> {
-    match error {
-        CopyError::Quota => Code::OverQuota,
-        CopyError::Keywords | CopyError::Uids => Code::Limit,
-        CopyError::NoMailbox(gone) if *gone == source => Code::NonExistent,
-        CopyError::NoMailbox(_) => Code::TryCreate,
-        CopyError::Log(_) => Code::Unavailable,
+    /// A copy from this mailbox failed.
+    pub(in crate::session) fn not_copied(&self, tag: &Tag, error: &CopyError, source: MailboxId) {
+        let code = match error {
+            CopyError::Quota => Code::OverQuota,
+            CopyError::Keywords | CopyError::Uids => Code::Limit,
+            CopyError::NoMailbox(gone) if *gone == source => Code::NonExistent,
+            CopyError::NoMailbox(_) => Code::TryCreate,
+            CopyError::Log(error) => return self.not_written(tag, error),
+        };
+        self.no(tag, Some(code), &error.to_string());
     }
 }

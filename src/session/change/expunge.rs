@@ -36,7 +36,7 @@ impl Session {
                 }
                 None => self.ok(tag, "EXPUNGE completed"),
             },
-            Err(error) => self.no(tag, Some(error.code()), &error.to_string()),
+            Err(error) => self.not_changed(tag, &error),
         }
     }
 
@@ -46,7 +46,7 @@ impl Session {
         if !self.is_read_only()
             && let Err(error) = self.expunge_deleted(mailbox, &[UidRange::ALL], owner).await
         {
-            return self.no(tag, Some(error.code()), &error.to_string());
+            return self.not_changed(tag, &error);
         }
         self.leave();
         self.ok(tag, "CLOSE completed");

@@ -4,19 +4,18 @@ mod copy;
 mod expunge;
 mod store;
 
-use std::fmt;
 use std::rc::Rc;
 
 use super::context::Home;
+use super::dispatch::Session;
 use crate::index::Mailbox;
 use crate::ingest::Owner;
 use crate::limits::UID_RANGES;
 use crate::log::{Frame, LogError, Record, sealed_len};
+use crate::protocol::Tag;
 use crate::protocol::response::Code;
 use crate::reactor::{Lease, LeaseClass};
 use crate::types::{BatchId, MailboxId, ModSeq, UidRange};
-
-pub(super) use copy::copy_code;
 
 /// Why messages are not changed.
 pub(in crate::session) enum ChangeError {
@@ -27,27 +26,20 @@ pub(in crate::session) enum ChangeError {
     Gone,
 }
 
-impl ChangeError {
-    /// What it is to a client (RFC 5530).
-    pub(in crate::session) fn code(&self) -> Code<'static> {
-        match self {
-            ChangeError::Log(_) => Code::Unavailable,
-            ChangeError::Gone => Code::NonExistent,
-        }
-    }
-}
-
 impl From<LogError> for ChangeError {
     fn from(error: LogError) -> ChangeError {
         ChangeError::Log(error)
     }
 }
 
-impl fmt::Display for ChangeError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            ChangeError::Log(error) => error.fmt(f),
-            ChangeError::Gone => f.write_str("the mailbox was deleted meanwhile"),
+impl Session {
+    /// Tells why messages were not changed.
+    pub(in crate::session) fn not_changed(&self, tag: &Tag, error: &ChangeError) {
+        match error {
+            ChangeError::Log(error) => self.not_written(tag, error),
+            ChangeError::Gone => {
+                self.no(tag, Some(Code::NonExistent), "the mailbox was deleted meanwhile");
+            }
         }
     }
 }

@@ -47,7 +47,7 @@ impl Session {
         }
         let done = match self.store_flags(mailbox, &uids, &store, owner).await {
             Ok(done) => done,
-            Err(error) => return self.no(tag, Some(error.code()), &error.to_string()),
+            Err(error) => return self.not_changed(tag, &error),
         };
         if done.full {
             let text = "the mailbox has as many keywords as it can hold";

@@ -86,7 +86,7 @@ impl Session {
                 // Mail can be read when the disk is full, and while its mailbox is being deleted;
                 // the flag waits for the next time.
                 Err(ChangeError::Log(LogError::Full(_)) | ChangeError::Gone) => {}
-                Err(error) => return self.no(tag, Some(error.code()), &error.to_string()),
+                Err(error) => return self.not_changed(tag, &error),
             }
         }
         if let Some(since) = fetch.changed_since.filter(|_| fetch.vanished) {

@@ -49,7 +49,7 @@ impl Session {
                 let text = format!("an account can have {MAILBOXES} mailboxes");
                 self.no(tag, Some(Code::Limit), &text);
             }
-            CreateError::Log(error) => self.no(tag, Some(Code::Unavailable), &error.to_string()),
+            CreateError::Log(error) => self.not_written(tag, error),
         }
     }
 
@@ -77,7 +77,7 @@ impl Session {
                 self.no(tag, Some(Code::HasChildren), text);
             }
             Ok(None) => self.no(tag, Some(Code::NonExistent), "there is no mailbox of that name"),
-            Err(error) => self.no(tag, Some(Code::Unavailable), &error.to_string()),
+            Err(error) => self.not_written(tag, &error),
         }
     }
 }

@@ -7,7 +7,6 @@ use crate::ingest::{Copied, CopyError, Owner, copy_messages};
 use crate::log::Record;
 use crate::protocol::response::Code;
 use crate::protocol::{MailboxName, NameError, Tag};
-use crate::session::change::copy_code;
 use crate::session::dispatch::Session;
 use crate::types::{MailboxId, SpecialUse, UidRange};
 
@@ -37,7 +36,7 @@ impl Session {
         let (account, from, to) = (owner.name(), from.as_str().into(), to.as_str().into());
         match self.home.change(owner, Record::RenameMailbox { account, from, to }).await {
             Ok(()) => self.ok(tag, "RENAME completed"),
-            Err(error) => self.no(tag, Some(Code::Unavailable), &error.to_string()),
+            Err(error) => self.not_written(tag, &error),
         }
     }
 
@@ -53,14 +52,14 @@ impl Session {
         match self.move_all(inbox, target, owner).await {
             Ok(Copied { unfinished: None, .. }) => self.ok(tag, "RENAME completed"),
             Ok(Copied { unfinished: Some(error), .. }) => {
-                self.no(tag, Some(copy_code(&error, inbox)), &error.to_string());
+                self.not_copied(tag, &error, inbox);
             }
             Err(error) => {
                 // Nothing has moved, so the new mailbox need not stay.
                 if let Err(error) = self.home.delete(owner, to).await {
                     tracing::warn!(mailbox = %to, "an empty mailbox stays behind: {error}");
                 }
-                self.no(tag, Some(copy_code(&error, inbox)), &error.to_string());
+                self.not_copied(tag, &error, inbox);
             }
         }
     }

@@ -66,7 +66,7 @@ impl Session {
         match self.home.change(owner, Record::Subscribe { account, name, subscribed }).await {
             Ok(()) if subscribed => self.ok(tag, "SUBSCRIBE completed"),
             Ok(()) => self.ok(tag, "UNSUBSCRIBE completed"),
-            Err(error) => self.no(tag, Some(Code::Unavailable), &error.to_string()),
+            Err(error) => self.not_written(tag, &error),
         }
     }
 }

@@ -75,7 +75,7 @@ impl Session {
                 Woken::Client => return true,
                 Woken::Change => {}
                 Woken::Nothing if quiet == idle => {
-                    bye(&self.output, "idle for too long");
+                    bye(&self.output, None, "idle for too long");
                     return false;
                 }
                 Woken::Nothing => {

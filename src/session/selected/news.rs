@@ -193,7 +193,7 @@ impl Session {
     pub(in crate::session) fn end_without_news(&self, why: &NoNews) {
         match why {
             NoNews::Gone => {}
-            NoNews::Deleted => bye(&self.output, "the selected mailbox was deleted"),
+            NoNews::Deleted => bye(&self.output, None, "the selected mailbox was deleted"),
         }
     }
 

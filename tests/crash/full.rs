@@ -1,0 +1,157 @@
+//! A disk that is full, by mail or by somebody else's file: what cannot be done is refused, what
+//! was acknowledged is there, and with room all goes on.
+
+use std::fs;
+
+use crate::changer::Changer;
+use crate::filesystem::{Image, Kind};
+use crate::load::{Style, Writer};
+use crate::owned::Owned;
+use crate::shadow::Shadow;
+use crate::support::{Folder, Random, Server, USER};
+
+const STYLE: Style =
+    Style { user: USER, mailbox: "INBOX", batch: 4, large: 400_000, ahead: 0, in_step: false };
+
+const FLAGS: [&str; 4] = ["--segment-size", "4M", "--reactors", "2"];
+
+#[test]
+fn a_full_ext4_costs_nothing_that_was_acknowledged() {
+    // ext4 gives a few blocks of a full disk to the superuser if it is not told otherwise.
+    fills_up(Kind::Ext4, 128);
+}
+
+#[test]
+fn a_full_xfs_costs_nothing_that_was_acknowledged() {
+    fills_up(Kind::Xfs, 320);
+}
+
+fn fills_up(kind: Kind, mib: u64) {
+    let Some(image) = Image::new(kind, "full", mib) else { return };
+    image.fill(48 << 20);
+    let mut store = Store::new(image.folder());
+    let server = store.start();
+
+    let mut hands = store.hands(&server);
+    while hands.writer.refused() == 0 {
+        hands.writer.work(1);
+    }
+    hands.changer.work(60);
+    store.verify(&server, hands);
+
+    image.fill(0);
+    let mut hands = store.hands(&server);
+    hands.writer.work(10);
+    hands.changer.work(200);
+    let (batches, changes) = (hands.writer.refused(), hands.changer.refused);
+    println!("{kind:?} full: {batches} of 10 batches and {changes} of 200 changes were refused");
+    assert_eq!(batches, 10, "where did that go?");
+    store.verify(&server, hands);
+
+    // Whoever is refused may try again in the same session.
+    let mut hands = store.hands(&server);
+    image.empty();
+    store.works(&mut hands);
+    image.fill(0);
+    hands.writer.work(10);
+    store.verify(&server, hands);
+
+    // A start needs room for a segment and the catalog. Without it, it says so.
+    server.kill();
+    store.starts_or_says_why();
+    fs::remove_file(store.folder.catalog()).unwrap();
+    store.starts_or_says_why();
+    image.empty();
+    let server = store.start();
+    let hands = store.hands(&server);
+    store.verify(&server, hands);
+    image.fill(0);
+    assert!(server.terminate().success(), "the last checkpoint failed, no more than that");
+    store.starts_or_says_why();
+
+    image.empty();
+    let server = store.start();
+    let mut hands = store.hands(&server);
+    store.works(&mut hands);
+    store.verify(&server, hands);
+}
+
+/// A data folder and what is known of it.
+struct Store {
+    folder: Folder,
+    shadow: Shadow,
+    owned: Owned,
+    random: Random,
+    next: u64,
+}
+
+/// Clients at work on it.
+struct Hands {
+    writer: Writer,
+    changer: Changer,
+}
+
+impl Store {
+    fn new(folder: Folder) -> Store {
+        let (shadow, owned) = (Shadow::default(), Owned::new("c0"));
+        Store { folder, shadow, owned, random: Random::seeded(), next: 0 }
+    }
+
+    fn start(&self) -> Server {
+        Server::with(&self.folder, &FLAGS)
+    }
+
+    fn hands(&mut self, server: &Server) -> Hands {
+        self.next += 1 << 32;
+        let random = Random::new(self.random.next());
+        let mut writer = Writer::new(server.address(), STYLE, random, self.next);
+        writer.may_fail = true;
+        let (state, random) = (self.owned.state().clone(), Random::new(self.random.next()));
+        let (client, next) = (server.login(), self.next + (1 << 24));
+        let mut changer = Changer::new(client, "c0", state, Vec::new(), random, next);
+        changer.may_fail = true;
+        Hands { writer, changer }
+    }
+
+    /// Nothing is refused.
+    fn works(&self, hands: &mut Hands) {
+        let before = (hands.writer.refused(), hands.changer.refused);
+        hands.writer.work(10);
+        hands.changer.work(60);
+        assert_eq!((hands.writer.refused(), hands.changer.refused), before, "refused with room");
+    }
+
+    /// Everything that was acknowledged can be read.
+    fn verify(&mut self, server: &Server, hands: Hands) {
+        self.shadow.heard(&hands.writer);
+        self.owned.heard(hands.changer.possible());
+        drop(hands);
+        self.look(server);
+    }
+
+    fn look(&mut self, server: &Server) {
+        self.shadow.verify(&mut server.login(), "INBOX");
+        self.owned.verify(&mut server.login());
+    }
+
+    fn starts_or_says_why(&mut self) {
+        fs::write(self.folder.log(), "").unwrap();
+        match Server::attempt(&self.folder, &FLAGS) {
+            Ok(server) => {
+                println!("it starts on a full disk");
+                self.look(&server);
+                server.kill();
+            }
+            Err(status) => {
+                let said = fs::read_to_string(self.folder.log()).unwrap();
+                let why = said.lines().last().unwrap();
+                println!("it does not start on a full disk: {why}");
+                let folder = self.folder.path();
+                for word in ["No space left on device", folder.to_str().unwrap()] {
+                    assert!(why.contains(word), "no word of {word}: {said}");
+                }
+                assert!(matches!(status.code(), Some(73 | 74)), "{status:?}: {said}");
+            }
+        }
+    }
+}
