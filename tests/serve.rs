@@ -5,6 +5,7 @@ mod support;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
+use mailrace::limits::LINE_BEFORE_LOGIN;
 use rustix::process::Signal;
 use support::{Folder, PASSWORD, Server, USER, mailrace};
 
@@ -20,6 +21,20 @@ fn a_user_logs_in_with_the_right_password_alone() {
         let reply = client.command(wrong);
         assert!(reply.tagged.starts_with("NO [AUTHENTICATIONFAILED]"), "{}", reply.tagged);
     }
+    client.ok(&format!("LOGIN {USER} {PASSWORD}"));
+}
+
+/// Before it is known whether what follows the literal makes it too long.
+#[test]
+fn a_line_as_long_as_can_be_announces_a_literal() {
+    let server = Server::start(&Folder::new());
+    let mut client = server.connect();
+    let user = "u".repeat(LINE_BEFORE_LOGIN - "a LOGIN  {5}".len());
+    client.send(format!("a LOGIN {user} {{5}}\r\n").as_bytes());
+    assert_eq!(client.response().expect("an invitation").text(), "+ OK");
+    client.send(b"hello\r\n");
+    let refused = client.response().expect("a refusal").text();
+    assert_eq!(refused, "a BAD the line is too long");
     client.ok(&format!("LOGIN {USER} {PASSWORD}"));
 }
 

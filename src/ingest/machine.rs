@@ -233,7 +233,8 @@ impl Machine {
         match parse_append_head(text, self.utf8) {
             Ok(Head::Mailbox { tag, mailbox, rest }) => {
                 self.tag = Some(tag);
-                self.line = text[rest..].to_vec();
+                // With its line end: of that no more than one is taken off.
+                self.line = line[rest..].to_vec();
                 self.whole = true;
                 self.state = State::Options;
                 self.mailbox(mailbox)

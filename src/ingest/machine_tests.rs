@@ -216,6 +216,16 @@ fn careless_clients_are_understood() {
     assert_eq!(heard.rest, b"rest");
 }
 
+/// RFC 3501 section 4.3: the announcement stands right before the line end.
+#[test]
+fn a_carriage_return_too_many_announces_nothing() {
+    for line in ["a APPEND INBOX {3+}\r\r\n", "a APPEND INBOX {3+}\r\nabc {3+}\r\r\n"] {
+        let heard = hear_all_ways(format!("{line}b NOOP\r\n").as_bytes());
+        assert!(heard.refusal.is_some(), "{line}");
+        assert_eq!(heard.rest, b"b NOOP\r\n", "{line}");
+    }
+}
+
 #[test]
 fn a_line_without_an_end_takes_no_memory_and_is_refused() {
     let mut wire = b"a APPEND INBOX {3+}\r\nabc ".to_vec();

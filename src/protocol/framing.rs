@@ -124,8 +124,10 @@ impl Framer {
         let fresh = buffered.get(self.searched..).unwrap_or_default();
         let Some(newline) = memchr(b'\n', fresh) else {
             self.searched = self.searched.max(buffered.len());
+            // Within a literal the next line has not begun, of which there is nothing to refuse.
+            let begun = buffered.len() >= self.line_start;
             // One more than the limit: the CR of a line end whose LF is on its way.
-            return if self.text_until(self.searched) > self.limits.line + 1 {
+            return if begun && self.text_until(self.searched) > self.limits.line + 1 {
                 self.too_long()
             } else {
                 Frame::NeedMore
@@ -359,6 +361,16 @@ mod tests {
             assert_eq!(scan_on(&mut framer, &commands[..cut]), Frame::NeedMore, "cut at {cut}");
             assert_eq!(scan_on(&mut framer, commands), Frame::Command { length }, "cut at {cut}");
             assert_eq!(framer.scan(&commands[length..]), Frame::Command { length: 7 });
+        }
+    }
+
+    #[test]
+    fn no_line_is_too_long_before_it_begins() {
+        let command = format!("{:36}{{5+}}\r\nhello", "a LOGIN").into_bytes();
+        for length in 42..47 {
+            let mut framer = framer();
+            assert_eq!(scan_on(&mut framer, &command[..length]), Frame::NeedMore, "{length}");
+            assert_eq!(scan_on(&mut framer, &command), Frame::LineTooLong { at: 47 }, "{length}");
         }
     }
 

@@ -1,5 +1,7 @@
 //! Sets of message numbers and UIDs.
 
+use std::fmt;
+
 use crate::types::{Uid, UidRange};
 
 /// A set as a client wrote it.
@@ -101,6 +103,24 @@ impl SequenceSet {
     #[must_use]
     pub fn has_star(&self) -> bool {
         self.0.iter().any(|&(first, last)| first == STAR || last == STAR)
+    }
+}
+
+/// As a client would write it.
+impl fmt::Display for SequenceSet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.is_saved() {
+            return f.write_str("$");
+        }
+        let shown = |number: u32| if number == STAR { "*".to_owned() } else { number.to_string() };
+        for (n, &(first, last)) in self.0.iter().enumerate() {
+            let comma = if n > 0 { "," } else { "" };
+            write!(f, "{comma}{}", shown(first))?;
+            if last != first {
+                write!(f, ":{}", shown(last))?;
+            }
+        }
+        Ok(())
     }
 }
 

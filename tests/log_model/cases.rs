@@ -1,12 +1,14 @@
 //! Single cases of recovery that random histories reach seldom.
 
-use mailrace::log::{Commit, LogPosition, MessageRecord, Record, RecoveryError};
+use mailrace::log::{
+    Commit, LogPosition, Medium, MessageRecord, Record, RecoveryError, SegmentHeader,
+};
 use mailrace::types::{
     BatchId, Epoch, Flags, Fragment, InternalDate, LogId, Lsn, MailboxId, ModSeq, SegmentId, Uid,
 };
 use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed, xxh3_128};
 
-use crate::disk::Random;
+use crate::disk::{Disk, Random};
 use crate::simple::{BLOCK, Log};
 
 /// Three segments of two frames each, one sync at the end of all, so that the only watermark is
@@ -261,4 +263,66 @@ fn prepared_segments_are_kept_and_useless_ones_removed() {
     assert_eq!(recovered.ready, [(SegmentId(8), u64::from(16 * BLOCK))]);
     assert_eq!(log.disk.octets().len(), 4);
     assert_eq!(recovered.next_segment, SegmentId(11));
+}
+
+#[test]
+fn a_payload_that_was_cut_off_is_no_frame() {
+    let mut log = Log::new();
+    log.segment(1, 8);
+    log.frame(b"one", &[]);
+    let (segment, offset) = log.frame(&[b'x'; 3 * BLOCK as usize], &[]);
+    log.disk.truncate(segment, u64::from(offset + BLOCK)).expect("memory");
+    assert_eq!(log.recover(&[]).expect("a torn tail").frames, 1);
+    assert_eq!(log.disk.octets()[&segment].len(), offset as usize);
+}
+
+#[test]
+fn numbers_that_nothing_can_follow_are_told() {
+    let mut log = three_segments();
+    log.disk.create(SegmentId(u64::MAX), 16 * BLOCK);
+    assert!(log.damage(&[]).contains("18446744073709551615.seg"));
+    let mut log = Log::after(Disk::default(), Epoch(u32::MAX));
+    log.segment(1, 4);
+    log.frame(b"a", &[]);
+    assert!(log.damage(&[]).contains("epoch 4294967295"));
+}
+
+/// As when the folders of two servers, or of one at two times, were copied over each other.
+#[test]
+fn segments_that_are_no_chain_are_not_cut() {
+    const END: u32 = 3 * BLOCK;
+    let contradictions: [fn(&mut SegmentHeader); 4] = [
+        |third| third.salt += 1,
+        |third| third.previous = None,
+        |third| (third.previous, third.first_lsn) = (None, Lsn(1)),
+        |third| third.previous = Some((SegmentId(1), END)),
+    ];
+    for contradict in contradictions {
+        let mut log = Log::new();
+        (1..=3).for_each(|segment| {
+            log.segment(segment, 4);
+            log.frame(b"a", &[]);
+            log.frame(b"b", &[]);
+        });
+        let block = &log.disk.octets()[&SegmentId(3)][..BLOCK as usize];
+        let mut header = SegmentHeader::decode(block).expect("a header");
+        contradict(&mut header);
+        let mut block = vec![0; BLOCK as usize];
+        header.watermark = Lsn(0);
+        header.encode(&mut block);
+        log.disk.overwrite(SegmentId(3), 0, &block);
+        let told = log.damage(&[]);
+        assert!(told.contains("3.seg at octet 0") && told.contains("contradicts"), "{told}");
+    }
+}
+
+#[test]
+fn a_segment_that_begins_behind_the_catalog_is_not_cut() {
+    let mut log = Log::new();
+    log.segment(1, 4);
+    log.frame(b"a", &[]);
+    log.frame(b"b", &[]);
+    log.segment(2, 4);
+    log.frame(b"c", &[]);
+    assert!(log.damage(&[position(2, BLOCK, 1)]).contains("later frame"));
 }

@@ -48,12 +48,13 @@ pub fn recover(
     visit: &mut dyn FnMut(Replayed) -> Result<(), VisitError>,
 ) -> Result<Recovered, RecoveryError> {
     let survey = Survey::take(medium)?;
+    survey.check_chains()?;
     survey.check_positions(from)?;
     let mut plan = Plan::default();
     let strays = survey.judge_strays(medium, from, &mut plan)?;
     let mut recovered = Recovered {
-        next_epoch: survey.next_epoch(from, &strays),
-        next_segment: survey.next_segment(from),
+        next_epoch: survey.next_epoch(from, &strays)?,
+        next_segment: survey.next_segment(from)?,
         ready: survey.ready.clone(),
         ..Recovered::default()
     };
@@ -90,8 +91,9 @@ pub trait Medium {
     #[allow(clippy::missing_errors_doc)]
     fn read_at(&self, segment: SegmentId, offset: u64, out: &mut [u8]) -> io::Result<usize>;
 
-    /// Shortens a segment, or leaves it as long as it is. All of it is durable on return, also
-    /// what was written long before: after a process was killed the disk may hold octets, and
+    /// Shortens a segment, or leaves it as long as it is; if some of the zeros that end its last
+    /// frame are missing, they are put back. All of it is durable on return, also what was written
+    /// long before: after a process was killed the disk may hold octets, and
     /// recovery build on them, that a power loss would still take away.
     #[allow(clippy::missing_errors_doc)]
     fn truncate(&mut self, segment: SegmentId, length: u64) -> io::Result<()>;

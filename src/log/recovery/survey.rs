@@ -97,6 +97,31 @@ impl Survey {
         self.logs.keys().next_back().map_or(Epoch(0), |&(epoch, _)| epoch)
     }
 
+    /// Holds the headers of each log against each other. One writer made one chain of segments;
+    /// what is none was put together of two, and which is the right one nobody can say.
+    pub(super) fn check_chains(&self) -> Result<(), RecoveryError> {
+        for log in self.logs.values() {
+            let mut left = BTreeSet::new();
+            for Segment { header, .. } in log.segments.values() {
+                let previous = header.previous.map(|(segment, _)| segment);
+                let begins = previous.is_some() || header.first_lsn == Lsn(1);
+                if header.salt == log.salt() && begins && left.insert(previous) {
+                    continue;
+                }
+                Err(Damage {
+                    file: header.segment,
+                    offset: 0,
+                    epoch: log.epoch,
+                    log: log.id,
+                    lsn: header.first_lsn,
+                    what: "its header contradicts those of other segments".into(),
+                    messages: Vec::new(),
+                })?;
+            }
+        }
+        Ok(())
+    }
+
     /// Holds the catalog's positions against the files that are there.
     pub(super) fn check_positions(&self, from: &[LogPosition]) -> Result<(), RecoveryError> {
         for position in from {
@@ -106,6 +131,9 @@ impl Survey {
                 None => "its header is not the one of this log",
                 Some(segment) if segment.length < u64::from(position.offset) => {
                     "the file is too short"
+                }
+                Some(segment) if segment.header.first_lsn > position.lsn => {
+                    "it begins with a later frame"
                 }
                 Some(_) => continue,
             };
@@ -185,17 +213,37 @@ impl Survey {
         Ok(seen)
     }
 
-    pub(super) fn next_epoch(&self, from: &[LogPosition], strays: &[Stray]) -> Epoch {
+    pub(super) fn next_epoch(
+        &self,
+        from: &[LogPosition],
+        strays: &[Stray],
+    ) -> Result<Epoch, RecoveryError> {
         let named = from.iter().map(|position| position.epoch);
         let stray = strays.iter().map(|stray| stray.epoch);
-        named.chain(stray).fold(self.newest(), Epoch::max).next()
+        let last = named.chain(stray).fold(self.newest(), Epoch::max);
+        let file = self.logs.values().next_back().and_then(|log| log.segments.keys().next());
+        let file = file.copied().unwrap_or_default();
+        if last.0 == u32::MAX {
+            Err(at_the_end(file, last))?
+        }
+        Ok(last.next())
     }
 
-    pub(super) fn next_segment(&self, from: &[LogPosition]) -> SegmentId {
+    pub(super) fn next_segment(&self, from: &[LogPosition]) -> Result<SegmentId, RecoveryError> {
         let files = self.lengths.keys().copied();
         let named = from.iter().map(|position| position.segment);
-        files.chain(named).fold(SegmentId(0), SegmentId::max).next()
+        let last = files.chain(named).fold(SegmentId(0), SegmentId::max);
+        if last.0 == u64::MAX {
+            Err(at_the_end(last, Epoch(0)))?
+        }
+        Ok(last.next())
     }
+}
+
+/// No honest use has come so far: somebody named or wrote this file by hand.
+fn at_the_end(file: SegmentId, epoch: Epoch) -> Damage {
+    let what = "its number or its epoch is the last there can be, and none could follow".into();
+    Damage { file, offset: 0, epoch, log: LogId(0), lsn: Lsn(0), what, messages: Vec::new() }
 }
 
 impl Headless {

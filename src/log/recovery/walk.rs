@@ -158,10 +158,11 @@ impl<'a> Walk<'a> {
         self.check_place(&header, end)?;
         let at = start + records_at(header.payload as usize) as u64;
         let wanted = header.records as usize;
-        let region = self.window.read(self.medium, self.segment, at, wanted)?;
-        if region.len() < wanted {
+        // A frame without records has a payload all the same.
+        if at + wanted as u64 > self.log.segments[&self.segment].length {
             return Err(Stop::new("the file ends within this frame".into()).into());
         }
+        let region = self.window.read(self.medium, self.segment, at, wanted)?;
         let records = decode_records(region, header.count).map_err(|error| match error {
             // Its checksum is right: somebody meant it.
             RecordError::Unknown { kind, version } => {

@@ -1,0 +1,117 @@
+//! MIME to BODYSTRUCTURE: what is said of a message is IMAP, and agrees with what BODY[…] gives.
+//!
+//! Input: a message.
+
+#[path = "../../../src/mime/tests/value.rs"]
+mod value;
+
+use bytes::BytesMut;
+use mailrace::mime::{
+    Fields, Message, base_subject, decode_field, envelope, header_length, preview, sent_date,
+    thread,
+};
+use mailrace::protocol::SectionText;
+
+use value::{Value, check_body, check_envelope, value};
+
+pub fn run(octets: &[u8]) {
+    let message = Message::parse(octets);
+    let size = octets.len() as u64;
+    check_body(&value(&written(|out| message.body_structure(false, out))), false);
+    let structure = value(&written(|out| message.body_structure(true, out)));
+    check_body(&structure, true);
+    check_envelope(&value(&written(|out| envelope(octets, out))));
+    assert_eq!(message.section(&[], None), Some(0..size));
+    let header = message.section(&[], Some(&SectionText::Header)).expect("a message has a header");
+    let text = message.section(&[], Some(&SectionText::Text)).expect("and a text");
+    assert_eq!((header.start, header.end, text.end), (0, text.start, size));
+    assert_eq!(header.end, header_length(octets) as u64);
+    parts(&message, octets, &structure, &mut Vec::new(), true);
+    of_a_part(octets);
+    words(octets);
+}
+
+fn written(write: impl FnOnce(&mut BytesMut)) -> Vec<u8> {
+    let mut out = BytesMut::new();
+    write(&mut out);
+    out.to_vec()
+}
+
+/// Every part of the structure is there, under its number, with the size and the lines it is said
+/// to have.
+fn parts(
+    message: &Message<'_>,
+    octets: &[u8],
+    structure: &Value,
+    number: &mut Vec<u32>,
+    is_message: bool,
+) {
+    let Value::List(fields) = structure else { panic!("no body: {structure:?}") };
+    let within = fields.iter().take_while(|field| matches!(field, Value::List(_))).count();
+    if within > 0 {
+        let hollow = message.section(&[number.as_slice(), &[1]].concat(), None).is_none();
+        assert!(!hollow || within == 1, "the one part of a multipart that has none");
+        for (part, body) in (1..).zip(&fields[..within]).filter(|_| !hollow) {
+            number.push(part);
+            parts(message, octets, body, number, false);
+            number.pop();
+        }
+        let next = [number.as_slice(), &[within as u32 + 1]].concat();
+        assert_eq!(message.section(&next, None), None, "a part that is not in the structure");
+        return;
+    }
+    if is_message {
+        number.push(1);
+    }
+    let body = message.section(number, None).expect("a part of the structure");
+    assert_eq!(fields[6], Value::Number(body.end - body.start), "size of part {number:?}");
+    let mime = message.section(number, Some(&SectionText::Mime)).expect("each part has a header");
+    assert!(mime.end <= body.start && body.end <= octets.len() as u64);
+    let lines = octets[body.start as usize..body.end as usize].iter().filter(|&&o| o == b'\n');
+    match &fields[7..] {
+        [Value::Number(stated), ..] => assert_eq!(*stated, lines.count() as u64),
+        [Value::List(_), inner @ Value::List(_), Value::Number(stated), ..] => {
+            assert_eq!(*stated, lines.count() as u64);
+            let inside = message.section(number, Some(&SectionText::Text)).expect("a message");
+            assert!(body.start <= inside.start && inside.end <= body.end);
+            parts(message, octets, inner, number, true);
+        }
+        _ => {}
+    }
+    if let Ok(decoded) = message.binary(number) {
+        assert!(decoded.len() <= 2 * (body.end - body.start) as usize + 4, "it grew");
+        assert_eq!(message.binary_size(number), Ok(decoded.len() as u64));
+    }
+    if is_message {
+        number.pop();
+    }
+}
+
+/// Of a message that is too large only the first octets are looked at.
+fn of_a_part(octets: &[u8]) {
+    let size = octets.len() as u64 + 1000;
+    let message = Message::parse_prefix(octets, size);
+    let structure = value(&written(|out| message.body_structure(true, out)));
+    check_body(&structure, true);
+    for number in [&[][..], &[1], &[2], &[1, 1], &[1, 2, 1], &[u32::MAX], &[0]] {
+        let _ = message.binary(number);
+        for text in [None, Some(SectionText::Mime), Some(SectionText::Text)] {
+            if let Some(range) = message.section(number, text.as_ref()) {
+                assert!(range.start <= range.end && range.end <= size);
+            }
+        }
+    }
+}
+
+/// All else that reads headers and texts.
+fn words(octets: &[u8]) {
+    let shown = preview(octets);
+    assert!(shown.chars().count() <= 200);
+    assert!(!shown.contains(['\r', '\n', '\0']), "{shown:?}");
+    let _ = (sent_date(octets), thread::message_ids(octets).len());
+    for field in Fields::new(octets) {
+        let decoded = decode_field(field.value);
+        assert!(decoded.len() <= 3 * field.value.len() + 3 * 4, "{decoded:?}");
+        let _ = base_subject(field.value);
+    }
+}

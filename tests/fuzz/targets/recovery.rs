@@ -1,0 +1,123 @@
+//! Recovery from a log that was written and then spoilt in any way, checksums made right again.
+//!
+//! Input: an octet of flags, then steps, each an octet and what it needs. Whatever they did to the
+//! disk: recovery ends, without a panic; what it refuses to read it leaves alone; what it has
+//! read and cut it reads again, the same and to the end; and a log that nobody spoilt is all there.
+
+mod disk;
+mod world;
+
+use std::collections::BTreeMap;
+
+use mailrace::log::{Change, LogPosition, Medium, Recovered, RecoveryError, Replayed, recover};
+use mailrace::types::SegmentId;
+
+use super::input::Input;
+use disk::Disk;
+use world::World;
+
+pub fn run(data: &[u8]) {
+    let mut input = Input::new(data);
+    let flags = input.u8();
+    let mut world = World::new();
+    for _ in 0..64 {
+        if input.is_empty() {
+            break;
+        }
+        world.step(&mut input);
+    }
+    let from = if flags & 1 == 1 { world.positions.clone() } else { Vec::new() };
+    let patience = (flags & 2 == 2).then_some(u32::from(flags >> 4));
+    check(&world, &from, patience);
+}
+
+type Outcome = Result<(Recovered, Vec<Replayed>), RecoveryError>;
+
+fn read(disk: &mut Disk, from: &[LogPosition]) -> Outcome {
+    let mut found = Vec::new();
+    let recovered = recover(disk, from, &mut |replayed| {
+        found.push(replayed);
+        Ok(())
+    })?;
+    Ok((recovered, found))
+}
+
+fn check(world: &World, from: &[LogPosition], patience: Option<u32>) {
+    let mut disk = world.disk.clone();
+    let outcome = read(&mut disk, from);
+    let (recovered, found) = match outcome {
+        Ok(read) => read,
+        Err(error) => {
+            assert!(!world.is_sound(), "nobody spoilt it: {error}");
+            assert!(!error.to_string().is_empty());
+            assert!(disk.files == world.disk.files, "{error}: and it was changed");
+            return;
+        }
+    };
+    only_shortened(&disk, &world.disk);
+    sizes_add_up(&found);
+    if world.is_sound() && from.is_empty() {
+        assert_eq!(found, world.written, "a log that nobody spoilt");
+        assert_eq!(recovered.cut, Vec::<String>::new());
+    }
+    // Again, as after a second crash right after the first recovery.
+    let after = disk.files.clone();
+    let (again, same) = read(&mut disk, from).expect("what was recovered can be read");
+    assert_eq!(same, found, "the second time something else is found");
+    assert_eq!(again.cut, Vec::<String>::new(), "the second time more is cut");
+    assert!(disk.files == after, "the second time octets are cut");
+    assert_eq!((again.frames, &again.ends), (recovered.frames, &recovered.ends));
+    from_its_ends(&mut disk, &recovered);
+    if let Some(patience) = patience {
+        killed_while_cutting(world, from, patience, &found, &after);
+    }
+}
+
+/// From the ends that recovery names, nothing is left to read.
+fn from_its_ends(disk: &mut Disk, recovered: &Recovered) {
+    if recovered.ends.is_empty() {
+        return;
+    }
+    let (rest, nothing) = read(disk, &recovered.ends).expect("its own ends");
+    assert_eq!((rest.frames, nothing), (0, Vec::new()));
+}
+
+/// Recovery changes the disk by cutting, and by nothing else but zeros that end a frame.
+fn only_shortened(disk: &Disk, before: &Disk) {
+    for (segment, octets) in &disk.files {
+        let old = before.files.get(segment).expect("no file is made");
+        let (kept, more) = octets.split_at(octets.len().min(old.len()));
+        assert!(old.starts_with(kept), "segment {segment} holds something else");
+        assert!(more.iter().all(|&octet| octet == 0), "segment {segment} has become longer");
+    }
+}
+
+/// Whoever reads a message that recovery found gets as many octets as were promised.
+fn sizes_add_up(found: &[Replayed]) {
+    for replayed in found {
+        let Change::Append { commit, messages } = &replayed.change else { continue };
+        assert_eq!(messages.len(), commit.messages as usize);
+        for message in messages {
+            let sizes = message.fragments.iter().map(|fragment| u64::from(fragment.length));
+            assert_eq!(sizes.sum::<u64>(), message.size);
+        }
+    }
+}
+
+/// A recovery that is killed after a few changes is taken up by the next.
+fn killed_while_cutting(
+    world: &World,
+    from: &[LogPosition],
+    patience: u32,
+    found: &[Replayed],
+    after: &BTreeMap<SegmentId, Vec<u8>>,
+) {
+    let mut disk = world.disk.clone();
+    disk.patience = Some(patience);
+    let killed = read(&mut disk, from).is_err();
+    disk.patience = None;
+    let (_, same) = read(&mut disk, from).expect("what was cut in part can be read");
+    assert_eq!(same, found, "killed: {killed}");
+    assert!(&disk.files == after, "killed: {killed}");
+    assert_eq!(disk.segments().expect("memory").len(), after.len());
+}
