@@ -74,6 +74,23 @@ impl Client {
         }
     }
 
+    /// Whether the server says something, or hangs up, within this time.
+    pub fn hears_within(&mut self, time: Duration) -> bool {
+        if !self.socket.buffer().is_empty() {
+            return true;
+        }
+        self.socket.get_ref().set_read_timeout(Some(time)).unwrap();
+        let heard = self.socket.get_ref().peek(&mut [0]).is_ok();
+        self.socket.get_ref().set_read_timeout(Some(PATIENCE)).unwrap();
+        heard
+    }
+
+    /// Hangs up without a word: what was not sent or read yet is lost, and the server sees a reset.
+    pub fn reset(self) {
+        let socket = socket2::SockRef::from(self.socket.get_ref());
+        socket.set_linger(Some(Duration::ZERO)).unwrap();
+    }
+
     /// Nothing more will be sent.
     pub fn end(&mut self) {
         self.socket.get_mut().shutdown(Shutdown::Write).unwrap();
