@@ -126,7 +126,7 @@ impl Conn {
     /// a segment. The buffer comes back empty, to be used again.
     ///
     /// # Errors
-    /// What the socket says; `Interrupted` after an interrupt.
+    /// What the socket says.
     pub async fn send(&self, mut octets: Bytes, more: bool) -> io::Result<Bytes> {
         let flags = libc::MSG_NOSIGNAL | if more { libc::MSG_MORE } else { 0 };
         while !octets.is_empty() {
@@ -134,7 +134,13 @@ impl Conn {
             let entry = opcode::Send::new(self.fd(), octets.as_ptr(), length).flags(flags).build();
             let (result, (_, back)) = submit(entry, (self.stream.clone(), octets)).await;
             octets = back;
-            octets.advance(result.map_err(cancelled)?);
+            match result.map_err(cancelled) {
+                Ok(sent) => octets.advance(sent),
+                // An interrupt is meant for a receive; what the client has not read yet is not
+                // lost by it.
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
         }
         Ok(octets)
     }
@@ -157,15 +163,15 @@ impl Conn {
         let _ = self.stream.shutdown(std::net::Shutdown::Both);
     }
 
-    /// A handle that ends whatever operation this connection waits for.
+    /// A handle that ends whatever receive this connection waits for.
     #[must_use]
     pub fn interrupt_handle(&self) -> Interrupt {
         Interrupt { stream: self.stream.clone() }
     }
 }
 
-/// Ends the operations of a connection that wait for its peer; they return what they have so far,
-/// or `Interrupted`.
+/// Ends the receives of a connection that wait for its peer; they return what they have so far, or
+/// `Interrupted`. Sends go on.
 pub struct Interrupt {
     stream: Rc<TcpStream>,
 }
