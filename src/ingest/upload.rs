@@ -8,6 +8,7 @@
 
 use std::cell::Cell;
 use std::io;
+use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -369,6 +370,7 @@ impl Upload {
         let Some(open) = &self.open else { return self.receive_text(machine.is_refused()).await };
         if self.heap_at < self.heap.len() && open.filled < open.lease.len() {
             self.refill();
+            (self.heap, self.heap_at) = (Vec::new(), 0);
             return Ok(());
         }
         if open.filled == open.lease.len() {
@@ -385,9 +387,8 @@ impl Upload {
     async fn receive_text(&mut self, discarded: bool) -> Result<(), Ended> {
         self.heap.drain(..self.heap_at);
         self.heap_at = 0;
-        if self.heap.capacity() == 0 {
-            self.context.wait().await?;
-        }
+        self.heap.shrink_to_fit();
+        self.context.wait().await?;
         let limit = if discarded { DISCARDED } else { TEXT };
         let heap = std::mem::take(&mut self.heap);
         let (result, heap) = self.context.conn.recv_buf(heap, limit).await;
@@ -407,8 +408,15 @@ impl Upload {
         if self.received < TRICKLE {
             conn.quick_ack();
         }
-        let idle = self.context.arena.idle(conn.interrupt_handle());
-        let (result, lease) = conn.recv(open.lease, open.filled..open.filled + room, all).await;
+        let idle = self.context.arena.idle(open.lease.class(), conn.interrupt_handle());
+        let mut receiving = pin!(conn.recv(open.lease, open.filled..open.filled + room, all));
+        let (received, late) = match timeout(AUTOLOGOUT, receiving.as_mut()).await {
+            Some(received) => (received, false),
+            None => {
+                conn.interrupt_handle().interrupt();
+                (receiving.await, true)
+            }
+        };
         drop(idle);
         open.lease = lease;
         match result {
@@ -418,7 +426,7 @@ impl Upload {
                 open.filled += octets;
             }
             // Leases ran out while the client was slow: `more` gives this one up.
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) if error.kind() == io::ErrorKind::Interrupted && !late => {}
             Err(error) => return Err(gone(error)),
         }
         self.open = Some(open);
