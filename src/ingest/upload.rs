@@ -169,7 +169,8 @@ impl Upload {
             self.command().await?;
             let follows =
                 memchr::memchr(b'\n', self.unread()).is_some() && is_append(self.unread());
-            if !follows {
+            // The session goes on when the client has read its replies.
+            if !follows || self.context.output.is_full() {
                 break;
             }
         }
@@ -196,13 +197,14 @@ impl Upload {
                 Step::Octets(_) | Step::MessageEnd => {}
                 Step::More => {
                     self.more(&machine).await?;
-                    if let Some(refusal) = self.full.take() {
-                        machine.refuse(refusal);
-                    }
+                    self.refuse_if_full(&mut machine);
                 }
                 Step::Continue => self.invite(),
                 Step::Mailbox(name) => self.mailbox(&name, &mut machine),
-                Step::Message(options) => self.message(options, &mut machine),
+                Step::Message(options) => {
+                    self.message(options, &mut machine);
+                    self.room(&mut machine).await?;
+                }
                 Step::Complete => {
                     self.complete(machine.tag());
                     return Ok(());
@@ -307,6 +309,24 @@ impl Upload {
     /// The batch will not be. Its octets stay behind as a gap, if others in the frame count; or go
     /// with the lease.
     fn give_up(&mut self) {
+    /// A client that sends without reading what invites it waits here, and holds no lease.
+    async fn room(&mut self, machine: &mut Machine) -> Result<(), Ended> {
+        if !self.context.output.is_full() {
+            return Ok(());
+        }
+        self.retreat();
+        self.commit().await?;
+        self.refuse_if_full(machine);
+        self.context.output.room().await.map_err(|_| Ended::Gone)
+    }
+
+    /// There was no room on the disk for what has arrived of the command.
+    fn refuse_if_full(&mut self, machine: &mut Machine) {
+        if let Some(refusal) = self.full.take() {
+            machine.refuse(refusal);
+        }
+    }
+
         self.current = None;
         if self.finished.is_empty() {
             self.retreat();
