@@ -20,6 +20,7 @@ use super::machine::{Machine, Step};
 use super::owner::{Claim, Owner};
 use super::pending::{Pending, PendingBatch};
 use super::refusal::Refusal;
+use super::unfinished::{Share, Unfinished};
 use crate::limits::{AUTOLOGOUT, LARGE_LEASE, SMALL_LEASE};
 use crate::log::{HEADER, Hold, Log, LogError};
 use crate::net::Output;
@@ -68,6 +69,8 @@ pub struct UploadContext {
     pub announce: Rc<dyn Fn(&mut BytesMut)>,
     /// Batches on their way.
     pub pending: Rc<Pending>,
+    /// Messages of batches that are not committed.
+    pub unfinished: Rc<Unfinished>,
     /// What was committed, for the operator.
     pub committed: Rc<Cell<Committed>>,
 }
@@ -116,6 +119,7 @@ pub(super) struct Open {
 pub(super) struct Current {
     pub id: BatchId,
     pub batch: Batch,
+    pub share: Share,
     pub mailbox: MailboxId,
     pub claim: Option<Claim>,
     pub frames: u32,
@@ -244,7 +248,9 @@ impl Upload {
             Some(mailbox) => {
                 let id = self.context.log.next_batch();
                 let batch = Batch::default();
-                let current = Current { id, batch, mailbox, claim: None, frames: 0, hold: None };
+                let share = self.context.unfinished.share();
+                let current =
+                    Current { id, batch, share, mailbox, claim: None, frames: 0, hold: None };
                 self.current = Some(current);
             }
             None => machine
@@ -282,6 +288,10 @@ impl Upload {
             ));
         };
         let current = self.current.as_mut().expect("the mailbox came before");
+        if !current.share.one_more() {
+            let text = "too many messages are in unfinished batches; send smaller ones";
+            return Err(Refusal::no(Some(Code::Limit), text));
+        }
         let mut account = self.context.owner.account.borrow_mut();
         let mailbox = account.mailbox_mut(current.mailbox);
         if mailbox.is_some_and(|mailbox| !mailbox.admit(&options.keywords)) {
@@ -299,16 +309,6 @@ impl Upload {
         self.context.output.push(|out| out.extend_from_slice(b"+ OK\r\n"));
     }
 
-    fn complete(&mut self, tag: Option<&Tag>) {
-        let current = self.current.take().expect("a complete command has a batch");
-        let reply = self.context.pending.begin();
-        let tag = tag.expect("a complete command has a tag").clone();
-        self.finished.push(Finished { tag, current, reply });
-    }
-
-    /// The batch will not be. Its octets stay behind as a gap, if others in the frame count; or go
-    /// with the lease.
-    fn give_up(&mut self) {
     /// A client that sends without reading what invites it waits here, and holds no lease.
     async fn room(&mut self, machine: &mut Machine) -> Result<(), Ended> {
         if !self.context.output.is_full() {
@@ -327,6 +327,16 @@ impl Upload {
         }
     }
 
+    fn complete(&mut self, tag: Option<&Tag>) {
+        let current = self.current.take().expect("a complete command has a batch");
+        let reply = self.context.pending.begin();
+        let tag = tag.expect("a complete command has a tag").clone();
+        self.finished.push(Finished { tag, current, reply });
+    }
+
+    /// The batch will not be. Its octets stay behind as a gap, if others in the frame count; or go
+    /// with the lease.
+    fn give_up(&mut self) {
         self.current = None;
         if self.finished.is_empty() {
             self.retreat();
@@ -360,6 +370,7 @@ impl Upload {
     async fn advance(&mut self, left: u64) -> Result<(), Ended> {
         if self.unread().is_empty() {
             // No memory for a client that announces and does not send.
+            (self.heap, self.heap_at) = (Vec::new(), 0);
             self.context.wait().await?;
         }
         let large = self.eager || left > (SMALL_LEASE - HEADER) as u64;
@@ -390,7 +401,6 @@ impl Upload {
         let Some(open) = &self.open else { return self.receive_text(machine.is_refused()).await };
         if self.heap_at < self.heap.len() && open.filled < open.lease.len() {
             self.refill();
-            (self.heap, self.heap_at) = (Vec::new(), 0);
             return Ok(());
         }
         if open.filled == open.lease.len() {
@@ -438,6 +448,7 @@ impl Upload {
             }
         };
         drop(idle);
+        let (result, lease) = received;
         open.lease = lease;
         match result {
             Ok(0) => return Err(Ended::Gone),

@@ -13,7 +13,7 @@ use tokio::sync::{Notify, OnceCell, mpsc};
 use super::fetch::{Files, Parser};
 use crate::auth::{User, Verifier};
 use crate::index::{Account, Catalog, CatalogError, Rot};
-use crate::ingest::{Committed, Owner, Pinned};
+use crate::ingest::{Committed, Owner, Pinned, Unfinished};
 use crate::log::Log;
 use crate::net::Output;
 use crate::protocol::Tag;
@@ -107,6 +107,8 @@ pub struct Home {
     /// What was committed here.
     pub committed: Rc<Cell<Committed>>,
     /// Accounts in use.
+    /// Messages that are being uploaded.
+    pub unfinished: Rc<Unfinished>,
     pub owners: RefCell<HashMap<Box<str>, Loading>>,
     /// Sessions, to end them.
     pub roster: RefCell<HashMap<u64, Enrolled>>,
