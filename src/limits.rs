@@ -206,6 +206,11 @@ pub const PREVIEW_READ: usize = 16 << 10;
 /// The same for HTML, which may begin with as much of style.
 pub const PREVIEW_READ_HTML: usize = 256 << 10;
 
+/// Time from the greeting to the login. Programs need a second, people at a keyboard some more;
+/// whoever does not log in shall not hold a connection. The 30 minutes of RFC 9051 section 5.4 are
+/// for sessions after authentication.
+pub const LOGIN_TIME: std::time::Duration = std::time::Duration::from_secs(60);
+
 /// Idle time after which a session ends (RFC 3501 section 5.4: at least 30 minutes).
 pub const AUTOLOGOUT: std::time::Duration = std::time::Duration::from_secs(30 * 60);
 

@@ -7,6 +7,7 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use tokio::sync::{Notify, OnceCell, mpsc};
 
@@ -28,6 +29,8 @@ pub struct Settings {
     pub append_limit: u64,
     /// Connections of the whole server.
     pub connections: usize,
+    /// Time to log in.
+    pub login_time: Duration,
 }
 
 /// A connection that comes to this reactor.
@@ -104,11 +107,11 @@ pub struct Home {
     pub connections: Arc<AtomicU64>,
     /// For the operator.
     pub tally: Arc<Tally>,
+    /// Messages that are being uploaded.
+    pub unfinished: Rc<Unfinished>,
     /// What was committed here.
     pub committed: Rc<Cell<Committed>>,
     /// Accounts in use.
-    /// Messages that are being uploaded.
-    pub unfinished: Rc<Unfinished>,
     pub owners: RefCell<HashMap<Box<str>, Loading>>,
     /// Sessions, to end them.
     pub roster: RefCell<HashMap<u64, Enrolled>>,
