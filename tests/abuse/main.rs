@@ -8,6 +8,7 @@ mod support;
 mod gauge;
 mod mail;
 mod mixed;
+mod unread;
 
 /// How much longer than in a quick run, by an environment variable.
 fn wanted(name: &str, quick: usize) -> usize {
