@@ -423,8 +423,10 @@ impl Upload {
         let heap = std::mem::take(&mut self.heap);
         let (result, heap) = self.context.conn.recv_buf(heap, limit).await;
         self.heap = heap;
-        match result.map_err(gone)? {
-            0 => Err(Ended::Gone),
+        match result {
+            Ok(0) => Err(Ended::Gone),
+            // An interrupt that was meant for the lease this connection had a moment ago.
+            Err(error) if error.kind() != io::ErrorKind::Interrupted => Err(gone(error)),
             _ => Ok(()),
         }
     }
