@@ -122,6 +122,14 @@ pub const CONTEXT_SORTED: usize = 1 << 14;
 /// Largest message unless configured (RFC 7889): what a 32-bit count can hold.
 pub const APPEND_LIMIT: u64 = u32::MAX as u64;
 
+/// Messages in batches that are not committed, of all connections of a reactor: with 300 octets
+/// each they are 450 MiB. A batch of a million fits, and half as much besides.
+pub const UNFINISHED_MESSAGES: usize = 3 << 19;
+
+/// Messages that a batch may have though there are so many: 16,384 connections with as many each
+/// are 470 MiB.
+pub const SMALL_BATCH: usize = 100;
+
 /// Mailbox name, in octets of UTF-8.
 pub const MAILBOX_NAME: usize = 1000;
 
@@ -197,6 +205,11 @@ pub const PREVIEW_READ: usize = 16 << 10;
 
 /// The same for HTML, which may begin with as much of style.
 pub const PREVIEW_READ_HTML: usize = 256 << 10;
+
+/// Time from the greeting to the login. Programs need a second, people at a keyboard some more;
+/// whoever does not log in shall not hold a connection. The 30 minutes of RFC 9051 section 5.4 are
+/// for sessions after authentication.
+pub const LOGIN_TIME: std::time::Duration = std::time::Duration::from_secs(60);
 
 /// Idle time after which a session ends (RFC 3501 section 5.4: at least 30 minutes).
 pub const AUTOLOGOUT: std::time::Duration = std::time::Duration::from_secs(30 * 60);

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, mpsc};
 use std::thread;
+use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 use signal_hook::consts::{SIGINT, SIGTERM};
@@ -46,6 +47,16 @@ pub struct ServeArgs {
     #[arg(long, value_name = "SIZE", default_value_t = limits::APPEND_LIMIT,
           value_parser = parse_append_limit)]
     pub append_limit: u64,
+
+    /// Connections at a time; more are told BYE
+    #[arg(long, value_name = "N", default_value_t = limits::CONNECTIONS as u16,
+          value_parser = clap::value_parser!(u16).range(1..=limits::CONNECTIONS as i64))]
+    pub connections: u16,
+
+    /// Seconds from the greeting to the login, after which a connection is ended
+    #[arg(long, value_name = "SECONDS", default_value_t = limits::LOGIN_TIME.as_secs(),
+          value_parser = clap::value_parser!(u64).range(1..=limits::AUTOLOGOUT.as_secs()))]
+    pub login_time: u64,
 
     /// What to log: error, warn, info, debug, or a filter like warn,mailrace::log=debug
     #[arg(long, value_name = "FILTER", default_value = "info", value_parser = parse_filter)]
@@ -104,7 +115,8 @@ fn config(args: &ServeArgs) -> Config {
         first_segment: standard.first_segment.min(args.segment_size),
         segments_ahead: args.segments_ahead.into(),
         append_limit: args.append_limit,
-        connections: standard.connections,
+        connections: args.connections.into(),
+        login_time: Duration::from_secs(args.login_time),
     }
 }
 

@@ -10,6 +10,7 @@ mod machine;
 mod owner;
 mod pending;
 mod refusal;
+mod unfinished;
 mod upload;
 
 #[cfg(test)]
@@ -21,4 +22,5 @@ pub use machine::{Machine, Step};
 pub use owner::{Claim, Owner, Pinned};
 pub use pending::Pending;
 pub use refusal::Refusal;
+pub use unfinished::Unfinished;
 pub use upload::{Committed, Ended, Upload, UploadContext};

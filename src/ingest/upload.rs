@@ -8,6 +8,7 @@
 
 use std::cell::Cell;
 use std::io;
+use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -19,6 +20,7 @@ use super::machine::{Machine, Step};
 use super::owner::{Claim, Owner};
 use super::pending::{Pending, PendingBatch};
 use super::refusal::Refusal;
+use super::unfinished::{Share, Unfinished};
 use crate::limits::{AUTOLOGOUT, LARGE_LEASE, SMALL_LEASE};
 use crate::log::{HEADER, Hold, Log, LogError};
 use crate::net::Output;
@@ -67,6 +69,8 @@ pub struct UploadContext {
     pub announce: Rc<dyn Fn(&mut BytesMut)>,
     /// Batches on their way.
     pub pending: Rc<Pending>,
+    /// Messages of batches that are not committed.
+    pub unfinished: Rc<Unfinished>,
     /// What was committed, for the operator.
     pub committed: Rc<Cell<Committed>>,
 }
@@ -115,6 +119,7 @@ pub(super) struct Open {
 pub(super) struct Current {
     pub id: BatchId,
     pub batch: Batch,
+    pub share: Share,
     pub mailbox: MailboxId,
     pub claim: Option<Claim>,
     pub frames: u32,
@@ -168,7 +173,8 @@ impl Upload {
             self.command().await?;
             let follows =
                 memchr::memchr(b'\n', self.unread()).is_some() && is_append(self.unread());
-            if !follows {
+            // The session goes on when the client has read its replies.
+            if !follows || self.context.output.is_full() {
                 break;
             }
         }
@@ -195,13 +201,14 @@ impl Upload {
                 Step::Octets(_) | Step::MessageEnd => {}
                 Step::More => {
                     self.more(&machine).await?;
-                    if let Some(refusal) = self.full.take() {
-                        machine.refuse(refusal);
-                    }
+                    self.refuse_if_full(&mut machine);
                 }
                 Step::Continue => self.invite(),
                 Step::Mailbox(name) => self.mailbox(&name, &mut machine),
-                Step::Message(options) => self.message(options, &mut machine),
+                Step::Message(options) => {
+                    self.message(options, &mut machine);
+                    self.room(&mut machine).await?;
+                }
                 Step::Complete => {
                     self.complete(machine.tag());
                     return Ok(());
@@ -241,7 +248,9 @@ impl Upload {
             Some(mailbox) => {
                 let id = self.context.log.next_batch();
                 let batch = Batch::default();
-                let current = Current { id, batch, mailbox, claim: None, frames: 0, hold: None };
+                let share = self.context.unfinished.share();
+                let current =
+                    Current { id, batch, share, mailbox, claim: None, frames: 0, hold: None };
                 self.current = Some(current);
             }
             None => machine
@@ -279,6 +288,10 @@ impl Upload {
             ));
         };
         let current = self.current.as_mut().expect("the mailbox came before");
+        if !current.share.one_more() {
+            let text = "too many messages are in unfinished batches; send smaller ones";
+            return Err(Refusal::no(Some(Code::Limit), text));
+        }
         let mut account = self.context.owner.account.borrow_mut();
         let mailbox = account.mailbox_mut(current.mailbox);
         if mailbox.is_some_and(|mailbox| !mailbox.admit(&options.keywords)) {
@@ -294,6 +307,24 @@ impl Upload {
 
     fn invite(&self) {
         self.context.output.push(|out| out.extend_from_slice(b"+ OK\r\n"));
+    }
+
+    /// A client that sends without reading what invites it waits here, and holds no lease.
+    async fn room(&mut self, machine: &mut Machine) -> Result<(), Ended> {
+        if !self.context.output.is_full() {
+            return Ok(());
+        }
+        self.retreat();
+        self.commit().await?;
+        self.refuse_if_full(machine);
+        self.context.output.room().await.map_err(|_| Ended::Gone)
+    }
+
+    /// There was no room on the disk for what has arrived of the command.
+    fn refuse_if_full(&mut self, machine: &mut Machine) {
+        if let Some(refusal) = self.full.take() {
+            machine.refuse(refusal);
+        }
     }
 
     fn complete(&mut self, tag: Option<&Tag>) {
@@ -339,6 +370,7 @@ impl Upload {
     async fn advance(&mut self, left: u64) -> Result<(), Ended> {
         if self.unread().is_empty() {
             // No memory for a client that announces and does not send.
+            (self.heap, self.heap_at) = (Vec::new(), 0);
             self.context.wait().await?;
         }
         let large = self.eager || left > (SMALL_LEASE - HEADER) as u64;
@@ -387,15 +419,16 @@ impl Upload {
     async fn receive_text(&mut self, discarded: bool) -> Result<(), Ended> {
         self.heap.drain(..self.heap_at);
         self.heap_at = 0;
-        if self.heap.capacity() == 0 {
-            self.context.wait().await?;
-        }
+        self.heap.shrink_to_fit();
+        self.context.wait().await?;
         let limit = if discarded { DISCARDED } else { TEXT };
         let heap = std::mem::take(&mut self.heap);
         let (result, heap) = self.context.conn.recv_buf(heap, limit).await;
         self.heap = heap;
-        match result.map_err(gone)? {
-            0 => Err(Ended::Gone),
+        match result {
+            Ok(0) => Err(Ended::Gone),
+            // An interrupt that was meant for the lease this connection had a moment ago.
+            Err(error) if error.kind() != io::ErrorKind::Interrupted => Err(gone(error)),
             _ => Ok(()),
         }
     }
@@ -409,9 +442,17 @@ impl Upload {
         if self.received < TRICKLE {
             conn.quick_ack();
         }
-        let idle = self.context.arena.idle(conn.interrupt_handle());
-        let (result, lease) = conn.recv(open.lease, open.filled..open.filled + room, all).await;
+        let idle = self.context.arena.idle(open.lease.class(), conn.interrupt_handle());
+        let mut receiving = pin!(conn.recv(open.lease, open.filled..open.filled + room, all));
+        let (received, late) = match timeout(AUTOLOGOUT, receiving.as_mut()).await {
+            Some(received) => (received, false),
+            None => {
+                conn.interrupt_handle().interrupt();
+                (receiving.await, true)
+            }
+        };
         drop(idle);
+        let (result, lease) = received;
         open.lease = lease;
         match result {
             Ok(0) => return Err(Ended::Gone),
@@ -420,7 +461,7 @@ impl Upload {
                 open.filled += octets;
             }
             // Leases ran out while the client was slow: `more` gives this one up.
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) if error.kind() == io::ErrorKind::Interrupted && !late => {}
             Err(error) => return Err(gone(error)),
         }
         self.open = Some(open);

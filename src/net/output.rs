@@ -11,11 +11,15 @@ use std::rc::Rc;
 use bytes::{Bytes, BytesMut};
 use tokio::sync::Notify;
 
-use crate::reactor::{Conn, spawn};
+use crate::limits::AUTOLOGOUT;
+use crate::reactor::{Conn, spawn, timeout};
 
 /// Octets that may wait before the session stops taking commands: a client that does not read its
 /// replies gets no new ones.
 const ENOUGH: usize = 256 << 10;
+
+/// The same before login: 16,384 connections of nobody are 256 MiB.
+const ENOUGH_BEFORE_LOGIN: usize = 16 << 10;
 
 /// What is shorter is copied to what waits already instead of being sent by itself.
 const SMALL: usize = 4 << 10;
@@ -70,6 +74,7 @@ pub struct Gone;
 pub struct Output {
     conn: Rc<Conn>,
     queue: RefCell<Queue>,
+    enough: Cell<usize>,
     sending: Cell<bool>,
     gone: Cell<bool>,
     progress: Notify,
@@ -110,10 +115,21 @@ impl Output {
         Rc::new(Output {
             conn,
             queue: RefCell::default(),
+            enough: Cell::new(ENOUGH_BEFORE_LOGIN),
             sending: Cell::new(false),
             gone: Cell::new(false),
             progress: Notify::new(),
         })
+    }
+
+    /// More may wait for somebody who has logged in.
+    pub fn logged_in(&self) {
+        self.enough.set(ENOUGH);
+    }
+
+    /// And no more than before for one who has logged out again.
+    pub fn logged_out(&self) {
+        self.enough.set(ENOUGH_BEFORE_LOGIN);
     }
 
     /// Sends what `compose` writes, after everything pushed before. It may only add to the buffer.
@@ -176,21 +192,21 @@ impl Output {
     /// Whether the client reads more slowly than replies are made.
     #[must_use]
     pub fn is_full(&self) -> bool {
-        self.queue.borrow().octets >= ENOUGH
+        self.queue.borrow().octets >= self.enough.get()
     }
 
     /// Waits until there is room for more replies.
     ///
     /// # Errors
-    /// When the client has gone.
+    /// When the client has gone, or has read nothing for too long.
     pub async fn room(&self) -> Result<(), Gone> {
-        self.below(ENOUGH).await
+        self.below(self.enough.get()).await
     }
 
     /// Waits until everything has been handed to the kernel.
     ///
     /// # Errors
-    /// When the client has gone.
+    /// When the client has gone, or has read nothing for too long.
     pub async fn flush(&self) -> Result<(), Gone> {
         self.below(1).await
     }
@@ -205,7 +221,10 @@ impl Output {
             if waiting < octets && (octets > 1 || !self.sending.get()) {
                 return Ok(());
             }
-            progress.await;
+            if timeout(AUTOLOGOUT, progress).await.is_none() {
+                self.gone.set(true);
+                self.conn.shutdown();
+            }
         }
     }
 }

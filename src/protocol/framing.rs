@@ -114,6 +114,12 @@ impl Framer {
         self.limits = limits;
     }
 
+    /// Whether no literal of the command has been announced yet.
+    #[must_use]
+    pub fn is_on_first_line(&self) -> bool {
+        self.line_start == 0
+    }
+
     /// Starts over: the next scan is given the start of a command.
     pub fn reset(&mut self) {
         *self = Framer::new(self.limits);

@@ -61,7 +61,7 @@ struct Free {
     waiting_small: VecDeque<oneshot::Sender<Lease>>,
     waiting_large: VecDeque<oneshot::Sender<Lease>>,
     /// Connections that hold a lease while they wait for their peer, the longest first.
-    idlers: VecDeque<(u64, Interrupt)>,
+    idlers: VecDeque<(u64, LeaseClass, Interrupt)>,
     next_idler: u64,
 }
 
@@ -140,10 +140,12 @@ impl Arena {
         let idler = {
             let mut free = self.shared.free.borrow_mut();
             free.waiting(class).push_back(sender);
-            free.idlers.pop_front()
+            // One that holds another class could not help.
+            let helper = free.idlers.iter().position(|(_, held, _)| *held == class);
+            helper.and_then(|at| free.idlers.remove(at))
         };
         // Whoever has waited longest for its peer writes out what it has and comes again.
-        if let Some((_, interrupt)) = idler {
+        if let Some((_, _, interrupt)) = idler {
             interrupt.interrupt();
         }
         receiver.await.expect("the arena outlives those who wait for it")
@@ -163,15 +165,15 @@ impl Arena {
         self.shared.free.borrow().large.len() < self.shared.shape.large / 4
     }
 
-    /// Says that a connection is about to wait for its peer while it holds a lease; it may be
+    /// Says that a connection is about to wait for its peer while it holds such a lease; it may be
     /// interrupted when leases run out, until the guard is dropped. Whoever finds
     /// [`Arena::is_short`] now should not begin to wait at all.
     #[must_use]
-    pub fn idle(&self, interrupt: Interrupt) -> Idle {
+    pub fn idle(&self, class: LeaseClass, interrupt: Interrupt) -> Idle {
         let mut free = self.shared.free.borrow_mut();
         let number = free.next_idler;
         free.next_idler += 1;
-        free.idlers.push_back((number, interrupt));
+        free.idlers.push_back((number, class, interrupt));
         Idle { shared: self.shared.clone(), number }
     }
 
@@ -198,7 +200,7 @@ impl Drop for Idle {
     fn drop(&mut self) {
         let mut free = self.shared.free.borrow_mut();
         // Ascending by number; the entry is gone when it was interrupted.
-        if let Ok(at) = free.idlers.binary_search_by_key(&self.number, |(number, _)| *number) {
+        if let Ok(at) = free.idlers.binary_search_by_key(&self.number, |(number, ..)| *number) {
             free.idlers.remove(at);
         }
     }

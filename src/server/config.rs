@@ -2,8 +2,9 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
+use std::time::Duration;
 
-use crate::limits::{APPEND_LIMIT, CONNECTIONS};
+use crate::limits::{APPEND_LIMIT, CONNECTIONS, LOGIN_TIME};
 
 /// How a server runs.
 #[derive(Clone, Debug)]
@@ -25,6 +26,8 @@ pub struct Config {
     pub append_limit: u64,
     /// Connections at a time.
     pub connections: usize,
+    /// Time that a connection has to log in.
+    pub login_time: Duration,
 }
 
 impl Default for Config {
@@ -38,6 +41,7 @@ impl Default for Config {
             segments_ahead: 2,
             append_limit: APPEND_LIMIT,
             connections: CONNECTIONS,
+            login_time: LOGIN_TIME,
         }
     }
 }

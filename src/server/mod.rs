@@ -287,6 +287,7 @@ impl Shared {
             settings: Settings {
                 append_limit: config.append_limit,
                 connections: config.connections,
+                login_time: config.login_time,
             },
             segments,
             epoch: recovered.next_epoch,

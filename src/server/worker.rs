@@ -102,6 +102,7 @@ async fn home(
         mailboxes: shared.mailboxes.clone(),
         connections: shared.connections.clone(),
         tally,
+        unfinished: Rc::default(),
         committed: Rc::default(),
         owners: RefCell::default(),
         roster: RefCell::default(),

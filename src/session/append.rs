@@ -25,6 +25,7 @@ impl Session {
                 announce(&selected, &told, enabled, out);
             }),
             pending: self.pending.clone(),
+            unfinished: home.unfinished.clone(),
             committed: home.committed.clone(),
         };
         match Upload::new(context, self.input.take()).run().await {

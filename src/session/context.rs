@@ -7,13 +7,14 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use tokio::sync::{Notify, OnceCell, mpsc};
 
 use super::fetch::{Files, Parser};
 use crate::auth::{User, Verifier};
 use crate::index::{Account, Catalog, CatalogError, Rot};
-use crate::ingest::{Committed, Owner, Pinned};
+use crate::ingest::{Committed, Owner, Pinned, Unfinished};
 use crate::log::Log;
 use crate::net::Output;
 use crate::protocol::Tag;
@@ -28,6 +29,8 @@ pub struct Settings {
     pub append_limit: u64,
     /// Connections of the whole server.
     pub connections: usize,
+    /// Time to log in.
+    pub login_time: Duration,
 }
 
 /// A connection that comes to this reactor.
@@ -107,6 +110,8 @@ pub struct Home {
     pub connections: Arc<AtomicU64>,
     /// For the operator.
     pub tally: Arc<Tally>,
+    /// Messages that are being uploaded.
+    pub unfinished: Rc<Unfinished>,
     /// What was committed here.
     pub committed: Rc<Cell<Committed>>,
     /// Accounts in use.

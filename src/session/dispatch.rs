@@ -7,6 +7,7 @@ use std::sync::atomic::Ordering;
 use bytes::BytesMut;
 
 use super::context::{Arrival, Home, bye};
+use super::deadline::Deadline;
 use super::enable::Enabled;
 use super::input::{Input, Next};
 use super::login::Login;
@@ -34,6 +35,8 @@ pub(super) struct Session {
     /// The selected mailbox; shared with uploads, which announce new messages before their OK.
     pub selected: Rc<RefCell<Option<Selected>>>,
     pub pending: Rc<Pending>,
+    /// Until somebody has logged in.
+    pub deadline: Option<Deadline>,
     /// What the client has asked for beyond the base protocol.
     pub enabled: Enabled,
     /// How the command under way ends; sent behind the news.
@@ -68,6 +71,7 @@ pub async fn serve(home: Rc<Home>, arrival: Arrival) {
     home.tally.sessions.fetch_add(1, Ordering::Relaxed);
     let session = Session {
         input: Input::new(conn.clone()),
+        deadline: Some(Deadline::new(home.settings.login_time, &conn, &output)),
         home: home.clone(),
         conn,
         output,

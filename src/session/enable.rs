@@ -1,5 +1,6 @@
 //! ENABLE (RFC 5161) and UNAUTHENTICATE (RFC 8437): what of the protocol a client wants to see.
 
+use super::deadline::Deadline;
 use super::dispatch::Session;
 use crate::protocol::Tag;
 use crate::protocol::response::{self, Code, Condition, Names};
@@ -87,7 +88,10 @@ impl Session {
         self.leave();
         self.user = None;
         self.enabled = Enabled::default();
+        self.deadline =
+            Some(Deadline::new(self.home.settings.login_time, &self.conn, &self.output));
         self.input.logged_out();
+        self.output.logged_out();
         let capabilities = self.capabilities();
         self.ok_code(tag, Some(Code::Capability(&capabilities)), "UNAUTHENTICATE completed");
     }

@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use crate::limits::AUTOLOGOUT;
 use crate::net::Output;
-use crate::protocol::{Discard, Frame, Framer, Limits, Line, Tag, is_append, line, parse};
+use crate::protocol::{
+    Discard, Frame, Framer, Limits, Line, ParseError, Tag, is_append, line, parse,
+};
 use crate::reactor::{Conn, timeout};
 
 /// Octets received at once: a command, or the start of an APPEND.
@@ -111,7 +113,34 @@ impl Input {
             end?;
             self.discard = None;
         }
-        match self.framer.scan(&self.buffer) {
+        loop {
+            let on_first_line = self.framer.is_on_first_line();
+            let frame = self.framer.scan(&self.buffer);
+            // A command may have ten thousand literals.
+            if !self.is_welcome(frame, on_first_line, output) {
+                return self.next_of(frame);
+            }
+        }
+    }
+
+    /// Whether a frame is a literal that may come. The client has been told then, and the framer
+    /// stands behind the announcement.
+    fn is_welcome(&self, frame: Frame, on_first_line: bool, output: &Rc<Output>) -> bool {
+        let Frame::Literal { literal, at, fits: true } = frame else { return false };
+        // What command it is, the first line says. An unknown one is refused before the client
+        // sends the literal for nothing (RFC 3501 section 7.5).
+        let line = &self.buffer[..at];
+        if on_first_line && (is_append(line) || self.unknown(line).is_some()) {
+            return false;
+        }
+        if literal.synchronising {
+            output.push(|out| out.extend_from_slice(b"+ OK\r\n"));
+        }
+        true
+    }
+
+    fn next_of(&mut self, frame: Frame) -> Option<Next> {
+        match frame {
             Frame::NeedMore => None,
             Frame::Command { length } => {
                 let rest = self.buffer.split_off(length);
@@ -121,28 +150,23 @@ impl Input {
                 self.framer.reset();
                 Some(Next::Append)
             }
-            Frame::Literal { literal, at, fits: true } => {
-                // Before the client sends it for nothing (RFC 3501 section 7.5).
-                if let Err(error) = parse(&self.buffer[..at], false)
-                    && error.is_unknown_command()
-                {
-                    self.framer.reset();
-                    return Some(self.refuse(at, Discard::after(literal), error.to_string()));
-                }
-                if literal.synchronising {
-                    output.push(|out| out.extend_from_slice(b"+ OK\r\n"));
-                }
-                // Scanned on at the next call; the framer stands behind the announcement.
-                self.scan(output)
-            }
-            Frame::Literal { literal, at, .. } => {
-                let text = format!("a literal of {} octets is too large here", literal.size);
+            Frame::Literal { literal, at, fits } => {
+                let text = match self.unknown(&self.buffer[..at]) {
+                    Some(text) if fits => text,
+                    _ => format!("a literal of {} octets is too large here", literal.size),
+                };
+                self.framer.reset();
                 Some(self.refuse(at, Discard::after(literal), text))
             }
             Frame::LineTooLong { at } => {
                 Some(self.refuse(at, Some(Discard::line()), "the line is too long".to_owned()))
             }
         }
+    }
+
+    /// What to say of a command that nobody knows, by its first line.
+    fn unknown(&self, line: &[u8]) -> Option<String> {
+        parse(line, false).err().filter(ParseError::is_unknown_command).map(|e| e.to_string())
     }
 
     fn refuse(&mut self, at: usize, discard: Option<Discard>, text: String) -> Next {

@@ -130,7 +130,9 @@ impl Session {
             self.not_written(tag, &error);
             return;
         }
+        self.deadline = None;
         self.input.logged_in();
+        self.output.logged_in();
         self.user = Some((user, owner));
         self.ok_code(tag, Some(Code::Capability(&self.capabilities())), "logged in");
     }

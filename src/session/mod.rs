@@ -3,6 +3,7 @@
 mod append;
 mod change;
 mod context;
+mod deadline;
 mod dispatch;
 mod enable;
 mod fetch;

@@ -35,6 +35,7 @@ impl<D: Dial> Session<'_, D> {
         let weather = model.weather;
         let foul = weather.full || weather.ending || weather.rotten;
         ensure!(!unavailable || foul, "NO [UNAVAILABLE] without a reason: {}", status.text);
+        let deleted = status.code == "NONEXISTENT" && self.may_be_deleted(&model, sent.since);
         match sent.kind {
             Kind::Append { op, refused } => self.on_append(&mut model, op, refused, status),
             Kind::Login if unavailable => {
@@ -44,6 +45,7 @@ impl<D: Dial> Session<'_, D> {
             Kind::Fetch { .. } if weather.rotten && !status.is_ok() => Ok(()),
             // It may be that it was written, and is in doubt until the server starts again.
             _ if unavailable => Ok(()),
+            Kind::Store { .. } | Kind::Expunge { .. } if deleted => Ok(()),
             Kind::Plain | Kind::Login | Kind::Logout => {
                 ensure!(status.is_ok(), "{} to what must succeed: {}", status.word, status.text);
                 Ok(())

@@ -44,7 +44,11 @@ pub struct Message<'a> {
 impl Client {
     /// A connection of which nothing has been read.
     pub fn connect(address: SocketAddr) -> Client {
-        let socket = TcpStream::connect(address).unwrap();
+        Client::over(TcpStream::connect(address).unwrap())
+    }
+
+    /// The same over a socket with options of its own.
+    pub fn over(socket: TcpStream) -> Client {
         socket.set_nodelay(true).unwrap();
         socket.set_read_timeout(Some(PATIENCE)).unwrap();
         socket.set_write_timeout(Some(PATIENCE)).unwrap();
@@ -72,6 +76,33 @@ impl Client {
             self.send(slice);
             octets = rest;
         }
+    }
+
+    /// Its socket; what was received and not used yet is not in it any more.
+    pub fn socket(&self) -> &TcpStream {
+        self.socket.get_ref()
+    }
+
+    /// Whether the server says something, or hangs up, within this time.
+    pub fn hears_within(&mut self, time: Duration) -> bool {
+        if !self.socket.buffer().is_empty() {
+            return true;
+        }
+        self.socket.get_ref().set_read_timeout(Some(time)).unwrap();
+        let heard = self.socket.get_ref().peek(&mut [0]).is_ok();
+        self.socket.get_ref().set_read_timeout(Some(PATIENCE)).unwrap();
+        heard
+    }
+
+    /// Hangs up without a word: what was not sent or read yet is lost, and the server sees a reset.
+    pub fn reset(self) {
+        let socket = socket2::SockRef::from(self.socket.get_ref());
+        socket.set_linger(Some(Duration::ZERO)).unwrap();
+    }
+
+    /// Ends the connection, whoever else still holds its socket.
+    pub fn hang_up(&mut self) {
+        let _ = self.socket.get_ref().shutdown(Shutdown::Both);
     }
 
     /// Nothing more will be sent.

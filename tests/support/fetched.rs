@@ -35,6 +35,11 @@ impl Fetched {
         responses.iter().filter_map(Fetched::parse).collect()
     }
 
+    /// Whether an item is there.
+    pub fn has(&self, name: &str) -> bool {
+        self.items.iter().any(|(own, _)| own == name)
+    }
+
     /// The value of an item; panics when it is not there.
     #[track_caller]
     pub fn octets(&self, name: &str) -> &[u8] {

@@ -81,8 +81,14 @@ impl Conn {
     /// # Errors
     /// When the kernel refuses to poll.
     pub async fn readable(&self) -> io::Result<()> {
-        let entry = opcode::PollAdd::new(self.fd(), libc::POLLIN as u32).build();
-        submit(entry, self.stream.clone()).await.0.map(|_| ())
+        loop {
+            let entry = opcode::PollAdd::new(self.fd(), libc::POLLIN as u32).build();
+            match submit(entry, self.stream.clone()).await.0.map_err(cancelled) {
+                // An interrupt that was meant for a receive, which had just ended by itself.
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                result => return result.map(|_| ()),
+            }
+        }
     }
 
     /// Receives into `range` of the lease: what there is, or all of the range when `all` is set

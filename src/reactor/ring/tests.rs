@@ -123,13 +123,39 @@ fn a_shortage_interrupts_who_waits_with_a_lease() {
         let lease = all.pop().unwrap();
         let other = arena.clone();
         let hungry = spawn(async move { other.lease(LeaseClass::Large).await.offset });
-        let guard = arena.idle(conn.interrupt_handle());
+        let guard = arena.idle(LeaseClass::Large, conn.interrupt_handle());
         let (result, lease) = conn.recv(lease, 0..10, false).await;
         assert_eq!(result.unwrap_err().kind(), ErrorKind::Interrupted);
         drop(guard);
         let offset = lease.offset;
         drop(lease);
         assert_eq!(hungry.await.unwrap(), offset);
+    });
+}
+
+#[test]
+fn a_shortage_of_large_leases_interrupts_nobody_with_a_small_one() {
+    on_reactor(|| async {
+        let arena = Arena::new().unwrap();
+        let (conn, _client) = pair().await;
+        let (patient, mut other) = pair().await;
+        let mut all: Vec<Lease> =
+            std::iter::from_fn(|| arena.try_lease(LeaseClass::Large)).collect();
+        let (large, small) = (all.pop().unwrap(), arena.try_lease(LeaseClass::Small).unwrap());
+        // The one with the small lease has waited longer.
+        let spared = arena.idle(LeaseClass::Small, patient.interrupt_handle());
+        let receiving = spawn(async move { patient.recv(small, 0..5, true).await.0 });
+        let guard = arena.idle(LeaseClass::Large, conn.interrupt_handle());
+        let waiting = arena.clone();
+        let hungry = spawn(async move { waiting.lease(LeaseClass::Large).await.offset });
+        let (result, large) = conn.recv(large, 0..10, false).await;
+        assert_eq!(result.unwrap_err().kind(), ErrorKind::Interrupted);
+        let offset = large.offset;
+        drop((guard, large));
+        assert_eq!(hungry.await.unwrap(), offset);
+        std::io::Write::write_all(&mut other, b"there").unwrap();
+        assert_eq!(receiving.await.unwrap().unwrap(), 5);
+        drop(spared);
     });
 }
 

@@ -82,15 +82,14 @@ impl Conn {
     /// Waits until there is something to receive.
     ///
     /// # Errors
-    /// `Interrupted`.
+    /// Never, but as the real one.
     pub async fn readable(&self) -> io::Result<()> {
-        let since = self.interrupts.count.get();
         loop {
-            let (news, interrupt) = (self.end.receives.news.notified(), self.interrupted());
+            let news = self.end.receives.news.notified();
             if self.end.receives.is_readable() {
                 return Ok(());
             }
-            self.wait(since, news, interrupt).await?;
+            news.await;
         }
     }
 

@@ -1,0 +1,41 @@
+//! The time that a connection has to log in.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use tokio::task::JoinHandle;
+
+use super::context::bye;
+use crate::net::Output;
+use crate::reactor::{Conn, sleep, spawn};
+
+/// Who does not read a BYE for so long has gone.
+const GRACE: Duration = Duration::from_secs(10);
+
+/// Ends a connection unless it is dropped in time. Whatever the client sends meanwhile does not
+/// count: one octet a second makes no login.
+pub(super) struct Deadline(JoinHandle<()>);
+
+impl Deadline {
+    pub fn new(time: Duration, conn: &Rc<Conn>, output: &Rc<Output>) -> Deadline {
+        // A session that ends or moves does not wait for this.
+        let (conn, output) = (Rc::downgrade(conn), Rc::downgrade(output));
+        Deadline(spawn(async move {
+            sleep(time).await;
+            if let (Some(conn), Some(output)) = (conn.upgrade(), output.upgrade()) {
+                bye(&output, None, &format!("no login within {} seconds", time.as_secs()));
+                conn.shutdown_read();
+            }
+            sleep(GRACE).await;
+            if let Some(conn) = conn.upgrade() {
+                conn.shutdown();
+            }
+        }))
+    }
+}
+
+impl Drop for Deadline {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}

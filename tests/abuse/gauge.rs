@@ -1,0 +1,168 @@
+//! What the kernel says of the server's process: memory, descriptors, threads.
+
+use std::fs;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use crate::support::Server;
+
+/// A mebibyte.
+pub const MIB: u64 = 1 << 20;
+
+/// One look at the process.
+#[derive(Clone, Copy, Debug)]
+pub struct Sample {
+    /// Since the first look.
+    pub at: Duration,
+    /// Octets in memory.
+    pub resident: u64,
+    /// Open descriptors.
+    pub descriptors: usize,
+    /// Threads.
+    pub threads: u64,
+    /// What the work had counted.
+    pub count: u64,
+}
+
+/// The process of a server.
+#[derive(Clone, Copy, Debug)]
+pub struct Gauge {
+    pid: i32,
+    begun: Instant,
+    /// Sockets that are no connections.
+    own_sockets: usize,
+}
+
+impl Gauge {
+    /// Of this server, to which nobody has connected yet.
+    pub fn new(server: &Server) -> Gauge {
+        let pid = server.pid().as_raw_nonzero().get();
+        let mut gauge = Gauge { pid, begun: Instant::now(), own_sockets: 0 };
+        gauge.own_sockets = gauge.connections();
+        gauge
+    }
+
+    /// A number that the kernel tells in /proc/PID/status.
+    fn status(&self, name: &str) -> u64 {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.pid)).expect("a server");
+        let line = status.lines().find(|line| line.starts_with(name)).expect("Linux tells it");
+        line.split_whitespace().nth(1).and_then(|word| word.parse().ok()).expect("a number")
+    }
+
+    /// Octets in memory.
+    pub fn resident(&self) -> u64 {
+        self.status("VmRSS:") * 1024
+    }
+
+    /// The most that there were since the start.
+    pub fn peak(&self) -> u64 {
+        self.status("VmHWM:") * 1024
+    }
+
+    /// Open descriptors.
+    pub fn descriptors(&self) -> usize {
+        fs::read_dir(format!("/proc/{}/fd", self.pid)).expect("a server").count()
+    }
+
+    /// Connections that it has not closed.
+    pub fn connections(&self) -> usize {
+        let entries = fs::read_dir(format!("/proc/{}/fd", self.pid)).expect("a server");
+        let links = entries.flatten().flat_map(|entry| fs::read_link(entry.path()));
+        let sockets = links.filter(|link| link.to_string_lossy().starts_with("socket:")).count();
+        sockets - self.own_sockets
+    }
+
+    /// Everything at once.
+    pub fn sample(&self, count: u64) -> Sample {
+        Sample {
+            at: self.begun.elapsed(),
+            resident: self.resident(),
+            descriptors: self.descriptors(),
+            threads: self.status("Threads:"),
+            count,
+        }
+    }
+
+    /// Looks at the process in these intervals, until told to end.
+    pub fn watch(
+        &self,
+        every: Duration,
+        ended: &AtomicBool,
+        mut look: impl FnMut(&Sample),
+        count: impl Fn() -> u64,
+    ) -> Vec<Sample> {
+        let mut samples = Vec::new();
+        while !ended.load(Ordering::Relaxed) {
+            let sample = self.sample(count());
+            look(&sample);
+            samples.push(sample);
+            std::thread::sleep(every);
+        }
+        samples
+    }
+
+    /// Waits until the server has closed all connections but so many. Panics when it does not.
+    pub fn wait_for_connections(&self, wanted: usize) {
+        let begun = Instant::now();
+        loop {
+            let open = self.connections();
+            if open == wanted {
+                return;
+            }
+            let patient = begun.elapsed() < Duration::from_secs(60);
+            assert!(patient, "{open} connections are open, not {wanted}");
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+}
+
+/// Memory in the second and in the last quarter of a run, and what was counted between the two.
+#[derive(Clone, Copy, Debug)]
+pub struct Growth {
+    /// Median of the second quarter, in octets.
+    pub before: u64,
+    /// Median of the last.
+    pub after: u64,
+    /// Counted from the middle of the one to the middle of the other.
+    pub count: u64,
+}
+
+impl Growth {
+    /// The first quarter is for warming up: caches fill, journals reach their length.
+    pub fn of(samples: &[Sample]) -> Growth {
+        let quarter = samples.len() / 4;
+        assert!(quarter >= 3, "too few samples for quarters: {}", samples.len());
+        let second = &samples[quarter..2 * quarter];
+        let last = &samples[samples.len() - quarter..];
+        let middle = |samples: &[Sample]| samples[samples.len() / 2].count;
+        Growth { before: median(second), after: median(last), count: middle(last) - middle(second) }
+    }
+
+    /// Octets by which memory has grown; 0 when it has shrunk.
+    pub fn octets(&self) -> u64 {
+        self.after.saturating_sub(self.before)
+    }
+}
+
+fn median(samples: &[Sample]) -> u64 {
+    let mut resident: Vec<_> = samples.iter().map(|sample| sample.resident).collect();
+    resident.sort_unstable();
+    resident[resident.len() / 2]
+}
+
+#[test]
+fn a_leak_of_a_hundred_octets_a_command_is_seen_and_noise_is_not() {
+    let run = |leak: u64| {
+        let sample = |second: u64| Sample {
+            at: Duration::from_secs(second),
+            resident: 150 * MIB + (second * 7919 % 5) * MIB + second * 500 * leak,
+            descriptors: 100,
+            threads: 9,
+            count: second * 500,
+        };
+        Growth::of(&(0..3600).map(sample).collect::<Vec<_>>())
+    };
+    assert_eq!(run(0).octets(), 0);
+    assert_eq!(run(0).count, 500 * 1800);
+    assert!(run(100).octets() >= 100 * 500 * 1750);
+}

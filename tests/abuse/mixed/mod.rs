@@ -1,0 +1,217 @@
+//! Hours of work: 24 connections that do everything a client can do, as long as is wanted.
+//!
+//! Each client knows its own messages whole, wherever in the account they are; all it reads is held
+//! against the generator. In the end every message of every mailbox is compared, and once more when
+//! the server has been started again.
+
+mod reading;
+mod shadow;
+mod worker;
+mod writing;
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+use std::sync::atomic::Ordering;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use shadow::Mailbox;
+use worker::{Common, Worker};
+
+use crate::gauge::{Gauge, Growth, MIB, Sample};
+use crate::support::{Client, Folder, PASSWORD, Random, Server};
+use crate::wanted;
+
+/// Connections, four to an account.
+const CONNECTIONS: usize = 24;
+
+/// How long, unless MAILRACE_MINUTES says otherwise.
+const QUICK: Duration = Duration::from_secs(6);
+
+/// Octets of disk that a run of any length may take, but for what a few seconds write: the space
+/// of deleted mail is not given back. When more has been written than the time that has passed
+/// allows, clients only read for a while.
+const DISK: u64 = 20 << 30;
+
+/// What may be written before that counts.
+const DISK_FREE: u64 = 1 << 30;
+
+/// By how much the memory of a server that leaks nothing may grow from the second to the last
+/// quarter of a run. Caches may fill a little more: the catalog's pages, journals of mailboxes,
+/// what the allocator keeps. An hour has a million commands from the one to the other, so
+/// that a leak of 100 octets a command is four times as much.
+const GROWTH: u64 = 24 * MIB;
+
+/// So small a leak should be found.
+const LEAK: u64 = 100;
+
+#[test]
+fn clients_that_do_everything_find_all_as_it_should_be() {
+    let mut random = Random::seeded();
+    let minutes = wanted("MAILRACE_MINUTES", 0) as u64;
+    let length = if minutes == 0 { QUICK } else { Duration::from_secs(60 * minutes) };
+    let folder = Folder::empty();
+    for account in 0..CONNECTIONS / 4 {
+        folder.add_user(&user(account), PASSWORD, &[]);
+    }
+    let server = Server::with(&folder, &["--segment-size", "64M"]);
+    let gauge = Gauge::new(&server);
+    let idle = gauge.sample(0);
+    for account in 0..CONNECTIONS / 4 {
+        login(&server, account).ok("CREATE bulk");
+    }
+    let common = Common::default();
+    let (expected, samples) = load(&server, &folder, gauge, (&common, &mut random), length);
+    gauge.wait_for_connections(0);
+    report(&samples, &common, disk(&folder.path().join("segments")));
+    judge(&idle, &samples, minutes > 0);
+    compare(&server, &expected);
+    assert!(server.terminate().success());
+    let server = Server::with(&folder, &["--segment-size", "64M"]);
+    compare(&server, &expected);
+}
+
+fn user(account: usize) -> String {
+    format!("user-{account}")
+}
+
+fn login(server: &Server, account: usize) -> Client {
+    let mut client = server.connect();
+    client.ok(&format!("LOGIN {} {PASSWORD}", user(account)));
+    client
+}
+
+/// What the accounts must hold: mailboxes by account and name.
+type Expected = BTreeMap<(usize, String), Mailbox>;
+
+fn load(
+    server: &Server,
+    folder: &Folder,
+    gauge: Gauge,
+    (common, random): (&Common, &mut Random),
+    length: Duration,
+) -> (Expected, Vec<Sample>) {
+    let begun = Instant::now();
+    let segments = folder.path().join("segments");
+    // A quick run is worth samples too; an hour has enough of one each second.
+    let every = Duration::from_millis(if length > Duration::from_secs(60) { 1000 } else { 50 });
+    let look = |sample: &Sample| {
+        let passed = begun.elapsed().as_secs_f64() / length.as_secs_f64();
+        let allowed = DISK_FREE + (DISK as f64 * passed.min(1.0)) as u64;
+        common.frugal.store(disk(&segments) > allowed, Ordering::Relaxed);
+        common.ended.store(passed >= 1.0, Ordering::Relaxed);
+        if sample.at.as_secs() % 300 == 0 && length > QUICK {
+            println!("{}", line(sample));
+        }
+    };
+    thread::scope(|scope| {
+        let workers: Vec<_> = (0..CONNECTIONS)
+            .map(|number| {
+                let (account, random) = (number / 4, Random::new(random.next()));
+                let worker = Worker::new(number, user(account), server.address(), common, random);
+                scope.spawn(move || {
+                    // The others would go on for an hour.
+                    let _guard = EndOnPanic(common);
+                    (account, worker.run())
+                })
+            })
+            .collect();
+        let count = || common.commands.load(Ordering::Relaxed);
+        let samples = gauge.watch(every, &common.ended, look, count);
+        let mut expected = Expected::new();
+        for worker in workers {
+            let (account, mailboxes) = worker.join().expect("the client has said why");
+            for (name, messages) in mailboxes {
+                let all: &mut Mailbox = expected.entry((account, name)).or_default();
+                for (uid, kept) in messages {
+                    assert_eq!(all.insert(uid, kept), None, "UID {uid} was given to two clients");
+                }
+            }
+        }
+        (expected, samples)
+    })
+}
+
+struct EndOnPanic<'a>(&'a Common);
+
+impl Drop for EndOnPanic<'_> {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            self.0.ended.store(true, Ordering::Relaxed);
+        }
+    }
+}
+
+/// Octets that the files of a folder take on the disk.
+fn disk(folder: &Path) -> u64 {
+    let entries = fs::read_dir(folder).expect("a folder").flatten();
+    entries.filter_map(|entry| Some(entry.metadata().ok()?.blocks() * 512)).sum()
+}
+
+fn line(sample: &Sample) -> String {
+    format!(
+        "after {:4} s: {} MiB resident, {} descriptors, {} threads, {} commands",
+        sample.at.as_secs(),
+        sample.resident / MIB,
+        sample.descriptors,
+        sample.threads,
+        sample.count
+    )
+}
+
+fn report(samples: &[Sample], common: &Common, disk: u64) {
+    for sample in samples.iter().step_by((samples.len() / 12).max(1)).chain(samples.last()) {
+        println!("{}", line(sample));
+    }
+    let get = |counter: &std::sync::atomic::AtomicU64| counter.load(Ordering::Relaxed);
+    println!(
+        "{} commands; {} messages of {} MiB appended, {} copied or moved, {} of {} MiB read and \
+         compared; {} connections; {} MiB of disk",
+        get(&common.commands),
+        get(&common.messages),
+        get(&common.appended) / MIB,
+        get(&common.copied),
+        get(&common.compared),
+        get(&common.read) / MIB,
+        get(&common.connections),
+        disk / MIB
+    );
+}
+
+/// Memory is flat, and so is everything else.
+fn judge(idle: &Sample, samples: &[Sample], long: bool) {
+    let growth = Growth::of(samples);
+    println!(
+        "resident in the second quarter {} MiB, in the last {} MiB; {} commands between them",
+        growth.before / MIB,
+        growth.after / MIB,
+        growth.count
+    );
+    let sensitive = growth.count * LEAK > GROWTH;
+    if !sensitive {
+        println!("too short to show a leak of {LEAK} octets a command; MAILRACE_MINUTES=60 does");
+    }
+    assert!(growth.octets() <= GROWTH, "memory grows: {growth:?}");
+    assert!(sensitive || !long || growth.count < 100_000, "{growth:?}: the bound is too wide");
+    // Connections, some of them on their way to the end, and segments that are kept open.
+    let open = CONNECTIONS * 2 + mailrace::limits::OPEN_SEGMENTS * 2;
+    for sample in samples {
+        assert!(sample.descriptors <= idle.descriptors + open, "{sample:?}, {idle:?} when idle");
+        assert!(sample.threads <= 64, "{sample:?}");
+    }
+}
+
+/// Every octet of every message.
+fn compare(server: &Server, expected: &Expected) {
+    for ((account, name), mailbox) in expected {
+        let found = shadow::all(&mut login(server, *account), name);
+        for (uid, kept) in mailbox {
+            assert_eq!(found.get(uid), Some(kept), "UID {uid} of {name} of {}", user(*account));
+        }
+        assert_eq!(found.len(), mailbox.len(), "{name} of {} has more", user(*account));
+    }
+    let messages: usize = expected.values().map(BTreeMap::len).sum();
+    println!("{messages} messages in {} mailboxes: all as they should be", expected.len());
+}

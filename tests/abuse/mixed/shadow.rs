@@ -1,0 +1,95 @@
+//! What a client knows of the messages that are its own.
+
+use std::collections::BTreeMap;
+
+use crate::mail::Mail;
+use crate::support::{Client, Fetched};
+
+/// Flags that are played with, sorted as [`Fetched::flags`] has them.
+pub const FLAGS: [&str; 6] = ["\\Answered", "\\Deleted", "\\Flagged", "\\Seen", "alpha", "beta"];
+
+/// Bit of `\Deleted`: only in mailboxes that nobody else expunges.
+pub const DELETED: u8 = 1 << 1;
+
+/// Bit of `\Seen`.
+pub const SEEN: u8 = 1 << 3;
+
+/// A message and its flags.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Kept {
+    /// Which it is.
+    pub mail: Mail,
+    /// One bit each of [`FLAGS`].
+    pub flags: u8,
+}
+
+/// Messages of one mailbox, by UID.
+pub type Mailbox = BTreeMap<u32, Kept>;
+
+/// The names of flags.
+pub fn names(flags: u8) -> Vec<&'static str> {
+    let set = FLAGS.into_iter().enumerate().filter(|(bit, _)| flags & (1 << bit) != 0);
+    set.map(|(_, name)| name).collect()
+}
+
+/// What is asked for each message.
+pub const ITEMS: &str = "(UID FLAGS INTERNALDATE RFC822.SIZE BODY.PEEK[])";
+
+/// Holds a response to [`ITEMS`] against the generator. `None` when it is no such response, but
+/// news of another's change.
+pub fn checked(fetched: &Fetched) -> Option<(u32, Kept)> {
+    if !fetched.has("BODY[]") {
+        return None;
+    }
+    let octets = fetched.octets("BODY[]");
+    let beginning = || String::from_utf8_lossy(&octets[..octets.len().min(80)]);
+    let mail = Mail::of(octets).unwrap_or_else(|| panic!("other octets: {:?}", beginning()));
+    assert_eq!(fetched.number("RFC822.SIZE"), octets.len() as u64, "{mail:?}");
+    assert_eq!(fetched.text("INTERNALDATE"), mail.date(), "{mail:?}");
+    let flags = fetched.flags();
+    let bits = FLAGS.iter().enumerate().filter(|(_, name)| flags.contains(name));
+    let bits = bits.map(|(bit, _)| 1 << bit).sum();
+    assert_eq!(names(bits), flags, "{mail:?}: a flag that nobody gave it");
+    Some((u32::try_from(fetched.number("UID")).unwrap(), Kept { mail, flags: bits }))
+}
+
+/// Everything in a mailbox, every octet of it compared.
+pub fn all(client: &mut Client, mailbox: &str) -> Mailbox {
+    client.ok(&format!("EXAMINE {mailbox}"));
+    let tag = client.tag();
+    client.send(format!("{tag} UID FETCH 1:* {ITEMS}\r\n").as_bytes());
+    let mut found = Mailbox::new();
+    loop {
+        let response = client.response().expect("a response to FETCH");
+        if let Some(fetched) = Fetched::parse(&response) {
+            let (uid, kept) = checked(&fetched).expect("nobody changes anything");
+            assert_eq!(found.insert(uid, kept), None, "UID {uid} of {mailbox} twice");
+        } else if response.text().starts_with(&format!("{tag} ")) {
+            assert!(response.text().starts_with(&format!("{tag} OK ")), "{}", response.text());
+            return found;
+        }
+    }
+}
+
+/// A set of UIDs, ascending, as commands have them.
+pub fn set(uids: &[u32]) -> String {
+    let mut parts: Vec<(u32, u32)> = Vec::new();
+    for &uid in uids {
+        match parts.last_mut() {
+            Some((_, last)) if *last + 1 == uid => *last = uid,
+            _ => parts.push((uid, uid)),
+        }
+    }
+    let parts = parts.iter().map(|&(first, last)| match first == last {
+        true => first.to_string(),
+        false => format!("{first}:{last}"),
+    });
+    parts.collect::<Vec<_>>().join(",")
+}
+
+/// The UIDs of a set without `*`, in its order.
+pub fn uids(set: &str) -> Vec<u32> {
+    let parts = set.split(',').map(|part| part.split_once(':').unwrap_or((part, part)));
+    let ranges = parts.map(|(first, last)| first.parse().unwrap()..=last.parse().unwrap());
+    ranges.flatten().collect()
+}
