@@ -146,12 +146,12 @@ impl Model {
                 && copying.stage == Stage::Sent
                 && (!steady || *copying.target == *mailbox.name)
         });
-        let found = in_doubt.filter_map(|copying| {
+        let mut found = in_doubt.filter_map(|copying| {
             let mut pairs = Vec::new();
             let fits = self.align((mailbox, copying), &copying.uids, uid, &mut pairs);
             fits.then_some((copying.op, pairs))
         });
-        let Some((op, pairs)) = found.last() else { return Ok(false) };
+        let Some((op, pairs)) = found.next_back() else { return Ok(false) };
         let Some(copying) = self.copies.get_mut(&op) else { return Ok(false) };
         copying.stage = Stage::There;
         let (source, begun) = (copying.source, copying.begun);

@@ -104,6 +104,9 @@ pub struct Copying {
     pub stage: Stage,
 }
 
+/// Hears a line.
+pub type Trace = Rc<dyn Fn(&str)>;
+
 /// See the head of this file.
 pub struct Model {
     /// Fixed for a run.
@@ -117,7 +120,7 @@ pub struct Model {
     /// What is to be expected of the world.
     pub weather: Weather,
     /// Hears what clients say and are told.
-    pub trace: Option<Rc<dyn Fn(&str)>>,
+    pub trace: Option<Trace>,
     /// Replies that were read.
     pub replies: u64,
     now: Moment,
@@ -149,12 +152,6 @@ impl Model {
             connections: 0,
         }
     }
-
-    /// What was written may have rotted.
-    pub fn disk_is_rotten(&mut self) {
-        self.weather.rotten = true;
-    }
-
     /// The moment after all before.
     pub fn tick(&mut self) -> Moment {
         self.now += 1;

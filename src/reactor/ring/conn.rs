@@ -181,7 +181,7 @@ impl Conn {
             // of the connection would be cancelled instead.
             let cancelling = submit(entry, stream);
             // Nobody waits for the answer: what was cancelled has an answer of its own.
-            spawn(async move { cancelling.await });
+            spawn(cancelling);
         })
     }
 }
