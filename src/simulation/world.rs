@@ -246,8 +246,10 @@ impl World {
     /// Starts the server; `None` when it rightly does not start.
     async fn start(&self, config: Config) -> Result<Option<Server>, String> {
         self.summary.borrow_mut().starts += 1;
-        let fails = self.machine.can_misread();
-        let weather = Weather { full: self.full, ending: true, rotten: self.rotten || fails };
+        let (reads, writes) = self.machine.may_fail();
+        // A segment that cannot be made is as good as no room for one.
+        let (full, rotten) = (self.full || writes, self.rotten || reads);
+        let weather = Weather { full, ending: true, rotten };
         self.model.borrow_mut().weather = weather;
         let (server, ready) = match Server::begin(config) {
             Ok(started) => started,

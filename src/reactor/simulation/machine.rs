@@ -199,9 +199,10 @@ impl Machine {
         self.off.set(false);
     }
 
-    /// Whether reads may fail.
-    pub fn can_misread(&self) -> bool {
-        self.temper.borrow().read_fails > 0
+    /// Whether reads may fail, and whether what writes may.
+    pub fn may_fail(&self) -> (bool, bool) {
+        let temper = self.temper.borrow();
+        (temper.read_fails > 0, temper.write_fails > 0 || temper.sync_fails > 0)
     }
 
     /// Whether its disk has failed since it was started.

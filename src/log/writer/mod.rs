@@ -4,6 +4,8 @@
 //! begun after that returns, its action runs. Actions run in the order of their LSNs; that is how
 //! sessions come to see batches in the order in which their UIDs were given.
 
+mod sync;
+
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
@@ -20,8 +22,7 @@ use super::record::Record;
 use super::recovery::LogPosition;
 use super::sequencer::{Place, Sequencer};
 use crate::limits::BLOCK;
-use crate::reactor::fault::{Fault, made};
-use crate::reactor::{Arena, Instant, Lease, LeaseClass, LogFile, spawn, unix_seconds};
+use crate::reactor::{Arena, Lease, LeaseClass, LogFile, spawn, unix_seconds};
 use crate::types::{BatchId, Epoch, LogId, Lsn, SegmentId};
 
 /// One reactor's log. A handle: clones mean the same log.
@@ -360,11 +361,6 @@ impl Log {
         let file = LogFile::new(prepared.file);
         {
             let mut state = self.inner.state.borrow_mut();
-            if let Some(why) = &state.broken {
-                let error = LogError::Poisoned(why.clone());
-                state.header = Some(lease);
-                return Err(error);
-            }
             let header =
                 state.sequencer.open_segment(prepared.segment, prepared.size, unix_seconds());
             header.encode(&mut lease.octets_mut()[..BLOCK]);
@@ -381,103 +377,6 @@ impl Log {
         }
         state.sequencer.header_written(prepared.segment);
         Ok(())
-    }
-
-    /// Group commit: while one fdatasync is in flight, whoever comes next gathers for the next.
-    async fn sync_for_ever(self) {
-        loop {
-            let work = self.inner.work.notified();
-            let (plan, mut files) = {
-                let mut state = self.inner.state.borrow_mut();
-                if state.broken.is_some() {
-                    return;
-                }
-                let waiting = state.actions.front().map(|(lsn, _)| *lsn);
-                let useful = waiting.is_some_and(|lsn| lsn <= state.sequencer.syncable());
-                let plan = if useful { state.sequencer.begin_sync() } else { None };
-                let files: Vec<_> = plan
-                    .iter()
-                    .flat_map(|plan| &plan.segments)
-                    .map(|s| (*s, state.files[s].clone()))
-                    .collect();
-                (plan, files)
-            };
-            let Some(plan) = plan else {
-                if self.run_actions() == 0 {
-                    work.await;
-                }
-                continue;
-            };
-            if made(Fault::OkBeforeSync) {
-                files
-                    .drain(..)
-                    .for_each(|(_, file)| drop(spawn(async move { file.sync_data().await })));
-            }
-            for (segment, file) in files {
-                let begun = Instant::now();
-                let mut synced = file.sync_data().await;
-                if synced.is_err() && made(Fault::SyncRetried) {
-                    synced = file.sync_data().await;
-                }
-                if let Err(error) = synced {
-                    self.poison(&format!("fdatasync of segment {segment} failed: {error}"));
-                    return;
-                }
-                self.count(|stats| {
-                    stats.syncs += 1;
-                    stats.sync_micros += begun.elapsed().as_micros() as u64;
-                });
-            }
-            self.synced(&plan);
-            self.run_actions();
-        }
-    }
-
-    fn synced(&self, plan: &super::sequencer::SyncPlan) {
-        let mut state = self.inner.state.borrow_mut();
-        state.sequencer.synced(plan);
-        let durable = state.sequencer.durable();
-        while let Some(place) = state.pending.pop_front_if(|place| place.lsn <= durable) {
-            state.durable_end = Some((place.segment, place.offset + place.length));
-        }
-        let State { files, sequencer, .. } = &mut *state;
-        files.retain(|&segment, _| sequencer.is_open(segment));
-    }
-
-    /// Runs the actions of everything durable, in order. An action may write to the log.
-    fn run_actions(&self) -> usize {
-        let mut run = 0;
-        loop {
-            let action = {
-                let mut state = self.inner.state.borrow_mut();
-                let durable = state.sequencer.durable();
-                state.actions.pop_front_if(|(lsn, _)| *lsn <= durable)
-            };
-            let Some((_, action)) = action else { return run };
-            action();
-            run += 1;
-        }
-    }
-
-    fn poison(&self, why: &str) {
-        let actions = {
-            let mut state = self.inner.state.borrow_mut();
-            if state.broken.is_some() {
-                return;
-            }
-            tracing::error!(
-                "{why}; this log promises nothing any more and its sessions end. Start the server \
-                 again: it recovers everything acknowledged"
-            );
-            state.sequencer.poison();
-            state.broken = Some(why.into());
-            std::mem::take(&mut state.actions)
-        };
-        // Dropped outside of the borrow: what they hold may look at the log.
-        drop(actions);
-        self.inner.work.notify_one();
-        self.inner.moved.notify_waiters();
-        self.inner.broken.notify_waiters();
     }
 
     fn error(&self) -> LogError {
