@@ -132,7 +132,7 @@ impl<D: Dial> Session<'_, D> {
                     let target = self.target();
                     self.append_one(&target, plan.append).await?;
                 }
-                1 => self.ask("NOOP", Kind::Plain).await?,
+                1 => self.ask("NOOP", Kind::Noop).await?,
                 2 => self.fetch_all().await?,
                 _ => self.store(true).await?,
             }
@@ -164,7 +164,7 @@ impl<D: Dial> Session<'_, D> {
             12 => self.search().await,
             13 => self.ask("CHECK", Kind::Plain).await,
             14 => self.fetch_all().await,
-            _ => self.ask("NOOP", Kind::Plain).await,
+            _ => self.ask("NOOP", Kind::Noop).await,
         }
     }
 

@@ -78,14 +78,14 @@ impl<D: Dial> Session<'_, D> {
         let read_only = self.mirror.as_ref().is_none_or(|mirror| mirror.read_only);
         let uids = self.some();
         if uids.is_empty() || read_only {
-            return self.ask("NOOP", Kind::Plain).await;
+            return self.ask("NOOP", Kind::Noop).await;
         }
         let change = self.random.pick(&[Change::Add, Change::Add, Change::Remove, Change::Replace]);
         let mut flags = self.random.pick(&FLAGS);
         if change == Change::Replace && self.random.one_in(3) {
             flags = 0;
         }
-        let silent = if self.random.one_in(3) { ".SILENT" } else { "" };
+        let silent = self.random.one_in(3);
         let conditional = self.random.one_in(6);
         let condition = match &self.mirror {
             Some(mirror) if conditional => {
@@ -97,8 +97,9 @@ impl<D: Dial> Session<'_, D> {
         let op = self.begin(&uids, Action::Flags(change, flags));
         let (verb, set) = (if uid { "UID STORE" } else { "STORE" }, self.set(&uids, uid));
         let (sign, list) = (change.sign(), flags_written(flags));
-        let command = format!("{verb} {set}{condition} {sign}FLAGS{silent} ({list})");
-        self.ask(&command, Kind::Store { op, uids, conditional, uid }).await
+        let dot_silent = if silent { ".SILENT" } else { "" };
+        let command = format!("{verb} {set}{condition} {sign}FLAGS{dot_silent} ({list})");
+        self.ask(&command, Kind::Store { op, uids, conditional, uid, silent }).await
     }
 
     /// All that is marked goes. Which of it is certainly known to the server's side of the session.
@@ -126,7 +127,7 @@ impl<D: Dial> Session<'_, D> {
         let uids = self.some();
         let target = self.target();
         let Some(mirror) = self.mirror.as_ref().filter(|_| !uids.is_empty()) else {
-            return self.ask("NOOP", Kind::Plain).await;
+            return self.ask("NOOP", Kind::Noop).await;
         };
         let from = (self.account, mirror.validity);
         let verb = if moved { "UID MOVE" } else { "UID COPY" };
@@ -139,7 +140,7 @@ impl<D: Dial> Session<'_, D> {
     pub(super) async fn read(&mut self) -> Checked {
         let uids = self.some();
         if uids.is_empty() {
-            return self.ask("NOOP", Kind::Plain).await;
+            return self.ask("NOOP", Kind::Noop).await;
         }
         let read_only = self.mirror.as_ref().is_none_or(|mirror| mirror.read_only);
         let peeks = read_only || !self.random.one_in(3);

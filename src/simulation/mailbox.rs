@@ -85,6 +85,7 @@ impl Mailbox {
                 message.end(*op, Outcome::Either, now)?;
             }
         }
+        message.entered = now;
         self.messages.insert(uid, message);
         learn(&mut self.next, uid + 1, now);
         Ok(())

@@ -81,6 +81,8 @@ pub struct Message {
     pub date: Option<Rc<str>>,
     /// How it came here is known.
     pub explained: bool,
+    /// When a client first heard of it.
+    pub entered: Moment,
     states: Vec<State>,
     pending: Vec<(Op, Action)>,
     /// Values that are possible no more, and when they last were.
@@ -186,6 +188,13 @@ impl Message {
         self.vague
             || self.states.iter().any(|state| state.value == value)
             || self.past.iter().any(|(past, last)| *past == value && *last >= since)
+    }
+
+    /// Whether it can have been there at some moment since.
+    pub fn may_be_there(&self, since: Moment) -> bool {
+        self.vague
+            || self.states.iter().any(|state| state.value.is_some())
+            || self.past.iter().any(|(past, last)| past.is_some() && *last >= since)
     }
 
     /// All that it can have been since.

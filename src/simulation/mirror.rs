@@ -101,6 +101,15 @@ impl Mirror {
         Ok(uid)
     }
 
+    /// The flags of these messages have changed and were not told.
+    pub fn forget(&mut self, uids: &[u32]) {
+        for known in &mut self.messages {
+            if known.uid.is_some_and(|uid| uids.contains(&uid)) {
+                known.flags = None;
+            }
+        }
+    }
+
     /// Where a UID is.
     pub fn find(&self, uid: u32) -> Option<usize> {
         self.messages.iter().position(|known| known.uid == Some(uid))

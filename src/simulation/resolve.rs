@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::rc::Rc;
 
+use super::flags::written;
 use super::message::{Op, Outcome};
 use super::mirror::Mirror;
 use super::model::Model;
@@ -64,6 +65,10 @@ impl<D: Dial> Session<'_, D> {
             Kind::Store { .. } => self.on_store(&mut model, sent, status),
             Kind::Fetch { .. } => self.on_fetch(&mut model, sent, status),
             Kind::Search { uids } => self.on_search(&mut model, &uids, sent.since, &sent.told),
+            Kind::Noop => {
+                ensure!(status.is_ok(), "{}: {}", status.word, status.text);
+                self.was_told_all(&mut model, sent.since)
+            }
             Kind::Unselect => {
                 ensure!(status.is_ok(), "{}: {}", status.word, status.text);
                 self.mirror = None;
@@ -179,8 +184,11 @@ impl<D: Dial> Session<'_, D> {
     }
 
     fn on_store(&mut self, model: &mut Model, sent: Sent, status: &Status<'_>) -> Checked {
-        let Kind::Store { op, uids, conditional, uid } = sent.kind else { return Ok(()) };
-        let Some(mirror) = &self.mirror else { return Ok(()) };
+        let Kind::Store { op, uids, conditional, uid, silent } = sent.kind else { return Ok(()) };
+        let Some(mirror) = &mut self.mirror else { return Ok(()) };
+        if silent {
+            mirror.forget(&uids);
+        }
         let done = status.is_ok() || status.code == "EXPUNGEISSUED";
         ensure!(done, "[{}] {}", status.code, status.text);
         let modified = match status.code {
@@ -239,6 +247,35 @@ impl<D: Dial> Session<'_, D> {
     fn may_be_deleted(&self, model: &Model, since: u64) -> bool {
         let names = &model.accounts[self.account].names;
         self.mirror.as_ref().is_some_and(|mirror| names.may_be_deleted(mirror.validity, since))
+    }
+
+    /// What some client knew before this session asked is known to it now.
+    fn was_told_all(&self, model: &mut Model, since: u64) -> Checked {
+        let Some(mirror) = &self.mirror else { return Ok(()) };
+        if self.may_be_deleted(model, since) {
+            return Ok(());
+        }
+        let mailbox = model.mailbox(self.account, mirror.validity);
+        for known in &mirror.messages {
+            let Some((uid, message)) =
+                known.uid.and_then(|uid| Some((uid, mailbox.messages.get(&uid)?)))
+            else {
+                continue;
+            };
+            ensure!(message.may_be_there(since), "nobody told that UID {uid} is gone");
+            ensure!(
+                known.flags.is_none_or(|flags| message.may_be(Some(flags), since)),
+                "nobody told the flags of UID {uid}: ({}) as far as is known here; {}",
+                written(known.flags.unwrap_or_default()),
+                message.told()
+            );
+        }
+        let there = mailbox.messages.values().filter(|message| {
+            message.entered <= since && !message.may_be(None, since) //
+        });
+        let (there, told) = (there.count(), mirror.messages.len());
+        ensure!(told >= there, "{there} messages are there, and only {told} were told");
+        Ok(())
     }
 
     /// SEARCH finds what it should: `UID SEARCH ALL`.

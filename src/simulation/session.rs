@@ -15,8 +15,10 @@ use super::wire::{Checked, Dial, Stop, ensure, wrong};
 /// What was asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Kind {
-    /// Something that changes nothing and must succeed: NOOP, ENABLE, CHECK, IDLE.
+    /// Something that changes nothing and must succeed: ENABLE, CHECK, IDLE.
     Plain,
+    /// NOOP: after it the session has been told all.
+    Noop,
     /// LOGIN.
     Login,
     /// LOGOUT.
@@ -34,7 +36,7 @@ pub enum Kind {
     /// APPEND. Whether it must fail.
     Append { op: Op, refused: bool },
     /// STORE, by UID or number: of these messages.
-    Store { op: Op, uids: Vec<u32>, conditional: bool, uid: bool },
+    Store { op: Op, uids: Vec<u32>, conditional: bool, uid: bool, silent: bool },
     /// FETCH of at least these messages; with an operation when it sets `\Seen`; of octets or not.
     Fetch { op: Option<Op>, uids: Vec<u32>, octets: bool },
     /// SEARCH.

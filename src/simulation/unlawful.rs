@@ -73,22 +73,25 @@ fn run<T>(future: impl Future<Output = T>) -> T {
     runtime.expect("a runtime").block_on(future)
 }
 
-/// Gives what the test makes of a desk.
+/// Seats a client.
 fn at_desk(model: &Shared, exists: u32, test: impl AsyncFnOnce(&mut Desk<'_>)) {
+    run(seat(model, exists, test));
+}
+
+/// Seats another client beside the first.
+async fn at_other_desk(model: &Shared, test: impl AsyncFnOnce(&mut Desk<'_>)) {
+    seat(model, 1, test).await;
+}
+
+async fn seat(model: &Shared, exists: u32, test: impl AsyncFnOnce(&mut Desk<'_>)) {
     let paper = Paper(RefCell::default());
     let dial = &paper;
-    run(async {
-        paper.says("* OK hello\nt1 OK in");
-        let session = Session::open(&dial, model.clone(), 0, Random::new(1)).await;
-        let mut desk = Desk {
-            paper: &paper,
-            model: model.clone(),
-            session: session.expect("a login"),
-            tag: 1,
-        };
-        desk.select(exists, 10, 20).await.expect("a mailbox");
-        test(&mut desk).await;
-    });
+    paper.says("* OK hello\nt1 OK in");
+    let session = Session::open(&dial, model.clone(), 0, Random::new(1)).await;
+    let mut desk =
+        Desk { paper: &paper, model: model.clone(), session: session.expect("a login"), tag: 1 };
+    desk.select(exists, 10, 20).await.expect("a mailbox");
+    test(&mut desk).await;
 }
 
 impl Desk<'_> {
@@ -122,7 +125,7 @@ impl Desk<'_> {
     }
 
     async fn noop(&mut self, answer: &str) -> Result<(), String> {
-        self.ask("NOOP", Kind::Plain, answer).await
+        self.ask("NOOP", Kind::Noop, answer).await
     }
 
     async fn fetch(&mut self, uids: &[u32], answer: &str) -> Result<(), String> {
@@ -138,7 +141,7 @@ impl Desk<'_> {
             message.begin(op, Action::Flags(Change::Add, flags));
             op
         };
-        let kind = Kind::Store { op, uids: vec![5], conditional: false, uid: true };
+        let kind = Kind::Store { op, uids: vec![5], conditional: false, uid: true, silent: false };
         self.ask("UID STORE 5 +FLAGS (…)", kind, answer).await
     }
 }
@@ -199,6 +202,30 @@ fn flags_as_last_acknowledged() {
         is_wrong(desk.fetch(&[5], &one("", 2)).await, "is 2");
         is_wrong(desk.fetch(&[5], "% OK -").await, "UID 5 was not found");
         is_wrong(desk.noop("* 1 EXPUNGE\n% OK -").await, "nobody took it away");
+    });
+}
+
+#[test]
+fn what_others_were_told_is_told() {
+    let model = model();
+    at_desk(&model, 1, async |desk| {
+        desk.fetch(&[], "* 1 FETCH (UID 5 FLAGS () MODSEQ (3))\n% OK -").await.unwrap();
+        desk.noop("% OK -").await.unwrap();
+        at_other_desk(&model, async |other| {
+            let told = "* 1 FETCH (UID 5 FLAGS () MODSEQ (3))\n% OK -";
+            other.fetch(&[5], told).await.unwrap();
+            other.store(1, "* 1 FETCH (UID 5 FLAGS (\\Seen) MODSEQ (4))\n% OK -").await.unwrap();
+        })
+        .await;
+        is_wrong(desk.noop("% OK -").await, "nobody told the flags");
+        let flags = "* 1 FETCH (UID 5 FLAGS (\\Seen) MODSEQ (4))\n";
+        desk.noop(&format!("{flags}% OK -")).await.unwrap();
+        at_other_desk(&model, async |other| {
+            other.noop("* 2 EXISTS\n* 2 FETCH (UID 6 FLAGS () MODSEQ (5))\n% OK -").await.unwrap();
+        })
+        .await;
+        is_wrong(desk.noop("% OK -").await, "only 1 were told");
+        desk.noop("* 2 EXISTS\n% OK -").await.unwrap();
     });
 }
 
