@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::rc::Rc;
 
 use super::flags::written;
-use super::message::{Op, Outcome};
+use super::message::{Message, Op, Outcome};
 use super::mirror::Mirror;
 use super::model::Model;
 use super::names::Said;
@@ -219,13 +219,10 @@ impl<D: Dial> Session<'_, D> {
             return Ok(());
         }
         let mailbox = model.mailbox(self.account, mirror.validity);
-        let may_be_gone = |uid| match mailbox.messages.get(&uid) {
-            Some(message) => message.is_gone() || message.may_be(None, sent.since),
-            None => true,
-        };
+        // Also of messages that nobody was ever told of by their UIDs.
+        let may_be_gone = |message: &Message| message.is_gone() || message.may_be(None, sent.since);
         let gone = status.code == "EXPUNGEISSUED"
-            && (mirror.uids().into_iter().any(may_be_gone)
-                || mailbox.messages.keys().copied().any(may_be_gone));
+            && (mailbox.was_swept() || mailbox.messages.values().any(may_be_gone));
         ensure!(status.is_ok() || gone, "[{}] {}", status.code, status.text);
         for own in uids {
             let found = sent.told.fetched.contains(&own);
