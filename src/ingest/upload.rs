@@ -407,11 +407,14 @@ impl Upload {
             self.eager = true;
             return self.commit().await;
         }
-        if self.context.arena.is_short() {
+        let short = self.context.arena.is_short();
+        // A lease with nothing in it was taken because there is something to receive, be it the
+        // end: to give that up for others who do the same would be no help to anybody.
+        if short && open.filled > HEADER {
             self.commit().await?;
             return self.context.wait().await;
         }
-        self.receive(machine.literal_left()).await
+        self.receive(machine.literal_left(), !short).await
     }
 
     async fn receive_text(&mut self, discarded: bool) -> Result<(), Ended> {
@@ -431,11 +434,11 @@ impl Upload {
         }
     }
 
-    async fn receive(&mut self, left: u64) -> Result<(), Ended> {
+    async fn receive(&mut self, left: u64, may_wait: bool) -> Result<(), Ended> {
         let Some(mut open) = self.open.take() else { return Ok(()) };
         let room = open.lease.len() - open.filled;
         // A literal that fills the lease is worth one wake-up only.
-        let all = left >= room as u64;
+        let all = may_wait && left >= room as u64;
         let conn = self.context.conn.clone();
         if self.received < TRICKLE {
             conn.quick_ack();
