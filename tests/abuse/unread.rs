@@ -263,7 +263,7 @@ fn news_while_idle() {
         // And now it knows all that the other has done.
         let fetched = client.ok("FETCH 1:* FLAGS").texts();
         let flagged = fetched.iter().filter(|text| text.contains("\\Flagged")).count();
-        assert_eq!(flagged, if rounds % 2 == 0 { 0 } else { 3000 });
+        assert_eq!(flagged, if rounds.is_multiple_of(2) { 0 } else { 3000 });
     }
 }
 

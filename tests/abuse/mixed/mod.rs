@@ -102,7 +102,7 @@ fn load(
         let allowed = DISK_FREE + (DISK as f64 * passed.min(1.0)) as u64;
         common.frugal.store(disk(&segments) > allowed, Ordering::Relaxed);
         common.ended.store(passed >= 1.0, Ordering::Relaxed);
-        if sample.at.as_secs() % 300 == 0 && length > QUICK {
+        if sample.at.as_secs().is_multiple_of(300) && length > QUICK {
             println!("{}", line(sample));
         }
     };
