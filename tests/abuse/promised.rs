@@ -147,7 +147,7 @@ fn a_batch_without_end_is_refused() {
     assert!(reply.tagged.starts_with("NO [LIMIT] "), "{}", reply.tagged);
     let peak = gauge.peak().saturating_sub(before);
     println!("{most} messages: {} octets each", peak / most as u64);
-    assert!(peak <= 320 * most as u64 + SLACK, "{} MiB", peak / MIB);
+    assert!(peak <= 200 * most as u64 + SLACK, "{} MiB", peak / MIB);
     healthy(&server, &folder);
     let texts = client.ok("STATUS INBOX (MESSAGES)").texts();
     assert!(texts[0].contains("(MESSAGES 2)"), "{texts:?}");

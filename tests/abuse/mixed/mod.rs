@@ -40,8 +40,8 @@ const DISK_FREE: u64 = 1 << 30;
 
 /// By how much the memory of a server that leaks nothing may grow from the second to the last
 /// quarter of a run. Caches may fill a little more: the catalog's pages, journals of mailboxes,
-/// what the allocator keeps; samples differ by some 8 MiB. An hour has millions of commands from the
-/// one to the other, so that a leak of 100 octets a command is ten times as much.
+/// what the allocator keeps; samples differ by some 8 MiB. An hour has millions of commands from
+/// the one to the other, so that a leak of 100 octets a command is ten times as much.
 const GROWTH: u64 = 16 * MIB;
 
 /// So small a leak should be found.
