@@ -122,12 +122,12 @@ pub const CONTEXT_SORTED: usize = 1 << 14;
 /// Largest message unless configured (RFC 7889): what a 32-bit count can hold.
 pub const APPEND_LIMIT: u64 = u32::MAX as u64;
 
-/// Messages in batches that are not committed, of all connections of a reactor: with 300 octets
-/// each they are 450 MiB. A batch of a million fits, and half as much besides.
+/// Messages in batches that are not committed, of all connections of a reactor: with 125 octets
+/// each they are 190 MiB. A batch of a million fits, and half as much besides.
 pub const UNFINISHED_MESSAGES: usize = 3 << 19;
 
 /// Messages that a batch may have though there are so many: 16,384 connections with as many each
-/// are 470 MiB.
+/// are 200 MiB.
 pub const SMALL_BATCH: usize = 100;
 
 /// Mailbox name, in octets of UTF-8.

@@ -138,6 +138,8 @@ impl Upload {
             let mut messages = std::mem::take(&mut current.batch.messages);
             let fit = Record::messages_that_fit(&messages, RECORDS_ROOM);
             current.batch.messages = messages.split_off(fit);
+            // It would keep the room of all, and wait so until the batch ends.
+            messages.shrink_to_fit();
             let record = Record::Messages { batch: current.id, messages };
             if let Record::Messages { messages, .. } = self.record(current, record).await? {
                 current.batch.messages_logged(messages);

@@ -1,5 +1,5 @@
-//! Messages of batches that are not committed: what is known of them is kept in memory, and a client
-//! needs six octets to send one.
+//! Messages of batches that are not committed: what is known of them is kept in memory, and a
+//! client needs six octets to send one.
 
 use std::cell::Cell;
 use std::rc::Rc;

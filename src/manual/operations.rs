@@ -54,6 +54,19 @@
 //! Everything in it belongs to one server at a time. A backup is a copy of the folder, taken while
 //! no server runs, or a snapshot of the file system, taken at any time.
 //!
+//! ## Connections
+//!
+//! At most 16,384 at a time (`--connections` for fewer); further ones are told `BYE [UNAVAILABLE]`.
+//! Each needs a descriptor, and so do some hundred files: `LimitNOFILE` should be 20,000. One that
+//! has not logged in after 60 seconds is told BYE, whatever it sends (`--login-time`). After login
+//! the server ends a connection that sends nothing, or reads nothing of what it is sent, for 30
+//! minutes.
+//!
+//! An idle session takes some 4 KiB of memory. A client that does not read its replies gets no
+//! new ones once 256 KiB wait (16 KiB before login): the server stops reading from it. Messages of
+//! batches that are not complete are remembered until they are; more than 1,572,864 in one reactor
+//! are refused with `NO [LIMIT]`, but for batches of up to 100.
+//!
 //! ## Users
 //!
 //! ```sh

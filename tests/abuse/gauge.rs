@@ -103,16 +103,26 @@ impl Gauge {
 
     /// Waits until the server has closed all connections but so many. Panics when it does not.
     pub fn wait_for_connections(&self, wanted: usize) {
-        let begun = Instant::now();
-        loop {
-            let open = self.connections();
-            if open == wanted {
-                return;
-            }
-            let patient = begun.elapsed() < Duration::from_secs(60);
-            assert!(patient, "{open} connections are open, not {wanted}");
-            std::thread::sleep(Duration::from_millis(10));
-        }
+        patiently(|| match self.connections() {
+            open if open == wanted => Ok(()),
+            open => Err(format!("{open} connections are open, not {wanted}")),
+        });
+    }
+
+    /// Waits until memory has gone down to so many octets. Panics when it does not.
+    pub fn wait_for_memory(&self, most: u64) {
+        patiently(|| match self.resident() {
+            resident if resident <= most => Ok(()),
+            resident => Err(format!("{} MiB resident, over {}", resident / MIB, most / MIB)),
+        });
+    }
+}
+
+fn patiently(check: impl Fn() -> Result<(), String>) {
+    let begun = Instant::now();
+    while let Err(why) = check() {
+        assert!(begun.elapsed() < Duration::from_secs(60), "{why}");
+        std::thread::sleep(Duration::from_millis(10));
     }
 }
 

@@ -9,9 +9,13 @@ use std::fs;
 
 use support::{Folder, Message, Server};
 
+mod broken;
+mod crowd;
+mod garbage;
 mod gauge;
 mod mail;
 mod mixed;
+mod promised;
 mod slow;
 mod unread;
 

@@ -263,7 +263,7 @@ fn news_while_idle() {
         // And now it knows all that the other has done.
         let fetched = client.ok("FETCH 1:* FLAGS").texts();
         let flagged = fetched.iter().filter(|text| text.contains("\\Flagged")).count();
-        assert_eq!(flagged, if rounds % 2 == 0 { 0 } else { 3000 });
+        assert_eq!(flagged, if rounds.is_multiple_of(2) { 0 } else { 3000 });
     }
 }
 
@@ -273,8 +273,8 @@ fn who_pauses_in_reading_is_not_cut_off() {
     let server = Server::start(&folder);
     let octets = vec![b'x'; 200_000];
     server.login().append("INBOX", &[Message { options: "", octets: &octets }; 32]);
-    // Of each reply the kernel takes a part. What is left is in some cases so little that the server
-    // waits for the next command meanwhile; after half a second it does so without a buffer.
+    // Of each reply the kernel takes a part. What is left is in some cases so little that the
+    // server waits for the next command meanwhile; after half a second it does so without a buffer.
     let mut clients: Vec<_> = (0..32).map(|_| narrow_login(server.address())).collect();
     for (client, count) in clients.iter_mut().zip(1..) {
         client.ok("EXAMINE INBOX");

@@ -74,12 +74,17 @@ impl Listener {
     pub async fn accept(&self) -> io::Result<Peer> {
         let fd = types::Fd(self.socket.as_raw_fd());
         let (null, none) = (std::ptr::null_mut(), std::ptr::null_mut());
-        let entry = opcode::Accept::new(fd, null, none).flags(libc::SOCK_CLOEXEC).build();
-        let accepted = submit(entry, self.socket.clone()).await.0?;
-        let fd = i32::try_from(accepted).expect("a descriptor is an i32");
-        // SAFETY: the kernel has just made this descriptor for us, nobody else knows it.
-        let stream = TcpStream::from(unsafe { OwnedFd::from_raw_fd(fd) });
-        let address = stream.peer_addr()?;
+        let (stream, address) = loop {
+            let entry = opcode::Accept::new(fd, null, none).flags(libc::SOCK_CLOEXEC).build();
+            let accepted = submit(entry, self.socket.clone()).await.0?;
+            let fd = i32::try_from(accepted).expect("a descriptor is an i32");
+            // SAFETY: the kernel has just made this descriptor for us, nobody else knows it.
+            let stream = TcpStream::from(unsafe { OwnedFd::from_raw_fd(fd) });
+            // One that was reset before it was accepted has no address any more.
+            if let Ok(address) = stream.peer_addr() {
+                break (stream, address);
+            }
+        };
         // Peers that vanish without a word are noticed within a few minutes.
         let keepalive = TcpKeepalive::new().with_time(std::time::Duration::from_secs(120));
         let _ = socket2::SockRef::from(&stream).set_tcp_keepalive(&keepalive);

@@ -40,9 +40,9 @@ const DISK_FREE: u64 = 1 << 30;
 
 /// By how much the memory of a server that leaks nothing may grow from the second to the last
 /// quarter of a run. Caches may fill a little more: the catalog's pages, journals of mailboxes,
-/// what the allocator keeps. An hour has a million commands from the one to the other, so
-/// that a leak of 100 octets a command is four times as much.
-const GROWTH: u64 = 24 * MIB;
+/// what the allocator keeps; samples differ by some 8 MiB. An hour has millions of commands from
+/// the one to the other, so that a leak of 100 octets a command is ten times as much.
+const GROWTH: u64 = 16 * MIB;
 
 /// So small a leak should be found.
 const LEAK: u64 = 100;
@@ -66,7 +66,7 @@ fn clients_that_do_everything_find_all_as_it_should_be() {
     let (expected, samples) = load(&server, &folder, gauge, (&common, &mut random), length);
     gauge.wait_for_connections(0);
     report(&samples, &common, disk(&folder.path().join("segments")));
-    judge(&idle, &samples, minutes > 0);
+    judge(&idle, &samples);
     compare(&server, &expected);
     assert!(server.terminate().success());
     let server = Server::with(&folder, &["--segment-size", "64M"]);
@@ -102,7 +102,7 @@ fn load(
         let allowed = DISK_FREE + (DISK as f64 * passed.min(1.0)) as u64;
         common.frugal.store(disk(&segments) > allowed, Ordering::Relaxed);
         common.ended.store(passed >= 1.0, Ordering::Relaxed);
-        if sample.at.as_secs() % 300 == 0 && length > QUICK {
+        if sample.at.as_secs().is_multiple_of(300) && length > QUICK {
             println!("{}", line(sample));
         }
     };
@@ -181,7 +181,7 @@ fn report(samples: &[Sample], common: &Common, disk: u64) {
 }
 
 /// Memory is flat, and so is everything else.
-fn judge(idle: &Sample, samples: &[Sample], long: bool) {
+fn judge(idle: &Sample, samples: &[Sample]) {
     let growth = Growth::of(samples);
     println!(
         "resident in the second quarter {} MiB, in the last {} MiB; {} commands between them",
@@ -189,12 +189,11 @@ fn judge(idle: &Sample, samples: &[Sample], long: bool) {
         growth.after / MIB,
         growth.count
     );
-    let sensitive = growth.count * LEAK > GROWTH;
+    let sensitive = growth.count * LEAK > 2 * GROWTH;
     if !sensitive {
         println!("too short to show a leak of {LEAK} octets a command; MAILRACE_MINUTES=60 does");
     }
     assert!(growth.octets() <= GROWTH, "memory grows: {growth:?}");
-    assert!(sensitive || !long || growth.count < 100_000, "{growth:?}: the bound is too wide");
     // Connections, some of them on their way to the end, and segments that are kept open.
     let open = CONNECTIONS * 2 + mailrace::limits::OPEN_SEGMENTS * 2;
     for sample in samples {

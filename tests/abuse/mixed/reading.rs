@@ -10,6 +10,9 @@ use crate::support::Fetched;
 /// How long a client idles at most: others are sure to have done something by then.
 const IDLE: Duration = Duration::from_millis(50);
 
+/// Whether a message is to be found.
+type Fits<'a> = Box<dyn Fn(&Kept) -> bool + 'a>;
+
 impl Worker<'_> {
     /// Messages of its own: all that is known of them is compared.
     pub fn fetch_own(&mut self) {
@@ -55,7 +58,7 @@ impl Worker<'_> {
         let Some((place, own)) = self.some_own() else { return };
         let word = format!("word{}x", self.random.below(WORDS));
         let size = self.random.within(300, 5000) as u64;
-        let (key, fits): (String, Box<dyn Fn(&Kept) -> bool>) = match self.random.below(5) {
+        let (key, fits): (String, Fits<'_>) = match self.random.below(5) {
             0 => (format!("SUBJECT {word}"), Box::new(|kept| kept.mail.word() == word)),
             1 => ("UNSEEN".into(), Box::new(|kept| kept.flags & SEEN == 0)),
             2 => ("KEYWORD alpha".into(), Box::new(|kept| kept.flags & (1 << 4) != 0)),

@@ -1,0 +1,154 @@
+//! Messages of 4 GiB that are announced and never come: they cost a connection each, and nothing
+//! else.
+
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+
+use crate::crowd::connect;
+use crate::gauge::{Gauge, MIB};
+use crate::support::{Client, Folder, Message, PASSWORD, Server};
+use crate::{healthy, wanted};
+
+/// Connections in a quick run; MAILRACE_CONNECTIONS=16000 is the real thing.
+const CONNECTIONS: usize = 1000;
+
+/// The largest message that can be announced.
+const SIZE: u64 = u32::MAX as u64;
+
+/// Memory for each connection that waits for octets: the state of a session and of an upload.
+const EACH: u64 = 12 << 10;
+
+/// What memory may grow by besides.
+const SLACK: u64 = 16 * MIB;
+
+/// Accounts, in which three such messages fit.
+const ACCOUNTS: usize = 8;
+
+fn login(server: &Server, number: usize, user: &str) -> Client {
+    let mut client = connect(server.address(), number);
+    client.line().expect("a greeting");
+    client.ok(&format!("LOGIN {user} {PASSWORD}"));
+    client
+}
+
+fn disk(folder: &Folder) -> u64 {
+    folder.segments().iter().map(|path| fs::metadata(path).unwrap().blocks() * 512).sum()
+}
+
+fn append(client: &mut Client, size: usize) -> String {
+    let octets = vec![b'q'; size];
+    client.append("INBOX", &[Message { options: "", octets: &octets }]).tagged
+}
+
+#[test]
+fn messages_that_never_come_cost_nothing() {
+    mailrace::reactor::raise_descriptors();
+    let folder = Folder::new();
+    for account in 0..ACCOUNTS {
+        folder.add_user(&format!("user-{account}"), PASSWORD, &["--quota", "13G"]);
+    }
+    let server = Server::start(&folder);
+    let gauge = Gauge::new(&server);
+    healthy(&server, &folder);
+    gauge.wait_for_connections(0);
+    let count = wanted("MAILRACE_CONNECTIONS", CONNECTIONS);
+    let before = (gauge.resident(), disk(&folder));
+    let mut clients = Vec::new();
+    // Without a quota, in both ways of announcing.
+    for number in 0..count {
+        let mut client = login(&server, number, crate::support::USER);
+        let plus = if number % 2 == 0 { "" } else { "+" };
+        client.send(format!("a APPEND INBOX {{{SIZE}{plus}}}\r\n").as_bytes());
+        if number % 2 == 0 {
+            assert!(client.line().expect("an invitation").starts_with(b"+ "));
+        }
+        clients.push(client);
+    }
+    // With one: three are invited, the fourth is not.
+    for account in 0..ACCOUNTS {
+        let user = format!("user-{account}");
+        for number in 0..4 {
+            let mut client = login(&server, number, &user);
+            client.send(format!("a APPEND INBOX {{{SIZE}}}\r\n").as_bytes());
+            let line = client.line().expect("an answer");
+            let wanted: &[u8] = if number < 3 { b"+ " } else { b"a NO [OVERQUOTA] " };
+            assert!(line.starts_with(wanted), "{}", String::from_utf8_lossy(&line));
+            clients.push(client);
+        }
+        // What fits besides is taken; what does not, is not.
+        let mut client = login(&server, 0, &user);
+        assert!(append(&mut client, 1_000_000).starts_with("OK "));
+        let begin = format!("a APPEND INBOX {{{}}}\r\n", 1 << 30);
+        client.send(begin.as_bytes());
+        assert!(client.line().expect("an answer").starts_with(b"a NO [OVERQUOTA] "));
+    }
+    gauge.wait_for_memory(before.0 + EACH * count as u64 + SLACK);
+    let resident = gauge.resident();
+    println!(
+        "{} announced {} GiB: {} MiB resident, {} MiB before; {} octets each",
+        clients.len(),
+        clients.len() * 4,
+        resident / MIB,
+        before.0 / MIB,
+        resident.saturating_sub(before.0) / clients.len() as u64
+    );
+    healthy(&server, &folder);
+    // Half of them send something before they go: a little, or more than a lease holds.
+    for (number, client) in clients.iter_mut().enumerate().step_by(2) {
+        client.try_send(&vec![b'.'; if number % 100 == 0 { 400_000 } else { 100 }]);
+    }
+    healthy(&server, &folder);
+    let sent = clients.len() as u64 / 100 * 400_000;
+    for (number, client) in clients.into_iter().enumerate() {
+        if number % 3 == 0 { client.reset() } else { drop(client) }
+    }
+    gauge.wait_for_connections(0);
+    // Nothing of it counts any more.
+    for account in 0..ACCOUNTS {
+        let user = format!("user-{account}");
+        let mut clients: Vec<_> = (0..3).map(|number| login(&server, number, &user)).collect();
+        for client in &mut clients {
+            client.send(format!("a APPEND INBOX {{{SIZE}}}\r\n").as_bytes());
+            assert!(client.line().expect("an answer").starts_with(b"+ "), "{user}");
+        }
+        let texts = login(&server, 3, &user).ok("STATUS INBOX (MESSAGES SIZE)").texts();
+        assert!(texts[0].contains("(MESSAGES 1 SIZE 1000000)"), "{texts:?}");
+    }
+    gauge.wait_for_connections(0);
+    healthy(&server, &folder);
+    // Each octet that was sent may have cost a block, when leases were short; and segments are made
+    // ahead.
+    let most = before.1 + sent + (count as u64 + 1000) * 4096 + 64 * MIB;
+    let taken = disk(&folder);
+    println!("the log takes {} MiB, {} before", taken / MIB, before.1 / MIB);
+    assert!(taken <= most, "{} MiB of disk", taken / MIB);
+}
+
+/// A batch that does not end is refused when what is known of its messages fills its share of
+/// memory, and others go on.
+#[test]
+fn a_batch_without_end_is_refused() {
+    let folder = Folder::new();
+    let server = Server::with(&folder, &["--reactors", "1"]);
+    let gauge = Gauge::new(&server);
+    let before = gauge.resident();
+    let mut client = server.login();
+    client.send(b"e APPEND INBOX");
+    let some = b" {1+}\r\nx".repeat(10_000);
+    let most = mailrace::limits::UNFINISHED_MESSAGES;
+    for _ in 0..most / 10_000 {
+        client.send(&some);
+    }
+    healthy(&server, &folder);
+    client.send(&some);
+    client.send(&some);
+    client.send(b"\r\n");
+    let reply = client.reply("e");
+    assert!(reply.tagged.starts_with("NO [LIMIT] "), "{}", reply.tagged);
+    let peak = gauge.peak().saturating_sub(before);
+    println!("{most} messages: {} octets each", peak / most as u64);
+    assert!(peak <= 200 * most as u64 + SLACK, "{} MiB", peak / MIB);
+    healthy(&server, &folder);
+    let texts = client.ok("STATUS INBOX (MESSAGES)").texts();
+    assert!(texts[0].contains("(MESSAGES 2)"), "{texts:?}");
+}
