@@ -57,8 +57,12 @@
 //! ## The seam
 //!
 //! [`reactor`](crate::reactor) is the only module that knows io_uring, and the only one with unsafe
-//! code. What stands above it sees connections, log files and leases. The protocol is sans I/O:
-//! octets in, events out; so every dialogue that an RFC prints can be a test.
+//! code. What stands above it sees connections, files, threads, time and leases. The protocol is
+//! sans I/O: octets in, events out; so every dialogue that an RFC prints can be a test.
+//!
+//! The seam has two sides. In unit tests a machine out of one seed takes the place of the ring, and
+//! `src/simulation/` runs the whole server on it, with crashes at any step: see
+//! [`durability`](super::durability).
 //!
 //! ## Where a change belongs
 //!

@@ -77,3 +77,64 @@
 //! `catalog.redb` holds accounts, mailboxes and entries as of a position in the log, and that
 //! position. It is written by a checkpoint in the background, in one transaction. It may lag; it
 //! may be deleted while no server runs. What it lacks is read from the log.
+//!
+//! ## On which disks and file systems
+//!
+//! | | The promise | What it rests on |
+//! | --- | --- | --- |
+//! | ext4, XFS, with barriers (the default) | holds | O_DIRECT; fdatasync sends the disk a flush |
+//! | ext4 without a journal | holds for mail in segments that are in use | a new segment's name: fsync of file and folder, and no crash amid a change of the file system's own records |
+//! | mounted with `nobarrier`, or `data=writeback` with a cache that nothing guards | does not hold | the flush that is missing |
+//! | Btrfs, ZFS | should hold, is not tested | their own checksums and copies; O_DIRECT where they have it |
+//! | without O_DIRECT (tmpfs, some overlays, FUSE) | as that file system keeps fdatasync; said once at start | |
+//! | NFS, CIFS | not tested, not advised: a server that forgets its cache breaks it | |
+//! | NVMe and SATA with power loss protection | holds, and fdatasync costs little | |
+//! | NVMe and SATA without | holds if the disk obeys a flush | `tuning/README.md` says how to look |
+//! | controllers with a cache | holds if the cache has a battery, or is written through | |
+//!
+//! ## What is assumed of the medium
+//!
+//! 1. What a returned fdatasync covers survives a power loss. This is all that an OK needs.
+//! 2. What no fdatasync covers may survive in any part: any subset of its sectors of 512 octets, in
+//!    any order, each with any of the contents written to it since the last fdatasync. Nothing is
+//!    assumed of the order of writes, and nothing depends on a sector being whole.
+//! 3. A name is durable when its folder was synced. Of names that were not, later changes may be
+//!    lost without earlier ones.
+//! 4. After an fdatasync that failed, octets that were read back before may be others now. Reading
+//!    after a restart shows what the disk has: recovery has the kernel forget the pages of segments
+//!    before it reads them.
+//! 5. What was durable may rot. Then a checksum is wrong: of the frame's header, of a record, of a
+//!    message. 64 bits guard headers and records, 128 bits each message; these checksums find
+//!    accidents, they are no defence against somebody who can write to the disk.
+//!
+//! ## What each test proves
+//!
+//! | Test | What is real | What is made up | What it shows |
+//! | --- | --- | --- | --- |
+//! | Simulation (`src/simulation/`) | the server's code above the ring: sessions, ingestion, log, recovery, index, redb | network, disk, clock, threads, all out of one seed | assumptions 1 to 5 are enough: whatever subset survives at whatever step, what was acknowledged or shown is there, octet for octet and with its flags; no batch in part; no UID twice; leases come back; nothing stands still. It is itself shown to notice six mistakes |
+//! | `tests/log_model` | the log and recovery | a disk that tears, at each write | every point of a crash between two writes |
+//! | `tests/crash` | the binary, kernel, ext4 and XFS | the moment of the end; the disk behind a loop device | kill -9 at any moment, power loss as a file system sees it, failing and full disks, rot |
+//! | `tests/fuzz` | parsers, codecs, recovery | all of their input | nothing that comes from a client or the disk makes them panic, hang or contradict themselves |
+//! | `tests/abuse`, `tests/lawful`, `tests/sessions` | the binary, sockets, the clock | the clients | the same answers with a real ring; memory, quotas and leases after hours and after abuse |
+//!
+//! `tests/README.md` has the commands, and the record of the long runs.
+//!
+//! ## What is not proven
+//!
+//! - The ring itself: io_uring, tokio-uring and `src/reactor/ring` are not in the simulation. Their
+//!   tests are few, and those of whole servers.
+//! - Real power loss on real disks. A loop device loses what the file system still held, not what a
+//!   disk's own cache did.
+//! - The end of a log. The last frames before a crash are not covered by a watermark until the next
+//!   frame is written, or the catalog has read them. If they rot in just that time, or their segment
+//!   is deleted while there is no catalog, a start takes the log to end before them, and says
+//!   nothing.
+//! - Two damages at once that fit each other, such as a segment and all that proves it put back from
+//!   an old copy. Restore a data folder whole.
+//! - The catalog against rot: redb finds some of it when it opens the file and some when it reads.
+//!   It can always be deleted. An fsync of the catalog that failed is tried again; should the kernel
+//!   have dropped its pages, that is rot of the catalog.
+//! - Several reactors in parallel: in the simulation they take turns. What they share are channels
+//!   and counters.
+//! - Clocks that go back: internal dates and UIDVALIDITY take what the clock says, but never give
+//!   one UIDVALIDITY twice in an account.
