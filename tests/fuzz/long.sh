@@ -49,7 +49,8 @@ for target in "${targets[@]}"; do
     # A panic ends a run: a target that has found something is to be mended, not to be run on.
     nice -n 19 bash -c 'TIMEFORMAT="times: %U %S %R"; time "$@"' _ "$programs/$target" \
         "$corpus" "target/fuzz/seeds/$target" -max_total_time="$seconds" -max_len=$longest \
-        -dict=target/fuzz/seeds/words.dict -rss_limit_mb=900 -malloc_limit_mb=300 -timeout=120 \
+        -dict=target/fuzz/seeds/words.dict -rss_limit_mb=900 -malloc_limit_mb=300 \
+        -timeout=120 -report_slow_units=120 \
         -print_final_stats=1 -artifact_prefix="target/fuzz/findings/$target-" \
         >"target/fuzz/logs/$target.log" 2>&1 &
     pids[$target]=$!

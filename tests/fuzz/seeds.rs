@@ -255,6 +255,13 @@ fn names() -> Vec<Vec<u8>> {
         "a/b/c",
         "&Jjo-!",
         "x\u{2028}",
+        // These have another form on the wire.
+        "&U,BTFw-&ZeVnLIqe-",
+        "&AGE-",
+        "&APx-",
+        "&APwA-",
+        "&2D0-",
+        "R&D",
     ] {
         seeds.push([b"\0", name.as_bytes()].concat());
         for pattern in ["*", "%", "INB%", "a/%/*", "&U,BTFw-*", "%/%", "*a*b*"] {
@@ -270,7 +277,8 @@ fn records(random: &mut Random) -> Vec<Vec<u8>> {
         for _ in 0..6 {
             let octets =
                 [&random_octets(random, 12)[..], &[kind], &random_octets(random, 150)].concat();
-            seeds.push([&[4], &[0; 6][..], &octets].concat());
+            let bit_and_payload = random.next().to_le_bytes();
+            seeds.push([&[4], &bit_and_payload[..5], &[0], &octets].concat());
             seeds.push([&[3][..], &bodies(&record(&mut Input::new(&octets)))].concat());
             let mut region = vec![0; record(&mut Input::new(&octets)).encoded_len()];
             record(&mut Input::new(&octets)).encode(&mut region);
