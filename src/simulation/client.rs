@@ -74,6 +74,7 @@ async fn connection<D: Dial>(
         session.step(plan, memory).await?;
         session.remember(memory);
     }
+    session.trace(|| format!("has had enough, {left} commands are left"));
     match session.random.below(4) {
         0 => session.connection.reset(),
         1 => session.connection.close(),

@@ -124,8 +124,9 @@ impl<'a, D: Dial> Session<'a, D> {
         account: usize,
         mut random: Random,
     ) -> Checked<Session<'a, D>> {
-        let connection = Connection::open(dial, random.fork()).await?;
         let number = model.borrow_mut().next_connection();
+        model.borrow().trace(|| format!("c{number}/{account} dials"));
+        let connection = Connection::open(dial, random.fork()).await?;
         let mut session = Session {
             connection,
             model,

@@ -177,8 +177,8 @@ impl Conn {
             let stream = stream.clone();
             let fd = types::Fd(stream.as_raw_fd());
             let entry = opcode::AsyncCancel2::new(types::CancelBuilder::fd(fd).all()).build();
-            // Now, not when the task runs: by then the client may have spoken, and the next operation
-            // of the connection would be cancelled instead.
+            // Now, not when the task runs: by then the client may have spoken, and the next
+            // operation of the connection would be cancelled instead.
             let cancelling = submit(entry, stream);
             // Nobody waits for the answer: what was cancelled has an answer of its own.
             spawn(cancelling);
