@@ -202,7 +202,7 @@ impl World {
                 () = over_of(&server) => return Ok(End::Crash),
                 result = timeout(PATIENCE, done) => match result {
                     Some(result) => result?,
-                    None => return Err("nothing moves any more".into()),
+                    None => return Err(self.stands_still()),
                 },
             }
             self.stop(server).await
@@ -220,7 +220,7 @@ impl World {
             let mut random = super::random::Random::new(self.random.borrow_mut().number());
             match timeout(PATIENCE, verify(&Network, &self.model, &mut random)).await {
                 Some(result) => result?,
-                None => return Err("nothing moves any more".into()),
+                None => return Err(self.stands_still()),
             }
             self.leases_are_back().await?;
             self.stop(server).await
@@ -295,6 +295,10 @@ impl World {
             task.await.map_err(|error| format!("a client panicked: {error}"))??;
         }
         Ok(())
+    }
+
+    fn stands_still(&self) -> String {
+        format!("nothing moves any more; leases in use: {:?}", self.machine.leases())
     }
 
     /// Without sessions, a reactor has but the lease for the header of its next segment.

@@ -376,6 +376,8 @@ impl Log {
             return Err(self.error());
         }
         state.sequencer.header_written(prepared.segment);
+        // Frames may have been written before it, and wait for it to be synced.
+        self.inner.work.notify_one();
         Ok(())
     }
 

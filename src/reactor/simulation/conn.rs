@@ -127,6 +127,12 @@ impl Conn {
         let machine = the_machine();
         let since = self.interrupts.count.get();
         machine.step_or_hang().await;
+        let result = self.take(out, all, since).await;
+        machine.trace(format_args!("connection {}: received {result:?}", self.end.number));
+        result
+    }
+
+    async fn take(&self, out: &mut [u8], all: bool, since: u64) -> io::Result<usize> {
         let mut got = 0;
         loop {
             let (news, interrupt) = (self.end.receives.news.notified(), self.interrupted());

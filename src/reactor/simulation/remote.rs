@@ -41,7 +41,13 @@ impl Remote {
         while !octets.is_empty() {
             let news = self.end.sends.news.notified();
             match self.end.sends.send(octets)? {
-                Some(sent) => octets = &octets[sent..],
+                Some(sent) => {
+                    if let Some(machine) = machine() {
+                        let number = self.end.number;
+                        machine.trace(format_args!("connection {number}: {sent} octets sent"));
+                    }
+                    octets = &octets[sent..];
+                }
                 None => news.await,
             }
         }
