@@ -80,17 +80,18 @@
 //!
 //! ## On which disks and file systems
 //!
-//! | | The promise | What it rests on |
-//! | --- | --- | --- |
-//! | ext4, XFS, with barriers (the default) | holds | O_DIRECT; fdatasync sends the disk a flush |
-//! | ext4 without a journal | holds for mail in segments that are in use | a new segment's name: fsync of file and folder, and no crash amid a change of the file system's own records |
-//! | mounted with `nobarrier`, or `data=writeback` with a cache that nothing guards | does not hold | the flush that is missing |
-//! | Btrfs, ZFS | should hold, is not tested | their own checksums and copies; O_DIRECT where they have it |
-//! | without O_DIRECT (tmpfs, some overlays, FUSE) | as that file system keeps fdatasync; said once at start | |
-//! | NFS, CIFS | not tested, not advised: a server that forgets its cache breaks it | |
-//! | NVMe and SATA with power loss protection | holds, and fdatasync costs little | |
-//! | NVMe and SATA without | holds if the disk obeys a flush | `tuning/README.md` says how to look |
-//! | controllers with a cache | holds if the cache has a battery, or is written through | |
+//! - ext4 and XFS with barriers, as they are by default: it holds. O_DIRECT, and an fdatasync that
+//!   sends the disk a flush.
+//! - ext4 without a journal: it holds for mail in segments that are in use. A crash amid a change of
+//!   the file system's own records, such as a new segment's name, is for fsck.
+//! - Mounted with `nobarrier`, on a disk whose cache nothing guards: it does not hold.
+//! - Btrfs and ZFS: it should hold, and is not tested.
+//! - File systems without O_DIRECT (tmpfs, some overlays, FUSE): as they keep fdatasync. That
+//!   segments go through the page cache is said once at start.
+//! - NFS and CIFS: not tested, and not advised.
+//! - Disks with power loss protection: it holds, and an fdatasync costs little. Without, it holds
+//!   if the disk obeys a flush; `tuning/README.md` says how to look.
+//! - Controllers with a cache: it holds if the cache has a battery, or is written through.
 //!
 //! ## What is assumed of the medium
 //!
@@ -109,13 +110,20 @@
 //!
 //! ## What each test proves
 //!
-//! | Test | What is real | What is made up | What it shows |
-//! | --- | --- | --- | --- |
-//! | Simulation (`src/simulation/`) | the server's code above the ring: sessions, ingestion, log, recovery, index, redb | network, disk, clock, threads, all out of one seed | assumptions 1 to 5 are enough: whatever subset survives at whatever step, what was acknowledged or shown is there, octet for octet and with its flags; no batch in part; no UID twice; leases come back; nothing stands still. It is itself shown to notice six mistakes |
-//! | `tests/log_model` | the log and recovery | a disk that tears, at each write | every point of a crash between two writes |
-//! | `tests/crash` | the binary, kernel, ext4 and XFS | the moment of the end; the disk behind a loop device | kill -9 at any moment, power loss as a file system sees it, failing and full disks, rot |
-//! | `tests/fuzz` | parsers, codecs, recovery | all of their input | nothing that comes from a client or the disk makes them panic, hang or contradict themselves |
-//! | `tests/abuse`, `tests/lawful`, `tests/sessions` | the binary, sockets, the clock | the clients | the same answers with a real ring; memory, quotas and leases after hours and after abuse |
+//! - The simulation (`src/simulation/`): real is the server's code above the ring, sessions,
+//!   ingestion, log, recovery, index and redb; network, disk, clock and threads are made up out of
+//!   one seed. It shows that assumptions 1 to 5 are enough: whatever subset survives, at whatever
+//!   step, what was acknowledged or shown is there, octet for octet and with its flags; no batch in
+//!   part; no UID twice; leases come back; nothing stands still. It is itself shown to notice six
+//!   mistakes.
+//! - `tests/log_model`: the log and recovery on a disk that tears, at each write.
+//! - `tests/crash`: the binary, the kernel, ext4 and XFS; made up are the moment of the end and the
+//!   disk behind a loop device. kill -9 at any moment, power loss as a file system sees it, failing
+//!   and full disks, rot.
+//! - `tests/fuzz`: nothing that comes from a client or the disk makes parsers, codecs and recovery
+//!   panic, hang or contradict themselves.
+//! - `tests/abuse`, `tests/lawful`, `tests/sessions`: the binary on real sockets gives the same
+//!   answers; memory, quotas and leases are as before after hours, and after abuse.
 //!
 //! `tests/README.md` has the commands, and the record of the long runs.
 //!

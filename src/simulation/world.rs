@@ -9,7 +9,7 @@ use std::{fmt, fs, io};
 use super::append::Style;
 use super::client::client;
 use super::content::Sizes;
-use super::model::{Model, Person, Shared, Weather};
+use super::model::{Model, Person, Shared, Trace, Weather};
 use super::plan::{Life, Plan, calm};
 use super::rot::spoil;
 use super::verify::verify;
@@ -97,19 +97,17 @@ struct World {
 ///
 /// # Errors
 /// What the server did wrong.
-pub fn simulate(seed: u64, fault: Option<Fault>, trace: bool) -> Result<Summary, Finding> {
+pub fn simulate(seed: u64, fault: Option<Fault>, trace: Option<Trace>) -> Result<Summary, Finding> {
     crate::net::forget_buffers();
     let mut random = Random::new(seed);
     let plan = Plan::draw(&mut random);
-    if trace {
-        println!("{plan:#?}");
-    }
-    let say = trace.then(|| Box::new(|line: fmt::Arguments<'_>| println!("{line}")) as Box<_>);
-    let machine = Machine::put_up(random.number(), plan.temper.clone(), fault, say);
     let mut model = Model::new(&PEOPLE);
-    if trace {
-        model.trace = Some(Rc::new(|line| println!("{line}")));
-    }
+    model.trace = trace.clone();
+    let say = trace.map(|trace| {
+        trace(&format!("{plan:#?}"));
+        Box::new(move |line: fmt::Arguments<'_>| trace(&line.to_string())) as Box<_>
+    });
+    let machine = Machine::put_up(random.number(), plan.temper.clone(), fault, say);
     let mut world = World {
         machine,
         model: Rc::new(RefCell::new(model)),

@@ -177,6 +177,30 @@ fn messages_that_rotted_are_counted() {
     assert!(text.contains("Messages affected in mailbox 77: 2."), "{text}");
 }
 
+/// The frame of a commit may be torn; octets that were durable before it was written are not.
+#[test]
+fn octets_that_were_durable_before_their_commit_cannot_be_torn() {
+    for synced in [true, false] {
+        let mut log = Log::new();
+        log.segment(1, 8);
+        log.frame(b"hello", &[]);
+        if synced {
+            log.sync();
+        }
+        let messages = vec![message(128)];
+        let records =
+            [Record::Messages { batch: BatchId(1), messages }, Record::Commit(commit(1, 1))];
+        log.frame(b"", &records);
+        log.disk.rot(SegmentId(1), BLOCK as usize + 130, 2);
+        if synced {
+            let text = log.damage(&[]);
+            assert!(text.contains("its octets were durable before it was written"), "{text}");
+        } else {
+            assert_eq!(log.recover(&[]).expect("a torn tail").frames, 1);
+        }
+    }
+}
+
 /// The octets of a copy are those of the original: they were checked when they came.
 #[test]
 fn copies_are_not_read_again() {

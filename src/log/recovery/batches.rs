@@ -41,10 +41,14 @@ impl<'a> Batches<'a> {
 
     /// Takes the records of one frame; the changes that it makes valid come back, checked. With
     /// `applied`, the catalog has them already: they are neither checked nor given back.
+    ///
+    /// `durable` says of a fragment whether its octets were on the disk before this frame was
+    /// composed.
     pub(super) fn take(
         &mut self,
         records: Vec<Record>,
         applied: bool,
+        durable: &dyn Fn(&Fragment) -> bool,
     ) -> Result<Vec<Change>, Broken> {
         let mut changes = Vec::new();
         for record in records {
@@ -67,7 +71,7 @@ impl<'a> Batches<'a> {
                 Record::Commit(commit) => {
                     let open = self.open.remove(&commit.batch).unwrap_or_default();
                     if !applied {
-                        changes.push(self.commit(commit, open)?);
+                        changes.push(self.commit(commit, open, durable)?);
                     }
                 }
                 _ if applied => {}
@@ -77,7 +81,12 @@ impl<'a> Batches<'a> {
         Ok(changes)
     }
 
-    fn commit(&mut self, commit: Commit, open: Open) -> Result<Change, Broken> {
+    fn commit(
+        &mut self,
+        commit: Commit,
+        open: Open,
+        durable: &dyn Fn(&Fragment) -> bool,
+    ) -> Result<Change, Broken> {
         let Open { messages, references, ahead } = open;
         let (count, octets) = (messages.len(), total(messages.iter().map(|m| m.size)));
         let complete = count == commit.messages as usize && octets == Some(commit.octets);
@@ -90,7 +99,7 @@ impl<'a> Batches<'a> {
             );
             return Err(Stop::new(what).affecting(commit.mailbox, messages).into());
         }
-        let (mut wrong, mut first) = (0, None);
+        let (mut wrong, mut first, mut rotten) = (0, None, false);
         let mut references = references.into_iter().peekable();
         for (number, message) in messages.iter().enumerate() {
             references.next_if(|range| range.end <= number);
@@ -98,6 +107,7 @@ impl<'a> Batches<'a> {
             let whole = adds_up(message) && (referred || self.is_whole(message)?);
             if !whole {
                 wrong += 1;
+                rotten |= adds_up(message) && message.fragments.iter().all(durable);
                 first = first.or_else(|| message.fragments.first().copied());
             }
         }
@@ -108,7 +118,8 @@ impl<'a> Batches<'a> {
                 let file = SegmentHeader::file_name(segment);
                 what.push_str(&format!(", the first begins at octet {offset} of {file}"));
             }
-            return Err(Stop::new(what).affecting(commit.mailbox, wrong).into());
+            let stop = Stop { rotten, ..Stop::new(what) };
+            return Err(stop.affecting(commit.mailbox, wrong).into());
         }
         Ok(Change::Append { commit, messages })
     }

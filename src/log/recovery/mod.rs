@@ -7,9 +7,10 @@
 //! LSN proves that this frame had been on the disk, whole, and that clients may have been told so.
 //! Then recovery stops, says what is gone, and changes nothing.
 //!
-//! Three more facts are proofs of the same kind: the catalog says that it has the frame; the log
+//! Four more facts are proofs of the same kind: the catalog says that it has the frame; the log
 //! is one of an older epoch (no epoch begins before all older logs are cut clean); the octets of a
-//! committed message do not have their checksum, and their commit is proven by one of the others.
+//! committed message do not have their checksum, and their commit is proven by one of the others,
+//! or they lie in frames that were durable before their commit was written.
 //!
 //! The steps: [`survey`] reads the headers of all segments, [`walk`] reads each log along its
 //! chain of segments, [`batches`] puts committed messages together and checks them, [`verdict`]

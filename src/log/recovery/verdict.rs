@@ -38,7 +38,11 @@ impl Plan {
     ) -> Result<(), RecoveryError> {
         let later = walk.log.unreached(walk.start, &walk.reached);
         let torn = !stop.blank || !later.is_empty();
-        if let Some(proof) = proof(medium, survey, strays, walk, &later)? {
+        let proof = match stop.rotten {
+            true => Some("its octets were durable before it was written"),
+            false => proof(medium, survey, strays, walk, &later)?,
+        };
+        if let Some(proof) = proof {
             Err(Damage {
                 file: walk.segment,
                 offset: u64::from(walk.offset),
@@ -169,7 +173,7 @@ fn is_durable(
 }
 
 /// Whether a watermark says that a frame was durable.
-fn proves(watermark: Lsn, lsn: Lsn) -> bool {
+pub(super) fn proves(watermark: Lsn, lsn: Lsn) -> bool {
     watermark >= lsn && !made(Fault::WatermarkIgnored)
 }
 

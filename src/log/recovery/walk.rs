@@ -1,16 +1,17 @@
 //! Reading one log, frame by frame, along its chain of segments.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
 
 use super::batches::Batches;
 use super::survey::{Log, Survey};
+use super::verdict::proves;
 use super::window::Window;
 use super::{Change, LogPosition, Medium, RecoveryError, Replayed, VisitError};
 use crate::limits::BLOCK;
 use crate::log::decode::{RecordError, decode_records};
 use crate::log::frame::{FrameHeader, HEADER, records_at};
 use crate::log::segment::{HeaderError, SegmentHeader};
-use crate::types::{Lsn, MailboxId, SegmentId};
+use crate::types::{Fragment, Lsn, MailboxId, SegmentId};
 
 /// How much is read at a time: many small frames, or the header of a large one and no more.
 const AHEAD: usize = 64 << 10;
@@ -21,6 +22,8 @@ pub(super) struct Walk<'a> {
     pub(super) log: &'a Log,
     window: Window,
     batches: Batches<'a>,
+    /// Frames that were read, and that no watermark has covered yet.
+    uncovered: VecDeque<(Lsn, SegmentId, u32)>,
     /// The catalog has all up to here.
     pub(super) applied: Lsn,
     /// Where the walk began.
@@ -42,6 +45,8 @@ pub(super) struct Stop {
     pub(super) what: String,
     /// Nothing stands there at all.
     pub(super) blank: bool,
+    /// Octets that were durable before this frame was composed are not what was written.
+    pub(super) rotten: bool,
     pub(super) messages: Vec<(MailboxId, u32)>,
 }
 
@@ -69,6 +74,7 @@ impl<'a> Walk<'a> {
             log,
             window: Window::new(AHEAD),
             batches: Batches::new(medium, &survey.lengths),
+            uncovered: VecDeque::new(),
             applied,
             start: segment,
             reached: BTreeSet::from([segment]),
@@ -171,7 +177,14 @@ impl<'a> Walk<'a> {
             }
             error => Stop::new(error.to_string()).into(),
         })?;
-        let changes = self.batches.take(records, self.lsn <= self.applied)?;
+        self.uncovered.push_back((self.lsn, self.segment, self.offset));
+        while self.uncovered.pop_front_if(|(lsn, ..)| proves(header.watermark, *lsn)).is_some() {}
+        // This frame is not covered by its own watermark.
+        let first = self.uncovered.front().copied();
+        let first = first.unwrap_or((self.lsn, self.segment, self.offset));
+        let log = self.log;
+        let durable = |fragment: &Fragment| was_durable(log, first, fragment);
+        let changes = self.batches.take(records, self.lsn <= self.applied, &durable)?;
         self.offset += header.length;
         self.lsn = self.lsn.next();
         self.frames += 1;
@@ -198,9 +211,18 @@ impl<'a> Walk<'a> {
     }
 }
 
+/// Whether a fragment lies before the first frame that is not known to have been durable.
+fn was_durable(log: &Log, first: (Lsn, SegmentId, u32), fragment: &Fragment) -> bool {
+    let (_, segment, offset) = first;
+    match fragment.segment == segment {
+        true => u64::from(fragment.offset) + u64::from(fragment.length) <= u64::from(offset),
+        false => log.ancestors(segment).contains_key(&fragment.segment),
+    }
+}
+
 impl Stop {
     pub(super) fn new(what: String) -> Stop {
-        Stop { what, blank: false, messages: Vec::new() }
+        Stop { what, blank: false, rotten: false, messages: Vec::new() }
     }
 
     pub(super) fn affecting(mut self, mailbox: MailboxId, messages: u32) -> Stop {
