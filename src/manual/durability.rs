@@ -56,7 +56,8 @@
 //! before that frame. What lies behind was never acknowledged, and is cut off.
 //!
 //! Unless it was. If a frame behind the invalid one carries a durable watermark above it, then the
-//! invalid frame had been durable, may have been acknowledged, and is damaged. mailrace does not
+//! invalid frame had been durable, may have been acknowledged, and is damaged. So it is when a
+//! message does not have its checksum and lies in frames that a watermark covers. mailrace does not
 //! start then. It names file, offset and messages, and changes nothing: what to do is for a person
 //! to decide, with a backup at hand.
 //!
@@ -82,8 +83,8 @@
 //!
 //! - ext4 and XFS with barriers, as they are by default: it holds. O_DIRECT, and an fdatasync that
 //!   sends the disk a flush.
-//! - ext4 without a journal: it holds for mail in segments that are in use. A crash amid a change of
-//!   the file system's own records, such as a new segment's name, is for fsck.
+//! - ext4 without a journal: it holds for mail in segments that are in use. A crash amid a change
+//!   of the file system's own records, such as a new segment's name, is for fsck.
 //! - Mounted with `nobarrier`, on a disk whose cache nothing guards: it does not hold.
 //! - Btrfs and ZFS: it should hold, and is not tested.
 //! - File systems without O_DIRECT (tmpfs, some overlays, FUSE): as they keep fdatasync. That
@@ -133,15 +134,15 @@
 //!   tests are few, and those of whole servers.
 //! - Real power loss on real disks. A loop device loses what the file system still held, not what a
 //!   disk's own cache did.
-//! - The end of a log. The last frames before a crash are not covered by a watermark until the next
-//!   frame is written, or the catalog has read them. If they rot in just that time, or their segment
-//!   is deleted while there is no catalog, a start takes the log to end before them, and says
-//!   nothing.
-//! - Two damages at once that fit each other, such as a segment and all that proves it put back from
-//!   an old copy. Restore a data folder whole.
+//! - The end of a log. The last frames before a crash are not covered by a watermark until the
+//!   next frame is written, or the catalog has read them. If they rot in just that time, or their
+//!   segment is deleted while there is no catalog, a start takes the log to end before them, and
+//!   says nothing.
+//! - Two damages at once that fit each other, such as a segment and all that proves it put back
+//!   from an old copy. Restore a data folder whole.
 //! - The catalog against rot: redb finds some of it when it opens the file and some when it reads.
-//!   It can always be deleted. An fsync of the catalog that failed is tried again; should the kernel
-//!   have dropped its pages, that is rot of the catalog.
+//!   It can always be deleted. An fsync of the catalog that failed is tried again; should the
+//!   kernel have dropped its pages, that is rot of the catalog.
 //! - Several reactors in parallel: in the simulation they take turns. What they share are channels
 //!   and counters.
 //! - Clocks that go back: internal dates and UIDVALIDITY take what the clock says, but never give

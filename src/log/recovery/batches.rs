@@ -11,7 +11,7 @@ use super::window::Window;
 use super::{Change, Medium, RecoveryError};
 use crate::log::record::{Commit, MessageRecord, Record};
 use crate::log::segment::SegmentHeader;
-use crate::types::{BatchId, Fragment, SegmentId};
+use crate::types::{BatchId, Fragment, Lsn, SegmentId};
 
 /// How much of a message is read at a time.
 const AHEAD: usize = 256 << 10;
@@ -42,13 +42,13 @@ impl<'a> Batches<'a> {
     /// Takes the records of one frame; the changes that it makes valid come back, checked. With
     /// `applied`, the catalog has them already: they are neither checked nor given back.
     ///
-    /// `durable` says of a fragment whether its octets were on the disk before this frame was
-    /// composed.
+    /// `frame_of` says of a fragment in which frame it lies; `Lsn(0)` is one that is known to have
+    /// been durable.
     pub(super) fn take(
         &mut self,
         records: Vec<Record>,
         applied: bool,
-        durable: &dyn Fn(&Fragment) -> bool,
+        frame_of: &dyn Fn(&Fragment) -> Lsn,
     ) -> Result<Vec<Change>, Broken> {
         let mut changes = Vec::new();
         for record in records {
@@ -71,7 +71,7 @@ impl<'a> Batches<'a> {
                 Record::Commit(commit) => {
                     let open = self.open.remove(&commit.batch).unwrap_or_default();
                     if !applied {
-                        changes.push(self.commit(commit, open, durable)?);
+                        changes.push(self.commit(commit, open, frame_of)?);
                     }
                 }
                 _ if applied => {}
@@ -85,7 +85,7 @@ impl<'a> Batches<'a> {
         &mut self,
         commit: Commit,
         open: Open,
-        durable: &dyn Fn(&Fragment) -> bool,
+        frame_of: &dyn Fn(&Fragment) -> Lsn,
     ) -> Result<Change, Broken> {
         let Open { messages, references, ahead } = open;
         let (count, octets) = (messages.len(), total(messages.iter().map(|m| m.size)));
@@ -99,7 +99,7 @@ impl<'a> Batches<'a> {
             );
             return Err(Stop::new(what).affecting(commit.mailbox, messages).into());
         }
-        let (mut wrong, mut first, mut rotten) = (0, None, false);
+        let (mut wrong, mut first, mut held_by) = (0, None, None);
         let mut references = references.into_iter().peekable();
         for (number, message) in messages.iter().enumerate() {
             references.next_if(|range| range.end <= number);
@@ -107,7 +107,10 @@ impl<'a> Batches<'a> {
             let whole = adds_up(message) && (referred || self.is_whole(message)?);
             if !whole {
                 wrong += 1;
-                rotten |= adds_up(message) && message.fragments.iter().all(durable);
+                if adds_up(message) {
+                    let last = message.fragments.iter().map(frame_of).max();
+                    held_by = [held_by, last].into_iter().flatten().min();
+                }
                 first = first.or_else(|| message.fragments.first().copied());
             }
         }
@@ -118,7 +121,7 @@ impl<'a> Batches<'a> {
                 let file = SegmentHeader::file_name(segment);
                 what.push_str(&format!(", the first begins at octet {offset} of {file}"));
             }
-            let stop = Stop { rotten, ..Stop::new(what) };
+            let stop = Stop { held_by, ..Stop::new(what) };
             return Err(stop.affecting(commit.mailbox, wrong).into());
         }
         Ok(Change::Append { commit, messages })

@@ -38,11 +38,9 @@ impl Plan {
     ) -> Result<(), RecoveryError> {
         let later = walk.log.unreached(walk.start, &walk.reached);
         let torn = !stop.blank || !later.is_empty();
-        let proof = match stop.rotten {
-            true => Some("its octets were durable before it was written"),
-            false => proof(medium, survey, strays, walk, &later)?,
-        };
-        if let Some(proof) = proof {
+        // A frame that was durable had all before it.
+        let lsn = stop.held_by.map_or(walk.lsn, |held_by| held_by.min(walk.lsn));
+        if let Some(proof) = proof(medium, survey, strays, (walk, lsn), &later)? {
             Err(Damage {
                 file: walk.segment,
                 offset: u64::from(walk.offset),
@@ -126,12 +124,13 @@ impl Plan {
     }
 }
 
-/// How it is known that the frame the walk stopped at was durable.
+/// How it is known that the frame the walk stopped at was durable, or `lsn` before it, which holds
+/// the octets that are wrong.
 fn proof(
     medium: &dyn Medium,
     survey: &Survey,
     strays: &[Stray],
-    walk: &Walk<'_>,
+    (walk, lsn): (&Walk<'_>, Lsn),
     later: &[&Segment],
 ) -> Result<Option<&'static str>, RecoveryError> {
     let here = &walk.log.segments[&walk.segment];
@@ -142,10 +141,12 @@ fn proof(
         let clean = here.length == u64::from(walk.offset) && later.is_empty();
         return Ok((!clean).then_some("this log was complete when a later epoch began"));
     }
+    if walk.applied >= lsn {
+        return Ok(Some("its octets were durable before it was written"));
+    }
     let (segment, length, offset) = (here.header.segment, here.length, u64::from(walk.offset));
-    let durable =
-        search::frames(medium, segment, length, offset, |f| shows(f, walk.log, walk.lsn))?
-            || is_durable(medium, walk.log, strays, later, walk.lsn)?;
+    let durable = search::frames(medium, segment, length, offset, |f| shows(f, walk.log, lsn))?
+        || is_durable(medium, walk.log, strays, later, lsn)?;
     Ok(durable.then_some("later frames say that it was durable"))
 }
 

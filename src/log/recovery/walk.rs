@@ -16,6 +16,9 @@ use crate::types::{Fragment, Lsn, MailboxId, SegmentId};
 /// How much is read at a time: many small frames, or the header of a large one and no more.
 const AHEAD: usize = 64 << 10;
 
+/// Frames, with segment and offset, in their order.
+type Uncovered = VecDeque<(Lsn, SegmentId, u32)>;
+
 /// See the [module](self).
 pub(super) struct Walk<'a> {
     medium: &'a dyn Medium,
@@ -23,7 +26,7 @@ pub(super) struct Walk<'a> {
     window: Window,
     batches: Batches<'a>,
     /// Frames that were read, and that no watermark has covered yet.
-    uncovered: VecDeque<(Lsn, SegmentId, u32)>,
+    uncovered: Uncovered,
     /// The catalog has all up to here.
     pub(super) applied: Lsn,
     /// Where the walk began.
@@ -45,8 +48,9 @@ pub(super) struct Stop {
     pub(super) what: String,
     /// Nothing stands there at all.
     pub(super) blank: bool,
-    /// Octets that were durable before this frame was composed are not what was written.
-    pub(super) rotten: bool,
+    /// It is the octets of a message that are wrong: they lie in frames up to this one, so that it
+    /// is damage if this one was durable.
+    pub(super) held_by: Option<Lsn>,
     pub(super) messages: Vec<(MailboxId, u32)>,
 }
 
@@ -179,12 +183,9 @@ impl<'a> Walk<'a> {
         })?;
         self.uncovered.push_back((self.lsn, self.segment, self.offset));
         while self.uncovered.pop_front_if(|(lsn, ..)| proves(header.watermark, *lsn)).is_some() {}
-        // This frame is not covered by its own watermark.
-        let first = self.uncovered.front().copied();
-        let first = first.unwrap_or((self.lsn, self.segment, self.offset));
-        let log = self.log;
-        let durable = |fragment: &Fragment| was_durable(log, first, fragment);
-        let changes = self.batches.take(records, self.lsn <= self.applied, &durable)?;
+        let (log, uncovered) = (self.log, &self.uncovered);
+        let frame_of = |fragment: &Fragment| frame_of(log, uncovered, fragment);
+        let changes = self.batches.take(records, self.lsn <= self.applied, &frame_of)?;
         self.offset += header.length;
         self.lsn = self.lsn.next();
         self.frames += 1;
@@ -211,18 +212,26 @@ impl<'a> Walk<'a> {
     }
 }
 
-/// Whether a fragment lies before the first frame that is not known to have been durable.
-fn was_durable(log: &Log, first: (Lsn, SegmentId, u32), fragment: &Fragment) -> bool {
-    let (_, segment, offset) = first;
-    match fragment.segment == segment {
-        true => u64::from(fragment.offset) + u64::from(fragment.length) <= u64::from(offset),
+/// The frame in which a fragment lies; `Lsn(0)` when it lies before all that are not covered.
+fn frame_of(log: &Log, uncovered: &Uncovered, fragment: &Fragment) -> Lsn {
+    let Some(&(_, segment, offset)) = uncovered.front() else { return Lsn(0) };
+    let before = match fragment.segment == segment {
+        true => fragment.offset < offset,
         false => log.ancestors(segment).contains_key(&fragment.segment),
+    };
+    let holds = |(_, own, offset): &&(Lsn, SegmentId, u32)| {
+        *own == fragment.segment && *offset <= fragment.offset //
+    };
+    match before {
+        true => Lsn(0),
+        // One that lies nowhere proves nothing.
+        false => uncovered.iter().rev().find(holds).map_or(Lsn(u64::MAX), |(lsn, ..)| *lsn),
     }
 }
 
 impl Stop {
     pub(super) fn new(what: String) -> Stop {
-        Stop { what, blank: false, rotten: false, messages: Vec::new() }
+        Stop { what, blank: false, held_by: None, messages: Vec::new() }
     }
 
     pub(super) fn affecting(mut self, mailbox: MailboxId, messages: u32) -> Stop {
