@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use crate::limits::BLOCK;
-use crate::log::{FrameHeader, SegmentHeader};
+use crate::log::{FrameHeader, HEADER, SegmentHeader, frame};
 use crate::reactor::simulation::{Disk, Random};
 use crate::types::{Epoch, LogId, Lsn};
 
@@ -14,6 +14,8 @@ struct Piece {
     path: PathBuf,
     offset: u64,
     length: u64,
+    records_at: u64,
+    records: u64,
     lsn: Lsn,
     watermark: Lsn,
 }
@@ -31,19 +33,29 @@ pub fn spoil(disk: &mut Disk, segments: &Path, random: &mut Random) -> Option<St
             let others = pieces.iter().enumerate().filter(|(other, _)| *other != at);
             let durable = others.map(|(_, other)| other.watermark).max().unwrap_or_default();
             if *epoch < newest || durable >= piece.lsn {
-                choices.push(piece);
+                choices.push((piece, durable, *epoch, newest));
             }
         }
     }
-    let piece = *choices.get(random.below(choices.len() as u64) as usize)?;
-    // Half of the time where it hurts most: its header, or the records at its end.
+    let (piece, durable, epoch, newest) =
+        *choices.get(random.below(choices.len() as u64) as usize)?;
+    // Octets of mail only where the whole log is known to be complete: a message may go on in a
+    // frame that nothing proves, and then it may as well be torn there.
     let offset = match random.below(4) {
         0 => piece.offset,
-        1 => piece.offset + piece.length.saturating_sub(random.within(1, BLOCK as u64)),
-        _ => piece.offset + random.below(piece.length),
+        1 if piece.records > 0 => piece.records_at + random.below(piece.records),
+        _ if epoch < newest => piece.offset + random.below(piece.length),
+        _ => piece.offset + random.below((HEADER as u64).min(piece.length)),
     };
     let spoiled = disk.rot(&piece.path, offset, random).ok()?;
-    spoiled.then(|| format!("{} at {offset}, frame {}", piece.path.display(), piece.lsn))
+    let Piece { path, lsn, .. } = piece;
+    spoiled.then(|| {
+        format!(
+            "{} at {offset}, frame {lsn} of epoch {epoch}; frames up to {durable} are proven, \
+             the newest epoch is {newest}",
+            path.display()
+        )
+    })
 }
 
 /// All frames that can be read, by their logs.
@@ -54,17 +66,21 @@ fn logs(disk: &Disk, segments: &Path) -> Logs {
         let Ok(octets) = disk.read(&path) else { continue };
         let Some(Ok(header)) = octets.get(..BLOCK).map(SegmentHeader::decode) else { continue };
         let log = logs.entry((header.epoch, header.log)).or_default();
-        let (lsn, watermark) = (header.first_lsn, header.watermark);
-        log.push(Piece { path: path.clone(), offset: 0, length: 512, lsn, watermark });
+        let (lsn, watermark, salt) = (header.first_lsn, header.watermark, header.salt);
+        let (offset, length, records_at, records) = (0, 96, 0, 0);
+        log.push(Piece { path: path.clone(), offset, length, records_at, records, lsn, watermark });
         let mut offset = BLOCK;
-        while let Some(Ok(frame)) = octets.get(offset..).map(FrameHeader::decode) {
-            if frame.salt != header.salt {
+        while let Some(Ok(header)) = octets.get(offset..).map(FrameHeader::decode) {
+            if header.salt != salt {
                 break;
             }
-            let length = u64::from(frame.length);
-            let (lsn, watermark) = (frame.lsn, frame.watermark);
-            log.push(Piece { path: path.clone(), offset: offset as u64, length, lsn, watermark });
-            offset += frame.length as usize;
+            let length = u64::from(header.length);
+            let (lsn, watermark) = (header.lsn, header.watermark);
+            let (path, at) = (path.clone(), offset as u64);
+            let records_at = at + frame::records_at(header.payload as usize) as u64;
+            let records = u64::from(header.records);
+            log.push(Piece { path, offset: at, length, records_at, records, lsn, watermark });
+            offset += header.length as usize;
         }
     }
     logs
