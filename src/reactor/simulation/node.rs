@@ -193,7 +193,7 @@ impl Node {
         match random.below(3) {
             0 => content.fill(0),
             1 => content.iter_mut().for_each(|octet| *octet = random.number() as u8),
-            _ => content[random.below(SECTOR as u64) as usize] ^= 1 << random.below(8),
+            _ => content[offset as usize % SECTOR] ^= 1 << random.below(8),
         }
         self.put(sector, Some(Box::new(content)));
         true
