@@ -21,6 +21,14 @@ pub struct Found {
     pub fresh: BTreeSet<u32>,
 }
 
+/// Whether messages came by a certain COPY or MOVE.
+struct Trial<'a> {
+    target: &'a Found,
+    /// Unless it is gone.
+    source: Option<&'a Found>,
+    copying: &'a Copying,
+}
+
 impl Model {
     /// Explains all messages of an account. Everything in it was just looked at.
     pub fn explain(&mut self, account: usize, found: &[Found]) -> Checked {
@@ -30,7 +38,7 @@ impl Model {
                 let Some(known) = known.filter(|message| !message.explained) else { continue };
                 let Some(class) = known.class else { continue };
                 if !self.by_append(account, mailbox, uid, class)?
-                    && !self.by_copy(account, mailbox, uid)?
+                    && !self.by_copy(account, (mailbox, found), uid)?
                 {
                     return wrong(self.unexplained(account, mailbox, uid, class));
                 }
@@ -139,23 +147,31 @@ impl Model {
         Ok(())
     }
 
-    fn by_copy(&mut self, account: usize, mailbox: &Found, uid: u32) -> Checked<bool> {
+    fn by_copy(
+        &mut self,
+        account: usize,
+        (mailbox, all): (&Found, &[Found]),
+        uid: u32,
+    ) -> Checked<bool> {
+        let known = &self.accounts[account].boxes[&mailbox.validity];
         let in_doubt = self.copies.values().filter(|copying| {
             let steady = self.accounts[account].names.is_steady(&copying.target);
             copying.account == account
                 && copying.stage == Stage::Sent
+                && known.not_used_before(uid, copying.begun).is_ok()
                 && (!steady || *copying.target == *mailbox.name)
         });
         let mut found = in_doubt.filter_map(|copying| {
             let mut pairs = Vec::new();
-            let fits = self.align((mailbox, copying), &copying.uids, uid, &mut pairs);
+            let source = all.iter().find(|mailbox| mailbox.validity == copying.source);
+            let trial = Trial { target: mailbox, source, copying };
+            let fits = self.align(&trial, &copying.uids, uid, &mut pairs);
             fits.then_some((copying.op, pairs))
         });
-        let Some((op, pairs)) = found.next_back() else { return Ok(false) };
+        let Some((op, pairs)) = found.next() else { return Ok(false) };
         let Some(copying) = self.copies.get_mut(&op) else { return Ok(false) };
         copying.stage = Stage::There;
         let (source, begun) = (copying.source, copying.begun);
-        self.mailbox(account, mailbox.validity).not_used_before(uid, begun)?;
         for &(from, to) in &pairs {
             let values = self.message(account, source, from).map(|message| message.values(begun));
             let fresh = mailbox.fresh.contains(&to);
@@ -175,14 +191,11 @@ impl Model {
 
     /// Whether the messages from `to` on are copies of these, in their order; those that may have
     /// been gone are left out.
-    fn align(
-        &self,
-        (mailbox, copying): (&Found, &Copying),
-        uids: &[u32],
-        to: u32,
-        pairs: &mut Vec<(u32, u32)>,
-    ) -> bool {
+    fn align(&self, trial: &Trial<'_>, uids: &[u32], to: u32, pairs: &mut Vec<(u32, u32)>) -> bool {
         let Some((&from, rest)) = uids.split_first() else { return !pairs.is_empty() };
+        let Trial { target: mailbox, copying, .. } = trial;
+        // What is in the source now was there all the time, and was not moved.
+        let stays = trial.source.is_some_and(|source| source.uids.contains(&from));
         let boxes = &self.accounts[copying.account].boxes;
         let source = boxes.get(&copying.source).and_then(|source| source.messages.get(&from));
         let target = &boxes[&mailbox.validity];
@@ -199,15 +212,15 @@ impl Model {
             (Some(_), None) => target.was_swept(),
             (None, _) => false,
         };
-        if same {
+        if same && !(copying.moved && stays) {
             pairs.push((from, to));
-            if self.align((mailbox, copying), rest, to + 1, pairs) {
+            if self.align(trial, rest, to + 1, pairs) {
                 return true;
             }
             pairs.pop();
         }
         let may_be_gone = source.is_none_or(|source| source.may_be(None, copying.begun));
-        may_be_gone && self.align((mailbox, copying), rest, to, pairs)
+        may_be_gone && !stays && self.align(trial, rest, to, pairs)
     }
 
     /// A MOVE in doubt whose messages were not found in its target did not happen, if they cannot

@@ -5,6 +5,8 @@
 //! sessions come to see batches in the order in which their UIDs were given.
 
 mod sync;
+#[cfg(test)]
+mod tests;
 
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, VecDeque};

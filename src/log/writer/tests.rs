@@ -1,0 +1,85 @@
+//! What only the order of events on the disk decides.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::time::Duration;
+
+use super::*;
+use crate::limits::LARGE_LEASE;
+use crate::log::{Directory, Frame, HEADER, PoolConfig};
+use crate::reactor::simulation::{Machine, Temper};
+use crate::reactor::{Options, run, sleep, timeout};
+
+/// A log on a simulated machine, in a first segment with room for a few frames.
+async fn log() -> (Log, Arena) {
+    let folder = Path::new("segments");
+    Directory::open(folder).expect("a folder");
+    let ingested = Arc::new(AtomicU64::new(0));
+    let size = (LARGE_LEASE + 16 * BLOCK) as u32;
+    let pool = SegmentPool::start(PoolConfig {
+        dir: folder.into(),
+        size,
+        first: size,
+        ahead: 2,
+        first_id: SegmentId(1),
+        ready: Vec::new(),
+        ingested: ingested.clone(),
+    });
+    let arena = Arena::new().expect("memory");
+    let sequencer = Sequencer::new(Epoch(1), LogId(0), 1, 1);
+    let log = Log::start(sequencer, Epoch(1), LogId(0), pool.unwrap(), ingested, &arena).await;
+    (log.expect("a first segment"), arena)
+}
+
+async fn write(log: &Log, arena: &Arena) {
+    let lease = arena.lease(LeaseClass::Small).await;
+    let payload = 100;
+    log.ready(HEADER + payload).await.expect("room");
+    let frame = Frame { lease, stream: BatchId(0), position: 0, payload, records_len: 0 };
+    log.write(frame, |_| Vec::new(), ());
+}
+
+#[test]
+fn a_frame_that_is_there_before_its_segments_header_becomes_durable() {
+    for seed in 0..100 {
+        let temper = Temper {
+            disk: 50,
+            sync: 20,
+            network: 10,
+            thread: 1,
+            slice: 1000,
+            buffer: 1000,
+            leases: (64, 32),
+            capacity: 1 << 40,
+            write_fails: 0,
+            sync_fails: 0,
+            read_fails: 0,
+            stalls: 0,
+            resets: 0,
+        };
+        let machine = Machine::put_up(seed, temper, None, None);
+        let result = run(Options { core: None }, async {
+            machine.switch_on();
+            let (log, arena) = log().await;
+            // Somebody wants the next segment and then writes nothing: an EXPUNGE of nothing.
+            let other = log.clone();
+            while log.inner.state.borrow().sequencer.fits(LARGE_LEASE as u32) {
+                write(&log, &arena).await;
+            }
+            spawn(async move { other.ready(LARGE_LEASE).await });
+            // The header is on its way for some milliseconds; which of the two is written first is
+            // the disk's affair.
+            while !log.inner.state.borrow().sequencer.fits(LARGE_LEASE as u32) {
+                sleep(Duration::from_millis(1)).await;
+            }
+            write(&log, &arena).await;
+            let durable = timeout(Duration::from_secs(60), log.durable()).await;
+            assert!(durable.is_some_and(|result| result.is_ok()), "seed {seed}: it waits for ever");
+            machine.halt();
+        });
+        result.expect("a run");
+        assert_eq!(machine.panicked(), None);
+        Machine::take_down();
+    }
+}
