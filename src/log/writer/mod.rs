@@ -330,7 +330,11 @@ impl Log {
         };
         let prepared = match next.await {
             Ok(Ok(prepared)) => Ok(prepared),
-            Ok(Err(error)) => Err(LogError::Full(error.to_string().into())),
+            Ok(Err(error)) if no_room(&error) => Err(LogError::Full(error.to_string().into())),
+            Ok(Err(error)) => {
+                self.poison(&error.to_string());
+                Err(self.error())
+            }
             Err(_) => Err(LogError::Full("the server is stopping".into())),
         };
         let result = match prepared {
@@ -387,6 +391,12 @@ impl Log {
         let state = self.inner.state.borrow();
         LogError::Poisoned(state.broken.clone().unwrap_or_else(|| "the server is stopping".into()))
     }
+}
+
+/// Whether somebody can make room, and all is well again. What else goes wrong with a new segment
+/// is a disk that fails.
+fn no_room(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
 }
 
 /// What [`Log::write`] writes.
