@@ -27,8 +27,8 @@ impl Catalog {
     /// # Errors
     /// When the system gives no thread.
     pub fn start(file: CatalogFile) -> io::Result<Catalog> {
-        let write = Jobs::start("catalog-write", 1, usize::MAX)?;
-        let read = Jobs::start("catalog-read", 1, usize::MAX)?;
+        let write = Jobs::start("catalog-write", 1, Jobs::ANY)?;
+        let read = Jobs::start("catalog-read", 1, Jobs::ANY)?;
         Ok(Catalog { file: Arc::new(file), write, read })
     }
 

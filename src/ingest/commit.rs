@@ -264,7 +264,7 @@ impl Footers {
             written.iter_mut().for_each(|one| one.show(&context));
             context.owner.changed.notify_waiters();
         }
-        context.log.clone().in_order(move || {
+        context.log.clone().when_durable(move || {
             for one in written {
                 one.reply(&context);
             }
@@ -275,21 +275,22 @@ impl Footers {
     /// Each batch with its own of the records.
     fn with(self, records: Vec<Record>) -> Vec<Written> {
         let mut records = records.into_iter();
-        let mut outcome = |refusal: Option<Refusal>| {
+        let mut committed = || {
             let mut last = Vec::new();
-            while refusal.is_none() {
+            loop {
                 match records.next() {
                     Some(Record::Messages { messages, .. }) => last = messages,
-                    Some(Record::Commit(commit)) => return Ok((commit, Some(last))),
+                    Some(Record::Commit(commit)) => return (commit, Some(last)),
                     other => panic!("a footer ends in its commit, not in {other:?}"),
                 }
             }
-            refusal.map_or_else(|| unreachable!("a commit returns"), Err)
         };
         let finished = self.finished.into_iter();
-        finished
-            .map(|(finished, refusal)| Written { finished, outcome: outcome(refusal) })
-            .collect()
+        let written = finished.map(|(finished, refusal)| Written {
+            finished,
+            outcome: refusal.map_or_else(|| Ok(committed()), Err),
+        });
+        written.collect()
     }
 }
 

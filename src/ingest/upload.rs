@@ -8,7 +8,6 @@
 
 use std::cell::Cell;
 use std::io;
-use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -26,7 +25,7 @@ use crate::log::{HEADER, Hold, Log, LogError};
 use crate::net::Output;
 use crate::protocol::response::Code;
 use crate::protocol::{MailboxName, Options, Tag, is_append};
-use crate::reactor::{Arena, Conn, Lease, LeaseClass, timeout};
+use crate::reactor::{Arena, Conn, Lease, LeaseClass, receive_within, timeout};
 use crate::types::{BatchId, MailboxId};
 
 /// Frames of one connection that may be on their way to the disk while the next is filled.
@@ -443,16 +442,9 @@ impl Upload {
             conn.quick_ack();
         }
         let idle = self.context.arena.idle(open.lease.class(), conn.interrupt_handle());
-        let mut receiving = pin!(conn.recv(open.lease, open.filled..open.filled + room, all));
-        let (received, late) = match timeout(AUTOLOGOUT, receiving.as_mut()).await {
-            Some(received) => (received, false),
-            None => {
-                conn.interrupt_handle().interrupt();
-                (receiving.await, true)
-            }
-        };
+        let receiving = conn.recv(open.lease, open.filled..open.filled + room, all);
+        let ((result, lease), late) = receive_within(&conn, AUTOLOGOUT, receiving).await;
         drop(idle);
-        let (result, lease) = received;
         open.lease = lease;
         match result {
             Ok(0) => return Err(Ended::Gone),

@@ -1,11 +1,11 @@
 //! What would block a reactor is done elsewhere, one job after the other.
 
 use std::io;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
-use tokio::sync::{Mutex as AsyncMutex, oneshot};
+use tokio::sync::mpsc::error::TrySendError;
+use tokio::sync::mpsc::{Receiver, Sender, channel};
+use tokio::sync::{Mutex as AsyncMutex, Semaphore, oneshot};
 
 use super::{Thread, hesitate, start_thread};
 
@@ -28,22 +28,22 @@ pub enum JobError {
 
 struct Inner {
     /// `None` only while they are being closed.
-    queue: Option<UnboundedSender<Job>>,
-    waiting: Arc<AtomicUsize>,
-    limit: usize,
+    queue: Option<Sender<Job>>,
     threads: Mutex<Vec<Thread<()>>>,
 }
 
 impl Jobs {
+    /// As many jobs as memory has room for may wait: those who ask are few.
+    pub const ANY: usize = Semaphore::MAX_PERMITS;
+
     /// Starts threads of this name. Of jobs that have not begun, `limit` may wait.
     ///
     /// # Errors
     /// When the system gives no thread.
     pub fn start(name: &str, threads: usize, limit: usize) -> io::Result<Jobs> {
-        let (queue, receiver) = unbounded_channel();
+        let (queue, receiver) = channel(limit);
         let receiver = Arc::new(AsyncMutex::new(receiver));
-        let inner =
-            Inner { queue: Some(queue), waiting: Arc::default(), limit, threads: Mutex::default() };
+        let inner = Inner { queue: Some(queue), threads: Mutex::default() };
         for number in 0..threads {
             let receiver = receiver.clone();
             let thread = start_thread(format!("{name}-{number}"), move || work(receiver))?;
@@ -61,28 +61,23 @@ impl Jobs {
         &self,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, JobError> {
-        let waiting = self.inner.waiting.clone();
-        if waiting.fetch_add(1, Ordering::Relaxed) >= self.inner.limit {
-            waiting.fetch_sub(1, Ordering::Relaxed);
-            return Err(JobError::Full);
-        }
         let (tell, told) = oneshot::channel();
         let job: Job = Box::new(move || {
-            waiting.fetch_sub(1, Ordering::Relaxed);
             // Nobody waits any more when the session has ended.
             if !tell.is_closed() {
                 let _ = tell.send(work());
             }
         });
-        if let Some(queue) = &self.inner.queue {
-            // Threads that are gone have dropped `tell`, which is found out below.
-            let _ = queue.send(job);
-        }
+        let queue = self.inner.queue.as_ref().ok_or(JobError::Gone)?;
+        queue.try_send(job).map_err(|error| match error {
+            TrySendError::Full(_) => JobError::Full,
+            TrySendError::Closed(_) => JobError::Gone,
+        })?;
         told.await.map_err(|_| JobError::Gone)
     }
 }
 
-async fn work(queue: Arc<AsyncMutex<UnboundedReceiver<Job>>>) {
+async fn work(queue: Arc<AsyncMutex<Receiver<Job>>>) {
     loop {
         let job = queue.lock().await.recv().await;
         let Some(job) = job else { return };

@@ -33,7 +33,7 @@ use simulation as side;
 
 pub use arena::{Arena, ArenaStats, Idle};
 pub use clock::{Instant, sleep, thread_cpu, timeout};
-pub use interrupt::Interrupt;
+pub use interrupt::{Interrupt, receive_within};
 pub use jobs::{JobError, Jobs};
 pub use lease::{Lease, LeaseClass};
 pub use options::{Access, Options, ProbeError, ThreadEnd};

@@ -195,31 +195,37 @@ impl Server {
     /// The same for those who cannot block.
     #[cfg(test)]
     pub(crate) async fn ended(mut self) -> Result<(), StartError> {
-        for reactor in &self.reactors {
-            let _ = reactor.send(Arrival::Stop);
-        }
         let mut result = Ok(());
-        for thread in std::mem::take(&mut self.threads) {
-            result = result.and(thread.ended().await.unwrap_or(Err(StartError::Vanished)));
+        for thread in self.tell_to_end() {
+            result = result.and(outcome(thread.ended().await));
         }
         result
     }
 
     fn end(&mut self) -> Result<(), StartError> {
+        let mut result = Ok(());
+        for thread in self.tell_to_end() {
+            result = result.and(outcome(thread.join()));
+        }
+        result
+    }
+
+    /// Tells all reactors to end. Their threads are to be waited for.
+    fn tell_to_end(&mut self) -> Vec<Thread<Result<(), StartError>>> {
         for reactor in &self.reactors {
             // A reactor that has ended already needs no telling.
             let _ = reactor.send(Arrival::Stop);
         }
-        let mut result = Ok(());
-        for thread in self.threads.drain(..) {
-            let ended = thread.join().unwrap_or_else(|end| match end {
-                ThreadEnd::Failed(error) => Err(StartError::System(error)),
-                ThreadEnd::Panicked => Err(StartError::Vanished),
-            });
-            result = result.and(ended);
-        }
-        result
+        std::mem::take(&mut self.threads)
     }
+}
+
+/// What came of a reactor.
+fn outcome(ended: Result<Result<(), StartError>, ThreadEnd>) -> Result<(), StartError> {
+    ended.unwrap_or_else(|end| match end {
+        ThreadEnd::Failed(error) => Err(StartError::System(error)),
+        ThreadEnd::Panicked => Err(StartError::Vanished),
+    })
 }
 
 impl Drop for Server {

@@ -1,7 +1,6 @@
 //! What a client sends, cut into commands.
 
 use std::io::ErrorKind;
-use std::pin::pin;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -10,7 +9,7 @@ use crate::net::Output;
 use crate::protocol::{
     Discard, Frame, Framer, Limits, Line, ParseError, Tag, is_append, line, parse,
 };
-use crate::reactor::{Conn, timeout};
+use crate::reactor::{Conn, receive_within, timeout};
 
 /// Octets received at once: a command, or the start of an APPEND.
 const AT_ONCE: usize = 8 << 10;
@@ -198,14 +197,8 @@ impl Input {
         // The next command of a busy client comes at once: worth a buffer, and not two wake-ups.
         let conn = self.conn.clone();
         let buffer = std::mem::take(&mut self.buffer);
-        let mut receiving = pin!(conn.recv_buf(buffer, AT_ONCE));
-        let (result, buffer) = match timeout(PATIENCE, receiving.as_mut()).await {
-            Some(received) => received,
-            None => {
-                conn.interrupt_handle().interrupt();
-                receiving.await
-            }
-        };
+        let receiving = conn.recv_buf(buffer, AT_ONCE);
+        let ((result, buffer), _) = receive_within(&conn, PATIENCE, receiving).await;
         self.buffer = buffer;
         match result {
             Ok(octets) => Some(octets > 0),

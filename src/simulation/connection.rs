@@ -62,7 +62,7 @@ impl<'a, D: Dial> Connection<'a, D> {
     async fn pause(&mut self) {
         let longest = self.random.pick(&[1, 5, 50, 400]);
         self.wait(self.random.clone().below(longest)).await;
-        self.random.next();
+        self.random.number();
     }
 
     /// Waits for so many milliseconds.

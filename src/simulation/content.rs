@@ -49,7 +49,7 @@ impl Contents {
     pub fn make(&mut self, random: &mut Random, sizes: Sizes, tiny: bool) -> Content {
         if self.noise.is_empty() {
             let mut noise = Random::new(1);
-            let words = std::iter::repeat_with(|| noise.next().to_le_bytes());
+            let words = std::iter::repeat_with(|| noise.number().to_le_bytes());
             self.noise = words.take((LARGE_LEASE * 2 + 4 * BLOCK) / 8).flatten().collect();
             // Lines, for the parser of MIME to find some.
             self.noise.chunks_mut(71).for_each(|line| line[..2].copy_from_slice(b"\r\n"));

@@ -25,7 +25,6 @@ mod mirror;
 mod model;
 mod names;
 mod plan;
-mod random;
 mod reply;
 mod resolve;
 mod rot;
@@ -35,3 +34,8 @@ mod unlawful;
 mod verify;
 mod wire;
 mod world;
+
+/// The machine's own.
+mod random {
+    pub use crate::reactor::simulation::Random;
+}

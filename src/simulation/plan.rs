@@ -45,7 +45,7 @@ impl Plan {
         let config = Config {
             segment_size: size,
             first_segment: first.min(size),
-            segments_ahead: random.below(3) as usize,
+            segments_ahead: random.below(3),
             append_limit: 1 << 30,
             ..Config::default()
         };
@@ -62,16 +62,16 @@ impl Plan {
 impl Life {
     fn draw(random: &mut Random) -> Life {
         let fails_after = match random.below(10) {
-            0 => Some(random.below(60)),
-            1..=6 => Some(random.within(60, 6_000)),
+            0 => Some(random.below(60) as u64),
+            1..=6 => Some(random.within(60, 6_000) as u64),
             _ => None,
         };
         let losses =
             [Loss::Nothing, Loss::Everything, Loss::AnySectors, Loss::Later, Loss::OneSector];
         Life {
-            clients: random.within(1, 5) as usize,
-            commands: random.within(3, 25) as usize,
-            reactors: random.within(1, 3) as usize,
+            clients: random.within(1, 5),
+            commands: random.within(3, 25),
+            reactors: random.within(1, 3),
             fails_after,
             loss: random.pick(&losses),
             without_catalog: random.one_in(4),
@@ -81,7 +81,7 @@ impl Life {
 }
 
 fn temper(random: &mut Random) -> Temper {
-    let mut at_times = |times: u64, millionths: u32| match random.one_in(times) {
+    let mut at_times = |times: usize, millionths: u32| match random.one_in(times) {
         true => millionths,
         false => 0,
     };

@@ -37,15 +37,14 @@ pub fn spoil(disk: &mut Disk, segments: &Path, random: &mut Random) -> Option<St
             }
         }
     }
-    let (piece, durable, epoch, newest) =
-        *choices.get(random.below(choices.len() as u64) as usize)?;
+    let (piece, durable, epoch, newest) = *choices.get(random.below(choices.len()))?;
     // Octets of mail only where the whole log is known to be complete: a message may go on in a
     // frame that nothing proves, and then it may as well be torn there.
     let offset = match random.below(4) {
         0 => piece.offset,
-        1 if piece.records > 0 => piece.records_at + random.below(piece.records),
-        _ if epoch < newest => piece.offset + random.below(piece.length),
-        _ => piece.offset + random.below((HEADER as u64).min(piece.length)),
+        1 if piece.records > 0 => piece.records_at + random.below(piece.records as usize) as u64,
+        _ if epoch < newest => piece.offset + random.below(piece.length as usize) as u64,
+        _ => piece.offset + random.below(HEADER.min(piece.length as usize)) as u64,
     };
     let spoiled = disk.rot(&piece.path, offset, random).ok()?;
     let Piece { path, lsn, .. } = piece;

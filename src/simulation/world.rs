@@ -215,7 +215,7 @@ impl World {
                 Ok(None) => return Ok(End::Damage),
                 Err(error) => return Err(error),
             };
-            let mut random = super::random::Random::new(self.random.borrow_mut().number());
+            let mut random = Random::new(self.random.borrow_mut().number());
             match timeout(PATIENCE, verify(&Network, &self.model, &mut random)).await {
                 Some(result) => result?,
                 None => return Err(self.stands_still()),
@@ -284,7 +284,7 @@ impl World {
     async fn clients(&self, life: &Life) -> Result<(), String> {
         let mut tasks = Vec::new();
         for _ in 0..life.clients {
-            let mut random = super::random::Random::new(self.random.borrow_mut().number());
+            let mut random = Random::new(self.random.borrow_mut().number());
             let plan = work(&mut random, life.commands);
             let model = self.model.clone();
             tasks.push(spawn(async move { client(&Network, model, random, plan).await }));
@@ -330,7 +330,7 @@ impl World {
 }
 
 /// What a client is to do.
-fn work(random: &mut super::random::Random, commands: usize) -> super::client::Plan {
+fn work(random: &mut Random, commands: usize) -> super::client::Plan {
     let sizes = if random.one_in(6) { Sizes::Edges } else { Sizes::Small };
     let append = Style { most: random.pick(&[2, 5, 20]), sizes };
     let account = random.below(PEOPLE.len());

@@ -24,7 +24,7 @@ pub mod mirror;
 pub mod model;
 #[path = "../../src/simulation/names.rs"]
 pub mod names;
-#[path = "../../src/simulation/random.rs"]
+#[path = "../../src/reactor/simulation/random.rs"]
 pub mod random;
 #[path = "../../src/simulation/reply.rs"]
 pub mod reply;

@@ -232,9 +232,9 @@ impl Job<'_> {
         records.extend(expunge.clone());
         let (stream, position) = (batch, writing.position);
         let frame = Frame { lease, stream, position, payload: 0, records_len };
-        let (place, _) = self.log.write(frame, |_| records, permit);
+        self.log.write(frame, |_| records, permit);
         let (owner, hold) = (self.owner.clone(), writing.hold.take());
-        self.log.when_durable(&place, move || {
+        self.log.when_durable(move || {
             {
                 let mut account = owner.account.borrow_mut();
                 let appended = account.append(&commit, selection.records());

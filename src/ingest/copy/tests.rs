@@ -75,9 +75,9 @@ impl World {
             payload: payload.len(),
             records_len: len,
         };
-        let (place, records) = self.log.write(frame, records, ());
+        let (_, records) = self.log.write(frame, records, ());
         let owner = self.owner.clone();
-        self.log.when_durable(&place, move || {
+        self.log.when_durable(move || {
             let mut account = owner.account.borrow_mut();
             match &records[..] {
                 [Record::Messages { messages, .. }, Record::Commit(commit)] => {

@@ -104,13 +104,11 @@ impl<'a> Batches<'a> {
         for (number, message) in messages.iter().enumerate() {
             references.next_if(|range| range.end <= number);
             let referred = references.peek().is_some_and(|range| range.contains(&number));
-            let whole = adds_up(message) && (referred || self.is_whole(message)?);
-            if !whole {
+            let adds_up = adds_up(message);
+            if !adds_up || !referred && !self.is_whole(message)? {
                 wrong += 1;
-                if adds_up(message) {
-                    let last = message.fragments.iter().map(frame_of).max();
-                    held_by = [held_by, last].into_iter().flatten().min();
-                }
+                let last = message.fragments.iter().map(frame_of).max().filter(|_| adds_up);
+                held_by = [held_by, last].into_iter().flatten().min();
                 first = first.or_else(|| message.fragments.first().copied());
             }
         }

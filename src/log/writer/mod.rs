@@ -214,32 +214,23 @@ impl Log {
         (place, records)
     }
 
-    /// Runs `action` when the frame just written is durable, after the actions of all earlier
-    /// frames; drops it unrun when the log breaks. Call without an await after [`Log::write`].
-    pub fn when_durable(&self, place: &Place, action: impl FnOnce() + 'static) {
-        let mut state = self.inner.state.borrow_mut();
-        if state.broken.is_none() {
-            assert_eq!(place.lsn, state.sequencer.last_reserved(), "actions keep their order");
-            state.actions.push_back((place.lsn, Box::new(action)));
-        }
-    }
-
     /// Runs `action` when everything written so far is durable, after all actions so far; at once
     /// when it is. Drops it unrun when the log breaks.
-    pub fn in_order(&self, action: impl FnOnce() + 'static) {
-        {
-            let mut state = self.inner.state.borrow_mut();
-            if state.broken.is_some() {
-                return;
-            }
-            let last = state.sequencer.last_reserved();
-            if last > state.sequencer.durable() || !state.actions.is_empty() {
-                state.actions.push_back((last, Box::new(action)));
-                drop(state);
-                return self.inner.work.notify_one();
-            }
+    pub fn when_durable(&self, action: impl FnOnce() + 'static) {
+        let mut state = self.inner.state.borrow_mut();
+        if state.broken.is_some() {
+            return;
         }
-        action();
+        let last = state.sequencer.last_reserved();
+        if last <= state.sequencer.durable() && state.actions.is_empty() {
+            drop(state);
+            return action();
+        }
+        state.actions.push_back((last, Box::new(action)));
+        // What is on its way to the disk says itself when it has come there.
+        if last <= state.sequencer.syncable() {
+            self.inner.work.notify_one();
+        }
     }
 
     /// Waits until everything written so far is durable.
@@ -249,7 +240,7 @@ impl Log {
     pub async fn durable(&self) -> Result<(), LogError> {
         let (sender, receiver) = oneshot::channel();
         // Whoever waited may have gone.
-        self.in_order(move || {
+        self.when_durable(move || {
             let _ = sender.send(());
         });
         receiver.await.map_err(|_| self.error())

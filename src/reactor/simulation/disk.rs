@@ -169,7 +169,7 @@ impl Disk {
         if loss != Loss::Nothing {
             let lost = match loss {
                 Loss::Everything => 0,
-                _ => random.within(0, self.changes.len() as u64) as usize,
+                _ => random.within(0, self.changes.len()),
             };
             for change in std::mem::take(&mut self.changes).into_iter().take(lost) {
                 change.apply(&mut self.durable);

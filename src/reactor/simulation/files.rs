@@ -81,7 +81,7 @@ impl File {
                 // What fails, and what the power failed under, is written in part.
                 let written = match &result {
                     Ok(()) => octets.len(),
-                    Err(_) => machine.random(|random| random.below(octets.len() as u64)) as usize,
+                    Err(_) => machine.random(|random| random.below(octets.len())),
                 };
                 machine.disk.borrow_mut().write(*node, offset, &octets[..written]);
                 result

@@ -34,7 +34,7 @@ pub struct Temper {
     /// A job on another thread before it begins.
     pub thread: u64,
     /// Octets that arrive together.
-    pub slice: u64,
+    pub slice: usize,
     /// Octets that a socket takes before its peer reads.
     pub buffer: usize,
     /// Leases of a reactor, small and large.
@@ -98,7 +98,7 @@ impl Machine {
     ) -> Rc<Machine> {
         note_panics();
         let mut random = Random::new(seed);
-        let born = 1_700_000_000 + random.below(100_000_000);
+        let born = 1_700_000_000 + random.below(100_000_000) as u64;
         let machine = Rc::new(Machine {
             disk: RefCell::new(Disk::new()),
             network: RefCell::default(),
@@ -212,7 +212,7 @@ impl Machine {
 
     /// Whether an operation fails that does so many times in a million.
     pub(super) fn fails(&self, millionths: u32) -> bool {
-        let fails = self.random(|random| random.chance(millionths));
+        let fails = self.random(|random| random.in_a_million(millionths));
         self.failed.set(self.failed.get() || fails);
         fails
     }
@@ -262,9 +262,9 @@ impl Machine {
     /// Takes some time, at most so many milliseconds, but at times very much longer.
     pub(super) async fn delay(&self, longest: u64) {
         let stalls = self.temper.borrow().stalls;
-        let time = self.random(|random| match random.chance(stalls) {
-            true => random.within(100, 20_000),
-            false => random.below(longest + 1),
+        let time = self.random(|random| match random.in_a_million(stalls) {
+            true => random.within(100, 20_000) as u64,
+            false => random.below(longest as usize + 1) as u64,
         });
         match time {
             0 => tokio::task::yield_now().await,

@@ -180,11 +180,11 @@ impl Pipe {
         machine.delay(longest).await;
         machine.step_or_hang().await;
         let mut state = self.state.borrow_mut();
-        if machine.random(|random| random.chance(resets)) {
+        if machine.random(|random| random.in_a_million(resets)) {
             state.broken = true;
             state.under_way.clear();
         }
-        let some = machine.random(|random| random.within(1, slice)) as usize;
+        let some = machine.random(|random| random.within(1, slice));
         let some = some.min(state.under_way.len());
         let State { under_way, arrived, .. } = &mut *state;
         if some == under_way.len() {

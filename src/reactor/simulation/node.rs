@@ -161,15 +161,15 @@ impl Node {
             return;
         }
         let writes = std::mem::take(&mut self.writes);
-        let one = random.below(writes.len() as u64) as usize;
-        let until = random.within(last.saturating_sub(40), last);
+        let one = random.below(writes.len());
+        let until = random.within(last.saturating_sub(40) as usize, last as usize) as u64;
         for (index, (sector, mut writes)) in writes.into_iter().enumerate() {
             let kept = match loss {
                 Loss::Nothing => unreachable!("returned above"),
                 Loss::Everything => 0,
-                Loss::AnySectors => random.within(0, writes.len() as u64) as usize,
+                Loss::AnySectors => random.within(0, writes.len()),
                 Loss::Later => writes.iter().filter(|(number, _)| *number <= until).count(),
-                Loss::OneSector if index == one => random.below(writes.len() as u64) as usize,
+                Loss::OneSector if index == one => random.below(writes.len()),
                 Loss::OneSector => writes.len(),
             };
             if kept < writes.len() {

@@ -1,52 +1,56 @@
-//! Chance, the same for the same seed.
+//! Randomness that a seed repeats, and that can be divided among those who need it.
 
-/// A generator (SplitMix64): quick, and good enough to choose with.
+/// SplitMix64.
 #[derive(Clone, Debug)]
 pub struct Random(u64);
 
 impl Random {
-    /// From a seed.
-    #[must_use]
+    /// The sequence of a seed.
     pub fn new(seed: u64) -> Random {
         Random(seed)
     }
 
-    /// Any number.
+    /// A sequence of its own: how much is drawn from it changes nothing for the others.
+    pub fn fork(&mut self) -> Random {
+        Random(self.number() ^ 0x5DEE_CE66_D1CE_4E5B)
+    }
+
+    /// 64 bits.
     pub fn number(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
         let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
         mixed ^ (mixed >> 31)
     }
 
-    /// Below `bound`; 0 when that is 0.
-    pub fn below(&mut self, bound: u64) -> u64 {
-        ((u128::from(self.number()) * u128::from(bound)) >> 64) as u64
+    /// From 0 up to, but not, `end`; 0 when that is 0.
+    pub fn below(&mut self, end: usize) -> usize {
+        ((u128::from(self.number()) * end as u128) >> 64) as usize
     }
 
-    /// One of `low` to `high`.
-    pub fn within(&mut self, low: u64, high: u64) -> u64 {
-        low + self.below(high - low + 1)
+    /// From `first` to `last`, both included.
+    pub fn within(&mut self, first: usize, last: usize) -> usize {
+        first + self.below(last - first + 1)
     }
 
-    /// True so many times in a million.
-    pub fn chance(&mut self, millionths: u32) -> bool {
-        millionths > 0 && self.below(1_000_000) < u64::from(millionths)
-    }
-
-    /// True once in so many times.
-    pub fn one_in(&mut self, times: u64) -> bool {
+    /// One in so many times.
+    pub fn one_in(&mut self, times: usize) -> bool {
         self.below(times) == 0
     }
 
-    /// One of these.
-    pub fn pick<T: Copy>(&mut self, choices: &[T]) -> T {
-        choices[self.below(choices.len() as u64) as usize]
+    /// True so many times in a million.
+    pub fn in_a_million(&mut self, times: u32) -> bool {
+        times > 0 && self.below(1_000_000) < times as usize
     }
 
-    /// Another generator, which goes its own way.
-    pub fn fork(&mut self) -> Random {
-        Random(self.number())
+    /// True in `percent` of a hundred cases.
+    pub fn chance(&mut self, percent: usize) -> bool {
+        self.below(100) < percent
+    }
+
+    /// One of them.
+    pub fn pick<T: Copy>(&mut self, of: &[T]) -> T {
+        of[self.below(of.len())]
     }
 }

@@ -26,7 +26,7 @@ impl Remote {
         if open.is_empty() {
             return Err(refused());
         }
-        let backlog = &open[machine.random(|random| random.below(open.len() as u64)) as usize];
+        let backlog = &open[machine.random(|random| random.below(open.len()))];
         let (server, client) = connect(&machine);
         backlog.waiting.borrow_mut().push_back(server);
         backlog.news.notify_waiters();

@@ -60,9 +60,9 @@ impl Home {
     fn write(&self, owner: &Rc<Owner>, lease: Lease, record: Record) {
         let records_len = record.encoded_len();
         let frame = Frame { lease, stream: BatchId(0), position: 0, payload: 0, records_len };
-        let (place, records) = self.log.write(frame, |_| vec![record], ());
+        let (_, records) = self.log.write(frame, |_| vec![record], ());
         let applied = owner.clone();
-        self.log.when_durable(&place, move || {
+        self.log.when_durable(move || {
             for record in records {
                 let result = applied.account.borrow_mut().apply(&record);
                 result.expect("changes are checked before they are written");

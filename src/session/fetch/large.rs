@@ -34,7 +34,7 @@ impl Parser {
     /// # Errors
     /// When the system gives no thread.
     pub fn start() -> io::Result<Parser> {
-        let jobs = Jobs::start("parser", 1, usize::MAX)?;
+        let jobs = Jobs::start("parser", 1, Jobs::ANY)?;
         Ok(Parser { jobs, turn: Arc::new(Semaphore::new(1)), waiting: AtomicUsize::new(0) })
     }
 
