@@ -88,6 +88,10 @@ pub const CATALOG_CACHE: usize = 16 << 20;
 /// its fdatasync.
 pub const REPLAY_GATHERS: usize = 16 << 20;
 
+/// Octets of a TLS handshake message that may be gathered, records' headers included: a client's
+/// chain of certificates has a few KiB, and 16,384 strangers are half a gigabyte at most.
+pub const HANDSHAKE: usize = 32 << 10;
+
 /// Command line before login, literals of LOGIN not counted.
 pub const LINE_BEFORE_LOGIN: usize = 8 << 10;
 

@@ -1,5 +1,6 @@
 //! The `mailrace` command: what stands on its line, and what comes of it.
 
+mod cert;
 mod exit;
 mod serve;
 mod user;
@@ -8,6 +9,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+pub use cert::CertArgs;
 pub use exit::Failure;
 pub use serve::{LogFormat, ServeArgs};
 pub use user::UserArgs;
@@ -26,6 +28,7 @@ struct Line {
 enum Command {
     Serve(ServeArgs),
     User(UserArgs),
+    Cert(CertArgs),
     /// Upload real mail to a server of its own, fetch it back and compare every octet
     Demo(DemoArgs),
     /// Put load on an IMAP server and measure it
@@ -42,6 +45,7 @@ pub fn run() -> ExitCode {
     let done = match line.command {
         Command::Serve(args) => serve::run(args),
         Command::User(args) => user::run(args),
+        Command::Cert(args) => cert::run(args),
         Command::Demo(args) => quietly(|| tools::demo(&args)),
         Command::Bench(args) => quietly(|| tools::bench(&args)),
     };

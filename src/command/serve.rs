@@ -9,13 +9,14 @@ use std::thread;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
-use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::flag;
 use signal_hook::iterator::Signals;
 use tracing_subscriber::EnvFilter;
 
 use super::exit::{self, Failure};
 use crate::limits;
+use crate::net::TlsFiles;
 use crate::server::{Config, Server, StartError};
 use crate::tools::parse_size;
 
@@ -26,9 +27,29 @@ pub struct ServeArgs {
     #[arg(long, value_name = "DIR", default_value = "./mailrace-data")]
     pub data: PathBuf,
 
-    /// Where to listen; clear text, so logins are taken on loopback addresses only
+    /// Where to listen in clear text; clients can go over to TLS by STARTTLS
     #[arg(long, value_name = "ADDR:PORT", default_value = "127.0.0.1:1143")]
     pub listen: SocketAddr,
+
+    /// Where to listen by TLS from the first octet on, port 993 by custom
+    #[arg(long, value_name = "ADDR:PORT", requires = "tls_cert")]
+    pub tls_listen: Option<SocketAddr>,
+
+    /// PEM file of the certificate, those between it and the root behind it; read anew on SIGHUP
+    #[arg(long, value_name = "FILE", requires = "tls_key")]
+    pub tls_cert: Option<PathBuf>,
+
+    /// PEM file of the certificate's private key; read anew on SIGHUP
+    #[arg(long, value_name = "FILE", requires = "tls_cert")]
+    pub tls_key: Option<PathBuf>,
+
+    /// PEM file of authorities whose certificates clients may show, for AUTHENTICATE EXTERNAL
+    #[arg(long, value_name = "FILE", requires = "tls_cert")]
+    pub tls_client_ca: Option<PathBuf>,
+
+    /// Take passwords in clear text from other machines, too; anybody between can read them
+    #[arg(long)]
+    pub allow_plaintext_auth: bool,
 
     /// Reactors, each a thread with a ring and a log of its own [default: one per core]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
@@ -81,7 +102,7 @@ pub(super) fn run(args: ServeArgs) -> Result<(), Failure> {
     // Before the start, so that a signal during it is not lost.
     let signals = catch_signals().map_err(|error| Failure::new(exit::SYSTEM, error))?;
     let server = Server::start(config(&args))?;
-    if let Err(error) = announce(server.address()) {
+    if let Err(error) = announce(&server) {
         tracing::warn!("nobody reads on standard output where mailrace listens: {error}");
     }
     let why = wait(&server, signals);
@@ -89,20 +110,34 @@ pub(super) fn run(args: ServeArgs) -> Result<(), Failure> {
     Ok(server.stop()?)
 }
 
-/// Waits for a signal, or for the server to end by itself. Says which it was.
+/// Waits for a signal to stop, or for the server to end by itself. Says which it was.
 fn wait(server: &Server, mut signals: Signals) -> String {
     let (tell, told) = mpsc::channel();
     let over = tell.clone();
     server.when_over(move || {
         // Nobody listens any more when a signal came first.
-        let _ = over.send("a reactor has ended, the others stop".to_owned());
+        let _ = over.send(None);
     });
     thread::spawn(move || {
         for signal in signals.forever() {
-            let _ = tell.send(format!("stopping on signal {signal}"));
+            let _ = tell.send(Some(signal));
         }
     });
-    told.recv().unwrap_or_default()
+    loop {
+        match told.recv() {
+            Ok(Some(SIGHUP)) => reload(server),
+            Ok(Some(signal)) => return format!("stopping on signal {signal}"),
+            Ok(None) | Err(_) => return "a reactor has ended, the others stop".to_owned(),
+        }
+    }
+}
+
+/// A certificate that has run out is replaced while the server runs.
+fn reload(server: &Server) {
+    match server.reload() {
+        Ok(()) => tracing::info!("certificate and key were read anew"),
+        Err(error) => tracing::error!("the former certificate stays in use: {error}"),
+    }
 }
 
 fn config(args: &ServeArgs) -> Config {
@@ -110,6 +145,9 @@ fn config(args: &ServeArgs) -> Config {
     Config {
         data: args.data.clone(),
         listen: args.listen,
+        tls_listen: args.tls_listen,
+        tls: tls_files(args),
+        allow_plaintext_auth: args.allow_plaintext_auth,
         reactors: args.reactors.map(usize::from),
         segment_size: args.segment_size,
         first_segment: standard.first_segment.min(args.segment_size),
@@ -118,6 +156,12 @@ fn config(args: &ServeArgs) -> Config {
         connections: args.connections.into(),
         login_time: Duration::from_secs(args.login_time),
     }
+}
+
+fn tls_files(args: &ServeArgs) -> Option<TlsFiles> {
+    let certificate = args.tls_cert.clone()?;
+    let key = args.tls_key.clone()?;
+    Some(TlsFiles { certificate, key, client_authorities: args.tls_client_ca.clone() })
 }
 
 impl From<StartError> for Failure {
@@ -129,7 +173,7 @@ impl From<StartError> for Failure {
 /// Signals from now on are waited for; a second one ends the process at once, for those who will
 /// not wait until the batches in flight are done.
 fn catch_signals() -> io::Result<Signals> {
-    let signals = Signals::new([SIGTERM, SIGINT])?;
+    let signals = Signals::new([SIGTERM, SIGINT, SIGHUP])?;
     let stopping = Arc::new(AtomicBool::new(false));
     for signal in [SIGTERM, SIGINT] {
         // In this order: the first one finds the flag down, and then raises it.
@@ -139,10 +183,13 @@ fn catch_signals() -> io::Result<Signals> {
     Ok(signals)
 }
 
-/// The one line on standard output: whoever started the server may connect now.
-fn announce(address: SocketAddr) -> io::Result<()> {
+/// A line an address on standard output: whoever started the server may connect now.
+fn announce(server: &Server) -> io::Result<()> {
     let mut stdout = io::stdout().lock();
-    writeln!(stdout, "mailrace: listening on {address}")?;
+    writeln!(stdout, "mailrace: listening on {}", server.address())?;
+    if let Some(address) = server.tls_address() {
+        writeln!(stdout, "mailrace: listening by TLS on {address}")?;
+    }
     stdout.flush()
 }
 

@@ -22,10 +22,10 @@ use super::refusal::Refusal;
 use super::unfinished::{Share, Unfinished};
 use crate::limits::{AUTOLOGOUT, LARGE_LEASE, SMALL_LEASE};
 use crate::log::{HEADER, Hold, Log, LogError};
-use crate::net::Output;
+use crate::net::{Output, Transport};
 use crate::protocol::response::Code;
 use crate::protocol::{MailboxName, Options, Tag, is_append};
-use crate::reactor::{Arena, Conn, Lease, LeaseClass, receive_within, timeout};
+use crate::reactor::{Arena, Lease, LeaseClass, receive_within, timeout};
 use crate::types::{BatchId, MailboxId};
 
 /// Frames of one connection that may be on their way to the disk while the next is filled.
@@ -51,7 +51,7 @@ pub enum Ended {
 #[derive(Clone)]
 pub struct UploadContext {
     /// The client.
-    pub conn: Rc<Conn>,
+    pub conn: Rc<Transport>,
     /// Replies to it.
     pub output: Rc<Output>,
     /// Its account.
@@ -443,7 +443,8 @@ impl Upload {
         }
         let idle = self.context.arena.idle(open.lease.class(), conn.interrupt_handle());
         let receiving = conn.recv(open.lease, open.filled..open.filled + room, all);
-        let ((result, lease), late) = receive_within(&conn, AUTOLOGOUT, receiving).await;
+        let ((result, lease), late) =
+            receive_within(AUTOLOGOUT, || conn.interrupt_handle(), receiving).await;
         drop(idle);
         open.lease = lease;
         match result {

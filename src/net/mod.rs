@@ -1,7 +1,12 @@
-//! Between sockets and sessions: what is on its way to a client.
+//! Between sockets and sessions: connections in clear text or by TLS, and what is on its way to a
+//! client.
 
+mod tls;
+mod transport;
 mod output;
 
 #[cfg(test)]
 pub(crate) use output::forget_buffers;
 pub use output::{BUFFER, GATHERED, Gone, Output, buffer};
+pub use tls::{Acceptor, Security, TlsError, TlsFiles};
+pub use transport::{Guest, Transport};

@@ -11,8 +11,9 @@ use std::rc::Rc;
 use bytes::{Bytes, BytesMut};
 use tokio::sync::Notify;
 
+use super::Transport;
 use crate::limits::AUTOLOGOUT;
-use crate::reactor::{Conn, spawn, timeout};
+use crate::reactor::{spawn, timeout};
 
 /// Octets that may wait before the session stops taking commands: a client that does not read its
 /// replies gets no new ones.
@@ -72,7 +73,7 @@ pub struct Gone;
 
 /// Replies to one client, in order.
 pub struct Output {
-    conn: Rc<Conn>,
+    conn: Rc<Transport>,
     queue: RefCell<Queue>,
     enough: Cell<usize>,
     sending: Cell<bool>,
@@ -111,7 +112,7 @@ impl Queue {
 impl Output {
     /// Replies to this connection.
     #[must_use]
-    pub fn new(conn: Rc<Conn>) -> Rc<Output> {
+    pub fn new(conn: Rc<Transport>) -> Rc<Output> {
         Rc::new(Output {
             conn,
             queue: RefCell::default(),

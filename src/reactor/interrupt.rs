@@ -5,7 +5,7 @@ use std::pin::pin;
 use std::rc::Rc;
 use std::time::Duration;
 
-use super::{Conn, timeout};
+use super::timeout;
 
 /// Ends the receiving operations of a connection; they return what they have so far, or
 /// `Interrupted`.
@@ -15,7 +15,9 @@ pub struct Interrupt {
 }
 
 impl Interrupt {
-    pub(super) fn new(end: impl Fn() + 'static) -> Interrupt {
+    /// One that is carried out by `end`.
+    #[must_use]
+    pub fn new(end: impl Fn() + 'static) -> Interrupt {
         Interrupt { end: Rc::new(end) }
     }
 
@@ -25,18 +27,18 @@ impl Interrupt {
     }
 }
 
-/// Waits for an operation of the connection that receives, at most so long; then ends it, which
-/// brings back what it owns. Whether it had to be ended comes along.
+/// Waits for an operation that receives, at most so long; then ends it, which brings back what it
+/// owns. Whether it had to be ended comes along.
 pub async fn receive_within<F: Future>(
-    conn: &Conn,
     time: Duration,
+    interrupt: impl FnOnce() -> Interrupt,
     receiving: F,
 ) -> (F::Output, bool) {
     let mut receiving = pin!(receiving);
     match timeout(time, receiving.as_mut()).await {
         Some(received) => (received, false),
         None => {
-            conn.interrupt_handle().interrupt();
+            interrupt().interrupt();
             (receiving.await, true)
         }
     }

@@ -5,14 +5,21 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::limits::{APPEND_LIMIT, CONNECTIONS, LOGIN_TIME};
+use crate::net::TlsFiles;
 
 /// How a server runs.
 #[derive(Clone, Debug)]
 pub struct Config {
     /// The data folder; made when it is not there.
     pub data: PathBuf,
-    /// Where to listen.
+    /// Where to listen in clear text, which STARTTLS may end.
     pub listen: SocketAddr,
+    /// Where to listen by TLS; needs `tls`.
+    pub tls_listen: Option<SocketAddr>,
+    /// Certificate and key; `None`: there is no TLS.
+    pub tls: Option<TlsFiles>,
+    /// Passwords are taken in clear text from other machines as well.
+    pub allow_plaintext_auth: bool,
     /// How many reactors; `None` is one for each core.
     pub reactors: Option<usize>,
     /// Octets of a segment, a multiple of [`crate::limits::BLOCK`].
@@ -35,6 +42,9 @@ impl Default for Config {
         Config {
             data: PathBuf::from("mailrace-data"),
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 1143)),
+            tls_listen: None,
+            tls: None,
+            allow_plaintext_auth: false,
             reactors: None,
             segment_size: 1 << 30,
             first_segment: 64 << 20,

@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use crate::auth::UserError;
 use crate::index::{CatalogError, ReplayError};
 use crate::log::{LockError, LogError, RecoveryError};
+use crate::net::TlsError;
 use crate::reactor::ProbeError;
 
 /// Why a server does not start, or ended. The text says what to do.
@@ -21,6 +22,10 @@ pub enum StartError {
     Lock(LockError),
     /// The file of users makes no sense.
     Users(UserError),
+    /// Certificate or key do not do.
+    Tls(TlsError),
+    /// Listening by TLS wants certificate and key.
+    NoCertificate(SocketAddr),
     /// The log or the catalog cannot be read.
     Replay(ReplayError),
     /// The address cannot be listened on.
@@ -44,7 +49,7 @@ impl StartError {
             StartError::Data(..) => 73,
             StartError::Lock(LockError::Held { .. }) => 75,
             StartError::Lock(_) | StartError::Listen(..) | StartError::Log(_) => 74,
-            StartError::Users(_) => 78,
+            StartError::Users(_) | StartError::Tls(_) | StartError::NoCertificate(_) => 78,
             StartError::Replay(
                 ReplayError::Catalog(CatalogError::Io { .. })
                 | ReplayError::Log(RecoveryError::Io { .. }),
@@ -76,9 +81,15 @@ impl fmt::Display for StartError {
             }
             StartError::Lock(error) => error.fmt(f),
             StartError::Users(error) => error.fmt(f),
+            StartError::Tls(error) => write!(f, "{error}; see --tls-cert and --tls-key"),
+            StartError::NoCertificate(address) => write!(
+                f,
+                "cannot listen on {address} by TLS without a certificate: give --tls-cert and \
+                 --tls-key; `mailrace cert self-signed` makes both for a trial"
+            ),
             StartError::Replay(error) => error.fmt(f),
             StartError::Listen(address, error) => {
-                write!(f, "cannot listen on {address}: {error}; see --listen")
+                write!(f, "cannot listen on {address}: {error}; see --listen and --tls-listen")
             }
             StartError::Log(why) => write!(f, "the log cannot be written: {why}"),
             StartError::TooManyReactors => f.write_str("more than 65,535 reactors; see --reactors"),

@@ -21,11 +21,12 @@ use tokio::sync::{mpsc, oneshot};
 
 pub use config::Config;
 pub use error::StartError;
-use worker::Worker;
+use worker::{Sockets, Worker};
 
 use crate::auth::{Users, Verifier};
 use crate::index::{Catalog, replay};
 use crate::log::{DataLock, Directory, PoolConfig, Recovered, SegmentPool};
+use crate::net::{Acceptor, TlsError};
 use crate::reactor::{
     Bound, Instant, Options, Thread, ThreadEnd, probe, raise_descriptors, start_reactor,
 };
@@ -34,6 +35,8 @@ use crate::session::{Arrival, Parser, Settings, Tally};
 /// A running server.
 pub struct Server {
     address: SocketAddr,
+    tls_address: Option<SocketAddr>,
+    tls: Option<Acceptor>,
     reactors: Vec<mpsc::UnboundedSender<Arrival>>,
     threads: Vec<Thread<Result<(), StartError>>>,
     tallies: Vec<Arc<Tally>>,
@@ -102,9 +105,13 @@ impl Server {
         let listen = |error| StartError::listen(config.listen, error);
         let sockets = Bound::all(config.listen, reactors).map_err(listen)?;
         let address = sockets[0].address().map_err(listen)?;
-        let shared = Shared::new(&config, catalog, users, &recovered, reactors)?;
+        let tls = config.tls.clone().map(Acceptor::new).transpose().map_err(StartError::Tls)?;
+        let (tls_sockets, tls_address) = listen_by_tls(&config, tls.as_ref(), reactors)?;
+        let shared = Shared::new(&config, tls.clone(), catalog, users, &recovered, reactors)?;
         let mut server = Server {
             address,
+            tls_address,
+            tls,
             reactors: Vec::new(),
             threads: Vec::new(),
             tallies: Vec::new(),
@@ -112,12 +119,14 @@ impl Server {
             over: Arc::default(),
             _lock: lock,
         };
+        let mut tls = tls_sockets.into_iter();
+        let sockets = sockets.into_iter().map(|plain| Sockets { plain, tls: tls.next() }).collect();
         let ready = server.launch(&shared, sockets)?;
         Ok((server, ready))
     }
 
     /// Starts the reactors.
-    fn launch(&mut self, shared: &Arc<Shared>, sockets: Vec<Bound>) -> Result<Ready, StartError> {
+    fn launch(&mut self, shared: &Arc<Shared>, sockets: Vec<Sockets>) -> Result<Ready, StartError> {
         let mut inboxes = Vec::new();
         for _ in &sockets {
             let (sender, inbox) = mpsc::unbounded_channel();
@@ -126,14 +135,14 @@ impl Server {
         }
         let _ = shared.reactors.set(self.reactors.clone());
         let mut ready = Vec::new();
-        for (number, (socket, inbox)) in sockets.into_iter().zip(inboxes).enumerate() {
+        for (number, (sockets, inbox)) in sockets.into_iter().zip(inboxes).enumerate() {
             let tally = Arc::new(Tally::default());
             self.tallies.push(tally.clone());
             let (tell, told) = oneshot::channel();
             ready.push(told);
             let (shared, over) = (shared.clone(), self.over.clone());
             let options = Options { core: shared.pin.then_some(number) };
-            let worker = Worker { number, socket, inbox, shared, tally, ready: tell };
+            let worker = Worker { number, sockets, inbox, shared, tally, ready: tell };
             let run = async move || {
                 let result = worker.run().await;
                 call(&over);
@@ -149,6 +158,20 @@ impl Server {
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Where it listens by TLS, if it does.
+    #[must_use]
+    pub fn tls_address(&self) -> Option<SocketAddr> {
+        self.tls_address
+    }
+
+    /// Reads certificate and key anew, if there are any. Sessions notice nothing.
+    ///
+    /// # Errors
+    /// When the files do not do; the former ones stay in use then.
+    pub fn reload(&self) -> Result<(), TlsError> {
+        self.tls.as_ref().map_or(Ok(()), Acceptor::reload)
     }
 
     /// Blocks until the segments that are made ready ahead are: before that, fdatasync is slower
@@ -269,6 +292,7 @@ pub(crate) struct Shared {
 impl Shared {
     fn new(
         config: &Config,
+        tls: Option<Acceptor>,
         catalog: Catalog,
         users: Users,
         recovered: &Recovered,
@@ -294,6 +318,8 @@ impl Shared {
                 append_limit: config.append_limit,
                 connections: config.connections,
                 login_time: config.login_time,
+                tls,
+                allow_plaintext_auth: config.allow_plaintext_auth,
             },
             segments,
             epoch: recovered.next_epoch,
@@ -306,6 +332,22 @@ impl Shared {
             ingested,
         }))
     }
+}
+
+/// A socket for each reactor to listen on by TLS, when that is wanted.
+fn listen_by_tls(
+    config: &Config,
+    tls: Option<&Acceptor>,
+    reactors: usize,
+) -> Result<(Vec<Bound>, Option<SocketAddr>), StartError> {
+    let Some(address) = config.tls_listen else { return Ok((Vec::new(), None)) };
+    if tls.is_none() {
+        return Err(StartError::NoCertificate(address));
+    }
+    let listen = |error| StartError::listen(address, error);
+    let sockets = Bound::all(address, reactors).map_err(listen)?;
+    let address = sockets[0].address().map_err(listen)?;
+    Ok((sockets, Some(address)))
 }
 
 /// Brings the catalog to the end of the log.

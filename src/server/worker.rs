@@ -22,10 +22,16 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// After a connection could not be accepted (out of descriptors, most likely).
 const AFTER_FAILURE: Duration = Duration::from_millis(100);
 
+/// Where a reactor listens.
+pub(super) struct Sockets {
+    pub plain: Bound,
+    pub tls: Option<Bound>,
+}
+
 /// What a reactor's thread begins with.
 pub(super) struct Worker {
     pub number: usize,
-    pub socket: Bound,
+    pub sockets: Sockets,
     pub inbox: mpsc::UnboundedReceiver<Arrival>,
     pub shared: Arc<Shared>,
     pub tally: Arc<Tally>,
@@ -35,11 +41,16 @@ pub(super) struct Worker {
 impl Worker {
     /// Runs the reactor until the server stops or the log breaks.
     pub async fn run(self) -> Result<(), StartError> {
-        let Worker { number, socket, mut inbox, shared, tally, ready } = self;
+        let Worker { number, sockets, mut inbox, shared, tally, ready } = self;
         let home = home(number, &shared, tally).await?;
-        let listener = Rc::new(Listener::new(socket));
+        let plain = Some((Rc::new(Listener::new(sockets.plain)), false));
+        let tls = sockets.tls.map(|socket| (Rc::new(Listener::new(socket)), true));
+        let listeners: Vec<_> = plain.into_iter().chain(tls).collect();
         let checkpoints = Rc::new(Checkpoints::new(home.clone()));
-        let accepting = spawn(accept(home.clone(), listener.clone()));
+        let accepting: Vec<_> = listeners
+            .iter()
+            .map(|(listener, tls)| spawn(accept(home.clone(), listener.clone(), *tls)))
+            .collect();
         let saving = spawn({
             let checkpoints = checkpoints.clone();
             async move { checkpoints.run().await }
@@ -55,7 +66,7 @@ impl Worker {
                 why = home.log.broken() => break Some(why),
             }
         };
-        listener.shutdown();
+        listeners.iter().for_each(|(listener, _)| listener.shutdown());
         match &broken {
             None => home.end_sessions(None, "the server is stopping"),
             Some(_) => home.end_sessions(Some(Code::Unavailable), "the disk failed"),
@@ -64,7 +75,7 @@ impl Worker {
             // Who does not read a BYE for so long has gone.
             home.roster.borrow().values().for_each(|(conn, _)| conn.shutdown());
         }
-        accepting.abort();
+        accepting.iter().for_each(|task| task.abort());
         if let Some(why) = broken {
             return Err(StartError::Log(why.to_string()));
         }
@@ -112,10 +123,10 @@ async fn home(
     }))
 }
 
-async fn accept(home: Rc<Home>, listener: Rc<Listener>) {
+async fn accept(home: Rc<Home>, listener: Rc<Listener>, implicit_tls: bool) {
     loop {
         match listener.accept().await {
-            Ok(peer) => admit(&home, peer),
+            Ok(peer) => admit(&home, peer, implicit_tls),
             Err(_) if home.ending.borrow().is_some() => return,
             Err(error) => {
                 tracing::warn!("a connection could not be accepted: {error}");
@@ -125,10 +136,14 @@ async fn accept(home: Rc<Home>, listener: Rc<Listener>) {
     }
 }
 
-fn admit(home: &Rc<Home>, peer: Peer) {
+fn admit(home: &Rc<Home>, peer: Peer, implicit_tls: bool) {
     let connections = home.connections.fetch_add(1, Ordering::Relaxed);
     if connections >= home.settings.connections as u64 {
         home.connections.fetch_sub(1, Ordering::Relaxed);
+        if implicit_tls {
+            // It could not read why.
+            return;
+        }
         spawn(async move {
             let text = "* BYE [UNAVAILABLE] too many connections; try again later\r\n";
             let conn = crate::reactor::Conn::new(peer);
@@ -136,7 +151,7 @@ fn admit(home: &Rc<Home>, peer: Peer) {
         });
         return;
     }
-    spawn(serve(home.clone(), Arrival::New(peer)));
+    spawn(serve(home.clone(), Arrival::New { guest: peer.into(), implicit_tls }));
 }
 
 async fn sessions_end(home: &Home) {

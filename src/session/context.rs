@@ -16,10 +16,10 @@ use crate::auth::{User, Verifier};
 use crate::index::{Account, Catalog, CatalogError, Rot};
 use crate::ingest::{Committed, Owner, Pinned, Unfinished};
 use crate::log::Log;
-use crate::net::Output;
+use crate::net::{Acceptor, Guest, Output, Transport};
 use crate::protocol::Tag;
 use crate::protocol::response::{Code, Condition, untagged};
-use crate::reactor::{Arena, Conn, Peer};
+use crate::reactor::Arena;
 use crate::types::{Epoch, MailboxId};
 
 /// What the operator configured, for sessions.
@@ -31,16 +31,25 @@ pub struct Settings {
     pub connections: usize,
     /// Time to log in.
     pub login_time: Duration,
+    /// TLS, where there are certificate and key.
+    pub tls: Option<Acceptor>,
+    /// Passwords are taken in clear text from other machines as well.
+    pub allow_plaintext_auth: bool,
 }
 
 /// A connection that comes to this reactor.
 pub enum Arrival {
-    /// From the listener.
-    New(Peer),
+    /// From a listener.
+    New {
+        /// The connection.
+        guest: Guest,
+        /// It begins with a TLS handshake (RFC 8314 section 3.2).
+        implicit_tls: bool,
+    },
     /// From another reactor, which authenticated it.
     LoggedIn {
         /// The connection.
-        peer: Peer,
+        guest: Guest,
         /// Its user.
         user: User,
         /// Tag of the command that logged in; its OK is still to be sent.
@@ -80,7 +89,7 @@ pub type Loading = Rc<OnceCell<Rc<Owner>>>;
 pub type Farewell = (Option<Code<'static>>, Rc<str>);
 
 /// What it takes to end a session from outside.
-pub type Enrolled = (Rc<Conn>, Rc<Output>);
+pub type Enrolled = (Rc<Transport>, Rc<Output>);
 
 /// One reactor, as its sessions see it.
 pub struct Home {

@@ -6,8 +6,8 @@ use std::time::Duration;
 use tokio::task::JoinHandle;
 
 use super::context::bye;
-use crate::net::Output;
-use crate::reactor::{Conn, sleep, spawn};
+use crate::net::{Output, Transport};
+use crate::reactor::{sleep, spawn};
 
 /// Who does not read a BYE for so long has gone.
 const GRACE: Duration = Duration::from_secs(10);
@@ -17,7 +17,7 @@ const GRACE: Duration = Duration::from_secs(10);
 pub(super) struct Deadline(JoinHandle<()>);
 
 impl Deadline {
-    pub fn new(time: Duration, conn: &Rc<Conn>, output: &Rc<Output>) -> Deadline {
+    pub fn new(time: Duration, conn: &Rc<Transport>, output: &Rc<Output>) -> Deadline {
         // A session that ends or moves does not wait for this.
         let (conn, output) = (Rc::downgrade(conn), Rc::downgrade(output));
         Deadline(spawn(async move {

@@ -15,10 +15,9 @@ use super::selected::{NoSuchMessage, Selected};
 use crate::auth::User;
 use crate::ingest::{Owner, Pending};
 use crate::log::LogError;
-use crate::net::Output;
+use crate::net::{Output, Transport};
 use crate::protocol::response::{self, Code, Condition, tagged, untagged};
 use crate::protocol::{Command, MailboxName, NameError, SequenceSet, Tag, Tagged};
-use crate::reactor::Conn;
 use crate::types::{MailboxId, UidRange};
 
 /// Commands that made no sense, before login, after which the session ends.
@@ -27,7 +26,7 @@ const NONSENSE: u32 = 10;
 /// One client.
 pub(super) struct Session {
     pub home: Rc<Home>,
-    pub conn: Rc<Conn>,
+    pub conn: Rc<Transport>,
     pub output: Rc<Output>,
     pub input: Input,
     /// Who logged in.
@@ -46,6 +45,15 @@ pub(super) struct Session {
     nonsense: u32,
 }
 
+/// How a session begins.
+enum Begin {
+    Greeting {
+        implicit_tls: bool,
+    },
+    /// Another reactor let this user in, by the command of this tag; these octets came behind it.
+    Login(User, Tag, Vec<u8>),
+}
+
 /// What a command leaves to do.
 pub(super) enum Flow {
     /// The next command.
@@ -58,12 +66,12 @@ pub(super) enum Flow {
 
 /// Serves a connection until it ends or moves to another reactor.
 pub async fn serve(home: Rc<Home>, arrival: Arrival) {
-    let (peer, login) = match arrival {
-        Arrival::New(peer) => (peer, None),
-        Arrival::LoggedIn { peer, user, tag, input } => (peer, Some((user, tag, input))),
+    let (guest, begin) = match arrival {
+        Arrival::New { guest, implicit_tls } => (guest, Begin::Greeting { implicit_tls }),
+        Arrival::LoggedIn { guest, user, tag, input } => (guest, Begin::Login(user, tag, input)),
         Arrival::Stop => return,
     };
-    let conn = Rc::new(Conn::new(peer));
+    let conn = Transport::new(guest);
     let output = Output::new(conn.clone());
     let number = home.next_session.get();
     home.next_session.set(number + 1);
@@ -83,7 +91,7 @@ pub async fn serve(home: Rc<Home>, arrival: Arrival) {
         broken: Cell::default(),
         nonsense: 0,
     };
-    let moved = session.run(login).await;
+    let moved = session.run(begin).await;
     home.roster.borrow_mut().remove(&number);
     home.ended.notify_waiters();
     home.tally.sessions.fetch_sub(1, Ordering::Relaxed);
@@ -95,14 +103,17 @@ pub async fn serve(home: Rc<Home>, arrival: Arrival) {
 }
 
 impl Session {
-    async fn run(mut self, login: Option<(User, Tag, Vec<u8>)>) -> Option<(Session, User, Tag)> {
-        match login {
-            None => {
+    async fn run(mut self, begin: Begin) -> Option<(Session, User, Tag)> {
+        match begin {
+            Begin::Greeting { implicit_tls } => {
+                if implicit_tls && !self.secure().await {
+                    return None;
+                }
                 let capabilities = self.capabilities();
                 let code = Code::Capability(&capabilities);
                 self.output.push(|out| untagged(out, Condition::Ok, Some(&code), "mailrace ready"));
             }
-            Some((user, tag, input)) => {
+            Begin::Login(user, tag, input) => {
                 self.input.put_back(input);
                 self.welcome(user, &tag).await;
                 self.conclude(Flow::On, true).await;
@@ -123,7 +134,7 @@ impl Session {
         // Batches that are complete are still answered; then the connection may go.
         self.pending.none().await;
         let _ = self.output.flush().await;
-        self.conn.shutdown();
+        self.conn.close().await;
         None
     }
 
@@ -220,6 +231,7 @@ impl Session {
                 self.ok(tag, "LOGOUT completed");
                 return Flow::Over;
             }
+            Command::StartTls => return self.start_tls(tag).await,
             Command::Login { user, password } => {
                 return self.login(tag, Login::Command { user, password }).await;
             }
@@ -380,8 +392,8 @@ impl Session {
         drop(output);
         let target = home.reactor_of(&user.name);
         let input = input.into_octets();
-        let sent = conn.into_peer().ok().and_then(|peer| {
-            let arrival = Arrival::LoggedIn { peer, user, tag, input };
+        let sent = conn.into_guest().ok().and_then(|guest| {
+            let arrival = Arrival::LoggedIn { guest, user, tag, input };
             home.reactors.get()?.get(target)?.send(arrival).ok()
         });
         if sent.is_none() {

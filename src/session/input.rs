@@ -5,11 +5,11 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use crate::limits::AUTOLOGOUT;
-use crate::net::Output;
+use crate::net::{Output, Transport};
 use crate::protocol::{
     Discard, Frame, Framer, Limits, Line, ParseError, Tag, is_append, line, parse,
 };
-use crate::reactor::{Conn, receive_within, timeout};
+use crate::reactor::{receive_within, timeout};
 
 /// Octets received at once: a command, or the start of an APPEND.
 const AT_ONCE: usize = 8 << 10;
@@ -19,7 +19,7 @@ const PATIENCE: Duration = Duration::from_millis(500);
 
 /// The command buffer of a session. Takes no memory while nothing is in it.
 pub(super) struct Input {
-    conn: Rc<Conn>,
+    conn: Rc<Transport>,
     buffer: Vec<u8>,
     framer: Framer,
     /// The rest of a command that was refused is being thrown away.
@@ -41,7 +41,7 @@ pub(super) enum Next {
 }
 
 impl Input {
-    pub fn new(conn: Rc<Conn>) -> Input {
+    pub fn new(conn: Rc<Transport>) -> Input {
         Input { conn, buffer: Vec::new(), framer: Framer::new(Limits::BEFORE_LOGIN), discard: None }
     }
 
@@ -198,7 +198,8 @@ impl Input {
         let conn = self.conn.clone();
         let buffer = std::mem::take(&mut self.buffer);
         let receiving = conn.recv_buf(buffer, AT_ONCE);
-        let ((result, buffer), _) = receive_within(&conn, PATIENCE, receiving).await;
+        let ((result, buffer), _) =
+            receive_within(PATIENCE, || conn.interrupt_handle(), receiving).await;
         self.buffer = buffer;
         match result {
             Ok(octets) => Some(octets > 0),

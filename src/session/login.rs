@@ -1,6 +1,5 @@
 //! LOGIN and AUTHENTICATE PLAIN (RFC 3501 sections 6.2.2 and 6.2.3, RFC 4616, RFC 4959).
 
-use super::context::is_local;
 use super::dispatch::{Flow, Session};
 use crate::auth::{Password, Plain, SaslError, User, Verdict, plain};
 use crate::protocol::response::{Code, continuation};
@@ -26,12 +25,13 @@ impl Session {
     /// What this server can do for this client: to be told in the greeting, by CAPABILITY and after
     /// login.
     pub(super) fn capabilities(&self) -> String {
-        let login = match (&self.user, is_local(self.conn.address())) {
+        let login = match (&self.user, self.takes_passwords()) {
             (Some(_), _) => "",
             (None, true) => " AUTH=PLAIN",
             (None, false) => " LOGINDISABLED",
         };
-        format!("{CAPABILITIES} APPENDLIMIT={}{login}", self.home.settings.append_limit)
+        let tls = if self.offers_tls() { " STARTTLS" } else { "" };
+        format!("{CAPABILITIES} APPENDLIMIT={}{tls}{login}", self.home.settings.append_limit)
     }
 
     pub(super) async fn login(&mut self, tag: &Tag, login: Login) -> Flow {
@@ -39,11 +39,11 @@ impl Session {
             self.bad(tag, "somebody is logged in already");
             return Flow::On;
         }
-        if !is_local(self.conn.address()) {
+        if !self.takes_passwords() {
             self.no(
                 tag,
                 Some(Code::PrivacyRequired),
-                "passwords in clear text are taken from this machine only",
+                "passwords are not taken in clear text; use TLS",
             );
             return Flow::On;
         }

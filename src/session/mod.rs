@@ -12,6 +12,7 @@ mod login;
 mod mailboxes;
 mod search;
 mod selected;
+mod tls;
 
 pub use context::{Arrival, Enrolled, Home, LoadError, Loading, Settings, Tally};
 pub use dispatch::serve;

@@ -109,6 +109,19 @@ pub struct BenchArgs {
     #[arg(long)]
     pub floor: bool,
 
+    /// Measure by TLS as well, in turns with each round in clear text; a server under --connect is
+    /// spoken to by TLS alone
+    #[arg(long)]
+    pub tls: bool,
+
+    /// PEM file of the authority of that server's certificate
+    #[arg(long, value_name = "FILE", requires = "tls", requires = "connect")]
+    pub tls_ca: Option<PathBuf>,
+
+    /// Name in that server's certificate
+    #[arg(long, value_name = "NAME", default_value = "localhost", requires = "tls")]
+    pub tls_name: String,
+
     /// Fetch everything back afterwards instead of a sample
     #[arg(long)]
     pub check_all: bool,

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::ops::RangeInclusive;
 
-use super::client::{Client, Comparison, Completion, Expected};
+use super::client::{Client, Comparison, Completion, Expected, Trust};
 use super::error::ToolError;
 use super::mail::Mail;
 
@@ -23,11 +23,12 @@ impl Lane {
     /// Connects, logs in and makes the mailbox.
     pub fn open(
         address: SocketAddr,
+        trust: Option<&Trust>,
         user: &str,
         password: &str,
         mailbox: String,
     ) -> Result<Lane, ToolError> {
-        let mut client = Client::connect(address)?;
+        let mut client = Client::connect(address, trust)?;
         client.login(user, password)?;
         client.create(&mailbox)?;
         Ok(Lane { client, mailbox, stored: 0, uids: Vec::new() })

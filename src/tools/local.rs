@@ -5,8 +5,11 @@ use std::path::Path;
 
 use tempfile::TempDir;
 
+use super::certificate::SelfSigned;
+use super::client::Trust;
 use super::error::ToolError;
 use crate::auth::{Password, Users};
+use crate::net::TlsFiles;
 use crate::server::{Config, Server, StartError};
 
 /// Password of the users that are made for a server of the tools' own.
@@ -15,6 +18,7 @@ pub const PASSWORD: &str = "bench";
 /// A server on a free loopback port, with a data folder that goes when it goes.
 pub struct LocalServer {
     server: Server,
+    trust: Option<Trust>,
     _folder: TempDir,
 }
 
@@ -28,6 +32,8 @@ pub struct LocalOptions<'a> {
     pub segment_size: Option<u32>,
     /// Users to make, with [`PASSWORD`].
     pub users: Vec<String>,
+    /// It takes connections by TLS, with a certificate made for it.
+    pub tls: bool,
 }
 
 impl LocalServer {
@@ -41,21 +47,33 @@ impl LocalServer {
                 .add(name, &Password::new(PASSWORD.as_bytes()), None)
                 .map_err(StartError::Users)?;
         }
+        let (tls, trust) = match options.tls {
+            true => certificate(folder.path()).map(|(files, trust)| (Some(files), Some(trust)))?,
+            false => (None, None),
+        };
+        let any_port = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
         let defaults = Config::default();
         let server = Server::start(Config {
             data,
-            listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
+            listen: any_port,
+            tls_listen: tls.as_ref().map(|_| any_port),
+            tls,
             reactors: options.reactors,
             segment_size: options.segment_size.unwrap_or(defaults.segment_size),
             ..defaults
         })?;
         server.wait_until_settled();
-        Ok(LocalServer { server, _folder: folder })
+        Ok(LocalServer { server, trust, _folder: folder })
     }
 
     /// Where it listens.
     pub fn address(&self) -> SocketAddr {
         self.server.address()
+    }
+
+    /// Where it listens by TLS, and whom to trust there; only if it was asked for.
+    pub fn by_tls(&self) -> Option<(SocketAddr, &Trust)> {
+        self.server.tls_address().zip(self.trust.as_ref())
     }
 
     /// How many fdatasyncs it has done.
@@ -67,6 +85,14 @@ impl LocalServer {
     pub fn stop(self) -> Result<(), ToolError> {
         Ok(self.server.stop()?)
     }
+}
+
+fn certificate(folder: &Path) -> Result<(TlsFiles, Trust), ToolError> {
+    let (certificate, key) = (folder.join("certificate.pem"), folder.join("key.pem"));
+    let made = SelfSigned::new(&["localhost".into()], 1)?;
+    made.write(&certificate, &key)?;
+    let trust = Trust::new(made.certificate.as_bytes(), "localhost")?;
+    Ok((TlsFiles { certificate, key, client_authorities: None }, trust))
 }
 
 /// A new folder that goes when it is dropped, in `parent` or where the system has such.

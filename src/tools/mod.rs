@@ -8,6 +8,7 @@
 
 mod args;
 mod bench;
+mod certificate;
 mod client;
 mod cpu;
 mod demo;
@@ -22,9 +23,10 @@ mod source;
 
 pub use self::args::{BenchArgs, DemoArgs};
 pub use self::bench::run as bench;
+pub use self::certificate::SelfSigned;
 pub use self::client::{
     AppendUid, Client, ClientError, Comparison, Completion, Expected, Literals, Pending, Prepared,
-    Reply, Status,
+    Reply, Status, Trust,
 };
 pub use self::demo::run as demo;
 pub use self::error::ToolError;

@@ -82,13 +82,21 @@ impl Conn {
     /// When the kernel refuses to poll.
     pub async fn readable(&self) -> io::Result<()> {
         loop {
-            let entry = opcode::PollAdd::new(self.fd(), libc::POLLIN as u32).build();
-            match submit(entry, self.stream.clone()).await.0.map_err(cancelled) {
+            match self.readable_or_interrupted().await {
                 // An interrupt that was meant for a receive, which had just ended by itself.
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                result => return result.map(|_| ()),
+                result => return result,
             }
         }
+    }
+
+    /// The same, which an interrupt ends.
+    ///
+    /// # Errors
+    /// `Interrupted` after [`Interrupt::interrupt`]; when the kernel refuses to poll.
+    pub async fn readable_or_interrupted(&self) -> io::Result<()> {
+        let entry = opcode::PollAdd::new(self.fd(), libc::POLLIN as u32).build();
+        submit(entry, self.stream.clone()).await.0.map(|_| ()).map_err(cancelled)
     }
 
     /// Receives into `range` of the lease: what there is, or all of the range when `all` is set

@@ -97,6 +97,21 @@ impl Conn {
     ///
     /// # Errors
     /// As the real one.
+    pub async fn readable_or_interrupted(&self) -> io::Result<()> {
+        let since = self.interrupts.count.get();
+        loop {
+            let (news, interrupt) = (self.end.receives.news.notified(), self.interrupted());
+            if self.end.receives.is_readable() {
+                return Ok(());
+            }
+            self.wait(since, news, interrupt).await?;
+        }
+    }
+
+    /// As the real one.
+    ///
+    /// # Errors
+    /// As the real one.
     pub async fn recv(
         &self,
         mut lease: Lease,

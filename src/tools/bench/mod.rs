@@ -16,7 +16,7 @@ use self::load::Load;
 use self::machine::Machine;
 use self::plan::Plan;
 use self::report::{Report, Round};
-use self::target::Target;
+use self::target::{Target, Way};
 use super::args::BenchArgs;
 use super::error::ToolError;
 use super::local::temp_dir;
@@ -29,22 +29,25 @@ pub fn run(args: &BenchArgs) -> Result<(), ToolError> {
     let plan = Plan::new(args)?;
     let machine = Machine::here(temp_dir(args.temp.as_deref())?.path());
     let load = plan.description.clone();
-    let (rounds, floor) = (Vec::new(), Vec::new());
-    let mut report = Report { machine, load, rounds, floor, ratio_to_floor: None };
+    let mut report = Report::new(machine, load);
     for number in 1..=args.rounds {
         if args.floor {
             let floor = floor::round(args, &plan)?;
             tell(number, args.rounds, " without IMAP", &floor);
             report.floor.push(floor);
         }
-        let round = round(args, &plan, number)?;
-        tell(number, args.rounds, "", &round);
-        report.rounds.push(round);
+        if !args.tls || args.connect.is_none() {
+            let round = round(args, &plan, number, Way::Clear)?;
+            tell(number, args.rounds, "", &round);
+            report.rounds.push(round);
+        }
+        if args.tls {
+            let round = round(args, &plan, number, Way::Tls)?;
+            tell(number, args.rounds, " by TLS", &round);
+            report.tls.push(round);
+        }
     }
-    let pairs = report.rounds.iter().zip(&report.floor);
-    let mut ratios: Vec<_> =
-        pairs.map(|(r, f)| r.megabytes_per_second / f.megabytes_per_second).collect();
-    report.ratio_to_floor = report::median(&mut ratios);
+    report.compare();
     if let Some(path) = &args.json {
         let json = serde_json::to_vec_pretty(&report).expect("a report is plain data");
         let doing = || format!("writing {}", path.display());
@@ -54,8 +57,8 @@ pub fn run(args: &BenchArgs) -> Result<(), ToolError> {
     Ok(())
 }
 
-fn round(args: &BenchArgs, plan: &Plan, number: u32) -> Result<Round, ToolError> {
-    let target = Target::open(args)?;
+fn round(args: &BenchArgs, plan: &Plan, number: u32, way: Way) -> Result<Round, ToolError> {
+    let target = Target::open(args, way)?;
     let mut lanes = target.lanes(plan, number)?;
     let before = target.before()?;
     let load: Load = load::run(&mut lanes, plan)?;

@@ -20,8 +20,12 @@ pub struct Report {
     pub rounds: Vec<Round>,
     /// The rounds without IMAP, each measured just before the one in `rounds`.
     pub floor: Vec<Round>,
+    /// The rounds by TLS, each measured just after the one in `rounds`.
+    pub tls: Vec<Round>,
     /// Median of the ratios between neighbours, MB/s over IMAP to MB/s without.
     pub ratio_to_floor: Option<f64>,
+    /// The same, MB/s by TLS to MB/s in clear text.
+    pub ratio_of_tls: Option<f64>,
 }
 
 /// A round of load.
@@ -125,6 +129,18 @@ const FIGURES: [Figure; 16] = [
 ];
 
 impl Report {
+    /// One without rounds.
+    pub fn new(machine: Machine, load: String) -> Report {
+        let (rounds, floor, tls) = (Vec::new(), Vec::new(), Vec::new());
+        Report { machine, load, rounds, floor, tls, ratio_to_floor: None, ratio_of_tls: None }
+    }
+
+    /// Finds the ratios.
+    pub fn compare(&mut self) {
+        self.ratio_to_floor = ratio(&self.rounds, &self.floor);
+        self.ratio_of_tls = ratio(&self.tls, &self.rounds);
+    }
+
     /// The table.
     pub fn table(&self) -> String {
         let mut out = String::new();
@@ -140,7 +156,13 @@ impl Report {
             machine.kernel,
             machine.file_system
         );
-        rows(&mut out, "IMAP", &self.rounds);
+        if !self.rounds.is_empty() {
+            rows(&mut out, "IMAP", &self.rounds);
+        }
+        if !self.tls.is_empty() {
+            out.push('\n');
+            rows(&mut out, "IMAP by TLS", &self.tls);
+        }
         if !self.floor.is_empty() {
             out.push('\n');
             rows(&mut out, "without IMAP", &self.floor);
@@ -148,8 +170,19 @@ impl Report {
         if let Some(ratio) = self.ratio_to_floor {
             let _ = writeln!(out, "\nMB/s over IMAP to MB/s without: {ratio:.3}");
         }
+        if let Some(ratio) = self.ratio_of_tls {
+            let _ = writeln!(out, "\nMB/s by TLS to MB/s in clear text: {ratio:.3}");
+        }
         out
     }
+}
+
+/// Median of the ratios of throughput between neighbours.
+fn ratio(these: &[Round], those: &[Round]) -> Option<f64> {
+    let pairs = these.iter().zip(those);
+    let mut ratios: Vec<_> =
+        pairs.map(|(this, that)| this.megabytes_per_second / that.megabytes_per_second).collect();
+    median(&mut ratios)
 }
 
 /// One column for a single round; median, lowest and highest of several.

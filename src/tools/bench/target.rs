@@ -5,10 +5,19 @@ use std::time::Duration;
 
 use super::load::Load;
 use super::plan::Plan;
-use crate::tools::client::Literals;
+use crate::tools::client::{Literals, Trust};
 use crate::tools::lane::Lane;
 use crate::tools::local::{LocalOptions, LocalServer, PASSWORD};
 use crate::tools::{BenchArgs, ToolError, cpu};
+
+/// How it is spoken to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Way {
+    /// In clear text.
+    Clear,
+    /// By TLS from the first octet on.
+    Tls,
+}
 
 /// The server of one round.
 pub enum Target<'a> {
@@ -16,6 +25,8 @@ pub enum Target<'a> {
     External {
         /// Where it listens.
         address: SocketAddr,
+        /// By TLS: whom to trust.
+        trust: Option<Trust>,
         /// The arguments: user, password, process.
         args: &'a BenchArgs,
     },
@@ -39,13 +50,15 @@ pub struct Cost {
 
 impl Target<'_> {
     /// The server that the arguments name; our own is started, with a user for each connection.
-    pub fn open(args: &BenchArgs) -> Result<Target<'_>, ToolError> {
+    pub fn open(args: &BenchArgs, way: Way) -> Result<Target<'_>, ToolError> {
         if let Some(address) = args.connect {
-            return Ok(Target::External { address, args });
+            let trust = (way == Way::Tls).then(|| trust(args)).transpose()?;
+            return Ok(Target::External { address, trust, args });
         }
         let users = (0..usize::from(args.connections)).map(local_user).collect();
         let (temp, reactors) = (args.temp.as_deref(), args.reactors);
-        let options = LocalOptions { temp, reactors, segment_size: None, users };
+        let options =
+            LocalOptions { temp, reactors, segment_size: None, users, tls: way == Way::Tls };
         LocalServer::start(&options).map(Target::Local)
     }
 
@@ -56,12 +69,16 @@ impl Target<'_> {
         let lane = |number: usize| {
             let mailbox = format!("mailrace-bench-{run}-{round}-{number}");
             let lane = match self {
-                Target::External { address, args } => {
+                Target::External { address, trust, args } => {
                     let user = args.user.replace("%n", &number.to_string());
-                    Lane::open(*address, &user, &args.password, mailbox)?
+                    Lane::open(*address, trust.as_ref(), &user, &args.password, mailbox)?
                 }
                 Target::Local(server) => {
-                    Lane::open(server.address(), &local_user(number), PASSWORD, mailbox)?
+                    let (address, trust) = match server.by_tls() {
+                        Some((address, trust)) => (address, Some(trust)),
+                        None => (server.address(), None),
+                    };
+                    Lane::open(address, trust, &local_user(number), PASSWORD, mailbox)?
                 }
             };
             able(&lane, plan)?;
@@ -106,6 +123,12 @@ impl Target<'_> {
             Target::Local(server) => server.stop(),
         }
     }
+}
+
+fn trust(args: &BenchArgs) -> Result<Trust, ToolError> {
+    let text = "--tls with --connect wants --tls-ca, the authority of the server's certificate";
+    let path = args.tls_ca.as_ref().ok_or_else(|| ToolError::Usage(text.into()))?;
+    Trust::read(path, &args.tls_name)
 }
 
 fn local_user(number: usize) -> String {

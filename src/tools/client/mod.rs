@@ -9,8 +9,9 @@ mod append;
 mod compare;
 mod input;
 mod slices;
+mod stream;
 
-use std::net::{SocketAddr, TcpStream};
+use std::net::SocketAddr;
 use std::time::Duration;
 use std::{fmt, io};
 
@@ -19,6 +20,8 @@ pub use self::append::{Literals, Pending, Prepared};
 pub use self::compare::{Comparison, Expected};
 use self::input::Input;
 pub use self::slices::{SLICES, write_slices};
+use self::stream::Stream;
+pub use self::stream::Trust;
 
 /// So long a server may be silent in the middle of a command.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -28,25 +31,18 @@ const ANSWERS: usize = 64 << 20;
 
 /// A connection to a server.
 pub struct Client {
-    input: Input<TcpStream>,
+    input: Input<Stream>,
     tags: u32,
     capabilities: Vec<String>,
 }
 
 impl Client {
-    /// Connects and reads the greeting.
+    /// Connects and reads the greeting; with somebody to trust, by TLS from the first octet on.
     ///
     /// # Errors
-    /// When nobody answers, or not with a greeting.
-    pub fn connect(address: SocketAddr) -> Result<Client, ClientError> {
-        let stream = TcpStream::connect_timeout(&address, PATIENCE)
-            .map_err(|error| ClientError::Connect { address, error })?;
-        let prepared = stream.set_nodelay(true).and_then(|()| {
-            stream
-                .set_read_timeout(Some(PATIENCE))
-                .and_then(|()| stream.set_write_timeout(Some(PATIENCE)))
-        });
-        prepared.map_err(ClientError::Io)?;
+    /// When nobody answers, or not with a greeting, or not one to be trusted.
+    pub fn connect(address: SocketAddr, trust: Option<&Trust>) -> Result<Client, ClientError> {
+        let stream = Stream::open(address, trust, PATIENCE)?;
         let mut client = Client { input: Input::new(stream), tags: 0, capabilities: Vec::new() };
         let greeting = client.input.line()?;
         if !greeting.starts_with(b"* OK") {
@@ -175,13 +171,14 @@ impl Client {
     }
 
     fn write_all(&mut self, octets: &[u8]) -> Result<(), ClientError> {
-        let written = io::Write::write_all(&mut self.input.from, octets);
+        let to = &mut self.input.from;
+        let written = io::Write::write_all(to, octets).and_then(|()| io::Write::flush(to));
         written.map_err(|error| self.broken(error))
     }
 
     /// A failed write, with the server's last words if it said why it hung up.
     fn broken(&mut self, error: io::Error) -> ClientError {
-        let _ = self.input.from.set_read_timeout(Some(Duration::from_secs(1)));
+        let _ = self.input.from.set_patience(Duration::from_secs(1));
         while let Ok(line) = self.input.line() {
             if starts_with(line, "* BYE") {
                 return ClientError::Bye(String::from_utf8_lossy(line).into_owned());

@@ -17,5 +17,5 @@ pub fn write_slices(to: &mut impl Write, slices: &mut Vec<IoSlice<'_>>) -> io::R
         }
     }
     slices.clear();
-    Ok(())
+    to.flush()
 }

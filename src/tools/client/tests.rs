@@ -30,7 +30,7 @@ fn server(script: Script) -> (SocketAddr, JoinHandle<()>) {
 /// Runs `test` with a client that has read the greeting.
 fn with<T>(script: Script, test: impl FnOnce(&mut Client) -> T) -> T {
     let (address, thread) = server(script);
-    let mut client = Client::connect(address).unwrap();
+    let mut client = Client::connect(address, None).unwrap();
     let result = test(&mut client);
     thread.join().unwrap();
     result
@@ -109,7 +109,7 @@ fn more_messages_than_one_writev_takes() {
         });
         (address, thread)
     };
-    let mut client = Client::connect(address).unwrap();
+    let mut client = Client::connect(address, None).unwrap();
     let message = prepared("one", Literals::NonSynchronising);
     client.append("x", std::iter::repeat_n(&message, 5_000)).unwrap();
     thread.join().unwrap();
@@ -202,7 +202,7 @@ fn a_server_that_gives_up_is_quoted() {
 #[test]
 fn a_greeting_that_is_none() {
     let (address, thread) = server(&[("", "* BYE full\r\n")]);
-    let Err(error) = Client::connect(address) else { panic!("no greeting, no client") };
+    let Err(error) = Client::connect(address, None) else { panic!("no greeting, no client") };
     assert!(error.to_string().contains("* BYE full"));
     thread.join().unwrap();
 }

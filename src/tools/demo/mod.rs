@@ -37,9 +37,10 @@ pub fn run(args: &DemoArgs) -> Result<(), ToolError> {
     }
     let users: Vec<_> = (0..args.connections).map(|number| format!("demo{number}")).collect();
     let (temp, segment_size) = (args.temp.as_deref(), Some(SEGMENT));
-    let options = LocalOptions { temp, reactors: None, segment_size, users: users.clone() };
+    let options =
+        LocalOptions { temp, reactors: None, segment_size, users: users.clone(), tls: false };
     let server = LocalServer::start(&options)?;
-    let lane = |user: &String| Lane::open(server.address(), user, PASSWORD, "Archive".into());
+    let lane = |user: &String| Lane::open(server.address(), None, user, PASSWORD, "Archive".into());
     let mut lanes = users.iter().map(lane).collect::<Result<Vec<_>, _>>()?;
     let mut totals = Totals::new();
     for number in 1.. {

@@ -1,0 +1,308 @@
+//! One client's TLS: octets in, octets out, and nothing of sockets.
+
+use std::fmt;
+use std::sync::Arc;
+
+use rustls::server::UnbufferedServerConnection;
+use rustls::unbuffered::{ConnectionState, EncodeError, EncryptError, UnbufferedStatus};
+use rustls::{Error, SupportedCipherSuite};
+
+use super::exporter::Secret;
+use super::{Acceptor, Security, names};
+
+/// Octets of a record at most, header included (RFC 8446 section 5.2, RFC 5246 section 6.2.3).
+const RECORD: usize = 5 + (16 << 10) + (2 << 10);
+
+/// Plain text in a record, at most.
+const PLAIN: usize = 16 << 10;
+
+/// What a record has besides its plain text, at most: header, nonce, content type, tag.
+const OVERHEAD: usize = 64;
+
+/// Octets of a record's header.
+const HEADER: usize = 5;
+
+/// One end of TLS.
+pub(in crate::net) struct Engine {
+    session: UnbufferedServerConnection,
+    secret: Arc<Secret>,
+    /// Records that were received and not decrypted, from `taken` on.
+    incoming: Vec<u8>,
+    taken: usize,
+    /// Decrypted, and not asked for yet, from `given` on.
+    plain: Vec<u8>,
+    given: usize,
+    /// Records that are to leave before any other: the handshake's, and alerts.
+    outgoing: Vec<u8>,
+    /// The client has said that it sends nothing more.
+    ended: bool,
+}
+
+/// What is wanted of the session.
+enum Job<'a> {
+    Read { into: &'a mut [u8], got: &'a mut usize },
+    Write { octets: &'a [u8], out: &'a mut Vec<u8> },
+    Close { out: &'a mut Vec<u8> },
+}
+
+/// How far a turn came.
+#[derive(PartialEq, Eq)]
+enum Turn {
+    /// There may be more to do.
+    On,
+    /// Everything that has arrived is done with.
+    Idle,
+    /// What was to be written is.
+    Written,
+}
+
+impl Turn {
+    fn is_written(&self) -> Result<bool, Error> {
+        match self {
+            Turn::On => Ok(false),
+            Turn::Written => Ok(true),
+            Turn::Idle => Err(Error::HandshakeNotComplete),
+        }
+    }
+}
+
+impl Engine {
+    /// For a client that has connected.
+    pub fn new(acceptor: &Acceptor) -> Result<Engine, Error> {
+        let secret = Secret::new();
+        let mut config = (*acceptor.config()).clone();
+        config.key_log = secret.clone();
+        Ok(Engine {
+            session: UnbufferedServerConnection::new(Arc::new(config))?,
+            secret,
+            incoming: Vec::new(),
+            taken: 0,
+            plain: Vec::new(),
+            given: 0,
+            outgoing: Vec::new(),
+            ended: false,
+        })
+    }
+
+    /// Whether there are no keys yet.
+    pub fn is_handshaking(&self) -> bool {
+        self.session.is_handshaking()
+    }
+
+    /// Whether the client has said that it sends nothing more.
+    pub fn has_ended(&self) -> bool {
+        self.ended
+    }
+
+    /// Whether there is something to read without receiving more.
+    pub fn is_readable(&self) -> bool {
+        let records = &self.incoming[self.taken..];
+        let whole = records.get(3..HEADER).is_some_and(|length| {
+            records.len() - HEADER >= usize::from(u16::from_be_bytes([length[0], length[1]]))
+        });
+        self.ended || self.given < self.plain.len() || whole
+    }
+
+    /// The start of a record of which the rest has not come. What is received next goes behind it.
+    pub fn partial(&self) -> &[u8] {
+        &self.incoming[self.taken..]
+    }
+
+    /// Takes what was received behind [`Engine::partial`], that included. What was there before
+    /// comes back, to be used again.
+    pub fn received(&mut self, octets: Vec<u8>) -> Vec<u8> {
+        self.taken = 0;
+        std::mem::replace(&mut self.incoming, octets)
+    }
+
+    /// Gives up memory that waiting does not need.
+    pub fn shrink(&mut self) -> Vec<u8> {
+        let partial = self.partial().to_vec();
+        if self.given == self.plain.len() {
+            (self.plain, self.given) = (Vec::new(), 0);
+        }
+        self.received(partial)
+    }
+
+    /// Whether there are records that are to leave before any other.
+    pub fn has_outgoing(&self) -> bool {
+        !self.outgoing.is_empty()
+    }
+
+    /// Takes the records that are to leave before any other.
+    pub fn take_outgoing(&mut self) -> Vec<u8> {
+        std::mem::take(&mut self.outgoing)
+    }
+
+    /// Decrypts what has arrived, as much as there is room for; carries on the handshake.
+    ///
+    /// # Errors
+    /// When what came is not TLS, or not to be trusted. An alert is left to be sent.
+    pub fn read(&mut self, into: &mut [u8]) -> Result<usize, Error> {
+        let waiting = &self.plain[self.given..];
+        let mut got = waiting.len().min(into.len());
+        into[..got].copy_from_slice(&waiting[..got]);
+        self.given += got;
+        if self.given == self.plain.len() {
+            self.plain.clear();
+            self.given = 0;
+        }
+        while got < into.len() || self.is_handshaking() {
+            if self.turn(Job::Read { into, got: &mut got })? == Turn::Idle {
+                break;
+            }
+        }
+        Ok(got)
+    }
+
+    /// Encrypts, behind what is to leave before it.
+    ///
+    /// # Errors
+    /// As [`Engine::read`], since what has arrived comes first; when the keys are used up.
+    pub fn write(&mut self, octets: &[u8], out: &mut Vec<u8>) -> Result<(), Error> {
+        while !self.turn(Job::Write { octets, out: &mut *out })?.is_written()? {}
+        Ok(())
+    }
+
+    /// Says that nothing more will come (RFC 8446 section 6.1).
+    ///
+    /// # Errors
+    /// As [`Engine::write`].
+    pub fn close(&mut self, out: &mut Vec<u8>) -> Result<(), Error> {
+        while !self.turn(Job::Close { out: &mut *out })?.is_written()? {}
+        Ok(())
+    }
+
+    /// One state of the session.
+    fn turn(&mut self, mut job: Job<'_>) -> Result<Turn, Error> {
+        let records = &mut self.incoming[self.taken..];
+        let UnbufferedStatus { mut discard, state } = self.session.process_tls_records(records);
+        let turn = match state {
+            Err(error) => Err(error),
+            Ok(ConnectionState::ReadTraffic(mut traffic)) => {
+                while let Some(record) = traffic.next_record() {
+                    let record = record?;
+                    discard += record.discard;
+                    let now = match &mut job {
+                        Job::Read { into, got } => {
+                            let now = record.payload.len().min(into.len() - **got);
+                            into[**got..**got + now].copy_from_slice(&record.payload[..now]);
+                            **got += now;
+                            now
+                        }
+                        _ => 0,
+                    };
+                    self.plain.extend_from_slice(&record.payload[now..]);
+                }
+                Ok(Turn::On)
+            }
+            Ok(ConnectionState::EncodeTlsData(mut data)) => {
+                encode(&mut self.outgoing, |out| data.encode(out));
+                Ok(Turn::On)
+            }
+            Ok(ConnectionState::TransmitTlsData(data)) => {
+                // They are in `outgoing`, which leaves before anything else.
+                data.done();
+                Ok(Turn::On)
+            }
+            Ok(ConnectionState::PeerClosed) => {
+                self.ended = true;
+                Ok(Turn::On)
+            }
+            Ok(ConnectionState::WriteTraffic(mut traffic)) => match job {
+                Job::Read { .. } => Ok(Turn::Idle),
+                Job::Write { octets, out } => {
+                    out.append(&mut self.outgoing);
+                    let room = octets.len() + octets.len().div_ceil(PLAIN).max(1) * OVERHEAD;
+                    encrypt(out, room, |out| traffic.encrypt(octets, out)).map(|()| Turn::Written)
+                }
+                Job::Close { out } => {
+                    out.append(&mut self.outgoing);
+                    encrypt(out, OVERHEAD, |out| traffic.queue_close_notify(out))
+                        .map(|()| Turn::Written)
+                }
+            },
+            Ok(ConnectionState::ReadEarlyData(_)) => {
+                Err(Error::General("early data, which was not allowed".into()))
+            }
+            // `Closed`, `BlockedHandshake`, and what a later rustls may add: only the client can
+            // bring it on.
+            Ok(_) => Ok(Turn::Idle),
+        };
+        self.taken += discard;
+        if self.taken == self.incoming.len() {
+            self.incoming.clear();
+            self.taken = 0;
+        }
+        turn.inspect_err(|_| self.gather_alert())
+    }
+
+    /// What is to be said of an error.
+    fn gather_alert(&mut self) {
+        let records = &mut self.incoming[self.taken..];
+        while let Ok(ConnectionState::EncodeTlsData(mut data)) =
+            self.session.process_tls_records(records).state
+        {
+            encode(&mut self.outgoing, |out| data.encode(out));
+        }
+    }
+
+    /// What the client has shown of itself. Only after the handshake.
+    pub fn security(&self) -> Security {
+        let suite = self.session.negotiated_cipher_suite();
+        let hash = match suite {
+            Some(SupportedCipherSuite::Tls13(suite)) => {
+                Some(suite.common.hash_provider.algorithm())
+            }
+            _ => None,
+        };
+        let certificate = self.session.peer_certificates().and_then(|chain| chain.first());
+        let version = self.session.protocol_version().and_then(|version| version.as_str());
+        let suite = suite.and_then(|suite| suite.suite().as_str());
+        Security {
+            exporter: hash.and_then(|hash| self.secret.binding(hash)),
+            names: certificate.map_or_else(Vec::new, |certificate| names::names(certificate)),
+            description: [version, suite].map(|word| word.unwrap_or("?")).join(" "),
+        }
+    }
+}
+
+/// Adds what `encode` writes, which says itself how much room it needs.
+fn encode(out: &mut Vec<u8>, mut encode: impl FnMut(&mut [u8]) -> Result<usize, EncodeError>) {
+    let old = out.len();
+    if let Err(EncodeError::InsufficientSize(need)) = encode(&mut []) {
+        out.resize(old + need.required_size, 0);
+        let written = encode(&mut out[old..]).unwrap_or(0);
+        out.truncate(old + written);
+    }
+}
+
+/// The same for what has a bound.
+fn encrypt(
+    out: &mut Vec<u8>,
+    room: usize,
+    mut encrypt: impl FnMut(&mut [u8]) -> Result<usize, EncryptError>,
+) -> Result<(), Error> {
+    let old = out.len();
+    out.resize(old + room, 0);
+    let written = match encrypt(&mut out[old..]) {
+        Err(EncryptError::InsufficientSize(need)) => {
+            out.resize(old + need.required_size, 0);
+            encrypt(&mut out[old..])
+        }
+        done => done,
+    };
+    let written = written.map_err(|_| Error::EncryptError)?;
+    out.truncate(old + written);
+    Ok(())
+}
+
+impl fmt::Debug for Engine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Engine")
+            .field("handshaking", &self.is_handshaking())
+            .finish_non_exhaustive()
+    }
+}
+
+const _: () = assert!(RECORD < crate::net::BUFFER);

@@ -1,0 +1,347 @@
+//! A client's connection, in clear text or by TLS: the same to sessions and uploads.
+
+use std::cell::{Cell, RefCell};
+use std::io::{self, ErrorKind};
+use std::net::SocketAddr;
+use std::ops::Range;
+use std::rc::Rc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::sync::Mutex;
+
+use super::tls::{Acceptor, Engine, Security};
+use crate::limits::HANDSHAKE;
+use crate::reactor::{Conn, Interrupt, Lease, Peer, spawn, timeout};
+
+/// Records received at once from a client that sends much: worth a system call, and still in cache
+/// when they are decrypted.
+const MANY: usize = 128 << 10;
+
+/// From a client of which that is not known: a command, a handshake.
+const FEW: usize = 4 << 10;
+
+/// So long a client may take for the last record.
+const GRACE: Duration = Duration::from_secs(10);
+
+/// Buffers of this thread that wait to be used again.
+const SPARE: usize = 32;
+
+thread_local! {
+    static SPARES: RefCell<Vec<Vec<u8>>> = const { RefCell::new(Vec::new()) };
+}
+
+/// A connection on its way to a reactor.
+pub struct Guest {
+    peer: Peer,
+    tls: Option<Box<Engine>>,
+}
+
+/// A connection that belongs to this reactor.
+pub struct Transport {
+    conn: Rc<Conn>,
+    tls: RefCell<Option<Box<Engine>>>,
+    /// Records leave in the order in which they were made.
+    order: Mutex<()>,
+    /// The client sends more than a command at a time.
+    busy: Cell<bool>,
+    /// Who receives is to return, though a record has begun.
+    interrupted: Rc<Cell<bool>>,
+}
+
+impl From<Peer> for Guest {
+    fn from(peer: Peer) -> Guest {
+        Guest { peer, tls: None }
+    }
+}
+
+impl Guest {
+    /// The address at the other end.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.peer.address()
+    }
+}
+
+impl Transport {
+    /// Makes the connection this reactor's own.
+    #[must_use]
+    pub fn new(guest: Guest) -> Rc<Transport> {
+        Rc::new(Transport {
+            conn: Rc::new(Conn::new(guest.peer)),
+            tls: RefCell::new(guest.tls),
+            order: Mutex::new(()),
+            busy: Cell::new(false),
+            interrupted: Rc::default(),
+        })
+    }
+
+    /// Hands the connection over to another reactor. Nothing may be on its way.
+    ///
+    /// # Errors
+    /// See [`Conn::into_peer`].
+    pub fn into_guest(self: Rc<Self>) -> io::Result<Guest> {
+        let tls = self.tls.take();
+        let conn = self.conn.clone();
+        drop(self);
+        Ok(Guest { peer: conn.into_peer()?, tls })
+    }
+
+    /// The address at the other end.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.conn.address()
+    }
+
+    /// Whether nobody between here and the client can read or change what is said.
+    #[must_use]
+    pub fn is_private(&self) -> bool {
+        self.tls.borrow().is_some()
+    }
+
+    /// What the client has shown of itself by TLS; `None` in clear text.
+    #[must_use]
+    pub fn security(&self) -> Option<Security> {
+        self.tls.borrow().as_ref().map(|tls| tls.security())
+    }
+
+    /// Goes over to TLS: what comes next from the client is a handshake. Nothing may be on its way,
+    /// and what was received before must be thrown away (RFC 9051 section 6.2.1).
+    ///
+    /// # Errors
+    /// When the handshake fails, the client goes, or the connection is interrupted.
+    pub async fn secure(self: &Rc<Self>, acceptor: &Acceptor) -> io::Result<()> {
+        let engine = Engine::new(acceptor).map_err(not_tls)?;
+        *self.tls.borrow_mut() = Some(Box::new(engine));
+        loop {
+            let done = self.with_tls(|tls| tls.read(&mut []));
+            self.send_outgoing().await?;
+            done?;
+            if !self.with_tls(|tls| Ok(tls.is_handshaking()))? {
+                return Ok(());
+            }
+            if !self.fill().await? {
+                return Err(ErrorKind::UnexpectedEof.into());
+            }
+        }
+    }
+
+    fn with_tls<T>(
+        &self,
+        work: impl FnOnce(&mut Engine) -> Result<T, rustls::Error>,
+    ) -> io::Result<T> {
+        match self.tls.borrow_mut().as_mut() {
+            Some(tls) => work(tls).map_err(not_tls),
+            None => Err(ErrorKind::NotConnected.into()),
+        }
+    }
+
+    /// Waits until there is something to receive, as [`Conn::readable`] does. By TLS it may turn out
+    /// to be nothing for us.
+    ///
+    /// # Errors
+    /// When the kernel refuses to poll.
+    pub async fn readable(&self) -> io::Result<()> {
+        match self.is_readable() {
+            true => Ok(()),
+            false => self.conn.readable().await,
+        }
+    }
+
+    fn is_readable(&self) -> bool {
+        self.tls.borrow().as_ref().is_some_and(|tls| tls.is_readable())
+    }
+
+    /// Receives into a lease, as [`Conn::recv`] does.
+    ///
+    /// # Errors
+    /// As there; when what comes is not TLS.
+    pub async fn recv(
+        self: &Rc<Self>,
+        mut lease: Lease,
+        range: Range<usize>,
+        all: bool,
+    ) -> (io::Result<usize>, Lease) {
+        if !self.is_private() {
+            return self.conn.recv(lease, range, all).await;
+        }
+        let result = self.decrypt(&mut lease.octets_mut()[range], all).await;
+        (result, lease)
+    }
+
+    /// Receives behind what is in a buffer, as [`Conn::recv_buf`] does.
+    ///
+    /// # Errors
+    /// As there; when what comes is not TLS.
+    pub async fn recv_buf(
+        self: &Rc<Self>,
+        mut buffer: Vec<u8>,
+        limit: usize,
+    ) -> (io::Result<usize>, Vec<u8>) {
+        if !self.is_private() {
+            return self.conn.recv_buf(buffer, limit).await;
+        }
+        let old = buffer.len();
+        buffer.resize(old + limit, 0);
+        let result = self.decrypt(&mut buffer[old..], false).await;
+        buffer.truncate(old + *result.as_ref().unwrap_or(&0));
+        (result, buffer)
+    }
+
+    async fn decrypt(self: &Rc<Self>, into: &mut [u8], all: bool) -> io::Result<usize> {
+        let mut got = 0;
+        // One that was meant for a receive which had just ended by itself.
+        self.interrupted.set(false);
+        loop {
+            let read = self.with_tls(|tls| tls.read(&mut into[got..]));
+            self.send_outgoing_later();
+            got += read?;
+            let ended = self.with_tls(|tls| Ok(tls.has_ended()))?;
+            if got == into.len() || ended || (got > 0 && !all) {
+                return Ok(got);
+            }
+            match self.fill().await {
+                // It came while a part of a record did.
+                Ok(true) if self.interrupted.get() && !self.is_readable() && got == 0 => {
+                    return Err(ErrorKind::Interrupted.into());
+                }
+                Ok(true) if self.interrupted.get() && !self.is_readable() => return Ok(got),
+                Ok(true) => {}
+                // Whoever cuts the connection off leaves no message whole, and no command.
+                Ok(false) => return Ok(got),
+                Err(_) if got > 0 => return Ok(got),
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// Receives records; `false` when there are no more.
+    async fn fill(&self) -> io::Result<bool> {
+        let handshaking = self.with_tls(|tls| Ok(tls.is_handshaking()))?;
+        if !self.busy.get() {
+            // Whoever is slow holds no memory but for the record that has begun.
+            give_back(self.with_tls(|tls| Ok(tls.shrink()))?);
+            self.conn.readable_or_interrupted().await?;
+        }
+        let limit = if self.busy.get() { MANY } else { FEW };
+        let mut buffer = if limit == MANY { spare() } else { Vec::new() };
+        self.with_tls(|tls| {
+            buffer.extend_from_slice(tls.partial());
+            Ok(())
+        })?;
+        if handshaking && buffer.len() > HANDSHAKE {
+            return Err(io::Error::new(ErrorKind::InvalidData, "the handshake is too large"));
+        }
+        let before = buffer.len();
+        let (result, buffer) = self.conn.recv_buf(buffer, limit).await;
+        match result {
+            Ok(octets) => {
+                self.busy.set(!handshaking && octets >= limit.min(MANY / 4));
+                give_back(self.with_tls(|tls| Ok(tls.received(buffer)))?);
+                Ok(octets > 0)
+            }
+            Err(error) => {
+                debug_assert_eq!(buffer.len(), before, "nothing came");
+                self.busy.set(false);
+                give_back(buffer);
+                Err(error)
+            }
+        }
+    }
+
+    /// Sends all of `octets`, as [`Conn::send`] does.
+    ///
+    /// # Errors
+    /// What the socket says; when there is no TLS any more.
+    pub async fn send(&self, octets: Bytes, more: bool) -> io::Result<Bytes> {
+        if !self.is_private() {
+            return self.conn.send(octets, more).await;
+        }
+        let _order = self.order.lock().await;
+        for piece in octets.chunks(MANY) {
+            let mut records = spare();
+            self.with_tls(|tls| tls.write(piece, &mut records))?;
+            let sent = self.conn.send(Bytes::from(records), more).await?;
+            give_back(Vec::from(sent));
+        }
+        Ok(octets)
+    }
+
+    /// Says by TLS that nothing more will come, and ends the connection in both directions.
+    pub async fn close(&self) {
+        if self.is_private() {
+            let _order = self.order.lock().await;
+            let mut records = Vec::new();
+            if self.with_tls(|tls| tls.close(&mut records)).is_ok() {
+                // Who has gone already does not miss it; who does not read is not waited for.
+                let _ = timeout(GRACE, self.conn.send(Bytes::from(records), false)).await;
+            }
+        }
+        self.conn.shutdown();
+    }
+
+    async fn send_outgoing(&self) -> io::Result<()> {
+        let _order = self.order.lock().await;
+        let records = self.with_tls(|tls| Ok(tls.take_outgoing()))?;
+        self.conn.send(Bytes::from(records), false).await.map(drop)
+    }
+
+    /// Whoever receives must not wait for a client that does not.
+    fn send_outgoing_later(self: &Rc<Self>) {
+        if self.tls.borrow().as_ref().is_some_and(|tls| tls.has_outgoing()) {
+            let this = self.clone();
+            spawn(async move {
+                // Who has gone already does not miss it.
+                let _ = this.send_outgoing().await;
+            });
+        }
+    }
+
+    /// See [`Conn::quick_ack`].
+    pub fn quick_ack(&self) {
+        self.conn.quick_ack();
+    }
+
+    /// See [`Conn::shutdown_read`].
+    pub fn shutdown_read(&self) {
+        self.conn.shutdown_read();
+    }
+
+    /// See [`Conn::shutdown`].
+    pub fn shutdown(&self) {
+        self.conn.shutdown();
+    }
+
+    /// See [`Conn::interrupt_handle`].
+    #[must_use]
+    pub fn interrupt_handle(&self) -> Interrupt {
+        let (conn, interrupted) = (self.conn.interrupt_handle(), self.interrupted.clone());
+        if !self.is_private() {
+            return conn;
+        }
+        Interrupt::new(move || {
+            interrupted.set(true);
+            conn.interrupt();
+        })
+    }
+}
+
+fn not_tls(error: rustls::Error) -> io::Error {
+    io::Error::new(ErrorKind::InvalidData, error)
+}
+
+fn spare() -> Vec<u8> {
+    SPARES.with_borrow_mut(Vec::pop).unwrap_or_default()
+}
+
+/// Takes a buffer that was used, if it is one for [`MANY`] records.
+fn give_back(mut buffer: Vec<u8>) {
+    if (MANY..=4 * MANY).contains(&buffer.capacity()) {
+        buffer.clear();
+        SPARES.with_borrow_mut(|spares| {
+            if spares.len() < SPARE {
+                spares.push(buffer);
+            }
+        });
+    }
+}

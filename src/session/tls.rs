@@ -1,0 +1,61 @@
+//! STARTTLS (RFC 3501 section 6.2.1, RFC 9051 section 6.2.1), and TLS from the first octet on
+//! (RFC 8314 section 3.2).
+
+use std::io::ErrorKind;
+
+use super::context::is_local;
+use super::dispatch::{Flow, Session};
+use crate::protocol::Tag;
+use crate::protocol::response::{Condition, tagged};
+
+impl Session {
+    /// Whether a password may come: nobody can read it on its way, or the operator does not mind.
+    pub(super) fn takes_passwords(&self) -> bool {
+        self.conn.is_private()
+            || is_local(self.conn.address())
+            || self.home.settings.allow_plaintext_auth
+    }
+
+    /// Whether the client could go over to TLS.
+    pub(super) fn offers_tls(&self) -> bool {
+        self.home.settings.tls.is_some() && !self.conn.is_private() && self.user.is_none()
+    }
+
+    /// What came behind the command in clear text may be somebody else's than the client's: it is
+    /// thrown away.
+    pub(super) async fn start_tls(&mut self, tag: &Tag) -> Flow {
+        let why_not = match () {
+            () if self.user.is_some() => "STARTTLS comes before login",
+            () if self.conn.is_private() => "there is TLS already",
+            () if self.home.settings.tls.is_none() => "this server has no certificate",
+            () => {
+                self.output.push(|out| tagged(out, tag, Condition::Ok, None, "begin TLS now"));
+                if self.output.flush().await.is_err() || !self.secure().await {
+                    return Flow::Over;
+                }
+                drop(self.input.take());
+                return Flow::On;
+            }
+        };
+        self.bad(tag, why_not);
+        Flow::On
+    }
+
+    /// The handshake; `false` when the session is over.
+    pub(super) async fn secure(&self) -> bool {
+        let Some(acceptor) = &self.home.settings.tls else { return false };
+        let peer = self.conn.address();
+        match self.conn.secure(acceptor).await {
+            Ok(()) => true,
+            // Somebody looked whether the port is open.
+            Err(error) if error.kind() == ErrorKind::UnexpectedEof => {
+                tracing::debug!(%peer, "gone before the end of the TLS handshake");
+                false
+            }
+            Err(error) => {
+                tracing::info!(%peer, "no TLS: {error}");
+                false
+            }
+        }
+    }
+}
