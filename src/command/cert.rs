@@ -19,7 +19,8 @@ enum Action {
     /// Make a certificate that signs itself, and its key; clients must be told to trust it
     SelfSigned {
         /// Host name or address by which clients reach the server; repeatable
-        #[arg(long = "name", value_name = "NAME", default_values = ["localhost", "127.0.0.1", "::1"])]
+        #[arg(long = "name", value_name = "NAME",
+              default_values = ["localhost", "127.0.0.1", "::1"])]
         names: Vec<String>,
 
         /// Days that it is valid

@@ -136,8 +136,8 @@ impl Transport {
         }
     }
 
-    /// Waits until there is something to receive, as [`Conn::readable`] does. By TLS it may turn out
-    /// to be nothing for us.
+    /// Waits until there is something to receive, as [`Conn::readable`] does. By TLS it may turn
+    /// out to be nothing for us.
     ///
     /// # Errors
     /// When the kernel refuses to poll.

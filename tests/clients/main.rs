@@ -10,6 +10,7 @@ mod support;
 
 mod curl;
 mod mbsync;
+mod tls;
 
 use std::fs;
 use std::io::{Write, stderr};

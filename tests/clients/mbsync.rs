@@ -33,12 +33,29 @@ struct Between<'a> {
     target: &'a Target,
     name: &'a str,
     place: &'a Path,
+    tls: Option<Tls<'a>>,
+}
+
+/// How mbsync goes over to TLS.
+#[derive(Clone, Copy)]
+pub struct Tls<'a> {
+    /// `IMAPS` or `STARTTLS`.
+    pub kind: &'a str,
+    /// Where the server takes it.
+    pub port: u16,
+    /// The file of what to trust.
+    pub certificate: &'a Path,
 }
 
 /// Uploads, downloads, flags on both sides, deletions on both sides, new mail on all three.
 pub fn run(target: &Target, name: &str, mail: &[Vec<u8>]) {
+    run_by(target, None, name, mail);
+}
+
+/// The same by TLS, if that is told.
+pub fn run_by(target: &Target, tls: Option<Tls<'_>>, name: &str, mail: &[Vec<u8>]) {
     let place = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
-    let between = Between { target, name, place: place.path() };
+    let between = Between { target, name, place: place.path(), tls };
     between.configure();
     let (old, new) = mail.split_at(mail.len() - 20);
     let mut wanted = Mailbox::new();
@@ -76,12 +93,22 @@ impl Between<'_> {
     /// isync 1.5 says TLSType and takes SSLType too. LOGIN needs no modules of SASL.
     fn configure(&self) {
         let Target { address, user, password, .. } = self.target;
-        let mut text = format!(
-            "IMAPStore race\nHost {}\nPort {}\nUser {user}\nPass {password}\nSSLType None\n\
-             AuthMechs LOGIN\nTimeout 60\n\n",
-            address.ip(),
-            address.port(),
-        );
+        let mut text =
+            format!("IMAPStore race\nUser {user}\nPass {password}\nAuthMechs LOGIN\nTimeout 60\n",);
+        let _ = match self.tls {
+            None => {
+                let (host, port) = (address.ip(), address.port());
+                writeln!(text, "Host {host}\nPort {port}\nSSLType None\n")
+            }
+            Some(Tls { kind, port, certificate }) => {
+                let certificate = certificate.display();
+                writeln!(
+                    text,
+                    "Host localhost\nPort {port}\nSSLType {kind}\n\
+                     CertificateFile {certificate}\n"
+                )
+            }
+        };
         for side in ["first", "second"] {
             let path = self.place.join(side);
             let path = path.display();

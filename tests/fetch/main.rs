@@ -230,9 +230,9 @@ fn some_of_them() {
     };
     assert_eq!(uids("UID FETCH 2:9 (UID) (PARTIAL 2:3)"), [3, 4]);
     assert_eq!(uids("UID FETCH 1,3,5,7,9 (UID) (PARTIAL -1:-2)"), [7, 9]);
-    assert_eq!(uids("UID FETCH 1:* (UID) (PARTIAL 10:20)"), []);
+    assert!(uids("UID FETCH 1:* (UID) (PARTIAL 10:20)").is_empty());
     assert_eq!(uids("UID FETCH 7:99 (UID)"), [7, 8, 9]);
-    assert_eq!(uids("UID FETCH 99 (UID)"), []);
+    assert!(uids("UID FETCH 99 (UID)").is_empty());
     assert_eq!(uids("UID FETCH 99:* (UID)"), [9]);
     assert_eq!(uids("FETCH 2,4:5,* (UID)"), [2, 4, 5, 9]);
 }

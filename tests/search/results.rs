@@ -64,7 +64,7 @@ fn rev2_knows_esearch_alone() {
 #[test]
 fn results_are_kept() {
     let (server, mut client) = ten();
-    assert_eq!(found(&mut client, "$"), []);
+    assert!(found(&mut client, "$").is_empty());
     assert_eq!(lines(&mut client, "SEARCH RETURN (SAVE) SEEN"), [""; 0]);
     assert_eq!(found(&mut client, "$"), [1, 3, 5, 7, 9]);
     assert_eq!(found(&mut client, "UID $ NOT 3"), [1, 5, 7, 9]);
@@ -77,7 +77,7 @@ fn results_are_kept() {
     assert!(client.command("SEARCH CHARSET x-y ALL").tagged.starts_with("NO "));
     assert_eq!(found(&mut client, "$").len(), 5);
     assert!(client.command("SEARCH RETURN (SAVE) CHARSET x-y ALL").tagged.starts_with("NO "));
-    assert_eq!(found(&mut client, "$"), []);
+    assert!(found(&mut client, "$").is_empty());
     for (options, expected, saved) in [
         ("SAVE MIN", "* ESEARCH x MIN 1", "1"),
         ("MAX SAVE", "* ESEARCH x MAX 9", "9"),
@@ -102,7 +102,7 @@ fn results_are_kept() {
     client.ok("NOOP");
     assert_eq!(found(&mut client, "$"), [1, 2]);
     client.ok("SELECT INBOX");
-    assert_eq!(found(&mut client, "$"), []);
+    assert!(found(&mut client, "$").is_empty());
 }
 
 #[test]

@@ -2,14 +2,19 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::sync::Arc;
 use std::time::Duration;
+
+use rustls::{ClientConfig, ClientConnection};
+
+use super::Stream;
 
 /// Longer than any answer takes on a busy machine; a test that waits so long has failed.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// One connection.
 pub struct Client {
-    socket: BufReader<TcpStream>,
+    socket: BufReader<Stream>,
     commands: u32,
 }
 
@@ -52,17 +57,35 @@ impl Client {
         socket.set_nodelay(true).unwrap();
         socket.set_read_timeout(Some(PATIENCE)).unwrap();
         socket.set_write_timeout(Some(PATIENCE)).unwrap();
-        Client { socket: BufReader::new(socket), commands: 0 }
+        Client { socket: BufReader::new(Stream::Clear(socket)), commands: 0 }
+    }
+
+    /// A connection by TLS of which nothing has been read.
+    pub fn by_tls(address: SocketAddr, config: Arc<ClientConfig>) -> Client {
+        let mut client = Client::connect(address);
+        client.secure(config);
+        client
+    }
+
+    /// Goes over to TLS.
+    pub fn secure(&mut self, config: Arc<ClientConfig>) {
+        self.socket.get_mut().secure(config);
+    }
+
+    /// Its end of TLS.
+    pub fn tls(&mut self) -> &mut ClientConnection {
+        self.socket.get_mut().tls()
     }
 
     /// Sends octets.
     pub fn send(&mut self, octets: &[u8]) {
-        self.socket.get_mut().write_all(octets).unwrap();
+        assert!(self.try_send(octets), "the server is gone");
     }
 
     /// Sends octets to a server that may be gone; `false` when it is.
     pub fn try_send(&mut self, octets: &[u8]) -> bool {
-        self.socket.get_mut().write_all(octets).is_ok()
+        let stream = self.socket.get_mut();
+        stream.write_all(octets).and_then(|()| stream.flush()).is_ok()
     }
 
     /// Sends octets in slices of these lengths, over and over, each in a segment of its own.
@@ -80,7 +103,7 @@ impl Client {
 
     /// Its socket; what was received and not used yet is not in it any more.
     pub fn socket(&self) -> &TcpStream {
-        self.socket.get_ref()
+        self.socket.get_ref().socket()
     }
 
     /// Whether the server says something, or hangs up, within this time.
@@ -88,26 +111,26 @@ impl Client {
         if !self.socket.buffer().is_empty() {
             return true;
         }
-        self.socket.get_ref().set_read_timeout(Some(time)).unwrap();
-        let heard = self.socket.get_ref().peek(&mut [0]).is_ok();
-        self.socket.get_ref().set_read_timeout(Some(PATIENCE)).unwrap();
+        self.socket().set_read_timeout(Some(time)).unwrap();
+        let heard = self.socket().peek(&mut [0]).is_ok();
+        self.socket().set_read_timeout(Some(PATIENCE)).unwrap();
         heard
     }
 
     /// Hangs up without a word: what was not sent or read yet is lost, and the server sees a reset.
     pub fn reset(self) {
-        let socket = socket2::SockRef::from(self.socket.get_ref());
+        let socket = socket2::SockRef::from(self.socket());
         socket.set_linger(Some(Duration::ZERO)).unwrap();
     }
 
     /// Ends the connection, whoever else still holds its socket.
     pub fn hang_up(&mut self) {
-        let _ = self.socket.get_ref().shutdown(Shutdown::Both);
+        let _ = self.socket().shutdown(Shutdown::Both);
     }
 
     /// Nothing more will be sent.
     pub fn end(&mut self) {
-        self.socket.get_mut().shutdown(Shutdown::Write).unwrap();
+        self.socket().shutdown(Shutdown::Write).unwrap();
     }
 
     /// The octets up to the next CRLF, that not included; `None` when the server hung up.

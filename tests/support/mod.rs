@@ -7,12 +7,14 @@ mod fetched;
 mod pattern;
 mod random;
 mod server;
+mod tls;
 mod transcript;
 
 pub use client::{Client, Message, Reply, Response, append_text};
 pub use fetched::Fetched;
 pub use random::Random;
 pub use server::{Folder, Server, command, mailrace};
+pub use tls::{Identity, Stream};
 pub use transcript::{run as run_transcript, run_sliced as run_transcript_sliced};
 
 /// The user that every [`Folder`] begins with.

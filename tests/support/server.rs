@@ -95,6 +95,7 @@ impl Folder {
 pub struct Server {
     child: Child,
     address: SocketAddr,
+    tls_address: Option<SocketAddr>,
     stdout: Receiver<String>,
     /// So that it is there as long as the server.
     folder: Folder,
@@ -112,6 +113,11 @@ impl Server {
             .unwrap_or_else(|status| panic!("no server: {status:?}\n{}", read(&folder.log())))
     }
 
+    /// The same on another address than the loopback.
+    pub fn with_listen(folder: &Folder, flags: &[&str], listen: &str) -> Server {
+        Server::with(folder, &[flags, &["--listen", listen]].concat())
+    }
+
     /// The same where it may give up; how it ended then. Panics when it hangs.
     pub fn attempt(folder: &Folder, flags: &[&str]) -> Result<Server, ExitStatus> {
         let (mut child, stdout) = spawn(folder, flags);
@@ -126,7 +132,13 @@ impl Server {
         };
         let address = line.strip_prefix("mailrace: listening on ").map(str::parse);
         let Some(Ok(address)) = address else { panic!("what is this: {line:?}") };
-        Ok(Server { child, address, stdout, folder: folder.clone() })
+        let tls_address = flags.contains(&"--tls-listen").then(|| {
+            let line = stdout.recv_timeout(PATIENCE).expect("a second line");
+            let address = line.strip_prefix("mailrace: listening by TLS on ").map(str::parse);
+            let Some(Ok(address)) = address else { panic!("what is this: {line:?}") };
+            address
+        });
+        Ok(Server { child, address, tls_address, stdout, folder: folder.clone() })
     }
 
     /// Starts a server and kills it after so long, in the middle of the start or behind it.
@@ -155,6 +167,16 @@ impl Server {
     /// Where it listens.
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Where it listens by TLS; only with `--tls-listen`.
+    pub fn tls_address(&self) -> SocketAddr {
+        self.tls_address.expect("it was to listen by TLS")
+    }
+
+    /// Its log up to now.
+    pub fn log(&self) -> String {
+        read(&self.folder.log())
     }
 
     /// Its process.
@@ -250,7 +272,9 @@ fn serve(folder: &Path, flags: &[&str]) -> Command {
 fn spawn(folder: &Folder, flags: &[&str]) -> (Child, Receiver<String>) {
     let mut command = serve(&folder.path(), flags);
     let log = File::options().append(true).create(true).open(folder.log()).unwrap();
-    command.args(["--listen", "127.0.0.1:0"]);
+    if !flags.contains(&"--listen") {
+        command.args(["--listen", "127.0.0.1:0"]);
+    }
     let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log);
     let mut child = child.spawn().unwrap();
     let stdout = lines(child.stdout.take().unwrap());

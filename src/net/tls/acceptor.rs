@@ -134,7 +134,7 @@ impl fmt::Display for TlsError {
             }
             TlsError::Nothing(path, what) => write!(
                 f,
-                "there is no {what} in {}; `mailrace cert self-signed` makes both files for a trial",
+                "there is no {what} in {}; `mailrace cert self-signed` makes a pair for trials",
                 path.display()
             ),
             TlsError::Pair(certificate, key, error) => write!(

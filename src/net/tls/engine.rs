@@ -36,6 +36,8 @@ pub(in crate::net) struct Engine {
     outgoing: Vec<u8>,
     /// The client has said that it sends nothing more.
     ended: bool,
+    /// What came was not TLS, or not to be trusted: rustls is not to be asked again.
+    failed: Option<Error>,
 }
 
 /// What is wanted of the session.
@@ -81,6 +83,7 @@ impl Engine {
             given: 0,
             outgoing: Vec::new(),
             ended: false,
+            failed: None,
         })
     }
 
@@ -147,7 +150,8 @@ impl Engine {
             self.plain.clear();
             self.given = 0;
         }
-        while got < into.len() || self.is_handshaking() {
+        // Its last words in a handshake are said when it is over already.
+        while got < into.len() || self.is_handshaking() || self.session.wants_write() {
             if self.turn(Job::Read { into, got: &mut got })? == Turn::Idle {
                 break;
             }
@@ -175,6 +179,9 @@ impl Engine {
 
     /// One state of the session.
     fn turn(&mut self, mut job: Job<'_>) -> Result<Turn, Error> {
+        if let Some(error) = &self.failed {
+            return Err(error.clone());
+        }
         let records = &mut self.incoming[self.taken..];
         let UnbufferedStatus { mut discard, state } = self.session.process_tls_records(records);
         let turn = match state {
@@ -234,15 +241,18 @@ impl Engine {
             self.incoming.clear();
             self.taken = 0;
         }
-        turn.inspect_err(|_| self.gather_alert())
+        turn.inspect_err(|error| {
+            self.failed = Some(error.clone());
+            self.gather_alert();
+        })
     }
 
     /// What is to be said of an error.
     fn gather_alert(&mut self) {
-        let records = &mut self.incoming[self.taken..];
-        while let Ok(ConnectionState::EncodeTlsData(mut data)) =
-            self.session.process_tls_records(records).state
-        {
+        while self.session.wants_write() {
+            // What is to be said comes before anything that might be read.
+            let state = self.session.process_tls_records(&mut []).state;
+            let Ok(ConnectionState::EncodeTlsData(mut data)) = state else { return };
             encode(&mut self.outgoing, |out| data.encode(out));
         }
     }

@@ -25,3 +25,6 @@ pub struct Security {
     /// Protocol version and cipher suite, for the operator.
     pub description: String,
 }
+
+#[cfg(test)]
+mod tests;
