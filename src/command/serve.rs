@@ -1,5 +1,6 @@
 //! `mailrace serve`: the server, until a signal ends it.
 
+use std::ffi::OsString;
 use std::io::{self, IsTerminal, Write};
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -8,13 +9,15 @@ use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::Duration;
 
-use clap::{Args, ValueEnum};
+use clap::{Args, CommandFactory, FromArgMatches, ValueEnum};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::flag;
 use signal_hook::iterator::Signals;
 use tracing_subscriber::EnvFilter;
 
+use super::Line;
 use super::exit::{self, Failure};
+use super::file::ConfigFile;
 use crate::limits;
 use crate::net::TlsFiles;
 use crate::server::{Config, Server, StartError};
@@ -23,6 +26,10 @@ use crate::tools::parse_size;
 /// Run the server
 #[derive(Args, Clone, Debug)]
 pub struct ServeArgs {
+    /// Configuration file, TOML; its keys are these flags without the dashes, which go before it
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+
     /// Folder of the data; made if there is none
     #[arg(long, value_name = "DIR", default_value = "./mailrace-data")]
     pub data: PathBuf,
@@ -95,6 +102,35 @@ pub enum LogFormat {
     Text,
     /// A JSON object a line
     Json,
+}
+
+/// The arguments of a line that says `serve`, with those of the configuration file that it names.
+pub(super) fn resolve(line: &[OsString]) -> Result<ServeArgs, Failure> {
+    let matches = Line::command().try_get_matches_from(line).map_err(usage)?;
+    let Some(serve) = matches.subcommand_matches("serve") else {
+        return Err(Failure::new(exit::USAGE, "this is not about serving"));
+    };
+    let args = ServeArgs::from_arg_matches(serve).map_err(usage)?;
+    let Some(path) = &args.config else { return Ok(args) };
+    let file = ConfigFile::read(path).map_err(|error| Failure::new(exit::CONFIG, error))?;
+    let all = line.iter().cloned().chain(file.beside(serve).map(OsString::from));
+    let all = Line::command().try_get_matches_from(all).map_err(|error| {
+        Failure::new(exit::CONFIG, format!("{}: {}", path.display(), usage(error).sentence))
+    })?;
+    let serve = all.subcommand_matches("serve").unwrap_or(serve);
+    ServeArgs::from_arg_matches(serve).map_err(usage)
+}
+
+fn usage(error: clap::Error) -> Failure {
+    let text = error.to_string();
+    let text = text.trim_start_matches("error: ").split("\n\n").next().unwrap_or_default();
+    let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    Failure::new(exit::USAGE, text)
+}
+
+/// Whether a server could start with this, as far as can be seen without starting one.
+pub(super) fn check(args: &ServeArgs) -> Result<(), StartError> {
+    Server::check(&config(args))
 }
 
 pub(super) fn run(args: ServeArgs) -> Result<(), Failure> {

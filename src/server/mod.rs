@@ -86,6 +86,20 @@ impl Server {
         Ok(server)
     }
 
+    /// Whether a server could start with this, as far as can be seen without starting one: the
+    /// files that it names are read.
+    ///
+    /// # Errors
+    /// See [`StartError`].
+    pub fn check(config: &Config) -> Result<(), StartError> {
+        Users::open(&config.data).map_err(StartError::Users)?;
+        match (&config.tls, config.tls_listen) {
+            (None, Some(address)) => Err(StartError::NoCertificate(address)),
+            (None, None) => Ok(()),
+            (Some(files), _) => Acceptor::new(files.clone()).map(drop).map_err(StartError::Tls),
+        }
+    }
+
     /// The same without waiting for the reactors: each says when it is ready, or drops its end.
     pub(crate) fn begin(config: Config) -> Result<(Server, Ready), StartError> {
         let begun = Instant::now();
