@@ -12,7 +12,7 @@ pub use exit::Failure;
 pub use serve::{LogFormat, ServeArgs};
 pub use user::UserArgs;
 
-use crate::tools::{self, BenchArgs, DemoArgs, ToolError};
+use crate::tools::{self, BenchArgs, DemoArgs, ToolError, TopArgs};
 
 /// An IMAP server for Linux built for bulk ingestion.
 #[derive(Parser)]
@@ -30,6 +30,8 @@ enum Command {
     Demo(DemoArgs),
     /// Put load on an IMAP server and measure it
     Bench(BenchArgs),
+    /// Watch a server that runs with --admin
+    Top(TopArgs),
 }
 
 /// Runs what the command line asks for, to its end.
@@ -44,6 +46,7 @@ pub fn run() -> ExitCode {
         Command::User(args) => user::run(args),
         Command::Demo(args) => quietly(|| tools::demo(&args)),
         Command::Bench(args) => quietly(|| tools::bench(&args)),
+        Command::Top(args) => tools::top(&args).map_err(Failure::from),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

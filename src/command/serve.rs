@@ -16,6 +16,7 @@ use tracing_subscriber::EnvFilter;
 
 use super::exit::{self, Failure};
 use crate::limits;
+use crate::observe::{self, AdminError, Endpoint};
 use crate::server::{Config, Server, StartError};
 use crate::tools::parse_size;
 
@@ -58,6 +59,10 @@ pub struct ServeArgs {
           value_parser = clap::value_parser!(u64).range(1..=limits::AUTOLOGOUT.as_secs()))]
     pub login_time: u64,
 
+    /// Where to show metrics, probes and the live page, on a loopback address [default: nowhere]
+    #[arg(long, value_name = "ADDR:PORT")]
+    pub admin: Option<SocketAddr>,
+
     /// What to log: error, warn, info, debug, or a filter like warn,mailrace::log=debug
     #[arg(long, value_name = "FILTER", default_value = "info", value_parser = parse_filter)]
     pub log: String,
@@ -80,8 +85,12 @@ pub(super) fn run(args: ServeArgs) -> Result<(), Failure> {
     start_log(&args.log, args.log_format);
     // Before the start, so that a signal during it is not lost.
     let signals = catch_signals().map_err(|error| Failure::new(exit::SYSTEM, error))?;
+    // Before anything else: an address that will not do costs no start.
+    let admin = args.admin.map(observe::Bound::new).transpose()?;
     let server = Server::start(config(&args))?;
-    if let Err(error) = announce(server.address()) {
+    // It outlives the server, to say that it stops.
+    let endpoint = admin.map(|bound| Endpoint::start(bound, server.watch())).transpose()?;
+    if let Err(error) = announce(server.address(), endpoint.as_ref()) {
         tracing::warn!("nobody reads on standard output where mailrace listens: {error}");
     }
     let why = wait(&server, signals);
@@ -117,6 +126,13 @@ fn config(args: &ServeArgs) -> Config {
         append_limit: args.append_limit,
         connections: args.connections.into(),
         login_time: Duration::from_secs(args.login_time),
+        observed: args.admin.is_some(),
+    }
+}
+
+impl From<AdminError> for Failure {
+    fn from(error: AdminError) -> Failure {
+        Failure::new(error.exit_code(), error)
     }
 }
 
@@ -139,10 +155,14 @@ fn catch_signals() -> io::Result<Signals> {
     Ok(signals)
 }
 
-/// The one line on standard output: whoever started the server may connect now.
-fn announce(address: SocketAddr) -> io::Result<()> {
+/// The line on standard output: whoever started the server may connect now. With an admin endpoint
+/// there is a second one.
+fn announce(address: SocketAddr, endpoint: Option<&Endpoint>) -> io::Result<()> {
     let mut stdout = io::stdout().lock();
     writeln!(stdout, "mailrace: listening on {address}")?;
+    if let Some(endpoint) = endpoint {
+        writeln!(stdout, "mailrace: admin on http://{}/", endpoint.address())?;
+    }
     stdout.flush()
 }
 

@@ -5,6 +5,7 @@ use std::rc::Rc;
 use std::sync::atomic::Ordering;
 
 use bytes::BytesMut;
+use tracing::Instrument;
 
 use super::context::{Arrival, Home, bye};
 use super::deadline::Deadline;
@@ -18,7 +19,8 @@ use crate::log::LogError;
 use crate::net::Output;
 use crate::protocol::response::{self, Code, Condition, tagged, untagged};
 use crate::protocol::{Command, MailboxName, NameError, SequenceSet, Tag, Tagged};
-use crate::reactor::Conn;
+use crate::reactor::{Conn, Peer};
+use crate::stats::{Counted, Progress, Standing};
 use crate::types::{MailboxId, UidRange};
 
 /// Commands that made no sense, before login, after which the session ends.
@@ -44,6 +46,12 @@ pub(super) struct Session {
     /// The log broke under it.
     broken: Cell<bool>,
     nonsense: u32,
+    /// Its number among the sessions of this reactor.
+    pub number: u64,
+    /// Among the connections, by what they do.
+    pub counted: Counted,
+    /// What it uploads, since its first APPEND.
+    pub progress: Option<Rc<Progress>>,
 }
 
 /// What a command leaves to do.
@@ -63,10 +71,16 @@ pub async fn serve(home: Rc<Home>, arrival: Arrival) {
         Arrival::LoggedIn { peer, user, tag, input } => (peer, Some((user, tag, input))),
         Arrival::Stop => return,
     };
-    let conn = Rc::new(Conn::new(peer));
-    let output = Output::new(conn.clone());
     let number = home.next_session.get();
     home.next_session.set(number + 1);
+    let span = home.span(number, &peer);
+    serve_peer(home, number, peer, login).instrument(span).await;
+}
+
+async fn serve_peer(home: Rc<Home>, number: u64, peer: Peer, login: Option<(User, Tag, Vec<u8>)>) {
+    tracing::debug!("opened");
+    let conn = Rc::new(Conn::new(peer));
+    let output = Output::new(conn.clone());
     home.roster.borrow_mut().insert(number, (conn.clone(), output.clone()));
     home.tally.sessions.fetch_add(1, Ordering::Relaxed);
     let session = Session {
@@ -82,14 +96,19 @@ pub async fn serve(home: Rc<Home>, arrival: Arrival) {
         reply: RefCell::default(),
         broken: Cell::default(),
         nonsense: 0,
+        number,
+        counted: home.counters.census.count(Standing::Login),
+        progress: None,
     };
     let moved = session.run(login).await;
     home.roster.borrow_mut().remove(&number);
     home.ended.notify_waiters();
     home.tally.sessions.fetch_sub(1, Ordering::Relaxed);
     if let Some((session, user, tag)) = moved {
+        tracing::debug!(user = %user.name, "moves to the reactor of its account");
         session.move_to(user, tag).await;
     } else {
+        tracing::debug!("closed");
         home.connections.fetch_sub(1, Ordering::Relaxed);
     }
 }
@@ -132,6 +151,7 @@ impl Session {
         if self.output.room().await.is_err() {
             return Flow::Over;
         }
+        self.stands();
         let next = self.input.next(&self.output).await;
         match next {
             Next::Command(octets) => Box::pin(self.command(&octets)).await,
@@ -171,6 +191,7 @@ impl Session {
         if !self.pending.none().await {
             return Flow::Over;
         }
+        self.misread(text);
         self.refuse(tag, text);
         self.nonsense += 1;
         let flow = self.conclude(Flow::On, false).await;
