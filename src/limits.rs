@@ -218,6 +218,29 @@ pub const LOGIN_TIME: std::time::Duration = std::time::Duration::from_secs(60);
 /// Idle time after which a session ends (RFC 3501 section 5.4: at least 30 minutes).
 pub const AUTOLOGOUT: std::time::Duration = std::time::Duration::from_secs(30 * 60);
 
+/// Uploads of a reactor that are shown to the operator, the busiest: more than anybody reads.
+pub const UPLOADS_SHOWN: usize = 100;
+
+/// Refusals that a reactor remembers for the operator: the latest, 100 KiB when all names are as
+/// long as can be.
+pub const REFUSALS_SHOWN: usize = 100;
+
+/// Connections to the admin endpoint at a time: a few people, a few programs that collect metrics.
+pub const ADMIN_CONNECTIONS: usize = 32;
+
+/// Head of a request to the admin endpoint, in octets: browsers send one or two thousand.
+pub const ADMIN_REQUEST: usize = 16 << 10;
+
+/// Time in which the head of a request must come, and in which the next must.
+pub const ADMIN_REQUEST_TIME: std::time::Duration = std::time::Duration::from_secs(10);
+
+/// Time after which a connection to the admin endpoint ends whatever it does: whoever does not read
+/// an answer shall not hold it for ever.
+pub const ADMIN_CONNECTION_TIME: std::time::Duration = std::time::Duration::from_secs(120);
+
+/// Seconds of throughput that the admin endpoint remembers: ten minutes.
+pub const HISTORY: usize = 600;
+
 const _: () = {
     assert!(SMALL_LEASE.is_multiple_of(BLOCK) && LARGE_LEASE.is_multiple_of(BLOCK));
     assert!(SMALL_LEASE >= 2 * BLOCK, "a frame header and a message must fit in a small lease");

@@ -19,7 +19,7 @@ pub use serve::{LogFormat, ServeArgs};
 pub use shell::{CompletionsArgs, ManArgs};
 pub use user::UserArgs;
 
-use crate::tools::{self, BenchArgs, DemoArgs, ToolError};
+use crate::tools::{self, BenchArgs, DemoArgs, ToolError, TopArgs};
 
 /// An IMAP server for Linux built for bulk ingestion.
 #[derive(Parser)]
@@ -39,6 +39,8 @@ enum Command {
     Demo(DemoArgs),
     /// Put load on an IMAP server and measure it
     Bench(BenchArgs),
+    /// Watch a server that runs with --admin
+    Top(TopArgs),
     Completions(CompletionsArgs),
     Man(ManArgs),
 }
@@ -58,6 +60,7 @@ pub fn run() -> ExitCode {
         Command::Config(args) => config::run(args),
         Command::Demo(args) => quietly(|| tools::demo(&args)),
         Command::Bench(args) => quietly(|| tools::bench(&args)),
+        Command::Top(args) => tools::top(&args).map_err(Failure::from),
         Command::Completions(args) => {
             shell::completions(&args);
             Ok(())

@@ -20,6 +20,7 @@ use super::exit::{self, Failure};
 use super::file::ConfigFile;
 use crate::limits;
 use crate::net::TlsFiles;
+use crate::observe::{self, AdminError, Endpoint};
 use crate::server::{Config, Server, StartError};
 use crate::tools::parse_size;
 
@@ -86,6 +87,10 @@ pub struct ServeArgs {
           value_parser = clap::value_parser!(u64).range(1..=limits::AUTOLOGOUT.as_secs()))]
     pub login_time: u64,
 
+    /// Where to show metrics, probes and the live page, on a loopback address [default: nowhere]
+    #[arg(long, value_name = "ADDR:PORT")]
+    pub admin: Option<SocketAddr>,
+
     /// What to log: error, warn, info, debug, or a filter like warn,mailrace::log=debug
     #[arg(long, value_name = "FILTER", default_value = "info", value_parser = parse_filter)]
     pub log: String,
@@ -137,8 +142,12 @@ pub(super) fn run(args: ServeArgs) -> Result<(), Failure> {
     start_log(&args.log, args.log_format);
     // Before the start, so that a signal during it is not lost.
     let signals = catch_signals().map_err(|error| Failure::new(exit::SYSTEM, error))?;
+    // Before anything else: an address that will not do costs no start.
+    let admin = args.admin.map(observe::Bound::new).transpose()?;
     let server = Server::start(config(&args))?;
-    if let Err(error) = announce(&server) {
+    // It outlives the server, to say that it stops.
+    let endpoint = admin.map(|bound| Endpoint::start(bound, server.watch())).transpose()?;
+    if let Err(error) = announce(&server, endpoint.as_ref()) {
         tracing::warn!("nobody reads on standard output where mailrace listens: {error}");
     }
     let why = wait(&server, signals);
@@ -191,6 +200,13 @@ fn config(args: &ServeArgs) -> Config {
         append_limit: args.append_limit,
         connections: args.connections.into(),
         login_time: Duration::from_secs(args.login_time),
+        observed: args.admin.is_some(),
+    }
+}
+
+impl From<AdminError> for Failure {
+    fn from(error: AdminError) -> Failure {
+        Failure::new(error.exit_code(), error)
     }
 }
 
@@ -220,11 +236,14 @@ fn catch_signals() -> io::Result<Signals> {
 }
 
 /// A line an address on standard output: whoever started the server may connect now.
-fn announce(server: &Server) -> io::Result<()> {
+fn announce(server: &Server, endpoint: Option<&Endpoint>) -> io::Result<()> {
     let mut stdout = io::stdout().lock();
     writeln!(stdout, "mailrace: listening on {}", server.address())?;
     if let Some(address) = server.tls_address() {
         writeln!(stdout, "mailrace: listening by TLS on {address}")?;
+    }
+    if let Some(endpoint) = endpoint {
+        writeln!(stdout, "mailrace: admin on http://{}/", endpoint.address())?;
     }
     stdout.flush()
 }

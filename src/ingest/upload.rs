@@ -25,7 +25,8 @@ use crate::log::{HEADER, Hold, Log, LogError};
 use crate::net::{Output, Transport};
 use crate::protocol::response::Code;
 use crate::protocol::{MailboxName, Options, Tag, is_append};
-use crate::reactor::{Arena, Lease, LeaseClass, receive_within, timeout};
+use crate::reactor::{Arena, Instant, Lease, LeaseClass, receive_within, timeout, unix_seconds};
+use crate::stats::{Counters, Progress};
 use crate::types::{BatchId, MailboxId};
 
 /// Frames of one connection that may be on their way to the disk while the next is filled.
@@ -72,6 +73,12 @@ pub struct UploadContext {
     pub unfinished: Rc<Unfinished>,
     /// What was committed, for the operator.
     pub committed: Rc<Cell<Committed>>,
+    /// What this connection uploads, likewise.
+    pub progress: Rc<Progress>,
+    /// What was refused, likewise.
+    pub counters: Rc<Counters>,
+    /// Which connection it is, for the log.
+    pub span: tracing::Span,
 }
 
 /// What a reactor has committed since it started.
@@ -123,6 +130,8 @@ pub(super) struct Current {
     pub claim: Option<Claim>,
     pub frames: u32,
     pub hold: Option<Hold>,
+    /// When its command began.
+    pub begun: Instant,
 }
 
 /// A batch of which everything has arrived.
@@ -130,6 +139,8 @@ pub(super) struct Finished {
     pub tag: Tag,
     pub current: Current,
     pub reply: PendingBatch,
+    /// When everything had arrived.
+    pub complete: Instant,
 }
 
 impl UploadContext {
@@ -192,7 +203,10 @@ impl Upload {
             let (taken, step) = machine.step(self.unread());
             match step {
                 Step::Octets(octets) => self.octets(octets),
-                Step::MessageEnd => self.batch().end(),
+                Step::MessageEnd => {
+                    self.context.progress.message();
+                    self.batch().end();
+                }
                 _ => {}
             }
             self.take(taken);
@@ -240,17 +254,27 @@ impl Upload {
         let at = open.parsed;
         let current = self.current.as_mut().expect("messages belong to a batch");
         current.batch.octets(&open.lease.octets()[at..at + octets], at);
+        self.context.progress.octets(octets);
     }
 
     fn mailbox(&mut self, name: &MailboxName, machine: &mut Machine) {
+        self.context.progress.asks_for(name.as_str());
         match self.context.owner.mailbox_named(name.as_str()) {
             Some(mailbox) => {
+                self.context.progress.goes_to(name.as_str(), unix_seconds());
                 let id = self.context.log.next_batch();
                 let batch = Batch::default();
                 let share = self.context.unfinished.share();
-                let current =
-                    Current { id, batch, share, mailbox, claim: None, frames: 0, hold: None };
-                self.current = Some(current);
+                self.current = Some(Current {
+                    id,
+                    batch,
+                    share,
+                    mailbox,
+                    claim: None,
+                    frames: 0,
+                    hold: None,
+                    begun: Instant::now(),
+                });
             }
             None => machine
                 .refuse(Refusal::no(Some(Code::TryCreate), "no such mailbox; CREATE it first")),
@@ -330,7 +354,7 @@ impl Upload {
         let current = self.current.take().expect("a complete command has a batch");
         let reply = self.context.pending.begin();
         let tag = tag.expect("a complete command has a tag").clone();
-        self.finished.push(Finished { tag, current, reply });
+        self.finished.push(Finished { tag, current, reply, complete: Instant::now() });
     }
 
     /// The batch will not be. Its octets stay behind as a gap, if others in the frame count; or go
@@ -351,6 +375,7 @@ impl Upload {
         if !self.context.pending.none().await {
             return Err(Ended::Broken(LogError::Poisoned("the log broke".into())));
         }
+        self.context.refused(refusal);
         self.context.output.push(|out| refusal.write(out, tag));
         Ok(())
     }

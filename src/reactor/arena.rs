@@ -25,6 +25,8 @@ pub struct Arena {
 pub struct ArenaStats {
     /// Leases handed out at this moment, small and large.
     pub in_use: usize,
+    /// The small ones of those.
+    pub small_in_use: usize,
     /// How often somebody had to wait for a lease.
     pub waits: u64,
 }
@@ -209,8 +211,9 @@ impl Drop for Idle {
 impl Shared {
     pub(super) fn stats(&self) -> ArenaStats {
         let free = self.free.borrow();
-        let in_use = self.shape.small + self.shape.large - free.small.len() - free.large.len();
-        ArenaStats { in_use, waits: self.waits.get() }
+        let small_in_use = self.shape.small - free.small.len();
+        let in_use = small_in_use + self.shape.large - free.large.len();
+        ArenaStats { in_use, small_in_use, waits: self.waits.get() }
     }
 
     pub(super) fn base(&self) -> *mut u8 {

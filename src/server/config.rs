@@ -35,6 +35,8 @@ pub struct Config {
     pub connections: usize,
     /// Time that a connection has to log in.
     pub login_time: Duration,
+    /// Whether uploads and refusals are remembered for [`Server::watch`](super::Server::watch).
+    pub observed: bool,
 }
 
 impl Default for Config {
@@ -52,6 +54,7 @@ impl Default for Config {
             append_limit: APPEND_LIMIT,
             connections: CONNECTIONS,
             login_time: LOGIN_TIME,
+            observed: false,
         }
     }
 }

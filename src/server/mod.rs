@@ -7,6 +7,7 @@
 mod checkpoints;
 mod config;
 mod error;
+mod watch;
 mod worker;
 
 use std::fs::DirBuilder;
@@ -21,6 +22,7 @@ use tokio::sync::{mpsc, oneshot};
 
 pub use config::Config;
 pub use error::StartError;
+pub use watch::Watch;
 use worker::{Sockets, Worker};
 
 use crate::auth::{Users, Verifier};
@@ -30,7 +32,8 @@ use crate::net::{Acceptor, TlsError};
 use crate::reactor::{
     Bound, Instant, Options, Thread, ThreadEnd, probe, raise_descriptors, start_reactor,
 };
-use crate::session::{Arrival, Parser, Settings, Tally};
+use crate::session::{Arrival, Parser, Settings};
+use crate::stats::Tally;
 
 /// A running server.
 pub struct Server {
@@ -39,7 +42,7 @@ pub struct Server {
     tls: Option<Acceptor>,
     reactors: Vec<mpsc::UnboundedSender<Arrival>>,
     threads: Vec<Thread<Result<(), StartError>>>,
-    tallies: Vec<Arc<Tally>>,
+    watch: Watch,
     pool: SegmentPool,
     over: Arc<Over>,
     /// Given up last, when nobody writes any more.
@@ -128,7 +131,7 @@ impl Server {
             tls,
             reactors: Vec::new(),
             threads: Vec::new(),
-            tallies: Vec::new(),
+            watch: Watch::new(address, &config, shared.pool.counts()),
             pool: shared.pool.clone(),
             over: Arc::default(),
             _lock: lock,
@@ -151,7 +154,7 @@ impl Server {
         let mut ready = Vec::new();
         for (number, (sockets, inbox)) in sockets.into_iter().zip(inboxes).enumerate() {
             let tally = Arc::new(Tally::default());
-            self.tallies.push(tally.clone());
+            self.watch.reactors.push(tally.clone());
             let (tell, told) = oneshot::channel();
             ready.push(told);
             let (shared, over) = (shared.clone(), self.over.clone());
@@ -199,7 +202,7 @@ impl Server {
     #[must_use]
     pub fn stats(&self) -> Stats {
         let mut stats = Stats::default();
-        for tally in &self.tallies {
+        for tally in &self.watch.reactors {
             let get = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
             stats.sessions += get(&tally.sessions);
             stats.batches += get(&tally.batches);
@@ -211,6 +214,12 @@ impl Server {
             stats.unwritten_segments += get(&tally.unwritten_segments);
         }
         stats
+    }
+
+    /// To look at the server from outside, also after its end.
+    #[must_use]
+    pub fn watch(&self) -> Watch {
+        self.watch.clone()
     }
 
     /// Calls `tell` once when a reactor ends by itself, as it does when the disk fails.
@@ -249,6 +258,7 @@ impl Server {
 
     /// Tells all reactors to end. Their threads are to be waited for.
     fn tell_to_end(&mut self) -> Vec<Thread<Result<(), StartError>>> {
+        self.watch.stopping.store(true, Ordering::Relaxed);
         for reactor in &self.reactors {
             // A reactor that has ended already needs no telling.
             let _ = reactor.send(Arrival::Stop);
@@ -334,6 +344,7 @@ impl Shared {
                 login_time: config.login_time,
                 tls,
                 allow_plaintext_auth: config.allow_plaintext_auth,
+                observed: config.observed,
             },
             segments,
             epoch: recovered.next_epoch,

@@ -20,6 +20,7 @@ use crate::net::{Acceptor, Guest, Output, Transport};
 use crate::protocol::Tag;
 use crate::protocol::response::{Code, Condition, untagged};
 use crate::reactor::Arena;
+use crate::stats::{Counters, Tally};
 use crate::types::{Epoch, MailboxId};
 
 /// What the operator configured, for sessions.
@@ -35,6 +36,8 @@ pub struct Settings {
     pub tls: Option<Acceptor>,
     /// Passwords are taken in clear text from other machines as well.
     pub allow_plaintext_auth: bool,
+    /// Whether somebody looks at uploads and refusals.
+    pub observed: bool,
 }
 
 /// A connection that comes to this reactor.
@@ -59,27 +62,6 @@ pub enum Arrival {
     },
     /// The server stops.
     Stop,
-}
-
-/// Counters of one reactor that other threads read.
-#[derive(Debug, Default)]
-pub struct Tally {
-    /// Sessions.
-    pub sessions: AtomicU64,
-    /// Batches committed.
-    pub batches: AtomicU64,
-    /// Messages committed.
-    pub messages: AtomicU64,
-    /// Octets of those.
-    pub octets: AtomicU64,
-    /// fdatasync calls.
-    pub syncs: AtomicU64,
-    /// Processor time of the reactor in microseconds.
-    pub cpu_micros: AtomicU64,
-    /// Times that somebody waited for a lease.
-    pub lease_waits: AtomicU64,
-    /// Segments taken into use that were not written before.
-    pub unwritten_segments: AtomicU64,
 }
 
 /// An account in use, or being loaded by the first session that wants it.
@@ -119,6 +101,8 @@ pub struct Home {
     pub connections: Arc<AtomicU64>,
     /// For the operator.
     pub tally: Arc<Tally>,
+    /// What goes into the tally.
+    pub counters: Rc<Counters>,
     /// Messages that are being uploaded.
     pub unfinished: Rc<Unfinished>,
     /// What was committed here.
@@ -192,20 +176,6 @@ impl Home {
             bye(output, code.as_ref(), why);
             conn.shutdown_read();
         }
-    }
-
-    /// Publishes counters to other threads.
-    pub fn count(&self) {
-        let Committed { batches, messages, octets } = self.committed.get();
-        let (log, tally) = (self.log.stats(), &self.tally);
-        let cpu = crate::reactor::thread_cpu().as_micros();
-        tally.batches.store(batches, Ordering::Relaxed);
-        tally.messages.store(messages, Ordering::Relaxed);
-        tally.octets.store(octets, Ordering::Relaxed);
-        tally.syncs.store(log.syncs, Ordering::Relaxed);
-        tally.unwritten_segments.store(log.unwritten_segments, Ordering::Relaxed);
-        tally.lease_waits.store(self.arena.stats().waits, Ordering::Relaxed);
-        tally.cpu_micros.store(u64::try_from(cpu).unwrap_or(u64::MAX), Ordering::Relaxed);
     }
 }
 

@@ -5,6 +5,7 @@ use std::rc::Rc;
 use std::sync::atomic::Ordering;
 
 use bytes::BytesMut;
+use tracing::Instrument;
 
 use super::context::{Arrival, Home, bye};
 use super::deadline::Deadline;
@@ -15,9 +16,10 @@ use super::selected::{NoSuchMessage, Selected};
 use crate::auth::User;
 use crate::ingest::{Owner, Pending};
 use crate::log::LogError;
-use crate::net::{Output, Transport};
+use crate::net::{Guest, Output, Transport};
 use crate::protocol::response::{self, Code, Condition, tagged, untagged};
 use crate::protocol::{Command, MailboxName, NameError, SequenceSet, Tag, Tagged};
+use crate::stats::{Counted, Progress, Standing};
 use crate::types::{MailboxId, UidRange};
 
 /// Commands that made no sense, before login, after which the session ends.
@@ -43,6 +45,12 @@ pub(super) struct Session {
     /// The log broke under it.
     broken: Cell<bool>,
     nonsense: u32,
+    /// Its number among the sessions of this reactor.
+    pub number: u64,
+    /// Among the connections, by what they do.
+    pub counted: Counted,
+    /// What it uploads, since its first APPEND.
+    pub progress: Option<Rc<Progress>>,
 }
 
 /// How a session begins.
@@ -71,10 +79,16 @@ pub async fn serve(home: Rc<Home>, arrival: Arrival) {
         Arrival::LoggedIn { guest, user, tag, input } => (guest, Begin::Login(user, tag, input)),
         Arrival::Stop => return,
     };
-    let conn = Transport::new(guest);
-    let output = Output::new(conn.clone());
     let number = home.next_session.get();
     home.next_session.set(number + 1);
+    let span = home.span(number, guest.address());
+    serve_guest(home, number, guest, begin).instrument(span).await;
+}
+
+async fn serve_guest(home: Rc<Home>, number: u64, guest: Guest, begin: Begin) {
+    tracing::debug!("opened");
+    let conn = Transport::new(guest);
+    let output = Output::new(conn.clone());
     home.roster.borrow_mut().insert(number, (conn.clone(), output.clone()));
     home.tally.sessions.fetch_add(1, Ordering::Relaxed);
     let session = Session {
@@ -90,14 +104,19 @@ pub async fn serve(home: Rc<Home>, arrival: Arrival) {
         reply: RefCell::default(),
         broken: Cell::default(),
         nonsense: 0,
+        number,
+        counted: home.counters.census.count(Standing::Login),
+        progress: None,
     };
     let moved = session.run(begin).await;
     home.roster.borrow_mut().remove(&number);
     home.ended.notify_waiters();
     home.tally.sessions.fetch_sub(1, Ordering::Relaxed);
     if let Some((session, user, tag)) = moved {
+        tracing::debug!(user = %user.name, "moves to the reactor of its account");
         session.move_to(user, tag).await;
     } else {
+        tracing::debug!("closed");
         home.connections.fetch_sub(1, Ordering::Relaxed);
     }
 }
@@ -143,6 +162,7 @@ impl Session {
         if self.output.room().await.is_err() {
             return Flow::Over;
         }
+        self.stands();
         let next = self.input.next(&self.output).await;
         match next {
             Next::Command(octets) => Box::pin(self.command(&octets)).await,
@@ -182,6 +202,7 @@ impl Session {
         if !self.pending.none().await {
             return Flow::Over;
         }
+        self.misread(text);
         self.refuse(tag, text);
         self.nonsense += 1;
         let flow = self.conclude(Flow::On, false).await;

@@ -40,11 +40,9 @@ impl Session {
             return Flow::On;
         }
         if !self.takes_passwords() {
-            self.no(
-                tag,
-                Some(Code::PrivacyRequired),
-                "passwords are not taken in clear text; use TLS",
-            );
+            let reason = "passwords are not taken in clear text; use TLS";
+            self.login_refused("", reason);
+            self.no(tag, Some(Code::PrivacyRequired), reason);
             return Flow::On;
         }
         let (name, password) = match self.credentials(tag, login).await {
@@ -54,12 +52,15 @@ impl Session {
         match self.home.verifier.verify(&name, password).await {
             Ok(Verdict::Accepted(user)) => self.accepted(tag, user).await,
             Ok(Verdict::Refused) => {
-                tracing::info!(user = %name, peer = %self.conn.address(), "login refused");
-                self.no(tag, Some(Code::AuthenticationFailed), "user name or password is wrong");
+                let reason = "user name or password is wrong";
+                self.login_refused(&name, reason);
+                self.no(tag, Some(Code::AuthenticationFailed), reason);
                 Flow::On
             }
             Err(_) => {
-                self.no(tag, Some(Code::Unavailable), "too many logins at once; try again");
+                let reason = "too many logins at once; try again";
+                self.login_refused(&name, reason);
+                self.no(tag, Some(Code::Unavailable), reason);
                 Flow::On
             }
         }
@@ -130,6 +131,7 @@ impl Session {
             self.not_written(tag, &error);
             return;
         }
+        self.login_accepted(&user.name);
         self.deadline = None;
         self.input.logged_in();
         self.output.logged_in();

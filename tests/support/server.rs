@@ -179,6 +179,16 @@ impl Server {
         read(&self.folder.log())
     }
 
+    /// Where its admin endpoint listens, of a server that was started with `--admin`. To be asked
+    /// once.
+    pub fn admin(&self) -> SocketAddr {
+        let line = self.stdout.recv_timeout(PATIENCE).expect("a second line");
+        let address = line.strip_prefix("mailrace: admin on http://");
+        let address = address.and_then(|address| address.strip_suffix('/')).map(str::parse);
+        let Some(Ok(address)) = address else { panic!("what is this: {line:?}") };
+        address
+    }
+
     /// Its process.
     pub fn pid(&self) -> Pid {
         Pid::from_child(&self.child)

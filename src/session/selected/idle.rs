@@ -11,6 +11,7 @@ use crate::protocol::response::{Condition, continuation, untagged};
 use crate::reactor::timeout;
 use crate::session::context::bye;
 use crate::session::dispatch::{Flow, Session};
+use crate::stats::Standing;
 
 /// A word now and then keeps routers from forgetting the connection, and finds out whether the
 /// client is still there.
@@ -35,6 +36,7 @@ impl Session {
     /// ```
     pub(in crate::session) async fn idle(&mut self, tag: &Tag, owner: &Rc<Owner>) -> Flow {
         self.output.push(|out| continuation(out, "idling"));
+        self.counted.set(Standing::Idle);
         if !self.input.has_line() && !self.wait_for_line(owner).await {
             return Flow::Over;
         }
