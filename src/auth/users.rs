@@ -82,7 +82,7 @@ pub enum UserError {
         error: io::Error,
     },
     /// No hash could be made: no randomness or no memory.
-    Hash(argon2::password_hash::Error),
+    Hash(argon2::Error),
 }
 
 /// Why a text cannot be a user's name.
