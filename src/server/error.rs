@@ -5,7 +5,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use crate::auth::UserError;
+use crate::auth::{TokenKeysError, UserError};
 use crate::index::{CatalogError, ReplayError};
 use crate::log::{LockError, LogError, RecoveryError};
 use crate::reactor::ProbeError;
@@ -21,6 +21,8 @@ pub enum StartError {
     Lock(LockError),
     /// The file of users makes no sense.
     Users(UserError),
+    /// The file of token keys makes no sense.
+    Tokens(TokenKeysError),
     /// The log or the catalog cannot be read.
     Replay(ReplayError),
     /// The address cannot be listened on.
@@ -44,7 +46,7 @@ impl StartError {
             StartError::Data(..) => 73,
             StartError::Lock(LockError::Held { .. }) => 75,
             StartError::Lock(_) | StartError::Listen(..) | StartError::Log(_) => 74,
-            StartError::Users(_) => 78,
+            StartError::Users(_) | StartError::Tokens(_) => 78,
             StartError::Replay(
                 ReplayError::Catalog(CatalogError::Io { .. })
                 | ReplayError::Log(RecoveryError::Io { .. }),
@@ -76,6 +78,7 @@ impl fmt::Display for StartError {
             }
             StartError::Lock(error) => error.fmt(f),
             StartError::Users(error) => error.fmt(f),
+            StartError::Tokens(error) => write!(f, "{error}; see --oauth-keys"),
             StartError::Replay(error) => error.fmt(f),
             StartError::Listen(address, error) => {
                 write!(f, "cannot listen on {address}: {error}; see --listen")

@@ -3,7 +3,6 @@
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use tokio::sync::{Notify, mpsc, oneshot};
@@ -100,7 +99,8 @@ async fn home(
         settings: shared.settings.clone(),
         reactors: shared.reactors.clone(),
         mailboxes: shared.mailboxes.clone(),
-        connections: shared.connections.clone(),
+        places: shared.places.clone(),
+        seats: Rc::default(),
         tally,
         unfinished: Rc::default(),
         committed: Rc::default(),
@@ -126,17 +126,14 @@ async fn accept(home: Rc<Home>, listener: Rc<Listener>) {
 }
 
 fn admit(home: &Rc<Home>, peer: Peer) {
-    let connections = home.connections.fetch_add(1, Ordering::Relaxed);
-    if connections >= home.settings.connections as u64 {
-        home.connections.fetch_sub(1, Ordering::Relaxed);
-        spawn(async move {
-            let text = "* BYE [UNAVAILABLE] too many connections; try again later\r\n";
+    match home.places.take(peer.address().ip()) {
+        Ok(place) => drop(spawn(serve(home.clone(), Arrival::New(peer, place)))),
+        Err(crowded) => drop(spawn(async move {
+            let text = format!("* BYE [UNAVAILABLE] {crowded}\r\n");
             let conn = crate::reactor::Conn::new(peer);
-            let _ = conn.send(bytes::Bytes::from_static(text.as_bytes()), false).await;
-        });
-        return;
+            let _ = conn.send(text.into(), false).await;
+        })),
     }
-    spawn(serve(home.clone(), Arrival::New(peer)));
 }
 
 async fn sessions_end(home: &Home) {

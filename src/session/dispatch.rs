@@ -11,14 +11,16 @@ use super::deadline::Deadline;
 use super::enable::Enabled;
 use super::input::{Input, Next};
 use super::login::Login;
+use super::places::{Place, Seat};
 use super::selected::{NoSuchMessage, Selected};
 use crate::auth::User;
 use crate::ingest::{Owner, Pending};
+use crate::limits;
 use crate::log::LogError;
-use crate::net::Output;
+use crate::net::{Output, Security};
 use crate::protocol::response::{self, Code, Condition, tagged, untagged};
 use crate::protocol::{Command, MailboxName, NameError, SequenceSet, Tag, Tagged};
-use crate::reactor::Conn;
+use crate::reactor::{Conn, sleep};
 use crate::types::{MailboxId, UidRange};
 
 /// Commands that made no sense, before login, after which the session ends.
@@ -30,6 +32,17 @@ pub(super) struct Session {
     pub conn: Rc<Conn>,
     pub output: Rc<Output>,
     pub input: Input,
+    /// What the transport says of itself.
+    pub security: Security,
+    /// Among the connections of the server, and among those of the user.
+    place: Place,
+    pub seat: Option<Seat>,
+    /// Of the users' readings, the one that the user was last looked up in.
+    pub generation: u64,
+    /// Logins that failed.
+    pub failures: u32,
+    /// Commands before login.
+    pub commands: u32,
     /// Who logged in.
     pub user: Option<(User, Rc<Owner>)>,
     /// The selected mailbox; shared with uploads, which announce new messages before their OK.
@@ -58,19 +71,28 @@ pub(super) enum Flow {
 
 /// Serves a connection until it ends or moves to another reactor.
 pub async fn serve(home: Rc<Home>, arrival: Arrival) {
-    let (peer, login) = match arrival {
-        Arrival::New(peer) => (peer, None),
-        Arrival::LoggedIn { peer, user, tag, input } => (peer, Some((user, tag, input))),
+    let (peer, place, login) = match arrival {
+        Arrival::New(peer, place) => (peer, place, None),
+        Arrival::LoggedIn { peer, user, tag, input, place } => {
+            (peer, place, Some((user, tag, input)))
+        }
         Arrival::Stop => return,
     };
     let conn = Rc::new(Conn::new(peer));
     let output = Output::new(conn.clone());
+    output.give_up_after(home.settings.idle_time);
     let number = home.next_session.get();
     home.next_session.set(number + 1);
     home.roster.borrow_mut().insert(number, (conn.clone(), output.clone()));
     home.tally.sessions.fetch_add(1, Ordering::Relaxed);
     let session = Session {
-        input: Input::new(conn.clone()),
+        input: Input::new(conn.clone(), home.settings.idle_time),
+        security: Security::default(),
+        place,
+        seat: None,
+        generation: 0,
+        failures: 0,
+        commands: 0,
         deadline: Some(Deadline::new(home.settings.login_time, &conn, &output)),
         home: home.clone(),
         conn,
@@ -89,8 +111,6 @@ pub async fn serve(home: Rc<Home>, arrival: Arrival) {
     home.tally.sessions.fetch_sub(1, Ordering::Relaxed);
     if let Some((session, user, tag)) = moved {
         session.move_to(user, tag).await;
-    } else {
-        home.connections.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -98,7 +118,7 @@ impl Session {
     async fn run(mut self, login: Option<(User, Tag, Vec<u8>)>) -> Option<(Session, User, Tag)> {
         match login {
             None => {
-                let capabilities = self.capabilities();
+                let capabilities = self.capabilities().await;
                 let code = Code::Capability(&capabilities);
                 self.output.push(|out| untagged(out, Condition::Ok, Some(&code), "mailrace ready"));
             }
@@ -133,6 +153,9 @@ impl Session {
             return Flow::Over;
         }
         let next = self.input.next(&self.output).await;
+        if matches!(next, Next::Command(_) | Next::Append) && !self.may_command().await {
+            return Flow::Over;
+        }
         match next {
             Next::Command(octets) => Box::pin(self.command(&octets)).await,
             // Uploads are large futures; idle sessions should be small ones.
@@ -164,6 +187,26 @@ impl Session {
             }
             Err(error) => self.no_sense(error.tag.as_ref(), &error.to_string()).await,
         }
+    }
+
+    /// Whether one more command is taken. Before login there are not many, and after the first few
+    /// they come one after the other in a measured step; after it, the user must still be there.
+    async fn may_command(&mut self) -> bool {
+        if self.user.is_some() {
+            return self.goes_on().await;
+        }
+        let most = self.home.settings.commands_before_login;
+        if self.commands >= most {
+            let text =
+                format!("{most} commands and no login (--commands-before-login is the most)");
+            bye(&self.output, None, &text);
+            return false;
+        }
+        self.commands += 1;
+        if self.commands > limits::COMMANDS_AT_ONCE {
+            sleep(limits::COMMAND_STEP).await;
+        }
+        true
     }
 
     /// BAD to what is no command, in its turn.
@@ -205,7 +248,7 @@ impl Session {
     async fn execute(&mut self, tag: &Tag, command: Command) -> Flow {
         match command {
             Command::Capability => {
-                let capabilities = self.capabilities();
+                let capabilities = self.capabilities().await;
                 self.output.push(|out| response::words(out, "CAPABILITY", [&*capabilities]));
                 self.ok(tag, "CAPABILITY completed");
             }
@@ -239,7 +282,7 @@ impl Session {
     async fn for_user(&mut self, tag: &Tag, command: Command, owner: &Rc<Owner>) -> Flow {
         match command {
             Command::Enable(names) => self.enable(tag, &names),
-            Command::Unauthenticate => self.unauthenticate(tag),
+            Command::Unauthenticate => self.unauthenticate(tag).await,
             Command::Namespace => {
                 self.output.push(response::namespace);
                 self.ok(tag, "NAMESPACE completed");
@@ -372,20 +415,17 @@ impl Session {
     }
 
     async fn move_to(self, user: User, tag: Tag) {
-        let Session { home, conn, output, input, .. } = self;
+        let Session { home, conn, output, input, place, .. } = self;
         if output.flush().await.is_err() {
-            home.connections.fetch_sub(1, Ordering::Relaxed);
             return;
         }
         drop(output);
         let target = home.reactor_of(&user.name);
         let input = input.into_octets();
-        let sent = conn.into_peer().ok().and_then(|peer| {
-            let arrival = Arrival::LoggedIn { peer, user, tag, input };
-            home.reactors.get()?.get(target)?.send(arrival).ok()
-        });
-        if sent.is_none() {
-            home.connections.fetch_sub(1, Ordering::Relaxed);
+        let target = home.reactors.get().and_then(|reactors| reactors.get(target));
+        if let (Ok(peer), Some(target)) = (conn.into_peer(), target) {
+            // A reactor that has ended takes nobody, and then the server ends.
+            let _ = target.send(Arrival::LoggedIn { peer, user, tag, input, place });
         }
     }
 }

@@ -6,7 +6,7 @@ use std::path::Path;
 use tempfile::TempDir;
 
 use super::error::ToolError;
-use crate::auth::{Password, Users};
+use crate::auth::{Kept, Password, Users};
 use crate::server::{Config, Server, StartError};
 
 /// Password of the users that are made for a server of the tools' own.
@@ -38,7 +38,7 @@ impl LocalServer {
         let users = Users::open(&data).map_err(StartError::Users)?;
         for name in &options.users {
             users
-                .add(name, &Password::new(PASSWORD.as_bytes()), None)
+                .add(name, &Password::new(PASSWORD.as_bytes()), None, Kept::HashOnly)
                 .map_err(StartError::Users)?;
         }
         let defaults = Config::default();
