@@ -5,7 +5,8 @@
 //! alice:$argon2id$v=19$m=19456,t=2,p=1$c2FsdHNhbHRzYWx0$...:10737418240
 //! bob:$argon2id$v=19$m=19456,t=2,p=1$...$...:none:SCRAM-SHA-256$65536:c2Fs...$...:...
 //! ```
-//! The fourth field, the keys of SCRAM-SHA-256, may be left out. Empty lines and lines that begin with `#` are kept and mean nothing.
+//! The fourth field, the keys of SCRAM-SHA-256, may be left out. Empty lines and lines that begin
+//! with `#` are kept and mean nothing.
 
 use std::fmt;
 use std::sync::Arc;
