@@ -57,11 +57,14 @@ impl From<ToolError> for Failure {
 impl From<UserError> for Failure {
     fn from(error: UserError) -> Failure {
         let code = match &error {
-            UserError::Exists | UserError::Name(_) | UserError::Password(_) => DATA,
+            UserError::Exists
+            | UserError::Unknown
+            | UserError::Name(_)
+            | UserError::Password(_) => DATA,
             UserError::Malformed { .. } | UserError::TooLarge(_) => CONFIG,
             UserError::Io { doing: "create" | "lock", .. } => CREATE,
             UserError::Io { .. } => IO,
-            UserError::Hash(_) => SYSTEM,
+            UserError::Hash(_) | UserError::Random(_) => SYSTEM,
         };
         Failure::new(code, error)
     }

@@ -18,6 +18,7 @@ use tracing_subscriber::EnvFilter;
 use super::Line;
 use super::exit::{self, Failure};
 use super::file::ConfigFile;
+use crate::auth::{MechanismName, TokenConfig};
 use crate::limits;
 use crate::net::TlsFiles;
 use crate::observe::{self, AdminError, Endpoint};
@@ -55,7 +56,8 @@ pub struct ServeArgs {
     #[arg(long, value_name = "FILE", requires = "tls_cert")]
     pub tls_client_ca: Option<PathBuf>,
 
-    /// Take passwords in clear text from other machines, too; anybody between can read them
+    /// Take passwords and tokens in clear text from other machines, too: only where nobody between
+    /// can listen
     #[arg(long)]
     pub allow_plaintext_auth: bool,
 
@@ -90,6 +92,54 @@ pub struct ServeArgs {
     /// Where to show metrics, probes and the live page, on a loopback address [default: nowhere]
     #[arg(long, value_name = "ADDR:PORT")]
     pub admin: Option<SocketAddr>,
+    /// Connections from one address at a time (64 bits of one of IPv6)
+    #[arg(long, value_name = "N", default_value_t = limits::CONNECTIONS_PER_ADDRESS as u16,
+          value_parser = clap::value_parser!(u16).range(1..=limits::CONNECTIONS as i64))]
+    pub connections_per_address: u16,
+
+    /// Connections of one user at a time
+    #[arg(long, value_name = "N", default_value_t = limits::CONNECTIONS_PER_USER as u16,
+          value_parser = clap::value_parser!(u16).range(1..=limits::CONNECTIONS as i64))]
+    pub connections_per_user: u16,
+
+    /// Seconds after which a session ends that says nothing, or reads nothing
+    #[arg(long, value_name = "SECONDS", default_value_t = limits::AUTOLOGOUT.as_secs(),
+          value_parser = clap::value_parser!(u64).range(1..=7 * 24 * 3600))]
+    pub idle_time: u64,
+
+    /// Commands before the login, after which a connection is ended
+    #[arg(long, value_name = "N", default_value_t = limits::COMMANDS_BEFORE_LOGIN,
+          value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub commands_before_login: u32,
+
+    /// Failed logins of an address in ten minutes, after which its passwords are not looked at
+    #[arg(long, value_name = "N", default_value_t = limits::LOGIN_FAILURES,
+          value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub login_failures: u32,
+
+    /// SASL mechanisms that may be offered, as PLAIN,LOGIN,SCRAM-SHA-256 [default: all]
+    #[arg(long, value_name = "LIST", value_delimiter = ',', value_parser = parse_mechanism)]
+    pub auth_mechanisms: Option<Vec<MechanismName>>,
+
+    /// A user who may log in as any other, as alice*NAME with his own password; may be repeated
+    #[arg(long, value_name = "NAME")]
+    pub master_user: Vec<String>,
+
+    /// JSON Web Key Set of whoever issues tokens for OAUTHBEARER and XOAUTH2
+    #[arg(long, value_name = "FILE", requires_all = ["oauth_issuer", "oauth_audience"])]
+    pub oauth_keys: Option<PathBuf>,
+
+    /// What the claim iss of a token must be
+    #[arg(long, value_name = "TEXT", requires = "oauth_keys")]
+    pub oauth_issuer: Option<String>,
+
+    /// What the claim aud of a token must be, or have among others
+    #[arg(long, value_name = "TEXT", requires = "oauth_keys")]
+    pub oauth_audience: Option<String>,
+
+    /// Claim that names the user [default: email, else preferred_username, else sub]
+    #[arg(long, value_name = "CLAIM", requires = "oauth_keys")]
+    pub oauth_user_claim: Option<String>,
 
     /// What to log: error, warn, info, debug, or a filter like warn,mailrace::log=debug
     #[arg(long, value_name = "FILTER", default_value = "info", value_parser = parse_filter)]
@@ -144,6 +194,12 @@ pub(super) fn run(args: ServeArgs) -> Result<(), Failure> {
     let signals = catch_signals().map_err(|error| Failure::new(exit::SYSTEM, error))?;
     // Before anything else: an address that will not do costs no start.
     let admin = args.admin.map(observe::Bound::new).transpose()?;
+    if args.idle_time < limits::AUTOLOGOUT.as_secs() {
+        tracing::warn!(
+            "--idle-time is under 30 minutes, the least that RFC 9051 section 5.4 allows: clients \
+             may be surprised"
+        );
+    }
     let server = Server::start(config(&args))?;
     // It outlives the server, to say that it stops.
     let endpoint = admin.map(|bound| Endpoint::start(bound, server.watch())).transpose()?;
@@ -199,8 +255,16 @@ fn config(args: &ServeArgs) -> Config {
         segments_ahead: args.segments_ahead.into(),
         append_limit: args.append_limit,
         connections: args.connections.into(),
+        connections_per_address: args.connections_per_address.into(),
+        connections_per_user: args.connections_per_user.into(),
         login_time: Duration::from_secs(args.login_time),
         observed: args.admin.is_some(),
+        idle_time: Duration::from_secs(args.idle_time),
+        commands_before_login: args.commands_before_login,
+        login_failures: args.login_failures,
+        mechanisms: args.auth_mechanisms.clone().unwrap_or(standard.mechanisms),
+        master_users: args.master_user.iter().map(|name| name.as_str().into()).collect(),
+        tokens: tokens(args),
     }
 }
 
@@ -214,6 +278,15 @@ fn tls_files(args: &ServeArgs) -> Option<TlsFiles> {
     let certificate = args.tls_cert.clone()?;
     let key = args.tls_key.clone()?;
     Some(TlsFiles { certificate, key, client_authorities: args.tls_client_ca.clone() })
+}
+
+fn tokens(args: &ServeArgs) -> Option<TokenConfig> {
+    Some(TokenConfig {
+        keys: args.oauth_keys.clone()?,
+        issuer: args.oauth_issuer.clone()?,
+        audience: args.oauth_audience.clone()?,
+        user_claim: args.oauth_user_claim.clone(),
+    })
 }
 
 impl From<StartError> for Failure {
@@ -255,6 +328,13 @@ pub(super) fn start_log(filter: &str, format: LogFormat) {
         LogFormat::Text => log.with_ansi(io::stderr().is_terminal()).init(),
         LogFormat::Json => log.json().init(),
     }
+}
+
+fn parse_mechanism(text: &str) -> Result<MechanismName, String> {
+    MechanismName::parse(text).ok_or_else(|| {
+        let known = MechanismName::ALL.map(MechanismName::as_str).join(", ");
+        format!("no such mechanism; there are {known}")
+    })
 }
 
 fn parse_filter(text: &str) -> Result<String, String> {

@@ -10,6 +10,7 @@ use std::cell::Cell;
 use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::BytesMut;
 use tokio::sync::Semaphore;
@@ -20,7 +21,7 @@ use super::owner::{Claim, Owner};
 use super::pending::{Pending, PendingBatch};
 use super::refusal::Refusal;
 use super::unfinished::{Share, Unfinished};
-use crate::limits::{AUTOLOGOUT, LARGE_LEASE, SMALL_LEASE};
+use crate::limits::{LARGE_LEASE, SMALL_LEASE};
 use crate::log::{HEADER, Hold, Log, LogError};
 use crate::net::{Output, Transport};
 use crate::protocol::response::Code;
@@ -61,6 +62,8 @@ pub struct UploadContext {
     pub arena: Arena,
     /// Disk.
     pub log: Log,
+    /// A client that sends nothing for so long has gone.
+    pub idle_time: Duration,
     /// Largest message taken, in octets (RFC 7889).
     pub append_limit: u64,
     /// Whether the client enabled IMAP4rev2 or UTF8=ACCEPT: see [`Machine::new`].
@@ -147,7 +150,7 @@ impl UploadContext {
     /// Waits for octets, holding no memory for them.
     async fn wait(&self) -> Result<(), Ended> {
         self.conn.quick_ack();
-        match timeout(AUTOLOGOUT, self.conn.readable()).await {
+        match timeout(self.idle_time, self.conn.readable()).await {
             Some(result) => result.map_err(gone),
             None => Err(Ended::Gone),
         }
@@ -469,7 +472,7 @@ impl Upload {
         let idle = self.context.arena.idle(open.lease.class(), conn.interrupt_handle());
         let receiving = conn.recv(open.lease, open.filled..open.filled + room, all);
         let ((result, lease), late) =
-            receive_within(AUTOLOGOUT, || conn.interrupt_handle(), receiving).await;
+            receive_within(self.context.idle_time, || conn.interrupt_handle(), receiving).await;
         drop(idle);
         open.lease = lease;
         match result {

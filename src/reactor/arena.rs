@@ -11,6 +11,7 @@ use tokio_uring::buf::{IoBuf, IoBufMut};
 
 use super::interrupt::Interrupt;
 use super::lease::{Lease, LeaseClass};
+use super::pages::map;
 use super::side;
 use crate::limits::{LARGE_LEASES, SMALL_LEASES};
 
@@ -250,17 +251,6 @@ impl Drop for Shared {
             unsafe { rustix::mm::munmap(self.mapping.as_ptr().cast(), self.shape.octets()) };
         debug_assert!(result.is_ok(), "the arena's mapping was not there");
     }
-}
-
-fn map(octets: usize) -> io::Result<NonNull<u8>> {
-    use rustix::mm::{Advice, MapFlags, ProtFlags, madvise, mmap_anonymous};
-    let flags = ProtFlags::READ | ProtFlags::WRITE;
-    // SAFETY: a new private mapping at an address of the kernel's choice touches nothing of ours.
-    let address =
-        unsafe { mmap_anonymous(std::ptr::null_mut(), octets, flags, MapFlags::PRIVATE)? };
-    // SAFETY: the range is the mapping just made. Huge pages are a wish: the answer is ignored.
-    let _ = unsafe { madvise(address, octets, Advice::LinuxHugepage) };
-    NonNull::new(address.cast()).ok_or_else(|| io::Error::other("mmap returned null"))
 }
 
 /// The whole mapping as one buffer, for registration only; it is never checked out.

@@ -25,14 +25,14 @@ pub use error::StartError;
 pub use watch::Watch;
 use worker::{Sockets, Worker};
 
-use crate::auth::{Users, Verifier};
+use crate::auth::{Tokens, Users, Verifier, VerifierOptions};
 use crate::index::{Catalog, replay};
 use crate::log::{DataLock, Directory, PoolConfig, Recovered, SegmentPool};
 use crate::net::{Acceptor, TlsError};
 use crate::reactor::{
     Bound, Instant, Options, Thread, ThreadEnd, probe, raise_descriptors, start_reactor,
 };
-use crate::session::{Arrival, Parser, Settings};
+use crate::session::{Arrival, Parser, Places, Settings};
 use crate::stats::Tally;
 
 /// A running server.
@@ -309,7 +309,7 @@ pub(crate) struct Shared {
     pub pin: bool,
     pub reactors: Arc<OnceLock<Vec<mpsc::UnboundedSender<Arrival>>>>,
     pub mailboxes: Arc<AtomicU64>,
-    pub connections: Arc<AtomicU64>,
+    pub places: Arc<Places>,
     pub ingested: Arc<AtomicU64>,
 }
 
@@ -336,15 +336,18 @@ impl Shared {
         Ok(Arc::new(Shared {
             catalog,
             parser: Parser::start().map_err(StartError::System)?,
-            verifier: Verifier::start(users).map_err(StartError::System)?,
+            verifier: verifier(config, users)?,
             pool: SegmentPool::start(pool).map_err(StartError::System)?,
             settings: Settings {
                 append_limit: config.append_limit,
-                connections: config.connections,
+                connections_per_user: config.connections_per_user,
                 login_time: config.login_time,
                 tls,
-                allow_plaintext_auth: config.allow_plaintext_auth,
                 observed: config.observed,
+                idle_time: config.idle_time,
+                commands_before_login: config.commands_before_login,
+                mechanisms: config.mechanisms.clone(),
+                allow_plaintext_auth: config.allow_plaintext_auth,
             },
             segments,
             epoch: recovered.next_epoch,
@@ -353,7 +356,7 @@ impl Shared {
             pin: reactors <= cores(),
             reactors: Arc::default(),
             mailboxes: Arc::new(AtomicU64::new(1)),
-            connections: Arc::default(),
+            places: Places::new(config.connections, config.connections_per_address),
             ingested,
         }))
     }
@@ -373,6 +376,17 @@ fn listen_by_tls(
     let sockets = Bound::all(address, reactors).map_err(listen)?;
     let address = sockets[0].address().map_err(listen)?;
     Ok((sockets, Some(address)))
+}
+
+fn verifier(config: &Config, users: Users) -> Result<Verifier, StartError> {
+    let secret = users.secret().map_err(StartError::Users)?;
+    let tokens = config.tokens.clone().map(Tokens::open).transpose();
+    let options = VerifierOptions {
+        masters: config.master_users.clone(),
+        tokens: tokens.map_err(StartError::Tokens)?,
+        failures: Some(config.login_failures),
+    };
+    Verifier::start(users, secret, options).map_err(StartError::System)
 }
 
 /// Brings the catalog to the end of the log.

@@ -117,7 +117,8 @@ async fn home(
         settings: shared.settings.clone(),
         reactors: shared.reactors.clone(),
         mailboxes: shared.mailboxes.clone(),
-        connections: shared.connections.clone(),
+        places: shared.places.clone(),
+        seats: Rc::default(),
         tally,
         counters: Rc::new(Counters::new(shared.settings.observed)),
         unfinished: Rc::default(),
@@ -144,22 +145,24 @@ async fn accept(home: Rc<Home>, listener: Rc<Listener>, implicit_tls: bool) {
 }
 
 fn admit(home: &Rc<Home>, peer: Peer, implicit_tls: bool) {
-    let connections = home.connections.fetch_add(1, Ordering::Relaxed);
-    if connections >= home.settings.connections as u64 {
-        home.connections.fetch_sub(1, Ordering::Relaxed);
-        home.turned_away(&peer);
-        if implicit_tls {
-            // It could not read why.
-            return;
+    match home.places.take(peer.address().ip()) {
+        Ok(place) => {
+            let arrival = Arrival::New { guest: peer.into(), place, implicit_tls };
+            drop(spawn(serve(home.clone(), arrival)));
         }
-        spawn(async move {
-            let text = "* BYE [UNAVAILABLE] too many connections; try again later\r\n";
-            let conn = crate::reactor::Conn::new(peer);
-            let _ = conn.send(bytes::Bytes::from_static(text.as_bytes()), false).await;
-        });
-        return;
+        Err(crowded) => {
+            home.turned_away(&peer, &crowded.to_string());
+            if implicit_tls {
+                // It could not read why.
+                return;
+            }
+            drop(spawn(async move {
+                let text = format!("* BYE [UNAVAILABLE] {crowded}\r\n");
+                let conn = crate::reactor::Conn::new(peer);
+                let _ = conn.send(text.into(), false).await;
+            }));
+        }
     }
-    spawn(serve(home.clone(), Arrival::New { guest: peer.into(), implicit_tls }));
 }
 
 async fn sessions_end(home: &Home) {

@@ -23,6 +23,7 @@ impl Session {
             owner,
             arena: home.arena.clone(),
             log: home.log.clone(),
+            idle_time: home.settings.idle_time,
             append_limit: home.settings.append_limit,
             utf8: self.enabled.utf8_names(),
             announce: std::rc::Rc::new(move |out: &mut BytesMut| {

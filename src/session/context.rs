@@ -12,7 +12,8 @@ use std::time::Duration;
 use tokio::sync::{Notify, OnceCell, mpsc};
 
 use super::fetch::{Files, Parser};
-use crate::auth::{User, Verifier};
+use super::places::{Place, Places, Seats};
+use crate::auth::{MechanismName, User, Verifier};
 use crate::index::{Account, Catalog, CatalogError, Rot};
 use crate::ingest::{Committed, Owner, Pinned, Unfinished};
 use crate::log::Log;
@@ -28,16 +29,22 @@ use crate::types::{Epoch, MailboxId};
 pub struct Settings {
     /// Largest message taken, in octets.
     pub append_limit: u64,
-    /// Connections of the whole server.
-    pub connections: usize,
+    /// Connections of one user.
+    pub connections_per_user: usize,
     /// Time to log in.
     pub login_time: Duration,
     /// TLS, where there are certificate and key.
     pub tls: Option<Acceptor>,
-    /// Passwords are taken in clear text from other machines as well.
-    pub allow_plaintext_auth: bool,
     /// Whether somebody looks at uploads and refusals.
     pub observed: bool,
+    /// Time after which a session that is silent, or does not read, ends.
+    pub idle_time: Duration,
+    /// Commands of a connection on which nobody has logged in.
+    pub commands_before_login: u32,
+    /// Mechanisms that may be offered, in the order in which they are.
+    pub mechanisms: Vec<MechanismName>,
+    /// Whether passwords and tokens are taken in clear text from everywhere.
+    pub allow_plaintext_auth: bool,
 }
 
 /// A connection that comes to this reactor.
@@ -46,6 +53,8 @@ pub enum Arrival {
     New {
         /// The connection.
         guest: Guest,
+        /// Its place among the connections of the server.
+        place: Place,
         /// It begins with a TLS handshake (RFC 8314 section 3.2).
         implicit_tls: bool,
     },
@@ -59,6 +68,8 @@ pub enum Arrival {
         tag: Tag,
         /// What the client has sent since.
         input: Vec<u8>,
+        /// Its place.
+        place: Place,
     },
     /// The server stops.
     Stop,
@@ -98,7 +109,9 @@ pub struct Home {
     /// Counts mailboxes of this epoch over all reactors.
     pub mailboxes: Arc<AtomicU64>,
     /// Connections of the whole server.
-    pub connections: Arc<AtomicU64>,
+    pub places: Arc<Places>,
+    /// Sessions of the users that live here.
+    pub seats: Seats,
     /// For the operator.
     pub tally: Arc<Tally>,
     /// What goes into the tally.

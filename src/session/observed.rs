@@ -12,9 +12,9 @@ use crate::stats::{Counters, Progress, Refused, Standing, What, harmless};
 
 impl Home {
     /// A connection is turned away before it gets a session.
-    pub fn turned_away(&self, peer: &Peer) {
-        let (address, reason) = (peer.address(), "too many connections");
-        tracing::warn!(peer = %address, "connection refused: {reason}; see --connections");
+    pub fn turned_away(&self, peer: &Peer, reason: &str) {
+        let address = peer.address();
+        tracing::warn!(peer = %address, "connection refused: {reason}");
         self.counters.refusals.add(What::Connection, || {
             Refused::new(unix_seconds(), address, What::Connection, reason)
         });
