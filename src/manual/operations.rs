@@ -7,10 +7,12 @@
 //! ```
 //!
 //! `mailrace serve --help` lists every flag with its default. When the server is ready it prints
-//! one line on standard output (with `--admin` a second one), and nothing else ever:
+//! a line for each address on standard output, and nothing else ever:
 //!
 //! ```text
 //! mailrace: listening on 127.0.0.1:1143
+//! mailrace: listening by TLS on 0.0.0.0:993
+//! mailrace: admin on http://127.0.0.1:9143/
 //! ```
 //!
 //! Its log goes to standard error, as text or, with `--log-format json`, as one JSON object a line.
@@ -23,7 +25,46 @@
 //! whole. A second signal ends it at once. kill -9 is safe as well; it costs the next start the
 //! reading of what came after the last checkpoint.
 //!
-//! Logins in clear text are taken on loopback addresses only.
+//! ## Configuration
+//!
+//! `mailrace serve --config /etc/mailrace/mailrace.toml` reads a TOML file whose keys are the flags
+//! without their dashes; a flag on the command line goes before the key:
+//!
+//! ```toml
+//! data = "/var/lib/mailrace"
+//! listen = "0.0.0.0:143"
+//! tls-listen = "0.0.0.0:993"
+//! tls-cert = "/etc/mailrace/cert.pem"
+//! tls-key = "/etc/mailrace/key.pem"
+//! ```
+//!
+//! `mailrace config example` prints one with every key and its meaning. `mailrace config check
+//! FILE` says all that is wrong with one, each with its line, and reads the files that it names. A
+//! key that does not exist keeps the server from starting, so that no typing error goes unnoticed.
+//! The file is read at the start only.
+//!
+//! ## TLS
+//!
+//! With `--tls-cert` and `--tls-key` clients may go over to TLS by STARTTLS; with `--tls-listen`
+//! they can speak it from the first octet on, which is safer (RFC 8314). TLS 1.2 and 1.3, what
+//! rustls takes for good; session tickets spare those who come again the handshake's signature.
+//!
+//! - For a trial, `mailrace cert self-signed --name mail.example.org` makes both files. Clients
+//!   have to be told to trust that certificate.
+//! - A renewed certificate is taken into use by SIGHUP (`systemctl reload mailrace`). Sessions
+//!   notice nothing. If the new files will not do, the log says why, and the former ones stay.
+//!   Every ticket that was given out before is void.
+//! - Without TLS, passwords and tokens are taken from this machine only, unless
+//!   `--allow-plaintext-auth` says that nobody can listen in between. From elsewhere LOGINDISABLED
+//!   is told.
+//! - `--tls-client-ca FILE` asks clients for a certificate of these authorities. Whoever shows one
+//!   may log in by AUTHENTICATE EXTERNAL as the user whom it names: by a mail address among its
+//!   alternative names, or, when there is none, by its common name. Whoever shows none logs in as
+//!   everybody else does. Lists of revoked certificates are not looked at.
+//! - SCRAM-SHA-256-PLUS ties the login to the TLS 1.3 connection (`tls-exporter`, RFC 9266), so
+//!   that nobody between can pass it on, not even with a certificate that the client believes.
+//!
+//! What TLS costs when mail comes in is in `benches/README.md`; `mailrace bench --tls` measures it.
 //!
 //! ## Exit codes
 //!
@@ -42,7 +83,7 @@
 //! | 74 | A file or an address cannot be used | Permissions, the disk, `--listen` |
 //! | 75 | Another server runs on this data folder | |
 //! | 76 | demo, bench or top: a server did not answer as it should | |
-//! | 78 | The file of users makes no sense | The sentence names the line |
+//! | 78 | Configuration, users, certificate or key will not do | The sentence names file and line |
 //!
 //! ## The data folder
 //!

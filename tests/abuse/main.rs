@@ -17,6 +17,7 @@ mod logins;
 mod mail;
 mod mixed;
 mod promised;
+mod tls;
 mod slow;
 mod unread;
 

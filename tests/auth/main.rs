@@ -4,6 +4,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod bound;
 mod failures;
 mod limits;
 mod masters;

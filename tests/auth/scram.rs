@@ -22,8 +22,19 @@ fn attribute(message: &str, letter: char) -> String {
 /// Logs in; panics when the server does not prove that it knows the password's keys. `header` is
 /// the GS2 header.
 pub fn login(client: &mut Client, header: &str, name: &str, password: &str) -> Reply {
+    login_bound(client, "SCRAM-SHA-256", (header, b""), name, password)
+}
+
+/// The same by this mechanism, bound to these octets.
+pub fn login_bound(
+    client: &mut Client,
+    mechanism: &str,
+    (header, binding): (&str, &[u8]),
+    name: &str,
+    password: &str,
+) -> Reply {
     let tag = client.tag();
-    client.send(format!("{tag} AUTHENTICATE SCRAM-SHA-256\r\n").as_bytes());
+    client.send(format!("{tag} AUTHENTICATE {mechanism}\r\n").as_bytes());
     assert_eq!(challenge(client), b"");
     let bare = format!("n={name},r=fyko+d2lbbFgONRv9qkxdawL");
     client.send(format!("{}\r\n", encode(format!("{header}{bare}"))).as_bytes());
@@ -37,7 +48,8 @@ pub fn login(client: &mut Client, header: &str, name: &str, password: &str) -> R
     pbkdf2::derive(kind, iterations, &salt, password.as_bytes(), &mut salted);
     let client_key = mac(&salted, b"Client Key");
     let stored_key = digest::digest(&digest::SHA256, &client_key);
-    let without_proof = format!("c={},r={nonce}", encode(header));
+    let bound = encode([header.as_bytes(), binding].concat());
+    let without_proof = format!("c={bound},r={nonce}");
     let message = format!("{bare},{server_first},{without_proof}");
     let signature = mac(stored_key.as_ref(), message.as_bytes());
     let proof: Vec<u8> = client_key.iter().zip(signature).map(|(key, mask)| key ^ mask).collect();
