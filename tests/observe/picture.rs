@@ -18,13 +18,13 @@ use crate::{observed, until};
 
 /// User, mailbox, octets of a message, messages of a batch, milliseconds between batches.
 const PEOPLE: [(&str, &str, usize, usize, u64); 7] = [
-    ("amelia", "Archive/2019", 42_000, 100, 60),
-    ("bertrand", "INBOX", 18_000, 200, 90),
-    ("chiara", "Sent", 65_000, 50, 70),
-    ("dmitri", "INBOX", 9_000, 400, 140),
-    ("eunice", "Projects/Mühle", 120_000, 20, 110),
-    ("farid", "Lists/announce", 5_000, 250, 200),
-    ("greta", "Archive/2021", 30_000, 100, 180),
+    ("amelia", "Archive/2019", 42_000, 40, 250),
+    ("bertrand", "INBOX", 18_000, 60, 220),
+    ("chiara", "Sent", 65_000, 20, 300),
+    ("dmitri", "INBOX", 9_000, 150, 260),
+    ("eunice", "Projects/Mühle", 120_000, 10, 350),
+    ("farid", "Lists/announce", 5_000, 100, 400),
+    ("greta", "Archive/2021", 30_000, 50, 420),
 ];
 
 #[test]
