@@ -70,6 +70,8 @@
 //!   [`session`](crate::session).
 //! - What a message says of itself, for FETCH, SEARCH, SORT and THREAD: [`mime`](crate::mime).
 //! - What APPEND accepts: [`ingest`](crate::ingest).
+//! - A figure for the operator: counted in [`stats`](crate::stats), told by
+//!   [`observe`](crate::observe), explained in [`observability`](super::observability).
 //! - A bound: [`limits`](crate::limits), with its reason.
 //! - Something new that must survive a crash: a record in [`log`](crate::log), its use in
 //!   [`index`](crate::index), its octets in [`format`](super::format).

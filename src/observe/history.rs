@@ -26,8 +26,9 @@ pub(super) struct Past {
 }
 
 impl Past {
-    /// A second has passed. What came before the first call counts for no second.
-    pub fn add(&mut self, readings: &[Reading]) {
+    /// So many seconds have passed, one unless this thread got no processor; what came in them is
+    /// spread over them. What came before the first call counts for no second.
+    pub fn add(&mut self, readings: &[Reading], seconds: u64) {
         let now = Second {
             octets: total(readings, |one| one.octets),
             messages: total(readings, |one| one.messages),
@@ -35,15 +36,22 @@ impl Past {
             log: total(readings, |one| one.log_octets),
         };
         let Some(before) = self.before.replace(now) else { return };
-        if self.seconds.len() == HISTORY {
-            self.seconds.pop_front();
+        for second in 0..seconds.min(HISTORY as u64) {
+            if self.seconds.len() == HISTORY {
+                self.seconds.pop_front();
+            }
+            let part = |now: u64, before: u64| {
+                let all = now.saturating_sub(before);
+                // No octet is lost to the division.
+                all * (second + 1) / seconds - all * second / seconds
+            };
+            self.seconds.push_back(Second {
+                octets: part(now.octets, before.octets),
+                messages: part(now.messages, before.messages),
+                fdatasyncs: part(now.fdatasyncs, before.fdatasyncs),
+                log: part(now.log, before.log),
+            });
         }
-        self.seconds.push_back(Second {
-            octets: now.octets.saturating_sub(before.octets),
-            messages: now.messages.saturating_sub(before.messages),
-            fdatasyncs: now.fdatasyncs.saturating_sub(before.fdatasyncs),
-            log: now.log.saturating_sub(before.log),
-        });
     }
 
     /// One figure of each second, oldest first.
@@ -71,7 +79,7 @@ mod tests {
     #[test]
     fn a_second_has_what_came_in_it() {
         let mut past = Past::default();
-        [100, 100, 150, 250].iter().for_each(|&octets| past.add(&reading(octets)));
+        [100, 100, 150, 250].iter().for_each(|&octets| past.add(&reading(octets), 1));
         assert_eq!(past.each(|second| second.octets), [0, 100, 200]);
         assert_eq!(past.each(|second| second.messages), [0, 10, 20]);
         assert_eq!(past.rate(2, |second| second.octets), 150.0);
@@ -79,9 +87,19 @@ mod tests {
     }
 
     #[test]
+    fn what_came_in_several_seconds_is_spread_over_them() {
+        let mut past = Past::default();
+        past.add(&reading(0), 1);
+        past.add(&reading(50), 3);
+        assert_eq!(past.each(|second| second.octets), [33, 33, 34]);
+        past.add(&reading(50), 1_000_000);
+        assert_eq!(past.each(|second| second.octets), [0; HISTORY]);
+    }
+
+    #[test]
     fn it_goes_back_ten_minutes_and_no_further() {
         let mut past = Past::default();
-        (0..2000).for_each(|octets| past.add(&reading(octets)));
+        (0..2000).for_each(|octets| past.add(&reading(octets), 1));
         assert_eq!(past.each(|second| second.octets), [2; HISTORY]);
         assert_eq!(Past::default().rate(5, |second| second.octets), 0.0);
     }

@@ -30,6 +30,8 @@ pub(super) struct Observer {
     /// All segments, at the last count.
     files: u64,
     ticks: u64,
+    /// When it last looked.
+    looked: Instant,
     status: Bytes,
 }
 
@@ -47,6 +49,7 @@ impl Observer {
             pulse: Pulse::new(&readings, now),
             files: 0,
             ticks: 0,
+            looked: now,
             status: Bytes::new(),
         };
         observer.tick();
@@ -56,7 +59,9 @@ impl Observer {
     /// Looks again. To be called every second.
     pub fn tick(&mut self) {
         let readings = Reading::all(&self.watch);
-        self.past.add(&readings);
+        let now = Instant::now();
+        let passed = now - std::mem::replace(&mut self.looked, now);
+        self.past.add(&readings, (passed.as_secs_f64().round() as u64).max(1));
         self.rates.look(&self.watch);
         if self.ticks.is_multiple_of(SECONDS_OF_SEGMENTS) {
             self.files = disk::segments(&self.watch.segments());

@@ -18,6 +18,7 @@ mod top;
 mod webdriver;
 
 use std::net::SocketAddr;
+use std::time::{Duration, Instant};
 
 use support::{Folder, Server};
 
@@ -30,12 +31,17 @@ fn observed(folder: &Folder, flags: &[&str]) -> (Server, SocketAddr) {
     (server, admin)
 }
 
-/// Asks again and again until something is so; only the test runner's patience is a limit.
+/// Longer than anything takes to show on a busy machine; a test that waits so long has failed.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// Asks again and again until something is so.
+#[track_caller]
 fn until<T>(mut what: impl FnMut() -> Option<T>) -> T {
-    loop {
+    let begun = Instant::now();
+    while begun.elapsed() < PATIENCE {
         if let Some(found) = what() {
             return found;
         }
-        std::thread::yield_now();
     }
+    panic!("it does not become so");
 }
