@@ -1,4 +1,5 @@
-//! What the server needs at its edges: memory for what is huge, many or idle, and time to start.
+//! What the server needs at its edges: memory for what is huge, many or idle, and time to start;
+//! and what a storm of failing logins takes from an upload.
 //!
 //! ```sh
 //! cargo bench --bench limits                  # all cases
@@ -10,25 +11,28 @@
 
 mod server;
 
-use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpStream};
-use std::time::Duration;
+use std::io::{ErrorKind, Read, Write};
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
 use mailrace::limits::ARENA;
 use mailrace::reactor::raise_descriptors;
 use rustix::process::Signal;
 use server::{PASSWORD, Server, USER};
+use socket2::{Domain, Socket, Type};
 
 const MIB: u64 = 1 << 20;
 
 fn main() {
     let wanted: Vec<String> =
         std::env::args().skip(1).filter(|argument| !argument.starts_with("--")).collect();
-    let cases: [(&str, fn()); 4] = [
+    let cases: [(&str, fn()); 5] = [
         ("big-message", big_message),
         ("many-small", many_small),
         ("idle", idle),
         ("million", million),
+        ("storm", storm),
     ];
     for (name, case) in cases {
         if wanted.is_empty() || wanted.iter().any(|wanted| wanted == name) {
@@ -124,6 +128,129 @@ fn million() {
         started.as_millis(),
         idle / MIB
     );
+}
+
+/// Connections that fail to log in, each from an address of its own and with ever new names, so
+/// that none of them is cut off.
+const STORM: usize = 1000;
+
+/// An upload alone, amid a storm of logins that fail, and alone again.
+fn storm() {
+    raise_descriptors();
+    let server = Server::new();
+    let mut client = Client::login(server.address);
+    let batch = batch(64, 64 << 10);
+    let mut upload = |seconds: u64| {
+        let (begun, mut octets) = (Instant::now(), 0);
+        while begun.elapsed() < Duration::from_secs(seconds) {
+            client.send(&batch);
+            client.finish("a");
+            octets += batch.len();
+        }
+        octets as f64 / begun.elapsed().as_secs_f64() / MIB as f64
+    };
+    upload(5);
+    let before = upload(10);
+    let (over, failed) = (AtomicBool::new(false), AtomicU64::new(0));
+    let (amid, logins) = std::thread::scope(|scope| {
+        for part in 0..4 {
+            let (over, failed, address) = (&over, &failed, server.address);
+            scope.spawn(move || {
+                let mut stormers: Vec<_> =
+                    (part..STORM).step_by(4).map(|number| Stormer::new(address, number)).collect();
+                while !over.load(Ordering::Relaxed) {
+                    for stormer in &mut stormers {
+                        failed.fetch_add(stormer.go_on(), Ordering::Relaxed);
+                    }
+                    std::thread::sleep(Duration::from_millis(20));
+                }
+            });
+        }
+        // Until the storm has its full strength.
+        upload(3);
+        let counted = failed.load(Ordering::Relaxed);
+        let amid = upload(10);
+        let counted = failed.load(Ordering::Relaxed) - counted;
+        let begun = Instant::now();
+        drop(Client::login(server.address));
+        let login = begun.elapsed();
+        over.store(true, Ordering::Relaxed);
+        (amid, (counted, login))
+    });
+    // Its last answers come late.
+    std::thread::sleep(Duration::from_secs(20));
+    let after = upload(10);
+    println!(
+        "an upload: {before:.0} MiB/s alone, {amid:.0} amid {STORM} connections of which {} logins \
+         a second fail, {after:.0} alone again; a known user logs in amid them in {} ms",
+        logins.0 / 10,
+        logins.1.as_millis()
+    );
+}
+
+/// One that guesses, as fast as it gets answers.
+struct Stormer {
+    server: SocketAddr,
+    number: usize,
+    tries: u64,
+    stream: Option<TcpStream>,
+}
+
+impl Stormer {
+    fn new(server: SocketAddr, number: usize) -> Stormer {
+        Stormer { server, number, tries: 0, stream: None }
+    }
+
+    /// Reads what has come, and sends the next guess if it was an answer. How many failures that
+    /// were.
+    fn go_on(&mut self) -> u64 {
+        let Some(stream) = &mut self.stream else {
+            self.stream = self.connect().ok();
+            self.guess();
+            return 0;
+        };
+        let mut buffer = [0; 4096];
+        match stream.read(&mut buffer) {
+            Ok(0) => self.stream = None,
+            Ok(octets) if buffer[..octets].windows(5).any(|text| text == b"g NO ") => {
+                self.guess();
+                return 1;
+            }
+            Ok(_) => {}
+            Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+            Err(_) => self.stream = None,
+        }
+        0
+    }
+
+    fn connect(&self) -> std::io::Result<TcpStream> {
+        let socket = Socket::new(Domain::IPV4, Type::STREAM, None)?;
+        let host = u32::try_from(self.number).unwrap_or_default() + 2;
+        let own = Ipv4Addr::from_bits(Ipv4Addr::LOCALHOST.to_bits() - 1 + host);
+        socket.bind(&SocketAddr::from((own, 0)).into())?;
+        socket.connect(&self.server.into())?;
+        socket.set_nonblocking(true)?;
+        Ok(socket.into())
+    }
+
+    fn guess(&mut self) {
+        self.tries += 1;
+        let guess = format!("g LOGIN user{}x{} wrong\r\n", self.number, self.tries);
+        if self.stream.as_mut().is_some_and(|stream| stream.write_all(guess.as_bytes()).is_err()) {
+            self.stream = None;
+        }
+    }
+}
+
+/// An APPEND of so many messages of so many octets.
+fn batch(messages: usize, octets: usize) -> Vec<u8> {
+    let mut batch = b"a APPEND INBOX".to_vec();
+    for _ in 0..messages {
+        batch.extend_from_slice(format!(" {{{octets}+}}\r\n").as_bytes());
+        batch.resize(batch.len() + octets, b'x');
+    }
+    batch.extend_from_slice(b"\r\n");
+    batch
 }
 
 fn message() -> Vec<u8> {

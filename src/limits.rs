@@ -89,8 +89,14 @@ pub const CATALOG_CACHE: usize = 16 << 20;
 pub const REPLAY_GATHERS: usize = 16 << 20;
 
 /// Octets of a TLS handshake message that may be gathered, records' headers included: a client's
-/// chain of certificates has a few KiB, and 16,384 strangers are half a gigabyte at most.
+/// chain of certificates has a few KiB. While more is received there are two copies.
 pub const HANDSHAKE: usize = 32 << 10;
+
+/// Octets of a TLS record at most, header included (RFC 8446 section 5.2, RFC 5246 section 6.2.3).
+pub const TLS_RECORD: usize = 5 + (16 << 10) + (2 << 10);
+
+/// What TLS adds to the state of a connection: keys, what rustls remembers of the handshake.
+pub const TLS_SESSION: usize = 24 << 10;
 
 /// Command line before login, literals of LOGIN not counted.
 pub const LINE_BEFORE_LOGIN: usize = 8 << 10;
@@ -185,8 +191,8 @@ pub const CONNECTIONS_PER_USER: usize = 512;
 /// Commands on a connection before somebody logs in: programs send five.
 pub const COMMANDS_BEFORE_LOGIN: u32 = 64;
 
-/// Commands before login that are answered at once. Those after them wait for each other.
-pub const COMMANDS_AT_ONCE: u32 = 16;
+/// One in so many commands before login is answered at once. Those after them wait for each other.
+pub const COMMANDS_AT_ONCE: u32 = 4;
 
 /// How long each of those waits: five a second.
 pub const COMMAND_STEP: std::time::Duration = std::time::Duration::from_millis(200);
@@ -224,6 +230,46 @@ pub const LOGINS_WAITING: usize = 1024;
 
 /// Users whose last right password is remembered, 100 octets each.
 pub const REMEMBERED_LOGINS: usize = 65_536;
+
+/// Octets received at once outside of APPEND: a command, or the start of an APPEND.
+pub const RECEIVE: usize = 8 << 10;
+
+/// Octets of replies that may wait before a session stops taking commands: a client that does not
+/// read its replies gets no new ones.
+pub const REPLIES: usize = 256 << 10;
+
+/// The same before login.
+pub const REPLIES_BEFORE_LOGIN: usize = 16 << 10;
+
+/// Room of a buffer for long replies: at this size a system call costs nothing by the octet, and it
+/// is still in cache when the kernel copies it.
+pub const REPLY: usize = 128 << 10;
+
+/// What is shorter is copied to what waits already instead of being sent by itself.
+pub const SHORT_REPLY: usize = 4 << 10;
+
+/// State of a connection, with the tasks that wait beside it: half as much was measured.
+pub const SESSION: usize = 8 << 10;
+
+/// Memory of a connection before login, at most: its state; a command with its literals, in a
+/// buffer that has grown to twice of that; what is being received; replies that wait, one of them
+/// written over the bound. 16,384 connections of nobody stay below a gigabyte.
+pub const MEMORY_BEFORE_LOGIN: usize = SESSION
+    + 2 * (LINE_BEFORE_LOGIN + LITERAL_BEFORE_LOGIN)
+    + RECEIVE
+    + REPLIES_BEFORE_LOGIN
+    + SHORT_REPLY;
+
+/// The same by TLS: a record that was received, decrypted and not asked for, and the next, of which
+/// a part has come. The handshake is over before any of this, and takes less.
+pub const MEMORY_BEFORE_LOGIN_BY_TLS: usize = MEMORY_BEFORE_LOGIN + TLS_SESSION + 2 * TLS_RECORD;
+
+/// The same after login, to which the literals are added once more: they are copied out of the
+/// command. Mail is not in it: it comes and goes by leases, which the reactor shares out
+/// ([`ARENA`]). A SORT or a followed search takes what [`SORT_OCTETS`] and [`CONTEXT_RANGES`]
+/// say beyond, the one while it runs.
+pub const MEMORY_OF_SESSION: usize =
+    SESSION + 2 * (LINE + LITERAL) + LITERAL + RECEIVE + REPLIES + REPLY + 2 * SHORT_REPLY;
 
 /// Failed logins of an address in [`LOGIN_WINDOW`], beyond which passwords from there are not
 /// looked at any more, unless configured: more than people mistype, fewer than a list of passwords
@@ -303,5 +349,9 @@ const _: () = {
     assert!(LARGE_LEASE <= FRAME, "what fills a lease is written as one frame");
     assert!(SEGMENT_SIZE_MIN >= 8 * LARGE_LEASE as u64 && SEGMENT_SIZE_MAX <= u32::MAX as u64);
     assert!(8 * UID_RANGES <= LARGE_LEASE / 2, "half of a frame is left for other records");
+    assert!(MEMORY_BEFORE_LOGIN * CONNECTIONS <= 1 << 30, "nobody shall fill the memory");
+    assert!(MEMORY_BEFORE_LOGIN_BY_TLS * CONNECTIONS <= 2 << 30, "not by TLS either");
+    assert!(SESSION + TLS_SESSION + 2 * HANDSHAKE <= MEMORY_BEFORE_LOGIN_BY_TLS);
+    assert!(MEMORY_OF_SESSION <= 4 << 20, "a user's programs are some dozens");
     assert!(ARENA <= 1 << 30, "the kernel registers buffers of 1 GiB at most");
 };

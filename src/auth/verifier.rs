@@ -92,8 +92,8 @@ struct Shared {
 }
 
 impl Verifier {
-    /// Starts one thread for every two cores: logins come in bursts, mail comes always. `secret` is
-    /// that of [`Users::secret`].
+    /// Starts one thread for every two cores, behind the reactors: logins come in bursts, mail
+    /// comes always. `secret` is that of [`Users::secret`].
     ///
     /// # Errors
     /// When the system refuses randomness, memory or threads.
@@ -125,7 +125,7 @@ impl Verifier {
             secret,
             hashed: AtomicU64::new(0),
         };
-        let jobs = Jobs::start("login", threads, waiting)?;
+        let jobs = Jobs::start_behind("login", threads, waiting)?;
         Ok(Verifier { shared: Arc::new(shared), jobs })
     }
 

@@ -109,7 +109,7 @@ pub struct ServeArgs {
 
     /// Commands before the login, after which a connection is ended
     #[arg(long, value_name = "N", default_value_t = limits::COMMANDS_BEFORE_LOGIN,
-          value_parser = clap::value_parser!(u32).range(1..=10_000))]
+          value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub commands_before_login: u32,
 
     /// Failed logins of an address in ten minutes, after which its passwords are not looked at

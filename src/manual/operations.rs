@@ -74,7 +74,7 @@
 //! | --- | --- | --- |
 //! | 0 | Done, or ended by a signal | |
 //! | 64 | Wrong usage | Read the sentence, or `--help` |
-//! | 65 | A name or password that will not do, a user who is there already | |
+//! | 65 | A name or password that will not do, a user who is there already or is not | |
 //! | 65 | serve: the log is damaged | See [durability](super::durability) |
 //! | 69 | No io_uring: an old kernel, a seccomp profile, a sysctl | `tuning/README.md` |
 //! | 70 | A bug | Tell us, with the log |
@@ -83,14 +83,15 @@
 //! | 74 | A file or an address cannot be used | Permissions, the disk, `--listen` |
 //! | 75 | Another server runs on this data folder | |
 //! | 76 | demo, bench or top: a server did not answer as it should | |
-//! | 78 | Configuration, users, certificate or key will not do | The sentence names file and line |
+//! | 78 | Configuration, users, certificate, keys will not do | The sentence names file and line |
 //!
 //! ## The data folder
 //!
 //! | File | What it is | May it be deleted? |
 //! | --- | --- | --- |
 //! | `users` | Who may log in | It is yours to edit |
-//! | `users.lock` | Held while a user is added | While nobody adds one |
+//! | `users.lock` | Held while a user is changed | While nobody changes one |
+//! | `users.secret` | Makes answers to names that do not exist | While no server runs |
 //! | `lock` | Held by the server | While no server runs |
 //! | `segments/` | The log: all mail there is | Never |
 //! | `catalog.redb` | A checkpoint of the log | While no server runs; it is made again |
@@ -100,42 +101,109 @@
 //!
 //! ## Connections
 //!
-//! At most 16,384 at a time (`--connections` for fewer); further ones are told `BYE [UNAVAILABLE]`.
-//! Each needs a descriptor, and so do some hundred files: `LimitNOFILE` should be 20,000. One that
-//! has not logged in after 60 seconds is told BYE, whatever it sends (`--login-time`). After login
-//! the server ends a connection that sends nothing, or reads nothing of what it is sent, for 30
-//! minutes.
+//! | Limit | Flag | Standard | Beyond |
+//! | --- | --- | --- | --- |
+//! | Connections in all | `--connections` | 16,384 | `BYE [UNAVAILABLE]` |
+//! | From one address | `--connections-per-address` | 4,096 | `BYE [UNAVAILABLE]` |
+//! | Of one user | `--connections-per-user` | 512 | `NO [LIMIT]` |
+//! | Seconds before login | `--login-time` | 60 | BYE |
+//! | Commands before login | `--commands-before-login` | 64 | BYE |
+//! | Those that make no sense | | 10 | BYE |
+//! | Failed logins of a connection | | 4 | BYE |
+//! | Of an address, in 10 minutes | `--login-failures` | 50 | `NO [UNAVAILABLE]` |
+//! | Idle seconds after login | `--idle-time` | 1,800 | BYE |
 //!
-//! An idle session takes some 4 KiB of memory. A client that does not read its replies gets no
-//! new ones once 256 KiB wait (16 KiB before login): the server stops reading from it. Messages of
-//! batches that are not complete are remembered until they are; more than 1,572,864 in one reactor
-//! are refused with `NO [LIMIT]`, but for batches of up to 100.
+//! An address of IPv6 counts by its first 64 bits. After a quarter of them, commands before login
+//! wait a fifth of a second each. The time before login runs whatever the client sends. Idle is who
+//! sends nothing, or reads nothing of what it is sent.
+//!
+//! Each connection needs a descriptor, and so do some hundred files: `LimitNOFILE` should be
+//! 20,000. RFC 9051 section 5.4 asks for 30 minutes at least; with a lower `--idle-time` a line is
+//! logged.
+//!
+//! An idle session takes some 4 KiB of memory, a connection before login 60 KiB at most, a session
+//! 4 MiB at most: `MEMORY_BEFORE_LOGIN` and `MEMORY_OF_SESSION` in [`limits`](crate::limits) are
+//! the sums. Mail is not in them, it has the arenas; nor is a SORT in progress. A client that does
+//! not read its replies gets no new ones once 256 KiB wait (16 KiB before login): the server stops
+//! reading from it. One that sends a message octet by octet gives up its place in the arena when
+//! others want it. Messages of batches that are not complete are remembered until they are; more
+//! than 1,572,864 in one reactor are refused with `NO [LIMIT]`, but for batches of up to 100.
 //!
 //! ## Users
 //!
 //! ```sh
 //! mailrace user add alice --data /srv/mail --quota 10G
+//! mailrace user passwd alice --data /srv/mail
+//! mailrace user set alice --no-quota --data /srv/mail
+//! mailrace user remove alice --data /srv/mail
+//! mailrace user list --data /srv/mail
 //! ```
 //!
 //! The password is asked for without echo, or read as one line from standard input when that is not
-//! a terminal. It works before the first start and while the server runs. The file `users` has a
-//! line for each:
+//! a terminal. All of it works before the first start and while the server runs. `list` prints a
+//! line for each user: name, quota in octets or `none`, and `password` or `password,scram`, divided
+//! by tabs. The file `users` has a line for each:
 //!
 //! ```text
 //! # a comment
-//! alice:$argon2id$v=19$m=19456,t=2,p=1$...$...:10737418240
+//! alice:$argon2id$v=19$m=19456,t=2,p=1$...$...:10737418240:SCRAM-SHA-256$65536:...$...:...
 //! bob:$argon2id$v=19$m=19456,t=2,p=1$...$...:none
 //! ```
 //!
-//! Name, argon2id hash as a PHC string, quota in octets or `none`. Names are compared octet for
-//! octet. The server looks at the file with every login and reads it again when it changed. If a
-//! line makes no sense then, it logs which, and goes on with the users it had. To change a
-//! password, replace the hash; to lock a user out, delete the line. The mail stays.
+//! Name, argon2id hash as a PHC string, quota in octets or `none`, and, if there are, the keys of
+//! SCRAM-SHA-256 as RFC 5803 has them. Names are compared octet for octet. You may edit the file;
+//! write a new one and rename it. The server looks at it with every login and every command and
+//! reads it again when it changed. If a line makes no sense then, it logs which, and goes on with
+//! the users it had. To lock a user out, remove the line. The mail stays. Sessions of a user who
+//! was removed or has another password get BYE at their next command, those in IDLE after two
+//! minutes at the latest.
 //!
-//! A password check costs 19 MiB and some tens of milliseconds on a thread of its own kind, half as
-//! many as there are cores. A password that was right is remembered, as a keyed hash in memory,
-//! until the user's hash in the file changes; so thousands of connections of one migration cost one
-//! check. When 1,024 logins wait, further ones are told `NO [UNAVAILABLE]`.
+//! ## Logging in
+//!
+//! | Mechanism | Offered |
+//! | --- | --- |
+//! | SCRAM-SHA-256 | While every user has keys |
+//! | SCRAM-SHA-256-PLUS | The same, over TLS 1.3 |
+//! | PLAIN, LOGIN, and the command LOGIN | Over TLS and on loopback addresses |
+//! | OAUTHBEARER, XOAUTH2 | The same, with `--oauth-keys` |
+//! | EXTERNAL | To clients that have shown a certificate |
+//!
+//! `--auth-mechanisms` restricts them; without PLAIN and LOGIN the command is refused as well.
+//! `--allow-plaintext-auth` offers PLAIN and the like to everybody, for networks on which nobody
+//! listens.
+//!
+//! **Passwords.** A check costs 19 MiB and some tens of milliseconds on a thread of its own kind,
+//! half as many as there are cores, and at low priority: logins wait for mail. A password that was
+//! right is remembered, as a keyed hash in memory, until the user's hash in the file changes; so
+//! thousands of connections of one migration cost one check. When 1,024 logins wait, further ones
+//! are told `NO [UNAVAILABLE]`.
+//!
+//! **SCRAM** proves the password without showing it. Its keys, should the file be stolen, can be
+//! attacked more cheaply than an argon2id hash: `user add --no-scram` and `user passwd --no-scram`
+//! keep none, and then SCRAM is not offered to anybody, so that a client that prefers it does not
+//! fail. Users of before have no keys until their password is set again. Names that do not exist
+//! are answered as if they had keys, from the file `users.secret`.
+//!
+//! **Tokens** are JWTs, signed with RSA, P-256, P-384 or Ed25519 by a key of the set in
+//! `--oauth-keys` (a JWKS file, read again when it changes; nothing is fetched). `exp`, `iss`
+//! (`--oauth-issuer`) and `aud` (`--oauth-audience`) must be there and right, with a minute for
+//! clocks that differ. The user is named by `email` (unless `email_verified` is false), else by
+//! `preferred_username`, else by `sub`, or by `--oauth-user-claim` alone: name it where users can
+//! choose the others themselves. The user must be in the file.
+//!
+//! **Failures.** The answer to a failed login waits half a second, doubled with each further one up
+//! to 15 seconds; one a minute is forgotten. A right password never waits. From one address a user
+//! may fail 10 times in ten minutes and all users together 50 times (`--login-failures`); then
+//! nothing more is looked at, the answer is `NO [UNAVAILABLE]`, until enough is forgotten: at any
+//! time one a minute for the user, five for the address. A password that was right a moment ago is
+//! let in all the same. So a migration with one wrong password does not stop the others from its
+//! host; one with many wrong ones might, and wants a higher number. Loopback addresses are treated
+//! like others.
+//!
+//! **Master users.** With `--master-user admin` the user `admin` opens everybody's mail with a
+//! password of his own: he logs in as `alice*admin`, or names alice as the authorization identity
+//! of PLAIN, SCRAM, OAUTHBEARER or EXTERNAL. alice must be in the file. It is logged each time.
+//! There is none unless you name one.
 //!
 //! ## When the disk is full
 //!

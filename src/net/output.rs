@@ -13,25 +13,17 @@ use bytes::{Bytes, BytesMut};
 use tokio::sync::Notify;
 
 use super::Transport;
-use crate::limits::AUTOLOGOUT;
+use crate::limits::{self, AUTOLOGOUT};
 use crate::reactor::{spawn, timeout};
 
-/// Octets that may wait before the session stops taking commands: a client that does not read its
-/// replies gets no new ones.
-const ENOUGH: usize = 256 << 10;
-
-/// The same before login: 16,384 connections of nobody are 256 MiB.
-const ENOUGH_BEFORE_LOGIN: usize = 16 << 10;
-
 /// What is shorter is copied to what waits already instead of being sent by itself.
-const SMALL: usize = 4 << 10;
+const SMALL: usize = limits::SHORT_REPLY;
 
 /// Octets of a long reply that are gathered before they are passed on.
 pub const GATHERED: usize = 64 << 10;
 
-/// Room of a [`buffer`], and what should be in it before it is sent: at this size a system call
-/// costs nothing by the octet, and it is still in cache when the kernel copies it.
-pub const BUFFER: usize = 128 << 10;
+/// Room of a [`buffer`], and what should be in it before it is sent.
+pub const BUFFER: usize = limits::REPLY;
 
 /// Buffers of this thread that wait to be used again: as many as are on their way at a time to
 /// some busy clients. Fresh memory costs more than the copying into it.
@@ -118,7 +110,7 @@ impl Output {
         Rc::new(Output {
             conn,
             queue: RefCell::default(),
-            enough: Cell::new(ENOUGH_BEFORE_LOGIN),
+            enough: Cell::new(limits::REPLIES_BEFORE_LOGIN),
             sending: Cell::new(false),
             gone: Cell::new(false),
             patience: Cell::new(AUTOLOGOUT),
@@ -133,12 +125,12 @@ impl Output {
 
     /// More may wait for somebody who has logged in.
     pub fn logged_in(&self) {
-        self.enough.set(ENOUGH);
+        self.enough.set(limits::REPLIES);
     }
 
     /// And no more than before for one who has logged out again.
     pub fn logged_out(&self) {
-        self.enough.set(ENOUGH_BEFORE_LOGIN);
+        self.enough.set(limits::REPLIES_BEFORE_LOGIN);
     }
 
     /// Sends what `compose` writes, after everything pushed before. It may only add to the buffer.

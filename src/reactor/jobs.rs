@@ -7,7 +7,7 @@ use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::mpsc::{Receiver, Sender, channel};
 use tokio::sync::{Mutex as AsyncMutex, Semaphore, oneshot};
 
-use super::{Thread, hesitate, start_thread};
+use super::{Thread, give_way, hesitate, start_thread};
 
 type Job = Box<dyn FnOnce() + Send>;
 
@@ -41,12 +41,28 @@ impl Jobs {
     /// # Errors
     /// When the system gives no thread.
     pub fn start(name: &str, threads: usize, limit: usize) -> io::Result<Jobs> {
+        Jobs::with(name, threads, limit, || ())
+    }
+
+    /// The same for work that has time: where there are too few cores for all, others go first.
+    ///
+    /// # Errors
+    /// As with [`Jobs::start`].
+    pub fn start_behind(name: &str, threads: usize, limit: usize) -> io::Result<Jobs> {
+        Jobs::with(name, threads, limit, give_way)
+    }
+
+    fn with(name: &str, threads: usize, limit: usize, before: fn()) -> io::Result<Jobs> {
         let (queue, receiver) = channel(limit);
         let receiver = Arc::new(AsyncMutex::new(receiver));
         let inner = Inner { queue: Some(queue), threads: Mutex::default() };
         for number in 0..threads {
             let receiver = receiver.clone();
-            let thread = start_thread(format!("{name}-{number}"), move || work(receiver))?;
+            let main = move || {
+                before();
+                work(receiver)
+            };
+            let thread = start_thread(format!("{name}-{number}"), main)?;
             inner.threads.lock().unwrap_or_else(PoisonError::into_inner).push(thread);
         }
         Ok(Jobs { inner: Arc::new(inner) })

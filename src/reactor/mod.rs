@@ -40,7 +40,7 @@ pub use lease::{Lease, LeaseClass};
 pub use options::{Access, Options, ProbeError, ThreadEnd};
 pub use pages::Pages;
 pub use side::{
-    Bound, Conn, Listener, LogFile, Peer, Thread, breathe, files, hesitate, probe,
+    Bound, Conn, Listener, LogFile, Peer, Thread, breathe, files, give_way, hesitate, probe,
     raise_descriptors, random, run, start_reactor, start_thread, unix_seconds,
 };
 

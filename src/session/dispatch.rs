@@ -238,7 +238,7 @@ impl Session {
             return false;
         }
         self.commands += 1;
-        if self.commands > limits::COMMANDS_AT_ONCE {
+        if self.commands > most / limits::COMMANDS_AT_ONCE {
             sleep(limits::COMMAND_STEP).await;
         }
         true

@@ -4,14 +4,12 @@ use std::io::ErrorKind;
 use std::rc::Rc;
 use std::time::Duration;
 
+use crate::limits::RECEIVE;
 use crate::net::{Output, Transport};
 use crate::protocol::{
     Discard, Frame, Framer, Limits, Line, ParseError, Tag, is_append, line, parse,
 };
 use crate::reactor::{receive_within, timeout};
-
-/// Octets received at once: a command, or the start of an APPEND.
-const AT_ONCE: usize = 8 << 10;
 
 /// How long a client is expected to be about to send.
 const PATIENCE: Duration = Duration::from_millis(500);
@@ -199,7 +197,7 @@ impl Input {
         // The next command of a busy client comes at once: worth a buffer, and not two wake-ups.
         let conn = self.conn.clone();
         let buffer = std::mem::take(&mut self.buffer);
-        let receiving = conn.recv_buf(buffer, AT_ONCE);
+        let receiving = conn.recv_buf(buffer, RECEIVE);
         let ((result, buffer), _) =
             receive_within(PATIENCE, || conn.interrupt_handle(), receiving).await;
         self.buffer = buffer;

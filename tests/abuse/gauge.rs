@@ -109,6 +109,14 @@ impl Gauge {
         });
     }
 
+    /// Waits until memory has grown to so many octets. Panics when it does not.
+    pub fn wait_for_memory_of(&self, least: u64) {
+        patiently(|| match self.resident() {
+            resident if resident >= least => Ok(()),
+            resident => Err(format!("{} MiB resident, under {}", resident / MIB, least / MIB)),
+        });
+    }
+
     /// Waits until memory has gone down to so many octets. Panics when it does not.
     pub fn wait_for_memory(&self, most: u64) {
         patiently(|| match self.resident() {

@@ -1,7 +1,11 @@
-//! Password hashes need much memory for a moment, and none afterwards.
+//! Logins and those who never log in: what they cost is bounded, and comes back.
 
+use mailrace::limits::{LINE_BEFORE_LOGIN, LITERAL_BEFORE_LOGIN, MEMORY_BEFORE_LOGIN};
+
+use crate::crowd::connect;
 use crate::gauge::{Gauge, MIB};
 use crate::support::{Folder, PASSWORD, Server, USER};
+use crate::{healthy, wanted};
 
 /// What a hash works in by default.
 const HASH: u64 = 19 * MIB;
@@ -20,4 +24,38 @@ fn a_password_check_leaves_no_memory_behind() {
     println!("{} KiB before, {} after, {} at most", before >> 10, after >> 10, peak >> 10);
     assert!(peak >= before + HASH / 2, "a hash was made: {} MiB at most", peak / MIB);
     gauge.wait_for_memory(before + HASH / 2);
+}
+
+/// Each fills all that a connection may have before login: it does not read its replies, and sends
+/// all but the end of the longest command.
+#[test]
+fn who_does_not_log_in_has_so_much_memory_and_no_more() {
+    mailrace::reactor::raise_descriptors();
+    let folder = Folder::new();
+    let flags = ["--login-time", "600", "--commands-before-login", "64"];
+    let server = Server::with(&folder, &flags);
+    let gauge = Gauge::new(&server);
+    let count = wanted("MAILRACE_CONNECTIONS", 500);
+    healthy(&server, &folder);
+    let before = gauge.resident();
+    let literal = LITERAL_BEFORE_LOGIN;
+    let name = format!("a LOGIN {{{literal}+}}\r\n{}", "n".repeat(literal));
+    let rest = "p".repeat(LINE_BEFORE_LOGIN - 100);
+    let clients: Vec<_> = (0..count)
+        .map(|number| {
+            let mut client = connect(server.address(), number);
+            client.send("c CAPABILITY\r\n".repeat(15).as_bytes());
+            client.send(format!("{name} {rest}").as_bytes());
+            client
+        })
+        .collect();
+    // What a socket holds is not the server's; when it holds this much, it has read all.
+    let held = (LINE_BEFORE_LOGIN + LITERAL_BEFORE_LOGIN) as u64 * count as u64;
+    gauge.wait_for_memory_of(before + held);
+    let each = (gauge.resident() - before) / count as u64;
+    println!("{count} who do not log in: {each} octets each; {MEMORY_BEFORE_LOGIN} may be");
+    assert!(each <= MEMORY_BEFORE_LOGIN as u64, "{each} octets each");
+    healthy(&server, &folder);
+    drop(clients);
+    gauge.wait_for_connections(0);
 }

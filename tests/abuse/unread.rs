@@ -150,7 +150,7 @@ fn noops() {
 #[test]
 fn commands_before_login() {
     let folder = Folder::new();
-    let server = Server::start(&folder);
+    let server = Server::with(&folder, &["--commands-before-login", "1000000"]);
     let gauge = Gauge::new(&server);
     let text = pipeline(|number| format!("c{number} CAPABILITY\r\n"));
     let clients: Vec<_> = (0..CONNECTIONS).map(|_| narrow(server.address())).collect();

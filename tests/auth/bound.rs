@@ -154,7 +154,7 @@ fn a_certificate_lets_in_whom_it_names() {
         assert!(tagged.starts_with("NO [AUTHORIZATIONFAILED] "), "{tagged}");
     }
     let tagged = external(nobody, "=");
-    assert!(tagged.starts_with("NO [AUTHENTICATIONFAILED] "), "{tagged}");
+    assert!(tagged.starts_with("NO [AUTHORIZATIONFAILED] "), "{tagged}");
     // Without a certificate everything else goes on; one of strangers ends the handshake.
     let mut client = greeted(&server, identity.config(&TLS13));
     assert!(!offered(&mut client).contains(&"AUTH=EXTERNAL".into()));

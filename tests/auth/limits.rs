@@ -90,7 +90,7 @@ fn commands_before_login() {
     for _ in 0..20 {
         client.ok("NOOP");
     }
-    let late = COMMAND_STEP * (20 - COMMANDS_AT_ONCE);
+    let late = COMMAND_STEP * (20 - 20 / COMMANDS_AT_ONCE);
     assert!(begun.elapsed() >= late, "{:?}", begun.elapsed());
     client.send(b"a NOOP\r\n");
     hears(&mut client, "* BYE 20 commands and no login (--commands-before-login");

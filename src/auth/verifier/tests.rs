@@ -119,3 +119,88 @@ fn more_than_can_wait_are_turned_away() {
     assert_eq!(login(&verifier, "alice", "secret"), Err(Busy));
     drop(end);
 }
+
+fn verdict(verifier: &Verifier, claim: Claim) -> Verdict {
+    block_on(verifier.verify(HERE, claim)).unwrap()
+}
+
+/// Who was let in, and who acts.
+fn names(verdict: Verdict) -> Option<(String, Option<String>)> {
+    match verdict {
+        Verdict::Accepted(user) => Some((user.name.to_string(), user.acting().map(str::to_owned))),
+        Verdict::Refused(..) => None,
+    }
+}
+
+fn with_master() -> (tempfile::TempDir, Verifier) {
+    let (folder, users) = alice();
+    users.add("admin", &Password::new(*b"root"), None, Kept::HashOnly).unwrap();
+    let options = VerifierOptions { masters: vec!["admin".into()], ..VerifierOptions::default() };
+    (folder, Verifier::start(users, [7; KEY], options).unwrap())
+}
+
+#[test]
+fn a_certificate_opens_the_mail_of_its_names() {
+    let (_folder, verifier) = with_master();
+    let login = |certificate: &[&str], acts_for: Option<&str>| {
+        let names_in_it = certificate.iter().map(|&name| name.into()).collect();
+        let acts_for = acts_for.map(str::to_owned);
+        names(verdict(&verifier, Claim::Certificate { names: names_in_it, acts_for }))
+    };
+    let alice = Some(("alice".to_owned(), None));
+    assert_eq!(login(&["alice"], None), alice);
+    assert_eq!(login(&["host.example", "alice"], None), alice);
+    assert_eq!(login(&["alice"], Some("alice")), alice);
+    assert_eq!(login(&["admin", "alice"], Some("alice")).unwrap().0, "alice");
+    let acting = Some(("alice".to_owned(), Some("admin".to_owned())));
+    assert_eq!(login(&["admin"], Some("alice")), acting);
+    assert_eq!(login(&["alice"], Some("admin")), None);
+    assert_eq!(login(&["nobody"], None), None);
+    assert_eq!(login(&["nobody"], Some("alice")), None);
+    assert_eq!(login(&[], None), None);
+}
+
+#[test]
+fn a_master_is_remembered_as_himself() {
+    let (_folder, verifier) = with_master();
+    for _ in 0..2 {
+        let acting = Some(("alice".to_owned(), Some("admin".to_owned())));
+        assert_eq!(names(verdict(&verifier, claim("alice*admin", "root"))), acting);
+        assert_eq!(names(verdict(&verifier, claim("nobody*admin", "root"))), None);
+        assert_eq!(names(verdict(&verifier, claim("alice*admin", "secret"))), None);
+    }
+    assert_eq!(names(verdict(&verifier, claim("admin", "root"))), Some(("admin".into(), None)));
+}
+
+#[test]
+fn after_too_many_failures_nothing_is_looked_at_but_what_was_right_before() {
+    let (_folder, verifier) = with_master();
+    assert!(names(verdict(&verifier, claim("alice", "secret"))).is_some());
+    let mut hashed = verifier.hashed();
+    for number in 0..limits::LOGIN_FAILURES {
+        let refused = verdict(&verifier, claim(&format!("user{number}"), "wrong"));
+        assert!(matches!(refused, Verdict::Refused(Refusal::Wrong, _)), "{number}");
+        hashed += 1;
+    }
+    let too_many = |verdict| matches!(verdict, Verdict::Refused(Refusal::TooMany(_), _));
+    assert!(too_many(verdict(&verifier, claim("admin", "root"))));
+    assert!(too_many(verdict(&verifier, Claim::Token { token: "x".into(), acts_for: None })));
+    assert!(block_on(verifier.keys(HERE, "admin")).is_err());
+    assert_eq!(verifier.hashed(), hashed);
+    assert!(names(verdict(&verifier, claim("alice", "secret"))).is_some());
+    let elsewhere = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 1));
+    let there = block_on(verifier.verify(elsewhere, claim("admin", "root"))).unwrap();
+    assert!(names(there).is_some());
+}
+
+#[test]
+fn a_bad_token_over_and_over_leaves_others_alone() {
+    let (_folder, verifier) = with_master();
+    let token =
+        |text: &str| verdict(&verifier, Claim::Token { token: text.into(), acts_for: None });
+    for _ in 0..2 * limits::LOGIN_FAILURES {
+        token("bad");
+    }
+    assert!(matches!(token("bad"), Verdict::Refused(Refusal::TooMany(_), _)));
+    assert!(matches!(token("other"), Verdict::Refused(Refusal::Wrong, _)));
+}

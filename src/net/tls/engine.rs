@@ -11,9 +11,6 @@ use super::exporter::Secret;
 use super::{Acceptor, names};
 use crate::net::Security;
 
-/// Octets of a record at most, header included (RFC 8446 section 5.2, RFC 5246 section 6.2.3).
-const RECORD: usize = 5 + (16 << 10) + (2 << 10);
-
 /// Plain text in a record, at most.
 const PLAIN: usize = 16 << 10;
 
@@ -322,4 +319,4 @@ impl fmt::Debug for Engine {
     }
 }
 
-const _: () = assert!(RECORD < crate::net::BUFFER);
+const _: () = assert!(crate::limits::TLS_RECORD < crate::net::BUFFER);

@@ -20,7 +20,7 @@ pub use executor::{breathe, run};
 pub use file::LogFile;
 pub use listener::{Bound, Listener};
 pub use probe::{probe, raise_descriptors};
-pub use system::{random, unix_seconds};
+pub use system::{give_way, random, unix_seconds};
 pub use thread::{Thread, hesitate, start_reactor, start_thread};
 
 /// As many leases as the limits say.

@@ -53,6 +53,9 @@ pub fn random() -> io::Result<u64> {
     machine().map_or_else(ring::random, |machine| Ok(machine.random(|random| random.number())))
 }
 
+/// Nothing to do: the tasks of a machine take turns.
+pub fn give_way() {}
+
 /// How many leases an arena has.
 pub(in crate::reactor) fn arena_shape() -> Shape {
     machine().map_or(Shape::STANDARD, |machine| machine.shape())

@@ -24,7 +24,7 @@ use super::ring;
 pub use conn::{Conn, Peer};
 pub use disk::{Disk, Loss};
 pub(super) use executor::{arena_shape, register};
-pub use executor::{breathe, probe, raise_descriptors, random, run, unix_seconds};
+pub use executor::{breathe, give_way, probe, raise_descriptors, random, run, unix_seconds};
 pub use file::LogFile;
 pub use listener::{Bound, Listener};
 pub use machine::{Machine, Temper, made};
