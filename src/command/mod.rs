@@ -2,6 +2,7 @@
 
 mod cert;
 mod exit;
+mod notify;
 mod serve;
 mod user;
 
@@ -14,7 +15,7 @@ pub use exit::Failure;
 pub use serve::{LogFormat, ServeArgs};
 pub use user::UserArgs;
 
-use crate::tools::{self, BenchArgs, DemoArgs, ToolError};
+use crate::tools::{self, BenchArgs, DemoArgs, DoctorArgs, ToolError};
 
 /// An IMAP server for Linux built for bulk ingestion.
 #[derive(Parser)]
@@ -33,6 +34,7 @@ enum Command {
     Demo(DemoArgs),
     /// Put load on an IMAP server and measure it
     Bench(BenchArgs),
+    Doctor(DoctorArgs),
 }
 
 /// Runs what the command line asks for, to its end.
@@ -48,10 +50,20 @@ pub fn run() -> ExitCode {
         Command::Cert(args) => cert::run(args),
         Command::Demo(args) => quietly(|| tools::demo(&args)),
         Command::Bench(args) => quietly(|| tools::bench(&args)),
+        Command::Doctor(args) => doctor(&args),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => failure.report(),
+    }
+}
+
+/// Looks at the machine; to have found something to do is a failure.
+fn doctor(args: &DoctorArgs) -> Result<(), Failure> {
+    match tools::doctor(args) {
+        0 => Ok(()),
+        1 => Err(Failure::new(exit::TO_DO, "one check wants something done")),
+        several => Err(Failure::new(exit::TO_DO, format!("{several} checks want something done"))),
     }
 }
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use crate::limits::{APPEND_LIMIT, CONNECTIONS, LOGIN_TIME};
 use crate::net::TlsFiles;
+use crate::reactor::HandedOver;
 
 /// How a server runs.
 #[derive(Clone, Debug)]
@@ -16,6 +17,8 @@ pub struct Config {
     pub listen: SocketAddr,
     /// Where to listen by TLS; needs `tls`.
     pub tls_listen: Option<SocketAddr>,
+    /// Sockets to listen on instead of these addresses.
+    pub handed_over: HandedOver,
     /// Certificate and key; `None`: there is no TLS.
     pub tls: Option<TlsFiles>,
     /// Passwords are taken in clear text from other machines as well.
@@ -43,6 +46,7 @@ impl Default for Config {
             data: PathBuf::from("mailrace-data"),
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 1143)),
             tls_listen: None,
+            handed_over: HandedOver::default(),
             tls: None,
             allow_plaintext_auth: false,
             reactors: None,
