@@ -16,6 +16,7 @@
 pub mod limits;
 pub mod types;
 pub mod reactor;
+pub mod stats;
 pub mod net;
 pub mod protocol;
 pub mod mime;
@@ -25,6 +26,7 @@ pub mod auth;
 pub mod ingest;
 pub mod session;
 pub mod server;
+pub mod observe;
 pub mod tools;
 pub mod command;
 pub mod manual;

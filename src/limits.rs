@@ -174,14 +174,39 @@ pub const SORT_ADDRESS: usize = 4096;
 /// Connections of the whole server.
 pub const CONNECTIONS: usize = 16_384;
 
+/// Connections from one address (64 bits of one of IPv6): a migration opens hundreds, and some
+/// thousands where many run behind one address. Three quarters of all are left to others.
+pub const CONNECTIONS_PER_ADDRESS: usize = CONNECTIONS / 4;
+
+/// Connections of one user: people have some ten programs with five each; an account that a whole
+/// company journals to, some hundreds.
+pub const CONNECTIONS_PER_USER: usize = 512;
+
+/// Commands on a connection before somebody logs in: programs send five.
+pub const COMMANDS_BEFORE_LOGIN: u32 = 64;
+
+/// Commands before login that are answered at once. Those after them wait for each other.
+pub const COMMANDS_AT_ONCE: u32 = 16;
+
+/// How long each of those waits: five a second.
+pub const COMMAND_STEP: std::time::Duration = std::time::Duration::from_millis(200);
+
 /// User name, in octets.
 pub const USER_NAME: usize = 255;
 
 /// Password, in octets: argon2 takes more, no person types more.
 pub const PASSWORD: usize = 1024;
 
-/// The file of users, in octets: a million users of 150 octets each, and some room.
-pub const USERS_FILE: u64 = 256 << 20;
+/// The file of users, in octets: a million users of 300 octets each, and some room.
+pub const USERS_FILE: u64 = 512 << 20;
+
+/// Iterations of PBKDF2 for the keys of SCRAM-SHA-256, which the client repeats with each login.
+/// The most that Cyrus SASL's client computes before it gives up; RFC 7677 asks for 4,096 at least.
+pub const SCRAM_ITERATIONS: std::num::NonZeroU32 = std::num::NonZeroU32::new(65_536).unwrap();
+
+/// Iterations that keys in the file of users may ask for. The server does not compute them; more
+/// than this, and some seconds for each login, no client puts up with.
+pub const SCRAM_ITERATIONS_MAX: u32 = 10_000_000;
 
 /// Memory that the hash of one password may ask for, in KiB: 50 times the default. A slip of the
 /// keyboard in the file of users must not bring the server down.
@@ -200,6 +225,37 @@ pub const LOGINS_WAITING: usize = 1024;
 /// Users whose last right password is remembered, 100 octets each.
 pub const REMEMBERED_LOGINS: usize = 65_536;
 
+/// Failed logins of an address in [`LOGIN_WINDOW`], beyond which passwords from there are not
+/// looked at any more, unless configured: more than people mistype, fewer than a list of passwords
+/// is long.
+pub const LOGIN_FAILURES: u32 = 50;
+
+/// The same for one user from one address: so that one program with one wrong password leaves most
+/// of an address's failures to others.
+pub const LOGIN_FAILURES_EACH: u32 = 10;
+
+/// Time in which so many failures are forgotten, evenly.
+pub const LOGIN_WINDOW: std::time::Duration = std::time::Duration::from_secs(600);
+
+/// How long the answer to a failed login waits, doubled with each further one: not noticed by who
+/// mistypes.
+pub const LOGIN_DELAY: std::time::Duration = std::time::Duration::from_millis(500);
+
+/// Longest wait of the answer to a failed login: clients wait 20 seconds and more.
+pub const LOGIN_DELAY_MAX: std::time::Duration = std::time::Duration::from_secs(15);
+
+/// Addresses, users and pairs of them whose failures are counted, 50 octets each. Whoever comes
+/// from more addresses is counted as one who comes for the first time.
+pub const LOGIN_COUNTS: usize = 65_536;
+
+/// Failed logins after which a connection ends: people have mistyped by then, and notice it in
+/// their program's settings; those who guess must come again, and are counted by connections as
+/// well.
+pub const LOGINS_OF_CONNECTION: u32 = 4;
+
+/// The file of token keys, in octets: sets have a dozen keys of a kilobyte.
+pub const TOKEN_KEYS_FILE: u64 = 1 << 20;
+
 /// Characters of a PREVIEW (RFC 8970 section 3.3: 200, never over 256).
 pub const PREVIEW: usize = 200;
 
@@ -217,6 +273,29 @@ pub const LOGIN_TIME: std::time::Duration = std::time::Duration::from_secs(60);
 
 /// Idle time after which a session ends (RFC 3501 section 5.4: at least 30 minutes).
 pub const AUTOLOGOUT: std::time::Duration = std::time::Duration::from_secs(30 * 60);
+
+/// Uploads of a reactor that are shown to the operator, the busiest: more than anybody reads.
+pub const UPLOADS_SHOWN: usize = 100;
+
+/// Refusals that a reactor remembers for the operator: the latest, 100 KiB when all names are as
+/// long as can be.
+pub const REFUSALS_SHOWN: usize = 100;
+
+/// Connections to the admin endpoint at a time: a few people, a few programs that collect metrics.
+pub const ADMIN_CONNECTIONS: usize = 32;
+
+/// Head of a request to the admin endpoint, in octets: browsers send one or two thousand.
+pub const ADMIN_REQUEST: usize = 16 << 10;
+
+/// Time in which the head of a request must come, and in which the next must.
+pub const ADMIN_REQUEST_TIME: std::time::Duration = std::time::Duration::from_secs(10);
+
+/// Time after which a connection to the admin endpoint ends whatever it does: whoever does not read
+/// an answer shall not hold it for ever.
+pub const ADMIN_CONNECTION_TIME: std::time::Duration = std::time::Duration::from_secs(120);
+
+/// Seconds of throughput that the admin endpoint remembers: ten minutes.
+pub const HISTORY: usize = 600;
 
 const _: () = {
     assert!(SMALL_LEASE.is_multiple_of(BLOCK) && LARGE_LEASE.is_multiple_of(BLOCK));

@@ -84,7 +84,8 @@ impl Drop for Server {
 
 fn start(data: &TempDir) -> (Child, SocketAddr) {
     let mut child = Command::new(env!("CARGO_BIN_EXE_mailrace"))
-        .args(["serve", "--listen", "127.0.0.1:0", "--log", "warn", "--data"])
+        .args(["serve", "--listen", "127.0.0.1:0", "--log", "warn"])
+        .args(["--connections-per-user", "16384", "--connections-per-address", "16384", "--data"])
         .arg(data.path())
         .stdout(Stdio::piped())
         .spawn()

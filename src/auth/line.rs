@@ -3,21 +3,24 @@
 //! ```text
 //! # comment
 //! alice:$argon2id$v=19$m=19456,t=2,p=1$c2FsdHNhbHRzYWx0$...:10737418240
-//! bob:$argon2id$v=19$m=19456,t=2,p=1$...$...:none
+//! bob:$argon2id$v=19$m=19456,t=2,p=1$...$...:none:SCRAM-SHA-256$65536:c2Fs...$...:...
 //! ```
-//! Empty lines and lines that begin with `#` are kept and mean nothing.
+//! The fourth field, the keys of SCRAM-SHA-256, may be left out. Empty lines and lines that begin
+//! with `#` are kept and mean nothing.
 
 use std::fmt;
+use std::sync::Arc;
 
 use argon2::{ARGON2ID_IDENT, Params, password_hash::phc::PasswordHash};
 
+use super::keys::Keys;
 use super::users::{NameError, User};
 use crate::limits;
 
 /// What is wrong with a line of the file of users.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LineError {
-    /// Not three fields divided by two colons.
+    /// Not three or four fields divided by colons.
     Fields(usize),
     /// The first field cannot be a user's name.
     Name(NameError),
@@ -28,6 +31,9 @@ pub enum LineError {
     HashTooCostly,
     /// The third field is neither a number of octets nor `none`.
     Quota,
+    /// The fourth field is no keys of SCRAM-SHA-256, or they ask for more than
+    /// [`limits::SCRAM_ITERATIONS_MAX`].
+    Keys,
     /// An earlier line has the same name.
     Duplicate,
     /// The line is not UTF-8.
@@ -40,23 +46,35 @@ pub(super) fn parse(line: &[u8]) -> Result<Option<User>, LineError> {
     if text.is_empty() || text.starts_with('#') {
         return Ok(None);
     }
-    let mut fields = text.split(':');
-    let (Some(name), Some(phc), Some(quota), None) =
+    // The keys hold colons.
+    let mut fields = text.splitn(4, ':');
+    let (Some(name), Some(phc), Some(quota), keys) =
         (fields.next(), fields.next(), fields.next(), fields.next())
     else {
         return Err(LineError::Fields(text.split(':').count()));
     };
     check_name(name).map_err(LineError::Name)?;
     check_hash(phc)?;
-    Ok(Some(User { name: name.into(), quota: parse_quota(quota)?, phc: phc.into() }))
+    let quota = parse_quota(quota)?;
+    let keys = match keys {
+        Some(keys) => Some(Arc::new(Keys::parse(keys).ok_or(LineError::Keys)?)),
+        None => None,
+    };
+    Ok(Some(User { name: name.into(), quota, phc: phc.into(), keys, master: None }))
 }
 
 /// The line of a user, with its line end.
 pub(super) fn format(user: &User) -> String {
-    match user.quota {
-        Some(octets) => format!("{}:{}:{octets}\n", user.name, user.phc),
-        None => format!("{}:{}:none\n", user.name, user.phc),
-    }
+    let quota = user.quota.map_or_else(|| "none".to_owned(), |octets| octets.to_string());
+    let keys = user.keys.as_ref().map_or_else(String::new, |keys| format!(":{keys}"));
+    format!("{}:{}:{quota}{keys}\n", user.name, user.phc)
+}
+
+/// Whether a text can be the name of a new user: in `alice*admin` the asterisk divides the user
+/// from the master user who acts. Names that have one and were there before remain.
+pub(super) fn check_new_name(name: &str) -> Result<(), NameError> {
+    check_name(name)?;
+    if name.contains('*') { Err(NameError::Character('*')) } else { Ok(()) }
 }
 
 /// Whether a text can be the name of a user.
@@ -107,7 +125,7 @@ impl fmt::Display for LineError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             LineError::Fields(count) => {
-                write!(f, "expected 3 fields (name:hash:quota), found {count}")
+                write!(f, "expected 3 or 4 fields (name:hash:quota:keys), found {count}")
             }
             LineError::Name(error) => error.fmt(f),
             LineError::Hash => f.write_str("the second field is no argon2id hash ($argon2id$...)"),
@@ -120,6 +138,9 @@ impl fmt::Display for LineError {
             ),
             LineError::Quota => {
                 f.write_str("the third field is neither a number of octets nor `none`")
+            }
+            LineError::Keys => {
+                f.write_str("the fourth field is no keys of SCRAM-SHA-256 (SCRAM-SHA-256$...)")
             }
             LineError::Duplicate => f.write_str("this name stands on an earlier line too"),
             LineError::NotText => f.write_str("the line is not UTF-8"),
@@ -134,15 +155,28 @@ mod tests {
     const PHC: &str = "$argon2id$v=19$m=19456,t=2,p=1$c2FsdHNhbHRzYWx0\
                        $AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8";
 
+    const KEYS: &str = "SCRAM-SHA-256$4096:W22ZaJ0SNY7soEsUEjb6gQ==$\
+        WG5d8oPm3OtcPnkdi4Uo7BkeZkBFzpcXkuLmtbsT4qY=:wfPLwcE6nTWhTAmQ7tl2KeoiWGPlZqQxSrmfPwDl2dU=";
+
     fn line(text: &str) -> Result<Option<User>, LineError> {
-        parse(text.replace("PHC", PHC).as_bytes())
+        parse(whole(text).as_bytes())
+    }
+
+    fn whole(text: &str) -> String {
+        text.replace("PHC", PHC).replace("KEYS", KEYS)
     }
 
     #[test]
     fn a_line_comes_back_as_it_was() {
-        for text in ["alice:PHC:10737418240", "b\u{f6}b@example.org:PHC:none"] {
+        for text in [
+            "alice:PHC:10737418240",
+            "b\u{f6}b@example.org:PHC:none",
+            "alice:PHC:1:KEYS",
+            "alice*admin:PHC:none:KEYS",
+        ] {
             let user = line(text).unwrap().unwrap();
-            assert_eq!(format(&user), text.replace("PHC", PHC) + "\n");
+            assert_eq!(user.has_keys(), text.ends_with("KEYS"));
+            assert_eq!(format(&user), whole(text) + "\n");
         }
         assert_eq!(line("alice:PHC:0").unwrap().unwrap().quota, None);
     }
@@ -158,7 +192,8 @@ mod tests {
         for (text, error) in [
             ("alice", LineError::Fields(1)),
             ("alice:PHC", LineError::Fields(2)),
-            ("alice:PHC:none:", LineError::Fields(4)),
+            ("alice:PHC:none:", LineError::Keys),
+            ("alice:PHC:none:SCRAM-SHA-1$4096:a$a:a", LineError::Keys),
             (":PHC:none", LineError::Name(NameError::Empty)),
             ("al ice:PHC:none", LineError::Name(NameError::Character(' '))),
             ("alice\t:PHC:none", LineError::Name(NameError::Character('\t'))),
@@ -195,5 +230,8 @@ mod tests {
         assert_eq!(check_name("a\0b"), Err(NameError::Character('\0')));
         assert_eq!(check_name("a\u{a0}b"), Err(NameError::Character('\u{a0}')));
         assert_eq!(check_name("a\u{85}b"), Err(NameError::Character('\u{85}')));
+        assert_eq!(check_new_name("alice"), Ok(()));
+        assert_eq!(check_new_name("alice*admin"), Err(NameError::Character('*')));
+        assert_eq!(check_new_name(""), Err(NameError::Empty));
     }
 }

@@ -1,20 +1,32 @@
-//! Who may log in: the file of users, and the check of their passwords away from the reactors.
+//! Who may log in: the file of users, and how clients show who they are. What costs more than some
+//! microseconds is done away from the reactors.
 //!
 //! ```text
-//!  LOGIN, AUTHENTICATE PLAIN ──▶ Verifier ──▶ remembered? ──no──▶ a pool of threads ──▶ argon2id
-//!        (sasl)                     │ yes                                  │
-//!                                   └────────────▶ Verdict ◀───────────────┘
+//!  LOGIN, AUTHENTICATE ──▶ Mechanism ──▶ Claim ──▶ Verifier ──▶ remembered? ──▶ Verdict
+//!                           (sasl)                    │ no                         ▲
+//!                                                     ├──▶ too many failures? ─────┤
+//!                                                     ▼     (throttle)             │
+//!                                            a pool of threads ──▶ argon2id, JWT ──┘
 //! ```
 
+mod claim;
+mod keys;
 mod line;
 mod password;
+mod recent;
 mod remembered;
 mod sasl;
+mod stamp;
+mod throttle;
+mod tokens;
 mod users;
 mod verifier;
 
+pub use claim::{Claim, Identity, Keyring, Proof};
 pub use line::LineError;
 pub use password::{Password, PasswordError};
-pub use sasl::{Plain, SaslError, plain};
-pub use users::{NameError, User, UserError, Users};
-pub use verifier::{Busy, Verdict, Verifier};
+pub use sasl::{Mechanism, MechanismName, SaslError, Step};
+pub use throttle::network;
+pub use tokens::{CLAIMS, TokenConfig, TokenKeysError, Tokens};
+pub use users::{Kept, NameError, User, UserError, Users};
+pub use verifier::{Busy, Refusal, Verdict, Verifier, VerifierOptions};

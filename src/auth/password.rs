@@ -2,10 +2,11 @@
 
 use std::fmt;
 
-use argon2::password_hash::phc::PasswordHash;
-use argon2::{Argon2, PasswordHasher, PasswordVerifier};
+use argon2::password_hash::phc::{Output, ParamsString, PasswordHash, Salt};
+use argon2::{ARGON2ID_IDENT, Algorithm, Argon2, Block, Params, Version};
 
 use crate::limits;
+use crate::reactor::Pages;
 
 /// A password in clear text, on its way from the client to the check. It shows nothing of itself
 /// in `Debug`, so that it cannot end up in a log by accident.
@@ -72,9 +73,20 @@ fn argon2() -> Argon2<'static> {
     Argon2::new(argon2::Algorithm::Argon2id, argon2::Version::V0x13, least)
 }
 
-/// The PHC string of a password with a fresh salt. Takes some tens of milliseconds and 19 MiB.
-pub(super) fn hash(password: &Password) -> Result<Box<str>, argon2::password_hash::Error> {
-    let hash: PasswordHash = argon2().hash_password(password.octets())?;
+/// The PHC string of a password with a fresh salt. Takes some tens of milliseconds, and 19 MiB
+/// meanwhile.
+pub(super) fn hash(password: &Password) -> Result<Box<str>, argon2::Error> {
+    let argon2 = argon2();
+    let salt = Salt::generate();
+    let mut octets = [0; Params::DEFAULT_OUTPUT_LEN];
+    derive(&argon2, password, &salt, &mut octets)?;
+    let hash = PasswordHash {
+        algorithm: ARGON2ID_IDENT,
+        version: Some(Version::V0x13.into()),
+        params: ParamsString::try_from(argon2.params()).map_err(|_| argon2::Error::OutOfMemory)?,
+        salt: Some(salt),
+        hash: Some(Output::new(&octets).map_err(|_| argon2::Error::OutputTooLong)?),
+    };
     Ok(hash.to_string().into())
 }
 
@@ -82,7 +94,27 @@ pub(super) fn hash(password: &Password) -> Result<Box<str>, argon2::password_has
 /// parameters in `phc` say.
 pub(super) fn matches(password: &Password, phc: &str) -> Option<bool> {
     let hash = PasswordHash::new(phc).ok()?;
-    Some(Argon2::default().verify_password(password.octets(), &hash).is_ok())
+    let (salt, expected) = (hash.salt?, hash.hash?);
+    let params = Params::try_from(&hash).ok()?;
+    let algorithm = Algorithm::try_from(hash.algorithm.as_str()).ok()?;
+    let version = hash.version.map_or(Ok(Version::default()), Version::try_from).ok()?;
+    let argon2 = Argon2::new(algorithm, version, params);
+    let mut octets = vec![0; expected.len()];
+    derive(&argon2, password, &salt, &mut octets).ok()?;
+    // In the same time wherever they differ.
+    Some(aws_lc_rs::constant_time::verify_slices_are_equal(&octets, expected.as_bytes()).is_ok())
+}
+
+/// The hash, in memory that goes back to the kernel.
+fn derive(
+    argon2: &Argon2,
+    password: &Password,
+    salt: &[u8],
+    out: &mut [u8],
+) -> Result<(), argon2::Error> {
+    let memory = Pages::filled(Block::new(), argon2.params().block_count());
+    let mut memory = memory.map_err(|_| argon2::Error::OutOfMemory)?;
+    argon2.hash_password_into_with_memory(password.octets(), salt, out, &mut *memory)
 }
 
 impl fmt::Display for PasswordError {

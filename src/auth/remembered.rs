@@ -3,52 +3,32 @@
 //! What is kept is a BLAKE3 hash under a key that this process drew at start and tells nobody;
 //! in a copy of the disk there is nothing of it.
 
-use std::collections::HashMap;
-
 use super::password::Password;
+use super::recent::Recent;
 
-/// Users and the hash of what they logged in with, at most `2 * half` of them. Two generations
-/// make do for a least-recently-used list: what is asked for moves to the young one, and when
-/// that is full, the old one is forgotten.
+/// Users and the hash of what they logged in with.
 pub(super) struct Remembered {
     key: [u8; 32],
-    half: usize,
-    young: HashMap<Box<str>, blake3::Hash>,
-    old: HashMap<Box<str>, blake3::Hash>,
+    hashes: Recent<Box<str>, blake3::Hash>,
 }
 
 impl Remembered {
     /// Room for so many users.
     pub(super) fn new(key: [u8; 32], capacity: usize) -> Remembered {
-        Remembered { key, half: capacity / 2, young: HashMap::new(), old: HashMap::new() }
+        Remembered { key, hashes: Recent::new(capacity) }
     }
 
     /// Whether this user logged in with this very password while the stored hash was `phc`.
     /// The comparison takes the same time whatever differs: [`blake3::Hash`] sees to it.
     pub(super) fn knows(&mut self, name: &str, phc: &str, password: &Password) -> bool {
         let hash = self.hash(phc, password);
-        if let Some(known) = self.young.get(name) {
-            return *known == hash;
-        }
-        let Some((name, known)) = self.old.remove_entry(name) else {
-            return false;
-        };
-        self.insert(name, known);
-        known == hash
+        self.hashes.get(name).is_some_and(|known| *known == hash)
     }
 
     /// Remembers a password that argon2 found right.
     pub(super) fn remember(&mut self, name: &str, phc: &str, password: &Password) {
         let hash = self.hash(phc, password);
-        self.old.remove(name);
-        self.insert(name.into(), hash);
-    }
-
-    fn insert(&mut self, name: Box<str>, hash: blake3::Hash) {
-        if self.young.len() >= self.half && !self.young.contains_key(&name) {
-            self.old = std::mem::take(&mut self.young);
-        }
-        self.young.insert(name, hash);
+        self.hashes.insert(name.into(), hash);
     }
 
     /// With the stored hash in it, so that a changed password voids what is remembered. The
@@ -80,18 +60,5 @@ mod tests {
         assert!(!remembered.knows("alice", "changed", &password("secret")));
         assert!(!remembered.knows("alice", "phcs", &password("ecret")));
         assert!(!remembered.knows("bob", "phc", &password("secret")));
-    }
-
-    #[test]
-    fn the_longest_unused_are_forgotten() {
-        let mut remembered = Remembered::new([7; 32], 8);
-        remembered.remember("alice", "phc", &password("secret"));
-        for round in 0..100 {
-            remembered.remember(&format!("user {round}"), "phc", &password("x"));
-            assert!(remembered.knows("alice", "phc", &password("secret")), "{round}");
-            assert!(remembered.young.len() + remembered.old.len() <= 8);
-        }
-        assert!(!remembered.knows("user 0", "phc", &password("x")));
-        assert!(remembered.knows("user 99", "phc", &password("x")));
     }
 }

@@ -1,9 +1,12 @@
 //! The `mailrace` command: what stands on its line, and what comes of it.
 
 mod cert;
+mod config;
 mod exit;
+mod file;
 mod notify;
 mod serve;
+mod shell;
 mod user;
 
 use std::process::ExitCode;
@@ -11,11 +14,13 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 pub use cert::CertArgs;
+pub use config::ConfigArgs;
 pub use exit::Failure;
 pub use serve::{LogFormat, ServeArgs};
+pub use shell::{CompletionsArgs, ManArgs};
 pub use user::UserArgs;
 
-use crate::tools::{self, BenchArgs, DemoArgs, DoctorArgs, ToolError};
+use crate::tools::{self, BenchArgs, DemoArgs, DoctorArgs, ToolError, TopArgs};
 
 /// An IMAP server for Linux built for bulk ingestion.
 #[derive(Parser)]
@@ -30,27 +35,40 @@ enum Command {
     Serve(ServeArgs),
     User(UserArgs),
     Cert(CertArgs),
+    Config(ConfigArgs),
     /// Upload real mail to a server of its own, fetch it back and compare every octet
     Demo(DemoArgs),
     /// Put load on an IMAP server and measure it
     Bench(BenchArgs),
     Doctor(DoctorArgs),
+    /// Watch a server that runs with --admin
+    Top(TopArgs),
+    Completions(CompletionsArgs),
+    Man(ManArgs),
 }
 
 /// Runs what the command line asks for, to its end.
 #[must_use]
 pub fn run() -> ExitCode {
-    let line = match Line::try_parse() {
+    let arguments: Vec<_> = std::env::args_os().collect();
+    let line = match Line::try_parse_from(&arguments) {
         Ok(line) => line,
         Err(error) => return exit::usage(&error),
     };
     let done = match line.command {
-        Command::Serve(args) => serve::run(args),
+        Command::Serve(_) => serve::resolve(&arguments).and_then(serve::run),
         Command::User(args) => user::run(args),
         Command::Cert(args) => cert::run(args),
+        Command::Config(args) => config::run(args),
         Command::Demo(args) => quietly(|| tools::demo(&args)),
         Command::Bench(args) => quietly(|| tools::bench(&args)),
         Command::Doctor(args) => doctor(&args),
+        Command::Top(args) => tools::top(&args).map_err(Failure::from),
+        Command::Completions(args) => {
+            shell::completions(&args);
+            Ok(())
+        }
+        Command::Man(args) => shell::man(&args),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -1,5 +1,6 @@
 //! `mailrace serve`: the server, until a signal ends it.
 
+use std::ffi::OsString;
 use std::io::{self, IsTerminal, Write};
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -8,16 +9,20 @@ use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::Duration;
 
-use clap::{Args, ValueEnum};
+use clap::{Args, CommandFactory, FromArgMatches, ValueEnum};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::flag;
 use signal_hook::iterator::Signals;
 use tracing_subscriber::EnvFilter;
 
+use super::Line;
 use super::exit::{self, Failure};
+use super::file::ConfigFile;
 use super::notify::Manager;
+use crate::auth::{MechanismName, TokenConfig};
 use crate::limits;
 use crate::net::TlsFiles;
+use crate::observe::{self, AdminError, Endpoint};
 use crate::reactor::HandedOver;
 use crate::server::{Config, Server, StartError};
 use crate::tools::parse_size;
@@ -25,6 +30,10 @@ use crate::tools::parse_size;
 /// Run the server
 #[derive(Args, Clone, Debug)]
 pub struct ServeArgs {
+    /// Configuration file, TOML; its keys are these flags without the dashes, which go before it
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+
     /// Folder of the data; made if there is none
     #[arg(long, value_name = "DIR", default_value = "./mailrace-data")]
     pub data: PathBuf,
@@ -49,7 +58,8 @@ pub struct ServeArgs {
     #[arg(long, value_name = "FILE", requires = "tls_cert")]
     pub tls_client_ca: Option<PathBuf>,
 
-    /// Take passwords in clear text from other machines, too; anybody between can read them
+    /// Take passwords and tokens in clear text from other machines, too: only where nobody between
+    /// can listen
     #[arg(long)]
     pub allow_plaintext_auth: bool,
 
@@ -81,6 +91,58 @@ pub struct ServeArgs {
           value_parser = clap::value_parser!(u64).range(1..=limits::AUTOLOGOUT.as_secs()))]
     pub login_time: u64,
 
+    /// Where to show metrics, probes and the live page, on a loopback address [default: nowhere]
+    #[arg(long, value_name = "ADDR:PORT")]
+    pub admin: Option<SocketAddr>,
+    /// Connections from one address at a time (64 bits of one of IPv6)
+    #[arg(long, value_name = "N", default_value_t = limits::CONNECTIONS_PER_ADDRESS as u16,
+          value_parser = clap::value_parser!(u16).range(1..=limits::CONNECTIONS as i64))]
+    pub connections_per_address: u16,
+
+    /// Connections of one user at a time
+    #[arg(long, value_name = "N", default_value_t = limits::CONNECTIONS_PER_USER as u16,
+          value_parser = clap::value_parser!(u16).range(1..=limits::CONNECTIONS as i64))]
+    pub connections_per_user: u16,
+
+    /// Seconds after which a session ends that says nothing, or reads nothing
+    #[arg(long, value_name = "SECONDS", default_value_t = limits::AUTOLOGOUT.as_secs(),
+          value_parser = clap::value_parser!(u64).range(1..=7 * 24 * 3600))]
+    pub idle_time: u64,
+
+    /// Commands before the login, after which a connection is ended
+    #[arg(long, value_name = "N", default_value_t = limits::COMMANDS_BEFORE_LOGIN,
+          value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub commands_before_login: u32,
+
+    /// Failed logins of an address in ten minutes, after which its passwords are not looked at
+    #[arg(long, value_name = "N", default_value_t = limits::LOGIN_FAILURES,
+          value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub login_failures: u32,
+
+    /// SASL mechanisms that may be offered, as PLAIN,LOGIN,SCRAM-SHA-256 [default: all]
+    #[arg(long, value_name = "LIST", value_delimiter = ',', value_parser = parse_mechanism)]
+    pub auth_mechanisms: Option<Vec<MechanismName>>,
+
+    /// A user who may log in as any other, as alice*NAME with his own password; may be repeated
+    #[arg(long, value_name = "NAME")]
+    pub master_user: Vec<String>,
+
+    /// JSON Web Key Set of whoever issues tokens for OAUTHBEARER and XOAUTH2
+    #[arg(long, value_name = "FILE", requires_all = ["oauth_issuer", "oauth_audience"])]
+    pub oauth_keys: Option<PathBuf>,
+
+    /// What the claim iss of a token must be
+    #[arg(long, value_name = "TEXT", requires = "oauth_keys")]
+    pub oauth_issuer: Option<String>,
+
+    /// What the claim aud of a token must be, or have among others
+    #[arg(long, value_name = "TEXT", requires = "oauth_keys")]
+    pub oauth_audience: Option<String>,
+
+    /// Claim that names the user [default: email, else preferred_username, else sub]
+    #[arg(long, value_name = "CLAIM", requires = "oauth_keys")]
+    pub oauth_user_claim: Option<String>,
+
     /// What to log: error, warn, info, debug, or a filter like warn,mailrace::log=debug
     #[arg(long, value_name = "FILTER", default_value = "info", value_parser = parse_filter)]
     pub log: String,
@@ -99,14 +161,53 @@ pub enum LogFormat {
     Json,
 }
 
+/// The arguments of a line that says `serve`, with those of the configuration file that it names.
+pub(super) fn resolve(line: &[OsString]) -> Result<ServeArgs, Failure> {
+    let matches = Line::command().try_get_matches_from(line).map_err(usage)?;
+    let Some(serve) = matches.subcommand_matches("serve") else {
+        return Err(Failure::new(exit::USAGE, "this is not about serving"));
+    };
+    let args = ServeArgs::from_arg_matches(serve).map_err(usage)?;
+    let Some(path) = &args.config else { return Ok(args) };
+    let file = ConfigFile::read(path).map_err(|error| Failure::new(exit::CONFIG, error))?;
+    let all = line.iter().cloned().chain(file.beside(serve).map(OsString::from));
+    let all = Line::command().try_get_matches_from(all).map_err(|error| {
+        Failure::new(exit::CONFIG, format!("{}: {}", path.display(), usage(error).sentence))
+    })?;
+    let serve = all.subcommand_matches("serve").unwrap_or(serve);
+    ServeArgs::from_arg_matches(serve).map_err(usage)
+}
+
+fn usage(error: clap::Error) -> Failure {
+    let text = error.to_string();
+    let text = text.trim_start_matches("error: ").split("\n\n").next().unwrap_or_default();
+    let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    Failure::new(exit::USAGE, text)
+}
+
+/// Whether a server could start with this, as far as can be seen without starting one.
+pub(super) fn check(args: &ServeArgs) -> Result<(), StartError> {
+    Server::check(&config(args))
+}
+
 pub(super) fn run(args: ServeArgs) -> Result<(), Failure> {
     let handed_over = HandedOver::take().map_err(|error| Failure::new(exit::IO, error))?;
     start_log(&args.log, args.log_format);
     // Before the start, so that a signal during it is not lost.
     let signals = catch_signals().map_err(|error| Failure::new(exit::SYSTEM, error))?;
+    // Before anything else: an address that will not do costs no start.
+    let admin = args.admin.map(observe::Bound::new).transpose()?;
+    if args.idle_time < limits::AUTOLOGOUT.as_secs() {
+        tracing::warn!(
+            "--idle-time is under 30 minutes, the least that RFC 9051 section 5.4 allows: clients \
+             may be surprised"
+        );
+    }
     let manager = Manager::of_environment();
     let server = Server::start(Config { handed_over, ..config(&args) })?;
-    if let Err(error) = announce(&server) {
+    // It outlives the server, to say that it stops.
+    let endpoint = admin.map(|bound| Endpoint::start(bound, server.watch())).transpose()?;
+    if let Err(error) = announce(&server, endpoint.as_ref()) {
         tracing::warn!("nobody reads on standard output where mailrace listens: {error}");
     }
     manager.ready();
@@ -165,7 +266,22 @@ fn config(args: &ServeArgs) -> Config {
         segments_ahead: args.segments_ahead.into(),
         append_limit: args.append_limit,
         connections: args.connections.into(),
+        connections_per_address: args.connections_per_address.into(),
+        connections_per_user: args.connections_per_user.into(),
         login_time: Duration::from_secs(args.login_time),
+        observed: args.admin.is_some(),
+        idle_time: Duration::from_secs(args.idle_time),
+        commands_before_login: args.commands_before_login,
+        login_failures: args.login_failures,
+        mechanisms: args.auth_mechanisms.clone().unwrap_or(standard.mechanisms),
+        master_users: args.master_user.iter().map(|name| name.as_str().into()).collect(),
+        tokens: tokens(args),
+    }
+}
+
+impl From<AdminError> for Failure {
+    fn from(error: AdminError) -> Failure {
+        Failure::new(error.exit_code(), error)
     }
 }
 
@@ -173,6 +289,15 @@ fn tls_files(args: &ServeArgs) -> Option<TlsFiles> {
     let certificate = args.tls_cert.clone()?;
     let key = args.tls_key.clone()?;
     Some(TlsFiles { certificate, key, client_authorities: args.tls_client_ca.clone() })
+}
+
+fn tokens(args: &ServeArgs) -> Option<TokenConfig> {
+    Some(TokenConfig {
+        keys: args.oauth_keys.clone()?,
+        issuer: args.oauth_issuer.clone()?,
+        audience: args.oauth_audience.clone()?,
+        user_claim: args.oauth_user_claim.clone(),
+    })
 }
 
 impl From<StartError> for Failure {
@@ -195,11 +320,14 @@ fn catch_signals() -> io::Result<Signals> {
 }
 
 /// A line an address on standard output: whoever started the server may connect now.
-fn announce(server: &Server) -> io::Result<()> {
+fn announce(server: &Server, endpoint: Option<&Endpoint>) -> io::Result<()> {
     let mut stdout = io::stdout().lock();
     writeln!(stdout, "mailrace: listening on {}", server.address())?;
     if let Some(address) = server.tls_address() {
         writeln!(stdout, "mailrace: listening by TLS on {address}")?;
+    }
+    if let Some(endpoint) = endpoint {
+        writeln!(stdout, "mailrace: admin on http://{}/", endpoint.address())?;
     }
     stdout.flush()
 }
@@ -211,6 +339,13 @@ pub(super) fn start_log(filter: &str, format: LogFormat) {
         LogFormat::Text => log.with_ansi(io::stderr().is_terminal()).init(),
         LogFormat::Json => log.json().init(),
     }
+}
+
+fn parse_mechanism(text: &str) -> Result<MechanismName, String> {
+    MechanismName::parse(text).ok_or_else(|| {
+        let known = MechanismName::ALL.map(MechanismName::as_str).join(", ");
+        format!("no such mechanism; there are {known}")
+    })
 }
 
 fn parse_filter(text: &str) -> Result<String, String> {

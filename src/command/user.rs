@@ -1,16 +1,16 @@
 //! `mailrace user`: who may log in.
 
-use std::io::{self, BufRead, IsTerminal};
+use std::io::{self, BufRead, IsTerminal, Write};
 use std::path::PathBuf;
 
-use clap::{Args, Subcommand};
+use clap::{ArgGroup, Args, Subcommand};
 
 use super::exit::{self, Failure};
-use crate::auth::{Password, Users};
+use crate::auth::{Kept, Password, UserError, Users};
 use crate::limits;
 use crate::tools::parse_size;
 
-/// Add a user
+/// Add, remove, list and change users
 #[derive(Args, Debug)]
 pub struct UserArgs {
     #[command(subcommand)]
@@ -21,25 +21,127 @@ pub struct UserArgs {
 enum Action {
     /// Add a user; the password is asked for, or read from standard input if that is no terminal
     Add {
-        /// Name to log in with
-        name: String,
-
-        /// Folder of the server's data
-        #[arg(long, value_name = "DIR", default_value = "./mailrace-data")]
-        data: PathBuf,
+        #[command(flatten)]
+        whom: Whom,
 
         /// Octets of mail the user may keep, like 500M or 10G [default: no limit]
         #[arg(long, value_name = "SIZE", value_parser = parse_size)]
         quota: Option<u64>,
+
+        #[command(flatten)]
+        keep: Keep,
+    },
+    /// Remove a user; the mail stays, and who is logged in is logged out
+    Remove {
+        #[command(flatten)]
+        whom: Whom,
+    },
+    /// Change a user's password; who is logged in by the old one is logged out
+    Passwd {
+        #[command(flatten)]
+        whom: Whom,
+
+        #[command(flatten)]
+        keep: Keep,
+    },
+    /// Change what a user may do
+    #[command(group = ArgGroup::new("what").required(true))]
+    Set {
+        #[command(flatten)]
+        whom: Whom,
+
+        /// Octets of mail the user may keep, like 500M or 10G
+        #[arg(long, value_name = "SIZE", value_parser = parse_size, group = "what")]
+        quota: Option<u64>,
+
+        /// Let the user keep as much as there is room for
+        #[arg(long, group = "what")]
+        no_quota: bool,
+    },
+    /// List the users: name, quota in octets, how each may prove the password
+    List {
+        #[command(flatten)]
+        place: Place,
     },
 }
 
+/// Whose line it is.
+#[derive(Args, Debug)]
+struct Whom {
+    /// Name to log in with
+    name: String,
+
+    #[command(flatten)]
+    place: Place,
+}
+
+#[derive(Args, Debug)]
+struct Place {
+    /// Folder of the server's data
+    #[arg(long, value_name = "DIR", default_value = "./mailrace-data")]
+    data: PathBuf,
+}
+
+#[derive(Args, Debug)]
+struct Keep {
+    /// Keep no keys for SCRAM-SHA-256: they can be attacked more cheaply, should they be stolen,
+    /// than an argon2id hash. While one user has none, nobody is offered SCRAM
+    #[arg(long)]
+    no_scram: bool,
+}
+
+impl Keep {
+    fn kept(&self) -> Kept {
+        if self.no_scram { Kept::HashOnly } else { Kept::HashAndKeys }
+    }
+}
+
 pub(super) fn run(args: UserArgs) -> Result<(), Failure> {
-    let Action::Add { name, data, quota } = args.action;
-    let users = Users::open(&data)?;
-    let password = password()?;
-    users.add(&name, &password, quota)?;
-    println!("mailrace: user {name} added to {}", data.display());
+    let done = |whom: &Whom, what: &str| {
+        println!("mailrace: user {} {what} {}", whom.name, whom.place.data.display());
+    };
+    match args.action {
+        Action::Add { whom, quota, keep } => {
+            let users = Users::open(&whom.place.data)?;
+            users.add(&whom.name, &password()?, quota, keep.kept())?;
+            done(&whom, "added to");
+        }
+        Action::Remove { whom } => {
+            Users::open(&whom.place.data)?.remove(&whom.name)?;
+            done(&whom, "removed from");
+        }
+        Action::Passwd { whom, keep } => {
+            let users = Users::open(&whom.place.data)?;
+            // Not after the password was typed twice.
+            if users.get(&whom.name).is_none() {
+                return Err(UserError::Unknown.into());
+            }
+            users.set_password(&whom.name, &password()?, keep.kept())?;
+            done(&whom, "has a new password in");
+        }
+        Action::Set { whom, quota, no_quota: _ } => {
+            Users::open(&whom.place.data)?.set_quota(&whom.name, quota)?;
+            done(&whom, "has a new quota in");
+        }
+        Action::List { place } => list(&Users::open(&place.data)?)?,
+    }
+    Ok(())
+}
+
+/// A line for each, its fields divided by tabs.
+fn list(users: &Users) -> Result<(), Failure> {
+    let mut out = io::stdout().lock();
+    for user in users.list()? {
+        let quota = user.quota.map_or_else(|| "none".to_owned(), |octets| octets.to_string());
+        let proofs = if user.has_keys() { "password,scram" } else { "password" };
+        if let Err(error) = writeln!(out, "{}\t{quota}\t{proofs}", user.name) {
+            // Who reads the first lines only has what it wanted.
+            if error.kind() == io::ErrorKind::BrokenPipe {
+                return Ok(());
+            }
+            return Err(Failure::new(exit::IO, format!("cannot write the list: {error}")));
+        }
+    }
     Ok(())
 }
 
@@ -85,7 +187,7 @@ mod tests {
         for end in ["", "\n", "\r\n"] {
             let text = "x".repeat(limits::PASSWORD + 1) + end;
             let password = read_password(text.as_bytes()).unwrap();
-            assert!(users.add("alice", &password, None).is_err());
+            assert!(users.add("alice", &password, None, Kept::HashOnly).is_err());
         }
     }
 }

@@ -33,6 +33,7 @@ impl Upload {
                 // Replies of earlier commands come first.
                 self.context.log.durable().await.map_err(Ended::Broken)?;
                 for one in std::mem::take(&mut self.finished) {
+                    self.context.refused(&refusal);
                     self.context.output.push(|out| refusal.write(out, Some(&one.tag)));
                     one.reply.replied();
                 }
@@ -313,11 +314,17 @@ impl Written {
 
     fn reply(mut self, context: &UploadContext) {
         self.show(context);
-        let Written { finished: Finished { tag, mut current, reply }, outcome } = self;
+        let Written { finished: Finished { tag, mut current, reply, complete }, outcome } = self;
         drop(current.claim.take());
         match outcome {
-            Ok((commit, _)) => acknowledge(context, &tag, &commit),
-            Err(refusal) => context.output.push(|out| refusal.write(out, Some(&tag))),
+            Ok((commit, _)) => {
+                context.committed(&commit, current.begun, complete);
+                acknowledge(context, &tag, &commit);
+            }
+            Err(refusal) => {
+                context.refused(&refusal);
+                context.output.push(|out| refusal.write(out, Some(&tag)));
+            }
         }
         reply.replied();
     }

@@ -7,6 +7,7 @@ mod batch;
 mod commit;
 mod copy;
 mod machine;
+mod observed;
 mod owner;
 mod pending;
 mod refusal;

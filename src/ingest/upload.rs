@@ -10,6 +10,7 @@ use std::cell::Cell;
 use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::BytesMut;
 use tokio::sync::Semaphore;
@@ -20,12 +21,13 @@ use super::owner::{Claim, Owner};
 use super::pending::{Pending, PendingBatch};
 use super::refusal::Refusal;
 use super::unfinished::{Share, Unfinished};
-use crate::limits::{AUTOLOGOUT, LARGE_LEASE, SMALL_LEASE};
+use crate::limits::{LARGE_LEASE, SMALL_LEASE};
 use crate::log::{HEADER, Hold, Log, LogError};
 use crate::net::{Output, Transport};
 use crate::protocol::response::Code;
 use crate::protocol::{MailboxName, Options, Tag, is_append};
-use crate::reactor::{Arena, Lease, LeaseClass, receive_within, timeout};
+use crate::reactor::{Arena, Instant, Lease, LeaseClass, receive_within, timeout, unix_seconds};
+use crate::stats::{Counters, Progress};
 use crate::types::{BatchId, MailboxId};
 
 /// Frames of one connection that may be on their way to the disk while the next is filled.
@@ -60,6 +62,8 @@ pub struct UploadContext {
     pub arena: Arena,
     /// Disk.
     pub log: Log,
+    /// A client that sends nothing for so long has gone.
+    pub idle_time: Duration,
     /// Largest message taken, in octets (RFC 7889).
     pub append_limit: u64,
     /// Whether the client enabled IMAP4rev2 or UTF8=ACCEPT: see [`Machine::new`].
@@ -72,6 +76,12 @@ pub struct UploadContext {
     pub unfinished: Rc<Unfinished>,
     /// What was committed, for the operator.
     pub committed: Rc<Cell<Committed>>,
+    /// What this connection uploads, likewise.
+    pub progress: Rc<Progress>,
+    /// What was refused, likewise.
+    pub counters: Rc<Counters>,
+    /// Which connection it is, for the log.
+    pub span: tracing::Span,
 }
 
 /// What a reactor has committed since it started.
@@ -123,6 +133,8 @@ pub(super) struct Current {
     pub claim: Option<Claim>,
     pub frames: u32,
     pub hold: Option<Hold>,
+    /// When its command began.
+    pub begun: Instant,
 }
 
 /// A batch of which everything has arrived.
@@ -130,13 +142,15 @@ pub(super) struct Finished {
     pub tag: Tag,
     pub current: Current,
     pub reply: PendingBatch,
+    /// When everything had arrived.
+    pub complete: Instant,
 }
 
 impl UploadContext {
     /// Waits for octets, holding no memory for them.
     async fn wait(&self) -> Result<(), Ended> {
         self.conn.quick_ack();
-        match timeout(AUTOLOGOUT, self.conn.readable()).await {
+        match timeout(self.idle_time, self.conn.readable()).await {
             Some(result) => result.map_err(gone),
             None => Err(Ended::Gone),
         }
@@ -192,7 +206,10 @@ impl Upload {
             let (taken, step) = machine.step(self.unread());
             match step {
                 Step::Octets(octets) => self.octets(octets),
-                Step::MessageEnd => self.batch().end(),
+                Step::MessageEnd => {
+                    self.context.progress.message();
+                    self.batch().end();
+                }
                 _ => {}
             }
             self.take(taken);
@@ -240,17 +257,27 @@ impl Upload {
         let at = open.parsed;
         let current = self.current.as_mut().expect("messages belong to a batch");
         current.batch.octets(&open.lease.octets()[at..at + octets], at);
+        self.context.progress.octets(octets);
     }
 
     fn mailbox(&mut self, name: &MailboxName, machine: &mut Machine) {
+        self.context.progress.asks_for(name.as_str());
         match self.context.owner.mailbox_named(name.as_str()) {
             Some(mailbox) => {
+                self.context.progress.goes_to(name.as_str(), unix_seconds());
                 let id = self.context.log.next_batch();
                 let batch = Batch::default();
                 let share = self.context.unfinished.share();
-                let current =
-                    Current { id, batch, share, mailbox, claim: None, frames: 0, hold: None };
-                self.current = Some(current);
+                self.current = Some(Current {
+                    id,
+                    batch,
+                    share,
+                    mailbox,
+                    claim: None,
+                    frames: 0,
+                    hold: None,
+                    begun: Instant::now(),
+                });
             }
             None => machine
                 .refuse(Refusal::no(Some(Code::TryCreate), "no such mailbox; CREATE it first")),
@@ -330,7 +357,7 @@ impl Upload {
         let current = self.current.take().expect("a complete command has a batch");
         let reply = self.context.pending.begin();
         let tag = tag.expect("a complete command has a tag").clone();
-        self.finished.push(Finished { tag, current, reply });
+        self.finished.push(Finished { tag, current, reply, complete: Instant::now() });
     }
 
     /// The batch will not be. Its octets stay behind as a gap, if others in the frame count; or go
@@ -351,6 +378,7 @@ impl Upload {
         if !self.context.pending.none().await {
             return Err(Ended::Broken(LogError::Poisoned("the log broke".into())));
         }
+        self.context.refused(refusal);
         self.context.output.push(|out| refusal.write(out, tag));
         Ok(())
     }
@@ -444,7 +472,7 @@ impl Upload {
         let idle = self.context.arena.idle(open.lease.class(), conn.interrupt_handle());
         let receiving = conn.recv(open.lease, open.filled..open.filled + room, all);
         let ((result, lease), late) =
-            receive_within(AUTOLOGOUT, || conn.interrupt_handle(), receiving).await;
+            receive_within(self.context.idle_time, || conn.interrupt_handle(), receiving).await;
         drop(idle);
         open.lease = lease;
         match result {

@@ -27,7 +27,7 @@ pub use decode::{RecordError, decode_records};
 pub use directory::Directory;
 pub use frame::{FrameHeader, HEADER, sealed_len};
 pub use lock::{DataLock, LockError};
-pub use pool::{PoolConfig, Prepared, SegmentPool};
+pub use pool::{PoolConfig, PoolCounts, Prepared, SegmentPool};
 pub use record::{Commit, MessageRecord, Record};
 pub use recovery::{
     Change, Damage, LogPosition, Medium, Recovered, RecoveryError, Replayed, VisitError,
@@ -35,4 +35,4 @@ pub use recovery::{
 };
 pub use segment::{HeaderError, SegmentHeader, VERSION};
 pub use sequencer::{Place, Sequencer, SyncPlan};
-pub use writer::{Frame, Hold, Log, LogError, LogStats};
+pub use writer::{Frame, Hold, Log, LogError, LogGauges, LogStats};

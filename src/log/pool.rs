@@ -64,7 +64,16 @@ struct Inner {
     /// `None` only while the pool is being dropped.
     requests: Option<UnboundedSender<Request>>,
     thread: Mutex<Option<Thread<()>>>,
-    unprepared: Arc<AtomicU64>,
+    counts: Arc<PoolCounts>,
+}
+
+/// For the operator; outlives the pool.
+#[derive(Debug, Default)]
+pub struct PoolCounts {
+    /// Segments that are ready to be used.
+    pub ready: AtomicU64,
+    /// Segments that were handed out merely allocated.
+    pub unprepared: AtomicU64,
 }
 
 impl SegmentPool {
@@ -81,11 +90,11 @@ impl SegmentPool {
             }
         }
         let (requests, queue) = unbounded_channel();
-        let unprepared = Arc::new(AtomicU64::new(0));
-        let worker = Worker::new(config, Arc::clone(&unprepared));
+        let counts = Arc::new(PoolCounts::default());
+        let worker = Worker::new(config, Arc::clone(&counts));
         let thread = start_thread("segments".into(), move || worker.run(queue))?;
         let thread = Mutex::new(Some(thread));
-        let inner = Inner { requests: Some(requests), thread, unprepared };
+        let inner = Inner { requests: Some(requests), thread, counts };
         Ok(SegmentPool { inner: Arc::new(inner) })
     }
 
@@ -111,7 +120,13 @@ impl SegmentPool {
     /// How many segments were handed out merely allocated.
     #[must_use]
     pub fn unprepared(&self) -> u64 {
-        self.inner.unprepared.load(Ordering::Relaxed)
+        self.inner.counts.unprepared.load(Ordering::Relaxed)
+    }
+
+    /// Its counters, to be looked at from any thread.
+    #[must_use]
+    pub fn counts(&self) -> Arc<PoolCounts> {
+        self.inner.counts.clone()
     }
 
     /// Completes when as many segments are ready as shall be, or no more can be had.

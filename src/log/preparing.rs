@@ -5,14 +5,14 @@ use std::collections::VecDeque;
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::sync::oneshot;
 
 use super::directory::segment_path;
-use super::pool::{PoolConfig, Prepared, usable};
+use super::pool::{PoolConfig, PoolCounts, Prepared, usable};
 use crate::limits::BLOCK;
 use crate::reactor::files::{self, File};
 use crate::reactor::{Access, Instant, hesitate, timeout};
@@ -49,11 +49,11 @@ pub(super) struct Worker {
     looked: Instant,
     /// Who waits until all is prepared.
     settled: Vec<oneshot::Sender<()>>,
-    unprepared: Arc<AtomicU64>,
+    counts: Arc<PoolCounts>,
 }
 
 impl Worker {
-    pub(super) fn new(config: PoolConfig, unprepared: Arc<AtomicU64>) -> Worker {
+    pub(super) fn new(config: PoolConfig, counts: Arc<PoolCounts>) -> Worker {
         let usable = config.ready.iter().filter(|&&(_, length)| usable(length));
         let ready = usable.map(|&(segment, length)| (segment, length as u32)).collect();
         Worker {
@@ -65,7 +65,7 @@ impl Worker {
             ingested: 0,
             looked: Instant::now(),
             settled: Vec::new(),
-            unprepared,
+            counts,
             config,
         }
     }
@@ -73,6 +73,7 @@ impl Worker {
     /// Works until every handle of the pool is gone.
     pub(super) async fn run(mut self, mut queue: UnboundedReceiver<Request>) {
         loop {
+            self.counts.ready.store(self.ready.len() as u64, Ordering::Relaxed);
             let request = if self.wants_work() {
                 timeout(self.pause(), queue.recv()).await
             } else {
@@ -151,7 +152,7 @@ impl Worker {
         if small {
             return self.make(first, true);
         }
-        self.unprepared.fetch_add(1, Ordering::Relaxed);
+        self.counts.unprepared.fetch_add(1, Ordering::Relaxed);
         match self.make(size, false) {
             // What is left of the disk may be enough for a small one.
             Err(error) if error.kind() == io::ErrorKind::StorageFull && first < size => {
@@ -301,7 +302,7 @@ mod tests {
         assert!(prepared.written && prepared.segment == SegmentId(10));
         let octets = fs::read(segment_path(dir.path(), SegmentId(10))).unwrap();
         assert!(octets.len() == 5 << 19 && octets.iter().all(|&o| o == 0));
-        assert_eq!(worker.unprepared.load(Ordering::Relaxed), 0);
+        assert_eq!(worker.counts.unprepared.load(Ordering::Relaxed), 0);
     }
 
     #[test]
@@ -310,7 +311,7 @@ mod tests {
         let mut worker = worker(&dir, Vec::new());
         let prepared = worker.provide(false).unwrap();
         assert_eq!(prepared.file.length().unwrap(), 5 << 19);
-        assert_eq!(worker.unprepared.load(Ordering::Relaxed), 1);
+        assert_eq!(worker.counts.unprepared.load(Ordering::Relaxed), 1);
         let small = worker.provide(true).unwrap();
         assert!(small.written && small.size == 1 << 20);
     }

@@ -4,8 +4,10 @@
 //! - [`durability`]: what an OK promises, and what happens after a power loss
 //! - [`format`](mod@format): the files, octet by octet
 //! - [`operations`]: running a server, its files, its messages, its ends
+//! - [`observability`]: watching it: the live page, metrics, probes, the log
 
 pub mod architecture;
 pub mod durability;
 pub mod format;
+pub mod observability;
 pub mod operations;

@@ -7,7 +7,7 @@
 //! ```
 //!
 //! `mailrace serve --help` lists every flag with its default. When the server is ready it prints
-//! one line on standard output, and nothing else ever:
+//! one line on standard output (with `--admin` a second one), and nothing else ever:
 //!
 //! ```text
 //! mailrace: listening on 127.0.0.1:1143
@@ -15,6 +15,9 @@
 //!
 //! Its log goes to standard error, as text or, with `--log-format json`, as one JSON object a line.
 //! Neither passwords nor mail appear in it.
+//!
+//! With `--admin 127.0.0.1:9143` it also shows what it does: metrics, probes, a live page. See
+//! [observability](super::observability).
 //!
 //! SIGTERM and SIGINT end the server: sessions get BYE, batches in flight are finished or vanish
 //! whole. A second signal ends it at once. kill -9 is safe as well; it costs the next start the
@@ -38,7 +41,7 @@
 //! | 73 | A file or folder cannot be created | Permissions, a full disk |
 //! | 74 | A file or an address cannot be used | Permissions, the disk, `--listen` |
 //! | 75 | Another server runs on this data folder | |
-//! | 76 | demo or bench: a server did not answer as it should | |
+//! | 76 | demo, bench or top: a server did not answer as it should | |
 //! | 78 | The file of users makes no sense | The sentence names the line |
 //!
 //! ## The data folder

@@ -1,6 +1,7 @@
 //! Between sockets and sessions: connections in clear text or by TLS, and what is on its way to a
 //! client.
 
+mod security;
 mod tls;
 mod transport;
 mod output;
@@ -8,5 +9,6 @@ mod output;
 #[cfg(test)]
 pub(crate) use output::forget_buffers;
 pub use output::{BUFFER, GATHERED, Gone, Output, buffer};
-pub use tls::{Acceptor, Security, TlsError, TlsFiles};
+pub use security::Security;
+pub use tls::{Acceptor, TlsError, TlsFiles};
 pub use transport::{Guest, Transport};

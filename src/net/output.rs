@@ -7,6 +7,7 @@
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::rc::Rc;
+use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use tokio::sync::Notify;
@@ -78,6 +79,7 @@ pub struct Output {
     enough: Cell<usize>,
     sending: Cell<bool>,
     gone: Cell<bool>,
+    patience: Cell<Duration>,
     progress: Notify,
 }
 
@@ -119,8 +121,14 @@ impl Output {
             enough: Cell::new(ENOUGH_BEFORE_LOGIN),
             sending: Cell::new(false),
             gone: Cell::new(false),
+            patience: Cell::new(AUTOLOGOUT),
             progress: Notify::new(),
         })
+    }
+
+    /// A client that reads nothing for so long has gone; [`AUTOLOGOUT`] otherwise.
+    pub fn give_up_after(&self, patience: Duration) {
+        self.patience.set(patience);
     }
 
     /// More may wait for somebody who has logged in.
@@ -222,7 +230,7 @@ impl Output {
             if waiting < octets && (octets > 1 || !self.sending.get()) {
                 return Ok(());
             }
-            if timeout(AUTOLOGOUT, progress).await.is_none() {
+            if timeout(self.patience.get(), progress).await.is_none() {
                 self.gone.set(true);
                 self.conn.shutdown();
             }

@@ -10,7 +10,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio::sync::Mutex;
 
-use super::tls::{Acceptor, Engine, Security};
+use super::Security;
+use super::tls::{Acceptor, Engine};
 use crate::limits::HANDSHAKE;
 use crate::reactor::{Conn, Interrupt, Lease, Peer, spawn, timeout};
 
@@ -99,18 +100,19 @@ impl Transport {
         self.tls.borrow().is_some()
     }
 
-    /// What the client has shown of itself by TLS; `None` in clear text.
+    /// How far it can be trusted.
     #[must_use]
-    pub fn security(&self) -> Option<Security> {
-        self.tls.borrow().as_ref().map(|tls| tls.security())
+    pub fn security(&self) -> Security {
+        self.tls.borrow().as_ref().map_or_else(Security::default, |tls| tls.security())
     }
 
     /// Goes over to TLS: what comes next from the client is a handshake. Nothing may be on its way,
-    /// and what was received before must be thrown away (RFC 9051 section 6.2.1).
+    /// and what was received before must be thrown away (RFC 9051 section 6.2.1). Protocol version
+    /// and cipher suite come back, to be logged.
     ///
     /// # Errors
     /// When the handshake fails, the client goes, or the connection is interrupted.
-    pub async fn secure(self: &Rc<Self>, acceptor: &Acceptor) -> io::Result<()> {
+    pub async fn secure(self: &Rc<Self>, acceptor: &Acceptor) -> io::Result<String> {
         let engine = Engine::new(acceptor).map_err(not_tls)?;
         *self.tls.borrow_mut() = Some(Box::new(engine));
         loop {
@@ -118,7 +120,7 @@ impl Transport {
             self.send_outgoing().await?;
             done?;
             if !self.with_tls(|tls| Ok(tls.is_handshaking()))? {
-                return Ok(());
+                return self.with_tls(|tls| Ok(tls.description()));
             }
             if !self.fill().await? {
                 return Err(ErrorKind::UnexpectedEof.into());

@@ -11,6 +11,7 @@ use tokio_uring::buf::{IoBuf, IoBufMut};
 
 use super::interrupt::Interrupt;
 use super::lease::{Lease, LeaseClass};
+use super::pages::map;
 use super::side;
 use crate::limits::{LARGE_LEASES, SMALL_LEASES};
 
@@ -25,6 +26,8 @@ pub struct Arena {
 pub struct ArenaStats {
     /// Leases handed out at this moment, small and large.
     pub in_use: usize,
+    /// The small ones of those.
+    pub small_in_use: usize,
     /// How often somebody had to wait for a lease.
     pub waits: u64,
 }
@@ -209,8 +212,9 @@ impl Drop for Idle {
 impl Shared {
     pub(super) fn stats(&self) -> ArenaStats {
         let free = self.free.borrow();
-        let in_use = self.shape.small + self.shape.large - free.small.len() - free.large.len();
-        ArenaStats { in_use, waits: self.waits.get() }
+        let small_in_use = self.shape.small - free.small.len();
+        let in_use = small_in_use + self.shape.large - free.large.len();
+        ArenaStats { in_use, small_in_use, waits: self.waits.get() }
     }
 
     pub(super) fn base(&self) -> *mut u8 {
@@ -247,17 +251,6 @@ impl Drop for Shared {
             unsafe { rustix::mm::munmap(self.mapping.as_ptr().cast(), self.shape.octets()) };
         debug_assert!(result.is_ok(), "the arena's mapping was not there");
     }
-}
-
-fn map(octets: usize) -> io::Result<NonNull<u8>> {
-    use rustix::mm::{Advice, MapFlags, ProtFlags, madvise, mmap_anonymous};
-    let flags = ProtFlags::READ | ProtFlags::WRITE;
-    // SAFETY: a new private mapping at an address of the kernel's choice touches nothing of ours.
-    let address =
-        unsafe { mmap_anonymous(std::ptr::null_mut(), octets, flags, MapFlags::PRIVATE)? };
-    // SAFETY: the range is the mapping just made. Huge pages are a wish: the answer is ignored.
-    let _ = unsafe { madvise(address, octets, Advice::LinuxHugepage) };
-    NonNull::new(address.cast()).ok_or_else(|| io::Error::other("mmap returned null"))
 }
 
 /// The whole mapping as one buffer, for registration only; it is never checked out.

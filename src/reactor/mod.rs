@@ -22,6 +22,7 @@ mod interrupt;
 mod jobs;
 mod lease;
 mod options;
+mod pages;
 #[cfg_attr(test, allow(dead_code, unused_imports))]
 mod ring;
 #[cfg(test)]
@@ -39,6 +40,7 @@ pub use interrupt::{Interrupt, receive_within};
 pub use jobs::{JobError, Jobs};
 pub use lease::{Lease, LeaseClass};
 pub use options::{Access, Options, ProbeError, ThreadEnd};
+pub use pages::Pages;
 pub use side::{
     Bound, Conn, Listener, LogFile, Peer, Thread, breathe, files, hesitate, probe,
     raise_descriptors, random, run, start_reactor, start_thread, unix_seconds,

@@ -12,6 +12,7 @@ use crate::ingest::Owner;
 use crate::limits::{CHECKPOINT_DIRTY, CHECKPOINT_LOG};
 use crate::reactor::{Instant, sleep};
 use crate::session::Home;
+use crate::stats::Checkpointed;
 
 /// How often the state is looked at.
 const TICK: Duration = Duration::from_millis(50);
@@ -46,7 +47,6 @@ impl Checkpoints {
     pub async fn run(&self) {
         let mut pause = TICK;
         while !self.told_to_stop(pause).await {
-            self.home.count();
             let failed = self.is_due() && !self.write().await;
             pause = if failed { AFTER_FAILURE } else { TICK };
         }
@@ -85,7 +85,8 @@ impl Checkpoints {
     /// Writes one; `false` when it failed. Another must not run meanwhile.
     async fn write(&self) -> bool {
         let Some(position) = self.home.log.position() else { return true };
-        *self.last.borrow_mut() = Last { at: Instant::now(), log: self.home.log.stats().octets };
+        let log = self.home.log.stats().octets;
+        *self.last.borrow_mut() = Last { at: Instant::now(), log };
         let owners = self.owners();
         let mut checkpoint = Checkpoint::new(vec![position]);
         for owner in &owners {
@@ -97,10 +98,21 @@ impl Checkpoints {
         }
         drop(owners);
         self.forget();
+        self.count(log, result.is_ok());
         if let Err(error) = &result {
             tracing::error!("a checkpoint failed and is tried again; nothing is lost: {error}");
         }
         result.is_ok()
+    }
+
+    /// For the operator: the last one that was written began when the log had so many octets.
+    fn count(&self, log: u64, written: bool) {
+        let counted = &self.home.counters.checkpoints;
+        let before = counted.get();
+        counted.set(match written {
+            true => Checkpointed { written: before.written + 1, log, ..before },
+            false => Checkpointed { failed: before.failed + 1, ..before },
+        });
     }
 
     /// Accounts that nobody uses, and that the catalog has, leave the memory.

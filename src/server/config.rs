@@ -4,7 +4,11 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::limits::{APPEND_LIMIT, CONNECTIONS, LOGIN_TIME};
+use crate::auth::{MechanismName, TokenConfig};
+use crate::limits::{
+    APPEND_LIMIT, AUTOLOGOUT, COMMANDS_BEFORE_LOGIN, CONNECTIONS, CONNECTIONS_PER_ADDRESS,
+    CONNECTIONS_PER_USER, LOGIN_FAILURES, LOGIN_TIME,
+};
 use crate::net::TlsFiles;
 use crate::reactor::HandedOver;
 
@@ -36,8 +40,26 @@ pub struct Config {
     pub append_limit: u64,
     /// Connections at a time.
     pub connections: usize,
+    /// Connections from one address at a time.
+    pub connections_per_address: usize,
+    /// Connections of one user at a time.
+    pub connections_per_user: usize,
     /// Time that a connection has to log in.
     pub login_time: Duration,
+    /// Whether uploads and refusals are remembered for [`Server::watch`](super::Server::watch).
+    pub observed: bool,
+    /// Time after which a session ends that says nothing.
+    pub idle_time: Duration,
+    /// Commands that a connection has to log in.
+    pub commands_before_login: u32,
+    /// Failed logins of an address in ten minutes, beyond which none is looked at.
+    pub login_failures: u32,
+    /// Mechanisms that may be offered.
+    pub mechanisms: Vec<MechanismName>,
+    /// Users who may act as any other.
+    pub master_users: Vec<Box<str>>,
+    /// Whose tokens are taken, if any are.
+    pub tokens: Option<TokenConfig>,
 }
 
 impl Default for Config {
@@ -55,7 +77,16 @@ impl Default for Config {
             segments_ahead: 2,
             append_limit: APPEND_LIMIT,
             connections: CONNECTIONS,
+            connections_per_address: CONNECTIONS_PER_ADDRESS,
+            connections_per_user: CONNECTIONS_PER_USER,
             login_time: LOGIN_TIME,
+            observed: false,
+            idle_time: AUTOLOGOUT,
+            commands_before_login: COMMANDS_BEFORE_LOGIN,
+            login_failures: LOGIN_FAILURES,
+            mechanisms: MechanismName::ALL.to_vec(),
+            master_users: Vec::new(),
+            tokens: None,
         }
     }
 }

@@ -5,7 +5,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use crate::auth::UserError;
+use crate::auth::{TokenKeysError, UserError};
 use crate::index::{CatalogError, ReplayError};
 use crate::log::{LockError, LogError, RecoveryError};
 use crate::net::TlsError;
@@ -26,6 +26,8 @@ pub enum StartError {
     Tls(TlsError),
     /// Listening by TLS wants certificate and key.
     NoCertificate(SocketAddr),
+    /// The file of token keys makes no sense.
+    Tokens(TokenKeysError),
     /// The log or the catalog cannot be read.
     Replay(ReplayError),
     /// The address cannot be listened on.
@@ -49,7 +51,10 @@ impl StartError {
             StartError::Data(..) => 73,
             StartError::Lock(LockError::Held { .. }) => 75,
             StartError::Lock(_) | StartError::Listen(..) | StartError::Log(_) => 74,
-            StartError::Users(_) | StartError::Tls(_) | StartError::NoCertificate(_) => 78,
+            StartError::Users(_)
+            | StartError::Tokens(_)
+            | StartError::Tls(_)
+            | StartError::NoCertificate(_) => 78,
             StartError::Replay(
                 ReplayError::Catalog(CatalogError::Io { .. })
                 | ReplayError::Log(RecoveryError::Io { .. }),
@@ -87,6 +92,7 @@ impl fmt::Display for StartError {
                 "cannot listen on {address} by TLS without a certificate: give --tls-cert and \
                  --tls-key; `mailrace cert self-signed` makes both for a trial"
             ),
+            StartError::Tokens(error) => write!(f, "{error}; see --oauth-keys"),
             StartError::Replay(error) => error.fmt(f),
             StartError::Listen(address, error) => {
                 write!(f, "cannot listen on {address}: {error}; see --listen and --tls-listen")

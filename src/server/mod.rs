@@ -7,6 +7,7 @@
 mod checkpoints;
 mod config;
 mod error;
+mod watch;
 mod worker;
 
 use std::fs::DirBuilder;
@@ -21,16 +22,18 @@ use tokio::sync::{mpsc, oneshot};
 
 pub use config::Config;
 pub use error::StartError;
+pub use watch::Watch;
 use worker::{Sockets, Worker};
 
-use crate::auth::{Users, Verifier};
+use crate::auth::{Tokens, Users, Verifier, VerifierOptions};
 use crate::index::{Catalog, replay};
 use crate::log::{DataLock, Directory, PoolConfig, Recovered, SegmentPool};
 use crate::net::{Acceptor, TlsError};
 use crate::reactor::{
     Bound, Instant, Options, Thread, ThreadEnd, probe, raise_descriptors, start_reactor,
 };
-use crate::session::{Arrival, Parser, Settings, Tally};
+use crate::session::{Arrival, Parser, Places, Settings};
+use crate::stats::Tally;
 
 /// A running server.
 pub struct Server {
@@ -39,7 +42,7 @@ pub struct Server {
     tls: Option<Acceptor>,
     reactors: Vec<mpsc::UnboundedSender<Arrival>>,
     threads: Vec<Thread<Result<(), StartError>>>,
-    tallies: Vec<Arc<Tally>>,
+    watch: Watch,
     pool: SegmentPool,
     over: Arc<Over>,
     /// Given up last, when nobody writes any more.
@@ -86,6 +89,20 @@ impl Server {
         Ok(server)
     }
 
+    /// Whether a server could start with this, as far as can be seen without starting one: the
+    /// files that it names are read.
+    ///
+    /// # Errors
+    /// See [`StartError`].
+    pub fn check(config: &Config) -> Result<(), StartError> {
+        Users::open(&config.data).map_err(StartError::Users)?;
+        match (&config.tls, config.tls_listen) {
+            (None, Some(address)) => Err(StartError::NoCertificate(address)),
+            (None, None) => Ok(()),
+            (Some(files), _) => Acceptor::new(files.clone()).map(drop).map_err(StartError::Tls),
+        }
+    }
+
     /// The same without waiting for the reactors: each says when it is ready, or drops its end.
     pub(crate) fn begin(config: Config) -> Result<(Server, Ready), StartError> {
         let begun = Instant::now();
@@ -118,7 +135,7 @@ impl Server {
             tls,
             reactors: Vec::new(),
             threads: Vec::new(),
-            tallies: Vec::new(),
+            watch: Watch::new(address, &config, shared.pool.counts()),
             pool: shared.pool.clone(),
             over: Arc::default(),
             _lock: lock,
@@ -141,7 +158,7 @@ impl Server {
         let mut ready = Vec::new();
         for (number, (sockets, inbox)) in sockets.into_iter().zip(inboxes).enumerate() {
             let tally = Arc::new(Tally::default());
-            self.tallies.push(tally.clone());
+            self.watch.reactors.push(tally.clone());
             let (tell, told) = oneshot::channel();
             ready.push(told);
             let (shared, over) = (shared.clone(), self.over.clone());
@@ -189,7 +206,7 @@ impl Server {
     #[must_use]
     pub fn stats(&self) -> Stats {
         let mut stats = Stats::default();
-        for tally in &self.tallies {
+        for tally in &self.watch.reactors {
             let get = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
             stats.sessions += get(&tally.sessions);
             stats.batches += get(&tally.batches);
@@ -201,6 +218,12 @@ impl Server {
             stats.unwritten_segments += get(&tally.unwritten_segments);
         }
         stats
+    }
+
+    /// To look at the server from outside, also after its end.
+    #[must_use]
+    pub fn watch(&self) -> Watch {
+        self.watch.clone()
     }
 
     /// Calls `tell` once when a reactor ends by itself, as it does when the disk fails.
@@ -239,6 +262,7 @@ impl Server {
 
     /// Tells all reactors to end. Their threads are to be waited for.
     fn tell_to_end(&mut self) -> Vec<Thread<Result<(), StartError>>> {
+        self.watch.stopping.store(true, Ordering::Relaxed);
         for reactor in &self.reactors {
             // A reactor that has ended already needs no telling.
             let _ = reactor.send(Arrival::Stop);
@@ -289,7 +313,7 @@ pub(crate) struct Shared {
     pub pin: bool,
     pub reactors: Arc<OnceLock<Vec<mpsc::UnboundedSender<Arrival>>>>,
     pub mailboxes: Arc<AtomicU64>,
-    pub connections: Arc<AtomicU64>,
+    pub places: Arc<Places>,
     pub ingested: Arc<AtomicU64>,
 }
 
@@ -316,13 +340,17 @@ impl Shared {
         Ok(Arc::new(Shared {
             catalog,
             parser: Parser::start().map_err(StartError::System)?,
-            verifier: Verifier::start(users).map_err(StartError::System)?,
+            verifier: verifier(config, users)?,
             pool: SegmentPool::start(pool).map_err(StartError::System)?,
             settings: Settings {
                 append_limit: config.append_limit,
-                connections: config.connections,
+                connections_per_user: config.connections_per_user,
                 login_time: config.login_time,
                 tls,
+                observed: config.observed,
+                idle_time: config.idle_time,
+                commands_before_login: config.commands_before_login,
+                mechanisms: config.mechanisms.clone(),
                 allow_plaintext_auth: config.allow_plaintext_auth,
             },
             segments,
@@ -332,7 +360,7 @@ impl Shared {
             pin: reactors <= cores(),
             reactors: Arc::default(),
             mailboxes: Arc::new(AtomicU64::new(1)),
-            connections: Arc::default(),
+            places: Places::new(config.connections, config.connections_per_address),
             ingested,
         }))
     }
@@ -358,6 +386,17 @@ fn listen_by_tls(
         return Err(StartError::NoCertificate(address));
     }
     Ok((sockets, Some(address)))
+}
+
+fn verifier(config: &Config, users: Users) -> Result<Verifier, StartError> {
+    let secret = users.secret().map_err(StartError::Users)?;
+    let tokens = config.tokens.clone().map(Tokens::open).transpose();
+    let options = VerifierOptions {
+        masters: config.master_users.clone(),
+        tokens: tokens.map_err(StartError::Tokens)?,
+        failures: Some(config.login_failures),
+    };
+    Verifier::start(users, secret, options).map_err(StartError::System)
 }
 
 /// Brings the catalog to the end of the log.

@@ -13,7 +13,8 @@ use super::{Shared, StartError};
 use crate::log::{Log, Sequencer};
 use crate::protocol::response::Code;
 use crate::reactor::{Arena, Bound, Listener, Peer, random, sleep, spawn, timeout};
-use crate::session::{Arrival, Files, Home, Tally, serve};
+use crate::session::{Arrival, Files, Home, publish, serve};
+use crate::stats::{Counters, Tally};
 use crate::types::LogId;
 
 /// Sessions get so long to end when the server stops.
@@ -55,6 +56,7 @@ impl Worker {
             let checkpoints = checkpoints.clone();
             async move { checkpoints.run().await }
         });
+        let publishing = spawn(publish(home.clone()));
         let _ = ready.send(());
         let broken = loop {
             tokio::select! {
@@ -69,13 +71,17 @@ impl Worker {
         listeners.iter().for_each(|(listener, _)| listener.shutdown());
         match &broken {
             None => home.end_sessions(None, "the server is stopping"),
-            Some(_) => home.end_sessions(Some(Code::Unavailable), "the disk failed"),
+            Some(_) => {
+                home.tally.broken.store(true, Ordering::Relaxed);
+                home.end_sessions(Some(Code::Unavailable), "the disk failed");
+            }
         }
         if timeout(PATIENCE, sessions_end(&home)).await.is_none() {
             // Who does not read a BYE for so long has gone.
             home.roster.borrow().values().for_each(|(conn, _)| conn.shutdown());
         }
         accepting.iter().for_each(|task| task.abort());
+        publishing.abort();
         if let Some(why) = broken {
             return Err(StartError::Log(why.to_string()));
         }
@@ -111,8 +117,10 @@ async fn home(
         settings: shared.settings.clone(),
         reactors: shared.reactors.clone(),
         mailboxes: shared.mailboxes.clone(),
-        connections: shared.connections.clone(),
+        places: shared.places.clone(),
+        seats: Rc::default(),
         tally,
+        counters: Rc::new(Counters::new(shared.settings.observed)),
         unfinished: Rc::default(),
         committed: Rc::default(),
         owners: RefCell::default(),
@@ -137,21 +145,24 @@ async fn accept(home: Rc<Home>, listener: Rc<Listener>, implicit_tls: bool) {
 }
 
 fn admit(home: &Rc<Home>, peer: Peer, implicit_tls: bool) {
-    let connections = home.connections.fetch_add(1, Ordering::Relaxed);
-    if connections >= home.settings.connections as u64 {
-        home.connections.fetch_sub(1, Ordering::Relaxed);
-        if implicit_tls {
-            // It could not read why.
-            return;
+    match home.places.take(peer.address().ip()) {
+        Ok(place) => {
+            let arrival = Arrival::New { guest: peer.into(), place, implicit_tls };
+            drop(spawn(serve(home.clone(), arrival)));
         }
-        spawn(async move {
-            let text = "* BYE [UNAVAILABLE] too many connections; try again later\r\n";
-            let conn = crate::reactor::Conn::new(peer);
-            let _ = conn.send(bytes::Bytes::from_static(text.as_bytes()), false).await;
-        });
-        return;
+        Err(crowded) => {
+            home.turned_away(&peer, &crowded.to_string());
+            if implicit_tls {
+                // It could not read why.
+                return;
+            }
+            drop(spawn(async move {
+                let text = format!("* BYE [UNAVAILABLE] {crowded}\r\n");
+                let conn = crate::reactor::Conn::new(peer);
+                let _ = conn.send(text.into(), false).await;
+            }));
+        }
     }
-    spawn(serve(home.clone(), Arrival::New { guest: peer.into(), implicit_tls }));
 }
 
 async fn sessions_end(home: &Home) {

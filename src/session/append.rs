@@ -1,16 +1,20 @@
 //! APPEND (RFC 3501 section 6.3.11, RFC 3502): hands the connection to [`crate::ingest`].
 
 use bytes::BytesMut;
+use tracing::Span;
 
 use super::context::bye;
 use super::dispatch::{Flow, Session};
 use super::selected::announce;
 use crate::ingest::{Ended, Machine, Refusal, Step, Upload, UploadContext};
 use crate::protocol::response::Code;
+use crate::stats::Standing;
 
 impl Session {
     pub(super) async fn append(&mut self) -> Flow {
         let Some((_, owner)) = self.user.clone() else { return self.append_before_login().await };
+        let progress = self.progress();
+        self.counted.set(Standing::Append);
         let (selected, home) = (self.selected.clone(), &self.home);
         let (told, enabled) = (owner.clone(), self.enabled);
         let context = UploadContext {
@@ -19,6 +23,7 @@ impl Session {
             owner,
             arena: home.arena.clone(),
             log: home.log.clone(),
+            idle_time: home.settings.idle_time,
             append_limit: home.settings.append_limit,
             utf8: self.enabled.utf8_names(),
             announce: std::rc::Rc::new(move |out: &mut BytesMut| {
@@ -27,6 +32,9 @@ impl Session {
             pending: self.pending.clone(),
             unfinished: home.unfinished.clone(),
             committed: home.committed.clone(),
+            progress,
+            counters: home.counters.clone(),
+            span: Span::current(),
         };
         match Upload::new(context, self.input.take()).run().await {
             Ok(rest) => {
@@ -51,6 +59,7 @@ impl Session {
             self.input.put_back(octets[taken..].to_vec());
             match step {
                 Step::Refused(refusal) => {
+                    self.append_refused(&refusal.text);
                     self.output.push(|out| refusal.write(out, machine.tag()));
                     return Flow::On;
                 }

@@ -12,7 +12,8 @@ use std::time::Duration;
 use tokio::sync::{Notify, OnceCell, mpsc};
 
 use super::fetch::{Files, Parser};
-use crate::auth::{User, Verifier};
+use super::places::{Place, Places, Seats};
+use crate::auth::{MechanismName, User, Verifier};
 use crate::index::{Account, Catalog, CatalogError, Rot};
 use crate::ingest::{Committed, Owner, Pinned, Unfinished};
 use crate::log::Log;
@@ -20,6 +21,7 @@ use crate::net::{Acceptor, Guest, Output, Transport};
 use crate::protocol::Tag;
 use crate::protocol::response::{Code, Condition, untagged};
 use crate::reactor::Arena;
+use crate::stats::{Counters, Tally};
 use crate::types::{Epoch, MailboxId};
 
 /// What the operator configured, for sessions.
@@ -27,13 +29,21 @@ use crate::types::{Epoch, MailboxId};
 pub struct Settings {
     /// Largest message taken, in octets.
     pub append_limit: u64,
-    /// Connections of the whole server.
-    pub connections: usize,
+    /// Connections of one user.
+    pub connections_per_user: usize,
     /// Time to log in.
     pub login_time: Duration,
     /// TLS, where there are certificate and key.
     pub tls: Option<Acceptor>,
-    /// Passwords are taken in clear text from other machines as well.
+    /// Whether somebody looks at uploads and refusals.
+    pub observed: bool,
+    /// Time after which a session that is silent, or does not read, ends.
+    pub idle_time: Duration,
+    /// Commands of a connection on which nobody has logged in.
+    pub commands_before_login: u32,
+    /// Mechanisms that may be offered, in the order in which they are.
+    pub mechanisms: Vec<MechanismName>,
+    /// Whether passwords and tokens are taken in clear text from everywhere.
     pub allow_plaintext_auth: bool,
 }
 
@@ -43,6 +53,8 @@ pub enum Arrival {
     New {
         /// The connection.
         guest: Guest,
+        /// Its place among the connections of the server.
+        place: Place,
         /// It begins with a TLS handshake (RFC 8314 section 3.2).
         implicit_tls: bool,
     },
@@ -56,30 +68,11 @@ pub enum Arrival {
         tag: Tag,
         /// What the client has sent since.
         input: Vec<u8>,
+        /// Its place.
+        place: Place,
     },
     /// The server stops.
     Stop,
-}
-
-/// Counters of one reactor that other threads read.
-#[derive(Debug, Default)]
-pub struct Tally {
-    /// Sessions.
-    pub sessions: AtomicU64,
-    /// Batches committed.
-    pub batches: AtomicU64,
-    /// Messages committed.
-    pub messages: AtomicU64,
-    /// Octets of those.
-    pub octets: AtomicU64,
-    /// fdatasync calls.
-    pub syncs: AtomicU64,
-    /// Processor time of the reactor in microseconds.
-    pub cpu_micros: AtomicU64,
-    /// Times that somebody waited for a lease.
-    pub lease_waits: AtomicU64,
-    /// Segments taken into use that were not written before.
-    pub unwritten_segments: AtomicU64,
 }
 
 /// An account in use, or being loaded by the first session that wants it.
@@ -116,9 +109,13 @@ pub struct Home {
     /// Counts mailboxes of this epoch over all reactors.
     pub mailboxes: Arc<AtomicU64>,
     /// Connections of the whole server.
-    pub connections: Arc<AtomicU64>,
+    pub places: Arc<Places>,
+    /// Sessions of the users that live here.
+    pub seats: Seats,
     /// For the operator.
     pub tally: Arc<Tally>,
+    /// What goes into the tally.
+    pub counters: Rc<Counters>,
     /// Messages that are being uploaded.
     pub unfinished: Rc<Unfinished>,
     /// What was committed here.
@@ -192,20 +189,6 @@ impl Home {
             bye(output, code.as_ref(), why);
             conn.shutdown_read();
         }
-    }
-
-    /// Publishes counters to other threads.
-    pub fn count(&self) {
-        let Committed { batches, messages, octets } = self.committed.get();
-        let (log, tally) = (self.log.stats(), &self.tally);
-        let cpu = crate::reactor::thread_cpu().as_micros();
-        tally.batches.store(batches, Ordering::Relaxed);
-        tally.messages.store(messages, Ordering::Relaxed);
-        tally.octets.store(octets, Ordering::Relaxed);
-        tally.syncs.store(log.syncs, Ordering::Relaxed);
-        tally.unwritten_segments.store(log.unwritten_segments, Ordering::Relaxed);
-        tally.lease_waits.store(self.arena.stats().waits, Ordering::Relaxed);
-        tally.cpu_micros.store(u64::try_from(cpu).unwrap_or(u64::MAX), Ordering::Relaxed);
     }
 }
 

@@ -5,19 +5,24 @@ use std::rc::Rc;
 use std::sync::atomic::Ordering;
 
 use bytes::BytesMut;
+use tracing::Instrument;
 
 use super::context::{Arrival, Home, bye};
 use super::deadline::Deadline;
 use super::enable::Enabled;
 use super::input::{Input, Next};
 use super::login::Login;
+use super::places::{Place, Seat};
 use super::selected::{NoSuchMessage, Selected};
 use crate::auth::User;
 use crate::ingest::{Owner, Pending};
+use crate::limits;
 use crate::log::LogError;
-use crate::net::{Output, Transport};
+use crate::net::{Guest, Output, Security, Transport};
 use crate::protocol::response::{self, Code, Condition, tagged, untagged};
 use crate::protocol::{Command, MailboxName, NameError, SequenceSet, Tag, Tagged};
+use crate::reactor::sleep;
+use crate::stats::{Counted, Progress, Standing};
 use crate::types::{MailboxId, UidRange};
 
 /// Commands that made no sense, before login, after which the session ends.
@@ -29,6 +34,17 @@ pub(super) struct Session {
     pub conn: Rc<Transport>,
     pub output: Rc<Output>,
     pub input: Input,
+    /// What the transport says of itself.
+    pub security: Security,
+    /// Among the connections of the server, and among those of the user.
+    place: Place,
+    pub seat: Option<Seat>,
+    /// Of the users' readings, the one that the user was last looked up in.
+    pub generation: u64,
+    /// Logins that failed.
+    pub failures: u32,
+    /// Commands before login.
+    pub commands: u32,
     /// Who logged in.
     pub user: Option<(User, Rc<Owner>)>,
     /// The selected mailbox; shared with uploads, which announce new messages before their OK.
@@ -43,6 +59,12 @@ pub(super) struct Session {
     /// The log broke under it.
     broken: Cell<bool>,
     nonsense: u32,
+    /// Its number among the sessions of this reactor.
+    pub number: u64,
+    /// Among the connections, by what they do.
+    pub counted: Counted,
+    /// What it uploads, since its first APPEND.
+    pub progress: Option<Rc<Progress>>,
 }
 
 /// How a session begins.
@@ -66,19 +88,36 @@ pub(super) enum Flow {
 
 /// Serves a connection until it ends or moves to another reactor.
 pub async fn serve(home: Rc<Home>, arrival: Arrival) {
-    let (guest, begin) = match arrival {
-        Arrival::New { guest, implicit_tls } => (guest, Begin::Greeting { implicit_tls }),
-        Arrival::LoggedIn { guest, user, tag, input } => (guest, Begin::Login(user, tag, input)),
+    let (guest, place, begin) = match arrival {
+        Arrival::New { guest, place, implicit_tls } => {
+            (guest, place, Begin::Greeting { implicit_tls })
+        }
+        Arrival::LoggedIn { guest, user, tag, input, place } => {
+            (guest, place, Begin::Login(user, tag, input))
+        }
         Arrival::Stop => return,
     };
-    let conn = Transport::new(guest);
-    let output = Output::new(conn.clone());
     let number = home.next_session.get();
     home.next_session.set(number + 1);
+    let span = home.span(number, guest.address());
+    serve_guest(home, number, guest, place, begin).instrument(span).await;
+}
+
+async fn serve_guest(home: Rc<Home>, number: u64, guest: Guest, place: Place, begin: Begin) {
+    tracing::debug!("opened");
+    let conn = Transport::new(guest);
+    let output = Output::new(conn.clone());
+    output.give_up_after(home.settings.idle_time);
     home.roster.borrow_mut().insert(number, (conn.clone(), output.clone()));
     home.tally.sessions.fetch_add(1, Ordering::Relaxed);
     let session = Session {
-        input: Input::new(conn.clone()),
+        input: Input::new(conn.clone(), home.settings.idle_time),
+        security: conn.security(),
+        place,
+        seat: None,
+        generation: 0,
+        failures: 0,
+        commands: 0,
         deadline: Some(Deadline::new(home.settings.login_time, &conn, &output)),
         home: home.clone(),
         conn,
@@ -90,15 +129,19 @@ pub async fn serve(home: Rc<Home>, arrival: Arrival) {
         reply: RefCell::default(),
         broken: Cell::default(),
         nonsense: 0,
+        number,
+        counted: home.counters.census.count(Standing::Login),
+        progress: None,
     };
     let moved = session.run(begin).await;
     home.roster.borrow_mut().remove(&number);
     home.ended.notify_waiters();
     home.tally.sessions.fetch_sub(1, Ordering::Relaxed);
     if let Some((session, user, tag)) = moved {
+        tracing::debug!(user = %user.name, "moves to the reactor of its account");
         session.move_to(user, tag).await;
     } else {
-        home.connections.fetch_sub(1, Ordering::Relaxed);
+        tracing::debug!("closed");
     }
 }
 
@@ -109,7 +152,7 @@ impl Session {
                 if implicit_tls && !self.secure().await {
                     return None;
                 }
-                let capabilities = self.capabilities();
+                let capabilities = self.capabilities().await;
                 let code = Code::Capability(&capabilities);
                 self.output.push(|out| untagged(out, Condition::Ok, Some(&code), "mailrace ready"));
             }
@@ -143,7 +186,11 @@ impl Session {
         if self.output.room().await.is_err() {
             return Flow::Over;
         }
+        self.stands();
         let next = self.input.next(&self.output).await;
+        if matches!(next, Next::Command(_) | Next::Append) && !self.may_command().await {
+            return Flow::Over;
+        }
         match next {
             Next::Command(octets) => Box::pin(self.command(&octets)).await,
             // Uploads are large futures; idle sessions should be small ones.
@@ -177,11 +224,32 @@ impl Session {
         }
     }
 
+    /// Whether one more command is taken. Before login there are not many, and after the first few
+    /// they come one after the other in a measured step; after it, the user must still be there.
+    async fn may_command(&mut self) -> bool {
+        if self.user.is_some() {
+            return self.goes_on().await;
+        }
+        let most = self.home.settings.commands_before_login;
+        if self.commands >= most {
+            let text =
+                format!("{most} commands and no login (--commands-before-login is the most)");
+            bye(&self.output, None, &text);
+            return false;
+        }
+        self.commands += 1;
+        if self.commands > limits::COMMANDS_AT_ONCE {
+            sleep(limits::COMMAND_STEP).await;
+        }
+        true
+    }
+
     /// BAD to what is no command, in its turn.
     async fn no_sense(&mut self, tag: Option<&Tag>, text: &str) -> Flow {
         if !self.pending.none().await {
             return Flow::Over;
         }
+        self.misread(text);
         self.refuse(tag, text);
         self.nonsense += 1;
         let flow = self.conclude(Flow::On, false).await;
@@ -216,7 +284,7 @@ impl Session {
     async fn execute(&mut self, tag: &Tag, command: Command) -> Flow {
         match command {
             Command::Capability => {
-                let capabilities = self.capabilities();
+                let capabilities = self.capabilities().await;
                 self.output.push(|out| response::words(out, "CAPABILITY", [&*capabilities]));
                 self.ok(tag, "CAPABILITY completed");
             }
@@ -251,7 +319,7 @@ impl Session {
     async fn for_user(&mut self, tag: &Tag, command: Command, owner: &Rc<Owner>) -> Flow {
         match command {
             Command::Enable(names) => self.enable(tag, &names),
-            Command::Unauthenticate => self.unauthenticate(tag),
+            Command::Unauthenticate => self.unauthenticate(tag).await,
             Command::Namespace => {
                 self.output.push(response::namespace);
                 self.ok(tag, "NAMESPACE completed");
@@ -384,20 +452,17 @@ impl Session {
     }
 
     async fn move_to(self, user: User, tag: Tag) {
-        let Session { home, conn, output, input, .. } = self;
+        let Session { home, conn, output, input, place, .. } = self;
         if output.flush().await.is_err() {
-            home.connections.fetch_sub(1, Ordering::Relaxed);
             return;
         }
         drop(output);
         let target = home.reactor_of(&user.name);
         let input = input.into_octets();
-        let sent = conn.into_guest().ok().and_then(|guest| {
-            let arrival = Arrival::LoggedIn { guest, user, tag, input };
-            home.reactors.get()?.get(target)?.send(arrival).ok()
-        });
-        if sent.is_none() {
-            home.connections.fetch_sub(1, Ordering::Relaxed);
+        let target = home.reactors.get().and_then(|reactors| reactors.get(target));
+        if let (Ok(guest), Some(target)) = (conn.into_guest(), target) {
+            // A reactor that has ended takes nobody, and then the server ends.
+            let _ = target.send(Arrival::LoggedIn { guest, user, tag, input, place });
         }
     }
 }

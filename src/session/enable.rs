@@ -84,15 +84,16 @@ impl Session {
     }
 
     /// Nobody is logged in any more, and nothing is enabled; the connection goes on.
-    pub(super) fn unauthenticate(&mut self, tag: &Tag) {
+    pub(super) async fn unauthenticate(&mut self, tag: &Tag) {
         self.leave();
         self.user = None;
+        (self.seat, self.commands) = (None, 0);
         self.enabled = Enabled::default();
         self.deadline =
             Some(Deadline::new(self.home.settings.login_time, &self.conn, &self.output));
         self.input.logged_out();
         self.output.logged_out();
-        let capabilities = self.capabilities();
+        let capabilities = self.capabilities().await;
         self.ok_code(tag, Some(Code::Capability(&capabilities)), "UNAUTHENTICATE completed");
     }
 }

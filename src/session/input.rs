@@ -4,7 +4,6 @@ use std::io::ErrorKind;
 use std::rc::Rc;
 use std::time::Duration;
 
-use crate::limits::AUTOLOGOUT;
 use crate::net::{Output, Transport};
 use crate::protocol::{
     Discard, Frame, Framer, Limits, Line, ParseError, Tag, is_append, line, parse,
@@ -20,6 +19,8 @@ const PATIENCE: Duration = Duration::from_millis(500);
 /// The command buffer of a session. Takes no memory while nothing is in it.
 pub(super) struct Input {
     conn: Rc<Transport>,
+    /// After so long without a word the client is idle.
+    idle_time: Duration,
     buffer: Vec<u8>,
     framer: Framer,
     /// The rest of a command that was refused is being thrown away.
@@ -41,8 +42,9 @@ pub(super) enum Next {
 }
 
 impl Input {
-    pub fn new(conn: Rc<Transport>) -> Input {
-        Input { conn, buffer: Vec::new(), framer: Framer::new(Limits::BEFORE_LOGIN), discard: None }
+    pub fn new(conn: Rc<Transport>, idle_time: Duration) -> Input {
+        let framer = Framer::new(Limits::BEFORE_LOGIN);
+        Input { conn, idle_time, buffer: Vec::new(), framer, discard: None }
     }
 
     /// After login more is allowed.
@@ -211,7 +213,7 @@ impl Input {
     /// The client is slow, or idle: it waits without holding memory.
     async fn wait(&mut self) -> Option<bool> {
         self.buffer.shrink_to_fit();
-        match timeout(AUTOLOGOUT, self.conn.readable()).await? {
+        match timeout(self.idle_time, self.conn.readable()).await? {
             Ok(()) => Box::pin(self.receive()).await,
             Err(_) => Some(false),
         }

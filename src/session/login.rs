@@ -1,9 +1,18 @@
-//! LOGIN and AUTHENTICATE PLAIN (RFC 3501 sections 6.2.2 and 6.2.3, RFC 4616, RFC 4959).
+//! LOGIN and AUTHENTICATE (RFC 3501 sections 6.2.2 and 6.2.3, RFC 4422, RFC 4959).
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+
+use super::context::{bye, is_local};
 use super::dispatch::{Flow, Session};
-use crate::auth::{Password, Plain, SaslError, User, Verdict, plain};
+use super::places::Seat;
+use crate::auth::{
+    Claim, Identity, Mechanism, MechanismName, Password, Refusal, SaslError, Step, User, Verdict,
+};
+use crate::limits::{LINE_BEFORE_LOGIN, LOGINS_OF_CONNECTION};
 use crate::protocol::response::{Code, continuation};
 use crate::protocol::{Secret, Tag, decode_sasl};
+use crate::reactor::{random, sleep};
 
 /// What this server can do, but for logging in and limits.
 const CAPABILITIES: &str = "IMAP4rev1 LITERAL+ SASL-IR ID ENABLE NAMESPACE UNSELECT UIDPLUS \
@@ -12,26 +21,69 @@ const CAPABILITIES: &str = "IMAP4rev1 LITERAL+ SASL-IR ID ENABLE NAMESPACE UNSEL
      PREVIEW PARTIAL ESEARCH SEARCHRES WITHIN SORT SORT=DISPLAY ESORT CONTEXT=SEARCH CONTEXT=SORT \
      THREAD=ORDEREDSUBJECT THREAD=REFERENCES THREAD=REFS";
 
-/// Longest response to a challenge: name and password in base64.
-const RESPONSE: usize = 4 << 10;
-
 /// A command that logs in.
 pub(super) enum Login {
     Command { user: Vec<u8>, password: Secret },
     Sasl { mechanism: Box<str>, initial: Option<Vec<u8>> },
 }
 
+/// Why there is no response to a challenge.
+enum NoResponse {
+    /// The client has gone.
+    Gone,
+    /// It said `*`, or no base64.
+    Cancelled,
+}
+
 impl Session {
     /// What this server can do for this client: to be told in the greeting, by CAPABILITY and after
     /// login.
-    pub(super) fn capabilities(&self) -> String {
-        let login = match (&self.user, self.takes_passwords()) {
-            (Some(_), _) => "",
-            (None, true) => " AUTH=PLAIN",
-            (None, false) => " LOGINDISABLED",
+    pub(super) async fn capabilities(&self) -> String {
+        let mut list = format!("{CAPABILITIES} APPENDLIMIT={}", self.home.settings.append_limit);
+        if self.user.is_some() {
+            return list;
+        }
+        if self.offers_tls() {
+            list.push_str(" STARTTLS");
+        }
+        for mechanism in self.offered().await {
+            list.push_str(" AUTH=");
+            list.push_str(mechanism.as_str());
+        }
+        if !self.takes_passwords() {
+            list.push_str(" LOGINDISABLED");
+        }
+        list
+    }
+
+    /// Mechanisms that would work for this client.
+    async fn offered(&self) -> Vec<MechanismName> {
+        let (verifier, security) = (&self.home.verifier, &self.security);
+        let has_keys = verifier.all_have_keys().await;
+        let works = |name: &MechanismName| match name {
+            MechanismName::Plain | MechanismName::Login => self.is_private(),
+            MechanismName::OauthBearer | MechanismName::Xoauth2 => {
+                self.is_private() && verifier.takes_tokens()
+            }
+            MechanismName::ScramSha256 => has_keys,
+            MechanismName::ScramSha256Plus => has_keys && security.exporter.is_some(),
+            MechanismName::External => !security.certificate_names.is_empty(),
         };
-        let tls = if self.offers_tls() { " STARTTLS" } else { "" };
-        format!("{CAPABILITIES} APPENDLIMIT={}{tls}{login}", self.home.settings.append_limit)
+        self.home.settings.mechanisms.iter().copied().filter(works).collect()
+    }
+
+    /// Whether passwords may come as they are.
+    fn is_private(&self) -> bool {
+        self.security.private
+            || is_local(self.conn.address())
+            || self.home.settings.allow_plaintext_auth
+    }
+
+    /// LOGIN is as good as the mechanisms that show the password.
+    fn takes_passwords(&self) -> bool {
+        let allowed = &self.home.settings.mechanisms;
+        let shown = [MechanismName::Plain, MechanismName::Login];
+        self.is_private() && shown.iter().any(|name| allowed.contains(name))
     }
 
     pub(super) async fn login(&mut self, tag: &Tag, login: Login) -> Flow {
@@ -39,69 +91,160 @@ impl Session {
             self.bad(tag, "somebody is logged in already");
             return Flow::On;
         }
-        if !self.takes_passwords() {
-            self.no(
-                tag,
-                Some(Code::PrivacyRequired),
-                "passwords are not taken in clear text; use TLS",
-            );
-            return Flow::On;
-        }
-        let (name, password) = match self.credentials(tag, login).await {
-            Ok(credentials) => credentials,
-            Err(flow) => return flow,
-        };
-        match self.home.verifier.verify(&name, password).await {
-            Ok(Verdict::Accepted(user)) => self.accepted(tag, user).await,
-            Ok(Verdict::Refused) => {
-                tracing::info!(user = %name, peer = %self.conn.address(), "login refused");
-                self.no(tag, Some(Code::AuthenticationFailed), "user name or password is wrong");
-                Flow::On
+        match login {
+            Login::Command { user, password } => {
+                if !self.takes_passwords() {
+                    self.not_offered(tag, "LOGIN", true);
+                    return Flow::On;
+                }
+                // A name that is not UTF-8 is nobody's.
+                let identity = Identity::of(String::from_utf8_lossy(&user));
+                let password = Password::new(password.0);
+                self.claim(tag, Claim::Password { identity, password }, None).await
             }
+            Login::Sasl { mechanism, initial } => self.authenticate(tag, &mechanism, initial).await,
+        }
+    }
+
+    async fn authenticate(&mut self, tag: &Tag, name: &str, initial: Option<Vec<u8>>) -> Flow {
+        let offered = self.offered().await;
+        let known = MechanismName::parse(name);
+        let Some(name) = known.filter(|name| offered.contains(name)) else {
+            let shows_secret = known.is_some_and(MechanismName::shows_secret);
+            self.not_offered(tag, &format!("AUTHENTICATE {name}"), shows_secret);
+            return Flow::On;
+        };
+        let nonce = [random(), random(), random()];
+        let [Ok(first), Ok(second), Ok(third)] = nonce else {
+            self.no(tag, Some(Code::Unavailable), "the system gives no randomness");
+            return Flow::On;
+        };
+        let offers_plus = offered.contains(&MechanismName::ScramSha256Plus);
+        let nonce = [first, second, third];
+        let mut mechanism = Mechanism::start(name, &self.security, nonce, offers_plus);
+        let mut step = mechanism.step(initial.as_deref());
+        loop {
+            step = match step {
+                Step::Challenge(octets) => match self.challenge(&octets).await {
+                    Ok(response) => mechanism.step(Some(&response)),
+                    Err(NoResponse::Gone) => return Flow::Over,
+                    Err(NoResponse::Cancelled) => {
+                        self.bad(tag, "AUTHENTICATE cancelled, or the response is no base64");
+                        return Flow::On;
+                    }
+                },
+                Step::Keys(name) => {
+                    match self.home.verifier.keys(self.conn.address().ip(), &name).await {
+                        Ok(keys) => mechanism.keys(keys),
+                        Err(verdict) => {
+                            return self.judge(tag, &name, verdict, Some(&mechanism)).await;
+                        }
+                    }
+                }
+                Step::Claim(claim) => return self.claim(tag, claim, Some(&mechanism)).await,
+                Step::Failed(error) => {
+                    self.sasl_failed(tag, error);
+                    return Flow::On;
+                }
+            };
+        }
+    }
+
+    /// Says why a way to log in is closed here.
+    fn not_offered(&self, tag: &Tag, what: &str, shows_secret: bool) {
+        if shows_secret && !self.is_private() {
+            let text = "passwords and tokens in clear text are taken from this machine only; \
+                        use TLS, or see --allow-plaintext-auth";
+            self.login_refused("", text);
+            self.no(tag, Some(Code::PrivacyRequired), text);
+        } else {
+            let text = format!("{what} is not offered here; CAPABILITY lists what is");
+            self.no(tag, Some(Code::Cannot), &text);
+        }
+    }
+
+    fn sasl_failed(&self, tag: &Tag, error: SaslError) {
+        match error {
+            SaslError::Malformed(_) => self.bad(tag, &error.to_string()),
+            SaslError::ChannelBinding(_) => {
+                self.no(tag, Some(Code::AuthenticationFailed), &error.to_string());
+            }
+        }
+    }
+
+    /// Sends a challenge and waits for the response.
+    async fn challenge(&mut self, octets: &[u8]) -> Result<Vec<u8>, NoResponse> {
+        self.output.push(|out| continuation(out, &STANDARD.encode(octets)));
+        let line = self.input.line(LINE_BEFORE_LOGIN).await.ok_or(NoResponse::Gone)?;
+        // `*` cancels (RFC 3501 section 6.2.2); it is no base64 either.
+        decode_sasl(&line).map(|secret| secret.0).ok_or(NoResponse::Cancelled)
+    }
+
+    async fn claim(&mut self, tag: &Tag, claim: Claim, mechanism: Option<&Mechanism>) -> Flow {
+        let name = claim.name().to_owned();
+        match self.home.verifier.verify(self.conn.address().ip(), claim).await {
+            Ok(verdict) => self.judge(tag, &name, verdict, mechanism).await,
             Err(_) => {
-                self.no(tag, Some(Code::Unavailable), "too many logins at once; try again");
+                let text = "too many logins at once; try again";
+                self.login_refused(&name, text);
+                self.no(tag, Some(Code::Unavailable), text);
                 Flow::On
             }
         }
     }
 
-    async fn credentials(&mut self, tag: &Tag, login: Login) -> Result<(String, Password), Flow> {
-        let (mechanism, initial) = match login {
-            Login::Command { user, password } => {
-                // A name that is not UTF-8 is nobody's.
-                let name = String::from_utf8_lossy(&user).into_owned();
-                return Ok((name, Password::new(password.0)));
-            }
-            Login::Sasl { mechanism, initial } => (mechanism, initial),
-        };
-        if &*mechanism != "PLAIN" {
-            self.no(tag, None, "this server knows AUTHENTICATE PLAIN only");
-            return Err(Flow::On);
-        }
-        let response = match initial {
-            Some(response) => Some(response),
-            None => {
-                self.output.push(|out| continuation(out, ""));
-                let line = self.input.line(RESPONSE).await.ok_or(Flow::Over)?;
-                // `*` cancels (RFC 3501 section 6.2.2); it is no base64 either.
-                decode_sasl(&line).map(|secret| secret.0)
+    async fn judge(
+        &mut self,
+        tag: &Tag,
+        name: &str,
+        verdict: Verdict,
+        mechanism: Option<&Mechanism>,
+    ) -> Flow {
+        let user = match verdict {
+            Verdict::Accepted(user) => user,
+            Verdict::Refused(why, delay) => {
+                self.login_refused(name, &why.to_string());
+                sleep(delay).await;
+                return self.refused(tag, why, mechanism).await;
             }
         };
-        let Some(response) = response else {
-            self.bad(tag, "AUTHENTICATE cancelled, or the response is no base64");
-            return Err(Flow::On);
-        };
-        match plain(&response) {
-            Ok(Plain { name, password }) => Ok((name, password)),
-            Err(error @ SaslError::OtherIdentity) => {
-                self.no(tag, Some(Code::AuthorizationFailed), &error.to_string());
-                Err(Flow::On)
-            }
-            Err(error) => {
-                self.bad(tag, &error.to_string());
-                Err(Flow::On)
+        if let Some(last) = mechanism.and_then(Mechanism::accepted) {
+            match self.challenge(&last).await {
+                Ok(response) if response.is_empty() => {}
+                Err(NoResponse::Gone) => return Flow::Over,
+                // The client does not believe that this is the server it knows.
+                Ok(_) | Err(NoResponse::Cancelled) => {
+                    self.bad(tag, "AUTHENTICATE cancelled");
+                    return Flow::On;
+                }
             }
         }
+        if let Some(master) = user.acting() {
+            let (user, peer) = (&*user.name, self.conn.address());
+            tracing::info!(user, master, %peer, "a master user logs in");
+        }
+        self.accepted(tag, user).await
+    }
+
+    async fn refused(&mut self, tag: &Tag, why: Refusal, mechanism: Option<&Mechanism>) -> Flow {
+        if let Some(last) = mechanism.and_then(Mechanism::refused)
+            && let Err(NoResponse::Gone) = self.challenge(&last).await
+        {
+            return Flow::Over;
+        }
+        let code = match why {
+            Refusal::Wrong => Code::AuthenticationFailed,
+            Refusal::NotAllowed => Code::AuthorizationFailed,
+            Refusal::TooMany(_) => Code::Unavailable,
+        };
+        self.no(tag, Some(code), &why.to_string());
+        self.failures += 1;
+        if self.failures < LOGINS_OF_CONNECTION {
+            return Flow::On;
+        }
+        let text = format!("{LOGINS_OF_CONNECTION} logins have failed on this connection");
+        bye(&self.output, None, &text);
+        Flow::Over
     }
 
     async fn accepted(&mut self, tag: &Tag, user: User) -> Flow {
@@ -114,6 +257,17 @@ impl Session {
 
     /// The account is at home here.
     pub(super) async fn welcome(&mut self, user: User, tag: &Tag) {
+        let most = self.home.settings.connections_per_user;
+        let Some(seat) = Seat::take(&self.home.seats, &user.name, most) else {
+            let text = format!(
+                "too many connections of this user, {most} is the most (--connections-per-user)"
+            );
+            return self.no(tag, Some(Code::Limit), &text);
+        };
+        // Something may have changed on the way here.
+        let Some((user, generation)) = self.home.verifier.still(&user).await else {
+            return self.no(tag, Some(Code::AuthenticationFailed), "the password was changed");
+        };
         let owner = match self.home.owner(&user).await {
             Ok(owner) => owner,
             Err(error) => {
@@ -130,10 +284,30 @@ impl Session {
             self.not_written(tag, &error);
             return;
         }
+        self.login_accepted(&user.name);
         self.deadline = None;
         self.input.logged_in();
         self.output.logged_in();
         self.user = Some((user, owner));
-        self.ok_code(tag, Some(Code::Capability(&self.capabilities())), "logged in");
+        (self.seat, self.generation) = (Some(seat), generation);
+        let capabilities = self.capabilities().await;
+        self.ok_code(tag, Some(Code::Capability(&capabilities)), "logged in");
+    }
+
+    /// Whether the user is still in the file, with the password by which the session logged in. It
+    /// is over otherwise, and the client was told. Costs a stat, as long as the file is the same.
+    pub(super) async fn goes_on(&mut self) -> bool {
+        let verifier = &self.home.verifier;
+        let Some((user, owner)) = &mut self.user else { return true };
+        if verifier.generation() == Some(self.generation) {
+            return true;
+        }
+        let Some((now, generation)) = verifier.still(user).await else {
+            bye(&self.output, None, "the user was removed, or has another password now");
+            return false;
+        };
+        owner.quota.set(now.quota);
+        (*user, self.generation) = (now, generation);
+        true
     }
 }

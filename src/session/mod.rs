@@ -10,10 +10,15 @@ mod fetch;
 mod input;
 mod login;
 mod mailboxes;
+mod observed;
+mod places;
+mod publish;
 mod search;
 mod selected;
 mod tls;
 
-pub use context::{Arrival, Enrolled, Home, LoadError, Loading, Settings, Tally};
+pub use context::{Arrival, Enrolled, Home, LoadError, Loading, Settings};
 pub use dispatch::serve;
 pub use fetch::{Files, Parser};
+pub use places::{Crowded, Place, Places, Seats};
+pub use publish::publish;

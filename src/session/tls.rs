@@ -3,19 +3,11 @@
 
 use std::io::ErrorKind;
 
-use super::context::is_local;
 use super::dispatch::{Flow, Session};
 use crate::protocol::Tag;
 use crate::protocol::response::{Condition, tagged};
 
 impl Session {
-    /// Whether a password may come: nobody can read it on its way, or the operator does not mind.
-    pub(super) fn takes_passwords(&self) -> bool {
-        self.conn.is_private()
-            || is_local(self.conn.address())
-            || self.home.settings.allow_plaintext_auth
-    }
-
     /// Whether the client could go over to TLS.
     pub(super) fn offers_tls(&self) -> bool {
         self.home.settings.tls.is_some() && !self.conn.is_private() && self.user.is_none()
@@ -42,11 +34,15 @@ impl Session {
     }
 
     /// The handshake; `false` when the session is over.
-    pub(super) async fn secure(&self) -> bool {
+    pub(super) async fn secure(&mut self) -> bool {
         let Some(acceptor) = &self.home.settings.tls else { return false };
         let peer = self.conn.address();
         match self.conn.secure(acceptor).await {
-            Ok(()) => true,
+            Ok(description) => {
+                tracing::debug!(%peer, "{description}");
+                self.security = self.conn.security();
+                true
+            }
             // Somebody looked whether the port is open.
             Err(error) if error.kind() == ErrorKind::UnexpectedEof => {
                 tracing::debug!(%peer, "gone before the end of the TLS handshake");

@@ -14,7 +14,7 @@ use super::plan::{Life, Plan, calm};
 use super::rot::spoil;
 use super::verify::verify;
 use super::wire::{Dial, Wire};
-use crate::auth::{Password, Users};
+use crate::auth::{Kept, Password, Users};
 use crate::index::ReplayError;
 use crate::log::RecoveryError;
 use crate::reactor::fault::Fault;
@@ -139,7 +139,7 @@ fn users() -> tempfile::TempDir {
     let users = Users::open(folder.path()).expect("no users");
     for person in &PEOPLE {
         let password = Password::new(person.password.as_bytes());
-        users.add(person.name, &password, person.quota).expect("a user");
+        users.add(person.name, &password, person.quota, Kept::HashOnly).expect("a user");
     }
     fs::write(folder.path().join("lock"), "").expect("a lock");
     folder

@@ -17,6 +17,8 @@ pub enum ToolError {
     Client(ClientError),
     /// The server in this process did not start, or not stop.
     Server(StartError),
+    /// What answered is no server of ours.
+    Answer(String),
     /// A file or a thread of the tool's own.
     Io {
         /// What was being done.
@@ -36,7 +38,7 @@ impl ToolError {
             ToolError::Usage(_) => 64,
             ToolError::Source(SourceError::Io { .. }) | ToolError::Io { .. } => 74,
             ToolError::Source(_) => 65,
-            ToolError::Client(_) | ToolError::Differs(_) => 76,
+            ToolError::Client(_) | ToolError::Differs(_) | ToolError::Answer(_) => 76,
             ToolError::Server(error) => error.exit_code(),
         }
     }
@@ -45,7 +47,7 @@ impl ToolError {
 impl fmt::Display for ToolError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            ToolError::Usage(text) => f.write_str(text),
+            ToolError::Usage(text) | ToolError::Answer(text) => f.write_str(text),
             ToolError::Server(error) => error.fmt(f),
             ToolError::Source(error) => error.fmt(f),
             ToolError::Client(error) => error.fmt(f),

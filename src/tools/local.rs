@@ -8,7 +8,7 @@ use tempfile::TempDir;
 use super::certificate::SelfSigned;
 use super::client::Trust;
 use super::error::ToolError;
-use crate::auth::{Password, Users};
+use crate::auth::{Kept, Password, Users};
 use crate::net::TlsFiles;
 use crate::server::{Config, Server, StartError};
 
@@ -44,7 +44,7 @@ impl LocalServer {
         let users = Users::open(&data).map_err(StartError::Users)?;
         for name in &options.users {
             users
-                .add(name, &Password::new(PASSWORD.as_bytes()), None)
+                .add(name, &Password::new(PASSWORD.as_bytes()), None, Kept::HashOnly)
                 .map_err(StartError::Users)?;
         }
         let (tls, trust) = match options.tls {

@@ -1,4 +1,4 @@
-//! The subcommands that talk to servers: `demo` and `bench`, and what they are made of; and
+//! The subcommands that talk to servers: `demo`, `bench` and `top`, and what they are made of; and
 //! `doctor`, which looks at the machine.
 //!
 //! Everything here speaks IMAP over TCP, as any other client would; of the server only its start
@@ -22,6 +22,7 @@ mod local;
 mod mail;
 mod size;
 mod source;
+mod top;
 
 pub use self::args::{BenchArgs, DemoArgs};
 pub use self::bench::run as bench;
@@ -37,3 +38,4 @@ pub use self::generator::Generator;
 pub use self::mail::Mail;
 pub use self::size::{parse_size, show_size};
 pub use self::source::{Folder, Mbox, Source, SourceError, maildir_flags};
+pub use self::top::{TopArgs, run as top};

@@ -13,6 +13,7 @@ mod broken;
 mod crowd;
 mod garbage;
 mod gauge;
+mod logins;
 mod mail;
 mod mixed;
 mod promised;

@@ -89,6 +89,14 @@ impl Folder {
         let output = run(command, format!("{password}\n").as_bytes());
         assert!(output.status.success(), "{output:?}");
     }
+
+    /// `mailrace user passwd`.
+    pub fn passwd(&self, name: &str, password: &str, flags: &[&str]) {
+        let mut command = command(&["user", "passwd", name]);
+        command.arg("--data").arg(self.path()).args(flags);
+        let output = run(command, format!("{password}\n").as_bytes());
+        assert!(output.status.success(), "{output:?}");
+    }
 }
 
 /// A running server.
@@ -179,6 +187,16 @@ impl Server {
         read(&self.folder.log())
     }
 
+    /// Where its admin endpoint listens, of a server that was started with `--admin`. To be asked
+    /// once.
+    pub fn admin(&self) -> SocketAddr {
+        let line = self.stdout.recv_timeout(PATIENCE).expect("a second line");
+        let address = line.strip_prefix("mailrace: admin on http://");
+        let address = address.and_then(|address| address.strip_suffix('/')).map(str::parse);
+        let Some(Ok(address)) = address else { panic!("what is this: {line:?}") };
+        address
+    }
+
     /// Its process.
     pub fn pid(&self) -> Pid {
         Pid::from_child(&self.child)
@@ -257,11 +275,18 @@ fn run(mut command: Command, stdin: &[u8]) -> Output {
     child.wait_with_output().unwrap()
 }
 
-/// `mailrace serve` with small segments, unless the flags say otherwise.
+/// `mailrace serve` with small segments and room for crowds of one user, unless the flags say
+/// otherwise.
 fn serve(folder: &Path, flags: &[&str]) -> Command {
     let mut command = command(&["serve"]);
     command.arg("--data").arg(folder).args(flags);
-    for (flag, value) in [("--segment-size", "16M"), ("--segments-ahead", "1")] {
+    let standard = [
+        ("--segment-size", "16M"),
+        ("--segments-ahead", "1"),
+        ("--connections-per-user", "16384"),
+        ("--connections-per-address", "16384"),
+    ];
+    for (flag, value) in standard {
         if !flags.contains(&flag) {
             command.args([flag, value]);
         }

@@ -25,6 +25,7 @@ use super::recovery::LogPosition;
 use super::sequencer::{Place, Sequencer};
 use crate::limits::BLOCK;
 use crate::reactor::{Arena, Lease, LeaseClass, LogFile, spawn, unix_seconds};
+use crate::stats::Histogram;
 use crate::types::{BatchId, Epoch, LogId, Lsn, SegmentId};
 
 /// One reactor's log. A handle: clones mean the same log.
@@ -60,6 +61,19 @@ pub struct LogStats {
     pub unwritten_segments: u64,
 }
 
+/// What else there is to know for the operator.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct LogGauges {
+    /// How long calls of fdatasync took, in microseconds.
+    pub sync_latency: Histogram,
+    /// How many waited for one and the same: batches, and changes of flags and names.
+    pub group: Histogram,
+    /// The last LSN that is durable.
+    pub durable: Lsn,
+    /// Segments that are written to, or written and not synced yet.
+    pub open_segments: usize,
+}
+
 struct Inner {
     state: RefCell<State>,
     pool: SegmentPool,
@@ -72,8 +86,15 @@ struct Inner {
     /// The log broke.
     broken: Notify,
     stats: Cell<LogStats>,
+    histograms: RefCell<Histograms>,
     /// It was said that segments are written without O_DIRECT.
     buffered: Cell<bool>,
+}
+
+#[derive(Default)]
+struct Histograms {
+    sync_latency: Histogram,
+    group: Histogram,
 }
 
 struct State {
@@ -142,6 +163,7 @@ impl Log {
             moved: Notify::new(),
             broken: Notify::new(),
             stats: Cell::default(),
+            histograms: RefCell::default(),
             buffered: Cell::new(false),
         };
         let log = Log { inner: Rc::new(inner) };
@@ -292,6 +314,18 @@ impl Log {
     #[must_use]
     pub fn stats(&self) -> LogStats {
         self.inner.stats.get()
+    }
+
+    /// The same of what is more than counters.
+    #[must_use]
+    pub fn gauges(&self) -> LogGauges {
+        let (state, histograms) = (self.inner.state.borrow(), self.inner.histograms.borrow());
+        LogGauges {
+            sync_latency: histograms.sync_latency,
+            group: histograms.group,
+            durable: state.sequencer.durable(),
+            open_segments: state.files.len(),
+        }
     }
 
     fn count(&self, change: impl FnOnce(&mut LogStats)) {

@@ -46,13 +46,16 @@ impl Log {
                     self.poison(&format!("fdatasync of segment {segment} failed: {error}"));
                     return;
                 }
+                let micros = begun.elapsed().as_micros() as u64;
+                self.inner.histograms.borrow_mut().sync_latency.add(micros);
                 self.count(|stats| {
                     stats.syncs += 1;
-                    stats.sync_micros += begun.elapsed().as_micros() as u64;
+                    stats.sync_micros += micros;
                 });
             }
             self.synced(&plan);
-            self.run_actions();
+            let group = self.run_actions();
+            self.inner.histograms.borrow_mut().group.add(group as u64);
         }
     }
 

@@ -8,7 +8,8 @@ use rustls::unbuffered::{ConnectionState, EncodeError, EncryptError, UnbufferedS
 use rustls::{Error, SupportedCipherSuite};
 
 use super::exporter::Secret;
-use super::{Acceptor, Security, names};
+use super::{Acceptor, names};
+use crate::net::Security;
 
 /// Octets of a record at most, header included (RFC 8446 section 5.2, RFC 5246 section 6.2.3).
 const RECORD: usize = 5 + (16 << 10) + (2 << 10);
@@ -257,6 +258,14 @@ impl Engine {
         }
     }
 
+    /// Protocol version and cipher suite. Only after the handshake.
+    pub fn description(&self) -> String {
+        let version = self.session.protocol_version().and_then(|version| version.as_str());
+        let suite = self.session.negotiated_cipher_suite();
+        let suite = suite.and_then(|suite| suite.suite().as_str());
+        [version, suite].map(|word| word.unwrap_or("?")).join(" ")
+    }
+
     /// What the client has shown of itself. Only after the handshake.
     pub fn security(&self) -> Security {
         let suite = self.session.negotiated_cipher_suite();
@@ -267,12 +276,10 @@ impl Engine {
             _ => None,
         };
         let certificate = self.session.peer_certificates().and_then(|chain| chain.first());
-        let version = self.session.protocol_version().and_then(|version| version.as_str());
-        let suite = suite.and_then(|suite| suite.suite().as_str());
         Security {
+            private: true,
             exporter: hash.and_then(|hash| self.secret.binding(hash)),
-            names: certificate.map_or_else(Vec::new, |certificate| names::names(certificate)),
-            description: [version, suite].map(|word| word.unwrap_or("?")).join(" "),
+            certificate_names: certificate.map_or_else(Vec::new, |shown| names::names(shown)),
         }
     }
 }

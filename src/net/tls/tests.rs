@@ -11,7 +11,8 @@ use rustls::{
     ClientConfig, ClientConnection, RootCertStore, SupportedCipherSuite, SupportedProtocolVersion,
 };
 
-use super::{Acceptor, Engine, Security, TlsError, TlsFiles};
+use super::{Acceptor, Engine, TlsError, TlsFiles};
+use crate::net::Security;
 
 /// Certificate and key in files, and who believes them.
 struct Made {
@@ -138,8 +139,9 @@ fn both_ends_export_the_same() {
         assert_eq!(pair.server.security().exporter, Some(theirs), "{suite:?}");
     }
     let pair = Pair::new(&made, made.client(&TLS12, &[]));
-    let Security { exporter, names, description } = pair.server.security();
-    assert_eq!((exporter, names), (None, vec![]));
+    let Security { private, exporter, certificate_names } = pair.server.security();
+    assert_eq!((private, exporter, certificate_names), (true, None, vec![]));
+    let description = pair.server.description();
     assert!(description.starts_with("TLSv1_2 TLS_ECDHE_"), "{description}");
 }
 

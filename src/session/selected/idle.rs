@@ -5,12 +5,12 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use crate::ingest::Owner;
-use crate::limits::AUTOLOGOUT;
 use crate::protocol::Tag;
 use crate::protocol::response::{Condition, continuation, untagged};
 use crate::reactor::timeout;
 use crate::session::context::bye;
 use crate::session::dispatch::{Flow, Session};
+use crate::stats::Standing;
 
 /// A word now and then keeps routers from forgetting the connection, and finds out whether the
 /// client is still there.
@@ -35,6 +35,7 @@ impl Session {
     /// ```
     pub(in crate::session) async fn idle(&mut self, tag: &Tag, owner: &Rc<Owner>) -> Flow {
         self.output.push(|out| continuation(out, "idling"));
+        self.counted.set(Standing::Idle);
         if !self.input.has_line() && !self.wait_for_line(owner).await {
             return Flow::Over;
         }
@@ -53,13 +54,18 @@ impl Session {
 
     /// Tells news until the client sends something. `false` when the session is over.
     async fn wait_for_line(&mut self, owner: &Rc<Owner>) -> bool {
-        let (conn, idle) = (self.conn.clone(), AUTOLOGOUT.as_secs() / STILL_HERE.as_secs());
+        let (conn, idle_time) = (self.conn.clone(), self.home.settings.idle_time);
+        let idle = idle_time.as_secs() / STILL_HERE.as_secs();
+        let step = STILL_HERE.min(idle_time);
         // One operation for the whole of IDLE: each that is dropped stays in the ring.
         let mut readable = pin!(conn.readable());
         let mut quiet = 0;
         loop {
             // Made before the news are gathered, so that nothing falls between the two.
             let changed = owner.changed.notified();
+            if !self.goes_on().await {
+                return false;
+            }
             if let Err(why) = self.news(true).await {
                 self.end_without_news(&why);
                 return false;
@@ -71,10 +77,10 @@ impl Session {
                     () = changed => Woken::Change,
                 }
             };
-            match timeout(STILL_HERE, woken).await.unwrap_or(Woken::Nothing) {
+            match timeout(step, woken).await.unwrap_or(Woken::Nothing) {
                 Woken::Client => return true,
                 Woken::Change => {}
-                Woken::Nothing if quiet == idle => {
+                Woken::Nothing if quiet >= idle => {
                     bye(&self.output, None, "idle for too long");
                     return false;
                 }

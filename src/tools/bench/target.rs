@@ -31,7 +31,7 @@ pub enum Target<'a> {
         args: &'a BenchArgs,
     },
     /// It runs in this process.
-    Local(LocalServer),
+    Local(Box<LocalServer>),
 }
 
 /// Counters before a round, to be compared with those after it.
@@ -59,7 +59,7 @@ impl Target<'_> {
         let (temp, reactors) = (args.temp.as_deref(), args.reactors);
         let options =
             LocalOptions { temp, reactors, segment_size: None, users, tls: way == Way::Tls };
-        LocalServer::start(&options).map(Target::Local)
+        LocalServer::start(&options).map(|server| Target::Local(Box::new(server)))
     }
 
     /// A connection with its own mailbox for each lane of the plan. The name of the mailbox is one

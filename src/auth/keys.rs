@@ -1,0 +1,217 @@
+//! What is kept of a password for SCRAM-SHA-256 (RFC 5802, RFC 7677): enough to check a proof, not
+//! enough to make one.
+
+use std::fmt;
+use std::num::NonZeroU32;
+
+use aws_lc_rs::{constant_time, digest, hmac, pbkdf2};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+
+use super::password::Password;
+use crate::limits;
+
+/// Octets of a key: those of a SHA-256.
+pub(super) const KEY: usize = 32;
+
+/// Octets of a salt that is drawn here.
+const SALT: usize = 16;
+
+/// Longest salt that is read, in octets.
+const LONGEST_SALT: usize = 64;
+
+const SCHEME: &str = "SCRAM-SHA-256";
+
+/// The keys of a user.
+#[derive(Clone, PartialEq, Eq)]
+pub(super) struct Keys {
+    pub iterations: NonZeroU32,
+    pub salt: Box<[u8]>,
+    pub stored: [u8; KEY],
+    pub server: [u8; KEY],
+}
+
+impl Keys {
+    /// Those of a password, under a fresh salt. Takes some tens of milliseconds.
+    pub fn new(password: &Password) -> Result<Keys, getrandom::Error> {
+        let mut salt = [0; SALT];
+        getrandom::fill(&mut salt)?;
+        Ok(Keys::derive(password, &salt, iterations()))
+    }
+
+    /// RFC 5802 section 3:
+    ///
+    /// ```text
+    /// SaltedPassword  := Hi(Normalize(password), salt, i)
+    /// ClientKey       := HMAC(SaltedPassword, "Client Key")
+    /// StoredKey       := H(ClientKey)
+    /// ServerKey       := HMAC(SaltedPassword, "Server Key")
+    /// ```
+    pub fn derive(password: &Password, salt: &[u8], iterations: NonZeroU32) -> Keys {
+        let mut salted = [0; KEY];
+        let secret = normalize(password.octets());
+        pbkdf2::derive(pbkdf2::PBKDF2_HMAC_SHA256, iterations, salt, &secret, &mut salted);
+        let stored = sha256(&mac(&salted, b"Client Key"));
+        Keys { iterations, salt: salt.into(), stored, server: mac(&salted, b"Server Key") }
+    }
+
+    /// What a name without keys is answered with, always the same under one secret: nobody can
+    /// tell it from a user (RFC 5802 section 9 has no answer to that; this is one).
+    pub fn of_nobody(secret: &[u8; KEY], name: &str) -> Keys {
+        let draw = |what: &str| mac(secret, format!("{what} {name}").as_bytes());
+        Keys {
+            iterations: iterations(),
+            salt: draw("salt")[..SALT].into(),
+            stored: draw("stored key"),
+            server: draw("server key"),
+        }
+    }
+
+    /// Whether a proof was made with the password:
+    ///
+    /// ```text
+    /// ClientSignature := HMAC(StoredKey, AuthMessage)
+    /// ClientProof     := ClientKey XOR ClientSignature
+    /// ```
+    pub fn prove(&self, message: &[u8], proof: &[u8]) -> bool {
+        let Ok(mut key) = <[u8; KEY]>::try_from(proof) else { return false };
+        let signature = mac(&self.stored, message);
+        key.iter_mut().zip(signature).for_each(|(octet, mask)| *octet ^= mask);
+        constant_time::verify_slices_are_equal(&sha256(&key), &self.stored).is_ok()
+    }
+
+    /// `ServerSignature := HMAC(ServerKey, AuthMessage)`
+    pub fn signature(&self, message: &[u8]) -> [u8; KEY] {
+        mac(&self.server, message)
+    }
+
+    /// Reads what [`Keys`]' `Display` writes; `None` when it is something else.
+    pub fn parse(text: &str) -> Option<Keys> {
+        let mut parts = text.split('$');
+        let (scheme, salted, keys) = (parts.next()?, parts.next()?, parts.next()?);
+        if scheme != SCHEME || parts.next().is_some() {
+            return None;
+        }
+        let (iterations, salt) = salted.split_once(':')?;
+        let (stored, server) = keys.split_once(':')?;
+        let key = |text: &str| <[u8; KEY]>::try_from(STANDARD.decode(text).ok()?).ok();
+        let iterations = Some(iterations).filter(|i| i.bytes().all(|o| o.is_ascii_digit()))?;
+        let iterations: NonZeroU32 = iterations.parse().ok()?;
+        let salt = STANDARD.decode(salt).ok().filter(|salt| !salt.is_empty())?;
+        if iterations.get() > limits::SCRAM_ITERATIONS_MAX || salt.len() > LONGEST_SALT {
+            return None;
+        }
+        Some(Keys { iterations, salt: salt.into(), stored: key(stored)?, server: key(server)? })
+    }
+}
+
+#[cfg(not(test))]
+fn iterations() -> NonZeroU32 {
+    limits::SCRAM_ITERATIONS
+}
+
+/// Users of a simulated machine have nothing to hide.
+#[cfg(test)]
+fn iterations() -> NonZeroU32 {
+    let simulated = crate::reactor::files::are_simulated();
+    if simulated { NonZeroU32::MIN } else { limits::SCRAM_ITERATIONS }
+}
+
+/// `Normalize` is SASLprep (RFC 4013). What it does not take is taken as it is: so do clients that
+/// do not know it, and a password that cannot be prepared can still be used with them.
+fn normalize(password: &[u8]) -> Vec<u8> {
+    let prepared = std::str::from_utf8(password).ok().and_then(|text| {
+        let prepared = stringprep::saslprep(text).ok()?;
+        Some(prepared.into_owned().into_bytes())
+    });
+    prepared.filter(|octets| !octets.is_empty()).unwrap_or_else(|| password.to_vec())
+}
+
+pub(super) fn mac(key: &[u8], message: &[u8]) -> [u8; KEY] {
+    let tag = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, key), message);
+    tag.as_ref().try_into().expect("SHA-256 has 32 octets")
+}
+
+fn sha256(octets: &[u8]) -> [u8; KEY] {
+    digest::digest(&digest::SHA256, octets).as_ref().try_into().expect("SHA-256 has 32 octets")
+}
+
+/// The form of RFC 5803, with the colons that PostgreSQL and others write:
+///
+/// ```abnf
+/// scram-mechanism = "SCRAM-SHA-256"
+/// authInfo        = iter-count ":" salt
+/// authValue       = stored-key ":" server-key
+/// ```
+/// divided by `$`.
+impl fmt::Display for Keys {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let [salt, stored, server] =
+            [&*self.salt, &self.stored, &self.server].map(|octets| STANDARD.encode(octets));
+        write!(f, "{SCHEME}${}:{salt}${stored}:{server}", self.iterations)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PENCIL: &str = "SCRAM-SHA-256$4096:W22ZaJ0SNY7soEsUEjb6gQ==$\
+        WG5d8oPm3OtcPnkdi4Uo7BkeZkBFzpcXkuLmtbsT4qY=:wfPLwcE6nTWhTAmQ7tl2KeoiWGPlZqQxSrmfPwDl2dU=";
+
+    fn pencil() -> Keys {
+        let salt = STANDARD.decode("W22ZaJ0SNY7soEsUEjb6gQ==").unwrap();
+        let iterations = NonZeroU32::new(4096).unwrap();
+        Keys::derive(&Password::new(*b"pencil"), &salt, iterations)
+    }
+
+    #[test]
+    fn keys_of_the_password_of_rfc_7677() {
+        assert_eq!(pencil().to_string(), PENCIL);
+        assert!(Keys::parse(PENCIL) == Some(pencil()));
+    }
+
+    #[test]
+    fn what_is_no_keys_is_refused() {
+        for (from, to) in [
+            ("SCRAM-SHA-256$", "SCRAM-SHA-1$"),
+            ("4096:", "0:"),
+            ("4096:", "+4096:"),
+            ("4096:", "4294967295:"),
+            ("4096:", ""),
+            ("W22ZaJ0SNY7soEsUEjb6gQ==", ""),
+            ("W22Z", "W2!Z"),
+            ("WG5d8oPm", "WG5d"),
+            ("2dU=", "2dU=$"),
+            ("=:w", "=w"),
+        ] {
+            let text = PENCIL.replacen(from, to, 1);
+            assert!(text != PENCIL && Keys::parse(&text).is_none(), "{text}");
+        }
+    }
+
+    #[test]
+    fn nobody_has_the_same_keys_always_and_others_than_anybody_else() {
+        let nobody = |secret: u8, name: &str| Keys::of_nobody(&[secret; KEY], name).to_string();
+        assert_eq!(nobody(1, "mallory"), nobody(1, "mallory"));
+        assert_ne!(nobody(1, "mallory"), nobody(2, "mallory"));
+        assert_ne!(nobody(1, "mallory"), nobody(1, "trudy"));
+        let (fake, real) =
+            (Keys::of_nobody(&[1; KEY], "mallory"), Keys::new(&Password::new(*b"x")));
+        let real = real.unwrap();
+        assert_eq!((fake.salt.len(), fake.iterations), (real.salt.len(), real.iterations));
+    }
+
+    #[test]
+    fn passwords_are_prepared() {
+        let normalized = |text: &str| String::from_utf8(normalize(text.as_bytes())).unwrap();
+        // RFC 4013 section 3.
+        assert_eq!(normalized("I\u{ad}X"), "IX");
+        assert_eq!(normalized("\u{aa}"), "a");
+        assert_eq!(normalized("\u{2168}"), "IX");
+        assert_eq!(normalized("p\u{e4}ss word"), "p\u{e4}ss word");
+        // What it prohibits stays as it is.
+        assert_eq!(normalized("\u{7}"), "\u{7}");
+        assert_eq!(normalize(b"\xff"), b"\xff");
+    }
+}

@@ -1,0 +1,238 @@
+//! SASL (RFC 4422), sans I/O: each mechanism is a small machine that is fed the client's responses
+//! and says what to send, or what the client claims.
+//!
+//! ```text
+//!   AUTHENTICATE ──▶ Mechanism::start
+//!   a response  ──▶ step ──▶ Challenge: send it, come again with the response
+//!                       ├──▶ Keys: come again with the keys of that name (`keys`)
+//!                       ├──▶ Claim: to be verified; then `accepted` or `refused` may have a last
+//!                       │    challenge
+//!                       └──▶ Failed
+//! ```
+
+mod external;
+mod login;
+mod oauthbearer;
+mod plain;
+mod scram;
+mod xoauth2;
+
+use std::fmt;
+
+use super::claim::{Claim, Keyring};
+use crate::net::Security;
+use external::External;
+use login::Login;
+use oauthbearer::OauthBearer;
+use plain::Plain;
+use scram::Scram;
+use xoauth2::Xoauth2;
+
+/// A mechanism by its name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MechanismName {
+    /// Name and password in one message (RFC 4616).
+    Plain,
+    /// The same in two, as Microsoft's and old clients have it (draft-murchison-sasl-login).
+    Login,
+    /// A proof instead of the password (RFC 7677).
+    ScramSha256,
+    /// The same, bound to the TLS connection (RFC 9266).
+    ScramSha256Plus,
+    /// A token (RFC 7628).
+    OauthBearer,
+    /// The same in the form that Google and Microsoft began with.
+    Xoauth2,
+    /// The client's certificate (RFC 4422 appendix A).
+    External,
+}
+
+/// An exchange under way.
+pub struct Mechanism(Kind);
+
+enum Kind {
+    Plain(Plain),
+    Login(Login),
+    Scram(Box<Scram>),
+    OauthBearer(OauthBearer),
+    Xoauth2(Xoauth2),
+    External(External),
+}
+
+/// What comes of a response.
+#[derive(Debug)]
+pub enum Step {
+    /// To be sent; the exchange goes on with the response to it.
+    Challenge(Vec<u8>),
+    /// The exchange goes on with the keys of this name: [`Mechanism::keys`].
+    Keys(String),
+    /// To be verified. The client has said all that it has to say.
+    Claim(Claim),
+    /// The exchange is over, without anything to verify.
+    Failed(SaslError),
+}
+
+/// Why a client's response is no login.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SaslError {
+    /// It does not have the shape that the mechanism asks for.
+    Malformed(&'static str),
+    /// The channel binding is not the one of this connection, or somebody has tampered with the
+    /// list of mechanisms (RFC 5802 section 6).
+    ChannelBinding(&'static str),
+}
+
+impl MechanismName {
+    /// All, the safest first: the order in which they are offered.
+    pub const ALL: [MechanismName; 7] = [
+        MechanismName::External,
+        MechanismName::ScramSha256Plus,
+        MechanismName::ScramSha256,
+        MechanismName::OauthBearer,
+        MechanismName::Xoauth2,
+        MechanismName::Plain,
+        MechanismName::Login,
+    ];
+
+    /// As it stands behind `AUTH=`.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            MechanismName::Plain => "PLAIN",
+            MechanismName::Login => "LOGIN",
+            MechanismName::ScramSha256 => "SCRAM-SHA-256",
+            MechanismName::ScramSha256Plus => "SCRAM-SHA-256-PLUS",
+            MechanismName::OauthBearer => "OAUTHBEARER",
+            MechanismName::Xoauth2 => "XOAUTH2",
+            MechanismName::External => "EXTERNAL",
+        }
+    }
+
+    /// By its name, in any case.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<MechanismName> {
+        Self::ALL.into_iter().find(|name| name.as_str().eq_ignore_ascii_case(text))
+    }
+
+    /// Whether whoever reads along has the password, or something as good, afterwards.
+    #[must_use]
+    pub fn shows_secret(self) -> bool {
+        matches!(self, Self::Plain | Self::Login | Self::OauthBearer | Self::Xoauth2)
+    }
+}
+
+impl Mechanism {
+    /// Begins an exchange. `nonce` is drawn for it; `offers_plus` says whether the client was
+    /// offered SCRAM-SHA-256-PLUS.
+    #[must_use]
+    pub fn start(
+        name: MechanismName,
+        security: &Security,
+        nonce: [u64; 3],
+        offers_plus: bool,
+    ) -> Mechanism {
+        Mechanism(match name {
+            MechanismName::Plain => Kind::Plain(Plain),
+            MechanismName::Login => Kind::Login(Login::default()),
+            MechanismName::ScramSha256 => {
+                Kind::Scram(Box::new(Scram::new(scram::Binding::Unused { offers_plus }, nonce)))
+            }
+            MechanismName::ScramSha256Plus => {
+                let binding = scram::Binding::Exporter(security.exporter);
+                Kind::Scram(Box::new(Scram::new(binding, nonce)))
+            }
+            MechanismName::OauthBearer => Kind::OauthBearer(OauthBearer),
+            MechanismName::Xoauth2 => Kind::Xoauth2(Xoauth2),
+            MechanismName::External => {
+                Kind::External(External { names: security.certificate_names.clone() })
+            }
+        })
+    }
+
+    /// Goes on with the client's response, its base64 undone; at the beginning `None` when the
+    /// client has sent none along (RFC 4959).
+    pub fn step(&mut self, response: Option<&[u8]>) -> Step {
+        let Some(response) = response else {
+            // All but LOGIN begin with the client's word.
+            return Step::Challenge(match self.0 {
+                Kind::Login(_) => login::USERNAME.to_vec(),
+                _ => Vec::new(),
+            });
+        };
+        let step = match &mut self.0 {
+            Kind::Plain(plain) => plain.step(response),
+            Kind::Login(login) => login.step(response),
+            Kind::Scram(scram) => scram.step(response),
+            Kind::OauthBearer(bearer) => bearer.step(response),
+            Kind::Xoauth2(xoauth2) => xoauth2.step(response),
+            Kind::External(external) => external.step(response),
+        };
+        step.unwrap_or_else(Step::Failed)
+    }
+
+    /// Goes on with the keys that [`Step::Keys`] asked for.
+    pub fn keys(&mut self, keys: Keyring) -> Step {
+        match &mut self.0 {
+            Kind::Scram(scram) => scram.keys(keys),
+            _ => Step::Failed(SaslError::Malformed("no keys were asked for")),
+        }
+    }
+
+    /// What is sent when the claim was found right, and answered by an empty response.
+    #[must_use]
+    pub fn accepted(&self) -> Option<Vec<u8>> {
+        match &self.0 {
+            Kind::Scram(scram) => scram.accepted(),
+            _ => None,
+        }
+    }
+
+    /// What is sent when the claim was found wrong, and answered by some response.
+    #[must_use]
+    pub fn refused(&self) -> Option<Vec<u8>> {
+        match &self.0 {
+            Kind::OauthBearer(_) => Some(oauthbearer::ERROR.to_vec()),
+            Kind::Xoauth2(_) => Some(xoauth2::ERROR.to_vec()),
+            _ => None,
+        }
+    }
+}
+
+/// A name or password as text.
+fn text(octets: &[u8], what: &'static str) -> Result<String, SaslError> {
+    let text = std::str::from_utf8(octets).map_err(|_| SaslError::Malformed(what))?;
+    Ok(text.to_owned())
+}
+
+impl fmt::Display for SaslError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            SaslError::Malformed(what) => write!(f, "that response makes no sense: {what}"),
+            SaslError::ChannelBinding(what) => f.write_str(what),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_found_in_any_case() {
+        for name in MechanismName::ALL {
+            assert_eq!(MechanismName::parse(&name.as_str().to_lowercase()), Some(name));
+        }
+        assert_eq!(MechanismName::parse("SCRAM-SHA-1"), None);
+        assert_eq!(MechanismName::parse(""), None);
+    }
+
+    #[test]
+    fn without_an_initial_response_the_client_is_asked() {
+        for name in MechanismName::ALL {
+            let mut mechanism = Mechanism::start(name, &Security::default(), [0; 3], false);
+            let Step::Challenge(challenge) = mechanism.step(None) else { panic!("{name:?}") };
+            let expected: &[u8] = if name == MechanismName::Login { b"Username:" } else { b"" };
+            assert_eq!(challenge, expected, "{name:?}");
+        }
+    }
+}

@@ -1,0 +1,31 @@
+//! Whether a file is still the one that was read.
+
+use std::fs;
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+
+/// What tells one state of a file from the next: inode, time and size; `None` when there is no
+/// file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Stamp(Option<(u64, i64, i64, u64)>);
+
+impl Stamp {
+    /// That of a file that is not there.
+    pub const NONE: Stamp = Stamp(None);
+
+    /// `None` when the file cannot be looked at. Costs one stat.
+    pub fn of(path: &Path) -> Option<Stamp> {
+        match fs::metadata(path) {
+            Ok(metadata) => Some(Stamp::from(&metadata)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Some(Stamp::NONE),
+            Err(_) => None,
+        }
+    }
+}
+
+impl From<&fs::Metadata> for Stamp {
+    fn from(m: &fs::Metadata) -> Stamp {
+        Stamp(Some((m.ino(), m.mtime(), m.mtime_nsec(), m.size())))
+    }
+}

@@ -1,0 +1,259 @@
+use aws_lc_rs::encoding::{AsDer, Pkcs8V1Der};
+use aws_lc_rs::rand::SystemRandom;
+use aws_lc_rs::rsa::KeySize;
+use aws_lc_rs::signature::{
+    ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair, KeyPair, RsaKeyPair,
+};
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use jsonwebtoken::{EncodingKey, Header, encode};
+use serde_json::json;
+
+use super::*;
+
+struct Issuer {
+    folder: tempfile::TempDir,
+    signer: Signer,
+}
+
+/// A key with its public half.
+struct Signer {
+    key: EncodingKey,
+    algorithm: Algorithm,
+    public: Value,
+}
+
+impl Signer {
+    fn ed25519() -> Signer {
+        let document = Ed25519KeyPair::generate_pkcs8(&SystemRandom::new()).unwrap();
+        let pair = Ed25519KeyPair::from_pkcs8(document.as_ref()).unwrap();
+        let x = URL_SAFE_NO_PAD.encode(pair.public_key().as_ref());
+        Signer {
+            key: EncodingKey::from_ed_der(document.as_ref()),
+            algorithm: Algorithm::EdDSA,
+            public: json!({ "kty": "OKP", "crv": "Ed25519", "x": x, "alg": "EdDSA" }),
+        }
+    }
+
+    fn p256() -> Signer {
+        let (kind, random) = (&ECDSA_P256_SHA256_FIXED_SIGNING, SystemRandom::new());
+        let document = EcdsaKeyPair::generate_pkcs8(kind, &random).unwrap();
+        Signer::of(EncodingKey::from_ec_der(document.as_ref()), Algorithm::ES256)
+    }
+
+    fn rsa() -> Signer {
+        let pair = RsaKeyPair::generate(KeySize::Rsa2048).unwrap();
+        let document: Pkcs8V1Der = pair.as_der().unwrap();
+        // The crate wants the key within (RFC 8017), which is the last element of PKCS #8.
+        Signer::of(EncodingKey::from_rsa_der(&document.as_ref()[26..]), Algorithm::RS256)
+    }
+
+    fn of(key: EncodingKey, algorithm: Algorithm) -> Signer {
+        let jwk = Jwk::from_encoding_key(&key, algorithm).unwrap();
+        Signer { key, algorithm, public: serde_json::to_value(jwk).unwrap() }
+    }
+
+    fn jwk(&self, id: &str) -> Value {
+        let mut jwk = self.public.clone();
+        jwk["kid"] = json!(id);
+        jwk
+    }
+}
+
+fn now() -> u64 {
+    jsonwebtoken::get_current_timestamp()
+}
+
+fn claims() -> Value {
+    json!({ "iss": "https://issuer.example", "aud": "mail", "exp": now() + 100,
+            "email": "alice@example.com", "sub": "4711" })
+}
+
+impl Issuer {
+    fn new(signer: Signer) -> Issuer {
+        let issuer = Issuer { folder: tempfile::tempdir().unwrap(), signer };
+        issuer.publish(&[issuer.signer.jwk("one")]);
+        issuer
+    }
+
+    fn publish(&self, keys: &[Value]) {
+        std::fs::write(self.path(), json!({ "keys": keys }).to_string()).unwrap();
+    }
+
+    fn path(&self) -> PathBuf {
+        self.folder.path().join("keys.json")
+    }
+
+    fn config(&self, user_claim: Option<&str>) -> TokenConfig {
+        TokenConfig {
+            keys: self.path(),
+            issuer: "https://issuer.example".into(),
+            audience: "mail".into(),
+            user_claim: user_claim.map(str::to_owned),
+        }
+    }
+
+    fn tokens(&self) -> Tokens {
+        Tokens::open(self.config(None)).unwrap()
+    }
+
+    fn sign(&self, claims: &Value) -> String {
+        let mut header = Header::new(self.signer.algorithm);
+        header.kid = Some("one".into());
+        encode(&header, claims, &self.signer.key).unwrap()
+    }
+
+    /// Claims with one changed, or without it.
+    fn with(&self, name: &str, value: Option<Value>) -> String {
+        let mut claims = claims();
+        match value {
+            Some(value) => claims[name] = value,
+            None => drop(claims.as_object_mut().unwrap().remove(name)),
+        }
+        self.sign(&claims)
+    }
+}
+
+#[test]
+fn tokens_of_all_kinds_of_keys_are_taken() {
+    for signer in [Signer::ed25519(), Signer::p256(), Signer::rsa()] {
+        let (algorithm, issuer) = (signer.algorithm, Issuer::new(signer));
+        let user = issuer.tokens().user_of(&issuer.sign(&claims()));
+        assert_eq!(user.ok().as_deref(), Some("alice@example.com"), "{algorithm:?}");
+    }
+}
+
+#[test]
+fn claims_are_checked_with_a_minute_of_leeway() {
+    let issuer = Issuer::new(Signer::ed25519());
+    let tokens = issuer.tokens();
+    for (name, value, right) in [
+        ("exp", Some(json!(now() - 50)), true),
+        ("exp", Some(json!(now() - 70)), false),
+        ("exp", None, false),
+        ("exp", Some(json!("tomorrow")), false),
+        ("nbf", Some(json!(now() + 50)), true),
+        ("nbf", Some(json!(now() + 70)), false),
+        ("iss", Some(json!("https://other.example")), false),
+        ("iss", None, false),
+        ("aud", Some(json!("other")), false),
+        ("aud", Some(json!(["other", "mail"])), true),
+        ("aud", None, false),
+    ] {
+        let token = issuer.with(name, value.clone());
+        assert_eq!(tokens.user_of(&token).is_ok(), right, "{name} {value:?}");
+    }
+}
+
+#[test]
+fn the_user_is_named_by_the_first_claim_that_is_there() {
+    let issuer = Issuer::new(Signer::ed25519());
+    let tokens = issuer.tokens();
+    let user = |tokens: &Tokens, changes: Value| {
+        let mut claims = claims();
+        for (name, value) in changes.as_object().unwrap() {
+            claims[name] = value.clone();
+        }
+        tokens.user_of(&issuer.sign(&claims)).ok()
+    };
+    assert_eq!(user(&tokens, json!({ "preferred_username": "al" })).unwrap(), "alice@example.com");
+    let verified = json!({ "email_verified": true });
+    assert_eq!(user(&tokens, verified).unwrap(), "alice@example.com");
+    assert_eq!(user(&tokens, json!({ "email_verified": false, "preferred_username": "al" })), None);
+    assert_eq!(user(&tokens, json!({ "email": 7 })), None);
+    assert_eq!(tokens.user_of(&issuer.with("email", None)).unwrap(), "4711");
+    let tokens = Tokens::open(issuer.config(Some("upn"))).unwrap();
+    assert_eq!(user(&tokens, json!({ "upn": "alice" })).unwrap(), "alice");
+    assert_eq!(user(&tokens, json!({})), None);
+}
+
+/// Forgeries: an algorithm that is none, a secret made of the public key, another key.
+#[test]
+fn only_the_issuer_can_sign() {
+    let issuer = Issuer::new(Signer::ed25519());
+    let tokens = issuer.tokens();
+    let good = issuer.sign(&claims());
+    let [_, body, signature] = good.split('.').collect::<Vec<_>>()[..] else { panic!() };
+    for header in [json!({ "alg": "none" }), json!({ "alg": "NONE", "typ": "JWT" })] {
+        let header = URL_SAFE_NO_PAD.encode(header.to_string());
+        for signature in ["", signature] {
+            assert!(tokens.user_of(&format!("{header}.{body}.{signature}")).is_err());
+        }
+    }
+    let public = issuer.signer.jwk("one");
+    let public = URL_SAFE_NO_PAD.decode(public["x"].as_str().unwrap()).unwrap();
+    let mut header = Header::new(Algorithm::HS256);
+    header.kid = Some("one".into());
+    let forged = encode(&header, &claims(), &EncodingKey::from_secret(&public)).unwrap();
+    assert!(matches!(tokens.user_of(&forged), Err(TokenError::NoKey)));
+    let other = Issuer::new(Signer::ed25519()).sign(&claims());
+    assert!(matches!(tokens.user_of(&other), Err(TokenError::Invalid(_))));
+    let flipped = good.replacen(body, &body.replacen('e', "f", 1), 1);
+    assert!(tokens.user_of(&flipped).is_err());
+    for nonsense in ["", ".", "..", "a.b.c", "\u{0}", &"x".repeat(10_000)] {
+        assert!(tokens.user_of(nonsense).is_err(), "{nonsense:?}");
+    }
+    assert!(tokens.user_of(&good).is_ok());
+}
+
+#[test]
+fn a_key_is_used_for_what_it_is_for() {
+    let issuer = Issuer::new(Signer::p256());
+    let right = issuer.signer.jwk("one");
+    let takes = |change: &dyn Fn(&mut Value)| {
+        let mut key = right.clone();
+        change(&mut key);
+        // With one that is always there, or a set of none would be refused.
+        issuer.publish(&[Signer::ed25519().jwk("other"), key]);
+        issuer.tokens().user_of(&issuer.sign(&claims())).is_ok()
+    };
+    assert!(takes(&|_| ()));
+    assert!(takes(&|key| key["use"] = json!("sig")));
+    assert!(!takes(&|key| key["use"] = json!("enc")));
+    assert!(!takes(&|key| key["alg"] = json!("ES384")));
+    assert!(!takes(&|key| key["kid"] = json!("two")));
+    assert!(takes(&|key| drop(key.as_object_mut().unwrap().remove("kid"))));
+    assert!(!takes(&|key| key["kty"] = json!("future")));
+}
+
+#[test]
+fn a_token_with_a_critical_extension_is_not_taken() {
+    let issuer = Issuer::new(Signer::ed25519());
+    let mut header = Header::new(issuer.signer.algorithm);
+    header.crit = Some(vec!["future".into()]);
+    let token = encode(&header, &claims(), &issuer.signer.key).unwrap();
+    assert!(matches!(issuer.tokens().user_of(&token), Err(TokenError::Critical)));
+}
+
+#[test]
+fn the_file_is_read_anew_and_a_bad_one_leaves_the_former_keys() {
+    let issuer = Issuer::new(Signer::ed25519());
+    let tokens = issuer.tokens();
+    let token = issuer.sign(&claims());
+    assert!(tokens.user_of(&token).is_ok());
+    std::fs::write(issuer.path(), "nonsense").unwrap();
+    assert!(tokens.user_of(&token).is_ok());
+    issuer.publish(&[Signer::ed25519().jwk("one")]);
+    assert!(tokens.user_of(&token).is_err());
+    issuer.publish(&[issuer.signer.jwk("one")]);
+    assert!(tokens.user_of(&token).is_ok());
+}
+
+#[test]
+fn sets_that_are_none_are_refused() {
+    let issuer = Issuer::new(Signer::ed25519());
+    let open = |text: &str| {
+        std::fs::write(issuer.path(), text).unwrap();
+        Tokens::open(issuer.config(None)).err().map(|error| error.to_string())
+    };
+    for text in ["", "[]", "{}", r#"{"keys":{}}"#] {
+        assert!(open(text).unwrap().contains("no JSON Web Key Set"), "{text}");
+    }
+    let secret = r#"{"keys":[{"kty":"oct","k":"c2VjcmV0","alg":"HS256"}]}"#;
+    for text in [r#"{"keys":[]}"#, r#"{"keys":[7]}"#, secret] {
+        assert!(open(text).unwrap().contains("no public key"), "{text}");
+    }
+    assert!(open(&" ".repeat(2 << 20)).unwrap().contains("larger than"));
+    std::fs::remove_file(issuer.path()).unwrap();
+    assert!(Tokens::open(issuer.config(None)).is_err());
+}

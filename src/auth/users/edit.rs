@@ -1,0 +1,246 @@
+//! Changes to the file of users: under a lock, and whole or not at all.
+
+use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::path::Path;
+use std::sync::Arc;
+
+use super::error::io_error;
+use super::{FILE, User, UserError, Users, line, read, read_text};
+use crate::auth::keys::{KEY, Keys};
+use crate::auth::password::{self, Password};
+
+const LOCK: &str = "users.lock";
+const TEMPORARY: &str = "users.new";
+const SECRET: &str = "users.secret";
+const HEADING: &str = "# mailrace users, one a line: name:argon2id hash:quota in octets or none\n\
+                       # and, for SCRAM-SHA-256, a fourth field: :SCRAM-SHA-256$...\n";
+
+/// What is kept of a password.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kept {
+    /// An argon2id hash and the keys of SCRAM-SHA-256.
+    HashAndKeys,
+    /// The hash alone: whoever steals the file pays argon2id for each guess, and not a PBKDF2 that
+    /// special machines are good at.
+    HashOnly,
+}
+
+impl Users {
+    /// Adds a user, so that it survives a power loss. Works with and without a running server;
+    /// makes the folder if there is none. Takes as long as a password hash, some tens of
+    /// milliseconds; likewise below.
+    ///
+    /// # Errors
+    /// When the name is taken, name or password will not do, the file makes no sense, or the
+    /// disk refuses.
+    pub fn add(
+        &self,
+        name: &str,
+        password: &Password,
+        quota: Option<u64>,
+        kept: Kept,
+    ) -> Result<(), UserError> {
+        line::check_new_name(name).map_err(UserError::Name)?;
+        password.check().map_err(UserError::Password)?;
+        make_folder(&self.folder)?;
+        let _lock = self.lock()?;
+        if self.now()?.get(name).is_some() {
+            return Err(UserError::Exists);
+        }
+        let mut user = User {
+            name: name.into(),
+            quota: quota.filter(|&octets| octets > 0),
+            phc: "".into(),
+            keys: None,
+            master: None,
+        };
+        keep(&mut user, password, kept)?;
+        let text = read_text(&self.folder.join(FILE))?;
+        self.replace(&with_line(text, &line::format(&user)))
+    }
+
+    /// Takes a user out of the file. The mail stays; a server that runs ends the user's sessions
+    /// at their next command.
+    ///
+    /// # Errors
+    /// When there is no such user, the file makes no sense, or the disk refuses.
+    pub fn remove(&self, name: &str) -> Result<(), UserError> {
+        self.change(name, |_| Ok(false))
+    }
+
+    /// Gives a user another password. A server that runs ends the user's sessions at their next
+    /// command.
+    ///
+    /// # Errors
+    /// As with [`Users::remove`], and when the password will not do.
+    pub fn set_password(
+        &self,
+        name: &str,
+        password: &Password,
+        kept: Kept,
+    ) -> Result<(), UserError> {
+        password.check().map_err(UserError::Password)?;
+        self.change(name, |user| keep(user, password, kept).map(|()| true))
+    }
+
+    /// Gives a user another quota. Sessions of a server that runs go on with it.
+    ///
+    /// # Errors
+    /// As with [`Users::remove`].
+    pub fn set_quota(&self, name: &str, quota: Option<u64>) -> Result<(), UserError> {
+        self.change(name, |user| {
+            user.quota = quota.filter(|&octets| octets > 0);
+            Ok(true)
+        })
+    }
+
+    /// All users, in the order of the file.
+    ///
+    /// # Errors
+    /// When the file makes no sense or cannot be read.
+    pub fn list(&self) -> Result<Vec<User>, UserError> {
+        let users = self.now()?;
+        let text = read_text(&self.folder.join(FILE))?;
+        let names = text.split(|&octet| octet == b'\n').filter_map(named);
+        Ok(names.filter_map(|user| users.get(&user.name).cloned()).collect())
+    }
+
+    /// What nobody else knows, always the same in one data folder: drawn when it is asked for
+    /// first.
+    ///
+    /// # Errors
+    /// When the file can neither be read nor made.
+    pub fn secret(&self) -> Result<[u8; 32], UserError> {
+        if let Some(secret) = self.read_secret()? {
+            return Ok(secret);
+        }
+        make_folder(&self.folder)?;
+        let _lock = self.lock()?;
+        // Another process may have been first.
+        if let Some(secret) = self.read_secret()? {
+            return Ok(secret);
+        }
+        let mut secret = [0; KEY];
+        getrandom::fill(&mut secret).map_err(UserError::Random)?;
+        self.put(SECRET, &secret)?;
+        Ok(secret)
+    }
+
+    /// `None` when there is none, or what is there has another length.
+    fn read_secret(&self) -> Result<Option<[u8; KEY]>, UserError> {
+        let path = self.folder.join(SECRET);
+        match fs::read(&path) {
+            Ok(octets) => Ok(octets.try_into().ok()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(io_error("read", &path)(error)),
+        }
+    }
+
+    /// Changes the line of one user, or drops it when `change` says `false`. All other lines stay.
+    fn change(
+        &self,
+        name: &str,
+        mut change: impl FnMut(&mut User) -> Result<bool, UserError>,
+    ) -> Result<(), UserError> {
+        let missing = |error| match error {
+            // Without the folder there is nobody.
+            UserError::Io { ref error, .. } if error.kind() == io::ErrorKind::NotFound => {
+                UserError::Unknown
+            }
+            error => error,
+        };
+        let _lock = self.lock().map_err(missing)?;
+        let mut user = self.now()?.get(name).cloned().ok_or(UserError::Unknown)?;
+        let new = if change(&mut user)? { line::format(&user) } else { String::new() };
+        let text = read_text(&self.folder.join(FILE))?;
+        let mut out = Vec::with_capacity(text.len() + new.len());
+        for line in text.split_inclusive(|&octet| octet == b'\n') {
+            let is_hers = named(line.strip_suffix(b"\n").unwrap_or(line))
+                .is_some_and(|user| &*user.name == name);
+            out.extend_from_slice(if is_hers { new.as_bytes() } else { line });
+        }
+        self.replace(&out)
+    }
+
+    /// The users as the file has them, whatever was read before.
+    fn now(&self) -> Result<super::Table, UserError> {
+        read(&self.folder.join(FILE)).map(|(_, users)| users).map_err(|(_, error)| error)
+    }
+
+    /// Keeps other processes from changing the file at the same time, until it is dropped.
+    fn lock(&self) -> Result<File, UserError> {
+        let path = self.folder.join(LOCK);
+        let locked = private_file().open(&path).and_then(|file| {
+            give_to_owner_of(&self.folder, &file)?;
+            rustix::fs::flock(&file, rustix::fs::FlockOperation::LockExclusive)?;
+            Ok(file)
+        });
+        locked.map_err(io_error("lock", &path))
+    }
+
+    fn replace(&self, text: &[u8]) -> Result<(), UserError> {
+        self.put(FILE, text)
+    }
+
+    /// Puts a new file in the place of an old one: after a power loss, there is one or the other.
+    fn put(&self, name: &str, text: &[u8]) -> Result<(), UserError> {
+        let (path, temporary) = (self.folder.join(name), self.folder.join(TEMPORARY));
+        let written = private_file().truncate(true).open(&temporary).and_then(|mut file| {
+            give_to_owner_of(&self.folder, &file)?;
+            file.write_all(text)?;
+            file.sync_all()
+        });
+        written.map_err(io_error("write", &temporary))?;
+        fs::rename(&temporary, &path).map_err(io_error("replace", &path))?;
+        File::open(&self.folder)
+            .and_then(|folder| folder.sync_all())
+            .map_err(io_error("sync", &self.folder))
+    }
+}
+
+fn keep(user: &mut User, password: &Password, kept: Kept) -> Result<(), UserError> {
+    user.phc = password::hash(password).map_err(UserError::Hash)?.into();
+    user.keys = match kept {
+        Kept::HashAndKeys => Some(Arc::new(Keys::new(password).map_err(UserError::Random)?)),
+        Kept::HashOnly => None,
+    };
+    Ok(())
+}
+
+/// The user of a line, if it is one of a user.
+fn named(line: &[u8]) -> Option<User> {
+    line::parse(line).ok().flatten()
+}
+
+/// The text with a line more. What a person wrote into the file stays; a last line that lacks its
+/// line end gets it.
+fn with_line(mut text: Vec<u8>, line: &str) -> Vec<u8> {
+    if text.is_empty() {
+        text.extend_from_slice(HEADING.as_bytes());
+    } else if !text.ends_with(b"\n") {
+        text.push(b'\n');
+    }
+    text.extend_from_slice(line.as_bytes());
+    text
+}
+
+fn make_folder(folder: &Path) -> Result<(), UserError> {
+    DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(io_error("create", folder))
+}
+
+fn private_file() -> OpenOptions {
+    let mut options = OpenOptions::new();
+    options.write(true).create(true).mode(0o600);
+    options
+}
+
+/// When root adds a user, the server, which runs as someone else, must still be able to read.
+fn give_to_owner_of(folder: &Path, file: &File) -> io::Result<()> {
+    if !rustix::process::geteuid().is_root() {
+        return Ok(());
+    }
+    let owner = fs::metadata(folder)?;
+    std::os::unix::fs::fchown(file, Some(owner.uid()), Some(owner.gid()))
+}

@@ -1,0 +1,127 @@
+//! `mailrace config`: the configuration file, checked and explained.
+
+use std::fmt::Write as _;
+use std::path::PathBuf;
+
+use clap::{Arg, Args, Subcommand};
+
+use super::exit::{self, Failure};
+use super::{file, serve};
+
+/// Check a configuration file, or print one with every key
+#[derive(Args, Debug)]
+pub struct ConfigArgs {
+    #[command(subcommand)]
+    action: Action,
+}
+
+#[derive(Debug, Subcommand)]
+enum Action {
+    /// Say whether a server would start with this file, and what to mend if not
+    Check {
+        /// The file
+        file: PathBuf,
+    },
+    /// Print a file with every key, its meaning and what holds without it
+    Example,
+}
+
+pub(super) fn run(args: ConfigArgs) -> Result<(), Failure> {
+    match args.action {
+        Action::Check { file } => {
+            let line = ["mailrace".into(), "serve".into(), "--config".into(), file.clone().into()];
+            let config = serve::resolve(&line)?;
+            serve::check(&config).map_err(|error| Failure::new(exit::CONFIG, error))?;
+            println!("mailrace: {} will do", file.display());
+        }
+        Action::Example => print!("{}", example()),
+    }
+    Ok(())
+}
+
+/// Every key as a comment, with its default.
+fn example() -> String {
+    let mut text = String::from(
+        "# Configuration of mailrace. Every key is a flag of `mailrace serve` as well, which goes\n\
+         # before the key. Check this file with `mailrace config check FILE`.\n",
+    );
+    for arg in file::keys() {
+        let Some(key) = arg.get_long() else { continue };
+        let _ = writeln!(text);
+        let help = arg.get_help().map(ToString::to_string).unwrap_or_default();
+        for line in wrapped(&help, 98) {
+            let _ = writeln!(text, "# {line}");
+        }
+        let _ = writeln!(text, "#{key} = {}", value(&arg));
+    }
+    text
+}
+
+/// What holds without the key, as TOML; for a key without a default, what stands for its value.
+fn value(arg: &Arg) -> String {
+    if !arg.get_action().takes_values() {
+        return "false".into();
+    }
+    let name = || arg.get_value_names().and_then(|names| names.first().cloned());
+    let defaults: Vec<_> = arg.get_default_values().iter().map(|v| v.to_string_lossy()).collect();
+    let value = match &defaults[..] {
+        [] => name().map(|name| name.to_string()).unwrap_or_default(),
+        [value] => value.to_string(),
+        values => return format!("{values:?}"),
+    };
+    let value = if value.parse::<u64>().is_ok() { value } else { format!("{value:?}") };
+    match arg.get_action() {
+        clap::ArgAction::Append => format!("[{value}]"),
+        _ => value,
+    }
+}
+
+fn wrapped(text: &str, width: usize) -> Vec<String> {
+    let mut lines = vec![String::new()];
+    for word in text.split_whitespace() {
+        let last = lines.len() - 1;
+        if !lines[last].is_empty() && lines[last].len() + 1 + word.len() > width {
+            lines.push(word.into());
+        } else {
+            let line = &mut lines[last];
+            if !line.is_empty() {
+                line.push(' ');
+            }
+            line.push_str(word);
+        }
+    }
+    lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_example_names_every_key_and_its_defaults_will_do() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("mailrace.toml");
+        let text = example();
+        std::fs::write(&path, &text).unwrap();
+        file::ConfigFile::read(&path).unwrap();
+        // With the defaults taken in, where there are any.
+        let has_default = |key: &str| {
+            let arg = file::keys().into_iter().find(|arg| arg.get_long() == Some(key)).unwrap();
+            !arg.get_default_values().is_empty()
+        };
+        let mut keys = 0;
+        let lines = text.lines().map(|line| match line.strip_prefix('#') {
+            Some(setting) if !setting.starts_with(' ') => {
+                let (key, _) = setting.split_once(" = ").unwrap();
+                keys += 1;
+                if has_default(key) { setting } else { line }
+            }
+            _ => line,
+        });
+        let text = lines.collect::<Vec<_>>().join("\n");
+        std::fs::write(&path, &text).unwrap();
+        file::ConfigFile::read(&path).unwrap();
+        assert_eq!(keys, file::keys().len());
+        assert!(text.contains("\nlisten = \"127.0.0.1:1143\""), "{text}");
+    }
+}

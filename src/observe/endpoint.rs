@@ -1,0 +1,247 @@
+//! The admin endpoint: its socket, its thread, its bounds.
+
+use std::cell::RefCell;
+use std::convert::Infallible;
+use std::net::{SocketAddr, TcpListener};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+use std::{fmt, io, thread};
+
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::net::TcpStream;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
+use tokio::task::{LocalSet, spawn_local};
+use tokio::time::MissedTickBehavior;
+
+use super::answer::Answers;
+use super::observer::Observer;
+use crate::limits::{ADMIN_CONNECTION_TIME, ADMIN_CONNECTIONS, ADMIN_REQUEST, ADMIN_REQUEST_TIME};
+use crate::reactor::{sleep, timeout};
+use crate::server::Watch;
+
+/// How often the server is looked at.
+const TICK: Duration = Duration::from_secs(1);
+
+/// After a connection could not be accepted.
+const AFTER_FAILURE: Duration = Duration::from_millis(100);
+
+/// Headers of a request.
+const HEADERS: usize = 64;
+
+/// How much its thread gives way to the reactors, as `nice` counts it.
+const NICE: i32 = 10;
+
+/// What is told to one connection too many.
+const CROWDED: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nContent-Type: text/plain\r\n\
+    Connection: close\r\nContent-Length: 43\r\n\r\ntoo many connections to the admin endpoint\n";
+
+/// Why there is no endpoint.
+#[derive(Debug)]
+pub enum AdminError {
+    /// The address is not one of the loopback.
+    NotLoopback(SocketAddr),
+    /// The address cannot be listened on.
+    Listen(SocketAddr, io::Error),
+    /// The system gives no thread.
+    System(io::Error),
+}
+
+impl AdminError {
+    /// Exit code of the process, after sysexits.h.
+    #[must_use]
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            AdminError::NotLoopback(_) => 64,
+            AdminError::Listen(..) => 74,
+            AdminError::System(_) => 71,
+        }
+    }
+}
+
+impl fmt::Display for AdminError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            AdminError::NotLoopback(address) => write!(
+                f,
+                "--admin {address}: only a loopback address will do, such as 127.0.0.1:9143 or \
+                 [::1]:9143, for the page names users and asks for no password; from elsewhere \
+                 come through ssh -L"
+            ),
+            AdminError::Listen(address, error) => {
+                write!(f, "cannot listen on {address}: {error}; see --admin")
+            }
+            AdminError::System(error) => write!(f, "the system refuses: {error}"),
+        }
+    }
+}
+
+impl std::error::Error for AdminError {}
+
+/// An address that the endpoint will listen on.
+#[derive(Debug)]
+pub struct Bound {
+    listener: TcpListener,
+    address: SocketAddr,
+}
+
+impl Bound {
+    /// Takes an address of the loopback; port 0 is any that is free.
+    ///
+    /// # Errors
+    /// See [`AdminError`].
+    pub fn new(address: SocketAddr) -> Result<Bound, AdminError> {
+        if !address.ip().to_canonical().is_loopback() {
+            return Err(AdminError::NotLoopback(address));
+        }
+        let listen = |error| AdminError::Listen(address, error);
+        let listener = TcpListener::bind(address).map_err(listen)?;
+        listener.set_nonblocking(true).map_err(listen)?;
+        let address = listener.local_addr().map_err(listen)?;
+        Ok(Bound { listener, address })
+    }
+}
+
+/// A running endpoint; it ends when it is dropped.
+pub struct Endpoint {
+    address: SocketAddr,
+    stop: Option<oneshot::Sender<()>>,
+    thread: Option<thread::JoinHandle<()>>,
+}
+
+impl Endpoint {
+    /// Begins to answer what is asked of this server.
+    ///
+    /// # Errors
+    /// When the system gives no thread.
+    pub fn start(bound: Bound, watch: Watch) -> Result<Endpoint, AdminError> {
+        let Bound { listener, address } = bound;
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        let runtime = runtime.map_err(AdminError::System)?;
+        let (stop, stopped) = oneshot::channel();
+        let run = move || {
+            give_way();
+            LocalSet::new().block_on(&runtime, async {
+                tokio::select! {
+                    () = serve(listener, watch) => {}
+                    _ = stopped => {}
+                }
+            });
+        };
+        let thread = thread::Builder::new().name("admin".into()).spawn(run);
+        let thread = Some(thread.map_err(AdminError::System)?);
+        tracing::info!("admin endpoint on http://{address}/");
+        Ok(Endpoint { address, stop: Some(stop), thread })
+    }
+
+    /// Where it listens; the port is a real one even when 0 was asked for.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+}
+
+impl Drop for Endpoint {
+    fn drop(&mut self) {
+        drop(self.stop.take());
+        if let Some(thread) = self.thread.take() {
+            // It panics only by a bug, which has said so itself.
+            let _ = thread.join();
+        }
+    }
+}
+
+/// Who looks must not slow down what is looked at.
+fn give_way() {
+    let own = Some(rustix::thread::gettid());
+    if let Err(error) = rustix::process::setpriority_process(own, NICE) {
+        tracing::debug!("the admin endpoint keeps its priority: {error}");
+    }
+}
+
+async fn serve(listener: TcpListener, watch: Watch) {
+    let listener = match tokio::net::TcpListener::from_std(listener) {
+        Ok(listener) => listener,
+        Err(error) => return tracing::error!("no admin endpoint: {error}"),
+    };
+    let observer = Rc::new(RefCell::new(Observer::new(watch)));
+    let answers = Rc::new(Answers::new());
+    spawn_local(look(observer.clone()));
+    let room = Arc::new(Semaphore::new(ADMIN_CONNECTIONS));
+    loop {
+        match listener.accept().await {
+            Ok((stream, _)) => match room.clone().try_acquire_owned() {
+                Ok(permit) => {
+                    spawn_local(connection(stream, permit, observer.clone(), answers.clone()));
+                }
+                // Whether it gets there or not: there is no room to wait for it.
+                Err(_) => drop(stream.try_write(CROWDED)),
+            },
+            Err(error) => {
+                tracing::debug!("the admin endpoint could not accept: {error}");
+                sleep(AFTER_FAILURE).await;
+            }
+        }
+    }
+}
+
+async fn look(observer: Rc<RefCell<Observer>>) {
+    let mut ticks = tokio::time::interval(TICK);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
+    // The first comes at once, and the observer has just looked.
+    ticks.tick().await;
+    loop {
+        ticks.tick().await;
+        observer.borrow_mut().tick();
+    }
+}
+
+async fn connection(
+    stream: TcpStream,
+    _permit: OwnedSemaphorePermit,
+    observer: Rc<RefCell<Observer>>,
+    answers: Rc<Answers>,
+) {
+    let service = service_fn(|request| {
+        let response = answers.answer(&request, &mut observer.borrow_mut());
+        async { Ok::<_, Infallible>(response) }
+    });
+    let mut http = http1::Builder::new();
+    http.timer(TokioTimer::new())
+        .header_read_timeout(ADMIN_REQUEST_TIME)
+        .max_buf_size(ADMIN_REQUEST)
+        .max_headers(HEADERS);
+    let serving = http.serve_connection(TokioIo::new(stream), service);
+    // A browser that is cut off while it waits comes again by itself.
+    if let Some(Err(error)) = timeout(ADMIN_CONNECTION_TIME, serving).await {
+        tracing::debug!("a connection to the admin endpoint: {error}");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_loopback_is_listened_on() {
+        for address in ["0.0.0.0:0", "192.0.2.1:9143", "[::]:0"] {
+            let error = Bound::new(address.parse().unwrap()).unwrap_err();
+            assert!(matches!(error, AdminError::NotLoopback(_)), "{error}");
+            assert_eq!(error.exit_code(), 64);
+            assert!(error.to_string().contains(address), "{error}");
+        }
+        let bound = Bound::new("127.0.0.1:0".parse().unwrap()).unwrap();
+        let error = Bound::new(bound.address).unwrap_err();
+        assert!(matches!(error, AdminError::Listen(..)), "{error}");
+    }
+
+    #[test]
+    fn one_too_many_is_told_so_in_full() {
+        let text = std::str::from_utf8(CROWDED).unwrap();
+        let (head, body) = text.split_once("\r\n\r\n").unwrap();
+        let length = format!("Content-Length: {}", body.len());
+        assert!(head.lines().any(|line| line == length), "{length}");
+    }
+}

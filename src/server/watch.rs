@@ -1,0 +1,51 @@
+//! What can be seen of a server from outside.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use super::Config;
+use crate::log::PoolCounts;
+use crate::stats::Tally;
+
+/// Everything that there is to know of a running server, to be read from any thread. It keeps
+/// nothing of the server alive but these counters.
+#[derive(Clone, Debug)]
+pub struct Watch {
+    /// Where it listens.
+    pub address: SocketAddr,
+    /// The data folder.
+    pub data: PathBuf,
+    /// Connections at a time.
+    pub connections: usize,
+    /// Octets that the disk must have room for when no segment is ready, or nothing can be written
+    /// soon: the smallest segment that is made.
+    pub segment: u64,
+    /// The counters of each reactor, in order.
+    pub reactors: Vec<Arc<Tally>>,
+    /// Segments that are ready.
+    pub pool: Arc<PoolCounts>,
+    /// The server is about to end.
+    pub stopping: Arc<AtomicBool>,
+}
+
+impl Watch {
+    pub(super) fn new(address: SocketAddr, config: &Config, pool: Arc<PoolCounts>) -> Watch {
+        Watch {
+            address,
+            data: config.data.clone(),
+            connections: config.connections,
+            segment: config.segment_size.min(config.first_segment).into(),
+            reactors: Vec::new(),
+            pool,
+            stopping: Arc::default(),
+        }
+    }
+
+    /// The folder of the log.
+    #[must_use]
+    pub fn segments(&self) -> PathBuf {
+        self.data.join("segments")
+    }
+}

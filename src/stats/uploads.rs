@@ -1,0 +1,248 @@
+//! Uploads that are under way.
+
+use std::cell::{Cell, RefCell};
+use std::net::SocketAddr;
+use std::rc::{Rc, Weak};
+use std::sync::{Mutex, TryLockError};
+
+use super::text::harmless;
+use crate::limits::UPLOADS_SHOWN;
+
+/// An upload of which nothing has arrived at so many looks in a row is over: ten seconds.
+const QUIET: u32 = 20;
+
+/// What one connection uploads. The session and its upload count here.
+#[derive(Debug)]
+pub struct Progress {
+    connection: Box<str>,
+    peer: SocketAddr,
+    user: Box<str>,
+    /// What the last command names.
+    asked: RefCell<Box<str>>,
+    /// Where mail goes.
+    mailbox: RefCell<Box<str>>,
+    since: Cell<u64>,
+    messages: Cell<u64>,
+    octets: Cell<u64>,
+    /// Octets at the last look, and how many looks they are the same.
+    looked: Cell<(u64, u32)>,
+}
+
+impl Progress {
+    /// Of a connection with this name.
+    #[must_use]
+    pub fn new(connection: &str, peer: SocketAddr, user: &str) -> Progress {
+        Progress {
+            connection: connection.into(),
+            peer,
+            user: user.into(),
+            asked: RefCell::default(),
+            mailbox: RefCell::default(),
+            since: Cell::new(0),
+            messages: Cell::new(0),
+            octets: Cell::new(0),
+            looked: Cell::new((0, 0)),
+        }
+    }
+
+    /// A command names this mailbox; mail may be refused there.
+    pub fn asks_for(&self, mailbox: &str) {
+        if **self.asked.borrow() != *mailbox {
+            *self.asked.borrow_mut() = mailbox.into();
+        }
+    }
+
+    /// Mail goes into this mailbox now, a Unix time in seconds. Counting begins anew in another.
+    pub fn goes_to(&self, mailbox: &str, now: u64) {
+        if **self.mailbox.borrow() == *mailbox && self.since.get() > 0 {
+            return;
+        }
+        *self.mailbox.borrow_mut() = mailbox.into();
+        self.since.set(now);
+        self.messages.set(0);
+        self.octets.set(0);
+        self.looked.set((0, 0));
+    }
+
+    /// So many octets of a message have arrived.
+    pub fn octets(&self, octets: usize) {
+        self.octets.set(self.octets.get() + octets as u64);
+    }
+
+    /// A whole message has.
+    pub fn message(&self) {
+        self.messages.set(self.messages.get() + 1);
+    }
+
+    /// Who uploads.
+    pub fn user(&self) -> &str {
+        &self.user
+    }
+
+    /// From where.
+    pub fn peer(&self) -> SocketAddr {
+        self.peer
+    }
+
+    /// What the last command named.
+    pub fn asked(&self) -> String {
+        self.asked.borrow().clone().into()
+    }
+
+    /// Octets since the last look; `None` when none came for long.
+    fn look(&self) -> Option<u64> {
+        let (before, quiet) = self.looked.get();
+        let octets = self.octets.get();
+        let arrived = octets.saturating_sub(before);
+        let quiet = if arrived > 0 { 0 } else { quiet + 1 };
+        self.looked.set((octets, quiet.min(QUIET)));
+        (octets > 0 && quiet < QUIET).then_some(arrived)
+    }
+
+    fn view(&self) -> UploadView {
+        UploadView {
+            connection: self.connection.clone(),
+            peer: self.peer,
+            user: harmless(&self.user).into(),
+            mailbox: harmless(&self.mailbox.borrow()).into(),
+            since: self.since.get(),
+            messages: self.messages.get(),
+            octets: self.octets.get(),
+        }
+    }
+}
+
+/// An upload as others see it. The texts are [`harmless`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UploadView {
+    /// Name of the connection, as in the log.
+    pub connection: Box<str>,
+    /// The other end.
+    pub peer: SocketAddr,
+    /// Whose mail.
+    pub user: Box<str>,
+    /// Where to.
+    pub mailbox: Box<str>,
+    /// When it began to upload there, in seconds since 1970 UTC.
+    pub since: u64,
+    /// Messages that have arrived since then, durable or not.
+    pub messages: u64,
+    /// Octets of those, and of the one under way.
+    pub octets: u64,
+}
+
+/// The uploads of a reactor as others see them.
+#[derive(Debug, Default)]
+pub struct UploadsView {
+    /// How many there are.
+    pub active: usize,
+    /// The busiest of them.
+    pub busiest: Vec<UploadView>,
+}
+
+/// The uploads of one reactor.
+#[derive(Debug, Default)]
+pub struct Uploads {
+    /// Whether anybody looks.
+    keep: bool,
+    all: RefCell<Vec<Weak<Progress>>>,
+}
+
+impl Uploads {
+    /// None yet; they are kept only when somebody will look at them.
+    #[must_use]
+    pub fn new(keep: bool) -> Uploads {
+        Uploads { keep, all: RefCell::default() }
+    }
+
+    /// One more, for as long as somebody has it.
+    pub fn add(&self, progress: &Rc<Progress>) {
+        if self.keep {
+            self.all.borrow_mut().push(Rc::downgrade(progress));
+        }
+    }
+
+    /// Copies the busiest to where others look, unless one of them is just looking: then the next
+    /// time. To be called twice a second.
+    pub fn publish(&self, board: &Mutex<UploadsView>) {
+        if !self.keep {
+            return;
+        }
+        let mut board = match board.try_lock() {
+            Ok(board) => board,
+            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
+            Err(TryLockError::WouldBlock) => return,
+        };
+        let mut active = Vec::new();
+        self.all.borrow_mut().retain(|one| {
+            let Some(one) = one.upgrade() else { return false };
+            if let Some(arrived) = one.look() {
+                active.push((arrived, one));
+            }
+            true
+        });
+        board.active = active.len();
+        active.sort_by_key(|(arrived, _)| std::cmp::Reverse(*arrived));
+        board.busiest.clear();
+        board.busiest.extend(active.iter().take(UPLOADS_SHOWN).map(|(_, one)| one.view()));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn progress(number: u16) -> Rc<Progress> {
+        let peer = SocketAddr::from(([127, 0, 0, 1], number));
+        let progress = Rc::new(Progress::new(&format!("0-{number}"), peer, "ali\x1bce"));
+        progress.goes_to("box", 1000);
+        progress
+    }
+
+    #[test]
+    fn the_busiest_are_shown_until_they_end() {
+        let (uploads, board) = (Uploads::new(true), Mutex::default());
+        let all: Vec<_> = (0..UPLOADS_SHOWN as u16 + 5).map(progress).collect();
+        for (number, one) in all.iter().enumerate() {
+            uploads.add(one);
+            one.octets(number + 1);
+            one.message();
+        }
+        uploads.publish(&board);
+        let view = std::mem::take(&mut *board.lock().unwrap());
+        assert_eq!((view.active, view.busiest.len()), (UPLOADS_SHOWN + 5, UPLOADS_SHOWN));
+        let first = &view.busiest[0];
+        assert_eq!((first.octets, first.messages), (UPLOADS_SHOWN as u64 + 5, 1));
+        assert_eq!(&*first.user, "ali\u{fffd}ce");
+        drop(all);
+        uploads.publish(&board);
+        assert_eq!(board.lock().unwrap().active, 0);
+        assert!(uploads.all.borrow().is_empty());
+    }
+
+    #[test]
+    fn one_that_is_quiet_for_long_is_over_until_it_goes_on() {
+        let (uploads, board, one) = (Uploads::new(true), Mutex::default(), progress(1));
+        uploads.add(&one);
+        let active = || {
+            uploads.publish(&board);
+            board.lock().unwrap().active
+        };
+        assert_eq!(active(), 0, "nothing has arrived");
+        one.octets(10);
+        assert!((0..QUIET).all(|_| active() == 1));
+        assert_eq!(active(), 0);
+        one.octets(1);
+        assert_eq!(active(), 1);
+    }
+
+    #[test]
+    fn another_mailbox_is_another_upload() {
+        let one = progress(1);
+        one.octets(10);
+        one.goes_to("box", 1001);
+        assert_eq!((one.view().octets, one.view().since), (10, 1000));
+        one.goes_to("other", 1002);
+        assert_eq!((one.view().octets, one.view().since), (0, 1002));
+    }
+}

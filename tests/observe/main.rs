@@ -1,0 +1,41 @@
+//! The admin endpoint, its page and `mailrace top`, on the real binary.
+
+#[path = "../crash/filesystem.rs"]
+#[allow(dead_code, reason = "shared with the tests of crashes")]
+mod filesystem;
+#[path = "../support/mod.rs"]
+mod support;
+
+mod http;
+mod limits;
+mod load;
+mod log;
+mod metrics;
+mod page;
+mod picture;
+mod probes;
+mod top;
+mod webdriver;
+
+use std::net::SocketAddr;
+
+use support::{Folder, Server};
+
+/// A server with an admin endpoint and two reactors.
+fn observed(folder: &Folder, flags: &[&str]) -> (Server, SocketAddr) {
+    let mut all = vec!["--admin", "127.0.0.1:0", "--reactors", "2"];
+    all.extend_from_slice(flags);
+    let server = Server::with(folder, &all);
+    let admin = server.admin();
+    (server, admin)
+}
+
+/// Asks again and again until something is so; only the test runner's patience is a limit.
+fn until<T>(mut what: impl FnMut() -> Option<T>) -> T {
+    loop {
+        if let Some(found) = what() {
+            return found;
+        }
+        std::thread::yield_now();
+    }
+}
