@@ -4,6 +4,7 @@ mod cert;
 mod config;
 mod exit;
 mod file;
+mod notify;
 mod serve;
 mod shell;
 mod user;
@@ -19,7 +20,7 @@ pub use serve::{LogFormat, ServeArgs};
 pub use shell::{CompletionsArgs, ManArgs};
 pub use user::UserArgs;
 
-use crate::tools::{self, BenchArgs, DemoArgs, ToolError, TopArgs};
+use crate::tools::{self, BenchArgs, DemoArgs, DoctorArgs, ToolError, TopArgs};
 
 /// An IMAP server for Linux built for bulk ingestion.
 #[derive(Parser)]
@@ -39,6 +40,7 @@ enum Command {
     Demo(DemoArgs),
     /// Put load on an IMAP server and measure it
     Bench(BenchArgs),
+    Doctor(DoctorArgs),
     /// Watch a server that runs with --admin
     Top(TopArgs),
     Completions(CompletionsArgs),
@@ -60,6 +62,7 @@ pub fn run() -> ExitCode {
         Command::Config(args) => config::run(args),
         Command::Demo(args) => quietly(|| tools::demo(&args)),
         Command::Bench(args) => quietly(|| tools::bench(&args)),
+        Command::Doctor(args) => doctor(&args),
         Command::Top(args) => tools::top(&args).map_err(Failure::from),
         Command::Completions(args) => {
             shell::completions(&args);
@@ -70,6 +73,15 @@ pub fn run() -> ExitCode {
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => failure.report(),
+    }
+}
+
+/// Looks at the machine; to have found something to do is a failure.
+fn doctor(args: &DoctorArgs) -> Result<(), Failure> {
+    match tools::doctor(args) {
+        0 => Ok(()),
+        1 => Err(Failure::new(exit::TO_DO, "one check wants something done")),
+        several => Err(Failure::new(exit::TO_DO, format!("{several} checks want something done"))),
     }
 }
 

@@ -18,10 +18,12 @@ use tracing_subscriber::EnvFilter;
 use super::Line;
 use super::exit::{self, Failure};
 use super::file::ConfigFile;
+use super::notify::Manager;
 use crate::auth::{MechanismName, TokenConfig};
 use crate::limits;
 use crate::net::TlsFiles;
 use crate::observe::{self, AdminError, Endpoint};
+use crate::reactor::HandedOver;
 use crate::server::{Config, Server, StartError};
 use crate::tools::parse_size;
 
@@ -189,6 +191,7 @@ pub(super) fn check(args: &ServeArgs) -> Result<(), StartError> {
 }
 
 pub(super) fn run(args: ServeArgs) -> Result<(), Failure> {
+    let handed_over = HandedOver::take().map_err(|error| Failure::new(exit::IO, error))?;
     start_log(&args.log, args.log_format);
     // Before the start, so that a signal during it is not lost.
     let signals = catch_signals().map_err(|error| Failure::new(exit::SYSTEM, error))?;
@@ -200,19 +203,22 @@ pub(super) fn run(args: ServeArgs) -> Result<(), Failure> {
              may be surprised"
         );
     }
-    let server = Server::start(config(&args))?;
+    let manager = Manager::of_environment();
+    let server = Server::start(Config { handed_over, ..config(&args) })?;
     // It outlives the server, to say that it stops.
     let endpoint = admin.map(|bound| Endpoint::start(bound, server.watch())).transpose()?;
     if let Err(error) = announce(&server, endpoint.as_ref()) {
         tracing::warn!("nobody reads on standard output where mailrace listens: {error}");
     }
-    let why = wait(&server, signals);
+    manager.ready();
+    let why = wait(&server, signals, &manager);
     tracing::info!("{why}");
+    manager.stopping(&why);
     Ok(server.stop()?)
 }
 
 /// Waits for a signal to stop, or for the server to end by itself. Says which it was.
-fn wait(server: &Server, mut signals: Signals) -> String {
+fn wait(server: &Server, mut signals: Signals, manager: &Manager) -> String {
     let (tell, told) = mpsc::channel();
     let over = tell.clone();
     server.when_over(move || {
@@ -226,7 +232,11 @@ fn wait(server: &Server, mut signals: Signals) -> String {
     });
     loop {
         match told.recv() {
-            Ok(Some(SIGHUP)) => reload(server),
+            Ok(Some(SIGHUP)) => {
+                manager.reloading();
+                reload(server);
+                manager.ready();
+            }
             Ok(Some(signal)) => return format!("stopping on signal {signal}"),
             Ok(None) | Err(_) => return "a reactor has ended, the others stop".to_owned(),
         }
@@ -247,6 +257,7 @@ fn config(args: &ServeArgs) -> Config {
         data: args.data.clone(),
         listen: args.listen,
         tls_listen: args.tls_listen,
+        handed_over: HandedOver::default(),
         tls: tls_files(args),
         allow_plaintext_auth: args.allow_plaintext_auth,
         reactors: args.reactors.map(usize::from),

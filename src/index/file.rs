@@ -84,6 +84,9 @@ impl CatalogFile {
         if !files::exists(path).map_err(CatalogError::io(path))? {
             CatalogFile::create(path)?;
         }
+        if let Some(found) = newer(path) {
+            return Err(Failure::Newer(found).explain(path));
+        }
         CatalogFile::open_by(path, standard())
     }
 
@@ -318,8 +321,21 @@ fn prepare(database: &Database) -> Result<(), Failure> {
     Ok(transaction.commit()?)
 }
 
+/// The version of a catalog that a newer mailrace has written. redb writes to a file when it opens
+/// it, so this looks without opening it for that. What cannot be looked at, after a crash for
+/// example, will be opened, and then it is found out as well.
+fn newer(path: &Path) -> Option<u64> {
+    #[cfg(test)]
+    if files::are_simulated() {
+        return None;
+    }
+    let look = AssertUnwindSafe(|| format(&Builder::new().open_read_only(path).ok()?).ok()?);
+    let found = catch_unwind(look).unwrap_or_default();
+    found.filter(|&found| found > CATALOG_FORMAT)
+}
+
 /// `None` in a database that is new.
-fn format(database: &Database) -> Result<Option<u64>, Failure> {
+fn format(database: &impl ReadableDatabase) -> Result<Option<u64>, Failure> {
     match database.begin_read()?.open_table(META) {
         Ok(meta) => Ok(meta.get("format")?.map(|version| version.value())),
         Err(TableError::TableDoesNotExist(_)) => Ok(None),

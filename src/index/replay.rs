@@ -60,6 +60,8 @@ pub enum ReplayError {
 /// # Errors
 /// See [`ReplayError`]. Nothing is lost by it, and another attempt goes on where this one ended.
 pub fn replay(catalog: &Path, medium: &mut dyn Medium) -> Result<Replay, ReplayError> {
+    // The catalog is made, or made anew, when it is opened.
+    log::check_versions(medium).map_err(ReplayError::Log)?;
     replay_by(catalog, REPLAY_GATHERS, |from, visit| log::recover(medium, from, visit))
 }
 

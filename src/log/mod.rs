@@ -30,7 +30,8 @@ pub use lock::{DataLock, LockError};
 pub use pool::{PoolConfig, PoolCounts, Prepared, SegmentPool};
 pub use record::{Commit, MessageRecord, Record};
 pub use recovery::{
-    Change, Damage, LogPosition, Medium, Recovered, RecoveryError, Replayed, VisitError, recover,
+    Change, Damage, LogPosition, Medium, Recovered, RecoveryError, Replayed, VisitError,
+    check_versions, recover,
 };
 pub use segment::{HeaderError, SegmentHeader, VERSION};
 pub use sequencer::{Place, Sequencer, SyncPlan};

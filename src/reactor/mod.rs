@@ -17,6 +17,7 @@
 mod arena;
 mod clock;
 pub mod fault;
+mod inherited;
 mod interrupt;
 mod jobs;
 mod lease;
@@ -34,6 +35,7 @@ use simulation as side;
 
 pub use arena::{Arena, ArenaStats, Idle};
 pub use clock::{Instant, sleep, thread_cpu, timeout};
+pub use inherited::{HandOverError, HandedOver, Inherited};
 pub use interrupt::{Interrupt, receive_within};
 pub use jobs::{JobError, Jobs};
 pub use lease::{Lease, LeaseClass};

@@ -10,6 +10,7 @@ use crate::limits::{
     CONNECTIONS_PER_USER, LOGIN_FAILURES, LOGIN_TIME,
 };
 use crate::net::TlsFiles;
+use crate::reactor::HandedOver;
 
 /// How a server runs.
 #[derive(Clone, Debug)]
@@ -20,6 +21,8 @@ pub struct Config {
     pub listen: SocketAddr,
     /// Where to listen by TLS; needs `tls`.
     pub tls_listen: Option<SocketAddr>,
+    /// Sockets to listen on instead of these addresses.
+    pub handed_over: HandedOver,
     /// Certificate and key; `None`: there is no TLS.
     pub tls: Option<TlsFiles>,
     /// Passwords are taken in clear text from other machines as well.
@@ -65,6 +68,7 @@ impl Default for Config {
             data: PathBuf::from("mailrace-data"),
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 1143)),
             tls_listen: None,
+            handed_over: HandedOver::default(),
             tls: None,
             allow_plaintext_auth: false,
             reactors: None,

@@ -11,7 +11,7 @@ mod watch;
 mod worker;
 
 use std::fs::DirBuilder;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -120,7 +120,11 @@ impl Server {
         let users = Users::open(&config.data).map_err(StartError::Users)?;
         let (catalog, recovered) = recover(&config.data, begun)?;
         let listen = |error| StartError::listen(config.listen, error);
-        let sockets = Bound::all(config.listen, reactors).map_err(listen)?;
+        let sockets = match &config.handed_over.imap {
+            Some(socket) => Bound::adopt(socket, reactors),
+            None => Bound::all(config.listen, reactors),
+        };
+        let sockets = sockets.map_err(listen)?;
         let address = sockets[0].address().map_err(listen)?;
         let tls = config.tls.clone().map(Acceptor::new).transpose().map_err(StartError::Tls)?;
         let (tls_sockets, tls_address) = listen_by_tls(&config, tls.as_ref(), reactors)?;
@@ -368,13 +372,19 @@ fn listen_by_tls(
     tls: Option<&Acceptor>,
     reactors: usize,
 ) -> Result<(Vec<Bound>, Option<SocketAddr>), StartError> {
-    let Some(address) = config.tls_listen else { return Ok((Vec::new(), None)) };
+    let wished = config.tls_listen.unwrap_or(SocketAddr::from((Ipv4Addr::UNSPECIFIED, 993)));
+    let listen = |error| StartError::listen(wished, error);
+    let sockets = match (&config.handed_over.imaps, config.tls_listen) {
+        (Some(socket), _) => Bound::adopt(socket, reactors),
+        (None, Some(address)) if tls.is_some() => Bound::all(address, reactors),
+        (None, Some(address)) => return Err(StartError::NoCertificate(address)),
+        (None, None) => return Ok((Vec::new(), None)),
+    };
+    let sockets = sockets.map_err(listen)?;
+    let address = sockets[0].address().map_err(listen)?;
     if tls.is_none() {
         return Err(StartError::NoCertificate(address));
     }
-    let listen = |error| StartError::listen(address, error);
-    let sockets = Bound::all(address, reactors).map_err(listen)?;
-    let address = sockets[0].address().map_err(listen)?;
     Ok((sockets, Some(address)))
 }
 

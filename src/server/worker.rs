@@ -132,7 +132,7 @@ async fn home(
 }
 
 async fn accept(home: Rc<Home>, listener: Rc<Listener>, implicit_tls: bool) {
-    loop {
+    while home.ending.borrow().is_none() {
         match listener.accept().await {
             Ok(peer) => admit(&home, peer, implicit_tls),
             Err(_) if home.ending.borrow().is_some() => return,

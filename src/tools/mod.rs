@@ -1,4 +1,5 @@
-//! The subcommands that talk to servers: `demo`, `bench` and `top`, and what they are made of.
+//! The subcommands that talk to servers: `demo`, `bench` and `top`, and what they are made of; and
+//! `doctor`, which looks at the machine.
 //!
 //! Everything here speaks IMAP over TCP, as any other client would; of the server only its start
 //! and its counters are known.
@@ -12,6 +13,7 @@ mod certificate;
 mod client;
 mod cpu;
 mod demo;
+mod doctor;
 mod error;
 mod generator;
 mod lane;
@@ -30,6 +32,7 @@ pub use self::client::{
     Reply, Status, Trust,
 };
 pub use self::demo::run as demo;
+pub use self::doctor::{DoctorArgs, run as doctor};
 pub use self::error::ToolError;
 pub use self::generator::Generator;
 pub use self::mail::Mail;

@@ -32,6 +32,8 @@ use self::survey::Survey;
 use self::verdict::Plan;
 use self::walk::Walk;
 use super::record::{Commit, MessageRecord, Record};
+use super::segment::{HeaderError, SegmentHeader};
+use crate::limits::BLOCK;
 use crate::types::{Epoch, LogId, Lsn, SegmentId};
 
 /// Reads all logs from the positions `from` on, visits every change in order of epoch, log and
@@ -78,6 +80,21 @@ pub fn recover(
     }
     recovered.cut = plan.apply(medium)?;
     Ok(recovered)
+}
+
+/// Looks at the headers of all segments, before anything at all is changed.
+///
+/// # Errors
+/// [`RecoveryError::Newer`] when one was written by a newer mailrace; those of the medium.
+pub fn check_versions(medium: &dyn Medium) -> Result<(), RecoveryError> {
+    let mut block = [0; BLOCK];
+    for (file, _) in medium.segments().map_err(RecoveryError::io(None, 0))? {
+        let read = medium.read_at(file, 0, &mut block).map_err(RecoveryError::io(file, 0))?;
+        if let Err(HeaderError::Newer { version }) = SegmentHeader::decode(&block[..read]) {
+            return Err(RecoveryError::Newer { file, version });
+        }
+    }
+    Ok(())
 }
 
 /// Where segments are kept: a folder, or memory in tests.

@@ -1,4 +1,5 @@
-//! A listening socket per reactor; the kernel spreads connections over them (SO_REUSEPORT).
+//! A listening socket per reactor; the kernel spreads connections over them (SO_REUSEPORT). One
+//! that was handed over is shared by all reactors.
 
 use std::io;
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -10,6 +11,7 @@ use socket2::{Domain, Protocol, Socket, TcpKeepalive, Type};
 
 use super::conn::Peer;
 use super::executor::submit;
+use crate::reactor::{Inherited, spawn};
 
 /// Connections that may wait to be accepted.
 const BACKLOG: i32 = 4096;
@@ -17,10 +19,15 @@ const BACKLOG: i32 = 4096;
 /// A listening socket.
 pub struct Listener {
     socket: Rc<TcpListener>,
+    /// Somebody else listens on it, too.
+    shared: bool,
 }
 
 /// A socket that was bound and listens, and belongs to no reactor yet.
-pub struct Bound(TcpListener);
+pub struct Bound {
+    socket: TcpListener,
+    shared: bool,
+}
 
 impl Bound {
     /// As many sockets as there are reactors, all on one address.
@@ -42,13 +49,22 @@ impl Bound {
         Ok(sockets)
     }
 
+    /// A socket that was handed over, for each reactor. Whoever is free takes the next connection.
+    ///
+    /// # Errors
+    /// When there are no descriptors left.
+    pub fn adopt(handed: &Inherited, reactors: usize) -> io::Result<Vec<Bound>> {
+        let one = |_| Ok(Bound { socket: handed.0.try_clone()?, shared: true });
+        (0..reactors).map(one).collect()
+    }
+
     fn one(address: SocketAddr) -> io::Result<Bound> {
         let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
         socket.set_reuse_address(true)?;
         socket.set_reuse_port(true)?;
         socket.bind(&address.into())?;
         socket.listen(BACKLOG)?;
-        Ok(Bound(socket.into()))
+        Ok(Bound { socket: socket.into(), shared: false })
     }
 
     /// Where it listens; the port is a real one even when 0 was asked for.
@@ -56,7 +72,7 @@ impl Bound {
     /// # Errors
     /// What the kernel says.
     pub fn address(&self) -> io::Result<SocketAddr> {
-        self.0.local_addr()
+        self.socket.local_addr()
     }
 }
 
@@ -64,7 +80,7 @@ impl Listener {
     /// Takes a bound socket to this reactor.
     #[must_use]
     pub fn new(bound: Bound) -> Listener {
-        Listener { socket: Rc::new(bound.0) }
+        Listener { socket: Rc::new(bound.socket), shared: bound.shared }
     }
 
     /// The next connection.
@@ -91,8 +107,16 @@ impl Listener {
         Ok(Peer::new(stream, address))
     }
 
-    /// Ends accepting: an accept that waits returns with an error.
+    /// Ends accepting: an accept that waits returns with an error. On a socket that was handed over
+    /// connections go on to wait, for whoever takes it next; another accept would take them.
     pub fn shutdown(&self) {
+        if self.shared {
+            let fd = types::Fd(self.socket.as_raw_fd());
+            let entry = opcode::AsyncCancel2::new(types::CancelBuilder::fd(fd).all()).build();
+            // Nobody waits for the answer: the accept has an answer of its own.
+            spawn(submit(entry, self.socket.clone()));
+            return;
+        }
         let _ = socket2::SockRef::from(&*self.socket).shutdown(std::net::Shutdown::Both);
     }
 }

@@ -6,6 +6,7 @@ use std::rc::Rc;
 
 use super::conn::{Peer, the_machine};
 use super::network::Backlog;
+use crate::reactor::Inherited;
 
 /// A socket that listens and belongs to no reactor yet: the number of its backlog.
 pub struct Bound(usize);
@@ -26,6 +27,14 @@ impl Bound {
         listeners.clear();
         listeners.resize_with(reactors, Rc::default);
         Ok((0..reactors).map(Bound).collect())
+    }
+
+    /// Nothing is handed over to a simulated machine.
+    ///
+    /// # Errors
+    /// Always.
+    pub fn adopt(_: &Inherited, _: usize) -> io::Result<Vec<Bound>> {
+        Err(io::ErrorKind::Unsupported.into())
     }
 
     /// Where it listens.

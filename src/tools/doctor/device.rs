@@ -1,0 +1,154 @@
+//! The disk below the file system: its scheduler, its write cache.
+
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{major, minor};
+
+use super::finding::Finding;
+use super::mount::Mount;
+
+/// What the kernel says of the disk.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Facts {
+    /// Like `nvme0n1`.
+    pub name: String,
+    /// Like `[none] mq-deadline bfq`.
+    pub scheduler: Option<String>,
+    /// `write back` or `write through`.
+    pub cache: Option<String>,
+}
+
+impl Facts {
+    /// Asks; `None` where a mount is on no disk, or /sys is not there.
+    pub fn of(mount: &Mount) -> Option<Facts> {
+        let (major, minor) = numbers(mount)?;
+        let place = PathBuf::from(format!("/sys/dev/block/{major}:{minor}"));
+        Facts::at(&fs::canonicalize(place).ok()?)
+    }
+
+    /// Asks a folder of /sys. A partition has its queue in the folder above.
+    fn at(place: &Path) -> Option<Facts> {
+        let disk = [place, place.parent()?].into_iter().find(|disk| disk.join("queue").is_dir())?;
+        let read = |name: &str| {
+            let text = fs::read_to_string(disk.join("queue").join(name)).ok()?;
+            Some(text.trim().to_owned())
+        };
+        Some(Facts {
+            name: disk.file_name()?.to_string_lossy().into_owned(),
+            scheduler: read("scheduler"),
+            cache: read("write_cache"),
+        })
+    }
+}
+
+/// Numbers of the device. Some file systems have a device of their own making; then what they are
+/// mounted from tells.
+fn numbers(mount: &Mount) -> Option<(u32, u32)> {
+    if mount.device.0 != 0 {
+        return Some(mount.device);
+    }
+    let device = fs::metadata(&mount.source).ok()?.rdev();
+    (device != 0).then(|| (major(device), minor(device)))
+}
+
+/// All checks of the disk.
+pub fn check(facts: Option<&Facts>) -> Vec<Finding> {
+    let Some(facts) = facts else {
+        let found = "/sys shows no disk below this file system";
+        return vec![Finding::unknown("scheduler", found), Finding::unknown("write cache", found)];
+    };
+    vec![scheduler(facts), cache(facts)]
+}
+
+fn scheduler(facts: &Facts) -> Finding {
+    let name = &facts.name;
+    let Some(setting) = &facts.scheduler else {
+        return Finding::fine("scheduler", format!("{name} has none to choose"));
+    };
+    let chosen =
+        setting.split_whitespace().find_map(|word| word.strip_prefix('[')?.strip_suffix(']'));
+    match chosen {
+        Some("bfq") => Finding::to_do(
+            "scheduler",
+            format!("bfq on {name}"),
+            "it is made for fairness among programs on slow disks, and costs processor time for \
+             each request",
+            format!(
+                "echo none > /sys/block/{name}/queue/scheduler; for good by \
+                     tuning/udev/60-mailrace-nvme.rules"
+            ),
+        ),
+        Some(other) => Finding::fine("scheduler", format!("{other} on {name}")),
+        // Disks that make a choice needless say `none` without brackets.
+        None => Finding::fine("scheduler", format!("{setting} on {name}")),
+    }
+}
+
+fn cache(facts: &Facts) -> Finding {
+    let name = &facts.name;
+    match facts.cache.as_deref() {
+        Some("write back") => Finding::fine(
+            "write cache",
+            format!("{name} has one, which each fdatasync empties; see its time below"),
+        ),
+        Some("write through") => Finding::fine(
+            "write cache",
+            format!(
+                "{name} says that it has none to be emptied; true of disks with power-loss \
+                     protection, and of others only if nobody has switched this by hand"
+            ),
+        ),
+        _ => Finding::unknown("write cache", format!("{name} does not say")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::finding::Verdict;
+    use super::*;
+
+    fn facts(scheduler: Option<&str>, cache: Option<&str>) -> Facts {
+        Facts {
+            name: "sda".into(),
+            scheduler: scheduler.map(str::to_owned),
+            cache: cache.map(str::to_owned),
+        }
+    }
+
+    #[test]
+    fn the_scheduler_in_brackets_counts() {
+        for (setting, verdict) in [
+            (Some("[none] mq-deadline kyber bfq"), Verdict::Fine),
+            (Some("none [mq-deadline]"), Verdict::Fine),
+            (Some("none mq-deadline [bfq]"), Verdict::ToDo),
+            (Some("none"), Verdict::Fine),
+            (None, Verdict::Fine),
+        ] {
+            assert_eq!(scheduler(&facts(setting, None)).verdict, verdict, "{setting:?}");
+        }
+    }
+
+    #[test]
+    fn a_cache_is_told() {
+        assert!(cache(&facts(None, Some("write back"))).found.contains("each fdatasync"));
+        assert!(cache(&facts(None, Some("write through"))).found.contains("by hand"));
+        assert_eq!(cache(&facts(None, None)).verdict, Verdict::Unknown);
+        assert!(check(None).iter().all(|finding| finding.verdict == Verdict::Unknown));
+    }
+
+    #[test]
+    fn a_partition_has_the_queue_of_its_disk() {
+        let sys = tempfile::tempdir().unwrap();
+        let disk = sys.path().join("sda");
+        fs::create_dir_all(disk.join("queue")).unwrap();
+        fs::create_dir(disk.join("sda1")).unwrap();
+        fs::write(disk.join("queue/scheduler"), "[none]\n").unwrap();
+        fs::write(disk.join("queue/write_cache"), "write back\n").unwrap();
+        let expected = Some(facts(Some("[none]"), Some("write back")));
+        assert_eq!(Facts::at(&disk), expected);
+        assert_eq!(Facts::at(&disk.join("sda1")), expected);
+        assert_eq!(Facts::at(sys.path()), None);
+    }
+}

@@ -1,0 +1,175 @@
+//! The data folder, and the room that is left around it.
+
+use std::fs::{self, Metadata};
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use rustix::fs::statvfs;
+
+use super::finding::Finding;
+use crate::server::Config;
+use crate::tools::show_size;
+
+/// What is known of the data folder.
+pub struct Facts {
+    /// As it was named.
+    pub data: PathBuf,
+    /// It, or the nearest folder above it that is there: where it would be made.
+    pub place: PathBuf,
+    /// Whether it is a folder that is there; else what looking for it came to.
+    pub folder: io::Result<Folder>,
+    /// Octets that this user may still fill.
+    pub room: io::Result<u64>,
+    /// Reactors that a server would start.
+    pub reactors: usize,
+}
+
+/// A folder that is there.
+pub struct Folder {
+    /// Permissions.
+    pub mode: u32,
+    /// Owner.
+    pub owner: u32,
+    /// Who asks.
+    pub user: u32,
+}
+
+impl Facts {
+    /// Asks.
+    pub fn here(data: &Path, reactors: usize) -> Facts {
+        // Symbolic links are followed as the server would.
+        let absolute = std::path::absolute(data).unwrap_or_else(|_| data.to_owned());
+        let above = absolute.ancestors().find(|place| place.is_dir());
+        let place = above.map_or_else(|| PathBuf::from("/"), Path::to_owned);
+        let place = fs::canonicalize(&place).unwrap_or(place);
+        let room = statvfs(&place).map_err(io::Error::from);
+        Facts {
+            data: data.to_owned(),
+            folder: fs::metadata(data).and_then(folder),
+            room: room.map(|stat| stat.f_bavail.saturating_mul(stat.f_frsize)),
+            place,
+            reactors,
+        }
+    }
+}
+
+fn folder(found: Metadata) -> io::Result<Folder> {
+    if !found.is_dir() {
+        return Err(io::ErrorKind::NotADirectory.into());
+    }
+    let user = rustix::process::geteuid().as_raw();
+    Ok(Folder { mode: found.mode() & 0o7777, owner: found.uid(), user })
+}
+
+/// All checks of the folder.
+pub fn check(facts: &Facts) -> Vec<Finding> {
+    vec![data(facts), room(facts)]
+}
+
+fn data(facts: &Facts) -> Finding {
+    let name = facts.data.display();
+    let Folder { mode, owner, user } = match &facts.folder {
+        Ok(folder) => folder,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            let place = facts.place.display();
+            return Finding::fine(
+                "data folder",
+                format!("{name} is not there yet and would be made; looked at {place} instead"),
+            );
+        }
+        Err(error) => {
+            return Finding::to_do(
+                "data folder",
+                format!("{name}: {error}"),
+                "the server cannot keep its data there",
+                "name a folder by --data that this user may enter",
+            );
+        }
+    };
+    if mode & 0o077 != 0 {
+        return Finding::to_do(
+            "data folder",
+            format!("{name} has the permissions {mode:04o}"),
+            "other users of this machine may read the mail, or its names at least",
+            format!("chmod 700 {name}"),
+        );
+    }
+    let whose = match owner == user {
+        true => String::new(),
+        false => format!(" (of user {owner}; looked at by user {user})"),
+    };
+    Finding::fine("data folder", format!("{name}{whose}"))
+}
+
+fn room(facts: &Facts) -> Finding {
+    let room = match &facts.room {
+        Ok(room) => *room,
+        Err(error) => return Finding::unknown("room", error.to_string()),
+    };
+    let Config { segment_size, segments_ahead, .. } = Config::default();
+    let wanted = u64::from(segment_size) * (segments_ahead + facts.reactors) as u64;
+    let found = format!("{} free", show_size(room));
+    if room >= wanted {
+        return Finding::fine("room", found);
+    }
+    Finding::to_do(
+        "room",
+        found,
+        format!(
+            "segments of {} take {}: {segments_ahead} ahead, and one for each of {} reactors",
+            show_size(segment_size.into()),
+            show_size(wanted),
+            facts.reactors
+        ),
+        "make room, or serve with a smaller --segment-size or --segments-ahead",
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::finding::Verdict;
+    use super::*;
+
+    fn facts(folder: io::Result<Folder>, room: io::Result<u64>) -> Facts {
+        Facts { data: "data".into(), place: "/".into(), folder, room, reactors: 2 }
+    }
+
+    #[test]
+    fn the_folder_is_the_owners_alone() {
+        let folder = |mode, user| Ok(Folder { mode, owner: 7, user });
+        let data = |folder| data(&facts(folder, Ok(0)));
+        assert_eq!(data(folder(0o700, 7)), Finding::fine("data folder", "data"));
+        assert!(data(folder(0o700, 0)).found.contains("of user 7"));
+        assert_eq!(data(folder(0o755, 7)).remedy.unwrap(), "chmod 700 data");
+        assert_eq!(data(folder(0o710, 7)).verdict, Verdict::ToDo);
+        let missing = data(Err(io::ErrorKind::NotFound.into()));
+        assert_eq!(missing.verdict, Verdict::Fine);
+        assert!(missing.found.contains("looked at /"));
+        assert_eq!(data(Err(io::ErrorKind::PermissionDenied.into())).verdict, Verdict::ToDo);
+    }
+
+    #[test]
+    fn room_is_compared_with_segments() {
+        let room = |octets| room(&facts(Err(io::ErrorKind::NotFound.into()), Ok(octets)));
+        assert_eq!(room(4 << 30).verdict, Verdict::Fine);
+        let little = room((4 << 30) - 1);
+        assert_eq!(little.verdict, Verdict::ToDo);
+        assert!(little.why.unwrap().contains("4 GiB"));
+        let nothing = facts(Err(io::ErrorKind::NotFound.into()), Err(io::ErrorKind::Other.into()));
+        assert_eq!(super::room(&nothing).verdict, Verdict::Unknown);
+    }
+
+    #[test]
+    fn a_folder_that_is_not_there_is_looked_for_above() {
+        let place = tempfile::tempdir().unwrap();
+        let there = Facts::here(place.path(), 1);
+        assert!(there.folder.is_ok() && there.room.is_ok());
+        let above = Facts::here(&place.path().join("a/b"), 1);
+        assert_eq!(above.place, fs::canonicalize(place.path()).unwrap());
+        assert_eq!(above.folder.err().unwrap().kind(), io::ErrorKind::NotFound);
+        let file = place.path().join("file");
+        fs::write(&file, "").unwrap();
+        assert!(Facts::here(&file, 1).folder.is_err());
+    }
+}

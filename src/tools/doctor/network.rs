@@ -1,0 +1,87 @@
+//! Sockets: how many connections may wait, how much may be under way.
+
+use super::finding::Finding;
+use super::kernel::line;
+
+/// Connections that may wait to be accepted, as the server asks for.
+const BACKLOG: u64 = 4096;
+
+/// Octets that a connection should be able to have under way: what 1 Gbit/s over 30 ms takes.
+const WINDOW: u64 = 4 << 20;
+
+/// What the kernel allows.
+pub struct Facts {
+    /// `net.core.somaxconn`.
+    pub backlog: Option<u64>,
+    /// The third number of `net.ipv4.tcp_rmem`, octets.
+    pub receive: Option<u64>,
+}
+
+impl Facts {
+    /// Asks.
+    pub fn here() -> Facts {
+        let last = |line: String| line.split_whitespace().last()?.parse().ok();
+        Facts {
+            backlog: line("/proc/sys/net/core/somaxconn").and_then(last),
+            receive: line("/proc/sys/net/ipv4/tcp_rmem").and_then(last),
+        }
+    }
+}
+
+/// All checks of sockets.
+pub fn check(facts: &Facts) -> Vec<Finding> {
+    vec![backlog(facts.backlog), receive(facts.receive)]
+}
+
+fn backlog(limit: Option<u64>) -> Finding {
+    match limit {
+        None => Finding::unknown("backlog", "net.core.somaxconn cannot be read"),
+        Some(limit) if limit >= BACKLOG => {
+            Finding::fine("backlog", format!("net.core.somaxconn is {limit}"))
+        }
+        Some(limit) => Finding::to_do(
+            "backlog",
+            format!("net.core.somaxconn is {limit}"),
+            format!(
+                "when thousands of clients connect at once, those beyond {limit} wait for a \
+                     second try"
+            ),
+            format!(
+                "sysctl net.core.somaxconn={BACKLOG}, for good by \
+                     tuning/sysctl.d/90-mailrace.conf"
+            ),
+        ),
+    }
+}
+
+fn receive(limit: Option<u64>) -> Finding {
+    match limit {
+        None => Finding::unknown("receive window", "net.ipv4.tcp_rmem cannot be read"),
+        Some(limit) if limit >= WINDOW => {
+            Finding::fine("receive window", format!("up to {limit} octets a connection"))
+        }
+        Some(limit) => Finding::to_do(
+            "receive window",
+            format!("up to {limit} octets a connection"),
+            "over a long way one connection cannot fill a fast line",
+            "sysctl net.ipv4.tcp_rmem='4096 131072 33554432', for good by \
+             tuning/sysctl.d/90-mailrace.conf",
+        ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::finding::Verdict;
+    use super::*;
+
+    #[test]
+    fn limits_are_compared() {
+        assert_eq!(backlog(Some(4096)).verdict, Verdict::Fine);
+        assert_eq!(backlog(Some(128)).verdict, Verdict::ToDo);
+        assert_eq!(receive(Some(6 << 20)).verdict, Verdict::Fine);
+        assert_eq!(receive(Some(212_992)).verdict, Verdict::ToDo);
+        let unknown = check(&Facts { backlog: None, receive: None });
+        assert!(unknown.iter().all(|finding| finding.verdict == Verdict::Unknown));
+    }
+}

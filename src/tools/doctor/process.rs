@@ -1,0 +1,163 @@
+//! What this process may have: locked memory, descriptors, cores, huge pages.
+
+use rustix::process::{Resource, getrlimit};
+use rustix::thread::sched_getaffinity;
+
+use super::finding::Finding;
+use super::kernel::line;
+use crate::limits::{ARENA, CONNECTIONS};
+use crate::tools::show_size;
+
+/// Descriptors besides those of connections: segments that are open, the catalog, rings.
+const FILES: u64 = 512;
+
+/// What this process may have.
+pub struct Facts {
+    /// Whether the arenas of all reactors can be registered; `None` without io_uring.
+    pub registered: Option<bool>,
+    /// Limit on locked memory, octets; `None` is no limit.
+    pub memlock: Option<u64>,
+    /// Hard limit on descriptors; `None` is no limit.
+    pub nofile: Option<u64>,
+    /// Reactors that a server would start.
+    pub reactors: usize,
+    /// Numbers of the cores that may be used.
+    pub cores: Option<Vec<usize>>,
+    /// The setting of transparent huge pages, like `always [madvise] never`.
+    pub huge: Option<String>,
+}
+
+impl Facts {
+    /// Asks.
+    pub fn here(reactors: usize, registered: Option<bool>) -> Facts {
+        let cores = sched_getaffinity(None).ok();
+        Facts {
+            registered,
+            memlock: getrlimit(Resource::Memlock).current,
+            nofile: getrlimit(Resource::Nofile).maximum,
+            reactors,
+            cores: cores.map(|set| (0..1024).filter(|&core| set.is_set(core)).collect()),
+            huge: line("/sys/kernel/mm/transparent_hugepage/enabled"),
+        }
+    }
+}
+
+/// All checks of the process.
+pub fn check(facts: &Facts) -> Vec<Finding> {
+    vec![
+        memlock(facts),
+        nofile(facts.nofile),
+        cores(facts.reactors, facts.cores.as_deref()),
+        huge(facts.huge.as_deref()),
+    ]
+}
+
+fn memlock(facts: &Facts) -> Finding {
+    let wanted = show_size((ARENA * facts.reactors) as u64);
+    let limit = facts.memlock.map_or("no limit".into(), show_size);
+    match facts.registered {
+        None => Finding::unknown("locked memory", "cannot be tried without io_uring"),
+        Some(true) => {
+            let found = format!("{wanted} for {} reactors can be registered", facts.reactors);
+            Finding::fine("locked memory", found)
+        }
+        Some(false) => Finding::to_do(
+            "locked memory",
+            format!("{limit} for this process, {} reactors register {wanted}", facts.reactors),
+            "without registered buffers the kernel looks up their pages for each operation",
+            "LimitMEMLOCK=infinity in the unit (tuning/systemd/mailrace.service has it), \
+             --ulimit memlock=-1 for a container, memlock in /etc/security/limits.conf for a shell",
+        ),
+    }
+}
+
+fn nofile(limit: Option<u64>) -> Finding {
+    let wanted = CONNECTIONS as u64 + FILES;
+    match limit {
+        None => Finding::fine("descriptors", "no limit"),
+        Some(limit) if limit >= wanted => {
+            Finding::fine("descriptors", format!("up to {limit} for this process"))
+        }
+        Some(limit) => Finding::to_do(
+            "descriptors",
+            format!("up to {limit} for this process"),
+            format!("{CONNECTIONS} connections and the files take {wanted}"),
+            "LimitNOFILE=20000 in the unit (tuning/systemd/mailrace.service has it), --ulimit \
+             nofile=20000 for a container; or fewer --connections",
+        ),
+    }
+}
+
+fn cores(reactors: usize, allowed: Option<&[usize]>) -> Finding {
+    let Some(allowed) = allowed else {
+        return Finding::unknown("cores", "the system does not say which may be used");
+    };
+    if (0..reactors).all(|core| allowed.contains(&core)) {
+        let found = format!("{}, as many reactors, each pinned to its own", allowed.len());
+        return Finding::fine("cores", found);
+    }
+    let list: Vec<String> = allowed.iter().map(usize::to_string).collect();
+    Finding::to_do(
+        "cores",
+        format!("this process may use {}", list.join(", ")),
+        "reactors are pinned to cores from number 0 on; those that are not allowed run unpinned",
+        "give the service cores from 0 on (AllowedCPUs=, --cpuset-cpus), or accept it: mailrace \
+         works as well unpinned",
+    )
+}
+
+fn huge(setting: Option<&str>) -> Finding {
+    match setting {
+        None => Finding::unknown("huge pages", "/sys does not say"),
+        Some(setting) if setting.contains("[never]") => Finding::to_do(
+            "huge pages",
+            setting,
+            "the arena asks for pages of 2 MiB and gets those of 4 KiB",
+            "echo madvise > /sys/kernel/mm/transparent_hugepage/enabled; for good by \
+             transparent_hugepage=madvise on the kernel's command line",
+        ),
+        Some(setting) => Finding::fine("huge pages", setting),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::finding::Verdict;
+    use super::*;
+
+    fn facts() -> Facts {
+        Facts {
+            registered: Some(true),
+            memlock: Some(8 << 20),
+            nofile: Some(20_000),
+            reactors: 2,
+            cores: Some(vec![0, 1]),
+            huge: Some("always [madvise] never".into()),
+        }
+    }
+
+    #[test]
+    fn a_good_process_has_nothing_to_do() {
+        assert!(check(&facts()).iter().all(|finding| finding.verdict == Verdict::Fine));
+    }
+
+    #[test]
+    fn each_limit_is_told() {
+        let none = Facts { registered: None, cores: None, huge: None, ..facts() };
+        let verdicts = |facts: &Facts| check(facts).into_iter().map(|f| f.verdict).collect();
+        let verdicts: Vec<Verdict> = verdicts(&none);
+        assert_eq!(verdicts, [Verdict::Unknown, Verdict::Fine, Verdict::Unknown, Verdict::Unknown]);
+        let poor = Facts {
+            registered: Some(false),
+            nofile: Some(1024),
+            cores: Some(vec![4, 5]),
+            huge: Some("always madvise [never]".into()),
+            ..facts()
+        };
+        let found = check(&poor);
+        assert!(found.iter().all(|finding| finding.verdict == Verdict::ToDo), "{found:?}");
+        assert!(found[0].found.contains("8 MiB"), "{:?}", found[0]);
+        assert!(found[2].found.contains("4, 5"), "{:?}", found[2]);
+        assert_eq!(nofile(None).verdict, Verdict::Fine);
+    }
+}

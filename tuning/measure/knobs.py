@@ -1,0 +1,110 @@
+#!/usr/bin/env python3
+"""Measures what settings of the host change for `mailrace bench`. As root, but nothing is changed
+for other processes: limits, capabilities and huge pages belong to the process, the settings of TCP
+to a network namespace of its own.
+
+    tuning/measure/knobs.py MAILRACE FOLDER [ROUNDS] [SECONDS] [GROUP...]
+
+The choices of a group take turns in each round. Prints a table: the median over the rounds, in
+brackets the lowest and the highest.
+"""
+
+import ctypes
+import json
+import os
+import pathlib
+import resource
+import statistics
+import subprocess
+import sys
+
+MEGABYTES, CPU = "megabytes_per_second", "server_cpu_seconds_per_gigabyte"
+PRCTL_THP_DISABLE = 41
+LIBC = ctypes.CDLL(None, use_errno=True)
+
+
+def little_memlock():
+    resource.setrlimit(resource.RLIMIT_MEMLOCK, (8 << 20, 8 << 20))
+
+
+def no_huge_pages():
+    if LIBC.prctl(PRCTL_THP_DISABLE, 1, 0, 0, 0):
+        raise OSError(ctypes.get_errno(), "PR_SET_THP_DISABLE")
+
+
+# Bound by the limit on locked memory, as an ordinary user is.
+BOUND = ["setpriv", "--inh-caps=-ipc_lock", "--bounding-set=-ipc_lock"]
+
+
+def network(**settings):
+    """A network namespace with a loopback and settings of its own."""
+    writes = [
+        f"echo '{value}' > /proc/sys/net/{name.replace('__', '/')}"
+        for name, value in settings.items()
+    ]
+    script = " && ".join(["ip link set lo up", *writes, 'exec "$@"'])
+    return ["unshare", "--net", "sh", "-c", script, "sh"]
+
+
+SMALL = ["--single", "--size", "4K"]
+
+# Group: choices of name, what stands before the command, flags of bench, what the process does
+# before it begins.
+GROUPS = {
+    "locked memory": [
+        ("registered buffers", [], [], None),
+        ("limit of 8 MiB, unregistered", BOUND, [], little_memlock),
+    ],
+    "huge pages": [
+        ("huge pages for the arena", [], [], None),
+        ("none", [], [], no_huge_pages),
+    ],
+    "reactors": [
+        ("--reactors 1", [], ["--reactors", "1"], None),
+        ("--reactors 2", [], ["--reactors", "2"], None),
+        ("--reactors 4, unpinned", [], ["--reactors", "4"], None),
+    ],
+    "tcp": [
+        ("tcp_rmem up to 32 MiB", network(ipv4__tcp_rmem="4096 131072 33554432"), [], None),
+        ("tcp_rmem up to 6 MiB", network(ipv4__tcp_rmem="4096 131072 6291456"), [], None),
+        ("tcp_rmem up to 256 KiB", network(ipv4__tcp_rmem="4096 131072 262144"), [], None),
+    ],
+    "locked memory, small": [
+        ("registered, one of 4 KiB each", [], SMALL, None),
+        ("unregistered, one of 4 KiB each", BOUND, SMALL, little_memlock),
+    ],
+}
+
+
+def bench(mailrace, folder, seconds, choice):
+    _, before, flags, prepare = choice
+    report = folder / "mailrace-knobs.json"
+    command = [*before, mailrace, "bench", "--temp", folder, "--seconds", seconds, "--json", report]
+    subprocess.run([*command, *flags], check=True, capture_output=True, preexec_fn=prepare)
+    found = json.loads(report.read_text())["rounds"][0]
+    report.unlink()
+    return found[MEGABYTES], found[CPU], found["latency_ms"]["p50"]
+
+
+def show(values, digits):
+    parts = statistics.median(values), min(values), max(values)
+    return "{} ({}–{})".format(*(f"{part:,.{digits}f}" for part in parts))
+
+
+def main():
+    mailrace, folder = os.path.abspath(sys.argv[1]), pathlib.Path(sys.argv[2])
+    rounds, seconds = (sys.argv[3:5] + ["5", "5"][len(sys.argv[3:5]):])[:2]
+    print("| | MB/s | server CPU, s/GB | batch p50, ms |")
+    print("| --- | --- | --- | --- |")
+    for group in sys.argv[5:] or GROUPS:
+        found = {choice[0]: [] for choice in GROUPS[group]}
+        for number in range(int(rounds)):
+            for choice in GROUPS[group]:
+                found[choice[0]].append(bench(mailrace, folder, seconds, choice))
+            print(f"{group}: round {number + 1} of {rounds}", file=sys.stderr)
+        for name, rows in found.items():
+            cells = [show(column, digits) for column, digits in zip(zip(*rows), (0, 2, 1))]
+            print(f"| {name} | {' | '.join(cells)} |", flush=True)
+
+
+main()
