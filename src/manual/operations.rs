@@ -65,7 +65,7 @@
 //! the server ends a connection that sends nothing, or reads nothing of what it is sent, for 30
 //! minutes.
 //!
-//! An idle session takes some 4 KiB of memory. A client that does not read its replies gets no
+//! An idle session takes some 6 KiB of memory. A client that does not read its replies gets no
 //! new ones once 256 KiB wait (16 KiB before login): the server stops reading from it. Messages of
 //! batches that are not complete are remembered until they are; more than 1,572,864 in one reactor
 //! are refused with `NO [LIMIT]`, but for batches of up to 100.

@@ -74,7 +74,9 @@ pub async fn serve(home: Rc<Home>, arrival: Arrival) {
     let number = home.next_session.get();
     home.next_session.set(number + 1);
     let span = home.span(number, &peer);
-    serve_peer(home, number, peer, login).instrument(span).await;
+    // In a box: as a part of this future it would take its room twice.
+    let session = Box::pin(serve_peer(home, number, peer, login));
+    session.instrument(span).await;
 }
 
 async fn serve_peer(home: Rc<Home>, number: u64, peer: Peer, login: Option<(User, Tag, Vec<u8>)>) {
