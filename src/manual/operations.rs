@@ -121,7 +121,7 @@
 //! 20,000. RFC 9051 section 5.4 asks for 30 minutes at least; with a lower `--idle-time` a line is
 //! logged.
 //!
-//! An idle session takes some 4 KiB of memory, a connection before login 60 KiB at most, a session
+//! An idle session takes some 6 KiB of memory, a connection before login 60 KiB at most, a session
 //! 4 MiB at most: `MEMORY_BEFORE_LOGIN` and `MEMORY_OF_SESSION` in [`limits`](crate::limits) are
 //! the sums. Mail is not in them, it has the arenas; nor is a SORT in progress. A client that does
 //! not read its replies gets no new ones once 256 KiB wait (16 KiB before login): the server stops

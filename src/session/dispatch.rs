@@ -100,7 +100,9 @@ pub async fn serve(home: Rc<Home>, arrival: Arrival) {
     let number = home.next_session.get();
     home.next_session.set(number + 1);
     let span = home.span(number, guest.address());
-    serve_guest(home, number, guest, place, begin).instrument(span).await;
+    // In a box: as a part of this future it would take its room twice.
+    let session = Box::pin(serve_guest(home, number, guest, place, begin));
+    session.instrument(span).await;
 }
 
 async fn serve_guest(home: Rc<Home>, number: u64, guest: Guest, place: Place, begin: Begin) {
