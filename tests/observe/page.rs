@@ -69,7 +69,7 @@ fn names_are_text_whatever_is_in_them() {
         Some(browser.text("refusals")).filter(|text| text.matches("onerror").count() == 2)
     });
     assert!(refusals.contains("no such mailbox; CREATE it first"), "{refusals}");
-    assert!(refusals.contains("user name or password is wrong"), "{refusals}");
+    assert!(refusals.contains("user name, password or token is wrong"), "{refusals}");
     keep("page-dark", &browser.picture());
     assert_eq!(browser.run("return document.images.length"), 0);
     assert!(browser.run("return document.title").as_str().unwrap().ends_with("mailrace"));
