@@ -16,7 +16,7 @@ fn it_prints_what_the_page_shows() {
         let output = mailrace(&["top", "--once", "--admin", &admin.to_string()], "");
         assert!(output.status.success(), "{output:?}");
         let text = String::from_utf8(output.stdout).unwrap();
-        (text.contains("password is wrong") && text.contains("1 under way")).then_some(text)
+        (text.contains("token is wrong") && text.contains("1 under way")).then_some(text)
     });
     assert!(text.contains(&format!("on {}", server.address())), "{text}");
     assert!(text.contains("takes mail") && text.contains("5 messages, 15.0 kB"), "{text}");
