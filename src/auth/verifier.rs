@@ -77,8 +77,8 @@ struct Shared {
 }
 
 impl Verifier {
-    /// Starts one thread for every two cores, behind the reactors: logins come in bursts, mail comes
-    /// always. `secret` is that of [`Users::secret`].
+    /// Starts one thread for every two cores, behind the reactors: logins come in bursts, mail
+    /// comes always. `secret` is that of [`Users::secret`].
     ///
     /// # Errors
     /// When the system refuses randomness, memory or threads.
