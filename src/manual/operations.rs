@@ -113,9 +113,9 @@
 //! | Of an address, in 10 minutes | `--login-failures` | 50 | `NO [UNAVAILABLE]` |
 //! | Idle seconds after login | `--idle-time` | 1,800 | BYE |
 //!
-//! An address of IPv6 counts by its first 64 bits. After a quarter of them, commands before login
-//! wait a fifth of a second each. The time before login runs whatever the client sends. Idle is who
-//! sends nothing, or reads nothing of what it is sent.
+//! An address of IPv6 counts by its first 64 bits. Of the commands before login the first quarter
+//! is answered at once, the others wait a fifth of a second each. The time before login runs,
+//! whatever the client sends. Idle is who sends nothing, or reads nothing of what it is sent.
 //!
 //! Each connection needs a descriptor, and so do some hundred files: `LimitNOFILE` should be
 //! 20,000. RFC 9051 section 5.4 asks for 30 minutes at least; with a lower `--idle-time` a line is
