@@ -6,4 +6,5 @@ mod support;
 
 mod activation;
 mod doctor;
+mod files;
 mod versions;

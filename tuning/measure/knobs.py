@@ -5,7 +5,8 @@ to a network namespace of its own.
 
     tuning/measure/knobs.py MAILRACE FOLDER [ROUNDS] [SECONDS] [GROUP...]
 
-The choices of a group take turns in each round. Prints a table: the median over the rounds, in
+The choices of a group take turns in each round, and their order turns round with each; so an even
+number of rounds is fair. Prints a table: the median over the rounds, in
 brackets the lowest and the highest.
 """
 
@@ -17,6 +18,7 @@ import resource
 import statistics
 import subprocess
 import sys
+import time
 
 MEGABYTES, CPU = "megabytes_per_second", "server_cpu_seconds_per_gigabyte"
 PRCTL_THP_DISABLE = 41
@@ -46,6 +48,7 @@ def network(**settings):
     return ["unshare", "--net", "sh", "-c", script, "sh"]
 
 
+UNPINNED = "2 reactors, unpinned"
 SMALL = ["--single", "--size", "4K"]
 
 # Group: choices of name, what stands before the command, flags of bench, what the process does
@@ -64,6 +67,10 @@ GROUPS = {
         ("--reactors 2", [], ["--reactors", "2"], None),
         ("--reactors 4, unpinned", [], ["--reactors", "4"], None),
     ],
+    "pinning": [
+        ("2 reactors, each pinned to its core", [], [], None),
+        (UNPINNED, [], [], None),
+    ],
     "tcp": [
         ("tcp_rmem up to 32 MiB", network(ipv4__tcp_rmem="4096 131072 33554432"), [], None),
         ("tcp_rmem up to 6 MiB", network(ipv4__tcp_rmem="4096 131072 6291456"), [], None),
@@ -76,11 +83,33 @@ GROUPS = {
 }
 
 
+def unpin(pid):
+    """Lets the reactors of a process run on any core."""
+    found = 0
+    for task in pathlib.Path(f"/proc/{pid}/task").iterdir():
+        try:
+            if (task / "comm").read_text().startswith("reactor-"):
+                os.sched_setaffinity(int(task.name), range(os.cpu_count()))
+                found += 1
+        except (FileNotFoundError, ProcessLookupError):
+            pass
+    return found > 0
+
+
 def bench(mailrace, folder, seconds, choice):
-    _, before, flags, prepare = choice
+    name, before, flags, prepare = choice
     report = folder / "mailrace-knobs.json"
     command = [*before, mailrace, "bench", "--temp", folder, "--seconds", seconds, "--json", report]
-    subprocess.run([*command, *flags], check=True, capture_output=True, preexec_fn=prepare)
+    quiet = subprocess.DEVNULL
+    with subprocess.Popen([*command, *flags], stdout=quiet, preexec_fn=prepare) as running:
+        if name == UNPINNED:
+            # They pin themselves at their start, long before the load begins.
+            while not unpin(running.pid):
+                time.sleep(0.01)
+            time.sleep(0.5)
+            unpin(running.pid)
+    if running.returncode:
+        sys.exit(f"{name}: bench ended with {running.returncode}")
     found = json.loads(report.read_text())["rounds"][0]
     report.unlink()
     return found[MEGABYTES], found[CPU], found["latency_ms"]["p50"]
@@ -93,13 +122,15 @@ def show(values, digits):
 
 def main():
     mailrace, folder = os.path.abspath(sys.argv[1]), pathlib.Path(sys.argv[2])
-    rounds, seconds = (sys.argv[3:5] + ["5", "5"][len(sys.argv[3:5]):])[:2]
+    rounds, seconds = (sys.argv[3:5] + ["6", "5"][len(sys.argv[3:5]):])[:2]
     print("| | MB/s | server CPU, s/GB | batch p50, ms |")
     print("| --- | --- | --- | --- |")
     for group in sys.argv[5:] or GROUPS:
         found = {choice[0]: [] for choice in GROUPS[group]}
         for number in range(int(rounds)):
-            for choice in GROUPS[group]:
+            # The disk has not forgotten who wrote before: each comes as often before as after.
+            choices = GROUPS[group] if number % 2 == 0 else GROUPS[group][::-1]
+            for choice in choices:
                 found[choice[0]].append(bench(mailrace, folder, seconds, choice))
             print(f"{group}: round {number + 1} of {rounds}", file=sys.stderr)
         for name, rows in found.items():

@@ -84,7 +84,7 @@ def main():
         run("dd", "if=/dev/zero", f"of={image}", "bs=1M", "count=2048", "oflag=direct")
         device = run("losetup", "--find", "--show", "--direct-io=on", image).strip()
         for number in range(rounds):
-            for kind in KINDS:
+            for kind in KINDS if number % 2 == 0 else KINDS[::-1]:
                 try:
                     found[kind[0]].append(measure(kind, device, mount))
                 except (OSError, subprocess.CalledProcessError) as error:
