@@ -49,6 +49,8 @@ fn login() {
     let expected =
         Command::Login { user: b"FRED FOOBAR".to_vec(), password: Secret(b"fat man".to_vec()) };
     assert_eq!(command("A001 LOGIN {11}\r\nFRED FOOBAR {7}\r\nfat man\r\n"), expected);
+    let (user, password) = (b"fred*admin".to_vec(), Secret(b"100%".to_vec()));
+    assert_eq!(command("A001 LOGIN fred*admin 100%\r\n"), Command::Login { user, password });
     assert_eq!(command("A001 LOGIN {11+}\nFRED FOOBAR  {7+}\nfat man\n"), expected);
     assert_eq!(command("A001 login \"FRED FOOBAR\" \"fat man\" \r\n"), expected);
     assert!(!format!("{expected:?}").contains("102"), "the password shows in {expected:?}");

@@ -61,6 +61,15 @@ impl Session {
             .add(What::Login, || Refused::new(unix_seconds(), peer, What::Login, reason).of(user));
     }
 
+    /// A handshake failed.
+    pub(super) fn no_tls(&self, reason: &str) {
+        let peer = self.conn.address();
+        tracing::info!("no TLS: {reason}");
+        self.home.counters.refusals.add(What::Connection, || {
+            Refused::new(unix_seconds(), peer, What::Connection, &format!("no TLS: {reason}"))
+        });
+    }
+
     /// An APPEND was refused before anybody had logged in.
     pub(super) fn append_refused(&self, reason: &str) {
         let peer = self.conn.address();

@@ -49,7 +49,7 @@ impl Session {
                 false
             }
             Err(error) => {
-                tracing::info!(%peer, "no TLS: {error}");
+                self.no_tls(&error.to_string());
                 false
             }
         }

@@ -1,6 +1,6 @@
 //! Who is there: ID, LOGIN, AUTHENTICATE, ENABLE.
 
-use super::{Cursor, Parsed};
+use super::{Cursor, Parsed, is_astring_char};
 use crate::protocol::command::{Command, Secret, decode_sasl};
 
 /// ```abnf
@@ -25,12 +25,24 @@ pub fn id(cursor: &mut Cursor) -> Parsed<Command> {
 /// userid   = astring
 /// password = astring
 /// ```
+/// Clients that quote the one and not the other send a master user's `alice*admin` as it is, as
+/// other servers' manuals show it: list-wildcards are taken too.
 pub fn login(cursor: &mut Cursor) -> Parsed<Command> {
     cursor.sp()?;
-    let user = cursor.astring("a user name")?;
+    let user = credential(cursor, "a user name")?;
     cursor.sp()?;
-    let password = Secret(cursor.astring("a password")?);
+    let password = Secret(credential(cursor, "a password")?);
     Ok(Command::Login { user, password })
+}
+
+fn credential(cursor: &mut Cursor, what: &'static str) -> Parsed<Vec<u8>> {
+    match cursor.peek() {
+        Some(b'"' | b'{') => cursor.string(what),
+        _ => {
+            let is_taken = |o| is_astring_char(o) || matches!(o, b'*' | b'%' | 0x80..);
+            Ok(cursor.run(what, is_taken)?.to_vec())
+        }
+    }
 }
 
 /// ```abnf
