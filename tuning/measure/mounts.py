@@ -20,6 +20,9 @@ JOBS = pathlib.Path(__file__).resolve().parent.parent / "fio"
 EXT4 = ["mkfs.ext4", "-q", "-F", "-E", "lazy_itable_init=0,lazy_journal_init=0"]
 XFS = ["mkfs.xfs", "-q", "-f"]
 
+# How the queue of a loop device is by itself.
+QUEUE = {"scheduler": "none", "write_cache": "write back"}
+
 # Name, how it is made, how it is mounted, how the queue of its device is set.
 KINDS = [
     ("ext4", EXT4, "", {}),
@@ -58,15 +61,20 @@ def fio(job, mount):
 def measure(kind, device, mount):
     _, make, options, queue = kind
     settings = pathlib.Path("/sys/block") / pathlib.Path(device).name / "queue"
-    for name, value in {"scheduler": "none", "write_cache": "write back", **queue}.items():
+    for name, value in {**QUEUE, **queue}.items():
         (settings / name).write_text(value)
-    run(*make, device)
-    run("mount", "-o", options or "defaults", device, mount)
     try:
-        written, allocated = fio("written.fio", mount), fio("allocated.fio", mount)
-        return *written[:2], allocated[0], fio("batches.fio", mount)[2]
+        run(*make, device)
+        run("mount", "-o", options or "defaults", device, mount)
+        try:
+            written, allocated = fio("written.fio", mount), fio("allocated.fio", mount)
+            return *written[:2], allocated[0], fio("batches.fio", mount)[2]
+        finally:
+            run("umount", mount)
     finally:
-        run("umount", mount)
+        # The loop device keeps them for whoever has it next.
+        for name, value in QUEUE.items():
+            (settings / name).write_text(value)
 
 
 def show(values):

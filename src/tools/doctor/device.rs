@@ -70,15 +70,10 @@ fn scheduler(facts: &Facts) -> Finding {
     let chosen =
         setting.split_whitespace().find_map(|word| word.strip_prefix('[')?.strip_suffix(']'));
     match chosen {
-        Some("bfq") => Finding::to_do(
+        // No difference was measured with the one writer that a log is, so nothing has to be done.
+        Some("bfq") => Finding::fine(
             "scheduler",
-            format!("bfq on {name}"),
-            "it is made for fairness among programs on slow disks, and costs processor time for \
-             each request",
-            format!(
-                "echo none > /sys/block/{name}/queue/scheduler; for good by \
-                     tuning/udev/60-mailrace-nvme.rules"
-            ),
+            format!("bfq on {name}; it shares a slow disk among programs, none is for fast ones"),
         ),
         Some(other) => Finding::fine("scheduler", format!("{other} on {name}")),
         // Disks that make a choice needless say `none` without brackets.
@@ -122,12 +117,15 @@ mod tests {
         for (setting, verdict) in [
             (Some("[none] mq-deadline kyber bfq"), Verdict::Fine),
             (Some("none [mq-deadline]"), Verdict::Fine),
-            (Some("none mq-deadline [bfq]"), Verdict::ToDo),
+            (Some("none mq-deadline [bfq]"), Verdict::Fine),
             (Some("none"), Verdict::Fine),
             (None, Verdict::Fine),
         ] {
             assert_eq!(scheduler(&facts(setting, None)).verdict, verdict, "{setting:?}");
         }
+        let found = |setting| scheduler(&facts(Some(setting), None)).found;
+        assert!(found("none mq-deadline [bfq]").starts_with("bfq on sda; it shares"));
+        assert_eq!(found("none [mq-deadline]"), "mq-deadline on sda");
     }
 
     #[test]
