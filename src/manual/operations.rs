@@ -25,6 +25,10 @@
 //! whole. A second signal ends it at once. kill -9 is safe as well; it costs the next start the
 //! reading of what came after the last checkpoint.
 //!
+//! As a service, it comes with units for systemd, a Debian package and a Dockerfile:
+//! `tuning/README.md`. `mailrace doctor --data DIR` says what the machine lacks, and exits with 1
+//! when something should be done.
+//!
 //! ## Configuration
 //!
 //! `mailrace serve --config /etc/mailrace/mailrace.toml` reads a TOML file whose keys are the flags
@@ -76,6 +80,7 @@
 //! | 64 | Wrong usage | Read the sentence, or `--help` |
 //! | 65 | A name or password that will not do, a user who is there already or is not | |
 //! | 65 | serve: the log is damaged | See [durability](super::durability) |
+//! | 65 | serve: the data is of a newer mailrace | Use that one; nothing was changed |
 //! | 69 | No io_uring: an old kernel, a seccomp profile, a sysctl | `tuning/README.md` |
 //! | 70 | A bug | Tell us, with the log |
 //! | 71 | The system refused memory, a thread or a ring | |
