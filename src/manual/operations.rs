@@ -77,6 +77,7 @@
 //! | Code | Meaning | What to do |
 //! | --- | --- | --- |
 //! | 0 | Done, or ended by a signal | |
+//! | 1 | doctor: something should be done | What it says |
 //! | 64 | Wrong usage | Read the sentence, or `--help` |
 //! | 65 | A name or password that will not do, a user who is there already or is not | |
 //! | 65 | serve: the log is damaged | See [durability](super::durability) |
