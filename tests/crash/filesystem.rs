@@ -8,10 +8,15 @@ use std::fs::{self, File};
 use std::io::{Write, stderr};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use rustix::fs::{FallocateFlags, fallocate, statvfs};
 
 use crate::support::Folder;
+
+/// Longer than the kernel takes to let go of a file; what waits so long has failed.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Which file system.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -83,13 +88,23 @@ impl Image {
 
     /// Takes it off and on again, and lets it mend itself. No server may run on it.
     pub fn remount(&self) {
-        run(&["umount"], &[&self.mount]).unwrap();
+        self.unmount();
         if self.kind == Kind::Ext4 {
             // 1 says that it has mended something. XFS mends itself when it is mounted.
             let status = Command::new("e2fsck").arg("-fp").arg(&self.file).output().unwrap();
             assert!(matches!(status.status.code(), Some(0 | 1)), "{status:?}");
         }
         self.try_mount().unwrap();
+    }
+
+    /// The kernel closes the files of a process that was killed a moment after its end: what an
+    /// io_uring has under way holds them.
+    fn unmount(&self) {
+        let begun = Instant::now();
+        while let Err(why) = run(&["umount"], &[&self.mount]) {
+            assert!(why.contains("busy") && begun.elapsed() < PATIENCE, "{why}");
+            thread::sleep(Duration::from_millis(10));
+        }
     }
 
     /// From now on nothing that is not yet on the device gets there, not even what the file
