@@ -15,6 +15,11 @@
 //! Registered buffers do not avoid that one; they avoid pinning pages for every operation. "Zero
 //! copy" here means: none in user space.
 //!
+//! By TLS there are two copies more. rustls decrypts a record where it was received, and puts it
+//! into memory of its own until it is asked for; from there it is copied into the lease. One of the
+//! two could be had back by a record layer of our own, on keys that rustls hands over; what that
+//! would gain was not measured, and a mistake in it would cost more.
+//!
 //! **The wire is the log.** While a connection is inside an APPEND with literals, its octets are
 //! received straight into a *lease*, a piece of the [arena](crate::reactor::Arena), at the place
 //! from which they will be written. The octets of a message stay where they arrived. The few octets

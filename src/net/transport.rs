@@ -275,7 +275,8 @@ impl Transport {
             let _order = self.order.lock().await;
             let mut records = Vec::new();
             if self.with_tls(|tls| tls.close(&mut records)).is_ok() {
-                // Who has gone already does not miss it; who does not read is not waited for.
+                // Who has gone already does not miss it; who does not read is not waited for. What
+                // is left of the sending ends with the connection.
                 let _ = timeout(GRACE, self.conn.send(Bytes::from(records), false)).await;
             }
         }
