@@ -202,12 +202,14 @@ impl Transport {
             if got == into.len() || ended || (got > 0 && !all) {
                 return Ok(got);
             }
-            match self.fill().await {
+            let filled = match self.fill().await {
                 // It came while a part of a record did.
-                Ok(true) if self.interrupted.get() && !self.is_readable() && got == 0 => {
-                    return Err(ErrorKind::Interrupted.into());
+                Ok(true) if self.interrupted.get() && !self.is_readable() => {
+                    Err(ErrorKind::Interrupted.into())
                 }
-                Ok(true) if self.interrupted.get() && !self.is_readable() => return Ok(got),
+                filled => filled,
+            };
+            match filled {
                 Ok(true) => {}
                 // Whoever cuts the connection off leaves no message whole, and no command.
                 Ok(false) => return Ok(got),

@@ -180,6 +180,11 @@ impl<'a> Page<'a, '_> {
         numbered.flat_map(|(reading, number)| of(reading, number)).collect()
     }
 
+    /// A figure of each reactor, with its label.
+    fn figure(&self, of: impl Fn(&Reading) -> u64) -> Vec<(Labels<'a>, f64)> {
+        self.each(|reading, n| vec![(vec![("reactor", n)], of(reading) as f64)])
+    }
+
     /// A counter of each reactor.
     fn count(
         &mut self,
@@ -188,8 +193,7 @@ impl<'a> Page<'a, '_> {
         help: &str,
         of: impl Fn(&Reading) -> u64,
     ) -> fmt::Result {
-        let each = self.each(|reading, n| vec![(vec![("reactor", n)], of(reading) as f64)]);
-        self.counters_of(name, unit, help, each)
+        self.counters_of(name, unit, help, self.figure(of))
     }
 
     fn counters(&mut self, name: &str, help: &str, each: Vec<(Labels<'a>, u64)>) -> fmt::Result {
@@ -226,8 +230,7 @@ impl<'a> Page<'a, '_> {
         help: &str,
         of: impl Fn(&Reading) -> u64,
     ) -> fmt::Result {
-        let each = self.each(|reading, n| vec![(vec![("reactor", n)], of(reading) as f64)]);
-        self.gauges(name, unit, help, each)
+        self.gauges(name, unit, help, self.figure(of))
     }
 
     /// A gauge without labels.

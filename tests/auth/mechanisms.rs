@@ -1,8 +1,8 @@
 //! PLAIN and LOGIN, and which mechanisms are offered to whom.
 
-use std::net::{IpAddr, SocketAddr, UdpSocket};
+use std::net::SocketAddr;
 
-use crate::support::{Client, Folder, PASSWORD, Server, USER};
+use crate::support::{Client, Folder, PASSWORD, Server, USER, own_address};
 use crate::{challenge, encode, hears, offered, scram};
 
 #[test]
@@ -94,13 +94,6 @@ fn what_is_offered_can_be_restricted() {
     let output = Server::fail(&folder.path(), &["--auth-mechanisms", "GSSAPI"]);
     assert_eq!(output.status.code(), Some(64));
     assert!(String::from_utf8_lossy(&output.stderr).contains("SCRAM-SHA-256-PLUS"));
-}
-
-/// An address of this machine that is not its loopback. Nothing is sent.
-fn own_address() -> Option<IpAddr> {
-    let socket = UdpSocket::bind("0.0.0.0:0").ok()?;
-    socket.connect("192.0.2.1:9").ok()?;
-    Some(socket.local_addr().ok()?.ip()).filter(|address| !address.is_loopback())
 }
 
 #[test]

@@ -121,11 +121,6 @@ impl Server {
             .unwrap_or_else(|status| panic!("no server: {status:?}\n{}", read(&folder.log())))
     }
 
-    /// The same on another address than the loopback.
-    pub fn with_listen(folder: &Folder, flags: &[&str], listen: &str) -> Server {
-        Server::with(folder, &[flags, &["--listen", listen]].concat())
-    }
-
     /// The same where it may give up; how it ended then. Panics when it hangs.
     pub fn attempt(folder: &Folder, flags: &[&str]) -> Result<Server, ExitStatus> {
         let (mut child, stdout) = spawn(folder, flags);

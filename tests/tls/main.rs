@@ -8,7 +8,6 @@ mod hostile;
 mod renewal;
 
 use std::io::Write;
-use std::net::UdpSocket;
 
 use rustls::HandshakeKind;
 use rustls::version::{TLS12, TLS13};
@@ -160,18 +159,9 @@ fn what_comes_behind_starttls_in_clear_text_is_thrown_away() {
     login(&mut client);
 }
 
-/// The address of this machine that others would use, if it has one.
-fn own_address() -> Option<std::net::IpAddr> {
-    let socket = UdpSocket::bind("0.0.0.0:0").ok()?;
-    // Nothing is sent: the kernel only chooses an address.
-    socket.connect("192.0.2.1:9").ok()?;
-    let address = socket.local_addr().ok()?.ip();
-    (!address.is_loopback() && !address.is_unspecified()).then_some(address)
-}
-
 #[test]
 fn passwords_come_in_clear_text_from_this_machine_only() {
-    let Some(own) = own_address() else {
+    let Some(own) = support::own_address() else {
         eprintln!("SKIPPED: this machine has no address but the loopback");
         return;
     };
@@ -180,7 +170,7 @@ fn passwords_come_in_clear_text_from_this_machine_only() {
     for allowed in [false, true] {
         let flag = ["--allow-plaintext-auth"];
         let flags = [&identity.flags()[..], if allowed { &flag } else { &[] }].concat();
-        let server = Server::with_listen(&folder, &flags, "0.0.0.0:0");
+        let server = Server::with(&folder, &[&flags[..], &["--listen", "0.0.0.0:0"]].concat());
         let mut client = Client::connect((own, server.address().port()).into());
         greeted(&mut client);
         let told = capabilities(&mut client);
