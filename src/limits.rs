@@ -35,6 +35,14 @@ pub const SEGMENT_SIZE_MAX: u64 = 4092 << 20;
 /// others.
 pub const UID_RANGES: usize = 16 << 10;
 
+/// Messages that one step of a STORE, EXPUNGE or MOVE looks at: about a millisecond, after which
+/// other sessions get their turn.
+pub const STEP_MESSAGES: usize = 16 << 10;
+
+/// Changes of one mailbox that are written and not applied: each step compares every message with
+/// all of them. A command that finds as many waits for the disk first.
+pub const UNAPPLIED: usize = 64;
+
 /// Segments that a reactor keeps open for reading: a session reads from a handful, and opening one
 /// again costs microseconds.
 pub const OPEN_SEGMENTS: usize = 64;

@@ -6,6 +6,7 @@
 mod batch;
 mod commit;
 mod copy;
+mod ledger;
 mod machine;
 mod observed;
 mod owner;
@@ -19,6 +20,7 @@ mod machine_tests;
 
 pub use batch::Batch;
 pub use copy::{Copied, CopyError, copy_messages};
+pub use ledger::{Composed, Ledger};
 pub use machine::{Machine, Step};
 pub use owner::{Claim, Owner, Pinned};
 pub use pending::Pending;

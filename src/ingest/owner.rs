@@ -4,7 +4,7 @@ use std::cell::{Cell, RefCell};
 use std::collections::HashSet;
 use std::rc::Rc;
 
-use tokio::sync::{Mutex, Notify};
+use tokio::sync::{Mutex, Notify, RwLock};
 
 use crate::index::Account;
 use crate::types::MailboxId;
@@ -19,8 +19,9 @@ pub struct Owner {
     pub changed: Notify,
     /// Held while mailboxes are created, deleted or renamed, and while subscriptions change.
     pub structure: Mutex<()>,
-    /// Held while messages are moved: no two sessions move the same message.
-    pub moving: Mutex<()>,
+    /// Shared by each step that changes messages; held alone by a copy, whose messages must stay as
+    /// they are while it takes several frames to name them all.
+    pub changing: RwLock<()>,
     /// Mailboxes whose deletion is on its way to the disk: they take nothing more.
     pub dying: RefCell<HashSet<MailboxId>>,
     uploading: Cell<u64>,
@@ -35,7 +36,7 @@ impl Owner {
             quota: Cell::new(quota),
             changed: Notify::new(),
             structure: Mutex::new(()),
-            moving: Mutex::new(()),
+            changing: RwLock::new(()),
             dying: RefCell::default(),
             uploading: Cell::new(0),
         })
@@ -51,14 +52,19 @@ impl Owner {
     #[must_use]
     pub fn mailbox_named(&self, name: &str) -> Option<MailboxId> {
         let found = self.account.borrow().find(name);
-        found.filter(|mailbox| !self.dying.borrow().contains(mailbox))
+        found.filter(|&mailbox| !self.is_dying(mailbox))
     }
 
     /// Whether the mailbox is there and takes mail.
     #[must_use]
     pub fn has(&self, mailbox: MailboxId) -> bool {
-        let account = self.account.borrow();
-        account.mailbox(mailbox).is_some() && !self.dying.borrow().contains(&mailbox)
+        self.account.borrow().mailbox(mailbox).is_some() && !self.is_dying(mailbox)
+    }
+
+    /// Whether the deletion of the mailbox is on its way to the disk.
+    #[must_use]
+    pub fn is_dying(&self, mailbox: MailboxId) -> bool {
+        self.dying.borrow().contains(&mailbox)
     }
 
     /// Pins a mailbox until the guard is dropped, which must not be while the account is borrowed.

@@ -13,12 +13,35 @@
 //! A batch is atomic. A connection that breaks, a `{0}` that cancels, a disk that is full, a power
 //! loss: all messages of the APPEND are there, or none. So it is with the messages of a COPY. Of a
 //! MOVE each message is in one of the two mailboxes at any moment, never in both and never in none;
-//! and all of them move at once, unless their UIDs are scattered over more than 16,384 ranges.
+//! a large MOVE may end half way, and then says which messages have moved.
 //!
 //! A copy is no second copy of the octets: both messages name the same ones.
 //!
 //! UIDs are given when the commit record is composed, in the order of the log. Other sessions see a
 //! batch when it is durable, not before: nobody reads mail that a power loss could still take back.
+//!
+//! ## Sessions that race
+//!
+//! What a record says is true at the moment it is written. A session that wants to change messages
+//! waits for memory and for room in the log, and others go on meanwhile; so it decides only when
+//! there is nothing left to wait for. In one step, in which no other session gets a turn, it looks
+//! at the messages as the log has them (what is durable, and what was written and is not yet
+//! durable), composes the record, and writes it. Hence:
+//!
+//! - EXPUNGE takes out a message that has `\Deleted` when its record is written, and no other.
+//! - STORE with UNCHANGEDSINCE reports every message that changed before its record was written.
+//! - A message that moves has in its new mailbox the flags it had when the move was written. One
+//!   that another session has moved or expunged before is not moved.
+//!
+//! STORE, EXPUNGE and MOVE of many messages are many such steps, each of up to 16,384 messages, in
+//! the order of UIDs. Each step is whole, and each judges its messages anew. When there is no room
+//! for the next one the command ends with NO, which says up to which UID it was carried out. To
+//! hold the mailbox still instead would make every other session wait for as long as it takes to
+//! write a million changes.
+//!
+//! COPY is all or nothing (RFC 3501 section 6.4.7), and may need many frames to name its messages
+//! before the one that commits them. So while it is written no other session of the account changes
+//! messages: a few milliseconds, a fraction of a second for a million.
 //!
 //! ## What it does not promise
 //!

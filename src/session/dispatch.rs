@@ -147,6 +147,9 @@ async fn serve_guest(home: Rc<Home>, number: u64, guest: Guest, place: Place, be
     }
 }
 
+/// What clients are told of a full disk. The log says more, such as where.
+pub(super) const NO_ROOM: &str = "there is no room on the disk";
+
 impl Session {
     async fn run(mut self, begin: Begin) -> Option<(Session, User, Tag)> {
         match begin {
@@ -426,7 +429,10 @@ impl Session {
     /// nobody knows before the next start: the command gets no answer, and the session ends.
     pub(super) fn not_written(&self, tag: &Tag, error: &LogError) {
         match error {
-            LogError::Full(why) => self.no(tag, Some(Code::Unavailable), why),
+            LogError::Full(why) => {
+                tracing::warn!("no room for a change: {why}");
+                self.no(tag, Some(Code::Unavailable), NO_ROOM);
+            }
             LogError::Poisoned(_) => self.broken.set(true),
         }
     }

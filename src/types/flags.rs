@@ -72,6 +72,18 @@ pub enum FlagChange {
     Remove,
 }
 
+impl FlagChange {
+    /// The system flags that come out when `named` are changed in `old`.
+    #[must_use]
+    pub fn of(self, old: Flags, named: Flags) -> Flags {
+        match self {
+            FlagChange::Replace => named,
+            FlagChange::Add => old.union(named),
+            FlagChange::Remove => old.without(named),
+        }
+    }
+}
+
 /// A keyword: a flag that clients made up, an atom that does not begin with a backslash
 /// (RFC 3501 section 9, `flag-keyword`). Compared without regard to case, kept as first spelt.
 #[derive(Clone, Debug)]

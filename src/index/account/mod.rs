@@ -137,6 +137,16 @@ impl Account {
         }
     }
 
+    /// A change has been written, and will be applied when it is durable. What is composed from now
+    /// on comes after it: see [`Mailbox::as_written`].
+    pub fn wrote(&mut self, record: &Record) {
+        if let Record::SetFlags { mailbox, .. } | Record::Expunge { mailbox, .. } = record
+            && let Some(mailbox) = self.mailboxes.get_mut(mailbox)
+        {
+            mailbox.wrote(record);
+        }
+    }
+
     fn create(
         &mut self,
         id: MailboxId,

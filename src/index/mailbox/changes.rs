@@ -1,12 +1,11 @@
 //! Changes of a mailbox, which are the same in operation and in replay.
 
 use std::borrow::Borrow;
-use std::collections::HashSet;
 
 use super::journal::What;
 use super::{Mailbox, reserved_after};
 use crate::index::checkpoint::Saved;
-use crate::index::chunk::{Entry, Placed};
+use crate::index::chunk::Placed;
 use crate::index::error::ApplyError;
 use crate::log::{Commit, MessageRecord};
 use crate::types::{FlagChange, Flags, Keyword, ModSeq, Uid, UidRange};
@@ -20,8 +19,7 @@ impl Mailbox {
 
     /// Makes room in the table for a change of flags of these messages, all of which are in memory.
     /// `false` when the mailbox would have more keywords, or sets of them, than it can hold: `NO
-    /// [LIMIT]`. To be asked before the change is written. (Changes that are on their way meanwhile
-    /// can still make sets that nobody foresaw: a few more than the limit, which is no harm.)
+    /// [LIMIT]`. To be asked in the step in which the change is written.
     #[must_use]
     pub fn admit_change(
         &mut self,
@@ -35,18 +33,7 @@ impl Mailbox {
         if keywords.is_empty() {
             return true;
         }
-        let uids = UidRange::ascending(uids);
-        let chunks = uids
-            .iter()
-            .flat_map(|&range| self.chunks.range(range).flat_map(move |chunk| chunk.range(range)));
-        let (mut sets, mut last) = (HashSet::new(), None);
-        for set in chunks.map(Entry::keywords) {
-            // Messages often have the same keywords as the one before.
-            if last != Some(set) {
-                sets.insert(set);
-                last = Some(set);
-            }
-        }
+        let sets = self.sets_as_written(&UidRange::ascending(uids));
         self.keywords.admit_change(&sets, change, keywords)
     }
 
@@ -101,11 +88,7 @@ impl Mailbox {
                 _ => table.change(old.1, change, keywords),
             };
             last = Some((old.1, set));
-            let new = match change {
-                FlagChange::Replace => flags,
-                FlagChange::Add => old.0.union(flags),
-                FlagChange::Remove => old.0.without(flags),
-            };
+            let new = change.of(old.0, flags);
             let has = |flags: Flags, flag| u32::from(flags.contains(flag));
             counts.unseen = counts.unseen + has(old.0, Flags::SEEN) - has(new, Flags::SEEN);
             counts.deleted = counts.deleted + has(new, Flags::DELETED) - has(old.0, Flags::DELETED);
@@ -117,6 +100,7 @@ impl Mailbox {
             }
             Some((new, set))
         });
+        self.unapplied.applied(modseq);
         self.journal.push(modseq, What::Flags(changed.into()));
         self.changed_at(modseq);
         Ok(())
@@ -138,6 +122,7 @@ impl Mailbox {
             counts.deleted -= u32::from(entry.flags().contains(Flags::DELETED));
             counts.recent -= u32::from(entry.uid() >= counts.recent_from);
         });
+        self.unapplied.applied(modseq);
         self.vanished.push(modseq, &gone);
         self.journal.push(modseq, What::Expunged(gone.into()));
         self.changed_at(modseq);

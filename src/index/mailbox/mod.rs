@@ -3,12 +3,15 @@
 mod changes;
 mod journal;
 mod saving;
+mod unapplied;
 mod vanished;
 
 use std::sync::Arc;
 
 use self::journal::Journal;
 pub use self::journal::{Changes, Recent, What};
+pub use self::unapplied::AsWritten;
+use self::unapplied::Unapplied;
 use self::vanished::Vanished;
 use super::checkpoint::Saved;
 use super::chunk::{Chunk, Entry};
@@ -60,6 +63,7 @@ pub struct Mailbox {
     vanished: Vanished,
     /// What the next reservation begins with.
     next: Reserved,
+    unapplied: Unapplied,
     chunks: Chunks,
     pins: u32,
     journal: Journal,
@@ -93,6 +97,7 @@ impl Mailbox {
             keywords: Keywords::default(),
             vanished: Vanished::default(),
             next: reserved_after(&counts),
+            unapplied: Unapplied::default(),
             chunks: Chunks::empty(),
             pins: 0,
             journal: Journal::default(),

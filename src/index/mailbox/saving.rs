@@ -1,6 +1,7 @@
 //! Mailboxes to the catalog and back.
 
 use super::journal::Journal;
+use super::unapplied::Unapplied;
 use super::vanished::Vanished;
 use super::{Counts, Mailbox, reserved_after};
 use crate::index::checkpoint::{Checkpoint, MailboxRow, Saved};
@@ -99,6 +100,7 @@ impl Mailbox {
             keywords,
             vanished,
             next: reserved_after(&counts),
+            unapplied: Unapplied::default(),
             chunks,
             pins: 0,
             journal: Journal::default(),

@@ -5,6 +5,7 @@ mod model;
 mod names;
 mod recent;
 mod replay;
+mod written;
 
 use std::path::PathBuf;
 

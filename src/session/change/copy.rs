@@ -26,8 +26,8 @@ impl Session {
         let Some(target) = owner.mailbox_named(name.as_str()) else {
             return self.no(tag, Some(Code::TryCreate), "no such mailbox; CREATE it first");
         };
-        let (log, arena) = (&self.home.log, &self.home.arena);
-        let copied = match copy_messages(log, arena, owner, source, &uids, target, moves).await {
+        let ledger = self.home.ledger(owner);
+        let copied = match copy_messages(ledger, source, &uids, target, moves).await {
             Ok(copied) => copied,
             Err(error) => return self.not_copied(tag, &error, source),
         };

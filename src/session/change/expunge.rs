@@ -2,12 +2,12 @@
 
 use std::rc::Rc;
 
-use crate::index::Mailbox;
+use super::{ChangeError, Changed, MessageChange, Verdict};
+use crate::index::{AsWritten, Mailbox};
 use crate::ingest::Owner;
 use crate::log::Record;
 use crate::protocol::response::Code;
 use crate::protocol::{SequenceSet, Tag};
-use crate::session::change::ChangeError;
 use crate::session::dispatch::Session;
 use crate::types::{Flags, MailboxId, ModSeq, Uid, UidRange};
 
@@ -28,25 +28,33 @@ impl Session {
         if !self.may_change(tag) {
             return;
         }
-        match self.expunge_deleted(mailbox, &uids, owner).await {
-            // The client learns up to where it has heard of all (RFC 7162 section 3.2.7).
-            Ok(modseqs) => match modseqs.last().filter(|_| self.enabled.qresync) {
-                Some(&last) => {
-                    self.ok_code(tag, Some(Code::HighestModSeq(last)), "EXPUNGE completed");
-                }
-                None => self.ok(tag, "EXPUNGE completed"),
-            },
-            Err(error) => self.not_changed(tag, &error),
+        let done = match self.expunge_deleted(mailbox, &uids, owner).await {
+            Ok(done) => done,
+            Err(error) => return self.not_changed(tag, &error),
+        };
+        if let Some((from, error)) = &done.unfinished {
+            return self.not_finished(tag, *from, error);
+        }
+        // The client learns up to where it has heard of all (RFC 7162 section 3.2.7).
+        match done.modseqs.last().filter(|_| self.enabled.qresync) {
+            Some(&last) => {
+                self.ok_code(tag, Some(Code::HighestModSeq(last)), "EXPUNGE completed");
+            }
+            None => self.ok(tag, "EXPUNGE completed"),
         }
     }
 
     /// CLOSE takes messages marked `\Deleted` out for good, unless the mailbox is read-only.
     pub(in crate::session) async fn close(&mut self, tag: &Tag, owner: &Rc<Owner>) {
         let Some(mailbox) = self.mailbox(tag) else { return };
-        if !self.is_read_only()
-            && let Err(error) = self.expunge_deleted(mailbox, &[UidRange::ALL], owner).await
-        {
-            return self.not_changed(tag, &error);
+        if !self.is_read_only() {
+            match self.expunge_deleted(mailbox, &[UidRange::ALL], owner).await {
+                Ok(Changed { unfinished: Some((from, error)), .. }) => {
+                    return self.not_finished(tag, from, &error);
+                }
+                Ok(_) => {}
+                Err(error) => return self.not_changed(tag, &error),
+            }
         }
         self.leave();
         self.ok(tag, "CLOSE completed");
@@ -58,26 +66,37 @@ impl Session {
         mailbox: MailboxId,
         uids: &[UidRange],
         owner: &Rc<Owner>,
-    ) -> Result<Vec<ModSeq>, ChangeError> {
-        let found = owner.account.borrow().mailbox(mailbox).map(Mailbox::counts);
-        if found.is_none_or(|counts| counts.deleted == 0) {
-            return Ok(Vec::new());
-        }
+    ) -> Result<Changed, ChangeError> {
+        let marked = owner
+            .account
+            .borrow()
+            .mailbox(mailbox)
+            .is_some_and(|found| found.counts().deleted > 0 || found.unapplied() > 0);
         let last = self.selected.borrow().as_ref().and_then(|selected| selected.view.last());
-        let choose = |found: &mut Mailbox| deleted(found, uids, last.unwrap_or_default());
-        let record = |account, modseq, uids| Record::Expunge { account, mailbox, modseq, uids };
-        self.home.change_messages(owner, mailbox, choose, record).await
+        let Some(last) = last.filter(|_| marked) else { return Ok(Changed::default()) };
+        let known = UidRange { first: Uid(1), last };
+        let uids = UidRange::intersection(uids, &[known]);
+        self.home.change_messages(owner, mailbox, &uids, &mut Expunge { mailbox }).await
     }
 }
 
-fn deleted(mailbox: &Mailbox, uids: &[UidRange], last: Uid) -> Vec<UidRange> {
-    let mut deleted = Vec::new();
-    for range in uids.iter().filter(|range| range.first <= last) {
-        for entry in mailbox.range(UidRange { last: range.last.min(last), ..*range }) {
-            if entry.flags().contains(Flags::DELETED) {
-                UidRange::push(&mut deleted, entry.uid());
-            }
+struct Expunge {
+    mailbox: MailboxId,
+}
+
+impl MessageChange for Expunge {
+    fn judge(&mut self, _: &Mailbox, message: &AsWritten<'_>) -> Verdict {
+        match message.flags.contains(Flags::DELETED) {
+            true => Verdict::Change,
+            false => Verdict::Keep,
         }
     }
-    deleted
+
+    fn admit(&self, _: &mut Mailbox, _: &[UidRange]) -> bool {
+        true
+    }
+
+    fn record(&self, account: Box<str>, modseq: ModSeq, uids: Vec<UidRange>) -> Record {
+        Record::Expunge { account, mailbox: self.mailbox, modseq, uids }
+    }
 }

@@ -1,21 +1,28 @@
-//! Changes on their way through the log: a record is written, and applied when it is durable.
+//! Changes of messages that are there: STORE, EXPUNGE, COPY, MOVE, and the `\Seen` of FETCH.
+//!
+//! A change of many messages is a row of steps. Each looks at some thousand messages as they are
+//! written at that moment, decides, and writes one record, all in one go
+//! ([`Ledger::step`]); other sessions get their turn between two steps. So a message that another
+//! session unmarks, moves or flags while an EXPUNGE works its way up to it is judged by what it is
+//! then.
 
 mod copy;
 mod expunge;
 mod store;
 
+use std::fmt;
 use std::rc::Rc;
 
 use super::context::Home;
-use super::dispatch::Session;
-use crate::index::Mailbox;
-use crate::ingest::Owner;
-use crate::limits::UID_RANGES;
-use crate::log::{Frame, LogError, Record, sealed_len};
+use super::dispatch::{NO_ROOM, Session};
+use crate::index::{AsWritten, Mailbox};
+use crate::ingest::{Ledger, Owner};
+use crate::limits::{STEP_MESSAGES, UID_RANGES};
+use crate::log::{LogError, Record, sealed_len};
 use crate::protocol::Tag;
 use crate::protocol::response::Code;
-use crate::reactor::{Lease, LeaseClass};
-use crate::types::{BatchId, MailboxId, ModSeq, UidRange};
+use crate::reactor::{LeaseClass, breathe};
+use crate::types::{MailboxId, ModSeq, Uid, UidRange};
 
 /// Why messages are not changed.
 pub(in crate::session) enum ChangeError {
@@ -24,6 +31,8 @@ pub(in crate::session) enum ChangeError {
     /// The mailbox is gone, or somebody is deleting it, which may fail yet: to say that all is done
     /// would be to promise what the log does not hold.
     Gone,
+    /// The mailbox has as many keywords, or sets of them, as it can hold.
+    Keywords,
 }
 
 impl From<LogError> for ChangeError {
@@ -32,97 +41,234 @@ impl From<LogError> for ChangeError {
     }
 }
 
-impl Session {
-    /// Tells why messages were not changed.
-    pub(in crate::session) fn not_changed(&self, tag: &Tag, error: &ChangeError) {
-        match error {
-            ChangeError::Log(error) => self.not_written(tag, error),
-            ChangeError::Gone => {
-                self.no(tag, Some(Code::NonExistent), "the mailbox was deleted meanwhile");
-            }
+impl fmt::Display for ChangeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ChangeError::Log(error) => error.fmt(f),
+            ChangeError::Gone => f.write_str("the mailbox was deleted meanwhile"),
+            ChangeError::Keywords => f.write_str("the mailbox has as many keywords as it can hold"),
         }
     }
 }
 
-impl Home {
-    /// Writes one record, applies it once it is durable, and returns then.
-    ///
-    /// # Errors
-    /// When the log takes nothing.
-    pub(super) async fn change(&self, owner: &Rc<Owner>, record: Record) -> Result<(), LogError> {
-        let length = sealed_len(0, record.encoded_len());
-        let lease = self.arena.lease(LeaseClass::holding(length)).await;
-        self.log.ready(length).await?;
-        self.write(owner, lease, record);
-        self.log.durable().await
+/// What a command does about one message.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Verdict {
+    /// It is changed.
+    Change,
+    /// It is already what it is to be.
+    Keep,
+    /// It has changed since the client last looked (RFC 7162 section 3.1.3).
+    Modified,
+}
+
+/// A change of messages of one mailbox.
+trait MessageChange {
+    /// Called in the step that writes the record, or finds that there is nothing to write.
+    fn judge(&mut self, mailbox: &Mailbox, message: &AsWritten<'_>) -> Verdict;
+
+    /// Whether the mailbox has room for what the change of these messages needs; makes it.
+    fn admit(&self, mailbox: &mut Mailbox, uids: &[UidRange]) -> bool;
+
+    /// The record of one step.
+    fn record(&self, account: Box<str>, modseq: ModSeq, uids: Vec<UidRange>) -> Record;
+}
+
+/// What came of a change. All ranges ascend.
+#[derive(Default)]
+pub(in crate::session) struct Changed {
+    /// Of the records.
+    pub modseqs: Vec<ModSeq>,
+    /// Messages that were changed.
+    pub changed: Vec<UidRange>,
+    /// The same, and those that needed no change.
+    pub done: Vec<UidRange>,
+    /// Messages that had changed before, and were left alone.
+    pub modified: Vec<UidRange>,
+    /// Some messages are not there any more.
+    pub gone: bool,
+    /// Why messages from this UID on are as they were. Those below were changed.
+    pub unfinished: Option<(Uid, ChangeError)>,
+}
+
+/// What one step found.
+#[derive(Default)]
+struct Part {
+    changed: Vec<UidRange>,
+    done: Vec<UidRange>,
+    modified: Vec<UidRange>,
+    gone: bool,
+    /// Where the next step begins; `None` after the last.
+    next: Option<Uid>,
+}
+
+impl Session {
+    /// Tells why messages were not changed, none of them.
+    pub(in crate::session) fn not_changed(&self, tag: &Tag, error: &ChangeError) {
+        match error {
+            ChangeError::Log(error) => self.not_written(tag, error),
+            ChangeError::Gone => self.no(tag, Some(Code::NonExistent), &error.to_string()),
+            ChangeError::Keywords => self.no(tag, Some(Code::Limit), &error.to_string()),
+        }
     }
 
-    fn write(&self, owner: &Rc<Owner>, lease: Lease, record: Record) {
-        let records_len = record.encoded_len();
-        let frame = Frame { lease, stream: BatchId(0), position: 0, payload: 0, records_len };
-        let (_, records) = self.log.write(frame, |_| vec![record], ());
-        let applied = owner.clone();
-        self.log.when_durable(move || {
-            for record in records {
-                let result = applied.account.borrow_mut().apply(&record);
-                result.expect("changes are checked before they are written");
+    /// Tells why a change ended before this UID.
+    fn not_finished(&self, tag: &Tag, from: Uid, error: &ChangeError) {
+        let (code, why) = match error {
+            ChangeError::Log(LogError::Full(why)) => {
+                tracing::warn!("no room for the rest of a change: {why}");
+                (Code::Unavailable, NO_ROOM.to_owned())
             }
-            applied.changed.notify_waiters();
-        });
+            ChangeError::Log(error @ LogError::Poisoned(_)) => return self.not_written(tag, error),
+            ChangeError::Gone => (Code::NonExistent, error.to_string()),
+            ChangeError::Keywords => (Code::Limit, error.to_string()),
+        };
+        let text = format!("messages below UID {from} were dealt with, the others not: {why}");
+        self.no(tag, Some(code), &text);
+    }
+}
+
+impl Home {
+    pub(in crate::session) fn ledger<'a>(&'a self, owner: &'a Rc<Owner>) -> Ledger<'a> {
+        Ledger { log: &self.log, arena: &self.arena, owner }
     }
 
-    /// Changes messages of a mailbox, in as many records as it takes for the UIDs to fit into
-    /// frames. `choose` names the messages, of what is applied when the first record is written.
-    /// Gives the mod-sequences of the records; returns when all are durable.
+    /// Changes messages of a mailbox that is pinned and loaded. `uids` ascend. Returns when all
+    /// that it tells of is durable, what others changed before included.
     ///
     /// # Errors
-    /// See [`ChangeError`]. What was written before stays.
-    pub(super) async fn change_messages(
+    /// When nothing was changed. What stops it later is told in [`Changed::unfinished`].
+    async fn change_messages(
         &self,
         owner: &Rc<Owner>,
         mailbox: MailboxId,
-        choose: impl FnOnce(&mut Mailbox) -> Vec<UidRange>,
-        record: impl Fn(Box<str>, ModSeq, Vec<UidRange>) -> Record,
-    ) -> Result<Vec<ModSeq>, ChangeError> {
-        let (mut choose, mut uids, mut modseqs) = (Some(choose), Vec::new().into_iter(), vec![]);
-        loop {
-            let lease = self.arena.lease(LeaseClass::Large).await;
-            self.log.ready(LeaseClass::Large.size()).await?;
-            if !owner.has(mailbox) {
-                return Err(ChangeError::Gone);
+        uids: &[UidRange],
+        change: &mut impl MessageChange,
+    ) -> Result<Changed, ChangeError> {
+        let mut all = Changed::default();
+        let (mut next, mut waits) = (uids.first().map(|range| range.first), false);
+        while let Some(from) = next {
+            match self.change_some(owner, mailbox, uids, from, change, &mut all).await {
+                Ok((then, unapplied)) => {
+                    next = then;
+                    waits |= unapplied;
+                }
+                Err(error) => {
+                    next = None;
+                    all.unfinished = Some((from, error));
+                }
             }
-            // From here to the write nothing is awaited: mod-sequences ascend with the log.
-            let mut account = owner.account.borrow_mut();
-            let found = account.mailbox_mut(mailbox).expect("the owner has it");
-            if let Some(choose) = choose.take() {
-                uids = choose(found).into_iter();
+            if next.is_some() {
+                breathe().await;
             }
-            let part: Vec<UidRange> = uids.by_ref().take(UID_RANGES).collect();
-            if part.is_empty() {
-                break;
-            }
-            let reserved = found.reserve(0).expect("a reservation of no UID never runs out");
-            drop(account);
-            modseqs.push(reserved.modseq);
-            self.write(owner, lease, record(owner.name(), reserved.modseq, part));
         }
-        if !modseqs.is_empty() {
+        if waits || !all.modseqs.is_empty() {
             self.log.durable().await?;
         }
-        Ok(modseqs)
+        match all.unfinished.take() {
+            Some((_, error)) if all.changed.is_empty() => Err(error),
+            unfinished => Ok(Changed { unfinished, ..all }),
+        }
     }
 
-    /// Waits until all that was written of a mailbox is applied: what is seen of it then is what
-    /// the next record in the log will find.
-    ///
-    /// # Errors
-    /// When the log takes nothing.
-    pub(super) async fn settled(&self, owner: &Owner, mailbox: MailboxId) -> Result<(), LogError> {
-        let unsettled =
-            || owner.account.borrow().mailbox(mailbox).is_some_and(|found| !found.is_settled());
-        while unsettled() {
-            self.log.durable().await?;
+    /// One step. Gives where the next begins, and whether it saw what is not durable yet.
+    async fn change_some(
+        &self,
+        owner: &Rc<Owner>,
+        mailbox: MailboxId,
+        uids: &[UidRange],
+        from: Uid,
+        change: &mut impl MessageChange,
+        all: &mut Changed,
+    ) -> Result<(Option<Uid>, bool), ChangeError> {
+        self.ledger(owner).not_too_far_ahead(mailbox).await?;
+        let empty = change.record(owner.name(), ModSeq(0), Vec::new()).encoded_len() + 8;
+        // What changes nothing needs no lease, and no room on the disk.
+        let (looked, unapplied) = {
+            let account = owner.account.borrow();
+            let found = account.mailbox(mailbox).filter(|_| !owner.is_dying(mailbox));
+            let found = found.ok_or(ChangeError::Gone)?;
+            (Part::look(found, uids, from, UID_RANGES, change), found.unapplied() > 0)
+        };
+        if looked.changed.is_empty() {
+            return Ok((all.take(looked), unapplied));
         }
-        Ok(())
+        let ranges = looked.changed.len() * size_of::<UidRange>();
+        let class = LeaseClass::holding(sealed_len(0, empty + ranges));
+        let mut nothing = None;
+        let ledger = self.ledger(owner);
+        let step = ledger.step(class, |account, room| {
+            let name: Box<str> = account.name().into();
+            let found = account.mailbox_mut(mailbox).filter(|_| !owner.is_dying(mailbox));
+            let found = found.ok_or(ChangeError::Gone)?;
+            let ranges = UID_RANGES.min(room.saturating_sub(empty) / size_of::<UidRange>());
+            let part = Part::look(found, uids, from, ranges, change);
+            if part.changed.is_empty() {
+                nothing = Some(part);
+                return Ok(None);
+            }
+            if !change.admit(found, &part.changed) {
+                return Err(ChangeError::Keywords);
+            }
+            let reserved = found.reserve(0).expect("a reservation of no UID never runs out");
+            let record = change.record(name, reserved.modseq, part.changed.clone());
+            Ok(Some((record.into(), (reserved.modseq, part))))
+        });
+        match step.await? {
+            Some((modseq, part)) => {
+                all.modseqs.push(modseq);
+                Ok((all.take(part), true))
+            }
+            None => Ok((nothing.and_then(|part| all.take(part)), true)),
+        }
+    }
+}
+
+impl Changed {
+    /// Adds what a step did. Gives where the next begins.
+    fn take(&mut self, part: Part) -> Option<Uid> {
+        self.changed.extend(part.changed);
+        self.done.extend(part.done);
+        self.modified.extend(part.modified);
+        self.gone |= part.gone;
+        part.next
+    }
+}
+
+impl Part {
+    /// Judges messages from this UID on, until there are so many ranges to change, or it has looked
+    /// at [`STEP_MESSAGES`].
+    fn look(
+        mailbox: &Mailbox,
+        uids: &[UidRange],
+        from: Uid,
+        ranges: usize,
+        change: &mut impl MessageChange,
+    ) -> Part {
+        let mut part = Part::default();
+        let mut looked_at = 0;
+        let begun = uids.partition_point(|range| range.last < from);
+        for range in &uids[begun..] {
+            let mut expected = range.first.max(from);
+            for (uid, message) in mailbox.as_written(UidRange { first: expected, ..*range }) {
+                part.gone |= uid != expected || message.is_none();
+                if looked_at == STEP_MESSAGES || part.changed.len() == ranges {
+                    part.next = Some(uid);
+                    return part;
+                }
+                (looked_at, expected) = (looked_at + 1, uid.next());
+                let Some(message) = message else { continue };
+                match change.judge(mailbox, &message) {
+                    Verdict::Modified => UidRange::push(&mut part.modified, uid),
+                    Verdict::Keep => UidRange::push(&mut part.done, uid),
+                    Verdict::Change => {
+                        UidRange::push(&mut part.done, uid);
+                        UidRange::push(&mut part.changed, uid);
+                    }
+                }
+            }
+            part.gone |= expected <= range.last;
+        }
+        part
     }
 }

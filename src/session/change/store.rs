@@ -2,32 +2,15 @@
 
 use std::rc::Rc;
 
-use crate::index::{Entry, Mailbox};
+use super::{ChangeError, MessageChange, Verdict};
+use crate::index::{AsWritten, KeywordSet, Mailbox};
 use crate::ingest::Owner;
 use crate::log::Record;
 use crate::protocol::response::Code;
 use crate::protocol::{FlagError, Store, Tag};
-use crate::session::change::ChangeError;
 use crate::session::dispatch::Session;
 use crate::session::selected::Told;
 use crate::types::{FlagChange, Flags, Keyword, MailboxId, ModSeq, UidRange};
-
-/// What came of it.
-#[derive(Default)]
-struct Stored {
-    /// Messages that had changed since: left alone.
-    modified: Vec<UidRange>,
-    /// All others that are there.
-    stored: Vec<UidRange>,
-    /// Those of them that do not have the flags already.
-    changed: Vec<UidRange>,
-    /// Some messages are not there any more.
-    gone: bool,
-    /// The mailbox has no room for the keywords.
-    full: bool,
-    /// A change was on its way when the mod-sequences were to be compared.
-    unsettled: bool,
-}
 
 impl Session {
     pub(in crate::session) async fn store(&mut self, tag: &Tag, store: Store, owner: &Rc<Owner>) {
@@ -45,23 +28,30 @@ impl Session {
         if store.unchanged_since.is_some() {
             self.enable_condstore();
         }
-        let done = match self.store_flags(mailbox, &uids, &store, owner).await {
+        let mut change = SetFlags {
+            mailbox,
+            change: store.change,
+            flags: store.flags.flags,
+            keywords: &store.flags.keywords,
+            unchanged_since: store.unchanged_since,
+            last: None,
+        };
+        let done = match self.home.change_messages(owner, mailbox, &uids, &mut change).await {
             Ok(done) => done,
             Err(error) => return self.not_changed(tag, &error),
         };
-        if done.full {
-            let text = "the mailbox has as many keywords as it can hold";
-            return self.no(tag, Some(Code::Limit), text);
-        }
+        self.is_own(&done.modseqs);
         // The mod-sequence is told even to those who do not want the flags (section 3.1.3).
         let told = Told {
             uid: store.uid || self.enabled.tells_uids(),
             flags: !store.silent,
             modseq: self.enabled.condstore,
         };
-        if (told.flags || told.modseq) && self.tell_flags(owner, &done.stored, told).await.is_err()
-        {
+        if (told.flags || told.modseq) && self.tell_flags(owner, &done.done, told).await.is_err() {
             return;
+        }
+        if let Some((from, error)) = &done.unfinished {
+            return self.not_finished(tag, *from, error);
         }
         match (done.modified.is_empty(), done.gone) {
             (false, _) => {
@@ -77,46 +67,6 @@ impl Session {
         }
     }
 
-    async fn store_flags(
-        &mut self,
-        mailbox: MailboxId,
-        uids: &[UidRange],
-        store: &Store,
-        owner: &Rc<Owner>,
-    ) -> Result<Stored, ChangeError> {
-        let (change, flags) = (store.change, store.flags.flags);
-        let keywords = &store.flags.keywords;
-        loop {
-            if store.unchanged_since.is_some() {
-                self.home.settled(owner, mailbox).await?;
-            }
-            let mut done = Stored::default();
-            let choose = |found: &mut Mailbox| {
-                done.unsettled = store.unchanged_since.is_some() && !found.is_settled();
-                if done.unsettled {
-                    return Vec::new();
-                }
-                done.sort(found, uids, store);
-                done.full = !found.admit_change(&done.changed, change, keywords);
-                if done.full { Vec::new() } else { std::mem::take(&mut done.changed) }
-            };
-            let record = |account, modseq, uids| Record::SetFlags {
-                account,
-                mailbox,
-                modseq,
-                uids,
-                change,
-                flags,
-                keywords: keywords.clone(),
-            };
-            let modseqs = self.home.change_messages(owner, mailbox, choose, record).await?;
-            if !done.unsettled {
-                self.is_own(&modseqs);
-                return Ok(done);
-            }
-        }
-    }
-
     /// Marks messages as read that a FETCH has shown. Gives those that were not, for the client to
     /// be told.
     ///
@@ -128,25 +78,26 @@ impl Session {
         uids: &[UidRange],
         owner: &Rc<Owner>,
     ) -> Result<Vec<UidRange>, ChangeError> {
-        let unseen = owner.account.borrow().mailbox(mailbox).map(|found| unseen(found, uids));
-        let unseen = unseen.unwrap_or_default();
-        // Most mail is read again and again: that needs no lease and no room on the disk.
-        if unseen.is_empty() {
-            return Ok(unseen);
+        // Most mail is read again and again.
+        let read = owner
+            .account
+            .borrow()
+            .mailbox(mailbox)
+            .is_some_and(|found| found.counts().unseen == 0 && found.unapplied() == 0);
+        if read {
+            return Ok(Vec::new());
         }
-        let record = |account, modseq, uids| Record::SetFlags {
-            account,
+        let mut change = SetFlags {
             mailbox,
-            modseq,
-            uids,
             change: FlagChange::Add,
             flags: Flags::SEEN,
-            keywords: Vec::<Keyword>::new(),
+            keywords: &[],
+            unchanged_since: None,
+            last: None,
         };
-        let choose = |_: &mut Mailbox| unseen.clone();
-        let modseqs = self.home.change_messages(owner, mailbox, choose, record).await?;
-        self.is_own(&modseqs);
-        Ok(unseen)
+        let done = self.home.change_messages(owner, mailbox, uids, &mut change).await?;
+        self.is_own(&done.modseqs);
+        Ok(done.changed)
     }
 
     fn is_own(&mut self, modseqs: &[ModSeq]) {
@@ -164,61 +115,54 @@ impl Session {
     }
 }
 
-impl Stored {
-    fn sort(&mut self, mailbox: &Mailbox, uids: &[UidRange], store: &Store) {
-        // Messages often have the same keywords as the one before.
-        let mut last = None;
-        for range in uids {
-            let mut there = 0;
-            for entry in mailbox.range(*range) {
-                there += 1;
-                if store.unchanged_since.is_some_and(|since| entry.modseq().0 > since) {
-                    UidRange::push(&mut self.modified, entry.uid());
-                    continue;
-                }
-                UidRange::push(&mut self.stored, entry.uid());
-                let same_keywords = match last {
-                    Some((set, same)) if set == entry.keywords() => same,
-                    _ => keeps_keywords(mailbox, entry, store),
-                };
-                last = Some((entry.keywords(), same_keywords));
-                if !same_keywords || !keeps_flags(entry, store) {
-                    UidRange::push(&mut self.changed, entry.uid());
-                }
-            }
-            self.gone |= there != range.last.0 - range.first.0 + 1;
+/// A change of flags.
+struct SetFlags<'a> {
+    mailbox: MailboxId,
+    change: FlagChange,
+    flags: Flags,
+    keywords: &'a [Keyword],
+    /// Messages with a higher mod-sequence are left alone.
+    unchanged_since: Option<u64>,
+    /// Whether the change keeps this set of keywords: messages often have the same as the one
+    /// before.
+    last: Option<(KeywordSet, bool)>,
+}
+
+impl MessageChange for SetFlags<'_> {
+    fn judge(&mut self, mailbox: &Mailbox, message: &AsWritten<'_>) -> Verdict {
+        if self.unchanged_since.is_some_and(|since| message.modseq.0 > since) {
+            return Verdict::Modified;
+        }
+        let keeps_keywords = match self.last {
+            Some((set, keeps)) if set == message.keywords => keeps,
+            _ => self.keeps_keywords(mailbox, message.keywords),
+        };
+        self.last = Some((message.keywords, keeps_keywords));
+        match keeps_keywords && self.change.of(message.flags, self.flags) == message.flags {
+            true => Verdict::Keep,
+            false => Verdict::Change,
         }
     }
-}
 
-/// Those of these messages that do not have `\Seen`.
-fn unseen(mailbox: &Mailbox, uids: &[UidRange]) -> Vec<UidRange> {
-    let mut unseen = Vec::new();
-    if mailbox.counts().unseen > 0 {
-        let entries = uids.iter().flat_map(|range| mailbox.range(*range));
-        let not_seen = entries.filter(|entry| !entry.flags().contains(Flags::SEEN));
-        not_seen.for_each(|entry| UidRange::push(&mut unseen, entry.uid()));
+    fn admit(&self, mailbox: &mut Mailbox, uids: &[UidRange]) -> bool {
+        mailbox.admit_change(uids, self.change, self.keywords)
     }
-    unseen
-}
 
-/// Whether the system flags of a message are already what they are to be.
-fn keeps_flags(entry: Entry<'_>, store: &Store) -> bool {
-    let (old, named) = (entry.flags(), store.flags.flags);
-    match store.change {
-        FlagChange::Replace => old == named,
-        FlagChange::Add => old.contains(named),
-        FlagChange::Remove => old.without(named) == old,
+    fn record(&self, account: Box<str>, modseq: ModSeq, uids: Vec<UidRange>) -> Record {
+        let (mailbox, change, flags) = (self.mailbox, self.change, self.flags);
+        let keywords = self.keywords.to_vec();
+        Record::SetFlags { account, mailbox, modseq, uids, change, flags, keywords }
     }
 }
 
-/// The same of its keywords.
-fn keeps_keywords(mailbox: &Mailbox, entry: Entry<'_>, store: &Store) -> bool {
-    let (table, set, named) = (mailbox.keywords(), entry.keywords(), &store.flags.keywords);
-    let mut has = named.iter().map(|keyword| table.contains(set, keyword));
-    match store.change {
-        FlagChange::Replace => table.of(set).len() == named.len() && has.all(|has| has),
-        FlagChange::Add => has.all(|has| has),
-        FlagChange::Remove => !has.any(|has| has),
+impl SetFlags<'_> {
+    fn keeps_keywords(&self, mailbox: &Mailbox, set: KeywordSet) -> bool {
+        let table = mailbox.keywords();
+        let mut has = self.keywords.iter().map(|keyword| table.contains(set, keyword));
+        match self.change {
+            FlagChange::Replace => table.of(set).len() == self.keywords.len() && has.all(|has| has),
+            FlagChange::Add => has.all(|has| has),
+            FlagChange::Remove => !has.any(|has| has),
+        }
     }
 }

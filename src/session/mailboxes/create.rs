@@ -111,7 +111,7 @@ impl Home {
         let uid_validity = owner.account.borrow_mut().reserve_uid_validity(unix_seconds());
         let name = name.as_str().into();
         let record = Record::CreateMailbox { account, mailbox, name, uid_validity, uses };
-        self.change(owner, record).await.map_err(CreateError::Log)?;
+        self.ledger(owner).write(record).await.map_err(CreateError::Log)?;
         Ok(mailbox)
     }
 
@@ -126,7 +126,7 @@ impl Home {
         // From here on nothing more is appended to it.
         owner.dying.borrow_mut().insert(mailbox);
         let record = Record::DeleteMailbox { account: owner.name(), mailbox };
-        let result = self.change(owner, record).await;
+        let result = self.ledger(owner).write(record).await;
         owner.dying.borrow_mut().remove(&mailbox);
         result.map(|()| Some(mailbox))
     }

@@ -34,7 +34,7 @@ impl Session {
             return self.no(tag, Some(code), &error.to_string());
         }
         let (account, from, to) = (owner.name(), from.as_str().into(), to.as_str().into());
-        match self.home.change(owner, Record::RenameMailbox { account, from, to }).await {
+        match self.home.ledger(owner).write(Record::RenameMailbox { account, from, to }).await {
             Ok(()) => self.ok(tag, "RENAME completed"),
             Err(error) => self.not_written(tag, &error),
         }
@@ -74,7 +74,6 @@ impl Session {
             tracing::error!("INBOX cannot be opened: {error}");
             CopyError::NoMailbox(from)
         })?;
-        let (log, arena) = (&self.home.log, &self.home.arena);
-        copy_messages(log, arena, owner, from, &[UidRange::ALL], to, true).await
+        copy_messages(self.home.ledger(owner), from, &[UidRange::ALL], to, true).await
     }
 }

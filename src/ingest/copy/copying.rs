@@ -1,0 +1,200 @@
+//! A copy: one batch, whole or not at all. Its messages stay as they are until it is committed.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use super::writing::Writing;
+use super::{Copied, CopyError, FRAGMENTS, Job, reserve};
+use crate::index::{Chunk, Entry, KeywordSet};
+use crate::ingest::ledger::ROOM;
+use crate::ingest::owner::{Claim, Owner};
+use crate::log::{Frame, MessageRecord, Record};
+use crate::types::{BatchId, Keyword, MailboxId, UidRange};
+
+impl Job<'_> {
+    /// # Errors
+    /// When nothing was copied.
+    pub(super) async fn copy_whole(
+        &self,
+        uids: &[UidRange],
+        copied: &mut Copied,
+    ) -> Result<(), CopyError> {
+        let written = {
+            // Until the commit is written nobody changes a message: what the frames ahead of it say
+            // would not be true any more.
+            let _still = self.ledger.owner.changing.write().await;
+            self.settled().await?;
+            self.write_whole(uids).await?
+        };
+        // Also when there was none of them: that others took them out has to be durable first.
+        self.ledger.log.durable().await?;
+        if let Some((from, to)) = written {
+            copied.from = from;
+            copied.to = vec![to];
+        }
+        Ok(())
+    }
+
+    /// Waits until every change of the source that is written has been applied. Others write none
+    /// meanwhile.
+    async fn settled(&self) -> Result<(), CopyError> {
+        let source = self.source;
+        let owner = self.ledger.owner;
+        let is_settled =
+            || owner.account.borrow().mailbox(source).is_none_or(|m| m.unapplied() == 0);
+        while !is_settled() {
+            self.ledger.log.durable().await?;
+        }
+        Ok(())
+    }
+
+    /// Writes all frames: the UIDs that there were, and those they will have when that is durable.
+    async fn write_whole(
+        &self,
+        uids: &[UidRange],
+    ) -> Result<Option<(Vec<UidRange>, UidRange)>, CopyError> {
+        let owner = self.ledger.owner;
+        let selection = Selection::take(owner, self.source, uids)?;
+        if selection.messages == 0 {
+            return Ok(None);
+        }
+        let claim = owner.claim(selection.octets).ok_or(CopyError::Quota)?;
+        {
+            let mut account = owner.account.borrow_mut();
+            let target = account.mailbox_mut(self.target);
+            let target = target.ok_or(CopyError::NoMailbox(self.target))?;
+            if !selection.sets.values().all(|keywords| target.admit(keywords)) {
+                return Err(CopyError::Keywords);
+            }
+        }
+        let mut writing = Writing::new(self.ledger.log);
+        let from = selection.uids.clone();
+        match self.write(&mut writing, selection, claim).await {
+            Ok(to) => Ok(Some((from, to))),
+            Err(error) => {
+                self.cancel(writing).await;
+                Err(error)
+            }
+        }
+    }
+
+    /// Writes all frames. On return they are on their way.
+    async fn write(
+        &self,
+        writing: &mut Writing,
+        selection: Selection,
+        claim: Claim,
+    ) -> Result<UidRange, CopyError> {
+        let (owner, log) = (self.ledger.owner, self.ledger.log);
+        let batch = writing.batch;
+        let (mut messages, mut length) = (Vec::new(), Record::MESSAGES_OVERHEAD);
+        for mut message in selection.records() {
+            while message.fragments.len() > FRAGMENTS {
+                let rest = message.fragments.split_off(FRAGMENTS);
+                let fragments = std::mem::replace(&mut message.fragments, rest);
+                let before = references(batch, &mut messages, &mut length);
+                self.frame(writing, before.into_iter().collect()).await?;
+                self.frame(writing, vec![Record::Fragments { batch, fragments }]).await?;
+            }
+            let more = message.encoded_len();
+            if length + more > ROOM {
+                let before = references(batch, &mut messages, &mut length);
+                self.frame(writing, before.into_iter().collect()).await?;
+            }
+            if length + more > ROOM {
+                // A thousand keywords of the greatest length on one message.
+                return Err(CopyError::Keywords);
+            }
+            length += more;
+            messages.push(message);
+        }
+
+        let mut commit = self.footer(batch, selection.messages, selection.octets);
+        let footer = Record::Commit(commit.clone()).encoded_len();
+        if length + footer > ROOM {
+            let before = references(batch, &mut messages, &mut length);
+            self.frame(writing, before.into_iter().collect()).await?;
+        }
+        let mut records: Vec<Record> =
+            references(batch, &mut messages, &mut length).into_iter().collect();
+        let records_len = footer + records.iter().map(Record::encoded_len).sum::<usize>();
+        let (lease, permit) = self.ready(writing, records_len).await?;
+        // From here to the write nothing is awaited: UIDs and mod-sequences ascend with the log.
+        let to = {
+            let mut account = owner.account.borrow_mut();
+            self.open(&account, self.source)?;
+            self.open(&account, self.target)?;
+            reserve(account.mailbox_mut(self.target).expect("it is open"), &mut commit)?
+        };
+        records.push(Record::Commit(commit.clone()));
+        let (stream, position) = (batch, writing.position);
+        let frame = Frame { lease, stream, position, payload: 0, records_len };
+        log.write(frame, |_| records, permit);
+        let (owner, hold) = (owner.clone(), writing.hold.take());
+        log.when_durable(move || {
+            let appended = owner.account.borrow_mut().append(&commit, selection.records());
+            appended.expect("nothing overtakes a batch in the log");
+            drop((claim, hold));
+            owner.changed.notify_waiters();
+        });
+        Ok(to)
+    }
+}
+
+/// The messages that wait for a frame, as a record, if there are any.
+fn references(
+    batch: BatchId,
+    messages: &mut Vec<MessageRecord>,
+    length: &mut usize,
+) -> Option<Record> {
+    *length = Record::MESSAGES_OVERHEAD;
+    let messages = std::mem::take(messages);
+    (!messages.is_empty()).then_some(Record::References { batch, messages })
+}
+
+/// Messages as they were at one moment. The chunks are those of the mailbox, not copies.
+struct Selection {
+    chunks: Vec<Arc<Chunk>>,
+    /// All of them existed.
+    uids: Vec<UidRange>,
+    /// The keywords, whatever becomes of the source meanwhile.
+    sets: HashMap<KeywordSet, Vec<Keyword>>,
+    messages: u32,
+    octets: u64,
+}
+
+impl Selection {
+    fn take(owner: &Owner, id: MailboxId, uids: &[UidRange]) -> Result<Selection, CopyError> {
+        let account = owner.account.borrow();
+        let mailbox = account.mailbox(id).ok_or(CopyError::NoMailbox(id))?;
+        let mut taken = Selection {
+            chunks: Vec::new(),
+            uids: Vec::new(),
+            sets: HashMap::new(),
+            messages: 0,
+            octets: 0,
+        };
+        let table = mailbox.keywords();
+        for &range in uids {
+            for chunk in mailbox.chunks(range) {
+                for entry in chunk.range(range) {
+                    UidRange::push(&mut taken.uids, entry.uid());
+                    let set = entry.keywords();
+                    taken.sets.entry(set).or_insert_with(|| table.of(set).cloned().collect());
+                    taken.messages += 1;
+                    taken.octets += entry.size();
+                }
+                if taken.chunks.last().is_none_or(|last| !Arc::ptr_eq(last, &chunk)) {
+                    taken.chunks.push(chunk);
+                }
+            }
+        }
+        Ok(taken)
+    }
+
+    fn records(&self) -> impl Iterator<Item = MessageRecord> + '_ {
+        let entries = self.chunks.iter().flat_map(|chunk| chunk.iter());
+        let chosen = entries.filter(|entry| UidRange::covers(&self.uids, entry.uid()));
+        chosen.map(|entry: Entry<'_>| entry.to_record(self.sets[&entry.keywords()].clone()))
+    }
+}

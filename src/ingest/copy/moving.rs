@@ -1,0 +1,251 @@
+//! A move, step by step: each takes as many messages as one frame can name.
+
+use std::collections::HashMap;
+
+use super::writing::Writing;
+use super::{Copied, CopyError, FRAGMENTS, Job, reserve};
+use crate::index::{Account, AsWritten, KeywordSet, Mailbox};
+use crate::ingest::ledger::Composed;
+use crate::limits::STEP_MESSAGES;
+use crate::log::{MessageRecord, Record};
+use crate::reactor::{LeaseClass, breathe};
+use crate::types::{Fragment, Keyword, ModSeq, Uid, UidRange};
+
+/// So few messages need no large lease.
+const FEW: u32 = 64;
+
+/// The messages of one step.
+#[derive(Default)]
+struct Taken {
+    messages: Vec<MessageRecord>,
+    uids: Vec<UidRange>,
+    /// The keywords of all of them.
+    sets: HashMap<KeywordSet, Vec<Keyword>>,
+    octets: u64,
+    /// Where the next step begins; `None` after the last.
+    next: Option<Uid>,
+}
+
+/// What one step did.
+struct Moved {
+    from: Vec<UidRange>,
+    to: UidRange,
+    next: Option<Uid>,
+}
+
+/// The first fragments of a message in very many pieces, in the log ahead of the step that moves
+/// it. Octets stay where they are whatever others do to the message, so this stays true.
+struct Ahead {
+    uid: Uid,
+    fragments: Vec<Fragment>,
+    writing: Writing,
+}
+
+impl Job<'_> {
+    /// # Errors
+    /// When nothing was moved. What stops it later is told in `copied`.
+    pub(super) async fn move_in_steps(
+        &self,
+        uids: &[UidRange],
+        copied: &mut Copied,
+    ) -> Result<(), CopyError> {
+        let mut next = uids.first().map(|range| range.first);
+        let mut class = match UidRange::count(uids) <= FEW {
+            true => LeaseClass::Small,
+            false => LeaseClass::Large,
+        };
+        let mut failed = None;
+        while let Some(from) = next {
+            match self.move_some(uids, from, class, copied).await {
+                Ok(then) => next = then,
+                // Keywords take the most room.
+                Err(CopyError::Keywords) if class == LeaseClass::Small => class = LeaseClass::Large,
+                Err(error) => (next, failed) = (None, Some(error)),
+            }
+            if next.is_some() {
+                breathe().await;
+            }
+        }
+        copied.from = UidRange::ascending(&copied.from);
+        copied.to = UidRange::ascending(&copied.to);
+        // Also when others took them all: that has to be durable before it is told.
+        self.ledger.log.durable().await?;
+        match failed {
+            Some(error) if copied.from.is_empty() => Err(error),
+            failed => {
+                copied.unfinished = failed;
+                Ok(())
+            }
+        }
+    }
+
+    /// One step, from this UID on. Gives where the next begins; `None` after the last.
+    async fn move_some(
+        &self,
+        uids: &[UidRange],
+        from: Uid,
+        class: LeaseClass,
+        copied: &mut Copied,
+    ) -> Result<Option<Uid>, CopyError> {
+        self.ledger.not_too_far_ahead(self.source).await?;
+        let (mut class, mut ahead) = (class, None);
+        if let Some((uid, fragments)) = self.in_many_pieces(uids, from) {
+            class = LeaseClass::Large;
+            ahead = Some(self.write_ahead(uid, fragments).await?);
+        }
+        let mut next = None;
+        let moved = self
+            .ledger
+            .step(class, |account, room| {
+                let mut taken = self.take(account, uids, from, room, ahead.as_ref())?;
+                next = taken.next;
+                if taken.messages.is_empty() {
+                    return Ok(None);
+                }
+                let used = ahead.take_if(|ahead| taken.uids[0].first == ahead.uid);
+                self.compose(account, &mut taken, used).map(Some)
+            })
+            .await;
+        if let Some(unused) = ahead {
+            self.cancel(unused.writing).await;
+        }
+        if let Some(moved) = moved? {
+            copied.from.extend(moved.from);
+            copied.to.push(moved.to);
+            next = moved.next;
+        }
+        Ok(next)
+    }
+
+    /// The messages from this UID on, as they are written at this moment.
+    fn take(
+        &self,
+        account: &Account,
+        uids: &[UidRange],
+        from: Uid,
+        room: usize,
+        ahead: Option<&Ahead>,
+    ) -> Result<Taken, CopyError> {
+        let source = self.open(account, self.source)?;
+        let batch = ahead.map(|ahead| ahead.writing.batch).unwrap_or_default();
+        let around = Record::MESSAGES_OVERHEAD
+            + Record::Commit(self.footer(batch, 0, 0)).encoded_len()
+            + self.expunge(ModSeq(0), Vec::new()).encoded_len();
+        // Records are padded to eight octets.
+        let mut left = room.saturating_sub(around + 16);
+        let mut taken = Taken::default();
+        for (looked_at, (uid, message)) in from_uid(source, uids, from).enumerate() {
+            taken.next = Some(uid);
+            if looked_at == STEP_MESSAGES {
+                return Ok(taken);
+            }
+            let Some(message) = message else { continue };
+            let in_pieces = message.entry.fragments().len() > FRAGMENTS;
+            let alone = in_pieces && ahead.is_some_and(|ahead| ahead.uid == uid);
+            if in_pieces && !(alone && taken.messages.is_empty()) {
+                return Ok(taken);
+            }
+            let keywords = || source.keywords().of(message.keywords).cloned().collect();
+            let keywords: &Vec<_> = taken.sets.entry(message.keywords).or_insert_with(keywords);
+            let mut record = message.entry.to_record(keywords.clone());
+            record.flags = message.flags;
+            if let Some(ahead) = ahead.filter(|_| alone) {
+                record.fragments.drain(..ahead.fragments.len());
+            }
+            let length = record.encoded_len() + size_of::<UidRange>();
+            if length > left {
+                return match taken.messages.is_empty() {
+                    true => Err(CopyError::Keywords),
+                    false => Ok(taken),
+                };
+            }
+            left -= length;
+            taken.octets += record.size;
+            taken.messages.push(record);
+            UidRange::push(&mut taken.uids, uid);
+            if alone {
+                taken.next = Some(uid.next());
+                return Ok(taken);
+            }
+        }
+        taken.next = None;
+        Ok(taken)
+    }
+
+    /// The frame of a step: the messages, their commit, their expunge.
+    fn compose(
+        &self,
+        account: &mut Account,
+        taken: &mut Taken,
+        ahead: Option<Ahead>,
+    ) -> Result<(Composed, Moved), CopyError> {
+        self.open(account, self.target)?;
+        let target = account.mailbox_mut(self.target).expect("it is open");
+        if !taken.sets.values().all(|keywords| target.admit(keywords)) {
+            return Err(CopyError::Keywords);
+        }
+        let Ahead { fragments, mut writing, .. } =
+            ahead.unwrap_or_else(|| Ahead::none(Writing::new(self.ledger.log)));
+        let messages = std::mem::take(&mut taken.messages);
+        let count = u32::try_from(messages.len()).expect("a frame names fewer");
+        let mut commit = self.footer(writing.batch, count, taken.octets);
+        let to = reserve(target, &mut commit)?;
+        let source = account.mailbox_mut(self.source).expect("it is open");
+        let reserved = source.reserve(0).expect("a reservation of no UID never runs out");
+        let from = std::mem::take(&mut taken.uids);
+        let records = vec![
+            Record::References { batch: writing.batch, messages },
+            Record::Commit(commit),
+            self.expunge(reserved.modseq, from.clone()),
+        ];
+        let stream = (writing.batch, writing.position);
+        let step = Composed { records, stream, ahead: fragments, hold: writing.hold.take() };
+        Ok((step, Moved { from, to, next: taken.next }))
+    }
+
+    fn expunge(&self, modseq: ModSeq, uids: Vec<UidRange>) -> Record {
+        Record::Expunge { account: self.account.clone(), mailbox: self.source, modseq, uids }
+    }
+
+    /// The first message, if it is in so many pieces that one frame cannot name them all, and the
+    /// fragments that go ahead.
+    fn in_many_pieces(&self, uids: &[UidRange], from: Uid) -> Option<(Uid, Vec<Fragment>)> {
+        let account = self.ledger.owner.account.borrow();
+        let mut messages = from_uid(account.mailbox(self.source)?, uids, from).take(STEP_MESSAGES);
+        let first = messages.find_map(|(_, message)| message)?.entry;
+        let ahead = first.fragments().len().checked_sub(FRAGMENTS).filter(|&more| more > 0)?;
+        Some((first.uid(), first.fragments().take(ahead).collect()))
+    }
+
+    async fn write_ahead(&self, uid: Uid, fragments: Vec<Fragment>) -> Result<Ahead, CopyError> {
+        let mut writing = Writing::new(self.ledger.log);
+        let batch = writing.batch;
+        for part in fragments.chunks(FRAGMENTS) {
+            let record = Record::Fragments { batch, fragments: part.to_vec() };
+            if let Err(error) = self.frame(&mut writing, vec![record]).await {
+                self.cancel(writing).await;
+                return Err(error.into());
+            }
+        }
+        Ok(Ahead { uid, fragments, writing })
+    }
+}
+
+impl Ahead {
+    /// Nothing is ahead of this batch.
+    fn none(writing: Writing) -> Ahead {
+        Ahead { uid: Uid(0), fragments: Vec::new(), writing }
+    }
+}
+
+/// The named messages from this UID on, as they are written.
+fn from_uid<'a>(
+    mailbox: &'a Mailbox,
+    uids: &'a [UidRange],
+    from: Uid,
+) -> impl Iterator<Item = (Uid, Option<AsWritten<'a>>)> {
+    let begun = uids.partition_point(|range| range.last < from);
+    uids[begun..].iter().flat_map(move |range| {
+        mailbox.as_written(UidRange { first: range.first.max(from), last: range.last })
+    })
+}

@@ -1,0 +1,156 @@
+//! The way of a change into the log, when it is about messages or mailboxes that are there.
+//!
+//! Whatever a record says must be true at the moment it is written. Between a command and that
+//! moment the session waits: for a lease, for room in the log. Others do not stand still meanwhile,
+//! and what a session found out before it waited is hearsay. So a record is made by a closure that
+//! runs when nothing is left to wait for; it cannot await, and gets the account as it is written at
+//! that moment ([`Mailbox::as_written`](crate::index::Mailbox::as_written)):
+//!
+//! ```text
+//! lease ─▶ room in the log ─▶ compose ─▶ frame is written, account is told ─▶ durable ─▶ applied
+//!   waits        waits        └───────── one step, nothing waits ─────────┘    waits
+//! ```
+
+use std::rc::Rc;
+
+use super::owner::Owner;
+use crate::index::Account;
+use crate::limits::{LARGE_LEASE, UNAPPLIED};
+use crate::log::{Frame, HEADER, Hold, Log, LogError, MessageRecord, Record, sealed_len};
+use crate::reactor::{Arena, LeaseClass};
+use crate::types::{BatchId, Fragment, MailboxId};
+
+/// Octets for records in the largest frame.
+pub(super) const ROOM: usize = LARGE_LEASE - HEADER - 8;
+
+/// See the [module](self).
+#[derive(Clone, Copy)]
+pub struct Ledger<'a> {
+    /// Where records go.
+    pub log: &'a Log,
+    /// Memory for frames.
+    pub arena: &'a Arena,
+    /// Whose account is changed.
+    pub owner: &'a Rc<Owner>,
+}
+
+/// What one step writes: the records of one frame.
+#[derive(Default)]
+pub struct Composed {
+    /// In order. Mod-sequences and UIDs in them were reserved when they were composed.
+    pub records: Vec<Record>,
+    /// The batch they belong to, if they are one, and its frames so far.
+    pub stream: (BatchId, u32),
+    /// Of the first message in `records`: fragments that frames before this one name.
+    pub ahead: Vec<Fragment>,
+    /// Keeps those frames within reach of recovery; dropped when this step is durable.
+    pub hold: Option<Hold>,
+}
+
+impl From<Record> for Composed {
+    fn from(record: Record) -> Composed {
+        Composed { records: vec![record], ..Composed::default() }
+    }
+}
+
+impl Ledger<'_> {
+    /// Has `compose` make a step of at most so many octets of records as it is told, and writes it:
+    /// see the [module](self). What it changes is applied once it is durable; for that the
+    /// mailboxes in it stay in memory, whatever becomes of the session. `class` is the lease that
+    /// it takes. `None` when there is nothing to write.
+    ///
+    /// # Errors
+    /// When the log takes nothing, and those of `compose`: then nothing was written.
+    ///
+    /// # Panics
+    /// When the records are longer than was said.
+    pub async fn step<T, E: From<LogError>>(
+        &self,
+        class: LeaseClass,
+        compose: impl FnOnce(&mut Account, usize) -> Result<Option<(Composed, T)>, E>,
+    ) -> Result<Option<T>, E> {
+        let _shared = self.owner.changing.read().await;
+        let lease = self.arena.lease(class).await;
+        self.log.ready(class.size()).await?;
+        // From here to the write nothing is awaited.
+        let composed = {
+            let mut account = self.owner.account.borrow_mut();
+            let composed = compose(&mut account, class.size() - HEADER - 8)?;
+            if let Some((composed, _)) = &composed {
+                composed.records.iter().for_each(|record| account.wrote(record));
+            }
+            composed
+        };
+        let Some((Composed { records, stream: (stream, position), ahead, hold }, told)) = composed
+        else {
+            return Ok(None);
+        };
+        let records_len = records.iter().map(Record::encoded_len).sum();
+        assert!(sealed_len(0, records_len) <= class.size(), "a step fits into its frame");
+        let named = records.iter().filter_map(changed_messages);
+        let pinned: Vec<_> = named.filter_map(|mailbox| self.owner.pin(mailbox)).collect();
+        let frame = Frame { lease, stream, position, payload: 0, records_len };
+        let (_, records) = self.log.write(frame, |_| records, ());
+        let owner = self.owner.clone();
+        self.log.when_durable(move || {
+            apply(&mut owner.account.borrow_mut(), records, ahead);
+            drop((pinned, hold));
+            owner.changed.notify_waiters();
+        });
+        Ok(Some(told))
+    }
+
+    /// Waits until the mailbox has room for one more change that is written and not applied.
+    ///
+    /// # Errors
+    /// When the log takes nothing.
+    pub async fn not_too_far_ahead(&self, mailbox: MailboxId) -> Result<(), LogError> {
+        let unapplied =
+            || self.owner.account.borrow().mailbox(mailbox).map_or(0, |m| m.unapplied());
+        while unapplied() >= UNAPPLIED {
+            self.log.durable().await?;
+        }
+        Ok(())
+    }
+
+    /// One record that nothing else can make untrue meanwhile, because its kind is written by one
+    /// session at a time ([`Owner::structure`]). Returns when it is durable and applied.
+    ///
+    /// # Errors
+    /// When the log takes nothing.
+    pub async fn write(&self, record: Record) -> Result<(), LogError> {
+        let class = LeaseClass::holding(sealed_len(0, record.encoded_len()));
+        self.step(class, |_, _| Ok::<_, LogError>(Some((record.into(), ())))).await?;
+        self.log.durable().await
+    }
+}
+
+/// The mailbox whose messages must be in memory for this record to be applied.
+fn changed_messages(record: &Record) -> Option<MailboxId> {
+    match record {
+        Record::SetFlags { mailbox, .. } | Record::Expunge { mailbox, .. } => Some(*mailbox),
+        _ => None,
+    }
+}
+
+fn apply(account: &mut Account, records: Vec<Record>, mut ahead: Vec<Fragment>) {
+    let mut references: Vec<MessageRecord> = Vec::new();
+    for record in records {
+        match record {
+            Record::References { messages, .. } => {
+                references = messages;
+                if let Some(first) = references.first_mut() {
+                    ahead.append(&mut first.fragments);
+                    first.fragments = std::mem::take(&mut ahead);
+                }
+            }
+            Record::Commit(commit) => {
+                let appended = account.append(&commit, std::mem::take(&mut references));
+                appended.expect("nothing overtakes a batch in the log");
+            }
+            change => {
+                account.apply(&change).expect("changes are checked in the step that writes them");
+            }
+        }
+    }
+}
