@@ -4,6 +4,7 @@
 mod support;
 
 mod mirror;
+mod races;
 
 use mirror::Mirror;
 use support::{Client, Folder, Message, PASSWORD, Random, Server, USER};

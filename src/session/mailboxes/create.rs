@@ -3,15 +3,16 @@
 use std::rc::Rc;
 
 use super::mailbox_id;
+use crate::index::Mailbox;
 use crate::ingest::Owner;
 use crate::limits::MAILBOXES;
-use crate::log::{LogError, Record};
+use crate::log::{LogError, Record, sealed_len};
 use crate::protocol::response::{Code, Condition, untagged};
 use crate::protocol::{Create, MailboxName, NameError, Tag};
-use crate::reactor::unix_seconds;
+use crate::reactor::{LeaseClass, unix_seconds};
 use crate::session::context::Home;
 use crate::session::dispatch::Session;
-use crate::types::{MailboxId, SpecialUse};
+use crate::types::{MailboxId, SpecialUse, Uid};
 
 /// Why a mailbox was not created.
 pub(in crate::session) enum CreateError {
@@ -123,11 +124,49 @@ impl Home {
     ) -> Result<Option<MailboxId>, LogError> {
         let _one_at_a_time = owner.structure.lock().await;
         let Some(mailbox) = owner.mailbox_named(name.as_str()) else { return Ok(None) };
+        let deleted = self.delete_if(owner, mailbox, |_| true).await?;
+        Ok(deleted.then_some(mailbox))
+    }
+
+    /// Takes back a mailbox that was just made, unless another session has put something into it.
+    pub(super) async fn delete_unused(
+        &self,
+        owner: &Rc<Owner>,
+        mailbox: MailboxId,
+    ) -> Result<(), LogError> {
+        let _one_at_a_time = owner.structure.lock().await;
+        let unused = |found: &Mailbox| found.counts().uid_next == Uid(1) && found.is_settled();
+        self.delete_if(owner, mailbox, unused).await.map(drop)
+    }
+
+    async fn delete_if(
+        &self,
+        owner: &Rc<Owner>,
+        mailbox: MailboxId,
+        allowed: impl FnOnce(&Mailbox) -> bool,
+    ) -> Result<bool, LogError> {
         // From here on nothing more is appended to it.
         owner.dying.borrow_mut().insert(mailbox);
-        let record = Record::DeleteMailbox { account: owner.name(), mailbox };
-        let result = self.ledger(owner).write(record).await;
+        let result = self.write_deletion(owner, mailbox, allowed).await;
         owner.dying.borrow_mut().remove(&mailbox);
-        result.map(|()| Some(mailbox))
+        result
+    }
+
+    async fn write_deletion(
+        &self,
+        owner: &Rc<Owner>,
+        mailbox: MailboxId,
+        allowed: impl FnOnce(&Mailbox) -> bool,
+    ) -> Result<bool, LogError> {
+        let record = Record::DeleteMailbox { account: owner.name(), mailbox };
+        let class = LeaseClass::holding(sealed_len(0, record.encoded_len()));
+        let ledger = self.ledger(owner);
+        let step = ledger.step(class, |account, _| {
+            let found = account.mailbox(mailbox).is_some_and(allowed);
+            Ok::<_, LogError>(found.then(|| (record.into(), ())))
+        });
+        let written = step.await?.is_some();
+        self.log.durable().await?;
+        Ok(written)
     }
 }

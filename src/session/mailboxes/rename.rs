@@ -56,7 +56,7 @@ impl Session {
             }
             Err(error) => {
                 // Nothing has moved, so the new mailbox need not stay.
-                if let Err(error) = self.home.delete(owner, to).await {
+                if let Err(error) = self.home.delete_unused(owner, target).await {
                     tracing::warn!(mailbox = %to, "an empty mailbox stays behind: {error}");
                 }
                 self.not_copied(tag, &error, inbox);
