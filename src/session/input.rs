@@ -196,6 +196,10 @@ impl Input {
     async fn receive(&mut self) -> Option<bool> {
         // The next command of a busy client comes at once: worth a buffer, and not two wake-ups.
         let conn = self.conn.clone();
+        if !self.buffer.is_empty() {
+            // A part of a command: its client may write the rest when we have acknowledged this.
+            conn.quick_ack();
+        }
         let buffer = std::mem::take(&mut self.buffer);
         let receiving = conn.recv_buf(buffer, RECEIVE);
         let ((result, buffer), _) =

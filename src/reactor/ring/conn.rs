@@ -158,9 +158,9 @@ impl Conn {
         Ok(octets)
     }
 
-    /// Acknowledges what has arrived at once instead of up to 40 ms later. Clients that write
-    /// header and body of a message separately wait for that (Nagle's algorithm). The kernel
-    /// forgets this wish, so it is repeated before every wait for literal octets.
+    /// Acknowledges what has arrived at once instead of up to 40 ms later. Clients that write a
+    /// command or a message in several pieces wait for that before each further piece (Nagle's
+    /// algorithm). The kernel forgets this wish, so it is repeated before every wait for the rest.
     pub fn quick_ack(&self) {
         let _ = rustix::net::sockopt::set_tcp_quickack(&self.stream, true);
     }
