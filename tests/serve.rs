@@ -7,7 +7,7 @@ use std::os::unix::fs::PermissionsExt;
 
 use mailrace::limits::LINE_BEFORE_LOGIN;
 use rustix::process::Signal;
-use support::{Folder, PASSWORD, Server, USER, mailrace};
+use support::{Client, Folder, PASSWORD, Server, USER, mailrace};
 
 fn stderr(output: &std::process::Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
@@ -154,4 +154,56 @@ fn it_starts_again_after_any_end() {
     assert!(server.terminate().success());
     let server = Server::start(&folder);
     server.login().ok("SELECT kept");
+}
+
+/// Whoever saw no OK would send its message again, and there would be two of it.
+#[test]
+fn what_is_stored_is_acknowledged_before_the_end() {
+    let folder = Folder::new();
+    for _ in 0..3 {
+        let server = Server::start(&folder);
+        let before = count(&mut server.login());
+        let clients: Vec<_> = (0..8).map(|_| server.login()).collect();
+        let (tell, told) = std::sync::mpsc::channel();
+        let uploads: Vec<_> = clients
+            .into_iter()
+            .map(|client| {
+                let tell = tell.clone();
+                std::thread::spawn(move || upload_until_bye(client, &tell))
+            })
+            .collect();
+        // All of them are at it.
+        told.iter().take(200).count();
+        server.signal(Signal::TERM);
+        let acknowledged: usize = uploads.into_iter().map(|upload| upload.join().unwrap()).sum();
+        assert!(server.wait().success());
+        let server = Server::start(&folder);
+        assert_eq!(count(&mut server.login()) - before, acknowledged);
+        assert!(server.terminate().success());
+    }
+}
+
+/// Appends one message after the other, the next before the reply to the last. Gives how many were
+/// acknowledged; nothing comes behind BYE.
+fn upload_until_bye(mut client: Client, tell: &std::sync::mpsc::Sender<()>) -> usize {
+    let message = b"a APPEND INBOX {5+}\r\nhello\r\n";
+    let mut acknowledged = 0;
+    client.try_send(message);
+    loop {
+        client.try_send(message);
+        let Some(line) = client.line_or_end() else { return acknowledged };
+        if line.starts_with(b"a OK ") {
+            acknowledged += 1;
+            let _ = tell.send(());
+        } else if line.starts_with(b"* BYE") {
+            assert_eq!(client.line_or_end(), None, "something comes behind BYE");
+            return acknowledged;
+        }
+    }
+}
+
+fn count(client: &mut Client) -> usize {
+    let status = client.ok("STATUS INBOX (MESSAGES)").texts().concat();
+    let count = status.split("(MESSAGES ").nth(1).and_then(|rest| rest.strip_suffix(')'));
+    count.unwrap_or_else(|| panic!("{status}")).parse().unwrap()
 }

@@ -37,14 +37,13 @@ const FRAMES_IN_FLIGHT: usize = 3;
 const TEXT: usize = 8 << 10;
 const DISCARDED: usize = 64 << 10;
 
-/// A client that sends less at a time may be waiting for our ACK before it goes on.
-const TRICKLE: usize = 4 << 10;
-
 /// Why an upload ended other than by a reply: the connection is to be closed.
 #[derive(Debug)]
 pub enum Ended {
     /// The client went away. Batches that were complete are kept, the last one vanished whole.
     Gone,
+    /// The client fell silent amid a command. The same holds for its batches.
+    Idle,
     /// The log takes nothing any more.
     Broken(LogError),
 }
@@ -109,8 +108,8 @@ pub struct Upload {
     pub(super) frames: Arc<Semaphore>,
     /// There was no room for the batch that was being received.
     pub(super) full: Option<Refusal>,
-    /// Octets of the last receive into a lease.
-    received: usize,
+    /// The client asked whether it may send the literal that is being received.
+    synchronising: bool,
     /// The client fills leases faster than they are small.
     eager: bool,
 }
@@ -152,7 +151,7 @@ impl UploadContext {
         self.conn.quick_ack();
         match timeout(self.idle_time, self.conn.readable()).await {
             Some(result) => result.map_err(gone),
-            None => Err(Ended::Gone),
+            None => Err(Ended::Idle),
         }
     }
 }
@@ -171,7 +170,7 @@ impl Upload {
             current: None,
             frames: Arc::new(Semaphore::new(FRAMES_IN_FLIGHT)),
             full: None,
-            received: 0,
+            synchronising: false,
             eager: false,
         }
     }
@@ -287,6 +286,7 @@ impl Upload {
     fn message(&mut self, options: Options, machine: &mut Machine) {
         match self.admit(&options) {
             Ok(()) => {
+                self.synchronising = options.literal.synchronising;
                 self.batch().begin(options);
                 if machine.accept() {
                     self.invite();
@@ -463,12 +463,12 @@ impl Upload {
     async fn receive(&mut self, left: u64) -> Result<(), Ended> {
         let Some(mut open) = self.open.take() else { return Ok(()) };
         let room = open.lease.len() - open.filled;
-        // A literal that fills the lease is worth one wake-up only, unless others want the lease.
-        let all = left >= room as u64 && !self.context.arena.is_short();
+        // A literal that fills the lease is worth one wake-up only, unless others want the lease, or
+        // the client may wait for our ACK amid the literal: those that ask before they send a
+        // literal also write it in pieces (c-client: the header, then the body).
+        let all = left >= room as u64 && !self.synchronising && !self.context.arena.is_short();
         let conn = self.context.conn.clone();
-        if self.received < TRICKLE {
-            conn.quick_ack();
-        }
+        conn.quick_ack();
         let idle = self.context.arena.idle(open.lease.class(), conn.interrupt_handle());
         let receiving = conn.recv(open.lease, open.filled..open.filled + room, all);
         let ((result, lease), late) =
@@ -478,11 +478,11 @@ impl Upload {
         match result {
             Ok(0) => return Err(Ended::Gone),
             Ok(octets) => {
-                self.received = octets;
                 open.filled += octets;
             }
+            Err(_) if late => return Err(Ended::Idle),
             // Leases ran out while the client was slow: `more` gives this one up.
-            Err(error) if error.kind() == io::ErrorKind::Interrupted && !late => {}
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) => return Err(gone(error)),
         }
         self.open = Some(open);

@@ -78,7 +78,7 @@ impl Worker {
         }
         if timeout(PATIENCE, sessions_end(&home)).await.is_none() {
             // Who does not read a BYE for so long has gone.
-            home.roster.borrow().values().for_each(|(conn, _)| conn.shutdown());
+            home.roster.borrow().values().for_each(|conn| conn.shutdown());
         }
         accepting.iter().for_each(|task| task.abort());
         publishing.abort();

@@ -3,7 +3,6 @@
 use bytes::BytesMut;
 use tracing::Span;
 
-use super::context::bye;
 use super::dispatch::{Flow, Session};
 use super::selected::announce;
 use crate::ingest::{Ended, Machine, Refusal, Step, Upload, UploadContext};
@@ -42,8 +41,12 @@ impl Session {
                 Flow::On
             }
             Err(Ended::Gone) => Flow::Over,
+            Err(Ended::Idle) => {
+                self.farewell(None, "idle for too long amid a message");
+                Flow::Over
+            }
             Err(Ended::Broken(error)) => {
-                bye(&self.output, Some(&Code::Unavailable), &error.to_string());
+                self.farewell(Some(Code::Unavailable), &error.to_string());
                 Flow::Over
             }
         }

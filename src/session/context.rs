@@ -81,9 +81,6 @@ pub type Loading = Rc<OnceCell<Rc<Owner>>>;
 /// What a session is told at its end.
 pub type Farewell = (Option<Code<'static>>, Rc<str>);
 
-/// What it takes to end a session from outside.
-pub type Enrolled = (Rc<Transport>, Rc<Output>);
-
 /// One reactor, as its sessions see it.
 pub struct Home {
     /// Its number, from 0.
@@ -123,7 +120,7 @@ pub struct Home {
     /// Accounts in use.
     pub owners: RefCell<BTreeMap<Box<str>, Loading>>,
     /// Sessions, to end them.
-    pub roster: RefCell<BTreeMap<u64, Enrolled>>,
+    pub roster: RefCell<BTreeMap<u64, Rc<Transport>>>,
     /// Set when sessions are to end, with what to tell them.
     pub ending: RefCell<Option<Farewell>>,
     /// A session has ended.
@@ -182,13 +179,11 @@ impl Home {
         MailboxId(u64::from(self.epoch.0) << 40 | number)
     }
 
-    /// Ends all sessions: they are told why, what is on its way to the disk is still answered.
+    /// Ends all sessions: none takes another command. What they owe their clients is still said,
+    /// of batches that are on their way to the disk as well, and then why they end.
     pub fn end_sessions(&self, code: Option<Code<'static>>, why: &str) {
         self.ending.borrow_mut().get_or_insert((code, why.into()));
-        for (conn, output) in self.roster.borrow().values() {
-            bye(output, code.as_ref(), why);
-            conn.shutdown_read();
-        }
+        self.roster.borrow().values().for_each(|conn| conn.shutdown_read());
     }
 }
 

@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering;
 use bytes::BytesMut;
 use tracing::Instrument;
 
-use super::context::{Arrival, Home, bye};
+use super::context::{Arrival, Farewell, Home, bye};
 use super::deadline::Deadline;
 use super::enable::Enabled;
 use super::input::{Input, Next};
@@ -56,6 +56,8 @@ pub(super) struct Session {
     pub enabled: Enabled,
     /// How the command under way ends; sent behind the news.
     reply: RefCell<BytesMut>,
+    /// What the client is told in the end, after every reply that it is owed.
+    farewell: RefCell<Option<Farewell>>,
     /// The log broke under it.
     broken: Cell<bool>,
     nonsense: u32,
@@ -110,7 +112,7 @@ async fn serve_guest(home: Rc<Home>, number: u64, guest: Guest, place: Place, be
     let conn = Transport::new(guest);
     let output = Output::new(conn.clone());
     output.give_up_after(home.settings.idle_time);
-    home.roster.borrow_mut().insert(number, (conn.clone(), output.clone()));
+    home.roster.borrow_mut().insert(number, conn.clone());
     home.tally.sessions.fetch_add(1, Ordering::Relaxed);
     let session = Session {
         input: Input::new(conn.clone(), home.settings.idle_time),
@@ -129,6 +131,7 @@ async fn serve_guest(home: Rc<Home>, number: u64, guest: Guest, place: Place, be
         pending: Rc::default(),
         enabled: Enabled::default(),
         reply: RefCell::default(),
+        farewell: RefCell::default(),
         broken: Cell::default(),
         nonsense: 0,
         number,
@@ -167,10 +170,6 @@ impl Session {
                 self.conclude(Flow::On, true).await;
             }
         }
-        if let Some((code, why)) = self.home.ending.borrow().clone() {
-            bye(&self.output, code.as_ref(), &why);
-            self.conn.shutdown_read();
-        }
         loop {
             match self.turn().await {
                 Flow::On => {}
@@ -181,6 +180,10 @@ impl Session {
         self.leave();
         // Batches that are complete are still answered; then the connection may go.
         self.pending.none().await;
+        let farewell = self.farewell.take().or_else(|| self.home.ending.borrow().clone());
+        if let Some((code, why)) = farewell {
+            bye(&self.output, code.as_ref(), &why);
+        }
         let _ = self.output.flush().await;
         self.conn.close().await;
         None
@@ -188,7 +191,7 @@ impl Session {
 
     /// One command.
     async fn turn(&mut self) -> Flow {
-        if self.output.room().await.is_err() {
+        if self.output.room().await.is_err() || self.home.ending.borrow().is_some() {
             return Flow::Over;
         }
         self.stands();
@@ -202,7 +205,7 @@ impl Session {
             Next::Append => Box::pin(self.append()).await,
             Next::Refused { tag, text } => self.no_sense(tag.as_ref(), &text).await,
             Next::Idle => {
-                bye(&self.output, None, "idle for too long");
+                self.farewell(None, "idle for too long");
                 Flow::Over
             }
             Next::End => Flow::Over,
@@ -239,7 +242,7 @@ impl Session {
         if self.commands >= most {
             let text =
                 format!("{most} commands and no login (--commands-before-login is the most)");
-            bye(&self.output, None, &text);
+            self.farewell(None, &text);
             return false;
         }
         self.commands += 1;
@@ -259,7 +262,7 @@ impl Session {
         self.nonsense += 1;
         let flow = self.conclude(Flow::On, false).await;
         if self.user.is_none() && self.nonsense >= NONSENSE {
-            bye(&self.output, None, "too many commands that make no sense");
+            self.farewell(None, "too many commands that make no sense");
             return Flow::Over;
         }
         flow
@@ -274,7 +277,7 @@ impl Session {
         let reply = self.reply.take();
         self.output.push(|out| out.unsplit(reply));
         if self.broken.get() {
-            bye(&self.output, Some(&Code::Unavailable), "the disk failed");
+            self.farewell(Some(Code::Unavailable), "the disk failed");
             return Flow::Over;
         }
         match news {
@@ -448,6 +451,12 @@ impl Session {
 
     pub(super) fn bad(&self, tag: &Tag, text: &str) {
         self.refuse(Some(tag), text);
+    }
+
+    /// The session is over: what its client is told when all replies that it is owed are on their
+    /// way. The first reason counts.
+    pub(super) fn farewell(&self, code: Option<Code<'static>>, why: &str) {
+        self.farewell.borrow_mut().get_or_insert_with(|| (code, why.into()));
     }
 
     /// BAD; untagged when the tag could not be read.

@@ -3,7 +3,7 @@
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
-use super::context::{bye, is_local};
+use super::context::is_local;
 use super::dispatch::{Flow, Session};
 use super::places::Seat;
 use crate::auth::{
@@ -243,7 +243,7 @@ impl Session {
             return Flow::On;
         }
         let text = format!("{LOGINS_OF_CONNECTION} logins have failed on this connection");
-        bye(&self.output, None, &text);
+        self.farewell(None, &text);
         Flow::Over
     }
 
@@ -303,7 +303,8 @@ impl Session {
             return true;
         }
         let Some((now, generation)) = verifier.still(user).await else {
-            bye(&self.output, None, "the user was removed, or has another password now");
+            let why = "the user was removed, or has another password now";
+            self.farewell(None, why);
             return false;
         };
         owner.quota.set(now.quota);

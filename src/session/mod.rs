@@ -17,7 +17,7 @@ mod search;
 mod selected;
 mod tls;
 
-pub use context::{Arrival, Enrolled, Home, LoadError, Loading, Settings};
+pub use context::{Arrival, Home, LoadError, Loading, Settings};
 pub use dispatch::serve;
 pub use fetch::{Files, Parser};
 pub use places::{Crowded, Place, Places, Seats};

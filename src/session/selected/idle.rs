@@ -8,7 +8,6 @@ use crate::ingest::Owner;
 use crate::protocol::Tag;
 use crate::protocol::response::{Condition, continuation, untagged};
 use crate::reactor::timeout;
-use crate::session::context::bye;
 use crate::session::dispatch::{Flow, Session};
 use crate::stats::Standing;
 
@@ -81,7 +80,7 @@ impl Session {
                 Woken::Client => return true,
                 Woken::Change => {}
                 Woken::Nothing if quiet >= idle => {
-                    bye(&self.output, None, "idle for too long");
+                    self.farewell(None, "idle for too long");
                     return false;
                 }
                 Woken::Nothing => {

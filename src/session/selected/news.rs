@@ -14,7 +14,6 @@ use crate::index::{Changes, Entry, Mailbox, What};
 use crate::ingest::Owner;
 use crate::net::{GATHERED, Gone};
 use crate::protocol::response::{self, Code, Condition, FetchResponse};
-use crate::session::context::bye;
 use crate::session::dispatch::Session;
 use crate::session::enable::Enabled;
 use crate::types::{Keyword, Uid, UidRange};
@@ -193,7 +192,7 @@ impl Session {
     pub(in crate::session) fn end_without_news(&self, why: &NoNews) {
         match why {
             NoNews::Gone => {}
-            NoNews::Deleted => bye(&self.output, None, "the selected mailbox was deleted"),
+            NoNews::Deleted => self.farewell(None, "the selected mailbox was deleted"),
         }
     }
 
