@@ -149,7 +149,7 @@
 //! - `tests/abuse`, `tests/lawful`, `tests/sessions`: the binary on real sockets gives the same
 //!   answers; memory, quotas and leases are as before after hours, and after abuse.
 //!
-//! `tests/README.md` has the commands, and the record of the long runs.
+//! `tests/README.md` has the commands, `benches/RECORD.md` the record of the long runs.
 //!
 //! ## What is not proven
 //!

@@ -76,12 +76,12 @@ fn installed(programs: &[(&str, &str)]) -> bool {
 /// The first messages of the corpus; without it, mail made up. None that a server or a client may
 /// give back otherwise than it came: all line ends are CRLF.
 fn mail(count: usize) -> Vec<Vec<u8>> {
-    let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/corpus");
-    let folder = std::env::var_os("MAILRACE_CORPUS").map_or(beside, PathBuf::from);
-    let messages: Vec<Vec<u8>> = match Source::open(&folder.join("messages.mbox")) {
-        Ok(source) => source.take(count).map(|mail| mail.unwrap().octets.into()).collect(),
-        Err(error) => {
-            let _ = writeln!(stderr(), "no corpus ({error}): generated mail instead");
+    let folder = std::env::var_os("MAILRACE_CORPUS").map(PathBuf::from);
+    let corpus = folder.and_then(|folder| Source::open(&folder.join("messages.mbox")).ok());
+    let messages: Vec<Vec<u8>> = match corpus {
+        Some(source) => source.take(count).map(|mail| mail.unwrap().octets.into()).collect(),
+        None => {
+            let _ = writeln!(stderr(), "MAILRACE_CORPUS names no corpus: generated mail instead");
             Generator::regular(500).take(count).map(|mail| mail.octets.into()).collect()
         }
     };

@@ -4,7 +4,7 @@
 #   tests/fuzz/long.sh [-n] SECONDS [TARGET...]
 #
 # Builds the targets with the coverage that LLVM gives (stable Rust will do), seeds their corpora from
-# the transcripts, the generator and ../shared/corpus, and runs each in one process at the lowest
+# the transcripts, the generator and MAILRACE_CORPUS, and runs each in one process at the lowest
 # priority. Corpora stay below target/fuzz/corpus, so that the next run goes on where this one ended.
 # What a target failed on lies in target/fuzz/findings. With -n nothing is built or seeded again.
 set -euo pipefail
