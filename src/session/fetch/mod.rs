@@ -123,9 +123,11 @@ impl Session {
         let (selected, account) = (self.selected.borrow(), owner.account.borrow());
         let Some(selected) = &*selected else { return };
         let Some(mailbox) = account.mailbox(selected.mailbox) else { return };
+        // `*` is the highest UID there has been: the newest messages may be those that are gone.
+        let highest = mailbox.counts().uid_next.0 - 1;
         let known: Vec<_> = match set.is_saved() {
             true => selected.saved.clone(),
-            false => set.resolve(selected.view.last().map_or(0, |uid| uid.0)).uids().collect(),
+            false => set.resolve(highest).uids().collect(),
         };
         let gone = vanished(mailbox, selected, since, &known, None);
         if !gone.is_empty() {
