@@ -4,6 +4,8 @@ mod idle;
 mod news;
 mod qresync;
 mod select;
+#[cfg(test)]
+mod tests;
 
 use super::search::Contexts;
 use crate::index::{Mailbox, View};
@@ -119,7 +121,12 @@ impl Selected {
         let known = self.recent.last().map_or(Uid(0), |range| range.last);
         let first = first.max(known.next());
         if first < counts.uid_next {
-            self.recent.push(UidRange { first, last: Uid(counts.uid_next.0 - 1) });
+            let last = Uid(counts.uid_next.0 - 1);
+            match self.recent.last_mut().filter(|range| range.last.next() == first) {
+                // A client that appends one message after the other would have a range for each.
+                Some(range) => range.last = last,
+                None => self.recent.push(UidRange { first, last }),
+            }
         }
     }
 

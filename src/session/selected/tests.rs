@@ -1,0 +1,60 @@
+use super::Selected;
+use crate::index::{Account, Mailbox};
+use crate::ingest::Owner;
+use crate::log::{Commit, MessageRecord, Record};
+use crate::types::{
+    BatchId, Flags, InternalDate, MailboxId, SpecialUse, Uid, UidRange, UidValidity,
+};
+
+const INBOX: MailboxId = MailboxId(1);
+
+fn append(mailbox: MailboxId, account: &mut Account) {
+    let reserved = account.mailbox_mut(mailbox).and_then(|found| found.reserve(1)).unwrap();
+    let message = MessageRecord {
+        size: 1,
+        date: InternalDate::from_unix(0),
+        flags: Flags::default(),
+        keywords: Vec::new(),
+        checksum: 0,
+        fragments: Vec::new(),
+    };
+    let commit = Commit {
+        batch: BatchId(1),
+        account: "a".into(),
+        mailbox,
+        first_uid: reserved.first_uid,
+        modseq: reserved.modseq,
+        save_date: 0,
+        messages: 1,
+        octets: 1,
+    };
+    account.append(&commit, [message]).unwrap();
+}
+
+/// A session that appends to the mailbox it has selected sums them up after each.
+#[test]
+fn recent_messages_in_a_row_are_one_range() {
+    let mut account = Account::new("a");
+    let create = Record::CreateMailbox {
+        account: "a".into(),
+        mailbox: INBOX,
+        name: "INBOX".into(),
+        uid_validity: UidValidity(1),
+        uses: SpecialUse::default(),
+    };
+    account.apply(&create).unwrap();
+    let owner = Owner::new(account, None);
+    let pinned = owner.pin(INBOX).unwrap();
+    let with = |change: &mut dyn FnMut(&mut Mailbox)| {
+        change(owner.account.borrow_mut().mailbox_mut(INBOX).unwrap());
+    };
+    let (mut pinned, mut selected) = (Some(pinned), None);
+    with(&mut |mailbox| selected = Some(Selected::new(mailbox, pinned.take().unwrap(), false)));
+    let mut selected = selected.unwrap();
+    for _ in 0..100 {
+        append(INBOX, &mut owner.account.borrow_mut());
+        with(&mut |mailbox| selected.take_recent(mailbox));
+    }
+    assert_eq!(selected.recent, [UidRange { first: Uid(1), last: Uid(100) }]);
+    assert!(selected.is_recent(Uid(1)) && selected.is_recent(Uid(100)));
+}
