@@ -4,6 +4,7 @@ use std::fmt;
 use std::process::ExitCode;
 
 use crate::auth::UserError;
+use crate::stats::escaped;
 use crate::tools::ToolError;
 
 /// Of `--help`. The numbers are those of sysexits.h.
@@ -45,7 +46,11 @@ impl Failure {
     }
 
     pub(super) fn report(&self) -> ExitCode {
-        eprintln!("mailrace: {}", self.sentence);
+        let mut first = true;
+        for line in self.sentence.lines() {
+            eprintln!("{}{}", if first { "mailrace: " } else { "" }, escaped(line));
+            first = false;
+        }
         ExitCode::from(self.code)
     }
 }

@@ -4,6 +4,7 @@ mod cert;
 mod config;
 mod exit;
 mod file;
+mod lines;
 mod notify;
 mod serve;
 mod shell;

@@ -1,7 +1,7 @@
 //! `mailrace serve`: the server, until a signal ends it.
 
 use std::ffi::OsString;
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
@@ -18,6 +18,7 @@ use tracing_subscriber::EnvFilter;
 use super::Line;
 use super::exit::{self, Failure};
 use super::file::ConfigFile;
+use super::lines::Lines;
 use super::notify::Manager;
 use crate::auth::{MechanismName, TokenConfig};
 use crate::limits;
@@ -334,10 +335,11 @@ fn announce(server: &Server, endpoint: Option<&Endpoint>) -> io::Result<()> {
 
 pub(super) fn start_log(filter: &str, format: LogFormat) {
     let filter = EnvFilter::try_new(filter).unwrap_or_else(|_| EnvFilter::new("info"));
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);
+    // Colors are the writer's: what comes out of the formatter is escaped.
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_ansi(false);
     match format {
-        LogFormat::Text => log.with_ansi(io::stderr().is_terminal()).init(),
-        LogFormat::Json => log.json().init(),
+        LogFormat::Text => log.with_writer(Lines::text()).init(),
+        LogFormat::Json => log.json().with_writer(Lines::json()).init(),
     }
 }
 
