@@ -140,7 +140,8 @@ pub struct ServeArgs {
     #[arg(long, value_name = "TEXT", requires = "oauth_keys")]
     pub oauth_audience: Option<String>,
 
-    /// Claim that names the user [default: email, else preferred_username, else sub]
+    /// Claim of a token that names the user, required with --oauth-keys: one that users cannot set
+    /// themselves, like sub; email counts only where email_verified is true
     #[arg(long, value_name = "CLAIM", requires = "oauth_keys")]
     pub oauth_user_claim: Option<String>,
 
@@ -164,6 +165,20 @@ pub enum LogFormat {
 
 /// The arguments of a line that says `serve`, with those of the configuration file that it names.
 pub(super) fn resolve(line: &[OsString]) -> Result<ServeArgs, Failure> {
+    let args = read(line)?;
+    if args.oauth_keys.is_some() && args.oauth_user_claim.is_none() {
+        let code = if args.config.is_some() { exit::CONFIG } else { exit::USAGE };
+        return Err(Failure::new(code, NO_USER_CLAIM));
+    }
+    Ok(args)
+}
+
+/// There is no default, for which claims users can set themselves only the operator knows.
+const NO_USER_CLAIM: &str = "--oauth-keys needs --oauth-user-claim, the claim of a token that names \
+     the user: one that users cannot set themselves, such as sub, or email if the issuer verifies \
+     addresses (a token must then say email_verified: true)";
+
+fn read(line: &[OsString]) -> Result<ServeArgs, Failure> {
     let matches = Line::command().try_get_matches_from(line).map_err(usage)?;
     let Some(serve) = matches.subcommand_matches("serve") else {
         return Err(Failure::new(exit::USAGE, "this is not about serving"));
@@ -297,7 +312,7 @@ fn tokens(args: &ServeArgs) -> Option<TokenConfig> {
         keys: args.oauth_keys.clone()?,
         issuer: args.oauth_issuer.clone()?,
         audience: args.oauth_audience.clone()?,
-        user_claim: args.oauth_user_claim.clone(),
+        user_claim: args.oauth_user_claim.clone()?,
     })
 }
 

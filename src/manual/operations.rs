@@ -193,9 +193,11 @@
 //! **Tokens** are JWTs, signed with RSA, P-256, P-384 or Ed25519 by a key of the set in
 //! `--oauth-keys` (a JWKS file, read again when it changes; nothing is fetched). `exp`, `iss`
 //! (`--oauth-issuer`) and `aud` (`--oauth-audience`) must be there and right, with a minute for
-//! clocks that differ. The user is named by `email` (unless `email_verified` is false), else by
-//! `preferred_username`, else by `sub`, or by `--oauth-user-claim` alone: name it where users can
-//! choose the others themselves. The user must be in the file.
+//! clocks that differ. `--oauth-user-claim` is required and names the one claim that says which
+//! user it is. Name a claim that users cannot set themselves: `sub` is one at every issuer (OpenID
+//! Connect Core section 5.7); `email` counts only in a token that says `"email_verified": true`, as
+//! a JSON boolean; `preferred_username` is the user's own choice at many issuers, and then opens
+//! anybody's mail. The user must be in the file.
 //!
 //! **Failures.** The answer to a failed login waits half a second, doubled with each further one up
 //! to 15 seconds; one a minute is forgotten. A right password never waits. From one address a user
