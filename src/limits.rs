@@ -338,6 +338,10 @@ pub const REFUSALS_SHOWN: usize = 100;
 /// Connections to the admin endpoint at a time: a few people, a few programs that collect metrics.
 pub const ADMIN_CONNECTIONS: usize = 32;
 
+/// Connections beyond those, on which only probes are answered. When there are so many, the oldest
+/// gives way to a new one: a probe has sent its request and has its answer long before.
+pub const ADMIN_PROBES: usize = 8;
+
 /// Head of a request to the admin endpoint, in octets: browsers send one or two thousand.
 pub const ADMIN_REQUEST: usize = 16 << 10;
 
