@@ -116,6 +116,11 @@ pub const LINE: usize = 64 << 10;
 /// Literal in a command other than APPEND, before login: a name or a password.
 pub const LITERAL_BEFORE_LOGIN: usize = 4 << 10;
 
+/// Octets of a connection that are read and thrown away before login, as those of an APPEND are: a
+/// program that sends a message right behind a LOGIN that fails is told NO to both. Whoever sends
+/// more without a login uses the server as a sink, and is cut off.
+pub const DISCARDED_BEFORE_LOGIN: u64 = 1 << 20;
+
 /// Literals in a command other than APPEND, all together: search strings, names.
 pub const LITERAL: usize = 1 << 20;
 
