@@ -252,7 +252,7 @@ impl fmt::Display for TokenError {
             TokenError::Invalid(error) => f.write_str(&harmless(&error.to_string())),
             TokenError::ManyIssuers => f.write_str("its iss is not one text"),
             TokenError::NoUser => f.write_str(
-                "it names no user: the claim is missing, or is email and email_verified is not true",
+                "it names no user: no such claim, or an email without email_verified: true",
             ),
         }
     }

@@ -15,11 +15,11 @@ use signal_hook::flag;
 use signal_hook::iterator::Signals;
 use tracing_subscriber::EnvFilter;
 
-use super::Line;
 use super::exit::{self, Failure};
 use super::file::ConfigFile;
 use super::lines::Lines;
 use super::notify::Manager;
+use super::{Line, guard};
 use crate::auth::{MechanismName, TokenConfig};
 use crate::limits;
 use crate::net::TlsFiles;
@@ -145,6 +145,10 @@ pub struct ServeArgs {
     #[arg(long, value_name = "CLAIM", requires = "oauth_keys")]
     pub oauth_user_claim: Option<String>,
 
+    /// Let the system keep a core dump of a crash: it holds mail, passwords and keys
+    #[arg(long)]
+    pub core_dumps: bool,
+
     /// What to log: error, warn, info, debug, or a filter like warn,mailrace::log=debug
     #[arg(long, value_name = "FILTER", default_value = "info", value_parser = parse_filter)]
     pub log: String,
@@ -174,9 +178,9 @@ pub(super) fn resolve(line: &[OsString]) -> Result<ServeArgs, Failure> {
 }
 
 /// There is no default, for which claims users can set themselves only the operator knows.
-const NO_USER_CLAIM: &str = "--oauth-keys needs --oauth-user-claim, the claim of a token that names \
-     the user: one that users cannot set themselves, such as sub, or email if the issuer verifies \
-     addresses (a token must then say email_verified: true)";
+const NO_USER_CLAIM: &str = "--oauth-keys needs --oauth-user-claim, the claim of a token that \
+     names the user: one that users cannot set themselves, such as sub, or email if the issuer \
+     verifies addresses (a token must then say email_verified: true)";
 
 fn read(line: &[OsString]) -> Result<ServeArgs, Failure> {
     let matches = Line::command().try_get_matches_from(line).map_err(usage)?;
@@ -209,6 +213,14 @@ pub(super) fn check(args: &ServeArgs) -> Result<(), StartError> {
 pub(super) fn run(args: ServeArgs) -> Result<(), Failure> {
     let handed_over = HandedOver::take().map_err(|error| Failure::new(exit::IO, error))?;
     start_log(&args.log, args.log_format);
+    guard::only_for_owner();
+    if !args.core_dumps
+        && let Err(error) = guard::no_core_dumps()
+    {
+        tracing::warn!(
+            "core dumps cannot be turned off: {error}; one would hold mail and passwords"
+        );
+    }
     // Before the start, so that a signal during it is not lost.
     let signals = catch_signals().map_err(|error| Failure::new(exit::SYSTEM, error))?;
     // Before anything else: an address that will not do costs no start.
