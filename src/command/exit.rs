@@ -46,11 +46,9 @@ impl Failure {
     }
 
     pub(super) fn report(&self) -> ExitCode {
-        let mut first = true;
-        for line in self.sentence.lines() {
-            eprintln!("{}{}", if first { "mailrace: " } else { "" }, escaped(line));
-            first = false;
-        }
+        // It may name what a client or a server has sent.
+        let lines: Vec<_> = self.sentence.lines().map(escaped).collect();
+        eprintln!("mailrace: {}", lines.join("\n"));
         ExitCode::from(self.code)
     }
 }

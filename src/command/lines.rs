@@ -1,4 +1,4 @@
-//! The writer of the log: an event is one line, and nothing in it moves a cursor, changes a colour
+//! The writer of the log: an event is one line, and nothing in it moves a cursor, changes a color
 //! or turns the direction of writing.
 //!
 //! Names, tokens and error texts hold whatever a client sent. They are escaped here, behind the
@@ -19,7 +19,7 @@ pub(super) struct Lines {
 /// One line on its way.
 pub(super) struct Line<W> {
     out: W,
-    /// The level, when it is to be shown in its colour.
+    /// The level, when it is to be shown in its color.
     level: Option<Level>,
 }
 
