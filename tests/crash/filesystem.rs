@@ -127,6 +127,7 @@ impl Image {
     }
 
     /// Nothing that is written comes to an end until the guard is dropped, as on a disk that hangs.
+    #[allow(dead_code, reason = "for the tests of the probes")]
     pub fn freeze(&self) -> Frozen<'_> {
         run(&["fsfreeze", "-f"], &[&self.mount]).unwrap();
         Frozen(self)
