@@ -68,6 +68,7 @@ fn a_silent_session_ends() {
     hears(&mut silent, "* BYE idle for too long");
     assert_eq!(silent.line(), None);
     hears(&mut idle, "* BYE idle for too long");
+    hears(&mut amid, "* BYE idle for too long amid a message");
     assert_eq!(amid.line(), None);
     assert!(begun.elapsed() >= Duration::from_millis(900), "{:?}", begun.elapsed());
     // Who says something now and then does not.
