@@ -116,6 +116,11 @@ pub const LINE: usize = 64 << 10;
 /// Literal in a command other than APPEND, before login: a name or a password.
 pub const LITERAL_BEFORE_LOGIN: usize = 4 << 10;
 
+/// Octets of a connection that are read and thrown away before login, as those of an APPEND are: a
+/// program that sends a message right behind a LOGIN that fails is told NO to both. Whoever sends
+/// more without a login uses the server as a sink, and is cut off.
+pub const DISCARDED_BEFORE_LOGIN: u64 = 1 << 20;
+
 /// Literals in a command other than APPEND, all together: search strings, names.
 pub const LITERAL: usize = 1 << 20;
 
@@ -337,6 +342,10 @@ pub const REFUSALS_SHOWN: usize = 100;
 
 /// Connections to the admin endpoint at a time: a few people, a few programs that collect metrics.
 pub const ADMIN_CONNECTIONS: usize = 32;
+
+/// Connections beyond those, on which only probes are answered. When there are so many, the oldest
+/// gives way to a new one: a probe has sent its request and has its answer long before.
+pub const ADMIN_PROBES: usize = 8;
 
 /// Head of a request to the admin endpoint, in octets: browsers send one or two thousand.
 pub const ADMIN_REQUEST: usize = 16 << 10;

@@ -22,6 +22,27 @@ const LONGEST_SALT: usize = 64;
 
 const SCHEME: &str = "SCRAM-SHA-256";
 
+/// Seconds for which a name that nobody has keeps its keys, at least.
+const SHORTEST_LIFE: u64 = 180 * 24 * 3600;
+
+/// And at most.
+const LONGEST_LIFE: u64 = 1080 * 24 * 3600;
+
+/// What the keys of most users are like.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Usual {
+    pub iterations: NonZeroU32,
+    /// Octets of the salt.
+    pub salt: usize,
+}
+
+impl Usual {
+    /// Keys that are made here.
+    pub fn of_ours() -> Usual {
+        Usual { iterations: iterations(), salt: SALT }
+    }
+}
+
 /// The keys of a user.
 #[derive(Clone, PartialEq, Eq)]
 pub(super) struct Keys {
@@ -32,6 +53,11 @@ pub(super) struct Keys {
 }
 
 impl Keys {
+    /// What they are like.
+    pub fn usual(&self) -> Usual {
+        Usual { iterations: self.iterations, salt: self.salt.len() }
+    }
+
     /// Those of a password, under a fresh salt. Takes some tens of milliseconds.
     pub fn new(password: &Password) -> Result<Keys, getrandom::Error> {
         let mut salt = [0; SALT];
@@ -55,13 +81,22 @@ impl Keys {
         Keys { iterations, salt: salt.into(), stored, server: mac(&salted, b"Server Key") }
     }
 
-    /// What a name without keys is answered with, always the same under one secret: nobody can
-    /// tell it from a user (RFC 5802 section 9 has no answer to that; this is one).
-    pub fn of_nobody(secret: &[u8; KEY], name: &str) -> Keys {
+    /// What a name without keys is answered with, so that nobody can tell it from a user (RFC 5802
+    /// section 9 has no answer to that; this is one). Under one secret the same for as long as a
+    /// user keeps a password: the salt of a user changes with the password, so one that never
+    /// changes would be nobody's. Each name has its own times, half a year to three years apart.
+    pub fn of_nobody(secret: &[u8; KEY], name: &str, usual: Usual, unix_seconds: u64) -> Keys {
         let draw = |what: &str| mac(secret, format!("{what} {name}").as_bytes());
+        let number = |what: &str| u64::from_le_bytes(*draw(what).first_chunk().expect("32 octets"));
+        let life = SHORTEST_LIFE + number("life") % (LONGEST_LIFE - SHORTEST_LIFE);
+        let password = (unix_seconds + number("birth") % life) / life;
+        let Usual { iterations, salt } = usual;
+        // Other iterations come with another salt, as they do when a password is set.
+        let draw = |what: &str| draw(&format!("{what} {password} {iterations}"));
+        let drawn = [draw("salt"), draw("more salt")].concat();
         Keys {
-            iterations: iterations(),
-            salt: draw("salt")[..SALT].into(),
+            iterations,
+            salt: drawn[..salt.min(drawn.len())].into(),
             stored: draw("stored key"),
             server: draw("server key"),
         }
@@ -192,14 +227,42 @@ mod tests {
 
     #[test]
     fn nobody_has_the_same_keys_always_and_others_than_anybody_else() {
-        let nobody = |secret: u8, name: &str| Keys::of_nobody(&[secret; KEY], name).to_string();
+        let usual = Usual::of_ours();
+        let nobody = |secret: u8, name: &str| {
+            Keys::of_nobody(&[secret; KEY], name, usual, 1_800_000_000).to_string()
+        };
         assert_eq!(nobody(1, "mallory"), nobody(1, "mallory"));
         assert_ne!(nobody(1, "mallory"), nobody(2, "mallory"));
         assert_ne!(nobody(1, "mallory"), nobody(1, "trudy"));
-        let (fake, real) =
-            (Keys::of_nobody(&[1; KEY], "mallory"), Keys::new(&Password::new(*b"x")));
-        let real = real.unwrap();
-        assert_eq!((fake.salt.len(), fake.iterations), (real.salt.len(), real.iterations));
+        let real = Keys::new(&Password::new(*b"x")).unwrap();
+        let fake = Keys::of_nobody(&[1; KEY], "mallory", real.usual(), 0);
+        assert_eq!(fake.usual(), real.usual());
+        let long = Usual { salt: LONGEST_SALT, ..usual };
+        assert_eq!(Keys::of_nobody(&[1; KEY], "mallory", long, 0).usual(), long);
+    }
+
+    /// As the salts of users do, whose passwords change now and then, and not all on one day.
+    #[test]
+    fn nobodys_salt_changes_at_times_of_its_own() {
+        const DAY: u64 = 24 * 3600;
+        let usual = Usual::of_ours();
+        let changes = |name: &str| -> Vec<u64> {
+            let salt = |day| Keys::of_nobody(&[1; KEY], name, usual, day * DAY).salt;
+            let days = 20_000..20_000 + 6 * 365;
+            days.filter(|&day| salt(day) != salt(day + 1)).collect()
+        };
+        let all: Vec<_> = ["mallory", "trudy", "eve"].into_iter().map(changes).collect();
+        for days in &all {
+            assert!((2..=13).contains(&days.len()), "{days:?}");
+            assert!(days.windows(2).all(|pair| pair[1] - pair[0] >= 180), "{days:?}");
+        }
+        assert!(all[0] != all[1] && all[1] != all[2], "{all:?}");
+        // When other iterations become usual, it is as if the password were set again.
+        let salt = |iterations| {
+            let usual = Usual { iterations: NonZeroU32::new(iterations).unwrap(), ..usual };
+            Keys::of_nobody(&[1; KEY], "mallory", usual, 0).salt
+        };
+        assert_ne!(salt(4096), salt(65_536));
     }
 
     #[test]

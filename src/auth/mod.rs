@@ -27,6 +27,6 @@ pub use line::LineError;
 pub use password::{Password, PasswordError};
 pub use sasl::{Mechanism, MechanismName, SaslError, Step};
 pub use throttle::network;
-pub use tokens::{CLAIMS, TokenConfig, TokenKeysError, Tokens};
+pub use tokens::{TokenConfig, TokenKeysError, Tokens};
 pub use users::{Kept, NameError, User, UserError, Users};
 pub use verifier::{Busy, Refusal, Verdict, Verifier, VerifierOptions};

@@ -15,6 +15,7 @@ use serde_json::{Map, Value};
 
 use super::stamp::Stamp;
 use crate::limits;
+use crate::stats::harmless;
 
 /// Whose tokens are taken.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,12 +26,9 @@ pub struct TokenConfig {
     pub issuer: String,
     /// What `aud` must be, or have among others.
     pub audience: String,
-    /// The claim that names the user; [`CLAIMS`] in their order when there is none.
-    pub user_claim: Option<String>,
+    /// The claim that names the user: one that users cannot set themselves.
+    pub user_claim: String,
 }
-
-/// Claims that may name the user.
-pub const CLAIMS: [&str; 3] = ["email", "preferred_username", "sub"];
 
 /// Seconds by which the clocks of issuer and server may differ.
 const LEEWAY: u64 = 60;
@@ -76,7 +74,9 @@ pub(super) enum TokenError {
     NoKey,
     /// It does not hold what it must, or the signature is not right.
     Invalid(jsonwebtoken::errors::Error),
-    /// It names no user.
+    /// Its `iss` is not one text.
+    ManyIssuers,
+    /// It has no claim that names a user, or a mail address that is not verified.
     NoUser,
 }
 
@@ -105,6 +105,10 @@ impl Tokens {
             }
             let validation = self.validation(header.alg);
             match decode::<Map<String, Value>>(token, &key.key, &validation) {
+                // One issuer, and not a list with it (RFC 7519 section 4.1.1).
+                Ok(token) if !token.claims.get("iss").is_some_and(Value::is_string) => {
+                    why = TokenError::ManyIssuers;
+                }
                 Ok(token) => return self.user(&token.claims).ok_or(TokenError::NoUser),
                 Err(error) => why = TokenError::Invalid(error),
             }
@@ -123,15 +127,9 @@ impl Tokens {
     }
 
     fn user(&self, claims: &Map<String, Value>) -> Option<String> {
-        let text = |name: &str| Some(claims.get(name)?.as_str()?.to_owned());
-        if let Some(name) = &self.config.user_claim {
-            return text(name).filter(|_| is_verified(name, claims));
-        }
-        CLAIMS.iter().find(|name| claims.contains_key(**name)).and_then(|name| {
-            // An address that anybody could have entered names nobody, and neither does what
-            // stands behind it.
-            text(name).filter(|_| is_verified(name, claims))
-        })
+        let claim = &*self.config.user_claim;
+        let name = claims.get(claim)?.as_str()?;
+        (claim != "email" || is_verified(claims)).then(|| name.to_owned())
     }
 
     fn keys(&self) -> Arc<Vec<Key>> {
@@ -154,9 +152,11 @@ impl Tokens {
     }
 }
 
-/// OpenID Connect Core section 5.1: an issuer says of an address whether it belongs to the user.
-fn is_verified(name: &str, claims: &Map<String, Value>) -> bool {
-    name != "email" || claims.get("email_verified") != Some(&Value::Bool(false))
+/// OpenID Connect Core section 5.1: whether the issuer has verified that the address is the user's.
+/// It is a boolean there. Issuers that send the text "true" send "false" as well, and some send
+/// neither: those are read as an address that anybody could have entered.
+fn is_verified(claims: &Map<String, Value>) -> bool {
+    claims.get("email_verified") == Some(&Value::Bool(true))
 }
 
 fn read(path: &Path) -> Result<(Stamp, Vec<Key>), TokenKeysError> {
@@ -248,8 +248,12 @@ impl fmt::Display for TokenError {
         match self {
             TokenError::Critical => f.write_str("it has a critical extension"),
             TokenError::NoKey => f.write_str("no key of the set fits its algorithm and key ID"),
-            TokenError::Invalid(error) => error.fmt(f),
-            TokenError::NoUser => f.write_str("it names no user"),
+            // Of what the client sent as JSON, the error quotes all.
+            TokenError::Invalid(error) => f.write_str(&harmless(&error.to_string())),
+            TokenError::ManyIssuers => f.write_str("its iss is not one text"),
+            TokenError::NoUser => f.write_str(
+                "it names no user: no such claim, or an email without email_verified: true",
+            ),
         }
     }
 }

@@ -6,7 +6,7 @@
 mod edit;
 mod error;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::fs::File;
 use std::io::{self, Read};
@@ -16,7 +16,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 pub use self::edit::Kept;
 use self::error::io_error;
 pub use self::error::{NameError, UserError};
-use super::keys::Keys;
+use super::keys::{Keys, Usual};
 use super::line::{self, LineError};
 use super::stamp::Stamp;
 use crate::limits;
@@ -53,6 +53,8 @@ pub(super) struct Table {
     generation: u64,
     users: HashMap<Box<str>, User>,
     without_keys: usize,
+    /// How many have keys of each kind.
+    kinds: BTreeMap<Usual, usize>,
 }
 
 /// The last time the file was read, well or badly.
@@ -107,9 +109,18 @@ impl Table {
         Some(now)
     }
 
+    /// What the keys of most users are like: those of a name that does not exist must be so, too.
+    pub fn usual(&self) -> Usual {
+        let most = self.kinds.iter().max_by_key(|(_, count)| **count);
+        most.map_or_else(Usual::of_ours, |(kind, _)| *kind)
+    }
+
     /// Whether the name was free.
     fn insert(&mut self, user: User) -> bool {
-        self.without_keys += usize::from(user.keys.is_none());
+        match &user.keys {
+            None => self.without_keys += 1,
+            Some(keys) => *self.kinds.entry(keys.usual()).or_default() += 1,
+        }
         self.users.insert(user.name.clone(), user).is_none()
     }
 }

@@ -17,7 +17,7 @@ use super::throttle::Throttle;
 use super::tokens::Tokens;
 use super::users::{Table, User, Users};
 use crate::limits;
-use crate::reactor::{Instant, Jobs};
+use crate::reactor::{Instant, Jobs, unix_seconds};
 
 /// Verifies who clients say they are. Clones share the threads, which end with the last of them.
 #[derive(Clone)]
@@ -357,7 +357,10 @@ impl Shared {
 
     fn keys(&self, users: &Table, name: &str) -> Keyring {
         let keys = users.get(name).and_then(|user| user.keys.clone());
-        Keyring(keys.unwrap_or_else(|| Arc::new(Keys::of_nobody(&self.secret, name))))
+        Keyring(keys.unwrap_or_else(|| {
+            let keys = Keys::of_nobody(&self.secret, name, users.usual(), unix_seconds());
+            Arc::new(keys)
+        }))
     }
 
     fn recall(&self, users: &Table, identity: &Identity, password: &Password) -> Option<Verdict> {

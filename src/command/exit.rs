@@ -4,6 +4,7 @@ use std::fmt;
 use std::process::ExitCode;
 
 use crate::auth::UserError;
+use crate::stats::escaped;
 use crate::tools::ToolError;
 
 /// Of `--help`. The numbers are those of sysexits.h.
@@ -45,7 +46,9 @@ impl Failure {
     }
 
     pub(super) fn report(&self) -> ExitCode {
-        eprintln!("mailrace: {}", self.sentence);
+        // It may name what a client or a server has sent.
+        let lines: Vec<_> = self.sentence.lines().map(escaped).collect();
+        eprintln!("mailrace: {}", lines.join("\n"));
         ExitCode::from(self.code)
     }
 }

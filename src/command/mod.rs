@@ -4,6 +4,8 @@ mod cert;
 mod config;
 mod exit;
 mod file;
+mod guard;
+mod lines;
 mod notify;
 mod serve;
 mod shell;

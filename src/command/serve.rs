@@ -1,7 +1,7 @@
 //! `mailrace serve`: the server, until a signal ends it.
 
 use std::ffi::OsString;
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
@@ -15,10 +15,11 @@ use signal_hook::flag;
 use signal_hook::iterator::Signals;
 use tracing_subscriber::EnvFilter;
 
-use super::Line;
 use super::exit::{self, Failure};
 use super::file::ConfigFile;
+use super::lines::Lines;
 use super::notify::Manager;
+use super::{Line, guard};
 use crate::auth::{MechanismName, TokenConfig};
 use crate::limits;
 use crate::net::TlsFiles;
@@ -139,9 +140,14 @@ pub struct ServeArgs {
     #[arg(long, value_name = "TEXT", requires = "oauth_keys")]
     pub oauth_audience: Option<String>,
 
-    /// Claim that names the user [default: email, else preferred_username, else sub]
+    /// Claim of a token that names the user, required with --oauth-keys: one that users cannot set
+    /// themselves, like sub; email counts only where email_verified is true
     #[arg(long, value_name = "CLAIM", requires = "oauth_keys")]
     pub oauth_user_claim: Option<String>,
+
+    /// Let the system keep a core dump of a crash: it holds mail, passwords and keys
+    #[arg(long)]
+    pub core_dumps: bool,
 
     /// What to log: error, warn, info, debug, or a filter like warn,mailrace::log=debug
     #[arg(long, value_name = "FILTER", default_value = "info", value_parser = parse_filter)]
@@ -163,6 +169,20 @@ pub enum LogFormat {
 
 /// The arguments of a line that says `serve`, with those of the configuration file that it names.
 pub(super) fn resolve(line: &[OsString]) -> Result<ServeArgs, Failure> {
+    let args = read(line)?;
+    if args.oauth_keys.is_some() && args.oauth_user_claim.is_none() {
+        let code = if args.config.is_some() { exit::CONFIG } else { exit::USAGE };
+        return Err(Failure::new(code, NO_USER_CLAIM));
+    }
+    Ok(args)
+}
+
+/// There is no default, for which claims users can set themselves only the operator knows.
+const NO_USER_CLAIM: &str = "--oauth-keys needs --oauth-user-claim, the claim of a token that \
+     names the user: one that users cannot set themselves, such as sub, or email if the issuer \
+     verifies addresses (a token must then say email_verified: true)";
+
+fn read(line: &[OsString]) -> Result<ServeArgs, Failure> {
     let matches = Line::command().try_get_matches_from(line).map_err(usage)?;
     let Some(serve) = matches.subcommand_matches("serve") else {
         return Err(Failure::new(exit::USAGE, "this is not about serving"));
@@ -193,6 +213,14 @@ pub(super) fn check(args: &ServeArgs) -> Result<(), StartError> {
 pub(super) fn run(args: ServeArgs) -> Result<(), Failure> {
     let handed_over = HandedOver::take().map_err(|error| Failure::new(exit::IO, error))?;
     start_log(&args.log, args.log_format);
+    guard::only_for_owner();
+    if !args.core_dumps
+        && let Err(error) = guard::no_core_dumps()
+    {
+        tracing::warn!(
+            "core dumps cannot be turned off: {error}; one would hold mail and passwords"
+        );
+    }
     // Before the start, so that a signal during it is not lost.
     let signals = catch_signals().map_err(|error| Failure::new(exit::SYSTEM, error))?;
     // Before anything else: an address that will not do costs no start.
@@ -296,7 +324,7 @@ fn tokens(args: &ServeArgs) -> Option<TokenConfig> {
         keys: args.oauth_keys.clone()?,
         issuer: args.oauth_issuer.clone()?,
         audience: args.oauth_audience.clone()?,
-        user_claim: args.oauth_user_claim.clone(),
+        user_claim: args.oauth_user_claim.clone()?,
     })
 }
 
@@ -334,10 +362,11 @@ fn announce(server: &Server, endpoint: Option<&Endpoint>) -> io::Result<()> {
 
 pub(super) fn start_log(filter: &str, format: LogFormat) {
     let filter = EnvFilter::try_new(filter).unwrap_or_else(|_| EnvFilter::new("info"));
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);
+    // Colors are the writer's: what comes out of the formatter is escaped.
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_ansi(false);
     match format {
-        LogFormat::Text => log.with_ansi(io::stderr().is_terminal()).init(),
-        LogFormat::Json => log.json().init(),
+        LogFormat::Text => log.with_writer(Lines::text()).init(),
+        LogFormat::Json => log.json().with_writer(Lines::json()).init(),
     }
 }
 

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use clap::{ArgGroup, Args, Subcommand};
 
 use super::exit::{self, Failure};
+use super::guard;
 use crate::auth::{Kept, Password, UserError, Users};
 use crate::limits;
 use crate::tools::parse_size;
@@ -100,6 +101,9 @@ pub(super) fn run(args: UserArgs) -> Result<(), Failure> {
     let done = |whom: &Whom, what: &str| {
         println!("mailrace: user {} {what} {}", whom.name, whom.place.data.display());
     };
+    guard::only_for_owner();
+    // The password and its keys pass through here as well. Where that fails, so does little else.
+    let _ = guard::no_core_dumps();
     match args.action {
         Action::Add { whom, quota, keep } => {
             let users = Users::open(&whom.place.data)?;

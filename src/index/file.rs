@@ -32,7 +32,7 @@ use super::error::{CatalogError, Rot};
 use super::mailbox::Mailbox;
 use crate::limits::{CATALOG_CACHE, CHUNKS_AT_ONCE};
 use crate::log::LogPosition;
-use crate::reactor::files;
+use crate::reactor::{Access, files};
 use crate::types::{Epoch, LogId, Lsn, MailboxId, SegmentId, Uid, UidRange};
 
 /// Version of the tables and rows.
@@ -100,6 +100,8 @@ impl CatalogFile {
             }
             _ => {}
         }
+        // With the permissions of all our files, which redb would not give it.
+        drop(files::open(&unfinished, Access::Create).map_err(CatalogError::io(&unfinished))?);
         drop(CatalogFile::open_by(&unfinished, standard())?);
         let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
         files::rename(&unfinished, path)

@@ -31,6 +31,9 @@ impl Directory {
     /// When the folder cannot be read or written.
     pub fn open(path: &Path) -> io::Result<Directory> {
         files::create_folder(path)?;
+        // In any case: whoever made it may have been killed before its name was durable.
+        let above = path.parent().filter(|above| !above.as_os_str().is_empty());
+        files::sync_folder(above.unwrap_or(Path::new(".")))?;
         for (name, _) in files::list(path)? {
             if name.ends_with(".preparing") {
                 files::remove(&path.join(name))?;

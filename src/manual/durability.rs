@@ -68,9 +68,9 @@
 //! The measurement is in `tuning/README.md`. When mail comes in faster than segments can be
 //! prepared, one that is merely allocated is used; a counter tells how often.
 //!
-//! The segment's name in its folder is synced before the first frame in it is acknowledged. When a
-//! log moves to the next segment, the old one is synced whole before anything in the new one is
-//! acknowledged.
+//! The segment's name in its folder is synced before the first frame in it is acknowledged. So are
+//! the names of the folders, up to the first that was there before. When a log moves to the next
+//! segment, the old one is synced whole before anything in the new one is acknowledged.
 //!
 //! ## After a crash
 //!

@@ -105,6 +105,20 @@
 //! Everything in it belongs to one server at a time. A backup is a copy of the folder, taken while
 //! no server runs, or a snapshot of the file system, taken at any time.
 //!
+//! **Permissions.** The folder and all in it belong to the user that mailrace runs as: folders have
+//! 0700 and files 0600, whatever the umask. What was there before (a folder made by hand, files out
+//! of an archive) is brought to that at each start, and the log says what it was. Only files that
+//! mailrace makes are changed. It does not take a folder that others can use if that holds anything
+//! else and mailrace has not used it before, nor one that many share, like /tmp: they would be
+//! locked out. A folder whose permissions cannot be changed is refused if anybody may write to it;
+//! otherwise a line is logged at each start. So a backup by another user is one by root, or a
+//! snapshot. `mailrace doctor` says what is open.
+//!
+//! **Core dumps** would hold mail, passwords and keys, so there are none: `mailrace serve` sets its
+//! limit for them to 0 and marks the process as one that is not to be dumped, which also keeps
+//! debuggers of other users than root from it. To look for a bug, run with `--core-dumps` and
+//! `LimitCORE=infinity` in the unit.
+//!
 //! ## Connections
 //!
 //! | Limit | Flag | Standard | Beyond |
@@ -115,6 +129,7 @@
 //! | Seconds before login | `--login-time` | 60 | BYE |
 //! | Commands before login | `--commands-before-login` | 64 | BYE |
 //! | Those that make no sense | | 10 | BYE |
+//! | Octets thrown away before login, as those of APPEND are | | 1 MiB | BYE |
 //! | Failed logins of a connection | | 4 | BYE |
 //! | Of an address, in 10 minutes | `--login-failures` | 50 | `NO [UNAVAILABLE]` |
 //! | Idle seconds after login | `--idle-time` | 1,800 | BYE |
@@ -188,14 +203,18 @@
 //! attacked more cheaply than an argon2id hash: `user add --no-scram` and `user passwd --no-scram`
 //! keep none, and then SCRAM is not offered to anybody, so that a client that prefers it does not
 //! fail. Users of before have no keys until their password is set again. Names that do not exist
-//! are answered as if they had keys, from the file `users.secret`.
+//! are answered as if they had keys like most users' (`users.secret` makes them, and keeps them the
+//! same over restarts). Their salt changes at times of its own, half a year to three years apart,
+//! as a user's does with the password.
 //!
 //! **Tokens** are JWTs, signed with RSA, P-256, P-384 or Ed25519 by a key of the set in
 //! `--oauth-keys` (a JWKS file, read again when it changes; nothing is fetched). `exp`, `iss`
 //! (`--oauth-issuer`) and `aud` (`--oauth-audience`) must be there and right, with a minute for
-//! clocks that differ. The user is named by `email` (unless `email_verified` is false), else by
-//! `preferred_username`, else by `sub`, or by `--oauth-user-claim` alone: name it where users can
-//! choose the others themselves. The user must be in the file.
+//! clocks that differ. `--oauth-user-claim` is required and names the one claim that says which
+//! user it is. Name a claim that users cannot set themselves: `sub` is one at every issuer (OpenID
+//! Connect Core section 5.7); `email` counts only in a token that says `"email_verified": true`, as
+//! a JSON boolean; `preferred_username` is the user's own choice at many issuers, and then opens
+//! anybody's mail. The user must be in the file.
 //!
 //! **Failures.** The answer to a failed login waits half a second, doubled with each further one up
 //! to 15 seconds; one a minute is forgotten. A right password never waits. From one address a user

@@ -21,6 +21,18 @@ const PAGE: &str = include_str!("page/index.html");
 
 const TEXT: &str = "text/plain; charset=utf-8";
 
+/// What is told to one connection too many.
+const CROWDED: &str = "too many connections to the admin endpoint: only probes are answered now";
+
+/// What a connection may ask for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Scope {
+    /// Everything.
+    All,
+    /// `/healthz` and `/readyz`: there are too many connections for more.
+    Probes,
+}
+
 /// What answers need beside the observer.
 pub(super) struct Answers {
     policy: HeaderValue,
@@ -36,9 +48,10 @@ impl Answers {
     pub fn answer<B>(
         &self,
         request: &Request<B>,
+        scope: Scope,
         observer: &mut Observer,
     ) -> Response<Full<Bytes>> {
-        let (status, kind, body) = answer(request, observer);
+        let (status, kind, body) = answer(request, scope, observer);
         let mut response = Response::new(Full::new(body));
         *response.status_mut() = status;
         let headers = response.headers_mut();
@@ -55,11 +68,14 @@ impl Answers {
     }
 }
 
-fn answer<B>(request: &Request<B>, observer: &mut Observer) -> (StatusCode, &'static str, Bytes) {
+fn answer<B>(
+    request: &Request<B>,
+    scope: Scope,
+    observer: &mut Observer,
+) -> (StatusCode, &'static str, Bytes) {
     let text = |status, text: &str| (status, TEXT, Bytes::from(format!("{text}\n")));
-    let host = request.headers().get(HOST);
     // Names that lead here by DNS could be those of a page that wants to read this one.
-    if !host.is_some_and(|host| host.to_str().is_ok_and(names_this_machine)) {
+    if !is_for_this_machine(request) {
         let why = "ask for it as localhost, 127.0.0.1 or [::1]: the Host header names another";
         return text(StatusCode::FORBIDDEN, why);
     }
@@ -71,16 +87,27 @@ fn answer<B>(request: &Request<B>, observer: &mut Observer) -> (StatusCode, &'st
         false => text(StatusCode::SERVICE_UNAVAILABLE, &problems.join("\n")),
     };
     match request.uri().path() {
+        "/healthz" => probe(observer.illness()),
+        "/readyz" => probe(observer.obstacles()),
+        _ if scope == Scope::Probes => text(StatusCode::SERVICE_UNAVAILABLE, CROWDED),
         "/" => (StatusCode::OK, "text/html; charset=utf-8", Bytes::from_static(PAGE.as_bytes())),
         "/status.json" => (StatusCode::OK, "application/json", observer.status()),
         "/metrics" => (StatusCode::OK, metrics::CONTENT_TYPE, observer.metrics().into()),
-        "/healthz" => probe(observer.illness()),
-        "/readyz" => probe(observer.obstacles()),
         _ => {
             let there_is = "there are / /status.json /metrics /healthz /readyz, and no other";
             text(StatusCode::NOT_FOUND, there_is)
         }
     }
+}
+
+/// Whether a request has one Host header, which names the loopback, as does its target if that has
+/// a host (RFC 9112 section 3.2.2).
+fn is_for_this_machine<B>(request: &Request<B>) -> bool {
+    let mut hosts = request.headers().get_all(HOST).iter();
+    let (Some(host), None) = (hosts.next(), hosts.next()) else { return false };
+    let target = request.uri().authority();
+    host.to_str().is_ok_and(names_this_machine)
+        && target.is_none_or(|target| names_this_machine(target.as_str()))
 }
 
 /// Whether a Host header names the loopback: `localhost`, `127.0.0.1:9143`, `[::1]:9143`.

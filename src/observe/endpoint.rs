@@ -1,6 +1,7 @@
 //! The admin endpoint: its socket, its thread, its bounds.
 
 use std::cell::RefCell;
+use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::net::{SocketAddr, TcpListener};
 use std::rc::Rc;
@@ -13,12 +14,14 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::TcpStream;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
-use tokio::task::{LocalSet, spawn_local};
+use tokio::task::{JoinHandle, LocalSet, spawn_local, yield_now};
 use tokio::time::MissedTickBehavior;
 
-use super::answer::Answers;
+use super::answer::{Answers, Scope};
 use super::observer::Observer;
-use crate::limits::{ADMIN_CONNECTION_TIME, ADMIN_CONNECTIONS, ADMIN_REQUEST, ADMIN_REQUEST_TIME};
+use crate::limits::{
+    ADMIN_CONNECTION_TIME, ADMIN_CONNECTIONS, ADMIN_PROBES, ADMIN_REQUEST, ADMIN_REQUEST_TIME,
+};
 use crate::reactor::{sleep, timeout};
 use crate::server::Watch;
 
@@ -33,10 +36,6 @@ const HEADERS: usize = 64;
 
 /// How much its thread gives way to the reactors, as `nice` counts it.
 const NICE: i32 = 10;
-
-/// What is told to one connection too many.
-const CROWDED: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nContent-Type: text/plain\r\n\
-    Connection: close\r\nContent-Length: 43\r\n\r\ntoo many connections to the admin endpoint\n";
 
 /// Why there is no endpoint.
 #[derive(Debug)]
@@ -170,20 +169,36 @@ async fn serve(listener: TcpListener, watch: Watch) {
     let answers = Rc::new(Answers::new());
     spawn_local(look(observer.clone()));
     let room = Arc::new(Semaphore::new(ADMIN_CONNECTIONS));
+    let mut probes = VecDeque::new();
     loop {
         match listener.accept().await {
-            Ok((stream, _)) => match room.clone().try_acquire_owned() {
-                Ok(permit) => {
-                    spawn_local(connection(stream, permit, observer.clone(), answers.clone()));
+            Ok((stream, _)) => {
+                let permit = room.clone().try_acquire_owned().ok();
+                let is_probe = permit.is_none();
+                let connection = connection(stream, permit, observer.clone(), answers.clone());
+                let task = spawn_local(connection);
+                if is_probe {
+                    make_room(&mut probes);
+                    probes.push_back(task);
+                    // What the one before has asked is answered before another comes.
+                    yield_now().await;
                 }
-                // Whether it gets there or not: there is no room to wait for it.
-                Err(_) => drop(stream.try_write(CROWDED)),
-            },
+            }
             Err(error) => {
                 tracing::debug!("the admin endpoint could not accept: {error}");
                 sleep(AFTER_FAILURE).await;
             }
         }
+    }
+}
+
+/// Of the connections beyond the others, the oldest ends when there are too many.
+fn make_room(probes: &mut VecDeque<JoinHandle<()>>) {
+    probes.retain(|task| !task.is_finished());
+    if probes.len() == ADMIN_PROBES
+        && let Some(oldest) = probes.pop_front()
+    {
+        oldest.abort();
     }
 }
 
@@ -200,17 +215,19 @@ async fn look(observer: Rc<RefCell<Observer>>) {
 
 async fn connection(
     stream: TcpStream,
-    _permit: OwnedSemaphorePermit,
+    permit: Option<OwnedSemaphorePermit>,
     observer: Rc<RefCell<Observer>>,
     answers: Rc<Answers>,
 ) {
+    let scope = if permit.is_some() { Scope::All } else { Scope::Probes };
     let service = service_fn(|request| {
-        let response = answers.answer(&request, &mut observer.borrow_mut());
+        let response = answers.answer(&request, scope, &mut observer.borrow_mut());
         async { Ok::<_, Infallible>(response) }
     });
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new())
         .header_read_timeout(ADMIN_REQUEST_TIME)
+        .keep_alive(scope == Scope::All)
         .max_buf_size(ADMIN_REQUEST)
         .max_headers(HEADERS);
     let serving = http.serve_connection(TokioIo::new(stream), service);
@@ -235,13 +252,5 @@ mod tests {
         let bound = Bound::new("127.0.0.1:0".parse().unwrap()).unwrap();
         let error = Bound::new(bound.address).unwrap_err();
         assert!(matches!(error, AdminError::Listen(..)), "{error}");
-    }
-
-    #[test]
-    fn one_too_many_is_told_so_in_full() {
-        let text = std::str::from_utf8(CROWDED).unwrap();
-        let (head, body) = text.split_once("\r\n\r\n").unwrap();
-        let length = format!("Content-Length: {}", body.len());
-        assert!(head.lines().any(|line| line == length), "{length}");
     }
 }

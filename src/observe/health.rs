@@ -8,49 +8,141 @@ use super::reading::{Reading, total};
 use crate::reactor::Instant;
 use crate::server::Watch;
 
-/// A reactor that has not turned for so long hangs: it should every 50 ms.
-const HANGS: Duration = Duration::from_secs(5);
+/// A reactor that has not turned for so long takes no mail for now: it should every 50 ms. A long
+/// command keeps it that busy.
+const BUSY: Duration = Duration::from_secs(5);
+
+/// A reactor that has not turned for so long, nor used the processor, waits for what does not come.
+/// Twice as long as disks and networks take to give up on a request: one that answers late is none.
+const STUCK: Duration = Duration::from_secs(60);
+
+/// A reactor that has not turned for so long is caught in a loop, whatever it does: ten times as
+/// long as any client waits for an answer.
+const LOOPS: Duration = Duration::from_secs(300);
+
+/// The reactors are looked at every second; whoever looks may be late by as much again.
+const GAP: Duration = Duration::from_secs(2);
+
+/// What the disk has not answered for so long may never come. A disk under load takes milliseconds,
+/// one that is ailing a second or two.
+const STALLS: Duration = Duration::from_secs(5);
 
 /// When each reactor was last seen turning.
 #[derive(Debug)]
 pub(super) struct Pulse {
-    seen: Vec<(u64, Instant)>,
+    seen: Vec<Seen>,
+    looked: Instant,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Seen {
+    turns: u64,
+    /// When the number of turns last changed.
+    turned: Instant,
+    /// Processor time since then, in ticks; `None` until it was looked at, or cannot be.
+    ticks: Option<u64>,
+    /// When that last changed, or the reactor turned.
+    worked: Instant,
 }
 
 impl Pulse {
     pub fn new(readings: &[Reading], now: Instant) -> Pulse {
-        Pulse { seen: readings.iter().map(|one| (one.turns, now)).collect() }
+        let seen = readings.iter().map(|one| Seen::turning(one.turns, now)).collect();
+        Pulse { seen, looked: now }
     }
 
-    /// Looks at the reactors.
-    pub fn look(&mut self, readings: &[Reading], now: Instant) {
-        for ((turns, at), reading) in self.seen.iter_mut().zip(readings) {
-            if *turns != reading.turns {
-                (*turns, *at) = (reading.turns, now);
+    /// Looks at the reactors. `ticks` tells how much of the processor a thread has used.
+    pub fn look(&mut self, readings: &[Reading], now: Instant, ticks: impl Fn(u64) -> Option<u64>) {
+        // Nobody looks while the process or its machine is stopped, and no reactor can turn.
+        let stopped = since(self.looked, now).saturating_sub(GAP);
+        self.looked = now;
+        for (seen, reading) in self.seen.iter_mut().zip(readings) {
+            seen.turned = (seen.turned + stopped).min(now);
+            seen.worked = (seen.worked + stopped).min(now);
+            if seen.turns != reading.turns {
+                *seen = Seen::turning(reading.turns, now);
+                continue;
+            }
+            let used = ticks(reading.thread);
+            // The first look since it turned has nothing to compare with.
+            if used.is_some() && seen.ticks.replace(used.unwrap_or_default()) != used {
+                seen.worked = now;
             }
         }
     }
 
-    /// What is wrong with the process; nothing when it is healthy.
-    pub fn problems(&self, now: Instant) -> Vec<String> {
-        let hangs = |(number, (_, at)): (usize, &(u64, Instant))| {
-            let quiet = now.saturating_duration_since(*at);
+    /// Reactors that will not go on by themselves.
+    pub fn illness(&self, now: Instant) -> Vec<String> {
+        self.each(|number, seen| {
+            let (quiet, idle) = (since(seen.turned, now), since(seen.worked, now));
+            if idle > STUCK {
+                let seconds = idle.as_secs();
+                return Some(format!(
+                    "reactor {number} has stood still for {seconds} s and uses no processor time"
+                ));
+            }
             let seconds = quiet.as_secs();
-            (quiet > HANGS).then(|| format!("reactor {number} has not turned for {seconds} s"))
-        };
-        self.seen.iter().enumerate().filter_map(hangs).collect()
+            (quiet > LOOPS)
+                .then(|| format!("reactor {number} has been busy with one thing for {seconds} s"))
+        })
     }
+
+    /// Reactors that do not answer just now.
+    pub fn pauses(&self, now: Instant) -> Vec<String> {
+        self.each(|number, seen| {
+            let quiet = since(seen.turned, now);
+            let seconds = quiet.as_secs();
+            (quiet > BUSY).then(|| format!("reactor {number} has not turned for {seconds} s"))
+        })
+    }
+
+    fn each(&self, of: impl Fn(usize, &Seen) -> Option<String>) -> Vec<String> {
+        self.seen.iter().enumerate().filter_map(|(number, seen)| of(number, seen)).collect()
+    }
+}
+
+impl Seen {
+    fn turning(turns: u64, now: Instant) -> Seen {
+        Seen { turns, turned: now, ticks: None, worked: now }
+    }
+}
+
+fn since(then: Instant, now: Instant) -> Duration {
+    now.saturating_duration_since(then)
+}
+
+/// Processor time that a thread of this process has used, in ticks of some milliseconds; `None`
+/// when the system does not say.
+pub(super) fn ticks(thread: u64) -> Option<u64> {
+    let stat = std::fs::read_to_string(format!("/proc/self/task/{thread}/stat")).ok()?;
+    // proc(5): the name may hold anything, and ends at the last parenthesis. Behind it come the
+    // fields from the third on; user time is the 14th, system time the 15th.
+    let (_, fields) = stat.rsplit_once(')')?;
+    let mut times = fields.split_whitespace().skip(11).map_while(|field| field.parse::<u64>().ok());
+    Some(times.next()? + times.next()?)
+}
+
+/// Logs that broke: their reactors end, and then the process.
+pub(super) fn broken(readings: &[Reading]) -> Vec<String> {
+    let broken = readings.iter().enumerate().filter(|(_, reading)| reading.broken);
+    broken
+        .map(|(number, _)| format!("the log of reactor {number} broke: the disk failed"))
+        .collect()
 }
 
 /// Why the server can take no mail now; nothing when it can.
 pub(super) fn obstacles(watch: &Watch, readings: &[Reading], room: Option<Room>) -> Vec<String> {
-    let mut obstacles = Vec::new();
+    let mut obstacles = broken(readings);
     if watch.stopping.load(Ordering::Relaxed) {
         obstacles.push("the server is stopping".to_owned());
     }
     for (number, reading) in readings.iter().enumerate() {
-        if reading.broken {
-            obstacles.push(format!("the log of reactor {number} broke: the disk failed"));
+        let stalled = Duration::from_micros(reading.stalled_micros);
+        if stalled > STALLS {
+            let seconds = stalled.as_secs();
+            obstacles.push(format!(
+                "the disk has not answered a write or fdatasync of reactor {number} for {seconds} s"
+            ));
         }
     }
     if total(readings, |one| one.sessions) >= watch.connections as u64 {
@@ -101,15 +193,69 @@ mod tests {
         vec![Reading { turns, ..Reading::default() }, Reading { turns: 7, ..Reading::default() }]
     }
 
+    /// One that turns, and one that does not, looked at each second; what is said of it after so
+    /// many. `ticks` is the processor time it has used by then.
+    fn said(seconds: u64, ticks: impl Fn(u64) -> Option<u64>) -> (Vec<String>, Vec<String>) {
+        let begun = Instant::now();
+        let mut pulse = Pulse::new(&turning(0), begun);
+        for second in 1..=seconds {
+            let now = begun + Duration::from_secs(second);
+            pulse.look(&turning(second), now, |_| ticks(second));
+        }
+        let now = begun + Duration::from_secs(seconds);
+        (pulse.pauses(now), pulse.illness(now))
+    }
+
     #[test]
     fn a_reactor_that_does_not_turn_is_named() {
+        let quiet = |seconds| vec![format!("reactor 1 has not turned for {seconds} s")];
+        assert_eq!(said(5, |_| Some(0)), (vec![], vec![]));
+        assert_eq!(said(6, |_| Some(0)), (quiet(6), vec![]));
+    }
+
+    #[test]
+    fn busy_is_not_ill_and_stuck_is() {
+        let busy = |seconds| said(seconds, Some).1;
+        assert_eq!(busy(300), [""; 0]);
+        assert_eq!(busy(301), ["reactor 1 has been busy with one thing for 301 s"]);
+        let still = |seconds| said(seconds, |_| Some(7)).1;
+        assert_eq!(still(60), [""; 0]);
+        assert!(still(62)[0].starts_with("reactor 1 has stood still for 61 s"), "{:?}", still(62));
+        // Where nothing is known of the processor, it is as if it were not used.
+        assert_eq!(said(61, |_| None).1.len(), 1);
+        // What worked for a while and then stopped is stuck from then on.
+        let stops = |seconds| said(seconds, |second| Some(second.min(40))).1;
+        assert_eq!((stops(100).len(), stops(101).len()), (0, 1));
+    }
+
+    #[test]
+    fn a_process_that_was_stopped_has_not_hung() {
         let begun = Instant::now();
-        let after = |seconds| begun + Duration::from_secs(seconds);
-        let mut pulse = Pulse::new(&turning(1), begun);
-        pulse.look(&turning(2), after(4));
-        assert_eq!(pulse.problems(after(5)), [""; 0]);
-        pulse.look(&turning(3), after(6));
-        assert_eq!(pulse.problems(after(6)), ["reactor 1 has not turned for 6 s"]);
+        let mut pulse = Pulse::new(&turning(0), begun);
+        for second in [1, 2, 3, 1000] {
+            pulse.look(&turning(0), begun + Duration::from_secs(second), |_| Some(0));
+        }
+        let now = begun + Duration::from_secs(1000);
+        assert_eq!((pulse.pauses(now), pulse.illness(now)), (vec![], vec![]));
+    }
+
+    #[test]
+    fn the_processor_time_of_a_thread_is_told() {
+        let thread = || rustix::thread::gettid().as_raw_nonzero().get().unsigned_abs().into();
+        let before = ticks(thread()).unwrap();
+        while ticks(thread()).unwrap() == before {}
+        assert_eq!(ticks(0), None);
+    }
+
+    #[test]
+    fn a_disk_that_does_not_answer_is_an_obstacle_and_no_illness() {
+        let room = Some(Room { size: 1 << 40, available: 1 << 40 });
+        let waits = |seconds: u64| {
+            let reading = Reading { stalled_micros: seconds * 1_000_000, ..Reading::default() };
+            obstacles(&watch(1), &[Reading::default(), reading], room)
+        };
+        assert_eq!(waits(5), [""; 0]);
+        assert!(waits(7)[0].contains("fdatasync of reactor 1 for 7 s"), "{:?}", waits(7));
     }
 
     #[test]
@@ -128,6 +274,7 @@ mod tests {
         let broken = Reading { broken: true, ..Reading::default() };
         let why = obstacles(&watch(1), &[Reading::default(), broken], room);
         assert_eq!(why, ["the log of reactor 1 broke: the disk failed"]);
+        assert_eq!(super::broken(&turning(0)), [""; 0]);
         let crowd = Reading { sessions: 10, ..Reading::default() };
         assert!(obstacles(&watch(1), &[crowd], room)[0].contains("all 10 connections"));
         let watch = watch(1);

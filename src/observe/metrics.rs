@@ -92,6 +92,10 @@ impl<'a> Page<'a, '_> {
         self.histogram("fdatasync", Some(Unit::Seconds), help, SECONDS, |one| &one.sync_latency)?;
         let help = "Batches and changes that one fdatasync made durable.";
         self.histogram("fdatasync_group_size", None, help, SIZES, |one| &one.group)?;
+        let help = "How long the disk has owed an answer that somebody waits for.";
+        let each =
+            self.each(|one, n| vec![(vec![("reactor", n)], one.stalled_micros as f64 / 1e6)]);
+        self.gauges("log_stalled", Some(Unit::Seconds), help, each)?;
         self.count("log_frames", None, "Frames written to the log.", |one| one.frames)?;
         let help = "Octets written to the log, headers and padding included.";
         self.count("log", Some(Unit::Bytes), help, |one| one.log_octets)?;

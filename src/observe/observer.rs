@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 use bytes::Bytes;
 
 use super::disk::{self, Room};
-use super::health::{Pulse, obstacles};
+use super::health::{self, Pulse};
 use super::history::Past;
 use super::metrics::{self, Scrape};
 use super::reading::{Reading, total};
@@ -67,9 +67,7 @@ impl Observer {
             self.files = disk::segments(&self.watch.segments());
         }
         self.ticks += 1;
-        let ill = self.ill(&readings);
-        let obstacles = self.obstacles_now(&readings);
-        let problems: Vec<_> = ill.into_iter().chain(obstacles).collect();
+        let problems = self.obstacles_now(&readings);
         let status = status(self, &readings, problems);
         self.status = serde_json::to_vec(&status).expect("a status is plain data").into();
     }
@@ -79,23 +77,25 @@ impl Observer {
         self.status.clone()
     }
 
-    /// What is wrong with the process; nothing when it is healthy.
+    /// What is wrong with the process that only a restart mends; nothing when it is healthy.
     pub fn illness(&mut self) -> Vec<String> {
         let readings = Reading::all(&self.watch);
-        self.ill(&readings)
+        let now = self.look(&readings);
+        let mut illness = self.pulse.illness(now);
+        illness.extend(health::broken(&readings));
+        illness
     }
 
     /// Why the server takes no mail; nothing when it does.
     pub fn obstacles(&mut self) -> Vec<String> {
         let readings = Reading::all(&self.watch);
-        let ill = self.ill(&readings);
-        ill.into_iter().chain(self.obstacles_now(&readings)).collect()
+        self.obstacles_now(&readings)
     }
 
     /// `/metrics`, as of now.
     pub fn metrics(&mut self) -> String {
         let reactors = Reading::all(&self.watch);
-        let ready = self.ill(&reactors).is_empty() && self.obstacles_now(&reactors).is_empty();
+        let ready = self.obstacles_now(&reactors).is_empty();
         let segments = self.segments(&reactors);
         let uploads = self.rates.active_of_each(&self.watch);
         metrics::text(Scrape {
@@ -118,14 +118,18 @@ impl Observer {
         Segments { ready, active, sealed, unwritten }
     }
 
-    fn ill(&mut self, readings: &[Reading]) -> Vec<String> {
-        let now = Instant::now();
-        self.pulse.look(readings, now);
-        self.pulse.problems(now)
+    fn obstacles_now(&mut self, readings: &[Reading]) -> Vec<String> {
+        let now = self.look(readings);
+        let mut obstacles = self.pulse.pauses(now);
+        self.room = disk::room(&self.watch.data);
+        obstacles.extend(health::obstacles(&self.watch, readings, self.room));
+        obstacles
     }
 
-    fn obstacles_now(&mut self, readings: &[Reading]) -> Vec<String> {
-        self.room = disk::room(&self.watch.data);
-        obstacles(&self.watch, readings, self.room)
+    /// Looks whether the reactors turn; when that was.
+    fn look(&mut self, readings: &[Reading]) -> Instant {
+        let now = Instant::now();
+        self.pulse.look(readings, now, health::ticks);
+        now
     }
 }

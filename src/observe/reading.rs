@@ -10,6 +10,8 @@ use crate::stats::{Histogram, STANDINGS, Tally, WHATS};
 pub(super) struct Reading {
     pub turns: u64,
     pub broken: bool,
+    pub thread: u64,
+    pub stalled_micros: u64,
     pub sessions: u64,
     pub connections: [u64; STANDINGS.len()],
     pub logins: u64,
@@ -45,6 +47,8 @@ impl Reading {
         Reading {
             turns: get(&tally.turns),
             broken: tally.broken.load(Ordering::Relaxed),
+            thread: get(&tally.thread),
+            stalled_micros: get(&tally.stalled_micros),
             sessions: get(&tally.sessions),
             connections: std::array::from_fn(|at| get(&tally.connections[at])),
             logins: get(&tally.logins),

@@ -7,12 +7,11 @@
 mod checkpoints;
 mod config;
 mod error;
+mod privacy;
 mod watch;
 mod worker;
 
-use std::fs::DirBuilder;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -22,6 +21,7 @@ use tokio::sync::{mpsc, oneshot};
 
 pub use config::Config;
 pub use error::StartError;
+pub use privacy::{Exposed, exposed};
 pub use watch::Watch;
 use worker::{Sockets, Worker};
 
@@ -30,10 +30,13 @@ use crate::index::{Catalog, replay};
 use crate::log::{DataLock, Directory, PoolConfig, Recovered, SegmentPool};
 use crate::net::{Acceptor, TlsError};
 use crate::reactor::{
-    Bound, Instant, Options, Thread, ThreadEnd, probe, raise_descriptors, start_reactor,
+    Bound, Instant, Options, Thread, ThreadEnd, files, probe, raise_descriptors, start_reactor,
 };
 use crate::session::{Arrival, Parser, Places, Settings};
 use crate::stats::Tally;
+
+/// The folder of the log, within the data folder.
+const SEGMENTS: &str = "segments";
 
 /// A running server.
 pub struct Server {
@@ -116,6 +119,7 @@ impl Server {
         }
         raise_descriptors();
         make_folder(&config.data)?;
+        privacy::make_private(&config.data)?;
         let lock = DataLock::acquire(&config.data).map_err(StartError::Lock)?;
         let users = Users::open(&config.data).map_err(StartError::Users)?;
         let (catalog, recovered) = recover(&config.data, begun)?;
@@ -326,7 +330,7 @@ impl Shared {
         recovered: &Recovered,
         reactors: usize,
     ) -> Result<Arc<Shared>, StartError> {
-        let segments = config.data.join("segments");
+        let segments = config.data.join(SEGMENTS);
         let ingested = Arc::new(AtomicU64::new(0));
         let pool = PoolConfig {
             dir: segments.clone(),
@@ -401,7 +405,7 @@ fn verifier(config: &Config, users: Users) -> Result<Verifier, StartError> {
 
 /// Brings the catalog to the end of the log.
 fn recover(data: &Path, begun: Instant) -> Result<(Catalog, Recovered), StartError> {
-    let segments = data.join("segments");
+    let segments = data.join(SEGMENTS);
     let mut medium =
         Directory::open(&segments).map_err(|error| StartError::Data(segments, error))?;
     let replay = replay(&data.join("catalog.redb"), &mut medium).map_err(StartError::Replay)?;
@@ -413,9 +417,15 @@ fn recover(data: &Path, begun: Instant) -> Result<(Catalog, Recovered), StartErr
     Ok((catalog, replay.recovered))
 }
 
+/// Makes the data folder with a name that is durable, unless it is there: mail in a folder that a
+/// loss of power takes away would be gone with it.
 fn make_folder(data: &Path) -> Result<(), StartError> {
-    // Mail is nobody else's business.
-    let made = DirBuilder::new().recursive(true).mode(0o700).create(data);
+    let is_begun = files::exists(&data.join(SEGMENTS));
+    let made = files::create_folder(data).and_then(|()| match is_begun? {
+        true => Ok(()),
+        // Until the folder of segments is in it, whoever made it may have been killed right then.
+        false => files::sync_file_system(data),
+    });
     made.map_err(|error| StartError::Data(data.to_owned(), error))
 }
 

@@ -46,6 +46,6 @@ impl Watch {
     /// The folder of the log.
     #[must_use]
     pub fn segments(&self) -> PathBuf {
-        self.data.join("segments")
+        self.data.join(super::SEGMENTS)
     }
 }

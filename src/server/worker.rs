@@ -43,6 +43,8 @@ impl Worker {
     /// Runs the reactor until the server stops or the log breaks.
     pub async fn run(self) -> Result<(), StartError> {
         let Worker { number, sockets, mut inbox, shared, tally, ready } = self;
+        let thread = u64::from(rustix::thread::gettid().as_raw_nonzero().get().unsigned_abs());
+        tally.thread.store(thread, Ordering::Relaxed);
         let home = home(number, &shared, tally).await?;
         let plain = Some((Rc::new(Listener::new(sockets.plain)), false));
         let tls = sockets.tls.map(|socket| (Rc::new(Listener::new(socket)), true));

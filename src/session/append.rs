@@ -52,6 +52,14 @@ impl Session {
         }
     }
 
+    /// Nobody has logged in, and too much was thrown away already.
+    pub(super) fn end_flood(&self) -> Flow {
+        let text = "too much was sent before login";
+        self.append_refused(text);
+        self.farewell(None, text);
+        Flow::Over
+    }
+
     /// Nobody has logged in: the command is read and thrown away.
     async fn append_before_login(&mut self) -> Flow {
         let mut machine = Machine::new(false);
@@ -60,6 +68,9 @@ impl Session {
             let octets = self.input.take();
             let (taken, step) = machine.step(&octets);
             self.input.put_back(octets[taken..].to_vec());
+            if !self.input.may_discard(taken) {
+                return self.end_flood();
+            }
             match step {
                 Step::Refused(refusal) => {
                     self.append_refused(&refusal.text);

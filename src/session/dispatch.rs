@@ -208,6 +208,7 @@ impl Session {
                 self.farewell(None, "idle for too long");
                 Flow::Over
             }
+            Next::Flood => self.end_flood(),
             Next::End => Flow::Over,
         }
     }

@@ -4,7 +4,7 @@ use std::io::ErrorKind;
 use std::rc::Rc;
 use std::time::Duration;
 
-use crate::limits::RECEIVE;
+use crate::limits::{DISCARDED_BEFORE_LOGIN, RECEIVE};
 use crate::net::{Output, Transport};
 use crate::protocol::{
     Discard, Frame, Framer, Limits, Line, ParseError, Tag, is_append, line, parse,
@@ -23,6 +23,8 @@ pub(super) struct Input {
     framer: Framer,
     /// The rest of a command that was refused is being thrown away.
     discard: Option<Discard>,
+    /// Octets that may still be thrown away; `None` after login, when all may.
+    discardable: Option<u64>,
 }
 
 /// What came.
@@ -31,6 +33,8 @@ pub(super) enum Next {
     Command(Vec<u8>),
     /// An APPEND whose first line is at the start of the buffer.
     Append,
+    /// More than may be thrown away before login.
+    Flood,
     /// A command over a limit; it was, or will be, thrown away.
     Refused { tag: Option<Tag>, text: String },
     /// Nothing, for too long.
@@ -42,17 +46,32 @@ pub(super) enum Next {
 impl Input {
     pub fn new(conn: Rc<Transport>, idle_time: Duration) -> Input {
         let framer = Framer::new(Limits::BEFORE_LOGIN);
-        Input { conn, idle_time, buffer: Vec::new(), framer, discard: None }
+        let discardable = Some(DISCARDED_BEFORE_LOGIN);
+        Input { conn, idle_time, buffer: Vec::new(), framer, discard: None, discardable }
     }
 
     /// After login more is allowed.
     pub fn logged_in(&mut self) {
         self.framer.set_limits(Limits::AFTER_LOGIN);
+        self.discardable = None;
     }
 
     /// And after logging out again no more than before.
     pub fn logged_out(&mut self) {
         self.framer.set_limits(Limits::BEFORE_LOGIN);
+        self.discardable = Some(DISCARDED_BEFORE_LOGIN);
+    }
+
+    /// Counts octets that are thrown away; `false` when there are too many.
+    pub fn may_discard(&mut self, octets: usize) -> bool {
+        match &mut self.discardable {
+            None => true,
+            Some(left) => {
+                let enough = *left >= octets as u64;
+                *left = left.saturating_sub(octets as u64);
+                enough
+            }
+        }
     }
 
     /// Whether a whole line has been received that was not used yet.
@@ -108,7 +127,11 @@ impl Input {
     fn scan(&mut self, output: &Rc<Output>) -> Option<Next> {
         if let Some(discard) = &mut self.discard {
             let end = discard.feed(&self.buffer);
-            self.drop_front(end.unwrap_or(self.buffer.len()));
+            let octets = end.unwrap_or(self.buffer.len());
+            self.drop_front(octets);
+            if !self.may_discard(octets) {
+                return Some(Next::Flood);
+            }
             end?;
             self.discard = None;
         }

@@ -23,5 +23,5 @@ pub use counters::{Checkpointed, Counters};
 pub use histogram::{BUCKETS, Histogram, SharedHistogram};
 pub use refusals::{Refusals, Refused, WHATS, What};
 pub use tally::Tally;
-pub use text::harmless;
+pub use text::{escaped, harmless, is_hidden};
 pub use uploads::{Progress, UploadView, Uploads, UploadsView};

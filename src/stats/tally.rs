@@ -16,6 +16,10 @@ pub struct Tally {
     pub turns: AtomicU64,
     /// The log broke: the reactor ends its sessions, and then itself.
     pub broken: AtomicBool,
+    /// The system's number of the reactor's thread; 0 before it runs.
+    pub thread: AtomicU64,
+    /// Microseconds for which the disk has owed an answer that somebody waits for.
+    pub stalled_micros: AtomicU64,
     /// Sessions.
     pub sessions: AtomicU64,
     /// The same by what they do, in the order of [`STANDINGS`].

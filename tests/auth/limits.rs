@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use mailrace::limits::{COMMAND_STEP, COMMANDS_AT_ONCE};
+use mailrace::limits::{COMMAND_STEP, COMMANDS_AT_ONCE, DISCARDED_BEFORE_LOGIN};
 
 use crate::hears;
 use crate::support::{Client, Folder, Message, PASSWORD, Server, USER};
@@ -68,6 +68,7 @@ fn a_silent_session_ends() {
     hears(&mut silent, "* BYE idle for too long");
     assert_eq!(silent.line(), None);
     hears(&mut idle, "* BYE idle for too long");
+    hears(&mut amid, "* BYE idle for too long amid a message");
     assert_eq!(amid.line(), None);
     assert!(begun.elapsed() >= Duration::from_millis(900), "{:?}", begun.elapsed());
     // Who says something now and then does not.
@@ -118,4 +119,47 @@ fn what_is_no_command_counts_too() {
     }
     let message = Message { options: "", octets: b"x" };
     assert!(server.login().append("INBOX", &[message]).tagged.starts_with("OK "));
+}
+
+/// A program that sends a message right behind a LOGIN that fails is told so; who sends on and on
+/// is not listened to.
+#[test]
+fn octets_before_login() {
+    let server = Server::start(&Folder::new());
+    let mut client = server.connect();
+    let half = vec![b'x'; DISCARDED_BEFORE_LOGIN as usize / 2 - 1000];
+    let append = |client: &mut Client| {
+        client.send(format!("a APPEND INBOX {{{}+}}\r\n", half.len()).as_bytes());
+        client.send(&half);
+        client.send(b"\r\n");
+    };
+    for _ in 0..2 {
+        append(&mut client);
+        hears(&mut client, "a NO log in first");
+    }
+    client.send(format!("a APPEND INBOX {{{}+}}\r\n", u32::MAX).as_bytes());
+    client.send(&[b'x'; 4000]);
+    hears(&mut client, "* BYE too much was sent before login");
+    // Commands that are refused for their literals are no way around it.
+    let mut client = server.connect();
+    client.send(format!("b LOGIN {{{}+}}\r\n", u32::MAX).as_bytes());
+    hears(&mut client, "b BAD ");
+    client.send(&half);
+    client.send(&half);
+    client.send(&[b'x'; 4000]);
+    hears(&mut client, "* BYE too much was sent before login");
+    // After login there is no such bound, and a connection that logs out again begins anew.
+    let mut client = server.connect();
+    append(&mut client);
+    hears(&mut client, "a NO ");
+    client.ok(&format!("LOGIN {USER} {PASSWORD}"));
+    for _ in 0..3 {
+        client.send(format!("c NOOP {{{}+}}\r\n", half.len()).as_bytes());
+        client.send(&half);
+        client.send(b"\r\n");
+        hears(&mut client, "c BAD ");
+    }
+    client.ok("UNAUTHENTICATE");
+    append(&mut client);
+    hears(&mut client, "a NO ");
 }

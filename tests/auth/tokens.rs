@@ -34,7 +34,8 @@ impl Issuer {
 
     fn sign(&self, user: &str, changes: Value) -> String {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
-        let mut claims = json!({ "iss": "issuer", "aud": "mail", "exp": now + 300, "email": user });
+        let mut claims = json!({ "iss": "issuer", "aud": "mail", "exp": now + 300,
+            "email": user, "email_verified": true });
         for (name, value) in changes.as_object().unwrap() {
             claims[name] = value.clone();
         }
@@ -54,7 +55,8 @@ fn start(issuer: &Issuer, more: &[&str]) -> (Folder, Server, PathBuf) {
     issuer.publish(&keys);
     let path = keys.to_str().unwrap().to_owned();
     let flags = ["--oauth-keys", &path, "--oauth-issuer", "issuer", "--oauth-audience", "mail"];
-    let server = Server::with(&folder, &[&flags, more].concat());
+    let claim = ["--oauth-user-claim", "email"];
+    let server = Server::with(&folder, &[&flags[..], &claim, more].concat());
     (folder, server, keys)
 }
 
@@ -99,6 +101,8 @@ fn bad_tokens_are_refused_by_an_error_and_a_no() {
     refused(&issuer.sign(USER, json!({ "aud": "other" })));
     refused(&issuer.sign(USER, json!({ "exp": 1 })));
     refused(&issuer.sign("nobody@example.com", json!({})));
+    // A mail address that anybody could have entered is nobody's.
+    refused(&issuer.sign(USER, json!({ "email_verified": "false" })));
     refused("");
     let token = issuer.sign(USER, json!({}));
     let answer = bearer(&mut server.connect(), "n,a=bob@example.com,", &token);
@@ -149,7 +153,8 @@ fn without_keys_there_is_nothing_of_it_and_bad_ones_are_named() {
     drop(server);
     let bad = folder.path().join("bad.json");
     let path = bad.to_str().unwrap();
-    let flags = ["--oauth-keys", path, "--oauth-issuer", "i", "--oauth-audience", "a"];
+    let most = ["--oauth-keys", path, "--oauth-issuer", "i", "--oauth-audience", "a"];
+    let flags = [&most[..], &["--oauth-user-claim", "sub"]].concat();
     let output = Server::fail(&folder.path(), &flags);
     assert_eq!(output.status.code(), Some(78), "{output:?}");
     fs::write(&bad, "{}").unwrap();
@@ -158,4 +163,38 @@ fn without_keys_there_is_nothing_of_it_and_bad_ones_are_named() {
     assert!(output.status.code() == Some(78) && text.contains("--oauth-keys"), "{text}");
     let output = Server::fail(&folder.path(), &["--oauth-keys", path]);
     assert_eq!(output.status.code(), Some(64));
+    // Who the claims are to be believed of, the operator has to say.
+    let output = Server::fail(&folder.path(), &most);
+    let text = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.code() == Some(64) && text.contains("--oauth-user-claim"), "{text}");
+}
+
+/// Nobody has logged in who sends this.
+#[test]
+fn a_token_writes_no_line_of_the_log() {
+    let issuer = Issuer::new();
+    let forged = "x\n2026-11-30T07:00:00.000000Z  INFO connection{user=\"admin\"}: logged in\
+                  \r\n\u{1b}[31mred\u{202e}\u{2028}\u{9b}31m\u{e0041}";
+    let header = URL_SAFE_NO_PAD.encode(json!({ "alg": forged }).to_string());
+    for format in ["text", "json"] {
+        let (folder, server, _) = start(&issuer, &["--log-format", format, "--log", "debug"]);
+        let answer = bearer(&mut server.connect(), "n,,", &format!("{header}.e30.AAAA"));
+        assert!(answer.starts_with("NO [AUTHENTICATIONFAILED] "), "{answer}");
+        // The names that a client gives go another way.
+        let name = encode(format!("n,a={forged},\x01auth=Bearer {header}.e30.AAAA\x01\x01"));
+        server.connect().send(format!("x AUTHENTICATE XOAUTH2 {name}\r\n").as_bytes());
+        let name = encode(format!("\0{forged}\0x"));
+        server.connect().send(format!("x AUTHENTICATE PLAIN {name}\r\n").as_bytes());
+        let mut client = server.connect();
+        client.send(format!("x LOGIN {{{}+}}\r\n{forged} wrong\r\n", forged.len()).as_bytes());
+        hears(&mut client, "x NO ");
+        assert!(server.terminate().success());
+        let log = fs::read_to_string(folder.log()).unwrap();
+        assert!(log.contains("token refused") && log.contains("login refused"), "{log}");
+        for line in log.lines() {
+            let begins = if format == "json" { "{\"timestamp\":\"20" } else { "20" };
+            assert!(line.starts_with(begins) && !line.starts_with("2026-11-30T07:00:00"), "{line}");
+            assert!(!line.contains(mailrace::stats::is_hidden), "{line:?}");
+        }
+    }
 }

@@ -126,6 +126,13 @@ impl Image {
         }
     }
 
+    /// Nothing that is written comes to an end until the guard is dropped, as on a disk that hangs.
+    #[allow(dead_code, reason = "for the tests of the probes")]
+    pub fn freeze(&self) -> Frozen<'_> {
+        run(&["fsfreeze", "-f"], &[&self.mount]).unwrap();
+        Frozen(self)
+    }
+
     /// Octets that there is room for.
     pub fn room(&self) -> u64 {
         let stat = statvfs(&self.mount).unwrap();
@@ -162,6 +169,16 @@ impl Image {
         {}
         let _ = fs::remove_dir(&self.mount);
         let _ = fs::remove_file(&self.file);
+    }
+}
+
+/// See [`Image::freeze`].
+pub struct Frozen<'a>(&'a Image);
+
+impl Drop for Frozen<'_> {
+    fn drop(&mut self) {
+        let thawed = run(&["fsfreeze", "-u"], &[&self.0.mount]);
+        assert!(thawed.is_ok() || thread::panicking(), "{thawed:?}");
     }
 }
 

@@ -70,8 +70,48 @@ fn a_broken_disk_is_not_ready() {
     client.send(b"a CREATE new\r\n");
     let why = wait_for(admin, "/readyz", 503);
     assert!(why.contains("broke: the disk failed"), "{why}");
+    // Only a start mends it.
+    let why = wait_for(admin, "/healthz", 503);
+    assert!(why.contains("broke: the disk failed"), "{why}");
     drop(slow);
     assert_eq!(server.wait().code(), Some(74));
+}
+
+/// It may come back, and then everything goes on: no restart is asked for.
+#[test]
+fn a_disk_that_does_not_answer_is_not_ready_until_it_does() {
+    let Some(image) = Image::new(Kind::Ext4, "observe-stalled", 128) else { return };
+    let (server, admin) = observed(&image.folder(), &["--segment-size", "4M"]);
+    let mut client = server.login();
+    let frozen = image.freeze();
+    client.send(b"a CREATE new\r\n");
+    let why = wait_for(admin, "/readyz", 503);
+    assert!(why.starts_with("the disk has not answered a write or fdatasync of reactor "), "{why}");
+    assert_eq!(get(admin, "/healthz").code, 200, "the process is well");
+    assert!(get(admin, "/metrics").body.contains("\nmailrace_ready 0\n"));
+    drop(frozen);
+    assert!(client.reply("a").tagged.starts_with("OK "));
+    wait_for(admin, "/readyz", 200);
+    client.ok("CREATE another");
+    assert!(server.terminate().success());
+}
+
+/// Whoever holds all connections, or more, without a word.
+#[test]
+fn probes_are_answered_in_a_crowd() {
+    let (_server, admin) = observed(&Folder::new(), &[]);
+    let mut silent = Vec::new();
+    for round in 0..100 {
+        silent.push(crate::http::connect(admin));
+        for path in ["/healthz", "/readyz"] {
+            let answer = get(admin, path);
+            assert_eq!((answer.code, &*answer.body), (200, "ok\n"), "{path} after {round}");
+        }
+    }
+    // There is no place for what takes longer.
+    assert_eq!(get(admin, "/status.json").code, 503);
+    drop(silent);
+    wait_for(admin, "/status.json", 200);
 }
 
 #[test]

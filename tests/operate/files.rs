@@ -48,6 +48,7 @@ fn the_unit_asks_for_what_the_limits_say() {
     let descriptors: u64 = values(&unit, "LimitNOFILE")[0].parse().unwrap();
     assert!(descriptors >= mailrace::limits::CONNECTIONS as u64 + 512, "{descriptors}");
     assert_eq!(values(&unit, "Type"), ["notify"]);
+    assert_eq!((values(&unit, "LimitCORE"), values(&unit, "UMask")), (vec!["0"], vec!["0077"]));
     let start = values(&unit, "ExecStart")[0];
     let line = start.strip_prefix("/usr/bin/mailrace ").expect("the package puts it there");
     // The line is understood, up to the file that is not there.

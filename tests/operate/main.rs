@@ -7,4 +7,5 @@ mod support;
 mod activation;
 mod doctor;
 mod files;
+mod secrets;
 mod versions;

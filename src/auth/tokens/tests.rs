@@ -66,7 +66,7 @@ fn now() -> u64 {
 
 fn claims() -> Value {
     json!({ "iss": "https://issuer.example", "aud": "mail", "exp": now() + 100,
-            "email": "alice@example.com", "sub": "4711" })
+            "email": "alice@example.com", "email_verified": true, "sub": "4711" })
 }
 
 impl Issuer {
@@ -84,17 +84,17 @@ impl Issuer {
         self.folder.path().join("keys.json")
     }
 
-    fn config(&self, user_claim: Option<&str>) -> TokenConfig {
+    fn config(&self, user_claim: &str) -> TokenConfig {
         TokenConfig {
             keys: self.path(),
             issuer: "https://issuer.example".into(),
             audience: "mail".into(),
-            user_claim: user_claim.map(str::to_owned),
+            user_claim: user_claim.to_owned(),
         }
     }
 
     fn tokens(&self) -> Tokens {
-        Tokens::open(self.config(None)).unwrap()
+        Tokens::open(self.config("email")).unwrap()
     }
 
     fn sign(&self, claims: &Value) -> String {
@@ -136,6 +136,7 @@ fn claims_are_checked_with_a_minute_of_leeway() {
         ("nbf", Some(json!(now() + 70)), false),
         ("iss", Some(json!("https://other.example")), false),
         ("iss", None, false),
+        ("iss", Some(json!(["https://issuer.example", "https://other.example"])), false),
         ("aud", Some(json!("other")), false),
         ("aud", Some(json!(["other", "mail"])), true),
         ("aud", None, false),
@@ -146,25 +147,43 @@ fn claims_are_checked_with_a_minute_of_leeway() {
 }
 
 #[test]
-fn the_user_is_named_by_the_first_claim_that_is_there() {
+fn the_user_is_named_by_the_one_claim_that_the_operator_chose() {
     let issuer = Issuer::new(Signer::ed25519());
-    let tokens = issuer.tokens();
-    let user = |tokens: &Tokens, changes: Value| {
+    let user = |claim: &str, changes: Value| {
         let mut claims = claims();
         for (name, value) in changes.as_object().unwrap() {
             claims[name] = value.clone();
         }
+        let tokens = Tokens::open(issuer.config(claim)).unwrap();
         tokens.user_of(&issuer.sign(&claims)).ok()
     };
-    assert_eq!(user(&tokens, json!({ "preferred_username": "al" })).unwrap(), "alice@example.com");
-    let verified = json!({ "email_verified": true });
-    assert_eq!(user(&tokens, verified).unwrap(), "alice@example.com");
-    assert_eq!(user(&tokens, json!({ "email_verified": false, "preferred_username": "al" })), None);
-    assert_eq!(user(&tokens, json!({ "email": 7 })), None);
-    assert_eq!(tokens.user_of(&issuer.with("email", None)).unwrap(), "4711");
-    let tokens = Tokens::open(issuer.config(Some("upn"))).unwrap();
-    assert_eq!(user(&tokens, json!({ "upn": "alice" })).unwrap(), "alice");
-    assert_eq!(user(&tokens, json!({})), None);
+    let named = |name: &str| Some(name.to_owned());
+    assert_eq!(user("email", json!({ "preferred_username": "al" })), named("alice@example.com"));
+    assert_eq!(user("sub", json!({ "email_verified": false })), named("4711"));
+    assert_eq!(user("upn", json!({ "upn": "alice" })), named("alice"));
+    // What is missing, or no text, is not made up for by another claim.
+    assert_eq!(user("upn", json!({})), None);
+    assert_eq!(user("email", json!({ "email": 7 })), None);
+    for unverified in [json!(false), json!("false"), json!("true"), json!(0), json!(1), json!(null)]
+    {
+        assert_eq!(user("email", json!({ "email_verified": unverified })), None, "{unverified}");
+    }
+    let tokens = issuer.tokens();
+    assert!(matches!(
+        tokens.user_of(&issuer.with("email_verified", None)),
+        Err(TokenError::NoUser)
+    ));
+}
+
+/// A client writes the header, and an error quotes it.
+#[test]
+fn why_a_token_is_refused_is_short_and_has_no_controls() {
+    let tokens = Issuer::new(Signer::ed25519()).tokens();
+    let alg = format!("x\nlogged in\u{202e}{}", "y".repeat(5000));
+    let header = URL_SAFE_NO_PAD.encode(json!({ "alg": alg }).to_string());
+    let why = tokens.user_of(&format!("{header}.e30.AAAA")).unwrap_err().to_string();
+    assert!(why.contains("logged in") && why.len() < 1000, "{why}");
+    assert!(!why.contains(crate::stats::is_hidden), "{why:?}");
 }
 
 /// Forgeries: an algorithm that is none, a secret made of the public key, another key.
@@ -244,7 +263,7 @@ fn sets_that_are_none_are_refused() {
     let issuer = Issuer::new(Signer::ed25519());
     let open = |text: &str| {
         std::fs::write(issuer.path(), text).unwrap();
-        Tokens::open(issuer.config(None)).err().map(|error| error.to_string())
+        Tokens::open(issuer.config("email")).err().map(|error| error.to_string())
     };
     for text in ["", "[]", "{}", r#"{"keys":{}}"#] {
         assert!(open(text).unwrap().contains("no JSON Web Key Set"), "{text}");
@@ -255,5 +274,5 @@ fn sets_that_are_none_are_refused() {
     }
     assert!(open(&" ".repeat(2 << 20)).unwrap().contains("larger than"));
     std::fs::remove_file(issuer.path()).unwrap();
-    assert!(Tokens::open(issuer.config(None)).is_err());
+    assert!(Tokens::open(issuer.config("email")).is_err());
 }

@@ -226,8 +226,15 @@ fn with_line(mut text: Vec<u8>, line: &str) -> Vec<u8> {
     text
 }
 
+/// Makes the folder with a name that is durable, unless it is there.
 fn make_folder(folder: &Path) -> Result<(), UserError> {
-    DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(io_error("create", folder))
+    if folder.is_dir() {
+        return Ok(());
+    }
+    let made = DirBuilder::new().recursive(true).mode(0o700).create(folder);
+    made.map_err(io_error("create", folder))?;
+    let synced = File::open(folder).and_then(|file| Ok(rustix::fs::syncfs(file)?));
+    synced.map_err(io_error("sync", folder))
 }
 
 fn private_file() -> OpenOptions {

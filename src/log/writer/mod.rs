@@ -15,6 +15,7 @@ use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use tokio::sync::{Notify, oneshot};
 
@@ -24,7 +25,7 @@ use super::record::Record;
 use super::recovery::LogPosition;
 use super::sequencer::{Place, Sequencer};
 use crate::limits::BLOCK;
-use crate::reactor::{Arena, Lease, LeaseClass, LogFile, spawn, unix_seconds};
+use crate::reactor::{Arena, Instant, Lease, LeaseClass, LogFile, spawn, unix_seconds};
 use crate::stats::Histogram;
 use crate::types::{BatchId, Epoch, LogId, Lsn, SegmentId};
 
@@ -72,6 +73,8 @@ pub struct LogGauges {
     pub durable: Lsn,
     /// Segments that are written to, or written and not synced yet.
     pub open_segments: usize,
+    /// How long the disk has owed an answer for which somebody waits.
+    pub stalled: Duration,
 }
 
 struct Inner {
@@ -109,6 +112,8 @@ struct State {
     moving: bool,
     header: Option<Lease>,
     actions: VecDeque<(Lsn, Action)>,
+    /// Since when the disk has owed an answer to those who wait: none has come since then.
+    owed: Option<Instant>,
     /// Frames that are not durable, oldest first.
     pending: VecDeque<Place>,
     /// Where replay may begin so as to miss nothing that is not durable.
@@ -117,6 +122,13 @@ struct State {
     held: BTreeMap<Lsn, (SegmentId, u32)>,
     last_batch: BatchId,
     broken: Option<Rc<str>>,
+}
+
+impl State {
+    /// The disk has answered: those who still wait do so from now on.
+    fn answered(&mut self) {
+        self.owed = (!self.actions.is_empty()).then(Instant::now);
+    }
 }
 
 type Action = Box<dyn FnOnce()>;
@@ -149,6 +161,7 @@ impl Log {
             moving: false,
             header: Some(arena.lease(LeaseClass::Small).await),
             actions: VecDeque::new(),
+            owed: None,
             pending: VecDeque::new(),
             durable_end: None,
             held: BTreeMap::new(),
@@ -249,6 +262,7 @@ impl Log {
             return action();
         }
         state.actions.push_back((last, Box::new(action)));
+        state.owed.get_or_insert_with(Instant::now);
         // What is on its way to the disk says itself when it has come there.
         if last <= state.sequencer.syncable() {
             self.inner.work.notify_one();
@@ -325,6 +339,7 @@ impl Log {
             group: histograms.group,
             durable: state.sequencer.durable(),
             open_segments: state.files.len(),
+            stalled: state.owed.map_or(Duration::ZERO, |since| since.elapsed()),
         }
     }
 
@@ -396,10 +411,12 @@ impl Log {
                 state.sequencer.open_segment(prepared.segment, prepared.size, unix_seconds());
             header.encode(&mut lease.octets_mut()[..BLOCK]);
             state.files.insert(prepared.segment, file.clone());
+            state.owed.get_or_insert_with(Instant::now);
         }
         let (result, lease) = file.write_at(lease, BLOCK, 0).await;
         let mut state = self.inner.state.borrow_mut();
         state.header = Some(lease);
+        state.answered();
         if let Err(error) = result {
             drop(state);
             let why = format!("writing the header of segment {} failed: {error}", prepared.segment);

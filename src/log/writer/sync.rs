@@ -26,8 +26,9 @@ impl Log {
                 (plan, files)
             };
             let Some(plan) = plan else {
-                if self.run_actions() == 0 {
-                    work.await;
+                match self.run_actions() {
+                    0 => work.await,
+                    _ => self.inner.state.borrow_mut().answered(),
                 }
                 continue;
             };
@@ -55,6 +56,7 @@ impl Log {
             }
             self.synced(&plan);
             let group = self.run_actions();
+            self.inner.state.borrow_mut().answered();
             self.inner.histograms.borrow_mut().group.add(group as u64);
         }
     }
@@ -97,6 +99,7 @@ impl Log {
             );
             state.sequencer.poison();
             state.broken = Some(why.into());
+            state.owed = None;
             std::mem::take(&mut state.actions)
         };
         // Dropped outside of the borrow: what they hold may look at the log.

@@ -7,12 +7,13 @@ use io_uring::{cqueue, opcode, squeue};
 use tokio_uring::buf::fixed::FixedBufRegistry;
 use tokio_uring::{OneshotOutputTransform, UnsubmittedOneshot};
 
+use super::queue::Place;
 use crate::reactor::Options;
 use crate::reactor::arena::Whole;
 
-/// Submission queue entries: more than one turn of the executor ever prepares; a full queue is
-/// flushed, not an error.
-const SUBMISSIONS: u32 = 256;
+/// Submission queue entries, 256 KiB: more than most turns of the executor prepare. What does not
+/// fit waits, see [`super::queue`].
+pub(super) const SUBMISSIONS: u32 = 4096;
 
 /// Completion queue entries: four times the operations of 8,192 connections on one reactor.
 const COMPLETIONS: u32 = 32_768;
@@ -64,23 +65,64 @@ fn pin(core: usize) {
     }
 }
 
-/// Submits `entry`, before anything that is submitted after this call, and waits for its
-/// completion. `owned` is everything the kernel may touch until then; it comes back with the
-/// result.
+/// Submits `entry` and waits for its completion. `owned` is everything the kernel may touch until
+/// then; it comes back with the result. Unless the queue is full, it is submitted before anything
+/// that is submitted after this call.
 pub(super) fn submit<D: Unpin + 'static>(
     entry: squeue::Entry,
     owned: D,
 ) -> impl Future<Output = (io::Result<usize>, D)> {
-    UnsubmittedOneshot::new(owned, GiveBack(std::marker::PhantomData), entry).submit()
+    let begun = match place() {
+        Some(place) => Ok(begin(entry, owned, place)),
+        None => Err((entry, owned)),
+    };
+    async move {
+        match begun {
+            Ok(operation) => operation.await,
+            Err((entry, owned)) => {
+                let place = loop {
+                    match place() {
+                        Some(place) => break place,
+                        None => Place::moved().await,
+                    }
+                };
+                begin(entry, owned, place).await
+            }
+        }
+    }
+}
+
+/// A place in the queue, unless it is full. When it comes near that, an operation that does nothing
+/// goes in as well, whose completion will tell how far the kernel has come.
+fn place() -> Option<Place> {
+    let (place, wants_mark) = Place::take()?;
+    if wants_mark {
+        let mark = begin(opcode::Nop::new().build(), (), Place::mark());
+        drop(tokio::task::spawn_local(mark));
+    }
+    Some(place)
+}
+
+fn begin<D: Unpin + 'static>(
+    entry: squeue::Entry,
+    owned: D,
+    place: Place,
+) -> impl Future<Output = (io::Result<usize>, D)> {
+    UnsubmittedOneshot::new((owned, place), GiveBack(std::marker::PhantomData), entry).submit()
 }
 
 struct GiveBack<D>(std::marker::PhantomData<fn() -> D>);
 
 impl<D: 'static> OneshotOutputTransform for GiveBack<D> {
     type Output = (io::Result<usize>, D);
-    type StoredData = D;
+    /// The place goes with the completion, also when nobody waits for it any more.
+    type StoredData = (D, Place);
 
-    fn transform_oneshot_output(self, owned: D, completion: cqueue::Entry) -> Self::Output {
+    fn transform_oneshot_output(
+        self,
+        (owned, _place): (D, Place),
+        completion: cqueue::Entry,
+    ) -> Self::Output {
         let result = completion.result();
         let result = match usize::try_from(result) {
             Ok(octets) => Ok(octets),

@@ -1,9 +1,9 @@
 //! Files and folders for those who may block: threads beside the reactors, and the start.
 
-use std::fs::{self, OpenOptions};
+use std::fs::{self, DirBuilder, OpenOptions};
 use std::io;
 use std::os::fd::{AsRawFd, RawFd};
-use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
 use std::path::Path;
 
 use rustix::fs::{FallocateFlags, OFlags};
@@ -119,13 +119,16 @@ pub fn open_direct(path: &Path, access: Access) -> io::Result<(File, bool)> {
 fn options(access: Access) -> OpenOptions {
     let mut options = OpenOptions::new();
     options.read(true).write(access != Access::Read).create(access == Access::Create);
+    // Mail is nobody else's business.
+    options.mode(0o600);
     options
 }
 
-/// Makes a folder and those above it, unless they are there.
+/// Makes a folder and those above it, unless they are there, for this user alone. Their names are
+/// not durable yet: see [`sync_folder`] and [`sync_file_system`].
 #[allow(clippy::missing_errors_doc)]
 pub fn create_folder(path: &Path) -> io::Result<()> {
-    fs::create_dir_all(path)
+    DirBuilder::new().recursive(true).mode(0o700).create(path)
 }
 
 /// Names in a folder, in any order, with the length of each file. What is no UTF-8 is not ours.
@@ -163,4 +166,12 @@ pub fn remove(path: &Path) -> io::Result<()> {
 #[allow(clippy::missing_errors_doc)]
 pub fn sync_folder(folder: &Path) -> io::Result<()> {
     fs::File::open(folder)?.sync_all()
+}
+
+/// Makes all of the file system durable that a folder is on, the folder's own name and those of the
+/// folders above it included. An fsync of each would do, but not all of them can be opened by
+/// everybody, and which are new is not known after a crash.
+#[allow(clippy::missing_errors_doc)]
+pub fn sync_file_system(folder: &Path) -> io::Result<()> {
+    Ok(rustix::fs::syncfs(fs::File::open(folder)?)?)
 }

@@ -6,6 +6,7 @@ mod file;
 pub mod files;
 mod listener;
 mod probe;
+mod queue;
 mod system;
 mod thread;
 

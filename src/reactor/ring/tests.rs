@@ -222,3 +222,71 @@ fn an_interrupt_does_not_end_what_is_being_sent() {
         assert!(reader.join().unwrap().unwrap() == octets);
     });
 }
+
+/// From now on the kernel has no memory for so many entries at once that come from this thread.
+fn refuse_submissions_of(entries: u32) {
+    use libc::{BPF_ABS, BPF_JEQ, BPF_JMP, BPF_K, BPF_LD, BPF_RET, BPF_W};
+    let load = |offset| (BPF_LD | BPF_W | BPF_ABS, 0, 0, offset);
+    let skip_unless = |value, others| (BPF_JMP | BPF_JEQ | BPF_K, 0, others, value);
+    let answer = |value| (BPF_RET | BPF_K, 0, 0, value);
+    // Of struct seccomp_data: the number of the call, and the low half of its second argument.
+    let program = [
+        load(0),
+        skip_unless(libc::SYS_io_uring_enter as u32, 3),
+        load(16 + 8),
+        skip_unless(entries, 1),
+        answer(libc::SECCOMP_RET_ERRNO | libc::EAGAIN as u32),
+        answer(libc::SECCOMP_RET_ALLOW),
+    ];
+    let mut filter =
+        program.map(|(code, jt, jf, k)| libc::sock_filter { code: code as u16, jt, jf, k });
+    let program = libc::sock_fprog { len: filter.len() as u16, filter: filter.as_mut_ptr() };
+    // SAFETY: the program lives as long as the calls, which copy it.
+    let done = unsafe {
+        libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0
+            && libc::prctl(libc::PR_SET_SECCOMP, libc::SECCOMP_MODE_FILTER, &raw const program) == 0
+    };
+    assert!(done, "{}", std::io::Error::last_os_error());
+}
+
+/// A kernel that has no memory for it just now: when the executor parks, and when more is prepared
+/// than the queue has room for.
+#[test]
+fn a_submission_that_is_refused_for_now_goes_later() {
+    use super::executor::SUBMISSIONS;
+    on_reactor(|| async {
+        const SOME: u32 = 100;
+        refuse_submissions_of(SOME);
+        refuse_submissions_of(SUBMISSIONS);
+        for operations in [SOME, 3 * SUBMISSIONS] {
+            let waiting: Vec<_> = (0..operations).map(|_| spawn(breathe())).collect();
+            // One more by and by, as a reactor has always.
+            let others = spawn(async {
+                loop {
+                    crate::reactor::sleep(std::time::Duration::from_millis(5)).await;
+                    drop(spawn(breathe()));
+                }
+            });
+            for task in waiting {
+                task.await.unwrap();
+            }
+            others.abort();
+        }
+    });
+}
+
+/// More operations that wait for something else than the queue has entries.
+#[test]
+fn what_waits_long_takes_no_room_in_the_queue() {
+    on_reactor(|| async {
+        let (conn, _client) = pair().await;
+        let conn = std::rc::Rc::new(conn);
+        for _ in 0..2 * super::executor::SUBMISSIONS {
+            let conn = conn.clone();
+            drop(spawn(async move { drop(conn.readable().await) }));
+        }
+        for _ in 0..100 {
+            breathe().await;
+        }
+    });
+}

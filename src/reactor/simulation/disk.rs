@@ -18,6 +18,8 @@ pub struct Disk {
     /// As they are after a power loss that takes all changes.
     durable: Names,
     changes: Vec<Change>,
+    /// Folders that were made here, and whether their names are durable.
+    folders: BTreeMap<PathBuf, bool>,
     /// Numbers nodes and writes.
     last: u64,
 }
@@ -54,7 +56,8 @@ fn missing() -> io::Error {
 impl Disk {
     pub(super) fn new() -> Disk {
         let (nodes, names, durable) = (BTreeMap::new(), Names::new(), Names::new());
-        Disk { nodes, names, durable, changes: Vec::new(), last: 0 }
+        let (changes, folders) = (Vec::new(), BTreeMap::new());
+        Disk { nodes, names, durable, changes, folders, last: 0 }
     }
 
     fn number(&mut self) -> u64 {
@@ -106,7 +109,29 @@ impl Disk {
         inside.filter_map(|(path, id)| Some((name(path)?, self.node(*id).length()))).collect()
     }
 
+    pub(super) fn create_folder(&mut self, path: &Path) {
+        self.folders.entry(path.into()).or_insert(false);
+    }
+
+    /// Makes the names of a folder and of those above it durable.
+    pub(super) fn sync_names_of(&mut self, folder: &Path) {
+        let above = |path: &Path| folder.starts_with(path);
+        self.folders.iter_mut().for_each(|(path, durable)| *durable |= above(path));
+    }
+
+    /// Folders whose names are not durable are gone, and what was in them.
+    fn lose_folders(&mut self) {
+        let lost: Vec<PathBuf> =
+            self.folders.extract_if(.., |_, durable| !*durable).map(|(path, _)| path).collect();
+        let is_lost = |path: &PathBuf| lost.iter().any(|folder| path.starts_with(folder));
+        self.durable.retain(|path, _| !is_lost(path));
+        self.changes.retain(|change| !is_lost(&change.path().to_owned()));
+        self.folders.retain(|path, _| !is_lost(path));
+    }
+
     pub(super) fn sync_folder(&mut self, folder: &Path) {
+        let within = |path: &Path| path.parent() == Some(folder);
+        self.folders.iter_mut().for_each(|(path, durable)| *durable |= within(path));
         for change in std::mem::take(&mut self.changes) {
             match change.path().parent() == Some(folder) {
                 true => change.apply(&mut self.durable),
@@ -167,6 +192,10 @@ impl Disk {
     pub fn lose(&mut self, loss: Loss, random: &mut Random) {
         let last = self.last;
         if loss != Loss::Nothing {
+            let at_stake = self.folders.values().any(|durable| !durable);
+            if at_stake && (loss == Loss::Everything || random.one_in(2)) {
+                self.lose_folders();
+            }
             let lost = match loss {
                 Loss::Everything => 0,
                 _ => random.within(0, self.changes.len()),

@@ -190,10 +190,14 @@ pub fn open_direct(path: &Path, access: Access) -> io::Result<(File, bool)> {
     Ok((File::Real(file), direct))
 }
 
-/// Makes a folder; the machine has all there can be.
+/// Makes a folder, which a loss of power takes along with all that is in it until its name is
+/// durable. Files can be made in folders that nobody has made: those were there before.
 #[allow(clippy::missing_errors_doc)]
 pub fn create_folder(path: &Path) -> io::Result<()> {
-    machine().map_or_else(|| real::create_folder(path), |machine| machine.step())
+    let Some(machine) = machine() else { return real::create_folder(path) };
+    machine.step()?;
+    machine.disk.borrow_mut().create_folder(path);
+    Ok(())
 }
 
 /// Names in a folder with the length of each file.
@@ -236,6 +240,15 @@ pub fn sync_folder(folder: &Path) -> io::Result<()> {
     let Some(machine) = machine() else { return real::sync_folder(folder) };
     operate(&machine, 0)?;
     machine.disk.borrow_mut().sync_folder(folder);
+    Ok(())
+}
+
+/// Makes the names of a folder and of those above it durable. The machine's files stay as they are.
+#[allow(clippy::missing_errors_doc)]
+pub fn sync_file_system(folder: &Path) -> io::Result<()> {
+    let Some(machine) = machine() else { return real::sync_file_system(folder) };
+    operate(&machine, 0)?;
+    machine.disk.borrow_mut().sync_names_of(folder);
     Ok(())
 }
 

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::statvfs;
 
 use super::finding::Finding;
-use crate::server::Config;
+use crate::server::{Config, exposed};
 use crate::tools::show_size;
 
 /// What is known of the data folder.
@@ -29,6 +29,9 @@ pub struct Facts {
 pub struct Folder {
     /// Permissions.
     pub mode: u32,
+    /// Files and folders in it that others may use, itself not counted; of what cannot be read,
+    /// nothing is known.
+    pub exposed: usize,
     /// Owner.
     pub owner: u32,
     /// Who asks.
@@ -46,7 +49,7 @@ impl Facts {
         let room = statvfs(&place).map_err(io::Error::from);
         Facts {
             data: data.to_owned(),
-            folder: fs::metadata(data).and_then(folder),
+            folder: fs::metadata(data).and_then(|found| folder(data, &found)),
             room: room.map(|stat| stat.f_bavail.saturating_mul(stat.f_frsize)),
             place,
             reactors,
@@ -54,12 +57,14 @@ impl Facts {
     }
 }
 
-fn folder(found: Metadata) -> io::Result<Folder> {
+fn folder(data: &Path, found: &Metadata) -> io::Result<Folder> {
     if !found.is_dir() {
         return Err(io::ErrorKind::NotADirectory.into());
     }
     let user = rustix::process::geteuid().as_raw();
-    Ok(Folder { mode: found.mode() & 0o7777, owner: found.uid(), user })
+    let others = exposed(data).unwrap_or_default().into_iter();
+    let exposed = others.filter(|one| one.path != data).count();
+    Ok(Folder { mode: found.mode() & 0o7777, exposed, owner: found.uid(), user })
 }
 
 /// All checks of the folder.
@@ -69,7 +74,7 @@ pub fn check(facts: &Facts) -> Vec<Finding> {
 
 fn data(facts: &Facts) -> Finding {
     let name = facts.data.display();
-    let Folder { mode, owner, user } = match &facts.folder {
+    let Folder { mode, exposed, owner, user } = match &facts.folder {
         Ok(folder) => folder,
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             let place = facts.place.display();
@@ -92,7 +97,15 @@ fn data(facts: &Facts) -> Finding {
             "data folder",
             format!("{name} has the permissions {mode:04o}"),
             "other users of this machine may read the mail, or its names at least",
-            format!("chmod 700 {name}"),
+            format!("chmod -R go= {name}, or start the server: it does that, and logs it"),
+        );
+    }
+    if *exposed > 0 {
+        return Finding::to_do(
+            "data folder",
+            format!("{exposed} files or folders in {name} are open to others"),
+            "the folder keeps other users of this machine out; a copy of it might not",
+            format!("chmod -R go= {name}, or start the server: it does that, and logs it"),
         );
     }
     let whose = match owner == user {
@@ -137,11 +150,15 @@ mod tests {
 
     #[test]
     fn the_folder_is_the_owners_alone() {
-        let folder = |mode, user| Ok(Folder { mode, owner: 7, user });
+        let with = |mode, exposed, user| Ok(Folder { mode, exposed, owner: 7, user });
+        let folder = |mode, user| with(mode, 0, user);
         let data = |folder| data(&facts(folder, Ok(0)));
         assert_eq!(data(folder(0o700, 7)), Finding::fine("data folder", "data"));
         assert!(data(folder(0o700, 0)).found.contains("of user 7"));
-        assert_eq!(data(folder(0o755, 7)).remedy.unwrap(), "chmod 700 data");
+        let open = data(folder(0o755, 7));
+        assert!(open.remedy.unwrap().starts_with("chmod -R go= data, "), "{:?}", open.found);
+        let within = data(with(0o700, 3, 7));
+        assert!(within.verdict == Verdict::ToDo && within.found.starts_with("3 files"));
         assert_eq!(data(folder(0o710, 7)).verdict, Verdict::ToDo);
         let missing = data(Err(io::ErrorKind::NotFound.into()));
         assert_eq!(missing.verdict, Verdict::Fine);

@@ -62,7 +62,12 @@ fn another_proof_proves_nothing() {
     // Neither does the right one under keys of nobody.
     let mut scram = exchange();
     scram.step(FIRST.as_bytes()).unwrap();
-    scram.keys(Keyring(Arc::new(Keys::of_nobody(&[1; 32], "user"))));
+    scram.keys(Keyring(Arc::new(Keys::of_nobody(
+        &[1; 32],
+        "user",
+        crate::auth::keys::Usual::of_ours(),
+        0,
+    ))));
     assert!(!proven(scram.step(FINAL.as_bytes())));
 }
 

@@ -1,0 +1,207 @@
+//! Who may read the data folder: the user that mailrace runs as, and no other.
+//!
+//! What is made here is made so. What was there before (a folder made by hand, files of an older
+//! version or out of an archive) is brought to it at each start, and the log says what it was.
+
+use std::fs::{self, Metadata, Permissions};
+use std::io;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use super::{SEGMENTS, StartError};
+
+/// Permissions of others than the owner.
+const OTHERS: u32 = 0o077;
+
+/// The permission to write for everybody on the machine.
+const ANYBODY_WRITES: u32 = 0o002;
+
+/// Of a folder: many users share it, like /tmp.
+const STICKY: u32 = 0o1000;
+
+/// A file or folder of the data that others than its owner may use.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Exposed {
+    /// Where it is.
+    pub path: PathBuf,
+    /// Its permissions, the lowest twelve bits.
+    pub mode: u32,
+    /// It is a folder.
+    pub folder: bool,
+}
+
+/// The folders and files of a data folder that others may use, the folder itself first. Only files
+/// that mailrace makes are looked at: whatever else lies there is somebody else's.
+///
+/// # Errors
+/// When a folder cannot be read.
+pub fn exposed(data: &Path) -> io::Result<Vec<Exposed>> {
+    let mut found = Vec::new();
+    for folder in [data.to_owned(), data.join(SEGMENTS)] {
+        // Links to folders are followed, for the log may have a disk of its own.
+        match fs::metadata(&folder) {
+            Ok(metadata) => found.extend(Exposed::of(&folder, &metadata)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+            Err(error) => return Err(error),
+        }
+        for entry in fs::read_dir(&folder)? {
+            let entry = entry?;
+            if is_ours(&entry.file_name().to_string_lossy()) {
+                // Of a file that is removed just now there is nothing to say.
+                let metadata = entry.metadata().ok().filter(Metadata::is_file);
+                found.extend(metadata.and_then(|metadata| Exposed::of(&entry.path(), &metadata)));
+            }
+        }
+    }
+    Ok(found)
+}
+
+/// Whether mailrace has used a folder before, or nothing else is in it. The permissions of another
+/// are not ours to change: it could be `/srv`, or `/`.
+fn belongs_to_us(data: &Path) -> io::Result<bool> {
+    let entries = fs::read_dir(data)?.map(|entry| Ok(entry?.file_name()));
+    let names = entries.collect::<io::Result<Vec<_>>>()?;
+    let used = names.iter().any(|name| name == SEGMENTS || name == "users");
+    // At the root of most file systems.
+    Ok(used || names.iter().all(|name| name == "lost+found" || name == "lock"))
+}
+
+fn is_ours(name: &str) -> bool {
+    let end = name.rsplit_once('.').map_or("", |(_, end)| end);
+    matches!(name, "lock" | "users" | "users.lock" | "users.secret" | "users.new")
+        || name.starts_with("catalog.")
+        || matches!(end, "seg" | "preparing")
+}
+
+impl Exposed {
+    fn of(path: &Path, metadata: &Metadata) -> Option<Exposed> {
+        let mode = metadata.mode() & 0o7777;
+        let folder = metadata.is_dir();
+        (mode & OTHERS != 0).then(|| Exposed { path: path.into(), mode, folder })
+    }
+
+    /// The permissions that it should have. Never with set-user-ID or set-group-ID: services are
+    /// often forbidden to set those.
+    fn wanted(&self) -> u32 {
+        if self.folder { 0o700 } else { 0o600 }
+    }
+
+    /// Takes their permissions from others. The file system may say that it has and keep its own.
+    fn close(&self) -> io::Result<()> {
+        fs::set_permissions(&self.path, Permissions::from_mode(self.wanted()))?;
+        match fs::metadata(&self.path)?.mode() & OTHERS {
+            0 => Ok(()),
+            _ => Err(io::Error::other("this file system keeps the permissions that it has")),
+        }
+    }
+}
+
+/// Takes the data folder and what is ours in it from all others. Where that cannot be done, a
+/// folder that anybody may write to is refused: anybody could add a user, or take mail away.
+pub(super) fn make_private(data: &Path) -> Result<(), StartError> {
+    let refused = |error| StartError::Data(data.to_owned(), error);
+    let mode = fs::metadata(data).map_err(refused)?.mode() & 0o7777;
+    if mode & STICKY != 0 || (mode & OTHERS != 0 && !belongs_to_us(data).map_err(refused)?) {
+        return Err(refused(io::Error::other(format!(
+            "others on this machine can use it (permissions {mode:04o}), and it is not mailrace's \
+             alone; name a folder that has nothing else in it, or chmod 0700 this one"
+        ))));
+    }
+    let (mut closed, mut files) = (0, 0);
+    for one in exposed(data).map_err(refused)? {
+        let Exposed { path, mode, folder } = &one;
+        let name = path.display();
+        match one.close() {
+            Ok(()) if *folder => {
+                closed += 1;
+                let now = one.wanted();
+                tracing::warn!(
+                    "{name} had the permissions {mode:04o}, with which others on this machine \
+                     could use it; it has {now:04o} now"
+                );
+            }
+            Ok(()) => files += 1,
+            Err(error) if *folder && mode & ANYBODY_WRITES != 0 => {
+                return Err(refused(io::Error::other(format!(
+                    "anybody on this machine may write to {name} (permissions {mode:04o}), which \
+                     cannot be changed: {error}; chmod 700 it as its owner, or mount its file \
+                     system with such permissions"
+                ))));
+            }
+            Err(error) => tracing::warn!(
+                "others on this machine may use {name} (permissions {mode:04o}), which cannot be \
+                 changed: {error}; chmod go= it as its owner"
+            ),
+        }
+    }
+    // In a folder that was closed nobody could reach them.
+    match (files, closed) {
+        (0, _) => {}
+        (_, 0) => {
+            tracing::info!("{files} files of the data folder belong to their owner alone now")
+        }
+        _ => tracing::warn!("{files} files in it were open to others, and are not any more"),
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn mode(path: &Path) -> u32 {
+        fs::metadata(path).unwrap().mode() & 0o7777
+    }
+
+    fn put(path: &Path, mode: u32) {
+        fs::write(path, "x").unwrap();
+        fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
+    }
+
+    #[test]
+    fn what_is_ours_becomes_private_and_the_rest_stays() {
+        let place = tempfile::tempdir().unwrap();
+        let data = place.path();
+        fs::create_dir(data.join(SEGMENTS)).unwrap();
+        for folder in [data, &data.join(SEGMENTS)] {
+            fs::set_permissions(folder, Permissions::from_mode(0o2775)).unwrap();
+        }
+        let ours = ["users", "lock", "catalog.redb", "segments/7.seg", "segments/8.preparing"];
+        ours.iter().for_each(|name| put(&data.join(name), 0o664));
+        put(&data.join("notes.txt"), 0o664);
+        std::os::unix::fs::symlink("notes.txt", data.join("users.new")).unwrap();
+        assert_eq!(exposed(data).unwrap().len(), 2 + ours.len());
+        make_private(data).unwrap();
+        assert_eq!(exposed(data).unwrap(), []);
+        assert_eq!((mode(data), mode(&data.join(SEGMENTS))), (0o700, 0o700));
+        assert!(ours.iter().all(|name| mode(&data.join(name)) == 0o600));
+        assert_eq!(mode(&data.join("notes.txt")), 0o664);
+    }
+
+    #[test]
+    fn a_folder_that_others_use_is_refused_and_left_alone() {
+        let place = tempfile::tempdir().unwrap();
+        for (name, foreign, before) in [("srv", true, 0o755), ("tmp", false, 0o1777)] {
+            let data = place.path().join(name);
+            fs::create_dir(&data).unwrap();
+            if foreign {
+                put(&data.join("index.html"), 0o644);
+            }
+            fs::set_permissions(&data, Permissions::from_mode(before)).unwrap();
+            let why = make_private(&data).unwrap_err().to_string();
+            assert!(why.contains(&format!("{before:04o}")), "{why}");
+            assert_eq!(mode(&data), before);
+        }
+        // What mailrace has used before is its own, whatever somebody has put there.
+        let data = place.path().join("srv");
+        put(&data.join("users"), 0o644);
+        make_private(&data).unwrap();
+        assert_eq!((mode(&data), mode(&data.join("index.html"))), (0o700, 0o644));
+    }
+
+    #[test]
+    fn a_folder_that_is_not_there_is_open_to_nobody() {
+        let place = tempfile::tempdir().unwrap();
+        assert_eq!(exposed(&place.path().join("nowhere")).unwrap(), []);
+    }
+}
