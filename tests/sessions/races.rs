@@ -46,8 +46,8 @@ fn told(client: &mut Client, stores: Vec<(u64, String)>, flag: &str, set: bool) 
     for (uid, tag) in stores {
         let reply = client.reply(&tag);
         let answers = Fetched::all(&reply.untagged);
-        let of_it = answers.iter().filter(|one| one.has("UID") && one.number("UID") == uid);
-        if let Some(last) = of_it.last()
+        let mut of_it = answers.iter().filter(|one| one.has("UID") && one.number("UID") == uid);
+        if let Some(last) = of_it.next_back()
             && reply.tagged.starts_with("OK ")
             && last.flags().contains(&flag) == set
         {

@@ -11,9 +11,9 @@ use super::queue::Place;
 use crate::reactor::Options;
 use crate::reactor::arena::Whole;
 
-/// Submission queue entries, 256 KiB: more than most turns of the executor prepare. What does not
+/// Submission queue entries, 64 KiB: more than most turns of the executor prepare. What does not
 /// fit waits, see [`super::queue`].
-pub(super) const SUBMISSIONS: u32 = 4096;
+pub(super) const SUBMISSIONS: u32 = 1024;
 
 /// Completion queue entries: four times the operations of 8,192 connections on one reactor.
 const COMPLETIONS: u32 = 32_768;
