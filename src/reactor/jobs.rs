@@ -1,17 +1,23 @@
-//! What would block a reactor is done elsewhere, one job after the other.
+//! Work that would block a reactor, done by threads beside the reactors.
+//!
+//! Jobs wait in one queue for each asker (a user, say), and the queues take turns: however many
+//! jobs one asker has, another's next job comes after one of them. Jobs run to their end, so work
+//! that may take long is asked for in pieces.
 
-use std::io;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::any::Any;
+use std::collections::{BTreeMap, VecDeque};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::{io, thread};
 
-use tokio::sync::mpsc::error::TrySendError;
-use tokio::sync::mpsc::{Receiver, Sender, channel};
-use tokio::sync::{Mutex as AsyncMutex, Semaphore, oneshot};
+use tokio::sync::{Semaphore, oneshot};
 
 use super::{Thread, give_way, hesitate, start_thread};
 
 type Job = Box<dyn FnOnce() + Send>;
 
-/// A few threads and what waits for them. The last handle that is dropped waits until all is done.
+/// A few threads and the jobs that wait for them. Dropping the last handle waits until all jobs
+/// are done.
 #[derive(Clone)]
 pub struct Jobs {
     inner: Arc<Inner>,
@@ -20,23 +26,69 @@ pub struct Jobs {
 /// Why a job was not done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum JobError {
-    /// As many wait as may.
+    /// The limit of waiting jobs is reached.
     Full,
-    /// The threads are gone.
-    Gone,
+    /// The job panicked; the log says so. Its thread goes on with the next job.
+    Panicked,
 }
 
 struct Inner {
-    /// `None` only while they are being closed.
-    queue: Option<Sender<Job>>,
+    queues: Arc<Queues>,
     threads: Mutex<Vec<Thread<()>>>,
 }
 
-impl Jobs {
-    /// As many jobs as memory has room for may wait: those who ask are few.
-    pub const ANY: usize = Semaphore::MAX_PERMITS;
+struct Queues {
+    waiting: Mutex<Waiting>,
+    /// One permit for each waiting job; at the end, one more for each thread.
+    ready: Semaphore,
+    /// The most jobs that may wait.
+    limit: usize,
+}
 
-    /// Starts threads of this name. Of jobs that have not begun, `limit` may wait.
+#[derive(Default)]
+struct Waiting {
+    queues: BTreeMap<Box<str>, VecDeque<Job>>,
+    /// Askers that have a queue, the next one first.
+    turns: VecDeque<Box<str>>,
+    jobs: usize,
+}
+
+impl Waiting {
+    fn push(&mut self, asker: &str, job: Job) {
+        self.jobs += 1;
+        if let Some(queue) = self.queues.get_mut(asker) {
+            return queue.push_back(job);
+        }
+        self.queues.insert(asker.into(), VecDeque::from([job]));
+        self.turns.push_back(asker.into());
+    }
+
+    fn pop(&mut self) -> Option<Job> {
+        let asker = self.turns.pop_front()?;
+        let queue = self.queues.get_mut(&asker)?;
+        let job = queue.pop_front();
+        if queue.is_empty() {
+            self.queues.remove(&asker);
+        } else {
+            self.turns.push_back(asker);
+        }
+        self.jobs -= 1;
+        job
+    }
+}
+
+impl Queues {
+    fn waiting(&self) -> MutexGuard<'_, Waiting> {
+        // Nothing of a job runs under the lock.
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Jobs {
+    /// No limit on waiting jobs. Use it where callers are already bounded.
+    pub const ANY: usize = usize::MAX;
+
+    /// Starts threads of this name. At most `limit` jobs wait.
     ///
     /// # Errors
     /// When the system gives no thread.
@@ -44,7 +96,7 @@ impl Jobs {
         Jobs::with(name, threads, limit, || ())
     }
 
-    /// The same for work that has time: where there are too few cores for all, others go first.
+    /// The same with a lower priority: where there are too few cores for all, others go first.
     ///
     /// # Errors
     /// As with [`Jobs::start`].
@@ -53,14 +105,14 @@ impl Jobs {
     }
 
     fn with(name: &str, threads: usize, limit: usize, before: fn()) -> io::Result<Jobs> {
-        let (queue, receiver) = channel(limit);
-        let receiver = Arc::new(AsyncMutex::new(receiver));
-        let inner = Inner { queue: Some(queue), threads: Mutex::default() };
+        let (waiting, ready) = (Mutex::default(), Semaphore::new(0));
+        let queues = Arc::new(Queues { waiting, ready, limit });
+        let inner = Inner { queues: queues.clone(), threads: Mutex::default() };
         for number in 0..threads {
-            let receiver = receiver.clone();
+            let queues = queues.clone();
             let main = move || {
                 before();
-                work(receiver)
+                work(queues)
             };
             let thread = start_thread(format!("{name}-{number}"), main)?;
             inner.threads.lock().unwrap_or_else(PoisonError::into_inner).push(thread);
@@ -68,13 +120,26 @@ impl Jobs {
         Ok(Jobs { inner: Arc::new(inner) })
     }
 
-    /// Has a thread do some work, after all that waits already; unless nobody waits for the result
-    /// any more when its turn comes.
+    /// Has a thread do some work; see [`Jobs::run_for`]. All that is asked for by this waits in
+    /// one queue.
     ///
     /// # Errors
     /// See [`JobError`].
     pub async fn run<T: Send + 'static>(
         &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, JobError> {
+        self.run_for("", work).await
+    }
+
+    /// Has a thread do some work for an asker, whose jobs begin in the order in which they were
+    /// asked for. When this future is dropped before the job has begun, the job is not done.
+    ///
+    /// # Errors
+    /// See [`JobError`].
+    pub async fn run_for<T: Send + 'static>(
+        &self,
+        asker: &str,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, JobError> {
         let (tell, told) = oneshot::channel();
@@ -84,30 +149,124 @@ impl Jobs {
                 let _ = tell.send(work());
             }
         });
-        let queue = self.inner.queue.as_ref().ok_or(JobError::Gone)?;
-        queue.try_send(job).map_err(|error| match error {
-            TrySendError::Full(_) => JobError::Full,
-            TrySendError::Closed(_) => JobError::Gone,
-        })?;
-        told.await.map_err(|_| JobError::Gone)
+        let queues = &self.inner.queues;
+        {
+            let mut waiting = queues.waiting();
+            if waiting.jobs >= queues.limit {
+                return Err(JobError::Full);
+            }
+            waiting.push(asker, job);
+        }
+        queues.ready.add_permits(1);
+        told.await.map_err(|_| JobError::Panicked)
     }
 }
 
-async fn work(queue: Arc<AsyncMutex<Receiver<Job>>>) {
-    loop {
-        let job = queue.lock().await.recv().await;
+async fn work(queues: Arc<Queues>) {
+    while let Ok(permit) = queues.ready.acquire().await {
+        permit.forget();
+        let job = queues.waiting().pop();
+        // All is done, and nobody will ask for more.
         let Some(job) = job else { return };
         hesitate().await;
-        job();
+        if let Err(panic) = catch_unwind(AssertUnwindSafe(job)) {
+            let (name, said) = (thread::current(), said(&*panic));
+            let name = name.name().unwrap_or_default();
+            tracing::error!("a job on thread {name} panicked: {said}. This is a bug, report it");
+        }
     }
+}
+
+/// What a panic said.
+fn said(panic: &(dyn Any + Send)) -> &str {
+    let text = panic.downcast_ref::<&str>().copied();
+    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("nothing")
 }
 
 impl Drop for Inner {
     fn drop(&mut self) {
-        self.queue.take();
-        for thread in self.threads.get_mut().unwrap_or_else(PoisonError::into_inner).drain(..) {
-            // A thread that panicked has said so itself.
+        let threads = self.threads.get_mut().unwrap_or_else(PoisonError::into_inner);
+        self.queues.ready.add_permits(threads.len());
+        for thread in threads.drain(..) {
+            // A job that panicked has said so in the log.
             let _ = thread.join();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+
+    use super::*;
+
+    fn block_on<T>(future: impl Future<Output = T>) -> T {
+        tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(future)
+    }
+
+    #[test]
+    fn askers_take_turns() {
+        let jobs = Jobs::start("test", 1, Jobs::ANY).unwrap();
+        let (go, wait) = mpsc::channel::<()>();
+        let done = Arc::new(Mutex::new(Vec::new()));
+        let ask = |asker: &'static str, number: u32| {
+            let (jobs, done) = (jobs.clone(), done.clone());
+            async move {
+                let job = move || done.lock().unwrap().push((asker, number));
+                jobs.run_for(asker, job).await
+            }
+        };
+        let first = jobs.run_for("a", move || wait.recv());
+        let all = async {
+            let go = async { go.send(()).unwrap() };
+            let others = async {
+                tokio::join!(ask("a", 1), ask("a", 2), ask("a", 3), ask("b", 4), ask("b", 5), go)
+            };
+            let (first, (a, b, c, d, e, ())) = tokio::join!(first, others);
+            first.unwrap().unwrap();
+            [a, b, c, d, e]
+        };
+        assert_eq!(block_on(all), [Ok(()); 5]);
+        let order: Vec<_> = done.lock().unwrap().iter().map(|(_, number)| *number).collect();
+        // Whether the first job had begun when the second was asked for is open.
+        assert!(order == [1, 4, 2, 5, 3] || order == [4, 1, 5, 2, 3], "{order:?}");
+    }
+
+    #[test]
+    fn a_panic_is_told_and_the_thread_goes_on() {
+        let jobs = Jobs::start("test", 1, Jobs::ANY).unwrap();
+        block_on(async {
+            let panicked = jobs.run(|| panic!("on purpose")).await;
+            assert_eq!(panicked, Err::<(), _>(JobError::Panicked));
+            assert_eq!(jobs.run(|| 7).await, Ok(7));
+        });
+    }
+
+    #[test]
+    fn no_more_wait_than_may_and_those_that_do_are_done() {
+        let jobs = Jobs::start("test", 1, 1).unwrap();
+        let (go, wait) = mpsc::channel::<()>();
+        let (tell, begun) = mpsc::channel();
+        let done = Arc::new(Mutex::new(false));
+        let flag = done.clone();
+        let busy = jobs.clone();
+        let thread = thread::spawn(move || {
+            block_on(busy.run(move || {
+                tell.send(()).unwrap();
+                wait.recv()
+            }))
+        });
+        begun.recv().unwrap();
+        let waits = jobs.clone();
+        let all = async {
+            let waiting = waits.run(move || *flag.lock().unwrap() = true);
+            let (waited, refused, _) =
+                tokio::join!(waiting, jobs.run(|| ()), async { go.send(()) });
+            assert_eq!((waited, refused), (Ok(()), Err(JobError::Full)));
+        };
+        block_on(all);
+        thread.join().unwrap().unwrap().unwrap();
+        drop((jobs, waits));
+        assert!(*done.lock().unwrap());
     }
 }
