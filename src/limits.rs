@@ -128,8 +128,25 @@ pub const LITERAL: usize = 1 << 20;
 /// that join a hundred terms by OR nest a hundred deep; a thousand fit in any stack.
 pub const SEARCH_DEPTH: usize = 1000;
 
-/// Keys of messages that one SORT may hold in memory: a million of 250 octets, five times what two
-/// criteria take.
+/// Keys of one SEARCH, of all kinds: each is asked of each message. Programs join some hundreds.
+pub const SEARCH_KEYS: usize = 4096;
+
+/// Strings among the keys of one SEARCH: each is looked for in all that is read, so this bounds
+/// what a SEARCH costs for each byte of mail. As many as [`SEARCH_DEPTH`] lets a program join by
+/// OR.
+pub const SEARCH_STRINGS: usize = 1000;
+
+/// Work of a search, in bytes looked at times strings looked for, between two rests of a reactor:
+/// about a millisecond.
+pub const SEARCH_STEP: u64 = 1 << 20;
+
+/// The same on a thread beside the reactors, before another user's job has its turn: a tenth of a
+/// second.
+pub const SEARCH_PIECE: u64 = 128 << 20;
+
+/// Memory in bytes that all SORT, THREAD and followed results of SORT of one user take together:
+/// the keys of a million messages of 250 bytes, five times what two criteria take. For a moment
+/// there may be half as much more, while a list grows or is put in order.
 pub const SORT_OCTETS: usize = 256 << 20;
 
 /// Results of searches that a session may have followed (RFC 5267): programs follow a few.
@@ -138,8 +155,9 @@ pub const CONTEXTS: usize = 32;
 /// Ranges of UIDs in all results that a session has followed: 2 MiB.
 pub const CONTEXT_RANGES: usize = 1 << 18;
 
-/// Messages in a result of SORT that is followed: it is put in order again after each change, which
-/// takes some milliseconds.
+/// Messages in a result of SORT that is followed, with those that have gone from it since: it is
+/// put in order again after each change, which takes some milliseconds of a thread beside the
+/// reactor.
 pub const CONTEXT_SORTED: usize = 1 << 14;
 
 /// Largest message unless configured (RFC 7889): what a 32-bit count can hold.
@@ -166,6 +184,22 @@ pub const MAILBOX_LEVELS: usize = 64;
 /// Octets of a message in which parts are looked for. Larger messages are rare; of those the parts
 /// that begin later are not seen, and one that is open there reaches to the end.
 pub const MIME_OCTETS: u64 = 64 << 20;
+
+/// Messages above this many bytes are large: to look at one takes a millisecond and more, so that
+/// is left to threads beside the reactors.
+pub const LARGE_MESSAGE: u64 = 1 << 20;
+
+/// Large messages that a reactor has in memory at a time, one for each user at most. The second is
+/// for others while the client of the first is slow to read.
+pub const LARGE_MESSAGES: usize = 2;
+
+/// Memory in bytes of a large message that is looked at: its first [`MIME_OCTETS`], and its parts
+/// with their encodings undone, each once however often it is asked for.
+pub const MEMORY_OF_LARGE_MESSAGE: usize = 2 * MIME_OCTETS as usize;
+
+/// Threads that look at large messages, sort and make threads, for all reactors: while one is busy
+/// with a long piece of work of one user, the other serves the rest.
+pub const PARSERS: usize = 2;
 
 /// Levels of parts within parts: what is deeper is a leaf. Dovecot's limit; real mail has some
 /// five, the worst that is known 38.
@@ -277,12 +311,24 @@ pub const MEMORY_BEFORE_LOGIN: usize = SESSION
 /// a part has come. The handshake is over before any of this, and takes less.
 pub const MEMORY_BEFORE_LOGIN_BY_TLS: usize = MEMORY_BEFORE_LOGIN + TLS_SESSION + 2 * TLS_RECORD;
 
-/// The same after login, to which the literals are added once more: they are copied out of the
-/// command. Mail is not in it: it comes and goes by leases, which the reactor shares out
-/// ([`ARENA`]). A SORT or a followed search takes what [`SORT_OCTETS`] and [`CONTEXT_RANGES`]
-/// say beyond, the one while it runs.
-pub const MEMORY_OF_SESSION: usize =
-    SESSION + 2 * (LINE + LITERAL) + LITERAL + RECEIVE + REPLIES + REPLY + 2 * SHORT_REPLY;
+/// The same after login. To this come the strings of a SEARCH, copied out of the command and made
+/// ready to be looked for, and what a FETCH or SEARCH copies of mail: a message of
+/// [`LARGE_MESSAGE`] and its parts decoded. Other mail comes and goes by leases, which the reactor
+/// shares out ([`ARENA`]). What grows with the mailbox is counted elsewhere: for each user
+/// [`SORT_OCTETS`], for each reactor [`MEMORY_OF_LARGE_MESSAGES`], for a selected mailbox that has
+/// gaps, 8 bytes for each and for each range of a saved result and of [`CONTEXT_RANGES`].
+pub const MEMORY_OF_SESSION: usize = SESSION
+    + 2 * (LINE + LITERAL)
+    + 3 * LITERAL
+    + 2 * LARGE_MESSAGE as usize
+    + RECEIVE
+    + REPLIES
+    + LARGE_LEASE
+    + 2 * REPLY
+    + 2 * SHORT_REPLY;
+
+/// Memory in bytes of all large messages that a reactor has in memory.
+pub const MEMORY_OF_LARGE_MESSAGES: usize = LARGE_MESSAGES * MEMORY_OF_LARGE_MESSAGE;
 
 /// Failed logins of an address in [`LOGIN_WINDOW`], beyond which passwords from there are not
 /// looked at any more, unless configured: more than people mistype, fewer than a list of passwords
@@ -369,6 +415,9 @@ const _: () = {
     assert!(MEMORY_BEFORE_LOGIN * CONNECTIONS <= 1 << 30, "nobody shall fill the memory");
     assert!(MEMORY_BEFORE_LOGIN_BY_TLS * CONNECTIONS <= 2 << 30, "not by TLS either");
     assert!(SESSION + TLS_SESSION + 2 * HANDSHAKE <= MEMORY_BEFORE_LOGIN_BY_TLS);
-    assert!(MEMORY_OF_SESSION <= 4 << 20, "a user's programs are some dozens");
+    assert!(MEMORY_OF_SESSION <= 8 << 20, "a user's programs are some dozens");
+    assert!(MEMORY_OF_LARGE_MESSAGES <= 256 << 20, "for each reactor, whoever asks");
+    assert!(LARGE_MESSAGE >= LARGE_LEASE as u64, "what fits in a lease is looked at there");
+    assert!(SEARCH_STEP * 16 <= SEARCH_PIECE, "a job is worth the way to its thread");
     assert!(ARENA <= 1 << 30, "the kernel registers buffers of 1 GiB at most");
 };

@@ -143,12 +143,28 @@
 //! logged.
 //!
 //! An idle session takes some 6 KiB of memory, a connection before login 60 KiB at most, a session
-//! 4 MiB at most: `MEMORY_BEFORE_LOGIN` and `MEMORY_OF_SESSION` in [`limits`](crate::limits) are
-//! the sums. Mail is not in them, it has the arenas; nor is a SORT in progress. A client that does
-//! not read its replies gets no new ones once 256 KiB wait (16 KiB before login): the server stops
-//! reading from it. One that sends a message octet by octet gives up its place in the arena when
-//! others want it. Messages of batches that are not complete are remembered until they are; more
-//! than 1,572,864 in one reactor are refused with `NO [LIMIT]`, but for batches of up to 100.
+//! 8 MiB at most: `MEMORY_BEFORE_LOGIN` and `MEMORY_OF_SESSION` in [`limits`](crate::limits) are
+//! the sums. Mail is not in them, it has the arenas; nor is what the next section counts. A client
+//! that does not read its replies gets no new ones once 256 KiB wait (16 KiB before login): the
+//! server stops reading from it. One that sends a message octet by octet gives up its place in the
+//! arena when others want it. Messages of batches that are not complete are remembered until they
+//! are; more than 1,572,864 in one reactor are refused with `NO [LIMIT]`, but for batches of up to
+//! 100.
+//!
+//! ## The cost of one command
+//!
+//! | Limit | Standard | Beyond |
+//! | --- | --- | --- |
+//! | Keys of one SEARCH | 4,096 | `NO [LIMIT]` |
+//! | Strings among them | 1,000 | `NO [LIMIT]` |
+//! | Memory of SORT, THREAD, followed results of a user | 256 MiB | `NO [LIMIT]`, `[NOUPDATE]` |
+//! | Large messages (over 1 MiB) in memory, for each reactor | 2 of 128 MiB | The next one waits |
+//!
+//! Work of a command that takes long is done in pieces. What takes more than a millisecond or two
+//! is done by two threads beside the reactors (`parser-0` and `parser-1`), on which users take
+//! turns, and ends when its client has gone. A client that has closed its half of the connection
+//! is sent `* OK still working` meanwhile: the reset that comes back from one that has gone tells
+//! it.
 //!
 //! ## Users
 //!

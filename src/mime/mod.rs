@@ -38,7 +38,7 @@ pub use header::subject::{BaseSubject, base_subject};
 pub use header::words::decode_field;
 pub use sort_keys::Sorter;
 pub use structure::{BinaryError, envelope};
-pub use text::{BadCharset, CHARSETS, Needle, casemap, preview};
+pub use text::{BadCharset, CHARSETS, FieldText, Needle, casemap, preview};
 
 /// A message whose parts were found. Holds ranges, no octets.
 #[derive(Debug)]
@@ -85,14 +85,6 @@ impl<'a> Message<'a> {
     /// When there is no such part, or it is encoded in a way not known.
     pub fn binary(&self, part: &[u32]) -> Result<Cow<'a, [u8]>, BinaryError> {
         structure::binary(self, part)
-    }
-
-    /// The length of [`Message::binary`], for BINARY.SIZE.
-    ///
-    /// # Errors
-    /// As for [`Message::binary`].
-    pub fn binary_size(&self, part: &[u32]) -> Result<u64, BinaryError> {
-        self.binary(part).map(|octets| octets.len() as u64)
     }
 
     /// What there is of these octets.

@@ -21,8 +21,13 @@ pub struct Sorter {
     /// So many words for each message as `width` says.
     words: Vec<u64>,
     width: usize,
-    strings: Vec<u8>,
+    /// Pieces of [`STRINGS`] octets; no string is in two of them.
+    strings: Vec<Vec<u8>>,
 }
+
+/// Octets of strings that are in one piece of memory: a single one would have to be copied, and be
+/// there twice, each time it grows.
+const STRINGS: usize = 1 << 20;
 
 impl Sorter {
     /// Sorts by the first of these, what is equal by the second, and so on.
@@ -67,7 +72,11 @@ impl Sorter {
     /// What it takes in memory, about.
     #[must_use]
     pub fn memory(&self) -> usize {
-        self.numbers.len() * 4 + self.words.len() * 8 + self.strings.len()
+        let strings = match &*self.strings {
+            [] => 0,
+            [pieces @ .., last] => pieces.len() * STRINGS + last.capacity(),
+        };
+        self.numbers.capacity() * 4 + self.words.capacity() * 8 + strings
     }
 
     /// The numbers of all messages so far, sorted.
@@ -85,9 +94,17 @@ impl Sorter {
         let mut first = [0; 8];
         let start = octets.len().min(8);
         first[..start].copy_from_slice(&octets[..start]);
-        let place = (self.strings.len() as u64) << 16 | octets.len() as u64;
+        let has_room = |piece: &Vec<u8>| piece.len() + octets.len() < STRINGS;
+        if !self.strings.last().is_some_and(has_room) {
+            // The first one grows: most sorts need no more than a part of it.
+            let room = if self.strings.is_empty() { 0 } else { STRINGS };
+            self.strings.push(Vec::with_capacity(room));
+        }
+        let number = self.strings.len() - 1;
+        let piece = &mut self.strings[number];
+        let place = ((number * STRINGS + piece.len()) as u64) << 16 | octets.len() as u64;
         self.words.extend([u64::from_be_bytes(first), place]);
-        self.strings.extend_from_slice(octets);
+        piece.extend_from_slice(octets);
     }
 
     fn compare(&self, a: usize, b: usize) -> Ordering {
@@ -110,7 +127,8 @@ impl Sorter {
     fn octets(&self, word: usize) -> &[u8] {
         let place = self.words[word];
         let start = (place >> 16) as usize;
-        &self.strings[start..start + (place & 0xffff) as usize]
+        let (piece, start) = (&self.strings[start / STRINGS], start % STRINGS);
+        &piece[start..start + (place & 0xffff) as usize]
     }
 }
 

@@ -190,6 +190,12 @@ impl Output {
         self.progress.notify_waiters();
     }
 
+    /// Whether the client is known to have gone.
+    #[must_use]
+    pub fn is_gone(&self) -> bool {
+        self.gone.get()
+    }
+
     /// Whether the client reads more slowly than replies are made.
     #[must_use]
     pub fn is_full(&self) -> bool {

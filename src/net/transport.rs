@@ -318,6 +318,12 @@ impl Transport {
         self.conn.quick_ack();
     }
 
+    /// See [`Conn::has_ended`].
+    #[must_use]
+    pub fn has_ended(&self) -> bool {
+        self.conn.has_ended()
+    }
+
     /// See [`Conn::shutdown_read`].
     pub fn shutdown_read(&self) {
         self.conn.shutdown_read();

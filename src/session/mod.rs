@@ -16,6 +16,7 @@ mod publish;
 mod search;
 mod selected;
 mod tls;
+mod vigil;
 
 pub use context::{Arrival, Home, LoadError, Loading, Settings};
 pub use dispatch::serve;

@@ -6,9 +6,10 @@ use std::net::{IpAddr, Ipv6Addr};
 use std::rc::Rc;
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 
 use crate::auth::network;
+use crate::limits::SORT_OCTETS;
 
 /// The connections of a server, counted over all its reactors.
 #[derive(Debug)]
@@ -99,36 +100,72 @@ impl fmt::Display for Crowded {
     }
 }
 
-/// Sessions of a reactor by user; a user's are all on one.
-pub type Seats = Rc<RefCell<BTreeMap<Box<str>, usize>>>;
+/// What the sessions of a user share; they are all on one reactor.
+#[derive(Debug, Default)]
+pub struct Share {
+    sessions: Cell<usize>,
+    /// Memory in bytes that sorts, threads and followed results take.
+    held: Cell<usize>,
+}
+
+/// Users of a reactor that have sessions.
+pub type Seats = Rc<RefCell<BTreeMap<Box<str>, Rc<Share>>>>;
 
 /// The seat of one session, free again when it is dropped.
 pub(super) struct Seat {
     seats: Seats,
     user: Box<str>,
+    share: Rc<Share>,
 }
 
 impl Seat {
     /// One of so many for this user, if there is one.
     pub fn take(seats: &Seats, user: &str, most: usize) -> Option<Seat> {
-        let mut counts = seats.borrow_mut();
-        let taken = counts.get(user).copied().unwrap_or_default();
-        if taken >= most {
+        let mut shares = seats.borrow_mut();
+        let share = shares.entry(user.into()).or_default().clone();
+        if share.sessions.get() >= most {
             return None;
         }
-        counts.insert(user.into(), taken + 1);
-        Some(Seat { seats: seats.clone(), user: user.into() })
+        share.sessions.set(share.sessions.get() + 1);
+        Some(Seat { seats: seats.clone(), user: user.into(), share })
+    }
+
+    /// Memory of a command of this session, nothing yet.
+    pub fn held(&self) -> Held {
+        Held { share: self.share.clone(), octets: 0 }
     }
 }
 
 impl Drop for Seat {
     fn drop(&mut self) {
-        let mut counts = self.seats.borrow_mut();
-        match counts.get_mut(&self.user) {
-            Some(1) => drop(counts.remove(&self.user)),
-            Some(count) => *count -= 1,
-            None => unreachable!("the seat was counted when it was taken"),
+        let left = self.share.sessions.get() - 1;
+        self.share.sessions.set(left);
+        if left == 0 {
+            self.seats.borrow_mut().remove(&self.user);
         }
+    }
+}
+
+/// Memory that a sort, threads or a followed result take, as a part of what their user may have
+/// ([`SORT_OCTETS`]); given back when this is dropped.
+pub(super) struct Held {
+    share: Rc<Share>,
+    octets: usize,
+}
+
+impl Held {
+    /// It takes so many bytes now. `false` when its user has more than may be.
+    pub fn set(&mut self, octets: usize) -> bool {
+        let all = self.share.held.get() - self.octets + octets;
+        self.octets = octets;
+        self.share.held.set(all);
+        all <= SORT_OCTETS
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.set(0);
     }
 }
 
@@ -165,5 +202,19 @@ mod tests {
         let third = Seat::take(&seats, "alice", 2).unwrap();
         drop((second, third));
         assert!(seats.borrow().is_empty());
+    }
+
+    #[test]
+    fn a_user_has_one_share_of_memory() {
+        let seats = Seats::default();
+        let one = Seat::take(&seats, "alice", 2).unwrap();
+        let two = Seat::take(&seats, "alice", 2).unwrap();
+        let other = Seat::take(&seats, "bob", 2).unwrap();
+        let (mut first, mut second) = (one.held(), two.held());
+        assert!(first.set(SORT_OCTETS) && !second.set(1));
+        assert!(other.held().set(SORT_OCTETS));
+        assert!(first.set(SORT_OCTETS - 1) && second.set(1));
+        drop(first);
+        assert!(second.set(SORT_OCTETS));
     }
 }

@@ -17,5 +17,5 @@ mod preview;
 
 pub use charset::{BadCharset, CHARSETS};
 pub use collation::casemap;
-pub use needle::Needle;
+pub use needle::{FieldText, Needle};
 pub use preview::preview;

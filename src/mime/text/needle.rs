@@ -5,6 +5,9 @@
 //! i;unicode-casemap. What is ASCII and not encoded is searched where it lies, at the speed of
 //! memchr; only the rest is decoded. Both ways find the same, which `model` keeps so.
 
+use std::borrow::Cow;
+use std::cell::OnceCell;
+
 use memchr::{memchr, memmem};
 
 use super::charset::{BadCharset, Charset};
@@ -19,6 +22,30 @@ pub struct Needle {
     pattern: Pattern,
 }
 
+/// The text of a field, to be asked for many strings: it is decoded once, when that is needed.
+#[derive(Debug)]
+pub struct FieldText<'a> {
+    value: &'a [u8],
+    is_plain: bool,
+    folds: bool,
+    decoded: OnceCell<Cow<'a, str>>,
+}
+
+impl<'a> FieldText<'a> {
+    /// The text of a field with this value.
+    #[must_use]
+    pub fn new(value: &'a [u8]) -> FieldText<'a> {
+        let value = value.trim_ascii();
+        let (is_plain, folds) = (is_plain(value), memchr(b'\n', value).is_some());
+        FieldText { value, is_plain, folds, decoded: OnceCell::new() }
+    }
+}
+
+/// Whether a text is ASCII without encoded-words.
+fn is_plain(text: &[u8]) -> bool {
+    text.is_ascii() && memmem::find(text, b"=?").is_none()
+}
+
 impl Needle {
     /// The string of a search key in the charset of the command; without CHARSET this is US-ASCII
     /// (RFC 3501) or UTF-8 (RFC 9051). Octets beyond ASCII in US-ASCII are taken for UTF-8.
@@ -30,17 +57,27 @@ impl Needle {
         Ok(Needle { pattern: Pattern::new(&charset.decode(text)) })
     }
 
+    /// Memory that it takes, in bytes, about.
+    #[must_use]
+    pub fn memory(&self) -> usize {
+        size_of::<Needle>() + self.pattern.len()
+    }
+
     /// Whether a field of this name contains the string; the empty string is in each that exists.
     /// `header` may be the whole message, the body is not looked at.
     #[must_use]
     pub fn in_header_field(&self, header: &[u8], name: &[u8]) -> bool {
-        Fields::new(header).filter(|field| field.is(name)).any(|field| {
-            let value = field.value.trim_ascii();
-            if self.can_search_raw(value) {
-                return self.pattern.is_in_ascii(value);
-            }
-            self.pattern.is_in(&words::decode(value))
-        })
+        let mut fields = Fields::new(header).filter(|field| field.is(name));
+        fields.any(|field| self.in_field(&FieldText::new(field.value)))
+    }
+
+    /// Whether the text of a field contains the string.
+    #[must_use]
+    pub fn in_field(&self, field: &FieldText<'_>) -> bool {
+        if field.is_plain && !(field.folds && self.sees_folds()) {
+            return self.pattern.is_in_ascii(field.value);
+        }
+        self.pattern.is_in(field.decoded.get_or_init(|| words::decode(field.value)))
     }
 
     /// Whether the body contains the string: its parts of type text, and of type message save
@@ -74,7 +111,7 @@ impl Needle {
         if self.can_search_raw(header) {
             return self.pattern.is_in_ascii(header);
         }
-        if header.is_ascii() && memmem::find(header, b"=?").is_none() {
+        if is_plain(header) {
             return self.pattern.is_in_ascii(&words::unfold(header));
         }
         self.pattern.is_in(&header_text(header))
@@ -83,9 +120,13 @@ impl Needle {
     /// Whether decoding would change nothing that matters: the text is ASCII without
     /// encoded-words, and the string does not reach across a fold, where a space would be.
     fn can_search_raw(&self, header: &[u8]) -> bool {
-        let folds = memchr(b'\n', header).is_some();
-        let changed = folds && (self.pattern.has_space || self.pattern.has_control);
-        !changed && header.is_ascii() && memmem::find(header, b"=?").is_none()
+        let changed = self.sees_folds() && memchr(b'\n', header).is_some();
+        !changed && is_plain(header)
+    }
+
+    /// Whether the string may reach across a fold.
+    fn sees_folds(&self) -> bool {
+        self.pattern.has_space || self.pattern.has_control
     }
 }
 

@@ -59,6 +59,11 @@ impl Pattern {
         self.finder.needle().is_empty()
     }
 
+    /// Octets of its casemap.
+    pub fn len(&self) -> usize {
+        self.finder.needle().len()
+    }
+
     /// Whether the text, all of it ASCII, contains the string.
     pub fn is_in_ascii(&self, text: &[u8]) -> bool {
         match self.ascii {

@@ -34,6 +34,13 @@ pub struct Message {
     pub date: i64,
 }
 
+impl MessageId {
+    /// Which of so many tables it belongs to. Not by the octets that a table itself goes by.
+    pub(super) fn spread(self, tables: usize) -> usize {
+        (self.0 >> 64) as usize % tables
+    }
+}
+
 impl Message {
     /// Reads a header. The date is the sent date, or the internal date where it has none.
     #[must_use]

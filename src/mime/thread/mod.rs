@@ -55,6 +55,14 @@ impl Threader {
         }
     }
 
+    /// Memory in bytes that it takes, about, and that [`Threader::finish`] will take.
+    #[must_use]
+    pub fn memory(&self) -> usize {
+        // A hash table has an octet for each entry besides.
+        let subject = size_of::<(SubjectId, u32)>() + 1;
+        self.forest.memory() + self.subjects.capacity() * subject
+    }
+
     /// The threads of all messages that were taken, in the order in which they are to be sent.
     #[must_use]
     pub fn finish(self) -> Vec<ThreadNode> {

@@ -28,7 +28,7 @@ pub struct Fetch {
 }
 
 /// One thing asked of a message.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum FetchItem {
     /// `UID`
     Uid,
@@ -85,7 +85,7 @@ impl FetchItem {
 }
 
 /// Octets of a message, or of a part of it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct BodySection {
     /// `BODY.PEEK`: leaves `\Seen` alone.
     pub peek: bool,
@@ -96,7 +96,7 @@ pub struct BodySection {
 }
 
 /// Octets of a part after its transfer encoding was undone.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct BinarySection {
     /// `BINARY.PEEK`: leaves `\Seen` alone.
     pub peek: bool,
@@ -107,7 +107,7 @@ pub struct BinarySection {
 }
 
 /// What stands between `[` and `]`, in the request and in the answer.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Section {
     /// Part numbers from the outside in; empty is the message itself.
     pub part: Vec<u32>,
@@ -116,7 +116,7 @@ pub struct Section {
 }
 
 /// See [`Section::text`].
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum SectionText {
     /// `HEADER`, empty line included.
     Header,
@@ -134,7 +134,7 @@ pub enum SectionText {
 }
 
 /// `<offset.length>`
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Partial {
     /// First octet, from 0.
     pub offset: u64,

@@ -21,7 +21,7 @@ pub use code::Code;
 pub use decimal::{decimal, sequence_set, uid_set};
 pub use fetch::{FetchResponse, message_flags};
 pub use list::{ListEntry, list, list_separator};
-pub use search::{EsearchResponse, SearchResponse, ThreadNode, thread};
+pub use search::{EsearchResponse, SearchResponse, ThreadNode, thread_begin, thread_lists};
 pub use string::{Names, astring, mailbox, nstring, string, string_utf8};
 
 /// Text for people is cut to so many octets: it may quote what the client sent.

@@ -208,8 +208,8 @@ pub struct ThreadNode {
     pub number: Option<u32>,
 }
 
-/// `* THREAD (2)(3 6 (4 23)(44 7 96))` (RFC 5256 section 4). Iterative: a thread is as deep as its
-/// writers like.
+/// The beginning of `* THREAD (2)(3 6 (4 23)(44 7 96))` (RFC 5256 section 4); [`thread_lists`] and
+/// CRLF follow.
 ///
 /// ```abnf
 /// thread-data    = "THREAD" [SP 1*thread-list]
@@ -217,8 +217,12 @@ pub struct ThreadNode {
 /// thread-members = nz-number *(SP nz-number) [SP thread-nested]
 /// thread-nested  = 2*thread-list
 /// ```
-pub fn thread(out: &mut BytesMut, nodes: &[ThreadNode]) {
-    out.extend_from_slice(if nodes.is_empty() { b"* THREAD" } else { b"* THREAD " });
+pub fn thread_begin(out: &mut BytesMut, is_empty: bool) {
+    out.extend_from_slice(if is_empty { b"* THREAD" } else { b"* THREAD " });
+}
+
+/// Some threads, each of them whole. Iterative: a thread is as deep as its writers like.
+pub fn thread_lists(out: &mut BytesMut, nodes: &[ThreadNode]) {
     // The depths at which the open lists begin, and whether a number stands before this place.
     let (mut lists, mut spaced) = (Vec::new(), false);
     for (node, alone) in nodes.iter().zip(only_children(nodes)) {
@@ -238,7 +242,6 @@ pub fn thread(out: &mut BytesMut, nodes: &[ThreadNode]) {
         }
     }
     lists.iter().for_each(|_| out.extend_from_slice(b")"));
-    out.extend_from_slice(b"\r\n");
 }
 
 /// For each node whether it is the only child of its parent: it then stands behind it in its list.
@@ -338,7 +341,11 @@ mod tests {
     fn threads(nodes: &[(u32, u32)]) -> String {
         let node = |&(depth, n): &_| ThreadNode { depth, number: (n > 0).then_some(n) };
         let nodes: Vec<_> = nodes.iter().map(node).collect();
-        written(|out| thread(out, &nodes))
+        written(|out| {
+            thread_begin(out, nodes.is_empty());
+            thread_lists(out, &nodes);
+            out.extend_from_slice(b"\r\n");
+        })
     }
 
     /// RFC 5256 section 4.

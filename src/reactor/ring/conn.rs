@@ -165,6 +165,15 @@ impl Conn {
         let _ = rustix::net::sockopt::set_tcp_quickack(&self.stream, true);
     }
 
+    /// Whether the peer sends nothing more: it has closed the connection, or its half of it.
+    #[must_use]
+    pub fn has_ended(&self) -> bool {
+        let mut poll = libc::pollfd { fd: self.raw(), events: libc::POLLRDHUP, revents: 0 };
+        // SAFETY: one descriptor, which is ours, and the call does not wait.
+        let ready = unsafe { libc::poll(&raw mut poll, 1, 0) };
+        ready > 0
+    }
+
     /// Takes nothing more from the peer: whoever receives sees the end of the stream. What is to be
     /// sent is still sent.
     pub fn shutdown_read(&self) {

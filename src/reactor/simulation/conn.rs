@@ -215,6 +215,12 @@ impl Conn {
     /// Nothing here waits for an acknowledgement.
     pub fn quick_ack(&self) {}
 
+    /// Whether the peer sends nothing more.
+    #[must_use]
+    pub fn has_ended(&self) -> bool {
+        self.end.receives.has_ended()
+    }
+
     /// Takes nothing more from the peer.
     pub fn shutdown_read(&self) {
         self.end.receives.deafen();

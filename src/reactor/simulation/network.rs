@@ -101,6 +101,12 @@ impl Drop for End {
 }
 
 impl Pipe {
+    /// Whether nothing more will arrive.
+    pub fn has_ended(&self) -> bool {
+        let state = self.state.borrow();
+        state.end_arrived || state.broken
+    }
+
     /// Takes what fits of the octets; `None` while nothing does.
     pub fn send(self: &Rc<Self>, octets: &[u8]) -> io::Result<Option<usize>> {
         let Some(machine) = machine() else { return Err(io::ErrorKind::NotConnected.into()) };

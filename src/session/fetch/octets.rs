@@ -7,22 +7,32 @@ use std::time::Duration;
 use bytes::BytesMut;
 use xxhash_rust::xxh3::{Xxh3, xxh3_128};
 
-use super::large::LARGE;
-use super::parts::{Part, Parts};
+use super::parts::{Finder, Part, Parts, write_fields};
 use super::reader::Reader;
-use super::section::filter_header;
+use super::section::{FieldNames, Filter};
 use super::walk::Found;
 use super::wanted::{Plain, Wanted, cut, plain};
+use crate::limits::LARGE_MESSAGE as LARGE;
 use crate::limits::{LARGE_LEASE, MIME_OCTETS};
 use crate::net::BUFFER;
-use crate::protocol::FetchItem;
 use crate::protocol::response::FetchResponse;
-use crate::reactor::{Instant, timeout};
+use crate::protocol::{FetchItem, Partial};
+use crate::reactor::{Instant, breathe, timeout};
 use crate::session::dispatch::Session;
 
 /// Items up to here are answered from the reader's lease; a client that asks for more at once may
 /// take long to read them, and gets them from memory of its own.
 const MANY: usize = 16;
+
+/// Octets of an answer that are written at once, from the reader's lease.
+const AT_ONCE: u64 = (BUFFER + LARGE_LEASE) as u64;
+
+/// Octets of a message that are looked at for one client before others have their turn: half a
+/// millisecond.
+const FETCH_STEP: u64 = 512 << 10;
+
+/// What an item costs, besides the octets that are looked at for it.
+const ITEM: u64 = 8 << 10;
 
 /// So long a client may take for a decoded part when others wait for memory: at 64 MiB a megabyte
 /// a second.
@@ -65,6 +75,8 @@ struct One<'o, 'r, 'h> {
     reader: &'r mut Reader<'h>,
     scratch: &'o mut Scratch,
     progress: Progress,
+    /// Octets looked at since others last had their turn.
+    work: u64,
 }
 
 impl Session {
@@ -80,9 +92,9 @@ impl Session {
         scratch: &mut Scratch,
     ) -> Result<bool, Unfit> {
         let progress = Progress::default();
-        let mut one = One { session: self, message, out, reader, scratch, progress };
+        let mut one = One { session: self, message, out, reader, scratch, progress, work: 0 };
         let result = match wanted.parses {
-            false => one.plain(&mut answer, &wanted.items).await.map(|()| false),
+            false => one.plain(&mut answer, wanted).await.map(|()| false),
             true => one.parsed(&mut answer, wanted).await,
         };
         match result {
@@ -103,35 +115,90 @@ impl Session {
 
 impl One<'_, '_, '_> {
     /// Items for which the parts of the message need not be known.
-    async fn plain(&mut self, answer: &mut FetchResponse, items: &[FetchItem]) -> io::Result<()> {
+    async fn plain(&mut self, answer: &mut FetchResponse, wanted: &Wanted) -> io::Result<()> {
         let size = self.message.entry().size();
-        for item in items {
+        for (item, names) in wanted.items.iter().zip(&wanted.names) {
             if *item == FetchItem::Envelope {
                 self.envelope(answer).await?;
                 continue;
             }
             let Some((part, partial)) = plain(item) else { continue };
-            if let Plain::Fields { not, names } = part {
-                self.scratch.made.clear();
-                let mut made = std::mem::take(&mut self.scratch.made);
-                filter_header(self.head().await?, not, names, &mut made);
-                let octets = &made[within(cut(0..made.len() as u64, partial))];
-                announce(answer, self.out, item, octets.len() as u64);
-                self.out.extend_from_slice(octets);
-                self.scratch.made = made;
-                continue;
+            if let (Plain::Fields, Some(names)) = (part, names) {
+                let header = 0..self.header().await?;
+                self.fields(answer, item, names, header, partial).await?;
+            } else {
+                let octets = match part {
+                    Plain::Whole => 0..size,
+                    Plain::Text => self.header().await?..size,
+                    Plain::Header | Plain::Fields => 0..self.header().await?,
+                };
+                let octets = cut(octets, partial);
+                announce(answer, self.out, item, octets.end - octets.start);
+                let whole = partial.is_none() && octets.end == size;
+                self.send(octets, whole && !self.progress.checked).await?;
             }
-            let octets = match part {
-                Plain::Whole => 0..size,
-                Plain::Text => self.header().await?..size,
-                Plain::Header | Plain::Fields { .. } => 0..self.header().await?,
-            };
-            let octets = cut(octets, partial);
-            announce(answer, self.out, item, octets.end - octets.start);
-            let whole = partial.is_none() && octets.end == size;
-            self.send(octets, whole && !self.progress.checked).await?;
+            // With one item the caller does so.
+            if wanted.items.len() > 1 {
+                self.hand_on_if(false).await?;
+            }
         }
         Ok(())
+    }
+
+    /// Fields of a header that stands in the message.
+    async fn fields(
+        &mut self,
+        answer: &mut FetchResponse,
+        item: &FetchItem,
+        names: &FieldNames,
+        header: Range<u64>,
+        partial: Option<Partial>,
+    ) -> io::Result<()> {
+        let length = header.end - header.start;
+        if header.start == 0 && length <= LARGE_LEASE as u64 {
+            let Scratch { octets, made, .. } = &mut *self.scratch;
+            let octets = self.reader.start(self.message, length, octets).await?;
+            write_fields(answer, self.out, item, partial, (octets, names, made));
+            self.work += length;
+            self.rest().await;
+            return Ok(());
+        }
+        // Once to count what there is to send, and once to send it.
+        let (mut filter, mut kept) = (Filter::new(names), 0);
+        let mut at = header.start;
+        while at < header.end {
+            let piece = self.reader.piece(self.message, at..header.end).await?;
+            filter.feed(piece, |octets| kept += octets.len() as u64);
+            at += piece.len() as u64;
+            self.work += piece.len() as u64;
+            self.rest().await;
+        }
+        filter.end(|octets| kept += octets.len() as u64);
+        let wanted = cut(0..kept, partial);
+        announce(answer, self.out, item, wanted.end - wanted.start);
+        let (mut filter, mut before) = (Filter::new(names), 0);
+        at = header.start;
+        while at < header.end && before < wanted.end {
+            let piece = self.reader.piece(self.message, at..header.end).await?;
+            let out = &mut *self.out;
+            filter.feed(piece, |octets| before = write_part(out, octets, before, &wanted));
+            at += piece.len() as u64;
+            self.work += piece.len() as u64;
+            self.hand_on_if(true).await?;
+            self.rest().await;
+        }
+        if before < wanted.end {
+            filter.end(|octets| before = write_part(self.out, octets, before, &wanted));
+        }
+        Ok(())
+    }
+
+    /// Lets others have their turn after so much work.
+    async fn rest(&mut self) {
+        if self.work >= FETCH_STEP {
+            self.work = 0;
+            breathe().await;
+        }
     }
 
     async fn envelope(&mut self, answer: &mut FetchResponse) -> io::Result<()> {
@@ -206,7 +273,7 @@ impl One<'_, '_, '_> {
     async fn parsed(&mut self, answer: &mut FetchResponse, wanted: &Wanted) -> io::Result<bool> {
         let (message, size) = (self.message, self.message.entry().size());
         if size > LARGE && wanted.lazy {
-            self.plain(answer, &wanted.items).await?;
+            self.plain(answer, wanted).await?;
             answer.preview(self.out, None);
             return Ok(false);
         }
@@ -215,33 +282,53 @@ impl One<'_, '_, '_> {
             self.progress.checked = size <= MIME_OCTETS;
             return self.large(answer, wanted, &parts).await;
         }
-        let mut together = size == 0;
-        if size > 0 && wanted.items.len() <= MANY {
-            let piece = self.reader.piece(message, 0..size).await?;
-            together = piece.len() as u64 == size;
-        }
-        if !together {
-            self.reader.gather(message, size, &mut self.scratch.octets).await?;
-            right(message, xxh3_128(&self.scratch.octets))?;
-            let octets = std::mem::take(&mut self.scratch.octets);
-            let parts = Parts::find(&octets, size, &wanted.items);
-            for (item, part) in wanted.items.iter().zip(&parts.items) {
-                part.write(answer, self.out, item, &octets);
-                self.hand_on_if(true).await?;
+        if size <= LARGE_LEASE as u64 && wanted.items.len() <= MANY {
+            let octets = match size {
+                0 => &[],
+                _ => self.reader.piece(message, 0..size).await?,
+            };
+            if octets.len() as u64 == size {
+                right(message, xxh3_128(octets))?;
+                let mut finder = Finder::new(octets, size, wanted.items.len());
+                let parts: Vec<_> = wanted.items.iter().map(|item| finder.part(item)).collect();
+                if parts.iter().map(Part::octets).sum::<u64>() <= AT_ONCE {
+                    let made = &mut self.scratch.made;
+                    for ((item, names), part) in wanted.items.iter().zip(&wanted.names).zip(&parts)
+                    {
+                        part.write(answer, self.out, item, (octets, names.as_ref(), made));
+                    }
+                    return Ok(parts.iter().any(Part::is_unknown));
+                }
             }
-            self.scratch.octets = octets;
-            return Ok(parts.has_unknown_encoding());
         }
-        let octets = match size {
-            0 => &[],
-            _ => self.reader.piece(message, 0..size).await?,
-        };
-        right(message, xxh3_128(octets))?;
-        let parts = Parts::find(octets, size, &wanted.items);
-        for (item, part) in wanted.items.iter().zip(&parts.items) {
-            part.write(answer, self.out, item, octets);
+        self.reader.gather(message, size, &mut self.scratch.octets).await?;
+        right(message, xxh3_128(&self.scratch.octets))?;
+        let octets = std::mem::take(&mut self.scratch.octets);
+        let unknown = self.one_by_one(answer, wanted, &octets).await;
+        self.scratch.octets = octets;
+        unknown
+    }
+
+    /// Items of a message that is in memory of its own, each found when it is to be sent.
+    async fn one_by_one(
+        &mut self,
+        answer: &mut FetchResponse,
+        wanted: &Wanted,
+        octets: &[u8],
+    ) -> io::Result<bool> {
+        let mut finder = Finder::new(octets, octets.len() as u64, wanted.items.len());
+        let mut unknown = false;
+        for (item, names) in wanted.items.iter().zip(&wanted.names) {
+            let part = finder.part(item);
+            unknown |= part.is_unknown();
+            let made = &mut self.scratch.made;
+            part.write(answer, self.out, item, (octets, names.as_ref(), made));
+            // To find a part takes a walk over those before it.
+            self.work += ITEM + part.octets();
+            self.hand_on_if(true).await?;
+            self.rest().await;
         }
-        Ok(parts.has_unknown_encoding())
+        Ok(unknown)
     }
 
     /// Items of a large message whose parts are known, read once more piece by piece.
@@ -251,14 +338,19 @@ impl One<'_, '_, '_> {
         wanted: &Wanted,
         parts: &Parts,
     ) -> io::Result<bool> {
-        for (item, part) in wanted.items.iter().zip(&parts.items) {
-            match part {
-                Part::Range(octets) => {
+        for ((item, names), part) in wanted.items.iter().zip(&wanted.names).zip(&parts.items) {
+            match (part, names) {
+                (Part::Range(octets), _) => {
                     announce(answer, self.out, item, octets.end - octets.start);
                     let whole = *octets == (0..self.message.entry().size());
                     self.send(octets.clone(), whole && !self.progress.checked).await?;
                 }
-                Part::Octets(octets) => {
+                (Part::Fields(header), Some(names)) => {
+                    let partial = plain_partial(item);
+                    self.fields(answer, item, names, header.clone(), partial).await?;
+                }
+                (Part::Decoded(octets, range), _) => {
+                    let octets = &octets[range.clone()];
                     announce(answer, self.out, item, octets.len() as u64);
                     let begun = Instant::now();
                     for piece in octets.chunks(BUFFER) {
@@ -266,8 +358,14 @@ impl One<'_, '_, '_> {
                         self.hand_on_in_turn(parts, begun).await?;
                     }
                 }
-                part => part.write(answer, self.out, item, &[]),
+                (part, _) => {
+                    let made = &mut self.scratch.made;
+                    part.write(answer, self.out, item, (&[], None, made));
+                }
             }
+            self.hand_on_if(true).await?;
+            self.work += ITEM;
+            self.rest().await;
         }
         Ok(parts.has_unknown_encoding())
     }
@@ -295,6 +393,22 @@ impl One<'_, '_, '_> {
         self.session.conn.shutdown();
         Err(io::ErrorKind::BrokenPipe.into())
     }
+}
+
+/// The octets that an item asks for of a section.
+fn plain_partial(item: &FetchItem) -> Option<Partial> {
+    match item {
+        FetchItem::Section(body) => body.partial,
+        _ => None,
+    }
+}
+
+/// Writes those of some octets that are wanted; they stand `before` others. Gives where they end.
+fn write_part(out: &mut BytesMut, octets: &[u8], before: u64, wanted: &Range<u64>) -> u64 {
+    let end = before + octets.len() as u64;
+    let (from, to) = (wanted.start.clamp(before, end), wanted.end.clamp(before, end));
+    out.extend_from_slice(&octets[within(from - before..to.max(from) - before)]);
+    end
 }
 
 /// Writes the name of an item and how many octets follow.

@@ -1,37 +1,130 @@
-//! Fields of a header.
+//! Fields of a header, by name.
 
-/// Writes the fields of these names (or, with `not`, all others) with the lines that continue them,
-/// and the empty line at the end (RFC 3501 section 6.4.5).
-pub(super) fn filter_header(header: &[u8], not: bool, names: &[Vec<u8>], kept: &mut Vec<u8>) {
-    let (mut keep, mut at) = (false, 0);
-    while at < header.len() {
-        let end = memchr::memchr(b'\n', &header[at..]).map_or(header.len(), |n| at + n + 1);
-        let line = &header[at..end];
-        at = end;
-        if matches!(line, b"\r\n" | b"\n") {
-            return kept.extend_from_slice(line);
-        }
-        if !matches!(line[0], b' ' | b'\t') {
-            keep = is_kept(line, not, names);
-        }
-        if keep {
-            kept.extend_from_slice(line);
-        }
-    }
-    kept.extend_from_slice(b"\r\n");
+use std::collections::HashSet;
+
+use memchr::memchr;
+
+use crate::limits::LINE;
+
+/// Up to so many names are compared one by one.
+const FEW: usize = 16;
+
+/// The names of HEADER.FIELDS, made ready once for all headers.
+#[derive(Debug)]
+pub(super) struct FieldNames {
+    /// All fields but these.
+    not: bool,
+    /// Whether a name begins with this octet, in either case.
+    initials: [bool; 256],
+    /// Names in lower case: few, or as many as a command has room for.
+    few: Vec<Vec<u8>>,
+    many: HashSet<Vec<u8>>,
 }
 
-/// Whether the field that begins with this line is one of those wanted.
-fn is_kept(line: &[u8], not: bool, names: &[Vec<u8>]) -> bool {
-    // Most fields differ in their first letter from the few that are asked for.
-    let first = line[0].to_ascii_lowercase();
-    let mut alike = names.iter().filter(|n| n.first().map(u8::to_ascii_lowercase) == Some(first));
-    if !not && alike.clone().next().is_none() {
-        return false;
+impl FieldNames {
+    /// Fields of these names, or, with `not`, all others.
+    pub fn new(not: bool, names: &[Vec<u8>]) -> FieldNames {
+        let names = names.iter().filter(|name| !name.is_empty());
+        let many: HashSet<_> = names.map(|name| name.to_ascii_lowercase()).collect();
+        let mut initials = [false; 256];
+        for name in &many {
+            initials[name[0] as usize] = true;
+            initials[name[0].to_ascii_uppercase() as usize] = true;
+        }
+        let few = if many.len() <= FEW { many.iter().cloned().collect() } else { Vec::new() };
+        FieldNames { not, initials, few, many }
     }
-    let Some(colon) = memchr::memchr(b':', line) else { return false };
-    let name = line[..colon].trim_ascii_end();
-    alike.any(|wanted| wanted.eq_ignore_ascii_case(name)) != not
+
+    /// Whether the field that begins with this line is one of those wanted.
+    fn keep(&self, line: &[u8]) -> bool {
+        // Most fields differ in their first letter from the few that are asked for.
+        if !self.not && !self.initials[line[0] as usize] {
+            return false;
+        }
+        let Some(colon) = memchr(b':', line) else { return false };
+        self.has(line[..colon].trim_ascii_end()) != self.not
+    }
+
+    fn has(&self, name: &[u8]) -> bool {
+        match self.many.len() {
+            0..=FEW => self.few.iter().any(|wanted| wanted.eq_ignore_ascii_case(name)),
+            _ => self.many.contains(&name.to_ascii_lowercase()),
+        }
+    }
+}
+
+/// Takes a header in pieces and gives the fields that are wanted, with the lines that continue them
+/// and the empty line at the end (RFC 3501 section 6.4.5). Holds nothing but a line that is in two
+/// pieces.
+#[derive(Debug)]
+pub(super) struct Filter<'n> {
+    names: &'n FieldNames,
+    held: Vec<u8>,
+    /// The field under way is wanted.
+    keep: bool,
+    /// The line under way is longer than what is held of one; its end follows.
+    amid: bool,
+    ended: bool,
+}
+
+impl<'n> Filter<'n> {
+    /// Of a header of which nothing has been taken yet.
+    pub fn new(names: &'n FieldNames) -> Filter<'n> {
+        Filter { names, held: Vec::new(), keep: false, amid: false, ended: false }
+    }
+
+    /// Takes the next piece.
+    pub fn feed(&mut self, mut piece: &[u8], mut give: impl FnMut(&[u8])) {
+        while !self.ended && !piece.is_empty() {
+            let end = memchr(b'\n', piece).map(|at| at + 1);
+            let (line, rest) = piece.split_at(end.unwrap_or(piece.len()));
+            piece = rest;
+            if self.amid {
+                self.amid = end.is_none();
+                if self.keep {
+                    give(line);
+                }
+            } else if end.is_some() && self.held.is_empty() {
+                self.line(line, &mut give);
+            } else {
+                self.held.extend_from_slice(line);
+                // No name is longer: what is held decides.
+                self.amid = end.is_none() && self.held.len() > LINE;
+                if end.is_some() || self.amid {
+                    let held = std::mem::take(&mut self.held);
+                    self.line(&held, &mut give);
+                }
+            }
+        }
+    }
+
+    /// The header ends here. One without an empty line gets one.
+    pub fn end(mut self, mut give: impl FnMut(&[u8])) {
+        let held = std::mem::take(&mut self.held);
+        if !held.is_empty() {
+            self.line(&held, &mut give);
+        }
+        if !self.ended {
+            give(b"\r\n");
+        }
+    }
+
+    fn line(&mut self, line: &[u8], give: &mut impl FnMut(&[u8])) {
+        self.ended = matches!(line, b"\r\n" | b"\n");
+        if !matches!(line[0], b' ' | b'\t') {
+            self.keep = self.names.keep(line);
+        }
+        if self.keep || self.ended {
+            give(line);
+        }
+    }
+}
+
+/// Writes the fields of a header that is in memory.
+pub(super) fn filter_header(header: &[u8], names: &FieldNames, kept: &mut Vec<u8>) {
+    let mut filter = Filter::new(names);
+    filter.feed(header, |octets| kept.extend_from_slice(octets));
+    filter.end(|octets| kept.extend_from_slice(octets));
 }
 
 #[cfg(test)]
@@ -42,9 +135,42 @@ mod tests {
 
     fn filter(header: &[u8], not: bool, names: &[&str]) -> String {
         let names: Vec<_> = names.iter().map(|name| name.as_bytes().to_vec()).collect();
+        let names = FieldNames::new(not, &names);
         let mut kept = Vec::new();
-        filter_header(header, not, &names, &mut kept);
+        filter_header(header, &names, &mut kept);
+        // In any pieces the same.
+        for length in 1..header.len() {
+            let (mut filter, mut pieces) = (Filter::new(&names), Vec::new());
+            for piece in header.chunks(length) {
+                filter.feed(piece, |octets| pieces.extend_from_slice(octets));
+            }
+            filter.end(|octets| pieces.extend_from_slice(octets));
+            assert_eq!(pieces, kept, "in pieces of {length}");
+        }
         String::from_utf8(kept).unwrap()
+    }
+
+    #[test]
+    fn many_names_are_found_like_few() {
+        let many: Vec<_> = (0..40).map(|n| format!("X-{n}")).collect();
+        let mut names: Vec<&str> = many.iter().map(String::as_str).collect();
+        names.push("SUBJECT");
+        assert_eq!(filter(HEADER, false, &names), "Subject: one\r\n two\r\n\r\n");
+        assert_eq!(filter(HEADER, true, &names), "From: a\r\nX-B : c\r\n\r\n");
+    }
+
+    #[test]
+    fn a_line_longer_than_any_name_is_not_held() {
+        let header =
+            [b"A".repeat(3 * LINE), b": b\r\nC: ".to_vec(), b"d".repeat(3 * LINE)].concat();
+        let names = FieldNames::new(false, &[b"c".to_vec()]);
+        let (mut filter, mut length) = (Filter::new(&names), 0);
+        for piece in header.chunks(1000) {
+            filter.feed(piece, |octets| length += octets.len());
+            assert!(filter.held.len() <= LINE + 1000);
+        }
+        filter.end(|octets| length += octets.len());
+        assert_eq!(length, 3 + 3 * LINE + 2);
     }
 
     #[test]

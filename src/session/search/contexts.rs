@@ -1,6 +1,7 @@
 //! Results that are followed (RFC 5267): after each change of the mailbox the client is told what
 //! has come into the result of an earlier search, and what has gone from it.
 
+use std::io;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
@@ -16,6 +17,7 @@ use crate::net::Gone;
 use crate::protocol::Tag;
 use crate::protocol::response::{self, Code, Condition, EsearchResponse};
 use crate::session::dispatch::Session;
+use crate::session::places::Held;
 use crate::types::{Uid, UidRange};
 
 /// The results that are followed in the selected mailbox.
@@ -33,6 +35,7 @@ struct Context {
     uid: bool,
     program: Arc<Program>,
     result: Order,
+    held: Held,
 }
 
 /// A result.
@@ -61,12 +64,39 @@ impl Contexts {
     }
 }
 
+impl Context {
+    /// Whether it takes no more than it may: it grows while it is followed.
+    fn may_stay(&mut self) -> bool {
+        let octets = self.program.memory() + self.result.memory();
+        self.held.set(octets) && self.result.sorted() as usize <= CONTEXT_SORTED
+    }
+}
+
 impl Order {
     /// About, in ranges.
     fn weight(&self) -> usize {
         match self {
             Order::Mailbox(uids) => uids.len(),
             Order::Sorted { uids, .. } => uids.len() / 2,
+        }
+    }
+
+    /// Messages whose keys are known, of a result of SORT.
+    fn sorted(&self) -> u32 {
+        match self {
+            Order::Mailbox(_) => 0,
+            Order::Sorted { known, .. } => UidRange::count(known),
+        }
+    }
+
+    /// Memory in bytes, about.
+    fn memory(&self) -> usize {
+        let range = size_of::<UidRange>();
+        match self {
+            Order::Mailbox(uids) => uids.len() * range,
+            Order::Sorted { uids, known, sorter } => {
+                uids.len() * size_of::<u32>() + known.len() * range + sorter.memory()
+            }
         }
     }
 }
@@ -89,34 +119,17 @@ struct Part {
 }
 
 impl Session {
-    /// From now on the client is told what changes in this result; or else that it is not.
+    /// From now on the client is told what changes in this result; or else that it is not. `held`
+    /// is the memory of the command, which becomes that of the result.
     pub(super) fn follow(
         &self,
         command: &Command<'_>,
         result: Vec<UidRange>,
         sorter: Option<Sorter>,
+        held: Held,
     ) {
         let mut selected = self.selected.borrow_mut();
         let Some(selected) = selected.as_mut() else { return };
-        let too_large = match sorter {
-            None => false,
-            Some(_) => UidRange::count(&result) as usize > CONTEXT_SORTED,
-        };
-        let contexts = &mut selected.contexts;
-        if too_large
-            || contexts.followed.len() >= CONTEXTS
-            || contexts.ranges() + result.len() > CONTEXT_RANGES
-        {
-            let code = Code::NoUpdate(command.tag.as_str());
-            self.output.push(|out| {
-                response::untagged(out, Condition::No, Some(&code), "too much to be followed");
-            });
-            return;
-        }
-        if contexts.followed.is_empty() {
-            contexts.next = selected.view.last().unwrap_or_default().next();
-            contexts.changed.clear();
-        }
         let result = match sorter {
             None => Order::Mailbox(result),
             Some(sorter) => {
@@ -125,7 +138,27 @@ impl Session {
             }
         };
         let (tag, uid) = (command.tag.clone(), command.uid);
-        contexts.followed.push(Context { tag, uid, program: command.program.clone(), result });
+        let mut context = Context { tag, uid, program: command.program.clone(), result, held };
+        let contexts = &mut selected.contexts;
+        if contexts.followed.len() >= CONTEXTS
+            || contexts.ranges() + context.result.weight() > CONTEXT_RANGES
+            || !context.may_stay()
+        {
+            return self.tell_no_update(&context);
+        }
+        if contexts.followed.is_empty() {
+            contexts.next = selected.view.last().unwrap_or_default().next();
+            contexts.changed.clear();
+        }
+        contexts.followed.push(context);
+    }
+
+    /// The client is not told any more what changes in this result (RFC 5267 section 4.3.2).
+    fn tell_no_update(&self, context: &Context) {
+        let code = Code::NoUpdate(context.tag.as_str());
+        self.output.push(|out| {
+            response::untagged(out, Condition::No, Some(&code), "too much to be followed");
+        });
     }
 
     /// CANCELUPDATE (RFC 5267 section 4.3.5).
@@ -172,35 +205,48 @@ impl Session {
     pub(in crate::session) async fn update_contexts(&self, owner: &Owner) -> Result<(), Gone> {
         let Some((mailbox, changed, new)) = self.unseen_changes() else { return Ok(()) };
         let place = Place { mailbox, owner };
-        let mut followed = self.take_followed();
+        let mut followed = Vec::new();
         let mut result = Ok(());
-        for context in &mut followed {
+        for mut context in self.take_followed() {
             let looked_at = match context.program.depends_on_flags() {
                 true => UidRange::union(&changed, &new),
                 false => new.clone(),
             };
+            let mut stays = true;
             if result.is_ok() && !looked_at.is_empty() {
-                result = self.update(context, place, looked_at).await;
+                match self.update(&mut context, place, looked_at).await {
+                    Ok(may_stay) => stays = may_stay,
+                    Err(gone) => result = Err(gone),
+                }
+            }
+            if stays {
+                followed.push(context);
+            } else {
+                self.tell_no_update(&context);
             }
         }
         self.put_followed(followed);
         result
     }
 
+    /// Tells what has changed in a result; `false` when it cannot be followed any more.
     async fn update(
         &self,
         context: &mut Context,
         place: Place<'_>,
         looked_at: Vec<UidRange>,
-    ) -> Result<(), Gone> {
+    ) -> Result<bool, Gone> {
         let mut fit = Vec::new();
         let hit = |entry: crate::index::Entry<'_>| {
             UidRange::push(&mut fit, entry.uid());
             ControlFlow::Continue(())
         };
         if let Err(error) = self.scan(&context.program, place, looked_at.clone(), hit).await {
+            if error.kind() == io::ErrorKind::BrokenPipe {
+                return Err(Gone);
+            }
             tracing::error!("the result of a search is not followed any more: {error}");
-            return Ok(());
+            return Ok(false);
         }
         let removed = context.result.remove(&UidRange::difference(&looked_at, &fit));
         self.tell_parts(context, Change::Removed, removed).await?;
@@ -213,15 +259,22 @@ impl Session {
             Order::Sorted { uids, known, sorter } => {
                 let unknown = UidRange::difference(&fit, known);
                 *known = UidRange::union(known, &unknown);
-                match self.add_to_sorter(place, unknown, sorter).await {
+                match self.add_to_sorter(place, unknown, sorter, &mut context.held).await {
                     Ok(_) => {}
                     Err(Failed::Gone) => return Err(Gone),
-                    Err(_) => return Ok(()),
+                    Err(_) => return Ok(false),
                 }
-                insert(uids, &sorter.order(), &fit)
+                let taken = std::mem::replace(sorter, Sorter::new(&[]));
+                let work = move || (taken.order(), taken);
+                let Ok((order, taken)) = self.home.parser.run(self.user_name(), work).await else {
+                    return Ok(false);
+                };
+                *sorter = taken;
+                insert(uids, &order, &fit)
             }
         };
-        self.tell_parts(context, Change::Added, added).await
+        self.tell_parts(context, Change::Added, added).await?;
+        Ok(context.may_stay())
     }
 
     /// Tells what has come into a result or gone from it, if anything.

@@ -6,6 +6,8 @@
 
 mod answer;
 mod contexts;
+mod fields;
+mod leaf;
 mod order;
 mod program;
 mod scan;
@@ -18,7 +20,7 @@ use std::sync::Arc;
 pub(super) use contexts::Contexts;
 
 use self::answer::{Hits, Need};
-use self::program::Program;
+use self::program::{NotReady, Program};
 use self::scan::{Damaged, Place};
 use super::dispatch::Session;
 use crate::ingest::Owner;
@@ -129,7 +131,15 @@ impl Session {
             }
             match Program::new(key, charset, selected, now) {
                 Ok(program) => program,
-                Err(_) => {
+                Err(NotReady::TooMany) => {
+                    if saves {
+                        selected.saved.clear();
+                    }
+                    let text = "too many keys for one search; search in several steps";
+                    self.no(tag, Some(Code::Limit), text);
+                    return None;
+                }
+                Err(NotReady::BadCharset) => {
                     // RFC 5182 section 2.1.
                     if saves {
                         selected.saved.clear();
@@ -150,7 +160,8 @@ impl Session {
         self.tell_hits(command, &hits).await?;
         self.save(command, &hits, damaged);
         if command.returns.is_some_and(|returns| returns.update) {
-            self.follow(command, hits.start, None);
+            let held = self.held()?;
+            self.follow(command, hits.start, None, held);
         }
         Ok(damaged)
     }
@@ -248,7 +259,9 @@ impl Session {
             }
             Err(Failed::Gone) => {}
             Err(Failed::TooMuch) => {
-                self.no(tag, Some(Code::Limit), "too many messages to be sorted by this");
+                let text = "sorting or threading these messages takes too much memory; ask for \
+                            fewer messages, or end what you follow by CANCELUPDATE";
+                self.no(tag, Some(Code::Limit), text);
             }
             Err(Failed::Broken(error)) => {
                 tracing::error!("{} failed: {error}", command.name);

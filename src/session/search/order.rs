@@ -1,20 +1,30 @@
 //! SORT and THREAD (RFC 5256, RFC 5957): what was found, in another order.
 //!
 //! Keys are gathered in one pass over the headers, and put in order by a thread that no other
-//! session waits for.
+//! session waits for. The memory for it is a part of what the user may have.
 
 use std::ops::ControlFlow;
+
+use bytes::BytesMut;
 
 use super::answer::{Hits, push_number};
 use super::scan::Damaged;
 use super::{Command, Failed};
-use crate::limits::SORT_OCTETS;
 use crate::mime::Sorter;
 use crate::mime::thread::{Message, Threader};
+use crate::net::GATHERED;
 use crate::protocol::response::{self, ThreadNode};
 use crate::protocol::{SortCriterion, ThreadAlgorithm};
 use crate::session::dispatch::Session;
+use crate::session::places::{Held, Seat};
+use crate::session::vigil::Vigil;
 use crate::types::{Uid, UidRange};
+
+/// Message-IDs that are linked at a time, by a thread beside the reactor: some milliseconds.
+const IDS: usize = 1 << 16;
+
+/// Messages of threads that are written before the client gets some of them.
+const NODES: usize = 4096;
 
 impl Session {
     pub(super) async fn run_sort(
@@ -23,32 +33,51 @@ impl Session {
         criteria: &[SortCriterion],
     ) -> Result<Damaged, Failed> {
         let (found, mut damaged) = self.all_hits(command).await?;
-        let mut sorter = Sorter::new(criteria);
-        damaged += self.add_to_sorter(command.place, found, &mut sorter).await?;
-        let (sorted, sorter) = self.home.parser.run(move || (sorter.order(), sorter)).await?;
+        let (mut sorter, mut held) = (Sorter::new(criteria), self.held()?);
+        match self.add_to_sorter(command.place, found, &mut sorter, &mut held).await {
+            Ok(more) => damaged += more,
+            Err(failed) => {
+                self.discard(sorter).await?;
+                return Err(failed);
+            }
+        }
+        let work = self.home.parser.run(self.user_name(), move || (sorter.order(), sorter));
+        let (sorted, sorter) = self.watch(&mut Vigil::new(), work).await?;
         let mut runs = Vec::new();
         sorted.into_iter().for_each(|uid| push_number(&mut runs, uid));
         let hits = Hits { end: runs.clone(), start: runs };
         self.tell_hits(command, &hits).await?;
         self.save(command, &hits, damaged);
         if command.returns.is_some_and(|returns| returns.update) {
-            self.follow(command, hits.start, Some(sorter));
+            self.follow(command, hits.start, Some(sorter), held);
         }
         Ok(damaged)
     }
 
-    /// Has the sorter take these messages.
+    /// Gives memory back. Hundreds of megabytes take some milliseconds.
+    async fn discard<T: Send + 'static>(&self, memory: T) -> Result<(), Failed> {
+        Ok(self.home.parser.run(self.user_name(), move || drop(memory)).await?)
+    }
+
+    /// Memory of a command, nothing yet.
+    pub(super) fn held(&self) -> Result<Held, Failed> {
+        // Only a session of a user runs commands that take memory.
+        self.seat.as_ref().map(Seat::held).ok_or(Failed::Gone)
+    }
+
+    /// Has the sorter take these messages, whose memory is `held`.
     pub(super) async fn add_to_sorter(
         &self,
         place: super::Place<'_>,
         uids: Vec<UidRange>,
         sorter: &mut Sorter,
+        held: &mut Held,
     ) -> Result<Damaged, Failed> {
         let (needs_header, mut too_much) = (sorter.needs_header(), false);
         let damaged = self
             .headers(place, uids, needs_header, |entry, header| {
                 sorter.add(entry.uid().0, entry.date().to_unix(), entry.size(), header);
-                too_much = sorter.memory() > SORT_OCTETS;
+                too_much = !held.set(sorter.memory());
                 if too_much { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
             })
             .await?;
@@ -62,19 +91,41 @@ impl Session {
     ) -> Result<Damaged, Failed> {
         let (found, mut damaged) = self.all_hits(command).await?;
         let by_arrival = algorithm == ThreadAlgorithm::Refs;
-        let mut threader = Threader::new(algorithm);
-        damaged += self
-            .headers(command.place, found, true, |entry, header| {
-                let arrival = entry.date().to_unix();
-                let mut message = Message::of_header(entry.uid().0, header, arrival);
-                if by_arrival {
-                    message.date = arrival;
-                }
-                threader.add(&message);
-                ControlFlow::Continue(())
-            })
-            .await?;
-        let mut nodes = self.home.parser.run(move || threader.finish()).await?;
+        let (mut threader, mut held) = (Threader::new(algorithm), self.held()?);
+        let (mut vigil, mut rest) = (Vigil::new(), found);
+        while !rest.is_empty() {
+            let (mut messages, mut ids) = (Vec::new(), 0);
+            let mut last = Uid(u32::MAX);
+            damaged += self
+                .headers(command.place, rest.clone(), true, |entry, header| {
+                    let arrival = entry.date().to_unix();
+                    let mut message = Message::of_header(entry.uid().0, header, arrival);
+                    if by_arrival {
+                        message.date = arrival;
+                    }
+                    ids += 1 + message.references.len();
+                    messages.push(message);
+                    if ids < IDS {
+                        return ControlFlow::Continue(());
+                    }
+                    last = entry.uid();
+                    ControlFlow::Break(())
+                })
+                .await?;
+            rest = UidRange::difference(&rest, &[UidRange { first: Uid(1), last }]);
+            let work = self.home.parser.run(self.user_name(), move || {
+                messages.iter().for_each(|message| threader.add(message));
+                threader
+            });
+            threader = self.watch(&mut vigil, work).await?;
+            if !held.set(threader.memory()) {
+                self.discard(threader).await?;
+                return Err(Failed::TooMuch);
+            }
+        }
+        let work = self.home.parser.run(self.user_name(), move || threader.finish());
+        let mut nodes = self.watch(&mut vigil, work).await?;
+        held.set(nodes.capacity() * size_of::<ThreadNode>());
         if !command.uid
             && let Some(selected) = &*self.selected.borrow()
         {
@@ -86,9 +137,21 @@ impl Session {
         Ok(damaged)
     }
 
-    async fn tell_threads(&self, nodes: &[ThreadNode]) -> Result<(), Failed> {
-        self.output.push(|out| response::thread(out, nodes));
-        self.output.room().await?;
-        Ok(())
+    async fn tell_threads(&self, mut nodes: &[ThreadNode]) -> Result<(), Failed> {
+        let mut out = BytesMut::new();
+        response::thread_begin(&mut out, nodes.is_empty());
+        while !nodes.is_empty() {
+            // Up to the end of a thread.
+            let from = nodes.len().min(NODES);
+            let end = nodes[from..].iter().position(|node| node.depth == 0);
+            let (some, rest) = nodes.split_at(end.map_or(nodes.len(), |end| from + end));
+            response::thread_lists(&mut out, some);
+            nodes = rest;
+            if out.len() >= GATHERED {
+                self.output.pass_on(&mut out).await?;
+            }
+        }
+        out.extend_from_slice(b"\r\n");
+        Ok(self.output.pass_on(&mut out).await?)
     }
 }

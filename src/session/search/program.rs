@@ -4,28 +4,26 @@
 //! header, what takes the whole message. Among keys that belong together the cheap ones come
 //! first, and a message of which they decide is not read.
 
-use crate::index::{Entry, KeywordSet, Keywords};
-use crate::mime::{BadCharset, Needle, sent_date};
-use crate::protocol::{DateField, DateOrder, SearchKey, SequenceSet};
-use crate::session::selected::Selected;
-use crate::types::{Date, EmailId, Flags, Keyword, ModSeq, SegmentId, UidRange};
+use std::cell::OnceCell;
+use std::sync::Arc;
 
-/// What has to be read of a message.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Cost {
-    /// Nothing: the index knows.
-    Index,
-    /// Its header.
-    Header,
-    /// All of it.
-    Whole,
-}
+use super::fields::FieldKeys;
+use super::leaf::{Asked, Leaf, between, email_id, uids};
+pub(super) use super::leaf::{Cost, Known};
+use crate::index::{Entry, Keywords};
+use crate::limits::{SEARCH_KEYS, SEARCH_STRINGS};
+use crate::mime::{BadCharset, Needle};
+use crate::protocol::{DateField, SearchKey};
+use crate::session::selected::Selected;
+use crate::types::{Date, Keyword, ModSeq, UidRange};
 
 /// See the head of this file.
 #[derive(Debug)]
 pub(super) struct Program {
     root: Node,
     leaves: Vec<Leaf>,
+    fields: FieldKeys,
+    strings: usize,
     keywords: Vec<Keyword>,
     /// MODSEQ is among the keys (RFC 7162 section 3.1.5).
     pub has_modseq: bool,
@@ -43,93 +41,80 @@ enum Node {
     Not(Box<Node>),
 }
 
-#[derive(Debug)]
-enum Leaf {
-    Flags(Flags),
-    /// A keyword, by its place in [`Program::keywords`].
-    Keyword(u32),
-    Recent,
-    Internal(DateOrder, Date),
-    Saved(DateOrder, Date),
-    /// The internal date is not after this.
-    Older(i64),
-    /// The internal date is not before this.
-    Younger(i64),
-    Larger(u64),
-    Smaller(u64),
-    Uids(Box<[UidRange]>),
-    ModSeq(ModSeq),
-    EmailId(EmailId),
-    Sent(DateOrder, Date),
-    Field(Vec<u8>, Needle),
-    Body(Needle),
-    Text(Needle),
+/// Sets that show at once where in the mailbox there is nothing to look for, at most.
+const NARROWING: usize = 8;
+
+/// Why keys cannot be made ready.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum NotReady {
+    /// The charset is unknown.
+    BadCharset,
+    /// There are more keys than [`SEARCH_KEYS`], or more strings than [`SEARCH_STRINGS`].
+    TooMany,
+}
+
+impl From<BadCharset> for NotReady {
+    fn from(_: BadCharset) -> NotReady {
+        NotReady::BadCharset
+    }
+}
+
+/// What keys are made ready with.
+#[derive(Clone, Copy)]
+struct Context<'a> {
+    charset: &'a str,
+    selected: &'a Selected,
+    now: i64,
+    /// `$`, of which there is one copy however often it is named.
+    saved: &'a OnceCell<Arc<[UidRange]>>,
 }
 
 /// What is known of the keys of one message: answers, by the place of the key.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Answers(Vec<Option<bool>>);
 
-/// What keys that the index answers are asked of, besides the message itself.
-pub(super) struct Known<'a> {
-    table: &'a Keywords,
-    numbers: Vec<Option<u16>>,
-    selected: &'a Selected,
-}
-
-impl<'a> Known<'a> {
-    /// As the mailbox is now.
-    pub fn new(program: &Program, table: &'a Keywords, selected: &'a Selected) -> Known<'a> {
-        let numbers = program.keywords.iter().map(|keyword| table.number(keyword)).collect();
-        Known { table, numbers, selected }
-    }
-
-    fn has(&self, set: KeywordSet, keyword: u32) -> bool {
-        self.numbers[keyword as usize].is_some_and(|number| self.table.has(set, number))
-    }
-}
-
 impl Program {
     /// Makes keys ready. Strings are in `charset`; numbers of messages mean those of the moment,
     /// and so do ages: `now` is in seconds since 1970.
     ///
     /// # Errors
-    /// When the charset is unknown.
+    /// When the charset is unknown, or there are too many keys.
     pub fn new(
         key: &SearchKey,
         charset: &str,
         selected: &Selected,
         now: i64,
-    ) -> Result<Program, BadCharset> {
+    ) -> Result<Program, NotReady> {
         // Even if no string is in it.
         Needle::new(b"", charset)?;
-        let root = Node::Always(true);
-        let mut program =
-            Program { root, leaves: Vec::new(), keywords: Vec::new(), has_modseq: false };
-        program.root = program.node(key, charset, selected, now)?;
+        let mut program = Program {
+            root: Node::Always(true),
+            leaves: Vec::new(),
+            fields: FieldKeys::default(),
+            strings: 0,
+            keywords: Vec::new(),
+            has_modseq: false,
+        };
+        let saved = &OnceCell::new();
+        program.root = program.node(key, Context { charset, selected, now, saved })?;
         Ok(program)
     }
 
-    fn node(
-        &mut self,
-        key: &SearchKey,
-        charset: &str,
-        selected: &Selected,
-        now: i64,
-    ) -> Result<Node, BadCharset> {
+    fn node(&mut self, key: &SearchKey, context: Context<'_>) -> Result<Node, NotReady> {
+        let Context { charset, selected, now, saved } = context;
         let leaf = match key {
             SearchKey::All | SearchKey::SaveDateSupported => return Ok(Node::Always(true)),
             // No message has a thread's identifier (RFC 8474 section 5.2).
             SearchKey::Nothing | SearchKey::ThreadId(_) => return Ok(Node::Always(false)),
             SearchKey::And(keys) => {
-                let nodes = keys.iter().map(|key| self.node(key, charset, selected, now));
-                return Ok(Node::list(nodes.collect::<Result<_, BadCharset>>()?, true));
+                let nodes = keys.iter().map(|key| self.node(key, context));
+                return Ok(Node::list(nodes.collect::<Result<_, NotReady>>()?, true));
             }
             SearchKey::Or(keys) => {
-                let nodes = keys.iter().map(|key| self.node(key, charset, selected, now));
-                return Ok(Node::list(nodes.collect::<Result<_, BadCharset>>()?, false));
+                let nodes = keys.iter().map(|key| self.node(key, context));
+                return Ok(Node::list(nodes.collect::<Result<_, NotReady>>()?, false));
             }
-            SearchKey::Not(key) => return Ok(self.node(key, charset, selected, now)?.not()),
+            SearchKey::Not(key) => return Ok(self.node(key, context)?.not()),
             SearchKey::Flags(flags) => Leaf::Flags(*flags),
             SearchKey::Keyword(keyword) => {
                 self.keywords.push(keyword.clone());
@@ -150,8 +135,11 @@ impl Program {
             }
             SearchKey::Body(text) => Leaf::Body(Needle::new(text, charset)?),
             SearchKey::Text(text) => Leaf::Text(Needle::new(text, charset)?),
-            SearchKey::Sequence(set) => Leaf::Uids(selected.named(set, false).into()),
-            SearchKey::Uid(set) => Leaf::Uids(uids(set, selected).into()),
+            SearchKey::Sequence(set) | SearchKey::Uid(set) if set.is_saved() => {
+                Leaf::Uids(saved.get_or_init(|| selected.saved.as_slice().into()).clone())
+            }
+            SearchKey::Sequence(set) => Leaf::Uids(between(set, selected)),
+            SearchKey::Uid(set) => Leaf::Uids(uids(set, selected)),
             SearchKey::ModSeq(modseq) => {
                 self.has_modseq = true;
                 Leaf::ModSeq(ModSeq(*modseq))
@@ -161,9 +149,21 @@ impl Program {
                 None => return Ok(Node::Always(false)),
             },
         };
-        let cost = leaf.cost();
+        let (cost, place) = (leaf.cost(), self.leaves.len() as u32);
+        if let Leaf::Field(name, _) = &leaf {
+            self.fields.add(name, place);
+        }
+        self.strings += usize::from(leaf.needle().is_some());
         self.leaves.push(leaf);
-        Ok(Node::Leaf((self.leaves.len() - 1) as u32, cost))
+        if self.leaves.len() > SEARCH_KEYS || self.strings > SEARCH_STRINGS {
+            return Err(NotReady::TooMany);
+        }
+        Ok(Node::Leaf(place, cost))
+    }
+
+    /// What the keys are asked of, as the mailbox is now.
+    pub fn known<'a>(&self, table: &'a Keywords, selected: &'a Selected) -> Known<'a> {
+        Known::new(&self.keywords, table, selected)
     }
 
     /// What has to be read of a message of which the cheap keys do not decide.
@@ -184,6 +184,25 @@ impl Program {
         self.leaves.len()
     }
 
+    /// How many strings are looked for, one at least: what each octet of a message costs.
+    pub fn strings(&self) -> u64 {
+        self.strings.max(1) as u64
+    }
+
+    /// How many of them are looked for in headers, one at least.
+    pub fn field_strings(&self) -> u64 {
+        self.fields.len().max(1) as u64
+    }
+
+    /// Memory that it takes, in bytes, about.
+    pub fn memory(&self) -> usize {
+        let sets = self.leaves.iter().map(|leaf| match leaf {
+            Leaf::Uids(uids) => size_of_val(&**uids),
+            leaf => leaf.needle().map_or(0, Needle::memory),
+        });
+        self.leaves.len() * (size_of::<Leaf>() + size_of::<Node>()) + sets.sum::<usize>()
+    }
+
     /// Whether the answer may be another when flags of a message have changed.
     pub fn depends_on_flags(&self) -> bool {
         let depends =
@@ -198,13 +217,20 @@ impl Program {
             Node::All(nodes) => nodes,
             node => std::slice::from_ref(node),
         };
-        nodes.iter().fold(uids, |uids, node| match node {
+        let mut sets: Vec<_> = nodes.iter().filter_map(|node| self.set(node)).collect();
+        sets.sort_unstable_by_key(|set| set.len());
+        sets.truncate(NARROWING);
+        sets.iter().fold(uids, |uids, set| UidRange::intersection(&uids, set))
+    }
+
+    fn set(&self, node: &Node) -> Option<&[UidRange]> {
+        match node {
             Node::Leaf(place, _) => match &self.leaves[*place as usize] {
-                Leaf::Uids(named) => UidRange::intersection(&uids, named),
-                _ => uids,
+                Leaf::Uids(named) => Some(named),
+                _ => None,
             },
-            _ => uids,
-        })
+            _ => None,
+        }
     }
 
     /// Above which mod-sequence all messages are that may fit.
@@ -235,25 +261,58 @@ impl Program {
 
     /// Whether a message fits, if its header can say. `day` is that of its internal date.
     pub fn by_header(&self, header: &[u8], day: Date, answers: &mut Answers) -> Option<bool> {
+        let asked = Asked::new(header, day);
         self.root.decide(&mut |place| {
-            let answer = &mut answers.0[place];
-            if answer.is_none() {
-                *answer = self.leaves[place].by_header(header, day);
+            if answers.0[place].is_none() {
+                self.ask_header(place, &asked, answers);
             }
-            *answer
+            answers.0[place]
         })
     }
 
-    /// Whether a message fits of which the header was asked.
-    pub fn by_whole(&self, message: &[u8], day: Date, answers: &mut Answers) -> bool {
+    /// Whether a message fits of which the header was asked. `None` when this would cost more than
+    /// is left of `work`, in octets looked at: the answers found so far are kept, so it goes on
+    /// there when it is called again.
+    pub fn by_whole(
+        &self,
+        message: &[u8],
+        day: Date,
+        answers: &mut Answers,
+        work: &mut u64,
+    ) -> Option<bool> {
+        let asked = Asked::new(message, day);
+        let mut given_up = false;
         let fits = self.root.decide(&mut |place| {
-            let answer = &mut answers.0[place];
-            if answer.is_none() {
-                *answer = Some(self.leaves[place].by_whole(message, day));
+            if answers.0[place].is_none() {
+                given_up |= *work == 0;
+                if given_up {
+                    return None;
+                }
+                *work = work.saturating_sub(message.len() as u64 + 1);
+                self.ask_whole(place, &asked, answers);
             }
-            *answer
+            answers.0[place]
         });
-        fits.unwrap_or(false)
+        if given_up { fits } else { Some(fits.unwrap_or(false)) }
+    }
+
+    fn ask_header(&self, place: usize, asked: &Asked<'_>, answers: &mut Answers) {
+        if self.fields.are_many() && matches!(self.leaves[place], Leaf::Field(..)) {
+            let needle = |place: u32| self.leaves[place as usize].needle();
+            return self.fields.answer(asked.octets, needle, &mut answers.0);
+        }
+        answers.0[place] = self.leaves[place].by_header(asked);
+    }
+
+    fn ask_whole(&self, place: usize, asked: &Asked<'_>, answers: &mut Answers) {
+        match &self.leaves[place] {
+            Leaf::Body(needle) => answers.0[place] = Some(needle.in_body(asked.octets)),
+            Leaf::Text(needle) => answers.0[place] = Some(needle.in_text(asked.octets)),
+            _ => {
+                self.ask_header(place, asked, answers);
+                answers.0[place].get_or_insert(false);
+            }
+        }
     }
 }
 
@@ -314,75 +373,4 @@ impl Node {
         }
         (!unsure).then_some(all)
     }
-}
-
-impl Leaf {
-    fn cost(&self) -> Cost {
-        match self {
-            Leaf::Sent(..) | Leaf::Field(..) => Cost::Header,
-            Leaf::Body(_) | Leaf::Text(_) => Cost::Whole,
-            _ => Cost::Index,
-        }
-    }
-
-    fn by_index(&self, entry: Entry<'_>, known: &Known<'_>) -> Option<bool> {
-        Some(match self {
-            Leaf::Flags(flags) => entry.flags().contains(*flags),
-            Leaf::Keyword(keyword) => known.has(entry.keywords(), *keyword),
-            Leaf::Recent => known.selected.is_recent(entry.uid()),
-            Leaf::Internal(order, day) => order.holds(entry.date().date(), *day),
-            Leaf::Saved(order, day) => order.holds(Date::from_unix(entry.save_date()), *day),
-            Leaf::Older(moment) => entry.date().to_unix() <= *moment,
-            Leaf::Younger(moment) => entry.date().to_unix() >= *moment,
-            Leaf::Larger(size) => entry.size() > *size,
-            Leaf::Smaller(size) => entry.size() < *size,
-            Leaf::Uids(uids) => UidRange::covers(uids, entry.uid()),
-            Leaf::ModSeq(modseq) => entry.modseq() >= *modseq,
-            Leaf::EmailId(id) => entry.email_id() == *id,
-            Leaf::Sent(..) | Leaf::Field(..) | Leaf::Body(_) | Leaf::Text(_) => return None,
-        })
-    }
-
-    fn by_header(&self, header: &[u8], day: Date) -> Option<bool> {
-        Some(match self {
-            // A message without a date that can be read was sent when it came.
-            Leaf::Sent(order, sought) => {
-                let sent = sent_date(header).map_or(day, |sent| Date(sent.day));
-                order.holds(sent, *sought)
-            }
-            Leaf::Field(name, needle) => needle.in_header_field(header, name),
-            _ => return None,
-        })
-    }
-
-    fn by_whole(&self, message: &[u8], day: Date) -> bool {
-        match self {
-            Leaf::Body(needle) => needle.in_body(message),
-            Leaf::Text(needle) => needle.in_text(message),
-            leaf => leaf.by_header(message, day).unwrap_or(false),
-        }
-    }
-}
-
-/// The UIDs that a set names. A range to `*` names messages that are still to come as well.
-fn uids(set: &SequenceSet, selected: &Selected) -> Vec<UidRange> {
-    if set.is_saved() {
-        return selected.saved.clone();
-    }
-    let last = selected.view.last().map_or(0, |uid| uid.0);
-    let mut uids: Vec<_> = set.resolve(last).uids().collect();
-    if set.has_star() {
-        let later: Vec<_> = set.resolve(u32::MAX).uids().collect();
-        uids = UidRange::union(&uids, &later);
-    }
-    uids
-}
-
-/// The inverse of what FETCH answers for EMAILID.
-fn email_id(text: &[u8]) -> Option<EmailId> {
-    let text = std::str::from_utf8(text).ok()?;
-    let (segment, offset) = text.strip_prefix('M')?.split_once('-')?;
-    let segment = SegmentId(u64::from_str_radix(segment, 16).ok()?);
-    let id = EmailId { segment, offset: u32::from_str_radix(offset, 16).ok()? };
-    (id.to_string() == text).then_some(id)
 }

@@ -2,22 +2,24 @@
 //!
 //! Messages that have to be read are known some thousands in advance, so that the reader has the
 //! next octets ready; results come in the order of the mailbox all the same. What a search holds
-//! is two leases, and of a message that does not lie in one piece a copy.
+//! is two leases, and of a message that does not lie in one piece a copy. What would keep a reactor
+//! for long is done by threads beside it, in pieces, and ends when the client has gone.
 
 use std::collections::VecDeque;
 use std::io;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
-use super::program::{Answers, Cost, Known, Program};
+use super::program::{Answers, Cost, Program};
 use crate::index::Entry;
 use crate::ingest::Owner;
-use crate::limits::{LARGE_LEASE, MIME_OCTETS};
+use crate::limits::{LARGE_LEASE, LARGE_MESSAGE as LARGE, MIME_OCTETS, SEARCH_PIECE, SEARCH_STEP};
 use crate::reactor::breathe;
 use crate::session::dispatch::Session;
 use crate::session::fetch::reader::{HEAD, Reader};
 use crate::session::fetch::walk::{Batch, Found, Walk};
-use crate::types::{MailboxId, UidRange};
+use crate::session::vigil::Vigil;
+use crate::types::{Date, MailboxId, UidRange};
 
 /// Questions to the index before others get a turn: a millisecond or two.
 const TURN: usize = 100_000;
@@ -25,9 +27,11 @@ const TURN: usize = 100_000;
 /// Messages that a reader knows of in advance, and results that wait behind one that is read.
 const KNOWN: usize = 8 << 10;
 
-/// Octets to be searched, those of the message as often as there are strings, from which on it is
-/// done by a thread that no other session waits for: a millisecond or two.
-const LARGE: u64 = 1 << 20;
+/// What the way of a message costs, besides its octets.
+const MESSAGE: u64 = 256;
+
+/// Pieces of a search in one large message, after which other users may hold theirs first.
+const PIECES: usize = 16;
 
 /// Messages that the last one is first looked for in.
 const LAST: u32 = 256;
@@ -51,6 +55,21 @@ struct Scan<'a> {
     /// Memory that is used again for message after message.
     octets: Vec<u8>,
     damaged: Damaged,
+    rests: Rests,
+}
+
+/// When a command lets others have their turn.
+pub(super) struct Rests {
+    /// Octets looked at since the last time, each as often as strings were looked for in it.
+    work: u64,
+    pub vigil: Vigil,
+}
+
+impl Rests {
+    /// Of a command that begins.
+    pub fn new() -> Rests {
+        Rests { work: 0, vigil: Vigil::new() }
+    }
 }
 
 impl Session {
@@ -73,7 +92,8 @@ impl Session {
         };
         let reader = Reader::new(&self.home, reach);
         let (pending, octets) = (VecDeque::new(), Vec::new());
-        let mut scan = Scan { program, reader, pending, octets, damaged: 0 };
+        let rests = Rests::new();
+        let mut scan = Scan { program, reader, pending, octets, damaged: 0, rests };
         let slice = (TURN / program.keys().max(1)).max(1);
         let (mut batch, mut asked, mut more) = (Batch::default(), 0, true);
         loop {
@@ -88,7 +108,7 @@ impl Session {
                     asked += (to - from) * (program.keys() + 1);
                     from = to;
                     if asked >= TURN {
-                        breathe().await;
+                        self.rest(&mut scan.rests, SEARCH_STEP).await?;
                         asked = 0;
                     }
                 }
@@ -111,6 +131,17 @@ impl Session {
         }
     }
 
+    /// Lets others have their turn after so much work.
+    async fn rest(&self, rests: &mut Rests, work: u64) -> io::Result<()> {
+        rests.work += work;
+        if rests.work >= SEARCH_STEP {
+            rests.work = 0;
+            breathe().await;
+            self.still_there(&mut rests.vigil)?;
+        }
+        Ok(())
+    }
+
     fn ask_index(
         &self,
         scan: &mut Scan<'_>,
@@ -123,7 +154,7 @@ impl Session {
         let (Some(selected), Some(mailbox)) = (&*selected, account.mailbox(place.mailbox)) else {
             return ControlFlow::Break(());
         };
-        let known = Known::new(scan.program, mailbox.keywords(), selected);
+        let known = scan.program.known(mailbox.keywords(), selected);
         for at in range {
             let entry = batch.entry(at);
             match scan.program.by_index(entry, &known) {
@@ -152,7 +183,7 @@ impl Session {
             else {
                 return Ok(false);
             };
-            let known = Known::new(scan.program, mailbox.keywords(), selected);
+            let known = scan.program.known(mailbox.keywords(), selected);
             scan.program.answers(message.entry(), &known)
         };
         match self.ask_octets(scan, message, &mut answers).await {
@@ -176,37 +207,92 @@ impl Session {
     ) -> io::Result<bool> {
         let (program, day) = (scan.program, message.entry().date().date());
         let size = message.entry().size();
+        // To ask a key of the index costs about as much as to look at 64 octets.
+        let mut work = MESSAGE + 64 * program.keys() as u64;
         if program.cost() == Cost::Header || program.has_header_first() || size > LARGE {
             let header = head(&mut scan.reader, message, &mut scan.octets).await?;
-            if let Some(fits) = program.by_header(header, day, answers) {
-                return Ok(fits);
-            }
-            if program.cost() == Cost::Header {
-                return Ok(false);
+            let cost = header.len() as u64 * program.field_strings();
+            work += cost;
+            let fits = if cost > SEARCH_STEP {
+                let header = header.to_vec();
+                self.ask_long_header(scan, header, day, answers).await?
+            } else {
+                program.by_header(header, day, answers)
+            };
+            if fits.is_some() || program.cost() == Cost::Header {
+                self.rest(&mut scan.rests, work).await?;
+                return Ok(fits.unwrap_or(false));
             }
         }
-        if size.saturating_mul(program.keys() as u64) > LARGE {
-            return self.ask_large(scan, message, std::mem::take(answers)).await;
+        work += size.saturating_mul(program.strings());
+        if size > LARGE || work > 2 * SEARCH_STEP {
+            return self.ask_beside(scan, message, std::mem::take(answers)).await;
         }
         let octets = scan.reader.start(message, size, &mut scan.octets).await?;
-        Ok(program.by_whole(octets, day, answers))
+        let mut all = u64::MAX;
+        let fits = program.by_whole(octets, day, answers, &mut all).unwrap_or(false);
+        self.rest(&mut scan.rests, work).await?;
+        Ok(fits)
     }
 
-    /// One at a time is in memory; of larger ones than [`MIME_OCTETS`] the beginning.
-    async fn ask_large(
+    /// Asks a thread beside the reactor about a header.
+    async fn ask_long_header(
+        &self,
+        scan: &mut Scan<'_>,
+        header: Vec<u8>,
+        day: Date,
+        answers: &mut Answers,
+    ) -> io::Result<Option<bool>> {
+        let (program, mut known) = (scan.program.clone(), std::mem::take(answers));
+        let work = self.home.parser.run(self.user_name(), move || {
+            let fits = program.by_header(&header, day, &mut known);
+            (fits, known)
+        });
+        let fits;
+        (fits, *answers) = self.watch(&mut scan.rests.vigil, work).await?;
+        Ok(fits)
+    }
+
+    /// Asks threads beside the reactor about a message, piece by piece. Of one larger than
+    /// [`MIME_OCTETS`] the beginning is searched.
+    async fn ask_beside(
         &self,
         scan: &mut Scan<'_>,
         message: &Found,
         mut answers: Answers,
     ) -> io::Result<bool> {
-        // Who waits for a turn holds no lease.
-        scan.reader.rest();
-        let parser = &self.home.parser;
-        let _turn = parser.turn().await?;
-        let (entry, mut octets) = (message.entry(), Vec::new());
-        scan.reader.gather(message, entry.size().min(MIME_OCTETS), &mut octets).await?;
-        let (program, day) = (scan.program.clone(), entry.date().date());
-        parser.run(move || program.by_whole(&octets, day, &mut answers)).await
+        let (parser, user) = (&self.home.parser, self.user_name());
+        let (size, day) = (message.entry().size(), message.entry().date().date());
+        loop {
+            let mut turn = None;
+            if size > LARGE {
+                // Who waits for a turn holds no lease.
+                scan.reader.rest();
+                turn = Some(self.watch(&mut scan.rests.vigil, parser.turn(user)).await?);
+            }
+            let mut octets = std::mem::take(&mut scan.octets);
+            scan.reader.gather(message, size.min(MIME_OCTETS), &mut octets).await?;
+            for piece in 1.. {
+                let program = scan.program.clone();
+                let work = parser.run(user, move || {
+                    let mut work = SEARCH_PIECE;
+                    let fits = program.by_whole(&octets, day, &mut answers, &mut work);
+                    (fits, octets, answers)
+                });
+                let fits;
+                (fits, octets, answers) = self.watch(&mut scan.rests.vigil, work).await?;
+                if let Some(fits) = fits {
+                    if size <= LARGE {
+                        scan.octets = octets;
+                    }
+                    return Ok(fits);
+                }
+                self.still_there(&mut scan.rests.vigil)?;
+                if turn.is_some() && piece >= PIECES && parser.is_awaited() {
+                    break;
+                }
+            }
+        }
     }
 
     /// The last messages among these that fit, so many of them, or all when they are not as many.
@@ -251,6 +337,7 @@ impl Session {
         let (mut walk, mut batch) = (Walk::new(uids, None), Batch::default());
         let mut reader = Reader::new(&self.home, HEAD);
         let (mut octets, mut damaged, mut more) = (Vec::new(), 0, true);
+        let mut rests = Rests::new();
         loop {
             while more && reader.waiting() < KNOWN {
                 more = self.step(place.mailbox, &mut walk, &mut batch, place.owner);
@@ -260,7 +347,7 @@ impl Session {
                     return Ok(damaged);
                 }
                 if walk.steps().is_multiple_of(64) {
-                    breathe().await;
+                    self.rest(&mut rests, SEARCH_STEP).await?;
                 }
             }
             let Some(message) = reader.next() else { return Ok(damaged) };
@@ -273,9 +360,12 @@ impl Session {
                     &[]
                 }
             };
+            // What is read of a header costs ten times as much as to look for a string in it.
+            let work = MESSAGE + 10 * header.len() as u64;
             if visit(message.entry(), header).is_break() {
                 return Ok(damaged);
             }
+            self.rest(&mut rests, work).await?;
         }
     }
 }

@@ -80,7 +80,6 @@ fn parts(
     }
     if let Ok(decoded) = message.binary(number) {
         assert!(decoded.len() <= 2 * (body.end - body.start) as usize + 4, "it grew");
-        assert_eq!(message.binary_size(number), Ok(decoded.len() as u64));
     }
     if is_message {
         number.pop();

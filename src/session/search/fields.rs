@@ -1,0 +1,91 @@
+//! Keys about header fields. When there are many they are answered in one pass over a header: each
+//! field is compared with the keys of its name alone, and decoded once for all of them.
+
+use std::collections::HashMap;
+
+use crate::mime::{FieldText, Fields, Needle};
+
+/// Up to so many keys are asked one by one, until one decides.
+const FEW: usize = 4;
+
+/// The keys about fields, by name.
+#[derive(Debug, Default)]
+pub(super) struct FieldKeys {
+    /// Names in lower case, and the places of the keys among all keys.
+    by_name: HashMap<Vec<u8>, Vec<u32>>,
+    keys: usize,
+    /// Length of the longest name.
+    longest: usize,
+}
+
+impl FieldKeys {
+    /// Adds a key.
+    pub fn add(&mut self, name: &[u8], place: u32) {
+        self.keys += 1;
+        self.longest = self.longest.max(name.len());
+        self.by_name.entry(name.to_ascii_lowercase()).or_default().push(place);
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.keys
+    }
+
+    /// Whether one pass for all is better than one for each.
+    pub fn are_many(&self) -> bool {
+        self.keys > FEW
+    }
+
+    /// Answers all of them that are not answered yet. `header` may be the whole message.
+    pub fn answer<'n>(
+        &self,
+        header: &[u8],
+        needle: impl Fn(u32) -> Option<&'n Needle>,
+        answers: &mut [Option<bool>],
+    ) {
+        let mut name = Vec::with_capacity(self.longest);
+        for field in Fields::new(header).filter(|field| field.name.len() <= self.longest) {
+            name.clear();
+            name.extend(field.name.iter().map(u8::to_ascii_lowercase));
+            let Some(places) = self.by_name.get(&name) else { continue };
+            let text = FieldText::new(field.value);
+            for &place in places {
+                let answer = &mut answers[place as usize];
+                if *answer != Some(true) {
+                    *answer = Some(needle(place).is_some_and(|needle| needle.in_field(&text)));
+                }
+            }
+        }
+        for &place in self.by_name.values().flatten() {
+            answers[place as usize].get_or_insert(false);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        /// One pass finds what a pass for each key finds.
+        #[test]
+        fn one_pass_is_as_good_as_many(
+            header in "([ab]:( [uvw]{0,3}|=\\?utf-8\\?q\\?v=C3=A9\\?=|\r\n u){0,3}\r\n){0,6}",
+            keys in prop::collection::vec(("[aAbB]|d", "[uvwé ]{0,2}"), 1..12),
+        ) {
+            let needle = |text: &String| Needle::new(text.as_bytes(), "UTF-8").unwrap();
+            let needles: Vec<_> = keys.iter().map(|(_, text)| needle(text)).collect();
+            let mut fields = FieldKeys::default();
+            for (place, (name, _)) in (0..).zip(&keys) {
+                fields.add(name.as_bytes(), place);
+            }
+            let mut answers = vec![None; keys.len()];
+            fields.answer(header.as_bytes(), |place| needles.get(place as usize), &mut answers);
+            for (at, (name, _)) in keys.iter().enumerate() {
+                let alone = needles[at].in_header_field(header.as_bytes(), name.as_bytes());
+                prop_assert_eq!(answers[at], Some(alone), "{} in {}", at, header);
+            }
+        }
+    }
+}

@@ -1,0 +1,158 @@
+//! A key by itself: what it costs, and its answer for a message.
+
+use std::cell::OnceCell;
+use std::sync::Arc;
+
+use crate::index::{Entry, KeywordSet, Keywords};
+use crate::mime::{Needle, sent_date};
+use crate::protocol::{DateOrder, SequenceSet};
+use crate::session::selected::Selected;
+use crate::types::{Date, EmailId, Flags, Keyword, ModSeq, SegmentId, UidRange};
+
+/// What has to be read of a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Cost {
+    /// Nothing: the index knows.
+    Index,
+    /// Its header.
+    Header,
+    /// All of it.
+    Whole,
+}
+
+/// A key that is made of no others.
+#[derive(Debug)]
+pub(super) enum Leaf {
+    Flags(Flags),
+    /// A keyword, by its place in the list of the program.
+    Keyword(u32),
+    Recent,
+    Internal(DateOrder, Date),
+    Saved(DateOrder, Date),
+    /// The internal date is not after this.
+    Older(i64),
+    /// The internal date is not before this.
+    Younger(i64),
+    Larger(u64),
+    Smaller(u64),
+    Uids(Arc<[UidRange]>),
+    ModSeq(ModSeq),
+    EmailId(EmailId),
+    Sent(DateOrder, Date),
+    Field(Vec<u8>, Needle),
+    Body(Needle),
+    Text(Needle),
+}
+
+/// What keys that the index answers are asked of, besides the message itself.
+pub(super) struct Known<'a> {
+    table: &'a Keywords,
+    numbers: Vec<Option<u16>>,
+    selected: &'a Selected,
+}
+
+impl<'a> Known<'a> {
+    /// As the mailbox is now.
+    pub fn new(keywords: &[Keyword], table: &'a Keywords, selected: &'a Selected) -> Known<'a> {
+        let numbers = keywords.iter().map(|keyword| table.number(keyword)).collect();
+        Known { table, numbers, selected }
+    }
+
+    fn has(&self, set: KeywordSet, keyword: u32) -> bool {
+        self.numbers[keyword as usize].is_some_and(|number| self.table.has(set, number))
+    }
+}
+
+/// A message, or its header, that is asked for several keys.
+pub(super) struct Asked<'a> {
+    pub octets: &'a [u8],
+    /// That of the internal date.
+    day: Date,
+    sent: OnceCell<Date>,
+}
+
+impl<'a> Asked<'a> {
+    pub fn new(octets: &'a [u8], day: Date) -> Asked<'a> {
+        Asked { octets, day, sent: OnceCell::new() }
+    }
+
+    /// The day of the sent date. A message without a date that can be read was sent when it came.
+    fn sent(&self) -> Date {
+        let read = || sent_date(self.octets).map_or(self.day, |sent| Date(sent.day));
+        *self.sent.get_or_init(read)
+    }
+}
+
+impl Leaf {
+    pub fn cost(&self) -> Cost {
+        match self {
+            Leaf::Sent(..) | Leaf::Field(..) => Cost::Header,
+            Leaf::Body(_) | Leaf::Text(_) => Cost::Whole,
+            _ => Cost::Index,
+        }
+    }
+
+    pub fn by_index(&self, entry: Entry<'_>, known: &Known<'_>) -> Option<bool> {
+        Some(match self {
+            Leaf::Flags(flags) => entry.flags().contains(*flags),
+            Leaf::Keyword(keyword) => known.has(entry.keywords(), *keyword),
+            Leaf::Recent => known.selected.is_recent(entry.uid()),
+            Leaf::Internal(order, day) => order.holds(entry.date().date(), *day),
+            Leaf::Saved(order, day) => order.holds(Date::from_unix(entry.save_date()), *day),
+            Leaf::Older(moment) => entry.date().to_unix() <= *moment,
+            Leaf::Younger(moment) => entry.date().to_unix() >= *moment,
+            Leaf::Larger(size) => entry.size() > *size,
+            Leaf::Smaller(size) => entry.size() < *size,
+            Leaf::Uids(uids) => UidRange::covers(uids, entry.uid()),
+            Leaf::ModSeq(modseq) => entry.modseq() >= *modseq,
+            Leaf::EmailId(id) => entry.email_id() == *id,
+            Leaf::Sent(..) | Leaf::Field(..) | Leaf::Body(_) | Leaf::Text(_) => return None,
+        })
+    }
+
+    pub fn by_header(&self, asked: &Asked<'_>) -> Option<bool> {
+        Some(match self {
+            Leaf::Sent(order, sought) => order.holds(asked.sent(), *sought),
+            Leaf::Field(name, needle) => needle.in_header_field(asked.octets, name),
+            _ => return None,
+        })
+    }
+
+    pub fn needle(&self) -> Option<&Needle> {
+        match self {
+            Leaf::Field(_, needle) | Leaf::Body(needle) | Leaf::Text(needle) => Some(needle),
+            _ => None,
+        }
+    }
+}
+
+/// Where the messages are that a set of numbers names. All messages between two numbers lie between
+/// their UIDs, so this has as many ranges as the set, whatever gaps the mailbox has.
+pub(super) fn between(set: &SequenceSet, selected: &Selected) -> Arc<[UidRange]> {
+    let (view, len) = (&selected.view, selected.view.len());
+    let range = |(first, last): (u32, u32)| {
+        let (first, last) = (view.uid(first)?, view.uid(last.min(len))?);
+        Some(UidRange { first, last })
+    };
+    set.resolve(len).iter().filter_map(range).collect()
+}
+
+/// The UIDs that a set names. A range to `*` names messages that are still to come as well.
+pub(super) fn uids(set: &SequenceSet, selected: &Selected) -> Arc<[UidRange]> {
+    let last = selected.view.last().map_or(0, |uid| uid.0);
+    let mut uids: Vec<_> = set.resolve(last).uids().collect();
+    if set.has_star() {
+        let later: Vec<_> = set.resolve(u32::MAX).uids().collect();
+        uids = UidRange::union(&uids, &later);
+    }
+    uids.into()
+}
+
+/// The inverse of what FETCH answers for EMAILID.
+pub(super) fn email_id(text: &[u8]) -> Option<EmailId> {
+    let text = std::str::from_utf8(text).ok()?;
+    let (segment, offset) = text.strip_prefix('M')?.split_once('-')?;
+    let segment = SegmentId(u64::from_str_radix(segment, 16).ok()?);
+    let id = EmailId { segment, offset: u32::from_str_radix(offset, 16).ok()? };
+    (id.to_string() == text).then_some(id)
+}
