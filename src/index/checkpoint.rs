@@ -4,8 +4,9 @@
 use std::sync::Arc;
 
 use super::chunk::Chunk;
+use super::file::Replayed;
 use crate::log::LogPosition;
-use crate::types::{Epoch, LogId, Lsn, MailboxId, Uid};
+use crate::types::{MailboxId, Uid};
 
 /// Whether the catalog has something as it is.
 ///
@@ -56,8 +57,8 @@ pub struct Checkpoint {
 pub(super) enum Progress {
     /// These logs up to these positions; others as before.
     Positions(Vec<LogPosition>),
-    /// A replay goes on: all logs read so far up to this frame, on top of the positions.
-    Replaying(Epoch, LogId, Lsn),
+    /// A replay goes on: each log named up to its frame, on top of the positions.
+    Replaying(Replayed),
     /// A replay is over: these positions and no others.
     Replayed(Vec<LogPosition>),
 }

@@ -7,13 +7,14 @@
 //! ```text
 //! meta       "format" → version
 //! positions  (epoch, log) → segment, offset, LSN, applied LSN: complete up to there
-//! replaying  "last" → epoch, log, LSN: a replay that was interrupted had come so far
+//! replaying  (epoch, log) → LSN: how far into each log an interrupted replay had come
 //! accounts   name → row (account/saving.rs)
 //! subscribed name of the account → row (account/subscriptions.rs)
 //! mailboxes  (account, mailbox) → row (mailbox/saving.rs)
 //! chunks     (mailbox, first UID) → row (chunk.rs)
 //! ```
 
+use std::collections::BTreeMap;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
@@ -36,12 +37,12 @@ use crate::reactor::{Access, files};
 use crate::types::{Epoch, LogId, Lsn, MailboxId, SegmentId, Uid, UidRange};
 
 /// Version of the tables and rows.
-pub const CATALOG_FORMAT: u64 = 2;
+pub const CATALOG_FORMAT: u64 = 3;
 
 const META: TableDefinition<&str, u64> = TableDefinition::new("meta");
 const POSITIONS: TableDefinition<(u32, u16), (u64, u32, u64, u64)> =
     TableDefinition::new("positions");
-const REPLAYING: TableDefinition<&str, (u32, u16, u64)> = TableDefinition::new("replaying");
+const REPLAYING: TableDefinition<(u32, u16), u64> = TableDefinition::new("replaying");
 const ACCOUNTS: TableDefinition<&str, &[u8]> = TableDefinition::new("accounts");
 const SUBSCRIBED: TableDefinition<&str, &[u8]> = TableDefinition::new("subscribed");
 const MAILBOXES: TableDefinition<(&str, u64), &[u8]> = TableDefinition::new("mailboxes");
@@ -71,8 +72,9 @@ fn standard() -> Box<Opener> {
     })
 }
 
-/// The frame up to which an interrupted replay had come.
-pub(super) type Replayed = (Epoch, LogId, Lsn);
+/// How far an interrupted replay had come: the last frame of each log whose changes are in the
+/// catalog.
+pub(super) type Replayed = BTreeMap<(Epoch, LogId), Lsn>;
 
 impl CatalogFile {
     /// Opens the catalog, or makes an empty one.
@@ -183,12 +185,18 @@ impl CatalogFile {
         })
     }
 
-    /// How far a replay had come that was interrupted, on top of the positions.
-    pub(super) fn replayed(&self) -> Result<Option<Replayed>, CatalogError> {
+    /// How far an interrupted replay had come, on top of the positions. Empty when none was
+    /// interrupted.
+    pub(super) fn replayed(&self) -> Result<Replayed, CatalogError> {
         self.work(|database| {
             let table = database.begin_read()?.open_table(REPLAYING)?;
-            let row = table.get("last")?.map(|row| row.value());
-            Ok(row.map(|(epoch, log, lsn)| (Epoch(epoch), LogId(log), Lsn(lsn))))
+            let mut replayed = Replayed::new();
+            for row in table.iter()? {
+                let (key, lsn) = row?;
+                let (epoch, log) = key.value();
+                replayed.insert((Epoch(epoch), LogId(log)), Lsn(lsn.value()));
+            }
+            Ok(replayed)
         })
     }
 
@@ -416,12 +424,14 @@ fn write_progress(transaction: &WriteTransaction, progress: &Progress) -> Result
     let mut table = transaction.open_table(POSITIONS)?;
     let mut replaying = transaction.open_table(REPLAYING)?;
     let positions = match progress {
-        Progress::Replaying(epoch, log, lsn) => {
-            replaying.insert("last", (epoch.0, log.0, lsn.0))?;
+        Progress::Replaying(logs) => {
+            for (&(epoch, log), lsn) in logs {
+                replaying.insert((epoch.0, log.0), lsn.0)?;
+            }
             return Ok(());
         }
         Progress::Replayed(positions) => {
-            replaying.remove("last")?;
+            replaying.retain(|_, _| false)?;
             table.retain(|_, _| false)?;
             positions
         }

@@ -1,10 +1,14 @@
 //! At a start: brings the catalog up to the end of the log.
 //!
 //! Changes are applied by the same code as in operation. When those in memory grow too large they
-//! are written, along with the frame up to which all changes are in the catalog now. A replay that
-//! is interrupted begins again at the old positions, but passes over the changes up to that frame;
-//! so no change is ever applied twice, and the positions move only at the very end. Changes of one
-//! frame are not divided between two checkpoints.
+//! are written to the catalog, along with the last frame of *each* log whose changes it holds now.
+//! An interrupted replay begins again at the old positions and skips, in each log, the changes up
+//! to that log's frame; so no change is applied twice, and the positions move only at the very end.
+//! Changes of one frame are not divided between two checkpoints.
+//!
+//! Each log has its own frame because each log can lose its own tail: until recovery is over,
+//! nothing that it reads of the newest epoch is known to be durable. A catalog that holds a frame
+//! which its log no longer has is refused, whichever log that is.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -14,10 +18,11 @@ use std::path::Path;
 use super::account::Account;
 use super::checkpoint::{Checkpoint, Progress};
 use super::error::{ApplyError, CatalogError, Rot};
-use super::file::{CatalogFile, Replayed as Frame};
+use super::file::{CatalogFile, Replayed};
 use crate::limits::REPLAY_GATHERS;
 use crate::log::{
-    self, Change, LogPosition, Medium, Record, Recovered, RecoveryError, Replayed, VisitError,
+    self, Change, LogPosition, Medium, Record, Recovered, RecoveryError, Replayed as Visited,
+    VisitError,
 };
 use crate::types::{Epoch, LogId, Lsn, MailboxId, UidRange};
 
@@ -65,7 +70,7 @@ pub fn replay(catalog: &Path, medium: &mut dyn Medium) -> Result<Replay, ReplayE
     replay_by(catalog, REPLAY_GATHERS, |from, visit| log::recover(medium, from, visit))
 }
 
-pub(super) type Visitor<'v> = dyn FnMut(Replayed) -> Result<(), VisitError> + 'v;
+pub(super) type Visitor<'v> = dyn FnMut(Visited) -> Result<(), VisitError> + 'v;
 
 pub(super) fn replay_by(
     catalog: &Path,
@@ -79,7 +84,7 @@ pub(super) fn replay_by(
         .map_err(ReplayError::of_recovery)?;
     replayer.check_done()?;
     let ends = ends(&recovered.ends, &positions);
-    if replayer.changes > 0 || replayer.done.is_some() || ends != positions {
+    if replayer.changes > 0 || !replayer.done.is_empty() || ends != positions {
         replayer.checkpoint(Progress::Replayed(ends))?;
     }
     let Replayer { changes, messages, checkpoints, .. } = replayer;
@@ -102,11 +107,14 @@ fn ends(ends: &[LogPosition], before: &[LogPosition]) -> Vec<LogPosition> {
 struct Replayer<'c> {
     catalog: &'c CatalogFile,
     accounts: BTreeMap<Box<str>, Account>,
-    /// Up to here an earlier replay had come, and whether that frame is still there.
-    done: Option<Frame>,
-    done_seen: bool,
+    /// The frame of each log up to which an earlier replay had come.
+    done: Replayed,
+    /// Those of them that have not come up in their log again.
+    unseen: Replayed,
+    /// The last frame of each log whose changes are in memory or in the catalog.
+    reached: Replayed,
     /// The frame of the last change.
-    last: Option<Frame>,
+    last: Option<(Epoch, LogId, Lsn)>,
     /// Octets in memory, about, and how many there may be.
     gathered: usize,
     gathers: usize,
@@ -117,11 +125,13 @@ struct Replayer<'c> {
 
 impl<'c> Replayer<'c> {
     fn new(catalog: &'c CatalogFile, gathers: usize) -> Result<Replayer<'c>, CatalogError> {
+        let done = catalog.replayed()?;
         Ok(Replayer {
             catalog,
             accounts: BTreeMap::new(),
-            done: catalog.replayed()?,
-            done_seen: false,
+            unseen: done.clone(),
+            reached: done.clone(),
+            done,
             last: None,
             gathered: 0,
             gathers,
@@ -131,36 +141,34 @@ impl<'c> Replayer<'c> {
         })
     }
 
-    fn visit(&mut self, replayed: Replayed) -> Result<(), ReplayError> {
-        let frame = (replayed.epoch, replayed.log, replayed.lsn);
-        if self.done.is_some_and(|done| frame <= done) {
-            self.done_seen |= self.done == Some(frame);
+    fn visit(&mut self, change: Visited) -> Result<(), ReplayError> {
+        let Visited { epoch, log, lsn, .. } = change;
+        if let Some(&done) = self.done.get(&(epoch, log))
+            && lsn <= done
+        {
+            if lsn == done {
+                self.unseen.remove(&(epoch, log));
+            }
             return Ok(());
         }
-        if let Some((epoch, log, lsn)) = self.last
-            && self.gathered >= self.gathers
-            && frame > (epoch, log, lsn)
-        {
-            self.checkpoint(Progress::Replaying(epoch, log, lsn))?;
+        let frame = (epoch, log, lsn);
+        if self.gathered >= self.gathers && self.last.is_some_and(|last| last != frame) {
+            self.checkpoint(Progress::Replaying(self.reached.clone()))?;
         }
         self.last = Some(frame);
+        self.reached.insert((epoch, log), lsn);
         self.changes += 1;
-        let (epoch, log, lsn) = frame;
-        self.apply(&replayed.change)?.map_err(|error| ReplayError::Misfit {
-            epoch,
-            log,
-            lsn,
-            error,
-        })
+        self.apply(&change.change)?.map_err(|error| ReplayError::Misfit { epoch, log, lsn, error })
     }
 
     /// The tail of a log is durable only when recovery is over. After a power loss before that, an
     /// interrupted replay may have written what the log has lost.
     fn check_done(&self) -> Result<(), CatalogError> {
-        if self.done.is_none() || self.done_seen {
-            return Ok(());
-        }
-        let what = "a power loss during a start has put it ahead of the log".into();
+        let Some((&(epoch, log), lsn)) = self.unseen.first_key_value() else { return Ok(()) };
+        let what = format!(
+            "a power loss during a start has put it ahead of the log: it has frame {lsn} of log \
+             {log} of epoch {epoch}, which is not there"
+        );
         Err(CatalogError::Damaged { path: self.catalog.path().into(), what })
     }
 

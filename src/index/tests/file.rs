@@ -1,5 +1,6 @@
 //! The catalog's file: what comes back, and what is refused.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::sync::Arc;
@@ -180,14 +181,15 @@ fn positions_are_kept_by_log_until_a_replay_ends() {
     file.write(&Checkpoint::new(vec![position(1, 1, 8), position(2, 0, 1)])).unwrap();
     let expected = [position(1, 0, 5), position(1, 1, 8), position(2, 0, 1)];
     assert_eq!(file.positions().unwrap(), expected);
-    let so_far = (Epoch(2), LogId(0), Lsn(7));
-    let progress = Progress::Replaying(so_far.0, so_far.1, so_far.2);
+    let so_far: BTreeMap<_, _> =
+        [((Epoch(1), LogId(1)), Lsn(9)), ((Epoch(2), LogId(0)), Lsn(7))].into();
+    let progress = Progress::Replaying(so_far.clone());
     file.write(&Checkpoint { progress, ..Checkpoint::default() }).unwrap();
-    assert_eq!((file.positions().unwrap().len(), file.replayed().unwrap()), (3, Some(so_far)));
+    assert_eq!((file.positions().unwrap().len(), file.replayed().unwrap()), (3, so_far));
     let progress = Progress::Replayed(vec![position(3, 0, 1)]);
     file.write(&Checkpoint { progress, ..Checkpoint::default() }).unwrap();
     assert_eq!(file.positions().unwrap(), [position(3, 0, 1)]);
-    assert_eq!(file.replayed().unwrap(), None);
+    assert_eq!(file.replayed().unwrap(), [].into());
 }
 
 #[test]
@@ -225,7 +227,7 @@ fn an_older_format_is_emptied() {
     drop(database);
     for _ in 0..2 {
         let file = folder.open();
-        assert_eq!((file.positions().unwrap(), file.replayed().unwrap()), (vec![], None));
+        assert_eq!((file.positions().unwrap(), file.replayed().unwrap()), (vec![], [].into()));
         assert!(file.account("a").unwrap().is_none());
         assert!(file.chunks(INBOX, Uid(1)).unwrap().chunks.is_empty());
     }

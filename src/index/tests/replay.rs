@@ -162,9 +162,9 @@ fn starts_in_between_make_no_difference() {
 fn changes_of_one_frame_are_in_one_checkpoint() {
     let (folder, history) = (Folder::new(), history());
     killed(&folder, 0, &history, 2);
-    assert_eq!(folder.open().replayed().unwrap(), None);
+    assert_eq!(folder.open().replayed().unwrap(), [].into());
     killed(&folder, 0, &history, 3);
-    assert_eq!(folder.open().replayed().unwrap(), Some((Epoch(1), LogId(0), Lsn(1))));
+    assert_eq!(folder.open().replayed().unwrap(), [((Epoch(1), LogId(0)), Lsn(1))].into());
 }
 
 #[test]
@@ -182,6 +182,88 @@ fn a_catalog_ahead_of_its_log_is_refused() {
     let error = replayed(&folder, 0, &history[..4]).err().unwrap();
     assert!(matches!(error, ReplayError::Catalog(CatalogError::Damaged { .. })), "{error}");
     assert!(error.to_string().contains("ahead of the log"), "{error}");
+}
+
+/// Two logs of one epoch: account a lives on log 0, account b on log 1.
+fn two_logs() -> Vec<Replayed> {
+    let append = |first_uid, modseq, sizes: std::ops::RangeInclusive<u32>| {
+        let messages: Vec<_> = sizes.map(message).collect();
+        Change::Append { commit: batch(INBOX, first_uid, modseq, &messages), messages }
+    };
+    let made = |account: &str, id, name: &str| Change::Other(create(account, id, name));
+    let on = |log, lsn, change| {
+        let (epoch, log, lsn) = (Epoch(1), LogId(log), Lsn(lsn));
+        Replayed { epoch, log, lsn, change }
+    };
+    vec![
+        on(0, 1, made("a", INBOX, "INBOX")),
+        on(0, 2, append(1, 2, 1..=10)),
+        on(0, 3, append(11, 3, 11..=20)),
+        on(0, 4, made("a", WORK, "Work")),
+        on(1, 1, made("b", MailboxId(9), "INBOX")),
+        on(1, 2, made("b", MailboxId(10), "x")),
+        on(1, 3, made("b", MailboxId(11), "y")),
+    ]
+}
+
+#[test]
+fn an_interrupted_replay_of_two_logs_goes_on_in_each_where_it_was() {
+    let history = two_logs();
+    let whole = Folder::new();
+    let expected = shown(&replayed(&whole, usize::MAX, &history).unwrap().catalog);
+    let labels: Vec<_> = expected.iter().map(|(label, ..)| label.as_str()).collect();
+    assert_eq!(labels, ["a/INBOX", "a/Work", "b/INBOX", "b/x", "b/y"]);
+    for first in 0..history.len() {
+        for second in 0..history.len() {
+            let folder = Folder::new();
+            killed(&folder, 0, &history, first);
+            killed(&folder, 0, &history, second);
+            let replay = replayed(&folder, 0, &history).unwrap();
+            assert_eq!(shown(&replay.catalog), expected, "{first} {second}");
+            assert_eq!(replay.catalog.replayed().unwrap(), [].into());
+        }
+    }
+}
+
+#[test]
+fn a_checkpoint_names_the_last_frame_of_every_log() {
+    let folder = Folder::new();
+    killed(&folder, 0, &two_logs(), 6);
+    let reached = [((Epoch(1), LogId(0)), Lsn(4)), ((Epoch(1), LogId(1)), Lsn(1))];
+    assert_eq!(folder.open().replayed().unwrap(), reached.into());
+}
+
+/// The power loss after an interrupted replay takes the tail of either log, which was never synced.
+#[test]
+fn a_catalog_ahead_of_any_of_two_logs_is_refused() {
+    let history = two_logs();
+    for killed_after in 0..history.len() {
+        // What log 0 and log 1 have left.
+        for (first, second) in (0..=4).flat_map(|first| (0..=3).map(move |second| (first, second)))
+        {
+            let folder = Folder::new();
+            killed(&folder, 0, &history, killed_after);
+            let reached = folder.open().replayed().unwrap();
+            let had = |log| reached.get(&(Epoch(1), LogId(log))).map_or(0, |lsn| lsn.0);
+            let ahead = had(0) > first || had(1) > second;
+            let left = |change: &&Replayed| change.lsn.0 <= [first, second][change.log.0 as usize];
+            let less: Vec<_> = history.iter().filter(left).cloned().collect();
+            let result = replayed(&folder, 0, &less);
+            let context = format!("killed after {killed_after}, {first} and {second} are left");
+            match result {
+                Ok(replay) => {
+                    assert!(!ahead, "{context}");
+                    let whole = Folder::new();
+                    let expected = shown(&replayed(&whole, 0, &less).unwrap().catalog);
+                    assert_eq!(shown(&replay.catalog), expected, "{context}");
+                }
+                Err(error) => {
+                    assert!(ahead, "{context}: {error}");
+                    assert!(error.to_string().contains("ahead of the log"), "{context}: {error}");
+                }
+            }
+        }
+    }
 }
 
 #[test]
