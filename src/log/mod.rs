@@ -30,8 +30,8 @@ pub use lock::{DataLock, LockError};
 pub use pool::{PoolConfig, PoolCounts, Prepared, SegmentPool};
 pub use record::{Commit, MessageRecord, Record};
 pub use recovery::{
-    Change, Damage, LogPosition, Medium, Recovered, RecoveryError, Replayed, VisitError,
-    check_versions, recover,
+    Change, Damage, LogPosition, Lost, LostFrames, Medium, Recovered, RecoveryError, Replayed,
+    VisitError, Visitor, check_versions, is_whole, recover, recover_with,
 };
 pub use segment::{HeaderError, SegmentHeader, VERSION};
 pub use sequencer::{Place, Sequencer, SyncPlan};

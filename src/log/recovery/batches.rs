@@ -11,7 +11,7 @@ use super::window::Window;
 use super::{Change, Medium, RecoveryError};
 use crate::log::record::{Commit, MessageRecord, Record};
 use crate::log::segment::SegmentHeader;
-use crate::types::{BatchId, Fragment, Lsn, SegmentId};
+use crate::types::{BatchId, Fragment, Lsn, MailboxId, SegmentId, Uid};
 
 /// How much of a message is read at a time.
 const AHEAD: usize = 256 << 10;
@@ -23,11 +23,45 @@ pub(super) struct Batches<'a> {
     lengths: &'a BTreeMap<SegmentId, u64>,
     window: Window,
     open: BTreeMap<BatchId, Open>,
+    /// Frames are lost: batches may be there in part, and what a reference points to may never have
+    /// been checked.
+    has_holes: bool,
+    /// The highest segment that a fragment lies in.
+    pub(super) highest: SegmentId,
+}
+
+/// What a frame makes valid.
+#[derive(Default)]
+pub(super) struct Taken {
+    /// The changes.
+    pub(super) changes: Vec<Change>,
+    /// Messages among them whose octets are not what was received.
+    pub(super) wrong: Vec<Wrong>,
+    /// Messages that ought to be among them.
+    pub(super) missing: Vec<Missing>,
+}
+
+/// Messages of one batch whose octets are not what was received.
+pub(super) struct Wrong {
+    /// What the log stops for, if it was not durable.
+    pub(super) stop: Stop,
+    /// Where each of them begins.
+    pub(super) first: Vec<Fragment>,
+}
+
+/// Messages of one batch whose records are lost.
+pub(super) struct Missing {
+    pub(super) account: Box<str>,
+    pub(super) mailbox: MailboxId,
+    pub(super) uids: (Uid, Uid),
 }
 
 #[derive(Default)]
 struct Open {
     messages: Vec<MessageRecord>,
+    /// Frames are lost in which messages of this batch may have stood: how many messages came
+    /// before the first hole, and how many before the last.
+    hole: Option<(usize, usize)>,
     /// Which of them came as references: their octets are checked for the batch they came with.
     references: Vec<Range<usize>>,
     /// Fragments of the message that comes next.
@@ -36,7 +70,30 @@ struct Open {
 
 impl<'a> Batches<'a> {
     pub(super) fn new(medium: &'a dyn Medium, lengths: &'a BTreeMap<SegmentId, u64>) -> Self {
-        Batches { medium, lengths, window: Window::new(AHEAD), open: BTreeMap::new() }
+        Batches {
+            medium,
+            lengths,
+            window: Window::new(AHEAD),
+            open: BTreeMap::new(),
+            has_holes: false,
+            highest: SegmentId(0),
+        }
+    }
+
+    /// From here on what comes may lack its beginning.
+    pub(super) fn hole(&mut self) {
+        self.has_holes = true;
+        for open in self.open.values_mut() {
+            let count = open.messages.len();
+            let (first, _) = open.hole.unwrap_or((count, count));
+            open.hole = Some((first, count));
+            open.ahead.clear();
+        }
+    }
+
+    /// Messages of batches that are not committed yet.
+    pub(super) fn uncommitted(&self) -> usize {
+        self.open.values().map(|open| open.messages.len()).sum()
     }
 
     /// Takes the records of one frame; the changes that it makes valid come back, checked. With
@@ -49,36 +106,46 @@ impl<'a> Batches<'a> {
         records: Vec<Record>,
         applied: bool,
         frame_of: &dyn Fn(&Fragment) -> Lsn,
-    ) -> Result<Vec<Change>, Broken> {
-        let mut changes = Vec::new();
+    ) -> Result<Taken, Broken> {
+        let mut taken = Taken::default();
         for record in records {
             match record {
                 Record::Messages { batch, messages } => {
-                    self.open.entry(batch).or_default().add(messages);
+                    self.open(batch, &messages).add(messages);
                 }
                 Record::References { batch, messages } => {
-                    let open = self.open.entry(batch).or_default();
+                    let open = self.open(batch, &messages);
                     let from = open.messages.len();
                     open.add(messages);
                     open.references.push(from..open.messages.len());
                 }
                 Record::Fragments { batch, mut fragments } => {
-                    self.open.entry(batch).or_default().ahead.append(&mut fragments);
+                    self.open(batch, &[]).ahead.append(&mut fragments);
                 }
                 Record::Cancel { batch } => {
                     self.open.remove(&batch);
                 }
                 Record::Commit(commit) => {
+                    self.open(commit.batch, &[]);
                     let open = self.open.remove(&commit.batch).unwrap_or_default();
                     if !applied {
-                        changes.push(self.commit(commit, open, frame_of)?);
+                        self.commit(commit, open, frame_of, &mut taken)?;
                     }
                 }
                 _ if applied => {}
-                other => changes.push(Change::Other(other)),
+                other => taken.changes.push(Change::Other(other)),
             }
         }
-        Ok(changes)
+        Ok(taken)
+    }
+
+    /// The batch to which these messages come.
+    fn open(&mut self, batch: BatchId, messages: &[MessageRecord]) -> &mut Open {
+        let fragments = messages.iter().flat_map(|message| &message.fragments);
+        let highest = fragments.map(|fragment| fragment.segment).max();
+        self.highest = self.highest.max(highest.unwrap_or_default());
+        let hole = self.has_holes.then_some((0, 0));
+        self.open.entry(batch).or_insert_with(|| Open { hole, ..Open::default() })
     }
 
     fn commit(
@@ -86,11 +153,19 @@ impl<'a> Batches<'a> {
         commit: Commit,
         open: Open,
         frame_of: &dyn Fn(&Fragment) -> Lsn,
-    ) -> Result<Change, Broken> {
-        let Open { messages, references, ahead } = open;
+        taken: &mut Taken,
+    ) -> Result<(), Broken> {
+        let Open { messages, references, ahead, hole } = open;
         let (count, octets) = (messages.len(), total(messages.iter().map(|m| m.size)));
         let complete = count == commit.messages as usize && octets == Some(commit.octets);
-        if !complete || !ahead.is_empty() {
+        let complete = complete && ahead.is_empty();
+        if let Some((first, last)) = hole.filter(|_| !complete)
+            && first + (count - last) <= commit.messages as usize
+        {
+            self.commit_in_part(&commit, messages, (first, last), frame_of, taken)?;
+            return Ok(());
+        }
+        if !complete {
             let got = octets.unwrap_or(u64::MAX);
             let Commit { messages, octets, .. } = commit;
             let what = format!(
@@ -99,30 +174,77 @@ impl<'a> Batches<'a> {
             );
             return Err(Stop::new(what).affecting(commit.mailbox, messages).into());
         }
-        let (mut wrong, mut first, mut held_by) = (0, None, None);
-        let mut references = references.into_iter().peekable();
+        let wrong = self.check(&commit, &messages, &references, frame_of)?;
+        taken.wrong.extend(wrong);
+        taken.changes.push(Change::Append { commit, messages });
+        Ok(())
+    }
+
+    /// Commits those messages of a batch whose places in it are known: those before the first hole,
+    /// and those behind the last.
+    fn commit_in_part(
+        &mut self,
+        commit: &Commit,
+        mut messages: Vec<MessageRecord>,
+        (first, last): (usize, usize),
+        frame_of: &dyn Fn(&Fragment) -> Lsn,
+        taken: &mut Taken,
+    ) -> Result<(), RecoveryError> {
+        let (start, end) = (commit.first_uid.0, commit.first_uid.0.saturating_add(commit.messages));
+        let behind = messages.split_off(last);
+        messages.truncate(first);
+        let (lost, rest) = (start + messages.len() as u32, end - behind.len() as u32);
+        if lost < rest {
+            let (account, mailbox) = (commit.account.clone(), commit.mailbox);
+            let uids = (Uid(lost), Uid(rest - 1));
+            taken.missing.push(Missing { account, mailbox, uids });
+        }
+        // The second is there in any case: no UID of the batch may be given again.
+        for (first_uid, messages) in [(Uid(start), messages), (Uid(rest), behind)] {
+            let octets = total(messages.iter().map(|message| message.size)).unwrap_or_default();
+            let count = messages.len() as u32;
+            let commit = Commit { first_uid, messages: count, octets, ..commit.clone() };
+            let wrong = self.check(&commit, &messages, &[], frame_of)?;
+            taken.wrong.extend(wrong);
+            taken.changes.push(Change::Append { commit, messages });
+        }
+        Ok(())
+    }
+
+    /// Compares the octets of all messages with what was received, but for those that came as
+    /// references while all is there that they refer to.
+    fn check(
+        &mut self,
+        commit: &Commit,
+        messages: &[MessageRecord],
+        references: &[Range<usize>],
+        frame_of: &dyn Fn(&Fragment) -> Lsn,
+    ) -> Result<Option<Wrong>, RecoveryError> {
+        let (count, mut wrong, mut first, mut held_by) = (messages.len(), 0, Vec::new(), None);
+        let mut references = references.iter().peekable();
         for (number, message) in messages.iter().enumerate() {
             references.next_if(|range| range.end <= number);
             let referred = references.peek().is_some_and(|range| range.contains(&number));
             let adds_up = adds_up(message);
-            if !adds_up || !referred && !self.is_whole(message)? {
+            let trusted = referred && !self.has_holes;
+            if !adds_up || !trusted && !self.is_whole(message)? {
                 wrong += 1;
                 let last = message.fragments.iter().map(frame_of).max().filter(|_| adds_up);
                 held_by = [held_by, last].into_iter().flatten().min();
-                first = first.or_else(|| message.fragments.first().copied());
+                first.extend(message.fragments.first().copied());
             }
         }
         if wrong > 0 {
             let mut what = format!("{wrong} of {count} messages do not have their checksum");
             // They may lie in another file than their commit.
-            if let Some(Fragment { segment, offset, .. }) = first {
+            if let Some(&Fragment { segment, offset, .. }) = first.first() {
                 let file = SegmentHeader::file_name(segment);
                 what.push_str(&format!(", the first begins at octet {offset} of {file}"));
             }
             let stop = Stop { held_by, ..Stop::new(what) };
-            return Err(stop.affecting(commit.mailbox, wrong).into());
+            return Ok(Some(Wrong { stop: stop.affecting(commit.mailbox, wrong), first }));
         }
-        Ok(Change::Append { commit, messages })
+        Ok(None)
     }
 
     /// Whether the message's octets are what was received.

@@ -4,7 +4,7 @@ use std::fmt;
 use std::io;
 
 use crate::log::segment::{SegmentHeader, VERSION};
-use crate::types::{Epoch, LogId, Lsn, MailboxId, SegmentId};
+use crate::types::{Epoch, Fragment, LogId, Lsn, MailboxId, SegmentId, Uid};
 
 /// Acknowledged data that is not there any more.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,6 +23,40 @@ pub struct Damage {
     pub what: String,
     /// How many messages of which mailboxes are affected, as far as that can be told.
     pub messages: Vec<(MailboxId, u32)>,
+    /// What is gone.
+    pub lost: Lost,
+}
+
+/// What a [`Damage`] has taken.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Lost {
+    /// Octets of messages whose records are whole: the first fragment of each message.
+    Octets(Vec<Fragment>),
+    /// Frames, with all changes that they held.
+    Frames(LostFrames),
+    /// Messages of a batch whose records stood in lost frames, but whose commit is whole.
+    Messages {
+        /// Owner of the mailbox.
+        account: Box<str>,
+        /// First and last UID of the batch's messages that are lost.
+        uids: (Uid, Uid),
+    },
+    /// No change that is known of: a header that the frames behind it replace, or a file that does
+    /// not fit into any log.
+    File,
+}
+
+/// A hole in a log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LostFrames {
+    /// The first frame behind the hole; `None` when there is none, and nothing tells how many
+    /// frames are gone.
+    pub until: Option<Lsn>,
+    /// How many UIDs, or mod-sequences, a mailbox may have given in them at most.
+    pub given: u32,
+    /// How many logs its epoch had, which tells whose changes the log held; 0 when that is not
+    /// known.
+    pub logs: u16,
 }
 
 /// Why the log could not be read to its end.
@@ -80,14 +114,14 @@ impl From<Damage> for RecoveryError {
 
 impl fmt::Display for Damage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Damage { file, offset, epoch, log, lsn, what, messages } = self;
+        let Damage { file, offset, epoch, log, lsn, what, messages, .. } = self;
         let file = SegmentHeader::file_name(*file);
         write!(f, "acknowledged data is damaged: {file} at octet {offset} ")?;
         write!(f, "(frame {lsn} of log {log}, epoch {epoch}): {what}.")?;
         for (mailbox, count) in messages {
             write!(f, " Messages affected in mailbox {mailbox}: {count}.")?;
         }
-        f.write_str(" Nothing was changed. Restore what is damaged from a copy.")
+        Ok(())
     }
 }
 
@@ -100,7 +134,11 @@ impl fmt::Display for RecoveryError {
             RecoveryError::Io { file: None, error, .. } => {
                 write!(f, "the folder of segments: {error}")
             }
-            RecoveryError::Damaged(damage) => damage.fmt(f),
+            RecoveryError::Damaged(damage) => write!(
+                f,
+                "{damage} Nothing was changed. Restore what is damaged from a copy; or start with \
+                 --quarantine, which serves what is sound and lists what is not"
+            ),
             RecoveryError::Newer { file, version } => {
                 let file = SegmentHeader::file_name(*file);
                 write!(f, "{file} was written by a newer mailrace (format {version}, ")?;

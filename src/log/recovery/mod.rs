@@ -16,6 +16,10 @@
 //! chain of segments, [`batches`] puts committed messages together and checks them, [`verdict`]
 //! decides between torn and damaged with what [`search`] finds behind the first invalid frame.
 //! Only when all logs are read is anything cut.
+//!
+//! What to do about damage is for the [`Visitor`] to say: stop, or go on without what is lost. Then
+//! the walk looks for the next frame of its log that is whole, in the same segment or the next one,
+//! and goes on there. LSNs tell how many frames are gone.
 
 mod batches;
 mod error;
@@ -27,17 +31,19 @@ mod window;
 
 use std::io;
 
-pub use self::error::{Damage, RecoveryError, VisitError};
+use xxhash_rust::xxh3::Xxh3Default;
+
+pub use self::error::{Damage, Lost, LostFrames, RecoveryError, VisitError};
 use self::survey::Survey;
-use self::verdict::Plan;
-use self::walk::Walk;
+use self::verdict::{Judge, Plan};
+use self::walk::{End, Walk};
 use super::record::{Commit, MessageRecord, Record};
 use super::segment::{HeaderError, SegmentHeader};
 use crate::limits::BLOCK;
-use crate::types::{Epoch, LogId, Lsn, SegmentId};
+use crate::types::{Epoch, Fragment, LogId, Lsn, SegmentId};
 
 /// Reads all logs from the positions `from` on, visits every change in order of epoch, log and
-/// LSN, and cuts off what was never acknowledged.
+/// LSN, and cuts off what was never acknowledged. Any damage ends it.
 ///
 /// A log that `from` does not name is read from its beginning, unless its epoch lies below all
 /// that are named: then the catalog has all of it. With `from` empty, everything is read.
@@ -50,11 +56,85 @@ pub fn recover(
     from: &[LogPosition],
     visit: &mut dyn FnMut(Replayed) -> Result<(), VisitError>,
 ) -> Result<Recovered, RecoveryError> {
-    let survey = Survey::take(medium)?;
-    survey.check_chains()?;
-    survey.check_positions(from)?;
+    struct Strict<'v>(&'v mut dyn FnMut(Replayed) -> Result<(), VisitError>);
+    impl Visitor for Strict<'_> {
+        fn change(&mut self, replayed: Replayed) -> Result<(), VisitError> {
+            (self.0)(replayed)
+        }
+
+        fn damage(&mut self, damage: Damage) -> Result<(), RecoveryError> {
+            Err(damage.into())
+        }
+    }
+    recover_with(medium, from, &mut Strict(visit))
+}
+
+/// Whoever is told what recovery finds.
+pub trait Visitor {
+    /// A change, in the order of the logs.
+    ///
+    /// # Errors
+    /// Ends recovery.
+    fn change(&mut self, replayed: Replayed) -> Result<(), VisitError>;
+
+    /// Acknowledged data is damaged. With `Ok` recovery goes on without it: behind lost frames
+    /// where the log can be found again, with messages as their records have them. Nothing that is
+    /// damaged is ever cut, removed or written over.
+    ///
+    /// # Errors
+    /// Ends recovery; the damage itself, where it is not to be put up with.
+    fn damage(&mut self, damage: Damage) -> Result<(), RecoveryError>;
+
+    /// All is read, and nothing cut yet.
+    ///
+    /// # Errors
+    /// Ends recovery.
+    fn end(&mut self, _medium: &dyn Medium) -> Result<(), RecoveryError> {
+        Ok(())
+    }
+}
+
+/// Whether the octets of a message are what was received. What cannot be read is not.
+pub fn is_whole(
+    medium: &dyn Medium,
+    fragments: impl Iterator<Item = Fragment>,
+    checksum: u128,
+) -> bool {
+    let (mut hash, mut octets) = (Xxh3Default::new(), vec![0; 256 << 10]);
+    for Fragment { segment, offset, length } in fragments {
+        let (mut at, end) = (u64::from(offset), u64::from(offset) + u64::from(length));
+        while at < end {
+            let part = (octets.len() as u64).min(end - at) as usize;
+            match medium.read_at(segment, at, &mut octets[..part]) {
+                Ok(read) if read > 0 => {
+                    hash.update(&octets[..read]);
+                    at += read as u64;
+                }
+                Ok(_) | Err(_) => return false,
+            }
+        }
+    }
+    hash.digest128() == checksum
+}
+
+/// The same as [`recover`], for whoever decides about damage.
+///
+/// # Errors
+/// See [`RecoveryError`], and those of the visitor.
+pub fn recover_with(
+    medium: &mut dyn Medium,
+    from: &[LogPosition],
+    visitor: &mut dyn Visitor,
+) -> Result<Recovered, RecoveryError> {
+    let mut survey = Survey::take(medium)?;
+    survey.check_chains(visitor)?;
+    survey.check_positions(from).into_iter().try_for_each(|damage| visitor.damage(damage))?;
     let mut plan = Plan::default();
-    let strays = survey.judge_strays(medium, from, &mut plan)?;
+    let strays = survey.judge_strays(medium, from, &mut plan, visitor)?;
+    let survey = survey;
+    // Some may have come back with segments that have no header.
+    let astray: Vec<_> = survey.check_positions(from).iter().map(|d| (d.epoch, d.log)).collect();
+    let judge = Judge { medium, survey: &survey, strays: &strays };
     let mut recovered = Recovered {
         next_epoch: survey.next_epoch(from, &strays)?,
         next_segment: survey.next_segment(from)?,
@@ -62,22 +142,44 @@ pub fn recover(
         ..Recovered::default()
     };
     let lowest = from.iter().map(|position| position.epoch).min();
+    let mut damaged = !astray.is_empty();
     for (&(epoch, id), log) in &survey.logs {
         if lowest.is_some_and(|lowest| epoch < lowest) {
             recovered.closed.push((epoch, id));
             continue;
         }
         let position = from.iter().find(|position| (position.epoch, position.log) == (epoch, id));
-        let Some(mut walk) = Walk::new(medium, &survey, log, position) else {
-            plan.remove_rootless(medium, &survey, log, &strays)?;
-            continue;
+        let mut begun = match astray.contains(&(epoch, id)) {
+            true => None,
+            false => Walk::begin(medium, &survey, log, position),
         };
-        let stop = walk.run(visit)?;
-        plan.judge(medium, &survey, &strays, &walk, stop)?;
+        if begun.is_none() {
+            if position.is_none() {
+                let Some(damage) = plan.remove_rootless(&judge, log)? else { continue };
+                visitor.damage(damage)?;
+            }
+            begun = Walk::begin_behind(medium, &survey, log, position);
+        }
+        let Some(mut walk) = begun else { continue };
+        match walk.run(&judge, visitor)? {
+            End::Torn(stop) => plan.cut(&survey, &walk, &stop),
+            End::Damaged => plan.keep(&survey, &walk),
+        }
+        damaged |= walk.has_holes;
+        // Also above files that are gone: what is left of a message must not lead into a new one.
+        let highest = SegmentId(walk.highest().0.saturating_add(1));
+        if walk.has_holes && highest.0 < u64::MAX {
+            recovered.next_segment = recovered.next_segment.max(highest);
+        }
         recovered.frames += walk.frames;
         recovered.octets += walk.octets;
         recovered.ends.push(walk.position());
     }
+    if damaged {
+        // One that seems never to have been used may be what is left of one that was.
+        recovered.ready.clear();
+    }
+    visitor.end(medium)?;
     recovered.cut = plan.apply(medium)?;
     Ok(recovered)
 }

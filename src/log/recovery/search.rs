@@ -27,14 +27,14 @@ pub(super) enum Found {
     Enough,
 }
 
-/// Calls `found` with every header of a frame in `segment` from `offset` on; whether it has found
-/// enough comes back.
+/// Calls `found` with every header of a frame in `segment` from `offset` on, and its offset; whether
+/// it has found enough comes back.
 pub(super) fn frames(
     medium: &dyn Medium,
     segment: SegmentId,
     length: u64,
     offset: u64,
-    mut found: impl FnMut(&FrameHeader) -> Found,
+    mut found: impl FnMut(&FrameHeader, u64) -> Found,
 ) -> Result<bool, RecoveryError> {
     let mut window = Window::new(AHEAD);
     let mut at = offset;
@@ -46,7 +46,7 @@ pub(super) fn frames(
             dense = at + DENSE;
         }
         let header = FrameHeader::decode(window.read(medium, segment, at, HEADER)?).ok();
-        match header.filter(|header| header.segment == segment).map(|h| (found(&h), h.length)) {
+        match header.filter(|header| header.segment == segment).map(|h| (found(&h, at), h.length)) {
             Some((Found::Enough, _)) => return Ok(true),
             Some((Found::Frame, length)) => {
                 at += u64::from(length);

@@ -2,14 +2,18 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::error::Damage;
+use super::error::{Damage, Lost, LostFrames};
 use super::search::{self, Found, is_blank};
 use super::verdict::Plan;
-use super::{LogPosition, Medium, RecoveryError};
+use super::{LogPosition, Medium, RecoveryError, Visitor};
 use crate::limits::BLOCK;
 use crate::log::pool::usable;
 use crate::log::segment::{HeaderError, SegmentHeader};
 use crate::types::{Epoch, LogId, Lsn, SegmentId};
+
+/// UIDs that a hole of unknown size is taken to have given in a mailbox at most. A mailbox has room
+/// for 250 such holes.
+pub(super) const GIVEN_MAX: u32 = 1 << 24;
 
 /// See the [module](self).
 pub(super) struct Survey {
@@ -50,6 +54,7 @@ struct Headless {
 pub(super) struct Stray {
     pub(super) epoch: Epoch,
     pub(super) log: LogId,
+    salt: u64,
     /// The highest watermark in it.
     pub(super) watermark: Lsn,
 }
@@ -98,17 +103,19 @@ impl Survey {
     }
 
     /// Holds the headers of each log against each other. One writer made one chain of segments;
-    /// what is none was put together of two, and which is the right one nobody can say.
-    pub(super) fn check_chains(&self) -> Result<(), RecoveryError> {
-        for log in self.logs.values() {
-            let mut left = BTreeSet::new();
+    /// what is none was put together of two, and which is the right one nobody can say. If the
+    /// visitor goes on, it is without the segment that came second.
+    pub(super) fn check_chains(&mut self, visitor: &mut dyn Visitor) -> Result<(), RecoveryError> {
+        for log in self.logs.values_mut() {
+            let (mut left, mut misfits) = (BTreeSet::new(), Vec::new());
             for Segment { header, .. } in log.segments.values() {
                 let previous = header.previous.map(|(segment, _)| segment);
                 let begins = previous.is_some() || header.first_lsn == Lsn(1);
                 if header.salt == log.salt() && begins && left.insert(previous) {
                     continue;
                 }
-                Err(Damage {
+                misfits.push(header.segment);
+                visitor.damage(Damage {
                     file: header.segment,
                     offset: 0,
                     epoch: log.epoch,
@@ -116,14 +123,17 @@ impl Survey {
                     lsn: header.first_lsn,
                     what: "its header contradicts those of other segments".into(),
                     messages: Vec::new(),
+                    lost: Lost::File,
                 })?;
             }
+            log.take_out(&misfits);
         }
         Ok(())
     }
 
-    /// Holds the catalog's positions against the files that are there.
-    pub(super) fn check_positions(&self, from: &[LogPosition]) -> Result<(), RecoveryError> {
+    /// Holds the catalog's positions against the files that are there: what is wrong with them.
+    pub(super) fn check_positions(&self, from: &[LogPosition]) -> Vec<Damage> {
+        let mut wrong = Vec::new();
         for position in from {
             let log = self.logs.get(&(position.epoch, position.log));
             let what = match log.and_then(|log| log.segments.get(&position.segment)) {
@@ -137,7 +147,7 @@ impl Survey {
                 }
                 Some(_) => continue,
             };
-            Err(Damage {
+            wrong.push(Damage {
                 file: position.segment,
                 offset: u64::from(position.offset),
                 epoch: position.epoch,
@@ -145,26 +155,34 @@ impl Survey {
                 lsn: position.lsn,
                 what: format!("{what}, though the catalog has read up to here"),
                 messages: Vec::new(),
-            })?;
+                lost: Lost::Frames(LostFrames {
+                    until: None,
+                    given: GIVEN_MAX,
+                    logs: log.map_or(0, Log::count),
+                }),
+            });
         }
-        Ok(())
+        wrong
     }
 
-    /// Decides about the files without a header: torn, then they are removed, or damaged.
+    /// Decides about the files without a header: torn, then they are removed, or damaged. If the
+    /// visitor goes on, those whose frames can be recognised belong to their logs again.
     pub(super) fn judge_strays(
-        &self,
+        &mut self,
         medium: &dyn Medium,
         from: &[LogPosition],
         plan: &mut Plan,
+        visitor: &mut dyn Visitor,
     ) -> Result<Vec<Stray>, RecoveryError> {
-        let mut strays = Vec::new();
+        let (mut strays, mut adopted) = (Vec::new(), Vec::new());
         for headless in &self.headless {
             let frames = self.frames_of(medium, headless)?;
             let blank = is_blank(medium, headless.segment, headless.length, BLOCK as u64)?;
             let Some((stray, lowest)) = frames else {
                 if headless.why != HeaderError::Zeros && !blank {
                     let what = format!("{}, and no frame can be recognised", headless.why);
-                    Err(headless.damage(Epoch(0), LogId(0), Lsn(0), what))?;
+                    visitor.damage(headless.damage(Epoch(0), LogId(0), Lsn(0), what))?;
+                    continue;
                 }
                 plan.remove(headless.segment, "it was not in use yet");
                 continue;
@@ -182,7 +200,13 @@ impl Survey {
                 continue;
             };
             let what = format!("{}, and {proof}", headless.why);
-            Err(headless.damage(stray.epoch, stray.log, lowest, what))?;
+            visitor.damage(headless.damage(stray.epoch, stray.log, lowest, what))?;
+            adopted.push(headless.adopt(&stray, lowest));
+        }
+        for segment in adopted {
+            let header = segment.header;
+            let log = self.logs.entry((header.epoch, header.log));
+            log.or_insert_with(|| Log::new(header.epoch, header.log)).add(segment);
         }
         Ok(strays)
     }
@@ -197,14 +221,15 @@ impl Survey {
         let Headless { segment, length, .. } = *headless;
         let mut seen: Option<(Stray, Lsn)> = None;
         let mut salt = None;
-        search::frames(medium, segment, length, BLOCK as u64, |frame| {
+        search::frames(medium, segment, length, BLOCK as u64, |frame, _| {
             // Of a log without any other segment, the first frame has to be trusted.
             let known = self.logs.get(&(frame.epoch, frame.log)).map(Log::salt);
             if frame.salt != *salt.get_or_insert(known.unwrap_or(frame.salt)) {
                 return Found::Image;
             }
             let (epoch, log) = (frame.epoch, frame.log);
-            let first = (Stray { epoch, log, watermark: frame.watermark }, frame.lsn);
+            let (salt, watermark) = (frame.salt, frame.watermark);
+            let first = (Stray { epoch, log, salt, watermark }, frame.lsn);
             let (stray, lowest) = seen.get_or_insert(first);
             stray.watermark = stray.watermark.max(frame.watermark);
             *lowest = frame.lsn.min(*lowest);
@@ -232,7 +257,9 @@ impl Survey {
     pub(super) fn next_segment(&self, from: &[LogPosition]) -> Result<SegmentId, RecoveryError> {
         let files = self.lengths.keys().copied();
         let named = from.iter().map(|position| position.segment);
-        let last = files.chain(named).fold(SegmentId(0), SegmentId::max);
+        let segments = self.logs.values().flat_map(|log| log.segments.values());
+        let left = segments.filter_map(|segment| segment.header.previous.map(|(file, _)| file));
+        let last = files.chain(named).chain(left).fold(SegmentId(0), SegmentId::max);
         if last.0 == u64::MAX {
             Err(at_the_end(last, Epoch(0)))?
         }
@@ -243,12 +270,31 @@ impl Survey {
 /// No honest use has come so far: somebody named or wrote this file by hand.
 fn at_the_end(file: SegmentId, epoch: Epoch) -> Damage {
     let what = "its number or its epoch is the last there can be, and none could follow".into();
-    Damage { file, offset: 0, epoch, log: LogId(0), lsn: Lsn(0), what, messages: Vec::new() }
+    let (log, lsn, messages, lost) = (LogId(0), Lsn(0), Vec::new(), Lost::File);
+    Damage { file, offset: 0, epoch, log, lsn, what, messages, lost }
 }
 
 impl Headless {
     fn damage(&self, epoch: Epoch, log: LogId, lsn: Lsn, what: String) -> Damage {
-        Damage { file: self.segment, offset: 0, epoch, log, lsn, what, messages: Vec::new() }
+        let (file, messages, lost) = (self.segment, Vec::new(), Lost::File);
+        Damage { file, offset: 0, epoch, log, lsn, what, messages, lost }
+    }
+
+    /// The segment with as much of a header as its frames tell.
+    fn adopt(&self, stray: &Stray, lowest: Lsn) -> Segment {
+        let header = SegmentHeader {
+            segment: self.segment,
+            epoch: stray.epoch,
+            log: stray.log,
+            logs: 0,
+            salt: stray.salt,
+            first_lsn: lowest,
+            watermark: Lsn(0),
+            previous: None,
+            size: 0,
+            created: 0,
+        };
+        Segment { header, length: self.length }
     }
 }
 
@@ -265,10 +311,37 @@ impl Log {
         }
     }
 
+    /// Leaves these out, as if they were not there.
+    fn take_out(&mut self, misfits: &[SegmentId]) {
+        self.segments.retain(|segment, _| !misfits.contains(segment));
+        self.after.clear();
+        for Segment { header, .. } in self.segments.values() {
+            if let Some((previous, _)) = header.previous {
+                self.after.insert(previous, header.segment);
+            }
+        }
+    }
+
+    /// How many logs its epoch had; 0 when no header tells.
+    pub(super) fn count(&self) -> u16 {
+        self.segments.values().map(|segment| segment.header.logs).max().unwrap_or_default()
+    }
+
     /// The segment the log began in.
     pub(super) fn root(&self) -> Option<SegmentId> {
-        let root = self.segments.values().find(|segment| segment.header.previous.is_none());
+        let begins =
+            |header: &SegmentHeader| header.previous.is_none() && header.first_lsn == Lsn(1);
+        let root = self.segments.values().find(|segment| begins(&segment.header));
         root.map(|segment| segment.header.segment)
+    }
+
+    /// The next segment that a walk has not come to, when it has to look for one: the first of
+    /// those that begin with frame `lsn` or a later one.
+    pub(super) fn next_from(&self, lsn: Lsn, reached: &BTreeSet<SegmentId>) -> Option<&Segment> {
+        let later = self.segments.values().filter(|segment| {
+            segment.header.first_lsn >= lsn && !reached.contains(&segment.header.segment)
+        });
+        later.min_by_key(|segment| segment.header.first_lsn)
     }
 
     /// The segment that the log moved to from `segment`, and the offset at which it left that.

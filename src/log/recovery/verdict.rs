@@ -1,8 +1,8 @@
 //! Torn or damaged: what to do about the first invalid frame of a log.
 
-use super::error::Damage;
+use super::error::{Damage, Lost, LostFrames};
 use super::search::{self, Found};
-use super::survey::{Log, Segment, Stray, Survey};
+use super::survey::{GIVEN_MAX, Log, Segment, Stray, Survey};
 use super::walk::{Stop, Walk};
 use super::{Medium, RecoveryError};
 use crate::limits::BLOCK;
@@ -27,30 +27,10 @@ impl Plan {
         self.cut.push(format!("segment {segment} was removed: it has no header, and {why}"));
     }
 
-    /// Decides about the rest of a log behind the first invalid frame.
-    pub(super) fn judge(
-        &mut self,
-        medium: &dyn Medium,
-        survey: &Survey,
-        strays: &[Stray],
-        walk: &Walk<'_>,
-        stop: Stop,
-    ) -> Result<(), RecoveryError> {
+    /// Cuts off the rest of a log behind the first invalid frame, which never was acknowledged.
+    pub(super) fn cut(&mut self, survey: &Survey, walk: &Walk<'_>, stop: &Stop) {
         let later = walk.log.unreached(walk.start, &walk.reached);
         let torn = !stop.blank || !later.is_empty();
-        // A frame that was durable had all before it.
-        let lsn = stop.held_by.map_or(walk.lsn, |held_by| held_by.min(walk.lsn));
-        if let Some(proof) = proof(medium, survey, strays, (walk, lsn), &later)? {
-            Err(Damage {
-                file: walk.segment,
-                offset: u64::from(walk.offset),
-                epoch: walk.log.epoch,
-                log: walk.log.id,
-                lsn: walk.lsn,
-                what: format!("{}, but {proof}", stop.what),
-                messages: stop.messages,
-            })?;
-        }
         self.trim(walk, walk.log.epoch == survey.newest());
         for segment in later.iter().rev() {
             self.remove.push(segment.header.segment);
@@ -65,23 +45,29 @@ impl Plan {
                 later.len()
             ));
         }
-        Ok(())
     }
 
-    /// Decides about a log whose first segment is not there.
+    /// Leaves a log as it is whose end is damaged. What was read of it is synced like any other.
+    pub(super) fn keep(&mut self, survey: &Survey, walk: &Walk<'_>) {
+        if walk.log.epoch == survey.newest() {
+            self.sync(walk);
+        }
+    }
+
+    /// Decides about a log whose first segment is not there: never durable, or damaged.
     pub(super) fn remove_rootless(
         &mut self,
-        medium: &dyn Medium,
-        survey: &Survey,
+        judge: &Judge<'_>,
         log: &Log,
-        strays: &[Stray],
-    ) -> Result<(), RecoveryError> {
+    ) -> Result<Option<Damage>, RecoveryError> {
         let mut all: Vec<&Segment> = log.segments.values().collect();
         all.sort_by_key(|segment| segment.header.first_lsn);
-        let old = log.epoch < survey.newest();
-        if old || is_durable(medium, log, strays, &all, Lsn(1))? {
-            let missing = all.first().and_then(|segment| segment.header.previous);
-            Err(Damage {
+        let old = log.epoch < judge.survey.newest();
+        if old || judge.is_durable(log, &all, Lsn(1))? {
+            let first = all.first().map(|segment| segment.header);
+            let missing = first.and_then(|header| header.previous);
+            let until = first.map(|header| header.first_lsn);
+            return Ok(Some(Damage {
                 file: missing.map_or(SegmentId(0), |(segment, _)| segment),
                 offset: 0,
                 epoch: log.epoch,
@@ -90,13 +76,14 @@ impl Plan {
                 what: "the log goes on behind this segment, which is missing or has no header"
                     .into(),
                 messages: Vec::new(),
-            })?;
+                lost: Lost::Frames(LostFrames { until, given: GIVEN_MAX, logs: log.count() }),
+            }));
         }
         for segment in all.iter().rev() {
             self.remove.push(segment.header.segment);
         }
         self.cut.push(format!("log {} was removed: its first segment never was durable", log.id));
-        Ok(())
+        Ok(None)
     }
 
     /// Cuts. What was cut comes back in words.
@@ -112,7 +99,18 @@ impl Plan {
 
     /// Gives back what segments did not use of their files. Those that were read in the newest
     /// epoch are synced in any case: until now, nothing promises that their octets stay.
+    ///
+    /// Where frames are lost, nothing is given back but what stands behind the end of the log: the
+    /// rest is needed by whoever looks into the damage.
     fn trim(&mut self, walk: &Walk<'_>, newest: bool) {
+        if walk.has_holes {
+            if newest {
+                self.sync(walk);
+            }
+            self.shorten.retain(|(segment, _)| *segment != walk.segment);
+            self.shorten.push((walk.segment, u64::from(walk.offset)));
+            return;
+        }
         let mut ends = walk.log.ancestors(walk.segment);
         ends.insert(walk.segment, walk.offset);
         for (segment, end) in ends {
@@ -122,55 +120,72 @@ impl Plan {
             }
         }
     }
+
+    /// Syncs what was read, at its length.
+    fn sync(&mut self, walk: &Walk<'_>) {
+        let reached = walk.reached.iter().filter_map(|segment| walk.log.segments.get(segment));
+        self.shorten.extend(reached.map(|Segment { header, length }| (header.segment, *length)));
+    }
 }
 
-/// How it is known that the frame the walk stopped at was durable, or `lsn` before it, which holds
-/// the octets that are wrong.
-fn proof(
-    medium: &dyn Medium,
-    survey: &Survey,
-    strays: &[Stray],
-    (walk, lsn): (&Walk<'_>, Lsn),
-    later: &[&Segment],
-) -> Result<Option<&'static str>, RecoveryError> {
-    let here = &walk.log.segments[&walk.segment];
-    if walk.applied >= walk.lsn {
-        return Ok(Some("the catalog has read it"));
-    }
-    if walk.log.epoch < survey.newest() {
-        let clean = here.length == u64::from(walk.offset) && later.is_empty();
-        return Ok((!clean).then_some("this log was complete when a later epoch began"));
-    }
-    if walk.applied >= lsn {
-        return Ok(Some("its octets were durable before it was written"));
-    }
-    let (segment, length, offset) = (here.header.segment, here.length, u64::from(walk.offset));
-    let durable = search::frames(medium, segment, length, offset, |f| shows(f, walk.log, lsn))?
-        || is_durable(medium, walk.log, strays, later, lsn)?;
-    Ok(durable.then_some("later frames say that it was durable"))
+/// Whoever decides between torn and damaged.
+pub(super) struct Judge<'a> {
+    pub(super) medium: &'a dyn Medium,
+    pub(super) survey: &'a Survey,
+    pub(super) strays: &'a [Stray],
 }
 
-/// Whether anything in these segments says that `lsn` was durable.
-fn is_durable(
-    medium: &dyn Medium,
-    log: &Log,
-    strays: &[Stray],
-    segments: &[&Segment],
-    lsn: Lsn,
-) -> Result<bool, RecoveryError> {
-    let mut ours = strays.iter().filter(|stray| (stray.epoch, stray.log) == (log.epoch, log.id));
-    if ours.any(|stray| proves(stray.watermark, lsn))
-        || segments.iter().any(|segment| proves(segment.header.watermark, lsn))
-    {
-        return Ok(true);
+impl Judge<'_> {
+    /// How it is known that the frame the walk stopped at was durable, or `lsn` before it, which holds
+    /// the octets that are wrong.
+    pub(super) fn proof(
+        &self,
+        walk: &Walk<'_>,
+        lsn: Lsn,
+    ) -> Result<Option<&'static str>, RecoveryError> {
+        let Judge { medium, survey, .. } = *self;
+        let later = walk.log.unreached(walk.start, &walk.reached);
+        let here = &walk.log.segments[&walk.segment];
+        if walk.applied >= walk.lsn {
+            return Ok(Some("the catalog has read it"));
+        }
+        if walk.log.epoch < survey.newest() {
+            let clean = here.length == u64::from(walk.offset) && later.is_empty();
+            return Ok((!clean).then_some("this log was complete when a later epoch began"));
+        }
+        if walk.applied >= lsn {
+            return Ok(Some("its octets were durable before it was written"));
+        }
+        let (segment, length, offset) = (here.header.segment, here.length, u64::from(walk.offset));
+        let durable =
+            search::frames(medium, segment, length, offset, |f, _| shows(f, walk.log, lsn))?
+                || self.is_durable(walk.log, &later, lsn)?;
+        Ok(durable.then_some("later frames say that it was durable"))
     }
-    for Segment { header, length } in segments {
-        let start = BLOCK as u64;
-        if search::frames(medium, header.segment, *length, start, |f| shows(f, log, lsn))? {
+
+    /// Whether anything in these segments says that `lsn` was durable.
+    fn is_durable(
+        &self,
+        log: &Log,
+        segments: &[&Segment],
+        lsn: Lsn,
+    ) -> Result<bool, RecoveryError> {
+        let Judge { medium, strays, .. } = *self;
+        let mut ours =
+            strays.iter().filter(|stray| (stray.epoch, stray.log) == (log.epoch, log.id));
+        if ours.any(|stray| proves(stray.watermark, lsn))
+            || segments.iter().any(|segment| proves(segment.header.watermark, lsn))
+        {
             return Ok(true);
         }
+        for Segment { header, length } in segments {
+            let start = BLOCK as u64;
+            if search::frames(medium, header.segment, *length, start, |f, _| shows(f, log, lsn))? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
-    Ok(false)
 }
 
 /// Whether a watermark says that a frame was durable.

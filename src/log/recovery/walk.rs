@@ -2,12 +2,14 @@
 
 use std::collections::{BTreeSet, VecDeque};
 
-use super::batches::Batches;
-use super::survey::{Log, Survey};
-use super::verdict::proves;
+use super::batches::{Batches, Missing, Taken};
+use super::error::{Damage, Lost, LostFrames};
+use super::search::{self, Found};
+use super::survey::{GIVEN_MAX, Log, Survey};
+use super::verdict::{Judge, proves};
 use super::window::Window;
-use super::{Change, LogPosition, Medium, RecoveryError, Replayed, VisitError};
-use crate::limits::BLOCK;
+use super::{LogPosition, Medium, RecoveryError, Replayed, Visitor};
+use crate::limits::{BLOCK, LARGE_LEASE};
 use crate::log::decode::{RecordError, decode_records};
 use crate::log::frame::{FrameHeader, HEADER, records_at};
 use crate::log::segment::{HeaderError, SegmentHeader};
@@ -15,6 +17,10 @@ use crate::types::{Fragment, Lsn, MailboxId, SegmentId};
 
 /// How much is read at a time: many small frames, or the header of a large one and no more.
 const AHEAD: usize = 64 << 10;
+
+/// Octets of records that it takes at least to give a UID or a mod-sequence: a message has a
+/// checksum and a fragment of 16 octets each, another change more.
+const LEAST: u64 = 32;
 
 /// Frames, with segment and offset, in their order.
 type Uncovered = VecDeque<(Lsn, SegmentId, u32)>;
@@ -41,7 +47,20 @@ pub(super) struct Walk<'a> {
     next: Option<(SegmentHeader, u32)>,
     pub(super) frames: u64,
     pub(super) octets: u64,
+    /// Frames are lost.
+    pub(super) has_holes: bool,
 }
+
+/// How a walk ends.
+pub(super) enum End {
+    /// Behind the last frame, or at one that never was acknowledged.
+    Torn(Stop),
+    /// At one that was, with nothing behind it. The visitor has been told.
+    Damaged,
+}
+
+/// A frame, or the beginning of a segment.
+type Spot = (SegmentId, u32, Lsn);
 
 /// Why the walk goes no further: the first invalid frame.
 pub(super) struct Stop {
@@ -63,17 +82,43 @@ pub(super) enum Broken {
 impl<'a> Walk<'a> {
     /// From the position of the catalog, or else from the beginning of the log; `None` when the
     /// segment it began in is not there.
-    pub(super) fn new(
+    pub(super) fn begin(
         medium: &'a dyn Medium,
         survey: &'a Survey,
         log: &'a Log,
         position: Option<&LogPosition>,
     ) -> Option<Walk<'a>> {
-        let (segment, offset, lsn, applied) = match position {
-            Some(at) => (at.segment, at.offset, at.lsn, at.applied),
-            None => (log.root()?, BLOCK as u32, Lsn(1), Lsn(0)),
+        let (at, applied) = match position {
+            Some(at) => ((at.segment, at.offset, at.lsn), at.applied),
+            None => ((log.root()?, BLOCK as u32, Lsn(1)), Lsn(0)),
         };
-        Some(Walk {
+        Some(Walk::new(medium, survey, log, at, applied))
+    }
+
+    /// The same when nothing stands there any more: from the next segment on.
+    pub(super) fn begin_behind(
+        medium: &'a dyn Medium,
+        survey: &'a Survey,
+        log: &'a Log,
+        position: Option<&LogPosition>,
+    ) -> Option<Walk<'a>> {
+        let (lsn, applied) = position.map_or((Lsn(1), Lsn(0)), |at| (at.lsn, at.applied));
+        let header = log.next_from(lsn, &BTreeSet::new())?.header;
+        let at = (header.segment, BLOCK as u32, header.first_lsn);
+        let mut walk = Walk::new(medium, survey, log, at, applied);
+        walk.has_holes = true;
+        walk.batches.hole();
+        Some(walk)
+    }
+
+    fn new(
+        medium: &'a dyn Medium,
+        survey: &'a Survey,
+        log: &'a Log,
+        (segment, offset, lsn): Spot,
+        applied: Lsn,
+    ) -> Walk<'a> {
+        Walk {
             medium,
             log,
             window: Window::new(AHEAD),
@@ -88,28 +133,140 @@ impl<'a> Walk<'a> {
             next: log.successor(segment),
             frames: 0,
             octets: 0,
-        })
+            has_holes: false,
+        }
     }
 
-    /// Visits every change up to the first invalid frame.
+    /// Visits every change up to the first invalid frame that may be cut off. What lies before it
+    /// and is not valid is damage: the visitor is told, and if it goes on, so does the walk, behind
+    /// the damage.
     pub(super) fn run(
         &mut self,
-        visit: &mut dyn FnMut(Replayed) -> Result<(), VisitError>,
-    ) -> Result<Stop, RecoveryError> {
-        let (epoch, log) = (self.log.epoch, self.log.id);
+        judge: &Judge<'_>,
+        visitor: &mut dyn Visitor,
+    ) -> Result<End, RecoveryError> {
         loop {
-            match self.step() {
-                Ok(changes) => {
-                    let lsn = Lsn(self.lsn.0 - 1);
-                    for change in changes {
-                        visit(Replayed { epoch, log, lsn, change })
-                            .map_err(RecoveryError::Visit)?;
-                    }
-                }
-                Err(Broken::Stop(stop)) => return Ok(stop),
+            let stop = match self.step() {
+                Ok(None) => continue,
+                Ok(Some((taken, length))) => match self.pass(taken, length, judge, visitor)? {
+                    None => continue,
+                    Some(stop) => return Ok(End::Torn(stop)),
+                },
+                Err(Broken::Stop(stop)) => stop,
                 Err(Broken::Failed(error)) => return Err(error),
+            };
+            let Some(proof) = judge.proof(self, self.lsn)? else { return Ok(End::Torn(stop)) };
+            let next = self.find()?;
+            // A header is lost that the log did not need, if this is where it went on.
+            let whole = |&(segment, _, lsn): &Spot| segment != self.segment && lsn == self.lsn;
+            if !stop.blank || !next.as_ref().is_some_and(whole) {
+                let what = format!("{}, but {proof}", stop.what);
+                let lost = Lost::Frames(self.lost(next));
+                visitor.damage(Damage { messages: stop.messages, ..self.damage(what, lost) })?;
+                self.has_holes = true;
+                self.batches.hole();
             }
+            let Some((segment, offset, lsn)) = next else { return Ok(End::Damaged) };
+            self.reached.insert(segment);
+            (self.segment, self.offset, self.lsn) = (segment, offset, lsn);
+            self.next = self.log.successor(segment);
         }
+    }
+
+    /// Goes past a frame and visits what it makes valid; or stops at it, if octets that came with
+    /// it are wrong and never were durable.
+    fn pass(
+        &mut self,
+        taken: Taken,
+        length: u32,
+        judge: &Judge<'_>,
+        visitor: &mut dyn Visitor,
+    ) -> Result<Option<Stop>, RecoveryError> {
+        for wrong in taken.wrong {
+            // A frame that was durable had all before it.
+            let lsn = wrong.stop.held_by.map_or(self.lsn, |held_by| held_by.min(self.lsn));
+            let Some(proof) = judge.proof(self, lsn)? else { return Ok(Some(wrong.stop)) };
+            let what = format!("{}, but {proof}", wrong.stop.what);
+            let messages = wrong.stop.messages;
+            let damage = self.damage(what, Lost::Octets(wrong.first));
+            visitor.damage(Damage { messages, ..damage })?;
+        }
+        for Missing { account, mailbox, uids } in taken.missing {
+            let what = format!("of a batch of {account}, UIDs {} to {} are lost", uids.0, uids.1);
+            let messages = vec![(mailbox, uids.1.0 - uids.0.0 + 1)];
+            let damage = self.damage(what, Lost::Messages { account, uids });
+            visitor.damage(Damage { messages, ..damage })?;
+        }
+        let (epoch, log, lsn) = (self.log.epoch, self.log.id, self.lsn);
+        self.offset += length;
+        self.lsn = self.lsn.next();
+        self.frames += 1;
+        self.octets += u64::from(length);
+        for change in taken.changes {
+            let replayed = Replayed { epoch, log, lsn, change };
+            visitor.change(replayed).map_err(RecoveryError::Visit)?;
+        }
+        Ok(None)
+    }
+
+    fn damage(&self, what: String, lost: Lost) -> Damage {
+        Damage {
+            file: self.segment,
+            offset: u64::from(self.offset),
+            epoch: self.log.epoch,
+            log: self.log.id,
+            lsn: self.lsn,
+            what,
+            messages: Vec::new(),
+            lost,
+        }
+    }
+
+    /// The next frame of the log behind the one that is not valid, or the segment that it went on
+    /// in.
+    fn find(&self) -> Result<Option<Spot>, RecoveryError> {
+        let here = &self.log.segments[&self.segment];
+        let end = self.next.map_or(here.length, |(_, end)| here.length.min(u64::from(end)));
+        let mut next = None;
+        let from = u64::from(self.offset) + BLOCK as u64;
+        search::frames(self.medium, self.segment, end, from, |frame, at| {
+            let ours = (frame.epoch, frame.log, frame.salt)
+                == (self.log.epoch, self.log.id, self.log.salt());
+            if !ours || frame.lsn <= self.lsn {
+                return Found::Image;
+            }
+            next = u32::try_from(at).ok().map(|at| (self.segment, at, frame.lsn));
+            Found::Enough
+        })?;
+        Ok(next.or_else(|| {
+            let header = self.log.next_from(self.lsn, &self.reached)?.header;
+            Some((header.segment, BLOCK as u32, header.first_lsn))
+        }))
+    }
+
+    /// What lies between here and the next frame.
+    fn lost(&self, next: Option<Spot>) -> LostFrames {
+        let here = self.log.segments.get(&self.segment);
+        let rest = here.map_or(0, |here| here.length.saturating_sub(u64::from(self.offset)));
+        let octets = match next {
+            Some((segment, offset, _)) if segment == self.segment => {
+                u64::from(offset - self.offset)
+            }
+            // Segments may be missing in between: then only the number of frames is known.
+            Some((.., lsn)) => rest.max((lsn.0 - self.lsn.0).saturating_mul(LARGE_LEASE as u64)),
+            None => rest,
+        };
+        let given = octets / LEAST + self.batches.uncommitted() as u64;
+        LostFrames {
+            until: next.map(|(.., lsn)| lsn),
+            given: u32::try_from(given).map_or(GIVEN_MAX, |given| given.min(GIVEN_MAX)),
+            logs: self.log.count(),
+        }
+    }
+
+    /// The highest segment that a message lies in.
+    pub(super) fn highest(&self) -> SegmentId {
+        self.batches.highest
     }
 
     /// The end of the log, once the walk has stopped.
@@ -120,17 +277,18 @@ impl<'a> Walk<'a> {
             segment: self.segment,
             offset: self.offset,
             lsn: self.lsn,
-            applied: Lsn(self.lsn.0 - 1),
+            // Above it only where what the catalog had read is damaged.
+            applied: self.applied.max(Lsn(self.lsn.0 - 1)),
         }
     }
 
-    /// One frame, or on to the next segment.
-    fn step(&mut self) -> Result<Vec<Change>, Broken> {
+    /// One frame with its length, which is still to be passed; or on to the next segment.
+    fn step(&mut self) -> Result<Option<(Taken, u32)>, Broken> {
         let Some((header, end)) = self.next else {
-            return self.frame(u32::MAX);
+            return self.frame(u32::MAX).map(Some);
         };
         if self.offset < end {
-            return self.frame(end);
+            return self.frame(end).map(Some);
         }
         if header.first_lsn != self.lsn || self.offset > end {
             let next = header.segment;
@@ -143,11 +301,11 @@ impl<'a> Walk<'a> {
         }
         (self.segment, self.offset) = (header.segment, BLOCK as u32);
         self.next = self.log.successor(header.segment);
-        Ok(Vec::new())
+        Ok(None)
     }
 
-    /// Reads, checks and passes a frame that ends by `end` at the latest.
-    fn frame(&mut self, end: u32) -> Result<Vec<Change>, Broken> {
+    /// Reads and checks a frame that ends by `end` at the latest.
+    fn frame(&mut self, end: u32) -> Result<(Taken, u32), Broken> {
         let start = u64::from(self.offset);
         let octets = self.window.read(self.medium, self.segment, start, HEADER)?;
         let header = match FrameHeader::decode(octets) {
@@ -185,12 +343,8 @@ impl<'a> Walk<'a> {
         while self.uncovered.pop_front_if(|(lsn, ..)| proves(header.watermark, *lsn)).is_some() {}
         let (log, uncovered) = (self.log, &self.uncovered);
         let frame_of = |fragment: &Fragment| frame_of(log, uncovered, fragment);
-        let changes = self.batches.take(records, self.lsn <= self.applied, &frame_of)?;
-        self.offset += header.length;
-        self.lsn = self.lsn.next();
-        self.frames += 1;
-        self.octets += u64::from(header.length);
-        Ok(changes)
+        let taken = self.batches.take(records, self.lsn <= self.applied, &frame_of)?;
+        Ok((taken, header.length))
     }
 
     /// Whether the frame is the one that belongs here.
