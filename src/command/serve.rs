@@ -21,6 +21,7 @@ use super::lines::Lines;
 use super::notify::Manager;
 use super::{Line, guard};
 use crate::auth::{MechanismName, TokenConfig};
+use crate::index::OnDamage;
 use crate::limits;
 use crate::net::TlsFiles;
 use crate::observe::{self, AdminError, Endpoint};
@@ -63,6 +64,11 @@ pub struct ServeArgs {
     /// can listen
     #[arg(long)]
     pub allow_plaintext_auth: bool,
+
+    /// Start although mail is damaged: serve what is sound, answer NO [CORRUPTION] for the rest,
+    /// and list it in the log and in quarantine.json
+    #[arg(long)]
+    pub quarantine: bool,
 
     /// Reactors, each a thread with a ring and a log of its own [default: one per core]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
@@ -304,6 +310,7 @@ fn config(args: &ServeArgs) -> Config {
         mechanisms: args.auth_mechanisms.clone().unwrap_or(standard.mechanisms),
         master_users: args.master_user.iter().map(|name| name.as_str().into()).collect(),
         tokens: tokens(args),
+        on_damage: if args.quarantine { OnDamage::Quarantine } else { OnDamage::Stop },
     }
 }
 

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use super::chunk::Chunk;
+use super::damaged::Known;
 use super::file::Replayed;
 use crate::log::LogPosition;
 use crate::types::{MailboxId, Uid};
@@ -50,6 +51,8 @@ pub struct Checkpoint {
     pub(super) chunks: Vec<ChunkRow>,
     pub(super) deleted: Vec<(Box<str>, MailboxId)>,
     pub(super) progress: Progress,
+    /// All damage that is known; `None` leaves what is written there.
+    pub(super) damaged: Option<Vec<Known>>,
 }
 
 /// Up to where the catalog is complete once the checkpoint is written.

@@ -8,6 +8,7 @@
 //! meta       "format" → version
 //! positions  (epoch, log) → segment, offset, LSN, applied LSN: complete up to there
 //! replaying  (epoch, log) → LSN: how far into each log an interrupted replay had come
+//! damaged    what earlier starts found damaged and went past (damaged.rs)
 //! accounts   name → row (account/saving.rs)
 //! subscribed name of the account → row (account/subscriptions.rs)
 //! mailboxes  (account, mailbox) → row (mailbox/saving.rs)
@@ -29,6 +30,7 @@ use super::account::Account;
 use super::checkpoint::{Checkpoint, ChunkRow, Progress};
 use super::chunk::Chunk;
 use super::chunks::Piece;
+use super::damaged::{self, DAMAGED};
 use super::error::{CatalogError, Rot};
 use super::mailbox::Mailbox;
 use crate::limits::{CATALOG_CACHE, CHUNKS_AT_ONCE};
@@ -125,7 +127,7 @@ impl CatalogFile {
 
     /// Works on the database. redb panics on some damage that it finds late: that is damage too,
     /// and no reason to end the process.
-    fn work<T>(
+    pub(super) fn work<T>(
         &self,
         work: impl FnOnce(&Database) -> Result<T, Failure>,
     ) -> Result<T, CatalogError> {
@@ -296,6 +298,9 @@ impl CatalogFile {
             write_accounts(&transaction, checkpoint)?;
             write_chunks(&transaction, checkpoint)?;
             write_progress(&transaction, &checkpoint.progress)?;
+            if let Some(known) = &checkpoint.damaged {
+                damaged::write(&transaction, known)?;
+            }
             Ok(transaction.commit()?)
         })
     }
@@ -324,6 +329,7 @@ fn prepare(database: &Database) -> Result<(), Failure> {
     transaction.open_table(META)?.insert("format", CATALOG_FORMAT)?;
     transaction.open_table(POSITIONS)?;
     transaction.open_table(REPLAYING)?;
+    transaction.open_table(DAMAGED)?;
     transaction.open_table(ACCOUNTS)?;
     transaction.open_table(SUBSCRIBED)?;
     transaction.open_table(MAILBOXES)?;
@@ -446,7 +452,7 @@ fn write_progress(transaction: &WriteTransaction, progress: &Progress) -> Result
 
 // ---- Errors ------------------------------------------------------------------------------------
 
-enum Failure {
+pub(super) enum Failure {
     Redb(redb::Error),
     Rot(Rot),
     Newer(u64),

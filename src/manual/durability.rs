@@ -82,9 +82,64 @@
 //! invalid frame had been durable, may have been acknowledged, and is damaged. So it is when a
 //! message does not have its checksum and lies in frames that a watermark covers. mailrace does not
 //! start then. It names file, offset and messages, and changes nothing: what to do is for a person
-//! to decide, with a backup at hand.
+//! to decide, with a backup at hand. One kind of damage is reported and stops nothing: octets of
+//! messages that were expunged, which no mailbox names any more.
 //!
 //! Frames of a batch that never got its commit record are dead space. Nothing points at them.
+//!
+//! ## Starting with damage
+//!
+//! `mailrace serve --quarantine` starts although acknowledged data is damaged, serves what is
+//! sound, and lists the rest: see [operations](super::operations). It follows these rules.
+//!
+//! **Octets of a message are wrong.** Its records are whole, so its size, flags and dates are
+//! listed. Every command that needs its octets gets `NO [CORRUPTION]` (RFC 5530), even when the
+//! part it asks for may be sound: the checksum covers the whole message. COPY refuses it; MOVE and
+//! EXPUNGE do not need the octets.
+//!
+//! **A frame is damaged**, its header or one of its records. Recovery looks for the next whole
+//! frame of the log, in the same segment or the next one, and goes on there. The LSNs tell how many
+//! frames are lost; the changes that they held are lost with them. A frame behind the hole is sound
+//! by itself: its header and records have their own checksums, and its salt says that this log
+//! wrote it. Of a batch that reaches over the hole, the messages before and behind it are served
+//! under their own UIDs, and the others are listed as lost. Octets that a COPY refers to are
+//! compared with their checksum, because nothing may have done so before.
+//!
+//! **A segment is missing** or its header is damaged. A missing one is a hole like any other. A
+//! damaged header costs nothing when the frames behind it are whole: they say which log they are
+//! of.
+//!
+//! **The catalog is damaged.** It gets another name, and is rebuilt from the segments.
+//!
+//! What the lost frames held is unknown, so a client may know more than the server. It may have
+//! seen a UID, a mod-sequence, a flag or an expunge that the server never heard of:
+//!
+//! - Every mailbox of every account whose log has a hole gets a new UIDVALIDITY, so clients forget
+//!   what they know and fetch it again. Without that, expunged mail that is back, or a flag that is
+//!   lost, would never be noticed. Reactors own accounts by a hash, so which accounts a log held is
+//!   known; where a hole belongs to no known log, it is all of them.
+//! - UIDs and mod-sequences that may have been given in the hole are not given again: UIDNEXT and
+//!   HIGHESTMODSEQ are raised by the most that so many octets of records can have given. Should the
+//!   frames come back from a backup, mail that came since still fits behind them. The bound for a
+//!   hole of unknown size is 16,777,216; beyond it only the new UIDVALIDITY keeps UIDs apart.
+//! - The new UIDVALIDITY is above the clock, and above any that the hole can have given. A wrong
+//!   clock is not covered, as elsewhere.
+//! - A mailbox whose creation is lost, and with it its name, is there as `Recovered E-N`, once a
+//!   later frame brings mail into it. One whose name a later CREATE or RENAME takes steps aside in
+//!   the same way.
+//! - What cannot be known is not made up. A mailbox that was created and filled inside the hole is
+//!   gone. Mail that was expunged there is back. A mailbox that was deleted there is back.
+//!
+//! Nothing that is damaged is changed: no frame is overwritten, and no file cut within the log,
+//! removed or used again. Only what stands behind the end of a log and never was acknowledged is
+//! cut off, as at any start, because the next epoch has to find it gone. New mail goes into new
+//! segments of the new epoch, with numbers above those of all files that anything refers to.
+//!
+//! The catalog remembers the damage, because its positions move past it. A start without the flag
+//! fails as long as it is there. A message leaves the list when its octets are whole again or it is
+//! expunged from every mailbox. A hole leaves it only with the catalog: restore the segment, delete
+//! `catalog.redb`, and the next start reads everything again. If a start is interrupted behind a
+//! hole, the catalog it leaves is discarded and rebuilt.
 //!
 //! ## When the disk fails
 //!
@@ -143,7 +198,7 @@
 //! - `tests/log_model`: the log and recovery on a disk that tears, at each write.
 //! - `tests/crash`: the binary, the kernel, ext4 and XFS; made up are the moment of the end and the
 //!   disk behind a loop device. kill -9 at any moment, power loss as a file system sees it, failing
-//!   and full disks, rot.
+//!   and full disks, rot, and starts that go past it.
 //! - `tests/fuzz`: nothing that comes from a client or the disk makes parsers, codecs and recovery
 //!   panic, hang or contradict themselves.
 //! - `tests/abuse`, `tests/lawful`, `tests/sessions`: the binary on real sockets gives the same

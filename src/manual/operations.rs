@@ -80,7 +80,7 @@
 //! | 1 | doctor: something should be done | What it says |
 //! | 64 | Wrong usage | Read the sentence, or `--help` |
 //! | 65 | A name or password that will not do, a user who is there already or is not | |
-//! | 65 | serve: the log is damaged | See [durability](super::durability) |
+//! | 65 | serve: the log or the catalog is damaged | See below, "When mail is damaged" |
 //! | 65 | serve: the data is of a newer mailrace | Use that one; nothing was changed |
 //! | 69 | No io_uring: an old kernel, a seccomp profile, a sysctl | `tuning/README.md` |
 //! | 70 | A bug | Tell us, with the log |
@@ -101,6 +101,8 @@
 //! | `lock` | Held by the server | While no server runs |
 //! | `segments/` | The log: all mail there is | Never |
 //! | `catalog.redb` | A checkpoint of the log | While no server runs; it is made again |
+//! | `catalog.redb.damaged-N` | A catalog that a start set aside | Yes |
+//! | `quarantine.json` | What the last start found damaged | Yes; each start writes or removes it |
 //!
 //! Everything in it belongs to one server at a time. A backup is a copy of the folder, taken while
 //! no server runs, or a snapshot of the file system, taken at any time.
@@ -245,6 +247,34 @@
 //! password of his own: he logs in as `alice*admin`, or names alice as the authorization identity
 //! of PLAIN, SCRAM, OAUTHBEARER or EXTERNAL. alice must be in the file. It is logged each time.
 //! There is none unless you name one.
+//!
+//! ## When mail is damaged
+//!
+//! A start that finds acknowledged mail damaged exits with 65 and changes nothing. The last line of
+//! its log names file, offset and mailbox. There are three ways on:
+//!
+//! 1. Restore the damaged segment from a backup, and start again. This is the only way that brings
+//!    everything back.
+//! 2. Start with `--quarantine` (key `quarantine = true`): sound mail is served at once, and you
+//!    restore later. Everything damaged is logged as an error, up to 100 lines, and listed in full
+//!    in `quarantine.json`: file, offset, what is wrong, and user, mailbox and UIDs where they are
+//!    known. `mailrace_damaged_messages` and `mailrace_damages` count them. Clients get
+//!    `NO [CORRUPTION]` for each damaged message, and all others.
+//! 3. For a single message whose octets are wrong: start with `--quarantine` and have the user
+//!    expunge it. The next start needs no flag.
+//!
+//! Before you choose the second way, know what it means when frames are lost, and not only octets
+//! of messages. The changes in them are lost: mail is missing, mail expunged in them is back, flags
+//! are old, mailboxes may be missing, be back, or have names like `Recovered 3-17`. All mailboxes
+//! of the accounts concerned get a new UIDVALIDITY, so their clients download everything again.
+//! Copy the data folder first; the server does not change what is damaged, but the disk may be
+//! failing.
+//!
+//! The flag is needed at every start until the damage is gone; without it, a start fails as before.
+//! To repair a hole, stop the server, put the segment back from a backup, delete `catalog.redb` and
+//! start. Mail that came since is kept. If that start says that a frame does not fit, mailboxes
+//! have been created since whose names the lost frames hold as well: start once with
+//! `--quarantine`.
 //!
 //! ## When the disk is full
 //!

@@ -185,6 +185,8 @@ mod tests {
             segment: 16 << 20,
             reactors: Vec::new(),
             pool: Arc::new(pool),
+            damaged_messages: 0,
+            damages: 0,
             stopping: Arc::default(),
         }
     }

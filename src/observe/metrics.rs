@@ -27,6 +27,8 @@ pub(super) struct Scrape {
     pub room: Option<Room>,
     pub connections: u64,
     pub begun_at: u64,
+    /// Messages whose octets are damaged, and other damages.
+    pub damaged: (u64, u64),
 }
 
 /// The text of a scrape.
@@ -172,6 +174,11 @@ impl<'a> Page<'a, '_> {
         self.one("connections_limit", None, "Connections that there may be.", limit)?;
         let ready = f64::from(u8::from(self.scrape.ready));
         self.one("ready", None, "1 while mail is taken, else 0, as /readyz says.", ready)?;
+        let (messages, others) = self.scrape.damaged;
+        let help = "Messages whose octets the start found damaged.";
+        self.one("damaged_messages", None, help, messages as f64)?;
+        let help = "Holes in the log, and other damages that the start went past.";
+        self.one("damages", None, help, others as f64)?;
         let help = "When the server started, in seconds since 1970 UTC.";
         self.one("start_time", Some(Unit::Seconds), help, self.scrape.begun_at as f64)?;
         let version = vec![(vec![("version", env!("CARGO_PKG_VERSION"))], 1.0)];
@@ -310,6 +317,7 @@ mod tests {
             room: Some(Room { size: 100, available: 50 }),
             connections: 16_384,
             begun_at: 1_700_000_000,
+            damaged: (1, 2),
         })
     }
 

@@ -106,6 +106,7 @@ impl Observer {
             room: self.room,
             connections: self.watch.connections as u64,
             begun_at: self.begun_at,
+            damaged: (self.watch.damaged_messages, self.watch.damages),
         })
     }
 

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::auth::{MechanismName, TokenConfig};
+use crate::index::OnDamage;
 use crate::limits::{
     APPEND_LIMIT, AUTOLOGOUT, COMMANDS_BEFORE_LOGIN, CONNECTIONS, CONNECTIONS_PER_ADDRESS,
     CONNECTIONS_PER_USER, LOGIN_FAILURES, LOGIN_TIME,
@@ -60,6 +61,8 @@ pub struct Config {
     pub master_users: Vec<Box<str>>,
     /// Whose tokens are taken, if any are.
     pub tokens: Option<TokenConfig>,
+    /// What to do when mail that was acknowledged is damaged.
+    pub on_damage: OnDamage,
 }
 
 impl Default for Config {
@@ -87,6 +90,7 @@ impl Default for Config {
             mechanisms: MechanismName::ALL.to_vec(),
             master_users: Vec::new(),
             tokens: None,
+            on_damage: OnDamage::Stop,
         }
     }
 }

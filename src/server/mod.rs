@@ -8,6 +8,7 @@ mod checkpoints;
 mod config;
 mod error;
 mod privacy;
+mod quarantine;
 mod watch;
 mod worker;
 
@@ -26,7 +27,7 @@ pub use watch::Watch;
 use worker::{Sockets, Worker};
 
 use crate::auth::{Tokens, Users, Verifier, VerifierOptions};
-use crate::index::{Catalog, replay};
+use crate::index::{Catalog, Quarantine, replay};
 use crate::log::{DataLock, Directory, PoolConfig, Recovered, SegmentPool};
 use crate::net::{Acceptor, TlsError};
 use crate::reactor::{
@@ -122,7 +123,7 @@ impl Server {
         privacy::make_private(&config.data)?;
         let lock = DataLock::acquire(&config.data).map_err(StartError::Lock)?;
         let users = Users::open(&config.data).map_err(StartError::Users)?;
-        let (catalog, recovered) = recover(&config.data, begun)?;
+        let (catalog, recovered, quarantine) = recover(&config, begun)?;
         let listen = |error| StartError::listen(config.listen, error);
         let sockets = match &config.handed_over.imap {
             Some(socket) => Bound::adopt(socket, reactors),
@@ -132,14 +133,16 @@ impl Server {
         let address = sockets[0].address().map_err(listen)?;
         let tls = config.tls.clone().map(Acceptor::new).transpose().map_err(StartError::Tls)?;
         let (tls_sockets, tls_address) = listen_by_tls(&config, tls.as_ref(), reactors)?;
-        let shared = Shared::new(&config, tls.clone(), catalog, users, &recovered, reactors)?;
+        let watch = Watch::new(address, &config, &quarantine);
+        let shared =
+            Shared::new(&config, tls.clone(), catalog, users, (&recovered, quarantine), reactors)?;
         let mut server = Server {
             address,
             tls_address,
             tls,
             reactors: Vec::new(),
             threads: Vec::new(),
-            watch: Watch::new(address, &config, shared.pool.counts()),
+            watch: Watch { pool: shared.pool.counts(), ..watch },
             pool: shared.pool.clone(),
             over: Arc::default(),
             _lock: lock,
@@ -327,7 +330,7 @@ impl Shared {
         tls: Option<Acceptor>,
         catalog: Catalog,
         users: Users,
-        recovered: &Recovered,
+        (recovered, quarantine): (&Recovered, Quarantine),
         reactors: usize,
     ) -> Result<Arc<Shared>, StartError> {
         let segments = config.data.join(SEGMENTS);
@@ -356,6 +359,7 @@ impl Shared {
                 commands_before_login: config.commands_before_login,
                 mechanisms: config.mechanisms.clone(),
                 allow_plaintext_auth: config.allow_plaintext_auth,
+                quarantine: Arc::new(quarantine),
             },
             segments,
             epoch: recovered.next_epoch,
@@ -404,17 +408,24 @@ fn verifier(config: &Config, users: Users) -> Result<Verifier, StartError> {
 }
 
 /// Brings the catalog to the end of the log.
-fn recover(data: &Path, begun: Instant) -> Result<(Catalog, Recovered), StartError> {
+fn recover(
+    config: &Config,
+    begun: Instant,
+) -> Result<(Catalog, Recovered, Quarantine), StartError> {
+    let (data, on_damage) = (&config.data, config.on_damage);
     let segments = data.join(SEGMENTS);
     let mut medium =
         Directory::open(&segments).map_err(|error| StartError::Data(segments, error))?;
-    let replay = replay(&data.join("catalog.redb"), &mut medium).map_err(StartError::Replay)?;
+    let replay = replay(&data.join("catalog.redb"), &mut medium, on_damage);
+    let replay = replay.map_err(StartError::Replay)?;
     tracing::info!("{replay} ({} ms)", begun.elapsed().as_millis());
     for cut in &replay.recovered.cut {
         tracing::info!("{cut}");
     }
+    let told = quarantine::tell(data, &replay.quarantine);
+    told.map_err(|error| StartError::Data(data.clone(), error))?;
     let catalog = Catalog::start(replay.catalog).map_err(StartError::System)?;
-    Ok((catalog, replay.recovered))
+    Ok((catalog, replay.recovered, replay.quarantine))
 }
 
 /// Makes the data folder with a name that is durable, unless it is there: mail in a folder that a

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use super::Config;
+use crate::index::Quarantine;
 use crate::log::PoolCounts;
 use crate::stats::Tally;
 
@@ -26,19 +27,26 @@ pub struct Watch {
     pub reactors: Vec<Arc<Tally>>,
     /// Segments that are ready.
     pub pool: Arc<PoolCounts>,
+    /// Messages in mailboxes whose octets are damaged, as the start found them.
+    pub damaged_messages: u64,
+    /// Other damages that the start found and went past.
+    pub damages: u64,
     /// The server is about to end.
     pub stopping: Arc<AtomicBool>,
 }
 
 impl Watch {
-    pub(super) fn new(address: SocketAddr, config: &Config, pool: Arc<PoolCounts>) -> Watch {
+    pub(super) fn new(address: SocketAddr, config: &Config, quarantine: &Quarantine) -> Watch {
+        let (findings, messages) = (quarantine.findings.len(), quarantine.damaged_messages());
         Watch {
             address,
             data: config.data.clone(),
             connections: config.connections,
             segment: config.segment_size.min(config.first_segment).into(),
             reactors: Vec::new(),
-            pool,
+            pool: Arc::default(),
+            damaged_messages: messages as u64,
+            damages: (findings - messages) as u64,
             stopping: Arc::default(),
         }
     }

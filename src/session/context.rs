@@ -14,7 +14,7 @@ use tokio::sync::{Notify, OnceCell, mpsc};
 use super::fetch::{Files, Parser};
 use super::places::{Place, Places, Seats};
 use crate::auth::{MechanismName, User, Verifier};
-use crate::index::{Account, Catalog, CatalogError, Rot};
+use crate::index::{Account, Catalog, CatalogError, Quarantine, Rot};
 use crate::ingest::{Committed, Owner, Pinned, Unfinished};
 use crate::log::Log;
 use crate::net::{Acceptor, Guest, Output, Transport};
@@ -22,7 +22,7 @@ use crate::protocol::Tag;
 use crate::protocol::response::{Code, Condition, untagged};
 use crate::reactor::Arena;
 use crate::stats::{Counters, Tally};
-use crate::types::{Epoch, MailboxId};
+use crate::types::{Epoch, Fragment, LogId, MailboxId};
 
 /// What the operator configured, for sessions.
 #[derive(Clone, Debug)]
@@ -45,6 +45,8 @@ pub struct Settings {
     pub mechanisms: Vec<MechanismName>,
     /// Whether passwords and tokens are taken in clear text from everywhere.
     pub allow_plaintext_auth: bool,
+    /// What is damaged.
+    pub quarantine: Arc<Quarantine>,
 }
 
 /// A connection that comes to this reactor.
@@ -134,8 +136,14 @@ impl Home {
     #[must_use]
     pub fn reactor_of(&self, user: &str) -> usize {
         let reactors = self.reactors.get().map_or(1, Vec::len);
-        let hash = xxhash_rust::xxh3::xxh3_64(user.as_bytes());
-        usize::try_from(hash % reactors as u64).expect("smaller than the count")
+        let logs = u16::try_from(reactors).expect("a start allows no more");
+        LogId::of_account(user, logs).0.into()
+    }
+
+    /// Whether the start found octets damaged of the message that begins here.
+    #[must_use]
+    pub fn is_damaged(&self, first: Fragment) -> bool {
+        self.settings.quarantine.has(first)
     }
 
     /// The account, loaded from the catalog when it is not in use.

@@ -74,6 +74,15 @@ pub struct Fragment {
     pub length: u32,
 }
 
+impl LogId {
+    /// The log that an account's changes go to, of so many: always the same for the same number.
+    #[must_use]
+    pub fn of_account(name: &str, logs: u16) -> LogId {
+        let hash = xxhash_rust::xxh3::xxh3_64(name.as_bytes());
+        LogId(u16::try_from(hash % u64::from(logs.max(1))).expect("smaller than the count"))
+    }
+}
+
 /// What tells a message's octets from those of all others, and stays with them when the message is
 /// copied or moved: EMAILID (RFC 8474 section 5.1). It is where the first octet lies in the log. No
 /// two messages that were received begin at the same octet, since each has one at least and none is

@@ -5,11 +5,11 @@ use std::fs;
 use crate::support::{Client, Fetched, Folder, Message, Server};
 
 /// The n-th message of the tests below.
-fn numbered(number: usize) -> Vec<u8> {
+pub fn numbered(number: usize) -> Vec<u8> {
     format!("Subject: message <{number}>\r\n\r\n").into_bytes().repeat(300)
 }
 
-fn append_numbered(client: &mut Client, numbers: std::ops::Range<usize>) {
+pub fn append_numbered(client: &mut Client, numbers: std::ops::Range<usize>) {
     for number in numbers {
         let octets = numbered(number);
         let message = Message { options: "", octets: &octets };

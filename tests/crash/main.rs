@@ -10,6 +10,7 @@ mod filesystem;
 mod full;
 mod load;
 mod owned;
+mod quarantine;
 mod rot;
 mod rounds;
 mod shadow;

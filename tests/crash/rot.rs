@@ -131,9 +131,46 @@ fn of_segment(mut world: World, what: &str, random: &mut Random) -> String {
             assert!(said.contains(".seg at octet "), "{what}: {said}");
             let after = contents(&folder.path().join("segments"));
             assert!(after == before, "{what}: segments were changed: {said}");
-            format!("names it: {said}")
+            let outcome = past(&mut world, what, random);
+            let after = contents(&folder.path().join("segments"));
+            for (path, octets) in before {
+                // Of others, what was made ready and never used may be in use now.
+                if what.contains(path.to_str().unwrap()) {
+                    let kept =
+                        after.get(&path).unwrap_or_else(|| panic!("{what}: {path:?} is gone"));
+                    assert!(octets.starts_with(kept), "{what}: {path:?} was changed");
+                }
+            }
+            format!("names it, {outcome}: {said}")
         }
     }
+}
+
+/// A start that goes past the damage, and one after it that does not want to.
+fn past(world: &mut World, what: &str, random: &mut Random) -> &'static str {
+    let folder = world.folder.clone();
+    fs::write(folder.log(), "").unwrap();
+    let mut past = flags(random).to_vec();
+    past.push("--quarantine");
+    let server = Server::with(&folder, &past);
+    let listed = fs::read_to_string(folder.path().join("quarantine.json"));
+    let listed = listed.unwrap_or_else(|_| panic!("{what}: nothing is listed"));
+    let lost = listed
+        .lines()
+        .any(|line| line.contains("\"what\"") && !line.contains("octets that were received"));
+    let outcome = if lost {
+        // One bit takes one frame.
+        world.verify_sound(&server, what.contains(" Flip "));
+        "goes past it without what was lost"
+    } else {
+        world.verify_damaged(&server);
+        "goes past it with all there is"
+    };
+    is_calm(&folder, what);
+    assert!(server.terminate().success(), "{what}");
+    let again = attempt(&folder, random).err().unwrap_or_else(|| panic!("{what}: is forgotten"));
+    assert!(again.contains("--quarantine"), "{what}: {again}");
+    outcome
 }
 
 /// What comes of a catalog that is damaged: nothing is lost, whatever it takes to find out.

@@ -9,7 +9,7 @@ use crate::changer::Changer;
 use crate::filesystem::Image;
 use crate::load::{Id, Style, Writer};
 use crate::owned::Owned;
-use crate::shadow::Shadow;
+use crate::shadow::{Opened, Shadow};
 use crate::support::{Client, Folder, PASSWORD, Random, Server, USER};
 
 pub const BOB: &str = "bob";
@@ -184,6 +184,22 @@ impl World {
         let owned = CHANGERS.into_iter().zip(&mut self.owned);
         let owned = owned.map(|((user, ..), owned)| owned.verify_damaged(&mut login(server, user)));
         appended + owned.sum::<usize>()
+    }
+
+    /// Looks where frames are lost: whatever is there is what was written. With `one`, those that
+    /// are missing in a mailbox stood together.
+    pub fn verify_sound(&self, server: &Server, one: bool) {
+        for ((user, mailbox), shadow) in MAILBOXES.iter().zip(&self.appended) {
+            shadow.verify_sound(&mut login(server, user), mailbox, one);
+        }
+        for user in [USER, BOB] {
+            let mut client = login(server, user);
+            let list = client.ok("LIST \"\" *").texts();
+            for line in list.iter().filter(|line| !line.contains("\\No")) {
+                let (_, name) = line.split_once(" \"/\" ").unwrap_or_else(|| panic!("{line}"));
+                Opened::look_at_sound(&mut client, name);
+            }
+        }
     }
 
     /// Whether every mailbox can be: the catalog may be damaged.

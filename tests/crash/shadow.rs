@@ -51,6 +51,25 @@ impl Shadow {
         lost
     }
 
+    /// The same where frames are lost: what is there is under the UID that it was promised. With
+    /// `one`, what is missing stood together.
+    pub fn verify_sound(&self, client: &mut Client, mailbox: &str, one: bool) {
+        if !client.command(&format!("EXAMINE {mailbox}")).tagged.starts_with("OK ") {
+            return;
+        }
+        let Opened { mail, uid_next, .. } = Opened::look_at_sound(client, mailbox);
+        for (uid, mail) in &mail {
+            assert_eq!(self.known.get(uid), Some(&mail.id), "UID {uid} of {mailbox}");
+        }
+        let missing: Vec<u32> =
+            self.known.keys().filter(|uid| !mail.contains_key(uid)).copied().collect();
+        let together = missing.iter().zip(missing.iter().skip(1)).all(|(uid, next)| {
+            self.known.range(uid + 1..*next).next().is_none() //
+        });
+        assert!(together || !one, "more is missing than was lost: {missing:?}");
+        assert!(uid_next >= self.uid_next, "UIDNEXT {uid_next} went back");
+    }
+
     fn hold_against(&mut self, opened: Opened, mailbox: &str) {
         let Opened { validity, uid_next, mail } = opened;
         assert_eq!(*self.validity.get_or_insert(validity), validity, "UIDVALIDITY has changed");
@@ -156,6 +175,14 @@ impl Opened {
         let damaged = ["NO [CORRUPTION] ", "NO [UNAVAILABLE] "].iter().any(|b| end.starts_with(b));
         assert!(if lost > 0 { damaged } else { end.starts_with("OK ") }, "{lost} lost: {end}");
         (opened, lost)
+    }
+
+    /// Opens it where messages may be damaged or missing, and fetches what can be.
+    pub fn look_at_sound(client: &mut Client, mailbox: &str) -> Opened {
+        let mut opened = Opened::examine(client, mailbox);
+        let end = opened.fetch(client);
+        assert!(end.starts_with("OK ") || end.starts_with("NO [CORRUPTION] "), "{end}");
+        opened
     }
 
     fn examine(client: &mut Client, mailbox: &str) -> Opened {

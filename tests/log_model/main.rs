@@ -16,8 +16,8 @@ mod writer;
 
 use std::collections::BTreeMap;
 
-use mailrace::log::{Change, LogPosition, Recovered, RecoveryError, recover};
-use mailrace::types::{Epoch, LogId, Lsn, SegmentId};
+use mailrace::log::{Change, LogPosition, Medium, Recovered, RecoveryError, recover};
+use mailrace::types::{Epoch, Fragment, LogId, Lsn, SegmentId};
 use proptest::prelude::*;
 
 use disk::{Disk, Random};
@@ -258,7 +258,6 @@ impl World {
 
     /// The octets that the fragments lead to, in their place.
     fn take_octets(&self, change: &mut Change) -> Vec<Vec<u8>> {
-        use mailrace::log::Medium;
         let Change::Append { messages, .. } = change else { return Vec::new() };
         let octets = messages.iter_mut().map(|message| {
             let mut octets = Vec::new();
@@ -272,5 +271,21 @@ impl World {
             octets
         });
         octets.collect()
+    }
+
+    /// The same where files may be missing: nothing of a message that is not there whole.
+    pub fn octets_there(&self, change: &mut Change) -> Vec<Vec<u8>> {
+        let files = self.disk.segments().expect("memory");
+        let lengths: BTreeMap<_, _> = files.into_iter().collect();
+        let there = |fragment: &Fragment| {
+            let end = u64::from(fragment.offset) + u64::from(fragment.length);
+            lengths.get(&fragment.segment).is_some_and(|&length| length >= end)
+        };
+        if let Change::Append { messages, .. } = change {
+            for message in messages.iter_mut().filter(|m| !m.fragments.iter().all(there)) {
+                message.fragments.clear();
+            }
+        }
+        self.take_octets(change)
     }
 }

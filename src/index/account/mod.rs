@@ -1,5 +1,6 @@
 //! One account: its mailboxes, and what they hold together.
 
+mod mend;
 mod names;
 mod saving;
 mod subscriptions;

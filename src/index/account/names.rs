@@ -75,7 +75,7 @@ impl Account {
     }
 
     /// The mailboxes that another name for `from` concerns, with their new names.
-    fn renamed(&self, from: &str, to: &str) -> Vec<(MailboxId, Box<str>)> {
+    pub(super) fn renamed(&self, from: &str, to: &str) -> Vec<(MailboxId, Box<str>)> {
         let itself = self.by_name.get(from).map(|&id| (id, to.into()));
         let below = self.below(from).map(|(name, id)| {
             let new = format!("{to}{}", &name[from.len()..]);

@@ -8,7 +8,7 @@ use crate::index::checkpoint::Saved;
 use crate::index::chunk::Placed;
 use crate::index::error::ApplyError;
 use crate::log::{Commit, MessageRecord};
-use crate::types::{FlagChange, Flags, Keyword, ModSeq, Uid, UidRange};
+use crate::types::{FlagChange, Flags, Keyword, ModSeq, Uid, UidRange, UidValidity};
 
 impl Mailbox {
     /// Another name. The account sees to it that it is the only one of that name.
@@ -127,6 +127,19 @@ impl Mailbox {
         self.journal.push(modseq, What::Expunged(gone.into()));
         self.changed_at(modseq);
         Ok(())
+    }
+
+    /// Frames are lost that may have held changes of this mailbox, which clients may know: they
+    /// have to forget all they know. UIDs and mod-sequences that may have been given there, at most
+    /// so many, are not given again, so that those frames still fit should they come back.
+    pub(in crate::index) fn forget_clients(&mut self, validity: UidValidity, given: u32) {
+        self.uid_validity = validity;
+        let counts = &mut self.counts;
+        let beyond = counts.uid_next.0.checked_add(given).filter(|&next| next <= u32::MAX / 4 * 3);
+        counts.uid_next = beyond.map_or(counts.uid_next, Uid);
+        counts.highest_modseq = ModSeq(counts.highest_modseq.0.saturating_add(given.into()));
+        self.next = reserved_after(&self.counts);
+        self.touch();
     }
 
     fn at_hand(&self, uids: &[UidRange]) -> Result<Vec<UidRange>, ApplyError> {

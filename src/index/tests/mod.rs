@@ -1,6 +1,7 @@
 //! Tests of the index as a whole, on a real catalog in a temporary folder.
 
 mod file;
+mod mend;
 mod model;
 mod names;
 mod recent;

@@ -1,10 +1,12 @@
 //! Replay: whatever is interrupted where, the end is the same.
 
 use super::*;
-use crate::index::replay::{Replay, ReplayError, Visitor, replay_by};
+use crate::index::replay::{OnDamage, Replay, ReplayError, replay_by};
 use crate::index::{ApplyError, CatalogError, Counts};
 use crate::log::{Change, LogPosition, Recovered, RecoveryError, Replayed, VisitError};
 use crate::types::{Epoch, LogId, Lsn};
+
+type Visitor<'v> = dyn FnMut(Replayed) -> Result<(), VisitError> + 'v;
 
 const WORK: MailboxId = MailboxId(8);
 
@@ -74,17 +76,19 @@ fn recover(
 }
 
 fn replayed(folder: &Folder, gathers: usize, log: &[Replayed]) -> Result<Replay, ReplayError> {
-    replay_by(&folder.path(), gathers, |from, visit| recover(from, log, visit))
+    replay_by(&folder.path(), gathers, OnDamage::Stop, |from, visitor| {
+        recover(from, log, &mut |change| visitor.change(change))
+    })
 }
 
 /// A start that ends after so many changes, as if the process were killed.
 fn killed(folder: &Folder, gathers: usize, log: &[Replayed], after: usize) {
     let killed = || VisitError::from("killed");
-    let result = replay_by(&folder.path(), gathers, |from, visit| {
+    let result = replay_by(&folder.path(), gathers, OnDamage::Stop, |from, visitor| {
         let mut left = after;
         recover(from, log, &mut |change| {
             left = left.checked_sub(1).ok_or_else(killed)?;
-            visit(change)
+            visitor.change(change)
         })
     });
     assert!(matches!(result, Err(ReplayError::Log(RecoveryError::Visit(_)))));

@@ -8,7 +8,7 @@ use std::sync::atomic::AtomicU64;
 use xxhash_rust::xxh3::xxh3_128;
 
 use super::{Copied, CopyError, copy_messages};
-use crate::index::{Account, replay};
+use crate::index::{Account, OnDamage, replay};
 use crate::ingest::{Ledger, Owner};
 use crate::limits::KEYWORDS;
 use crate::log::{
@@ -203,7 +203,8 @@ fn in_world<F: Future<Output = ()>>(quota: Option<u64>, test: impl FnOnce(Rc<Wor
         world.shown()
     });
     let mut medium = Directory::open(&segments).unwrap();
-    let catalog = replay(&folder.path().join("catalog.redb"), &mut medium).unwrap().catalog;
+    let catalog =
+        replay(&folder.path().join("catalog.redb"), &mut medium, OnDamage::Stop).unwrap().catalog;
     let mut account = catalog.account("anna").unwrap().unwrap();
     for id in [INBOX, WORK] {
         let mailbox = account.mailbox_mut(id).unwrap();

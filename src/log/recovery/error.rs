@@ -106,6 +106,14 @@ impl RecoveryError {
     }
 }
 
+impl Damage {
+    /// Whether the octets of this message, by its first fragment, are among what is damaged.
+    #[must_use]
+    pub fn takes(&self, first: &Fragment) -> bool {
+        matches!(&self.lost, Lost::Octets(all) if all.contains(first))
+    }
+}
+
 impl From<Damage> for RecoveryError {
     fn from(damage: Damage) -> RecoveryError {
         RecoveryError::Damaged(Box::new(damage))

@@ -117,6 +117,27 @@ pub fn is_whole(
     hash.digest128() == checksum
 }
 
+/// Notes whether there is damage.
+struct Noting<'v> {
+    visitor: &'v mut dyn Visitor,
+    damaged: bool,
+}
+
+impl Visitor for Noting<'_> {
+    fn change(&mut self, replayed: Replayed) -> Result<(), VisitError> {
+        self.visitor.change(replayed)
+    }
+
+    fn damage(&mut self, damage: Damage) -> Result<(), RecoveryError> {
+        self.damaged = true;
+        self.visitor.damage(damage)
+    }
+
+    fn end(&mut self, medium: &dyn Medium) -> Result<(), RecoveryError> {
+        self.visitor.end(medium)
+    }
+}
+
 /// The same as [`recover`], for whoever decides about damage.
 ///
 /// # Errors
@@ -126,6 +147,7 @@ pub fn recover_with(
     from: &[LogPosition],
     visitor: &mut dyn Visitor,
 ) -> Result<Recovered, RecoveryError> {
+    let visitor = &mut Noting { visitor, damaged: false };
     let mut survey = Survey::take(medium)?;
     survey.check_chains(visitor)?;
     survey.check_positions(from).into_iter().try_for_each(|damage| visitor.damage(damage))?;
@@ -142,7 +164,6 @@ pub fn recover_with(
         ..Recovered::default()
     };
     let lowest = from.iter().map(|position| position.epoch).min();
-    let mut damaged = !astray.is_empty();
     for (&(epoch, id), log) in &survey.logs {
         if lowest.is_some_and(|lowest| epoch < lowest) {
             recovered.closed.push((epoch, id));
@@ -165,7 +186,6 @@ pub fn recover_with(
             End::Torn(stop) => plan.cut(&survey, &walk, &stop),
             End::Damaged => plan.keep(&survey, &walk),
         }
-        damaged |= walk.has_holes;
         // Also above files that are gone: what is left of a message must not lead into a new one.
         let highest = SegmentId(walk.highest().0.saturating_add(1));
         if walk.has_holes && highest.0 < u64::MAX {
@@ -175,7 +195,8 @@ pub fn recover_with(
         recovered.octets += walk.octets;
         recovered.ends.push(walk.position());
     }
-    if damaged {
+    plan.settle(visitor.damaged);
+    if visitor.damaged {
         // One that seems never to have been used may be what is left of one that was.
         recovered.ready.clear();
     }

@@ -27,8 +27,8 @@ pub(super) enum Found {
     Enough,
 }
 
-/// Calls `found` with every header of a frame in `segment` from `offset` on, and its offset; whether
-/// it has found enough comes back.
+/// Calls `found` with every header of a frame in `segment` from `offset` on, and its offset;
+/// whether it has found enough comes back.
 pub(super) fn frames(
     medium: &dyn Medium,
     segment: SegmentId,

@@ -178,13 +178,22 @@ impl Survey {
         for headless in &self.headless {
             let frames = self.frames_of(medium, headless)?;
             let blank = is_blank(medium, headless.segment, headless.length, BLOCK as u64)?;
+            let named = from.iter().any(|position| position.segment == headless.segment);
             let Some((stray, lowest)) = frames else {
                 if headless.why != HeaderError::Zeros && !blank {
                     let what = format!("{}, and no frame can be recognised", headless.why);
-                    visitor.damage(headless.damage(Epoch(0), LogId(0), Lsn(0), what))?;
+                    // It may have held anybody's changes.
+                    let hole = LostFrames { until: None, given: GIVEN_MAX, logs: 0 };
+                    let damage = headless.damage(Epoch(0), LogId(0), Lsn(0), what);
+                    visitor.damage(Damage { lost: Lost::Frames(hole), ..damage })?;
                     continue;
                 }
-                plan.remove(headless.segment, "it was not in use yet");
+                match headless.why {
+                    // The visitor knows: the catalog had read up to here.
+                    _ if named => {}
+                    HeaderError::Zeros => plan.remove(headless.segment, "it was not in use yet"),
+                    _ => plan.doubt(headless.segment),
+                }
                 continue;
             };
             let key = (stray.epoch, stray.log);
@@ -192,7 +201,7 @@ impl Survey {
             let applied = read.map_or(Lsn(0), |position| position.applied);
             let proof = if stray.epoch < self.newest() {
                 "it belongs to an older epoch"
-            } else if stray.watermark >= lowest || applied >= lowest {
+            } else if named || stray.watermark >= lowest || applied >= lowest {
                 "what stands in it was durable"
             } else {
                 plan.remove(headless.segment, "nothing in it was acknowledged");

@@ -15,6 +15,9 @@ use crate::types::{Lsn, SegmentId};
 pub(super) struct Plan {
     /// To remove, in this order: newest first, so that what is left is always a log.
     remove: Vec<SegmentId>,
+    /// Files in which nothing stands but something in place of their header: to remove unless there
+    /// is damage that it may be a part of.
+    doubtful: Vec<SegmentId>,
     /// To shorten to so many octets and sync.
     shorten: Vec<(SegmentId, u64)>,
     cut: Vec<String>,
@@ -25,6 +28,20 @@ impl Plan {
     pub(super) fn remove(&mut self, segment: SegmentId, why: &str) {
         self.remove.push(segment);
         self.cut.push(format!("segment {segment} was removed: it has no header, and {why}"));
+    }
+
+    /// Notes a file in which nothing stands but something in place of its header.
+    pub(super) fn doubt(&mut self, segment: SegmentId) {
+        self.doubtful.push(segment);
+    }
+
+    /// Decides about those files, once it is known whether frames are lost.
+    pub(super) fn settle(&mut self, damaged: bool) {
+        for segment in std::mem::take(&mut self.doubtful) {
+            if !damaged {
+                self.remove(segment, "it was not in use yet");
+            }
+        }
     }
 
     /// Cuts off the rest of a log behind the first invalid frame, which never was acknowledged.
@@ -136,8 +153,8 @@ pub(super) struct Judge<'a> {
 }
 
 impl Judge<'_> {
-    /// How it is known that the frame the walk stopped at was durable, or `lsn` before it, which holds
-    /// the octets that are wrong.
+    /// How it is known that the frame the walk stopped at was durable, or `lsn` before it, which
+    /// holds the octets that are wrong.
     pub(super) fn proof(
         &self,
         walk: &Walk<'_>,

@@ -185,7 +185,12 @@ impl<'a> Walk<'a> {
         for wrong in taken.wrong {
             // A frame that was durable had all before it.
             let lsn = wrong.stop.held_by.map_or(self.lsn, |held_by| held_by.min(self.lsn));
-            let Some(proof) = judge.proof(self, lsn)? else { return Ok(Some(wrong.stop)) };
+            let proof = match judge.proof(self, lsn)? {
+                Some(proof) => proof,
+                // They may lie in what is lost, and then nothing tells whether they were durable.
+                None if self.has_holes => "frames before it are lost",
+                None => return Ok(Some(wrong.stop)),
+            };
             let what = format!("{}, but {proof}", wrong.stop.what);
             let messages = wrong.stop.messages;
             let damage = self.damage(what, Lost::Octets(wrong.first));

@@ -6,7 +6,7 @@ use crate::ingest::{CopyError, Owner, copy_messages};
 use crate::protocol::response::{Code, Condition, untagged};
 use crate::protocol::{MailboxName, NameError, SequenceSet, Tag};
 use crate::session::dispatch::Session;
-use crate::types::MailboxId;
+use crate::types::{MailboxId, UidRange};
 
 impl Session {
     /// With `moves` the messages are taken out of where they were.
@@ -26,6 +26,11 @@ impl Session {
         let Some(target) = owner.mailbox_named(name.as_str()) else {
             return self.no(tag, Some(Code::TryCreate), "no such mailbox; CREATE it first");
         };
+        if !moves && self.has_damaged(source, &uids, owner) {
+            // A copy would be one more message that cannot be read.
+            let text = "a message is damaged; copy the others without it";
+            return self.no(tag, Some(Code::Corruption), text);
+        }
         let ledger = self.home.ledger(owner);
         let copied = match copy_messages(ledger, source, &uids, target, moves).await {
             Ok(copied) => copied,
@@ -52,6 +57,17 @@ impl Session {
             Some(highest) => self.ok_code(tag, Some(Code::HighestModSeq(highest)), text),
             None => self.ok(tag, text),
         }
+    }
+
+    /// Whether the start found octets of any of these messages damaged.
+    fn has_damaged(&self, mailbox: MailboxId, uids: &[UidRange], owner: &Owner) -> bool {
+        if self.home.settings.quarantine.messages.is_empty() {
+            return false;
+        }
+        let account = owner.account.borrow();
+        let Some(mailbox) = account.mailbox(mailbox) else { return false };
+        let mut entries = uids.iter().flat_map(|range| mailbox.range(*range));
+        entries.any(|entry| entry.fragment(0).is_some_and(|first| self.home.is_damaged(first)))
     }
 
     /// A copy from this mailbox failed.

@@ -100,6 +100,9 @@ impl<'a> Reader<'a> {
     /// together in memory; at least one. All of `octets` will be asked for, piece by piece.
     pub async fn piece(&mut self, message: &Found, octets: Range<u64>) -> io::Result<&[u8]> {
         let entry = message.entry();
+        if let Some(first) = entry.fragment(0).filter(|first| self.home.is_damaged(*first)) {
+            return Err(damaged(first));
+        }
         let (fragment, skip) = self.locate(entry, octets.start)?;
         let from = u64::from(fragment.offset) + skip;
         let holds = |window: &Window| window.extent.holds(fragment.segment, from);
@@ -208,8 +211,9 @@ impl<'a> Reader<'a> {
         let window = self.window.as_ref().map(|window| window.extent);
         if let Some(next) = self.plan(entry, octets, window)
             && let Some(lease) = self.home.arena.try_lease(LeaseClass::holding(next.length))
+            // If it cannot be opened, that concerns another message.
+            && let Ok(file) = self.home.files.get(next.segment)
         {
-            let file = self.home.files.get(next.segment)?;
             let reading = spawn(async move {
                 file.read_at(lease, 0..next.length, next.start).await //
             });
@@ -307,6 +311,12 @@ fn wants(
 fn unreadable(extent: &Extent, error: &io::Error) -> io::Error {
     let Extent { segment, start, .. } = extent;
     io::Error::new(error.kind(), format!("reading segment {segment} at offset {start}: {error}"))
+}
+
+fn damaged(first: Fragment) -> io::Error {
+    let Fragment { segment, offset, .. } = first;
+    let text = format!("the message at offset {offset} of segment {segment} is damaged");
+    io::Error::new(io::ErrorKind::InvalidData, text)
 }
 
 fn truncated(fragment: Fragment) -> io::Error {

@@ -1,0 +1,340 @@
+//! Damage that a start has found and gone past: what the catalog remembers of it, and which
+//! messages it concerns.
+//!
+//! The log is not read again behind the catalog's positions, so damage that lies there would be
+//! forgotten by the next start. The table `damaged` keeps it: a row for each message whose octets
+//! are damaged, and one for each hole in a log. A row goes when it concerns nothing any more: when
+//! the octets of a message are whole again, or no mailbox names them.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use redb::{ReadableDatabase, ReadableTable, TableDefinition, WriteTransaction};
+
+use super::codec::{Fields, Row};
+use super::error::{CatalogError, Rot};
+use super::file::{CatalogFile, Failure};
+use crate::log::{Damage, Lost, LostFrames, Medium, is_whole};
+use crate::types::{Epoch, Fragment, LogId, Lsn, MailboxId, SegmentId, Uid};
+
+/// By file and offset, and a number among those that have both in common.
+pub(super) const DAMAGED: TableDefinition<(u64, u64, u16), &[u8]> = TableDefinition::new("damaged");
+
+/// Accounts whose names are read in one step.
+pub(super) const NAMES: usize = 1024;
+
+/// What a row says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Known {
+    /// Of `Octets` it has one message.
+    pub damage: Damage,
+}
+
+/// One thing that is damaged, for the operator.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Finding {
+    /// The segment; `None` when it is the catalog.
+    pub file: Option<SegmentId>,
+    /// Where in it, in octets.
+    pub offset: u64,
+    /// What is wrong there.
+    pub what: String,
+    /// Whose mail it is; `None` where that is not known.
+    pub user: Option<Box<str>>,
+    /// The mailbox.
+    pub mailbox: Option<Box<str>>,
+    /// First and last UID of the messages there.
+    pub uids: Option<(Uid, Uid)>,
+}
+
+/// What a start has found damaged and goes on without.
+#[derive(Clone, Debug, Default)]
+pub struct Quarantine {
+    /// All of it.
+    pub findings: Vec<Finding>,
+    /// Where messages begin whose octets are damaged, in order.
+    pub messages: Vec<(SegmentId, u32)>,
+    /// Messages with damaged octets that no mailbox names: nobody misses them.
+    pub expunged: u64,
+    /// Messages in mailboxes that begin there.
+    copies: usize,
+    /// The highest segment in which a message of any mailbox lies.
+    pub(super) highest: SegmentId,
+}
+
+impl Quarantine {
+    /// How many of the findings are messages whose octets are damaged: copies count.
+    #[must_use]
+    pub fn damaged_messages(&self) -> usize {
+        self.copies
+    }
+
+    /// Whether octets of the message that begins here are damaged.
+    #[must_use]
+    pub fn has(&self, first: Fragment) -> bool {
+        self.messages.binary_search(&(first.segment, first.offset)).is_ok()
+    }
+}
+
+impl Finding {
+    /// The catalog itself.
+    pub(super) fn of_catalog(what: String) -> Finding {
+        let (user, mailbox, uids) = (None, None, None);
+        Finding { file: None, offset: 0, what, user, mailbox, uids }
+    }
+}
+
+impl Known {
+    /// What was found and is not known already.
+    pub fn fresh(found: &[Damage], known: &[Known]) -> Vec<Known> {
+        let is_octets = |known: &&Known| matches!(known.damage.lost, Lost::Octets(_));
+        let mut octets: BTreeSet<_> = known.iter().filter(is_octets).map(Known::place).collect();
+        let mut fresh: Vec<Known> = Vec::new();
+        for one in found.iter().flat_map(Known::of) {
+            let is_new = match one.damage.lost {
+                Lost::Octets(_) => octets.insert(one.place()),
+                _ => known.iter().chain(&fresh).all(|other| !other.is(&one)),
+            };
+            if is_new {
+                fresh.push(one);
+            }
+        }
+        fresh
+    }
+
+    /// Whether changes are lost, and not only octets of messages.
+    pub fn is_hole(&self) -> bool {
+        !matches!(self.damage.lost, Lost::Octets(_))
+    }
+
+    /// The log, and what it has lost.
+    pub fn hole(&self) -> Option<(LogId, LostFrames)> {
+        match self.damage.lost {
+            Lost::Frames(hole) => Some((self.damage.log, hole)),
+            _ => None,
+        }
+    }
+
+    /// One for each message.
+    fn of(damage: &Damage) -> Vec<Known> {
+        match &damage.lost {
+            Lost::Octets(first) => {
+                let one = |first: &Fragment| Known {
+                    damage: Damage { lost: Lost::Octets(vec![*first]), ..damage.clone() },
+                };
+                first.iter().map(one).collect()
+            }
+            _ => vec![Known { damage: damage.clone() }],
+        }
+    }
+
+    /// Where the row is, but for its number.
+    fn place(&self) -> (u64, u64) {
+        match &self.damage.lost {
+            Lost::Octets(first) => first.first().map_or((0, 0), |f| (f.segment.0, f.offset.into())),
+            _ => (self.damage.file.0, self.damage.offset),
+        }
+    }
+
+    /// Whether it tells of the same damage.
+    fn is(&self, other: &Known) -> bool {
+        let same = |lost: &Lost, other: &Lost| match (lost, other) {
+            (Lost::Frames(_), Lost::Frames(_)) => true,
+            (lost, other) => lost == other,
+        };
+        let log = |known: &Known| (known.damage.epoch, known.damage.log, known.damage.lsn);
+        self.place() == other.place()
+            && log(self) == log(other)
+            && same(&self.damage.lost, &other.damage.lost)
+    }
+
+    /// ```text
+    /// kind u16 (0 octets, 1 frames, 2 messages, 3 file), epoch u32, log u16, LSN u64, what text,
+    /// mailbox u64, its messages u32, then
+    /// octets:   length of the first fragment u32
+    /// frames:   LSN of the first frame behind them u64 (0 none), UIDs at most u32, logs u16
+    /// messages: account text, first UID u32, last UID u32
+    /// ```
+    fn encode(&self) -> Vec<u8> {
+        let Damage { epoch, log, lsn, what, messages, lost, .. } = &self.damage;
+        let mut row = Row::default();
+        row.u16(match lost {
+            Lost::Octets(_) => 0,
+            Lost::Frames(_) => 1,
+            Lost::Messages { .. } => 2,
+            Lost::File => 3,
+        });
+        row.u32(epoch.0);
+        row.u16(log.0);
+        row.u64(lsn.0);
+        row.text(what);
+        let (mailbox, count) = messages.first().copied().unwrap_or_default();
+        row.u64(mailbox.0);
+        row.u32(count);
+        match lost {
+            Lost::Octets(first) => row.u32(first.first().map_or(0, |first| first.length)),
+            Lost::Frames(LostFrames { until, given, logs }) => {
+                row.u64(until.unwrap_or_default().0);
+                row.u32(*given);
+                row.u16(*logs);
+            }
+            Lost::Messages { account, uids: (first, last) } => {
+                row.text(account);
+                row.u32(first.0);
+                row.u32(last.0);
+            }
+            Lost::File => {}
+        }
+        row.seal()
+    }
+
+    fn decode((file, offset): (u64, u64), row: &[u8]) -> Result<Known, Rot> {
+        let mut fields = Fields::open(row)?;
+        let kind = fields.u16()?;
+        let (epoch, log) = (Epoch(fields.u32()?), LogId(fields.u16()?));
+        let (lsn, what) = (Lsn(fields.u64()?), fields.text()?.to_owned());
+        let mailbox = (MailboxId(fields.u64()?), fields.u32()?);
+        let messages = if mailbox.1 > 0 { vec![mailbox] } else { Vec::new() };
+        let lost = match kind {
+            0 => {
+                let offset = u32::try_from(offset).map_err(|_| Rot("damage beyond a segment"))?;
+                let (segment, length) = (SegmentId(file), fields.u32()?);
+                Lost::Octets(vec![Fragment { segment, offset, length }])
+            }
+            1 => {
+                let until = Some(Lsn(fields.u64()?)).filter(|lsn| lsn.0 > 0);
+                Lost::Frames(LostFrames { until, given: fields.u32()?, logs: fields.u16()? })
+            }
+            2 => {
+                let account = fields.text()?.into();
+                Lost::Messages { account, uids: (Uid(fields.u32()?), Uid(fields.u32()?)) }
+            }
+            3 => Lost::File,
+            _ => return Err(Rot("a kind of damage that there is not")),
+        };
+        fields.end()?;
+        let file = SegmentId(file);
+        Ok(Known { damage: Damage { file, offset, epoch, log, lsn, what, messages, lost } })
+    }
+}
+
+impl CatalogFile {
+    /// What earlier starts have found damaged.
+    pub(super) fn damaged(&self) -> Result<Vec<Known>, CatalogError> {
+        self.work(|database| {
+            let table = database.begin_read()?.open_table(DAMAGED)?;
+            let mut known = Vec::new();
+            for entry in table.iter()? {
+                let (key, row) = entry?;
+                let (file, offset, _) = key.value();
+                known.push(Known::decode((file, offset), row.value())?);
+            }
+            Ok(known)
+        })
+    }
+
+    /// Which messages all that damage concerns. What concerns none is taken out of `known`.
+    pub(super) fn quarantine(
+        &self,
+        medium: &dyn Medium,
+        known: &mut Vec<Known>,
+    ) -> Result<Quarantine, CatalogError> {
+        let mut quarantine = Quarantine::default();
+        let mut octets: BTreeMap<(u64, u64), Option<bool>> = BTreeMap::new();
+        for known in known.iter().filter(|known| matches!(known.damage.lost, Lost::Octets(_))) {
+            octets.insert(known.place(), None);
+        }
+        let mut after = String::new();
+        loop {
+            let names = self.names(&after, NAMES)?;
+            let Some(last) = names.last() else { break };
+            after = last.to_string();
+            for name in &names {
+                self.find(name, medium, &mut octets, &mut quarantine)?;
+            }
+        }
+        let mut known_messages = Vec::new();
+        known.retain(|known| match &known.damage.lost {
+            Lost::Octets(first) => {
+                let living = octets.get(&known.place()).copied().flatten();
+                quarantine.expunged += u64::from(living.is_none());
+                known_messages.extend(first.first().filter(|_| living == Some(false)));
+                living == Some(false)
+            }
+            Lost::Frames(_) | Lost::Messages { .. } | Lost::File => true,
+        });
+        quarantine.messages =
+            known_messages.iter().map(|f: &Fragment| (f.segment, f.offset)).collect();
+        quarantine.messages.sort_unstable();
+        quarantine.messages.dedup();
+        for Known { damage } in known.iter() {
+            let (user, uids) = match &damage.lost {
+                Lost::Octets(_) => continue,
+                Lost::Messages { account, uids } => (Some(account.clone()), Some(*uids)),
+                Lost::Frames(_) | Lost::File => (None, None),
+            };
+            let mailbox = match (&user, damage.messages.first()) {
+                (Some(user), Some((id, _))) => {
+                    let account = self.account(user)?;
+                    account.and_then(|account| Some(account.mailbox(*id)?.name().into()))
+                }
+                _ => None,
+            };
+            let (file, offset, what) = (Some(damage.file), damage.offset, damage.to_string());
+            quarantine.findings.push(Finding { file, offset, what, user, mailbox, uids });
+        }
+        Ok(quarantine)
+    }
+
+    /// Looks through the mailboxes of an account for messages that begin at these places: whether
+    /// they are whole.
+    fn find(
+        &self,
+        name: &str,
+        medium: &dyn Medium,
+        octets: &mut BTreeMap<(u64, u64), Option<bool>>,
+        quarantine: &mut Quarantine,
+    ) -> Result<(), CatalogError> {
+        let Some(account) = self.account(name)? else { return Ok(()) };
+        for (mailbox, id) in account.names() {
+            let mut from = Some(Uid(1));
+            while let Some(first) = from {
+                let piece = self.chunks(id, first)?;
+                for entry in piece.chunks.iter().flat_map(|(_, chunk)| chunk.iter()) {
+                    let highest = entry.fragments().map(|fragment| fragment.segment).max();
+                    quarantine.highest = quarantine.highest.max(highest.unwrap_or_default());
+                    let Some(start) = entry.fragment(0) else { continue };
+                    let place = (start.segment.0, start.offset.into());
+                    let Some(whole) = octets.get_mut(&place) else { continue };
+                    let is = || is_whole(medium, entry.fragments(), entry.checksum());
+                    if *whole.get_or_insert_with(is) {
+                        continue;
+                    }
+                    quarantine.copies += 1;
+                    quarantine.findings.push(Finding {
+                        file: Some(start.segment),
+                        offset: start.offset.into(),
+                        what: "the message does not have the octets that were received".into(),
+                        user: Some(name.into()),
+                        mailbox: Some(mailbox.into()),
+                        uids: Some((entry.uid(), entry.uid())),
+                    });
+                }
+                from = piece.next;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Writes all that is known in place of what was known before.
+pub(super) fn write(transaction: &WriteTransaction, all: &[Known]) -> Result<(), Failure> {
+    let mut table = transaction.open_table(DAMAGED)?;
+    table.retain(|_, _| false)?;
+    for known in all {
+        let (file, offset) = known.place();
+        let last = table.range((file, offset, 0)..=(file, offset, u16::MAX))?.next_back();
+        let number = last.transpose()?.map_or(0, |(key, _)| key.value().2.saturating_add(1));
+        table.insert((file, offset, number), &known.encode()[..])?;
+    }
+    Ok(())
+}

@@ -1,0 +1,451 @@
+//! At a start: brings the catalog up to the end of the log.
+//!
+//! Changes are applied by the same code as in operation. When those in memory grow too large they
+//! are written to the catalog, along with the last frame of *each* log whose changes it holds now.
+//! An interrupted replay begins again at the old positions and skips, in each log, the changes up
+//! to that log's frame; so no change is applied twice, and the positions move only at the very end.
+//! Changes of one frame are not divided between two checkpoints.
+//!
+//! Each log has its own frame because each log can lose its own tail: until recovery is over,
+//! nothing that it reads of the newest epoch is known to be durable. A catalog that holds a frame
+//! which its log no longer has is refused, whichever log that is.
+
+mod error;
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::io;
+use std::mem;
+use std::path::{Path, PathBuf};
+
+pub use self::error::ReplayError;
+use super::account::Account;
+use super::checkpoint::{Checkpoint, Progress};
+use super::damaged::{Finding, Known, NAMES, Quarantine};
+use super::error::{ApplyError, CatalogError, Rot};
+use super::file::{CatalogFile, Replayed};
+use crate::limits::REPLAY_GATHERS;
+use crate::log::{
+    self, Change, Damage, LogPosition, Lost, LostFrames, Medium, Record, Recovered, RecoveryError,
+    Replayed as Visited, VisitError, Visitor,
+};
+use crate::reactor::{files, unix_seconds};
+use crate::types::{Epoch, LogId, Lsn, MailboxId, SegmentId, UidRange};
+
+/// What a start gives. Its `Display` is a line for the operator.
+pub struct Replay {
+    /// The catalog, complete up to the end of the log.
+    pub catalog: CatalogFile,
+    /// What recovery found.
+    pub recovered: Recovered,
+    /// Changes that the catalog did not have.
+    pub changes: u64,
+    /// Messages that the catalog did not have.
+    pub messages: u64,
+    /// Checkpoints written on the way.
+    pub checkpoints: u64,
+    /// What is damaged.
+    pub quarantine: Quarantine,
+}
+
+/// What a start does about acknowledged data that is damaged.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OnDamage {
+    /// It fails, and changes nothing; unless it is octets of messages that were expunged.
+    #[default]
+    Stop,
+    /// It goes on with what is sound, and tells of what is not.
+    Quarantine,
+}
+
+/// Opens the catalog and replays the log into it. Blocks until all is durable.
+///
+/// # Errors
+/// See [`ReplayError`]. Nothing is lost by it, and another attempt goes on where this one ended.
+pub fn replay(
+    catalog: &Path,
+    medium: &mut dyn Medium,
+    on_damage: OnDamage,
+) -> Result<Replay, ReplayError> {
+    // The catalog is made, or made anew, when it is opened.
+    log::check_versions(medium).map_err(ReplayError::Log)?;
+    let mut attempt = || {
+        replay_by(catalog, REPLAY_GATHERS, on_damage, |from, visitor| {
+            log::recover_with(medium, from, visitor)
+        })
+    };
+    match attempt() {
+        Err(
+            error @ (ReplayError::Catalog(CatalogError::Damaged { .. })
+            | ReplayError::Misfit { .. }),
+        ) if on_damage == OnDamage::Quarantine => {
+            let aside = set_aside(catalog).map_err(CatalogError::io(catalog))?;
+            let what = format!("set aside as {}: {error}", aside.display());
+            let mut replay = attempt()?;
+            replay.quarantine.findings.insert(0, Finding::of_catalog(what));
+            Ok(replay)
+        }
+        other => other,
+    }
+}
+
+/// Gives the catalog a name that no other file has.
+fn set_aside(catalog: &Path) -> io::Result<PathBuf> {
+    let mut number = 1_u32;
+    loop {
+        let aside = catalog.with_extension(format!("redb.damaged-{number}"));
+        if !files::exists(&aside)? {
+            files::rename(catalog, &aside)?;
+            files::sync_folder(catalog.parent().unwrap_or(Path::new(".")))?;
+            return Ok(aside);
+        }
+        number += 1;
+    }
+}
+
+pub(super) fn replay_by(
+    path: &Path,
+    gathers: usize,
+    on_damage: OnDamage,
+    recover: impl FnOnce(&[LogPosition], &mut dyn Visitor) -> Result<Recovered, RecoveryError>,
+) -> Result<Replay, ReplayError> {
+    let mut catalog = CatalogFile::open(path)?;
+    let holes: Vec<_> = catalog.damaged()?.into_iter().filter(Known::is_hole).collect();
+    if let Some(first) = holes.first().filter(|_| on_damage == OnDamage::Stop) {
+        let (damage, count) = (Box::new(first.damage.clone()), holes.len());
+        return Err(ReplayError::Known { damage, count });
+    }
+    if !holes.is_empty() && !catalog.replayed()?.is_empty() {
+        // It was interrupted behind a hole. Should the frames have come back that were lost there,
+        // they would be taken for applied.
+        drop(catalog);
+        files::remove(path).map_err(CatalogError::io(path))?;
+        catalog = CatalogFile::open(path)?;
+    }
+    let positions = catalog.positions()?;
+    let mut replayer = Replayer::new(&catalog, gathers, on_damage)?;
+    let mut recovered = recover(&positions, &mut replayer).map_err(ReplayError::of_recovery)?;
+    replayer.check_done()?;
+    let ends = ends(&recovered.ends, &positions);
+    if replayer.has_news() || ends != positions {
+        replayer.checkpoint(Progress::Replayed(ends))?;
+    }
+    let Replayer { changes, messages, checkpoints, quarantine, .. } = replayer;
+    let highest = SegmentId(quarantine.highest.0.saturating_add(1));
+    recovered.next_segment = recovered.next_segment.max(highest);
+    Ok(Replay { catalog, recovered, changes, messages, checkpoints, quarantine })
+}
+
+/// The positions after a replay. With all logs applied to their ends, those of the last epoch say
+/// so for all before. A log that has vanished meanwhile keeps its position: without any, all would
+/// be read again.
+fn ends(ends: &[LogPosition], before: &[LogPosition]) -> Vec<LogPosition> {
+    let log = |at: &LogPosition| (at.epoch, at.log);
+    let vanished = before.iter().filter(|old| ends.iter().all(|end| log(end) != log(old)));
+    let mut all: Vec<LogPosition> = ends.iter().chain(vanished).copied().collect();
+    let last = all.iter().map(|at| at.epoch).max();
+    all.retain(|at| Some(at.epoch) == last);
+    all.sort_by_key(log);
+    all
+}
+
+struct Replayer<'c> {
+    catalog: &'c CatalogFile,
+    accounts: BTreeMap<Box<str>, Account>,
+    /// The frame of each log up to which an earlier replay had come.
+    done: Replayed,
+    /// Those of them that have not come up in their log again.
+    unseen: Replayed,
+    /// The last frame of each log whose changes are in memory or in the catalog.
+    reached: Replayed,
+    /// The frame of the last change.
+    last: Option<(Epoch, LogId, Lsn)>,
+    /// Octets in memory, about, and how many there may be.
+    gathered: usize,
+    gathers: usize,
+    changes: u64,
+    messages: u64,
+    checkpoints: u64,
+    on_damage: OnDamage,
+    /// What earlier starts have found damaged; from the end of recovery on, what is damaged now.
+    known: Vec<Known>,
+    were_known: bool,
+    /// What this one has found.
+    found: Vec<Damage>,
+    quarantine: Quarantine,
+}
+
+impl Visitor for Replayer<'_> {
+    fn change(&mut self, change: Visited) -> Result<(), VisitError> {
+        Ok(self.visit(change)?)
+    }
+
+    fn damage(&mut self, damage: Damage) -> Result<(), RecoveryError> {
+        // Whether anybody misses the octets can be told when all is read.
+        let waits = matches!(damage.lost, Lost::Octets(_));
+        if self.on_damage == OnDamage::Stop && !waits {
+            return Err(damage.into());
+        }
+        self.found.push(damage);
+        Ok(())
+    }
+
+    fn end(&mut self, medium: &dyn Medium) -> Result<(), RecoveryError> {
+        self.settle(medium).map_err(|error| RecoveryError::Visit(error.into()))
+    }
+}
+
+impl<'c> Replayer<'c> {
+    fn new(
+        catalog: &'c CatalogFile,
+        gathers: usize,
+        on_damage: OnDamage,
+    ) -> Result<Replayer<'c>, CatalogError> {
+        let known = catalog.damaged()?;
+        let done = catalog.replayed()?;
+        Ok(Replayer {
+            catalog,
+            accounts: BTreeMap::new(),
+            unseen: done.clone(),
+            reached: done.clone(),
+            done,
+            last: None,
+            gathered: 0,
+            gathers,
+            changes: 0,
+            messages: 0,
+            checkpoints: 0,
+            on_damage,
+            were_known: !known.is_empty(),
+            known,
+            found: Vec::new(),
+            quarantine: Quarantine::default(),
+        })
+    }
+
+    /// Whether the catalog has to be written at the end.
+    fn has_news(&self) -> bool {
+        let damaged = self.were_known || !self.known.is_empty();
+        self.changes > 0 || self.checkpoints > 0 || !self.done.is_empty() || damaged
+    }
+
+    fn has_holes(&self) -> bool {
+        let lost = |damage: &Damage| matches!(damage.lost, Lost::Frames(_));
+        self.found.iter().any(lost) || self.known.iter().any(|known| lost(&known.damage))
+    }
+
+    /// Decides about what was found damaged, once all that is sound is applied.
+    fn settle(&mut self, medium: &dyn Medium) -> Result<(), ReplayError> {
+        if self.found.is_empty() && self.known.is_empty() {
+            return Ok(());
+        }
+        let fresh = Known::fresh(&self.found, &self.known);
+        let holes: Vec<_> = fresh.iter().filter_map(Known::hole).collect();
+        self.known.extend(fresh);
+        self.checkpoint(Progress::Replaying(self.reached.clone()))?;
+        self.quarantine = self.catalog.quarantine(medium, &mut self.known)?;
+        if let Some(first) = self.known.first().filter(|_| self.on_damage == OnDamage::Stop) {
+            let named = |damage: &&Damage| match &first.damage.lost {
+                Lost::Octets(octets) => octets.iter().any(|octets| damage.takes(octets)),
+                _ => false,
+            };
+            return Err(match self.found.iter().find(named) {
+                Some(damage) => ReplayError::Log(damage.clone().into()),
+                None => {
+                    let (damage, count) = (Box::new(first.damage.clone()), self.known.len());
+                    ReplayError::Known { damage, count }
+                }
+            });
+        }
+        if !holes.is_empty() {
+            self.forget_clients(&holes)?;
+        }
+        Ok(())
+    }
+
+    /// Clients forget what they know of all mailboxes that may have changed in lost frames.
+    fn forget_clients(&mut self, holes: &[(LogId, LostFrames)]) -> Result<(), CatalogError> {
+        let (now, mut after) = (unix_seconds(), String::new());
+        loop {
+            let names = self.catalog.names(&after, NAMES)?;
+            let Some(last) = names.last() else { return Ok(()) };
+            after = last.to_string();
+            for name in &names {
+                let lost = holes.iter().filter(|(log, hole)| {
+                    hole.logs == 0 || LogId::of_account(name, hole.logs) == *log
+                });
+                let given = lost.map(|(_, hole)| hole.given).reduce(u32::saturating_add);
+                let Some(given) = given else { continue };
+                let account = self.account(name)?;
+                account.forget_clients(now, given);
+                let octets = account.dirty_octets();
+                self.gathered += octets;
+                if self.gathered >= self.gathers {
+                    self.checkpoint(Progress::Replaying(self.reached.clone()))?;
+                }
+            }
+        }
+    }
+
+    /// The account, from memory or the catalog, or a new one.
+    fn account(&mut self, name: &str) -> Result<&mut Account, CatalogError> {
+        if !self.accounts.contains_key(name) {
+            let account = self.catalog.account(name)?.unwrap_or_else(|| Account::new(name));
+            self.gathered += account.octets_in_memory();
+            self.accounts.insert(name.into(), account);
+        }
+        Ok(self.accounts.get_mut(name).expect("it was just put there"))
+    }
+
+    fn visit(&mut self, change: Visited) -> Result<(), ReplayError> {
+        let Visited { epoch, log, lsn, .. } = change;
+        if let Some(&done) = self.done.get(&(epoch, log))
+            && lsn <= done
+        {
+            if lsn == done {
+                self.unseen.remove(&(epoch, log));
+            }
+            return Ok(());
+        }
+        let frame = (epoch, log, lsn);
+        if self.gathered >= self.gathers && self.last.is_some_and(|last| last != frame) {
+            self.checkpoint(Progress::Replaying(self.reached.clone()))?;
+        }
+        self.last = Some(frame);
+        self.reached.insert((epoch, log), lsn);
+        self.changes += 1;
+        let mut applied = self.apply(&change.change)?;
+        if let Err(error) = applied
+            && self.on_damage == OnDamage::Quarantine
+            && self.has_holes()
+        {
+            applied = self.mend(&change.change, error)?;
+        }
+        applied.map_err(|error| ReplayError::Misfit { epoch, log, lsn, error })
+    }
+
+    /// Applies a change that does not fit because others before it are lost.
+    fn mend(
+        &mut self,
+        change: &Change,
+        error: ApplyError,
+    ) -> Result<Result<(), ApplyError>, CatalogError> {
+        let Some(name) = owner(change) else { return Ok(Err(error)) };
+        let account = self.account(name)?;
+        let mended = match (change, error) {
+            (Change::Append { commit, .. }, ApplyError::NoMailbox(_)) => {
+                account.make_recovered(commit).map(|()| true)
+            }
+            (Change::Other(Record::DeleteMailbox { .. }), ApplyError::NoMailbox(_)) => {
+                return Ok(Ok(()));
+            }
+            (Change::Other(record), ApplyError::MailboxExists(_)) => account.step_aside(record),
+            _ => Ok(false),
+        };
+        match mended {
+            Ok(true) => self.apply(change),
+            Ok(false) => Ok(Err(error)),
+            Err(error) => Ok(Err(error)),
+        }
+    }
+
+    /// The tail of a log is durable only when recovery is over. After a power loss before that, an
+    /// interrupted replay may have written what the log has lost.
+    fn check_done(&self) -> Result<(), CatalogError> {
+        let Some((&(epoch, log), lsn)) = self.unseen.first_key_value() else { return Ok(()) };
+        let what = format!(
+            "a power loss during a start has put it ahead of the log: it has frame {lsn} of log \
+             {log} of epoch {epoch}, which is not there"
+        );
+        Err(CatalogError::Damaged { path: self.catalog.path().into(), what })
+    }
+
+    fn apply(&mut self, change: &Change) -> Result<Result<(), ApplyError>, CatalogError> {
+        let Some(name) = owner(change) else { return Ok(Err(ApplyError::NotAChange)) };
+        self.account(name)?;
+        let account = self.accounts.get_mut(name).expect("it was just put there");
+        if let Some((mailbox, uids)) = needs(change) {
+            self.gathered += load(self.catalog, account, mailbox, uids)?;
+        }
+        let before = account.dirty_octets();
+        let applied = match change {
+            Change::Append { commit, messages } => {
+                self.messages += messages.len() as u64;
+                account.append(commit, messages)
+            }
+            Change::Other(record) => account.apply(record),
+        };
+        self.gathered += account.dirty_octets().saturating_sub(before);
+        Ok(applied)
+    }
+
+    /// Writes all changes and empties the memory.
+    fn checkpoint(&mut self, progress: Progress) -> Result<(), CatalogError> {
+        let ends = matches!(progress, Progress::Replayed(_));
+        let mut checkpoint = Checkpoint { progress, ..Checkpoint::default() };
+        if ends && self.has_news() {
+            checkpoint.damaged = Some(self.known.clone());
+        } else if self.has_holes() {
+            // So that the next start knows what this one has gone past.
+            let fresh = Known::fresh(&self.found, &self.known);
+            checkpoint.damaged = Some(self.known.iter().cloned().chain(fresh).collect());
+        }
+        for account in mem::take(&mut self.accounts).values_mut() {
+            account.begin_saving(&mut checkpoint);
+        }
+        self.catalog.write(&checkpoint)?;
+        self.gathered = 0;
+        self.checkpoints += 1;
+        Ok(())
+    }
+}
+
+fn owner(change: &Change) -> Option<&str> {
+    match change {
+        Change::Append { commit, .. } => Some(&commit.account),
+        Change::Other(
+            Record::CreateMailbox { account, .. }
+            | Record::DeleteMailbox { account, .. }
+            | Record::RenameMailbox { account, .. }
+            | Record::Subscribe { account, .. }
+            | Record::SetFlags { account, .. }
+            | Record::Expunge { account, .. },
+        ) => Some(account),
+        Change::Other(_) => None,
+    }
+}
+
+/// Which messages must be in memory for a change.
+fn needs(change: &Change) -> Option<(MailboxId, &[UidRange])> {
+    match change {
+        Change::Other(
+            Record::SetFlags { mailbox, uids, .. } | Record::Expunge { mailbox, uids, .. },
+        ) => Some((*mailbox, uids)),
+        _ => None,
+    }
+}
+
+fn load(
+    catalog: &CatalogFile,
+    account: &mut Account,
+    mailbox: MailboxId,
+    uids: &[UidRange],
+) -> Result<usize, CatalogError> {
+    let Some(mailbox) = account.mailbox_mut(mailbox) else { return Ok(0) };
+    let id = mailbox.id();
+    let rotten =
+        |rot: Rot| CatalogError::Damaged { path: catalog.path().into(), what: rot.to_string() };
+    mailbox.load_for(uids, |uids, known| catalog.chunks_of(id, uids, known), rotten)
+}
+
+// ---- Words for the operator --------------------------------------------------------------------
+
+impl fmt::Display for Replay {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (changes, messages) = (self.changes, self.messages);
+        write!(f, "replayed {changes} changes with {messages} messages")?;
+        let (frames, octets) = (self.recovered.frames, self.recovered.octets);
+        write!(f, " from {frames} frames, {octets} octets")?;
+        self.recovered.cut.iter().try_for_each(|cut| write!(f, "; {cut}"))
+    }
+}

@@ -1,0 +1,107 @@
+//! Tells the operator what a start has found damaged: in the log, and as data in the file
+//! `quarantine.json` of the data folder.
+
+use std::io;
+use std::path::Path;
+
+use serde::Serialize;
+
+use crate::index::{Finding, Quarantine};
+use crate::log::SegmentHeader;
+use crate::reactor::{Access, files, unix_seconds};
+
+/// Findings that are logged one by one; the file has all.
+const LOGGED: usize = 100;
+
+/// The name of the file.
+const FILE: &str = "quarantine.json";
+
+/// What stands in it. Members may be added; when one is removed or changes its meaning, `version`
+/// ascends.
+#[derive(Serialize)]
+struct Listed<'a> {
+    version: u32,
+    /// Seconds since 1970 UTC.
+    time: u64,
+    damaged: Vec<Damaged<'a>>,
+}
+
+#[derive(Serialize)]
+struct Damaged<'a> {
+    file: String,
+    offset: u64,
+    what: &'a str,
+    user: Option<&'a str>,
+    mailbox: Option<&'a str>,
+    first_uid: Option<u32>,
+    last_uid: Option<u32>,
+}
+
+/// Logs what is damaged, and writes the file; or removes it when nothing is.
+pub(super) fn tell(data: &Path, quarantine: &Quarantine) -> io::Result<()> {
+    let path = data.join(FILE);
+    if quarantine.expunged > 0 {
+        let count = quarantine.expunged;
+        tracing::warn!("octets of {count} messages are damaged that no mailbox has any more");
+    }
+    if quarantine.findings.is_empty() {
+        return match files::exists(&path)? {
+            true => files::remove(&path),
+            false => Ok(()),
+        };
+    }
+    for finding in quarantine.findings.iter().take(LOGGED) {
+        tracing::error!("quarantine: {}", line(finding));
+    }
+    let (count, path_shown) = (quarantine.findings.len(), path.display());
+    tracing::error!(
+        "serving with --quarantine: {count} damages, all of them are listed in {path_shown}. \
+         Nothing that is damaged is changed. Changes in lost frames are lost: mail may be missing, \
+         expunged mail may be back, flags may be old, and clients of the accounts concerned fetch \
+         all anew"
+    );
+    write(&path, quarantine)
+}
+
+fn file(finding: &Finding) -> String {
+    finding.file.map_or_else(|| "catalog.redb".into(), SegmentHeader::file_name)
+}
+
+fn line(finding: &Finding) -> String {
+    let Finding { offset, what, user, mailbox, uids, .. } = finding;
+    let mut line = format!("{} at octet {offset}: {what}", file(finding));
+    if let Some(user) = user {
+        line.push_str(&format!("; user {user:?}"));
+    }
+    if let Some(mailbox) = mailbox {
+        line.push_str(&format!(", mailbox {mailbox:?}"));
+    }
+    match uids {
+        Some((first, last)) if first == last => line.push_str(&format!(", UID {first}")),
+        Some((first, last)) => line.push_str(&format!(", UIDs {first} to {last}")),
+        None => {}
+    }
+    line
+}
+
+/// Under another name until it is whole.
+fn write(path: &Path, quarantine: &Quarantine) -> io::Result<()> {
+    let damaged = quarantine.findings.iter().map(|finding| Damaged {
+        file: file(finding),
+        offset: finding.offset,
+        what: &finding.what,
+        user: finding.user.as_deref(),
+        mailbox: finding.mailbox.as_deref(),
+        first_uid: finding.uids.map(|(first, _)| first.0),
+        last_uid: finding.uids.map(|(_, last)| last.0),
+    });
+    let listed = Listed { version: 1, time: unix_seconds(), damaged: damaged.collect() };
+    let mut octets = serde_json::to_vec_pretty(&listed).map_err(io::Error::other)?;
+    octets.push(b'\n');
+    let unfinished = path.with_extension("json.new");
+    let file = files::open(&unfinished, Access::Create)?;
+    file.set_length(0)?;
+    file.write_all_at(&octets, 0)?;
+    file.sync_all()?;
+    files::rename(&unfinished, path)
+}
