@@ -463,8 +463,8 @@ impl Upload {
     async fn receive(&mut self, left: u64) -> Result<(), Ended> {
         let Some(mut open) = self.open.take() else { return Ok(()) };
         let room = open.lease.len() - open.filled;
-        // A literal that fills the lease is worth one wake-up only, unless others want the lease, or
-        // the client may wait for our ACK amid the literal: those that ask before they send a
+        // A literal that fills the lease is worth one wake-up only, unless others want the lease,
+        // or the client may wait for our ACK amid the literal: those that ask before they send a
         // literal also write it in pieces (c-client: the header, then the body).
         let all = left >= room as u64 && !self.synchronising && !self.context.arena.is_short();
         let conn = self.context.conn.clone();

@@ -25,8 +25,8 @@ const FEW: usize = 4 << 10;
 /// So long a client may take for the last record.
 const GRACE: Duration = Duration::from_secs(10);
 
-/// What is read and thrown away at the end of a connection, at most: as much as the kernel keeps for
-/// one that is not read.
+/// What is read and thrown away at the end of a connection, at most: as much as the kernel keeps
+/// for one that is not read.
 const UNREAD: usize = 8 << 20;
 
 /// Buffers of this thread that wait to be used again.
