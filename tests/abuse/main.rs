@@ -10,12 +10,14 @@ use std::fs;
 use support::{Folder, Message, Server};
 
 mod broken;
+mod costly;
 mod crowd;
 mod garbage;
 mod gauge;
 mod logins;
 mod mail;
 mod mixed;
+mod probe;
 mod promised;
 mod tls;
 mod slow;
