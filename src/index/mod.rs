@@ -31,7 +31,7 @@ pub use chunk::{Chunk, Entry};
 pub use chunks::Piece;
 pub use error::{ApplyError, CatalogError, Rot};
 pub use file::{CATALOG_FORMAT, CatalogFile};
-pub use keywords::{KeywordSet, Keywords};
+pub use keywords::{KeywordChange, KeywordSet, Keywords};
 pub use mailbox::{AsWritten, Changes, Counts, Mailbox, Recent, Reserved, What};
 pub use replay::{Replay, ReplayError, replay};
 pub use view::View;

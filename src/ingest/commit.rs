@@ -4,6 +4,7 @@ use std::rc::Rc;
 
 use tokio::sync::OwnedSemaphorePermit;
 
+use super::admission::DELETED;
 use super::batch;
 use super::refusal::Refusal;
 use super::upload::{Current, Ended, Finished, Open, Upload, UploadContext};
@@ -353,7 +354,7 @@ fn acknowledge(context: &UploadContext, tag: &Tag, commit: &Commit) {
 
 fn reserve(context: &UploadContext, one: &Finished) -> Result<Commit, Refusal> {
     if !context.owner.has(one.current.mailbox) {
-        return Err(Refusal::no(Some(Code::TryCreate), "the mailbox was deleted meanwhile"));
+        return Err(Refusal::no(Some(Code::TryCreate), DELETED));
     }
     let mut commit = footer(context, one);
     let mut account = context.owner.account.borrow_mut();
