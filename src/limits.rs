@@ -47,6 +47,23 @@ pub const UNAPPLIED: usize = 64;
 /// again costs microseconds.
 pub const OPEN_SEGMENTS: usize = 64;
 
+/// Octets that an account with a quota may log beside its mail before its commands wait: 32,000
+/// STOREs of single messages, or two million messages moved, as fast as they come.
+pub const LOG_ALLOWANCE: usize = 128 << 20;
+
+/// By how much that grows in a second until it is whole again: 256 STOREs of single messages each
+/// second for ever, which is more than a person or a synchronisation does. 84 GiB a day for one who
+/// tries hard, which leaves the operator time to see it.
+pub const LOG_ALLOWANCE_PER_SECOND: usize = 1 << 20;
+
+/// Octets of log that each octet of mail pays for. A message of a kilobyte by itself is written in
+/// a block of four; larger ones, and batches, take little more than their own octets.
+pub const LOG_OF_MAIL: usize = 4;
+
+/// Octets that mail of an upload has paid for and that were not needed yet, at most: the records of
+/// a batch are written after its mail, those of a million messages are 60 MiB.
+pub const LOG_CREDIT: usize = 64 << 20;
+
 /// Changes, in octets of index, that wait in a reactor's memory for a checkpoint.
 pub const CHECKPOINT_DIRTY: usize = 4 << 20;
 

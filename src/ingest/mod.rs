@@ -4,6 +4,7 @@
 //! [`Upload`] moves the octets: socket to lease, lease to log, and replies when they are durable.
 
 mod admission;
+mod allowance;
 mod batch;
 mod commit;
 mod copy;

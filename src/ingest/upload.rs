@@ -16,6 +16,7 @@ use std::time::Duration;
 use bytes::BytesMut;
 use tokio::sync::Semaphore;
 
+use super::allowance::Credit;
 use super::batch::Batch;
 use super::machine::{Machine, Step};
 use super::owner::{Claim, Owner};
@@ -114,6 +115,8 @@ pub struct Upload {
     synchronising: bool,
     /// The client fills leases faster than they are small.
     eager: bool,
+    /// What it may log for nothing.
+    pub(super) credit: Credit,
 }
 
 /// The frame being filled.
@@ -176,6 +179,7 @@ impl Upload {
             full: None,
             synchronising: false,
             eager: false,
+            credit: Credit::default(),
         }
     }
 
@@ -189,8 +193,9 @@ impl Upload {
             self.command().await?;
             let follows =
                 memchr::memchr(b'\n', self.unread()).is_some() && is_append(self.unread());
-            // The session goes on when the client has read its replies.
-            if !follows || self.context.output.is_full() {
+            // The session goes on when the client has read its replies, or may write again.
+            let waits = self.context.output.is_full() || self.context.owner.wait().is_some();
+            if !follows || waits {
                 break;
             }
         }
@@ -261,6 +266,7 @@ impl Upload {
         let current = self.current.as_mut().expect("messages belong to a batch");
         current.batch.octets(&open.lease.octets()[at..at + octets], at);
         self.context.progress.octets(octets);
+        self.credit.mail(octets);
     }
 
     fn mailbox(&mut self, name: &MailboxName, machine: &mut Machine) {

@@ -8,7 +8,7 @@ use super::{Copied, CopyError, FRAGMENTS, Job, reserve};
 use crate::index::{Chunk, Entry, KeywordSet};
 use crate::ingest::ledger::ROOM;
 use crate::ingest::owner::{Claim, Owner};
-use crate::log::{Frame, MessageRecord, Packing, Record};
+use crate::log::{Frame, MessageRecord, Packing, Record, sealed_len};
 use crate::types::{BatchId, KeywordList, MailboxId, UidRange};
 
 impl Job<'_> {
@@ -124,6 +124,7 @@ impl Job<'_> {
         records.push(Record::Commit(commit.clone()));
         let (stream, position) = (batch, writing.position);
         let frame = Frame { lease, stream, position, payload: 0, records_len };
+        owner.logged(sealed_len(0, records_len));
         log.write(frame, |_| records, permit);
         let (owner, hold) = (owner.clone(), writing.hold.take());
         log.when_durable(move || {
