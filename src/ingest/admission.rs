@@ -15,7 +15,8 @@ const TOO_MANY_SETS: &str = "the messages of unfinished batches have too many di
      combinations of keywords; send smaller batches";
 
 impl Upload {
-    /// Whether the message may come: size, quota, keywords. Gives the latter as its record has them.
+    /// Whether the message may come: size, quota, keywords. Gives the latter as its record has
+    /// them.
     pub(super) fn admit(&mut self, options: &Options) -> Result<KeywordList, Refusal> {
         let size = options.literal.size;
         if size > self.context.append_limit {

@@ -138,8 +138,8 @@
 //! | | | zeros up to a multiple of 8 |
 //! | | | the messages |
 //!
-//! The sets have the numbers from 1 on, and none is empty. No keyword need stand in the table twice,
-//! and no set: a thousand messages with the same thousand keywords take a thousand keywords and 125
+//! The sets have the numbers from 1 on, and none is empty. Neither a keyword nor a set stands there
+//! twice: a thousand messages with the same thousand keywords take a thousand keywords and 125
 //! octets beside themselves.
 //!
 //! *Commit*: batch (8), mailbox (8), mod-sequence (8), save date (8; signed, seconds since 1970

@@ -148,8 +148,8 @@
 //! not read its replies gets no new ones once 256 KiB wait (16 KiB before login): the server stops
 //! reading from it. One that sends a message octet by octet gives up its place in the arena when
 //! others want it. Messages of batches that are not complete are remembered until they are; more
-//! than 1,572,864 in one reactor are refused with `NO [LIMIT]`, but for batches of up to 100. So are
-//! different combinations of keywords in them, once they take 32 MiB.
+//! than 1,572,864 in one reactor are refused with `NO [LIMIT]`, but for batches of up to 100. So
+//! are different combinations of keywords in them, once they take 32 MiB.
 //!
 //! ## Users
 //!
@@ -186,8 +186,8 @@
 //! ([`LOG_ALLOWANCE`](crate::limits::LOG_ALLOWANCE)). Each octet of mail that it appends pays for
 //! four octets of log, so APPEND of real mail takes nothing from it. When it is used up, commands
 //! that write wait until it has grown again; none is refused, reading goes on, and other accounts
-//! do not notice. `mailrace_log_waits_total` counts those commands. Accounts without a quota may fill
-//! the disk by mail anyway, and never wait.
+//! do not notice. `mailrace_log_waits_total` counts those commands. Accounts without a quota may
+//! fill the disk by mail anyway, and never wait.
 //!
 //! **Keywords.** A mailbox holds 1,024 different keywords, 64 KiB of their text, and 16 MiB of
 //! combinations in which messages have them; all mailboxes of an account together, 64 MiB. Beyond,

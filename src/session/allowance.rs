@@ -13,6 +13,13 @@ use crate::stats::Counters;
 const LOOK: Duration = Duration::from_millis(500);
 
 impl Session {
+    /// Waits until the account may write, if the command writes.
+    pub(super) async fn waits_for_log(&self, command: &Command, owner: &Owner) {
+        if writes(command) {
+            self.may_write(owner).await;
+        }
+    }
+
     /// Waits until the account may write. Nothing is held meanwhile.
     pub(super) async fn may_write(&self, owner: &Owner) {
         if owner.wait().is_some() {
@@ -27,7 +34,7 @@ impl Session {
 }
 
 /// Whether a command writes to the log, APPEND aside.
-pub(super) fn writes(command: &Command) -> bool {
+fn writes(command: &Command) -> bool {
     matches!(
         command,
         Command::Store(_)

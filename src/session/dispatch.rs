@@ -7,7 +7,6 @@ use std::sync::atomic::Ordering;
 use bytes::BytesMut;
 use tracing::Instrument;
 
-use super::allowance::writes;
 use super::context::{Arrival, Farewell, Home, bye};
 use super::deadline::Deadline;
 use super::enable::Enabled;
@@ -327,9 +326,7 @@ impl Session {
     }
 
     async fn for_user(&mut self, tag: &Tag, command: Command, owner: &Rc<Owner>) -> Flow {
-        if writes(&command) {
-            self.may_write(owner).await;
-        }
+        self.waits_for_log(&command, owner).await;
         match command {
             Command::Enable(names) => self.enable(tag, &names),
             Command::Unauthenticate => self.unauthenticate(tag).await,
