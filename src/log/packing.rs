@@ -22,17 +22,20 @@ impl Packing {
     pub fn add(&mut self, message: &MessageRecord) -> usize {
         self.messages += MESSAGE + message.fragments.len() * FRAGMENT;
         match self.table.number(&message.keywords) {
-            Some(_) => self.len(),
+            Some(_) => self.octets(),
             None => usize::MAX,
         }
     }
 
     /// Octets that the record takes with the messages so far.
     #[must_use]
-    pub fn len(&self) -> usize {
+    pub fn octets(&self) -> usize {
         Record::MESSAGES_OVERHEAD + self.messages + self.table.len()
     }
 }
+
+/// A table that lists point into, and the numbers that its names have in a record.
+type Source = (Arc<Vec<Keyword>>, Vec<Option<u16>>);
 
 /// See the head of this file.
 #[derive(Default)]
@@ -48,7 +51,7 @@ pub(super) struct KeywordTable {
     /// Lists by [`KeywordList::identity`]; kept, so that none gets the identity of another.
     known: HashMap<usize, (KeywordList, u16)>,
     /// The table that lists pointed into last, and the numbers that its names have here.
-    source: Option<(Arc<Vec<Keyword>>, Vec<Option<u16>>)>,
+    source: Option<Source>,
 }
 
 impl KeywordTable {

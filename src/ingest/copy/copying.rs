@@ -106,7 +106,7 @@ impl Job<'_> {
 
         let mut commit = self.footer(batch, selection.messages, selection.octets);
         let footer = Record::Commit(commit.clone()).encoded_len();
-        if packing.len() + footer > ROOM {
+        if packing.octets() + footer > ROOM {
             let before = references(batch, &mut messages, &mut packing);
             self.frame(writing, before.into_iter().collect()).await?;
         }
