@@ -19,7 +19,9 @@ use mailrace::limits::BLOCK;
 use mailrace::log::frame::{self, HEADER};
 use mailrace::log::{FrameHeader, MessageRecord, Place, Record, Sequencer, decode_records};
 use mailrace::reactor::{self, Arena, Lease, LeaseClass, LogFile, Options};
-use mailrace::types::{BatchId, Epoch, Flags, Fragment, InternalDate, LogId, SegmentId};
+use mailrace::types::{
+    BatchId, Epoch, Flags, Fragment, InternalDate, KeywordList, LogId, SegmentId,
+};
 use xxhash_rust::xxh3::xxh3_128;
 
 const SEGMENT: u32 = 256 << 20;
@@ -183,7 +185,7 @@ fn record(case: Case, messages: &[(usize, u128)]) -> Record {
         size: case.size as u64,
         date: InternalDate::from_unix(760_686_745),
         flags: Flags::SEEN,
-        keywords: Vec::new(),
+        keywords: KeywordList::default(),
         checksum,
         fragments: vec![Fragment { segment: SegmentId(1), offset: 0, length: case.size as u32 }],
     };

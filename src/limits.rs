@@ -47,6 +47,23 @@ pub const UNAPPLIED: usize = 64;
 /// again costs microseconds.
 pub const OPEN_SEGMENTS: usize = 64;
 
+/// Octets that an account with a quota may log beside its mail before its commands wait: 32,000
+/// STOREs of single messages, or two million messages moved, as fast as they come.
+pub const LOG_ALLOWANCE: usize = 128 << 20;
+
+/// By how much that grows in a second until it is whole again: 256 STOREs of single messages each
+/// second for ever, which is more than a person or a synchronisation does. 84 GiB a day for one who
+/// tries hard, which leaves the operator time to see it.
+pub const LOG_ALLOWANCE_PER_SECOND: usize = 1 << 20;
+
+/// Octets of log that each octet of mail pays for. A message of a kilobyte by itself is written in
+/// a block of four; larger ones, and batches, take little more than their own octets.
+pub const LOG_OF_MAIL: usize = 4;
+
+/// Octets that mail of an upload has paid for and that were not needed yet, at most: the records of
+/// a batch are written after its mail, those of a million messages are 60 MiB.
+pub const LOG_CREDIT: usize = 64 << 20;
+
 /// Changes, in octets of index, that wait in a reactor's memory for a checkpoint.
 pub const CHECKPOINT_DIRTY: usize = 4 << 20;
 
@@ -60,9 +77,21 @@ pub const KEYWORD_LENGTH: usize = 255;
 /// Keywords that a mailbox can hold. Dovecot's users have dozens; a thousand is abuse.
 pub const KEYWORDS: usize = 1024;
 
-/// Distinct sets of keywords that a mailbox can hold: some 25 MiB in memory for one who tries
-/// hard. Twenty keywords combined at random in a quarter of a million messages stay below.
+/// Octets of all keywords of a mailbox: a thousand of the usual length, and a table that fits into
+/// a record whatever else is in it.
+pub const KEYWORD_TEXT: usize = 64 << 10;
+
+/// Distinct sets of keywords that a mailbox can hold. Twenty keywords combined at random in a
+/// quarter of a million messages stay below.
 pub const KEYWORD_SETS: usize = 1 << 18;
+
+/// Bytes in memory that the keywords of a mailbox and the sets of them may take. A set is a bit for
+/// each keyword and 44 bytes: so many sets of twenty keywords are 12 MiB, and of sets of a
+/// thousand there may be a hundred thousand.
+pub const KEYWORD_OCTETS: usize = 16 << 20;
+
+/// The same of all mailboxes of an account together: four such mailboxes.
+pub const KEYWORD_OCTETS_OF_ACCOUNT: usize = 4 * KEYWORD_OCTETS;
 
 /// Names that an account can be subscribed to: a hundred times what people have, and 16 MiB when
 /// all are as long as can be.
@@ -167,6 +196,15 @@ pub const APPEND_LIMIT: u64 = u32::MAX as u64;
 /// each they are 190 MiB. A batch of a million fits, and half as much besides.
 pub const UNFINISHED_MESSAGES: usize = 3 << 19;
 
+/// Bytes of sets of keywords in batches that are not committed, of all connections of a reactor. A
+/// batch keeps each set once, a bit for each keyword and some 100 bytes, whatever the number of
+/// messages that have it: a quarter of a million sets of twenty keywords.
+pub const UNFINISHED_KEYWORDS: usize = 32 << 20;
+
+/// What a batch may take of that though it is used up: on 16,384 connections 64 MiB. Some tens of
+/// sets of some tens of keywords.
+pub const SMALL_BATCH_KEYWORDS: usize = 4 << 10;
+
 /// Messages that a batch may have though there are so many: 16,384 connections with as many each
 /// are 200 MiB.
 pub const SMALL_BATCH: usize = 100;
@@ -177,6 +215,11 @@ pub const MAILBOX_NAME: usize = 1000;
 /// Mailboxes of an account: users have thousands, archives split by day or sender tens of
 /// thousands. Each costs half a kilobyte of memory while its account is in use.
 pub const MAILBOXES: usize = 100_000;
+
+/// Steps in which the patterns of one LIST are held against names, a nanosecond or two each: a
+/// hundred thousand names of fifty characters against a hundred patterns, or half a second for one
+/// who strings wildcards together.
+pub const LIST_WORK: usize = 1 << 29;
 
 /// Levels of a mailbox name.
 pub const MAILBOX_LEVELS: usize = 64;
@@ -410,6 +453,10 @@ const _: () = {
     assert!(SMALL_LEASE.is_multiple_of(BLOCK) && LARGE_LEASE.is_multiple_of(BLOCK));
     assert!(SMALL_LEASE >= 2 * BLOCK, "a frame header and a message must fit in a small lease");
     assert!(LARGE_LEASE <= FRAME, "what fills a lease is written as one frame");
+    assert!(
+        KEYWORD_TEXT + 2 * KEYWORDS <= LARGE_LEASE / 2,
+        "half of a record is left for messages"
+    );
     assert!(SEGMENT_SIZE_MIN >= 8 * LARGE_LEASE as u64 && SEGMENT_SIZE_MAX <= u32::MAX as u64);
     assert!(8 * UID_RANGES <= LARGE_LEASE / 2, "half of a frame is left for other records");
     assert!(MEMORY_BEFORE_LOGIN * CONNECTIONS <= 1 << 30, "nobody shall fill the memory");

@@ -5,7 +5,7 @@ use xxhash_rust::xxh3::{Xxh3, xxh3_128};
 use crate::log::{MessageRecord, Place, Record};
 use crate::protocol::Options;
 use crate::reactor::unix_seconds;
-use crate::types::{Fragment, InternalDate, SegmentId};
+use crate::types::{Fragment, InternalDate, KeywordList, SegmentId};
 
 /// Fragments in the frame that is still being filled carry this instead of a segment; their
 /// offset counts from the start of the frame. No segment has the number 0.
@@ -35,14 +35,14 @@ struct Incoming {
 }
 
 impl Batch {
-    /// Begins a message.
-    pub fn begin(&mut self, options: Options) {
+    /// Begins a message. `keywords` are those of the options, in a list that it shares with others.
+    pub fn begin(&mut self, options: &Options, keywords: KeywordList) {
         assert!(self.current.is_none(), "a message begins before the last one ended");
         let record = MessageRecord {
             size: 0,
             date: options.date.unwrap_or_else(now),
             flags: options.flags,
-            keywords: options.keywords,
+            keywords,
             checksum: 0,
             fragments: Vec::with_capacity(1),
         };
@@ -90,13 +90,7 @@ impl Batch {
     /// Octets that `messages` will take in the log.
     #[must_use]
     pub fn messages_len(&self) -> usize {
-        match &self.messages[..] {
-            [] => 0,
-            messages => {
-                let messages = messages.iter().map(MessageRecord::encoded_len);
-                Record::MESSAGES_OVERHEAD + messages.sum::<usize>()
-            }
-        }
+        if self.messages.is_empty() { 0 } else { Record::messages_len(&self.messages) }
     }
 
     /// The records of the first of `messages` are in the log.
@@ -187,10 +181,10 @@ mod tests {
     #[test]
     fn fragments_follow_the_frames() {
         let mut batch = Batch::default();
-        batch.begin(options(3));
+        batch.begin(&options(3), KeywordList::default());
         batch.octets(b"abc", 128);
         batch.end();
-        batch.begin(options(6));
+        batch.begin(&options(6), KeywordList::default());
         batch.octets(b"de", 140);
         batch.octets(b"f", 142);
         batch.placed(&place(7, 4096));

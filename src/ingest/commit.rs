@@ -4,6 +4,7 @@ use std::rc::Rc;
 
 use tokio::sync::OwnedSemaphorePermit;
 
+use super::admission::DELETED;
 use super::batch;
 use super::refusal::Refusal;
 use super::upload::{Current, Ended, Finished, Open, Upload, UploadContext};
@@ -65,6 +66,7 @@ impl Upload {
         let payload = open.parsed - HEADER;
         let permit = self.ready(sealed_len(payload, records_len)).await?;
         let mut footers = Footers::new(&self.context, std::mem::take(&mut self.finished));
+        self.pay(footers.len(), payload);
         let first = footers.first().map(|current| current.id);
         let current = self.current.as_ref();
         let frame = Frame {
@@ -96,6 +98,7 @@ impl Upload {
         let permit = self.ready(sealed_len(payload, 0)).await?;
         let stream = self.finished.first().map_or(BatchId::default(), |one| one.current.id);
         let frame = Frame { lease: open.lease, stream, position: 0, payload, records_len: 0 };
+        self.pay(0, payload);
         let (place, _) = self.context.log.write(frame, |_| Vec::new(), permit);
         let finished = self.finished.iter_mut().map(|one| &mut one.current);
         finished.chain(&mut self.current).for_each(|current| current.batch.placed(&place));
@@ -117,6 +120,7 @@ impl Upload {
         if let Some(&Current { id: stream, frames: position, .. }) = footers.first() {
             let records_len = records.iter().map(Record::encoded_len).sum();
             let frame = Frame { lease, stream, position, payload: 0, records_len };
+            self.pay(records_len, 0);
             (_, records) = self.context.log.write(frame, |_| records, permit);
         }
         footers.when_durable(&self.context, records);
@@ -167,12 +171,19 @@ impl Upload {
         let permit = self.ready(sealed_len(0, records_len)).await?;
         let (stream, position) = (current.id, current.frames);
         let frame = Frame { lease, stream, position, payload: 0, records_len };
+        self.pay(records_len, 0);
         let (place, mut records) = self.context.log.write(frame, |_| vec![record], permit);
         current.frames += 1;
         if current.hold.is_none() {
             current.hold = Some(self.context.log.hold(&place));
         }
         Ok(records.pop().expect("the record that was given"))
+    }
+
+    /// What a frame takes in the log beside mail is taken from the account's allowance.
+    fn pay(&mut self, records: usize, payload: usize) {
+        let cost = self.credit.frame(sealed_len(payload, records), payload);
+        self.context.owner.logged(cost);
     }
 
     /// Waits until so many octets can be written, by this connection and by the log. To be
@@ -353,7 +364,7 @@ fn acknowledge(context: &UploadContext, tag: &Tag, commit: &Commit) {
 
 fn reserve(context: &UploadContext, one: &Finished) -> Result<Commit, Refusal> {
     if !context.owner.has(one.current.mailbox) {
-        return Err(Refusal::no(Some(Code::TryCreate), "the mailbox was deleted meanwhile"));
+        return Err(Refusal::no(Some(Code::TryCreate), DELETED));
     }
     let mut commit = footer(context, one);
     let mut account = context.owner.account.borrow_mut();

@@ -90,6 +90,7 @@ impl Ledger<'_> {
         let named = records.iter().filter_map(changed_messages);
         let pinned: Vec<_> = named.filter_map(|mailbox| self.owner.pin(mailbox)).collect();
         let frame = Frame { lease, stream, position, payload: 0, records_len };
+        self.owner.logged(sealed_len(0, records_len));
         let (_, records) = self.log.write(frame, |_| records, ());
         let owner = self.owner.clone();
         self.log.when_durable(move || {

@@ -3,6 +3,8 @@
 //! [`Machine`] reads an APPEND without I/O; [`Batch`] keeps what is known of its messages;
 //! [`Upload`] moves the octets: socket to lease, lease to log, and replies when they are durable.
 
+mod admission;
+mod allowance;
 mod batch;
 mod commit;
 mod copy;

@@ -3,10 +3,14 @@
 use std::cell::{Cell, RefCell};
 use std::collections::HashSet;
 use std::rc::Rc;
+use std::time::Duration;
 
 use tokio::sync::{Mutex, Notify, RwLock};
 
+use super::allowance::Allowance;
 use crate::index::Account;
+#[cfg(doc)]
+use crate::limits::LOG_ALLOWANCE;
 use crate::types::MailboxId;
 
 /// An account, its quota, and what is being uploaded to it.
@@ -25,6 +29,7 @@ pub struct Owner {
     /// Mailboxes whose deletion is on its way to the disk: they take nothing more.
     pub dying: RefCell<HashSet<MailboxId>>,
     uploading: Cell<u64>,
+    allowance: Allowance,
 }
 
 impl Owner {
@@ -39,7 +44,27 @@ impl Owner {
             changing: RwLock::new(()),
             dying: RefCell::default(),
             uploading: Cell::new(0),
+            allowance: Allowance::default(),
         })
+    }
+
+    /// So many octets were logged beside mail.
+    pub fn logged(&self, octets: usize) {
+        if self.quota.get().is_some() {
+            self.allowance.spend(octets);
+        }
+    }
+
+    /// How long a command that changes something has to wait: see [`LOG_ALLOWANCE`].
+    #[must_use]
+    pub fn wait(&self) -> Option<Duration> {
+        self.quota.get().and_then(|_| self.allowance.wait())
+    }
+
+    /// Whether nothing would be lost if the account were forgotten and read again.
+    #[must_use]
+    pub fn is_idle(&self) -> bool {
+        self.allowance.is_full() && self.account.borrow().is_idle()
     }
 
     /// Its name, as records have it.

@@ -4,19 +4,25 @@
 use std::cell::Cell;
 use std::rc::Rc;
 
-use crate::limits::{SMALL_BATCH, UNFINISHED_MESSAGES};
+use crate::limits::{SMALL_BATCH, SMALL_BATCH_KEYWORDS, UNFINISHED_KEYWORDS, UNFINISHED_MESSAGES};
+use crate::types::{Keyword, KeywordList};
+
+/// What a list takes in memory beside its bits: itself, its place among the lists of the batch.
+const LIST: usize = 100;
 
 /// Those of all uploads of a reactor.
 #[derive(Default)]
 pub struct Unfinished {
     messages: Cell<usize>,
+    /// Bytes of their lists of keywords.
+    keywords: Cell<usize>,
 }
 
 impl Unfinished {
     /// The share of a batch that has no messages yet.
     #[must_use]
     pub fn share(self: &Rc<Self>) -> Share {
-        Share { of: self.clone(), messages: 0 }
+        Share { of: self.clone(), messages: 0, keywords: 0, table: 0 }
     }
 }
 
@@ -24,6 +30,9 @@ impl Unfinished {
 pub struct Share {
     of: Rc<Unfinished>,
     messages: usize,
+    keywords: usize,
+    /// Names in the table of the last list.
+    table: usize,
 }
 
 impl Share {
@@ -39,11 +48,31 @@ impl Share {
         self.of.messages.set(all + 1);
         true
     }
+
+    /// Whether the batch may keep one more list of keywords; a small batch may, likewise. A list
+    /// keeps the table it points into, which is another when the mailbox got a keyword meanwhile.
+    #[must_use]
+    pub fn keywords(&mut self, list: &KeywordList) -> bool {
+        let Some((table, bits)) = list.parts() else { return true };
+        let mut octets = LIST + bits.len();
+        if table.len() != self.table {
+            octets += table.len() * size_of::<Keyword>();
+        }
+        let all = self.of.keywords.get() + octets;
+        if self.keywords + octets > SMALL_BATCH_KEYWORDS && all > UNFINISHED_KEYWORDS {
+            return false;
+        }
+        self.table = table.len();
+        self.keywords += octets;
+        self.of.keywords.set(all);
+        true
+    }
 }
 
 impl Drop for Share {
     fn drop(&mut self) {
         self.of.messages.set(self.of.messages.get() - self.messages);
+        self.of.keywords.set(self.of.keywords.get() - self.keywords);
     }
 }
 
@@ -64,5 +93,21 @@ mod tests {
         assert!(!small.one_more());
         drop(small);
         assert_eq!(unfinished.messages.get(), 0);
+    }
+
+    #[test]
+    fn so_does_who_sends_a_set_of_keywords_with_each() {
+        let unfinished = Rc::new(Unfinished::default());
+        let names: Vec<Keyword> =
+            (0..1_000).map(|n| Keyword::new(format!("k{n}").as_bytes()).unwrap()).collect();
+        let list = |names: &[Keyword]| KeywordList::from(names.to_vec());
+        let (all, few) = (list(&names), list(&names[..20]));
+        let (mut large, mut small) = (unfinished.share(), unfinished.share());
+        let kept = (0..).take_while(|_| large.keywords(&all)).count();
+        assert!((140_000..150_000).contains(&kept), "{kept}");
+        assert!((0..30).all(|_| small.keywords(&few)));
+        assert!(!small.keywords(&all));
+        drop((large, small));
+        assert_eq!(unfinished.keywords.get(), 0);
     }
 }

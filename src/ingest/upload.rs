@@ -7,6 +7,7 @@
 //! command ever reaches the disk.
 
 use std::cell::Cell;
+use std::collections::HashMap;
 use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -15,12 +16,14 @@ use std::time::Duration;
 use bytes::BytesMut;
 use tokio::sync::Semaphore;
 
+use super::allowance::Credit;
 use super::batch::Batch;
 use super::machine::{Machine, Step};
 use super::owner::{Claim, Owner};
 use super::pending::{Pending, PendingBatch};
 use super::refusal::Refusal;
 use super::unfinished::{Share, Unfinished};
+use crate::index::KeywordSet;
 use crate::limits::{LARGE_LEASE, SMALL_LEASE};
 use crate::log::{HEADER, Hold, Log, LogError};
 use crate::net::{Output, Transport};
@@ -28,7 +31,7 @@ use crate::protocol::response::Code;
 use crate::protocol::{MailboxName, Options, Tag, is_append};
 use crate::reactor::{Arena, Instant, Lease, LeaseClass, receive_within, timeout, unix_seconds};
 use crate::stats::{Counters, Progress};
-use crate::types::{BatchId, MailboxId};
+use crate::types::{BatchId, KeywordList, MailboxId};
 
 /// Frames of one connection that may be on their way to the disk while the next is filled.
 const FRAMES_IN_FLIGHT: usize = 3;
@@ -112,6 +115,8 @@ pub struct Upload {
     synchronising: bool,
     /// The client fills leases faster than they are small.
     eager: bool,
+    /// What it may log for nothing.
+    pub(super) credit: Credit,
 }
 
 /// The frame being filled.
@@ -128,6 +133,8 @@ pub(super) struct Current {
     pub id: BatchId,
     pub batch: Batch,
     pub share: Share,
+    /// The lists of keywords that its messages share.
+    pub lists: HashMap<KeywordSet, KeywordList>,
     pub mailbox: MailboxId,
     pub claim: Option<Claim>,
     pub frames: u32,
@@ -172,6 +179,7 @@ impl Upload {
             full: None,
             synchronising: false,
             eager: false,
+            credit: Credit::default(),
         }
     }
 
@@ -185,8 +193,9 @@ impl Upload {
             self.command().await?;
             let follows =
                 memchr::memchr(b'\n', self.unread()).is_some() && is_append(self.unread());
-            // The session goes on when the client has read its replies.
-            if !follows || self.context.output.is_full() {
+            // The session goes on when the client has read its replies, or may write again.
+            let waits = self.context.output.is_full() || self.context.owner.wait().is_some();
+            if !follows || waits {
                 break;
             }
         }
@@ -257,6 +266,7 @@ impl Upload {
         let current = self.current.as_mut().expect("messages belong to a batch");
         current.batch.octets(&open.lease.octets()[at..at + octets], at);
         self.context.progress.octets(octets);
+        self.credit.mail(octets);
     }
 
     fn mailbox(&mut self, name: &MailboxName, machine: &mut Machine) {
@@ -271,6 +281,7 @@ impl Upload {
                     id,
                     batch,
                     share,
+                    lists: HashMap::new(),
                     mailbox,
                     claim: None,
                     frames: 0,
@@ -285,9 +296,9 @@ impl Upload {
 
     fn message(&mut self, options: Options, machine: &mut Machine) {
         match self.admit(&options) {
-            Ok(()) => {
+            Ok(keywords) => {
                 self.synchronising = options.literal.synchronising;
-                self.batch().begin(options);
+                self.batch().begin(&options, keywords);
                 if machine.accept() {
                     self.invite();
                 }
@@ -297,38 +308,6 @@ impl Upload {
                 machine.refuse(refusal);
             }
         }
-    }
-
-    /// Whether the message may come: size, quota, keywords.
-    fn admit(&mut self, options: &Options) -> Result<(), Refusal> {
-        let size = options.literal.size;
-        if size > self.context.append_limit {
-            let text =
-                format!("the largest message taken here has {} octets", self.context.append_limit);
-            return Err(Refusal::no(Some(Code::TooBig), text));
-        }
-        let Some(claim) = self.context.owner.claim(size) else {
-            return Err(Refusal::no(
-                Some(Code::OverQuota),
-                "the account's quota does not allow it",
-            ));
-        };
-        let current = self.current.as_mut().expect("the mailbox came before");
-        if !current.share.one_more() {
-            let text = "too many messages are in unfinished batches; send smaller ones";
-            return Err(Refusal::no(Some(Code::Limit), text));
-        }
-        let mut account = self.context.owner.account.borrow_mut();
-        let mailbox = account.mailbox_mut(current.mailbox);
-        if mailbox.is_some_and(|mailbox| !mailbox.admit(&options.keywords)) {
-            let text = "the mailbox has as many keywords as it can hold";
-            return Err(Refusal::no(Some(Code::Limit), text));
-        }
-        match &mut current.claim {
-            Some(old) => old.add(claim),
-            None => current.claim = Some(claim),
-        }
-        Ok(())
     }
 
     fn invite(&self) {

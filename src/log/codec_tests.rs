@@ -6,8 +6,8 @@ use proptest::prelude::*;
 use super::decode::{RecordError, decode_records};
 use super::record::{Commit, MessageRecord, Record};
 use crate::types::{
-    BatchId, FlagChange, Flags, Fragment, InternalDate, Keyword, MailboxId, ModSeq, SegmentId,
-    SpecialUse, Uid, UidRange, UidValidity,
+    BatchId, FlagChange, Flags, Fragment, InternalDate, Keyword, KeywordList, MailboxId, ModSeq,
+    SegmentId, SpecialUse, Uid, UidRange, UidValidity,
 };
 
 fn text() -> impl Strategy<Value = Box<str>> {
@@ -36,7 +36,7 @@ fn uids() -> impl Strategy<Value = Vec<UidRange>> {
 fn message() -> impl Strategy<Value = MessageRecord> {
     let date = (-60_000_000_000_i64..200_000_000_000).prop_map(InternalDate::from_unix);
     let flags = (0..32_u8).prop_map(Flags);
-    (1_u64.., date, flags, keywords(), any::<u128>(), fragments()).prop_map(
+    (1_u64.., date, flags, keywords().prop_map(Into::into), any::<u128>(), fragments()).prop_map(
         |(size, date, flags, keywords, checksum, fragments)| MessageRecord {
             size,
             date,
@@ -209,7 +209,7 @@ fn as_many_messages_as_fit_and_no_more() {
         size: 10,
         date: InternalDate::from_unix(0),
         flags: Flags::default(),
-        keywords: Vec::new(),
+        keywords: KeywordList::default(),
         checksum: 1,
         fragments: vec![fragment],
     };

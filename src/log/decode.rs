@@ -2,14 +2,15 @@
 //! is held against the octets that are there before room is made for it.
 
 use std::fmt;
+use std::sync::Arc;
 
 use super::encode::{FRAGMENT, HEAD, Kind, MESSAGE, RANGE, checksum};
 use super::octets::Take;
 use super::record::{Commit, MessageRecord, Record};
 use crate::reactor::fault::{Fault, made};
 use crate::types::{
-    BatchId, FlagChange, Flags, Fragment, InternalDate, Keyword, MailboxId, ModSeq, SegmentId,
-    SpecialUse, Uid, UidRange, UidValidity,
+    BatchId, BitSet, FlagChange, Flags, Fragment, InternalDate, Keyword, KeywordList, MailboxId,
+    ModSeq, SegmentId, SpecialUse, Uid, UidRange, UidValidity, bits,
 };
 
 /// Why octets are no valid record.
@@ -73,7 +74,7 @@ fn record(take: &mut Take<'_>) -> Result<Record, RecordError> {
     }
     let is = |known: Kind, of: u16| kind == known as u16 && version == of;
     let decode: fn(&mut Take<'_>) -> _ = match () {
-        () if is(Kind::Messages, 0) => messages,
+        () if is(Kind::Messages, 1) => messages,
         () if is(Kind::Fragments, 0) => fragments,
         () if is(Kind::Commit, 0) => commit,
         () if is(Kind::Cancel, 0) => cancel,
@@ -82,7 +83,7 @@ fn record(take: &mut Take<'_>) -> Result<Record, RecordError> {
         () if is(Kind::DeleteMailbox, 0) => delete_mailbox,
         () if is(Kind::SetFlags, 0) => set_flags,
         () if is(Kind::Expunge, 0) => expunge,
-        () if is(Kind::References, 0) => references,
+        () if is(Kind::References, 1) => references,
         () if is(Kind::RenameMailbox, 0) => rename_mailbox,
         () if is(Kind::Subscribe, 0) => subscribe,
         () => return Err(RecordError::Unknown { kind, version }),
@@ -108,25 +109,45 @@ fn references(body: &mut Take<'_>) -> Result<Record, RecordError> {
 fn message_list(body: &mut Take<'_>) -> Result<(BatchId, Vec<MessageRecord>), RecordError> {
     let batch = BatchId(need(body.u64())?);
     let count = entries(body, MESSAGE)?;
-    zero(body.u32().map(u64::from))?;
-    let messages = (0..count).map(|_| message(body)).collect::<Result<_, _>>()?;
+    let sets = keyword_sets(body)?;
+    let messages = (0..count).map(|_| message(body, &sets)).collect::<Result<_, _>>()?;
     Ok((batch, messages))
 }
 
-fn message(body: &mut Take<'_>) -> Result<MessageRecord, RecordError> {
+/// The sets of keywords that the messages of a record have, from number 0, the empty one, on.
+fn keyword_sets(body: &mut Take<'_>) -> Result<Vec<KeywordList>, RecordError> {
+    let (names, count) = (need(body.u16())?, need(body.u16())?);
+    let names = Arc::new(keyword_list(body, names)?);
+    let width = names.len().div_ceil(8);
+    if count > 0 {
+        bounded(body, usize::from(count), width.max(1))?;
+    }
+    let mut sets = vec![KeywordList::default()];
+    for _ in 0..count {
+        let set = BitSet::of(need(body.octets(width))?);
+        let last = bits(set.octets()).last().ok_or(RecordError::Field("set of keywords"))?;
+        if usize::from(last) >= names.len() {
+            return Err(RecordError::Field("set of keywords"));
+        }
+        sets.push(KeywordList::new(&names, &set));
+    }
+    body.pad().ok_or(RecordError::Field("padding"))?;
+    Ok(sets)
+}
+
+fn message(body: &mut Take<'_>, sets: &[KeywordList]) -> Result<MessageRecord, RecordError> {
     let size = need(body.u64())?;
     let date = InternalDate::from_bits(need(body.u64())?).ok_or(RecordError::Field("date"))?;
     let checksum = need(body.u128())?;
     let fragments = need(body.u32())? as usize;
-    let keywords = need(body.u16())?;
+    let keywords = sets.get(usize::from(need(body.u16())?)).cloned();
+    let keywords = keywords.ok_or(RecordError::Field("keywords"))?;
     let flags = flags(body)?;
     zero(body.u8().map(u64::from))?;
     if size == 0 {
         return Err(RecordError::Field("size"));
     }
     let fragments = fragment_list(body, fragments)?;
-    let keywords = keyword_list(body, keywords)?;
-    body.pad().ok_or(RecordError::Field("padding"))?;
     Ok(MessageRecord { size, date, flags, keywords, checksum, fragments })
 }
 

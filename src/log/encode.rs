@@ -3,19 +3,20 @@
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use super::octets::Put;
+use super::packing::{KeywordTable, table_of};
 use super::record::{Commit, MessageRecord, Record};
 use crate::limits::KEYWORD_LENGTH;
 use crate::types::{BatchId, FlagChange, Fragment, Keyword, UidRange};
 
 /// Octets in front of every record: length, kind, version, checksum.
 pub(super) const HEAD: usize = 16;
-/// A message without its fragments and keywords.
+/// A message without its fragments.
 pub(super) const MESSAGE: usize = 40;
 /// One fragment.
 pub(super) const FRAGMENT: usize = 16;
 /// One range of UIDs.
 pub(super) const RANGE: usize = 8;
-/// A `Messages`, `References` or `Fragments` body before its first entry.
+/// A `Messages`, `References` or `Fragments` body before its table or first entry.
 const BATCH: usize = 16;
 
 /// The number that tells the kinds of records apart on the disk.
@@ -41,6 +42,8 @@ impl Kind {
         match self {
             // Version 0 had no special uses.
             Kind::CreateMailbox => 1,
+            // Version 0 spelt out the keywords of each message.
+            Kind::Messages | Kind::References => 1,
             _ => 0,
         }
     }
@@ -52,7 +55,7 @@ impl Record {
     pub fn encoded_len(&self) -> usize {
         let body = match self {
             Record::Messages { messages, .. } | Record::References { messages, .. } => {
-                BATCH + messages.iter().map(MessageRecord::encoded_len).sum::<usize>()
+                return Record::messages_len(messages);
             }
             Record::Fragments { fragments, .. } => BATCH + fragments.len() * FRAGMENT,
             Record::Commit(commit) => 48 + text_len(&commit.account),
@@ -97,17 +100,17 @@ impl Record {
     fn encode_body(&self, put: &mut Put<'_>) -> Kind {
         match self {
             Record::Messages { batch, messages } => {
-                start_of_batch(put, *batch, messages.len());
-                messages.iter().for_each(|message| put_message(put, message));
+                put_messages(put, *batch, messages);
                 Kind::Messages
             }
             Record::References { batch, messages } => {
-                start_of_batch(put, *batch, messages.len());
-                messages.iter().for_each(|message| put_message(put, message));
+                put_messages(put, *batch, messages);
                 Kind::References
             }
             Record::Fragments { batch, fragments } => {
-                start_of_batch(put, *batch, fragments.len());
+                put.u64(batch.0);
+                put.u32(count(fragments.len()));
+                put.u32(0);
                 fragments.iter().for_each(|&fragment| put_fragment(put, fragment));
                 Kind::Fragments
             }
@@ -168,37 +171,13 @@ impl Record {
         }
     }
 
-    /// Octets of a `Messages` or `References` record around its messages.
+    /// Octets of a `Messages` or `References` record without its messages and their keywords.
     pub const MESSAGES_OVERHEAD: usize = HEAD + BATCH;
-
-    /// How many of `messages`, from the first on, fit into one `Messages` or `References`
-    /// record of at most `octets` ([`encoded_len`](Self::encoded_len)).
-    #[must_use]
-    pub fn messages_that_fit(messages: &[MessageRecord], octets: usize) -> usize {
-        let mut left = octets.saturating_sub(Record::MESSAGES_OVERHEAD);
-        let fits = |message: &&MessageRecord| match left.checked_sub(message.encoded_len()) {
-            Some(rest) => {
-                left = rest;
-                true
-            }
-            None => false,
-        };
-        messages.iter().take_while(fits).count()
-    }
 
     /// How many fragments fit into one `Fragments` record of at most `octets`.
     #[must_use]
     pub fn fragments_that_fit(octets: usize) -> usize {
         octets.saturating_sub(HEAD + BATCH) / FRAGMENT
-    }
-}
-
-impl MessageRecord {
-    /// Octets it takes in a `Messages` record, a multiple of 8.
-    #[must_use]
-    pub fn encoded_len(&self) -> usize {
-        let length = MESSAGE + self.fragments.len() * FRAGMENT + keywords_len(&self.keywords);
-        length.next_multiple_of(8)
     }
 }
 
@@ -208,23 +187,30 @@ pub(super) fn checksum(length: u32, kind: u16, version: u16, body: &[u8]) -> u64
     xxh3_64_with_seed(body, seed)
 }
 
-fn start_of_batch(put: &mut Put<'_>, batch: BatchId, entries: usize) {
+fn put_messages(put: &mut Put<'_>, batch: BatchId, messages: &[MessageRecord]) {
+    let mut table = table_of(messages);
     put.u64(batch.0);
-    put.u32(count(entries));
-    put.u32(0);
+    put.u32(count(messages.len()));
+    put.u16(short(table.names().len()));
+    put.u16(short(table.sets().len()));
+    table.names().iter().for_each(|keyword| put_keyword(put, keyword));
+    for set in table.sets() {
+        put.octets(set.octets());
+        put.zeros(table.width() - set.octets().len());
+    }
+    put.pad();
+    messages.iter().for_each(|message| put_message(put, message, &mut table));
 }
 
-fn put_message(put: &mut Put<'_>, message: &MessageRecord) {
+fn put_message(put: &mut Put<'_>, message: &MessageRecord, table: &mut KeywordTable) {
     put.u64(message.size);
     put.u64(message.date.to_bits());
     put.u128(message.checksum);
     put.u32(count(message.fragments.len()));
-    put.u16(short(message.keywords.len()));
+    put.u16(table.number(&message.keywords).expect("the table is that of the messages"));
     put.u8(message.flags.0);
     put.u8(0);
     message.fragments.iter().for_each(|&fragment| put_fragment(put, fragment));
-    message.keywords.iter().for_each(|keyword| put_keyword(put, keyword));
-    put.pad();
 }
 
 fn put_fragment(put: &mut Put<'_>, fragment: Fragment) {
@@ -265,7 +251,11 @@ fn text_len(text: &str) -> usize {
 }
 
 fn keywords_len(keywords: &[Keyword]) -> usize {
-    keywords.iter().map(|keyword| 1 + keyword.as_str().len()).sum()
+    keywords.iter().map(keyword_len).sum()
+}
+
+pub(super) fn keyword_len(keyword: &Keyword) -> usize {
+    1 + keyword.as_str().len()
 }
 
 fn change_code(change: FlagChange) -> u8 {

@@ -16,6 +16,7 @@ mod directory;
 mod encode;
 mod lock;
 mod octets;
+mod packing;
 mod pool;
 mod preparing;
 mod record;
@@ -27,6 +28,7 @@ pub use decode::{RecordError, decode_records};
 pub use directory::Directory;
 pub use frame::{FrameHeader, HEADER, sealed_len};
 pub use lock::{DataLock, LockError};
+pub use packing::Packing;
 pub use pool::{PoolConfig, PoolCounts, Prepared, SegmentPool};
 pub use record::{Commit, MessageRecord, Record};
 pub use recovery::{

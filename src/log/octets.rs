@@ -37,6 +37,11 @@ impl<'a> Put<'a> {
         self.octets(&value.to_le_bytes());
     }
 
+    pub(super) fn zeros(&mut self, count: usize) {
+        self.out[self.at..self.at + count].fill(0);
+        self.at += count;
+    }
+
     /// Zeros up to the next multiple of 8 from where this began.
     pub(super) fn pad(&mut self) {
         let end = self.at.next_multiple_of(8);

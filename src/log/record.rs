@@ -1,8 +1,8 @@
 //! What a log is made of besides message octets: the records at the end of frames.
 
 use crate::types::{
-    BatchId, FlagChange, Flags, Fragment, InternalDate, Keyword, MailboxId, ModSeq, SpecialUse,
-    Uid, UidRange, UidValidity,
+    BatchId, FlagChange, Flags, Fragment, InternalDate, Keyword, KeywordList, MailboxId, ModSeq,
+    SpecialUse, Uid, UidRange, UidValidity,
 };
 
 /// A change, as it stands in the log.
@@ -144,8 +144,8 @@ pub struct MessageRecord {
     pub date: InternalDate,
     /// System flags.
     pub flags: Flags,
-    /// Keywords, without duplicates.
-    pub keywords: Vec<Keyword>,
+    /// Keywords. A record names each once, and each set of them once.
+    pub keywords: KeywordList,
     /// XXH3-128 (seed 0) of its octets.
     pub checksum: u128,
     /// Where its octets are, in order.

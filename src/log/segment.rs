@@ -8,8 +8,9 @@ use super::octets::{Put, Take};
 use crate::limits::BLOCK;
 use crate::types::{Epoch, LogId, Lsn, SegmentId};
 
-/// Version of the whole format: segments, frames and records.
-pub const VERSION: u16 = 1;
+/// Version of the whole format: segments, frames and records. Version 1 spelt out the keywords of
+/// each message.
+pub const VERSION: u16 = 2;
 
 /// Octets of the header that say something; zeros fill the rest of the block.
 const LENGTH: usize = 96;
@@ -50,9 +51,9 @@ pub enum HeaderError {
     Zeros,
     /// Something else stands there.
     Magic,
-    /// Written by a newer mailrace.
-    Newer {
-        /// Version of the format, above [`VERSION`].
+    /// Written by a mailrace of another version of the format.
+    OtherVersion {
+        /// Version of the format, not [`VERSION`].
         version: u16,
     },
     /// The octets changed since they were written, or were not written whole.
@@ -152,7 +153,7 @@ impl SegmentHeader {
 }
 
 /// What headers of segments and frames have in common: magic, version, and a checksum at
-/// `checksum_at` over all before it. The version comes back; it is never above ours.
+/// `checksum_at` over all before it. The version comes back; it is ours.
 pub(super) fn opening(header: &[u8], magic: &[u8], checksum_at: usize) -> Result<u16, HeaderError> {
     let mut take = Take::new(header);
     if take.octets(magic.len()) != Some(magic) {
@@ -168,7 +169,7 @@ pub(super) fn opening(header: &[u8], magic: &[u8], checksum_at: usize) -> Result
     match version {
         VERSION => Ok(version),
         0 => Err(HeaderError::Field("version")),
-        _ => Err(HeaderError::Newer { version }),
+        _ => Err(HeaderError::OtherVersion { version }),
     }
 }
 
@@ -177,8 +178,8 @@ impl fmt::Display for HeaderError {
         match self {
             HeaderError::Zeros => f.write_str("nothing was written here"),
             HeaderError::Magic => f.write_str("no header stands here"),
-            HeaderError::Newer { version } => {
-                write!(f, "format version {version}, this mailrace knows up to {VERSION}")
+            HeaderError::OtherVersion { version } => {
+                write!(f, "format version {version}, this mailrace reads {VERSION}")
             }
             HeaderError::Checksum { expected, got } => {
                 write!(f, "header checksum {got:016x}, written was {expected:016x}")
@@ -237,12 +238,12 @@ mod tests {
     }
 
     #[test]
-    fn a_newer_version_is_told_from_rot() {
+    fn another_version_is_told_from_rot() {
         let mut block = vec![0; BLOCK];
         header().encode(&mut block);
         block[8] = 9;
         let checksum = xxh3_64(&block[..CHECKSUM_AT]);
         block[CHECKSUM_AT..LENGTH].copy_from_slice(&checksum.to_le_bytes());
-        assert_eq!(SegmentHeader::decode(&block), Err(HeaderError::Newer { version: 9 }));
+        assert_eq!(SegmentHeader::decode(&block), Err(HeaderError::OtherVersion { version: 9 }));
     }
 }

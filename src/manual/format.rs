@@ -1,4 +1,4 @@
-//! # The format on disk, version 1
+//! # The format on disk, version 2
 //!
 //! A data folder holds `segments/`, the log, and `catalog.redb`, a checkpoint of it. The log is the
 //! truth; this page describes it octet by octet. `tests/log_model/segment.hex` is a segment as it
@@ -42,7 +42,7 @@
 //! | offset | length | field |
 //! |---:|---:|---|
 //! | 0 | 8 | `mailrace` |
-//! | 8 | 2 | version of the format: 1 |
+//! | 8 | 2 | version of the format: 2 |
 //! | 10 | 2 | log |
 //! | 12 | 4 | epoch |
 //! | 16 | 8 | number of this segment |
@@ -68,7 +68,7 @@
 //! | offset | length | field |
 //! |---:|---:|---|
 //! | 0 | 4 | `mrfr` |
-//! | 4 | 2 | version of the format: 1 |
+//! | 4 | 2 | version of the format: 2 |
 //! | 6 | 2 | log |
 //! | 8 | 4 | epoch |
 //! | 12 | 4 | length of the frame |
@@ -109,7 +109,7 @@
 //!
 //! | kind | name | version | body |
 //! |---:|---|---:|---|
-//! | 1 | messages | 0 | batch (8), count (4), reserved (4), that many messages |
+//! | 1 | messages | 1 | below |
 //! | 2 | fragments | 0 | batch (8), count (4), reserved (4), that many fragments |
 //! | 3 | commit | 0 | below |
 //! | 4 | cancel | 0 | batch (8) |
@@ -117,12 +117,30 @@
 //! | 6 | delete mailbox | 0 | mailbox (8), account (text) |
 //! | 7 | set flags | 0 | below |
 //! | 8 | expunge | 0 | below |
-//! | 9 | references | 0 | as that of *messages* |
+//! | 9 | references | 1 | below |
 //! | 10 | rename mailbox | 0 | account, old name, new name (text each) |
 //! | 11 | subscribe | 0 | 1 to begin, 0 to end (1), reserved (1), account, name (text each) |
 //!
 //! A record of another kind or version, with its checksum right, was written by a newer mailrace:
-//! the server does not start.
+//! the server does not start. Nor does it when a segment has another version of the format. Version
+//! 1 spelt out the keywords of each message.
+//!
+//! *Messages* and *references*:
+//!
+//! | offset | length | field |
+//! |---:|---:|---|
+//! | 0 | 8 | batch |
+//! | 8 | 4 | how many messages |
+//! | 12 | 2 | how many keywords, *k* |
+//! | 14 | 2 | how many sets of keywords, *s* |
+//! | 16 | | the keywords, each once whatever its case, in the order of first use |
+//! | | *s* · ⌈*k* / 8⌉ | the sets: a bit for each keyword, from the lowest of the first octet on |
+//! | | | zeros up to a multiple of 8 |
+//! | | | the messages |
+//!
+//! The sets have the numbers from 1 on, and none is empty. Neither a keyword nor a set stands there
+//! twice: a thousand messages with the same thousand keywords take a thousand keywords and 125
+//! octets beside themselves.
 //!
 //! *Commit*: batch (8), mailbox (8), mod-sequence (8), save date (8; signed, seconds since 1970
 //! UTC), octets of all messages (8), first UID (4), how many messages (4), account (text).
@@ -142,7 +160,7 @@
 //! mailboxes below it the old name gives way to the new. Whether there is a mailbox of the old name
 //! itself makes no difference to those below.
 //!
-//! A message, in the body of *messages* and *references*:
+//! A message in them:
 //!
 //! | offset | length | field |
 //! |---:|---:|---|
@@ -150,11 +168,10 @@
 //! | 8 | 8 | internal date |
 //! | 16 | 16 | XXH3-128 of its octets |
 //! | 32 | 4 | how many fragments, *f* |
-//! | 36 | 2 | how many keywords |
+//! | 36 | 2 | number of its set of keywords; 0 is the empty one |
 //! | 38 | 1 | flags |
 //! | 39 | 1 | reserved |
 //! | 40 | 16 · *f* | fragments |
-//! | | | keywords, then zeros up to a multiple of 8 |
 //!
 //! An internal date is, from the lowest bit: 1 when the zone is west of Greenwich (1 bit), the four
 //! digits of the zone as a number (14), second (6), minute (6), hour (5), day (5), month (4), year

@@ -81,7 +81,7 @@
 //! | 64 | Wrong usage | Read the sentence, or `--help` |
 //! | 65 | A name or password that will not do, a user who is there already or is not | |
 //! | 65 | serve: the log or the catalog is damaged | See below, "When mail is damaged" |
-//! | 65 | serve: the data is of a newer mailrace | Use that one; nothing was changed |
+//! | 65 | serve: the data is of a newer or older mailrace | Use that one; nothing was changed |
 //! | 69 | No io_uring: an old kernel, a seccomp profile, a sysctl | `tuning/README.md` |
 //! | 70 | A bug | Tell us, with the log |
 //! | 71 | The system refused memory, a thread or a ring | |
@@ -151,7 +151,7 @@
 //! server stops reading from it. One that sends a message octet by octet gives up its place in the
 //! arena when others want it. Messages of batches that are not complete are remembered until they
 //! are; more than 1,572,864 in one reactor are refused with `NO [LIMIT]`, but for batches of up to
-//! 100.
+//! 100. So are different combinations of keywords in them, once they take 32 MiB.
 //!
 //! ## The cost of one command
 //!
@@ -196,6 +196,19 @@
 //! the users it had. To lock a user out, remove the line. The mail stays. Sessions of a user who
 //! was removed or has another password get BYE at their next command, those in IDLE after two
 //! minutes at the latest.
+//!
+//! **What a quota does not count.** A quota is about mail. Changes of flags, moves and the records
+//! of messages are logged beside it, also by an account whose mail fills its quota. So an account
+//! with a quota has an allowance for them: 128 MiB at once and 1 MiB a second after that
+//! ([`LOG_ALLOWANCE`](crate::limits::LOG_ALLOWANCE)). Each octet of mail that it appends pays for
+//! four octets of log, so APPEND of real mail takes nothing from it. When it is used up, commands
+//! that write wait until it has grown again; none is refused, reading goes on, and other accounts
+//! do not notice. `mailrace_log_waits_total` counts those commands. Accounts without a quota may
+//! fill the disk by mail anyway, and never wait.
+//!
+//! **Keywords.** A mailbox holds 1,024 different keywords, 64 KiB of their text, and 16 MiB of
+//! combinations in which messages have them; all mailboxes of an account together, 64 MiB. Beyond,
+//! APPEND, STORE, COPY and MOVE are answered by `NO [LIMIT]`.
 //!
 //! ## Logging in
 //!

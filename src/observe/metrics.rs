@@ -103,6 +103,9 @@ impl<'a> Page<'a, '_> {
         self.count("log", Some(Unit::Bytes), help, |one| one.log_octets)?;
         let help = "The last log sequence number that is durable.";
         self.gauge("log_durable_lsn", None, help, |one| one.durable_lsn)?;
+        let help =
+            "Commands that waited because their account, which has a quota, had logged too much.";
+        self.count("log_waits", None, help, |one| one.log_waits)?;
         let help = "The segment that the log writes to.";
         self.gauge("log_segment", None, help, |one| one.segment)?;
         let help = "Where in that segment the durable log ends.";

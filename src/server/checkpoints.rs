@@ -120,7 +120,7 @@ impl Checkpoints {
         self.home.owners.borrow_mut().retain(|_, cell| match cell.get() {
             Some(owner) => {
                 let in_use = Rc::strong_count(owner) > 1 || Rc::strong_count(cell) > 1;
-                in_use || !owner.account.borrow().is_idle()
+                in_use || !owner.is_idle()
             }
             None => Rc::strong_count(cell) > 1,
         });

@@ -12,6 +12,7 @@ use crate::stats::Standing;
 impl Session {
     pub(super) async fn append(&mut self) -> Flow {
         let Some((_, owner)) = self.user.clone() else { return self.append_before_login().await };
+        self.may_write(&owner).await;
         let progress = self.progress();
         self.counted.set(Standing::Append);
         let (selected, home) = (self.selected.clone(), &self.home);

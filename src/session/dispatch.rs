@@ -16,7 +16,6 @@ use super::places::{Place, Seat};
 use super::selected::{NoSuchMessage, Selected};
 use crate::auth::User;
 use crate::ingest::{Owner, Pending};
-use crate::limits;
 use crate::log::LogError;
 use crate::net::{Guest, Output, Security, Transport};
 use crate::protocol::response::{self, Code, Condition, tagged, untagged};
@@ -247,8 +246,8 @@ impl Session {
             return false;
         }
         self.commands += 1;
-        if self.commands > most / limits::COMMANDS_AT_ONCE {
-            sleep(limits::COMMAND_STEP).await;
+        if self.commands > most / crate::limits::COMMANDS_AT_ONCE {
+            sleep(crate::limits::COMMAND_STEP).await;
         }
         true
     }
@@ -326,6 +325,7 @@ impl Session {
     }
 
     async fn for_user(&mut self, tag: &Tag, command: Command, owner: &Rc<Owner>) -> Flow {
+        self.waits_for_log(&command, owner).await;
         match command {
             Command::Enable(names) => self.enable(tag, &names),
             Command::Unauthenticate => self.unauthenticate(tag).await,

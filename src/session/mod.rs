@@ -1,5 +1,6 @@
 //! Sessions: what a client's commands do. One file per family of commands.
 
+mod allowance;
 mod append;
 mod change;
 mod context;

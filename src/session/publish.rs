@@ -64,6 +64,7 @@ impl Home {
         }
         copy(&tally.logins, &counters.logins);
         copy(&tally.parse_errors, &counters.parse_errors);
+        copy(&tally.log_waits, &counters.log_waits);
     }
 
     fn count_log(&self) {

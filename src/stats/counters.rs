@@ -19,6 +19,8 @@ pub struct Counters {
     pub uploads: Uploads,
     /// Commands that could not be read.
     pub parse_errors: Cell<u64>,
+    /// Commands that waited because their account had logged too much.
+    pub log_waits: Cell<u64>,
     /// Logins that were accepted.
     pub logins: Cell<u64>,
     /// How late a timer of this reactor fires, in microseconds: what any event waits for its turn.

@@ -56,6 +56,8 @@ pub struct Tally {
     pub frames: AtomicU64,
     /// Octets written to the log, headers and padding included.
     pub log_octets: AtomicU64,
+    /// Commands that waited because their account had logged too much.
+    pub log_waits: AtomicU64,
     /// The last LSN that is durable.
     pub durable_lsn: AtomicU64,
     /// The segment that the next frame is expected in.

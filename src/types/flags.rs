@@ -1,6 +1,8 @@
 //! System flags and keywords (RFC 3501 section 2.3.2).
 
 use std::fmt;
+use std::hash::{Hash, Hasher};
+use std::sync::Arc;
 
 use crate::limits::KEYWORD_LENGTH;
 
@@ -86,8 +88,9 @@ impl FlagChange {
 
 /// A keyword: a flag that clients made up, an atom that does not begin with a backslash
 /// (RFC 3501 section 9, `flag-keyword`). Compared without regard to case, kept as first spelt.
+/// Clones share the text.
 #[derive(Clone, Debug)]
-pub struct Keyword(Box<str>);
+pub struct Keyword(Arc<str>);
 
 /// Why some octets are no keyword.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -143,6 +146,20 @@ impl PartialEq for Keyword {
 }
 
 impl Eq for Keyword {}
+
+impl Hash for Keyword {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        // In pieces, so that no keyword needs memory for its capitals.
+        let mut piece = [0; 64];
+        for octets in self.0.as_bytes().chunks(piece.len()) {
+            let piece = &mut piece[..octets.len()];
+            piece.copy_from_slice(octets);
+            piece.make_ascii_uppercase();
+            state.write(piece);
+        }
+        state.write_u8(0xff);
+    }
+}
 
 impl fmt::Display for Keyword {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -3,6 +3,7 @@
 mod date;
 mod flags;
 mod ids;
+mod keywords;
 mod ranges;
 mod special_use;
 
@@ -12,4 +13,5 @@ pub use ids::{
     BatchId, EmailId, Epoch, Fragment, LogId, Lsn, MailboxId, ModSeq, SegmentId, Uid, UidRange,
     UidValidity,
 };
+pub use keywords::{BitSet, KeywordList, bits, has_bit};
 pub use special_use::SpecialUse;

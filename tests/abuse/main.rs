@@ -17,6 +17,7 @@ mod gauge;
 mod logins;
 mod mail;
 mod mixed;
+mod names;
 mod probe;
 mod promised;
 mod tls;

@@ -1,10 +1,11 @@
 //! Single cases of recovery that random histories reach seldom.
 
 use mailrace::log::{
-    Commit, LogPosition, Medium, MessageRecord, Record, RecoveryError, SegmentHeader,
+    Commit, LogPosition, Medium, MessageRecord, Record, RecoveryError, SegmentHeader, VERSION,
 };
 use mailrace::types::{
-    BatchId, Epoch, Flags, Fragment, InternalDate, LogId, Lsn, MailboxId, ModSeq, SegmentId, Uid,
+    BatchId, Epoch, Flags, Fragment, InternalDate, KeywordList, LogId, Lsn, MailboxId, ModSeq,
+    SegmentId, Uid,
 };
 use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed, xxh3_128};
 
@@ -42,7 +43,7 @@ fn message(offset: u32) -> MessageRecord {
         size: 5,
         date: InternalDate::from_unix(0),
         flags: Flags::default(),
-        keywords: Vec::new(),
+        keywords: KeywordList::default(),
         checksum: xxh3_128(b"hello"),
         fragments: vec![Fragment { segment: SegmentId(1), offset: BLOCK + offset, length: 5 }],
     }
@@ -262,18 +263,24 @@ fn a_record_of_a_newer_kind_asks_for_an_upgrade() {
 }
 
 #[test]
-fn a_newer_format_asks_for_an_upgrade() {
-    for at in [0, BLOCK as usize] {
+fn another_format_is_named() {
+    for (at, other, what) in [
+        (0, VERSION + 1, "newer mailrace"),
+        (BLOCK as usize, VERSION + 1, "Upgrade"),
+        (0, VERSION - 1, "older mailrace"),
+        (BLOCK as usize, VERSION - 1, "copy the mail to a new data folder"),
+    ] {
         let mut log = three_segments();
         let mut header = log.disk.octets()[&SegmentId(1)][at..].to_vec();
         let (version, sum) = if at == 0 { (8, 88) } else { (4, 120) };
-        header[version] = 2;
+        header[version..version + 2].copy_from_slice(&other.to_le_bytes());
         let checksum = xxh3_64(&header[..sum]);
         header[sum..sum + 8].copy_from_slice(&checksum.to_le_bytes());
         log.disk.overwrite(SegmentId(1), at, &header[..128]);
-        let error = log.recover(&[]).expect_err("a newer version");
-        assert!(matches!(error, RecoveryError::Newer { version: 2, .. }), "{error}");
-        assert!(error.to_string().contains("Upgrade"), "{error}");
+        let error = log.recover(&[]).expect_err("another version");
+        let expected =
+            matches!(error, RecoveryError::OtherVersion { version, .. } if version == other);
+        assert!(expected && error.to_string().contains(what), "{error}");
     }
 }
 

@@ -10,8 +10,8 @@ use mailrace::log::{
     decode_records, frame, recover,
 };
 use mailrace::types::{
-    BatchId, Epoch, FlagChange, Flags, Fragment, InternalDate, Keyword, LogId, MailboxId, ModSeq,
-    SegmentId, SpecialUse, Uid, UidRange, UidValidity,
+    BatchId, Epoch, FlagChange, Flags, Fragment, InternalDate, Keyword, KeywordList, LogId,
+    MailboxId, ModSeq, SegmentId, SpecialUse, Uid, UidRange, UidValidity,
 };
 use xxhash_rust::xxh3::xxh3_128;
 
@@ -98,7 +98,7 @@ fn batch_records() -> Vec<Record> {
             size: FIRST.len() as u64,
             date: date(" 7-Feb-1994 22:43:04 -0800"),
             flags: Flags::default(),
-            keywords: Vec::new(),
+            keywords: KeywordList::default(),
             checksum: xxh3_128(FIRST),
             fragments: vec![Fragment { segment: SEGMENT, offset: start, length: 24 }],
         },
@@ -106,7 +106,7 @@ fn batch_records() -> Vec<Record> {
             size: SECOND.len() as u64,
             date: date("17-Jul-1996 02:44:25 +0200"),
             flags: Flags::SEEN,
-            keywords: vec![keyword("$Forwarded"), keyword("work")],
+            keywords: vec![keyword("$Forwarded"), keyword("work")].into(),
             checksum: xxh3_128(SECOND),
             fragments: vec![
                 Fragment { segment: SEGMENT, offset: second, length: 20 },

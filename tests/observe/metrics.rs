@@ -130,6 +130,7 @@ fn a_known_load_is_counted_to_the_last_octet() {
         ("segments", "state=\"active\"", 2.0),
         ("checkpoint_failures_total", "", 0.0),
         ("unwritten_segments_total", "", 0.0),
+        ("log_waits_total", "", 0.0),
         ("ready", "", 1.0),
     ] {
         let name = format!("mailrace_{name}");

@@ -1,4 +1,4 @@
-//! Data that a newer mailrace has written: a clear word, and nothing is touched.
+//! Data that a newer or older mailrace has written: a clear word, and nothing is touched.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -70,15 +70,29 @@ fn segments_of_a_newer_mailrace_are_left_alone() {
         let before = contents(&folder.path());
         let (output, said) = start(&folder);
         assert_eq!(output.status.code(), Some(65), "{said}");
-        for word in [name, "format 7", "up to 1", "Upgrade", "Nothing was changed"] {
+        for word in [name, "format 7", "reads 2", "Upgrade", "Nothing was changed"] {
             assert!(said.contains(word), "no {word:?}: {said}");
         }
         assert!(contents(&folder.path()) == before, "something was touched");
     }
     // The mailrace that has written it reads it again.
-    set_version(&folder, 1);
+    set_version(&folder, 2);
     let server = Server::start(&folder);
     assert!(server.login().ok("STATUS INBOX (MESSAGES)").texts()[0].contains("MESSAGES 1"));
+}
+
+#[test]
+fn segments_of_an_older_mailrace_are_left_alone() {
+    let folder = data();
+    let segment = set_version(&folder, 1);
+    let name = segment.file_name().unwrap().to_str().unwrap();
+    let before = contents(&folder.path());
+    let (output, said) = start(&folder);
+    assert_eq!(output.status.code(), Some(65), "{said}");
+    for word in [name, "older mailrace (format 1", "copy the mail", "Nothing was changed"] {
+        assert!(said.contains(word), "no {word:?}: {said}");
+    }
+    assert!(contents(&folder.path()) == before, "something was touched");
 }
 
 #[test]

@@ -7,6 +7,8 @@ mod subscriptions;
 
 use std::borrow::Borrow;
 use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
 
 pub use self::names::RenameError;
 use self::subscriptions::Subscriptions;
@@ -29,6 +31,8 @@ pub struct Account {
     /// Mailboxes that are gone and still in the catalog.
     deleted: Vec<(MailboxId, Saved)>,
     dirty_octets: usize,
+    /// What the tables of keywords of all mailboxes take in memory.
+    keyword_octets: Arc<AtomicUsize>,
 }
 
 /// What a mailbox weighs with the account.
@@ -52,6 +56,7 @@ impl Account {
             saved: Saved::Clean,
             deleted: Vec::new(),
             dirty_octets: 0,
+            keyword_octets: Arc::default(),
         }
     }
 
@@ -159,7 +164,8 @@ impl Account {
         if self.by_name.contains_key(&name) || self.mailboxes.contains_key(&id) {
             return Err(ApplyError::MailboxExists(id));
         }
-        let mailbox = Mailbox::new(id, name.clone(), uid_validity, uses);
+        let mut mailbox = Mailbox::new(id, name.clone(), uid_validity, uses);
+        mailbox.belongs_to(&self.keyword_octets);
         self.by_name.insert(name, id);
         self.weigh(Weight::default(), Weight::of(&mailbox));
         self.mailboxes.insert(id, mailbox);

@@ -1,6 +1,7 @@
 //! Names of mailboxes. Levels are divided by `/`; a level above a mailbox need not be one.
 
 use std::fmt;
+use std::ops::Bound;
 
 use super::{Account, canonical};
 use crate::index::error::ApplyError;
@@ -32,6 +33,13 @@ impl Account {
     /// Names and identifiers of all mailboxes, ascending by name.
     pub fn names(&self) -> impl Iterator<Item = (&str, MailboxId)> {
         self.by_name.iter().map(|(name, &id)| (&**name, id))
+    }
+
+    /// The first name of a mailbox from here on.
+    #[must_use]
+    pub fn next_name(&self, from: Bound<&str>) -> Option<&str> {
+        let mut names = self.by_name.range::<str, _>((from, Bound::Unbounded));
+        names.next().map(|(name, _)| &**name)
     }
 
     /// How many mailboxes there are.

@@ -87,7 +87,8 @@ impl Account {
         if let Some(row) = subscriptions {
             account.subscriptions = Subscriptions::decode(row)?;
         }
-        for mailbox in mailboxes {
+        for mut mailbox in mailboxes {
+            mailbox.belongs_to(&account.keyword_octets);
             if account.by_name.insert(mailbox.name().into(), mailbox.id()).is_some() {
                 return Err(Rot("an account has two mailboxes of one name"));
             }

@@ -8,6 +8,7 @@
 //! ```
 
 use std::collections::BTreeSet;
+use std::ops::Bound;
 
 use super::{Account, canonical};
 use crate::index::checkpoint::Saved;
@@ -32,6 +33,13 @@ impl Account {
     /// The names that LSUB lists, ascending.
     pub fn subscriptions(&self) -> impl Iterator<Item = &str> {
         self.subscriptions.names.iter().map(|name| &**name)
+    }
+
+    /// The first of them from here on.
+    #[must_use]
+    pub fn next_subscription(&self, from: Bound<&str>) -> Option<&str> {
+        let mut names = self.subscriptions.names.range::<str, _>((from, Bound::Unbounded));
+        names.next().map(|name| &**name)
     }
 
     /// Whether a name is among them, INBOX in any case of its letters.

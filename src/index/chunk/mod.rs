@@ -21,7 +21,7 @@ use super::keywords::KeywordSet;
 use crate::limits::{CHUNK_FRAGMENTS, CHUNK_MESSAGES};
 use crate::log::MessageRecord;
 use crate::types::{
-    EmailId, Flags, Fragment, InternalDate, Keyword, ModSeq, SegmentId, Uid, UidRange,
+    EmailId, Flags, Fragment, InternalDate, KeywordList, ModSeq, SegmentId, Uid, UidRange,
 };
 
 const UID: usize = 0;
@@ -333,7 +333,7 @@ impl<'a> Entry<'a> {
     /// The same message as a record of the log, with its octets where they are. `keywords` are
     /// those of its set, in the table of its mailbox.
     #[must_use]
-    pub fn to_record(self, keywords: Vec<Keyword>) -> MessageRecord {
+    pub fn to_record(self, keywords: KeywordList) -> MessageRecord {
         MessageRecord {
             size: self.size(),
             date: self.date(),

@@ -12,7 +12,7 @@ fn message(fragments: &[u32]) -> MessageRecord {
         size: fragments.iter().map(|&f| u64::from(f)).sum(),
         date: InternalDate::from_unix(1_000_000_000),
         flags: Flags::SEEN,
-        keywords: vec![],
+        keywords: KeywordList::default(),
         checksum: 1 << 100,
         fragments: fragments.iter().enumerate().map(piece).collect(),
     }

@@ -7,6 +7,7 @@ use super::{Mailbox, reserved_after};
 use crate::index::checkpoint::Saved;
 use crate::index::chunk::Placed;
 use crate::index::error::ApplyError;
+use crate::index::keywords::Translation;
 use crate::log::{Commit, MessageRecord};
 use crate::types::{FlagChange, Flags, Keyword, ModSeq, Uid, UidRange, UidValidity};
 
@@ -28,7 +29,7 @@ impl Mailbox {
         keywords: &[Keyword],
     ) -> bool {
         if change == FlagChange::Replace {
-            return self.admit(keywords);
+            return self.admit(keywords).is_some();
         }
         if keywords.is_empty() {
             return true;
@@ -49,10 +50,11 @@ impl Mailbox {
             return Err(disorder);
         }
         let (mut found, modseq, save_date) = (0, commit.modseq, commit.save_date);
+        let mut by = Translation::default();
         for message in messages {
             let message = message.borrow();
             if found < commit.messages {
-                let keywords = self.keywords.intern(&message.keywords);
+                let keywords = self.keywords.intern(&message.keywords, &mut by);
                 let uid = Uid(commit.first_uid.0 + found);
                 self.count_in(message.flags, message.size);
                 self.chunks.push(Placed { uid, keywords, modseq, save_date }, message);
@@ -78,6 +80,7 @@ impl Mailbox {
         let uids = self.at_hand(uids)?;
         let (counts, table) = (&mut self.counts, &mut self.keywords);
         let told = self.journal.is_kept();
+        let named = table.prepare(change, keywords);
         let mut changed = Vec::new();
         // Messages often have the same keywords as the one before.
         let mut last = None;
@@ -85,7 +88,7 @@ impl Mailbox {
             let old = (entry.flags(), entry.keywords());
             let set = match last {
                 Some((from, to)) if from == old.1 => to,
-                _ => table.change(old.1, change, keywords),
+                _ => table.change(old.1, &named),
             };
             last = Some((old.1, set));
             let new = change.of(old.0, flags);

@@ -7,6 +7,7 @@ mod unapplied;
 mod vanished;
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
 
 use self::journal::Journal;
 pub use self::journal::{Changes, Recent, What};
@@ -17,9 +18,11 @@ use super::checkpoint::Saved;
 use super::chunk::{Chunk, Entry};
 use super::chunks::{Chunks, Piece};
 use super::error::Rot;
-use super::keywords::Keywords;
+use super::keywords::{KeywordSet, Keywords, Translation};
 use super::view::View;
-use crate::types::{Keyword, MailboxId, ModSeq, SpecialUse, Uid, UidRange, UidValidity};
+use crate::types::{
+    Keyword, KeywordList, MailboxId, ModSeq, SpecialUse, Uid, UidRange, UidValidity,
+};
 
 /// What STATUS tells (RFC 9051 section 6.3.11): of what is durable, and so visible, alone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -141,16 +144,23 @@ impl Mailbox {
         &self.keywords
     }
 
-    /// Makes room in the table for the keywords of a message that is about to come, as many as come
-    /// at the same time. `false` when the mailbox has as many keywords, or sets of them, as it can
-    /// hold: `NO [LIMIT]`.
+    /// Makes room in the table for the keywords of a message that is about to come. `None` when the
+    /// mailbox, or the account, has as many keywords or sets of them as it can hold: `NO [LIMIT]`.
     #[must_use]
-    pub fn admit(&mut self, keywords: &[Keyword]) -> bool {
-        let admitted = self.keywords.admits(keywords);
-        if admitted {
-            self.keywords.intern(keywords);
-        }
-        admitted
+    pub fn admit(&mut self, keywords: &[Keyword]) -> Option<KeywordSet> {
+        self.keywords.admit(keywords)
+    }
+
+    /// The same for messages of another mailbox, by their lists.
+    #[must_use]
+    pub fn admit_all<'l>(&mut self, lists: impl IntoIterator<Item = &'l KeywordList>) -> bool {
+        let mut by = Translation::default();
+        lists.into_iter().all(|list| self.keywords.admit_list(list, &mut by))
+    }
+
+    /// From now on its keywords count with those of the other mailboxes of this account.
+    pub(super) fn belongs_to(&mut self, account: &Arc<AtomicUsize>) {
+        self.keywords.belongs_to(account);
     }
 
     /// UIDs for so many messages, which may be none, and a mod-sequence. In the order in which

@@ -117,8 +117,9 @@ impl Mailbox {
                 let uids = UidRange::ascending(uids);
                 let mut sets = HashMap::new();
                 if *change == FlagChange::Replace || !keywords.is_empty() {
+                    let named = self.keywords.prepare(*change, keywords);
                     for set in self.sets_as_written(&uids) {
-                        let new = self.keywords.change(set, *change, keywords);
+                        let new = self.keywords.change(set, &named);
                         if new != set {
                             sets.insert(set, new);
                         }

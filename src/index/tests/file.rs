@@ -33,7 +33,7 @@ fn what_is_saved_comes_back() {
     account.mailbox_mut(INBOX).unwrap().take_recent();
     account.apply(&create("a", MailboxId(8), "Größe/x")).unwrap();
     let mut odd = message(5);
-    odd.keywords = vec![keyword("$Junk"), keyword("b")];
+    odd.keywords = vec![keyword("$Junk"), keyword("b")].into();
     append(&mut account, MailboxId(8), &[odd]);
     save(&mut account, &folder.open());
 

@@ -15,8 +15,8 @@ use tempfile::TempDir;
 use super::{Account, CatalogFile, Checkpoint};
 use crate::log::{Commit, MessageRecord, Record};
 use crate::types::{
-    BatchId, FlagChange, Flags, Fragment, InternalDate, Keyword, MailboxId, ModSeq, SegmentId,
-    SpecialUse, Uid, UidRange, UidValidity,
+    BatchId, FlagChange, Flags, Fragment, InternalDate, Keyword, KeywordList, MailboxId, ModSeq,
+    SegmentId, SpecialUse, Uid, UidRange, UidValidity,
 };
 
 const INBOX: MailboxId = MailboxId(7);
@@ -75,7 +75,7 @@ fn message(size: u32) -> MessageRecord {
         size: u64::from(size),
         date: InternalDate::from_unix(i64::from(size) * 1_000),
         flags: Flags::default(),
-        keywords: vec![],
+        keywords: KeywordList::default(),
         checksum: u128::from(size) << 64,
         fragments: vec![Fragment { segment: SegmentId(3), offset: 4096, length: size }],
     }

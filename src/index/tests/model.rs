@@ -130,7 +130,7 @@ impl World {
     fn append(&mut self, count: u32, flags: Flags, keywords: &[u8], pieces: u32) {
         let message = MessageRecord {
             flags,
-            keywords: spelt(keywords, false),
+            keywords: spelt(keywords, false).into(),
             size: 0,
             fragments: vec![],
             ..message(1)
@@ -355,7 +355,7 @@ impl Model {
     fn as_stored(&self, message: &MessageRecord) -> Message {
         Message {
             flags: message.flags,
-            keywords: in_capitals(&message.keywords),
+            keywords: in_capitals(&message.keywords.iter().cloned().collect::<Vec<_>>()),
             modseq: ModSeq(self.modseq),
             size: message.size,
             pieces: message.fragments.iter().map(|fragment| fragment.length).collect(),

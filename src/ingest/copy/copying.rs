@@ -8,8 +8,8 @@ use super::{Copied, CopyError, FRAGMENTS, Job, reserve};
 use crate::index::{Chunk, Entry, KeywordSet};
 use crate::ingest::ledger::ROOM;
 use crate::ingest::owner::{Claim, Owner};
-use crate::log::{Frame, MessageRecord, Record};
-use crate::types::{BatchId, Keyword, MailboxId, UidRange};
+use crate::log::{Frame, MessageRecord, Packing, Record, sealed_len};
+use crate::types::{BatchId, KeywordList, MailboxId, UidRange};
 
 impl Job<'_> {
     /// # Errors
@@ -63,7 +63,7 @@ impl Job<'_> {
             let mut account = owner.account.borrow_mut();
             let target = account.mailbox_mut(self.target);
             let target = target.ok_or(CopyError::NoMailbox(self.target))?;
-            if !selection.sets.values().all(|keywords| target.admit(keywords)) {
+            if !target.admit_all(selection.sets.values()) {
                 return Err(CopyError::Keywords);
             }
         }
@@ -87,36 +87,31 @@ impl Job<'_> {
     ) -> Result<UidRange, CopyError> {
         let (owner, log) = (self.ledger.owner, self.ledger.log);
         let batch = writing.batch;
-        let (mut messages, mut length) = (Vec::new(), Record::MESSAGES_OVERHEAD);
+        let (mut messages, mut packing) = (Vec::new(), Packing::default());
         for mut message in selection.records() {
             while message.fragments.len() > FRAGMENTS {
                 let rest = message.fragments.split_off(FRAGMENTS);
                 let fragments = std::mem::replace(&mut message.fragments, rest);
-                let before = references(batch, &mut messages, &mut length);
+                let before = references(batch, &mut messages, &mut packing);
                 self.frame(writing, before.into_iter().collect()).await?;
                 self.frame(writing, vec![Record::Fragments { batch, fragments }]).await?;
             }
-            let more = message.encoded_len();
-            if length + more > ROOM {
-                let before = references(batch, &mut messages, &mut length);
+            if packing.add(&message) > ROOM {
+                let before = references(batch, &mut messages, &mut packing);
                 self.frame(writing, before.into_iter().collect()).await?;
+                packing.add(&message);
             }
-            if length + more > ROOM {
-                // A thousand keywords of the greatest length on one message.
-                return Err(CopyError::Keywords);
-            }
-            length += more;
             messages.push(message);
         }
 
         let mut commit = self.footer(batch, selection.messages, selection.octets);
         let footer = Record::Commit(commit.clone()).encoded_len();
-        if length + footer > ROOM {
-            let before = references(batch, &mut messages, &mut length);
+        if packing.octets() + footer > ROOM {
+            let before = references(batch, &mut messages, &mut packing);
             self.frame(writing, before.into_iter().collect()).await?;
         }
         let mut records: Vec<Record> =
-            references(batch, &mut messages, &mut length).into_iter().collect();
+            references(batch, &mut messages, &mut packing).into_iter().collect();
         let records_len = footer + records.iter().map(Record::encoded_len).sum::<usize>();
         let (lease, permit) = self.ready(writing, records_len).await?;
         // From here to the write nothing is awaited: UIDs and mod-sequences ascend with the log.
@@ -129,6 +124,7 @@ impl Job<'_> {
         records.push(Record::Commit(commit.clone()));
         let (stream, position) = (batch, writing.position);
         let frame = Frame { lease, stream, position, payload: 0, records_len };
+        owner.logged(sealed_len(0, records_len));
         log.write(frame, |_| records, permit);
         let (owner, hold) = (owner.clone(), writing.hold.take());
         log.when_durable(move || {
@@ -145,9 +141,9 @@ impl Job<'_> {
 fn references(
     batch: BatchId,
     messages: &mut Vec<MessageRecord>,
-    length: &mut usize,
+    packing: &mut Packing,
 ) -> Option<Record> {
-    *length = Record::MESSAGES_OVERHEAD;
+    *packing = Packing::default();
     let messages = std::mem::take(messages);
     (!messages.is_empty()).then_some(Record::References { batch, messages })
 }
@@ -158,7 +154,7 @@ struct Selection {
     /// All of them existed.
     uids: Vec<UidRange>,
     /// The keywords, whatever becomes of the source meanwhile.
-    sets: HashMap<KeywordSet, Vec<Keyword>>,
+    sets: HashMap<KeywordSet, KeywordList>,
     messages: u32,
     octets: u64,
 }
@@ -180,7 +176,7 @@ impl Selection {
                 for entry in chunk.range(range) {
                     UidRange::push(&mut taken.uids, entry.uid());
                     let set = entry.keywords();
-                    taken.sets.entry(set).or_insert_with(|| table.of(set).cloned().collect());
+                    taken.sets.entry(set).or_insert_with(|| table.list(set));
                     taken.messages += 1;
                     taken.octets += entry.size();
                 }

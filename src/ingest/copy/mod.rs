@@ -139,7 +139,10 @@ impl fmt::Display for CopyError {
         match self {
             CopyError::NoMailbox(_) => f.write_str("the mailbox was deleted meanwhile"),
             CopyError::Quota => f.write_str("the quota does not allow it"),
-            CopyError::Keywords => f.write_str("the mailbox has too many keywords"),
+            CopyError::Keywords => f.write_str(
+                "the mailbox has as many keywords, or combinations of them, as it can hold; use \
+                 another mailbox, or take keywords off the messages first",
+            ),
             CopyError::Uids => f.write_str("the mailbox has run out of UIDs"),
             CopyError::Log(error) => error.fmt(f),
         }

@@ -7,9 +7,9 @@ use super::{Copied, CopyError, FRAGMENTS, Job, reserve};
 use crate::index::{Account, AsWritten, KeywordSet, Mailbox};
 use crate::ingest::ledger::Composed;
 use crate::limits::STEP_MESSAGES;
-use crate::log::{MessageRecord, Record};
+use crate::log::{MessageRecord, Packing, Record};
 use crate::reactor::{LeaseClass, breathe};
-use crate::types::{Fragment, Keyword, ModSeq, Uid, UidRange};
+use crate::types::{Fragment, KeywordList, ModSeq, Uid, UidRange};
 
 /// So few messages need no large lease.
 const FEW: u32 = 64;
@@ -20,7 +20,7 @@ struct Taken {
     messages: Vec<MessageRecord>,
     uids: Vec<UidRange>,
     /// The keywords of all of them.
-    sets: HashMap<KeywordSet, Vec<Keyword>>,
+    sets: HashMap<KeywordSet, KeywordList>,
     octets: u64,
     /// Where the next step begins; `None` after the last.
     next: Option<Uid>,
@@ -128,12 +128,11 @@ impl Job<'_> {
     ) -> Result<Taken, CopyError> {
         let source = self.open(account, self.source)?;
         let batch = ahead.map(|ahead| ahead.writing.batch).unwrap_or_default();
-        let around = Record::MESSAGES_OVERHEAD
-            + Record::Commit(self.footer(batch, 0, 0)).encoded_len()
+        let around = Record::Commit(self.footer(batch, 0, 0)).encoded_len()
             + self.expunge(ModSeq(0), Vec::new()).encoded_len();
         // Records are padded to eight octets.
-        let mut left = room.saturating_sub(around + 16);
-        let mut taken = Taken::default();
+        let room = room.saturating_sub(around + 16);
+        let (mut taken, mut packing) = (Taken::default(), Packing::default());
         for (looked_at, (uid, message)) in from_uid(source, uids, from).enumerate() {
             taken.next = Some(uid);
             if looked_at == STEP_MESSAGES {
@@ -145,21 +144,20 @@ impl Job<'_> {
             if in_pieces && !(alone && taken.messages.is_empty()) {
                 return Ok(taken);
             }
-            let keywords = || source.keywords().of(message.keywords).cloned().collect();
-            let keywords: &Vec<_> = taken.sets.entry(message.keywords).or_insert_with(keywords);
+            let keywords = || source.keywords().list(message.keywords);
+            let keywords = taken.sets.entry(message.keywords).or_insert_with(keywords);
             let mut record = message.entry.to_record(keywords.clone());
             record.flags = message.flags;
             if let Some(ahead) = ahead.filter(|_| alone) {
                 record.fragments.drain(..ahead.fragments.len());
             }
-            let length = record.encoded_len() + size_of::<UidRange>();
-            if length > left {
+            let ranges = (taken.uids.len() + 1) * size_of::<UidRange>();
+            if packing.add(&record).saturating_add(ranges) > room {
                 return match taken.messages.is_empty() {
                     true => Err(CopyError::Keywords),
                     false => Ok(taken),
                 };
             }
-            left -= length;
             taken.octets += record.size;
             taken.messages.push(record);
             UidRange::push(&mut taken.uids, uid);
@@ -181,7 +179,7 @@ impl Job<'_> {
     ) -> Result<(Composed, Moved), CopyError> {
         self.open(account, self.target)?;
         let target = account.mailbox_mut(self.target).expect("it is open");
-        if !taken.sets.values().all(|keywords| target.admit(keywords)) {
+        if !target.admit_all(taken.sets.values()) {
             return Err(CopyError::Keywords);
         }
         let Ahead { fragments, mut writing, .. } =

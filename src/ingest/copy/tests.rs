@@ -111,7 +111,7 @@ impl World {
                     size: (payload.len() - from) as u64,
                     date: InternalDate::from_unix(number as i64),
                     flags: Flags(number as u8 & 0x1F),
-                    keywords: keywords.to_vec(),
+                    keywords: keywords.iter().cloned().collect(),
                     checksum: xxh3_128(&payload[from..]),
                     fragments,
                 });
@@ -171,7 +171,7 @@ fn shown(account: &Account) -> Shown {
     let mailbox = |id| {
         let mailbox = account.mailbox(id).unwrap();
         let entries = mailbox.range(range(1, u32::MAX)).map(|entry| {
-            let keywords = mailbox.keywords().of(entry.keywords()).cloned().collect();
+            let keywords = mailbox.keywords().list(entry.keywords());
             (entry.uid().0, entry.modseq().0, entry.to_record(keywords))
         });
         (mailbox.counts().highest_modseq.0, entries.collect())
@@ -309,7 +309,7 @@ fn a_copy_that_is_refused_changes_nothing() {
         {
             let mut account = world.owner.account.borrow_mut();
             let work = account.mailbox_mut(WORK).unwrap();
-            (0..KEYWORDS).for_each(|n| assert!(work.admit(&[keyword(n)])));
+            (0..KEYWORDS).for_each(|n| assert!(work.admit(&[keyword(n)]).is_some()));
         }
         assert!(matches!(world.copy(&both, false).await, Err(CopyError::Keywords)));
         world.owner.dying.borrow_mut().insert(WORK);

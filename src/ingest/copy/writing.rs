@@ -44,6 +44,7 @@ impl Job<'_> {
         let (stream, position) = (writing.batch, writing.position);
         let frame = Frame { lease, stream, position, payload: 0, records_len };
         let log = self.ledger.log;
+        self.ledger.owner.logged(sealed_len(0, records_len));
         let (place, _) = log.write(frame, |_| records, permit);
         writing.position += 1;
         writing.hold.get_or_insert_with(|| log.hold(&place));

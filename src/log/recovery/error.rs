@@ -73,8 +73,8 @@ pub enum RecoveryError {
     },
     /// Acknowledged data is damaged. Nothing was changed.
     Damaged(Box<Damage>),
-    /// Written by a newer mailrace. Nothing was changed.
-    Newer {
+    /// Written by a mailrace of another version of the format. Nothing was changed.
+    OtherVersion {
         /// The segment.
         file: SegmentId,
         /// Version of its format.
@@ -147,10 +147,16 @@ impl fmt::Display for RecoveryError {
                 "{damage} Nothing was changed. Restore what is damaged from a copy; or start with \
                  --quarantine, which serves what is sound and lists what is not"
             ),
-            RecoveryError::Newer { file, version } => {
+            RecoveryError::OtherVersion { file, version } if *version < VERSION => {
+                let file = SegmentHeader::file_name(*file);
+                write!(f, "{file} was written by an older mailrace (format {version}, this one ")?;
+                write!(f, "reads {VERSION}). Use that one to copy the mail to a new data folder ")?;
+                f.write_str("over IMAP. Nothing was changed")
+            }
+            RecoveryError::OtherVersion { file, version } => {
                 let file = SegmentHeader::file_name(*file);
                 write!(f, "{file} was written by a newer mailrace (format {version}, ")?;
-                write!(f, "this one reads up to {VERSION}). Upgrade. Nothing was changed")
+                write!(f, "this one reads {VERSION}). Upgrade. Nothing was changed")
             }
             RecoveryError::UnknownRecord { file, kind, version } => {
                 let file = SegmentHeader::file_name(*file);

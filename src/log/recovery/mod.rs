@@ -208,13 +208,14 @@ pub fn recover_with(
 /// Looks at the headers of all segments, before anything at all is changed.
 ///
 /// # Errors
-/// [`RecoveryError::Newer`] when one was written by a newer mailrace; those of the medium.
+/// [`RecoveryError::OtherVersion`] when one was written by a mailrace of another format; those of
+/// the medium.
 pub fn check_versions(medium: &dyn Medium) -> Result<(), RecoveryError> {
     let mut block = [0; BLOCK];
     for (file, _) in medium.segments().map_err(RecoveryError::io(None, 0))? {
         let read = medium.read_at(file, 0, &mut block).map_err(RecoveryError::io(file, 0))?;
-        if let Err(HeaderError::Newer { version }) = SegmentHeader::decode(&block[..read]) {
-            return Err(RecoveryError::Newer { file, version });
+        if let Err(HeaderError::OtherVersion { version }) = SegmentHeader::decode(&block[..read]) {
+            return Err(RecoveryError::OtherVersion { file, version });
         }
     }
     Ok(())

@@ -80,8 +80,8 @@ impl Survey {
                     continue;
                 }
                 Ok(_) => HeaderError::Field("segment"),
-                Err(HeaderError::Newer { version }) => {
-                    return Err(RecoveryError::Newer { file: segment, version });
+                Err(HeaderError::OtherVersion { version }) => {
+                    return Err(RecoveryError::OtherVersion { file: segment, version });
                 }
                 Err(HeaderError::Zeros)
                     if usable(length) && is_blank(medium, segment, length, BLOCK as u64)? =>

@@ -315,9 +315,9 @@ impl<'a> Walk<'a> {
         let octets = self.window.read(self.medium, self.segment, start, HEADER)?;
         let header = match FrameHeader::decode(octets) {
             Ok(header) => header,
-            Err(HeaderError::Newer { version }) => {
+            Err(HeaderError::OtherVersion { version }) => {
                 let file = self.segment;
-                return Err(Broken::Failed(RecoveryError::Newer { file, version }));
+                return Err(Broken::Failed(RecoveryError::OtherVersion { file, version }));
             }
             Err(_) if octets.is_empty() => {
                 let what = "the file ends here".into();

@@ -1,10 +1,15 @@
 //! Flags, and STORE, which changes them.
 
+use std::collections::HashSet;
+
 use super::select::parameter_name;
 use super::{Cursor, Parsed};
 use crate::limits::KEYWORDS;
 use crate::protocol::SequenceSet;
 use crate::types::{FlagChange, Flags, Keyword, KeywordError};
+
+/// So many keywords are compared with each other; more are looked up.
+const FEW: usize = 16;
 
 /// Flags as a client gave them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -15,6 +20,8 @@ pub struct FlagList {
     pub keywords: Vec<Keyword>,
     /// The first that cannot be kept, and why.
     pub refused: Option<FlagError>,
+    /// The keywords again, once there are more than [`FEW`].
+    many: HashSet<Keyword>,
 }
 
 /// Why a flag that is well-formed cannot be kept.
@@ -31,6 +38,9 @@ pub enum FlagError {
 impl FlagList {
     /// Takes one flag. `\Recent` is passed over: no client may set it, migration tools send it.
     fn take(&mut self, flag: &[u8]) {
+        if self.refused.is_some() {
+            return;
+        }
         let refused = match Flags::by_name(flag) {
             Some(flag) => {
                 self.flags = self.flags.union(flag);
@@ -39,13 +49,30 @@ impl FlagList {
             None if flag.eq_ignore_ascii_case(b"\\Recent") => return,
             None if flag.starts_with(b"\\") => FlagError::UnknownSystemFlag,
             None => match Keyword::new(flag) {
-                Ok(keyword) if self.keywords.contains(&keyword) => return,
+                Ok(keyword) if self.has(&keyword) => return,
                 Ok(_) if self.keywords.len() >= KEYWORDS => FlagError::TooMany,
-                Ok(keyword) => return self.keywords.push(keyword),
+                Ok(keyword) => return self.push(keyword),
                 Err(error) => FlagError::Keyword(error),
             },
         };
         self.refused.get_or_insert(refused);
+    }
+
+    fn has(&self, keyword: &Keyword) -> bool {
+        match self.many.is_empty() {
+            true => self.keywords.contains(keyword),
+            false => self.many.contains(keyword),
+        }
+    }
+
+    fn push(&mut self, keyword: Keyword) {
+        if self.keywords.len() >= FEW {
+            if self.many.is_empty() {
+                self.many.extend(self.keywords.iter().cloned());
+            }
+            self.many.insert(keyword.clone());
+        }
+        self.keywords.push(keyword);
     }
 }
 

@@ -46,7 +46,10 @@ impl fmt::Display for ChangeError {
         match self {
             ChangeError::Log(error) => error.fmt(f),
             ChangeError::Gone => f.write_str("the mailbox was deleted meanwhile"),
-            ChangeError::Keywords => f.write_str("the mailbox has as many keywords as it can hold"),
+            ChangeError::Keywords => f.write_str(
+                "the mailbox has as many keywords, or combinations of them, as it can hold; use \
+                 fewer keywords, or another mailbox",
+            ),
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use super::{ChangeError, MessageChange, Verdict};
-use crate::index::{AsWritten, KeywordSet, Mailbox};
+use crate::index::{AsWritten, KeywordChange, KeywordSet, Mailbox};
 use crate::ingest::Owner;
 use crate::log::Record;
 use crate::protocol::response::Code;
@@ -35,6 +35,7 @@ impl Session {
             keywords: &store.flags.keywords,
             unchanged_since: store.unchanged_since,
             last: None,
+            named: None,
         };
         let done = match self.home.change_messages(owner, mailbox, &uids, &mut change).await {
             Ok(done) => done,
@@ -94,6 +95,7 @@ impl Session {
             keywords: &[],
             unchanged_since: None,
             last: None,
+            named: None,
         };
         let done = self.home.change_messages(owner, mailbox, uids, &mut change).await?;
         self.is_own(&done.modseqs);
@@ -126,6 +128,8 @@ struct SetFlags<'a> {
     /// Whether the change keeps this set of keywords: messages often have the same as the one
     /// before.
     last: Option<(KeywordSet, bool)>,
+    /// The change in the table of the mailbox, and how many keywords that had.
+    named: Option<(usize, KeywordChange)>,
 }
 
 impl MessageChange for SetFlags<'_> {
@@ -156,13 +160,15 @@ impl MessageChange for SetFlags<'_> {
 }
 
 impl SetFlags<'_> {
-    fn keeps_keywords(&self, mailbox: &Mailbox, set: KeywordSet) -> bool {
+    fn keeps_keywords(&mut self, mailbox: &Mailbox, set: KeywordSet) -> bool {
         let table = mailbox.keywords();
-        let mut has = self.keywords.iter().map(|keyword| table.contains(set, keyword));
-        match self.change {
-            FlagChange::Replace => table.of(set).len() == self.keywords.len() && has.all(|has| has),
-            FlagChange::Add => has.all(|has| has),
-            FlagChange::Remove => !has.any(|has| has),
-        }
+        let known = table.all().len();
+        let named = match self.named.take() {
+            Some((names, named)) if names == known => named,
+            _ => table.look_up(self.change, self.keywords),
+        };
+        let keeps = table.keeps(set, &named);
+        self.named = Some((known, named));
+        keeps
     }
 }

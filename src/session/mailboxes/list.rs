@@ -1,21 +1,34 @@
 //! LIST and LSUB (RFC 3501 sections 6.3.8 and 6.3.9, RFC 5258, RFC 5819, RFC 6154).
 
-use std::collections::BTreeMap;
+use std::collections::VecDeque;
 use std::rc::Rc;
 
 use bytes::BytesMut;
 
-use super::tree::{Level, any_matches, mark_hidden, tree};
+use super::tree::{Level, Names, Of, Walk, below};
 use crate::ingest::Owner;
+use crate::limits::LIST_WORK;
 use crate::net::{GATHERED, Gone};
 use crate::protocol::response::{self, Code, ListEntry};
 use crate::protocol::{List, MailboxName, NameError, Pattern, SelectionOptions, StatusItem, Tag};
 use crate::reactor::breathe;
 use crate::session::dispatch::{Flow, Session};
 
-/// Characters of names held against patterns between two rests of the reactor: a millisecond or
-/// two with patterns of the usual length.
-const WORK: usize = 1 << 20;
+/// Steps between two rests of the reactor: a millisecond or two.
+const STEPS: usize = 1 << 20;
+
+/// Steps that it takes to find a name and what there is to say of it.
+const NAME: usize = 2_000;
+
+/// What each name that RECURSIVEMATCH looks through for others counts.
+const LOOK: usize = 200;
+
+/// Why names are not told to the end.
+enum Stop {
+    Gone,
+    /// The patterns take too long.
+    Work,
+}
 
 impl Session {
     pub(in crate::session) async fn list(
@@ -34,24 +47,7 @@ impl Session {
         if list.returns.status.contains(&StatusItem::HighestModSeq) {
             self.enable_condstore();
         }
-        let recursive = list.selection.recursive_match;
-        let mut levels = tree(&owner.account.borrow());
-        if recursive {
-            mark_hidden(&mut levels, list.selection, &patterns);
-        }
-        let chosen = |level: &Level| {
-            level.is_selected(list.selection) || recursive && level.hidden_below //
-        };
-        let write = |out: &mut BytesMut, name: &MailboxName, level: &Level| {
-            self.write_level(out, list, name, level);
-            if !list.returns.status.is_empty()
-                && let Some(id) = level.mailbox
-                && let Some(mailbox) = owner.account.borrow().mailbox(id)
-            {
-                self.write_status(out, name, &list.returns.status, mailbox);
-            }
-        };
-        let told = self.tell_levels(&levels, &patterns, chosen, write).await;
+        let told = Lister::new(self, owner, patterns).list(list).await;
         self.listed(tag, told, "LIST completed")
     }
 
@@ -71,14 +67,7 @@ impl Session {
         }
         let Some(patterns) = self.patterns(tag, reference, [pattern]) else { return Flow::On };
         let above = pattern.contains(&b'%');
-        let levels = tree(&owner.account.borrow());
-        let chosen = |level: &Level| level.subscribed || above && level.subscribed_below;
-        let write = |out: &mut BytesMut, name: &MailboxName, level: &Level| {
-            let attributes: &[&str] = if level.subscribed { &[] } else { &["\\Noselect"] };
-            let entry = ListEntry::new(name, attributes);
-            response::list(out, "LSUB", &entry, self.enabled.names());
-        };
-        let told = self.tell_levels(&levels, &patterns, chosen, write).await;
+        let told = Lister::new(self, owner, patterns).lsub(above).await;
         self.listed(tag, told, "LSUB completed")
     }
 
@@ -95,47 +84,202 @@ impl Session {
         patterns.map_err(|error| self.no(tag, Some(Code::Cannot), &error.to_string())).ok()
     }
 
-    /// Writes the levels that are chosen and that a pattern matches.
-    async fn tell_levels(
-        &self,
-        levels: &BTreeMap<Box<str>, Level>,
-        patterns: &[Pattern],
-        chosen: impl Fn(&Level) -> bool,
-        write: impl Fn(&mut BytesMut, &MailboxName, &Level),
-    ) -> Result<(), Gone> {
-        let cost: usize = patterns.iter().map(Pattern::work).sum();
-        let (mut out, mut work) = (BytesMut::new(), 0);
-        for (name, level) in levels.iter().filter(|(_, level)| chosen(level)) {
-            work += name.len() * cost;
-            if work > WORK {
-                work = 0;
-                breathe().await;
-            }
-            let Ok(name) = MailboxName::from_utf8(name) else { continue };
-            if any_matches(patterns, &name) {
-                write(&mut out, &name, level);
-            }
-            if out.len() >= GATHERED {
-                self.output.pass_on(&mut out).await?;
+    fn listed(&self, tag: &Tag, told: Result<(), Stop>, text: &str) -> Flow {
+        match told {
+            Ok(()) => self.ok(tag, text),
+            Err(Stop::Gone) => return Flow::Over,
+            Err(Stop::Work) => {
+                let text = "the patterns take too long to match; ask for fewer at a time, with \
+                            fewer wildcards";
+                self.no(tag, Some(Code::Limit), text);
             }
         }
-        self.output.push_buffer(out);
+        Flow::On
+    }
+}
+
+/// Tells names one after the other. Of all names it holds those it has come to.
+struct Lister<'s> {
+    session: &'s Session,
+    owner: &'s Rc<Owner>,
+    patterns: Vec<Pattern>,
+    /// Names that were found and not looked at yet: a mailbox and the levels above it.
+    waiting: VecDeque<MailboxName>,
+    out: BytesMut,
+    /// Steps since the last rest of the reactor.
+    steps: usize,
+    /// Steps in all that count against [`LIST_WORK`].
+    work: usize,
+    hidden: Without,
+    used: Without,
+}
+
+/// Levels that have none of the names below them that were looked for. Nor have the levels below
+/// them, which come next.
+#[derive(Default)]
+struct Without(Vec<String>);
+
+impl Without {
+    fn covers(&mut self, below: &str) -> bool {
+        self.0.retain(|level| **level >= *below || below.starts_with(&**level));
+        self.0.iter().any(|level| below.starts_with(&**level))
+    }
+}
+
+impl<'s> Lister<'s> {
+    fn new(session: &'s Session, owner: &'s Rc<Owner>, patterns: Vec<Pattern>) -> Lister<'s> {
+        Lister {
+            session,
+            owner,
+            patterns,
+            waiting: VecDeque::new(),
+            out: BytesMut::new(),
+            steps: 0,
+            work: 0,
+            hidden: Without::default(),
+            used: Without::default(),
+        }
+    }
+
+    async fn list(mut self, list: &List) -> Result<(), Stop> {
+        let options = list.selection;
+        let of = if options.subscribed { Of::Subscriptions } else { Of::Mailboxes };
+        let mut names = Names::new(of, &self.patterns);
+        while let Some(name) = self.next(&mut names).await? {
+            let level = Level::of(&self.owner.account.borrow(), name.as_str());
+            let mut below = Vec::new();
+            if options.recursive_match {
+                if !level.is_selected(options) && !self.has_hidden(of, options, &name).await? {
+                    continue;
+                }
+                below
+                    .extend((options.subscribed && level.subscribed_below).then_some("SUBSCRIBED"));
+                let with_use = options.special_use && self.has_use(&name).await?;
+                below.extend(with_use.then_some("SPECIAL-USE"));
+            } else if !level.is_selected(options) {
+                continue;
+            }
+            self.write(list, &name, &level, &below);
+        }
+        self.session.output.push_buffer(self.out);
         Ok(())
     }
 
-    fn listed(&self, tag: &Tag, told: Result<(), Gone>, text: &str) -> Flow {
-        match told {
-            Ok(()) => {
-                self.ok(tag, text);
-                Flow::On
+    async fn lsub(mut self, above: bool) -> Result<(), Stop> {
+        let mut names = Names::new(Of::Subscriptions, &self.patterns);
+        while let Some(name) = self.next(&mut names).await? {
+            let level = Level::of(&self.owner.account.borrow(), name.as_str());
+            if level.subscribed || above && level.subscribed_below {
+                let attributes: &[&str] = if level.subscribed { &[] } else { &["\\Noselect"] };
+                let entry = ListEntry::new(&name, attributes);
+                response::list(&mut self.out, "LSUB", &entry, self.session.enabled.names());
             }
-            Err(Gone) => Flow::Over,
+        }
+        self.session.output.push_buffer(self.out);
+        Ok(())
+    }
+
+    /// The next name that a pattern matches. Waits here while the client does not read.
+    async fn next(&mut self, names: &mut Names) -> Result<Option<MailboxName>, Stop> {
+        loop {
+            if self.out.len() >= GATHERED {
+                let passed = self.session.output.pass_on(&mut self.out).await;
+                passed.map_err(|Gone| Stop::Gone)?;
+            }
+            match self.waiting.pop_front() {
+                Some(name) if self.matches(&name).await? => return Ok(Some(name)),
+                Some(_) => {}
+                None => match names.next(&self.owner.account.borrow()) {
+                    Some(more) => self.waiting.extend(more),
+                    None => return Ok(None),
+                },
+            }
+            self.rest(NAME).await;
         }
     }
 
-    fn write_level(&self, out: &mut BytesMut, list: &List, name: &MailboxName, level: &Level) {
+    async fn matches(&mut self, name: &MailboxName) -> Result<bool, Stop> {
+        for at in 0..self.patterns.len() {
+            let mut work = 0;
+            let matches = self.patterns[at].matches_counting(name, &mut work);
+            self.work(work)?;
+            self.rest(work).await;
+            if matches {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// Whether a name below this one is among those selected and matches no pattern: without the
+    /// levels above it a client that asks for RECURSIVEMATCH would never hear of it (RFC 5258
+    /// section 3.5).
+    async fn has_hidden(
+        &mut self,
+        of: Of,
+        options: SelectionOptions,
+        name: &MailboxName,
+    ) -> Result<bool, Stop> {
+        let below = below(name.as_str());
+        if self.hidden.covers(&below) {
+            return Ok(false);
+        }
+        let mut walk = Walk::new(of, below.clone(), None);
+        while let Some((found, level)) = self.found(&mut walk).await? {
+            if level.is_selected(options) && !self.matches(&found).await? {
+                return Ok(true);
+            }
+        }
+        self.hidden.0.push(below);
+        Ok(false)
+    }
+
+    /// Whether a mailbox below this name has a special use.
+    async fn has_use(&mut self, name: &MailboxName) -> Result<bool, Stop> {
+        let below = below(name.as_str());
+        if self.used.covers(&below) {
+            return Ok(false);
+        }
+        let mut walk = Walk::new(Of::Mailboxes, below.clone(), None);
+        while let Some((_, level)) = self.found(&mut walk).await? {
+            if !level.special_use.is_empty() {
+                return Ok(true);
+            }
+        }
+        self.used.0.push(below);
+        Ok(false)
+    }
+
+    /// The next name of a walk, without the levels above it.
+    async fn found(&mut self, walk: &mut Walk) -> Result<Option<(MailboxName, Level)>, Stop> {
+        self.work(LOOK)?;
+        self.rest(NAME).await;
+        let account = self.owner.account.borrow();
+        let name = walk.next(&account).and_then(|mut names| names.pop());
+        let name = name.and_then(|name| MailboxName::from_utf8(&name).ok());
+        Ok(name.map(|name| {
+            let level = Level::of(&account, name.as_str());
+            (name, level)
+        }))
+    }
+
+    fn work(&mut self, steps: usize) -> Result<(), Stop> {
+        self.work += steps;
+        if self.work > LIST_WORK { Err(Stop::Work) } else { Ok(()) }
+    }
+
+    async fn rest(&mut self, steps: usize) {
+        self.steps += steps;
+        if self.steps > STEPS {
+            self.steps = 0;
+            breathe().await;
+        }
+    }
+
+    fn write(&mut self, list: &List, name: &MailboxName, level: &Level, below: &[&str]) {
+        let (session, out) = (self.session, &mut self.out);
         let mut attributes = Vec::with_capacity(8);
-        match (&level.mailbox, list.extended || self.enabled.rev2) {
+        match (&level.mailbox, list.extended || session.enabled.rev2) {
             (Some(_), _) => {}
             // It implies the other (RFC 5258 section 3), and those who know it want it.
             (None, true) => attributes.push("\\NonExistent"),
@@ -146,13 +290,13 @@ impl Session {
             attributes.push("\\Subscribed");
         }
         attributes.extend(level.special_use.names());
-        let mut below = Vec::new();
-        if list.selection.recursive_match {
-            let SelectionOptions { subscribed, special_use, .. } = list.selection;
-            below.extend((subscribed && level.subscribed_below).then_some("SUBSCRIBED"));
-            below.extend((special_use && level.special_use_below).then_some("SPECIAL-USE"));
+        let entry = ListEntry { child_info: below, ..ListEntry::new(name, &attributes) };
+        response::list(out, "LIST", &entry, session.enabled.names());
+        if !list.returns.status.is_empty()
+            && let Some(id) = level.mailbox
+            && let Some(mailbox) = self.owner.account.borrow().mailbox(id)
+        {
+            session.write_status(out, name, &list.returns.status, mailbox);
         }
-        let entry = ListEntry { child_info: &below, ..ListEntry::new(name, &attributes) };
-        response::list(out, "LIST", &entry, self.enabled.names());
     }
 }

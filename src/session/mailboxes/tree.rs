@@ -1,10 +1,18 @@
-//! The tree of names that LIST and LSUB look at.
+//! The tree of names that LIST and LSUB look at: step by step, without a copy of it. Between two
+//! steps the client may be slow and names may change; what changes meanwhile may be told or not.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
+use std::collections::btree_set;
+use std::ops::Bound;
 
 use crate::index::{Account, Mailbox};
 use crate::protocol::{MailboxName, Pattern, SelectionOptions};
 use crate::types::{MailboxId, SpecialUse};
+
+/// What comes after the separator: where the names below a level end.
+const AFTER_SEPARATOR: char = '0';
+
+const _: () = assert!(AFTER_SEPARATOR as u32 == MailboxName::SEPARATOR as u32 + 1);
 
 /// A name: of a mailbox, of a level above one, or one that is merely subscribed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -18,13 +26,24 @@ pub(super) struct Level {
     pub subscribed: bool,
     /// Names below are subscribed.
     pub subscribed_below: bool,
-    /// Mailboxes below have a special use.
-    pub special_use_below: bool,
-    /// A name below is among those selected, and matches no pattern.
-    pub hidden_below: bool,
 }
 
 impl Level {
+    pub fn of(account: &Account, name: &str) -> Level {
+        let mailbox = account.find(name);
+        let use_of = |id| account.mailbox(id).map(Mailbox::special_use);
+        let below = below(name);
+        let is_below = |found: &str| found.starts_with(&*below);
+        let from = Bound::Excluded(&*below);
+        Level {
+            mailbox,
+            special_use: mailbox.and_then(use_of).unwrap_or_default(),
+            children: account.next_name(from).is_some_and(is_below),
+            subscribed: account.is_subscribed(name),
+            subscribed_below: account.next_subscription(from).is_some_and(is_below),
+        }
+    }
+
     /// Whether the options select it (RFC 5258 section 3.1).
     pub fn is_selected(&self, options: SelectionOptions) -> bool {
         let there = options.subscribed || self.mailbox.is_some() || self.children;
@@ -34,51 +53,186 @@ impl Level {
     }
 }
 
-/// All names with the levels above them, ascending.
-pub(super) fn tree(account: &Account) -> BTreeMap<Box<str>, Level> {
-    let mut levels = BTreeMap::<Box<str>, Level>::new();
-    for (name, id) in account.names() {
-        let special_use = account.mailbox(id).map(Mailbox::special_use).unwrap_or_default();
-        let level = levels.entry(name.into()).or_default();
-        (level.mailbox, level.special_use) = (Some(id), special_use);
-        above(&mut levels, name, |level| {
-            level.children = true;
-            level.special_use_below |= !special_use.is_empty();
-        });
-    }
-    for name in account.subscriptions() {
-        levels.entry(name.into()).or_default().subscribed = true;
-        above(&mut levels, name, |level| level.subscribed_below = true);
-    }
-    levels
+/// What the names below a level begin with.
+pub(super) fn below(name: &str) -> String {
+    format!("{name}{}", MailboxName::SEPARATOR)
 }
 
-/// Marks the levels above names that the options select and no pattern matches: without them a
-/// client that asks for RECURSIVEMATCH would never hear of these names (RFC 5258 section 3.5).
-pub(super) fn mark_hidden(
-    levels: &mut BTreeMap<Box<str>, Level>,
-    options: SelectionOptions,
-    patterns: &[Pattern],
-) {
-    let matched = |name: &str| {
-        MailboxName::from_utf8(name).is_ok_and(|name| any_matches(patterns, &name)) //
-    };
-    let selected = levels.iter().filter(|(_, level)| level.is_selected(options));
-    let hidden: Vec<Box<str>> =
-        selected.filter(|(name, _)| !matched(name)).map(|(name, _)| name.clone()).collect();
-    for name in hidden {
-        above(levels, &name, |level| level.hidden_below = true);
+/// Which names there are to look at. Levels above them are among those looked at.
+#[derive(Clone, Copy)]
+pub(super) enum Of {
+    Mailboxes,
+    Subscriptions,
+}
+
+/// The names that patterns may match.
+pub(super) enum Names {
+    /// There is no wildcard.
+    Each(btree_set::IntoIter<MailboxName>),
+    Walk(Walk),
+}
+
+impl Names {
+    pub fn new(of: Of, patterns: &[Pattern]) -> Names {
+        if patterns.iter().all(Pattern::is_literal) {
+            let name = |pattern: &Pattern| MailboxName::from_utf8(&pattern.beginning()).ok();
+            return Names::Each(
+                patterns.iter().filter_map(name).collect::<BTreeSet<_>>().into_iter(),
+            );
+        }
+        let beginning = patterns.iter().map(|pattern| canonical(pattern.beginning()));
+        let beginning = beginning.reduce(common).unwrap_or_default();
+        let levels = patterns.iter().map(Pattern::levels).reduce(|a, b| Some(a?.max(b?)));
+        Names::Walk(Walk::new(of, beginning, levels.flatten()))
+    }
+
+    /// Some of those that come next; `None` at the end.
+    pub fn next(&mut self, account: &Account) -> Option<Vec<MailboxName>> {
+        match self {
+            Names::Each(names) => names.next().map(|name| vec![name]),
+            Names::Walk(walk) => {
+                let found = walk.next(account)?;
+                Some(found.iter().filter_map(|name| MailboxName::from_utf8(name).ok()).collect())
+            }
+        }
     }
 }
 
-fn above(levels: &mut BTreeMap<Box<str>, Level>, mut name: &str, mark: impl Fn(&mut Level)) {
-    while let Some((above, _)) = name.rsplit_once(MailboxName::SEPARATOR) {
-        mark(levels.entry(above.into()).or_default());
-        name = above;
+/// The beginning of names as they are kept: INBOX in capitals. What may become INBOX is cut off.
+fn canonical(beginning: String) -> String {
+    const INBOX: &str = "INBOX";
+    let length = beginning.len().min(INBOX.len());
+    let is_inbox = beginning.as_bytes()[..length].eq_ignore_ascii_case(&INBOX.as_bytes()[..length]);
+    match beginning.as_bytes().get(INBOX.len()) {
+        Some(b'/') if is_inbox => INBOX.to_owned() + &beginning[INBOX.len()..],
+        None if is_inbox => String::new(),
+        _ => beginning,
     }
 }
 
-/// Whether one of the patterns matches a name.
-pub(super) fn any_matches(patterns: &[Pattern], name: &MailboxName) -> bool {
-    patterns.iter().any(|pattern| pattern.matches(name))
+fn common(mut one: String, other: String) -> String {
+    let pairs = one.chars().zip(other.chars());
+    let length = pairs.take_while(|(a, b)| a == b).map(|(c, _)| c.len_utf8()).sum();
+    one.truncate(length);
+    one
+}
+
+/// Goes through names, ascending. The names below a level stand together, so a level without a
+/// mailbox is found with the first name below it: the one before that is not below it.
+pub(super) struct Walk {
+    of: Of,
+    beginning: String,
+    /// Names with more levels are passed over, those below one of them in one step.
+    levels: usize,
+    from: Bound<String>,
+    /// The name that was found last.
+    last: String,
+}
+
+impl Walk {
+    pub fn new(of: Of, beginning: String, levels: Option<usize>) -> Walk {
+        let from = Bound::Included(beginning.clone());
+        Walk { of, beginning, levels: levels.unwrap_or(usize::MAX), from, last: String::new() }
+    }
+
+    /// The next name, and before it the levels above it that were not told yet.
+    pub fn next(&mut self, account: &Account) -> Option<Vec<String>> {
+        let from = self.from.as_ref().map(String::as_str);
+        let (found, is_name): (_, &dyn Fn(&str) -> bool) = match self.of {
+            Of::Mailboxes => (account.next_name(from), &|name| account.find(name).is_some()),
+            Of::Subscriptions => {
+                (account.next_subscription(from), &|name| account.is_subscribed(name))
+            }
+        };
+        let found = found.filter(|name| name.starts_with(&self.beginning))?;
+        let (mut names, mut cut) = (Vec::new(), None);
+        for (level, (end, _)) in found.match_indices(MailboxName::SEPARATOR).enumerate() {
+            if level + 1 > self.levels {
+                break;
+            }
+            let above = &found[..end];
+            if end >= self.beginning.len()
+                && !self.last.starts_with(&found[..=end])
+                && !is_name(above)
+            {
+                names.push(above.to_owned());
+            }
+            cut = (level + 1 == self.levels).then_some(above);
+        }
+        self.from = match cut {
+            Some(above) => Bound::Included(format!("{above}{AFTER_SEPARATOR}")),
+            None => {
+                names.push(found.to_owned());
+                Bound::Excluded(found.to_owned())
+            }
+        };
+        self.last = found.to_owned();
+        Some(names)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::log::Record;
+    use crate::types::UidValidity;
+
+    fn account(mailboxes: &[&str], subscriptions: &[&str]) -> Account {
+        let mut account = Account::new("a");
+        for (number, name) in (1..).zip(mailboxes) {
+            let record = Record::CreateMailbox {
+                account: "a".into(),
+                mailbox: MailboxId(number),
+                name: (*name).into(),
+                uid_validity: UidValidity(number as u32),
+                uses: SpecialUse::default(),
+            };
+            account.apply(&record).unwrap();
+        }
+        for name in subscriptions {
+            let (account_name, name) = ("a".into(), (*name).into());
+            let record = Record::Subscribe { account: account_name, name, subscribed: true };
+            account.apply(&record).unwrap();
+        }
+        account
+    }
+
+    fn names(account: &Account, of: Of, patterns: &[&str]) -> Vec<String> {
+        let pattern = |text: &&str| Pattern::new(b"", text.as_bytes(), true).unwrap();
+        let patterns: Vec<_> = patterns.iter().map(pattern).collect();
+        let mut names = Names::new(of, &patterns);
+        let all = std::iter::from_fn(|| names.next(account)).flatten();
+        all.map(|name| name.as_str().to_owned()).collect()
+    }
+
+    #[test]
+    fn every_level_is_told_once() {
+        let account = account(&["a/b/c", "a/b!x/y", "a/b/d/e", "INBOX", "a/b", "z/y/x"], &["s/t"]);
+        let all = ["INBOX", "a", "a/b", "a/b!x", "a/b!x/y", "a/b/c", "a/b/d", "a/b/d/e"];
+        let all = [&all[..], &["z", "z/y", "z/y/x"]].concat();
+        assert_eq!(names(&account, Of::Mailboxes, &["*"]), all);
+        assert_eq!(names(&account, Of::Mailboxes, &["*", "a/%"]), all);
+        assert_eq!(names(&account, Of::Mailboxes, &["%"]), ["INBOX", "a", "z"]);
+        assert_eq!(names(&account, Of::Mailboxes, &["a/b/%"]), ["a/b/c", "a/b/d"]);
+        assert_eq!(names(&account, Of::Mailboxes, &["a/b!*"]), ["a/b!x", "a/b!x/y"]);
+        // What may be INBOX is looked for among all names.
+        assert_eq!(names(&account, Of::Mailboxes, &["inb%"]), ["INBOX", "a", "z"]);
+        assert_eq!(names(&account, Of::Mailboxes, &["a/b", "inbox"]), ["INBOX", "a/b"]);
+        assert_eq!(names(&account, Of::Subscriptions, &["*"]), ["s", "s/t"]);
+    }
+
+    #[test]
+    fn inbox_has_one_beginning() {
+        for (written, kept) in [
+            ("inbox/x", "INBOX/x"),
+            ("Inb", ""),
+            ("INBOX", ""),
+            ("inboxes", "inboxes"),
+            ("inx", "inx"),
+            ("", ""),
+            ("éé", "éé"),
+        ] {
+            assert_eq!(canonical(written.into()), kept);
+        }
+    }
 }

@@ -3,7 +3,7 @@ use crate::index::{Account, Mailbox};
 use crate::ingest::Owner;
 use crate::log::{Commit, MessageRecord, Record};
 use crate::types::{
-    BatchId, Flags, InternalDate, MailboxId, SpecialUse, Uid, UidRange, UidValidity,
+    BatchId, Flags, InternalDate, KeywordList, MailboxId, SpecialUse, Uid, UidRange, UidValidity,
 };
 
 const INBOX: MailboxId = MailboxId(1);
@@ -14,7 +14,7 @@ fn append(mailbox: MailboxId, account: &mut Account) {
         size: 1,
         date: InternalDate::from_unix(0),
         flags: Flags::default(),
-        keywords: Vec::new(),
+        keywords: KeywordList::default(),
         checksum: 0,
         fragments: Vec::new(),
     };

@@ -242,7 +242,7 @@ fn messages(input: &mut Input<'_>) -> Vec<MessageRecord> {
         size: input.u64().max(1),
         date: InternalDate::from_unix(i64::from(input.u32())),
         flags: Flags(input.u8() & 0x1F),
-        keywords: keywords(input),
+        keywords: keywords(input).into(),
         checksum: u128::from(input.u64()),
         fragments: fragments(input),
     };

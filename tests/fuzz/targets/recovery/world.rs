@@ -5,7 +5,8 @@ use mailrace::log::{
     SegmentHeader, Sequencer, frame, recover,
 };
 use mailrace::types::{
-    BatchId, Epoch, Fragment, InternalDate, LogId, Lsn, MailboxId, ModSeq, SegmentId, Uid,
+    BatchId, Epoch, Fragment, InternalDate, KeywordList, LogId, Lsn, MailboxId, ModSeq, SegmentId,
+    Uid,
 };
 use xxhash_rust::xxh3::{xxh3_64, xxh3_128};
 
@@ -103,7 +104,7 @@ impl World {
             size: length as u64,
             date: InternalDate::from_unix(0),
             flags: Default::default(),
-            keywords: Vec::new(),
+            keywords: KeywordList::default(),
             checksum: 0,
             fragments: vec![Fragment { segment: SegmentId(1), offset: 0, length: length as u32 }],
         };

@@ -1,0 +1,150 @@
+//! The table of keywords at the head of a `Messages` or `References` record. Each keyword stands
+//! there once, and each set of keywords as bits; a message names its set by a number. So a hundred
+//! thousand messages with a thousand keywords each cost no more than their sets.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use super::encode::{FRAGMENT, MESSAGE, keyword_len};
+use super::record::{MessageRecord, Record};
+use crate::types::{BitSet, Keyword, KeywordList, bits};
+
+/// How many octets a `Messages` or `References` record takes, while messages are added to it.
+#[derive(Default)]
+pub struct Packing {
+    messages: usize,
+    table: KeywordTable,
+}
+
+impl Packing {
+    /// Adds a message to the record. Returns the octets that the record takes with it
+    /// ([`Record::encoded_len`]); `usize::MAX` when no record can name so many sets of keywords.
+    pub fn add(&mut self, message: &MessageRecord) -> usize {
+        self.messages += MESSAGE + message.fragments.len() * FRAGMENT;
+        match self.table.number(&message.keywords) {
+            Some(_) => self.octets(),
+            None => usize::MAX,
+        }
+    }
+
+    /// Octets that the record takes with the messages so far.
+    #[must_use]
+    pub fn octets(&self) -> usize {
+        Record::MESSAGES_OVERHEAD + self.messages + self.table.len()
+    }
+}
+
+/// A table that lists point into, and the numbers that its names have in a record.
+type Source = (Arc<Vec<Keyword>>, Vec<Option<u16>>);
+
+/// See the head of this file.
+#[derive(Default)]
+pub(super) struct KeywordTable {
+    /// In the order of first use.
+    names: Vec<Keyword>,
+    by_name: HashMap<Keyword, u16>,
+    /// Octets of all names.
+    text: usize,
+    /// Set number 1, 2, and so on. The empty set has the number 0.
+    sets: Vec<BitSet>,
+    by_bits: HashMap<BitSet, u16>,
+    /// Lists by [`KeywordList::identity`]; kept, so that none gets the identity of another.
+    known: HashMap<usize, (KeywordList, u16)>,
+    /// The table that lists pointed into last, and the numbers that its names have here.
+    source: Option<Source>,
+}
+
+impl KeywordTable {
+    /// The number of a set, which is added when it is not there. `None` when there is no number
+    /// left.
+    pub(super) fn number(&mut self, list: &KeywordList) -> Option<u16> {
+        let Some((table, octets)) = list.parts() else { return Some(0) };
+        if let Some(&(_, number)) = self.known.get(&list.identity()) {
+            return Some(number);
+        }
+        let (source, mut numbers) = match self.source.take() {
+            Some((source, numbers)) if Arc::ptr_eq(&source, table) => (source, numbers),
+            _ => (table.clone(), vec![None; table.len()]),
+        };
+        let mut set = BitSet::default();
+        for index in bits(octets) {
+            let index = usize::from(index);
+            let number = match numbers[index] {
+                Some(number) => number,
+                None => self.name(&table[index])?,
+            };
+            numbers[index] = Some(number);
+            set.insert(number);
+        }
+        self.source = Some((source, numbers));
+        let number = match self.by_bits.get(&set) {
+            Some(&number) => number,
+            None => {
+                let number = u16::try_from(self.sets.len() + 1).ok()?;
+                self.sets.push(set.clone());
+                self.by_bits.insert(set, number);
+                number
+            }
+        };
+        self.known.insert(list.identity(), (list.clone(), number));
+        Some(number)
+    }
+
+    fn name(&mut self, keyword: &Keyword) -> Option<u16> {
+        if let Some(&number) = self.by_name.get(keyword) {
+            return Some(number);
+        }
+        let number = u16::try_from(self.names.len()).ok().filter(|&number| number < u16::MAX)?;
+        self.text += keyword_len(keyword);
+        self.names.push(keyword.clone());
+        self.by_name.insert(keyword.clone(), number);
+        Some(number)
+    }
+
+    /// Octets that it takes in a record, a multiple of 8.
+    pub(super) fn len(&self) -> usize {
+        (self.text + self.sets.len() * self.width()).next_multiple_of(8)
+    }
+
+    /// Octets of each set.
+    pub(super) fn width(&self) -> usize {
+        self.names.len().div_ceil(8)
+    }
+
+    pub(super) fn names(&self) -> &[Keyword] {
+        &self.names
+    }
+
+    pub(super) fn sets(&self) -> &[BitSet] {
+        &self.sets
+    }
+}
+
+/// The table of these messages.
+///
+/// # Panics
+/// When no record can name so many sets of keywords.
+pub(super) fn table_of(messages: &[MessageRecord]) -> KeywordTable {
+    let mut table = KeywordTable::default();
+    for message in messages {
+        table.number(&message.keywords).expect("a record has as many messages as fit into it");
+    }
+    table
+}
+
+impl Record {
+    /// Octets of a `Messages` or `References` record with these messages.
+    #[must_use]
+    pub fn messages_len(messages: &[MessageRecord]) -> usize {
+        let each = messages.iter().map(|message| MESSAGE + message.fragments.len() * FRAGMENT);
+        Record::MESSAGES_OVERHEAD + each.sum::<usize>() + table_of(messages).len()
+    }
+
+    /// How many of `messages`, from the first on, fit into one `Messages` or `References`
+    /// record of at most `octets` ([`encoded_len`](Self::encoded_len)).
+    #[must_use]
+    pub fn messages_that_fit(messages: &[MessageRecord], octets: usize) -> usize {
+        let mut packing = Packing::default();
+        messages.iter().take_while(|message| packing.add(message) <= octets).count()
+    }
+}

@@ -1,0 +1,51 @@
+//! Commands that write wait while their account has logged too much beside its mail: see
+//! [`crate::limits::LOG_ALLOWANCE`].
+
+use std::time::Duration;
+
+use super::dispatch::Session;
+use crate::ingest::Owner;
+use crate::protocol::Command;
+use crate::reactor::sleep;
+use crate::stats::Counters;
+
+/// A session that waits looks so often whether the server ends it.
+const LOOK: Duration = Duration::from_millis(500);
+
+impl Session {
+    /// Waits until the account may write, if the command writes.
+    pub(super) async fn waits_for_log(&self, command: &Command, owner: &Owner) {
+        if writes(command) {
+            self.may_write(owner).await;
+        }
+    }
+
+    /// Waits until the account may write. Nothing is held meanwhile.
+    pub(super) async fn may_write(&self, owner: &Owner) {
+        if owner.wait().is_some() {
+            Counters::one(&self.home.counters.log_waits);
+        }
+        while let Some(wait) = owner.wait()
+            && self.home.ending.borrow().is_none()
+        {
+            sleep(wait.min(LOOK)).await;
+        }
+    }
+}
+
+/// Whether a command writes to the log, APPEND aside.
+fn writes(command: &Command) -> bool {
+    matches!(
+        command,
+        Command::Store(_)
+            | Command::Expunge(_)
+            | Command::Close
+            | Command::Copy { .. }
+            | Command::Move { .. }
+            | Command::Create(_)
+            | Command::Delete(_)
+            | Command::Rename { .. }
+            | Command::Subscribe(_)
+            | Command::Unsubscribe(_)
+    )
+}
