@@ -80,6 +80,8 @@ pub struct Batch {
     pub begun: Moment,
     /// The connection it was sent on.
     pub connection: u64,
+    /// It may have been refused for want of room on the disk, which nobody may have been told.
+    pub in_want: bool,
     /// See there.
     pub stage: Stage,
 }
@@ -248,8 +250,9 @@ impl Model {
         connection: u64,
     ) -> Op {
         let (op, begun) = (self.next_op(), self.tick());
-        let (target, stage) = (target.clone(), Stage::Partly);
-        self.batches.insert(op, Batch { op, account, target, contents, begun, connection, stage });
+        let (target, stage, in_want) = (target.clone(), Stage::Partly, self.weather.full);
+        let batch = Batch { op, account, target, contents, begun, connection, in_want, stage };
+        self.batches.insert(op, batch);
         op
     }
 

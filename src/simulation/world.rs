@@ -25,6 +25,10 @@ use crate::server::{Config, Server, StartError};
 /// Longer than anything takes but a deadlock, and shorter than the autologout that would hide it.
 const PATIENCE: Duration = Duration::from_secs(25 * 60);
 
+/// Longer than a whole life takes. When every task waits for another, the clock jumps here, so that
+/// a deadlock of the server or of the harness ends the run instead of hanging it.
+const LIFE: Duration = Duration::from_secs(24 * 60 * 60);
+
 /// Whose mail it is: one who may have all the disk, and one with a quota.
 pub const PEOPLE: [Person; 3] = [
     Person { name: "anna", password: "secret", quota: None },
@@ -229,7 +233,7 @@ impl World {
     fn on_machine(&self, life: impl Future<Output = Result<End, String>>) -> Result<End, String> {
         let result = run(Options { core: None }, async {
             self.machine.switch_on();
-            let result = life.await;
+            let result = timeout(LIFE, life).await.unwrap_or_else(|| Err(self.stands_still()));
             self.machine.halt();
             result
         });
@@ -260,7 +264,13 @@ impl World {
                 ready = reactor => ready,
             };
             if ready.is_err() {
-                let error = server.ended().await.err().unwrap_or(StartError::Vanished);
+                // The other reactors may be waiting for a disk that answers no more.
+                let ended = tokio::select! {
+                    biased;
+                    () = self.machine.power_fails() => return Ok(None),
+                    ended = server.ended() => ended,
+                };
+                let error = ended.err().unwrap_or(StartError::Vanished);
                 return self.may_fail(&error).map(|()| None);
             }
         }
