@@ -106,7 +106,7 @@ impl Upload {
     /// written before.
     async fn footer_alone(&mut self) -> Result<(), Ended> {
         let mut one = self.finished.remove(0);
-        let logged = self.log_messages(&mut one.current).await;
+        let logged = self.log_messages(&mut one.current, RECORDS_WAITING).await;
         self.finished.insert(0, one);
         logged?;
         let lease = self.context.arena.lease(LeaseClass::Large).await;
@@ -127,15 +127,16 @@ impl Upload {
     async fn log_ahead(&mut self) -> Result<(), Ended> {
         let Some(mut current) = self.current.take() else { return Ok(()) };
         let result = match self.log_fragments(&mut current).await {
-            Ok(()) => self.log_messages(&mut current).await,
+            Ok(()) => self.log_messages(&mut current, RECORDS_WAITING).await,
             error => error,
         };
         self.current = Some(current);
         result
     }
 
-    async fn log_messages(&mut self, current: &mut Current) -> Result<(), Ended> {
-        while current.batch.messages_len() > RECORDS_WAITING {
+    /// Writes complete messages until their records take no more than so many octets.
+    async fn log_messages(&mut self, current: &mut Current, waiting: usize) -> Result<(), Ended> {
+        while current.batch.messages_len() > waiting {
             let mut messages = std::mem::take(&mut current.batch.messages);
             let fit = Record::messages_that_fit(&messages, RECORDS_ROOM);
             current.batch.messages = messages.split_off(fit);
@@ -149,10 +150,15 @@ impl Upload {
         Ok(())
     }
 
-    /// A message of gigabytes has more fragments than one record holds.
+    /// A message of gigabytes has more fragments than one record holds. What goes ahead belongs to
+    /// the message that comes next in the log, so the messages before it go first.
     async fn log_fragments(&mut self, current: &mut Current) -> Result<(), Ended> {
         let enough = RECORDS_WAITING / size_of::<Fragment>();
-        let Some(fragments) = current.batch.many_fragments(enough) else { return Ok(()) };
+        if !current.batch.has_many_fragments(enough) {
+            return Ok(());
+        }
+        self.log_messages(current, 0).await?;
+        let fragments = current.batch.take_fragments();
         let record = Record::Fragments { batch: current.id, fragments };
         if let Record::Fragments { fragments, .. } = self.record(current, record).await? {
             current.batch.fragments_logged(fragments);
