@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 use super::codec::{Fields, Row};
 use super::error::Rot;
-use crate::limits::{KEYWORD_SETS, KEYWORDS};
+use crate::reactor::thresholds;
 use crate::types::FlagChange;
 use crate::types::Keyword;
 
@@ -39,9 +39,12 @@ impl Keywords {
     #[must_use]
     pub fn admits(&self, keywords: &[Keyword]) -> bool {
         let new = keywords.iter().filter(|keyword| self.number(keyword).is_none()).count();
-        self.names.len() + new <= KEYWORDS
-            && (new == 0 || self.sets.len() < KEYWORD_SETS)
-            && (keywords.is_empty() || self.sets.len() < KEYWORD_SETS || self.knows(keywords))
+        let limits = thresholds();
+        self.names.len() + new <= limits.keywords
+            && (new == 0 || self.sets.len() < limits.keyword_sets)
+            && (keywords.is_empty()
+                || self.sets.len() < limits.keyword_sets
+                || self.knows(keywords))
     }
 
     /// Makes the sets that come out when these keywords are changed in those sets. `false` when
@@ -55,7 +58,7 @@ impl Keywords {
     ) -> bool {
         if change != FlagChange::Remove {
             let new = keywords.iter().filter(|keyword| self.number(keyword).is_none()).count();
-            if self.names.len() + new > KEYWORDS {
+            if self.names.len() + new > thresholds().keywords {
                 return false;
             }
         }
@@ -66,7 +69,7 @@ impl Keywords {
                 new.insert(indexes);
             }
         }
-        let admitted = self.sets.len() + new.len() <= KEYWORD_SETS;
+        let admitted = self.sets.len() + new.len() <= thresholds().keyword_sets;
         if admitted {
             new.into_iter().for_each(|indexes| {
                 self.intern_set(indexes);
@@ -228,6 +231,7 @@ fn in_order(mut indexes: Vec<u16>) -> Vec<u16> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::limits::KEYWORDS;
 
     fn words(words: &[&str]) -> Vec<Keyword> {
         words.iter().map(|word| Keyword::new(word.as_bytes()).unwrap()).collect()

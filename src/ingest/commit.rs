@@ -12,12 +12,17 @@ use crate::log::{Commit, Frame, HEADER, LogError, MessageRecord, Place, Record, 
 use crate::protocol::Tag;
 use crate::protocol::response::{Code, Condition, tagged};
 use crate::reactor::fault::{Fault, made};
-use crate::reactor::{LeaseClass, unix_seconds};
+use crate::reactor::{LeaseClass, thresholds, unix_seconds};
 use crate::types::{BatchId, Fragment, ModSeq, Uid, UidRange};
 
 /// Records of an unfinished batch that may wait in memory for its footer; more are written to the
 /// log ahead of it. So much still fits into a large lease with the footer.
 const RECORDS_WAITING: usize = LARGE_LEASE / 4;
+
+/// As many of them as may wait on this machine.
+fn records_waiting() -> usize {
+    RECORDS_WAITING.min(thresholds().records_waiting)
+}
 
 /// Octets for records in a frame that holds nothing else.
 const RECORDS_ROOM: usize = LARGE_LEASE - HEADER - 8;
@@ -106,7 +111,7 @@ impl Upload {
     /// written before.
     async fn footer_alone(&mut self) -> Result<(), Ended> {
         let mut one = self.finished.remove(0);
-        let logged = self.log_messages(&mut one.current, RECORDS_WAITING).await;
+        let logged = self.log_messages(&mut one.current, records_waiting()).await;
         self.finished.insert(0, one);
         logged?;
         let lease = self.context.arena.lease(LeaseClass::Large).await;
@@ -127,7 +132,7 @@ impl Upload {
     async fn log_ahead(&mut self) -> Result<(), Ended> {
         let Some(mut current) = self.current.take() else { return Ok(()) };
         let result = match self.log_fragments(&mut current).await {
-            Ok(()) => self.log_messages(&mut current, RECORDS_WAITING).await,
+            Ok(()) => self.log_messages(&mut current, records_waiting()).await,
             error => error,
         };
         self.current = Some(current);
@@ -153,7 +158,7 @@ impl Upload {
     /// A message of gigabytes has more fragments than one record holds. What goes ahead belongs to
     /// the message that comes next in the log, so the messages before it go first.
     async fn log_fragments(&mut self, current: &mut Current) -> Result<(), Ended> {
-        let enough = RECORDS_WAITING / size_of::<Fragment>();
+        let enough = (records_waiting() / size_of::<Fragment>()).max(1);
         if !current.batch.has_many_fragments(enough) {
             return Ok(());
         }

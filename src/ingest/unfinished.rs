@@ -4,7 +4,7 @@
 use std::cell::Cell;
 use std::rc::Rc;
 
-use crate::limits::{SMALL_BATCH, UNFINISHED_MESSAGES};
+use crate::reactor::thresholds;
 
 /// Those of all uploads of a reactor.
 #[derive(Default)]
@@ -32,7 +32,8 @@ impl Share {
     #[must_use]
     pub fn one_more(&mut self) -> bool {
         let all = self.of.messages.get();
-        if self.messages >= SMALL_BATCH && all >= UNFINISHED_MESSAGES {
+        let limits = thresholds();
+        if self.messages >= limits.small_batch && all >= limits.unfinished_messages {
             return false;
         }
         self.messages += 1;
@@ -50,6 +51,7 @@ impl Drop for Share {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::limits::{SMALL_BATCH, UNFINISHED_MESSAGES};
 
     #[test]
     fn who_sends_millions_leaves_room_for_small_batches() {

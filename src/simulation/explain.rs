@@ -13,6 +13,7 @@ use super::mailbox::{Mailbox, at_uid};
 use super::message::{Message, Op, Outcome};
 use super::model::{Batch, Copying, Model, Stage};
 use super::wire::{Checked, ensure, wrong};
+use crate::reactor::Thresholds;
 
 /// Causes that are tried for all messages of an account before the search gives up.
 const TRIES: usize = 20_000;
@@ -371,6 +372,12 @@ impl Search<'_> {
             }
             pairs.pop();
         }
+        // A MOVE of more messages than a step takes is carried out in parts, one after the other.
+        let Thresholds { step_messages, records_room, .. } = self.model.thresholds;
+        let in_parts = copying.uids.len() > step_messages || records_room < usize::MAX;
+        if copying.moved && stays && in_parts && !pairs.is_empty() {
+            return true;
+        }
         let may_be_gone = source.is_none_or(|source| source.may_be(None, copying.begun));
         may_be_gone && !stays && self.align(trial, rest, to, pairs)
     }
@@ -381,7 +388,10 @@ impl Search<'_> {
         let Some(source) = source else { return false };
         let Some(copied) = target.messages.get(&to) else { return target.was_swept() };
         let there = mailbox.uids.contains(&to);
-        let flags = source.values(copying.begun);
+        let flags = match copying.moved {
+            true => source.flags_taken(copying.op),
+            false => source.values(copying.begun),
+        };
         !self.is_explained(mailbox, to, copied)
             && copied.clone().is_like(&Message::known(source.class, source.date.clone())).is_ok()
             && (there || copied.may_be(None, copying.begun))
