@@ -7,7 +7,9 @@
 //! part of the lower chunk's row belongs to the chunk in memory, hence three rules:
 //! - a row read from the catalog ends where the next chunk in memory begins;
 //! - writing a chunk that joins first cuts the row before it where the chunk begins;
-//! - whoever changes a chunk has the one behind it written again as well, if that joins.
+//! - whoever changes a chunk has the one behind it written again as well, if that joins. Empty
+//!   chunks have no row, so "behind" looks past them: the chunk behind an emptied one has joined
+//!   the one before it.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -203,12 +205,14 @@ impl Chunks {
         change(Arc::make_mut(&mut slot.chunk));
         slot.saved = Saved::Dirty;
         self.dirty_octets += slot.chunk.octets();
-        if let Some((_, next)) = self.slots.range_mut(Uid(key.0 + 1)..).next()
-            && next.joins
-            && next.saved != Saved::Dirty
-        {
-            next.saved = Saved::Dirty;
-            self.dirty_octets += next.chunk.octets();
+        for (_, next) in self.slots.range_mut(Uid(key.0 + 1)..) {
+            if next.joins && next.saved != Saved::Dirty {
+                next.saved = Saved::Dirty;
+                self.dirty_octets += next.chunk.octets();
+            }
+            if !next.joins && !next.chunk.is_empty() {
+                break;
+            }
         }
     }
 

@@ -33,9 +33,9 @@ use super::chunks::Piece;
 use super::damaged::{self, DAMAGED};
 use super::error::{CatalogError, Rot};
 use super::mailbox::Mailbox;
-use crate::limits::{CATALOG_CACHE, CHUNKS_AT_ONCE};
+use crate::limits::CATALOG_CACHE;
 use crate::log::LogPosition;
-use crate::reactor::{Access, files};
+use crate::reactor::{Access, files, thresholds};
 use crate::types::{Epoch, LogId, Lsn, MailboxId, SegmentId, Uid, UidRange};
 
 /// Version of the tables and rows.
@@ -248,7 +248,7 @@ impl CatalogFile {
             for entry in table.range((mailbox.0, from.0)..=(mailbox.0, u32::MAX))? {
                 let (key, row) = entry?;
                 let first = Uid(key.value().1);
-                if piece.chunks.len() == CHUNKS_AT_ONCE {
+                if piece.chunks.len() == thresholds().chunks_at_once {
                     piece.next = Some(first);
                     break;
                 }

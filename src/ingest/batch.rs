@@ -98,12 +98,17 @@ impl Batch {
         self.logged.push(messages);
     }
 
-    /// The fragments of the current message that were placed, if there are at least so many.
+    /// Whether the current message has at least so many fragments.
     #[must_use]
-    pub fn many_fragments(&mut self, enough: usize) -> Option<Vec<Fragment>> {
-        let fragments = &mut self.current.as_mut()?.record.fragments;
-        // The frame has been written: all of them are placed.
-        (fragments.len() >= enough).then(|| std::mem::take(fragments))
+    pub fn has_many_fragments(&self, enough: usize) -> bool {
+        self.current.as_ref().is_some_and(|incoming| incoming.record.fragments.len() >= enough)
+    }
+
+    /// The fragments of the current message, all of which are placed: their frame is written.
+    #[must_use]
+    pub fn take_fragments(&mut self) -> Vec<Fragment> {
+        let current = self.current.as_mut();
+        current.map(|incoming| std::mem::take(&mut incoming.record.fragments)).unwrap_or_default()
     }
 
     /// These fragments of the current message are in the log.

@@ -13,12 +13,17 @@ use crate::log::{Commit, Frame, HEADER, LogError, MessageRecord, Place, Record, 
 use crate::protocol::Tag;
 use crate::protocol::response::{Code, Condition, tagged};
 use crate::reactor::fault::{Fault, made};
-use crate::reactor::{LeaseClass, unix_seconds};
+use crate::reactor::{LeaseClass, thresholds, unix_seconds};
 use crate::types::{BatchId, Fragment, ModSeq, Uid, UidRange};
 
 /// Records of an unfinished batch that may wait in memory for its footer; more are written to the
 /// log ahead of it. So much still fits into a large lease with the footer.
 const RECORDS_WAITING: usize = LARGE_LEASE / 4;
+
+/// As many of them as may wait on this machine.
+fn records_waiting() -> usize {
+    RECORDS_WAITING.min(thresholds().records_waiting)
+}
 
 /// Octets for records in a frame that holds nothing else.
 const RECORDS_ROOM: usize = LARGE_LEASE - HEADER - 8;
@@ -109,7 +114,7 @@ impl Upload {
     /// written before.
     async fn footer_alone(&mut self) -> Result<(), Ended> {
         let mut one = self.finished.remove(0);
-        let logged = self.log_messages(&mut one.current).await;
+        let logged = self.log_messages(&mut one.current, records_waiting()).await;
         self.finished.insert(0, one);
         logged?;
         let lease = self.context.arena.lease(LeaseClass::Large).await;
@@ -131,15 +136,16 @@ impl Upload {
     async fn log_ahead(&mut self) -> Result<(), Ended> {
         let Some(mut current) = self.current.take() else { return Ok(()) };
         let result = match self.log_fragments(&mut current).await {
-            Ok(()) => self.log_messages(&mut current).await,
+            Ok(()) => self.log_messages(&mut current, records_waiting()).await,
             error => error,
         };
         self.current = Some(current);
         result
     }
 
-    async fn log_messages(&mut self, current: &mut Current) -> Result<(), Ended> {
-        while current.batch.messages_len() > RECORDS_WAITING {
+    /// Writes complete messages until their records take no more than so many octets.
+    async fn log_messages(&mut self, current: &mut Current, waiting: usize) -> Result<(), Ended> {
+        while current.batch.messages_len() > waiting {
             let mut messages = std::mem::take(&mut current.batch.messages);
             let fit = Record::messages_that_fit(&messages, RECORDS_ROOM);
             current.batch.messages = messages.split_off(fit);
@@ -153,10 +159,15 @@ impl Upload {
         Ok(())
     }
 
-    /// A message of gigabytes has more fragments than one record holds.
+    /// A message of gigabytes has more fragments than one record holds. What goes ahead belongs to
+    /// the message that comes next in the log, so the messages before it go first.
     async fn log_fragments(&mut self, current: &mut Current) -> Result<(), Ended> {
-        let enough = RECORDS_WAITING / size_of::<Fragment>();
-        let Some(fragments) = current.batch.many_fragments(enough) else { return Ok(()) };
+        let enough = (records_waiting() / size_of::<Fragment>()).max(1);
+        if !current.batch.has_many_fragments(enough) {
+            return Ok(());
+        }
+        self.log_messages(current, 0).await?;
+        let fragments = current.batch.take_fragments();
         let record = Record::Fragments { batch: current.id, fragments };
         if let Record::Fragments { fragments, .. } = self.record(current, record).await? {
             current.batch.fragments_logged(fragments);

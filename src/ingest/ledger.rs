@@ -15,9 +15,10 @@ use std::rc::Rc;
 
 use super::owner::Owner;
 use crate::index::Account;
-use crate::limits::{LARGE_LEASE, UNAPPLIED};
+use crate::limits::LARGE_LEASE;
 use crate::log::{Frame, HEADER, Hold, Log, LogError, MessageRecord, Record, sealed_len};
-use crate::reactor::{Arena, LeaseClass};
+use crate::reactor::fault::{Fault, made};
+use crate::reactor::{Arena, LeaseClass, thresholds};
 use crate::types::{BatchId, Fragment, MailboxId};
 
 /// Octets for records in the largest frame.
@@ -75,7 +76,8 @@ impl Ledger<'_> {
         // From here to the write nothing is awaited.
         let composed = {
             let mut account = self.owner.account.borrow_mut();
-            let composed = compose(&mut account, class.size() - HEADER - 8)?;
+            let room = (class.size() - HEADER - 8).min(thresholds().records_room);
+            let composed = compose(&mut account, room)?;
             if let Some((composed, _)) = &composed {
                 composed.records.iter().for_each(|record| account.wrote(record));
             }
@@ -93,6 +95,11 @@ impl Ledger<'_> {
         self.owner.logged(sealed_len(0, records_len));
         let (_, records) = self.log.write(frame, |_| records, ());
         let owner = self.owner.clone();
+        if made(Fault::ChangedBeforeDurable) {
+            apply(&mut owner.account.borrow_mut(), records, ahead);
+            owner.changed.notify_waiters();
+            return Ok(Some(told));
+        }
         self.log.when_durable(move || {
             apply(&mut owner.account.borrow_mut(), records, ahead);
             drop((pinned, hold));
@@ -108,7 +115,7 @@ impl Ledger<'_> {
     pub async fn not_too_far_ahead(&self, mailbox: MailboxId) -> Result<(), LogError> {
         let unapplied =
             || self.owner.account.borrow().mailbox(mailbox).map_or(0, |m| m.unapplied());
-        while unapplied() >= UNAPPLIED {
+        while unapplied() >= thresholds().unapplied {
             self.log.durable().await?;
         }
         Ok(())
@@ -140,7 +147,8 @@ fn apply(account: &mut Account, records: Vec<Record>, mut ahead: Vec<Fragment>) 
         match record {
             Record::References { messages, .. } => {
                 references = messages;
-                if let Some(first) = references.first_mut() {
+                if let Some(first) = references.first_mut().filter(|_| !made(Fault::AheadForgotten))
+                {
                     ahead.append(&mut first.fragments);
                     first.fragments = std::mem::take(&mut ahead);
                 }

@@ -4,7 +4,8 @@
 use std::cell::Cell;
 use std::rc::Rc;
 
-use crate::limits::{SMALL_BATCH, SMALL_BATCH_KEYWORDS, UNFINISHED_KEYWORDS, UNFINISHED_MESSAGES};
+use crate::limits::{SMALL_BATCH_KEYWORDS, UNFINISHED_KEYWORDS};
+use crate::reactor::thresholds;
 use crate::types::{Keyword, KeywordList};
 
 /// What a list takes in memory beside its bits: itself, its place among the lists of the batch.
@@ -41,7 +42,8 @@ impl Share {
     #[must_use]
     pub fn one_more(&mut self) -> bool {
         let all = self.of.messages.get();
-        if self.messages >= SMALL_BATCH && all >= UNFINISHED_MESSAGES {
+        let limits = thresholds();
+        if self.messages >= limits.small_batch && all >= limits.unfinished_messages {
             return false;
         }
         self.messages += 1;
@@ -79,6 +81,7 @@ impl Drop for Share {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::limits::{SMALL_BATCH, UNFINISHED_MESSAGES};
 
     #[test]
     fn who_sends_millions_leaves_room_for_small_batches() {

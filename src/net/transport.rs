@@ -25,10 +25,6 @@ const FEW: usize = 4 << 10;
 /// So long a client may take for the last record.
 const GRACE: Duration = Duration::from_secs(10);
 
-/// What is read and thrown away at the end of a connection, at most: as much as the kernel keeps
-/// for one that is not read.
-const UNREAD: usize = 8 << 20;
-
 /// Buffers of this thread that wait to be used again.
 const SPARE: usize = 32;
 
@@ -287,13 +283,7 @@ impl Transport {
             }
         }
         self.conn.shutdown();
-        // What has come and was not read would have the kernel reset the connection, and its client
-        // lose replies that it has not read yet.
-        for _ in 0..UNREAD.div_ceil(MANY) {
-            if !matches!(self.conn.recv_buf(Vec::new(), MANY).await, (Ok(1..), _)) {
-                break;
-            }
-        }
+        self.conn.discard_unread();
     }
 
     async fn send_outgoing(&self) -> io::Result<()> {

@@ -27,6 +27,7 @@ mod pages;
 mod ring;
 #[cfg(test)]
 pub mod simulation;
+mod thresholds;
 
 #[cfg(not(test))]
 use ring as side;
@@ -45,6 +46,7 @@ pub use side::{
     Bound, Conn, Listener, LogFile, Peer, Thread, breathe, files, give_way, hesitate, probe,
     raise_descriptors, random, run, start_reactor, start_thread, unix_seconds,
 };
+pub use thresholds::{Thresholds, thresholds};
 
 /// Starts a task on this reactor.
 pub fn spawn<F: Future + 'static>(task: F) -> tokio::task::JoinHandle<F::Output>

@@ -9,8 +9,7 @@ use tokio::sync::Notify;
 
 use crate::index::Checkpoint;
 use crate::ingest::Owner;
-use crate::limits::{CHECKPOINT_DIRTY, CHECKPOINT_LOG};
-use crate::reactor::{Instant, sleep};
+use crate::reactor::{Instant, Thresholds, sleep, thresholds};
 use crate::session::Home;
 use crate::stats::Checkpointed;
 
@@ -74,7 +73,8 @@ impl Checkpoints {
         let dirty: usize = in_use.map(|owner| owner.account.borrow().dirty_octets()).sum();
         let log = self.home.log.stats().octets - last.log;
         let aged = last.at.elapsed() >= INTERVAL && (dirty > 0 || log > 0);
-        dirty >= CHECKPOINT_DIRTY || log >= CHECKPOINT_LOG || aged
+        let Thresholds { checkpoint_dirty, checkpoint_log, .. } = thresholds();
+        dirty >= checkpoint_dirty || log >= checkpoint_log || aged
     }
 
     fn owners(&self) -> Vec<Rc<Owner>> {

@@ -5,6 +5,7 @@ use std::io::ErrorKind;
 use std::rc::Rc;
 
 use super::append::Style;
+use super::commands::SHARED;
 use super::mirror::Mirror;
 use super::model::Shared;
 use super::random::Random;
@@ -22,6 +23,10 @@ pub struct Plan {
     pub append: Style,
     /// Percent of steps that append.
     pub appends: usize,
+    /// It works in the mailboxes in which all others work.
+    pub shares: bool,
+    /// It mostly moves, marks and expunges.
+    pub races: bool,
 }
 
 /// What a client remembers of mailboxes that it had selected: by UIDVALIDITY its mod-sequence and
@@ -65,9 +70,13 @@ async fn connection<D: Dial>(
 ) -> Checked {
     let mut session = Session::open(dial, model.clone(), plan.account, random).await?;
     session.qresync = session.random.chance(70);
+    session.shares = plan.shares;
     let enable = if session.qresync { "ENABLE QRESYNC" } else { "ENABLE CONDSTORE" };
     session.ask(enable, Kind::Plain).await?;
     session.replies().await?;
+    if plan.shares && session.random.one_in(2) {
+        session.create(SHARED).await?;
+    }
     let most = session.random.within(1, plan.commands);
     for _ in 0..most.min(*left) {
         *left -= 1;
@@ -95,6 +104,13 @@ impl<D: Dial> Session<'_, D> {
 
     /// Something, with its replies.
     async fn step(&mut self, plan: Plan, memory: &Memory) -> Checked {
+        if plan.races && self.mirror.as_ref().is_some_and(|mirror| !mirror.read_only) {
+            match self.random.below(10) {
+                0 => {}
+                1 => return self.appends(plan).await,
+                _ => return self.race().await,
+            }
+        }
         if self.random.chance(plan.appends) {
             return self.appends(plan).await;
         }
@@ -167,6 +183,22 @@ impl<D: Dial> Session<'_, D> {
             14 => self.fetch_all().await,
             _ => self.ask("NOOP", Kind::Noop).await,
         }
+    }
+
+    /// One or two changes, the second on its way before the first is answered.
+    async fn race(&mut self) -> Checked {
+        for _ in 0..self.random.within(1, 2) {
+            match self.random.below(12) {
+                0..4 => self.store(true).await?,
+                4 | 5 => self.mark(true).await?,
+                6 => self.mark(false).await?,
+                7 | 8 => self.expunge().await?,
+                9 => self.copy(false).await?,
+                _ => self.copy(true).await?,
+            }
+        }
+        self.replies().await?;
+        self.synchronise().await
     }
 
     /// Asks for what was not told.

@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use super::flags::{Change, SEEN, written as flags_written};
+use super::flags::{Change, DELETED, Flags, SEEN, written as flags_written};
 use super::message::{Action, Op};
 use super::mirror::written;
 use super::names::NameOp;
@@ -12,12 +12,18 @@ use super::wire::{Checked, Dial};
 /// Names of mailboxes, as they are on the wire.
 const NAMES: [&str; 8] = ["a", "a/b", "a/b/c", "b", "b/c", "with blanks", "Entw&APw-rfe", "c/d/e"];
 
+/// The mailbox beside INBOX in which clients meet.
+pub(super) const SHARED: &str = "b";
+
 /// Sets of flags to change.
 const FLAGS: [u16; 10] = [1, 2, 4, 8, 8, 1 | 32, 64, 128 | 4, 256, 16];
 
 impl<D: Dial> Session<'_, D> {
     /// A mailbox that is probably there.
     pub(super) fn target(&mut self) -> Rc<str> {
+        if self.shares && self.random.chance(80) {
+            return self.random.pick(&["INBOX", "INBOX", SHARED]).into();
+        }
         if self.random.one_in(40) {
             return self.random.pick(&NAMES).into();
         }
@@ -74,19 +80,40 @@ impl<D: Dial> Session<'_, D> {
         if uid { written(uids) } else { written(&self.numbers(uids)) }
     }
 
+    /// Sets `\Deleted`, or takes it off.
+    pub(super) async fn mark(&mut self, marks: bool) -> Checked {
+        let change = if marks { Change::Add } else { Change::Remove };
+        self.store_this(true, change, DELETED, false).await
+    }
+
     pub(super) async fn store(&mut self, uid: bool) -> Checked {
+        let mut change =
+            self.random.pick(&[Change::Add, Change::Add, Change::Remove, Change::Replace]);
+        let conditional = self.random.one_in(if self.shares { 3 } else { 6 });
+        if conditional && self.random.one_in(2) {
+            // What it overwrites is seen.
+            change = Change::Replace;
+        }
+        let mut flags = self.random.pick(&FLAGS);
+        if change == Change::Replace && self.random.one_in(3) {
+            flags = 0;
+        }
+        self.store_this(uid, change, flags, conditional).await
+    }
+
+    async fn store_this(
+        &mut self,
+        uid: bool,
+        change: Change,
+        flags: Flags,
+        conditional: bool,
+    ) -> Checked {
         let read_only = self.mirror.as_ref().is_none_or(|mirror| mirror.read_only);
         let uids = self.some();
         if uids.is_empty() || read_only {
             return self.ask("NOOP", Kind::Noop).await;
         }
-        let change = self.random.pick(&[Change::Add, Change::Add, Change::Remove, Change::Replace]);
-        let mut flags = self.random.pick(&FLAGS);
-        if change == Change::Replace && self.random.one_in(3) {
-            flags = 0;
-        }
         let silent = self.random.one_in(3);
-        let conditional = self.random.one_in(6);
         let condition = match &self.mirror {
             Some(mirror) if conditional => {
                 let modseq = mirror.find(uids[0]).map_or(0, |at| mirror.messages[at].modseq);
@@ -94,7 +121,11 @@ impl<D: Dial> Session<'_, D> {
             }
             _ => String::new(),
         };
-        let op = self.begin(&uids, Action::Flags(change, flags));
+        let action = match conditional {
+            true => Action::FlagsIfUnchanged(change, flags),
+            false => Action::Flags(change, flags),
+        };
+        let op = self.begin(&uids, action);
         let (verb, set) = (if uid { "UID STORE" } else { "STORE" }, self.set(&uids, uid));
         let (sign, list) = (change.sign(), flags_written(flags));
         let dot_silent = if silent { ".SILENT" } else { "" };
@@ -164,10 +195,31 @@ impl<D: Dial> Session<'_, D> {
         self.ask("UID SEARCH ALL", Kind::Search { uids }).await
     }
 
+    /// CREATE, also of what is there.
+    pub(super) async fn create(&mut self, name: &str) -> Checked {
+        let op = {
+            let model = &mut *self.model.borrow_mut();
+            let op = model.next_op();
+            let names = &mut model.accounts[self.account].names;
+            if names.is_busy() {
+                return Ok(());
+            }
+            let node = names.node();
+            names.begin(op, NameOp::Create(name.into(), node));
+            op
+        };
+        self.ask(&format!("CREATE \"{name}\""), Kind::Names(op)).await?;
+        self.replies().await
+    }
+
     /// CREATE, DELETE, RENAME, SUBSCRIBE, UNSUBSCRIBE.
     pub(super) async fn change_names(&mut self) -> Checked {
         let (name, other) = (self.random.pick(&NAMES), self.random.pick(&NAMES));
-        let what = self.random.below(10);
+        let mut what = self.random.below(10);
+        if self.shares && self.random.chance(70) {
+            // Where they meet is not taken away all the time.
+            what = self.random.pick(&[0, 8, 9]);
+        }
         let (op, command) = {
             let model = &mut *self.model.borrow_mut();
             let op = model.next_op();

@@ -1,13 +1,22 @@
 //! Where messages came from whose arrival was never acknowledged: a batch in doubt is there whole,
 //! in its order, under consecutive UIDs, or not at all.
+//!
+//! Several commands in doubt may fit the same message: an APPEND whose message was flagged and then
+//! moved by a MOVE in doubt leaves one message that has the octets of the APPEND, the flags of the
+//! MOVE, and belongs to the MOVE. So causes are tried one after the other, and taken back when what
+//! is left has no cause any more. It is wrong only if no choice explains everything.
 
 use std::collections::BTreeSet;
 
 use super::flags::DELETED;
-use super::mailbox::at_uid;
-use super::message::{Op, Outcome};
+use super::mailbox::{Mailbox, at_uid};
+use super::message::{Message, Op, Outcome};
 use super::model::{Batch, Copying, Model, Stage};
 use super::wire::{Checked, ensure, wrong};
+use crate::reactor::Thresholds;
+
+/// Causes that are tried for all messages of an account before the search gives up.
+const TRIES: usize = 20_000;
 
 /// A mailbox as it was found.
 pub struct Found {
@@ -21,6 +30,29 @@ pub struct Found {
     pub fresh: BTreeSet<u32>,
 }
 
+/// What messages came by, and where to.
+enum Cause {
+    /// An APPEND, from this UID on.
+    Append { op: Op, at: usize, first: u32 },
+    /// A COPY or MOVE: UIDs of the source and of the target.
+    Copy { op: Op, at: usize, pairs: Vec<(u32, u32)> },
+}
+
+/// A search for the causes of all messages of an account.
+struct Search<'a> {
+    model: &'a Model,
+    account: usize,
+    found: &'a [Found],
+    chosen: Vec<Cause>,
+    /// Operations that are a cause already.
+    used: BTreeSet<Op>,
+    /// UIDVALIDITY and UID of messages that have a cause by now.
+    explained: BTreeSet<(u32, u32)>,
+    tries: usize,
+    /// Most messages that had a cause, and the first that had none then.
+    furthest: (usize, Option<(usize, u32, u32)>),
+}
+
 /// Whether messages came by a certain COPY or MOVE.
 struct Trial<'a> {
     target: &'a Found,
@@ -32,16 +64,24 @@ struct Trial<'a> {
 impl Model {
     /// Explains all messages of an account. Everything in it was just looked at.
     pub fn explain(&mut self, account: usize, found: &[Found]) -> Checked {
-        for mailbox in found {
-            for &uid in &mailbox.uids {
-                let known = self.message(account, mailbox.validity, uid);
-                let Some(known) = known.filter(|message| !message.explained) else { continue };
-                let Some(class) = known.class else { continue };
-                if !self.by_append(account, mailbox, uid, class)?
-                    && !self.by_copy(account, (mailbox, found), uid)?
-                {
-                    return wrong(self.unexplained(account, mailbox, uid, class));
-                }
+        let mut search = Search {
+            model: self,
+            account,
+            found,
+            chosen: Vec::new(),
+            used: BTreeSet::new(),
+            explained: BTreeSet::new(),
+            tries: 0,
+            furthest: (0, None),
+        };
+        if !search.goes_on() {
+            let Some((at, uid, class)) = search.furthest.1 else { return wrong("no cause found") };
+            return wrong(self.unexplained(account, &found[at], uid, class));
+        }
+        for cause in search.chosen {
+            match cause {
+                Cause::Append { op, at, first } => self.is_there(account, &found[at], op, first)?,
+                Cause::Copy { op, at, pairs } => self.is_copied(account, &found[at], op, &pairs)?,
             }
         }
         self.moves_are_over(account, found)?;
@@ -79,148 +119,35 @@ impl Model {
         )
     }
 
-    fn by_append(
-        &mut self,
-        account: usize,
-        mailbox: &Found,
-        uid: u32,
-        class: u32,
-    ) -> Checked<bool> {
-        let in_doubt = self
-            .batches
-            .values()
-            .filter(|batch| batch.account == account && batch.stage == Stage::Sent);
-        let mut starts = Vec::new();
-        for batch in in_doubt {
-            let steady = self.accounts[account].names.is_steady(&batch.target);
-            if steady && *batch.target != *mailbox.name {
-                continue;
-            }
-            let places = batch.contents.iter().enumerate();
-            let same = places.filter(|(_, content)| content.class == class);
-            starts.extend(same.filter_map(|(at, _)| Some((batch.op, uid.checked_sub(at as u32)?))));
-        }
-        for (op, first) in starts {
-            if self.fits(account, mailbox, &self.batches[&op], first) {
-                self.is_there(account, mailbox, op, first)?;
-                return Ok(true);
-            }
-        }
-        Ok(false)
-    }
-
-    fn fits(&self, account: usize, mailbox: &Found, batch: &Batch, first: u32) -> bool {
-        let known = &self.accounts[account].boxes[&mailbox.validity];
-        (first..).zip(&batch.contents).all(|(uid, content)| {
-            let message = known.messages.get(&uid);
-            match message.filter(|_| mailbox.uids.contains(&uid)) {
-                // One that could not be read, because it has rotted, may be any.
-                Some(message) => {
-                    !message.explained && message.class.is_none_or(|class| class == content.class)
-                }
-                // It may have gone again before this look.
-                None => match message {
-                    Some(message) => !message.explained && message.may_be(None, batch.begun),
-                    None => content.flags & DELETED != 0 && known.was_swept(),
-                },
-            }
-        })
-    }
-
     fn is_there(&mut self, account: usize, mailbox: &Found, op: Op, first: u32) -> Checked {
         let Some(batch) = self.batches.get_mut(&op) else { return Ok(()) };
         batch.stage = Stage::There;
-        let (contents, begun) = (std::mem::take(&mut batch.contents), batch.begun);
+        let contents = std::mem::take(&mut batch.contents);
         let known = self.mailbox(account, mailbox.validity);
-        known.not_used_before(first, begun)?;
         for (uid, content) in (first..).zip(contents) {
             let Some(message) = known.messages.get_mut(&uid) else { continue };
             message.is_like(&content.as_message()).map_err(|stop| at_uid(uid, stop))?;
             message.explained = true;
-            ensure!(
-                !mailbox.fresh.contains(&uid) || message.may_be(Some(content.flags), begun),
-                "UID {uid} was sent with ({}); {}",
-                super::flags::written(content.flags),
-                message.told()
-            );
         }
         Ok(())
     }
 
-    fn by_copy(
+    fn is_copied(
         &mut self,
         account: usize,
-        (mailbox, all): (&Found, &[Found]),
-        uid: u32,
-    ) -> Checked<bool> {
-        let known = &self.accounts[account].boxes[&mailbox.validity];
-        let in_doubt = self.copies.values().filter(|copying| {
-            let steady = self.accounts[account].names.is_steady(&copying.target);
-            copying.account == account
-                && copying.stage == Stage::Sent
-                && known.not_used_before(uid, copying.begun).is_ok()
-                && (!steady || *copying.target == *mailbox.name)
-        });
-        let mut found = in_doubt.filter_map(|copying| {
-            let mut pairs = Vec::new();
-            let source = all.iter().find(|mailbox| mailbox.validity == copying.source);
-            let trial = Trial { target: mailbox, source, copying };
-            let fits = self.align(&trial, &copying.uids, uid, &mut pairs);
-            fits.then_some((copying.op, pairs))
-        });
-        let Some((op, pairs)) = found.next() else { return Ok(false) };
-        let Some(copying) = self.copies.get_mut(&op) else { return Ok(false) };
+        mailbox: &Found,
+        op: Op,
+        pairs: &[(u32, u32)],
+    ) -> Checked {
+        let Some(copying) = self.copies.get_mut(&op) else { return Ok(()) };
         copying.stage = Stage::There;
-        let (source, begun) = (copying.source, copying.begun);
-        for &(from, to) in &pairs {
-            let values = self.message(account, source, from).map(|message| message.values(begun));
-            let fresh = mailbox.fresh.contains(&to);
-            let Some(message) = self.message(account, mailbox.validity, to) else { continue };
-            message.explained = true;
-            let may_be = |value: &super::message::Value| message.may_be(*value, begun);
-            ensure!(
-                !fresh || values.is_none_or(|values| values.iter().any(may_be)),
-                "UID {to}, a copy of UID {from}, has other flags: {}",
-                message.told()
-            );
+        for (_, to) in pairs {
+            if let Some(message) = self.message(account, mailbox.validity, *to) {
+                message.explained = true;
+            }
         }
         let taken: Vec<u32> = pairs.iter().map(|(from, _)| *from).collect();
-        self.take(op, &taken, Outcome::Either)?;
-        Ok(true)
-    }
-
-    /// Whether the messages from `to` on are copies of these, in their order; those that may have
-    /// been gone are left out.
-    fn align(&self, trial: &Trial<'_>, uids: &[u32], to: u32, pairs: &mut Vec<(u32, u32)>) -> bool {
-        let Some((&from, rest)) = uids.split_first() else { return !pairs.is_empty() };
-        let Trial { target: mailbox, copying, .. } = trial;
-        // What is in the source now was there all the time, and was not moved.
-        let stays = trial.source.is_some_and(|source| source.uids.contains(&from));
-        let boxes = &self.accounts[copying.account].boxes;
-        let source = boxes.get(&copying.source).and_then(|source| source.messages.get(&from));
-        let target = &boxes[&mailbox.validity];
-        let copied = target.messages.get(&to);
-        let same = match (source, copied) {
-            (Some(source), Some(copied)) => {
-                let there = mailbox.uids.contains(&to);
-                !copied.explained
-                    && (source.class == copied.class
-                        || source.class.is_none()
-                        || copied.class.is_none())
-                    && (there || copied.may_be(None, copying.begun))
-            }
-            (Some(_), None) => target.was_swept(),
-            (None, _) => false,
-        };
-        if same && !(copying.moved && stays) {
-            pairs.push((from, to));
-            if self.align(trial, rest, to + 1, pairs) {
-                return true;
-            }
-            pairs.pop();
-        }
-        let may_be_gone = source.is_none_or(|source| source.may_be(None, copying.begun));
-        may_be_gone && !stays && self.align(trial, rest, to, pairs)
+        self.take(op, &taken, Outcome::Either)
     }
 
     /// A MOVE in doubt whose messages were not found in its target did not happen, if they cannot
@@ -255,7 +182,7 @@ impl Model {
     /// What one connection sent to one mailbox came in that order, and nothing without what was
     /// sent before it.
     fn pipelines(&self, account: usize, found: &[Found]) -> Checked {
-        if self.weather.full || self.accounts[account].person.quota.is_some() {
+        if self.accounts[account].person.quota.is_some() {
             return Ok(());
         }
         for mailbox in found {
@@ -270,6 +197,8 @@ impl Model {
             let mut missing: Vec<&Batch> = Vec::new();
             for batch in own {
                 match batch.stage {
+                    // What had no room leaves the connection to what comes after it.
+                    Stage::Sent if batch.in_want => {}
                     Stage::Sent => missing.push(batch),
                     Stage::There => {
                         let before = missing.iter().find(|b| b.connection == batch.connection);
@@ -286,5 +215,188 @@ impl Model {
             }
         }
         Ok(())
+    }
+}
+
+impl Search<'_> {
+    fn known(&self, mailbox: &Found) -> &Mailbox {
+        &self.model.accounts[self.account].boxes[&mailbox.validity]
+    }
+
+    fn is_explained(&self, mailbox: &Found, uid: u32, message: &Message) -> bool {
+        message.explained || self.explained.contains(&(mailbox.validity, uid))
+    }
+
+    /// The first message without a cause, and its class.
+    fn next(&self) -> Option<(usize, u32, u32)> {
+        self.found.iter().enumerate().find_map(|(at, mailbox)| {
+            let known = self.known(mailbox);
+            mailbox.uids.iter().find_map(|&uid| {
+                let message = known.messages.get(&uid)?;
+                let open = !self.is_explained(mailbox, uid, message);
+                Some((at, uid, message.class.filter(|_| open)?))
+            })
+        })
+    }
+
+    /// Looks for causes of all messages that have none yet; whether there are.
+    fn goes_on(&mut self) -> bool {
+        let Some((at, uid, class)) = self.next() else { return true };
+        if self.furthest.1.is_none() || self.explained.len() > self.furthest.0 {
+            self.furthest = (self.explained.len(), Some((at, uid, class)));
+        }
+        let mut causes = self.appends(at, uid, class);
+        causes.extend(self.copies(at, uid));
+        for cause in causes {
+            self.tries += 1;
+            if self.tries > TRIES {
+                return false;
+            }
+            let (op, at, uids) = self.of(&cause);
+            let new: Vec<_> = uids
+                .into_iter()
+                .map(|uid| (self.found[at].validity, uid))
+                .filter(|message| self.explained.insert(*message))
+                .collect();
+            self.used.insert(op);
+            self.chosen.push(cause);
+            if self.goes_on() {
+                return true;
+            }
+            self.chosen.pop();
+            self.used.remove(&op);
+            new.iter().for_each(|message| {
+                self.explained.remove(message);
+            });
+        }
+        false
+    }
+
+    /// The operation, the mailbox, and the UIDs that a cause explains.
+    fn of(&self, cause: &Cause) -> (Op, usize, Vec<u32>) {
+        match cause {
+            Cause::Append { op, at, first } => {
+                let count = self.model.batches[op].contents.len() as u32;
+                (*op, *at, (*first..first + count).collect())
+            }
+            Cause::Copy { op, at, pairs } => (*op, *at, pairs.iter().map(|(_, to)| *to).collect()),
+        }
+    }
+
+    fn appends(&self, at: usize, uid: u32, class: u32) -> Vec<Cause> {
+        let (mailbox, names) = (&self.found[at], &self.model.accounts[self.account].names);
+        let mut causes = Vec::new();
+        for batch in self.model.batches.values() {
+            let in_doubt = batch.account == self.account && batch.stage == Stage::Sent;
+            let elsewhere = names.is_steady(&batch.target) && *batch.target != *mailbox.name;
+            if !in_doubt || elsewhere || self.used.contains(&batch.op) {
+                continue;
+            }
+            let places = batch.contents.iter().enumerate();
+            for (place, _) in places.filter(|(_, content)| content.class == class) {
+                let Some(first) = uid.checked_sub(place as u32) else { continue };
+                if self.fits(mailbox, batch, first) {
+                    causes.push(Cause::Append { op: batch.op, at, first });
+                }
+            }
+        }
+        causes
+    }
+
+    fn fits(&self, mailbox: &Found, batch: &Batch, first: u32) -> bool {
+        let known = self.known(mailbox);
+        if known.not_used_before(first, batch.begun).is_err() {
+            return false;
+        }
+        (first..).zip(&batch.contents).all(|(uid, content)| {
+            let message = known.messages.get(&uid);
+            match message.filter(|_| mailbox.uids.contains(&uid)) {
+                // One that could not be read, because it has rotted, may be any.
+                Some(message) => {
+                    !self.is_explained(mailbox, uid, message)
+                        && message.clone().is_like(&content.as_message()).is_ok()
+                        && (!mailbox.fresh.contains(&uid)
+                            || message.may_be(Some(content.flags), batch.begun))
+                }
+                // It may have gone again before this look.
+                None => match message {
+                    Some(message) => {
+                        !self.is_explained(mailbox, uid, message)
+                            && message.may_be(None, batch.begun)
+                    }
+                    None => content.flags & DELETED != 0 && known.was_swept(),
+                },
+            }
+        })
+    }
+
+    fn copies(&self, at: usize, uid: u32) -> Vec<Cause> {
+        let (mailbox, names) = (&self.found[at], &self.model.accounts[self.account].names);
+        let mut causes = Vec::new();
+        for copying in self.model.copies.values() {
+            let in_doubt = copying.account == self.account && copying.stage == Stage::Sent;
+            let elsewhere = names.is_steady(&copying.target) && *copying.target != *mailbox.name;
+            if !in_doubt || elsewhere || self.used.contains(&copying.op) {
+                continue;
+            }
+            let source = self.found.iter().find(|mailbox| mailbox.validity == copying.source);
+            let trial = Trial { target: mailbox, source, copying };
+            // Those before it may have gone again.
+            for before in 0..copying.uids.len() as u32 {
+                let Some(first) = uid.checked_sub(before).filter(|first| *first > 0) else { break };
+                let mut pairs = Vec::new();
+                if self.known(mailbox).not_used_before(first, copying.begun).is_ok()
+                    && self.align(&trial, &copying.uids, first, &mut pairs)
+                    && pairs.iter().any(|(_, to)| *to == uid)
+                {
+                    causes.push(Cause::Copy { op: copying.op, at, pairs });
+                }
+            }
+        }
+        causes
+    }
+
+    /// Whether the messages from `to` on are copies of these, in their order; those that may have
+    /// been gone are left out.
+    fn align(&self, trial: &Trial<'_>, uids: &[u32], to: u32, pairs: &mut Vec<(u32, u32)>) -> bool {
+        let Some((&from, rest)) = uids.split_first() else { return !pairs.is_empty() };
+        let copying = trial.copying;
+        // What is in the source now was there all the time, and was not moved.
+        let stays = trial.source.is_some_and(|source| source.uids.contains(&from));
+        let boxes = &self.model.accounts[copying.account].boxes;
+        let source = boxes.get(&copying.source).and_then(|source| source.messages.get(&from));
+        if !(copying.moved && stays) && self.is_copy(trial, source, to) {
+            pairs.push((from, to));
+            if self.align(trial, rest, to + 1, pairs) {
+                return true;
+            }
+            pairs.pop();
+        }
+        // A MOVE of more messages than a step takes is carried out in parts, one after the other.
+        let Thresholds { step_messages, records_room, .. } = self.model.thresholds;
+        let in_parts = copying.uids.len() > step_messages || records_room < usize::MAX;
+        if copying.moved && stays && in_parts && !pairs.is_empty() {
+            return true;
+        }
+        let may_be_gone = source.is_none_or(|source| source.may_be(None, copying.begun));
+        may_be_gone && !stays && self.align(trial, rest, to, pairs)
+    }
+
+    fn is_copy(&self, trial: &Trial<'_>, source: Option<&Message>, to: u32) -> bool {
+        let Trial { target: mailbox, copying, .. } = trial;
+        let target = self.known(mailbox);
+        let Some(source) = source else { return false };
+        let Some(copied) = target.messages.get(&to) else { return target.was_swept() };
+        let there = mailbox.uids.contains(&to);
+        let flags = match copying.moved {
+            true => source.flags_taken(copying.op),
+            false => source.values(copying.begun),
+        };
+        !self.is_explained(mailbox, to, copied)
+            && copied.clone().is_like(&Message::known(source.class, source.date.clone())).is_ok()
+            && (there || copied.may_be(None, copying.begun))
+            && (!mailbox.fresh.contains(&to)
+                || source.is_vague()
+                || flags.iter().any(|value| copied.may_be(*value, copying.begun)))
     }
 }

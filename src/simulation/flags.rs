@@ -15,6 +15,9 @@ pub const NAMES: [&str; 9] = [
     "to-be-or-not",
 ];
 
+/// So many of [`NAMES`] are system flags.
+pub const SYSTEM: usize = 5;
+
 /// A set of [`NAMES`], by their bits.
 pub type Flags = u16;
 

@@ -8,6 +8,12 @@
 //! not in it leads to another. An answer removes the states that contradict it: OK those without
 //! the change, NO those with it.
 //!
+//! A change happens to a message at one moment, and OK says that it did: STORE that is answered by
+//! OK alone found the message there, so what came after it found its flags. MOVE takes the flags
+//! along that the message has at that moment; that they are in its target and not others is what
+//! its states remember as *taken*. A conditional STORE may not come after a change that came after
+//! its own beginning; a state knows in which of them it is *stale*.
+//!
 //! What is read was true at some moment between the command and its answer, which may be long ago
 //! on a slow connection; so values that have left the set are kept along with the moment at which
 //! they did. That a message is gone is for ever.
@@ -32,11 +38,16 @@ pub type Value = Option<Flags>;
 /// More pending changes than this are not told apart.
 const PENDING: usize = 7;
 
+/// More states than this are not told apart either.
+const STATES: usize = 4_000;
+
 /// What a change makes of a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Action {
     /// STORE.
     Flags(Change, Flags),
+    /// STORE with UNCHANGEDSINCE, of what is not above any mod-sequence given out so far.
+    FlagsIfUnchanged(Change, Flags),
     /// EXPUNGE: gone if it is `\Deleted`.
     Expunge,
     /// The other end of MOVE.
@@ -47,7 +58,9 @@ impl Action {
     fn apply(self, value: Value) -> Value {
         let flags = value?;
         match self {
-            Action::Flags(change, named) => Some(change.of(flags, named)),
+            Action::Flags(change, named) | Action::FlagsIfUnchanged(change, named) => {
+                Some(change.of(flags, named))
+            }
             Action::Expunge => (flags & DELETED == 0).then_some(flags),
             Action::Take => None,
         }
@@ -59,6 +72,8 @@ impl Action {
 pub enum Outcome {
     /// It happened.
     Done,
+    /// It happened, and the message was there.
+    Found,
     /// It did not, and will not.
     Not,
     /// It did or did not, and is over.
@@ -70,6 +85,56 @@ struct State {
     value: Value,
     /// Bits of `pending`.
     contains: u16,
+    /// Those of them that found the message there.
+    found: u16,
+    /// Conditional ones that are not contained, and come too late.
+    stale: u16,
+    /// The MOVE that took it, and the flags it had then.
+    taken: Option<(Op, Flags)>,
+}
+
+impl State {
+    fn new(value: Value) -> State {
+        State { value, contains: 0, found: 0, stale: 0, taken: None }
+    }
+
+    /// After the change of this number; `None` if it cannot come now.
+    fn after(&self, number: usize, pending: &[(Op, Action)]) -> Option<State> {
+        let (op, action) = pending[number];
+        let bit = 1 << number;
+        let too_late = self.value.is_some() && self.stale & bit != 0;
+        if self.contains & bit != 0 || too_late {
+            return None;
+        }
+        let mut state = State { contains: self.contains | bit, ..*self };
+        let Some(flags) = self.value else { return Some(state) };
+        state.value = action.apply(self.value);
+        state.found |= bit;
+        if action == Action::Take {
+            state.taken = Some((op, flags));
+        }
+        if state.value != self.value {
+            let conditional = |own: &Action| matches!(own, Action::FlagsIfUnchanged(..));
+            for (other, _) in pending.iter().enumerate().filter(|(_, own)| conditional(&own.1)) {
+                if state.contains >> other & 1 == 0 {
+                    state.stale |= 1 << other;
+                }
+            }
+        }
+        Some(state)
+    }
+
+    /// Without the change of this number.
+    fn without(&self, number: usize) -> State {
+        let below = (1u16 << number) - 1;
+        let drop = |bits: u16| bits & below | bits >> 1 & !below;
+        State {
+            contains: drop(self.contains),
+            found: drop(self.found),
+            stale: drop(self.stale),
+            ..*self
+        }
+    }
 }
 
 /// See the head of this file.
@@ -98,7 +163,7 @@ impl Message {
     pub fn new(values: &[Value]) -> Message {
         let mut message = Message::default();
         for &value in values {
-            message.add(State { value, contains: 0 });
+            message.add(State::new(value));
         }
         message
     }
@@ -124,12 +189,15 @@ impl Message {
         while at < self.states.len() {
             let state = self.states[at];
             for number in 0..self.pending.len() {
-                if state.contains >> number & 1 == 0 {
-                    let value = self.pending[number].1.apply(state.value);
-                    self.add(State { value, contains: state.contains | 1 << number });
+                if let Some(after) = state.after(number, &self.pending) {
+                    self.add(after);
                 }
             }
             at += 1;
+            if self.states.len() > STATES {
+                self.vague = true;
+                return;
+            }
         }
     }
 
@@ -153,13 +221,17 @@ impl Message {
         };
         let before = self.states.clone();
         let action = self.pending.remove(number).1;
-        let below = (1u16 << number) - 1;
         self.states.clear();
         for state in &before {
-            let has = state.contains >> number & 1 == 1;
-            if outcome == Outcome::Either || has == (outcome == Outcome::Done) {
-                let contains = state.contains & below | state.contains >> 1 & !below;
-                self.add(State { value: state.value, contains });
+            let contains = state.contains >> number & 1 == 1;
+            let fits = match outcome {
+                Outcome::Either => true,
+                Outcome::Not => !contains,
+                Outcome::Done => contains,
+                Outcome::Found => state.found >> number & 1 == 1,
+            };
+            if fits {
+                self.add(state.without(number));
             }
         }
         ensure!(
@@ -188,6 +260,13 @@ impl Message {
         self.vague
             || self.states.iter().any(|state| state.value == value)
             || self.past.iter().any(|(past, last)| *past == value && *last >= since)
+    }
+
+    /// A client was told, without its name, that it is not there any more.
+    pub fn must_be_gone(&self) -> Checked {
+        let may_be = self.vague || self.states.iter().any(|state| state.value.is_none());
+        ensure!(may_be, "it was left out, and is there: {}", self.told());
+        Ok(())
     }
 
     /// Whether it can have been there at some moment since.
@@ -229,12 +308,42 @@ impl Message {
             "it is said to be gone, and nobody took it away: {}",
             self.told()
         );
-        let before = std::mem::take(&mut self.states);
-        self.states = vec![State { value: None, contains: 0 }];
-        self.pending.clear();
-        self.vague = false;
+        let before = self.states.clone();
+        self.states.retain(|state| state.value.is_none());
+        if self.vague || self.states.is_empty() {
+            self.states = vec![State::new(None)];
+            self.pending.clear();
+            self.vague = false;
+        }
         self.left(&before, now);
         Ok(())
+    }
+
+    /// This MOVE took it away: the flags it can have had then.
+    pub fn taken_by(&mut self, op: Op, now: Moment) -> Checked<Vec<Value>> {
+        if self.vague {
+            return Ok(Vec::new());
+        }
+        let before = self.states.clone();
+        let by = |state: &State| state.taken.filter(|(own, _)| *own == op);
+        self.states.retain(|state| by(state).is_some());
+        ensure!(
+            !self.states.is_empty(),
+            "it was moved, and cannot have been there to be moved: {before:?}, {}",
+            self.told()
+        );
+        let mut flags: Vec<Value> =
+            self.states.iter().filter_map(by).map(|(_, flags)| Some(flags)).collect();
+        flags.sort_unstable();
+        flags.dedup();
+        self.left(&before, now);
+        Ok(flags)
+    }
+
+    /// The flags it can have had when this MOVE took it away, if it did.
+    pub fn flags_taken(&self, op: Op) -> Vec<Value> {
+        let taken = self.states.iter().filter_map(|state| state.taken);
+        taken.filter(|(own, _)| *own == op).map(|(_, flags)| Some(flags)).collect()
     }
 
     /// A client was told its flags, in answer to something it began at `since`.
@@ -289,7 +398,7 @@ impl Message {
                 self.told()
             ),
         }
-        self.states = vec![State { value, contains: 0 }];
+        self.states = vec![State::new(value)];
         self.pending.clear();
         self.past.clear();
         self.vague = false;

@@ -15,11 +15,12 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use super::content::{Content, Contents};
-use super::flags::Flags;
+use super::flags::{self, Flags};
 use super::mailbox::{Mailbox, at_uid};
 use super::message::{Action, Message, Moment, Op, Outcome, Value};
 use super::names::Names;
 use super::wire::{Checked, ensure, wrong};
+use crate::reactor::Thresholds;
 
 /// What may go wrong by no fault of the server.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -80,6 +81,9 @@ pub struct Batch {
     pub begun: Moment,
     /// The connection it was sent on.
     pub connection: u64,
+    /// It may have been refused, and nobody told: for want of room on the disk or in memory, or
+    /// because there was no such mailbox.
+    pub in_want: bool,
     /// See there.
     pub stage: Stage,
 }
@@ -119,6 +123,8 @@ pub struct Model {
     pub copies: BTreeMap<Op, Copying>,
     /// What is to be expected of the world.
     pub weather: Weather,
+    /// Where the server says NO [LIMIT].
+    pub thresholds: Thresholds,
     /// Hears what clients say and are told.
     pub trace: Option<Trace>,
     /// Replies that were read.
@@ -145,6 +151,7 @@ impl Model {
             batches: BTreeMap::new(),
             copies: BTreeMap::new(),
             weather: Weather::default(),
+            thresholds: Thresholds::STANDARD,
             trace: None,
             replies: 0,
             now: 0,
@@ -152,6 +159,20 @@ impl Model {
             connections: 0,
         }
     }
+    /// Whether mailboxes hold fewer keywords, or sets of them, than clients use.
+    pub fn keywords_run_out(&self) -> bool {
+        let Thresholds { keywords, keyword_sets, .. } = self.thresholds;
+        let used = flags::NAMES.len() - flags::SYSTEM;
+        keywords < used || keyword_sets < 1 << used
+    }
+
+    /// Whether a batch of so many messages may be refused by NO [LIMIT].
+    pub fn may_be_too_much(&self, messages: usize) -> bool {
+        let Thresholds { small_batch, unfinished_messages, .. } = self.thresholds;
+        let many = messages > small_batch && unfinished_messages < 1_000;
+        many || self.keywords_run_out()
+    }
+
     /// The moment after all before.
     pub fn tick(&mut self) -> Moment {
         self.now += 1;
@@ -248,8 +269,11 @@ impl Model {
         connection: u64,
     ) -> Op {
         let (op, begun) = (self.next_op(), self.tick());
+        let missing = self.accounts[account].names.missed(target, begun).is_ok();
+        let in_want = missing || self.weather.full || self.may_be_too_much(contents.len());
         let (target, stage) = (target.clone(), Stage::Partly);
-        self.batches.insert(op, Batch { op, account, target, contents, begun, connection, stage });
+        let batch = Batch { op, account, target, contents, begun, connection, in_want, stage };
+        self.batches.insert(op, batch);
         op
     }
 
@@ -338,8 +362,15 @@ impl Model {
         Ok(())
     }
 
-    /// It was answered by OK: `from` became `to`. No UIDVALIDITY: there was nothing to copy.
-    pub fn copied(&mut self, op: Op, validity: Option<u32>, from: &[u32], to: &[u32]) -> Checked {
+    /// It was answered: `from` became `to`. No UIDVALIDITY: there was nothing to copy. A MOVE that
+    /// was not finished left the others where they were.
+    pub fn copied(
+        &mut self,
+        op: Op,
+        (validity, finished): (Option<u32>, bool),
+        from: &[u32],
+        to: &[u32],
+    ) -> Checked {
         let copying = self.copies.get_mut(&op).expect("it was begun");
         copying.stage = Stage::There;
         let (account, source, begun) = (copying.account, copying.source, copying.begun);
@@ -350,29 +381,37 @@ impl Model {
             "COPYUID names {from:?} when {uids:?} were asked for"
         );
         ensure!(to.windows(2).all(|two| two[0] < two[1]), "COPYUID gives {to:?}");
-        for uid in uids.iter().filter(|uid| !from.contains(uid)) {
-            self.mailbox(account, source).missed(*uid, begun)?;
-        }
         if let Some(validity) = validity {
             self.accounts[account].names.found(&target, validity, None, begun)?;
             for (&from, &to) in from.iter().zip(to) {
-                self.copied_one((account, source, from), validity, to, begun)?;
+                self.copied_one(op, (account, source, from), validity, to)?;
             }
         }
-        self.take(op, from, Outcome::Not)
+        self.take(op, from, Outcome::Not)?;
+        // Whatever was left out was not there any more, and not by this command.
+        for uid in uids.iter().filter(|uid| finished && !from.contains(uid)) {
+            if let Some(message) = self.message(account, source, *uid) {
+                message.must_be_gone().map_err(|stop| at_uid(*uid, stop))?;
+            }
+        }
+        Ok(())
     }
 
     /// One message was copied.
-    pub fn copied_one(
+    fn copied_one(
         &mut self,
+        op: Op,
         (account, source, from): (usize, u32, u32),
         validity: u32,
         to: u32,
-        begun: Moment,
     ) -> Checked {
         let now = self.tick();
+        let (begun, moved) = (self.copies[&op].begun, self.copies[&op].moved);
         let Some(message) = self.message(account, source, from) else { return Ok(()) };
-        let mut values: Vec<Value> = message.values(begun);
+        let mut values: Vec<Value> = match moved {
+            true => message.taken_by(op, now).map_err(|stop| at_uid(from, stop))?,
+            false => message.values(begun),
+        };
         values.retain(Option::is_some);
         ensure!(
             !values.is_empty() || message.is_vague(),

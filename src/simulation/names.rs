@@ -35,15 +35,19 @@ pub enum Said {
     NonExistent,
     /// NO [CANNOT].
     Cannot,
+    /// NO [LIMIT].
+    Limit,
 }
 
 /// All names at one moment.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Tree {
     /// Mailboxes.
     pub names: BTreeMap<Rc<str>, usize>,
     /// Subscriptions, of mailboxes that there are or not.
     pub subscribed: BTreeSet<Rc<str>>,
+    /// So many there may be.
+    pub most: usize,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -71,8 +75,8 @@ pub struct Names {
 
 impl Default for Names {
     fn default() -> Names {
-        let mut tree = Tree::default();
-        tree.names.insert("INBOX".into(), 0);
+        let names = BTreeMap::from([("INBOX".into(), 0)]);
+        let tree = Tree { names, subscribed: BTreeSet::new(), most: usize::MAX };
         let states = vec![State { tree, done: Vec::new() }];
         let nodes = vec![Node::default()];
         Names { states, pending: vec![], past: vec![], nodes, touched: BTreeSet::new() }
@@ -104,6 +108,9 @@ impl Tree {
                 let there = self.names.contains_key(name) || self.below(name).next().is_some();
                 if !there && !self.subscribed.contains(name) {
                     return Said::NonExistent;
+                }
+                if self.subscribed.len() >= self.most && !self.subscribed.contains(name) {
+                    return Said::Limit;
                 }
                 self.subscribed.insert(name.clone());
             }
@@ -138,6 +145,11 @@ impl Tree {
 }
 
 impl Names {
+    /// No more subscriptions than these. To be called before anybody does anything.
+    pub fn limit_subscriptions(&mut self, most: usize) {
+        self.states.iter_mut().for_each(|state| state.tree.most = most);
+    }
+
     /// A mailbox that is to be created.
     pub fn node(&mut self) -> usize {
         self.nodes.push(Node::default());

@@ -1,5 +1,6 @@
 //! What a run is like: drawn once, from its seed.
 
+use crate::reactor::Thresholds;
 use crate::reactor::simulation::{Loss, Random, Temper};
 use crate::server::Config;
 
@@ -34,6 +35,10 @@ pub struct Life {
     pub without_catalog: bool,
     /// Something durable is spoiled before the next start, which is the last.
     pub rots: bool,
+    /// Number of the account that all clients use.
+    pub shared: Option<usize>,
+    /// Its clients mostly move, mark and expunge.
+    pub races: bool,
 }
 
 impl Plan {
@@ -69,13 +74,16 @@ impl Life {
         let losses =
             [Loss::Nothing, Loss::Everything, Loss::AnySectors, Loss::Later, Loss::OneSector];
         Life {
-            clients: random.within(1, 5),
+            clients: random.pick(&[1, 2, 3, 3, 4, 5]),
             commands: random.within(3, 25),
             reactors: random.within(1, 3),
             fails_after,
             loss: random.pick(&losses),
             without_catalog: random.one_in(4),
             rots: false,
+            // Most often the one with a quota.
+            shared: random.chance(70).then(|| random.pick(&[0, 1, 1, 2])),
+            races: random.one_in(2),
         }
     }
 }
@@ -87,6 +95,8 @@ fn temper(random: &mut Random) -> Temper {
     };
     let (write_fails, sync_fails, read_fails) =
         (at_times(6, 500), at_times(5, 10_000), at_times(6, 1_000));
+    let (names_fail, room_fails, opens_fail) =
+        (at_times(6, 20_000), at_times(6, 50_000), at_times(8, 20_000));
     let (stalls, resets) = (at_times(2, 300), at_times(3, 500));
     Temper {
         disk: random.pick(&[0, 1, 5, 30]),
@@ -100,13 +110,58 @@ fn temper(random: &mut Random) -> Temper {
         write_fails,
         sync_fails,
         read_fails,
+        names_fail,
+        room_fails,
+        opens_fail,
         stalls,
         resets,
+        thresholds: thresholds(random),
     }
+}
+
+/// Half of the machines take the paths of large mailboxes with small ones, each some of them.
+fn thresholds(random: &mut Random) -> Thresholds {
+    let mut all = Thresholds::STANDARD;
+    if random.one_in(2) {
+        return all;
+    }
+    let mut low = |place: &mut usize, to: &[usize]| {
+        let low = random.pick(to);
+        if random.one_in(2) {
+            *place = low;
+        }
+    };
+    low(&mut all.uid_ranges, &[1, 1, 2, 3]);
+    low(&mut all.records_waiting, &[1, 1, 400]);
+    low(&mut all.copied_fragments, &[1, 2, 8]);
+    // One message with all keywords and some fragments still fits.
+    low(&mut all.records_room, &[2_000, 5_000]);
+    low(&mut all.step_messages, &[1, 2, 5]);
+    low(&mut all.unapplied, &[1, 2]);
+    low(&mut all.replay_gathers, &[1, 1 << 10, 10 << 10]);
+    low(&mut all.checkpoint_dirty, &[1, 1 << 10, 10 << 10]);
+    low(&mut all.chunk_messages, &[1, 2, 5]);
+    low(&mut all.chunk_fragments, &[1, 2, 30]);
+    low(&mut all.chunks_at_once, &[1, 2]);
+    low(&mut all.open_segments, &[1, 2]);
+    low(&mut all.journal, &[1, 5, 12]);
+    low(&mut all.vanished, &[1, 2, 5]);
+    low(&mut all.subscriptions, &[0, 1, 2]);
+    if random.one_in(4) {
+        (all.keywords, all.keyword_sets) = random.pick(&[(2, 3), (3, 64), (8, 4)]);
+    }
+    if random.one_in(4) {
+        (all.small_batch, all.unfinished_messages) = random.pick(&[(1, 1), (1, 4), (3, 8)]);
+    }
+    if random.one_in(2) {
+        all.checkpoint_log = random.pick(&[1, 64 << 10]);
+    }
+    all
 }
 
 /// A machine that does what it is told.
 pub fn calm(temper: &mut Temper) {
     (temper.write_fails, temper.sync_fails, temper.read_fails) = (0, 0, 0);
+    (temper.names_fail, temper.room_fails, temper.opens_fail) = (0, 0, 0);
     (temper.stalls, temper.resets, temper.capacity) = (0, 0, 1 << 40);
 }

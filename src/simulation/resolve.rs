@@ -37,6 +37,8 @@ impl<D: Dial> Session<'_, D> {
         let foul = weather.full || weather.ending || weather.rotten;
         ensure!(!unavailable || foul, "NO [UNAVAILABLE] without a reason: {}", status.text);
         let deleted = status.code == "NONEXISTENT" && self.may_be_deleted(&model, sent.since);
+        // What COPYUID tells has happened, also if the rest of a MOVE has not.
+        let in_part = matches!(sent.kind, Kind::Copy { .. }) && sent.told.copied.is_some();
         match sent.kind {
             Kind::Append { op, refused } => self.on_append(&mut model, op, refused, status),
             Kind::Login if unavailable => {
@@ -45,7 +47,7 @@ impl<D: Dial> Session<'_, D> {
             }
             Kind::Fetch { .. } if weather.rotten && !status.is_ok() => Ok(()),
             // It may be that it was written, and is in doubt until the server starts again.
-            _ if unavailable => Ok(()),
+            _ if unavailable && !in_part => Ok(()),
             Kind::Store { .. } | Kind::Expunge { .. } if deleted => Ok(()),
             Kind::Plain | Kind::Login | Kind::Logout => {
                 ensure!(status.is_ok(), "{} to what must succeed: {}", status.word, status.text);
@@ -102,6 +104,7 @@ impl<D: Dial> Session<'_, D> {
             let account = &model.accounts[self.account];
             let reason = match status.code {
                 "TRYCREATE" => return account.names.missed(&batch.target, batch.begun),
+                "LIMIT" => refused || model.may_be_too_much(batch.contents.len()),
                 "OVERQUOTA" => account.person.quota.is_some(),
                 "UNAVAILABLE" => true,
                 _ => refused,
@@ -189,8 +192,12 @@ impl<D: Dial> Session<'_, D> {
         if silent {
             mirror.forget(&uids);
         }
-        let done = status.is_ok() || status.code == "EXPUNGEISSUED";
-        ensure!(done, "[{}] {}", status.code, status.text);
+        let limited = status.code == "LIMIT" && model.keywords_run_out();
+        // A change that ended amid its messages says where.
+        let end = status.text.split("below UID ").nth(1).and_then(|text| text.split(' ').next());
+        let end = end.and_then(|uid| uid.parse().ok()).unwrap_or(0);
+        let gone = status.code == "EXPUNGEISSUED";
+        ensure!(status.is_ok() || gone || limited, "[{}] {}", status.code, status.text);
         let modified = match status.code {
             "MODIFIED" => set(status.data).unwrap_or_default(),
             _ => Vec::new(),
@@ -203,7 +210,16 @@ impl<D: Dial> Session<'_, D> {
         };
         let now = model.tick();
         for own in uids {
-            let outcome = if left_alone(own) { Outcome::Not } else { Outcome::Done };
+            let known = mirror.find(own).is_some();
+            let outcome = match status.code {
+                "LIMIT" if own < end => Outcome::Done,
+                _ if limited || left_alone(own) => Outcome::Not,
+                // Some were not there any more, and it is not said which.
+                "EXPUNGEISSUED" | "MODIFIED" => Outcome::Done,
+                // OK says nothing of what the session was told to be gone before.
+                _ if known => Outcome::Found,
+                _ => Outcome::Done,
+            };
             if let Some(message) = model.message(self.account, mirror.validity, own) {
                 message.end(op, outcome, now).map_err(|stop| super::mailbox::at_uid(own, stop))?;
             }
@@ -312,11 +328,11 @@ impl<D: Dial> Session<'_, D> {
             else {
                 return wrong("COPYUID without its numbers");
             };
-            return model.copied(op, Some(validity), &from, &to);
+            return model.copied(op, (Some(validity), status.is_ok()), &from, &to);
         }
         let deleted = self.may_be_deleted(model, begun);
         if status.is_ok() || status.code == "EXPUNGEISSUED" {
-            return if deleted { Ok(()) } else { model.copied(op, None, &[], &[]) };
+            return if deleted { Ok(()) } else { model.copied(op, (None, true), &[], &[]) };
         }
         model.copy_refused(op)?;
         let account = &model.accounts[self.account];
@@ -324,6 +340,7 @@ impl<D: Dial> Session<'_, D> {
             "NONEXISTENT" if deleted => Ok(()),
             "TRYCREATE" => account.names.missed(target, begun),
             "OVERQUOTA" if !moved && account.person.quota.is_some() => Ok(()),
+            "LIMIT" if model.keywords_run_out() => Ok(()),
             code => wrong(format!("[{code}] {}", status.text)),
         }
     }
@@ -334,6 +351,7 @@ impl<D: Dial> Session<'_, D> {
             (_, "ALREADYEXISTS") => Said::AlreadyExists,
             (_, "NONEXISTENT" | "HASCHILDREN") => Said::NonExistent,
             (_, "CANNOT") => Said::Cannot,
+            (_, "LIMIT") => Said::Limit,
             (_, code) => return wrong(format!("[{code}] {}", status.text)),
         };
         let id = (status.code == "MAILBOXID").then(|| status.data.trim_matches(['(', ')']));

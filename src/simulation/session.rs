@@ -111,6 +111,8 @@ pub struct Session<'a, D: Dial> {
     pub mirror: Option<Mirror>,
     /// ENABLE QRESYNC was acknowledged or is on its way.
     pub qresync: bool,
+    /// It works in the mailboxes in which all others work.
+    pub shares: bool,
     tags: u32,
     /// The server said BYE.
     pub over: bool,
@@ -136,6 +138,7 @@ impl<'a, D: Dial> Session<'a, D> {
             sent: VecDeque::new(),
             mirror: None,
             qresync: false,
+            shares: false,
             tags: 0,
             over: false,
         };

@@ -372,3 +372,116 @@ fn names_as_last_acknowledged() {
         is_wrong(desk.ask("DELETE b", kind, "% OK -").await, "cannot be");
     });
 }
+
+// ---- Commands at the same time -----------------------------------------------------------------
+
+/// UID 5 is there with these flags. Another session has begun these changes of it.
+async fn with_others(desk: &mut Desk<'_>, flags: &str, others: &[Action]) -> Vec<Op> {
+    let told = format!("* 1 FETCH (UID 5 FLAGS ({flags}) MODSEQ (3))\n% OK -");
+    desk.fetch(&[], &told).await.unwrap();
+    let mut model = desk.model.borrow_mut();
+    let begin = |action: &Action| {
+        let op = model.next_op();
+        model.message(0, 7, 5).expect("UID 5").begin(op, *action);
+        op
+    };
+    others.iter().map(begin).collect()
+}
+
+#[test]
+fn a_move_takes_the_flags_that_were_acknowledged() {
+    for (flags, about) in [("\\Seen", ""), ("", "possible are (\\Seen)")] {
+        at_desk(&model(), 1, async |desk| {
+            with_others(desk, "", &[]).await;
+            let inbox: Rc<str> = "INBOX".into();
+            let op = desk.model.borrow_mut().copy((0, 7), vec![5], &inbox, true);
+            desk.store(1, "* 1 FETCH (UID 5 FLAGS (\\Seen) MODSEQ (4))\n% OK -").await.unwrap();
+            desk.model.borrow_mut().copied(op, (Some(7), true), &[5], &[12]).unwrap();
+            let told = format!(
+                "* 1 EXPUNGE\n* 1 EXISTS\n* 1 FETCH (UID 12 FLAGS ({flags}) MODSEQ (6))\n% OK -"
+            );
+            match desk.noop(&told).await {
+                Ok(()) => assert_eq!(about, ""),
+                wrong => is_wrong(wrong, about),
+            }
+        });
+    }
+}
+
+#[test]
+fn a_message_is_moved_once() {
+    at_desk(&model(), 1, async |desk| {
+        with_others(desk, "", &[]).await;
+        let (inbox, model): (Rc<str>, _) = ("INBOX".into(), desk.model.clone());
+        let mut model = model.borrow_mut();
+        let one = model.copy((0, 7), vec![5], &inbox, true);
+        let two = model.copy((0, 7), vec![5], &inbox, true);
+        model.copied(one, (Some(7), true), &[5], &[12]).unwrap();
+        let again = model.copied(two, (Some(7), true), &[5], &[13]);
+        assert!(matches!(again, Err(Stop::Wrong(text)) if text.contains("cannot have been there")));
+    });
+}
+
+#[test]
+fn what_is_unmarked_is_not_expunged() {
+    at_desk(&model(), 1, async |desk| {
+        with_others(desk, "\\Deleted", &[Action::Expunge]).await;
+        let op = {
+            let mut model = desk.model.borrow_mut();
+            let op = model.next_op();
+            let action = Action::Flags(Change::Remove, 8);
+            model.message(0, 7, 5).expect("UID 5").begin(op, action);
+            op
+        };
+        let kind = Kind::Store { op, uids: vec![5], conditional: false, uid: true, silent: true };
+        desk.ask("UID STORE 5 -FLAGS.SILENT (\\Deleted)", kind, "% OK -").await.unwrap();
+        is_wrong(desk.noop("* 1 EXPUNGE\n% OK -").await, "nobody took it away");
+    });
+}
+
+#[test]
+fn a_conditional_store_does_not_come_after_another() {
+    for (flags, about) in [("\\Seen \\Flagged", ""), ("\\Flagged", "it has the flags")] {
+        at_desk(&model(), 1, async |desk| {
+            let conditional = Action::FlagsIfUnchanged(Change::Replace, 4);
+            let op = with_others(desk, "", &[conditional]).await[0];
+            desk.store(1, "% OK -").await.unwrap();
+            {
+                let mut model = desk.model.borrow_mut();
+                let message = model.message(0, 7, 5).expect("UID 5");
+                message.end(op, super::message::Outcome::Found, 9).unwrap();
+            }
+            let told = format!("* 1 FETCH (UID 5 FLAGS ({flags}) MODSEQ (6))\n% OK -");
+            match desk.fetch(&[5], &told).await {
+                Ok(()) => assert_eq!(about, ""),
+                wrong => is_wrong(wrong, about),
+            }
+        });
+    }
+}
+
+/// A message of an APPEND in doubt, seen as UID 4, marked, and moved by a MOVE in doubt.
+#[test]
+fn causes_in_doubt_are_told_apart() {
+    for (moved, about) in [(true, ""), (false, "UID 5")] {
+        let model = model();
+        let (_, mut contents) = sent(&model, 1);
+        {
+            let mut model = model.borrow_mut();
+            let (op, since) = (model.next_op(), model.tick());
+            let (flags, inbox): (_, Rc<str>) = (contents[0].flags, "INBOX".into());
+            model.seen((0, 7, 4), flags, Some(3), since).unwrap();
+            let message = model.message(0, 7, 4).expect("UID 4");
+            message.begin(op, Action::Flags(Change::Add, 256));
+            message.end(op, super::message::Outcome::Found, since).unwrap();
+            if moved {
+                model.copy((0, 7), vec![4], &inbox, true);
+            }
+        }
+        contents[0].flags |= 256;
+        match found(&model, &contents) {
+            Ok(()) => assert_eq!(about, ""),
+            wrong => is_wrong(wrong, about),
+        }
+    }
+}

@@ -25,6 +25,10 @@ use crate::server::{Config, Server, StartError};
 /// Longer than anything takes but a deadlock, and shorter than the autologout that would hide it.
 const PATIENCE: Duration = Duration::from_secs(25 * 60);
 
+/// Longer than a whole life takes. When every task waits for another, the clock jumps here, so that
+/// a deadlock of the server or of the harness ends the run instead of hanging it.
+const LIFE: Duration = Duration::from_secs(24 * 60 * 60);
+
 /// Whose mail it is: one who may have all the disk, and one with a quota.
 pub const PEOPLE: [Person; 3] = [
     Person { name: "anna", password: "secret", quota: None },
@@ -74,7 +78,8 @@ impl fmt::Display for Finding {
 }
 
 /// How a life of the server ended.
-enum End {
+#[derive(Debug)]
+pub enum End {
     /// The power failed, or the server ended as it must when its disk fails.
     Crash,
     /// It was stopped, or never got to work for want of a disk that does.
@@ -83,7 +88,7 @@ enum End {
     Damage,
 }
 
-struct World {
+pub struct World {
     machine: Rc<Machine>,
     model: Shared,
     random: RefCell<Random>,
@@ -98,25 +103,34 @@ struct World {
 /// # Errors
 /// What the server did wrong.
 pub fn simulate(seed: u64, fault: Option<Fault>, trace: Option<Trace>) -> Result<Summary, Finding> {
+    carry_out(seed, Plan::draw, fault, trace)
+}
+
+/// Runs a plan that is drawn otherwise.
+///
+/// # Errors
+/// What the server did wrong.
+pub fn carry_out(
+    seed: u64,
+    draw: impl FnOnce(&mut Random) -> Plan,
+    fault: Option<Fault>,
+    trace: Option<Trace>,
+) -> Result<Summary, Finding> {
     crate::net::forget_buffers();
     let mut random = Random::new(seed);
-    let plan = Plan::draw(&mut random);
+    let plan = draw(&mut random);
     let mut model = Model::new(&PEOPLE);
+    model.thresholds = plan.temper.thresholds;
+    for account in &mut model.accounts {
+        account.names.limit_subscriptions(model.thresholds.subscriptions);
+    }
     model.trace = trace.clone();
     let say = trace.map(|trace| {
         trace(&format!("{plan:#?}"));
         Box::new(move |line: fmt::Arguments<'_>| trace(&line.to_string())) as Box<_>
     });
     let machine = Machine::put_up(random.number(), plan.temper.clone(), fault, say);
-    let mut world = World {
-        machine,
-        model: Rc::new(RefCell::new(model)),
-        random: RefCell::new(random),
-        config: Config { data: folder(), ..plan.config.clone() },
-        rotten: false,
-        full: plan.temper.capacity < 1 << 30,
-        summary: RefCell::default(),
-    };
+    let mut world = World::new(machine, model, random, &plan);
     let result = world.lives(&plan);
     let mut summary = *world.summary.borrow();
     (summary.steps, summary.replies) = (world.machine.steps(), world.model.borrow().replies);
@@ -146,6 +160,24 @@ fn users() -> tempfile::TempDir {
 }
 
 impl World {
+    fn new(machine: Rc<Machine>, model: Model, random: Random, plan: &Plan) -> World {
+        World {
+            machine,
+            model: Rc::new(RefCell::new(model)),
+            random: RefCell::new(random),
+            config: Config { data: folder(), ..plan.config.clone() },
+            rotten: false,
+            full: plan.temper.capacity < 1 << 30,
+            summary: RefCell::default(),
+        }
+    }
+
+    /// One to try what surrounds a life.
+    pub fn of_a_test(plan: &Plan) -> World {
+        let machine = Machine::put_up(1, plan.temper.clone(), None, None);
+        World::new(machine, Model::new(&PEOPLE), Random::new(1), plan)
+    }
+
     fn lives(&mut self, plan: &Plan) -> Result<(), String> {
         for life in &plan.lives {
             let end = self.live(life)?;
@@ -226,10 +258,13 @@ impl World {
     }
 
     /// Runs a life, and makes sure that nothing of it is left.
-    fn on_machine(&self, life: impl Future<Output = Result<End, String>>) -> Result<End, String> {
+    pub fn on_machine(
+        &self,
+        life: impl Future<Output = Result<End, String>>,
+    ) -> Result<End, String> {
         let result = run(Options { core: None }, async {
             self.machine.switch_on();
-            let result = life.await;
+            let result = timeout(LIFE, life).await.unwrap_or_else(|| Err(self.stands_still()));
             self.machine.halt();
             result
         });
@@ -260,7 +295,13 @@ impl World {
                 ready = reactor => ready,
             };
             if ready.is_err() {
-                let error = server.ended().await.err().unwrap_or(StartError::Vanished);
+                // The other reactors may be waiting for a disk that answers no more.
+                let ended = tokio::select! {
+                    biased;
+                    () = self.machine.power_fails() => return Ok(None),
+                    ended = server.ended() => ended,
+                };
+                let error = ended.err().unwrap_or(StartError::Vanished);
                 return self.may_fail(&error).map(|()| None);
             }
         }
@@ -282,15 +323,19 @@ impl World {
 
     /// Clients at work; over when all are.
     async fn clients(&self, life: &Life) -> Result<(), String> {
-        let mut tasks = Vec::new();
+        let (tell, mut told) = tokio::sync::mpsc::unbounded_channel();
         for _ in 0..life.clients {
             let mut random = Random::new(self.random.borrow_mut().number());
-            let plan = work(&mut random, life.commands);
+            let plan = work(&mut random, life);
             let model = self.model.clone();
-            tasks.push(spawn(async move { client(&Network, model, random, plan).await }));
+            let tell = tell.clone();
+            // Whoever listened may have heard enough.
+            spawn(async move { drop(tell.send(client(&Network, model, random, plan).await)) });
         }
-        for task in tasks {
-            task.await.map_err(|error| format!("a client panicked: {error}"))??;
+        drop(tell);
+        // The first thing that is wrong counts: others follow from it.
+        while let Some(result) = told.recv().await {
+            result?;
         }
         Ok(())
     }
@@ -330,11 +375,13 @@ impl World {
 }
 
 /// What a client is to do.
-fn work(random: &mut Random, commands: usize) -> super::client::Plan {
+fn work(random: &mut Random, life: &Life) -> super::client::Plan {
     let sizes = if random.one_in(6) { Sizes::Edges } else { Sizes::Small };
     let append = Style { most: random.pick(&[2, 5, 20]), sizes };
-    let account = random.below(PEOPLE.len());
-    super::client::Plan { account, commands, append, appends: random.pick(&[5, 20, 60]) }
+    let account = life.shared.unwrap_or_else(|| random.below(PEOPLE.len()));
+    let (shares, races) = (life.shared.is_some(), life.races && life.shared.is_some());
+    let appends = random.pick(&[5, 20, 60]);
+    super::client::Plan { account, commands: life.commands, append, appends, shares, races }
 }
 
 /// Waits until a reactor ends by itself.

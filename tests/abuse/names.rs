@@ -54,7 +54,7 @@ fn a_thousand_keywords_for_each_message_of_a_batch() {
     let server = server(&folder, &[]);
     let mut client = server.login();
     let toll = toll(&server, || append(&mut client, 5_000, &keywords(1_000)));
-    toll.check("5,000 messages with 1,000 keywords each", 12 * MIB);
+    toll.check("5,000 messages with 1,000 keywords each", 32 * MIB);
     healthy(&server, &folder);
 }
 
@@ -75,7 +75,7 @@ fn another_set_of_keywords_for_each_message_of_a_batch() {
         client.send(format!("a APPEND INBOX{messages}\r\n").as_bytes());
         assert!(client.reply("a").tagged.starts_with("OK"));
     });
-    toll.check("4,000 messages with another 500 keywords each", 12 * MIB);
+    toll.check("4,000 messages with another 500 keywords each", 32 * MIB);
     healthy(&server, &folder);
 }
 
@@ -119,7 +119,7 @@ fn flags_as_many_as_fit_into_a_line() {
             assert!(reply.tagged.starts_with("NO [LIMIT]"), "{}", reply.tagged);
         }
     });
-    toll.check("200 lines of 9,000 flags", 4 * MIB);
+    toll.check("200 lines of 9,000 flags", 24 * MIB);
     healthy(&server, &folder);
 }
 
@@ -190,7 +190,7 @@ fn names_of_many_levels_for_clients_that_do_not_read() {
         }
         assert_eq!(client.ok("LIST \"\" *").untagged.len(), 64_001);
     });
-    toll.check("LIST of 64,000 levels, four times unread", 12 * MIB);
+    toll.check("LIST of 64,000 levels, four times unread", 32 * MIB);
     drop(others);
     healthy(&server, &folder);
 }
@@ -213,7 +213,7 @@ fn patterns_that_take_long_to_match() {
             assert!(reply.tagged.starts_with("NO [LIMIT]"), "{}", reply.tagged);
         }
     });
-    toll.check("16 patterns of 980 wildcards", 4 * MIB);
+    toll.check("16 patterns of 980 wildcards", 24 * MIB);
     // What people ask for is answered.
     let mailboxes = client.ok("LIST (SUBSCRIBED RECURSIVEMATCH) \"\" (% 0*/% *)").untagged.len();
     assert_eq!(mailboxes, 60);

@@ -100,7 +100,9 @@ fn start(folder: &Path, reactors: usize) -> Server {
 fn plan(random: &mut Random, account: usize) -> Plan {
     let sizes = if random.one_in(6) { Sizes::Edges } else { Sizes::Small };
     let append = Style { most: random.pick(&[2, 5, 20]), sizes };
-    Plan { account, commands: random.within(5, 40), append, appends: random.pick(&[5, 20, 60]) }
+    let (shares, races) = (random.one_in(2), random.one_in(2));
+    let (commands, appends) = (random.within(5, 40), random.pick(&[5, 20, 60]));
+    Plan { account, commands, append, appends, shares, races: shares && races }
 }
 
 /// Clients at the same time, all to their end.

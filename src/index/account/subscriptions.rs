@@ -14,7 +14,7 @@ use super::{Account, canonical};
 use crate::index::checkpoint::Saved;
 use crate::index::codec::{Fields, Row};
 use crate::index::error::Rot;
-use crate::limits::SUBSCRIPTIONS;
+use crate::reactor::thresholds;
 
 /// See the head of this file.
 #[derive(Debug)]
@@ -52,7 +52,7 @@ impl Account {
     /// `NO [LIMIT]`.
     #[must_use]
     pub fn can_subscribe(&self, name: &str) -> bool {
-        self.subscriptions.names.len() < SUBSCRIPTIONS || self.is_subscribed(name)
+        self.subscriptions.names.len() < thresholds().subscriptions || self.is_subscribed(name)
     }
 
     pub(super) fn subscribe(&mut self, name: &str, subscribed: bool) {

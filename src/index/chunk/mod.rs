@@ -18,8 +18,9 @@ use std::ops::Range;
 use super::codec::{Fields, Row};
 use super::error::Rot;
 use super::keywords::KeywordSet;
-use crate::limits::{CHUNK_FRAGMENTS, CHUNK_MESSAGES};
+use crate::limits::CHUNK_MESSAGES;
 use crate::log::MessageRecord;
+use crate::reactor::thresholds;
 use crate::types::{
     EmailId, Flags, Fragment, InternalDate, KeywordList, ModSeq, SegmentId, Uid, UidRange,
 };
@@ -68,7 +69,8 @@ impl Chunk {
     /// Whether another message belongs into the next chunk.
     #[must_use]
     pub fn is_full(&self) -> bool {
-        self.len() >= CHUNK_MESSAGES || self.fragments.len() >= CHUNK_FRAGMENTS
+        let limits = thresholds();
+        self.len() >= limits.chunk_messages || self.fragments.len() >= limits.chunk_fragments
     }
 
     /// What it takes in memory and in the catalog, about.
@@ -180,8 +182,9 @@ impl Chunk {
 
     /// Whether `join` would make no more than a full chunk of both.
     pub(super) fn has_room_for(&self, other: &Chunk) -> bool {
-        self.len() + other.len() <= CHUNK_MESSAGES
-            && self.fragments.len() + other.fragments.len() <= CHUNK_FRAGMENTS
+        let limits = thresholds();
+        self.len() + other.len() <= limits.chunk_messages
+            && self.fragments.len() + other.fragments.len() <= limits.chunk_fragments
     }
 
     /// Adds all messages of `other`, whose UIDs are above those here.

@@ -20,9 +20,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use self::sets::Sets;
 use super::codec::{Fields, Row};
 use super::error::Rot;
-use crate::limits::{
-    KEYWORD_OCTETS, KEYWORD_OCTETS_OF_ACCOUNT, KEYWORD_SETS, KEYWORD_TEXT, KEYWORDS,
-};
+use crate::limits::{KEYWORD_OCTETS, KEYWORD_OCTETS_OF_ACCOUNT, KEYWORD_TEXT};
+use crate::reactor::thresholds;
 use crate::types::{BitSet, FlagChange, Keyword, KeywordList, bits, has_bit};
 
 /// A set of keywords by its number in [`Keywords`]; 0 is the empty one.
@@ -125,11 +124,11 @@ impl Keywords {
     fn is_admitted(&self, before: (usize, usize)) -> bool {
         let (names, sets) = (self.names.len(), self.sets.len());
         let others = self.account.load(Ordering::Relaxed) - self.counted;
-        let octets = self.octets();
+        let (octets, limits) = (self.octets(), thresholds());
         (names, sets) == before
-            || names <= KEYWORDS
+            || names <= limits.keywords
                 && self.text <= KEYWORD_TEXT
-                && sets <= KEYWORD_SETS
+                && sets <= limits.keyword_sets
                 && octets <= KEYWORD_OCTETS
                 && others + octets <= KEYWORD_OCTETS_OF_ACCOUNT
     }

@@ -1,6 +1,7 @@
 //! Tests of the tables of keywords.
 
 use super::*;
+use crate::limits::KEYWORDS;
 
 fn words(words: &[&str]) -> Vec<Keyword> {
     words.iter().map(|word| Keyword::new(word.as_bytes()).unwrap()).collect()

@@ -6,7 +6,8 @@
 use std::collections::VecDeque;
 use std::collections::vec_deque;
 
-use crate::limits::JOURNAL;
+use crate::reactor::fault::{Fault, made};
+use crate::reactor::thresholds;
 use crate::types::{ModSeq, UidRange};
 
 /// A change of messages that exist, or did. New messages are not among these: they are those from
@@ -70,11 +71,13 @@ impl Journal {
         let recent = Recent { modseq, what };
         self.weight += recent.weight();
         self.recent.push_back(recent);
-        while self.weight > JOURNAL
+        while self.weight > thresholds().journal
             && let Some(oldest) = self.recent.pop_front()
         {
             self.weight -= oldest.weight();
-            self.floor = self.floor.max(Some(oldest.modseq));
+            if !made(Fault::JournalFloorForgotten) {
+                self.floor = self.floor.max(Some(oldest.modseq));
+            }
         }
     }
 
@@ -113,6 +116,7 @@ impl What {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::limits::JOURNAL;
     use crate::types::Uid;
 
     fn flags(ranges: u32) -> What {

@@ -11,7 +11,8 @@ use std::collections::VecDeque;
 
 use crate::index::codec::{Fields, Row};
 use crate::index::error::Rot;
-use crate::limits::VANISHED;
+use crate::reactor::fault::{Fault, made};
+use crate::reactor::thresholds;
 use crate::types::{ModSeq, Uid, UidRange};
 
 /// The last expunges of a mailbox.
@@ -40,11 +41,13 @@ impl Vanished {
         }
         self.ranges += uids.len();
         self.expunges.push_back(Expunge { modseq, uids: uids.into() });
-        while self.ranges > VANISHED
+        while self.ranges > thresholds().vanished
             && let Some(oldest) = self.expunges.pop_front()
         {
             self.ranges -= oldest.uids.len();
-            self.floor = self.floor.max(oldest.modseq);
+            if !made(Fault::VanishedFloorForgotten) {
+                self.floor = self.floor.max(oldest.modseq);
+            }
         }
     }
 
@@ -65,7 +68,7 @@ impl Vanished {
     }
 
     pub(super) fn encode(&self, row: &mut Row) {
-        let count = |length| u32::try_from(length).expect("bounded by VANISHED");
+        let count = |length| u32::try_from(length).expect("bounded by `limits::VANISHED`");
         row.u64(self.floor.0);
         row.u32(count(self.expunges.len()));
         for Expunge { modseq, uids } in &self.expunges {
@@ -103,6 +106,7 @@ impl Vanished {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::limits::VANISHED;
 
     fn range(first: u32, last: u32) -> UidRange {
         UidRange { first: Uid(first), last: Uid(last) }

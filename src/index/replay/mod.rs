@@ -24,12 +24,11 @@ use super::checkpoint::{Checkpoint, Progress};
 use super::damaged::{Finding, Known, NAMES, Quarantine};
 use super::error::{ApplyError, CatalogError, Rot};
 use super::file::{CatalogFile, Replayed};
-use crate::limits::REPLAY_GATHERS;
 use crate::log::{
     self, Change, Damage, LogPosition, Lost, LostFrames, Medium, Record, Recovered, RecoveryError,
     Replayed as Visited, VisitError, Visitor,
 };
-use crate::reactor::{files, unix_seconds};
+use crate::reactor::{files, thresholds, unix_seconds};
 use crate::types::{Epoch, LogId, Lsn, MailboxId, SegmentId, UidRange};
 
 /// What a start gives. Its `Display` is a line for the operator.
@@ -70,7 +69,7 @@ pub fn replay(
     // The catalog is made, or made anew, when it is opened.
     log::check_versions(medium).map_err(ReplayError::Log)?;
     let mut attempt = || {
-        replay_by(catalog, REPLAY_GATHERS, on_damage, |from, visitor| {
+        replay_by(catalog, thresholds().replay_gathers, on_damage, |from, visitor| {
             log::recover_with(medium, from, visitor)
         })
     };

@@ -128,6 +128,24 @@ fn changing_a_chunk_does_not_lose_the_one_that_joined_it() {
     assert_eq!(uids(&account, INBOX), (1..=11).collect::<Vec<_>>());
 }
 
+/// A chunk between the two is emptied: the upper one then joins the lower one across it.
+#[test]
+fn changing_a_chunk_does_not_lose_the_one_that_joined_it_across_an_empty_one() {
+    let folder = Folder::new();
+    let file = folder.open();
+    let mut account = stored(&file, 812);
+    append(&mut account, INBOX, &[message(1)]);
+    pin_and_load(&mut account, INBOX, &file);
+    account.apply(&expunge(INBOX, ModSeq(8), vec![range(11, 812)])).unwrap();
+    save(&mut account, &file);
+    account.apply(&add_flags(INBOX, ModSeq(9), vec![range(2, 2)], Flags::SEEN)).unwrap();
+    save(&mut account, &file);
+    account.mailbox_mut(INBOX).unwrap().unpin();
+    save(&mut account, &file);
+    pin_and_load(&mut account, INBOX, &file);
+    assert_eq!(uids(&account, INBOX), (1..=10).chain([813]).collect::<Vec<_>>());
+}
+
 #[test]
 fn flags_of_messages_that_are_not_in_memory_are_refused() {
     let folder = Folder::new();

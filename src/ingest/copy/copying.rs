@@ -4,11 +4,13 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::writing::Writing;
-use super::{Copied, CopyError, FRAGMENTS, Job, reserve};
+use super::{Copied, CopyError, Job, fragments_at_once, reserve};
 use crate::index::{Chunk, Entry, KeywordSet};
 use crate::ingest::ledger::ROOM;
 use crate::ingest::owner::{Claim, Owner};
 use crate::log::{Frame, MessageRecord, Packing, Record, sealed_len};
+use crate::reactor::fault::{Fault, made};
+use crate::reactor::thresholds;
 use crate::types::{BatchId, KeywordList, MailboxId, UidRange};
 
 impl Job<'_> {
@@ -58,7 +60,8 @@ impl Job<'_> {
         if selection.messages == 0 {
             return Ok(None);
         }
-        let claim = owner.claim(selection.octets).ok_or(CopyError::Quota)?;
+        let octets = if made(Fault::CopyUnclaimed) { 0 } else { selection.octets };
+        let claim = owner.claim(octets).ok_or(CopyError::Quota)?;
         {
             let mut account = owner.account.borrow_mut();
             let target = account.mailbox_mut(self.target);
@@ -87,16 +90,17 @@ impl Job<'_> {
     ) -> Result<UidRange, CopyError> {
         let (owner, log) = (self.ledger.owner, self.ledger.log);
         let batch = writing.batch;
+        let room = ROOM.min(thresholds().records_room);
         let (mut messages, mut packing) = (Vec::new(), Packing::default());
         for mut message in selection.records() {
-            while message.fragments.len() > FRAGMENTS {
-                let rest = message.fragments.split_off(FRAGMENTS);
+            while message.fragments.len() > fragments_at_once() {
+                let rest = message.fragments.split_off(fragments_at_once());
                 let fragments = std::mem::replace(&mut message.fragments, rest);
                 let before = references(batch, &mut messages, &mut packing);
                 self.frame(writing, before.into_iter().collect()).await?;
                 self.frame(writing, vec![Record::Fragments { batch, fragments }]).await?;
             }
-            if packing.add(&message) > ROOM {
+            if packing.add(&message) > room {
                 let before = references(batch, &mut messages, &mut packing);
                 self.frame(writing, before.into_iter().collect()).await?;
                 packing.add(&message);
@@ -106,7 +110,7 @@ impl Job<'_> {
 
         let mut commit = self.footer(batch, selection.messages, selection.octets);
         let footer = Record::Commit(commit.clone()).encoded_len();
-        if packing.octets() + footer > ROOM {
+        if packing.octets() + footer > room {
             let before = references(batch, &mut messages, &mut packing);
             self.frame(writing, before.into_iter().collect()).await?;
         }

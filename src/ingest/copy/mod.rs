@@ -22,11 +22,16 @@ use std::fmt;
 use super::ledger::Ledger;
 use crate::index::{Account, Mailbox};
 use crate::log::{Commit, LogError};
-use crate::reactor::unix_seconds;
+use crate::reactor::{thresholds, unix_seconds};
 use crate::types::{BatchId, MailboxId, ModSeq, Uid, UidRange, UidValidity};
 
 /// Fragments of one message in the record that also has the rest of it; more go ahead.
 const FRAGMENTS: usize = 4 << 10;
+
+/// As many of them as there may be on this machine.
+fn fragments_at_once() -> usize {
+    FRAGMENTS.min(thresholds().copied_fragments)
+}
 
 /// What COPYUID tells (RFC 4315 section 3): message by message, `from` became `to`.
 #[derive(Clone, Debug)]

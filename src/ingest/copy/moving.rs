@@ -3,12 +3,12 @@
 use std::collections::HashMap;
 
 use super::writing::Writing;
-use super::{Copied, CopyError, FRAGMENTS, Job, reserve};
-use crate::index::{Account, AsWritten, KeywordSet, Mailbox};
+use super::{Copied, CopyError, Job, fragments_at_once, reserve};
+use crate::index::{Account, AsWritten, Entry, KeywordSet, Mailbox};
 use crate::ingest::ledger::Composed;
-use crate::limits::STEP_MESSAGES;
 use crate::log::{MessageRecord, Packing, Record};
-use crate::reactor::{LeaseClass, breathe};
+use crate::reactor::fault::{Fault, made};
+use crate::reactor::{LeaseClass, breathe, thresholds};
 use crate::types::{Fragment, KeywordList, ModSeq, Uid, UidRange};
 
 /// So few messages need no large lease.
@@ -110,6 +110,9 @@ impl Job<'_> {
             self.cancel(unused.writing).await;
         }
         if let Some(moved) = moved? {
+            if made(Fault::MoveInTwoFrames) {
+                self.expunge_alone(moved.from.clone()).await?;
+            }
             copied.from.extend(moved.from);
             copied.to.push(moved.to);
             next = moved.next;
@@ -135,11 +138,14 @@ impl Job<'_> {
         let (mut taken, mut packing) = (Taken::default(), Packing::default());
         for (looked_at, (uid, message)) in from_uid(source, uids, from).enumerate() {
             taken.next = Some(uid);
-            if looked_at == STEP_MESSAGES {
+            if looked_at == thresholds().step_messages {
+                let skips = made(Fault::MoveSkipsOne);
+                taken.next = Some(if skips { uid.next() } else { uid });
                 return Ok(taken);
             }
-            let Some(message) = message else { continue };
-            let in_pieces = message.entry.fragments().len() > FRAGMENTS;
+            let gone = || source.get(uid).filter(|_| made(Fault::MovesTogether)).map(as_applied);
+            let Some(message) = message.or_else(gone) else { continue };
+            let in_pieces = message.entry.fragments().len() > fragments_at_once();
             let alone = in_pieces && ahead.is_some_and(|ahead| ahead.uid == uid);
             if in_pieces && !(alone && taken.messages.is_empty()) {
                 return Ok(taken);
@@ -147,7 +153,9 @@ impl Job<'_> {
             let keywords = || source.keywords().list(message.keywords);
             let keywords = taken.sets.entry(message.keywords).or_insert_with(keywords);
             let mut record = message.entry.to_record(keywords.clone());
-            record.flags = message.flags;
+            if !made(Fault::MoveOfAppliedFlags) {
+                record.flags = message.flags;
+            }
             if let Some(ahead) = ahead.filter(|_| alone) {
                 record.fragments.drain(..ahead.fragments.len());
             }
@@ -191,14 +199,28 @@ impl Job<'_> {
         let source = account.mailbox_mut(self.source).expect("it is open");
         let reserved = source.reserve(0).expect("a reservation of no UID never runs out");
         let from = std::mem::take(&mut taken.uids);
-        let records = vec![
+        let mut records = vec![
             Record::References { batch: writing.batch, messages },
             Record::Commit(commit),
             self.expunge(reserved.modseq, from.clone()),
         ];
+        if made(Fault::MoveInTwoFrames) {
+            records.pop();
+        }
         let stream = (writing.batch, writing.position);
         let step = Composed { records, stream, ahead: fragments, hold: writing.hold.take() };
         Ok((step, Moved { from, to, next: taken.next }))
+    }
+
+    /// The mistake: what was moved is taken out in a step of its own.
+    async fn expunge_alone(&self, uids: Vec<UidRange>) -> Result<(), CopyError> {
+        let compose = |account: &mut Account, _| {
+            let source = account.mailbox_mut(self.source);
+            let source = source.ok_or(CopyError::NoMailbox(self.source))?;
+            let reserved = source.reserve(0).expect("a reservation of no UID never runs out");
+            Ok::<_, CopyError>(Some((self.expunge(reserved.modseq, uids).into(), ())))
+        };
+        self.ledger.step(LeaseClass::Large, compose).await.map(|_| ())
     }
 
     fn expunge(&self, modseq: ModSeq, uids: Vec<UidRange>) -> Record {
@@ -209,16 +231,18 @@ impl Job<'_> {
     /// fragments that go ahead.
     fn in_many_pieces(&self, uids: &[UidRange], from: Uid) -> Option<(Uid, Vec<Fragment>)> {
         let account = self.ledger.owner.account.borrow();
-        let mut messages = from_uid(account.mailbox(self.source)?, uids, from).take(STEP_MESSAGES);
+        let mut messages =
+            from_uid(account.mailbox(self.source)?, uids, from).take(thresholds().step_messages);
         let first = messages.find_map(|(_, message)| message)?.entry;
-        let ahead = first.fragments().len().checked_sub(FRAGMENTS).filter(|&more| more > 0)?;
+        let ahead =
+            first.fragments().len().checked_sub(fragments_at_once()).filter(|&more| more > 0)?;
         Some((first.uid(), first.fragments().take(ahead).collect()))
     }
 
     async fn write_ahead(&self, uid: Uid, fragments: Vec<Fragment>) -> Result<Ahead, CopyError> {
         let mut writing = Writing::new(self.ledger.log);
         let batch = writing.batch;
-        for part in fragments.chunks(FRAGMENTS) {
+        for part in fragments.chunks(fragments_at_once()) {
             let record = Record::Fragments { batch, fragments: part.to_vec() };
             if let Err(error) = self.frame(&mut writing, vec![record]).await {
                 self.cancel(writing).await;
@@ -234,6 +258,12 @@ impl Ahead {
     fn none(writing: Writing) -> Ahead {
         Ahead { uid: Uid(0), fragments: Vec::new(), writing }
     }
+}
+
+/// The mistake: a message as it is seen, whatever is written about it.
+fn as_applied(entry: Entry<'_>) -> AsWritten<'_> {
+    let (flags, keywords, modseq) = (entry.flags(), entry.keywords(), entry.modseq());
+    AsWritten { entry, flags, keywords, modseq }
 }
 
 /// The named messages from this UID on, as they are written.

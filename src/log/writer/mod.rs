@@ -25,6 +25,7 @@ use super::record::Record;
 use super::recovery::LogPosition;
 use super::sequencer::{Place, Sequencer};
 use crate::limits::BLOCK;
+use crate::reactor::fault::{Fault, made};
 use crate::reactor::{Arena, Instant, Lease, LeaseClass, LogFile, spawn, unix_seconds};
 use crate::stats::Histogram;
 use crate::types::{BatchId, Epoch, LogId, Lsn, SegmentId};
@@ -295,7 +296,9 @@ impl Log {
     #[must_use]
     pub fn hold(&self, place: &Place) -> Hold {
         let at = (place.segment, place.offset);
-        self.inner.state.borrow_mut().held.insert(place.lsn, at);
+        if !made(Fault::NothingHeld) {
+            self.inner.state.borrow_mut().held.insert(place.lsn, at);
+        }
         Hold { log: self.clone(), lsn: place.lsn }
     }
 

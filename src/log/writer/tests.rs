@@ -43,21 +43,7 @@ async fn write(log: &Log, arena: &Arena) {
 #[test]
 fn a_frame_that_is_there_before_its_segments_header_becomes_durable() {
     for seed in 0..100 {
-        let temper = Temper {
-            disk: 50,
-            sync: 20,
-            network: 10,
-            thread: 1,
-            slice: 1000,
-            buffer: 1000,
-            leases: (64, 32),
-            capacity: 1 << 40,
-            write_fails: 0,
-            sync_fails: 0,
-            read_fails: 0,
-            stalls: 0,
-            resets: 0,
-        };
+        let temper = Temper { disk: 50, sync: 20, network: 10, thread: 1, ..Temper::default() };
         let machine = Machine::put_up(seed, temper, None, None);
         let result = run(Options { core: None }, async {
             machine.switch_on();

@@ -12,6 +12,10 @@ use io_uring::{opcode, types};
 use super::executor::submit;
 use crate::reactor::{Interrupt, Lease, spawn};
 
+/// What is thrown away at the end of a connection, at most: as much as the kernel keeps for one that
+/// is not read.
+const UNREAD: usize = 8 << 20;
+
 /// A connection on its way between reactors, or from the listener: no operation is in flight.
 pub struct Peer {
     stream: TcpStream,
@@ -183,6 +187,19 @@ impl Conn {
     /// Ends the connection in both directions; operations in flight complete.
     pub fn shutdown(&self) {
         let _ = self.stream.shutdown(std::net::Shutdown::Both);
+    }
+
+    /// Throws away what has come and was not read, after [`Conn::shutdown`]. The kernel would reset
+    /// the connection for it, and the client lose replies that it has not read yet.
+    pub fn discard_unread(&self) {
+        let mut unread = [0; 16 << 10];
+        let without_waiting = rustix::net::RecvFlags::DONTWAIT;
+        for _ in 0..UNREAD / unread.len() {
+            match rustix::net::recv(&self.stream, &mut unread, without_waiting) {
+                Ok((1.., _)) => {}
+                _ => return,
+            }
+        }
     }
 
     /// A handle that ends the receiving operations of this connection; they return what they have

@@ -30,6 +30,16 @@ pub(super) fn full() -> io::Error {
     io::Error::from_raw_os_error(libc::ENOSPC)
 }
 
+/// One step of the machine that changes names or lengths: it may fail by an error of the disk, or
+/// for want of room in the folder.
+fn change_names(machine: &Machine) -> io::Result<()> {
+    let fails = machine.temper.borrow().names_fail;
+    operate(machine, fails).map_err(|error| match machine.is_off() {
+        false if machine.random(|random| random.one_in(3)) => full(),
+        _ => error,
+    })
+}
+
 fn the_machine() -> io::Result<Rc<Machine>> {
     machine().ok_or_else(|| io::Error::other("the machine of this file is gone"))
 }
@@ -96,7 +106,8 @@ impl File {
             File::Real(file) => file.set_length(length),
             File::Simulated(node) => {
                 let machine = the_machine()?;
-                operate(&machine, 0)?;
+                let fails = machine.temper.borrow().names_fail;
+                operate(&machine, fails)?;
                 machine.trace(format_args!("file {node}: {length} octets long"));
                 machine.disk.borrow_mut().set_length(*node, length);
                 Ok(())
@@ -111,8 +122,12 @@ impl File {
             File::Real(file) => file.allocate(length),
             File::Simulated(node) => {
                 let machine = the_machine()?;
-                operate(&machine, 0)?;
-                if !fits(&machine, length) {
+                let (names_fail, room_fails) = {
+                    let temper = machine.temper.borrow();
+                    (temper.names_fail, temper.room_fails)
+                };
+                operate(&machine, names_fail)?;
+                if !fits(&machine, length) || machine.fails(room_fails) {
                     return Err(full());
                 }
                 machine.disk.borrow_mut().set_length(*node, length);
@@ -160,7 +175,12 @@ fn fits(machine: &Machine, octets: u64) -> bool {
 /// What the disk says; likewise below.
 pub fn open(path: &Path, access: Access) -> io::Result<File> {
     let Some(machine) = machine() else { return Ok(File::Real(real::open(path, access)?)) };
-    operate(&machine, 0)?;
+    machine.step()?;
+    let fails = machine.temper.borrow().opens_fail;
+    if machine.fails(fails) {
+        machine.trace(format_args!("no descriptor for {}", path.display()));
+        return Err(io::Error::from_raw_os_error(libc::EMFILE));
+    }
     let mut disk = machine.disk.borrow_mut();
     let found = disk.find(path);
     let node = match access {
@@ -220,7 +240,7 @@ pub fn exists(path: &Path) -> io::Result<bool> {
 #[allow(clippy::missing_errors_doc)]
 pub fn rename(from: &Path, to: &Path) -> io::Result<()> {
     let Some(machine) = machine() else { return real::rename(from, to) };
-    operate(&machine, 0)?;
+    change_names(&machine)?;
     machine.trace(format_args!("{} becomes {}", from.display(), to.display()));
     machine.disk.borrow_mut().rename(from, to)
 }
@@ -238,7 +258,7 @@ pub fn remove(path: &Path) -> io::Result<()> {
 #[allow(clippy::missing_errors_doc)]
 pub fn sync_folder(folder: &Path) -> io::Result<()> {
     let Some(machine) = machine() else { return real::sync_folder(folder) };
-    operate(&machine, 0)?;
+    change_names(&machine)?;
     machine.disk.borrow_mut().sync_folder(folder);
     Ok(())
 }

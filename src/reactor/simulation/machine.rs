@@ -13,9 +13,9 @@ use tokio::sync::Notify;
 use super::disk::Disk;
 use super::network::Network;
 use super::random::Random;
-use crate::reactor::Instant;
 use crate::reactor::arena::{Shape, Shared};
 use crate::reactor::fault::Fault;
+use crate::reactor::{Instant, Thresholds};
 
 thread_local! {
     static MACHINE: RefCell<Option<Rc<Machine>>> = const { RefCell::new(None) };
@@ -47,10 +47,43 @@ pub struct Temper {
     pub sync_fails: u32,
     /// A read fails.
     pub read_fails: u32,
+    /// Giving a file a name, another name or a length, or making names durable, fails.
+    pub names_fail: u32,
+    /// There is no room for the length of a file, this once.
+    pub room_fails: u32,
+    /// There is no descriptor for a file that is opened.
+    pub opens_fail: u32,
     /// An operation takes very long.
     pub stalls: u32,
     /// A connection breaks.
     pub resets: u32,
+    /// Sizes at which the server takes another path.
+    pub thresholds: Thresholds,
+}
+
+impl Default for Temper {
+    /// Swift, large, and never fails.
+    fn default() -> Temper {
+        Temper {
+            disk: 0,
+            sync: 0,
+            network: 0,
+            thread: 0,
+            slice: 9_000,
+            buffer: 64 << 10,
+            leases: (64, 32),
+            capacity: 1 << 40,
+            write_fails: 0,
+            sync_fails: 0,
+            read_fails: 0,
+            names_fail: 0,
+            room_fails: 0,
+            opens_fail: 0,
+            stalls: 0,
+            resets: 0,
+            thresholds: Thresholds::STANDARD,
+        }
+    }
 }
 
 /// See the [module](super).
@@ -64,6 +97,7 @@ pub struct Machine {
     elapsed: Cell<u64>,
     booted: Cell<Option<Instant>>,
     pub(super) arenas: RefCell<Vec<Weak<Shared>>>,
+    thresholds: Thresholds,
     fault: Option<Fault>,
     steps: Cell<u64>,
     fails_at: Cell<Option<u64>>,
@@ -88,6 +122,14 @@ pub fn made(fault: Fault) -> bool {
     MACHINE.with_borrow(|machine| machine.as_ref().is_some_and(|m| m.fault == Some(fault)))
 }
 
+/// The thresholds of this machine.
+#[must_use]
+pub fn thresholds() -> Thresholds {
+    MACHINE.with_borrow(|machine| {
+        machine.as_ref().map_or(Thresholds::STANDARD, |machine| machine.thresholds)
+    })
+}
+
 impl Machine {
     /// Puts up a machine on this thread, in the place of the one before.
     pub fn put_up(
@@ -101,6 +143,7 @@ impl Machine {
         let born = 1_700_000_000 + random.below(100_000_000) as u64;
         let machine = Rc::new(Machine {
             disk: RefCell::new(Disk::new()),
+            thresholds: temper.thresholds,
             network: RefCell::default(),
             temper: RefCell::new(temper),
             random: RefCell::new(random),
@@ -202,7 +245,11 @@ impl Machine {
     /// Whether reads may fail, and whether what writes may.
     pub fn may_fail(&self) -> (bool, bool) {
         let temper = self.temper.borrow();
-        (temper.read_fails > 0, temper.write_fails > 0 || temper.sync_fails > 0)
+        let writes = [temper.write_fails, temper.sync_fails, temper.names_fail, temper.room_fails];
+        (
+            temper.read_fails > 0 || temper.opens_fail > 0,
+            writes.iter().any(|fails| *fails > 0) || temper.opens_fail > 0,
+        )
     }
 
     /// Whether its disk has failed since it was started.

@@ -27,7 +27,7 @@ pub(super) use executor::{arena_shape, register};
 pub use executor::{breathe, give_way, probe, raise_descriptors, random, run, unix_seconds};
 pub use file::LogFile;
 pub use listener::{Bound, Listener};
-pub use machine::{Machine, Temper, made};
+pub use machine::{Machine, Temper, made, thresholds};
 pub use random::Random;
 pub use remote::Remote;
 pub use thread::{Thread, hesitate, start_reactor, start_thread};

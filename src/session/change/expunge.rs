@@ -8,6 +8,7 @@ use crate::ingest::Owner;
 use crate::log::Record;
 use crate::protocol::response::Code;
 use crate::protocol::{SequenceSet, Tag};
+use crate::reactor::fault::{Fault, made};
 use crate::session::dispatch::Session;
 use crate::types::{Flags, MailboxId, ModSeq, Uid, UidRange};
 
@@ -86,7 +87,11 @@ struct Expunge {
 
 impl MessageChange for Expunge {
     fn judge(&mut self, _: &Mailbox, message: &AsWritten<'_>) -> Verdict {
-        match message.flags.contains(Flags::DELETED) {
+        let flags = match made(Fault::ExpungeOfApplied) {
+            true => message.entry.flags(),
+            false => message.flags,
+        };
+        match flags.contains(Flags::DELETED) {
             true => Verdict::Change,
             false => Verdict::Keep,
         }

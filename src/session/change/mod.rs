@@ -17,11 +17,11 @@ use super::context::Home;
 use super::dispatch::{NO_ROOM, Session};
 use crate::index::{AsWritten, Mailbox};
 use crate::ingest::{Ledger, Owner};
-use crate::limits::{STEP_MESSAGES, UID_RANGES};
 use crate::log::{LogError, Record, sealed_len};
 use crate::protocol::Tag;
 use crate::protocol::response::Code;
-use crate::reactor::{LeaseClass, breathe};
+use crate::reactor::fault::{Fault, made};
+use crate::reactor::{LeaseClass, breathe, thresholds};
 use crate::types::{MailboxId, ModSeq, Uid, UidRange};
 
 /// Why messages are not changed.
@@ -165,7 +165,7 @@ impl Home {
                 breathe().await;
             }
         }
-        if waits || !all.modseqs.is_empty() {
+        if (waits || !all.modseqs.is_empty()) && !made(Fault::ChangeUnawaited) {
             self.log.durable().await?;
         }
         match all.unfinished.take() {
@@ -191,10 +191,13 @@ impl Home {
             let account = owner.account.borrow();
             let found = account.mailbox(mailbox).filter(|_| !owner.is_dying(mailbox));
             let found = found.ok_or(ChangeError::Gone)?;
-            (Part::look(found, uids, from, UID_RANGES, change), found.unapplied() > 0)
+            (Part::look(found, uids, from, thresholds().uid_ranges, change), found.unapplied() > 0)
         };
         if looked.changed.is_empty() {
             return Ok((all.take(looked), unapplied));
+        }
+        if made(Fault::ChangeDecidedEarly) {
+            self.log.durable().await?;
         }
         let ranges = looked.changed.len() * size_of::<UidRange>();
         let class = LeaseClass::holding(sealed_len(0, empty + ranges));
@@ -204,8 +207,12 @@ impl Home {
             let name: Box<str> = account.name().into();
             let found = account.mailbox_mut(mailbox).filter(|_| !owner.is_dying(mailbox));
             let found = found.ok_or(ChangeError::Gone)?;
-            let ranges = UID_RANGES.min(room.saturating_sub(empty) / size_of::<UidRange>());
-            let part = Part::look(found, uids, from, ranges, change);
+            let ranges =
+                thresholds().uid_ranges.min(room.saturating_sub(empty) / size_of::<UidRange>());
+            let part = match made(Fault::ChangeDecidedEarly) {
+                true => looked,
+                false => Part::look(found, uids, from, ranges, change),
+            };
             if part.changed.is_empty() {
                 nothing = Some(part);
                 return Ok(None);
@@ -220,7 +227,8 @@ impl Home {
         match step.await? {
             Some((modseq, part)) => {
                 all.modseqs.push(modseq);
-                Ok((all.take(part), true))
+                let next = all.take(part);
+                Ok((next.filter(|_| !made(Fault::ChangeInPart)), true))
             }
             None => Ok((nothing.and_then(|part| all.take(part)), true)),
         }
@@ -240,7 +248,7 @@ impl Changed {
 
 impl Part {
     /// Judges messages from this UID on, until there are so many ranges to change, or it has looked
-    /// at [`STEP_MESSAGES`].
+    /// at [`STEP_MESSAGES`](crate::limits::STEP_MESSAGES).
     fn look(
         mailbox: &Mailbox,
         uids: &[UidRange],
@@ -255,8 +263,9 @@ impl Part {
             let mut expected = range.first.max(from);
             for (uid, message) in mailbox.as_written(UidRange { first: expected, ..*range }) {
                 part.gone |= uid != expected || message.is_none();
-                if looked_at == STEP_MESSAGES || part.changed.len() == ranges {
-                    part.next = Some(uid);
+                if looked_at == thresholds().step_messages || part.changed.len() == ranges {
+                    let skips = made(Fault::StepSkipsOne);
+                    part.next = Some(if skips { uid.next() } else { uid });
                     return part;
                 }
                 (looked_at, expected) = (looked_at + 1, uid.next());

@@ -8,6 +8,7 @@ use crate::ingest::Owner;
 use crate::log::Record;
 use crate::protocol::response::Code;
 use crate::protocol::{FlagError, Store, Tag};
+use crate::reactor::fault::{Fault, made};
 use crate::session::dispatch::Session;
 use crate::session::selected::Told;
 use crate::types::{FlagChange, Flags, Keyword, MailboxId, ModSeq, UidRange};
@@ -134,7 +135,11 @@ struct SetFlags<'a> {
 
 impl MessageChange for SetFlags<'_> {
     fn judge(&mut self, mailbox: &Mailbox, message: &AsWritten<'_>) -> Verdict {
-        if self.unchanged_since.is_some_and(|since| message.modseq.0 > since) {
+        let modseq = match made(Fault::ConditionOfApplied) {
+            true => message.entry.modseq(),
+            false => message.modseq,
+        };
+        if self.unchanged_since.is_some_and(|since| modseq.0 > since) {
             return Verdict::Modified;
         }
         let keeps_keywords = match self.last {

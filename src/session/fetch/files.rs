@@ -5,9 +5,8 @@ use std::collections::BTreeMap;
 use std::io;
 use std::path::PathBuf;
 
-use crate::limits::OPEN_SEGMENTS;
 use crate::log::SegmentHeader;
-use crate::reactor::{Access, LogFile, files};
+use crate::reactor::{Access, LogFile, files, thresholds};
 use crate::types::SegmentId;
 
 /// Segments open for reading.
@@ -33,7 +32,7 @@ impl Files {
         })?;
         let file = LogFile::new(file);
         let mut open = self.open.borrow_mut();
-        if open.len() >= OPEN_SEGMENTS {
+        if open.len() >= thresholds().open_segments {
             // Which one goes matters little: opening costs microseconds.
             let any = open.keys().next().copied();
             any.map(|any| open.remove(&any));

@@ -3,10 +3,10 @@
 use std::rc::Rc;
 
 use crate::ingest::Owner;
-use crate::limits::SUBSCRIPTIONS;
 use crate::log::Record;
 use crate::protocol::response::Code;
 use crate::protocol::{MailboxName, NameError, Tag};
+use crate::reactor::thresholds;
 use crate::session::dispatch::Session;
 
 impl Session {
@@ -32,7 +32,8 @@ impl Session {
                 self.no(tag, Some(Code::NonExistent), "there is no mailbox of that name");
             }
             (true, false, false) => {
-                let text = format!("an account can have {SUBSCRIPTIONS} subscriptions");
+                let text =
+                    format!("an account can have {} subscriptions", thresholds().subscriptions);
                 self.no(tag, Some(Code::Limit), &text);
             }
             (true, false, true) => self.write_subscription(tag, &name, true, owner).await,

@@ -1,0 +1,128 @@
+//! Runs whose plan is about one thing, for what was found once and must not come back. A seed
+//! stands for another run whenever more is drawn; these do not.
+
+use std::time::Duration;
+
+use super::plan::{Life, Plan};
+use super::random::Random;
+use super::world::{Finding, PEOPLE, carry_out};
+use crate::reactor::simulation::{Loss, Temper};
+use crate::reactor::{Thresholds, sleep};
+use crate::server::Config;
+
+/// Number of the account with a quota.
+const BERT: usize = 1;
+
+/// A machine that never fails, and a life without an end of its own.
+fn plan(temper: Temper, life: Life) -> Plan {
+    let config = Config {
+        segment_size: 320 << 10,
+        first_segment: 320 << 10,
+        segments_ahead: 1,
+        append_limit: 1 << 30,
+        ..Config::default()
+    };
+    Plan { temper, config, lives: vec![life] }
+}
+
+fn life() -> Life {
+    Life {
+        clients: 4,
+        commands: 30,
+        reactors: 1,
+        fails_after: None,
+        loss: Loss::Nothing,
+        without_catalog: false,
+        rots: false,
+        shared: Some(BERT),
+        races: true,
+    }
+}
+
+#[track_caller]
+fn all_are_right(seeds: u64, draw: impl Fn(&mut Random, u64) -> Plan) {
+    let run = |seed| carry_out(seed, |random| draw(random, seed), None, None);
+    let found: Vec<Finding> = (0..seeds).filter_map(|seed| run(seed).err()).collect();
+    let told = found.iter().map(Finding::to_string).collect::<Vec<_>>();
+    assert!(found.is_empty(), "{} of {seeds}: {}", found.len(), told.join("\n"));
+}
+
+/// Sessions that move, mark, copy and expunge the same messages of an account that is nearly full:
+/// what was expunged does not come back by the MOVE, and the quota holds.
+#[test]
+fn moves_race_expunges() {
+    assert!(PEOPLE[BERT].quota.is_some());
+    all_are_right(150, |random, _| {
+        let slow = Temper {
+            disk: random.pick(&[0, 5, 30]),
+            sync: random.pick(&[2, 20, 100]),
+            network: random.pick(&[0, 1, 10]),
+            ..Temper::default()
+        };
+        plan(slow, life())
+    });
+}
+
+/// The same in parts: each record names one range of UIDs.
+#[test]
+fn moves_race_expunges_in_parts() {
+    all_are_right(150, |random, _| {
+        let slow = Temper {
+            disk: random.pick(&[0, 5, 30]),
+            sync: random.pick(&[2, 20, 100]),
+            network: random.pick(&[0, 1, 10]),
+            thresholds: Thresholds { uid_ranges: 1, ..Thresholds::STANDARD },
+            ..Temper::default()
+        };
+        plan(slow, life())
+    });
+}
+
+/// Fragments that are in the log ahead of a message belong to that message, whatever came before it
+/// in the same APPEND. All of it is read from the log again.
+#[test]
+fn fragments_do_not_overtake_the_messages_before_them() {
+    all_are_right(60, |random, _| {
+        let few = Temper {
+            disk: random.pick(&[0, 5]),
+            slice: random.pick(&[1_500, 9_000]),
+            leases: random.pick(&[(6, 4), (20, 12)]),
+            thresholds: Thresholds { records_waiting: 1, ..Thresholds::STANDARD },
+            ..Temper::default()
+        };
+        plan(few, Life { shared: Some(0), races: false, without_catalog: true, ..life() })
+    });
+}
+
+/// A reactor has no room for its first segment, and while the start waits for the others to end the
+/// power fails: at any step.
+#[test]
+fn the_power_fails_while_a_start_waits_for_room() {
+    all_are_right(160, |random, seed| {
+        // Room for the catalog and two segments, and three reactors.
+        let capacity = random.pick(&[800 << 10, 900 << 10, 5 << 20]);
+        let full = Temper { disk: 5, sync: 20, thread: 20, capacity, ..Temper::default() };
+        let life = Life { reactors: 3, fails_after: Some(20 + seed % 80), ..life() };
+        let mut plan = plan(full, life);
+        plan.config.segment_size = 4 << 20;
+        plan.config.first_segment = random.pick(&[320 << 10, 1 << 20]);
+        plan
+    });
+}
+
+/// When every task waits for another, the run ends and says so.
+#[test]
+fn a_run_that_hangs_is_a_finding() {
+    let world = super::world::World::of_a_test(&plan(Temper::default(), life()));
+    let hangs = world.on_machine(async {
+        std::future::pending::<()>().await;
+        unreachable!("nothing wakes it")
+    });
+    assert!(hangs.unwrap_err().contains("nothing moves"));
+    let spins = world.on_machine(async {
+        loop {
+            sleep(Duration::from_secs(1)).await;
+        }
+    });
+    assert!(spins.unwrap_err().contains("nothing moves"));
+}
