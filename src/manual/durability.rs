@@ -193,8 +193,8 @@
 //!   ingestion, log, recovery, index and redb; network, disk, clock and threads are made up out of
 //!   one seed. It shows that assumptions 1 to 5 are enough: whatever subset survives, at whatever
 //!   step, what was acknowledged or shown is there, octet for octet and with its flags; no batch in
-//!   part; no UID twice; leases come back; nothing stands still. It is itself shown to notice six
-//!   mistakes.
+//!   part; no UID twice; leases come back; nothing stands still. It is itself shown to notice
+//!   two dozen mistakes, which `tests/README.md` lists.
 //! - `tests/log_model`: the log and recovery on a disk that tears, at each write.
 //! - `tests/crash`: the binary, the kernel, ext4 and XFS; made up are the moment of the end and the
 //!   disk behind a loop device. kill -9 at any moment, power loss as a file system sees it, failing

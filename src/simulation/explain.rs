@@ -18,6 +18,12 @@ use crate::reactor::Thresholds;
 /// Causes that are tried for all messages of an account before the search gives up.
 const TRIES: usize = 20_000;
 
+/// Messages that are looked at for being copies before no more copies are looked for.
+const ALIGNED: usize = 1_000_000;
+
+/// Ways in which one COPY or MOVE may have brought a message, of which others are not tried.
+const ALIGNMENTS: usize = 50;
+
 /// A mailbox as it was found.
 pub struct Found {
     /// Its name.
@@ -35,7 +41,7 @@ enum Cause {
     /// An APPEND, from this UID on.
     Append { op: Op, at: usize, first: u32 },
     /// A COPY or MOVE: UIDs of the source and of the target.
-    Copy { op: Op, at: usize, pairs: Vec<(u32, u32)> },
+    Copy { op: Op, at: usize, pairs: Pairs },
 }
 
 /// A search for the causes of all messages of an account.
@@ -49,16 +55,37 @@ struct Search<'a> {
     /// UIDVALIDITY and UID of messages that have a cause by now.
     explained: BTreeSet<(u32, u32)>,
     tries: usize,
+    /// Messages that were looked at for being copies.
+    aligned: usize,
     /// Most messages that had a cause, and the first that had none then.
     furthest: (usize, Option<(usize, u32, u32)>),
 }
 
-/// Whether messages came by a certain COPY or MOVE.
+/// UIDs of the source and of the target.
+type Pairs = Vec<(u32, u32)>;
+
+/// Whether a message came by a certain COPY or MOVE.
 struct Trial<'a> {
     target: &'a Found,
     /// Unless it is gone.
     source: Option<&'a Found>,
     copying: &'a Copying,
+    /// The message, in the target.
+    uid: u32,
+    /// The ways in which it may have come.
+    found: Vec<Pairs>,
+}
+
+/// How far one step of a MOVE has come. A MOVE of more messages than a step takes is carried out
+/// in parts, one after the other. A COPY is one step.
+#[derive(Clone, Copy)]
+struct Step {
+    /// The next UID of the target.
+    to: u32,
+    /// Messages that it moved.
+    moved: usize,
+    /// Messages that it found gone, or did not find.
+    gone: usize,
 }
 
 impl Model {
@@ -72,6 +99,7 @@ impl Model {
             used: BTreeSet::new(),
             explained: BTreeSet::new(),
             tries: 0,
+            aligned: 0,
             furthest: (0, None),
         };
         if !search.goes_on() {
@@ -218,8 +246,39 @@ impl Model {
     }
 }
 
-impl Search<'_> {
-    fn known(&self, mailbox: &Found) -> &Mailbox {
+impl Trial<'_> {
+    /// What is in the source now was there all the time, and was not moved.
+    fn stays(&self, from: u32) -> bool {
+        self.source.is_some_and(|source| source.uids.contains(&from))
+    }
+
+    /// Steps may end anywhere, for want of room.
+    fn has_little_room(model: &Model) -> bool {
+        let Thresholds { records_room, copied_fragments, .. } = model.thresholds;
+        records_room < usize::MAX || copied_fragments < Thresholds::STANDARD.copied_fragments
+    }
+
+    fn in_parts(&self, model: &Model) -> bool {
+        let most = model.thresholds.step_messages;
+        self.copying.moved && (self.copying.uids.len() > most || Self::has_little_room(model))
+    }
+
+    /// A step ends after so many messages. Those that were gone may count or not.
+    fn may_end(&self, model: &Model, at: Step) -> bool {
+        let most = model.thresholds.step_messages;
+        Self::has_little_room(model) || at.moved <= most && most <= at.moved + at.gone
+    }
+
+    /// It may have come like this.
+    fn is_found(&mut self, pairs: &Pairs) {
+        if pairs.iter().any(|(_, to)| *to == self.uid) && !self.found.contains(pairs) {
+            self.found.push(pairs.clone());
+        }
+    }
+}
+
+impl<'a> Search<'a> {
+    fn known(&self, mailbox: &Found) -> &'a Mailbox {
         &self.model.accounts[self.account].boxes[&mailbox.validity]
     }
 
@@ -330,56 +389,85 @@ impl Search<'_> {
         })
     }
 
-    fn copies(&self, at: usize, uid: u32) -> Vec<Cause> {
-        let (mailbox, names) = (&self.found[at], &self.model.accounts[self.account].names);
+    fn copies(&mut self, at: usize, uid: u32) -> Vec<Cause> {
+        let (model, found) = (self.model, self.found);
+        let (mailbox, names) = (&found[at], &model.accounts[self.account].names);
         let mut causes = Vec::new();
-        for copying in self.model.copies.values() {
+        for copying in model.copies.values() {
             let in_doubt = copying.account == self.account && copying.stage == Stage::Sent;
             let elsewhere = names.is_steady(&copying.target) && *copying.target != *mailbox.name;
             if !in_doubt || elsewhere || self.used.contains(&copying.op) {
                 continue;
             }
-            let source = self.found.iter().find(|mailbox| mailbox.validity == copying.source);
-            let trial = Trial { target: mailbox, source, copying };
+            let source = found.iter().find(|mailbox| mailbox.validity == copying.source);
+            let mut trial = Trial { target: mailbox, source, copying, uid, found: Vec::new() };
             // Those before it may have gone again.
-            for before in 0..copying.uids.len() as u32 {
+            let most = if trial.in_parts(model) { uid } else { copying.uids.len() as u32 };
+            for before in 0..most {
                 let Some(first) = uid.checked_sub(before).filter(|first| *first > 0) else { break };
-                let mut pairs = Vec::new();
-                if self.known(mailbox).not_used_before(first, copying.begun).is_ok()
-                    && self.align(&trial, &copying.uids, first, &mut pairs)
-                    && pairs.iter().any(|(_, to)| *to == uid)
-                {
-                    causes.push(Cause::Copy { op: copying.op, at, pairs });
+                if self.known(mailbox).not_used_before(first, copying.begun).is_err() {
+                    break;
                 }
+                let step = Step { to: first, moved: 0, gone: 0 };
+                self.align(&mut trial, &copying.uids, step, &mut Vec::new());
             }
+            causes.extend(trial.found.into_iter().map(|pairs| {
+                Cause::Copy { op: copying.op, at, pairs } //
+            }));
         }
         causes
     }
 
-    /// Whether the messages from `to` on are copies of these, in their order; those that may have
-    /// been gone are left out.
-    fn align(&self, trial: &Trial<'_>, uids: &[u32], to: u32, pairs: &mut Vec<(u32, u32)>) -> bool {
-        let Some((&from, rest)) = uids.split_first() else { return !pairs.is_empty() };
+    /// Looks for all ways in which the messages from there on are copies of these, in their order;
+    /// those that may have been gone are left out.
+    fn align(&mut self, trial: &mut Trial<'_>, uids: &[u32], at: Step, pairs: &mut Pairs) {
+        self.aligned += 1;
+        // That message is not one of them.
+        let passed = at.to > trial.uid && !pairs.iter().any(|(_, to)| *to == trial.uid);
+        if passed || self.aligned > ALIGNED || trial.found.len() >= ALIGNMENTS {
+            return;
+        }
+        let Some((&from, rest)) = uids.split_first() else { return trial.is_found(pairs) };
         let copying = trial.copying;
-        // What is in the source now was there all the time, and was not moved.
-        let stays = trial.source.is_some_and(|source| source.uids.contains(&from));
-        let boxes = &self.model.accounts[copying.account].boxes;
-        let source = boxes.get(&copying.source).and_then(|source| source.messages.get(&from));
-        if !(copying.moved && stays) && self.is_copy(trial, source, to) {
-            pairs.push((from, to));
-            if self.align(trial, rest, to + 1, pairs) {
-                return true;
+        let may_end = copying.moved && trial.may_end(self.model, at);
+        if may_end && uids.iter().all(|&uid| trial.stays(uid) || self.may_be_gone(trial, uid)) {
+            trial.is_found(pairs);
+        }
+        if may_end && at.moved + at.gone > 0 {
+            self.align(trial, uids, Step { moved: 0, gone: 0, ..at }, pairs);
+        }
+        if copying.moved && at.moved == self.model.thresholds.step_messages {
+            return;
+        }
+        let stays = trial.stays(from);
+        if !(copying.moved && stays) {
+            let source = self.model.accounts[copying.account].boxes.get(&copying.source);
+            let source = source.and_then(|source| source.messages.get(&from));
+            // Between two steps of a MOVE others may bring messages.
+            let last = match at.moved == 0 && copying.moved && !pairs.is_empty() {
+                true if at.to <= trial.uid => trial.uid,
+                true => self.known(trial.target).messages.keys().last().copied().unwrap_or(0),
+                false => at.to,
+            };
+            for to in at.to..=last.max(at.to) {
+                if self.is_copy(trial, source, to) {
+                    pairs.push((from, to));
+                    self.align(trial, rest, Step { to: to + 1, moved: at.moved + 1, ..at }, pairs);
+                    pairs.pop();
+                }
             }
-            pairs.pop();
         }
-        // A MOVE of more messages than a step takes is carried out in parts, one after the other.
-        let Thresholds { step_messages, records_room, .. } = self.model.thresholds;
-        let in_parts = copying.uids.len() > step_messages || records_room < usize::MAX;
-        if copying.moved && stays && in_parts && !pairs.is_empty() {
-            return true;
+        if !stays && self.may_be_gone(trial, from) {
+            self.align(trial, rest, Step { gone: at.gone + 1, ..at }, pairs);
         }
-        let may_be_gone = source.is_none_or(|source| source.may_be(None, copying.begun));
-        may_be_gone && !stays && self.align(trial, rest, to, pairs)
+    }
+
+    /// Whether a message may have gone from the source before it was its turn.
+    fn may_be_gone(&self, trial: &Trial<'_>, from: u32) -> bool {
+        let copying = trial.copying;
+        let source = self.model.accounts[copying.account].boxes.get(&copying.source);
+        let message = source.and_then(|source| source.messages.get(&from));
+        message.is_none_or(|message| message.may_be(None, copying.begun))
     }
 
     fn is_copy(&self, trial: &Trial<'_>, source: Option<&Message>, to: u32) -> bool {
