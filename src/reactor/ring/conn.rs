@@ -12,8 +12,8 @@ use io_uring::{opcode, types};
 use super::executor::submit;
 use crate::reactor::{Interrupt, Lease, spawn};
 
-/// What is thrown away at the end of a connection, at most: as much as the kernel keeps for one that
-/// is not read.
+/// What is thrown away at the end of a connection, at most: as much as the kernel keeps for one
+/// that is not read.
 const UNREAD: usize = 8 << 20;
 
 /// A connection on its way between reactors, or from the listener: no operation is in flight.
