@@ -467,7 +467,10 @@ impl<'a> Search<'a> {
         let copying = trial.copying;
         let source = self.model.accounts[copying.account].boxes.get(&copying.source);
         let message = source.and_then(|source| source.messages.get(&from));
-        message.is_none_or(|message| message.may_be(None, copying.begun))
+        message.is_none_or(|message| match copying.moved {
+            true => trial.source.is_none() || message.may_be_gone_without(copying.op),
+            false => message.may_be(None, copying.begun),
+        })
     }
 
     fn is_copy(&self, trial: &Trial<'_>, source: Option<&Message>, to: u32) -> bool {

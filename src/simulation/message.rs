@@ -346,6 +346,12 @@ impl Message {
         taken.filter(|(own, _)| *own == op).map(|(_, flags)| Some(flags)).collect()
     }
 
+    /// Whether it may be gone and this MOVE did not take it.
+    pub fn may_be_gone_without(&self, op: Op) -> bool {
+        let by_other = |state: &State| state.taken.is_none_or(|(own, _)| own != op);
+        self.vague || self.states.iter().any(|state| state.value.is_none() && by_other(state))
+    }
+
     /// A client was told its flags, in answer to something it began at `since`.
     pub fn seen(
         &mut self,

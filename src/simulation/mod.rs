@@ -6,7 +6,7 @@
 //!   be noticed.
 //! - [`client`]: what a client does, with [`session`] and what lies below it.
 //! - [`model`]: what the server has promised, and [`verify`], which looks whether it is so.
-//! - [`unlawful`]: the checker is shown to fail. [`scenarios`]: runs about one thing.
+//! - [`unlawful`], [`doubt`]: the checker is shown to fail. [`scenarios`]: runs about one thing.
 //!
 //! Clients and model speak through [`wire`], so that it does not matter what the octets travel on.
 //! One seed gives one run: nothing is drawn but from [`random::Random`], nothing asks for the time,
@@ -17,6 +17,7 @@ mod client;
 mod commands;
 mod connection;
 mod content;
+mod doubt;
 mod explain;
 mod flags;
 mod mailbox;

@@ -63,7 +63,7 @@ struct Desk<'a> {
     tag: usize,
 }
 
-fn model() -> Shared {
+pub(super) fn model() -> Shared {
     let anna = Person { name: "anna", password: "secret", quota: None };
     Rc::new(RefCell::new(Model::new(&[anna])))
 }
@@ -147,7 +147,7 @@ impl Desk<'_> {
 }
 
 #[track_caller]
-fn is_wrong(result: Result<(), String>, about: &str) {
+pub(super) fn is_wrong(result: Result<(), String>, about: &str) {
     let text = result.expect_err(about);
     assert!(text.contains(about), "{about}: {text}");
 }
@@ -248,7 +248,7 @@ fn what_was_told_survives() {
 // ---- Batches ----------------------------------------------------------------------------------
 
 /// So many messages in an APPEND, all of it sent.
-fn sent(model: &Shared, count: usize) -> (Op, Vec<Content>) {
+pub(super) fn sent(model: &Shared, count: usize) -> (Op, Vec<Content>) {
     let mut model = model.borrow_mut();
     let mut random = Random::new(9);
     let contents: Vec<Content> =
@@ -260,6 +260,11 @@ fn sent(model: &Shared, count: usize) -> (Op, Vec<Content>) {
 
 /// A mailbox in which these messages are found from UID 5 on.
 fn found(model: &Shared, contents: &[Content]) -> Result<(), String> {
+    found_from(5, model, contents)
+}
+
+/// A mailbox in which these messages are found from this UID on.
+pub(super) fn found_from(first: usize, model: &Shared, contents: &[Content]) -> Result<(), String> {
     let paper = Paper(RefCell::default());
     paper.says("* OK hello\nt1 OK in");
     paper.says("t2 OK -\n* LIST () \"/\" INBOX\nt3 OK -\nt4 OK -");
@@ -271,7 +276,7 @@ fn found(model: &Shared, contents: &[Content]) -> Result<(), String> {
     for (number, content) in contents.iter().enumerate() {
         let flags = super::flags::written(content.flags);
         let date = content.date.as_deref().unwrap_or(" 1-Jan-2001 00:00:00 +0000");
-        let (size, uid, number) = (content.octets.len(), number + 5, number + 1);
+        let (size, uid, number) = (content.octets.len(), number + first, number + 1);
         let start = format!(
             "* {number} FETCH (UID {uid} FLAGS ({flags}) INTERNALDATE \"{date}\" \
              RFC822.SIZE {size} MODSEQ (4) BODY[] {{{size}}}\r\n"
