@@ -205,8 +205,13 @@ impl Disk {
             }
             self.names = self.durable.clone();
         }
-        let used: BTreeSet<u64> =
+        let mut used: BTreeSet<u64> =
             self.names.values().chain(self.durable.values()).copied().collect();
+        // Made and removed: the next loss may take back the removal alone.
+        used.extend(self.changes.iter().filter_map(|change| match change {
+            Change::Create(_, node) => Some(*node),
+            Change::Remove(_) | Change::Rename(..) => None,
+        }));
         self.nodes.retain(|node, _| used.contains(node));
         self.nodes.values_mut().for_each(|node| node.lose(loss, last, random));
     }
