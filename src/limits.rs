@@ -165,8 +165,8 @@ pub const SEARCH_KEYS: usize = 4096;
 /// OR.
 pub const SEARCH_STRINGS: usize = 1000;
 
-/// Work of a search, in bytes looked at times strings looked for, between two rests of a reactor:
-/// about a millisecond.
+/// Work of a search that a reactor does at once, in bytes looked at times strings looked for: about
+/// a millisecond. It rests after some of them.
 pub const SEARCH_STEP: u64 = 1 << 20;
 
 /// The same on a thread beside the reactors, before another user's job has its turn: a tenth of a

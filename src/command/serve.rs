@@ -65,7 +65,7 @@ pub struct ServeArgs {
     #[arg(long)]
     pub allow_plaintext_auth: bool,
 
-    /// Start although mail is damaged: serve what is sound, answer NO [CORRUPTION] for the rest,
+    /// Start although mail is damaged: serve what is sound, answer NO (CORRUPTION) for the rest,
     /// and list it in the log and in quarantine.json
     #[arg(long)]
     pub quarantine: bool,

@@ -24,7 +24,7 @@ use crate::types::{BatchId, Fragment, MailboxId};
 /// Octets for records in the largest frame.
 pub(super) const ROOM: usize = LARGE_LEASE - HEADER - 8;
 
-/// See the [module](self).
+/// The way into the log of one account's changes. A record is composed in the step that writes it.
 #[derive(Clone, Copy)]
 pub struct Ledger<'a> {
     /// Where records go.
@@ -55,10 +55,10 @@ impl From<Record> for Composed {
 }
 
 impl Ledger<'_> {
-    /// Has `compose` make a step of at most so many octets of records as it is told, and writes it:
-    /// see the [module](self). What it changes is applied once it is durable; for that the
-    /// mailboxes in it stay in memory, whatever becomes of the session. `class` is the lease that
-    /// it takes. `None` when there is nothing to write.
+    /// Waits for a lease of this class and for room in the log, then has `compose` make a step of at
+    /// most so many octets of records as it is told, and writes it; nothing is awaited between. What
+    /// it changes is applied once it is durable; for that the mailboxes in it stay in memory,
+    /// whatever becomes of the session. `None` when there is nothing to write.
     ///
     /// # Errors
     /// When the log takes nothing, and those of `compose`: then nothing was written.

@@ -27,6 +27,10 @@ const TURN: usize = 100_000;
 /// Messages that a reader knows of in advance, and results that wait behind one that is read.
 const KNOWN: usize = 8 << 10;
 
+/// Work between two rests, as [`SEARCH_STEP`] counts it: a rest costs a system call, which many
+/// small messages would notice.
+const REST: u64 = 4 * SEARCH_STEP;
+
 /// What the way of a message costs, besides its octets.
 const MESSAGE: u64 = 256;
 
@@ -70,6 +74,16 @@ impl Rests {
     pub fn new() -> Rests {
         Rests { work: 0, vigil: Vigil::new() }
     }
+
+    /// Whether it is time after so much more work.
+    fn are_due_after(&mut self, work: u64) -> bool {
+        self.work += work;
+        let due = self.work >= REST;
+        if due {
+            self.work = 0;
+        }
+        due
+    }
 }
 
 impl Session {
@@ -108,7 +122,7 @@ impl Session {
                     asked += (to - from) * (program.keys() + 1);
                     from = to;
                     if asked >= TURN {
-                        self.rest(&mut scan.rests, SEARCH_STEP).await?;
+                        self.rest(&mut scan.rests).await?;
                         asked = 0;
                     }
                 }
@@ -131,15 +145,10 @@ impl Session {
         }
     }
 
-    /// Lets others have their turn after so much work.
-    async fn rest(&self, rests: &mut Rests, work: u64) -> io::Result<()> {
-        rests.work += work;
-        if rests.work >= SEARCH_STEP {
-            rests.work = 0;
-            breathe().await;
-            self.still_there(&mut rests.vigil)?;
-        }
-        Ok(())
+    /// Lets others have their turn.
+    async fn rest(&self, rests: &mut Rests) -> io::Result<()> {
+        breathe().await;
+        self.still_there(&mut rests.vigil)
     }
 
     fn ask_index(
@@ -220,7 +229,9 @@ impl Session {
                 program.by_header(header, day, answers)
             };
             if fits.is_some() || program.cost() == Cost::Header {
-                self.rest(&mut scan.rests, work).await?;
+                if scan.rests.are_due_after(work) {
+                    self.rest(&mut scan.rests).await?;
+                }
                 return Ok(fits.unwrap_or(false));
             }
         }
@@ -231,7 +242,9 @@ impl Session {
         let octets = scan.reader.start(message, size, &mut scan.octets).await?;
         let mut all = u64::MAX;
         let fits = program.by_whole(octets, day, answers, &mut all).unwrap_or(false);
-        self.rest(&mut scan.rests, work).await?;
+        if scan.rests.are_due_after(work) {
+            self.rest(&mut scan.rests).await?;
+        }
         Ok(fits)
     }
 
@@ -347,7 +360,7 @@ impl Session {
                     return Ok(damaged);
                 }
                 if walk.steps().is_multiple_of(64) {
-                    self.rest(&mut rests, SEARCH_STEP).await?;
+                    self.rest(&mut rests).await?;
                 }
             }
             let Some(message) = reader.next() else { return Ok(damaged) };
@@ -365,7 +378,9 @@ impl Session {
             if visit(message.entry(), header).is_break() {
                 return Ok(damaged);
             }
-            self.rest(&mut rests, work).await?;
+            if rests.are_due_after(work) {
+                self.rest(&mut rests).await?;
+            }
         }
     }
 }
