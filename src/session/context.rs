@@ -140,6 +140,12 @@ impl Home {
         LogId::of_account(user, logs).0.into()
     }
 
+    /// Whether the start found octets of any message damaged.
+    #[must_use]
+    pub fn has_damaged(&self) -> bool {
+        !self.settings.quarantine.messages.is_empty()
+    }
+
     /// Whether the start found octets damaged of the message that begins here.
     #[must_use]
     pub fn is_damaged(&self, first: Fragment) -> bool {

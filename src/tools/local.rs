@@ -1,6 +1,7 @@
 //! The server in this process: all that the tools know of mailrace itself.
 
 use std::net::{Ipv4Addr, SocketAddr};
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use tempfile::TempDir;
@@ -99,7 +100,10 @@ fn certificate(folder: &Path) -> Result<(TlsFiles, Trust), ToolError> {
 pub fn temp_dir(parent: Option<&Path>) -> Result<TempDir, ToolError> {
     let system = std::env::temp_dir();
     let parent = parent.unwrap_or(&system);
-    let made = tempfile::Builder::new().prefix("mailrace-").tempdir_in(parent);
+    // A server takes away what others may do with its folder, and says so: here there is nothing.
+    let only_ours = std::fs::Permissions::from_mode(0o700);
+    let made =
+        tempfile::Builder::new().prefix("mailrace-").permissions(only_ours).tempdir_in(parent);
     let doing = || format!("making a folder in {}", parent.display());
     made.map_err(|error| ToolError::Io { doing: doing(), error })
 }
