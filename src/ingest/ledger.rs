@@ -55,9 +55,9 @@ impl From<Record> for Composed {
 }
 
 impl Ledger<'_> {
-    /// Waits for a lease of this class and for room in the log, then has `compose` make a step of at
-    /// most so many octets of records as it is told, and writes it; nothing is awaited between. What
-    /// it changes is applied once it is durable; for that the mailboxes in it stay in memory,
+    /// Waits for a lease of this class and for room in the log, then has `compose` make a step of
+    /// at most so many octets of records as it is told, and writes it; nothing is awaited between.
+    /// What it changes is applied once it is durable; for that the mailboxes in it stay in memory,
     /// whatever becomes of the session. `None` when there is nothing to write.
     ///
     /// # Errors
