@@ -182,7 +182,7 @@ pub fn recover_with(
             begun = Walk::begin_behind(medium, &survey, log, position);
         }
         let Some(mut walk) = begun else { continue };
-        match walk.run(&judge, visitor)? {
+        match walk.run(&judge, visitor.damaged, visitor)? {
             End::Torn(stop) => plan.cut(&survey, &walk, &stop),
             End::Damaged => plan.keep(&survey, &walk),
         }

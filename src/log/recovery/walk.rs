@@ -139,10 +139,11 @@ impl<'a> Walk<'a> {
 
     /// Visits every change up to the first invalid frame that may be cut off. What lies before it
     /// and is not valid is damage: the visitor is told, and if it goes on, so does the walk, behind
-    /// the damage.
+    /// the damage. `told` is whether it knows of damage already.
     pub(super) fn run(
         &mut self,
         judge: &Judge<'_>,
+        told: bool,
         visitor: &mut dyn Visitor,
     ) -> Result<End, RecoveryError> {
         loop {
@@ -157,9 +158,10 @@ impl<'a> Walk<'a> {
             };
             let Some(proof) = judge.proof(self, self.lsn)? else { return Ok(End::Torn(stop)) };
             let next = self.find()?;
-            // A header is lost that the log did not need, if this is where it went on.
+            // A header is lost that the log did not need, if this is where it went on; the visitor
+            // has been told of the header.
             let whole = |&(segment, _, lsn): &Spot| segment != self.segment && lsn == self.lsn;
-            if !stop.blank || !next.as_ref().is_some_and(whole) {
+            if !told || !stop.blank || !next.as_ref().is_some_and(whole) {
                 let what = format!("{}, but {proof}", stop.what);
                 let lost = Lost::Frames(self.lost(next));
                 visitor.damage(Damage { messages: stop.messages, ..self.damage(what, lost) })?;
