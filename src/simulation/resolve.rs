@@ -212,6 +212,8 @@ impl<D: Dial> Session<'_, D> {
         for own in uids {
             let known = mirror.find(own).is_some();
             let outcome = match status.code {
+                // NO does not say which of these had changed before and were left alone.
+                "LIMIT" if own < end && conditional => Outcome::Either,
                 "LIMIT" if own < end => Outcome::Done,
                 _ if limited || left_alone(own) => Outcome::Not,
                 // Some were not there any more, and it is not said which.
