@@ -6,6 +6,7 @@ use tokio::sync::OwnedSemaphorePermit;
 
 use super::admission::DELETED;
 use super::batch;
+use super::ledger::ROOM;
 use super::refusal::Refusal;
 use super::upload::{Current, Ended, Finished, Open, Upload, UploadContext};
 use crate::limits::LARGE_LEASE;
@@ -24,9 +25,6 @@ const RECORDS_WAITING: usize = LARGE_LEASE / 4;
 fn records_waiting() -> usize {
     RECORDS_WAITING.min(thresholds().records_waiting)
 }
-
-/// Octets for records in a frame that holds nothing else.
-const RECORDS_ROOM: usize = LARGE_LEASE - HEADER - 8;
 
 impl Upload {
     /// Writes out the frame being filled, and commits everything that is finished. When there is no
@@ -147,7 +145,7 @@ impl Upload {
     async fn log_messages(&mut self, current: &mut Current, waiting: usize) -> Result<(), Ended> {
         while current.batch.messages_len() > waiting {
             let mut messages = std::mem::take(&mut current.batch.messages);
-            let fit = Record::messages_that_fit(&messages, RECORDS_ROOM);
+            let fit = Record::messages_that_fit(&messages, ROOM);
             current.batch.messages = messages.split_off(fit);
             // It would keep the room of all, and wait so until the batch ends.
             messages.shrink_to_fit();

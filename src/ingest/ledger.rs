@@ -15,14 +15,18 @@ use std::rc::Rc;
 
 use super::owner::Owner;
 use crate::index::Account;
-use crate::limits::LARGE_LEASE;
 use crate::log::{Frame, HEADER, Hold, Log, LogError, MessageRecord, Record, sealed_len};
 use crate::reactor::fault::{Fault, made};
 use crate::reactor::{Arena, LeaseClass, thresholds};
 use crate::types::{BatchId, Fragment, MailboxId};
 
 /// Octets for records in the largest frame.
-pub(super) const ROOM: usize = LARGE_LEASE - HEADER - 8;
+pub(super) const ROOM: usize = room_in(LeaseClass::Large);
+
+/// Octets for records in a frame that fills a lease and holds nothing else.
+const fn room_in(class: LeaseClass) -> usize {
+    class.size() - HEADER - 8
+}
 
 /// The way into the log of one account's changes. A record is composed in the step that writes it.
 #[derive(Clone, Copy)]
@@ -76,7 +80,7 @@ impl Ledger<'_> {
         // From here to the write nothing is awaited.
         let composed = {
             let mut account = self.owner.account.borrow_mut();
-            let room = (class.size() - HEADER - 8).min(thresholds().records_room);
+            let room = room_in(class).min(thresholds().records_room);
             let composed = compose(&mut account, room)?;
             if let Some((composed, _)) = &composed {
                 composed.records.iter().for_each(|record| account.wrote(record));
