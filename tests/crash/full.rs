@@ -41,11 +41,13 @@ fn fills_up(kind: Kind, mib: u64) {
 
     image.fill(0);
     let mut hands = store.hands(&server);
-    hands.writer.work(10);
+    // The segment in use may have room for some of the smaller batches still.
+    while hands.writer.refused() == 0 {
+        hands.writer.work(1);
+    }
     hands.changer.work(200);
-    let (batches, changes) = (hands.writer.refused(), hands.changer.refused);
-    println!("{kind:?} full: {batches} of 10 batches and {changes} of 200 changes were refused");
-    assert_eq!(batches, 10, "where did that go?");
+    let (batches, changes) = (hands.writer.sent.len(), hands.changer.refused);
+    println!("{kind:?} full: batch {batches} and {changes} of 200 changes were refused");
     store.verify(&server, hands);
 
     // Whoever is refused may try again in the same session.
