@@ -10,6 +10,7 @@ mod support;
 
 mod curl;
 mod mbsync;
+mod readme;
 mod tls;
 
 use std::fs;
