@@ -7,14 +7,12 @@ use super::dispatch::{Flow, Session};
 use super::selected::announce;
 use crate::ingest::{Ended, Machine, Refusal, Step, Upload, UploadContext};
 use crate::protocol::response::Code;
-use crate::stats::Standing;
 
 impl Session {
     pub(super) async fn append(&mut self) -> Flow {
         let Some((_, owner)) = self.user.clone() else { return self.append_before_login().await };
         self.may_write(&owner).await;
         let progress = self.progress();
-        self.counted.set(Standing::Append);
         let (selected, home) = (self.selected.clone(), &self.home);
         let (told, enabled) = (owner.clone(), self.enabled);
         let context = UploadContext {

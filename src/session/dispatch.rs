@@ -63,7 +63,7 @@ pub(super) struct Session {
     /// Its number among the sessions of this reactor.
     pub number: u64,
     /// Among the connections, by what they do.
-    pub counted: Counted,
+    pub counted: Rc<Counted>,
     /// What it uploads, since its first APPEND.
     pub progress: Option<Rc<Progress>>,
 }
@@ -134,7 +134,7 @@ async fn serve_guest(home: Rc<Home>, number: u64, guest: Guest, place: Place, be
         broken: Cell::default(),
         nonsense: 0,
         number,
-        counted: home.counters.census.count(Standing::Login),
+        counted: Rc::new(home.counters.census.count(Standing::Login)),
         progress: None,
     };
     let moved = session.run(begin).await;

@@ -93,7 +93,8 @@ impl Session {
             return progress.clone();
         }
         let connection = self.home.connection_name(self.number);
-        let progress = Rc::new(Progress::new(&connection, self.conn.address(), user));
+        let (counted, peer) = (self.counted.clone(), self.conn.address());
+        let progress = Rc::new(Progress::new(counted, &connection, peer, user));
         self.home.counters.uploads.add(&progress);
         self.progress = Some(progress.clone());
         progress

@@ -12,7 +12,7 @@ pub enum Standing {
     Authenticated,
     /// A mailbox is selected.
     Selected,
-    /// It uploads, whatever is selected.
+    /// Mail came from it in the last ten seconds, whatever is selected.
     Append,
     /// It waits for news in IDLE.
     Idle,
@@ -38,6 +38,8 @@ pub struct Census {
 pub struct Counted {
     census: Rc<Census>,
     standing: Cell<Standing>,
+    /// An upload goes on between two of its commands, and while its last batch is written.
+    uploads: Cell<bool>,
 }
 
 impl Census {
@@ -45,7 +47,7 @@ impl Census {
     #[must_use]
     pub fn count(self: &Rc<Self>, standing: Standing) -> Counted {
         self.change(standing, 1);
-        Counted { census: self.clone(), standing: Cell::new(standing) }
+        Counted { census: self.clone(), standing: Cell::new(standing), uploads: Cell::new(false) }
     }
 
     /// The counts in the order of [`STANDINGS`].
@@ -63,14 +65,30 @@ impl Census {
 impl Counted {
     /// It does something else now.
     pub fn set(&self, standing: Standing) {
-        self.census.change(self.standing.replace(standing), -1);
-        self.census.change(standing, 1);
+        self.change(|| self.standing.set(standing));
+    }
+
+    /// Mail comes from it, or none came for ten seconds.
+    pub fn set_uploads(&self, uploads: bool) {
+        if self.uploads.get() != uploads {
+            self.change(|| self.uploads.set(uploads));
+        }
+    }
+
+    fn change(&self, change: impl FnOnce()) {
+        self.census.change(self.shown(), -1);
+        change();
+        self.census.change(self.shown(), 1);
+    }
+
+    fn shown(&self) -> Standing {
+        if self.uploads.get() { Standing::Append } else { self.standing.get() }
     }
 }
 
 impl Drop for Counted {
     fn drop(&mut self) {
-        self.census.change(self.standing.get(), -1);
+        self.census.change(self.shown(), -1);
     }
 }
 
@@ -89,8 +107,12 @@ mod tests {
     fn each_is_counted_once() {
         let census = Rc::new(Census::default());
         let (one, other) = (census.count(Standing::Login), census.count(Standing::Login));
-        one.set(Standing::Append);
+        one.set_uploads(true);
+        one.set(Standing::Selected);
         assert_eq!(census.counts(), [1, 0, 0, 1, 0]);
+        one.set_uploads(false);
+        assert_eq!(census.counts(), [1, 0, 1, 0, 0]);
+        one.set_uploads(true);
         drop((one, other));
         assert_eq!(census.counts(), [0; 5]);
     }

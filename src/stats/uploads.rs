@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::rc::{Rc, Weak};
 use std::sync::{Mutex, TryLockError};
 
+use super::census::Counted;
 use super::text::harmless;
 use crate::limits::UPLOADS_SHOWN;
 
@@ -14,6 +15,7 @@ const QUIET: u32 = 20;
 /// What one connection uploads. The session and its upload count here.
 #[derive(Debug)]
 pub struct Progress {
+    counted: Rc<Counted>,
     connection: Box<str>,
     peer: SocketAddr,
     user: Box<str>,
@@ -29,10 +31,11 @@ pub struct Progress {
 }
 
 impl Progress {
-    /// Of a connection with this name.
+    /// Of a connection with this name, which is counted as one that uploads while mail comes.
     #[must_use]
-    pub fn new(connection: &str, peer: SocketAddr, user: &str) -> Progress {
+    pub fn new(counted: Rc<Counted>, connection: &str, peer: SocketAddr, user: &str) -> Progress {
         Progress {
+            counted,
             connection: connection.into(),
             peer,
             user: user.into(),
@@ -67,6 +70,7 @@ impl Progress {
     /// So many octets of a message have arrived.
     pub fn octets(&self, octets: usize) {
         self.octets.set(self.octets.get() + octets as u64);
+        self.counted.set_uploads(true);
     }
 
     /// A whole message has.
@@ -96,7 +100,9 @@ impl Progress {
         let arrived = octets.saturating_sub(before);
         let quiet = if arrived > 0 { 0 } else { quiet + 1 };
         self.looked.set((octets, quiet.min(QUIET)));
-        (octets > 0 && quiet < QUIET).then_some(arrived)
+        let active = octets > 0 && quiet < QUIET;
+        self.counted.set_uploads(active);
+        active.then_some(arrived)
     }
 
     fn view(&self) -> UploadView {
@@ -109,6 +115,12 @@ impl Progress {
             messages: self.messages.get(),
             octets: self.octets.get(),
         }
+    }
+}
+
+impl Drop for Progress {
+    fn drop(&mut self) {
+        self.counted.set_uploads(false);
     }
 }
 
@@ -191,10 +203,13 @@ impl Uploads {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::stats::{Census, Standing};
 
     fn progress(number: u16) -> Rc<Progress> {
         let peer = SocketAddr::from(([127, 0, 0, 1], number));
-        let progress = Rc::new(Progress::new(&format!("0-{number}"), peer, "ali\x1bce"));
+        let counted = Rc::new(Rc::new(Census::default()).count(Standing::Selected));
+        let name = format!("0-{number}");
+        let progress = Rc::new(Progress::new(counted, &name, peer, "ali\x1bce"));
         progress.goes_to("box", 1000);
         progress
     }
