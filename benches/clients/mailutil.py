@@ -1,26 +1,30 @@
 #!/usr/bin/env python3
-"""How long `mailutil copy` (package uw-mailutils) takes to move 1,000 messages of an mbox between
-two servers of ours: it sends MULTIAPPEND with synchronising literals, header and body apart, so a
-server that acknowledges late makes it wait 40 ms for each message.
+"""How long `mailutil copy` (package uw-mailutils) takes to move an mbox from one mailrace to another,
+and to a Dovecot (benches/peers/dovecot.sh) in turn: it sends MULTIAPPEND with synchronising literals,
+header and body apart, so a server that acknowledges late makes it wait 40 ms for each message.
 
-    cargo build --release && python3 benches/clients/mailutil.py old.mbox
+    cargo build --release && python3 benches/clients/mailutil.py old.mbox [ROUNDS]
 
-Checks that the target has the messages and octets of the source. Needs Python 3 only.
+MAILRACE_BINARY names another binary. Checks that each target has the messages and octets of the
+source. Needs Python 3 and mailutil.
 """
 
 import imaplib
-import itertools
 import mailbox
 import os
 import pty
 import re
+import statistics
 import subprocess
 import sys
 import tempfile
 import time
 
-BINARY = os.path.join(os.path.dirname(__file__), "../../target/release/mailrace")
-MESSAGES = 1000
+HERE = os.path.dirname(os.path.abspath(__file__))
+RELEASE = os.path.join(HERE, "../../target/release/mailrace")
+BINARY = os.environ.get("MAILRACE_BINARY", RELEASE)
+DOVECOT = os.path.join(HERE, "../peers/dovecot.sh")
+OURS, THEIRS = ("joe", "secret"), ("bench", "bench")
 
 
 def start(folder):
@@ -31,22 +35,36 @@ def start(folder):
     return server, int(server.stdout.readline().rsplit(b":", 1)[1])
 
 
-def fill(port, path):
+def login(port, account=OURS):
     imap = imaplib.IMAP4("127.0.0.1", port)
-    imap.login("joe", "secret")
-    messages = (re.sub(rb"\r?\n", b"\r\n", m.as_bytes()) for m in mailbox.mbox(path))
-    for message in itertools.islice(messages, MESSAGES):
-        assert imap.append("INBOX", None, None, message)[0] == "OK"
+    imap.login(*account)
     return imap
 
 
-def copy(source, target):
+def fill(port, path):
+    imap, mbox = login(port), mailbox.mbox(path, create=False)
+    for key in mbox.keys():
+        message = re.sub(rb"\r?\n", b"\r\n", mbox.get_bytes(key))
+        assert imap.append("INBOX", None, None, message)[0] == "OK"
+    return status(imap, "INBOX")
+
+
+def status(imap, name):
+    """Messages and octets, also of a server without STATUS=SIZE."""
+    imap.select(name, readonly=True)
+    sizes = [re.search(rb"SIZE (\d+)", line) for line in imap.fetch("1:*", "(RFC822.SIZE)")[1]]
+    return len(sizes), sum(int(size[1]) for size in sizes)
+
+
+def copy(source, target, account, name):
     """Runs mailutil on a terminal of its own, because it asks for passwords there."""
-    name = "{127.0.0.1:%d/imap/notls/user=joe}%s"
+    box = "{127.0.0.1:%d/imap/notls/user=%s}%s"
+    begun = time.monotonic()
     pid, terminal = pty.fork()
     if pid == 0:
-        os.execvp("mailutil", ["mailutil", "copy", name % (source, "INBOX"), name % (target, "x")])
-    seen, answered, begun = b"", 0, 0.0
+        source, target = box % (source, OURS[0], "INBOX"), box % (target, account[0], name)
+        os.execvp("mailutil", ["mailutil", "copy", source, target])
+    seen, passwords = b"", [OURS[1], account[1]]
     while True:
         try:
             octets = os.read(terminal, 4096)
@@ -56,24 +74,40 @@ def copy(source, target):
             assert os.waitpid(pid, 0)[1] == 0, seen.decode(errors="replace")
             return time.monotonic() - begun
         seen += octets
-        if seen.count(b"assword") > answered:
-            os.write(terminal, b"secret\n")
-            answered, begun = answered + 1, time.monotonic()
+        if seen.count(b"assword") > 2 - len(passwords):
+            os.write(terminal, passwords.pop(0).encode() + b"\n")
+
+
+def dovecot():
+    """Its port and its folder."""
+    started = subprocess.run([DOVECOT, "start"], check=True, stdout=subprocess.PIPE, text=True)
+    values = dict(line.split("=", 1) for line in started.stdout.splitlines())
+    return int(values["PORT"]), values["DIR"]
 
 
 def main():
+    if len(sys.argv) not in (2, 3):
+        sys.exit(__doc__)
+    rounds = int(sys.argv[2]) if len(sys.argv) == 3 else 5
     with tempfile.TemporaryDirectory() as one, tempfile.TemporaryDirectory() as two:
         (first, source), (second, target) = start(one), start(two)
+        peer, folder = dovecot()
         try:
-            imap = fill(source, sys.argv[1])
-            seconds = copy(source, target)
-            wanted = imap.status("INBOX", "(MESSAGES SIZE)")[1][0].split(b" ", 1)[1]
-            imap = imaplib.IMAP4("127.0.0.1", target)
-            imap.login("joe", "secret")
-            found = imap.status("x", "(MESSAGES SIZE)")[1][0].split(b" ", 1)[1]
-            assert found == wanted, f"{found} is not {wanted}"
-            print(f"mailutil copy: {found.decode()} in {seconds:.2f} s (under 3)")
+            wanted = fill(source, sys.argv[1])
+            targets = {"mailrace": (target, OURS), "Dovecot": (peer, THEIRS)}
+            times = {name: [] for name in targets}
+            for number in range(rounds):
+                for name, (port, account) in targets.items():
+                    box = f"x{number}"
+                    times[name].append(copy(source, port, account, box))
+                    found = status(login(port, account), box)
+                    assert found == wanted, f"{name}: {found} is not {wanted}"
+            print("mailutil copy: %d messages of %d octets, %d rounds" % (*wanted, rounds))
+            for name, seconds in times.items():
+                middle = statistics.median(seconds)
+                print(f"to {name}: {middle:.2f} s ({min(seconds):.2f} to {max(seconds):.2f})")
         finally:
+            subprocess.run([DOVECOT, "stop", folder], check=True)
             for server in (first, second):
                 server.terminate()
                 server.wait()
