@@ -449,6 +449,23 @@ pub const ADMIN_CONNECTION_TIME: std::time::Duration = std::time::Duration::from
 /// Seconds of throughput that the admin endpoint remembers: ten minutes.
 pub const HISTORY: usize = 600;
 
+/// Octets of the log that may wait for whoever reads it: some ten thousand lines. A reader that
+/// stands still longer costs lines, never memory or a reactor.
+pub const LOG_QUEUE: usize = 1 << 20;
+
+/// Octets of the audit log that may wait for its disk: a hundred thousand lines, some seconds of a
+/// migration of single messages.
+pub const AUDIT_QUEUE: usize = 32 << 20;
+
+/// How long the end of the process waits for a log that takes no more lines.
+pub const LOG_PATIENCE: std::time::Duration = std::time::Duration::from_secs(1);
+
+/// And for one that takes them slowly.
+pub const LOG_FAREWELL: std::time::Duration = std::time::Duration::from_secs(5);
+
+/// How long after a failed write of a log the next is tried.
+pub const LOG_RETRY: std::time::Duration = std::time::Duration::from_secs(1);
+
 const _: () = {
     assert!(SMALL_LEASE.is_multiple_of(BLOCK) && LARGE_LEASE.is_multiple_of(BLOCK));
     assert!(SMALL_LEASE >= 2 * BLOCK, "a frame header and a message must fit in a small lease");

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
-use super::exit::Failure;
+use super::exit::{self, Failure};
 use crate::tools::SelfSigned;
 
 /// Make a certificate for a trial
@@ -42,7 +42,9 @@ pub(super) fn run(args: CertArgs) -> Result<(), Failure> {
     let Action::SelfSigned { names, days, cert, key } = args.action;
     SelfSigned::new(&names, days)?.write(&cert, &key)?;
     let (cert, key) = (cert.display(), key.display());
-    println!("mailrace: {cert} and {key} made, for {}; use them by", names.join(", "));
-    println!("  mailrace serve --tls-listen ADDR:993 --tls-cert {cert} --tls-key {key}");
-    Ok(())
+    exit::say(&format!(
+        "mailrace: {cert} and {key} made, for {}; use them by\n  \
+         mailrace serve --tls-listen ADDR:993 --tls-cert {cert} --tls-key {key}\n",
+        names.join(", ")
+    ))
 }

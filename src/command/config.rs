@@ -32,11 +32,10 @@ pub(super) fn run(args: ConfigArgs) -> Result<(), Failure> {
             let line = ["mailrace".into(), "serve".into(), "--config".into(), file.clone().into()];
             let config = serve::resolve(&line)?;
             serve::check(&config).map_err(|error| Failure::new(exit::CONFIG, error))?;
-            println!("mailrace: {} will do", file.display());
+            exit::say(&format!("mailrace: {} will do\n", file.display()))
         }
-        Action::Example => print!("{}", example()),
+        Action::Example => exit::say(&example()),
     }
-    Ok(())
 }
 
 /// Every key as a comment, with its default.

@@ -1,9 +1,15 @@
 //! How the command ends when it does not do what it was asked: one sentence, one number.
 
 use std::fmt;
+use std::fs::File;
+use std::io::{self, ErrorKind, IsTerminal, Write};
+use std::os::fd::AsFd;
 use std::process::ExitCode;
+use std::sync::mpsc;
+use std::thread;
 
 use crate::auth::UserError;
+use crate::limits::LOG_PATIENCE;
 use crate::stats::escaped;
 use crate::tools::ToolError;
 
@@ -48,7 +54,8 @@ impl Failure {
     pub(super) fn report(&self) -> ExitCode {
         // It may name what a client or a server has sent.
         let lines: Vec<_> = self.sentence.lines().map(escaped).collect();
-        eprintln!("mailrace: {}", lines.join("\n"));
+        // Nobody is left to be told when that fails; the number says something, too.
+        let _ = tell(io::stderr(), format!("mailrace: {}\n", lines.join("\n")));
         ExitCode::from(self.code)
     }
 }
@@ -75,9 +82,44 @@ impl From<UserError> for Failure {
     }
 }
 
+/// Writes to a standard stream, and waits for a reader no longer than for that of the log.
+///
+/// # Errors
+/// When it cannot be written, or not in that time.
+pub(super) fn tell(stream: impl AsFd, text: String) -> io::Result<()> {
+    // A descriptor of our own: the stream itself would stay locked.
+    let mut stream = File::from(stream.as_fd().try_clone_to_owned()?);
+    let (done, told) = mpsc::channel();
+    thread::Builder::new().spawn(move || {
+        // Nobody listens any more when it took too long.
+        let _ = done.send(stream.write_all(text.as_bytes()));
+    })?;
+    told.recv_timeout(LOG_PATIENCE).unwrap_or_else(|_| Err(ErrorKind::TimedOut.into()))
+}
+
+/// Writes the result of a command to standard output. Whoever has stopped reading has what he
+/// wanted.
+///
+/// # Errors
+/// When it cannot be written.
+pub(super) fn say(text: &str) -> Result<(), Failure> {
+    let written = io::stdout().write_all(text.as_bytes()).and_then(|()| io::stdout().flush());
+    match written {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
+            Err(Failure::new(IO, format!("cannot write to standard output: {error}")))
+        }
+        _ => Ok(()),
+    }
+}
+
 /// Prints what is wrong with the command line, or the help that it asked for.
 pub(super) fn usage(error: &clap::Error) -> ExitCode {
-    // Nobody is left to be told when standard output or error is closed.
-    let _ = error.print();
-    if error.use_stderr() { ExitCode::from(USAGE) } else { ExitCode::SUCCESS }
+    if !error.use_stderr() {
+        let _ = error.print();
+        return ExitCode::SUCCESS;
+    }
+    let text = error.render();
+    let text = if io::stderr().is_terminal() { text.ansi().to_string() } else { text.to_string() };
+    let _ = tell(io::stderr(), text);
+    ExitCode::from(USAGE)
 }

@@ -4,67 +4,129 @@
 //! Names, tokens and error texts hold whatever a client sent. They are escaped here, behind the
 //! formatter, so that no call that logs can forget to.
 
-use std::io::{self, IsTerminal, Stderr, Write};
+use std::fmt::Write as _;
+use std::io::{self, IsTerminal, Write};
+use std::os::fd::AsFd;
 
+use serde_json::json;
 use tracing::{Level, Metadata};
 use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::fmt::format::Writer;
+use tracing_subscriber::fmt::time::{FormatTime, SystemTime};
 
+use super::journal::Journal;
 use crate::stats::escaped;
 
-/// Standard error, line by line.
+/// How lines look.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Look {
+    /// Each is a JSON object.
+    pub json: bool,
+    /// The level is shown in its color.
+    pub color: bool,
+    /// Each begins with its priority, as journald wants it: `<6>` and so on (sd-daemon(3)).
+    pub priority: bool,
+}
+
+/// The log, line by line.
 pub(super) struct Lines {
-    color: bool,
+    pub journal: Journal,
+    pub look: Look,
 }
 
 /// One line on its way.
-pub(super) struct Line<W> {
-    out: W,
-    /// The level, when it is to be shown in its color.
-    level: Option<Level>,
+pub(super) struct Line<'a> {
+    journal: &'a Journal,
+    look: Look,
+    level: Level,
 }
 
-impl Lines {
-    /// Colors the level when standard error is a terminal and `NO_COLOR` is not set.
-    pub fn text() -> Lines {
+impl Look {
+    /// For standard error: colors when it is a terminal and `NO_COLOR` is not set, priorities when
+    /// it is journald's.
+    pub fn of_stderr(json: bool) -> Look {
         let unwanted = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-        Lines { color: io::stderr().is_terminal() && !unwanted }
+        let color = !json && io::stderr().is_terminal() && !unwanted;
+        Look { json, color, priority: is_journal() }
     }
 
-    /// Without colors, for programs.
-    pub fn json() -> Lines {
-        Lines { color: false }
+    /// A line without its end becomes one with it, escaped and decorated. Escapes are those of
+    /// JSON, where such characters only ever stand inside a string: a line of JSON means the same
+    /// afterwards.
+    fn finish(self, level: Level, text: &str) -> String {
+        let mut line = String::with_capacity(text.len() + 16);
+        if self.priority {
+            let _ = write!(line, "<{}>", priority(level));
+        }
+        line.push_str(&escaped(text));
+        if self.color {
+            color(&mut line, level);
+        }
+        line.push('\n');
+        line
+    }
+
+    /// A line as the formatter would make it, for those who cannot ask it.
+    pub fn line(self, level: Level, message: &str) -> Vec<u8> {
+        let mut time = String::new();
+        let _ = SystemTime.format_time(&mut Writer::new(&mut time));
+        let target = module_path!();
+        let text = match self.json {
+            true => json!({
+                "timestamp": time,
+                "level": level.as_str(),
+                "fields": { "message": message },
+                "target": target,
+            })
+            .to_string(),
+            false => format!("{time} {:>5} {target}: {message}", level.as_str()),
+        };
+        self.finish(level, &text).into_bytes()
+    }
+}
+
+/// Whether standard error is a stream to journald: JOURNAL_STREAM names the device and the inode
+/// of the one that the service was started with (systemd.exec(5)).
+fn is_journal() -> bool {
+    let Ok(stream) = std::env::var("JOURNAL_STREAM") else { return false };
+    let Ok(stat) = rustix::fs::fstat(io::stderr().as_fd()) else { return false };
+    stream == format!("{}:{}", stat.st_dev, stat.st_ino)
+}
+
+/// The priorities of syslog.
+fn priority(level: Level) -> u8 {
+    match level {
+        Level::ERROR => 3,
+        Level::WARN => 4,
+        Level::INFO => 6,
+        Level::DEBUG | Level::TRACE => 7,
     }
 }
 
 impl<'a> MakeWriter<'a> for Lines {
-    type Writer = Line<Stderr>;
+    type Writer = Line<'a>;
 
-    fn make_writer(&'a self) -> Line<Stderr> {
-        Line { out: io::stderr(), level: None }
+    fn make_writer(&'a self) -> Line<'a> {
+        Line { journal: &self.journal, look: self.look, level: Level::INFO }
     }
 
-    fn make_writer_for(&'a self, event: &Metadata<'_>) -> Line<Stderr> {
-        Line { out: io::stderr(), level: Some(*event.level()).filter(|_| self.color) }
+    fn make_writer_for(&'a self, event: &Metadata<'_>) -> Line<'a> {
+        Line { level: *event.level(), ..self.make_writer() }
     }
 }
 
-impl<W: Write> Write for Line<W> {
-    /// Takes a whole event, as the formatter hands it over. Escapes are those of JSON, where such
-    /// characters only ever stand inside a string: a line of JSON means the same afterwards.
+impl Write for Line<'_> {
+    /// Takes a whole event, as the formatter hands it over.
     fn write(&mut self, event: &[u8]) -> io::Result<usize> {
         let text = String::from_utf8_lossy(event);
-        let mut line = escaped(text.strip_suffix('\n').unwrap_or(&text)).into_owned();
-        if let Some(level) = self.level {
-            color(&mut line, level);
-        }
-        line.push('\n');
-        // In one call, so that two threads do not mix their lines.
-        self.out.write_all(line.as_bytes())?;
+        let text = text.strip_suffix('\n').unwrap_or(&text);
+        self.journal.push(self.look.finish(self.level, text).as_bytes());
         Ok(event.len())
     }
 
+    /// The thread of the journal writes without being asked.
     fn flush(&mut self) -> io::Result<()> {
-        self.out.flush()
+        Ok(())
     }
 }
 
@@ -86,26 +148,23 @@ fn color(line: &mut String, level: Level) {
 mod tests {
     use super::*;
 
-    fn written(event: &str, level: Option<Level>) -> String {
-        let mut line = Line { out: Vec::new(), level };
-        line.write_all(event.as_bytes()).unwrap();
-        String::from_utf8(line.out).unwrap()
+    fn written(event: &str) -> String {
+        Look::default().finish(Level::INFO, event)
     }
 
     #[test]
     fn an_event_is_one_line_whatever_is_in_it() {
-        let forged = "T  INFO token refused: x\r\nT  INFO logged in\x1b[31m\u{202e}\u{9b}\n";
+        let forged = "T  INFO token refused: x\r\nT  INFO logged in\x1b[31m\u{202e}\u{9b}";
         assert_eq!(
-            written(forged, None),
+            written(forged),
             "T  INFO token refused: x\\r\\nT  INFO logged in\\u001b[31m\\u202e\\u009b\n"
         );
-        assert_eq!(written("no end", None), "no end\n");
     }
 
     #[test]
     fn json_means_the_same() {
         let value = "tag \u{e0041}, \u{202e}, \u{7f}, ü, \u{1f600}";
-        let line = written(&format!("{}\n", serde_json::json!({ "user": value })), None);
+        let line = written(&json!({ "user": value }).to_string());
         assert!(line.chars().all(|c| c == '\n' || !crate::stats::is_hidden(c)), "{line:?}");
         let read: serde_json::Value = serde_json::from_str(&line).unwrap();
         assert_eq!(read["user"], value);
@@ -113,7 +172,21 @@ mod tests {
 
     #[test]
     fn only_the_level_has_a_color() {
-        let line = written("T  WARN x: WARN\x1b[31m\n", Some(Level::WARN));
+        let look = Look { color: true, ..Look::default() };
+        let line = look.finish(Level::WARN, "T  WARN x: WARN\x1b[31m");
         assert_eq!(line, "T  \x1b[33mWARN\x1b[0m x: WARN\\u001b[31m\n");
+    }
+    #[test]
+    fn a_line_of_our_own_looks_like_the_others() {
+        let look = Look { priority: true, ..Look::default() };
+        let line = String::from_utf8(look.line(Level::WARN, "12 lines\n")).unwrap();
+        assert!(
+            line.starts_with("<4>20")
+                && line.ends_with("Z  WARN mailrace::command::lines: 12 lines\\n\n"),
+            "{line}"
+        );
+        let line = Look { json: true, ..Look::default() }.line(Level::ERROR, "\"");
+        let line: serde_json::Value = serde_json::from_slice(&line).unwrap();
+        assert_eq!((&line["level"], &line["fields"]["message"]), (&"ERROR".into(), &"\"".into()));
     }
 }

@@ -5,7 +5,9 @@ mod config;
 mod exit;
 mod file;
 mod guard;
+mod journal;
 mod lines;
+mod logs;
 mod notify;
 mod serve;
 mod shell;
@@ -18,9 +20,12 @@ use clap::{Parser, Subcommand};
 pub use cert::CertArgs;
 pub use config::ConfigArgs;
 pub use exit::Failure;
-pub use serve::{LogFormat, ServeArgs};
+pub use logs::LogFormat;
+pub use serve::ServeArgs;
 pub use shell::{CompletionsArgs, ManArgs};
 pub use user::UserArgs;
+
+use logs::{LogOptions, Logs};
 
 use crate::tools::{self, BenchArgs, DemoArgs, DoctorArgs, ToolError, TopArgs};
 
@@ -66,10 +71,7 @@ pub fn run() -> ExitCode {
         Command::Bench(args) => quietly(|| tools::bench(&args)),
         Command::Doctor(args) => doctor(&args),
         Command::Top(args) => tools::top(&args).map_err(Failure::from),
-        Command::Completions(args) => {
-            shell::completions(&args);
-            Ok(())
-        }
+        Command::Completions(args) => shell::completions(&args),
         Command::Man(args) => shell::man(&args),
     };
     match done {
@@ -89,7 +91,8 @@ fn doctor(args: &DoctorArgs) -> Result<(), Failure> {
 
 /// Runs a tool. Of the server that it starts, only what is wrong is worth a line.
 fn quietly(tool: impl FnOnce() -> Result<(), ToolError>) -> Result<(), Failure> {
-    serve::start_log("warn", LogFormat::Text);
+    let (filter, format) = ("warn", LogFormat::Text);
+    let _logs = Logs::start(LogOptions { filter, format, file: None, audit: None })?;
     Ok(tool()?)
 }
 

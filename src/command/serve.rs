@@ -1,7 +1,8 @@
 //! `mailrace serve`: the server, until a signal ends it.
 
 use std::ffi::OsString;
-use std::io::{self, Write};
+use std::fmt::Write;
+use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
@@ -9,15 +10,15 @@ use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::Duration;
 
-use clap::{Args, CommandFactory, FromArgMatches, ValueEnum};
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use clap::{Args, CommandFactory, FromArgMatches};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1, SIGUSR2, SIGXFSZ};
 use signal_hook::flag;
 use signal_hook::iterator::Signals;
 use tracing_subscriber::EnvFilter;
 
 use super::exit::{self, Failure};
 use super::file::ConfigFile;
-use super::lines::Lines;
+use super::logs::{LogFormat, LogOptions, Logs};
 use super::notify::Manager;
 use super::{Line, guard};
 use crate::auth::{MechanismName, TokenConfig};
@@ -159,18 +160,18 @@ pub struct ServeArgs {
     #[arg(long, value_name = "FILTER", default_value = "info", value_parser = parse_filter)]
     pub log: String,
 
-    /// How to log, on standard error: text or json
+    /// How to log: text or json
     #[arg(long, value_name = "FORMAT", default_value = "text", hide_possible_values = true)]
     pub log_format: LogFormat,
-}
 
-/// How the log is written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum LogFormat {
-    /// A line for people
-    Text,
-    /// A JSON object a line
-    Json,
+    /// Append the log to this file instead of standard error. Reopened on SIGHUP and SIGUSR1
+    #[arg(long, value_name = "FILE")]
+    pub log_file: Option<PathBuf>,
+
+    /// Append the audit trail to this file, a JSON object a line, instead of to the log: logins and
+    /// every change of mail. Reopened on SIGHUP and SIGUSR1
+    #[arg(long, value_name = "FILE")]
+    pub audit_log: Option<PathBuf>,
 }
 
 /// The arguments of a line that says `serve`, with those of the configuration file that it names.
@@ -218,8 +219,30 @@ pub(super) fn check(args: &ServeArgs) -> Result<(), StartError> {
 
 pub(super) fn run(args: ServeArgs) -> Result<(), Failure> {
     let handed_over = HandedOver::take().map_err(|error| Failure::new(exit::IO, error))?;
-    start_log(&args.log, args.log_format);
     guard::only_for_owner();
+    // Before the start, so that a signal during it is not lost.
+    let signals = catch_signals().map_err(|error| {
+        Failure::new(exit::SYSTEM, format!("signals cannot be waited for: {error}"))
+    })?;
+    let logs = Logs::start(LogOptions {
+        filter: &args.log,
+        format: args.log_format,
+        file: args.log_file.as_deref(),
+        audit: args.audit_log.as_deref(),
+    })?;
+    let served = serve(&args, handed_over, signals, &logs);
+    if let (Err(failure), Some(_)) = (&served, &args.log_file) {
+        tracing::error!("{}", failure.sentence);
+    }
+    served
+}
+
+fn serve(
+    args: &ServeArgs,
+    handed_over: HandedOver,
+    signals: Signals,
+    logs: &Logs,
+) -> Result<(), Failure> {
     if !args.core_dumps
         && let Err(error) = guard::no_core_dumps()
     {
@@ -227,8 +250,6 @@ pub(super) fn run(args: ServeArgs) -> Result<(), Failure> {
             "core dumps cannot be turned off: {error}; one would hold mail and passwords"
         );
     }
-    // Before the start, so that a signal during it is not lost.
-    let signals = catch_signals().map_err(|error| Failure::new(exit::SYSTEM, error))?;
     // Before anything else: an address that will not do costs no start.
     let admin = args.admin.map(observe::Bound::new).transpose()?;
     if args.idle_time < limits::AUTOLOGOUT.as_secs() {
@@ -238,21 +259,21 @@ pub(super) fn run(args: ServeArgs) -> Result<(), Failure> {
         );
     }
     let manager = Manager::of_environment();
-    let server = Server::start(Config { handed_over, ..config(&args) })?;
+    let server = Server::start(Config { handed_over, ..config(args) })?;
     // It outlives the server, to say that it stops.
     let endpoint = admin.map(|bound| Endpoint::start(bound, server.watch())).transpose()?;
     if let Err(error) = announce(&server, endpoint.as_ref()) {
         tracing::warn!("nobody reads on standard output where mailrace listens: {error}");
     }
     manager.ready();
-    let why = wait(&server, signals, &manager);
+    let why = wait(&server, signals, &manager, logs);
     tracing::info!("{why}");
     manager.stopping(&why);
     Ok(server.stop()?)
 }
 
 /// Waits for a signal to stop, or for the server to end by itself. Says which it was.
-fn wait(server: &Server, mut signals: Signals, manager: &Manager) -> String {
+fn wait(server: &Server, mut signals: Signals, manager: &Manager, logs: &Logs) -> String {
     let (tell, told) = mpsc::channel();
     let over = tell.clone();
     server.when_over(move || {
@@ -268,9 +289,13 @@ fn wait(server: &Server, mut signals: Signals, manager: &Manager) -> String {
         match told.recv() {
             Ok(Some(SIGHUP)) => {
                 manager.reloading();
+                logs.reopen();
                 reload(server);
                 manager.ready();
             }
+            Ok(Some(SIGUSR1)) => logs.reopen(),
+            // It means nothing here, and shall not end the server.
+            Ok(Some(SIGUSR2)) => {}
             Ok(Some(signal)) => return format!("stopping on signal {signal}"),
             Ok(None) | Err(_) => return "a reactor has ended, the others stop".to_owned(),
         }
@@ -344,7 +369,9 @@ impl From<StartError> for Failure {
 /// Signals from now on are waited for; a second one ends the process at once, for those who will
 /// not wait until the batches in flight are done.
 fn catch_signals() -> io::Result<Signals> {
-    let signals = Signals::new([SIGTERM, SIGINT, SIGHUP])?;
+    let signals = Signals::new([SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGUSR2])?;
+    // A write beyond the limit on the size of files is an error, and not the end.
+    flag::register(SIGXFSZ, Arc::default())?;
     let stopping = Arc::new(AtomicBool::new(false));
     for signal in [SIGTERM, SIGINT] {
         // In this order: the first one finds the flag down, and then raises it.
@@ -356,25 +383,14 @@ fn catch_signals() -> io::Result<Signals> {
 
 /// A line an address on standard output: whoever started the server may connect now.
 fn announce(server: &Server, endpoint: Option<&Endpoint>) -> io::Result<()> {
-    let mut stdout = io::stdout().lock();
-    writeln!(stdout, "mailrace: listening on {}", server.address())?;
+    let mut text = format!("mailrace: listening on {}\n", server.address());
     if let Some(address) = server.tls_address() {
-        writeln!(stdout, "mailrace: listening by TLS on {address}")?;
+        let _ = writeln!(text, "mailrace: listening by TLS on {address}");
     }
     if let Some(endpoint) = endpoint {
-        writeln!(stdout, "mailrace: admin on http://{}/", endpoint.address())?;
+        let _ = writeln!(text, "mailrace: admin on http://{}/", endpoint.address());
     }
-    stdout.flush()
-}
-
-pub(super) fn start_log(filter: &str, format: LogFormat) {
-    let filter = EnvFilter::try_new(filter).unwrap_or_else(|_| EnvFilter::new("info"));
-    // Colors are the writer's: what comes out of the formatter is escaped.
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_ansi(false);
-    match format {
-        LogFormat::Text => log.with_writer(Lines::text()).init(),
-        LogFormat::Json => log.json().with_writer(Lines::json()).init(),
-    }
+    exit::tell(io::stdout(), text)
 }
 
 fn parse_mechanism(text: &str) -> Result<MechanismName, String> {

@@ -1,6 +1,5 @@
 //! What shells and `man` know of the command line: made from its own definition.
 
-use std::io;
 use std::path::PathBuf;
 
 use clap::{Args, CommandFactory};
@@ -22,8 +21,10 @@ pub struct ManArgs {
     folder: PathBuf,
 }
 
-pub(super) fn completions(args: &CompletionsArgs) {
-    generate(args.shell, &mut super::Line::command(), "mailrace", &mut io::stdout());
+pub(super) fn completions(args: &CompletionsArgs) -> Result<(), Failure> {
+    let mut text = Vec::new();
+    generate(args.shell, &mut super::Line::command(), "mailrace", &mut text);
+    exit::say(&String::from_utf8_lossy(&text))
 }
 
 pub(super) fn man(args: &ManArgs) -> Result<(), Failure> {

@@ -1,6 +1,7 @@
 //! `mailrace user`: who may log in.
 
-use std::io::{self, BufRead, IsTerminal, Write};
+use std::fmt::Write;
+use std::io::{self, BufRead, IsTerminal};
 use std::path::PathBuf;
 
 use clap::{ArgGroup, Args, Subcommand};
@@ -9,6 +10,7 @@ use super::exit::{self, Failure};
 use super::guard;
 use crate::auth::{Kept, Password, UserError, Users};
 use crate::limits;
+use crate::stats::escaped;
 use crate::tools::parse_size;
 
 /// Add, remove, list and change users
@@ -99,7 +101,8 @@ impl Keep {
 
 pub(super) fn run(args: UserArgs) -> Result<(), Failure> {
     let done = |whom: &Whom, what: &str| {
-        println!("mailrace: user {} {what} {}", whom.name, whom.place.data.display());
+        let place = whom.place.data.display();
+        exit::say(&format!("mailrace: user {} {what} {place}\n", escaped(&whom.name)))
     };
     guard::only_for_owner();
     // The password and its keys pass through here as well. Where that fails, so does little else.
@@ -108,11 +111,11 @@ pub(super) fn run(args: UserArgs) -> Result<(), Failure> {
         Action::Add { whom, quota, keep } => {
             let users = Users::open(&whom.place.data)?;
             users.add(&whom.name, &password()?, quota, keep.kept())?;
-            done(&whom, "added to");
+            done(&whom, "added to")
         }
         Action::Remove { whom } => {
             Users::open(&whom.place.data)?.remove(&whom.name)?;
-            done(&whom, "removed from");
+            done(&whom, "removed from")
         }
         Action::Passwd { whom, keep } => {
             let users = Users::open(&whom.place.data)?;
@@ -121,32 +124,25 @@ pub(super) fn run(args: UserArgs) -> Result<(), Failure> {
                 return Err(UserError::Unknown.into());
             }
             users.set_password(&whom.name, &password()?, keep.kept())?;
-            done(&whom, "has a new password in");
+            done(&whom, "has a new password in")
         }
         Action::Set { whom, quota, no_quota: _ } => {
             Users::open(&whom.place.data)?.set_quota(&whom.name, quota)?;
-            done(&whom, "has a new quota in");
+            done(&whom, "has a new quota in")
         }
-        Action::List { place } => list(&Users::open(&place.data)?)?,
+        Action::List { place } => list(&Users::open(&place.data)?),
     }
-    Ok(())
 }
 
 /// A line for each, its fields divided by tabs.
 fn list(users: &Users) -> Result<(), Failure> {
-    let mut out = io::stdout().lock();
+    let mut lines = String::new();
     for user in users.list()? {
         let quota = user.quota.map_or_else(|| "none".to_owned(), |octets| octets.to_string());
         let proofs = if user.has_keys() { "password,scram" } else { "password" };
-        if let Err(error) = writeln!(out, "{}\t{quota}\t{proofs}", user.name) {
-            // Who reads the first lines only has what it wanted.
-            if error.kind() == io::ErrorKind::BrokenPipe {
-                return Ok(());
-            }
-            return Err(Failure::new(exit::IO, format!("cannot write the list: {error}")));
-        }
+        let _ = writeln!(lines, "{}\t{quota}\t{proofs}", user.name);
     }
-    Ok(())
+    exit::say(&lines)
 }
 
 fn password() -> Result<Password, Failure> {

@@ -15,15 +15,19 @@
 //! mailrace: admin on http://127.0.0.1:9143/
 //! ```
 //!
-//! Its log goes to standard error, as text or, with `--log-format json`, as one JSON object a line.
-//! Neither passwords nor mail appear in it.
+//! Its log goes to standard error, or to the file of `--log-file`, as text or, with `--log-format
+//! json`, as one JSON object a line. With `--audit-log FILE` logins and changes of mail go to a file
+//! of their own. Neither passwords nor mail appear in either. SIGHUP and SIGUSR1 reopen both files
+//! by their names, so that logrotate can move them; see [observability](super::observability).
 //!
 //! With `--admin 127.0.0.1:9143` it also shows what it does: metrics, probes, a live page. See
 //! [observability](super::observability).
 //!
 //! SIGTERM and SIGINT end the server: sessions get BYE, batches in flight are finished or vanish
 //! whole. A second signal ends it at once. kill -9 is safe as well; it costs the next start the
-//! reading of what came after the last checkpoint.
+//! reading of what came after the last checkpoint. SIGHUP reloads the certificate and reopens the
+//! files of the log; SIGUSR1 only reopens the files; SIGUSR2 does nothing. A limit on the size of
+//! files (RLIMIT_FSIZE) does not kill the server: what reaches it is treated as a full disk.
 //!
 //! As a service, it comes with units for systemd, a Debian package and a Dockerfile:
 //! `tuning/README.md`. `mailrace doctor --data DIR` says what the machine lacks, and exits with 1

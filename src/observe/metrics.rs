@@ -29,6 +29,8 @@ pub(super) struct Scrape {
     pub begun_at: u64,
     /// Messages whose octets are damaged, and other damages.
     pub damaged: (u64, u64),
+    /// Of each log its name, lines lost, and whether the last write failed.
+    pub logs: [(&'static str, u64, bool); 2],
 }
 
 /// The text of a scrape.
@@ -182,6 +184,13 @@ impl<'a> Page<'a, '_> {
         self.one("damaged_messages", None, help, messages as f64)?;
         let help = "Holes in the log, and other damages that the start went past.";
         self.one("damages", None, help, others as f64)?;
+        let of = |name| vec![("of", name)];
+        let lost = self.scrape.logs.iter().map(|&(name, lost, _)| (of(name), lost)).collect();
+        let help = "Lines lost because what takes them was too slow, or failed.";
+        self.counters("log_lines_lost", help, lost)?;
+        let failing = |&(name, _, failing)| (of(name), f64::from(u8::from(failing)));
+        let failing = self.scrape.logs.iter().map(failing).collect();
+        self.gauges("log_failing", None, "1 while the log cannot be written, else 0.", failing)?;
         let help = "When the server started, in seconds since 1970 UTC.";
         self.one("start_time", Some(Unit::Seconds), help, self.scrape.begun_at as f64)?;
         let version = vec![(vec![("version", env!("CARGO_PKG_VERSION"))], 1.0)];
@@ -321,6 +330,7 @@ mod tests {
             connections: 16_384,
             begun_at: 1_700_000_000,
             damaged: (1, 2),
+            logs: [("log", 3, false), ("audit", 0, true)],
         })
     }
 
@@ -338,6 +348,8 @@ mod tests {
             "mailrace_segments{state=\"sealed\"} 3",
             "mailrace_disk_free_bytes 50",
             "mailrace_ready 1",
+            "mailrace_log_lines_lost_total{of=\"log\"} 3",
+            "mailrace_log_failing{of=\"audit\"} 1",
             "# EOF",
         ] {
             assert!(text.lines().any(|one| one == line), "no {line} in\n{text}");

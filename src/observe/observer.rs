@@ -13,6 +13,7 @@ use super::status::Segments;
 use super::view::{UploadRates, status};
 use crate::reactor::{Instant, unix_seconds};
 use crate::server::Watch;
+use crate::stats::{AUDIT, LOG};
 
 /// The segments are counted once in so many seconds: there may be thousands.
 const SECONDS_OF_SEGMENTS: u64 = 10;
@@ -107,6 +108,7 @@ impl Observer {
             connections: self.watch.connections as u64,
             begun_at: self.begun_at,
             damaged: (self.watch.damaged_messages, self.watch.damages),
+            logs: [&LOG, &AUDIT].map(|one| (one.name, one.lost(), one.is_failing())),
         })
     }
 

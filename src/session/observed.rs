@@ -8,7 +8,7 @@ use tracing::Span;
 use super::context::Home;
 use super::dispatch::Session;
 use crate::reactor::{Peer, unix_seconds};
-use crate::stats::{Counters, Progress, Refused, Standing, What, harmless};
+use crate::stats::{AUDIT_TARGET, Counters, Progress, Refused, Standing, What, harmless};
 
 impl Home {
     /// A connection is turned away before it gets a session.
@@ -48,13 +48,13 @@ impl Session {
         Counters::one(&self.home.counters.logins);
         let user = harmless(user);
         Span::current().record("user", &*user);
-        tracing::info!("logged in");
+        tracing::info!(target: AUDIT_TARGET, "logged in");
     }
 
     /// A login was refused. The name is whatever the client said.
     pub(super) fn login_refused(&self, user: &str, reason: &str) {
         let peer = self.conn.address();
-        tracing::info!(user = harmless(user), "login refused: {reason}");
+        tracing::info!(target: AUDIT_TARGET, user = harmless(user), "login refused: {reason}");
         self.home
             .counters
             .refusals

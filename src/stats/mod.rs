@@ -13,6 +13,7 @@
 mod census;
 mod counters;
 mod histogram;
+mod lines;
 mod refusals;
 mod tally;
 mod text;
@@ -21,6 +22,7 @@ mod uploads;
 pub use census::{Census, Counted, STANDINGS, Standing};
 pub use counters::{Checkpointed, Counters};
 pub use histogram::{BUCKETS, Histogram, SharedHistogram};
+pub use lines::{AUDIT, AUDIT_TARGET, LOG, LineCounts};
 pub use refusals::{Refusals, Refused, WHATS, What};
 pub use tally::Tally;
 pub use text::{escaped, harmless, is_hidden};

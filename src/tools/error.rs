@@ -1,5 +1,6 @@
 //! Why a tool ends without having done its work.
 
+use std::io::Write;
 use std::{fmt, io};
 
 use super::client::ClientError;
@@ -28,6 +29,20 @@ pub enum ToolError {
     },
     /// The server holds something else than what it acknowledged.
     Differs(String),
+}
+
+/// Writes the result of a tool to standard output. Whoever has stopped reading has what he wanted.
+///
+/// # Errors
+/// When it cannot be written.
+pub(super) fn say(text: &str) -> Result<(), ToolError> {
+    let written = writeln!(io::stdout(), "{text}").and_then(|()| io::stdout().flush());
+    match written {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            Err(ToolError::Io { doing: "writing to standard output".into(), error })
+        }
+        _ => Ok(()),
+    }
 }
 
 impl ToolError {

@@ -8,6 +8,7 @@ mod support;
 
 mod http;
 mod limits;
+mod lines;
 mod load;
 mod log;
 mod metrics;

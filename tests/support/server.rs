@@ -123,7 +123,16 @@ impl Server {
 
     /// The same where it may give up; how it ended then. Panics when it hangs.
     pub fn attempt(folder: &Folder, flags: &[&str]) -> Result<Server, ExitStatus> {
-        let (mut child, stdout) = spawn(folder, flags);
+        Server::tuned(folder, flags, |_| ())
+    }
+
+    /// The same with something about the process changed.
+    pub fn tuned(
+        folder: &Folder,
+        flags: &[&str],
+        tune: impl FnOnce(&mut Command),
+    ) -> Result<Server, ExitStatus> {
+        let (mut child, stdout) = spawn(folder, flags, tune);
         let line = match stdout.recv_timeout(PATIENCE) {
             Ok(line) => line,
             Err(RecvTimeoutError::Disconnected) => return Err(child.wait().unwrap()),
@@ -146,7 +155,7 @@ impl Server {
 
     /// Starts a server and kills it after so long, in the middle of the start or behind it.
     pub fn kill_starting(folder: &Folder, flags: &[&str], after: Duration) {
-        let (mut child, stdout) = spawn(folder, flags);
+        let (mut child, stdout) = spawn(folder, flags, |_| ());
         let _ = stdout.recv_timeout(after);
         child.kill().unwrap();
         child.wait().unwrap();
@@ -289,14 +298,19 @@ fn serve(folder: &Path, flags: &[&str]) -> Command {
     command
 }
 
-fn spawn(folder: &Folder, flags: &[&str]) -> (Child, Receiver<String>) {
+fn spawn(
+    folder: &Folder,
+    flags: &[&str],
+    tune: impl FnOnce(&mut Command),
+) -> (Child, Receiver<String>) {
     let mut command = serve(&folder.path(), flags);
     let log = File::options().append(true).create(true).open(folder.log()).unwrap();
     if !flags.contains(&"--listen") {
         command.args(["--listen", "127.0.0.1:0"]);
     }
-    let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log);
-    let mut child = child.spawn().unwrap();
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log);
+    tune(&mut command);
+    let mut child = command.spawn().unwrap();
     let stdout = lines(child.stdout.take().unwrap());
     (child, stdout)
 }

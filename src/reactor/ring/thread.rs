@@ -82,11 +82,13 @@ fn abort_on_panic() {
     HOOK.call_once(|| {
         let before = panic::take_hook();
         panic::set_hook(Box::new(move |info| {
-            before(info);
+            // The hook from before writes out what is in the log, as far as it can.
             if REACTOR.get() {
                 tracing::error!("mailrace aborts on a bug: {info}. Please report it, and restart");
+                before(info);
                 process::abort();
             }
+            before(info);
         }));
     });
     REACTOR.set(true);

@@ -12,13 +12,15 @@ mod plan;
 mod report;
 mod target;
 
+use std::io::{self, Write};
+
 use self::load::Load;
 use self::machine::Machine;
 use self::plan::Plan;
 use self::report::{Report, Round};
 use self::target::{Target, Way};
 use super::args::BenchArgs;
-use super::error::ToolError;
+use super::error::{ToolError, say};
 use super::local::temp_dir;
 
 /// Runs the benchmark and prints its report.
@@ -53,8 +55,7 @@ pub fn run(args: &BenchArgs) -> Result<(), ToolError> {
         let doing = || format!("writing {}", path.display());
         std::fs::write(path, json).map_err(|error| ToolError::Io { doing: doing(), error })?;
     }
-    println!("{}", report.table());
-    Ok(())
+    say(&report.table())
 }
 
 fn round(args: &BenchArgs, plan: &Plan, number: u32, way: Way) -> Result<Round, ToolError> {
@@ -72,6 +73,9 @@ fn round(args: &BenchArgs, plan: &Plan, number: u32, way: Way) -> Result<Round, 
 fn tell(number: u32, of: u32, what: &str, round: &Round) {
     if of > 1 {
         let (messages, megabytes) = (round.messages_per_second, round.megabytes_per_second);
-        eprintln!("round {number} of {of}{what}: {messages:.0} messages/s, {megabytes:.1} MB/s");
+        let line =
+            format!("round {number} of {of}{what}: {messages:.0} messages/s, {megabytes:.1} MB/s");
+        // The report has it as well.
+        let _ = writeln!(io::stderr(), "{line}");
     }
 }

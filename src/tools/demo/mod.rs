@@ -14,7 +14,7 @@ use self::chapter::Chapter;
 use self::progress::Progress;
 use super::args::DemoArgs;
 use super::client::Comparison;
-use super::error::ToolError;
+use super::error::{ToolError, say};
 use super::generator::Generator;
 use super::lane::Lane;
 use super::latency::Latency;
@@ -56,7 +56,7 @@ pub fn run(args: &DemoArgs) -> Result<(), ToolError> {
         lane.client.logout()?;
     }
     server.stop()?;
-    println!("{}", totals.table(args));
+    say(&totals.table(args))?;
     totals.verdict()
 }
 

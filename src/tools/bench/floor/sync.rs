@@ -2,7 +2,7 @@
 //! until [`SYNC_EVERY`] octets were written: fewer syncs, each worth more.
 
 use std::cell::Cell;
-use std::io;
+use std::io::{self, Write};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -91,7 +91,7 @@ impl Ring {
             self.unsynced.set(0);
             if let Err(error) = self.file.sync_data().await {
                 // Nothing is acknowledged any more: the senders notice.
-                eprintln!("fdatasync: {error}");
+                let _ = writeln!(io::stderr(), "fdatasync: {error}");
                 std::process::exit(1);
             }
             self.fdatasyncs.fetch_add(1, Ordering::Relaxed);

@@ -1,0 +1,303 @@
+//! A log on its way out of the process: any thread adds lines to a bounded queue, and a thread of
+//! its own writes them.
+//!
+//! Adding never waits for the reader of the log and never fails. When the queue is full, lines are
+//! lost and counted, and a line that says so follows those that got through. What cannot be written
+//! stays in the queue and is tried again every second.
+//!
+//! tracing-appender's `non_blocking` bounds lines instead of bytes, knows no reopening, and drops
+//! what a failed write held: hence this one.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Write};
+use std::os::fd::AsFd;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::Instant;
+
+use rustix::event::{PollFd, PollFlags, poll};
+
+use crate::limits::{LOG_FAREWELL, LOG_PATIENCE, LOG_RETRY};
+use crate::stats::LineCounts;
+
+/// Written at once to a file.
+const FILE_PIECE: usize = 64 << 10;
+
+/// Written at once to a pipe: so much is never mixed with what others write (PIPE_BUF).
+const PIPE_PIECE: usize = 4 << 10;
+
+/// A queue that grew beyond this gives its memory back when it is empty.
+const KEPT: usize = 1 << 20;
+
+/// Where lines go.
+pub(super) enum Place {
+    /// Standard error, as the process got it.
+    Stderr,
+    /// A file that is appended to.
+    File(PathBuf),
+}
+
+/// What happens to a log that its operator must hear of.
+pub(super) enum Trouble<'a> {
+    /// So many lines were lost, and those behind them got through.
+    Lost(u64),
+    /// The queue is full: lines are lost from now on.
+    Full,
+    /// It cannot be written.
+    Failed(&'a io::Error),
+    /// It cannot be opened anew; the former file stays in use.
+    NotReopened(&'a io::Error),
+    /// It is written again.
+    Mended,
+}
+
+/// Makes a line of a trouble for the log itself, if it belongs there, and tells others.
+pub(super) type Tell = Box<dyn Fn(&Trouble) -> Option<Vec<u8>> + Send + Sync>;
+
+/// A log with its thread. Clones are the same log.
+#[derive(Clone)]
+pub(super) struct Journal(Arc<Shared>);
+
+struct Shared {
+    queue: Mutex<Queue>,
+    /// There is something to do for the thread.
+    work: Condvar,
+    /// The thread has done something.
+    done: Condvar,
+    limit: usize,
+    counts: &'static LineCounts,
+    tell: Tell,
+}
+
+#[derive(Default)]
+struct Queue {
+    text: Vec<u8>,
+    /// Bytes that the thread has taken and not written.
+    in_hand: usize,
+    /// Lines lost of which no line tells yet.
+    lost: u64,
+    reopen: bool,
+    failing: bool,
+}
+
+impl Queue {
+    /// Whether there is nothing to write, or no way to.
+    fn is_over(&self) -> bool {
+        self.failing || (self.text.is_empty() && self.in_hand == 0)
+    }
+}
+
+impl Journal {
+    /// Opens the place and starts the thread. Standard error that cannot be had is no error: it is
+    /// tried again.
+    ///
+    /// # Errors
+    /// When the file cannot be opened, or the system gives no thread.
+    pub fn start(
+        place: Place,
+        limit: usize,
+        counts: &'static LineCounts,
+        tell: Tell,
+    ) -> io::Result<Journal> {
+        let file = match &place {
+            Place::Stderr => stderr().ok(),
+            Place::File(path) => Some(open(path)?),
+        };
+        let (queue, work, done) = Default::default();
+        let shared = Arc::new(Shared { queue, work, done, limit, counts, tell });
+        let writer = Writer { shared: shared.clone(), place, file };
+        thread::Builder::new().name(format!("{}-writer", counts.name)).spawn(|| writer.run())?;
+        Ok(Journal(shared))
+    }
+
+    /// Adds a line, its end included, or loses it. Never blocks.
+    pub fn push(&self, line: &[u8]) {
+        let mut queue = self.0.queue();
+        if queue.text.len() + queue.in_hand + line.len() <= self.0.limit {
+            queue.text.extend_from_slice(line);
+            drop(queue);
+            return self.0.work.notify_one();
+        }
+        queue.lost += 1;
+        let first = queue.lost == 1;
+        drop(queue);
+        self.0.counts.lose();
+        if first {
+            (self.0.tell)(&Trouble::Full);
+        }
+    }
+
+    /// Has the file opened anew, by its name, before more is written.
+    pub fn reopen(&self) {
+        self.0.queue().reopen = true;
+        self.0.work.notify_one();
+    }
+
+    /// Waits until all lines are written, as long as there is progress, and not for ever.
+    pub fn flush(&self) {
+        let begun = Instant::now();
+        let mut queue = self.0.queue();
+        while begun.elapsed() < LOG_FAREWELL {
+            let before = queue.in_hand;
+            let stands = |queue: &mut Queue| queue.in_hand == before && !queue.is_over();
+            let waited = self.0.done.wait_timeout_while(queue, LOG_PATIENCE, stands);
+            queue = waited.unwrap_or_else(PoisonError::into_inner).0;
+            if queue.in_hand == before || queue.is_over() {
+                return;
+            }
+        }
+    }
+}
+
+impl Shared {
+    fn queue(&self) -> MutexGuard<'_, Queue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+struct Writer {
+    shared: Arc<Shared>,
+    place: Place,
+    file: Option<File>,
+}
+
+impl Writer {
+    fn run(mut self) {
+        let mut text = Vec::new();
+        loop {
+            let lost = self.take(&mut text);
+            self.write(&text);
+            if lost > 0
+                && let Some(line) = (self.shared.tell)(&Trouble::Lost(lost))
+            {
+                self.write(&line);
+            }
+            text.clear();
+            text.shrink_to(KEPT);
+        }
+    }
+
+    /// Waits for lines, and takes all. Gives how many were lost behind them.
+    fn take(&mut self, text: &mut Vec<u8>) -> u64 {
+        let shared = self.shared.clone();
+        let mut queue = shared.queue();
+        loop {
+            if queue.reopen {
+                drop(queue);
+                if let Err(Some(line)) = self.reopen() {
+                    self.write(&line);
+                }
+                queue = shared.queue();
+                continue;
+            }
+            if !queue.text.is_empty() || queue.lost > 0 {
+                std::mem::swap(&mut queue.text, text);
+                queue.in_hand = text.len();
+                return std::mem::take(&mut queue.lost);
+            }
+            queue = shared.work.wait(queue).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    /// Writes all of it, however long that takes.
+    fn write(&mut self, text: &[u8]) {
+        let mut at = 0;
+        while at < text.len() {
+            match self.write_some(&text[at..]) {
+                Ok(octets) => at += octets,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(error) => {
+                    self.failing(Some(&error));
+                    if self.rest() {
+                        // The line that had begun is written again, in the other file.
+                        at = memchr::memrchr(b'\n', &text[..at]).map_or(0, |end| end + 1);
+                    }
+                    continue;
+                }
+            }
+            self.failing(None);
+            self.shared.queue().in_hand = text.len() - at;
+            self.shared.done.notify_all();
+        }
+        self.shared.queue().in_hand = 0;
+        self.shared.done.notify_all();
+    }
+
+    fn write_some(&mut self, text: &[u8]) -> io::Result<usize> {
+        if self.file.is_none() {
+            self.file = Some(match &self.place {
+                Place::Stderr => stderr()?,
+                Place::File(path) => open(path)?,
+            });
+        }
+        let Some(file) = &mut self.file else { return Ok(0) };
+        let most = match self.place {
+            Place::Stderr => PIPE_PIECE,
+            Place::File(_) => FILE_PIECE,
+        };
+        // Whole lines, as long as one is not longer than that.
+        let piece = match text.get(..most).map(|piece| memchr::memrchr(b'\n', piece)) {
+            None => text,
+            Some(Some(end)) => &text[..=end],
+            Some(None) => &text[..most],
+        };
+        match file.write(piece) {
+            Ok(0) => Err(io::ErrorKind::WriteZero.into()),
+            // Whoever shares it with us has made it not block.
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                poll(&mut [PollFd::new(file, PollFlags::OUT)], None)?;
+                Ok(0)
+            }
+            result => result,
+        }
+    }
+
+    /// Notes that a write failed, or did not; the first of each is told.
+    fn failing(&self, error: Option<&io::Error>) {
+        let mut queue = self.shared.queue();
+        let before = std::mem::replace(&mut queue.failing, error.is_some());
+        drop(queue);
+        if before != error.is_some() {
+            self.shared.counts.set_failing(error.is_some());
+            self.shared.done.notify_all();
+            (self.shared.tell)(&error.map_or(Trouble::Mended, Trouble::Failed));
+        }
+    }
+
+    /// Waits before the next attempt. Whether another file is open then.
+    fn rest(&mut self) -> bool {
+        let shared = self.shared.clone();
+        let wait = shared.work.wait_timeout_while(shared.queue(), LOG_RETRY, |q| !q.reopen);
+        let reopen = wait.unwrap_or_else(PoisonError::into_inner).0.reopen;
+        reopen && matches!(self.reopen(), Ok(true))
+    }
+
+    /// Opens the file by its name; `false` when it has none. When that fails the former one stays
+    /// in use, and the line says so.
+    fn reopen(&mut self) -> Result<bool, Option<Vec<u8>>> {
+        self.shared.queue().reopen = false;
+        let Place::File(path) = &self.place else { return Ok(false) };
+        match open(path) {
+            Ok(file) => {
+                self.file = Some(file);
+                Ok(true)
+            }
+            Err(error) => Err((self.shared.tell)(&Trouble::NotReopened(&error))),
+        }
+    }
+}
+
+/// A descriptor of our own: the standard library's would be locked while a write blocks, and
+/// whoever else has to say something would wait as well.
+fn stderr() -> io::Result<File> {
+    Ok(File::from(io::stderr().as_fd().try_clone_to_owned()?))
+}
+
+/// Opens a file to append to, of which others may at most read. A named pipe that nobody reads is
+/// an error, and none that waits.
+fn open(path: &Path) -> io::Result<File> {
+    let nonblocking = rustix::fs::OFlags::NONBLOCK.bits().cast_signed();
+    OpenOptions::new().append(true).create(true).mode(0o640).custom_flags(nonblocking).open(path)
+}
