@@ -65,9 +65,20 @@ impl fmt::Display for Refusal {
             Refusal::NotAllowed => f.write_str("you may not open the mail of that user"),
             Refusal::TooMany(wait) => write!(
                 f,
-                "too many failed logins (--login-failures); the next is looked at in {} seconds",
+                "too many failed logins; try again in {} seconds",
                 wait.as_millis().div_ceil(1000)
             ),
+        }
+    }
+}
+
+impl Refusal {
+    /// The same for the operator.
+    #[must_use]
+    pub fn for_operator(self) -> String {
+        match self {
+            Refusal::TooMany(_) => format!("{self}; see --login-failures"),
+            Refusal::Wrong | Refusal::NotAllowed => self.to_string(),
         }
     }
 }

@@ -4,9 +4,11 @@ use std::time::Duration;
 
 use super::refusal::Refusal;
 use super::upload::UploadContext;
+use crate::index::Mailbox;
 use crate::log::Commit;
 use crate::reactor::{Instant, unix_seconds};
-use crate::stats::{Refused, What, harmless};
+use crate::stats::{AUDIT_TARGET, Refused, What, harmless, uid_set};
+use crate::types::{Uid, UidRange};
 
 impl UploadContext {
     /// An APPEND was refused.
@@ -25,31 +27,29 @@ impl UploadContext {
 
     /// A batch is durable. Its first octets came at `begun`, its last at `complete`.
     pub(super) fn committed(&self, commit: &Commit, begun: Instant, complete: Instant) {
-        if !tracing::enabled!(tracing::Level::DEBUG) {
-            return;
-        }
+        self.progress.committed(commit.messages);
         let (disk, all) = (complete.elapsed(), begun.elapsed());
-        let mailbox = {
-            let account = self.owner.account.borrow();
-            let names = account.names().find(|(_, id)| *id == commit.mailbox);
-            names.map_or_else(String::new, |(name, _)| harmless(name))
-        };
+        let first = commit.first_uid;
+        let last = Uid(first.0 + (commit.messages - 1));
+        let account = self.owner.account.borrow();
         self.span.in_scope(|| {
-            tracing::debug!(
-                mailbox,
+            tracing::info!(
+                target: AUDIT_TARGET,
+                mailbox = account.mailbox(commit.mailbox).map(Mailbox::name),
+                uids = uid_set(&[UidRange { first, last }]),
                 messages = commit.messages,
                 octets = commit.octets,
-                first_uid = commit.first_uid.0,
-                disk_ms = format_args!("{:.2}", milliseconds(disk)),
+                disk_ms = milliseconds(disk),
                 messages_per_second = (f64::from(commit.messages) / seconds(all)) as u64,
-                "batch committed"
+                "appended"
             );
         });
     }
 }
 
+/// With two decimals.
 fn milliseconds(time: Duration) -> f64 {
-    time.as_secs_f64() * 1000.0
+    (time.as_secs_f64() * 100_000.0).round() / 100.0
 }
 
 /// Never none, since it is divided by.

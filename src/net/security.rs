@@ -5,6 +5,8 @@
 pub struct Security {
     /// Nobody but the client reads along: TLS.
     pub private: bool,
+    /// The version of TLS, as `TLSv1_3`.
+    pub version: Option<&'static str>,
     /// What `tls-exporter` binds SCRAM to (RFC 9266 section 2): 32 octets that both ends of this
     /// TLS 1.3 connection know, and those of no other.
     pub exporter: Option<[u8; 32]>,

@@ -48,6 +48,8 @@ pub struct Transport {
     busy: Cell<bool>,
     /// Who receives is to return, though a record has begun.
     interrupted: Rc<Cell<bool>>,
+    /// Octets from the client and to it, as plain text.
+    octets: Cell<(u64, u64)>,
 }
 
 impl From<Peer> for Guest {
@@ -74,6 +76,7 @@ impl Transport {
             order: Mutex::new(()),
             busy: Cell::new(false),
             interrupted: Rc::default(),
+            octets: Cell::default(),
         })
     }
 
@@ -165,10 +168,11 @@ impl Transport {
         all: bool,
     ) -> (io::Result<usize>, Lease) {
         if !self.is_private() {
-            return self.conn.recv(lease, range, all).await;
+            let (result, lease) = self.conn.recv(lease, range, all).await;
+            return (self.counted(result), lease);
         }
         let result = self.decrypt(&mut lease.octets_mut()[range], all).await;
-        (result, lease)
+        (self.counted(result), lease)
     }
 
     /// Receives behind what is in a buffer, as [`Conn::recv_buf`] does.
@@ -181,13 +185,26 @@ impl Transport {
         limit: usize,
     ) -> (io::Result<usize>, Vec<u8>) {
         if !self.is_private() {
-            return self.conn.recv_buf(buffer, limit).await;
+            let (result, buffer) = self.conn.recv_buf(buffer, limit).await;
+            return (self.counted(result), buffer);
         }
         let old = buffer.len();
         buffer.resize(old + limit, 0);
         let result = self.decrypt(&mut buffer[old..], false).await;
         buffer.truncate(old + *result.as_ref().unwrap_or(&0));
-        (result, buffer)
+        (self.counted(result), buffer)
+    }
+
+    fn counted(&self, received: io::Result<usize>) -> io::Result<usize> {
+        let (from, to) = self.octets.get();
+        self.octets.set((from + *received.as_ref().unwrap_or(&0) as u64, to));
+        received
+    }
+
+    /// Octets from the client and to it on this reactor, without what TLS adds.
+    #[must_use]
+    pub fn octets(&self) -> (u64, u64) {
+        self.octets.get()
     }
 
     async fn decrypt(self: &Rc<Self>, into: &mut [u8], all: bool) -> io::Result<usize> {
@@ -258,6 +275,8 @@ impl Transport {
     /// # Errors
     /// What the socket says; when there is no TLS any more.
     pub async fn send(&self, octets: Bytes, more: bool) -> io::Result<Bytes> {
+        let (from, to) = self.octets.get();
+        self.octets.set((from, to + octets.len() as u64));
         if !self.is_private() {
             return self.conn.send(octets, more).await;
         }

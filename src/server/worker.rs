@@ -153,7 +153,7 @@ fn admit(home: &Rc<Home>, peer: Peer, implicit_tls: bool) {
             drop(spawn(serve(home.clone(), arrival)));
         }
         Err(crowded) => {
-            home.turned_away(&peer, &crowded.to_string());
+            home.turned_away(&peer, &crowded.for_operator());
             if implicit_tls {
                 // It could not read why.
                 return;

@@ -12,6 +12,7 @@ use std::time::Duration;
 use tokio::sync::{Notify, OnceCell, mpsc};
 
 use super::fetch::{Files, Parser};
+use super::observed::Trail;
 use super::places::{Place, Places, Seats};
 use crate::auth::{MechanismName, User, Verifier};
 use crate::index::{Account, Catalog, CatalogError, Quarantine, Rot};
@@ -72,6 +73,8 @@ pub enum Arrival {
         input: Vec<u8>,
         /// Its place.
         place: Place,
+        /// What was said before the login.
+        trail: Trail,
     },
     /// The server stops.
     Stop,

@@ -12,6 +12,7 @@ use super::deadline::Deadline;
 use super::enable::Enabled;
 use super::input::{Input, Next};
 use super::login::Login;
+use super::observed::Trail;
 use super::places::{Place, Seat};
 use super::selected::{NoSuchMessage, Selected};
 use crate::auth::User;
@@ -36,7 +37,7 @@ pub(super) struct Session {
     /// What the transport says of itself.
     pub security: Security,
     /// Among the connections of the server, and among those of the user.
-    place: Place,
+    pub place: Place,
     pub seat: Option<Seat>,
     /// Of the users' readings, the one that the user was last looked up in.
     pub generation: u64,
@@ -62,6 +63,7 @@ pub(super) struct Session {
     nonsense: u32,
     /// Its number among the sessions of this reactor.
     pub number: u64,
+    pub trail: Trail,
     /// Among the connections, by what they do.
     pub counted: Rc<Counted>,
     /// What it uploads, since its first APPEND.
@@ -89,12 +91,12 @@ pub(super) enum Flow {
 
 /// Serves a connection until it ends or moves to another reactor.
 pub async fn serve(home: Rc<Home>, arrival: Arrival) {
-    let (guest, place, begin) = match arrival {
+    let (guest, place, trail, begin) = match arrival {
         Arrival::New { guest, place, implicit_tls } => {
-            (guest, place, Begin::Greeting { implicit_tls })
+            (guest, place, Trail::default(), Begin::Greeting { implicit_tls })
         }
-        Arrival::LoggedIn { guest, user, tag, input, place } => {
-            (guest, place, Begin::Login(user, tag, input))
+        Arrival::LoggedIn { guest, user, tag, input, place, trail } => {
+            (guest, place, trail, Begin::Login(user, tag, input))
         }
         Arrival::Stop => return,
     };
@@ -102,11 +104,17 @@ pub async fn serve(home: Rc<Home>, arrival: Arrival) {
     home.next_session.set(number + 1);
     let span = home.span(number, guest.address());
     // In a box: as a part of this future it would take its room twice.
-    let session = Box::pin(serve_guest(home, number, guest, place, begin));
+    let session = Box::pin(serve_guest(home, number, guest, (place, trail), begin));
     session.instrument(span).await;
 }
 
-async fn serve_guest(home: Rc<Home>, number: u64, guest: Guest, place: Place, begin: Begin) {
+async fn serve_guest(
+    home: Rc<Home>,
+    number: u64,
+    guest: Guest,
+    (place, trail): (Place, Trail),
+    begin: Begin,
+) {
     tracing::debug!("opened");
     let conn = Transport::new(guest);
     let output = Output::new(conn.clone());
@@ -134,6 +142,7 @@ async fn serve_guest(home: Rc<Home>, number: u64, guest: Guest, place: Place, be
         broken: Cell::default(),
         nonsense: 0,
         number,
+        trail,
         counted: Rc::new(home.counters.census.count(Standing::Login)),
         progress: None,
     };
@@ -180,10 +189,11 @@ impl Session {
         // Batches that are complete are still answered; then the connection may go.
         self.pending.none().await;
         let farewell = self.farewell.take().or_else(|| self.home.ending.borrow().clone());
-        if let Some((code, why)) = farewell {
-            bye(&self.output, code.as_ref(), &why);
+        if let Some((code, why)) = &farewell {
+            bye(&self.output, code.as_ref(), why);
         }
         let _ = self.output.flush().await;
+        self.logged_out(farewell.as_ref().map_or("the client ended it", |(_, why)| why));
         self.conn.close().await;
         None
     }
@@ -236,12 +246,13 @@ impl Session {
     /// they come one after the other in a measured step; after it, the user must still be there.
     async fn may_command(&mut self) -> bool {
         if self.user.is_some() {
+            self.trail.commands += 1;
             return self.goes_on().await;
         }
         let most = self.home.settings.commands_before_login;
         if self.commands >= most {
-            let text =
-                format!("{most} commands and no login (--commands-before-login is the most)");
+            let text = format!("{most} commands and no login");
+            tracing::info!("connection ended: {text}; see --commands-before-login");
             self.farewell(None, &text);
             return false;
         }
@@ -297,7 +308,8 @@ impl Session {
                 self.ok(tag, "CAPABILITY completed");
             }
             Command::Noop => self.ok(tag, "NOOP completed"),
-            Command::Id(_) => {
+            Command::Id(fields) => {
+                self.client_named(&fields);
                 let fields = [("name", "mailrace"), ("version", env!("CARGO_PKG_VERSION"))];
                 self.output.push(|out| response::id(out, &fields));
                 self.ok(tag, "ID completed");
@@ -466,21 +478,6 @@ impl Session {
         match tag {
             Some(tag) => tagged(out, tag, Condition::Bad, None, text),
             None => untagged(out, Condition::Bad, None, text),
-        }
-    }
-
-    async fn move_to(self, user: User, tag: Tag) {
-        let Session { home, conn, output, input, place, .. } = self;
-        if output.flush().await.is_err() {
-            return;
-        }
-        drop(output);
-        let target = home.reactor_of(&user.name);
-        let input = input.into_octets();
-        let target = home.reactors.get().and_then(|reactors| reactors.get(target));
-        if let (Ok(guest), Some(target)) = (conn.into_guest(), target) {
-            // A reactor that has ended takes nobody, and then the server ends.
-            let _ = target.send(Arrival::LoggedIn { guest, user, tag, input, place });
         }
     }
 }

@@ -86,6 +86,7 @@ impl Session {
     /// Nobody is logged in any more, and nothing is enabled; the connection goes on.
     pub(super) async fn unauthenticate(&mut self, tag: &Tag) {
         self.leave();
+        self.logged_out("UNAUTHENTICATE");
         self.user = None;
         (self.seat, self.commands) = (None, 0);
         self.enabled = Enabled::default();

@@ -3,7 +3,7 @@
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
-use super::context::is_local;
+use super::context::{Arrival, is_local};
 use super::dispatch::{Flow, Session};
 use super::places::Seat;
 use crate::auth::{
@@ -93,6 +93,7 @@ impl Session {
         }
         match login {
             Login::Command { user, password } => {
+                self.trail.mechanism = "LOGIN command";
                 if !self.takes_passwords() {
                     self.not_offered(tag, "LOGIN", true);
                     return Flow::On;
@@ -109,6 +110,7 @@ impl Session {
     async fn authenticate(&mut self, tag: &Tag, name: &str, initial: Option<Vec<u8>>) -> Flow {
         let offered = self.offered().await;
         let known = MechanismName::parse(name);
+        self.trail.mechanism = known.map_or("unknown", MechanismName::as_str);
         let Some(name) = known.filter(|name| offered.contains(name)) else {
             let shows_secret = known.is_some_and(MechanismName::shows_secret);
             self.not_offered(tag, &format!("AUTHENTICATE {name}"), shows_secret);
@@ -154,8 +156,8 @@ impl Session {
     fn not_offered(&self, tag: &Tag, what: &str, shows_secret: bool) {
         if shows_secret && !self.is_private() {
             let text = "passwords and tokens in clear text are taken from this machine only; \
-                        use TLS, or see --allow-plaintext-auth";
-            self.login_refused("", text);
+                        use TLS";
+            self.login_refused("", &format!("{text}, or see --allow-plaintext-auth"));
             self.no(tag, Some(Code::PrivacyRequired), text);
         } else {
             let text = format!("{what} is not offered here; CAPABILITY lists what is");
@@ -203,7 +205,7 @@ impl Session {
         let user = match verdict {
             Verdict::Accepted(user) => user,
             Verdict::Refused(why, delay) => {
-                self.login_refused(name, &why.to_string());
+                self.login_refused(name, &why.for_operator());
                 sleep(delay).await;
                 return self.refused(tag, why, mechanism).await;
             }
@@ -218,10 +220,6 @@ impl Session {
                     return Flow::On;
                 }
             }
-        }
-        if let Some(master) = user.acting() {
-            let (user, peer) = (&*user.name, self.conn.address());
-            tracing::info!(user, master, %peer, "a master user logs in");
         }
         self.accepted(tag, user).await
     }
@@ -255,13 +253,28 @@ impl Session {
         Flow::On
     }
 
+    /// Hands the session over to the reactor of its account.
+    pub(super) async fn move_to(self, user: User, tag: Tag) {
+        let Session { home, conn, output, input, place, trail, .. } = self;
+        if output.flush().await.is_err() {
+            return;
+        }
+        drop(output);
+        let target = home.reactor_of(&user.name);
+        let input = input.into_octets();
+        let target = home.reactors.get().and_then(|reactors| reactors.get(target));
+        if let (Ok(guest), Some(target)) = (conn.into_guest(), target) {
+            // A reactor that has ended takes nobody, and then the server ends.
+            let _ = target.send(Arrival::LoggedIn { guest, user, tag, input, place, trail });
+        }
+    }
+
     /// The account is at home here.
     pub(super) async fn welcome(&mut self, user: User, tag: &Tag) {
         let most = self.home.settings.connections_per_user;
         let Some(seat) = Seat::take(&self.home.seats, &user.name, most) else {
-            let text = format!(
-                "too many connections of this user, {most} is the most (--connections-per-user)"
-            );
+            let text = format!("too many connections of this user, {most} is the most");
+            self.login_refused(&user.name, &format!("{text}; see --connections-per-user"));
             return self.no(tag, Some(Code::Limit), &text);
         };
         // Something may have changed on the way here.
@@ -284,7 +297,7 @@ impl Session {
             self.not_written(tag, &error);
             return;
         }
-        self.login_accepted(&user.name);
+        self.login_accepted(&user);
         self.deadline = None;
         self.input.logged_in();
         self.output.logged_in();

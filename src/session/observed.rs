@@ -1,5 +1,6 @@
 //! What a session tells the operator: counters, refusals, lines of the log.
 
+use std::cell::Cell;
 use std::net::SocketAddr;
 use std::rc::Rc;
 
@@ -7,8 +8,11 @@ use tracing::Span;
 
 use super::context::Home;
 use super::dispatch::Session;
-use crate::reactor::{Peer, unix_seconds};
-use crate::stats::{AUDIT_TARGET, Counters, Progress, Refused, Standing, What, harmless};
+use crate::auth::User;
+use crate::ingest::{Copied, Owner};
+use crate::reactor::{Instant, Peer, unix_seconds};
+use crate::stats::{AUDIT_TARGET, Counters, Progress, Refused, Standing, What, harmless, uid_set};
+use crate::types::{MailboxId, UidRange};
 
 impl Home {
     /// A connection is turned away before it gets a session.
@@ -24,12 +28,28 @@ impl Home {
     /// logged in, also whose.
     pub(super) fn span(&self, number: u64, peer: SocketAddr) -> Span {
         let id = self.connection_name(number);
-        tracing::info_span!("connection", id, %peer, user = tracing::field::Empty)
+        // At the level of errors, so that whatever is logged says so.
+        tracing::error_span!("connection", id, %peer, user = tracing::field::Empty)
     }
 
     fn connection_name(&self, number: u64) -> String {
         format!("{}-{number}", self.number)
     }
+}
+
+/// What the audit trail tells of a session.
+#[derive(Debug, Default)]
+pub struct Trail {
+    /// How the client logs in, or tried to.
+    pub(super) mechanism: &'static str,
+    /// What it says that it is.
+    client: Option<Box<str>>,
+    /// When somebody has logged in, and the octets up to then.
+    begun: Option<(Instant, (u64, u64))>,
+    /// Commands since then.
+    pub(super) commands: u64,
+    /// Messages whose octets were sent since then; one that is sent twice counts twice.
+    pub(super) fetched: Cell<u64>,
 }
 
 impl Session {
@@ -44,17 +64,66 @@ impl Session {
     }
 
     /// Somebody has logged in.
-    pub(super) fn login_accepted(&self, user: &str) {
+    pub(super) fn login_accepted(&mut self, user: &User) {
         Counters::one(&self.home.counters.logins);
-        let user = harmless(user);
-        Span::current().record("user", &*user);
-        tracing::info!(target: AUDIT_TARGET, "logged in");
+        Span::current().record("user", &*harmless(&user.name));
+        let trail = &mut self.trail;
+        trail.begun = Some((Instant::now(), self.conn.octets()));
+        tracing::info!(
+            target: AUDIT_TARGET,
+            mechanism = trail.mechanism,
+            tls = self.security.version.unwrap_or("none"),
+            client = trail.client.as_deref(),
+            master = user.acting(),
+            "logged in"
+        );
+    }
+
+    /// The user's session is over, if there was one.
+    pub(super) fn logged_out(&mut self, why: &str) {
+        let Some((begun, before)) = self.trail.begun.take() else { return };
+        let now = self.conn.octets();
+        tracing::info!(
+            target: AUDIT_TARGET,
+            commands = std::mem::take(&mut self.trail.commands),
+            messages_in = self.progress.take().map_or(0, |progress| progress.durable()),
+            messages_out = self.trail.fetched.take(),
+            octets_in = now.0 - before.0,
+            octets_out = now.1 - before.1,
+            seconds = (begun.elapsed().as_secs_f64() * 1000.0).round() / 1000.0,
+            "logged out: {why}"
+        );
+    }
+
+    /// The client says what it is (RFC 2971).
+    pub(super) fn client_named(&mut self, fields: &[(Vec<u8>, Option<Vec<u8>>)]) {
+        let value = |name: &[u8]| {
+            let field = fields.iter().find(|(field, _)| field.eq_ignore_ascii_case(name))?;
+            Some(String::from_utf8_lossy(field.1.as_deref()?))
+        };
+        let words: Vec<_> = [b"name" as &[u8], b"version"].into_iter().filter_map(value).collect();
+        let client = Some(harmless(&words.join(" "))).filter(|client| !client.is_empty());
+        if client.as_deref() == self.trail.client.as_deref() {
+            return;
+        }
+        self.trail.client = client.map(String::into_boxed_str);
+        if self.user.is_some() {
+            let client = self.trail.client.as_deref();
+            tracing::info!(target: AUDIT_TARGET, client, "client named");
+        }
     }
 
     /// A login was refused. The name is whatever the client said.
     pub(super) fn login_refused(&self, user: &str, reason: &str) {
         let peer = self.conn.address();
-        tracing::info!(target: AUDIT_TARGET, user = harmless(user), "login refused: {reason}");
+        tracing::info!(
+            target: AUDIT_TARGET,
+            user = harmless(user),
+            mechanism = self.trail.mechanism,
+            tls = self.security.version.unwrap_or("none"),
+            client = self.trail.client.as_deref(),
+            "login refused: {reason}"
+        );
         self.home
             .counters
             .refusals
@@ -98,5 +167,72 @@ impl Session {
         self.home.counters.uploads.add(&progress);
         self.progress = Some(progress.clone());
         progress
+    }
+}
+
+/// The audit trail of what changes mail: a line for each command that changed something.
+pub(super) mod changes {
+    use super::*;
+
+    fn name(owner: &Owner, mailbox: MailboxId) -> Option<String> {
+        owner.account.borrow().mailbox(mailbox).map(|found| found.name().to_owned())
+    }
+
+    /// `\Deleted` was set, or cleared.
+    pub fn marked(owner: &Owner, mailbox: MailboxId, uids: &[UidRange], deleted: bool) {
+        if uids.is_empty() {
+            return;
+        }
+        let what = if deleted { "marked as deleted" } else { "no longer marked as deleted" };
+        tracing::info!(
+            target: AUDIT_TARGET,
+            mailbox = name(owner, mailbox),
+            uids = uid_set(uids),
+            messages = UidRange::count(uids),
+            "{what}"
+        );
+    }
+
+    pub fn expunged(owner: &Owner, mailbox: MailboxId, uids: &[UidRange]) {
+        if uids.is_empty() {
+            return;
+        }
+        tracing::info!(
+            target: AUDIT_TARGET,
+            mailbox = name(owner, mailbox),
+            uids = uid_set(uids),
+            messages = UidRange::count(uids),
+            "expunged"
+        );
+    }
+
+    /// Copied or moved.
+    pub fn copied(owner: &Owner, from: MailboxId, to: &str, copied: &Copied, moves: bool) {
+        if copied.from.is_empty() {
+            return;
+        }
+        tracing::info!(
+            target: AUDIT_TARGET,
+            mailbox = name(owner, from),
+            uids = uid_set(&copied.from),
+            messages = UidRange::count(&copied.from),
+            to,
+            to_uids = uid_set(&copied.to),
+            "{}",
+            if moves { "moved" } else { "copied" }
+        );
+    }
+
+    pub fn created(mailbox: &str) {
+        tracing::info!(target: AUDIT_TARGET, mailbox, "mailbox created");
+    }
+
+    pub fn deleted(mailbox: &str, messages: u32) {
+        tracing::info!(target: AUDIT_TARGET, mailbox, messages, "mailbox deleted");
+    }
+
+    /// With all that is below it.
+    pub fn renamed(mailbox: &str, to: &str) {
+        tracing::info!(target: AUDIT_TARGET, mailbox, to, "mailbox renamed");
     }
 }

@@ -88,13 +88,22 @@ impl Drop for Place {
 impl fmt::Display for Crowded {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Crowded::All(most) => {
-                write!(f, "too many connections, {most} is the most (--connections); try later")
+            Crowded::All(most) => write!(f, "too many connections, {most} is the most; try later"),
+            Crowded::Address(each) => {
+                write!(f, "too many connections from your address, {each} is the most")
             }
-            Crowded::Address(each) => write!(
-                f,
-                "too many connections from your address, {each} is the most \
-                 (--connections-per-address)"
+        }
+    }
+}
+
+impl Crowded {
+    /// The same for the operator.
+    #[must_use]
+    pub fn for_operator(&self) -> String {
+        match self {
+            Crowded::All(most) => format!("{most} connections are the most; see --connections"),
+            Crowded::Address(each) => format!(
+                "{each} connections from one address are the most; see --connections-per-address"
             ),
         }
     }

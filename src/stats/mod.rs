@@ -25,5 +25,5 @@ pub use histogram::{BUCKETS, Histogram, SharedHistogram};
 pub use lines::{AUDIT, AUDIT_TARGET, LOG, LineCounts};
 pub use refusals::{Refusals, Refused, WHATS, What};
 pub use tally::Tally;
-pub use text::{escaped, harmless, is_hidden};
+pub use text::{escaped, harmless, is_hidden, uid_set};
 pub use uploads::{Progress, UploadView, Uploads, UploadsView};

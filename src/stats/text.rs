@@ -3,8 +3,13 @@
 use std::borrow::Cow;
 use std::fmt::Write;
 
+use crate::types::UidRange;
+
 /// Longest piece of such a text that is shown, in characters.
 const LENGTH: usize = 200;
+
+/// Length from which on a set of UIDs is not told to its end.
+const UIDS: usize = 1000;
 
 /// A text without what a terminal obeys or what turns the direction of writing, and not too long:
 /// each such character is U+FFFD instead. HTML is left as it is: a page has to show it as text.
@@ -42,6 +47,26 @@ pub fn escaped(text: &str) -> Cow<'_, str> {
     Cow::Owned(out)
 }
 
+/// UIDs as in IMAP, `1:3,7`. A set that is too long for a line ends in `,...`.
+#[must_use]
+pub fn uid_set(uids: &[UidRange]) -> String {
+    let mut text = String::new();
+    for UidRange { first, last } in uids {
+        if !text.is_empty() {
+            text.push(',');
+        }
+        if text.len() > UIDS {
+            text.push_str("...");
+            break;
+        }
+        let _ = match first == last {
+            true => write!(text, "{first}"),
+            false => write!(text, "{first}:{last}"),
+        };
+    }
+    text
+}
+
 /// Whether a character is not shown as itself: a control, a line or paragraph separator, a
 /// character of format (Unicode's Cc, Zl, Zp and Cf, among them all that turn the direction of
 /// writing), or one that fonts leave blank although it is no space.
@@ -60,6 +85,7 @@ pub fn is_hidden(c: char) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::types::Uid;
 
     #[test]
     fn terminals_are_not_told_anything() {
@@ -96,6 +122,19 @@ mod tests {
         for c in "aé漢字かなカ한عבไทकि😀€–“”…".chars() {
             assert!(!is_hidden(c), "{c:?}");
         }
+    }
+
+    #[test]
+    fn a_set_of_uids_has_an_end() {
+        let range = |first, last| UidRange { first: Uid(first), last: Uid(last) };
+        assert_eq!(uid_set(&[range(1, 3), range(7, 7)]), "1:3,7");
+        assert_eq!(uid_set(&[]), "");
+        let many: Vec<_> = (1..100_000).map(|n| range(n * 2, n * 2)).collect();
+        let text = uid_set(&many);
+        assert!(
+            text.starts_with("2,4,6,") && text.ends_with(",...") && text.len() < 1100,
+            "{text}"
+        );
     }
 
     #[test]

@@ -26,6 +26,8 @@ pub struct Progress {
     since: Cell<u64>,
     messages: Cell<u64>,
     octets: Cell<u64>,
+    /// Messages that became durable, in whatever mailbox.
+    durable: Cell<u64>,
     /// Octets at the last look, and how many looks they are the same.
     looked: Cell<(u64, u32)>,
 }
@@ -44,6 +46,7 @@ impl Progress {
             since: Cell::new(0),
             messages: Cell::new(0),
             octets: Cell::new(0),
+            durable: Cell::new(0),
             looked: Cell::new((0, 0)),
         }
     }
@@ -76,6 +79,16 @@ impl Progress {
     /// A whole message has.
     pub fn message(&self) {
         self.messages.set(self.messages.get() + 1);
+    }
+
+    /// So many messages have become durable.
+    pub fn committed(&self, messages: u32) {
+        self.durable.set(self.durable.get() + u64::from(messages));
+    }
+
+    /// Messages that have become durable, in all mailboxes.
+    pub fn durable(&self) -> u64 {
+        self.durable.get()
     }
 
     /// Who uploads.

@@ -6,6 +6,7 @@ mod filesystem;
 #[path = "../support/mod.rs"]
 mod support;
 
+mod audit;
 mod http;
 mod limits;
 mod lines;

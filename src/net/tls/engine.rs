@@ -275,6 +275,7 @@ impl Engine {
         let certificate = self.session.peer_certificates().and_then(|chain| chain.first());
         Security {
             private: true,
+            version: self.session.protocol_version().and_then(|version| version.as_str()),
             exporter: hash.and_then(|hash| self.secret.binding(hash)),
             certificate_names: certificate.map_or_else(Vec::new, |shown| names::names(shown)),
         }

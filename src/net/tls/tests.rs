@@ -139,8 +139,9 @@ fn both_ends_export_the_same() {
         assert_eq!(pair.server.security().exporter, Some(theirs), "{suite:?}");
     }
     let pair = Pair::new(&made, made.client(&TLS12, &[]));
-    let Security { private, exporter, certificate_names } = pair.server.security();
+    let Security { private, version, exporter, certificate_names } = pair.server.security();
     assert_eq!((private, exporter, certificate_names), (true, None, vec![]));
+    assert_eq!(version, Some("TLSv1_2"));
     let description = pair.server.description();
     assert!(description.starts_with("TLSv1_2 TLS_ECDHE_"), "{description}");
 }

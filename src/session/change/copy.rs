@@ -6,6 +6,7 @@ use crate::ingest::{CopyError, Owner, copy_messages};
 use crate::protocol::response::{Code, Condition, untagged};
 use crate::protocol::{MailboxName, NameError, SequenceSet, Tag};
 use crate::session::dispatch::Session;
+use crate::session::observed::changes;
 use crate::types::{MailboxId, UidRange};
 
 impl Session {
@@ -36,6 +37,7 @@ impl Session {
             Ok(copied) => copied,
             Err(error) => return self.not_copied(tag, &error, source),
         };
+        changes::copied(owner, source, name.as_str(), &copied, moves);
         let text = if moves { "MOVE completed" } else { "COPY completed" };
         if copied.from.is_empty() {
             return match uids.is_empty() {

@@ -10,6 +10,7 @@ use crate::protocol::response::Code;
 use crate::protocol::{SequenceSet, Tag};
 use crate::reactor::fault::{Fault, made};
 use crate::session::dispatch::Session;
+use crate::session::observed::changes;
 use crate::types::{Flags, MailboxId, ModSeq, Uid, UidRange};
 
 impl Session {
@@ -77,7 +78,10 @@ impl Session {
         let Some(last) = last.filter(|_| marked) else { return Ok(Changed::default()) };
         let known = UidRange { first: Uid(1), last };
         let uids = UidRange::intersection(uids, &[known]);
-        self.home.change_messages(owner, mailbox, &uids, &mut Expunge { mailbox }).await
+        let done =
+            self.home.change_messages(owner, mailbox, &uids, &mut Expunge { mailbox }).await?;
+        changes::expunged(owner, mailbox, &done.changed);
+        Ok(done)
     }
 }
 

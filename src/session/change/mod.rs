@@ -22,7 +22,7 @@ use crate::protocol::Tag;
 use crate::protocol::response::Code;
 use crate::reactor::fault::{Fault, made};
 use crate::reactor::{LeaseClass, breathe, thresholds};
-use crate::types::{MailboxId, ModSeq, Uid, UidRange};
+use crate::types::{Flags, MailboxId, ModSeq, Uid, UidRange};
 
 /// Why messages are not changed.
 pub(in crate::session) enum ChangeError {
@@ -73,6 +73,11 @@ trait MessageChange {
     /// Whether the mailbox has room for what the change of these messages needs; makes it.
     fn admit(&self, mailbox: &mut Mailbox, uids: &[UidRange]) -> bool;
 
+    /// Whether it sets or clears `\Deleted` of a message with these flags that it changes.
+    fn turns_deleted(&self, _flags: Flags) -> bool {
+        false
+    }
+
     /// The record of one step.
     fn record(&self, account: Box<str>, modseq: ModSeq, uids: Vec<UidRange>) -> Record;
 }
@@ -86,6 +91,8 @@ pub(in crate::session) struct Changed {
     pub changed: Vec<UidRange>,
     /// The same, and those that needed no change.
     pub done: Vec<UidRange>,
+    /// Messages of which `\Deleted` was set or cleared.
+    pub deleted: Vec<UidRange>,
     /// Messages that had changed before, and were left alone.
     pub modified: Vec<UidRange>,
     /// Some messages are not there any more.
@@ -98,6 +105,7 @@ pub(in crate::session) struct Changed {
 #[derive(Default)]
 struct Part {
     changed: Vec<UidRange>,
+    deleted: Vec<UidRange>,
     done: Vec<UidRange>,
     modified: Vec<UidRange>,
     gone: bool,
@@ -239,6 +247,7 @@ impl Changed {
     /// Adds what a step did. Gives where the next begins.
     fn take(&mut self, part: Part) -> Option<Uid> {
         self.changed.extend(part.changed);
+        self.deleted.extend(part.deleted);
         self.done.extend(part.done);
         self.modified.extend(part.modified);
         self.gone |= part.gone;
@@ -276,6 +285,9 @@ impl Part {
                     Verdict::Change => {
                         UidRange::push(&mut part.done, uid);
                         UidRange::push(&mut part.changed, uid);
+                        if change.turns_deleted(message.flags) {
+                            UidRange::push(&mut part.deleted, uid);
+                        }
                     }
                 }
             }

@@ -10,6 +10,7 @@ use crate::protocol::response::Code;
 use crate::protocol::{FlagError, Store, Tag};
 use crate::reactor::fault::{Fault, made};
 use crate::session::dispatch::Session;
+use crate::session::observed::changes;
 use crate::session::selected::Told;
 use crate::types::{FlagChange, Flags, Keyword, MailboxId, ModSeq, UidRange};
 
@@ -43,6 +44,8 @@ impl Session {
             Err(error) => return self.not_changed(tag, &error),
         };
         self.is_own(&done.modseqs);
+        let sets = change.change.of(Flags::default(), change.flags).contains(Flags::DELETED);
+        changes::marked(owner, mailbox, &done.deleted, sets);
         // The mod-sequence is told even to those who do not want the flags (section 3.1.3).
         let told = Told {
             uid: store.uid || self.enabled.tells_uids(),
@@ -155,6 +158,11 @@ impl MessageChange for SetFlags<'_> {
 
     fn admit(&self, mailbox: &mut Mailbox, uids: &[UidRange]) -> bool {
         mailbox.admit_change(uids, self.change, self.keywords)
+    }
+
+    fn turns_deleted(&self, flags: Flags) -> bool {
+        let then = self.change.of(flags, self.flags);
+        flags.contains(Flags::DELETED) != then.contains(Flags::DELETED)
     }
 
     fn record(&self, account: Box<str>, modseq: ModSeq, uids: Vec<UidRange>) -> Record {

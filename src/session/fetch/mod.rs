@@ -239,7 +239,10 @@ impl Session {
             let sent =
                 self.octets(answer, &mut out, wanted, &message, &mut reader, &mut scratch).await;
             match sent {
-                Ok(unknown_encoding) => outcome.unknown_encoding |= unknown_encoding,
+                Ok(unknown_encoding) => {
+                    outcome.unknown_encoding |= unknown_encoding;
+                    self.trail.fetched.set(self.trail.fetched.get() + 1);
+                }
                 Err(Unfit::Damaged(error)) => {
                     out.truncate(start);
                     outcome.damaged += 1;

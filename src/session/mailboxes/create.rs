@@ -12,6 +12,7 @@ use crate::protocol::{Create, MailboxName, NameError, Tag};
 use crate::reactor::{LeaseClass, unix_seconds};
 use crate::session::context::Home;
 use crate::session::dispatch::Session;
+use crate::session::observed::changes;
 use crate::types::{MailboxId, SpecialUse, Uid};
 
 /// Why a mailbox was not created.
@@ -35,6 +36,7 @@ impl Session {
         }
         match self.home.create(owner, &name, create.special_use).await {
             Ok(id) => {
+                changes::created(name.as_str());
                 self.ok_code(tag, Some(Code::MailboxId(&mailbox_id(id))), "CREATE completed");
             }
             Err(error) => self.not_created(tag, &error),
@@ -66,7 +68,8 @@ impl Session {
             return self.no(tag, Some(Code::Cannot), "INBOX cannot be deleted");
         }
         match self.home.delete(owner, &name).await {
-            Ok(Some(id)) => {
+            Ok(Some((id, messages))) => {
+                changes::deleted(name.as_str(), messages);
                 if self.selected_mailbox() == Some(id) && self.leave() {
                     let text = "it was selected";
                     self.output.push(|out| untagged(out, Condition::Ok, Some(&Code::Closed), text));
@@ -116,16 +119,22 @@ impl Home {
         Ok(mailbox)
     }
 
-    /// The mailbox that was deleted; `None` when there is none of that name.
+    /// The mailbox that was deleted, and how many messages it had; `None` when there is none of that
+    /// name.
     pub(super) async fn delete(
         &self,
         owner: &Rc<Owner>,
         name: &MailboxName,
-    ) -> Result<Option<MailboxId>, LogError> {
+    ) -> Result<Option<(MailboxId, u32)>, LogError> {
         let _one_at_a_time = owner.structure.lock().await;
         let Some(mailbox) = owner.mailbox_named(name.as_str()) else { return Ok(None) };
-        let deleted = self.delete_if(owner, mailbox, |_| true).await?;
-        Ok(deleted.then_some(mailbox))
+        let mut messages = 0;
+        let any = |found: &Mailbox| {
+            messages = found.counts().messages;
+            true
+        };
+        let deleted = self.delete_if(owner, mailbox, any).await?;
+        Ok(deleted.then_some((mailbox, messages)))
     }
 
     /// Takes back a mailbox that was just made, unless another session has put something into it.

@@ -8,6 +8,7 @@ use crate::log::Record;
 use crate::protocol::response::Code;
 use crate::protocol::{MailboxName, NameError, Tag};
 use crate::session::dispatch::Session;
+use crate::session::observed::changes;
 use crate::types::{MailboxId, SpecialUse, UidRange};
 
 impl Session {
@@ -33,9 +34,16 @@ impl Session {
             };
             return self.no(tag, Some(code), &error.to_string());
         }
-        let (account, from, to) = (owner.name(), from.as_str().into(), to.as_str().into());
-        match self.home.ledger(owner).write(Record::RenameMailbox { account, from, to }).await {
-            Ok(()) => self.ok(tag, "RENAME completed"),
+        let record = Record::RenameMailbox {
+            account: owner.name(),
+            from: from.as_str().into(),
+            to: to.as_str().into(),
+        };
+        match self.home.ledger(owner).write(record).await {
+            Ok(()) => {
+                changes::renamed(from.as_str(), to.as_str());
+                self.ok(tag, "RENAME completed");
+            }
             Err(error) => self.not_written(tag, &error),
         }
     }
@@ -49,7 +57,12 @@ impl Session {
             Ok(target) => target,
             Err(error) => return self.not_created(tag, &error),
         };
-        match self.move_all(inbox, target, owner).await {
+        let moved = self.move_all(inbox, target, owner).await;
+        if let Ok(copied) = &moved {
+            changes::created(to.as_str());
+            changes::copied(owner, inbox, to.as_str(), copied, true);
+        }
+        match moved {
             Ok(Copied { unfinished: None, .. }) => self.ok(tag, "RENAME completed"),
             Ok(Copied { unfinished: Some(error), .. }) => {
                 self.not_copied(tag, &error, inbox);
