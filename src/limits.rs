@@ -31,6 +31,22 @@ pub const SEGMENT_SIZE_MIN: u64 = 4 << 20;
 /// Largest segment that can be configured: offsets in it have 32 bits.
 pub const SEGMENT_SIZE_MAX: u64 = 4092 << 20;
 
+/// Smallest segment that is made for mail when the disk has no room for a whole one, in bytes: four
+/// of the largest frames. What is left below that is no room for mail.
+pub const SEGMENT_LEAST: u32 = 1 << 20;
+
+/// Segments that are held back for changes of flags, mailboxes and their names, for each reactor:
+/// while the disk is full, people can still mark, move and expunge mail.
+pub const RESERVES: usize = 4;
+
+/// Bytes of each of these: a change of a few messages takes a block, so all four of a reactor have
+/// room for some 800, and one of them is enough to go on after a start.
+pub const RESERVE: u32 = 1 << 20;
+
+/// Bytes of disk that are held back for the catalog and given up when it finds no room: what one
+/// start adds to it after a log of 256 MiB with messages of a kilobyte.
+pub const SPARE: u64 = 16 << 20;
+
 /// Ranges of UIDs in one record: 128 KiB, so that the record fits into a frame and leaves room for
 /// others.
 pub const UID_RANGES: usize = 16 << 10;
@@ -475,6 +491,8 @@ const _: () = {
         "half of a record is left for messages"
     );
     assert!(SEGMENT_SIZE_MIN >= 8 * LARGE_LEASE as u64 && SEGMENT_SIZE_MAX <= u32::MAX as u64);
+    assert!(RESERVE as usize >= 2 * (LARGE_LEASE + BLOCK), "a reserve holds the largest step");
+    assert!(SEGMENT_LEAST as u64 <= SEGMENT_SIZE_MIN);
     assert!(8 * UID_RANGES <= LARGE_LEASE / 2, "half of a frame is left for other records");
     assert!(MEMORY_BEFORE_LOGIN * CONNECTIONS <= 1 << 30, "nobody shall fill the memory");
     assert!(MEMORY_BEFORE_LOGIN_BY_TLS * CONNECTIONS <= 2 << 30, "not by TLS either");

@@ -76,7 +76,7 @@ impl Ledger<'_> {
     ) -> Result<Option<T>, E> {
         let _shared = self.owner.changing.read().await;
         let lease = self.arena.lease(class).await;
-        self.log.ready(class.size()).await?;
+        self.log.ready_for_records(class.size()).await?;
         // From here to the write nothing is awaited.
         let composed = {
             let mut account = self.owner.account.borrow_mut();

@@ -22,6 +22,7 @@ mod preparing;
 mod record;
 mod recovery;
 mod segment;
+mod spare;
 mod writer;
 
 pub use decode::{RecordError, decode_records};
@@ -37,4 +38,5 @@ pub use recovery::{
 };
 pub use segment::{HeaderError, SegmentHeader, VERSION};
 pub use sequencer::{Place, Sequencer, SyncPlan};
+pub use spare::Spare;
 pub use writer::{Frame, Hold, Log, LogError, LogGauges, LogStats};

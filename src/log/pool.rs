@@ -8,12 +8,13 @@
 use std::io;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 use tokio::sync::oneshot;
 
-use super::preparing::{Request, Worker};
+use super::preparing::{Kind, Request, Worker};
+use super::spare::Spare;
 use crate::limits::BLOCK;
 use crate::reactor::files::File;
 use crate::reactor::{Thread, start_thread};
@@ -28,6 +29,14 @@ pub struct PoolConfig {
     pub size: u32,
     /// Octets of a segment that someone waits for while the server starts; likewise.
     pub first: u32,
+    /// Octets of the smallest segment for mail, made when the disk has no room for more; likewise.
+    pub least: u32,
+    /// Octets of a segment that is held back for records; likewise.
+    pub reserve: u32,
+    /// How many of these to hold.
+    pub reserves: usize,
+    /// Room that is held for the catalog.
+    pub spare: Spare,
     /// How many segments to keep ready.
     pub ahead: usize,
     /// The first number that no segment ever had.
@@ -74,6 +83,13 @@ pub struct PoolCounts {
     pub ready: AtomicU64,
     /// Segments that were handed out merely allocated.
     pub unprepared: AtomicU64,
+    /// Segments that are held back for records.
+    pub reserve: AtomicU64,
+    /// Octets that a segment for mail can have at most: one that is ready, or one that the disk has
+    /// room for. 0 when there is no room for mail.
+    pub room: AtomicU64,
+    /// Why files of the log are not where they should be any more.
+    pub lost: OnceLock<String>,
 }
 
 impl SegmentPool {
@@ -83,7 +99,7 @@ impl SegmentPool {
     /// When a size is no multiple of [`BLOCK`] or leaves no room for a frame, or the thread cannot
     /// be started.
     pub fn start(config: PoolConfig) -> io::Result<SegmentPool> {
-        for size in [config.size, config.first] {
+        for size in [config.size, config.first, config.least, config.reserve] {
             if !usable(u64::from(size)) {
                 let text = format!("a segment of {size} octets: it takes a multiple of {BLOCK}");
                 return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
@@ -98,17 +114,29 @@ impl SegmentPool {
         Ok(SegmentPool { inner: Arc::new(inner) })
     }
 
-    /// A segment: one that is ready, or else one that is merely allocated. It comes at once.
+    /// A segment: one that is ready, or else one that is merely allocated, as large as the disk has
+    /// room for. It comes at once.
     #[must_use]
     pub fn request(&self) -> oneshot::Receiver<io::Result<Prepared>> {
-        self.ask(false)
+        self.ask(Kind::Usual)
+    }
+
+    /// A segment that was held back for records, when there is no other.
+    #[must_use]
+    pub fn request_reserve(&self) -> oneshot::Receiver<io::Result<Prepared>> {
+        self.ask(Kind::Reserve)
     }
 
     /// For the first segment of a reactor: one that is ready, or else one of
     /// [`PoolConfig::first`] octets, written through while the caller waits.
     #[must_use]
     pub fn request_small(&self) -> oneshot::Receiver<io::Result<Prepared>> {
-        self.ask(true)
+        self.ask(Kind::First)
+    }
+
+    /// Gives up the room that is held for the catalog.
+    pub fn release_spare(&self) {
+        self.send(Request::ReleaseSpare);
     }
 
     /// Deletes a segment in which nothing lives any more. What goes wrong is logged; the file is
@@ -137,9 +165,9 @@ impl SegmentPool {
         receiver
     }
 
-    fn ask(&self, small: bool) -> oneshot::Receiver<io::Result<Prepared>> {
+    fn ask(&self, kind: Kind) -> oneshot::Receiver<io::Result<Prepared>> {
         let (reply, receiver) = oneshot::channel();
-        self.send(Request::Segment { small, reply });
+        self.send(Request::Segment { kind, reply });
         receiver
     }
 
@@ -167,6 +195,18 @@ pub(super) fn usable(length: u64) -> bool {
         && u32::try_from(length).is_ok()
 }
 
+/// Whether somebody can make room, and all is well again.
+pub(super) fn is_full(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+}
+
+/// Whether the system has not enough of something just now: room, descriptors, memory. What else
+/// goes wrong with a new segment is a disk that fails.
+pub(super) fn is_shortage(error: &io::Error) -> bool {
+    let short = [libc::EMFILE, libc::ENFILE, libc::ENOMEM];
+    is_full(error) || error.raw_os_error().is_some_and(|code| short.contains(&code))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -176,6 +216,10 @@ mod tests {
             dir: dir.path().into(),
             size: 3 << 20,
             first: 1 << 20,
+            least: 1 << 19,
+            reserve: 1 << 19,
+            reserves: 1,
+            spare: Spare::new(dir.path(), 0),
             ahead: 1,
             first_id: SegmentId(5),
             ready: Vec::new(),

@@ -12,8 +12,8 @@ use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::sync::oneshot;
 
 use super::directory::segment_path;
-use super::pool::{PoolConfig, PoolCounts, Prepared, usable};
-use crate::limits::BLOCK;
+use super::pool::{PoolConfig, PoolCounts, Prepared, is_full, is_shortage, usable};
+use crate::limits::{BLOCK, LARGE_LEASE};
 use crate::reactor::files::{self, File};
 use crate::reactor::{Access, Instant, hesitate, timeout};
 use crate::types::SegmentId;
@@ -30,20 +30,47 @@ const PAUSE: Duration = Duration::from_millis(15);
 /// Octets a second of mail that a disk is busy with.
 const BUSY: f64 = 400e6;
 
+/// Smallest segment that is held back: it holds the header and the largest step of a change.
+const RESERVE_LEAST: u32 = (LARGE_LEASE + 2 * BLOCK) as u32;
+
+/// How often the thread looks around when nobody asks for anything: whether the folder is still
+/// there, and whether there is room again.
+const LOOK: Duration = Duration::from_millis(500);
+
+/// Which segment is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// A reactor's first, written through.
+    First,
+    /// Any later one.
+    Usual,
+    /// One that is held back for records.
+    Reserve,
+}
+
 pub(super) enum Request {
-    Segment { small: bool, reply: oneshot::Sender<io::Result<Prepared>> },
+    Segment { kind: Kind, reply: oneshot::Sender<io::Result<Prepared>> },
     Settled(oneshot::Sender<()>),
     Delete(SegmentId),
+    ReleaseSpare,
 }
 
 pub(super) struct Worker {
     config: PoolConfig,
     next: SegmentId,
     ready: VecDeque<(SegmentId, u32)>,
+    reserve: VecDeque<(SegmentId, u32)>,
     current: Option<Preparation>,
     zeros: Zeros,
-    /// Preparing failed; the next request tries again.
-    stalled: bool,
+    /// Preparing failed when the disk had so much room; it is tried again when it has more, or by
+    /// the next request.
+    stalled: Option<u64>,
+    /// That it failed was said, and it has not succeeded since.
+    complained: bool,
+    /// What the folder was when the thread began; `None` when it could not be looked at.
+    folder: Option<(u64, u64)>,
+    /// When the thread last looked around.
+    around: Option<Instant>,
     ingested: u64,
     /// When `ingested` was read.
     looked: Instant,
@@ -54,14 +81,25 @@ pub(super) struct Worker {
 
 impl Worker {
     pub(super) fn new(config: PoolConfig, counts: Arc<PoolCounts>) -> Worker {
-        let usable = config.ready.iter().filter(|&&(_, length)| usable(length));
-        let ready = usable.map(|&(segment, length)| (segment, length as u32)).collect();
+        let (mut ready, mut reserve) = (VecDeque::new(), VecDeque::new());
+        for &(segment, length) in config.ready.iter().filter(|&&(_, length)| usable(length)) {
+            let length = length as u32;
+            let small = (RESERVE_LEAST..=config.reserve).contains(&length);
+            match small && reserve.len() < config.reserves {
+                true => reserve.push_back((segment, length)),
+                false => ready.push_back((segment, length)),
+            }
+        }
         Worker {
             next: config.first_id,
             ready,
+            reserve,
             current: None,
             zeros: Zeros::new(),
-            stalled: false,
+            stalled: None,
+            complained: false,
+            folder: files::identity(&config.dir).ok(),
+            around: None,
             ingested: 0,
             looked: Instant::now(),
             settled: Vec::new(),
@@ -72,28 +110,39 @@ impl Worker {
 
     /// Works until every handle of the pool is gone.
     pub(super) async fn run(mut self, mut queue: UnboundedReceiver<Request>) {
+        self.hold_spare();
         loop {
-            self.counts.ready.store(self.ready.len() as u64, Ordering::Relaxed);
-            let request = if self.wants_work() {
-                timeout(self.pause(), queue.recv()).await
-            } else {
+            self.look_around();
+            self.count();
+            let works = self.wants_work();
+            let pause = match works {
+                true => self.pause(),
+                false => LOOK,
+            };
+            if !works {
                 // Whoever waited has perhaps gone.
                 for waiting in self.settled.drain(..) {
                     let _ = waiting.send(());
                 }
-                Some(queue.recv().await)
-            };
+            }
+            let request = timeout(pause, queue.recv()).await;
             hesitate().await;
             match request {
-                Some(Some(Request::Segment { small, reply })) => {
+                Some(Some(Request::Segment { kind, reply })) => {
                     // Whoever asked may be gone: then the file is ready for the next.
-                    if let Err(Ok(unused)) = reply.send(self.provide(small)) {
-                        self.ready.push_front((unused.segment, unused.size));
+                    if let Err(Ok(unused)) = reply.send(self.provide(kind)) {
+                        let entry = (unused.segment, unused.size);
+                        match kind {
+                            Kind::Reserve => self.reserve.push_front(entry),
+                            Kind::First | Kind::Usual => self.ready.push_front(entry),
+                        }
                     }
                 }
                 Some(Some(Request::Settled(waiting))) => self.settled.push(waiting),
                 Some(Some(Request::Delete(segment))) => self.delete(segment),
-                None => self.step(),
+                Some(Some(Request::ReleaseSpare)) => self.release_spare(),
+                None if works => self.step(),
+                None => {}
                 Some(None) => break,
             }
         }
@@ -103,7 +152,12 @@ impl Worker {
     }
 
     fn wants_work(&self) -> bool {
-        !self.stalled && (self.current.is_some() || self.ready.len() < self.config.ahead)
+        let wants_more = self.lacks_reserve() || self.ready.len() < self.config.ahead;
+        self.stalled.is_none() && (self.current.is_some() || wants_more)
+    }
+
+    fn lacks_reserve(&self) -> bool {
+        self.reserve.len() < self.config.reserves
     }
 
     fn pause(&mut self) -> Duration {
@@ -113,18 +167,54 @@ impl Worker {
         pause_for(octets, elapsed)
     }
 
+    /// Now and then: whether the folder is the one that it was, and whether there is more room.
+    fn look_around(&mut self) {
+        if self.around.is_some_and(|around| around.elapsed() < LOOK) {
+            return;
+        }
+        self.around = Some(Instant::now());
+        let dir = self.config.dir.display();
+        let lost = match (self.folder, files::identity(&self.config.dir)) {
+            (Some(was), Ok(is)) if was != is => Some(format!("{dir} is another folder now")),
+            (_, Err(error)) if error.kind() == io::ErrorKind::NotFound => {
+                Some(format!("the folder {dir} was deleted or moved away"))
+            }
+            _ => None,
+        };
+        if let Some(lost) = lost {
+            self.counts.lost.get_or_init(|| lost);
+        }
+        let room = files::room(&self.config.dir).unwrap_or(0);
+        if self.stalled.is_some_and(|stalled| room > stalled) {
+            self.stalled = None;
+            self.hold_spare();
+        }
+    }
+
+    fn count(&self) {
+        let ready = self.ready.iter().map(|&(_, size)| size).max();
+        let room = ready.map_or_else(|| self.room_for_mail(), u64::from);
+        let room = if room < u64::from(self.config.least) { 0 } else { room };
+        self.counts.ready.store(self.ready.len() as u64, Ordering::Relaxed);
+        self.counts.reserve.store(self.reserve.len() as u64, Ordering::Relaxed);
+        self.counts.room.store(room, Ordering::Relaxed);
+    }
+
     /// Prepares a little more.
     fn step(&mut self) {
         let done = match self.current.take() {
-            None => self.begin(self.config.size).map(|begun| self.current = Some(begun)),
+            None => self.begin_next().map(|begun| self.current = Some(begun)),
             Some(mut current) => match current.step(&self.zeros) {
                 Ok(false) => {
                     self.current = Some(current);
                     Ok(())
                 }
                 Ok(true) => {
-                    let entry = (current.segment, current.size);
-                    current.finish(&self.config).map(|_| self.ready.push_back(entry))
+                    let (entry, held_back) = ((current.segment, current.size), current.held_back);
+                    current.finish(&self.config).map(|_| match held_back {
+                        true => self.reserve.push_back(entry),
+                        false => self.ready.push_back(entry),
+                    })
                 }
                 Err(error) => {
                     current.discard();
@@ -132,41 +222,99 @@ impl Worker {
                 }
             },
         };
-        if let Err(error) = done {
-            self.stalled = true;
-            tracing::warn!("no segment can be prepared ahead: {error}");
+        match done {
+            Ok(()) => self.complained &= self.current.is_some(),
+            Err(error) => {
+                self.stalled = Some(files::room(&self.config.dir).unwrap_or(0));
+                if !std::mem::replace(&mut self.complained, true) {
+                    tracing::warn!("no segment can be prepared ahead: {error}");
+                }
+            }
         }
     }
 
-    fn provide(&mut self, small: bool) -> io::Result<Prepared> {
-        self.stalled = false;
-        while let Some((segment, size)) = self.ready.pop_front() {
+    /// Begins what is to be prepared next: what is held back comes first.
+    fn begin_next(&mut self) -> io::Result<Preparation> {
+        let PoolConfig { size, reserve, .. } = self.config;
+        if self.lacks_reserve() {
+            let room = files::room(&self.config.dir)?.min(reserve.into()) as u32;
+            let mut begun = self.begin((room / BLOCK as u32 * BLOCK as u32).max(RESERVE_LEAST))?;
+            begun.held_back = true;
+            return Ok(begun);
+        }
+        match u64::from(size) <= self.room_for_mail() {
+            true => self.begin(size),
+            false => Err(explain(no_room(), size, &self.config)),
+        }
+    }
+
+    /// Octets of the disk that mail may take.
+    fn room_for_mail(&self) -> u64 {
+        let missing = self.config.reserves.saturating_sub(self.reserve.len()) as u64;
+        let begun = self.current.as_ref().is_some_and(|current| current.held_back);
+        let missing = missing.saturating_sub(begun.into()) * u64::from(self.config.reserve);
+        // What cannot be asked shows when the file is made.
+        files::room(&self.config.dir).unwrap_or(u64::MAX).saturating_sub(missing)
+    }
+
+    fn provide(&mut self, kind: Kind) -> io::Result<Prepared> {
+        self.stalled = None;
+        let ready = if kind == Kind::Reserve { &mut self.reserve } else { &mut self.ready };
+        while let Some((segment, size)) = ready.pop_front() {
             match files::open_direct(&segment_path(&self.config.dir, segment), Access::Write) {
                 Ok((file, direct)) => {
                     return Ok(Prepared { segment, file, size, written: true, direct });
                 }
+                Err(error) if is_shortage(&error) => {
+                    ready.push_front((segment, size));
+                    return Err(explain(error, size, &self.config));
+                }
                 Err(error) => tracing::warn!("segment {segment} was ready, now: {error}"),
             }
         }
-        let PoolConfig { size, first, .. } = self.config;
-        if small {
-            return self.make(first, true);
-        }
-        self.counts.unprepared.fetch_add(1, Ordering::Relaxed);
-        match self.make(size, false) {
-            // What is left of the disk may be enough for a small one.
-            Err(error) if error.kind() == io::ErrorKind::StorageFull && first < size => {
-                self.discard_current();
-                self.make(first, false)
+        match kind {
+            Kind::First => self.make_fitting(self.config.first, true),
+            Kind::Usual => {
+                self.counts.unprepared.fetch_add(1, Ordering::Relaxed);
+                self.make_fitting(self.config.size, false)
             }
-            made => made,
+            Kind::Reserve => Err(explain(no_room(), self.config.reserve, &self.config)),
         }
+    }
+
+    /// A segment of this size, or the largest smaller one that the disk has room for.
+    fn make_fitting(&mut self, size: u32, written: bool) -> io::Result<Prepared> {
+        if self.room_for_mail() < size.into() && !self.lacks_reserve() {
+            // What is being prepared for later has taken it.
+            self.discard_current();
+        }
+        let PoolConfig { first, least, .. } = self.config;
+        let smaller = std::iter::successors(Some(first), |size| Some(size / 2));
+        let smaller = smaller.map(|size| size / BLOCK as u32 * BLOCK as u32);
+        let smaller = smaller.take_while(|&size| size >= least).filter(|&other| other < size);
+        let mut full = None;
+        for size in std::iter::once(size).chain(smaller) {
+            let made = match u64::from(size) <= self.room_for_mail() {
+                true => self.make(size, written),
+                false => Err(explain(no_room(), size, &self.config)),
+            };
+            match made {
+                Err(error) if is_full(&error) => full = Some(error),
+                made => return made,
+            }
+        }
+        Err(full.expect("there is a size"))
     }
 
     /// A segment at once.
     fn make(&mut self, size: u32, written: bool) -> io::Result<Prepared> {
         let mut begun = self.begin(size)?;
-        while written && !begun.step(&self.zeros)? {}
+        while written && begun.done < size {
+            if let Err(error) = begun.step(&self.zeros) {
+                begun.discard();
+                return Err(error);
+            }
+        }
         let (segment, written, direct) = (begun.segment, begun.done == size, begun.direct);
         Ok(Prepared { segment, file: begun.finish(&self.config)?, size, written, direct })
     }
@@ -175,8 +323,10 @@ impl Worker {
         let segment = self.next;
         self.next = segment.next();
         let path = self.config.dir.join(format!("{:020}.preparing", segment.0));
-        let (file, direct) = files::open_direct(&path, Access::Create)?;
-        let mut begun = Preparation { segment, path, file, size, done: 0, direct };
+        let (file, direct) = files::open_direct(&path, Access::Create)
+            .map_err(|error| explain(error, size, &self.config))?;
+        let mut begun =
+            Preparation { segment, path, file, size, done: 0, direct, held_back: false };
         match begun.allocate() {
             Ok(()) => Ok(begun),
             Err(error) => {
@@ -199,6 +349,20 @@ impl Worker {
             current.discard();
         }
     }
+
+    fn hold_spare(&self) {
+        if let Err(error) = self.config.spare.hold() {
+            tracing::debug!("no room is held for the catalog: {error}");
+        }
+    }
+
+    fn release_spare(&self) {
+        match self.config.spare.release() {
+            Ok(true) => tracing::warn!("the disk is full: the catalog gets the room held for it"),
+            Ok(false) => {}
+            Err(error) => tracing::warn!("room held for the catalog stays held: {error}"),
+        }
+    }
 }
 
 /// A file on its way to become a segment.
@@ -210,6 +374,8 @@ struct Preparation {
     /// Octets from the start that have been written.
     done: u32,
     direct: bool,
+    /// It will be held back for records.
+    held_back: bool,
 }
 
 impl Preparation {
@@ -228,11 +394,18 @@ impl Preparation {
         Ok(self.done == self.size)
     }
 
-    /// Makes it a segment, durably.
+    /// Makes it a segment, durably. When that fails, its room is free again.
     fn finish(self, config: &PoolConfig) -> io::Result<File> {
-        self.file.sync_all()?;
-        files::rename(&self.path, &segment_path(&config.dir, self.segment))?;
-        files::sync_folder(&config.dir)?;
+        let path = segment_path(&config.dir, self.segment);
+        let made = self.file.sync_all().and_then(|()| files::rename(&self.path, &path));
+        if let Err(error) = made {
+            self.discard();
+            return Err(error);
+        }
+        if let Err(error) = files::sync_folder(&config.dir) {
+            let _ = files::remove(&path);
+            return Err(error);
+        }
         Ok(self.file)
     }
 
@@ -265,6 +438,10 @@ fn explain(error: io::Error, size: u32, config: &PoolConfig) -> io::Error {
     io::Error::new(error.kind(), text)
 }
 
+fn no_room() -> io::Error {
+    io::Error::from_raw_os_error(libc::ENOSPC)
+}
+
 /// How long to leave the disk alone when so much mail came in so short a time.
 fn pause_for(octets: u64, elapsed: Duration) -> Duration {
     let rate = octets as f64 / elapsed.as_secs_f64().max(1e-6);
@@ -276,12 +453,17 @@ mod tests {
     use std::fs;
 
     use super::*;
+    use crate::log::spare::Spare;
 
     fn worker(dir: &tempfile::TempDir, ready: Vec<(SegmentId, u64)>) -> Worker {
         let config = PoolConfig {
             dir: dir.path().into(),
             size: 5 << 19,
             first: 1 << 20,
+            least: 1 << 19,
+            reserve: 1 << 19,
+            reserves: 0,
+            spare: Spare::new(dir.path(), 0),
             ahead: 2,
             first_id: SegmentId(10),
             ready,
@@ -298,7 +480,7 @@ mod tests {
             worker.step();
         }
         assert_eq!(worker.ready, [(SegmentId(10), 5 << 19), (SegmentId(11), 5 << 19)]);
-        let prepared = worker.provide(false).unwrap();
+        let prepared = worker.provide(Kind::Usual).unwrap();
         assert!(prepared.written && prepared.segment == SegmentId(10));
         let octets = fs::read(segment_path(dir.path(), SegmentId(10))).unwrap();
         assert!(octets.len() == 5 << 19 && octets.iter().all(|&o| o == 0));
@@ -309,10 +491,10 @@ mod tests {
     fn an_empty_pool_hands_out_a_merely_allocated_one() {
         let dir = tempfile::tempdir().unwrap();
         let mut worker = worker(&dir, Vec::new());
-        let prepared = worker.provide(false).unwrap();
+        let prepared = worker.provide(Kind::Usual).unwrap();
         assert_eq!(prepared.file.length().unwrap(), 5 << 19);
         assert_eq!(worker.counts.unprepared.load(Ordering::Relaxed), 1);
-        let small = worker.provide(true).unwrap();
+        let small = worker.provide(Kind::First).unwrap();
         assert!(small.written && small.size == 1 << 20);
     }
 
@@ -323,10 +505,10 @@ mod tests {
         let left =
             vec![(SegmentId(2), 100), (SegmentId(3), 3 * BLOCK as u64), (SegmentId(4), 8192)];
         let mut worker = worker(&dir, left);
-        let prepared = worker.provide(false).unwrap();
+        let prepared = worker.provide(Kind::Usual).unwrap();
         assert_eq!((prepared.segment, prepared.size), (SegmentId(3), 3 * BLOCK as u32));
         // Segment 4 is gone: passed over.
-        assert_eq!(worker.provide(true).unwrap().segment, SegmentId(10));
+        assert_eq!(worker.provide(Kind::First).unwrap().segment, SegmentId(10));
     }
 
     #[test]

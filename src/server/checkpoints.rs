@@ -7,8 +7,9 @@ use std::time::Duration;
 
 use tokio::sync::Notify;
 
-use crate::index::Checkpoint;
+use crate::index::{CatalogError, Checkpoint};
 use crate::ingest::Owner;
+use crate::log::SegmentPool;
 use crate::reactor::{Instant, Thresholds, sleep, thresholds};
 use crate::session::Home;
 use crate::stats::Checkpointed;
@@ -25,6 +26,7 @@ const AFTER_FAILURE: Duration = Duration::from_secs(5);
 /// What one reactor has to say about its checkpoints.
 pub(super) struct Checkpoints {
     home: Rc<Home>,
+    pool: SegmentPool,
     last: RefCell<Last>,
     stop: Notify,
 }
@@ -37,9 +39,9 @@ struct Last {
 }
 
 impl Checkpoints {
-    pub fn new(home: Rc<Home>) -> Checkpoints {
+    pub fn new(home: Rc<Home>, pool: SegmentPool) -> Checkpoints {
         let last = Last { at: Instant::now(), log: 0 };
-        Checkpoints { home, last: RefCell::new(last), stop: Notify::new() }
+        Checkpoints { home, pool, last: RefCell::new(last), stop: Notify::new() }
     }
 
     /// Makes checkpoints as they become due, and a last one when told to stop.
@@ -101,6 +103,10 @@ impl Checkpoints {
         self.count(log, result.is_ok());
         if let Err(error) = &result {
             tracing::error!("a checkpoint failed and is tried again; nothing is lost: {error}");
+            // For want of room, perhaps.
+            if matches!(error, CatalogError::Io { .. }) {
+                self.pool.release_spare();
+            }
         }
         result.is_ok()
     }

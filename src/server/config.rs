@@ -8,7 +8,7 @@ use crate::auth::{MechanismName, TokenConfig};
 use crate::index::OnDamage;
 use crate::limits::{
     APPEND_LIMIT, AUTOLOGOUT, COMMANDS_BEFORE_LOGIN, CONNECTIONS, CONNECTIONS_PER_ADDRESS,
-    CONNECTIONS_PER_USER, LOGIN_FAILURES, LOGIN_TIME,
+    CONNECTIONS_PER_USER, LOGIN_FAILURES, LOGIN_TIME, RESERVE, RESERVES, SPARE,
 };
 use crate::net::TlsFiles;
 use crate::reactor::HandedOver;
@@ -35,6 +35,12 @@ pub struct Config {
     /// Octets of the first segment of each reactor, which is written through while the server
     /// starts; at most `segment_size`.
     pub first_segment: u32,
+    /// Octets of a segment that is held back for records; likewise.
+    pub reserve: u32,
+    /// How many of these are held back for each reactor.
+    pub reserves: usize,
+    /// Octets of disk that are held back for the catalog.
+    pub spare: u64,
     /// Segments kept ready, written ahead of need.
     pub segments_ahead: usize,
     /// Largest message, in octets.
@@ -77,6 +83,9 @@ impl Default for Config {
             reactors: None,
             segment_size: 1 << 30,
             first_segment: 64 << 20,
+            reserve: RESERVE,
+            reserves: RESERVES,
+            spare: SPARE,
             segments_ahead: 2,
             append_limit: APPEND_LIMIT,
             connections: CONNECTIONS,

@@ -27,8 +27,9 @@ pub use watch::Watch;
 use worker::{Sockets, Worker};
 
 use crate::auth::{Tokens, Users, Verifier, VerifierOptions};
-use crate::index::{Catalog, Quarantine, replay};
-use crate::log::{DataLock, Directory, PoolConfig, Recovered, SegmentPool};
+use crate::index::{Catalog, CatalogError, Quarantine, ReplayError, replay};
+use crate::limits::SEGMENT_LEAST;
+use crate::log::{DataLock, Directory, PoolConfig, Recovered, SegmentPool, Spare};
 use crate::net::{Acceptor, TlsError};
 use crate::reactor::{
     Bound, Instant, Options, Thread, ThreadEnd, files, probe, raise_descriptors, start_reactor,
@@ -339,6 +340,10 @@ impl Shared {
             dir: segments.clone(),
             size: config.segment_size,
             first: config.segment_size.min(config.first_segment),
+            least: least_segment(config),
+            reserve: config.segment_size.min(config.reserve),
+            reserves: config.reserves * reactors,
+            spare: Spare::new(&config.data, config.spare),
             ahead: config.segments_ahead,
             first_id: recovered.next_segment,
             ready: recovered.ready.clone(),
@@ -416,8 +421,16 @@ fn recover(
     let segments = data.join(SEGMENTS);
     let mut medium =
         Directory::open(&segments).map_err(|error| StartError::Data(segments, error))?;
-    let replay = replay(&data.join("catalog.redb"), &mut medium, on_damage);
-    let replay = replay.map_err(StartError::Replay)?;
+    let catalog = data.join("catalog.redb");
+    let mut replayed = replay(&catalog, &mut medium, on_damage);
+    // The disk is full, perhaps. If it fails, it does so again.
+    if let Err(ReplayError::Catalog(CatalogError::Io { .. })) = &replayed
+        && Spare::new(data, config.spare).release().unwrap_or(false)
+    {
+        tracing::warn!("the catalog gets the room that was held for it on a full disk");
+        replayed = replay(&catalog, &mut medium, on_damage);
+    }
+    let replay = replayed.map_err(StartError::Replay)?;
     tracing::info!("{replay} ({} ms)", begun.elapsed().as_millis());
     for cut in &replay.recovered.cut {
         tracing::info!("{cut}");
@@ -438,6 +451,11 @@ fn make_folder(data: &Path) -> Result<(), StartError> {
         false => files::sync_file_system(data),
     });
     made.map_err(|error| StartError::Data(data.to_owned(), error))
+}
+
+/// Octets of the smallest segment that mail is written to.
+fn least_segment(config: &Config) -> u32 {
+    config.segment_size.min(config.first_segment).min(SEGMENT_LEAST)
 }
 
 fn cores() -> usize {

@@ -42,7 +42,7 @@ impl Watch {
             address,
             data: config.data.clone(),
             connections: config.connections,
-            segment: config.segment_size.min(config.first_segment).into(),
+            segment: super::least_segment(config).into(),
             reactors: Vec::new(),
             pool: Arc::default(),
             damaged_messages: messages as u64,

@@ -49,7 +49,7 @@ impl Worker {
         let plain = Some((Rc::new(Listener::new(sockets.plain)), false));
         let tls = sockets.tls.map(|socket| (Rc::new(Listener::new(socket)), true));
         let listeners: Vec<_> = plain.into_iter().chain(tls).collect();
-        let checkpoints = Rc::new(Checkpoints::new(home.clone()));
+        let checkpoints = Rc::new(Checkpoints::new(home.clone(), shared.pool.clone()));
         let accepting: Vec<_> = listeners
             .iter()
             .map(|(listener, tls)| spawn(accept(home.clone(), listener.clone(), *tls)))

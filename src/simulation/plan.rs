@@ -50,6 +50,9 @@ impl Plan {
         let config = Config {
             segment_size: size,
             first_segment: first.min(size),
+            reserve: 320 << 10,
+            reserves: 1,
+            spare: 512 << 10,
             segments_ahead: random.below(3),
             append_limit: 1 << 30,
             ..Config::default()

@@ -18,6 +18,9 @@ fn plan(temper: Temper, life: Life) -> Plan {
     let config = Config {
         segment_size: 320 << 10,
         first_segment: 320 << 10,
+        reserve: 320 << 10,
+        reserves: 1,
+        spare: 512 << 10,
         segments_ahead: 1,
         append_limit: 1 << 30,
         ..Config::default()

@@ -314,9 +314,12 @@ impl World {
         let damage =
             matches!(error, StartError::Replay(ReplayError::Log(RecoveryError::Damaged(_))));
         self.machine.trace(format_args!("no start: {error}"));
+        // A disk that is full and nothing else keeps nobody from reading.
+        let failed = self.machine.is_off() || self.machine.has_failed();
+        let only_full = matches!(error, StartError::Log(_)) && !failed;
         match damage {
             true if self.rotten => Ok(()),
-            false if temper_is_bad => Ok(()),
+            false if temper_is_bad && !only_full => Ok(()),
             _ => Err(format!("it does not start: {error}")),
         }
     }

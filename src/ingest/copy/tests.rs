@@ -13,7 +13,7 @@ use crate::ingest::{Ledger, Owner};
 use crate::limits::KEYWORDS;
 use crate::log::{
     Commit, Directory, Frame, HEADER, Log, MessageRecord, PoolConfig, Record, SegmentPool,
-    Sequencer, frame, sealed_len,
+    Sequencer, Spare, frame, sealed_len,
 };
 use crate::reactor::{Arena, LeaseClass, Options, probe, run};
 use crate::types::{
@@ -37,6 +37,10 @@ impl World {
             dir: segments.to_owned(),
             size: 4 << 20,
             first: 4 << 20,
+            least: 4 << 20,
+            reserve: 1 << 20,
+            reserves: 0,
+            spare: Spare::new(segments, 0),
             ahead: 1,
             first_id: SegmentId(1),
             ready: Vec::new(),

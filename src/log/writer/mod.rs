@@ -20,7 +20,7 @@ use std::time::Duration;
 use tokio::sync::{Notify, oneshot};
 
 use super::frame::{seal, sealed_len};
-use super::pool::{Prepared, SegmentPool};
+use super::pool::{Prepared, SegmentPool, is_shortage};
 use super::record::Record;
 use super::recovery::LogPosition;
 use super::sequencer::{Place, Sequencer};
@@ -29,6 +29,8 @@ use crate::reactor::fault::{Fault, made};
 use crate::reactor::{Arena, Instant, Lease, LeaseClass, LogFile, spawn, unix_seconds};
 use crate::stats::Histogram;
 use crate::types::{BatchId, Epoch, LogId, Lsn, SegmentId};
+
+const STOPPING: &str = "the server is stopping";
 
 /// One reactor's log. A handle: clones mean the same log.
 #[derive(Clone)]
@@ -39,8 +41,8 @@ pub struct Log {
 /// Why the log takes nothing.
 #[derive(Clone, Debug)]
 pub enum LogError {
-    /// There is no room for another segment. What was acknowledged is safe; the client may try
-    /// again when there is room.
+    /// There is no room for another segment, or no descriptor. What was acknowledged is safe; the
+    /// client may try again later.
     Full(Rc<str>),
     /// A write or an fdatasync failed. What the disk kept is unknown until the server starts
     /// again and reads it: nothing more is promised.
@@ -108,7 +110,9 @@ struct State {
     /// Files that are written to or not synced yet.
     files: BTreeMap<SegmentId, LogFile>,
     /// The next segment, asked for ahead of time.
-    next: Option<oneshot::Receiver<io::Result<Prepared>>>,
+    next: Option<Next>,
+    /// The segment that is written to was held back for records.
+    in_reserve: bool,
     /// Somebody is moving to the next segment; holds the lease for its header meanwhile.
     moving: bool,
     header: Option<Lease>,
@@ -134,6 +138,21 @@ impl State {
 
 type Action = Box<dyn FnOnce()>;
 
+/// A segment that was asked for ahead of time.
+enum Next {
+    Asked(oneshot::Receiver<io::Result<Prepared>>),
+    Here(Prepared),
+}
+
+impl Next {
+    async fn come(self) -> Result<io::Result<Prepared>, oneshot::error::RecvError> {
+        match self {
+            Next::Asked(asked) => asked.await,
+            Next::Here(prepared) => Ok(Ok(prepared)),
+        }
+    }
+}
+
 /// Keeps the records of an unfinished batch within reach of recovery. See [`Log::hold`].
 pub struct Hold {
     log: Log,
@@ -141,10 +160,12 @@ pub struct Hold {
 }
 
 impl Log {
-    /// Begins a log in its first segment and starts the task that syncs it.
+    /// Begins a log and starts the task that syncs it. Its first segment is made ready, and taken
+    /// into use by the first frame. Where the disk is full there is none: then what is stored can
+    /// be read, and changes go to a segment that was held back.
     ///
     /// # Errors
-    /// When there is no segment to be had.
+    /// When the disk fails.
     pub async fn start(
         sequencer: Sequencer,
         epoch: Epoch,
@@ -153,12 +174,22 @@ impl Log {
         ingested: Arc<AtomicU64>,
         arena: &Arena,
     ) -> Result<Log, LogError> {
+        let next = match pool.request_small().await {
+            Ok(Ok(prepared)) => Some(Next::Here(prepared)),
+            Ok(Err(error)) if is_shortage(&error) => {
+                tracing::warn!("reactor {} starts without room for mail: {error}", log.0);
+                None
+            }
+            Ok(Err(error)) => return Err(LogError::Poisoned(error.to_string().into())),
+            Err(_) => return Err(LogError::Full(STOPPING.into())),
+        };
         let state = State {
             sequencer,
             epoch,
             log,
             files: BTreeMap::new(),
-            next: Some(pool.request_small()),
+            next,
+            in_reserve: false,
             moving: false,
             header: Some(arena.lease(LeaseClass::Small).await),
             actions: VecDeque::new(),
@@ -181,17 +212,29 @@ impl Log {
             buffered: Cell::new(false),
         };
         let log = Log { inner: Rc::new(inner) };
-        log.ready(BLOCK).await?;
         spawn(log.clone().sync_for_ever());
         Ok(log)
     }
 
-    /// Waits until a frame of `length` octets can be written. Holds until the caller awaits
+    /// Waits until a frame of `length` octets of mail can be written. Holds until the caller awaits
     /// something else: reserve before the next await.
     ///
     /// # Errors
     /// When it will not be possible soon.
     pub async fn ready(&self, length: usize) -> Result<(), LogError> {
+        self.ready_for(length, false).await
+    }
+
+    /// The same for a frame that has no octets of mail. For those there is room that is held back
+    /// for when the disk is full.
+    ///
+    /// # Errors
+    /// When it will not be possible soon.
+    pub async fn ready_for_records(&self, length: usize) -> Result<(), LogError> {
+        self.ready_for(length, true).await
+    }
+
+    async fn ready_for(&self, length: usize, records: bool) -> Result<(), LogError> {
         let length = u32::try_from(length).expect("a frame is small");
         loop {
             let moved = self.inner.moved.notified();
@@ -200,12 +243,13 @@ impl Log {
                 if let Some(why) = &state.broken {
                     return Err(LogError::Poisoned(why.clone()));
                 }
-                (state.sequencer.fits(length), state.moving)
+                let open = records || !state.in_reserve;
+                (open && state.sequencer.fits(length), state.moving)
             };
             match (fits, moving) {
                 (true, _) => return Ok(()),
                 (false, true) => moved.await,
-                (false, false) => self.move_on().await?,
+                (false, false) => self.move_on(records).await?,
             }
         }
     }
@@ -229,7 +273,7 @@ impl Log {
             // In time for it to be there when this one is full, and not before: a segment that
             // waits here cannot be used by another log.
             if state.next.is_none() && state.sequencer.is_nearly_full() {
-                state.next = Some(self.inner.pool.request());
+                state.next = Some(Next::Asked(self.inner.pool.request()));
             }
             state.pending.push_back(place);
             (place, state.files[&place.segment].clone())
@@ -364,24 +408,15 @@ impl Log {
 
     /// Moves to the next segment. Its header is written before frames are; the old segment is
     /// synced before anything in the new one counts as durable, which the sequencer sees to.
-    async fn move_on(&self) -> Result<(), LogError> {
+    async fn move_on(&self, records: bool) -> Result<(), LogError> {
         let (next, header) = {
             let mut state = self.inner.state.borrow_mut();
             state.moving = true;
-            let next = state.next.take().unwrap_or_else(|| self.inner.pool.request());
-            (next, state.header.take().expect("only one moves at a time"))
+            let header = state.header.take().expect("only one moves at a time");
+            (state.next.take(), header)
         };
-        let prepared = match next.await {
-            Ok(Ok(prepared)) => Ok(prepared),
-            Ok(Err(error)) if no_room(&error) => Err(LogError::Full(error.to_string().into())),
-            Ok(Err(error)) => {
-                self.poison(&error.to_string());
-                Err(self.error())
-            }
-            Err(_) => Err(LogError::Full("the server is stopping".into())),
-        };
-        let result = match prepared {
-            Ok(prepared) => self.enter(prepared, header).await,
+        let result = match self.obtain(next, records).await {
+            Ok((prepared, reserve)) => self.enter(prepared, reserve, header).await,
             Err(error) => {
                 self.inner.state.borrow_mut().header = Some(header);
                 Err(error)
@@ -392,7 +427,56 @@ impl Log {
         result
     }
 
-    async fn enter(&self, prepared: Prepared, mut lease: Lease) -> Result<(), LogError> {
+    /// A segment to go on in, and whether it is one that was held back: only records get that.
+    async fn obtain(
+        &self,
+        next: Option<Next>,
+        records: bool,
+    ) -> Result<(Prepared, bool), LogError> {
+        let pool = &self.inner.pool;
+        if let Some(next) = next
+            && let Some(prepared) = self.accept(next.come().await)?.ok()
+        {
+            return Ok((prepared, false));
+        }
+        // That there was none some time ago says nothing.
+        let full = match self.accept(pool.request().await)? {
+            Ok(prepared) => return Ok((prepared, false)),
+            Err(full) => full,
+        };
+        if !records {
+            return Err(full);
+        }
+        match self.accept(pool.request_reserve().await)? {
+            Ok(prepared) => Ok((prepared, true)),
+            Err(_) => Err(full),
+        }
+    }
+
+    /// What the pool has answered: a segment, or none for now. Anything else breaks the log.
+    fn accept(
+        &self,
+        answer: Result<io::Result<Prepared>, oneshot::error::RecvError>,
+    ) -> Result<Result<Prepared, LogError>, LogError> {
+        match answer {
+            Ok(Ok(prepared)) => Ok(Ok(prepared)),
+            Ok(Err(error)) if is_shortage(&error) => {
+                Ok(Err(LogError::Full(error.to_string().into())))
+            }
+            Ok(Err(error)) => {
+                self.poison(&error.to_string());
+                Err(self.error())
+            }
+            Err(_) => Err(LogError::Full(STOPPING.into())),
+        }
+    }
+
+    async fn enter(
+        &self,
+        prepared: Prepared,
+        reserve: bool,
+        mut lease: Lease,
+    ) -> Result<(), LogError> {
         if self.inner.state.borrow().broken.is_some() {
             // It broke while the segment was prepared, which the next start finds ready.
             self.inner.state.borrow_mut().header = Some(lease);
@@ -410,6 +494,10 @@ impl Log {
         let file = LogFile::new(prepared.file);
         {
             let mut state = self.inner.state.borrow_mut();
+            if reserve && !std::mem::replace(&mut state.in_reserve, reserve) {
+                tracing::warn!("the disk is full: changes go to segments that were held back");
+            }
+            state.in_reserve = reserve;
             let header =
                 state.sequencer.open_segment(prepared.segment, prepared.size, unix_seconds());
             header.encode(&mut lease.octets_mut()[..BLOCK]);
@@ -434,14 +522,8 @@ impl Log {
 
     fn error(&self) -> LogError {
         let state = self.inner.state.borrow();
-        LogError::Poisoned(state.broken.clone().unwrap_or_else(|| "the server is stopping".into()))
+        LogError::Poisoned(state.broken.clone().unwrap_or_else(|| STOPPING.into()))
     }
-}
-
-/// Whether somebody can make room, and all is well again. What else goes wrong with a new segment
-/// is a disk that fails.
-fn no_room(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
 }
 
 /// What [`Log::write`] writes.

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::limits::LARGE_LEASE;
-use crate::log::{Directory, Frame, HEADER, PoolConfig};
+use crate::log::{Directory, Frame, HEADER, PoolConfig, Spare};
 use crate::reactor::simulation::{Machine, Temper};
 use crate::reactor::{Options, run, sleep, timeout};
 
@@ -21,6 +21,10 @@ async fn log() -> (Log, Arena) {
         dir: folder.into(),
         size,
         first: size,
+        least: size,
+        reserve: size,
+        reserves: 0,
+        spare: Spare::new(folder, 0),
         ahead: 2,
         first_id: SegmentId(1),
         ready: Vec::new(),

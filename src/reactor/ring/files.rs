@@ -3,7 +3,7 @@
 use std::fs::{self, DirBuilder, OpenOptions};
 use std::io;
 use std::os::fd::{AsRawFd, RawFd};
-use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt};
 use std::path::Path;
 
 use rustix::fs::{FallocateFlags, OFlags};
@@ -70,6 +70,12 @@ impl File {
             other => other?,
         }
         Ok(false)
+    }
+
+    /// How many names the file has; none when somebody removed it.
+    #[allow(clippy::missing_errors_doc)]
+    pub fn names(&self) -> io::Result<u64> {
+        Ok(self.0.metadata()?.nlink())
     }
 
     /// Makes octets and length durable.
@@ -148,6 +154,20 @@ pub fn list(folder: &Path) -> io::Result<Vec<(String, u64)>> {
 #[allow(clippy::missing_errors_doc)]
 pub fn exists(path: &Path) -> io::Result<bool> {
     path.try_exists()
+}
+
+/// Bytes that the file system of a folder has room for.
+#[allow(clippy::missing_errors_doc)]
+pub fn room(folder: &Path) -> io::Result<u64> {
+    let stat = rustix::fs::statvfs(folder)?;
+    Ok(stat.f_bavail.saturating_mul(stat.f_frsize))
+}
+
+/// What stays the same as long as a path leads to the same folder: its device and inode.
+#[allow(clippy::missing_errors_doc)]
+pub fn identity(folder: &Path) -> io::Result<(u64, u64)> {
+    let found = fs::metadata(folder)?;
+    Ok((found.dev(), found.ino()))
 }
 
 /// Gives a file another name; what had that name is gone.

@@ -136,6 +136,15 @@ impl File {
         }
     }
 
+    /// How many names the file has. Nobody removes one on the machine while it is open.
+    #[allow(clippy::missing_errors_doc)]
+    pub fn names(&self) -> io::Result<u64> {
+        match self {
+            File::Real(file) => file.names(),
+            File::Simulated(_) => Ok(1),
+        }
+    }
+
     /// Makes octets and length durable.
     #[allow(clippy::missing_errors_doc)]
     pub fn sync_all(&self) -> io::Result<()> {
@@ -234,6 +243,23 @@ pub fn exists(path: &Path) -> io::Result<bool> {
     let Some(machine) = machine() else { return real::exists(path) };
     operate(&machine, 0)?;
     Ok(machine.disk.borrow().find(path).is_ok())
+}
+
+/// Bytes that there is room for.
+#[allow(clippy::missing_errors_doc)]
+pub fn room(folder: &Path) -> io::Result<u64> {
+    let Some(machine) = machine() else { return real::room(folder) };
+    let capacity = machine.temper.borrow().capacity;
+    Ok(capacity.saturating_sub(machine.disk.borrow().used()))
+}
+
+/// What stays the same as long as a path leads to the same folder.
+#[allow(clippy::missing_errors_doc)]
+pub fn identity(folder: &Path) -> io::Result<(u64, u64)> {
+    match machine() {
+        Some(_) => Ok((0, 0)),
+        None => real::identity(folder),
+    }
 }
 
 /// Gives a file another name.

@@ -1,0 +1,93 @@
+//! Room on the disk that is held for the catalog, as a file that says nothing.
+//!
+//! The catalog grows while a start brings it to the end of the log, and by checkpoints. Without
+//! room for that a server could not start on a full disk. So this file is given up then, and made
+//! again when there is plenty of room.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use crate::reactor::Access;
+use crate::reactor::files;
+
+/// The name of the file in the data folder.
+const NAME: &str = "spare";
+
+/// It is made only where the disk has room for so many of it.
+const PLENTY: u64 = 4;
+
+/// See the [module](self).
+#[derive(Clone, Debug)]
+pub struct Spare {
+    folder: PathBuf,
+    size: u64,
+}
+
+impl Spare {
+    /// So many bytes in the data folder; with none there is no such file.
+    #[must_use]
+    pub fn new(data: &Path, size: u64) -> Spare {
+        Spare { folder: data.to_owned(), size }
+    }
+
+    fn path(&self) -> PathBuf {
+        self.folder.join(NAME)
+    }
+
+    /// Gives up the room. `false` when none was held.
+    ///
+    /// # Errors
+    /// Those of the disk.
+    pub fn release(&self) -> io::Result<bool> {
+        if !files::exists(&self.path())? {
+            return Ok(false);
+        }
+        files::remove(&self.path())?;
+        // What is free only after a loss of power is of no use now.
+        files::sync_folder(&self.folder)?;
+        Ok(true)
+    }
+
+    /// Holds the room, if there is plenty.
+    pub(super) fn hold(&self) -> io::Result<()> {
+        let plenty = self.size.saturating_mul(PLENTY);
+        if self.size == 0 || files::room(&self.folder)? < plenty {
+            return Ok(());
+        }
+        let file = files::open(&self.path(), Access::Create)?;
+        if file.length()? == self.size {
+            return Ok(());
+        }
+        if let Err(error) = file.allocate(self.size).and_then(|_| file.sync_all()) {
+            drop(file);
+            let _ = files::remove(&self.path());
+            return Err(error);
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn room_is_held_and_given_up() {
+        let dir = tempfile::tempdir().unwrap();
+        let spare = Spare::new(dir.path(), 1 << 20);
+        assert!(!spare.release().unwrap());
+        spare.hold().unwrap();
+        assert_eq!(std::fs::metadata(dir.path().join(NAME)).unwrap().len(), 1 << 20);
+        assert!(spare.release().unwrap());
+        assert!(!dir.path().join(NAME).exists());
+    }
+
+    #[test]
+    fn no_room_is_held_where_there_is_little() {
+        let dir = tempfile::tempdir().unwrap();
+        for size in [0, 1 << 61] {
+            Spare::new(dir.path(), size).hold().unwrap();
+            assert!(!dir.path().join(NAME).exists(), "{size}");
+        }
+    }
+}
