@@ -38,7 +38,7 @@ impl Upload {
                 self.context.log.durable().await.map_err(Ended::Broken)?;
                 for one in std::mem::take(&mut self.finished) {
                     self.context.refused(&refusal);
-                    self.context.output.push(|out| refusal.write(out, Some(&one.tag)));
+                    self.context.reply(|out| refusal.write(out, Some(&one.tag)));
                     one.reply.replied();
                 }
                 self.full = self.current.take().map(|_| refusal);
@@ -343,7 +343,7 @@ impl Written {
             }
             Err(refusal) => {
                 context.refused(&refusal);
-                context.output.push(|out| refusal.write(out, Some(&tag)));
+                context.reply(|out| refusal.write(out, Some(&tag)));
             }
         }
         reply.replied();
@@ -363,7 +363,7 @@ fn acknowledge(context: &UploadContext, tag: &Tag, commit: &Commit) {
     committed.octets += octets;
     context.committed.set(committed);
     let announce: &Rc<_> = &context.announce;
-    context.output.push(|out| {
+    context.reply(|out| {
         announce(out);
         let uids = [UidRange { first, last: Uid(first.0 + count - 1) }];
         let code = Code::AppendUid { validity, uids: &uids };

@@ -6,7 +6,7 @@
 //! pipeline goes back to the session's buffer before the frame is written, so that no other
 //! command ever reaches the disk.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::io;
 use std::rc::Rc;
@@ -72,6 +72,9 @@ pub struct UploadContext {
     pub utf8: bool,
     /// Writes what the session has to tell before a tagged OK: EXISTS of its selected mailbox.
     pub announce: Rc<dyn Fn(&mut BytesMut)>,
+    /// Where replies wait that the session sends itself, because it has to tell more before them
+    /// than `announce` can write. Then one APPEND is carried out at a time.
+    pub held: Option<Rc<RefCell<BytesMut>>>,
     /// Batches on their way.
     pub pending: Rc<Pending>,
     /// Messages of batches that are not committed.
@@ -153,6 +156,14 @@ pub(super) struct Finished {
 }
 
 impl UploadContext {
+    /// Sends a tagged response, or leaves that to the session.
+    pub(super) fn reply(&self, compose: impl FnOnce(&mut BytesMut)) {
+        match &self.held {
+            Some(held) => compose(&mut held.borrow_mut()),
+            None => self.output.push(compose),
+        }
+    }
+
     /// Waits for octets, holding no memory for them.
     async fn wait(&self) -> Result<(), Ended> {
         self.conn.quick_ack();
@@ -194,7 +205,9 @@ impl Upload {
             let follows =
                 memchr::memchr(b'\n', self.unread()).is_some() && is_append(self.unread());
             // The session goes on when the client has read its replies, or may write again.
-            let waits = self.context.output.is_full() || self.context.owner.wait().is_some();
+            let waits = self.context.output.is_full()
+                || self.context.owner.wait().is_some()
+                || self.context.held.is_some();
             if !follows || waits {
                 break;
             }
@@ -358,7 +371,7 @@ impl Upload {
             return Err(Ended::Broken(LogError::Poisoned("the log broke".into())));
         }
         self.context.refused(refusal);
-        self.context.output.push(|out| refusal.write(out, tag));
+        self.context.reply(|out| refusal.write(out, tag));
         Ok(())
     }
 

@@ -1,5 +1,8 @@
 //! APPEND (RFC 3501 section 6.3.11, RFC 3502): hands the connection to [`crate::ingest`].
 
+use std::cell::RefCell;
+use std::rc::Rc;
+
 use bytes::BytesMut;
 use tracing::Span;
 
@@ -15,6 +18,9 @@ impl Session {
         let progress = self.progress();
         let (selected, home) = (self.selected.clone(), &self.home);
         let (told, enabled) = (owner.clone(), self.enabled);
+        // What changes in a followed result is told before the reply, and found out at leisure.
+        let held = self.follows().then(Rc::<RefCell<BytesMut>>::default);
+        let announces = held.is_none();
         let context = UploadContext {
             conn: self.conn.clone(),
             output: self.output.clone(),
@@ -24,9 +30,12 @@ impl Session {
             idle_time: home.settings.idle_time,
             append_limit: home.settings.append_limit,
             utf8: self.enabled.utf8_names(),
-            announce: std::rc::Rc::new(move |out: &mut BytesMut| {
-                announce(&selected, &told, enabled, out);
+            announce: Rc::new(move |out: &mut BytesMut| {
+                if announces {
+                    announce(&selected, &told, enabled, out);
+                }
             }),
+            held: held.clone(),
             pending: self.pending.clone(),
             unfinished: home.unfinished.clone(),
             committed: home.committed.clone(),
@@ -34,7 +43,7 @@ impl Session {
             counters: home.counters.clone(),
             span: Span::current(),
         };
-        match Upload::new(context, self.input.take()).run().await {
+        let flow = match Upload::new(context, self.input.take()).run().await {
             Ok(rest) => {
                 self.input.put_back(rest);
                 Flow::On
@@ -48,7 +57,13 @@ impl Session {
                 self.farewell(Some(Code::Unavailable), &error.to_string());
                 Flow::Over
             }
+        };
+        let Some(held) = held else { return flow };
+        if !self.pending.none().await {
+            return Flow::Over;
         }
+        self.answer(held.take());
+        self.conclude(flow, true).await
     }
 
     /// Nobody has logged in, and too much was thrown away already.

@@ -4,7 +4,6 @@ use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::atomic::Ordering;
 
-use bytes::BytesMut;
 use tracing::Instrument;
 
 use super::context::{Arrival, Farewell, Home, bye};
@@ -14,13 +13,13 @@ use super::input::{Input, Next};
 use super::login::Login;
 use super::observed::Trail;
 use super::places::{Place, Seat};
+use super::reply::Reply;
 use super::selected::{NoSuchMessage, Selected};
 use crate::auth::User;
 use crate::ingest::{Owner, Pending};
-use crate::log::LogError;
 use crate::net::{Guest, Output, Security, Transport};
-use crate::protocol::response::{self, Code, Condition, tagged, untagged};
-use crate::protocol::{Command, MailboxName, NameError, SequenceSet, Tag, Tagged};
+use crate::protocol::response::{self, Code, Condition, untagged};
+use crate::protocol::{Command, SequenceSet, Tag, Tagged};
 use crate::reactor::sleep;
 use crate::stats::{Counted, Progress, Standing};
 use crate::types::{MailboxId, UidRange};
@@ -55,11 +54,11 @@ pub(super) struct Session {
     /// What the client has asked for beyond the base protocol.
     pub enabled: Enabled,
     /// How the command under way ends; sent behind the news.
-    reply: RefCell<BytesMut>,
+    pub reply: RefCell<Reply>,
     /// What the client is told in the end, after every reply that it is owed.
-    farewell: RefCell<Option<Farewell>>,
+    pub farewell: RefCell<Option<Farewell>>,
     /// The log broke under it.
-    broken: Cell<bool>,
+    pub broken: Cell<bool>,
     nonsense: u32,
     /// Its number among the sessions of this reactor.
     pub number: u64,
@@ -157,9 +156,6 @@ async fn serve_guest(
         tracing::debug!("closed");
     }
 }
-
-/// What clients are told of a full disk. The log says more, such as where.
-pub(super) const NO_ROOM: &str = "there is no room on the disk";
 
 impl Session {
     async fn run(mut self, begin: Begin) -> Option<(Session, User, Tag)> {
@@ -277,27 +273,6 @@ impl Session {
             return Flow::Over;
         }
         flow
-    }
-
-    /// The end of a command: what is new in the mailbox, then the tagged response.
-    async fn conclude(&mut self, flow: Flow, expunges: bool) -> Flow {
-        let news = match flow {
-            Flow::On => self.news(expunges).await,
-            Flow::Over | Flow::Move(..) => Ok(()),
-        };
-        let reply = self.reply.take();
-        self.output.push(|out| out.unsplit(reply));
-        if self.broken.get() {
-            self.farewell(Some(Code::Unavailable), "the disk failed");
-            return Flow::Over;
-        }
-        match news {
-            Ok(()) => flow,
-            Err(why) => {
-                self.end_without_news(&why);
-                Flow::Over
-            }
-        }
     }
 
     async fn execute(&mut self, tag: &Tag, command: Command) -> Flow {
@@ -425,60 +400,6 @@ impl Session {
 
     pub(super) fn is_read_only(&self) -> bool {
         self.selected.borrow().as_ref().is_some_and(|selected| selected.read_only)
-    }
-
-    /// Tagged OK, to be sent after the news of the selected mailbox; likewise below.
-    pub(super) fn ok(&self, tag: &Tag, text: &str) {
-        self.ok_code(tag, None, text);
-    }
-
-    /// The same with a response code.
-    pub(super) fn ok_code(&self, tag: &Tag, code: Option<Code>, text: &str) {
-        tagged(&mut self.reply.borrow_mut(), tag, Condition::Ok, code.as_ref(), text);
-    }
-
-    pub(super) fn no(&self, tag: &Tag, code: Option<Code>, text: &str) {
-        tagged(&mut self.reply.borrow_mut(), tag, Condition::No, code.as_ref(), text);
-    }
-
-    /// For what the log did not take. With no room for it, it was not done. When the log broke
-    /// nobody knows before the next start: the command gets no answer, and the session ends.
-    pub(super) fn not_written(&self, tag: &Tag, error: &LogError) {
-        match error {
-            LogError::Full(why) => {
-                tracing::warn!("no room for a change: {why}");
-                self.no(tag, Some(Code::Unavailable), NO_ROOM);
-            }
-            LogError::Poisoned(_) => self.broken.set(true),
-        }
-    }
-
-    /// The mailbox name of a command; one that is none is refused here.
-    pub(super) fn valid(
-        &self,
-        tag: &Tag,
-        name: Result<MailboxName, NameError>,
-    ) -> Option<MailboxName> {
-        name.map_err(|error| self.no(tag, Some(Code::Cannot), &error.to_string())).ok()
-    }
-
-    pub(super) fn bad(&self, tag: &Tag, text: &str) {
-        self.refuse(Some(tag), text);
-    }
-
-    /// The session is over: what its client is told when all replies that it is owed are on their
-    /// way. The first reason counts.
-    pub(super) fn farewell(&self, code: Option<Code<'static>>, why: &str) {
-        self.farewell.borrow_mut().get_or_insert_with(|| (code, why.into()));
-    }
-
-    /// BAD; untagged when the tag could not be read.
-    fn refuse(&self, tag: Option<&Tag>, text: &str) {
-        let out = &mut self.reply.borrow_mut();
-        match tag {
-            Some(tag) => tagged(out, tag, Condition::Bad, None, text),
-            None => untagged(out, Condition::Bad, None, text),
-        }
     }
 }
 

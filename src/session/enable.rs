@@ -78,7 +78,12 @@ impl Session {
         let account = owner.account.borrow();
         let mailbox = self.selected_mailbox().and_then(|selected| account.mailbox(selected));
         let Some(mailbox) = mailbox else { return };
-        let code = Code::HighestModSeq(mailbox.counts().highest_modseq);
+        let highest = mailbox.counts().highest_modseq;
+        if let Some(selected) = &*self.selected.borrow() {
+            // It may be above changes that the client has not heard of.
+            selected.heard.tells(highest);
+        }
+        let code = Code::HighestModSeq(highest);
         let text = "mod-sequences are told from now on";
         self.output.push(|out| response::untagged(out, Condition::Ok, Some(&code), text));
     }
@@ -95,6 +100,6 @@ impl Session {
         self.input.logged_out();
         self.output.logged_out();
         let capabilities = self.capabilities().await;
-        self.ok_code(tag, Some(Code::Capability(&capabilities)), "UNAUTHENTICATE completed");
+        self.ok_code(tag, Code::Capability(&capabilities), "UNAUTHENTICATE completed");
     }
 }

@@ -304,7 +304,7 @@ impl Session {
         self.user = Some((user, owner));
         (self.seat, self.generation) = (Some(seat), generation);
         let capabilities = self.capabilities().await;
-        self.ok_code(tag, Some(Code::Capability(&capabilities)), "logged in");
+        self.ok_code(tag, Code::Capability(&capabilities), "logged in");
     }
 
     /// Whether the user is still in the file, with the password by which the session logged in. It

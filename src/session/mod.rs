@@ -14,6 +14,7 @@ mod mailboxes;
 mod observed;
 mod places;
 mod publish;
+mod reply;
 mod search;
 mod selected;
 mod tls;

@@ -1,7 +1,10 @@
 //! Results that are followed (RFC 5267).
 
+use std::fs::OpenOptions;
+use std::io::{Seek, SeekFrom, Write};
+
 use super::{append, line, lines, mailbox};
-use crate::support::{Client, Server};
+use crate::support::{Client, Folder, Message, Server, append_text};
 
 const A: &[u8] = b"From: a@x\r\nSubject: apple\r\n\r\nfruit\r\n";
 const B: &[u8] = b"From: b@x\r\nSubject: banana\r\n\r\nfruit\r\n";
@@ -61,9 +64,26 @@ fn messages_that_come_and_go() {
     let news = lines(&mut client, "NOOP");
     assert_eq!(news[0], "* 6 EXISTS", "{news:?}");
     assert_eq!(news.last().unwrap(), "* ESEARCH (TAG \"n\") ADDTO (0 4,6)");
-    // The client's own messages, which it hears of before the reply to APPEND.
-    append(&mut client, &[("", A)]);
-    assert_eq!(lines(&mut client, "NOOP"), ["* ESEARCH (TAG \"n\") ADDTO (0 7)"]);
+    // The client's own messages, before the reply to APPEND.
+    let own = Message { options: "", octets: A };
+    let reply = client.append("INBOX", &[own, own]);
+    let news = reply.texts();
+    assert!(reply.tagged.starts_with("OK [APPENDUID "), "{}", reply.tagged);
+    assert_eq!(news.last().unwrap(), "* ESEARCH (TAG \"n\") ADDTO (0 7:8)", "{news:?}");
+    assert_eq!(lines(&mut client, "NOOP"), [""; 0]);
+    // Also of a pipeline, each in its turn, and of what is refused nothing.
+    let mut pipeline = append_text("p1", "INBOX", &[own]);
+    pipeline.extend(append_text("p2", "nowhere", &[own]));
+    pipeline.extend(append_text("p3", "INBOX", &[own]));
+    client.send(&pipeline);
+    for (tag, condition, told) in
+        [("p1", "OK", Some("9")), ("p2", "NO", None), ("p3", "OK", Some("10"))]
+    {
+        let reply = client.reply(tag);
+        assert!(reply.tagged.starts_with(condition), "{tag}: {}", reply.tagged);
+        let told = told.map(|number| format!("* ESEARCH (TAG \"n\") ADDTO (0 {number})"));
+        assert_eq!(reply.texts().last(), told.as_ref(), "{tag}");
+    }
     other.ok("STORE 1:3 +FLAGS.SILENT (\\Deleted)");
     other.ok("EXPUNGE");
     // Told before the numbers change.
@@ -152,4 +172,53 @@ fn idle_tells_at_once() {
     }
     client.send(b"DONE\r\n");
     assert!(client.reply("idle").tagged.starts_with("OK "));
+}
+
+/// Spoils an octet of the only message that holds these.
+fn spoil(folder: &Folder, sought: &[u8]) {
+    let (path, at) = folder.find(sought).unwrap();
+    let mut segment = OpenOptions::new().write(true).open(path).unwrap();
+    segment.seek(SeekFrom::Start(at as u64)).unwrap();
+    segment.write_all(b"!").unwrap();
+    segment.sync_all().unwrap();
+}
+
+/// Whether a message that cannot be read is in a result, nobody knows.
+#[test]
+fn a_result_that_is_not_known_is_not_followed() {
+    let folder = Folder::new();
+    let server = Server::start(&folder);
+    let (mut client, mut other) = (server.login(), server.login());
+    append(&mut client, &[("", A), ("", B), ("", C)]);
+    client.ok("SELECT INBOX");
+    let followed = [
+        ("s", "SEARCH RETURN (UPDATE) BODY gem"),
+        ("o", "SORT RETURN (UPDATE) (DATE) UTF-8 BODY gem"),
+    ];
+    for (tag, command) in followed {
+        tagged(&mut client, tag, command);
+    }
+    append(&mut other, &[("", b"Subject: d\r\n\r\nfirst gem\r\n")]);
+    spoil(&folder, b"first gem");
+    let news = lines(&mut client, "NOOP");
+    for (tag, _) in followed {
+        let told =
+            news.iter().filter(|line| line.starts_with(&format!("* NO [NOUPDATE \"{tag}\"] ")));
+        assert_eq!(told.count(), 1, "{news:?}");
+    }
+    append(&mut other, &[("", b"Subject: e\r\n\r\nsecond gem\r\n")]);
+    let news = lines(&mut client, "NOOP");
+    assert!(!news.iter().any(|line| line.contains("ESEARCH")), "{news:?}");
+    // Nor when it is damaged from the start.
+    for (tag, command) in followed {
+        client.send(format!("{tag} {command}\r\n").as_bytes());
+        let reply = client.reply(tag);
+        assert_eq!(reply.code(), "CORRUPTION", "{}", reply.tagged);
+        let news = reply.texts();
+        let told =
+            news.iter().filter(|line| line.starts_with(&format!("* NO [NOUPDATE \"{tag}\"] ")));
+        assert_eq!(told.count(), 1, "{news:?}");
+        let cancelled = client.command(&format!("CANCELUPDATE \"{tag}\""));
+        assert!(cancelled.tagged.starts_with("BAD "), "{}", cancelled.tagged);
+    }
 }

@@ -3,6 +3,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod highest;
 mod mirror;
 mod races;
 
@@ -41,7 +42,10 @@ fn every_client_can_follow_what_the_others_do() {
     let modes = ["", "CONDSTORE", "QRESYNC", "", "IMAP4rev2"];
     let mut mirrors: Vec<Mirror> =
         modes.iter().map(|mode| Mirror::of(selected(&server, mode))).collect();
-    for _ in 0..rounds() {
+    for round in 0..rounds() {
+        if round % 10 == 0 {
+            mirrors.iter().for_each(|mirror| mirror.resume(&server));
+        }
         let mut sent = Vec::new();
         for mirror in &mut mirrors {
             if !random.one_in(3) {
@@ -106,7 +110,7 @@ fn expunges_wait_while_messages_are_named_by_number() {
         assert!(!texts.iter().any(|text| text.ends_with("EXPUNGE")), "{command}: {texts:?}");
     }
     let gone = other.command("FETCH 1:2 (UID FLAGS)");
-    assert!(gone.tagged.starts_with("NO [EXPUNGEISSUED]"), "{}", gone.tagged);
+    assert!(gone.tagged.starts_with("OK [EXPUNGEISSUED]"), "{}", gone.tagged);
     let texts = other.ok("UID FETCH 3:4 (FLAGS)").texts();
     let expunges = texts.iter().filter(|text| *text == "* 1 EXPUNGE").count();
     assert_eq!(expunges, 2, "{texts:?}");

@@ -1,8 +1,32 @@
 //! What a client must think is in its mailbox, from nothing but what the server tells it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::RangeInclusive;
 
-use super::support::{Client, Fetched, Message, Random, Reply};
+use super::support::{Client, Fetched, Message, Random, Reply, Server};
+
+/// What stands behind the word of a response code.
+pub fn code(text: &str, word: &str) -> Option<String> {
+    let rest = text.split(&format!("[{word} ")).nth(1)?;
+    rest.split(']').next().map(str::to_owned)
+}
+
+fn uid_of(fetched: &Fetched) -> u32 {
+    u32::try_from(fetched.number("UID")).unwrap()
+}
+
+fn flags_of(fetched: &Fetched) -> BTreeSet<String> {
+    let flags = fetched.flags().into_iter();
+    flags.filter(|flag| *flag != "\\Recent").map(str::to_owned).collect()
+}
+
+/// The ranges of a set.
+fn ranges(set: &str) -> impl Iterator<Item = RangeInclusive<u32>> + '_ {
+    set.split(',').map(|range| {
+        let (first, last) = range.split_once(':').unwrap_or((range, range));
+        first.parse().unwrap()..=last.parse().unwrap()
+    })
+}
 
 /// A message, as far as it is known.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -15,13 +39,21 @@ pub struct Mirror {
     client: Client,
     messages: Vec<Known>,
     tag: String,
+    validity: String,
+    /// HIGHESTMODSEQ as RFC 7162 has a client keep it: as it was told last, or a higher MODSEQ that
+    /// a command told after it.
+    highest: u64,
+    /// Highest MODSEQ of the command under way.
+    modseq: u64,
 }
 
 impl Mirror {
     /// Of a client that has logged in.
     pub fn of(client: Client) -> Mirror {
-        let mut mirror = Mirror { client, messages: Vec::new(), tag: String::new() };
+        let (messages, tag, validity) = (Vec::new(), String::new(), String::new());
+        let mut mirror = Mirror { client, messages, tag, validity, highest: 0, modseq: 0 };
         let selected = mirror.client.ok("SELECT INBOX");
+        mirror.validity = code(&selected.texts().concat(), "UIDVALIDITY").unwrap();
         mirror.take(&selected, false);
         mirror.settle();
         mirror
@@ -79,13 +111,52 @@ impl Mirror {
     pub fn read(&mut self, by_number: bool) {
         let tag = self.tag.clone();
         let reply = self.client.reply(&tag);
-        assert!(!reply.tagged.starts_with("BAD "), "{}", reply.tagged);
+        // Others expunge what this client does not know to be gone. Only COPY and MOVE say NO then,
+        // as RFC 2180 has it, or Dovecot where that leaves a choice.
+        let gone = "NO [EXPUNGEISSUED] the messages have gone";
+        assert!(reply.tagged.starts_with("OK ") || reply.tagged == gone, "{}", reply.tagged);
         self.take(&reply, by_number);
+    }
+
+    /// What a client knows that was cut off now, and asks what it has missed: it must come to know
+    /// all that is there, but for messages of which it was told nothing yet but that they are.
+    pub fn resume(&self, server: &Server) {
+        let mut client = super::login(server);
+        client.ok("ENABLE QRESYNC");
+        let (validity, highest) = (&self.validity, self.highest);
+        if highest == 0 {
+            return;
+        }
+        let selected = client.ok(&format!("SELECT INBOX (QRESYNC ({validity} {highest}))"));
+        let known = self.messages.iter().filter_map(|known| known.uid.zip(known.flags.clone()));
+        let mut known: BTreeMap<u32, BTreeSet<String>> = known.collect();
+        let unknown = self.messages.len() - known.len();
+        for response in &selected.untagged {
+            if let Some(fetched) = Fetched::parse(response) {
+                known.insert(uid_of(&fetched), flags_of(&fetched));
+            } else if let Some(set) = response.text().strip_prefix("* VANISHED (EARLIER) ") {
+                let gone: Vec<_> = ranges(set).collect();
+                known.retain(|uid, _| !gone.iter().any(|range| range.contains(uid)));
+            }
+        }
+        let all = client.ok("UID FETCH 1:* (FLAGS)");
+        let there: BTreeMap<_, _> = Fetched::all(&all.untagged)
+            .iter()
+            .map(|fetched| (uid_of(fetched), flags_of(fetched)))
+            .collect();
+        let missing = there.keys().filter(|uid| !known.contains_key(uid)).count();
+        assert!(missing <= unknown, "{missing} of {there:?} are not in {known:?}");
+        for (uid, flags) in known {
+            assert_eq!(there.get(&uid), Some(&flags), "UID {uid}, {highest}");
+        }
     }
 
     fn take(&mut self, reply: &Reply, by_number: bool) {
         for response in &reply.untagged {
             let text = response.text();
+            if let Some(highest) = code(&text, "HIGHESTMODSEQ") {
+                (self.highest, self.modseq) = (highest.parse().unwrap(), 0);
+            }
             let words: Vec<&str> = text.split(' ').collect();
             if let Some(fetched) = Fetched::parse(response) {
                 self.learn(&fetched, &text);
@@ -103,6 +174,10 @@ impl Mirror {
                 self.vanish(words[2]);
             }
         }
+        if let Some(highest) = code(&reply.tagged, "HIGHESTMODSEQ") {
+            (self.highest, self.modseq) = (highest.parse().unwrap(), 0);
+        }
+        self.highest = self.highest.max(std::mem::take(&mut self.modseq));
     }
 
     fn learn(&mut self, fetched: &Fetched, text: &str) {
@@ -118,16 +193,21 @@ impl Mirror {
             known.uid = Some(uid);
         }
         if text.contains("FLAGS ") {
-            known.flags = Some(fetched.flags().into_iter().map(str::to_owned).collect());
+            known.flags = Some(flags_of(fetched));
+        } else if text.contains("MODSEQ ") {
+            // Its own STORE, which did not ask for the flags.
+            known.flags = None;
+        }
+        if let Some(modseq) = text.split("MODSEQ (").nth(1) {
+            let modseq = modseq.split(')').next().unwrap().parse().unwrap();
+            self.modseq = self.modseq.max(modseq);
         }
     }
 
     /// Who is told UIDs must know them: the client asks for those of new messages.
     fn vanish(&mut self, set: &str) {
-        for range in set.split(',') {
-            let (first, last) = range.split_once(':').unwrap_or((range, range));
-            let (first, last): (u32, u32) = (first.parse().unwrap(), last.parse().unwrap());
-            for uid in first..=last {
+        for range in ranges(set) {
+            for uid in range {
                 let found = self.messages.iter().position(|known| known.uid == Some(uid));
                 let at = found.unwrap_or_else(|| self.only_unknown(uid));
                 self.messages.remove(at);

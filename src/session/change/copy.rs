@@ -47,18 +47,15 @@ impl Session {
         }
         let uids = Code::CopyUid { validity: copied.validity, from: &copied.from, to: &copied.to };
         if !moves {
-            return self.ok_code(tag, Some(uids), text);
+            return self.ok_code(tag, uids, text);
         }
         // Before the first EXPUNGE, so that clients know where a message went (section 4.3).
         self.output.push(|out| untagged(out, Condition::Ok, Some(&uids), "moved"));
         if let Some(error) = &copied.unfinished {
             return self.not_copied(tag, error, source);
         }
-        let highest = owner.account.borrow().mailbox(source).map(|m| m.counts().highest_modseq);
-        match highest.filter(|_| self.enabled.qresync) {
-            Some(highest) => self.ok_code(tag, Some(Code::HighestModSeq(highest)), text),
-            None => self.ok(tag, text),
-        }
+        self.owes_highest();
+        self.ok(tag, text);
     }
 
     /// Whether the start found octets of any of these messages damaged.

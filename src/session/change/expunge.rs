@@ -6,7 +6,6 @@ use super::{ChangeError, Changed, MessageChange, Verdict};
 use crate::index::{AsWritten, Mailbox};
 use crate::ingest::Owner;
 use crate::log::Record;
-use crate::protocol::response::Code;
 use crate::protocol::{SequenceSet, Tag};
 use crate::reactor::fault::{Fault, made};
 use crate::session::dispatch::Session;
@@ -37,13 +36,10 @@ impl Session {
         if let Some((from, error)) = &done.unfinished {
             return self.not_finished(tag, *from, error);
         }
-        // The client learns up to where it has heard of all (RFC 7162 section 3.2.7).
-        match done.modseqs.last().filter(|_| self.enabled.qresync) {
-            Some(&last) => {
-                self.ok_code(tag, Some(Code::HighestModSeq(last)), "EXPUNGE completed");
-            }
-            None => self.ok(tag, "EXPUNGE completed"),
+        if !done.modseqs.is_empty() {
+            self.owes_highest();
         }
+        self.ok(tag, "EXPUNGE completed");
     }
 
     /// CLOSE takes messages marked `\Deleted` out for good, unless the mailbox is read-only.

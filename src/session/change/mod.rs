@@ -14,7 +14,8 @@ use std::fmt;
 use std::rc::Rc;
 
 use super::context::Home;
-use super::dispatch::{NO_ROOM, Session};
+use super::dispatch::Session;
+use super::reply::NO_ROOM;
 use crate::index::{AsWritten, Mailbox};
 use crate::ingest::{Ledger, Owner};
 use crate::log::{LogError, Record, sealed_len};

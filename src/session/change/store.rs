@@ -11,6 +11,7 @@ use crate::protocol::{FlagError, Store, Tag};
 use crate::reactor::fault::{Fault, made};
 use crate::session::dispatch::Session;
 use crate::session::observed::changes;
+use crate::session::reply::EXPUNGED;
 use crate::session::selected::Told;
 use crate::types::{FlagChange, Flags, Keyword, MailboxId, ModSeq, UidRange};
 
@@ -61,12 +62,13 @@ impl Session {
         match (done.modified.is_empty(), done.gone) {
             (false, _) => {
                 let modified = self.as_asked(&done.modified, store.uid);
-                let code = Some(Code::Modified(&modified));
-                self.ok_code(tag, code, "some messages have changed since; they were left alone");
+                let text = "some messages have changed since; they were left alone";
+                self.ok_code(tag, Code::Modified(&modified), text);
             }
             (true, true) => {
-                let text = "some messages are not there any more";
-                self.no(tag, Some(Code::ExpungeIssued), text);
+                // Those that are there were changed, which RFC 2180 section 4.2.1 calls success.
+                // Without .SILENT the missing FETCH responses and the code tell the rest.
+                self.ok_code(tag, Code::ExpungeIssued, EXPUNGED);
             }
             (true, false) => self.ok(tag, "STORE completed"),
         }

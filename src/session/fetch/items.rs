@@ -44,7 +44,10 @@ impl Items {
                 }
                 FetchItem::InternalDate => answer.internal_date(out, entry.date()),
                 FetchItem::Size => answer.size(out, entry.size()),
-                FetchItem::ModSeq => answer.modseq(out, entry.modseq()),
+                FetchItem::ModSeq => {
+                    selected.heard.tells(entry.modseq());
+                    answer.modseq(out, entry.modseq());
+                }
                 FetchItem::EmailId => {
                     answer.email_id(out, &entry.email_id().to_string());
                 }

@@ -30,6 +30,7 @@ use self::reader::Reader;
 use self::walk::{Batch, Walk};
 use self::wanted::Wanted;
 use super::dispatch::Session;
+use super::reply::EXPUNGED;
 use super::selected::vanished;
 use crate::ingest::Owner;
 use crate::log::LogError;
@@ -140,13 +141,13 @@ impl Session {
             let text = "a message cannot be read; the log says which";
             return self.no(tag, Some(Code::Corruption), text);
         }
-        if outcome.missing > 0 {
-            let text = "some messages are not there any more";
-            return self.no(tag, Some(Code::ExpungeIssued), text);
-        }
         if outcome.unknown_encoding {
             let text = "a part is encoded in a way that is not known";
             return self.no(tag, Some(Code::UnknownCte), text);
+        }
+        if outcome.missing > 0 {
+            // What is there was told. To NO many clients answer with the same FETCH once more.
+            return self.ok_code(tag, Code::ExpungeIssued, EXPUNGED);
         }
         self.ok(tag, "FETCH completed");
     }

@@ -37,7 +37,7 @@ impl Session {
         match self.home.create(owner, &name, create.special_use).await {
             Ok(id) => {
                 changes::created(name.as_str());
-                self.ok_code(tag, Some(Code::MailboxId(&mailbox_id(id))), "CREATE completed");
+                self.ok_code(tag, Code::MailboxId(&mailbox_id(id)), "CREATE completed");
             }
             Err(error) => self.not_created(tag, &error),
         }

@@ -9,6 +9,7 @@ use bytes::BytesMut;
 
 use super::answer::push_number;
 use super::program::Program;
+use super::scan::Damaged;
 use super::{Command, Failed, Place, one};
 use crate::ingest::Owner;
 use crate::limits::{CONTEXT_RANGES, CONTEXT_SORTED, CONTEXTS};
@@ -19,6 +20,44 @@ use crate::protocol::response::{self, Code, Condition, EsearchResponse};
 use crate::session::dispatch::Session;
 use crate::session::places::Held;
 use crate::types::{Uid, UidRange};
+
+/// Why a result is not followed, for the client.
+const TOO_MUCH: &str = "too much to be followed";
+const UNREADABLE: &str = "a message cannot be read, so it is not known what the result is";
+const BROKEN: &str = "the disk cannot be read";
+
+/// Why a result was not brought up to date.
+enum Lost {
+    /// The client has gone.
+    Gone,
+    /// It cannot be followed any more, for this reason.
+    Result(&'static str),
+}
+
+impl From<Gone> for Lost {
+    fn from(_: Gone) -> Lost {
+        Lost::Gone
+    }
+}
+
+impl From<Failed> for Lost {
+    fn from(failed: Failed) -> Lost {
+        match failed {
+            Failed::Gone => Lost::Gone,
+            Failed::TooMuch => Lost::Result(TOO_MUCH),
+            Failed::Broken(error) => {
+                tracing::error!("the result of a search is not followed any more: {error}");
+                Lost::Result(BROKEN)
+            }
+        }
+    }
+}
+
+impl From<io::Error> for Lost {
+    fn from(error: io::Error) -> Lost {
+        Failed::from(error).into()
+    }
+}
 
 /// The results that are followed in the selected mailbox.
 #[derive(Default)]
@@ -124,10 +163,14 @@ impl Session {
     pub(super) fn follow(
         &self,
         command: &Command<'_>,
-        result: Vec<UidRange>,
+        (result, damaged): (Vec<UidRange>, Damaged),
         sorter: Option<Sorter>,
         held: Held,
     ) {
+        if damaged > 0 {
+            // Nobody knows whether the message that cannot be read is in the result.
+            return self.tell_no_update(command.tag, UNREADABLE);
+        }
         let mut selected = self.selected.borrow_mut();
         let Some(selected) = selected.as_mut() else { return };
         let result = match sorter {
@@ -144,7 +187,7 @@ impl Session {
             || contexts.ranges() + context.result.weight() > CONTEXT_RANGES
             || !context.may_stay()
         {
-            return self.tell_no_update(&context);
+            return self.tell_no_update(&context.tag, TOO_MUCH);
         }
         if contexts.followed.is_empty() {
             contexts.next = selected.view.last().unwrap_or_default().next();
@@ -153,12 +196,11 @@ impl Session {
         contexts.followed.push(context);
     }
 
-    /// The client is not told any more what changes in this result (RFC 5267 section 4.3.2).
-    fn tell_no_update(&self, context: &Context) {
-        let code = Code::NoUpdate(context.tag.as_str());
-        self.output.push(|out| {
-            response::untagged(out, Condition::No, Some(&code), "too much to be followed");
-        });
+    /// The client is not told, or not any more, what changes in this result (RFC 5267 section
+    /// 4.3.2).
+    fn tell_no_update(&self, tag: &Tag, why: &str) {
+        let code = Code::NoUpdate(tag.as_str());
+        self.output.push(|out| response::untagged(out, Condition::No, Some(&code), why));
     }
 
     /// CANCELUPDATE (RFC 5267 section 4.3.5).
@@ -212,41 +254,37 @@ impl Session {
                 true => UidRange::union(&changed, &new),
                 false => new.clone(),
             };
-            let mut stays = true;
             if result.is_ok() && !looked_at.is_empty() {
                 match self.update(&mut context, place, looked_at).await {
-                    Ok(may_stay) => stays = may_stay,
-                    Err(gone) => result = Err(gone),
+                    Ok(()) => {}
+                    Err(Lost::Gone) => result = Err(Gone),
+                    Err(Lost::Result(why)) => {
+                        self.tell_no_update(&context.tag, why);
+                        continue;
+                    }
                 }
             }
-            if stays {
-                followed.push(context);
-            } else {
-                self.tell_no_update(&context);
-            }
+            followed.push(context);
         }
         self.put_followed(followed);
         result
     }
 
-    /// Tells what has changed in a result; `false` when it cannot be followed any more.
+    /// Tells what has changed in a result.
     async fn update(
         &self,
         context: &mut Context,
         place: Place<'_>,
         looked_at: Vec<UidRange>,
-    ) -> Result<bool, Gone> {
+    ) -> Result<(), Lost> {
         let mut fit = Vec::new();
         let hit = |entry: crate::index::Entry<'_>| {
             UidRange::push(&mut fit, entry.uid());
             ControlFlow::Continue(())
         };
-        if let Err(error) = self.scan(&context.program, place, looked_at.clone(), hit).await {
-            if error.kind() == io::ErrorKind::BrokenPipe {
-                return Err(Gone);
-            }
-            tracing::error!("the result of a search is not followed any more: {error}");
-            return Ok(false);
+        let damaged = self.scan(&context.program, place, looked_at.clone(), hit).await?;
+        if damaged > 0 {
+            return Err(Lost::Result(UNREADABLE));
         }
         let removed = context.result.remove(&UidRange::difference(&looked_at, &fit));
         self.tell_parts(context, Change::Removed, removed).await?;
@@ -259,22 +297,19 @@ impl Session {
             Order::Sorted { uids, known, sorter } => {
                 let unknown = UidRange::difference(&fit, known);
                 *known = UidRange::union(known, &unknown);
-                match self.add_to_sorter(place, unknown, sorter, &mut context.held).await {
-                    Ok(_) => {}
-                    Err(Failed::Gone) => return Err(Gone),
-                    Err(_) => return Ok(false),
+                let held = &mut context.held;
+                if self.add_to_sorter(place, unknown, sorter, held).await? > 0 {
+                    return Err(Lost::Result(UNREADABLE));
                 }
                 let taken = std::mem::replace(sorter, Sorter::new(&[]));
                 let work = move || (taken.order(), taken);
-                let Ok((order, taken)) = self.home.parser.run(self.user_name(), work).await else {
-                    return Ok(false);
-                };
+                let (order, taken) = self.home.parser.run(self.user_name(), work).await?;
                 *sorter = taken;
                 insert(uids, &order, &fit)
             }
         };
         self.tell_parts(context, Change::Added, added).await?;
-        Ok(context.may_stay())
+        if context.may_stay() { Ok(()) } else { Err(Lost::Result(TOO_MUCH)) }
     }
 
     /// Tells what has come into a result or gone from it, if anything.
@@ -304,7 +339,8 @@ impl Session {
         self.output.pass_on(&mut out).await
     }
 
-    fn follows(&self) -> bool {
+    /// Whether results are followed.
+    pub(in crate::session) fn follows(&self) -> bool {
         let selected = self.selected.borrow();
         selected.as_ref().is_some_and(|selected| !selected.contexts.followed.is_empty())
     }

@@ -161,7 +161,7 @@ impl Session {
         self.save(command, &hits, damaged);
         if command.returns.is_some_and(|returns| returns.update) {
             let held = self.held()?;
-            self.follow(command, hits.start, None, held);
+            self.follow(command, (hits.start, damaged), None, held);
         }
         Ok(damaged)
     }

@@ -49,7 +49,7 @@ impl Session {
         self.tell_hits(command, &hits).await?;
         self.save(command, &hits, damaged);
         if command.returns.is_some_and(|returns| returns.update) {
-            self.follow(command, hits.start, Some(sorter), held);
+            self.follow(command, (hits.start, damaged), Some(sorter), held);
         }
         Ok(damaged)
     }

@@ -4,6 +4,7 @@ use std::pin::pin;
 use std::rc::Rc;
 use std::time::Duration;
 
+use super::heard::tell_highest;
 use crate::ingest::Owner;
 use crate::protocol::Tag;
 use crate::protocol::response::{Condition, continuation, untagged};
@@ -68,6 +69,9 @@ impl Session {
             if let Err(why) = self.news(true).await {
                 self.end_without_news(&why);
                 return false;
+            }
+            if let Some(highest) = self.highest_to_tell() {
+                self.output.push(|out| tell_highest(out, highest));
             }
             let woken = async {
                 tokio::select! {

@@ -1,5 +1,6 @@
 //! The mailbox that a session has selected: what the client knows of it, and how it hears of more.
 
+mod heard;
 mod idle;
 mod news;
 mod qresync;
@@ -7,12 +8,14 @@ mod select;
 #[cfg(test)]
 mod tests;
 
+use self::heard::Heard;
 use super::search::Contexts;
 use crate::index::{Mailbox, View};
 use crate::ingest::Pinned;
 use crate::protocol::SequenceSet;
 use crate::types::{MailboxId, ModSeq, Uid, UidRange};
 
+pub(super) use heard::tell_highest;
 pub(super) use news::{Told, announce};
 pub(super) use qresync::vanished;
 
@@ -36,6 +39,8 @@ pub(super) struct Selected {
     gone: Vec<UidRange>,
     /// Changes of this session after `known` that its client need not be told of.
     own: Vec<ModSeq>,
+    /// Up to where the client has heard of all changes.
+    pub heard: Heard,
     /// Keywords that the client was told of.
     keywords: usize,
     /// UIDs that are `\Recent` in this session.
@@ -60,6 +65,7 @@ impl Selected {
             contexts: Contexts::default(),
             uid_next: counts.uid_next,
             known: counts.highest_modseq,
+            heard: Heard::new(counts.highest_modseq),
             gone: Vec::new(),
             own: Vec::new(),
             keywords: mailbox.keywords().all().len(),

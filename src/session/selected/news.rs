@@ -10,6 +10,7 @@ use std::cell::RefCell;
 use bytes::BytesMut;
 
 use super::Selected;
+use super::heard::tell_highest;
 use crate::index::{Changes, Entry, Mailbox, What};
 use crate::ingest::Owner;
 use crate::net::{GATHERED, Gone};
@@ -52,6 +53,9 @@ pub(in crate::session) fn announce(
     let Some(selected) = selected.as_mut() else { return };
     if let Some(mailbox) = owner.account.borrow_mut().mailbox_mut(selected.mailbox) {
         selected.tell_new(mailbox, enabled, out);
+        if let Some(highest) = selected.catch_up(mailbox).filter(|_| enabled.condstore) {
+            tell_highest(out, highest);
+        }
     }
 }
 
@@ -147,6 +151,7 @@ impl Selected {
             answer.flags(out, entry.flags(), keywords, recent);
         }
         if told.modseq {
+            self.heard.tells(entry.modseq());
             answer.modseq(out, entry.modseq());
         }
         answer.end(out);

@@ -58,7 +58,7 @@ impl Session {
             true => (Code::ReadOnly, "EXAMINE completed"),
             false => (Code::ReadWrite, "SELECT completed"),
         };
-        self.ok_code(tag, Some(code), text);
+        self.ok_code(tag, code, text);
     }
 
     /// Selects a mailbox that is loaded. `false` when it has gone.
