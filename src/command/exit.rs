@@ -4,12 +4,15 @@ use std::fmt;
 use std::fs::File;
 use std::io::{self, ErrorKind, IsTerminal, Write};
 use std::os::fd::AsFd;
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::mpsc;
 use std::thread;
 
 use crate::auth::UserError;
 use crate::limits::LOG_PATIENCE;
+use crate::log::LockError;
+use crate::server::StartError;
 use crate::stats::escaped;
 use crate::tools::ToolError;
 
@@ -64,6 +67,48 @@ impl From<ToolError> for Failure {
     fn from(error: ToolError) -> Failure {
         Failure::new(error.exit_code(), error)
     }
+}
+
+/// Why a server on this folder did not start, or ended, and what to do about it.
+pub(super) fn of_server(error: StartError, data: &Path) -> Failure {
+    let folder = data.display().to_string();
+    let mut sentence = error.to_string();
+    // What is about files of the log names them as they are called in there.
+    let is_data = matches!(error, StartError::Replay(_) | StartError::Log(_));
+    if is_data && !sentence.contains(&folder) {
+        sentence = format!("{folder}: {sentence}");
+    }
+    match &error {
+        StartError::Lock(LockError::Held { .. }) => {
+            sentence.push_str("; stop that one, or name another folder by --data");
+        }
+        StartError::Data(_, error) if error.kind() == ErrorKind::PermissionDenied => {
+            sentence.push_str("; run mailrace as the user whom the folder belongs to");
+        }
+        StartError::System(_) => {
+            let doctor =
+                format!(" a thread, memory or a ring; see `mailrace doctor --data {folder}`");
+            sentence.push_str(&doctor);
+        }
+        _ => {}
+    }
+    if sentence.contains(TOO_LARGE) {
+        sentence.push_str(
+            "; raise the limit on the size of files (RLIMIT_FSIZE) by `ulimit -f unlimited`, or \
+             LimitFSIZE=infinity in the unit",
+        );
+    }
+    Failure::new(error.exit_code(), sentence)
+}
+
+/// What the standard library writes behind EFBIG.
+const TOO_LARGE: &str = "(os error 27)";
+
+/// Why somebody's line in the file of users of a data folder stays as it is.
+pub(super) fn of_user(error: UserError, name: &str, data: &Path) -> Failure {
+    let whole = Failure::from(error);
+    let (name, data) = (escaped(name), data.display());
+    Failure { sentence: format!("user {name} in {data}: {}", whole.sentence), ..whole }
 }
 
 impl From<UserError> for Failure {

@@ -259,7 +259,8 @@ fn serve(
         );
     }
     let manager = Manager::of_environment();
-    let server = Server::start(Config { handed_over, ..config(args) })?;
+    let failed = |error| exit::of_server(error, &args.data);
+    let server = Server::start(Config { handed_over, ..config(args) }).map_err(failed)?;
     // It outlives the server, to say that it stops.
     let endpoint = admin.map(|bound| Endpoint::start(bound, server.watch())).transpose()?;
     if let Err(error) = announce(&server, endpoint.as_ref()) {
@@ -269,7 +270,7 @@ fn serve(
     let why = wait(&server, signals, &manager, logs);
     tracing::info!("{why}");
     manager.stopping(&why);
-    Ok(server.stop()?)
+    server.stop().map_err(failed)
 }
 
 /// Waits for a signal to stop, or for the server to end by itself. Says which it was.
@@ -361,12 +362,6 @@ fn tokens(args: &ServeArgs) -> Option<TokenConfig> {
         audience: args.oauth_audience.clone()?,
         user_claim: args.oauth_user_claim.clone()?,
     })
-}
-
-impl From<StartError> for Failure {
-    fn from(error: StartError) -> Failure {
-        Failure::new(error.exit_code(), error)
-    }
 }
 
 /// Signals from now on are waited for; a second one ends the process at once, for those who will

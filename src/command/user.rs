@@ -78,6 +78,12 @@ struct Whom {
     place: Place,
 }
 
+impl Whom {
+    fn failed(&self, error: UserError) -> Failure {
+        exit::of_user(error, &self.name, &self.place.data)
+    }
+}
+
 #[derive(Args, Debug)]
 struct Place {
     /// Folder of the server's data
@@ -110,24 +116,29 @@ pub(super) fn run(args: UserArgs) -> Result<(), Failure> {
     match args.action {
         Action::Add { whom, quota, keep } => {
             let users = Users::open(&whom.place.data)?;
-            users.add(&whom.name, &password()?, quota, keep.kept())?;
+            let password = password()?;
+            let added = users.add(&whom.name, &password, quota, keep.kept());
+            added.map_err(|error| whom.failed(error))?;
             done(&whom, "added to")
         }
         Action::Remove { whom } => {
-            Users::open(&whom.place.data)?.remove(&whom.name)?;
+            let removed = Users::open(&whom.place.data)?.remove(&whom.name);
+            removed.map_err(|error| whom.failed(error))?;
             done(&whom, "removed from")
         }
         Action::Passwd { whom, keep } => {
             let users = Users::open(&whom.place.data)?;
             // Not after the password was typed twice.
             if users.get(&whom.name).is_none() {
-                return Err(UserError::Unknown.into());
+                return Err(whom.failed(UserError::Unknown));
             }
-            users.set_password(&whom.name, &password()?, keep.kept())?;
+            let set = users.set_password(&whom.name, &password()?, keep.kept());
+            set.map_err(|error| whom.failed(error))?;
             done(&whom, "has a new password in")
         }
         Action::Set { whom, quota, no_quota: _ } => {
-            Users::open(&whom.place.data)?.set_quota(&whom.name, quota)?;
+            let set = Users::open(&whom.place.data)?.set_quota(&whom.name, quota);
+            set.map_err(|error| whom.failed(error))?;
             done(&whom, "has a new quota in")
         }
         Action::List { place } => list(&Users::open(&place.data)?),

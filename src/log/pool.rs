@@ -197,7 +197,9 @@ pub(super) fn usable(length: u64) -> bool {
 
 /// Whether somebody can make room, and all is well again.
 pub(super) fn is_full(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+    use io::ErrorKind::{FileTooLarge, QuotaExceeded, StorageFull};
+    // The last one for a limit on the size of files.
+    matches!(error.kind(), StorageFull | QuotaExceeded | FileTooLarge)
 }
 
 /// Whether the system has not enough of something just now: room, descriptors, memory. What else

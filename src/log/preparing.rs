@@ -434,7 +434,10 @@ impl Zeros {
 }
 
 fn explain(error: io::Error, size: u32, config: &PoolConfig) -> io::Error {
-    let text = format!("no segment of {} MiB in {}: {error}", size >> 20, config.dir.display());
+    let mut text = format!("no segment of {} MiB in {}: {error}", size >> 20, config.dir.display());
+    if error.kind() == io::ErrorKind::FileTooLarge {
+        text.push_str("; it is over the limit on the size of files (RLIMIT_FSIZE)");
+    }
     io::Error::new(error.kind(), text)
 }
 

@@ -159,7 +159,7 @@ pub struct Refusal {
     pub mailbox: String,
     /// `append`, `login` or `connection`.
     pub what: String,
-    /// Why, as the client was told.
+    /// Why. Of a limit it names the flag.
     pub reason: String,
 }
 

@@ -99,7 +99,9 @@ impl fmt::Display for StartError {
             }
             StartError::Log(why) => write!(f, "the log cannot be written: {why}"),
             StartError::TooManyReactors => f.write_str("more than 65,535 reactors; see --reactors"),
-            StartError::System(error) => write!(f, "the system refuses: {error}"),
+            StartError::System(error) => {
+                write!(f, "the operating system refused a resource: {error}")
+            }
             StartError::Vanished => f.write_str("a reactor ended by a bug; the log says more"),
         }
     }

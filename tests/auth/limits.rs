@@ -94,7 +94,7 @@ fn commands_before_login() {
     let late = COMMAND_STEP * (20 - 20 / COMMANDS_AT_ONCE);
     assert!(begun.elapsed() >= late, "{:?}", begun.elapsed());
     client.send(b"a NOOP\r\n");
-    hears(&mut client, "* BYE 20 commands and no login\r\n");
+    hears(&mut client, "* BYE 20 commands and no login");
     assert_eq!(client.line(), None);
     // After login they are as many as one likes; after logging out, again so many.
     let mut client = server.login();

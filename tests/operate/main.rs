@@ -6,6 +6,7 @@ mod support;
 
 mod activation;
 mod doctor;
+mod ends;
 mod files;
 mod secrets;
 mod versions;
