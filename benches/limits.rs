@@ -17,7 +17,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use mailrace::limits::ARENA;
-use mailrace::reactor::raise_descriptors;
+use mailrace::reactor::raise_limits;
 use rustix::process::Signal;
 use server::{PASSWORD, Server, USER};
 use socket2::{Domain, Socket, Type};
@@ -81,7 +81,7 @@ fn many_small() {
 
 /// 10,000 connections, logged in, with nothing to do.
 fn idle() {
-    raise_descriptors();
+    raise_limits();
     let server = Server::new();
     let empty = server.memory("VmRSS");
     let mut clients = Vec::new();
@@ -136,7 +136,7 @@ const STORM: usize = 1000;
 
 /// An upload alone, amid a storm of logins that fail, and alone again.
 fn storm() {
-    raise_descriptors();
+    raise_limits();
     let server = Server::new();
     let mut client = Client::login(server.address);
     let batch = batch(64, 64 << 10);

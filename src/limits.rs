@@ -148,6 +148,10 @@ pub const HANDSHAKE: usize = 32 << 10;
 /// Octets of a TLS record at most, header included (RFC 8446 section 5.2, RFC 5246 section 6.2.3).
 pub const TLS_RECORD: usize = 5 + (16 << 10) + (2 << 10);
 
+/// How long before a certificate expires the log begins to say so, once a day: services that renew
+/// certificates do it as long before.
+pub const CERTIFICATE_WARNING: std::time::Duration = std::time::Duration::from_secs(30 * 24 * 3600);
+
 /// What TLS adds to the state of a connection: keys, what rustls remembers of the handshake.
 pub const TLS_SESSION: usize = 24 << 10;
 

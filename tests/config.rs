@@ -38,15 +38,15 @@ fn a_file_is_checked_before_it_is_used() {
         fs::write(&file, text).unwrap();
         said(&["config", "check", path])
     };
-    let data = format!("data = {:?}\n", folder.path());
+    let data = format!("data = {:?}\nlisten = '127.0.0.1:0'\n", folder.path());
     let (code, text) = check(&format!("{data}connections = 100\n"));
     assert!(code == Some(0) && text.contains("will do"), "{text}");
     for (setting, wanted) in [
-        ("conections = 100", "line 2: there is no key conections; perhaps connections is meant"),
-        ("connections = 0", "line 2: connections = \"0\": "),
+        ("conections = 100", "line 3: there is no key conections; perhaps connections is meant"),
+        ("connections = 0", "line 3: connections = \"0\": "),
         ("tls-listen = '127.0.0.1:0'", "--tls-cert"),
         ("tls-cert = '/nowhere'\ntls-key = '/nowhere'", "cannot read /nowhere"),
-        ("= 1", "line 2: "),
+        ("= 1", "line 3: "),
     ] {
         let (code, text) = check(&format!("{data}{setting}\n"));
         assert!(code == Some(78) && text.contains(wanted), "{setting}: {code:?} {text}");
@@ -66,9 +66,45 @@ fn the_example_will_do() {
     assert_eq!(code, Some(0));
     let folder = Folder::new();
     let file = folder.path().join("mailrace.toml");
-    fs::write(&file, text).unwrap();
+    fs::write(&file, text + "\nlisten = '127.0.0.1:0'\n").unwrap();
     let (code, text) = said(&["config", "check", file.to_str().unwrap()]);
     assert_eq!(code, Some(0), "{text}");
+}
+
+#[test]
+fn an_address_that_is_in_use_is_found_unless_the_server_itself_has_it() {
+    let folder = Folder::new();
+    let file = folder.path().join("mailrace.toml");
+    let server = Server::with(&folder, &[]);
+    let listen = server.address();
+    let check = |data: &std::path::Path| {
+        let text = format!("data = {data:?}\nlisten = '{listen}'\nmaster-user = ['nobody']\n");
+        fs::write(&file, text).unwrap();
+        said(&["config", "check", file.to_str().unwrap()])
+    };
+    let (code, text) = check(&folder.path());
+    assert!(code == Some(0) && text.contains("--master-user nobody"), "{text}");
+    let (code, text) = check(&Folder::new().path());
+    assert!(code == Some(78) && text.contains(&format!("cannot listen on {listen}")), "{text}");
+}
+
+#[test]
+fn users_are_added_where_the_server_looks_for_them() {
+    let folder = Folder::new();
+    let file = folder.path().join("mailrace.toml");
+    let (in_file, in_environment) = (folder.path().join("a"), folder.path().join("b"));
+    fs::write(&file, format!("data = {in_file:?}\n")).unwrap();
+    fs::create_dir(&in_file).unwrap();
+    fs::create_dir(&in_environment).unwrap();
+    let add = ["user", "add", "alice", "--config", file.to_str().unwrap()];
+    let output = mailrace(&add, "secret\n");
+    assert!(output.status.success() && in_file.join("users").exists(), "{output:?}");
+    // What the environment says goes before the file, for whoever reads it.
+    let mut list = command(&["user", "list", "--config", file.to_str().unwrap()]);
+    let listed = list.env("MAILRACE_DATA", &in_environment).output().unwrap();
+    assert!(listed.status.success() && listed.stdout.is_empty(), "{listed:?}");
+    let listed = mailrace(&["user", "list", "--data", in_file.to_str().unwrap()], "");
+    assert!(String::from_utf8_lossy(&listed.stdout).starts_with("alice\t"), "{listed:?}");
 }
 
 #[test]

@@ -31,8 +31,11 @@ pub(super) fn run(args: ConfigArgs) -> Result<(), Failure> {
         Action::Check { file } => {
             let line = ["mailrace".into(), "serve".into(), "--config".into(), file.clone().into()];
             let config = serve::resolve(&line)?;
-            serve::check(&config).map_err(|error| Failure::new(exit::CONFIG, error))?;
-            exit::say(&format!("mailrace: {} will do\n", file.display()))
+            let checked = serve::check(&config)
+                .map_err(|failure| Failure { code: exit::CONFIG, ..failure })?;
+            let warnings = checked.warnings.iter().map(|what| format!("mailrace: {what}\n"));
+            let warnings: String = warnings.collect();
+            exit::say(&format!("{warnings}mailrace: {} will do\n", file.display()))
         }
         Action::Example => exit::say(&example()),
     }

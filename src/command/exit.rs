@@ -20,9 +20,9 @@ use crate::tools::ToolError;
 pub(super) const CODES: &str = "\
 Exit codes: 0 done; 1 doctor has found something to do; 64 wrong usage; 65 what was given will not \
 do, or the log is damaged; 69 no io_uring here; 70 a bug; 71 the system refused memory, a thread \
-or a ring; 73 a file cannot be created; 74 a file or an address cannot be used; 75 another server \
-runs on this data; 76 a server did not answer as it should; 78 the configuration, the file of \
-users, a certificate or a key will not do.";
+or a ring; 72 the data folder went away under the server; 73 a file cannot be created; 74 a file \
+or an address cannot be used; 75 another server runs on this data; 76 a server did not answer as \
+it should; 78 the configuration, the file of users, a certificate or a key will not do.";
 
 /// The doctor has found something to do.
 pub(super) const TO_DO: u8 = 1;

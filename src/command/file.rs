@@ -56,12 +56,19 @@ impl ConfigFile {
         parse(&text).map_err(failed)
     }
 
+    /// What a key is set to.
+    pub fn value(&self, key: &str) -> Option<&str> {
+        let flag = self.flags.iter().find(|flag| flag.key == key)?;
+        flag.text.strip_prefix("--")?.strip_prefix(key)?.strip_prefix('=')
+    }
+
     /// The flags of those keys that the command line does not set itself.
     pub fn beside(&self, line: &ArgMatches) -> impl Iterator<Item = &str> {
         let set = |key: &str| {
             let known = keys().into_iter().find(|arg| arg.get_long() == Some(key));
             let id = known.map(|arg| arg.get_id().to_string());
-            id.and_then(|id| line.value_source(&id)) == Some(ValueSource::CommandLine)
+            let source = id.and_then(|id| line.value_source(&id));
+            matches!(source, Some(ValueSource::CommandLine | ValueSource::EnvVariable))
         };
         self.flags.iter().filter(move |flag| !set(&flag.key)).map(|flag| flag.text.as_str())
     }
@@ -204,6 +211,8 @@ mod tests {
                 "--segment-size=64M"
             ]
         );
+        let file = parse("data = '/srv/a=b'").unwrap();
+        assert_eq!((file.value("data"), file.value("log")), (Some("/srv/a=b"), None));
         assert_eq!(flags("allow-plaintext-auth = false"), [""; 0]);
         assert_eq!(flags(""), [""; 0]);
     }

@@ -27,7 +27,7 @@ use crate::limits;
 use crate::net::TlsFiles;
 use crate::observe::{self, AdminError, Endpoint};
 use crate::reactor::HandedOver;
-use crate::server::{Config, Server, StartError};
+use crate::server::{Checked, Config, Server};
 use crate::tools::parse_size;
 
 /// Run the server
@@ -38,7 +38,7 @@ pub struct ServeArgs {
     pub config: Option<PathBuf>,
 
     /// Folder of the data; made if there is none
-    #[arg(long, value_name = "DIR", default_value = "./mailrace-data")]
+    #[arg(long, value_name = "DIR", default_value = "./mailrace-data", env = "MAILRACE_DATA")]
     pub data: PathBuf,
 
     /// Where to listen in clear text; clients can go over to TLS by STARTTLS
@@ -89,10 +89,11 @@ pub struct ServeArgs {
           value_parser = parse_append_limit)]
     pub append_limit: u64,
 
-    /// Connections at a time; more are told BYE
-    #[arg(long, value_name = "N", default_value_t = limits::CONNECTIONS as u16,
+    /// Connections at a time; more are told BYE [default: 16384, or as many as there are
+    /// descriptors for]
+    #[arg(long, value_name = "N",
           value_parser = clap::value_parser!(u16).range(1..=limits::CONNECTIONS as i64))]
-    pub connections: u16,
+    pub connections: Option<u16>,
 
     /// Seconds from the greeting to the login, after which a connection is ended
     #[arg(long, value_name = "SECONDS", default_value_t = limits::LOGIN_TIME.as_secs(),
@@ -213,8 +214,16 @@ fn usage(error: clap::Error) -> Failure {
 }
 
 /// Whether a server could start with this, as far as can be seen without starting one.
-pub(super) fn check(args: &ServeArgs) -> Result<(), StartError> {
-    Server::check(&config(args))
+pub(super) fn check(args: &ServeArgs) -> Result<Checked, Failure> {
+    let checked =
+        Server::check(&config(args)).map_err(|error| exit::of_server(error, &args.data))?;
+    match args.admin.map(observe::Bound::new).transpose() {
+        Err(AdminError::Listen(_, error))
+            if checked.running && error.kind() == io::ErrorKind::AddrInUse => {}
+        Err(error) => return Err(error.into()),
+        Ok(_) => {}
+    }
+    Ok(checked)
 }
 
 pub(super) fn run(args: ServeArgs) -> Result<(), Failure> {
@@ -328,7 +337,7 @@ fn config(args: &ServeArgs) -> Config {
         spare: standard.spare,
         segments_ahead: args.segments_ahead.into(),
         append_limit: args.append_limit,
-        connections: args.connections.into(),
+        connections: args.connections.map(usize::from),
         connections_per_address: args.connections_per_address.into(),
         connections_per_user: args.connections_per_user.into(),
         login_time: Duration::from_secs(args.login_time),

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use clap::{ArgGroup, Args, Subcommand};
 
 use super::exit::{self, Failure};
+use super::file::ConfigFile;
 use super::guard;
 use crate::auth::{Kept, Password, UserError, Users};
 use crate::limits;
@@ -79,16 +80,35 @@ struct Whom {
 }
 
 impl Whom {
-    fn failed(&self, error: UserError) -> Failure {
-        exit::of_user(error, &self.name, &self.place.data)
+    /// The users file of the server, and how what goes wrong with this user there is told.
+    fn open(&self) -> Result<(Users, impl Fn(UserError) -> Failure), Failure> {
+        let folder = self.place.folder()?;
+        let users = Users::open(&folder)?;
+        Ok((users, move |error| exit::of_user(error, &self.name, &folder)))
     }
 }
 
 #[derive(Args, Debug)]
 struct Place {
-    /// Folder of the server's data
-    #[arg(long, value_name = "DIR", default_value = "./mailrace-data")]
-    data: PathBuf,
+    /// Folder of the server's data [default: what --config says, or ./mailrace-data]
+    #[arg(long, value_name = "DIR", env = "MAILRACE_DATA")]
+    data: Option<PathBuf>,
+
+    /// Configuration file of the server, whose `data` is the folder
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+}
+
+impl Place {
+    /// The folder, as `mailrace serve` with the same flags and environment takes it.
+    fn folder(&self) -> Result<PathBuf, Failure> {
+        if let Some(data) = &self.data {
+            return Ok(data.clone());
+        }
+        let Some(config) = &self.config else { return Ok("./mailrace-data".into()) };
+        let file = ConfigFile::read(config).map_err(|error| Failure::new(exit::CONFIG, error))?;
+        Ok(file.value("data").unwrap_or("./mailrace-data").into())
+    }
 }
 
 #[derive(Args, Debug)]
@@ -107,41 +127,39 @@ impl Keep {
 
 pub(super) fn run(args: UserArgs) -> Result<(), Failure> {
     let done = |whom: &Whom, what: &str| {
-        let place = whom.place.data.display();
-        exit::say(&format!("mailrace: user {} {what} {place}\n", escaped(&whom.name)))
+        let folder = whom.place.folder()?;
+        let (name, place) = (escaped(&whom.name), folder.display());
+        exit::say(&format!("mailrace: user {name} {what} {place}\n"))
     };
     guard::only_for_owner();
     // The password and its keys pass through here as well. Where that fails, so does little else.
     let _ = guard::no_core_dumps();
     match args.action {
         Action::Add { whom, quota, keep } => {
-            let users = Users::open(&whom.place.data)?;
-            let password = password()?;
-            let added = users.add(&whom.name, &password, quota, keep.kept());
-            added.map_err(|error| whom.failed(error))?;
+            let (users, failed) = whom.open()?;
+            users.add(&whom.name, &password()?, quota, keep.kept()).map_err(failed)?;
             done(&whom, "added to")
         }
         Action::Remove { whom } => {
-            let removed = Users::open(&whom.place.data)?.remove(&whom.name);
-            removed.map_err(|error| whom.failed(error))?;
+            let (users, failed) = whom.open()?;
+            users.remove(&whom.name).map_err(failed)?;
             done(&whom, "removed from")
         }
         Action::Passwd { whom, keep } => {
-            let users = Users::open(&whom.place.data)?;
+            let (users, failed) = whom.open()?;
             // Not after the password was typed twice.
             if users.get(&whom.name).is_none() {
-                return Err(whom.failed(UserError::Unknown));
+                return Err(failed(UserError::Unknown));
             }
-            let set = users.set_password(&whom.name, &password()?, keep.kept());
-            set.map_err(|error| whom.failed(error))?;
+            users.set_password(&whom.name, &password()?, keep.kept()).map_err(failed)?;
             done(&whom, "has a new password in")
         }
         Action::Set { whom, quota, no_quota: _ } => {
-            let set = Users::open(&whom.place.data)?.set_quota(&whom.name, quota);
-            set.map_err(|error| whom.failed(error))?;
+            let (users, failed) = whom.open()?;
+            users.set_quota(&whom.name, quota).map_err(failed)?;
             done(&whom, "has a new quota in")
         }
-        Action::List { place } => list(&Users::open(&place.data)?),
+        Action::List { place } => list(&Users::open(&place.folder()?)?),
     }
 }
 

@@ -15,7 +15,7 @@ use std::rc::Rc;
 
 use super::owner::Owner;
 use crate::index::Account;
-use crate::log::{Frame, HEADER, Hold, Log, LogError, MessageRecord, Record, sealed_len};
+use crate::log::{Frame, HEADER, Hold, Log, LogError, MessageRecord, Purpose, Record, sealed_len};
 use crate::reactor::fault::{Fault, made};
 use crate::reactor::{Arena, LeaseClass, thresholds};
 use crate::types::{BatchId, Fragment, MailboxId};
@@ -72,11 +72,12 @@ impl Ledger<'_> {
     pub async fn step<T, E: From<LogError>>(
         &self,
         class: LeaseClass,
+        purpose: Purpose,
         compose: impl FnOnce(&mut Account, usize) -> Result<Option<(Composed, T)>, E>,
     ) -> Result<Option<T>, E> {
         let _shared = self.owner.changing.read().await;
         let lease = self.arena.lease(class).await;
-        self.log.ready_for_records(class.size()).await?;
+        self.log.ready_for(class.size(), purpose).await?;
         // From here to the write nothing is awaited.
         let composed = {
             let mut account = self.owner.account.borrow_mut();
@@ -125,14 +126,15 @@ impl Ledger<'_> {
         Ok(())
     }
 
-    /// One record that nothing else can make untrue meanwhile, because its kind is written by one
+    /// One record that adds something, and that nothing else can make untrue meanwhile, because its kind is written by one
     /// session at a time ([`Owner::structure`]). Returns when it is durable and applied.
     ///
     /// # Errors
     /// When the log takes nothing.
     pub async fn write(&self, record: Record) -> Result<(), LogError> {
         let class = LeaseClass::holding(sealed_len(0, record.encoded_len()));
-        self.step(class, |_, _| Ok::<_, LogError>(Some((record.into(), ())))).await?;
+        self.step(class, Purpose::Adds, |_, _| Ok::<_, LogError>(Some((record.into(), ()))))
+            .await?;
         self.log.durable().await
     }
 }

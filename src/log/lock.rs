@@ -48,6 +48,13 @@ impl DataLock {
         }
     }
 
+    /// Whether a server works on this folder.
+    #[must_use]
+    pub fn is_held(dir: &Path) -> bool {
+        let held = |file| flock(&file, FlockOperation::NonBlockingLockShared).is_err();
+        File::open(dir.join("lock")).is_ok_and(held)
+    }
+
     /// The locked file, or the process that holds it.
     fn open(path: &Path) -> io::Result<Result<File, Option<u32>>> {
         let mut options = OpenOptions::new();

@@ -18,6 +18,7 @@ mod lock;
 mod octets;
 mod packing;
 mod pool;
+mod preparation;
 mod preparing;
 mod record;
 mod recovery;
@@ -39,4 +40,4 @@ pub use recovery::{
 pub use segment::{HeaderError, SegmentHeader, VERSION};
 pub use sequencer::{Place, Sequencer, SyncPlan};
 pub use spare::Spare;
-pub use writer::{Frame, Hold, Log, LogError, LogGauges, LogStats};
+pub use writer::{Frame, Hold, Log, LogError, LogGauges, LogStats, Purpose};

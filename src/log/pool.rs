@@ -15,6 +15,7 @@ use tokio::sync::oneshot;
 
 use super::preparing::{Kind, Request, Worker};
 use super::spare::Spare;
+use super::writer::Purpose;
 use crate::limits::BLOCK;
 use crate::reactor::files::File;
 use crate::reactor::{Thread, start_thread};
@@ -121,10 +122,11 @@ impl SegmentPool {
         self.ask(Kind::Usual)
     }
 
-    /// A segment that was held back for records, when there is no other.
+    /// A segment that was held back, for frames of this purpose. The last quarter of them is for
+    /// those that remove something.
     #[must_use]
-    pub fn request_reserve(&self) -> oneshot::Receiver<io::Result<Prepared>> {
-        self.ask(Kind::Reserve)
+    pub fn request_reserve(&self, purpose: Purpose) -> oneshot::Receiver<io::Result<Prepared>> {
+        self.ask(Kind::Reserve { last: purpose == Purpose::Removes })
     }
 
     /// For the first segment of a reactor: one that is ready, or else one of

@@ -3,7 +3,6 @@
 
 use std::collections::VecDeque;
 use std::io;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -13,14 +12,11 @@ use tokio::sync::oneshot;
 
 use super::directory::segment_path;
 use super::pool::{PoolConfig, PoolCounts, Prepared, is_full, is_shortage, usable};
+use super::preparation::{Preparation, Zeros, explain, no_room};
 use crate::limits::{BLOCK, LARGE_LEASE};
-use crate::reactor::files::{self, File};
+use crate::reactor::files;
 use crate::reactor::{Access, Instant, hesitate, timeout};
 use crate::types::SegmentId;
-
-/// Zeros written at a time: long enough for full speed, short enough that a request waits for a
-/// millisecond only.
-const STEP: usize = 1 << 20;
 
 /// Pause before each step while mail comes in at [`BUSY`] or more: leaves the disk to it, and still
 /// prepares some 60 MB/s. It has to end, since under load that never ends all segments would be
@@ -44,8 +40,8 @@ pub(super) enum Kind {
     First,
     /// Any later one.
     Usual,
-    /// One that is held back for records.
-    Reserve,
+    /// One that is held back; the last ones, too, if need be.
+    Reserve { last: bool },
 }
 
 pub(super) enum Request {
@@ -111,6 +107,8 @@ impl Worker {
     /// Works until every handle of the pool is gone.
     pub(super) async fn run(mut self, mut queue: UnboundedReceiver<Request>) {
         self.hold_spare();
+        // Before mail takes all there is: whoever has a segment has these behind it.
+        self.hold_back();
         loop {
             self.look_around();
             self.count();
@@ -133,7 +131,7 @@ impl Worker {
                     if let Err(Ok(unused)) = reply.send(self.provide(kind)) {
                         let entry = (unused.segment, unused.size);
                         match kind {
-                            Kind::Reserve => self.reserve.push_front(entry),
+                            Kind::Reserve { .. } => self.reserve.push_front(entry),
                             Kind::First | Kind::Usual => self.ready.push_front(entry),
                         }
                     }
@@ -259,7 +257,13 @@ impl Worker {
 
     fn provide(&mut self, kind: Kind) -> io::Result<Prepared> {
         self.stalled = None;
-        let ready = if kind == Kind::Reserve { &mut self.reserve } else { &mut self.ready };
+        let PoolConfig { reserve, reserves, .. } = self.config;
+        // A quarter of what is held back, if that is more than one segment.
+        if kind == (Kind::Reserve { last: false }) && self.reserve.len() <= (reserves + 2) / 4 {
+            return Err(explain(no_room(), reserve, &self.config));
+        }
+        let reserved = matches!(kind, Kind::Reserve { .. });
+        let ready = if reserved { &mut self.reserve } else { &mut self.ready };
         while let Some((segment, size)) = ready.pop_front() {
             match files::open_direct(&segment_path(&self.config.dir, segment), Access::Write) {
                 Ok((file, direct)) => {
@@ -278,32 +282,46 @@ impl Worker {
                 self.counts.unprepared.fetch_add(1, Ordering::Relaxed);
                 self.make_fitting(self.config.size, false)
             }
-            Kind::Reserve => Err(explain(no_room(), self.config.reserve, &self.config)),
+            Kind::Reserve { .. } => Err(explain(no_room(), reserve, &self.config)),
         }
     }
 
     /// A segment of this size, or the largest smaller one that the disk has room for.
     fn make_fitting(&mut self, size: u32, written: bool) -> io::Result<Prepared> {
-        if self.room_for_mail() < size.into() && !self.lacks_reserve() {
-            // What is being prepared for later has taken it.
+        let fits = |worker: &Worker, size: u32| u64::from(size) <= worker.room_for_mail();
+        if !fits(self, size) {
+            // What is being prepared for later has taken it, perhaps.
+            self.hold_back();
             self.discard_current();
         }
         let PoolConfig { first, least, .. } = self.config;
         let smaller = std::iter::successors(Some(first), |size| Some(size / 2));
         let smaller = smaller.map(|size| size / BLOCK as u32 * BLOCK as u32);
         let smaller = smaller.take_while(|&size| size >= least).filter(|&other| other < size);
-        let mut full = None;
-        for size in std::iter::once(size).chain(smaller) {
-            let made = match u64::from(size) <= self.room_for_mail() {
+        let mut sizes = std::iter::once(size).chain(smaller).peekable();
+        loop {
+            let size = sizes.next().expect("there is a size, and the last one returns");
+            // Some file systems say late that a file has gone, but give its room to who tries.
+            let last = sizes.peek().is_none();
+            let made = match fits(self, size) || last && !self.lacks_reserve() {
                 true => self.make(size, written),
                 false => Err(explain(no_room(), size, &self.config)),
             };
             match made {
-                Err(error) if is_full(&error) => full = Some(error),
+                Err(error) if is_full(&error) && !last => {}
                 made => return made,
             }
         }
-        Err(full.expect("there is a size"))
+    }
+
+    /// Prepares all that is held back, as far as there is room.
+    fn hold_back(&mut self) {
+        if self.current.as_ref().is_some_and(|current| !current.held_back) {
+            self.discard_current();
+        }
+        while self.lacks_reserve() && self.stalled.is_none() {
+            self.step();
+        }
     }
 
     /// A segment at once.
@@ -322,18 +340,7 @@ impl Worker {
     fn begin(&mut self, size: u32) -> io::Result<Preparation> {
         let segment = self.next;
         self.next = segment.next();
-        let path = self.config.dir.join(format!("{:020}.preparing", segment.0));
-        let (file, direct) = files::open_direct(&path, Access::Create)
-            .map_err(|error| explain(error, size, &self.config))?;
-        let mut begun =
-            Preparation { segment, path, file, size, done: 0, direct, held_back: false };
-        match begun.allocate() {
-            Ok(()) => Ok(begun),
-            Err(error) => {
-                begun.discard();
-                Err(explain(error, size, &self.config))
-            }
-        }
+        Preparation::begin(segment, size, &self.config)
     }
 
     fn delete(&mut self, segment: SegmentId) {
@@ -363,86 +370,6 @@ impl Worker {
             Err(error) => tracing::warn!("room held for the catalog stays held: {error}"),
         }
     }
-}
-
-/// A file on its way to become a segment.
-struct Preparation {
-    segment: SegmentId,
-    path: PathBuf,
-    file: File,
-    size: u32,
-    /// Octets from the start that have been written.
-    done: u32,
-    direct: bool,
-    /// It will be held back for records.
-    held_back: bool,
-}
-
-impl Preparation {
-    fn allocate(&mut self) -> io::Result<()> {
-        if self.file.allocate(u64::from(self.size))? {
-            self.done = self.size;
-        }
-        Ok(())
-    }
-
-    /// Writes some zeros; true when none are missing any more.
-    fn step(&mut self, zeros: &Zeros) -> io::Result<bool> {
-        let length = STEP.min((self.size - self.done) as usize);
-        self.file.write_all_at(zeros.get(length), u64::from(self.done))?;
-        self.done += length as u32;
-        Ok(self.done == self.size)
-    }
-
-    /// Makes it a segment, durably. When that fails, its room is free again.
-    fn finish(self, config: &PoolConfig) -> io::Result<File> {
-        let path = segment_path(&config.dir, self.segment);
-        let made = self.file.sync_all().and_then(|()| files::rename(&self.path, &path));
-        if let Err(error) = made {
-            self.discard();
-            return Err(error);
-        }
-        if let Err(error) = files::sync_folder(&config.dir) {
-            let _ = files::remove(&path);
-            return Err(error);
-        }
-        Ok(self.file)
-    }
-
-    /// What cannot be removed now is removed at the next start.
-    fn discard(self) {
-        let _ = files::remove(&self.path);
-    }
-}
-
-/// Zeros, aligned as O_DIRECT needs them.
-struct Zeros {
-    octets: Vec<u8>,
-    start: usize,
-}
-
-impl Zeros {
-    fn new() -> Zeros {
-        let octets = vec![0; STEP + BLOCK];
-        let start = octets.as_ptr().align_offset(BLOCK);
-        Zeros { octets, start }
-    }
-
-    fn get(&self, length: usize) -> &[u8] {
-        &self.octets[self.start..self.start + length]
-    }
-}
-
-fn explain(error: io::Error, size: u32, config: &PoolConfig) -> io::Error {
-    let mut text = format!("no segment of {} MiB in {}: {error}", size >> 20, config.dir.display());
-    if error.kind() == io::ErrorKind::FileTooLarge {
-        text.push_str("; it is over the limit on the size of files (RLIMIT_FSIZE)");
-    }
-    io::Error::new(error.kind(), text)
-}
-
-fn no_room() -> io::Error {
-    io::Error::from_raw_os_error(libc::ENOSPC)
 }
 
 /// How long to leave the disk alone when so much mail came in so short a time.
@@ -499,6 +426,48 @@ mod tests {
         assert_eq!(worker.counts.unprepared.load(Ordering::Relaxed), 1);
         let small = worker.provide(Kind::First).unwrap();
         assert!(small.written && small.size == 1 << 20);
+    }
+
+    #[test]
+    fn what_is_held_back_comes_first_and_outlives_the_run() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut first = worker(&dir, Vec::new());
+        first.config.reserves = 2;
+        while first.wants_work() {
+            first.step();
+        }
+        assert_eq!(first.reserve, [(SegmentId(10), 1 << 19), (SegmentId(11), 1 << 19)]);
+        assert_eq!(first.ready.len(), 2);
+        // Mail never gets them, however often it asks.
+        for _ in 0..4 {
+            assert!(first.provide(Kind::Usual).unwrap().size > 1 << 19);
+        }
+        // Of two, one is kept for what removes something.
+        let (any, last) = (Kind::Reserve { last: false }, Kind::Reserve { last: true });
+        assert_eq!(first.provide(any).unwrap().segment, SegmentId(10));
+        assert!(is_full(&first.provide(any).unwrap_err()));
+
+        let left = vec![(SegmentId(11), 1 << 19), (SegmentId(12), 5 << 19)];
+        let config = PoolConfig { reserves: 2, ready: left, ..first.config };
+        let mut second = Worker::new(config, Arc::default());
+        assert_eq!(second.reserve, [(SegmentId(11), 1 << 19)]);
+        assert_eq!(second.ready, [(SegmentId(12), 5 << 19)]);
+        assert!(second.lacks_reserve() && second.provide(last).is_ok());
+        assert!(is_full(&second.provide(last).unwrap_err()));
+    }
+
+    #[test]
+    fn a_folder_that_is_gone_is_noticed() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut worker = worker(&dir, Vec::new());
+        worker.look_around();
+        assert_eq!(worker.counts.lost.get(), None);
+        let (path, moved) = (dir.path().to_owned(), dir.path().with_extension("moved"));
+        fs::rename(&path, &moved).unwrap();
+        worker.around = None;
+        worker.look_around();
+        assert!(worker.counts.lost.get().unwrap().contains(path.to_str().unwrap()));
+        fs::remove_dir_all(moved).unwrap();
     }
 
     #[test]

@@ -141,6 +141,12 @@ impl Sequencer {
         self.segments.back().is_some_and(|open| open.size - open.offset >= length)
     }
 
+    /// Octets that are left in the segment; 0 when there is none.
+    #[must_use]
+    pub fn left(&self) -> u32 {
+        self.segments.back().map_or(0, |open| open.size - open.offset)
+    }
+
     /// Whether less than a quarter of the segment is left.
     #[must_use]
     pub fn is_nearly_full(&self) -> bool {

@@ -14,7 +14,7 @@ use crate::reactor::files;
 const NAME: &str = "spare";
 
 /// It is made only where the disk has room for so many of it.
-const PLENTY: u64 = 4;
+const PLENTY: u64 = 2;
 
 /// See the [module](self).
 #[derive(Clone, Debug)]
@@ -34,12 +34,14 @@ impl Spare {
         self.folder.join(NAME)
     }
 
-    /// Gives up the room. `false` when none was held.
+    /// Gives up the room, if there is less on the disk. `false` when there is more, or none was
+    /// held.
     ///
     /// # Errors
     /// Those of the disk.
     pub fn release(&self) -> io::Result<bool> {
-        if !files::exists(&self.path())? {
+        let enough = files::room(&self.folder)? >= self.size;
+        if enough || !files::exists(&self.path())? {
             return Ok(false);
         }
         files::remove(&self.path())?;
@@ -77,9 +79,12 @@ mod tests {
         let spare = Spare::new(dir.path(), 1 << 20);
         assert!(!spare.release().unwrap());
         spare.hold().unwrap();
-        assert_eq!(std::fs::metadata(dir.path().join(NAME)).unwrap().len(), 1 << 20);
-        assert!(spare.release().unwrap());
-        assert!(!dir.path().join(NAME).exists());
+        let path = dir.path().join(NAME);
+        assert_eq!(std::fs::metadata(&path).unwrap().len(), 1 << 20);
+        assert!(!spare.release().unwrap(), "there is room enough");
+        assert!(path.exists());
+        assert!(Spare::new(dir.path(), 1 << 61).release().unwrap());
+        assert!(!path.exists());
     }
 
     #[test]

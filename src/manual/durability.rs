@@ -150,6 +150,8 @@
 //! was carried out or not, but whole.
 //!
 //! A disk that is full is not a failure. It is a tagged NO, nothing was done, and service goes on.
+//! Nor is a lack of descriptors. Frames that change or remove what is there go to segments that
+//! were held back for them; those are segments like any other, in the chain of their log.
 //!
 //! ## The catalog
 //!

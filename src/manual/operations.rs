@@ -47,9 +47,16 @@
 //! ```
 //!
 //! `mailrace config example` prints one with every key and its meaning. `mailrace config check
-//! FILE` says all that is wrong with one, each with its line, and reads the files that it names. A
-//! key that does not exist keeps the server from starting, so that no typing error goes unnoticed.
-//! The file is read at the start only.
+//! FILE` says all that is wrong with one, each with its line, and then tries what a start tries:
+//! the rights of the data folder, the file of users, master users, certificates with their dates,
+//! token keys, and whether the addresses can be listened on. An address that is in use is right
+//! when a server runs on that data. Run it as the user of the service. A key that does not exist
+//! keeps the server from starting, so that no typing error goes unnoticed. The file is read at the
+//! start only.
+//!
+//! The data folder of `serve`, `user` and `doctor` is what `--data` says, or else the environment
+//! variable `MAILRACE_DATA`, or else (with `--config FILE`, which `user` takes as well) the file's
+//! key `data`, or else `./mailrace-data`.
 //!
 //! ## TLS
 //!
@@ -62,6 +69,9 @@
 //! - A renewed certificate is taken into use by SIGHUP (`systemctl reload mailrace`). Sessions
 //!   notice nothing. If the new files will not do, the log says why, and the former ones stay.
 //!   Every ticket that was given out before is void.
+//! - From 30 days before the certificate expires the log says so, at each start and once a day;
+//!   `mailrace config check` says it, too, and fails when it has expired. The metric
+//!   `mailrace_tls_certificate_expires_seconds` has the date.
 //! - Without TLS, passwords and tokens are taken from this machine only, unless
 //!   `--allow-plaintext-auth` says that nobody can listen in between. From elsewhere LOGINDISABLED
 //!   is told.
@@ -88,7 +98,8 @@
 //! | 65 | serve: the data is of a newer or older mailrace | Use that one; nothing was changed |
 //! | 69 | No io_uring: an old kernel, a seccomp profile, a sysctl | `tuning/README.md` |
 //! | 70 | A bug | Tell us, with the log |
-//! | 71 | The system refused memory, a thread or a ring | |
+//! | 71 | The system refused memory, a thread or a ring | The limits that the sentence names |
+//! | 72 | serve: the data folder was deleted or moved away | Put it back: a start makes a new one |
 //! | 73 | A file or folder cannot be created | Permissions, a full disk |
 //! | 74 | A file or an address cannot be used | Permissions, the disk, `--listen` |
 //! | 75 | Another server runs on this data folder | |
@@ -105,6 +116,7 @@
 //! | `lock` | Held by the server | While no server runs |
 //! | `segments/` | The log: all mail there is | Never |
 //! | `catalog.redb` | A checkpoint of the log | While no server runs; it is made again |
+//! | `spare` | Room that is held for the catalog, 16 MiB of nothing | Yes; it is made again |
 //! | `catalog.redb.damaged-N` | A catalog that a start set aside | Yes |
 //! | `quarantine.json` | What the last start found damaged | Yes; each start writes or removes it |
 //!
@@ -145,7 +157,9 @@
 //! whatever the client sends. Idle is who sends nothing, or reads nothing of what it is sent.
 //!
 //! Each connection needs a descriptor, and so do some hundred files: `LimitNOFILE` should be
-//! 20,000. RFC 9051 section 5.4 asks for 30 minutes at least; with a lower `--idle-time` a line is
+//! 20,000. The server raises its soft limit to the hard one. With fewer descriptors there are fewer
+//! connections, whatever `--connections` says, and a line about it at the start: the log never goes
+//! without. RFC 9051 section 5.4 asks for 30 minutes at least; with a lower `--idle-time` a line is
 //! logged.
 //!
 //! An idle session takes some 6 KiB of memory, a connection before login 60 KiB at most, a session
@@ -297,3 +311,20 @@
 //!
 //! APPEND is answered by a tagged NO and leaves nothing behind. Reading goes on. Make room, and
 //! appending works again, without a restart.
+//!
+//! Before that, segments get smaller: where the disk has no room for a whole one, the next takes
+//! what there is, down to 1 MiB. Four segments of 1 MiB for each reactor are held back for those
+//! who change what is there: STORE, MOVE, EXPUNGE and DELETE go on, for some 200 changes in each of
+//! these segments. The last quarter of them is for EXPUNGE and DELETE alone. They are filled up
+//! again when there is room. CREATE, COPY, RENAME and SUBSCRIBE are refused, and mail that is read
+//! is not marked so.
+//!
+//! A start needs no room: it takes into use what is there, and no segment before the first write.
+//! The catalog may have to grow; for that the file `spare` is given up. Only where that was not
+//! there (a disk that was full already when this version came to it) does a start end with 74.
+//!
+//! ## When the data folder goes away
+//!
+//! A server whose data folder, folder of segments or segment in use was deleted or moved away ends
+//! within a second, with BYE to its sessions and exit code 72: what it went on to store would have
+//! no name. The unit does not start it again, because that would begin an empty folder.

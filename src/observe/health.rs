@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::disk::Room;
 use super::reading::{Reading, total};
+use crate::limits::LARGE_LEASE;
 use crate::reactor::Instant;
 use crate::server::Watch;
 
@@ -151,10 +152,11 @@ pub(super) fn obstacles(watch: &Watch, readings: &[Reading], room: Option<Room>)
     }
     match room {
         None => obstacles.push("the data folder cannot be looked at".to_owned()),
-        Some(room) if is_full(watch, room) => {
+        Some(room) if is_full(watch, readings) => {
             let (left, needed) = (room.available >> 20, watch.segment >> 20);
             obstacles.push(format!(
-                "the disk is full: {left} MiB are left, the next segment takes {needed} MiB"
+                "the disk is full: {left} MiB are left, where the smallest segment takes {needed} \
+                 MiB and changes without mail keep some"
             ));
         }
         Some(_) => {}
@@ -162,9 +164,11 @@ pub(super) fn obstacles(watch: &Watch, readings: &[Reading], room: Option<Room>)
     obstacles
 }
 
-/// Whether there is no segment to go on in, nor room to make one.
-fn is_full(watch: &Watch, room: Room) -> bool {
-    watch.pool.ready.load(Ordering::Relaxed) == 0 && room.available < watch.segment
+/// Whether a reactor has no room for a frame of mail of the largest size, and there is no segment
+/// for it to go on in, nor room to make one: then an APPEND is refused.
+fn is_full(watch: &Watch, readings: &[Reading]) -> bool {
+    let short = readings.iter().any(|reading| reading.room < LARGE_LEASE as u64);
+    short && watch.pool.room.load(Ordering::Relaxed) == 0
 }
 
 #[cfg(test)]
@@ -176,8 +180,9 @@ mod tests {
     use super::*;
     use crate::log::PoolCounts;
 
-    fn watch(ready: u64) -> Watch {
-        let pool = PoolCounts { ready: AtomicU64::new(ready), ..PoolCounts::default() };
+    /// Of a server whose next segment can have so many octets.
+    fn watch(room: u64) -> Watch {
+        let pool = PoolCounts { room: AtomicU64::new(room), ..PoolCounts::default() };
         Watch {
             address: SocketAddr::from(([127, 0, 0, 1], 143)),
             data: "data".into(),
@@ -187,6 +192,7 @@ mod tests {
             pool: Arc::new(pool),
             damaged_messages: 0,
             damages: 0,
+            certificate: None,
             stopping: Arc::default(),
         }
     }
@@ -262,12 +268,14 @@ mod tests {
 
     #[test]
     fn a_disk_is_full_when_no_segment_can_be_had() {
-        let room = |mib: u64| Some(Room { size: 1 << 40, available: mib << 20 });
-        let obstacles = |ready, room| obstacles(&watch(ready), &turning(0), room);
-        assert_eq!(obstacles(0, room(16)), [""; 0]);
-        assert_eq!(obstacles(1, room(15)), [""; 0]);
-        assert!(obstacles(0, room(15))[0].starts_with("the disk is full: 15 MiB"));
-        assert_eq!(obstacles(1, None).len(), 1);
+        let free = Some(Room { size: 1 << 40, available: 3 << 20 });
+        let reactors = |rooms: [u64; 2]| rooms.map(|room| Reading { room, ..Reading::default() });
+        let obstacles = |pool, rooms| obstacles(&watch(pool), &reactors(rooms), free);
+        assert_eq!(obstacles(1 << 20, [0, 0]), [""; 0]);
+        // There is mail that is taken still.
+        assert_eq!(obstacles(0, [1 << 20, 256 << 10]), [""; 0]);
+        assert!(obstacles(0, [1 << 20, 255 << 10])[0].starts_with("the disk is full: 3 MiB"));
+        assert_eq!(super::obstacles(&watch(1), &reactors([0, 0]), None).len(), 1);
     }
 
     #[test]

@@ -27,6 +27,8 @@ pub(super) struct Scrape {
     pub room: Option<Room>,
     pub connections: u64,
     pub begun_at: u64,
+    /// When the certificate expires, in seconds since 1970 UTC.
+    pub certificate: Option<i64>,
     /// Messages whose octets are damaged, and other damages.
     pub damaged: (u64, u64),
     /// Of each log its name, lines lost, and whether the last write failed.
@@ -165,9 +167,14 @@ impl<'a> Page<'a, '_> {
     }
 
     fn process(&mut self) -> fmt::Result {
-        let Segments { ready, active, sealed, .. } = self.scrape.segments;
+        let Segments { ready, active, reserve, sealed, .. } = self.scrape.segments;
         let state = |name, count: u64| (vec![("state", name)], count as f64);
-        let each = vec![state("ready", ready), state("active", active), state("sealed", sealed)];
+        let each = vec![
+            state("ready", ready),
+            state("active", active),
+            state("reserve", reserve),
+            state("sealed", sealed),
+        ];
         self.gauges("segments", None, "Files of the log.", each)?;
         if let Some(Room { size, available }) = self.scrape.room {
             let help = "Size of the file system of the log.";
@@ -193,6 +200,10 @@ impl<'a> Page<'a, '_> {
         self.gauges("log_failing", None, "1 while the log cannot be written, else 0.", failing)?;
         let help = "When the server started, in seconds since 1970 UTC.";
         self.one("start_time", Some(Unit::Seconds), help, self.scrape.begun_at as f64)?;
+        if let Some(until) = self.scrape.certificate {
+            let help = "When the TLS certificate expires, in seconds since 1970 UTC.";
+            self.one("tls_certificate_expires", Some(Unit::Seconds), help, until as f64)?;
+        }
         let version = vec![(vec![("version", env!("CARGO_PKG_VERSION"))], 1.0)];
         self.gauges("build_info", None, "The version that runs.", version)
     }
@@ -324,11 +335,12 @@ mod tests {
         text(Scrape {
             reactors: vec![reading, Reading::default()],
             uploads: vec![1, 0],
-            segments: Segments { ready: 1, active: 2, sealed: 3, unwritten: 0 },
+            segments: Segments { ready: 1, active: 2, reserve: 4, sealed: 3, unwritten: 0 },
             ready: true,
             room: Some(Room { size: 100, available: 50 }),
             connections: 16_384,
             begun_at: 1_700_000_000,
+            certificate: Some(1_800_000_000),
             damaged: (1, 2),
             logs: [("log", 3, false), ("audit", 0, true)],
         })
@@ -347,6 +359,8 @@ mod tests {
             "mailrace_refusals_total{reactor=\"0\",what=\"login\"} 2",
             "mailrace_segments{state=\"sealed\"} 3",
             "mailrace_disk_free_bytes 50",
+            "mailrace_segments{state=\"reserve\"} 4",
+            "mailrace_tls_certificate_expires_seconds 1800000000",
             "mailrace_ready 1",
             "mailrace_log_lines_lost_total{of=\"log\"} 3",
             "mailrace_log_failing{of=\"audit\"} 1",

@@ -107,6 +107,7 @@ impl Observer {
             room: self.room,
             connections: self.watch.connections as u64,
             begun_at: self.begun_at,
+            certificate: self.watch.certificate.as_ref().map(|acceptor| acceptor.validity().until),
             damaged: (self.watch.damaged_messages, self.watch.damages),
             logs: [&LOG, &AUDIT].map(|one| (one.name, one.lost(), one.is_failing())),
         })
@@ -117,8 +118,9 @@ impl Observer {
         let ready = self.watch.pool.ready.load(Ordering::Relaxed);
         let active = total(readings, |one| one.open_segments);
         let unwritten = total(readings, |one| one.unwritten_segments);
-        let sealed = self.files.saturating_sub(ready + active);
-        Segments { ready, active, sealed, unwritten }
+        let reserve = self.watch.pool.reserve.load(Ordering::Relaxed);
+        let sealed = self.files.saturating_sub(ready + active + reserve);
+        Segments { ready, active, reserve, sealed, unwritten }
     }
 
     fn obstacles_now(&mut self, readings: &[Reading]) -> Vec<String> {

@@ -117,6 +117,9 @@ pub struct Segments {
     pub ready: u64,
     /// Written to.
     pub active: u64,
+    /// Held back for changes without mail on a full disk.
+    #[serde(default)]
+    pub reserve: u64,
     /// Full, or left by an earlier run.
     pub sealed: u64,
     /// Taken into use merely allocated, since the start.

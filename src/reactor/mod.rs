@@ -40,11 +40,11 @@ pub use inherited::{HandOverError, HandedOver, Inherited};
 pub use interrupt::{Interrupt, receive_within};
 pub use jobs::{JobError, Jobs};
 pub use lease::{Lease, LeaseClass};
-pub use options::{Access, Options, ProbeError, ThreadEnd};
+pub use options::{Access, Locked, Options, ProbeError, RingError, ThreadEnd};
 pub use pages::Pages;
 pub use side::{
-    Bound, Conn, Listener, LogFile, Peer, Thread, breathe, files, give_way, hesitate, probe,
-    raise_descriptors, random, run, start_reactor, start_thread, unix_seconds,
+    Bound, Conn, Listener, LogFile, Peer, Standby, Thread, breathe, files, give_way, hesitate,
+    probe, raise_limits, random, rings, run, start_thread, unix_seconds,
 };
 pub use thresholds::{Thresholds, thresholds};
 

@@ -7,8 +7,8 @@ use std::time::Duration;
 use crate::auth::{MechanismName, TokenConfig};
 use crate::index::OnDamage;
 use crate::limits::{
-    APPEND_LIMIT, AUTOLOGOUT, COMMANDS_BEFORE_LOGIN, CONNECTIONS, CONNECTIONS_PER_ADDRESS,
-    CONNECTIONS_PER_USER, LOGIN_FAILURES, LOGIN_TIME, RESERVE, RESERVES, SPARE,
+    APPEND_LIMIT, AUTOLOGOUT, COMMANDS_BEFORE_LOGIN, CONNECTIONS_PER_ADDRESS, CONNECTIONS_PER_USER,
+    LOGIN_FAILURES, LOGIN_TIME, RESERVE, RESERVES, SPARE,
 };
 use crate::net::TlsFiles;
 use crate::reactor::HandedOver;
@@ -45,8 +45,9 @@ pub struct Config {
     pub segments_ahead: usize,
     /// Largest message, in octets.
     pub append_limit: u64,
-    /// Connections at a time.
-    pub connections: usize,
+    /// Connections at a time; `None` is [`crate::limits::CONNECTIONS`]. There are fewer when there
+    /// are not as many descriptors.
+    pub connections: Option<usize>,
     /// Connections from one address at a time.
     pub connections_per_address: usize,
     /// Connections of one user at a time.
@@ -88,7 +89,7 @@ impl Default for Config {
             spare: SPARE,
             segments_ahead: 2,
             append_limit: APPEND_LIMIT,
-            connections: CONNECTIONS,
+            connections: None,
             connections_per_address: CONNECTIONS_PER_ADDRESS,
             connections_per_user: CONNECTIONS_PER_USER,
             login_time: LOGIN_TIME,

@@ -4,11 +4,13 @@
 //! then one thread per reactor. A stop goes the same way back: sessions get BYE, what is on its
 //! way to the disk is finished and answered, the catalog gets a last checkpoint.
 
+mod check;
 mod checkpoints;
 mod config;
 mod error;
 mod privacy;
 mod quarantine;
+mod resources;
 mod watch;
 mod worker;
 
@@ -20,6 +22,7 @@ use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
 
+pub use check::Checked;
 pub use config::Config;
 pub use error::StartError;
 pub use privacy::{Exposed, exposed};
@@ -31,9 +34,7 @@ use crate::index::{Catalog, CatalogError, Quarantine, ReplayError, replay};
 use crate::limits::SEGMENT_LEAST;
 use crate::log::{DataLock, Directory, PoolConfig, Recovered, SegmentPool, Spare};
 use crate::net::{Acceptor, TlsError};
-use crate::reactor::{
-    Bound, Instant, Options, Thread, ThreadEnd, files, probe, raise_descriptors, start_reactor,
-};
+use crate::reactor::{Bound, Instant, Options, Standby, Thread, ThreadEnd, files};
 use crate::session::{Arrival, Parser, Places, Settings};
 use crate::stats::Tally;
 
@@ -94,36 +95,17 @@ impl Server {
         Ok(server)
     }
 
-    /// Whether a server could start with this, as far as can be seen without starting one: the
-    /// files that it names are read.
-    ///
-    /// # Errors
-    /// See [`StartError`].
-    pub fn check(config: &Config) -> Result<(), StartError> {
-        Users::open(&config.data).map_err(StartError::Users)?;
-        match (&config.tls, config.tls_listen) {
-            (None, Some(address)) => Err(StartError::NoCertificate(address)),
-            (None, None) => Ok(()),
-            (Some(files), _) => Acceptor::new(files.clone()).map(drop).map_err(StartError::Tls),
-        }
-    }
-
     /// The same without waiting for the reactors: each says when it is ready, or drops its end.
     pub(crate) fn begin(config: Config) -> Result<(Server, Ready), StartError> {
         let begun = Instant::now();
-        let reactors = config.reactors.unwrap_or_else(cores).max(1);
-        let registered = probe(reactors).map_err(StartError::Kernel)?;
-        if !registered {
-            tracing::warn!(
-                "the limit on locked memory is too small for registered buffers; going on without \
-                 them, a little slower. See LimitMEMLOCK in tuning/README.md"
-            );
-        }
-        raise_descriptors();
+        let rings = resources::rings(&config)?;
+        let reactors = rings.len();
+        let connections = resources::connections(&config, reactors);
         make_folder(&config.data)?;
         privacy::make_private(&config.data)?;
         let lock = DataLock::acquire(&config.data).map_err(StartError::Lock)?;
         let users = Users::open(&config.data).map_err(StartError::Users)?;
+        check::unknown_masters(&config, &users).iter().for_each(|what| tracing::warn!("{what}"));
         let (catalog, recovered, quarantine) = recover(&config, begun)?;
         let listen = |error| StartError::listen(config.listen, error);
         let sockets = match &config.handed_over.imap {
@@ -134,37 +116,39 @@ impl Server {
         let address = sockets[0].address().map_err(listen)?;
         let tls = config.tls.clone().map(Acceptor::new).transpose().map_err(StartError::Tls)?;
         let (tls_sockets, tls_address) = listen_by_tls(&config, tls.as_ref(), reactors)?;
-        let watch = Watch::new(address, &config, &quarantine);
+        let watch = Watch::new(address, &config, connections, &quarantine);
+        let room = (reactors, connections);
+        let certificate = tls.clone();
         let shared =
-            Shared::new(&config, tls.clone(), catalog, users, (&recovered, quarantine), reactors)?;
+            Shared::new(&config, tls.clone(), catalog, users, (&recovered, quarantine), room)?;
         let mut server = Server {
             address,
             tls_address,
             tls,
             reactors: Vec::new(),
             threads: Vec::new(),
-            watch: Watch { pool: shared.pool.counts(), ..watch },
+            watch: Watch { pool: shared.pool.counts(), certificate, ..watch },
             pool: shared.pool.clone(),
             over: Arc::default(),
             _lock: lock,
         };
         let mut tls = tls_sockets.into_iter();
-        let sockets = sockets.into_iter().map(|plain| Sockets { plain, tls: tls.next() }).collect();
-        let ready = server.launch(&shared, sockets)?;
+        let sockets = sockets.into_iter().map(|plain| Sockets { plain, tls: tls.next() });
+        let ready = server.launch(&shared, rings.into_iter().zip(sockets).collect());
         Ok((server, ready))
     }
 
     /// Starts the reactors.
-    fn launch(&mut self, shared: &Arc<Shared>, sockets: Vec<Sockets>) -> Result<Ready, StartError> {
+    fn launch(&mut self, shared: &Arc<Shared>, reactors: Vec<(Ring, Sockets)>) -> Ready {
         let mut inboxes = Vec::new();
-        for _ in &sockets {
+        for _ in &reactors {
             let (sender, inbox) = mpsc::unbounded_channel();
             self.reactors.push(sender);
             inboxes.push(inbox);
         }
         let _ = shared.reactors.set(self.reactors.clone());
         let mut ready = Vec::new();
-        for (number, (sockets, inbox)) in sockets.into_iter().zip(inboxes).enumerate() {
+        for (number, ((ring, sockets), inbox)) in reactors.into_iter().zip(inboxes).enumerate() {
             let tally = Arc::new(Tally::default());
             self.watch.reactors.push(tally.clone());
             let (tell, told) = oneshot::channel();
@@ -177,10 +161,9 @@ impl Server {
                 call(&over);
                 result
             };
-            let thread = start_reactor(format!("reactor-{number}"), options, run);
-            self.threads.push(thread.map_err(StartError::System)?);
+            self.threads.push(ring.start(options, run));
         }
-        Ok(ready)
+        ready
     }
 
     /// Where it listens; the port is a real one even when 0 was asked for.
@@ -295,6 +278,9 @@ impl Drop for Server {
     }
 }
 
+/// A reactor that waits for its work.
+type Ring = Standby<Result<(), StartError>>;
+
 /// From each reactor, when it takes connections.
 type Ready = Vec<oneshot::Receiver<()>>;
 
@@ -332,7 +318,7 @@ impl Shared {
         catalog: Catalog,
         users: Users,
         (recovered, quarantine): (&Recovered, Quarantine),
-        reactors: usize,
+        (reactors, connections): (usize, usize),
     ) -> Result<Arc<Shared>, StartError> {
         let segments = config.data.join(SEGMENTS);
         let ingested = Arc::new(AtomicU64::new(0));
@@ -370,10 +356,10 @@ impl Shared {
             epoch: recovered.next_epoch,
             count: u16::try_from(reactors).map_err(|_| StartError::TooManyReactors)?,
             // More reactors than cores have to share.
-            pin: reactors <= cores(),
+            pin: reactors <= resources::cores(),
             reactors: Arc::default(),
             mailboxes: Arc::new(AtomicU64::new(1)),
-            places: Places::new(config.connections, config.connections_per_address),
+            places: Places::new(connections, config.connections_per_address),
             ingested,
         }))
     }
@@ -456,8 +442,4 @@ fn make_folder(data: &Path) -> Result<(), StartError> {
 /// Octets of the smallest segment that mail is written to.
 fn least_segment(config: &Config) -> u32 {
     config.segment_size.min(config.first_segment).min(SEGMENT_LEAST)
-}
-
-fn cores() -> usize {
-    std::thread::available_parallelism().map_or(1, usize::from)
 }

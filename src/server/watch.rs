@@ -8,6 +8,7 @@ use std::sync::atomic::AtomicBool;
 use super::Config;
 use crate::index::Quarantine;
 use crate::log::PoolCounts;
+use crate::net::Acceptor;
 use crate::stats::Tally;
 
 /// Everything that there is to know of a running server, to be read from any thread. It keeps
@@ -31,22 +32,30 @@ pub struct Watch {
     pub damaged_messages: u64,
     /// Other damages that the start found and went past.
     pub damages: u64,
+    /// What is shown to clients of TLS.
+    pub certificate: Option<Acceptor>,
     /// The server is about to end.
     pub stopping: Arc<AtomicBool>,
 }
 
 impl Watch {
-    pub(super) fn new(address: SocketAddr, config: &Config, quarantine: &Quarantine) -> Watch {
+    pub(super) fn new(
+        address: SocketAddr,
+        config: &Config,
+        connections: usize,
+        quarantine: &Quarantine,
+    ) -> Watch {
         let (findings, messages) = (quarantine.findings.len(), quarantine.damaged_messages());
         Watch {
             address,
             data: config.data.clone(),
-            connections: config.connections,
+            connections,
             segment: super::least_segment(config).into(),
             reactors: Vec::new(),
             pool: Arc::default(),
             damaged_messages: messages as u64,
             damages: (findings - messages) as u64,
+            certificate: None,
             stopping: Arc::default(),
         }
     }

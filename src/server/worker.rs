@@ -10,9 +10,10 @@ use tokio::sync::{Notify, mpsc, oneshot};
 
 use super::checkpoints::Checkpoints;
 use super::{Shared, StartError};
-use crate::log::{Log, Sequencer};
+use crate::log::{Log, PoolCounts, Sequencer};
+use crate::net::{Acceptor, Concern};
 use crate::protocol::response::Code;
-use crate::reactor::{Arena, Bound, Listener, Peer, random, sleep, spawn, timeout};
+use crate::reactor::{Arena, Bound, Listener, Peer, random, sleep, spawn, timeout, unix_seconds};
 use crate::session::{Arrival, Files, Home, publish, serve};
 use crate::stats::{Counters, Tally};
 use crate::types::LogId;
@@ -22,6 +23,11 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 /// After a connection could not be accepted (out of descriptors, most likely).
 const AFTER_FAILURE: Duration = Duration::from_millis(100);
+
+const DAY: Duration = Duration::from_secs(24 * 3600);
+
+/// How often a reactor looks whether the files of its log are where they should be.
+const LOOK: Duration = Duration::from_millis(250);
 
 /// Where a reactor listens.
 pub(super) struct Sockets {
@@ -59,6 +65,11 @@ impl Worker {
             async move { checkpoints.run().await }
         });
         let publishing = spawn(publish(home.clone()));
+        let reminding = match (number, &shared.settings.tls) {
+            (0, Some(acceptor)) => Some(spawn(remind(acceptor.clone()))),
+            _ => None,
+        };
+        let guarding = spawn(guard(home.clone(), shared.pool.counts()));
         let _ = ready.send(());
         let broken = loop {
             tokio::select! {
@@ -84,8 +95,12 @@ impl Worker {
         }
         accepting.iter().for_each(|task| task.abort());
         publishing.abort();
+        guarding.abort();
+        reminding.iter().for_each(|task| task.abort());
         if let Some(why) = broken {
-            return Err(StartError::Log(why.to_string()));
+            let lost = shared.pool.counts().lost.get().is_some();
+            let why = why.to_string();
+            return Err(if lost { StartError::Lost(why) } else { StartError::Log(why) });
         }
         home.log.durable().await?;
         checkpoints.stop();
@@ -134,14 +149,48 @@ async fn home(
 }
 
 async fn accept(home: Rc<Home>, listener: Rc<Listener>, implicit_tls: bool) {
+    let mut failing = false;
     while home.ending.borrow().is_none() {
         match listener.accept().await {
-            Ok(peer) => admit(&home, peer, implicit_tls),
+            Ok(peer) => {
+                failing = false;
+                admit(&home, peer, implicit_tls);
+            }
             Err(_) if home.ending.borrow().is_some() => return,
             Err(error) => {
-                tracing::warn!("a connection could not be accepted: {error}");
+                // Once, until one is accepted again.
+                if !std::mem::replace(&mut failing, true) {
+                    tracing::warn!("connections cannot be accepted: {error}; they wait");
+                }
                 sleep(AFTER_FAILURE).await;
             }
+        }
+    }
+}
+
+/// Says at the start and once a day when a certificate expires soon, or is not valid.
+async fn remind(acceptor: Acceptor) {
+    loop {
+        match acceptor.concern(unix_seconds()) {
+            Some(Concern::Invalid(text)) => tracing::error!("clients refuse this server: {text}"),
+            Some(Concern::Soon(text)) => tracing::warn!("{text}"),
+            None => {}
+        }
+        sleep(DAY).await;
+    }
+}
+
+/// Breaks the log when its files are not where they should be any more: what is written to them
+/// would not be there at the next start.
+async fn guard(home: Rc<Home>, counts: Arc<PoolCounts>) {
+    while home.ending.borrow().is_none() {
+        sleep(LOOK).await;
+        if let Some(segment) = home.log.nameless() {
+            let path = home.files.path(segment);
+            counts.lost.get_or_init(|| format!("{} was deleted", path.display()));
+        }
+        if let Some(lost) = counts.lost.get() {
+            return home.log.lose(lost);
         }
     }
 }

@@ -74,6 +74,7 @@ impl Home {
         store(&tally.syncs, log.syncs);
         store(&tally.unwritten_segments, log.unwritten_segments);
         store(&tally.open_segments, gauges.open_segments as u64);
+        store(&tally.room, gauges.room.into());
         store(&tally.durable_lsn, gauges.durable.0);
         let stalled = gauges.stalled.as_micros();
         store(&tally.stalled_micros, u64::try_from(stalled).unwrap_or(u64::MAX));

@@ -51,7 +51,7 @@ impl Plan {
             segment_size: size,
             first_segment: first.min(size),
             reserve: 320 << 10,
-            reserves: 1,
+            reserves: 2,
             spare: 512 << 10,
             segments_ahead: random.below(3),
             append_limit: 1 << 30,

@@ -19,7 +19,7 @@ fn plan(temper: Temper, life: Life) -> Plan {
         segment_size: 320 << 10,
         first_segment: 320 << 10,
         reserve: 320 << 10,
-        reserves: 1,
+        reserves: 2,
         spare: 512 << 10,
         segments_ahead: 1,
         append_limit: 1 << 30,

@@ -64,6 +64,8 @@ pub struct Tally {
     pub segment: AtomicU64,
     /// Where in it, in octets.
     pub segment_offset: AtomicU64,
+    /// The largest frame of mail that needs no other segment than those it has, in octets.
+    pub room: AtomicU64,
     /// Segments that are written to, or written and not synced yet.
     pub open_segments: AtomicU64,
     /// Segments taken into use that were not written before.

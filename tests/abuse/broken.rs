@@ -168,7 +168,7 @@ fn whole_batches(client: &mut Client, fates: &[Fate]) {
 /// As many uploads as there are leases, each with some octets in one. If one lease were lost,
 /// somebody would have had to give up another: its octets would be on the disk.
 fn client_of_all_leases(server: &Server, folder: &Folder) -> Vec<Client> {
-    mailrace::reactor::raise_descriptors();
+    mailrace::reactor::raise_limits();
     let mark = b"in a lease and not on the disk";
     let mut clients = Vec::new();
     // The log keeps one of the small ones.

@@ -58,7 +58,7 @@ fn append(client: &mut Client) -> Duration {
 
 #[test]
 fn thousands_that_do_nothing_cost_little() {
-    mailrace::reactor::raise_descriptors();
+    mailrace::reactor::raise_limits();
     let folder = Folder::new();
     let server = Server::with(&folder, &["--login-time", "1800"]);
     let gauge = Gauge::new(&server);
@@ -103,7 +103,7 @@ fn thousands_that_do_nothing_cost_little() {
 
 #[test]
 fn one_too_many_is_told_so() {
-    mailrace::reactor::raise_descriptors();
+    mailrace::reactor::raise_limits();
     let folder = Folder::new();
     let limit = wanted("MAILRACE_CONNECTIONS_LIMIT", 200);
     let flags = ["--connections", &limit.to_string(), "--login-time", "1800"];

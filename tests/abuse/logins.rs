@@ -30,7 +30,7 @@ fn a_password_check_leaves_no_memory_behind() {
 /// all but the end of the longest command.
 #[test]
 fn who_does_not_log_in_has_so_much_memory_and_no_more() {
-    mailrace::reactor::raise_descriptors();
+    mailrace::reactor::raise_limits();
     let folder = Folder::new();
     let flags = ["--login-time", "600", "--commands-before-login", "64"];
     let server = Server::with(&folder, &flags);

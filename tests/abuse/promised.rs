@@ -42,7 +42,7 @@ fn append(client: &mut Client, size: usize) -> String {
 
 #[test]
 fn messages_that_never_come_cost_nothing() {
-    mailrace::reactor::raise_descriptors();
+    mailrace::reactor::raise_limits();
     let folder = Folder::new();
     for account in 0..ACCOUNTS {
         folder.add_user(&format!("user-{account}"), PASSWORD, &["--quota", "13G"]);

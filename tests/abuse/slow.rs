@@ -142,7 +142,7 @@ fn others(server: &Server, folder: &Folder, number: &mut u64) {
 
 #[test]
 fn more_slow_messages_than_there_are_leases() {
-    mailrace::reactor::raise_descriptors();
+    mailrace::reactor::raise_limits();
     let folder = Folder::new();
     let server = Server::with(&folder, &["--reactors", "1"]);
     let mut number = 0;

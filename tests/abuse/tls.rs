@@ -17,7 +17,7 @@ const SLACK: u64 = 8 * MIB;
 
 #[test]
 fn idle_sessions_by_tls_cost_little() {
-    mailrace::reactor::raise_descriptors();
+    mailrace::reactor::raise_limits();
     let folder = Folder::new();
     let identity = Identity::new(&folder);
     let count = wanted("MAILRACE_CONNECTIONS", CONNECTIONS);

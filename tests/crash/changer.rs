@@ -28,6 +28,8 @@ pub struct Changer {
     pub may_fail: bool,
     /// How often that was the answer.
     pub refused: usize,
+    /// How often to one that marks, moves or removes mail, or deletes a mailbox.
+    pub refused_changes: usize,
     /// Messages of this account's INBOX, from which nobody takes any.
     library: Vec<(u32, Id)>,
     /// What is there by the last OK.
@@ -65,6 +67,7 @@ impl Changer {
             ahead,
             may_fail,
             refused,
+            refused_changes: 0,
             library,
             state,
             waiting,
@@ -163,8 +166,16 @@ impl Changer {
 
     fn refused(&mut self) {
         assert_eq!(self.ahead, 0, "what comes after it was expected to find it done");
-        self.waiting.pop_front();
+        let refused = self.waiting.pop_front();
+        let changes = refused.is_some_and(|one| {
+            use Change::{Close, Delete, Expunge, Move, Store};
+            matches!(
+                one.change,
+                Store { .. } | Move { .. } | Expunge { .. } | Close { .. } | Delete { .. }
+            )
+        });
         self.refused += 1;
+        self.refused_changes += usize::from(changes);
         // Whether CLOSE has closed is for the next SELECT to find out.
         self.selected = None;
     }

@@ -8,5 +8,6 @@ mod activation;
 mod doctor;
 mod ends;
 mod files;
+mod limits;
 mod secrets;
 mod versions;

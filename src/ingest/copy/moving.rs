@@ -6,7 +6,7 @@ use super::writing::Writing;
 use super::{Copied, CopyError, Job, fragments_at_once, reserve};
 use crate::index::{Account, AsWritten, Entry, KeywordSet, Mailbox};
 use crate::ingest::ledger::Composed;
-use crate::log::{MessageRecord, Packing, Record};
+use crate::log::{MessageRecord, Packing, Purpose, Record};
 use crate::reactor::fault::{Fault, made};
 use crate::reactor::{LeaseClass, breathe, thresholds};
 use crate::types::{Fragment, KeywordList, ModSeq, Uid, UidRange};
@@ -96,7 +96,7 @@ impl Job<'_> {
         let mut next = None;
         let moved = self
             .ledger
-            .step(class, |account, room| {
+            .step(class, Purpose::Changes, |account, room| {
                 let mut taken = self.take(account, uids, from, room, ahead.as_ref())?;
                 next = taken.next;
                 if taken.messages.is_empty() {
@@ -220,7 +220,7 @@ impl Job<'_> {
             let reserved = source.reserve(0).expect("a reservation of no UID never runs out");
             Ok::<_, CopyError>(Some((self.expunge(reserved.modseq, uids).into(), ())))
         };
-        self.ledger.step(LeaseClass::Large, compose).await.map(|_| ())
+        self.ledger.step(LeaseClass::Large, Purpose::Changes, compose).await.map(|_| ())
     }
 
     fn expunge(&self, modseq: ModSeq, uids: Vec<UidRange>) -> Record {

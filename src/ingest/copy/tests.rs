@@ -50,6 +50,7 @@ impl World {
         let pool = SegmentPool::start(pool).unwrap();
         let sequencer = Sequencer::new(epoch, id, 1, 7);
         let log = Log::start(sequencer, epoch, id, pool, Arc::default(), &arena).await.unwrap();
+        log.ready(LeaseClass::Large.size()).await.unwrap();
         let world = World { log, arena, owner: Owner::new(Account::new("anna"), quota) };
         for (mailbox, name) in [(INBOX, "INBOX"), (WORK, "Work")] {
             world.change(Record::CreateMailbox {

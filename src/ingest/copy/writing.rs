@@ -60,7 +60,7 @@ impl Job<'_> {
         let permit = writing.in_flight.clone().acquire_owned().await;
         let length = sealed_len(0, records_len);
         let lease = self.ledger.arena.lease(LeaseClass::holding(length)).await;
-        self.ledger.log.ready_for_records(length).await?;
+        self.ledger.log.ready(length).await?;
         Ok((lease, permit.expect("nobody closes the semaphore")))
     }
 

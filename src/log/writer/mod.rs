@@ -4,6 +4,7 @@
 //! begun after that returns, its action runs. Actions run in the order of their LSNs; that is how
 //! sessions come to see batches in the order in which their UIDs were given.
 
+mod moving;
 mod sync;
 #[cfg(test)]
 mod tests;
@@ -26,7 +27,7 @@ use super::recovery::LogPosition;
 use super::sequencer::{Place, Sequencer};
 use crate::limits::BLOCK;
 use crate::reactor::fault::{Fault, made};
-use crate::reactor::{Arena, Instant, Lease, LeaseClass, LogFile, spawn, unix_seconds};
+use crate::reactor::{Arena, Instant, Lease, LeaseClass, LogFile, spawn};
 use crate::stats::Histogram;
 use crate::types::{BatchId, Epoch, LogId, Lsn, SegmentId};
 
@@ -47,6 +48,17 @@ pub enum LogError {
     /// A write or an fdatasync failed. What the disk kept is unknown until the server starts
     /// again and reads it: nothing more is promised.
     Poisoned(Rc<str>),
+}
+
+/// What a frame is for. On a full disk there is room for those that are greater.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Purpose {
+    /// It brings mail, or copies, mailboxes and names.
+    Adds,
+    /// It changes or moves what is there.
+    Changes,
+    /// It expunges mail, or deletes a mailbox: the last that must ever be refused.
+    Removes,
 }
 
 /// Counters for the operator.
@@ -74,10 +86,12 @@ pub struct LogGauges {
     pub group: Histogram,
     /// The last LSN that is durable.
     pub durable: Lsn,
-    /// Segments that are written to, or written and not synced yet.
+    /// Segments that are written to, or written and not synced yet, or wait for the first frame.
     pub open_segments: usize,
     /// How long the disk has owed an answer for which somebody waits.
     pub stalled: Duration,
+    /// The largest frame of mail that needs no other segment than those it has, in octets.
+    pub room: u32,
 }
 
 struct Inner {
@@ -111,8 +125,8 @@ struct State {
     files: BTreeMap<SegmentId, LogFile>,
     /// The next segment, asked for ahead of time.
     next: Option<Next>,
-    /// The segment that is written to was held back for records.
-    in_reserve: bool,
+    /// What the segment that is written to is for, at least.
+    open_to: Purpose,
     /// Somebody is moving to the next segment; holds the lease for its header meanwhile.
     moving: bool,
     header: Option<Lease>,
@@ -189,7 +203,7 @@ impl Log {
             log,
             files: BTreeMap::new(),
             next,
-            in_reserve: false,
+            open_to: Purpose::Adds,
             moving: false,
             header: Some(arena.lease(LeaseClass::Small).await),
             actions: VecDeque::new(),
@@ -222,19 +236,15 @@ impl Log {
     /// # Errors
     /// When it will not be possible soon.
     pub async fn ready(&self, length: usize) -> Result<(), LogError> {
-        self.ready_for(length, false).await
+        self.ready_for(length, Purpose::Adds).await
     }
 
-    /// The same for a frame that has no octets of mail. For those there is room that is held back
-    /// for when the disk is full.
+    /// The same for a frame of any purpose. For some there is room that is held back for when the
+    /// disk is full.
     ///
     /// # Errors
     /// When it will not be possible soon.
-    pub async fn ready_for_records(&self, length: usize) -> Result<(), LogError> {
-        self.ready_for(length, true).await
-    }
-
-    async fn ready_for(&self, length: usize, records: bool) -> Result<(), LogError> {
+    pub async fn ready_for(&self, length: usize, purpose: Purpose) -> Result<(), LogError> {
         let length = u32::try_from(length).expect("a frame is small");
         loop {
             let moved = self.inner.moved.notified();
@@ -243,13 +253,13 @@ impl Log {
                 if let Some(why) = &state.broken {
                     return Err(LogError::Poisoned(why.clone()));
                 }
-                let open = records || !state.in_reserve;
+                let open = purpose >= state.open_to;
                 (open && state.sequencer.fits(length), state.moving)
             };
             match (fits, moving) {
                 (true, _) => return Ok(()),
                 (false, true) => moved.await,
-                (false, false) => self.move_on(records).await?,
+                (false, false) => self.move_on(purpose).await?,
             }
         }
     }
@@ -371,6 +381,19 @@ impl Log {
         }
     }
 
+    /// A segment that is written to, or not synced yet, and that somebody deleted.
+    #[must_use]
+    pub fn nameless(&self) -> Option<SegmentId> {
+        let state = self.inner.state.borrow();
+        let deleted = |file: &LogFile| file.names().is_ok_and(|names| names == 0);
+        state.files.iter().find(|(_, file)| deleted(file)).map(|(&segment, _)| segment)
+    }
+
+    /// Breaks the log, because what is written to it would not be found again.
+    pub fn lose(&self, why: &str) {
+        self.poison(why);
+    }
+
     /// Counters.
     #[must_use]
     pub fn stats(&self) -> LogStats {
@@ -385,8 +408,14 @@ impl Log {
             sync_latency: histograms.sync_latency,
             group: histograms.group,
             durable: state.sequencer.durable(),
-            open_segments: state.files.len(),
+            open_segments: state.files.len()
+                + usize::from(matches!(state.next, Some(Next::Here(_)))),
             stalled: state.owed.map_or(Duration::ZERO, |since| since.elapsed()),
+            room: match (&state.next, state.open_to) {
+                (Some(Next::Here(prepared)), _) => prepared.size - BLOCK as u32,
+                (_, Purpose::Adds) => state.sequencer.left(),
+                (_, Purpose::Changes | Purpose::Removes) => 0,
+            },
         }
     }
 
@@ -404,120 +433,6 @@ impl Log {
         self.inner.ingested.fetch_add(u64::from(place.length), Ordering::Relaxed);
         self.inner.state.borrow_mut().sequencer.written(place.lsn);
         self.inner.work.notify_one();
-    }
-
-    /// Moves to the next segment. Its header is written before frames are; the old segment is
-    /// synced before anything in the new one counts as durable, which the sequencer sees to.
-    async fn move_on(&self, records: bool) -> Result<(), LogError> {
-        let (next, header) = {
-            let mut state = self.inner.state.borrow_mut();
-            state.moving = true;
-            let header = state.header.take().expect("only one moves at a time");
-            (state.next.take(), header)
-        };
-        let result = match self.obtain(next, records).await {
-            Ok((prepared, reserve)) => self.enter(prepared, reserve, header).await,
-            Err(error) => {
-                self.inner.state.borrow_mut().header = Some(header);
-                Err(error)
-            }
-        };
-        self.inner.state.borrow_mut().moving = false;
-        self.inner.moved.notify_waiters();
-        result
-    }
-
-    /// A segment to go on in, and whether it is one that was held back: only records get that.
-    async fn obtain(
-        &self,
-        next: Option<Next>,
-        records: bool,
-    ) -> Result<(Prepared, bool), LogError> {
-        let pool = &self.inner.pool;
-        if let Some(next) = next
-            && let Some(prepared) = self.accept(next.come().await)?.ok()
-        {
-            return Ok((prepared, false));
-        }
-        // That there was none some time ago says nothing.
-        let full = match self.accept(pool.request().await)? {
-            Ok(prepared) => return Ok((prepared, false)),
-            Err(full) => full,
-        };
-        if !records {
-            return Err(full);
-        }
-        match self.accept(pool.request_reserve().await)? {
-            Ok(prepared) => Ok((prepared, true)),
-            Err(_) => Err(full),
-        }
-    }
-
-    /// What the pool has answered: a segment, or none for now. Anything else breaks the log.
-    fn accept(
-        &self,
-        answer: Result<io::Result<Prepared>, oneshot::error::RecvError>,
-    ) -> Result<Result<Prepared, LogError>, LogError> {
-        match answer {
-            Ok(Ok(prepared)) => Ok(Ok(prepared)),
-            Ok(Err(error)) if is_shortage(&error) => {
-                Ok(Err(LogError::Full(error.to_string().into())))
-            }
-            Ok(Err(error)) => {
-                self.poison(&error.to_string());
-                Err(self.error())
-            }
-            Err(_) => Err(LogError::Full(STOPPING.into())),
-        }
-    }
-
-    async fn enter(
-        &self,
-        prepared: Prepared,
-        reserve: bool,
-        mut lease: Lease,
-    ) -> Result<(), LogError> {
-        if self.inner.state.borrow().broken.is_some() {
-            // It broke while the segment was prepared, which the next start finds ready.
-            self.inner.state.borrow_mut().header = Some(lease);
-            return Err(self.error());
-        }
-        if !prepared.direct && !self.inner.buffered.replace(true) {
-            tracing::warn!(
-                "this file system has no O_DIRECT: segments are written through the page cache, \
-                 which costs a copy and memory"
-            );
-        }
-        if !prepared.written {
-            self.count(|stats| stats.unwritten_segments += 1);
-        }
-        let file = LogFile::new(prepared.file);
-        {
-            let mut state = self.inner.state.borrow_mut();
-            if reserve && !std::mem::replace(&mut state.in_reserve, reserve) {
-                tracing::warn!("the disk is full: changes go to segments that were held back");
-            }
-            state.in_reserve = reserve;
-            let header =
-                state.sequencer.open_segment(prepared.segment, prepared.size, unix_seconds());
-            header.encode(&mut lease.octets_mut()[..BLOCK]);
-            state.files.insert(prepared.segment, file.clone());
-            state.owed.get_or_insert_with(Instant::now);
-        }
-        let (result, lease) = file.write_at(lease, BLOCK, 0).await;
-        let mut state = self.inner.state.borrow_mut();
-        state.header = Some(lease);
-        state.answered();
-        if let Err(error) = result {
-            drop(state);
-            let why = format!("writing the header of segment {} failed: {error}", prepared.segment);
-            self.poison(&why);
-            return Err(self.error());
-        }
-        state.sequencer.header_written(prepared.segment);
-        // Frames may have been written before it, and wait for it to be synced.
-        self.inner.work.notify_one();
-        Ok(())
     }
 
     fn error(&self) -> LogError {

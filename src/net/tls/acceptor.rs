@@ -9,6 +9,9 @@ use rustls::pki_types::pem::{self, PemObject};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::{VerifierBuilderError, WebPkiClientVerifier};
 use rustls::{RootCertStore, ServerConfig};
+use x509_parser::prelude::{FromDer, X509Certificate};
+
+use crate::limits::CERTIFICATE_WARNING;
 
 /// Where certificate and key are.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,7 +28,32 @@ pub struct TlsFiles {
 #[derive(Clone, Debug)]
 pub struct Acceptor {
     files: Arc<TlsFiles>,
-    config: Arc<RwLock<Arc<ServerConfig>>>,
+    shown: Arc<RwLock<Shown>>,
+}
+
+/// What was read from the files.
+#[derive(Clone, Debug)]
+struct Shown {
+    config: Arc<ServerConfig>,
+    validity: Validity,
+}
+
+/// From when to when a certificate is valid, in seconds since 1970 UTC.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Validity {
+    /// Before this it is not.
+    pub from: i64,
+    /// After this it is not.
+    pub until: i64,
+}
+
+/// What is wrong with the dates of a certificate, in words for the operator.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Concern {
+    /// Clients refuse it.
+    Invalid(String),
+    /// They will within [`CERTIFICATE_WARNING`].
+    Soon(String),
 }
 
 /// Why TLS cannot be had with these files. The text says what to do.
@@ -49,8 +77,8 @@ impl Acceptor {
     /// # Errors
     /// See [`TlsError`].
     pub fn new(files: TlsFiles) -> Result<Acceptor, TlsError> {
-        let config = Arc::new(RwLock::new(read(&files)?));
-        Ok(Acceptor { files: Arc::new(files), config })
+        let shown = Arc::new(RwLock::new(read(&files)?));
+        Ok(Acceptor { files: Arc::new(files), shown })
     }
 
     /// Reads the files anew: who comes from now on is shown what is in them now. Those who are
@@ -60,8 +88,8 @@ impl Acceptor {
     /// # Errors
     /// See [`TlsError`]; everything stays as it was then.
     pub fn reload(&self) -> Result<(), TlsError> {
-        let config = read(&self.files)?;
-        *self.config.write().unwrap_or_else(PoisonError::into_inner) = config;
+        let shown = read(&self.files)?;
+        *self.shown.write().unwrap_or_else(PoisonError::into_inner) = shown;
         Ok(())
     }
 
@@ -72,12 +100,57 @@ impl Acceptor {
     }
 
     pub(super) fn config(&self) -> Arc<ServerConfig> {
-        self.config.read().unwrap_or_else(PoisonError::into_inner).clone()
+        self.shown.read().unwrap_or_else(PoisonError::into_inner).config.clone()
+    }
+
+    /// From when to when the certificate is valid.
+    #[must_use]
+    pub fn validity(&self) -> Validity {
+        self.shown.read().unwrap_or_else(PoisonError::into_inner).validity
+    }
+
+    /// What is wrong with its dates at this time, in seconds since 1970 UTC.
+    #[must_use]
+    pub fn concern(&self, now: u64) -> Option<Concern> {
+        self.validity().concern(&self.files.certificate, now.cast_signed())
     }
 }
 
-fn read(files: &TlsFiles) -> Result<Arc<ServerConfig>, TlsError> {
+impl Validity {
+    /// Of a certificate in DER. One that cannot be read has no dates to complain about: whether it
+    /// will do is for others to say.
+    fn of(certificate: &[u8]) -> Validity {
+        let found = X509Certificate::from_der(certificate);
+        found.map_or(Validity { from: i64::MIN, until: i64::MAX }, |(_, found)| Validity {
+            from: found.validity.not_before.timestamp(),
+            until: found.validity.not_after.timestamp(),
+        })
+    }
+
+    fn concern(self, path: &Path, now: i64) -> Option<Concern> {
+        const DAY: i64 = 24 * 3600;
+        let (path, left) = (path.display(), self.until.saturating_sub(now));
+        let remedy = "put a new one in its place and send SIGHUP";
+        if left < 0 {
+            let days = -left / DAY;
+            let text = format!("the certificate {path} expired {days} days ago: {remedy}");
+            return Some(Concern::Invalid(text));
+        }
+        if now < self.from {
+            let days = (self.from - now) / DAY;
+            let text = format!("the certificate {path} will be valid in {days} days, not before");
+            return Some(Concern::Invalid(text));
+        }
+        let days = left / DAY;
+        (left < CERTIFICATE_WARNING.as_secs().cast_signed()).then(|| {
+            Concern::Soon(format!("the certificate {path} expires in {days} days: {remedy}"))
+        })
+    }
+}
+
+fn read(files: &TlsFiles) -> Result<Shown, TlsError> {
     let chain = certificates(&files.certificate)?;
+    let validity = Validity::of(&chain[0]);
     let key = PrivateKeyDer::from_pem_file(&files.key).map_err(|error| match error {
         pem::Error::NoItemsFound => TlsError::Nothing(files.key.clone(), "private key"),
         error => TlsError::File(files.key.clone(), error),
@@ -97,7 +170,7 @@ fn read(files: &TlsFiles) -> Result<Arc<ServerConfig>, TlsError> {
     };
     let mut config = builder.with_single_cert(chain, key).map_err(pair)?;
     config.ticketer = Ticketer::new().map_err(TlsError::Random)?;
-    Ok(Arc::new(config))
+    Ok(Shown { config: Arc::new(config), validity })
 }
 
 fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
@@ -152,3 +225,25 @@ impl fmt::Display for TlsError {
 }
 
 impl std::error::Error for TlsError {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dates_are_told_before_clients_refuse_them() {
+        let day = 24 * 3600;
+        let validity = Validity { from: 100 * day, until: 200 * day };
+        let concern = |now| validity.concern(Path::new("cert.pem"), now);
+        assert_eq!(concern(100 * day), None);
+        assert_eq!(concern(170 * day), None);
+        for (now, text) in [(171 * day, "expires in 29 days"), (200 * day, "expires in 0 days")] {
+            let Some(Concern::Soon(told)) = concern(now) else { panic!("{now}") };
+            assert!(told.contains(text) && told.contains("cert.pem"), "{told}");
+        }
+        for (now, text) in [(203 * day, "expired 3 days ago"), (98 * day, "valid in 2 days")] {
+            let Some(Concern::Invalid(told)) = concern(now) else { panic!("{now}") };
+            assert!(told.contains(text), "{told}");
+        }
+    }
+}

@@ -8,33 +8,43 @@ use tokio_uring::buf::fixed::FixedBufRegistry;
 use tokio_uring::{OneshotOutputTransform, UnsubmittedOneshot};
 
 use super::queue::Place;
+use super::rings::RingSize;
 use crate::reactor::Options;
 use crate::reactor::arena::Whole;
-
-/// Submission queue entries, 64 KiB: more than most turns of the executor prepare. What does not
-/// fit waits, see [`super::queue`].
-pub(super) const SUBMISSIONS: u32 = 1024;
-
-/// Completion queue entries: four times the operations of 8,192 connections on one reactor.
-const COMPLETIONS: u32 = 32_768;
 
 /// Runs `main` on a reactor of this thread until it is done.
 ///
 /// # Errors
 /// When the ring cannot be set up; [`super::probe()`] says why in words.
 pub fn run<F: Future>(options: Options, main: F) -> io::Result<F::Output> {
+    let runtime = runtime(RingSize::ALL[0])?;
+    Ok(run_on(&runtime, options, main))
+}
+
+/// The same on a ring of this thread that is set up already.
+pub(super) fn run_on<F: Future>(
+    runtime: &tokio_uring::Runtime,
+    options: Options,
+    main: F,
+) -> F::Output {
     if let Some(core) = options.core {
         pin(core);
     }
+    runtime.block_on(main)
+}
+
+/// Sets up a ring of this size on this thread, which has no other.
+pub(super) fn runtime(size: RingSize) -> io::Result<tokio_uring::Runtime> {
     let mut ring = tokio_uring::uring_builder();
     // Completions are processed when this thread enters the kernel anyway, instead of by an
     // interrupt of whatever it does. DEFER_TASKRUN would go further, but tokio-uring waits in
     // epoll, where deferred work never runs.
-    ring.setup_cqsize(COMPLETIONS).setup_coop_taskrun().setup_single_issuer();
+    ring.setup_cqsize(size.completions).setup_coop_taskrun().setup_single_issuer();
     let mut builder = tokio_uring::builder();
-    builder.entries(SUBMISSIONS).uring_builder(&ring);
+    builder.entries(size.submissions).uring_builder(&ring);
     let runtime = tokio_uring::Runtime::new(&builder)?;
-    Ok(runtime.block_on(main))
+    super::queue::set_entries(size.submissions);
+    Ok(runtime)
 }
 
 /// Registers memory with the ring of this thread, under index 0. `None` where the limit on locked

@@ -23,6 +23,14 @@ impl LogFile {
         LogFile { file: Rc::new(file) }
     }
 
+    /// How many names the file has; none when somebody removed it.
+    ///
+    /// # Errors
+    /// What the disk says.
+    pub fn names(&self) -> io::Result<u64> {
+        self.file.names()
+    }
+
     fn fd(&self) -> types::Fd {
         types::Fd(self.file.descriptor())
     }

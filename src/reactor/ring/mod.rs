@@ -7,6 +7,7 @@ pub mod files;
 mod listener;
 mod probe;
 mod queue;
+mod rings;
 mod system;
 mod thread;
 
@@ -20,9 +21,10 @@ pub(super) use executor::register;
 pub use executor::{breathe, run};
 pub use file::LogFile;
 pub use listener::{Bound, Listener};
-pub use probe::{probe, raise_descriptors};
+pub use probe::{probe, raise_limits};
+pub use rings::{Standby, rings};
 pub use system::{give_way, random, unix_seconds};
-pub use thread::{Thread, hesitate, start_reactor, start_thread};
+pub use thread::{Thread, hesitate, start_thread};
 
 /// As many leases as the limits say.
 pub(super) fn arena_shape() -> Shape {

@@ -2,21 +2,23 @@
 
 use io_uring::{IoUring, opcode, register};
 
+use super::rings::{self, Allowed, RingSize};
 use crate::limits::ARENA;
-use crate::reactor::ProbeError;
+use crate::reactor::{Locked, ProbeError};
 
-/// Tries a small ring with all that the reactors use. Says whether `reactors` arenas fit into the
-/// limit on locked memory; if not, they run unregistered.
+/// Tries a small ring with all that the reactors use. Says what the limit on locked memory allows
+/// to so many reactors.
 ///
 /// # Errors
 /// When the reactors could not run.
-pub fn probe(reactors: usize) -> Result<bool, ProbeError> {
+pub fn probe(reactors: usize) -> Result<Locked, ProbeError> {
     let mut builder = IoUring::<io_uring::squeue::Entry, io_uring::cqueue::Entry>::builder();
     builder.setup_coop_taskrun().setup_single_issuer();
     let ring = builder.build(8).map_err(|error| match error.raw_os_error() {
         Some(libc::ENOSYS) => ProbeError::Missing,
         Some(libc::EPERM | libc::EACCES) => ProbeError::Forbidden(error),
         Some(libc::EINVAL) => ProbeError::TooOld("IORING_SETUP_SINGLE_ISSUER"),
+        Some(libc::ENOMEM) => ProbeError::Locked,
         _ => ProbeError::Other(error),
     })?;
     let mut found = register::Probe::new();
@@ -37,22 +39,28 @@ pub fn probe(reactors: usize) -> Result<bool, ProbeError> {
     }
     let limit = rustix::process::getrlimit(rustix::process::Resource::Memlock).current;
     let wanted = (ARENA * reactors) as u64;
-    Ok(limit.is_none_or(|limit| limit >= wanted) || may_lock())
+    let registered = limit.is_none_or(|limit| limit >= wanted) || may_lock();
+    let Allowed { size, rings } = rings::allowed(reactors, rings::limit_on_rings());
+    Ok(Locked { registered, reactors: rings.max(1), usual_rings: size == RingSize::ALL[0] })
 }
 
 /// CAP_IPC_LOCK lifts the limit; registering is the honest way to ask for it.
-fn may_lock() -> bool {
+pub(super) fn may_lock() -> bool {
     let capabilities = rustix::thread::capabilities(None);
     capabilities.is_ok_and(|sets| sets.effective.contains(rustix::thread::CapabilitySet::IPC_LOCK))
 }
 
-/// Takes as many descriptors as the system allows this process: each connection needs one, and the
-/// usual soft limit of 1,024 is for programs that use select(2).
-pub fn raise_descriptors() {
+/// Takes as much as the system allows this process of locked memory and of descriptors: each
+/// connection needs one, and the usual soft limit of 1,024 is for programs that use select(2). How
+/// many descriptors there are; `None` is no limit.
+pub fn raise_limits() -> Option<u64> {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-    let limit = getrlimit(Resource::Nofile);
-    let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };
-    if let Err(error) = setrlimit(Resource::Nofile, raised) {
-        tracing::debug!("the limit on descriptors stays as it is: {error}");
+    for resource in [Resource::Memlock, Resource::Nofile] {
+        let limit = getrlimit(resource);
+        let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };
+        if let Err(error) = setrlimit(resource, raised) {
+            tracing::debug!("the limit {resource:?} stays as it is: {error}");
+        }
     }
+    getrlimit(Resource::Nofile).current
 }

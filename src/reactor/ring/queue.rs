@@ -14,17 +14,12 @@ use std::rc::Rc;
 
 use tokio::sync::Notify;
 
-use super::executor::SUBMISSIONS;
-
-/// Entries that may be in the queue, as far as is known; one more is kept free for a mark.
-const MOST: u64 = SUBMISSIONS as u64 - 1;
-
-/// From so many on, a mark is under way.
-const MARK: u64 = MOST / 2;
+use super::rings::RingSize;
 
 /// The queue of this thread. Operations are numbered from 1 on.
-#[derive(Default)]
 struct Queue {
+    /// Entries that it has room for.
+    entries: Cell<u32>,
     /// The last that was prepared.
     prepared: Cell<u64>,
     /// The last that is known to have left.
@@ -34,7 +29,12 @@ struct Queue {
     moved: Notify,
 }
 
-thread_local!(static QUEUE: Rc<Queue> = Rc::default());
+thread_local!(static QUEUE: Rc<Queue> = Rc::new(Queue::new()));
+
+/// Says how many entries the queue of this thread has room for, before the first operation.
+pub(super) fn set_entries(entries: u32) {
+    QUEUE.with(|queue| queue.entries.set(entries));
+}
 
 /// The place of one operation; to be dropped when it has completed, and not before.
 pub(super) struct Place {
@@ -48,8 +48,10 @@ impl Place {
     pub fn take() -> Option<(Place, bool)> {
         QUEUE.with(|queue| {
             let waiting = queue.prepared.get() - queue.left.get();
-            let place = (waiting < MOST).then(|| queue.next(false))?;
-            Some((place, waiting >= MARK && !queue.marked.get()))
+            // One more is kept free for a mark, which is under way from half of them on.
+            let most = u64::from(queue.entries.get()) - 1;
+            let place = (waiting < most).then(|| queue.next(false))?;
+            Some((place, waiting >= most / 2 && !queue.marked.get()))
         })
     }
 
@@ -69,6 +71,16 @@ impl Place {
 }
 
 impl Queue {
+    fn new() -> Queue {
+        Queue {
+            entries: Cell::new(RingSize::ALL[0].submissions),
+            prepared: Cell::new(0),
+            left: Cell::new(0),
+            marked: Cell::new(false),
+            moved: Notify::new(),
+        }
+    }
+
     fn next(&self, marks: bool) -> Place {
         let number = self.prepared.get() + 1;
         self.prepared.set(number);

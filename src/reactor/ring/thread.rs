@@ -5,34 +5,11 @@ use std::future::Future;
 use std::sync::Once;
 use std::{io, panic, process, thread};
 
-use super::executor::run;
-use crate::reactor::{Options, ThreadEnd};
+use crate::reactor::ThreadEnd;
 
 /// A thread that runs one future to its end.
 pub struct Thread<T> {
     handle: thread::JoinHandle<io::Result<T>>,
-}
-
-/// Starts a reactor's thread. A panic on it ends the process: the runtime would pass over a task
-/// that panics, and its client would wait for ever, and so might the log for a frame that was
-/// never written. After a start everything acknowledged is there.
-///
-/// # Errors
-/// When the system gives no thread.
-pub fn start_reactor<T, F>(
-    name: String,
-    options: Options,
-    main: impl FnOnce() -> F + Send + 'static,
-) -> io::Result<Thread<T>>
-where
-    T: Send + 'static,
-    F: Future<Output = T>,
-{
-    let work = move || {
-        abort_on_panic();
-        run(options, async { main().await })
-    };
-    Ok(Thread { handle: thread::Builder::new().name(name).spawn(work)? })
 }
 
 /// Starts a thread beside the reactors. What it does may block.
@@ -55,6 +32,10 @@ where
 }
 
 impl<T> Thread<T> {
+    pub(super) fn of(handle: thread::JoinHandle<io::Result<T>>) -> Thread<T> {
+        Thread { handle }
+    }
+
     /// Whether it has ended.
     #[must_use]
     pub fn is_over(&self) -> bool {
@@ -76,7 +57,10 @@ impl<T> Thread<T> {
 /// Nothing here: a real thread is as late as it is.
 pub async fn hesitate() {}
 
-fn abort_on_panic() {
+/// From now on a panic on this thread, a reactor's, ends the process: the runtime would pass over a
+/// task that panics, and its client would wait for ever, and so might the log for a frame that was
+/// never written. After a start everything acknowledged is there.
+pub(super) fn abort_on_panic() {
     static HOOK: Once = Once::new();
     thread_local!(static REACTOR: Cell<bool> = const { Cell::new(false) });
     HOOK.call_once(|| {

@@ -6,7 +6,7 @@ use std::io;
 use super::machine::machine;
 use super::ring;
 use crate::reactor::arena::{Shape, Whole};
-use crate::reactor::{Options, ProbeError};
+use crate::reactor::{Locked, Options, ProbeError};
 
 /// Runs `main` until it is done. With a machine, time passes only when nobody has anything to do.
 ///
@@ -32,12 +32,14 @@ pub async fn breathe() {
 /// # Errors
 /// Never, but as the real one.
 #[allow(clippy::unnecessary_wraps)]
-pub fn probe(_: usize) -> Result<bool, ProbeError> {
-    Ok(true)
+pub fn probe(reactors: usize) -> Result<Locked, ProbeError> {
+    Ok(Locked { registered: true, reactors, usual_rings: true })
 }
 
-/// Nothing to do.
-pub fn raise_descriptors() {}
+/// There is no limit.
+pub fn raise_limits() -> Option<u64> {
+    None
+}
 
 /// Seconds since 1970-01-01T00:00:00Z.
 #[must_use]

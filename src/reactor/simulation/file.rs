@@ -24,6 +24,14 @@ impl LogFile {
         LogFile { file: Rc::new(file) }
     }
 
+    /// As the real one.
+    ///
+    /// # Errors
+    /// As the real one.
+    pub fn names(&self) -> io::Result<u64> {
+        self.file.names()
+    }
+
     /// As the real one. Octets leave the lease late, some sectors before the others.
     ///
     /// # Errors

@@ -5,7 +5,7 @@ use std::io;
 
 use super::machine::machine;
 use super::ring;
-use crate::reactor::{Options, ThreadEnd};
+use crate::reactor::{Options, RingError, ThreadEnd};
 
 /// A thread that runs one future to its end.
 pub enum Thread<T> {
@@ -15,22 +15,38 @@ pub enum Thread<T> {
     Task(tokio::task::JoinHandle<T>),
 }
 
-/// Starts a reactor.
+/// A reactor that waits for its work.
+pub enum Standby<T> {
+    /// Without a machine.
+    Real(ring::Standby<T>),
+    /// On a machine.
+    Task,
+}
+
+/// So many reactors that wait for their work.
 ///
 /// # Errors
 /// Never, but as the real one.
-pub fn start_reactor<T, F>(
-    name: String,
-    options: Options,
-    main: impl FnOnce() -> F + Send + 'static,
-) -> io::Result<Thread<T>>
-where
-    T: Send + 'static,
-    F: Future<Output = T> + 'static,
-{
+pub fn rings<T: Send + 'static>(
+    wanted: usize,
+    exactly: bool,
+) -> Result<Vec<Standby<T>>, RingError> {
     match machine() {
-        Some(_) => Ok(Thread::Task(tokio::task::spawn_local(async { main().await }))),
-        None => Ok(Thread::Real(ring::start_reactor(name, options, main)?)),
+        Some(_) => Ok((0..wanted).map(|_| Standby::Task).collect()),
+        None => Ok(ring::rings(wanted, exactly)?.into_iter().map(Standby::Real).collect()),
+    }
+}
+
+impl<T: Send + 'static> Standby<T> {
+    /// Gives it its work.
+    pub fn start<F>(self, options: Options, main: impl FnOnce() -> F + Send + 'static) -> Thread<T>
+    where
+        F: Future<Output = T> + 'static,
+    {
+        match self {
+            Standby::Real(standby) => Thread::Real(standby.start(options, main)),
+            Standby::Task => Thread::Task(tokio::task::spawn_local(async { main().await })),
+        }
     }
 }
 

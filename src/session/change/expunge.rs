@@ -5,7 +5,7 @@ use std::rc::Rc;
 use super::{ChangeError, Changed, MessageChange, Verdict};
 use crate::index::{AsWritten, Mailbox};
 use crate::ingest::Owner;
-use crate::log::Record;
+use crate::log::{Purpose, Record};
 use crate::protocol::{SequenceSet, Tag};
 use crate::reactor::fault::{Fault, made};
 use crate::session::dispatch::Session;
@@ -86,6 +86,10 @@ struct Expunge {
 }
 
 impl MessageChange for Expunge {
+    fn purpose(&self) -> Purpose {
+        Purpose::Removes
+    }
+
     fn judge(&mut self, _: &Mailbox, message: &AsWritten<'_>) -> Verdict {
         let flags = match made(Fault::ExpungeOfApplied) {
             true => message.entry.flags(),

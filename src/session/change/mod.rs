@@ -18,7 +18,7 @@ use super::dispatch::Session;
 use super::reply::NO_ROOM;
 use crate::index::{AsWritten, Mailbox};
 use crate::ingest::{Ledger, Owner};
-use crate::log::{LogError, Record, sealed_len};
+use crate::log::{LogError, Purpose, Record, sealed_len};
 use crate::protocol::Tag;
 use crate::protocol::response::Code;
 use crate::reactor::fault::{Fault, made};
@@ -68,6 +68,9 @@ enum Verdict {
 
 /// A change of messages of one mailbox.
 trait MessageChange {
+    /// What its records are for.
+    fn purpose(&self) -> Purpose;
+
     /// Called in the step that writes the record, or finds that there is nothing to write.
     fn judge(&mut self, mailbox: &Mailbox, message: &AsWritten<'_>) -> Verdict;
 
@@ -212,7 +215,7 @@ impl Home {
         let class = LeaseClass::holding(sealed_len(0, empty + ranges));
         let mut nothing = None;
         let ledger = self.ledger(owner);
-        let step = ledger.step(class, |account, room| {
+        let step = ledger.step(class, change.purpose(), |account, room| {
             let name: Box<str> = account.name().into();
             let found = account.mailbox_mut(mailbox).filter(|_| !owner.is_dying(mailbox));
             let found = found.ok_or(ChangeError::Gone)?;

@@ -5,7 +5,7 @@ use std::rc::Rc;
 use super::{ChangeError, MessageChange, Verdict};
 use crate::index::{AsWritten, KeywordChange, KeywordSet, Mailbox};
 use crate::ingest::Owner;
-use crate::log::Record;
+use crate::log::{Purpose, Record};
 use crate::protocol::response::Code;
 use crate::protocol::{FlagError, Store, Tag};
 use crate::reactor::fault::{Fault, made};
@@ -37,6 +37,7 @@ impl Session {
             flags: store.flags.flags,
             keywords: &store.flags.keywords,
             unchanged_since: store.unchanged_since,
+            purpose: Purpose::Changes,
             last: None,
             named: None,
         };
@@ -100,6 +101,8 @@ impl Session {
             flags: Flags::SEEN,
             keywords: &[],
             unchanged_since: None,
+            // The client did not ask for it: what is held back is for those who do.
+            purpose: Purpose::Adds,
             last: None,
             named: None,
         };
@@ -131,6 +134,7 @@ struct SetFlags<'a> {
     keywords: &'a [Keyword],
     /// Messages with a higher mod-sequence are left alone.
     unchanged_since: Option<u64>,
+    purpose: Purpose,
     /// Whether the change keeps this set of keywords: messages often have the same as the one
     /// before.
     last: Option<(KeywordSet, bool)>,
@@ -139,6 +143,10 @@ struct SetFlags<'a> {
 }
 
 impl MessageChange for SetFlags<'_> {
+    fn purpose(&self) -> Purpose {
+        self.purpose
+    }
+
     fn judge(&mut self, mailbox: &Mailbox, message: &AsWritten<'_>) -> Verdict {
         let modseq = match made(Fault::ConditionOfApplied) {
             true => message.entry.modseq(),

@@ -22,12 +22,26 @@ impl Files {
         Files { folder, open: RefCell::default() }
     }
 
+    /// Where a segment is.
+    #[must_use]
+    pub fn path(&self, segment: SegmentId) -> PathBuf {
+        self.folder.join(SegmentHeader::file_name(segment))
+    }
+
     pub(super) fn get(&self, segment: SegmentId) -> io::Result<LogFile> {
         if let Some(file) = self.open.borrow().get(&segment) {
             return Ok(file.clone());
         }
-        let path = self.folder.join(SegmentHeader::file_name(segment));
-        let (file, _) = files::open_direct(&path, Access::Read).map_err(|error| {
+        let path = self.path(segment);
+        let mut opened = files::open_direct(&path, Access::Read);
+        if let Err(error) = &opened
+            && matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE))
+        {
+            // What is open to be read can be opened again.
+            self.open.borrow_mut().clear();
+            opened = files::open_direct(&path, Access::Read);
+        }
+        let (file, _) = opened.map_err(|error| {
             io::Error::new(error.kind(), format!("{}: {error}", path.display()))
         })?;
         let file = LogFile::new(file);

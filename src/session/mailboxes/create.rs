@@ -6,7 +6,7 @@ use super::mailbox_id;
 use crate::index::Mailbox;
 use crate::ingest::Owner;
 use crate::limits::MAILBOXES;
-use crate::log::{LogError, Record, sealed_len};
+use crate::log::{LogError, Purpose, Record, sealed_len};
 use crate::protocol::response::{Code, Condition, untagged};
 use crate::protocol::{Create, MailboxName, NameError, Tag};
 use crate::reactor::{LeaseClass, unix_seconds};
@@ -170,7 +170,7 @@ impl Home {
         let record = Record::DeleteMailbox { account: owner.name(), mailbox };
         let class = LeaseClass::holding(sealed_len(0, record.encoded_len()));
         let ledger = self.ledger(owner);
-        let step = ledger.step(class, |account, _| {
+        let step = ledger.step(class, Purpose::Removes, |account, _| {
             let found = account.mailbox(mailbox).is_some_and(allowed);
             Ok::<_, LogError>(found.then(|| (record.into(), ())))
         });

@@ -3,14 +3,14 @@
 use std::fs;
 
 use super::finding::Finding;
-use crate::reactor::{ProbeError, probe};
+use crate::reactor::{Locked, ProbeError, probe, raise_limits};
 
 /// What the kernel says of itself.
 pub struct Facts {
     /// As uname(2) has it, like `6.18.1-amd64`.
     pub release: String,
-    /// What came of trying io_uring: whether buffers can be registered, too.
-    pub uring: Result<bool, ProbeError>,
+    /// What came of trying io_uring: what the limit on locked memory allows, too.
+    pub uring: Result<Locked, ProbeError>,
     /// `kernel.io_uring_disabled`; kernels before 6.6 have none.
     pub disabled: Option<String>,
     /// Whether a seccomp filter stands in front of this process.
@@ -23,6 +23,8 @@ impl Facts {
     /// Asks.
     pub fn here(reactors: usize) -> Facts {
         let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+        // As a server does.
+        raise_limits();
         Facts {
             release: rustix::system::uname().release().to_string_lossy().into_owned(),
             uring: probe(reactors),
@@ -79,6 +81,7 @@ fn uring(facts: &Facts) -> Finding {
         ProbeError::Missing => "this kernel has none".to_owned(),
         ProbeError::Forbidden(error) => format!("forbidden ({error})"),
         ProbeError::TooOld(what) => format!("this kernel's lacks {what}"),
+        ProbeError::Locked => "the limit on locked memory has no room for one".to_owned(),
         ProbeError::Other(error) => format!("cannot be set up: {error}"),
     };
     let remedy = match (error, facts.disabled.as_deref()) {
@@ -94,6 +97,7 @@ fn uring(facts: &Facts) -> Finding {
         (ProbeError::Missing | ProbeError::TooOld(_), _) => {
             "install Linux 6.0 or newer, built with CONFIG_IO_URING".to_owned()
         }
+        (ProbeError::Locked, _) => super::process::MEMLOCK.to_owned(),
         _ => "see tuning/README.md".to_owned(),
     };
     Finding::to_do("io_uring", found, "without it mailrace does not start", remedy)
@@ -151,7 +155,15 @@ mod tests {
             clock: None,
         };
         let remedy = |facts| uring(&facts).remedy.unwrap();
-        assert_eq!(uring(&facts(Ok(false), None, true)).verdict, Verdict::Fine);
+        assert_eq!(
+            uring(&facts(
+                Ok(Locked { registered: false, reactors: 2, usual_rings: true }),
+                None,
+                true
+            ))
+            .verdict,
+            Verdict::Fine
+        );
         assert!(remedy(facts(forbidden(), Some("2"), true)).contains("io_uring_disabled=0"));
         assert!(remedy(facts(forbidden(), Some("0"), true)).contains("seccomp.json"));
         assert!(remedy(facts(forbidden(), None, false)).contains("README"));

@@ -26,7 +26,7 @@ use self::report::Report;
 #[derive(Args, Clone, Debug)]
 pub struct DoctorArgs {
     /// Folder of the server's data, to look at the disk below it
-    #[arg(long, value_name = "DIR", default_value = "./mailrace-data")]
+    #[arg(long, value_name = "DIR", default_value = "./mailrace-data", env = "MAILRACE_DATA")]
     pub data: PathBuf,
 
     /// Print what was found as JSON
@@ -46,13 +46,13 @@ pub fn run(args: &DoctorArgs) -> usize {
 fn examine(args: &DoctorArgs) -> Vec<Finding> {
     let reactors = std::thread::available_parallelism().map_or(1, usize::from);
     let kernel = kernel::Facts::here(reactors);
-    let registered = kernel.uring.as_ref().ok().copied();
+    let locked = kernel.uring.as_ref().ok().copied();
     let folder = folder::Facts::here(&args.data, reactors);
     let mount = mount::Mount::of(&folder.place);
     let device = mount.as_ref().and_then(device::Facts::of);
     [
         kernel::check(&kernel),
-        process::check(&process::Facts::here(reactors, registered)),
+        process::check(&process::Facts::here(reactors, locked)),
         network::check(&network::Facts::here()),
         folder::check(&folder),
         mount::check(mount.as_ref()),

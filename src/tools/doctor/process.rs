@@ -6,6 +6,7 @@ use rustix::thread::sched_getaffinity;
 use super::finding::Finding;
 use super::kernel::line;
 use crate::limits::{ARENA, CONNECTIONS};
+use crate::reactor::Locked;
 use crate::tools::show_size;
 
 /// Descriptors besides those of connections: segments that are open, the catalog, rings.
@@ -13,8 +14,8 @@ const FILES: u64 = 512;
 
 /// What this process may have.
 pub struct Facts {
-    /// Whether the arenas of all reactors can be registered; `None` without io_uring.
-    pub registered: Option<bool>,
+    /// What the limit on locked memory allows to all reactors; `None` without io_uring.
+    pub locked: Option<Locked>,
     /// Limit on locked memory, octets; `None` is no limit.
     pub memlock: Option<u64>,
     /// Hard limit on descriptors; `None` is no limit.
@@ -29,10 +30,10 @@ pub struct Facts {
 
 impl Facts {
     /// Asks.
-    pub fn here(reactors: usize, registered: Option<bool>) -> Facts {
+    pub fn here(reactors: usize, locked: Option<Locked>) -> Facts {
         let cores = sched_getaffinity(None).ok();
         Facts {
-            registered,
+            locked,
             memlock: getrlimit(Resource::Memlock).current,
             nofile: getrlimit(Resource::Nofile).maximum,
             reactors,
@@ -55,22 +56,31 @@ pub fn check(facts: &Facts) -> Vec<Finding> {
 fn memlock(facts: &Facts) -> Finding {
     let wanted = show_size((ARENA * facts.reactors) as u64);
     let limit = facts.memlock.map_or("no limit".into(), show_size);
-    match facts.registered {
-        None => Finding::unknown("locked memory", "cannot be tried without io_uring"),
-        Some(true) => {
-            let found = format!("{wanted} for {} reactors can be registered", facts.reactors);
-            Finding::fine("locked memory", found)
-        }
-        Some(false) => Finding::to_do(
-            "locked memory",
-            format!("{limit} for this process, {} reactors register {wanted}", facts.reactors),
-            "without registered buffers the kernel looks up their pages for each operation (what \
-             that costs was below the noise when it was measured)",
-            "LimitMEMLOCK=infinity in the unit (tuning/systemd/mailrace.service has it), \
-             --ulimit memlock=-1 for a container, memlock in /etc/security/limits.conf for a shell",
-        ),
+    let reactors = facts.reactors;
+    let Some(locked) = facts.locked else {
+        return Finding::unknown("locked memory", "cannot be tried without io_uring");
+    };
+    if locked.registered {
+        let found = format!("{wanted} for {reactors} reactors can be registered");
+        return Finding::fine("locked memory", found);
     }
+    let found = format!("{limit} for this process, {reactors} reactors register {wanted}");
+    let unregistered = "without registered buffers the kernel looks up their pages for each \
+         operation (what that costs was below the noise when it was measured)";
+    let why = if locked.reactors < reactors {
+        let there_are = locked.reactors;
+        format!("there is room for the rings of {there_are} reactors, so there are no more")
+    } else if locked.usual_rings {
+        unregistered.to_owned()
+    } else {
+        format!("the rings of {reactors} reactors are smaller than usual; {unregistered}")
+    };
+    Finding::to_do("locked memory", found, why, MEMLOCK)
 }
+
+/// How to lock more memory.
+pub const MEMLOCK: &str = "LimitMEMLOCK=infinity in the unit (tuning/systemd/mailrace.service has \
+     it), --ulimit memlock=-1 for a container, memlock in /etc/security/limits.conf for a shell";
 
 fn nofile(limit: Option<u64>) -> Finding {
     let wanted = CONNECTIONS as u64 + FILES;
@@ -82,9 +92,12 @@ fn nofile(limit: Option<u64>) -> Finding {
         Some(limit) => Finding::to_do(
             "descriptors",
             format!("up to {limit} for this process"),
-            format!("{CONNECTIONS} connections and the files take {wanted}"),
+            format!(
+                "{CONNECTIONS} connections and the files take {wanted}; with fewer descriptors \
+                 there are fewer connections, or as many as --connections says"
+            ),
             "LimitNOFILE=20000 in the unit (tuning/systemd/mailrace.service has it), --ulimit \
-             nofile=20000 for a container; or fewer --connections",
+             nofile=20000 for a container",
         ),
     }
 }
@@ -124,9 +137,11 @@ mod tests {
     use super::super::finding::Verdict;
     use super::*;
 
+    const ALL: Locked = Locked { registered: true, reactors: 2, usual_rings: true };
+
     fn facts() -> Facts {
         Facts {
-            registered: Some(true),
+            locked: Some(ALL),
             memlock: Some(8 << 20),
             nofile: Some(20_000),
             reactors: 2,
@@ -142,12 +157,12 @@ mod tests {
 
     #[test]
     fn each_limit_is_told() {
-        let none = Facts { registered: None, cores: None, huge: None, ..facts() };
+        let none = Facts { locked: None, cores: None, huge: None, ..facts() };
         let verdicts = |facts: &Facts| check(facts).into_iter().map(|f| f.verdict).collect();
         let verdicts: Vec<Verdict> = verdicts(&none);
         assert_eq!(verdicts, [Verdict::Unknown, Verdict::Fine, Verdict::Unknown, Verdict::Unknown]);
         let poor = Facts {
-            registered: Some(false),
+            locked: Some(Locked { registered: false, ..ALL }),
             nofile: Some(1024),
             cores: Some(vec![4, 5]),
             ..facts()
@@ -156,6 +171,10 @@ mod tests {
         assert!(found[..3].iter().all(|finding| finding.verdict == Verdict::ToDo), "{found:?}");
         assert!(found[0].found.contains("8 MiB"), "{:?}", found[0]);
         assert!(found[2].found.contains("4, 5"), "{:?}", found[2]);
+        let why = |locked| format!("{:?}", memlock(&Facts { locked: Some(locked), ..facts() }));
+        let unregistered = Locked { registered: false, ..ALL };
+        assert!(why(Locked { usual_rings: false, ..unregistered }).contains("smaller than usual"));
+        assert!(why(Locked { reactors: 1, ..unregistered }).contains("rings of 1 reactors"));
         assert_eq!(nofile(None).verdict, Verdict::Fine);
         let small = huge(Some("always madvise [never]"));
         assert!(small.verdict == Verdict::Fine && small.found.contains("4 KiB"), "{small:?}");

@@ -1,0 +1,128 @@
+//! From one segment to the next.
+
+use std::io;
+
+use tokio::sync::oneshot;
+
+use super::{Log, LogError, Next, Purpose, STOPPING};
+use crate::limits::BLOCK;
+use crate::log::pool::{Prepared, is_shortage};
+use crate::reactor::{Instant, Lease, LogFile, unix_seconds};
+
+impl Log {
+    /// Moves to the next segment. Its header is written before frames are; the old segment is
+    /// synced before anything in the new one counts as durable, which the sequencer sees to.
+    pub(super) async fn move_on(&self, purpose: Purpose) -> Result<(), LogError> {
+        let (next, header) = {
+            let mut state = self.inner.state.borrow_mut();
+            state.moving = true;
+            let header = state.header.take().expect("only one moves at a time");
+            (state.next.take(), header)
+        };
+        let result = match self.obtain(next, purpose).await {
+            Ok((prepared, open_to)) => self.enter(prepared, open_to, header).await,
+            Err(error) => {
+                self.inner.state.borrow_mut().header = Some(header);
+                Err(error)
+            }
+        };
+        self.inner.state.borrow_mut().moving = false;
+        self.inner.moved.notify_waiters();
+        result
+    }
+
+    /// A segment to go on in, and what it is for at least: some are held back for a purpose.
+    async fn obtain(
+        &self,
+        next: Option<Next>,
+        purpose: Purpose,
+    ) -> Result<(Prepared, Purpose), LogError> {
+        let pool = &self.inner.pool;
+        if let Some(next) = next
+            && let Some(prepared) = self.accept(next.come().await)?.ok()
+        {
+            return Ok((prepared, Purpose::Adds));
+        }
+        // That there was none some time ago says nothing.
+        let full = match self.accept(pool.request().await)? {
+            Ok(prepared) => return Ok((prepared, Purpose::Adds)),
+            Err(full) => full,
+        };
+        for held_for in [Purpose::Changes, Purpose::Removes] {
+            if purpose >= held_for
+                && let Ok(prepared) = self.accept(pool.request_reserve(held_for).await)?
+            {
+                return Ok((prepared, held_for));
+            }
+        }
+        Err(full)
+    }
+
+    /// What the pool has answered: a segment, or none for now. Anything else breaks the log.
+    fn accept(
+        &self,
+        answer: Result<io::Result<Prepared>, oneshot::error::RecvError>,
+    ) -> Result<Result<Prepared, LogError>, LogError> {
+        match answer {
+            Ok(Ok(prepared)) => Ok(Ok(prepared)),
+            Ok(Err(error)) if is_shortage(&error) => {
+                Ok(Err(LogError::Full(error.to_string().into())))
+            }
+            Ok(Err(error)) => {
+                self.poison(&error.to_string());
+                Err(self.error())
+            }
+            Err(_) => Err(LogError::Full(STOPPING.into())),
+        }
+    }
+
+    async fn enter(
+        &self,
+        prepared: Prepared,
+        open_to: Purpose,
+        mut lease: Lease,
+    ) -> Result<(), LogError> {
+        if self.inner.state.borrow().broken.is_some() {
+            // It broke while the segment was prepared, which the next start finds ready.
+            self.inner.state.borrow_mut().header = Some(lease);
+            return Err(self.error());
+        }
+        if !prepared.direct && !self.inner.buffered.replace(true) {
+            tracing::warn!(
+                "this file system has no O_DIRECT: segments are written through the page cache, \
+                 which costs a copy and memory"
+            );
+        }
+        if !prepared.written {
+            self.count(|stats| stats.unwritten_segments += 1);
+        }
+        let file = LogFile::new(prepared.file);
+        {
+            let mut state = self.inner.state.borrow_mut();
+            if open_to > std::mem::replace(&mut state.open_to, open_to) {
+                tracing::warn!(
+                    "the disk is full: changes go to segments that were held back for them"
+                );
+            }
+            let header =
+                state.sequencer.open_segment(prepared.segment, prepared.size, unix_seconds());
+            header.encode(&mut lease.octets_mut()[..BLOCK]);
+            state.files.insert(prepared.segment, file.clone());
+            state.owed.get_or_insert_with(Instant::now);
+        }
+        let (result, lease) = file.write_at(lease, BLOCK, 0).await;
+        let mut state = self.inner.state.borrow_mut();
+        state.header = Some(lease);
+        state.answered();
+        if let Err(error) = result {
+            drop(state);
+            let why = format!("writing the header of segment {} failed: {error}", prepared.segment);
+            self.poison(&why);
+            return Err(self.error());
+        }
+        state.sequencer.header_written(prepared.segment);
+        // Frames may have been written before it, and wait for it to be synced.
+        self.inner.work.notify_one();
+        Ok(())
+    }
+}
