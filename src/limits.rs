@@ -63,6 +63,11 @@ pub const UNAPPLIED: usize = 64;
 /// again costs microseconds.
 pub const OPEN_SEGMENTS: usize = 64;
 
+/// Octets of a message that its announcement claims of the account's quota; more is claimed as they
+/// arrive. An upload that stalls would keep the others of its account from what nobody uses. As
+/// large as most messages, so that few are refused amid their octets.
+pub const ANNOUNCED: u64 = 1 << 20;
+
 /// Octets that an account with a quota may log beside its mail before its commands wait: 32,000
 /// STOREs of single messages, or two million messages moved, as fast as they come.
 pub const LOG_ALLOWANCE: usize = 128 << 20;

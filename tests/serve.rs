@@ -38,6 +38,34 @@ fn a_line_as_long_as_can_be_announces_a_literal() {
     client.ok(&format!("LOGIN {USER} {PASSWORD}"));
 }
 
+/// The tag of a line that does not end has arrived. What follows is thrown away as it comes.
+#[test]
+fn a_line_that_is_too_long_is_answered_with_its_tag() {
+    let server = Server::start(&Folder::new());
+    let mut client = server.connect();
+    let long = "x".repeat(40 << 10);
+    client.send(format!("a1 LOGIN {long} secret\r\n").as_bytes());
+    assert_eq!(client.reply("a1").tagged, "BAD the line is too long");
+    // As much as RFC 2971 allows: its fields are of no use here, the answer to them is.
+    let fields: Vec<_> =
+        (0..30).map(|n| format!("\"field-{n}\" \"{}\"", "v".repeat(1024))).collect();
+    client.send(format!("a2 ID ({})\r\n", fields.join(" ")).as_bytes());
+    let reply = client.reply("a2");
+    assert!(reply.tagged.starts_with("OK "), "{}", reply.tagged);
+    assert!(reply.texts().iter().any(|line| line.starts_with("* ID ")), "{:?}", reply.texts());
+    client.ok(&format!("LOGIN {USER} {PASSWORD}"));
+    client.ok("SELECT INBOX");
+    let uids: Vec<_> = (100_000..130_000).map(|n| (2 * n).to_string()).collect();
+    client.send(format!("a3 UID FETCH {} (FLAGS)\r\n", uids.join(",")).as_bytes());
+    assert_eq!(client.reply("a3").tagged, "BAD the line is too long");
+    client.send(format!("a4 APPEND {} {{5+}}\r\nhello\r\n", "m".repeat(80 << 10)).as_bytes());
+    assert_eq!(client.reply("a4").tagged, "BAD the line is too long");
+    // Without a tag nothing else can be said.
+    client.send(format!("{}\r\n", "t".repeat(100 << 10)).as_bytes());
+    assert_eq!(client.response().unwrap().text(), "* BAD the line is too long");
+    client.ok("NOOP");
+}
+
 #[test]
 fn users_are_added_before_the_start_and_while_it_runs() {
     let folder = Folder::empty();

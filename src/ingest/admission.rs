@@ -3,6 +3,7 @@
 use super::owner::Owner;
 use super::refusal::Refusal;
 use super::upload::{Current, Upload};
+use crate::limits::ANNOUNCED;
 use crate::protocol::Options;
 use crate::protocol::response::Code;
 use crate::types::{Keyword, KeywordList};
@@ -10,7 +11,9 @@ use crate::types::{Keyword, KeywordList};
 /// What a client is told whose mailbox has gone.
 pub(super) const DELETED: &str = "the mailbox was deleted meanwhile";
 const FULL_OF_KEYWORDS: &str = "the mailbox has as many keywords, or combinations of them, as it \
-     can hold; append to another mailbox, or without some of these keywords";
+     can hold; append to another mailbox, or without some of these";
+/// Octets of keywords, which are ASCII, that a refusal names.
+const NAMED: usize = 40;
 const TOO_MANY_SETS: &str = "the messages of unfinished batches have too many different \
      combinations of keywords; send smaller batches";
 
@@ -20,15 +23,17 @@ impl Upload {
     pub(super) fn admit(&mut self, options: &Options) -> Result<KeywordList, Refusal> {
         let size = options.literal.size;
         if size > self.context.append_limit {
-            let text =
-                format!("the largest message taken here has {} octets", self.context.append_limit);
+            let text = format!(
+                "it has {size} octets, and the largest message taken here {}",
+                self.context.append_limit
+            );
             return Err(Refusal::no(Some(Code::TooBig), text));
         }
-        let Some(claim) = self.context.owner.claim(size) else {
-            return Err(Refusal::no(
-                Some(Code::OverQuota),
-                "the account's quota does not allow it",
-            ));
+        let claimed = size.min(ANNOUNCED);
+        let owner = &self.context.owner;
+        let Some(claim) = owner.claim(claimed).filter(|_| owner.may_hold(size - claimed)) else {
+            let text = format!("the account's quota has no room for its {size} octets");
+            return Err(Refusal::no(Some(Code::OverQuota), text));
         };
         let current = self.current.as_mut().expect("the mailbox came before");
         if !current.share.one_more() {
@@ -40,11 +45,23 @@ impl Upload {
             Some(old) => old.add(claim),
             None => current.claim = Some(claim),
         }
+        current.unclaimed = size - claimed;
         Ok(keywords)
     }
 }
 
 impl Current {
+    /// Octets of the current message have arrived: as many more are claimed of the quota.
+    pub(super) fn arrive(&mut self, octets: usize) -> Result<(), Refusal> {
+        let more = self.unclaimed.min(octets as u64);
+        if more > 0 && !self.claim.as_mut().is_some_and(|claim| claim.grow(more)) {
+            let text = "the account's quota was filled by others while it came";
+            return Err(Refusal::no(Some(Code::OverQuota), text));
+        }
+        self.unclaimed -= more;
+        Ok(())
+    }
+
     /// The list of these keywords, which all messages of the batch share that have the same.
     fn keywords(&mut self, owner: &Owner, keywords: &[Keyword]) -> Result<KeywordList, Refusal> {
         if keywords.is_empty() {
@@ -54,7 +71,15 @@ impl Current {
         let mailbox = account.mailbox_mut(self.mailbox);
         let mailbox = mailbox.ok_or_else(|| Refusal::no(Some(Code::TryCreate), DELETED))?;
         let set = mailbox.admit(keywords);
-        let set = set.ok_or_else(|| Refusal::no(Some(Code::Limit), FULL_OF_KEYWORDS))?;
+        let set = set.ok_or_else(|| {
+            let mut names = keywords.iter().map(Keyword::as_str);
+            let mut named: String = names.by_ref().take(3).collect::<Vec<_>>().join(" ");
+            if named.len() > NAMED || names.next().is_some() {
+                named.truncate(NAMED);
+                named.push_str("...");
+            }
+            Refusal::no(Some(Code::Limit), format!("({named}): {FULL_OF_KEYWORDS}"))
+        })?;
         if let Some(list) = self.lists.get(&set) {
             return Ok(list.clone());
         }

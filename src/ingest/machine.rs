@@ -47,8 +47,8 @@ pub struct Machine {
     /// `line` is complete.
     whole: bool,
     refusal: Option<Refusal>,
-    /// At least one message was accepted.
-    any: bool,
+    /// Messages that were accepted.
+    accepted: u64,
     /// The client enabled IMAP4rev2 or UTF8=ACCEPT.
     utf8: bool,
     /// The message that was announced stands in the parentheses of `UTF8 (…)`, the last of which
@@ -91,7 +91,7 @@ impl Machine {
             line: Vec::new(),
             whole: false,
             refusal: None,
-            any: false,
+            accepted: 0,
             utf8,
             in_parentheses: false,
         }
@@ -124,7 +124,7 @@ impl Machine {
     /// When no message was announced.
     pub fn accept(&mut self) -> bool {
         let State::Announced(literal) = self.state else { panic!("no message was announced") };
-        self.any = true;
+        self.accepted += 1;
         self.state = State::Literal { literal, left: literal.size };
         literal.synchronising
     }
@@ -132,6 +132,18 @@ impl Machine {
     /// Refuses the whole command; steps go on until it has ended. The first refusal counts.
     pub fn refuse(&mut self, refusal: Refusal) {
         self.refusal.get_or_insert(refusal);
+    }
+
+    /// Refuses the whole command because of the message that is announced or arrives, which the refusal then
+    /// says: a client that sends a thousand must know which one it was. The first message is not
+    /// counted, since most commands have no other.
+    pub fn refuse_message(&mut self, mut refusal: Refusal) {
+        let arrives = matches!(self.state, State::Literal { .. });
+        let number = self.accepted + u64::from(!arrives);
+        if number > 1 {
+            refusal.text = format!("message {number} of the batch: {}", refusal.text).into();
+        }
+        self.refuse(refusal);
     }
 
     /// Reads on. Returns how many octets were taken and what they meant; after [`Step::More`] all
@@ -211,7 +223,7 @@ impl Machine {
         let Some(end) = memchr::memchr(b'\n', input) else {
             self.line.extend_from_slice(input);
             if self.line.len() > LINE {
-                self.refuse(Refusal::bad("the command line is too long"));
+                self.refuse_message(Refusal::bad("the command line is too long"));
                 let mut discard = Discard::line();
                 discard.feed(&std::mem::take(&mut self.line));
                 self.state = State::Discarded(discard);
@@ -285,7 +297,7 @@ impl Machine {
         };
         match parse_append_options(text) {
             Ok(Next::Message(options)) if options.utf8 && !self.utf8 => {
-                self.refuse(Refusal::no(Some(Code::Cannot), "ENABLE UTF8=ACCEPT first"));
+                self.refuse_message(Refusal::no(Some(Code::Cannot), "ENABLE UTF8=ACCEPT first"));
                 self.discard(Discard::after(options.literal))
             }
             Ok(Next::Message(options)) if options.literal.size == 0 => {
@@ -297,7 +309,7 @@ impl Machine {
                 self.state = State::Announced(options.literal);
                 Some(Step::Message(options))
             }
-            Ok(Next::End) if self.any => {
+            Ok(Next::End) if self.accepted > 0 => {
                 self.state = State::Over;
                 Some(Step::Complete)
             }
@@ -306,7 +318,7 @@ impl Machine {
                 self.discard_from(text)
             }
             Err(error) => {
-                self.refuse(error.into());
+                self.refuse_message(error.into());
                 self.discard_from(text)
             }
         }

@@ -101,18 +101,41 @@ impl Owner {
         Some(Pinned { owner: self.clone(), mailbox })
     }
 
-    /// Room for a message of so many octets, kept until the claim is dropped. `None` when the
+    /// Room for messages of so many octets, kept until the claim is dropped. `None` when the
     /// quota does not allow it.
     #[must_use]
     pub fn claim(self: &Rc<Self>, octets: u64) -> Option<Claim> {
-        let uploading = self.uploading.get().saturating_add(octets);
-        let counted = if made(Fault::UploadsUncounted) { octets } else { uploading };
-        let stored = self.account.borrow().octets();
-        if self.quota.get().is_some_and(|quota| stored.saturating_add(counted) > quota) {
+        self.claim_within(octets, self.quota.get())
+    }
+
+    /// The same for a copy to the trash, which may take the account to twice its quota: clients
+    /// that do not know MOVE delete by COPY and EXPUNGE, and who has filled the quota must be able
+    /// to. A copy takes no room for octets; mail that is appended has to fit into the quota, so no
+    /// more than that is ever there.
+    #[must_use]
+    pub fn claim_in_trash(self: &Rc<Self>, octets: u64) -> Option<Claim> {
+        self.claim_within(octets, self.quota.get().map(|quota| quota.saturating_mul(2)))
+    }
+
+    fn claim_within(self: &Rc<Self>, octets: u64, most: Option<u64>) -> Option<Claim> {
+        if !self.has_room(octets, most) {
             return None;
         }
-        self.uploading.set(uploading);
+        self.uploading.set(self.uploading.get().saturating_add(octets));
         Some(Claim { owner: self.clone(), octets })
+    }
+
+    /// Whether the quota has room for a message of so many octets now, beside what is claimed.
+    #[must_use]
+    pub fn may_hold(&self, octets: u64) -> bool {
+        self.has_room(octets, self.quota.get())
+    }
+
+    fn has_room(&self, octets: u64, most: Option<u64>) -> bool {
+        let claimed = if made(Fault::UploadsUncounted) { 0 } else { self.uploading.get() };
+        let stored = self.account.borrow().octets();
+        let all = stored.saturating_add(claimed).saturating_add(octets);
+        most.is_none_or(|most| all <= most)
     }
 }
 
@@ -137,6 +160,14 @@ pub struct Claim {
 }
 
 impl Claim {
+    /// Room for so many octets more. `false` when the quota does not allow it.
+    #[must_use]
+    pub fn grow(&mut self, octets: u64) -> bool {
+        let Some(more) = self.owner.claim(octets) else { return false };
+        self.add(more);
+        true
+    }
+
     /// Makes one claim of two.
     pub fn add(&mut self, mut other: Claim) {
         assert!(Rc::ptr_eq(&self.owner, &other.owner), "claims of one account");

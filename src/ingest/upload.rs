@@ -140,6 +140,8 @@ pub(super) struct Current {
     pub lists: HashMap<KeywordSet, KeywordList>,
     pub mailbox: MailboxId,
     pub claim: Option<Claim>,
+    /// Octets of the current message that are not in it yet.
+    pub unclaimed: u64,
     pub frames: u32,
     pub hold: Option<Hold>,
     /// When its command began.
@@ -226,7 +228,12 @@ impl Upload {
             }
             let (taken, step) = machine.step(self.unread());
             match step {
-                Step::Octets(octets) => self.octets(octets),
+                Step::Octets(octets) => {
+                    if let Err(refusal) = self.octets(octets) {
+                        self.give_up();
+                        machine.refuse_message(refusal);
+                    }
+                }
                 Step::MessageEnd => {
                     self.context.progress.message();
                     self.batch().end();
@@ -273,13 +280,15 @@ impl Upload {
         }
     }
 
-    fn octets(&mut self, octets: usize) {
+    fn octets(&mut self, octets: usize) -> Result<(), Refusal> {
         let Some(open) = &self.open else { panic!("literals are received into leases") };
         let at = open.parsed;
         let current = self.current.as_mut().expect("messages belong to a batch");
+        current.arrive(octets)?;
         current.batch.octets(&open.lease.octets()[at..at + octets], at);
         self.context.progress.octets(octets);
         self.credit.mail(octets);
+        Ok(())
     }
 
     fn mailbox(&mut self, name: &MailboxName, machine: &mut Machine) {
@@ -297,6 +306,7 @@ impl Upload {
                     lists: HashMap::new(),
                     mailbox,
                     claim: None,
+                    unclaimed: 0,
                     frames: 0,
                     hold: None,
                     begun: Instant::now(),
@@ -318,7 +328,7 @@ impl Upload {
             }
             Err(refusal) => {
                 self.give_up();
-                machine.refuse(refusal);
+                machine.refuse_message(refusal);
             }
         }
     }

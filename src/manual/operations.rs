@@ -224,6 +224,14 @@
 //! do not notice. `mailrace_log_waits_total` counts those commands. Accounts without a quota may
 //! fill the disk by mail anyway, and never wait.
 //!
+//! A copy counts like any message, though its octets are stored once. COPY into the trash may take
+//! an account to twice its quota, so that clients without MOVE can delete when the quota is full:
+//! the mailbox with the special use `\\Trash`, and those called Trash, Deleted Items or Deleted
+//! Messages. Beyond the quota, APPEND and other copies are refused. MOVE is always possible.
+//! A message that is announced claims its first MiB of the quota
+//! ([`ANNOUNCED`](crate::limits::ANNOUNCED)), and the rest as it arrives. So it can be refused amid
+//! its octets, when other connections have filled the quota meanwhile.
+//!
 //! **Keywords.** A mailbox holds 1,024 different keywords, 64 KiB of their text, and 16 MiB of
 //! combinations in which messages have them; all mailboxes of an account together, 64 MiB. Beyond,
 //! APPEND, STORE, COPY and MOVE are answered by `NO [LIMIT]`.

@@ -171,13 +171,16 @@ pub fn parse_append_options(text: &[u8]) -> Result<Next, OptionsError> {
     if let Some(refused) = options.flags.refused {
         return Err(failed(Refusal::No, refused.to_string()));
     }
-    let date = match options.date.map(|date| InternalDate::parse(&date)).transpose() {
-        Ok(date) => date,
-        Err(DateError::Malformed) => {
-            return Err(failed(Refusal::Bad, "the internal date is malformed".into()));
-        }
-        Err(DateError::OutOfRange) => {
-            return Err(failed(Refusal::No, "the internal date does not exist".into()));
+    let date = match options.date.as_deref().map(|date| (date, InternalDate::parse(date))) {
+        None => None,
+        Some((_, Ok(date))) => Some(date),
+        Some((date, Err(error))) => {
+            let (refusal, why) = match error {
+                DateError::Malformed => (Refusal::Bad, "is malformed"),
+                DateError::OutOfRange => (Refusal::No, "does not exist"),
+            };
+            let text = format!("the internal date \"{}\" {why}", grammar::quoted(date));
+            return Err(failed(refusal, text));
         }
     };
     let utf8 = options.utf8;

@@ -217,6 +217,20 @@ pub fn parse(octets: &[u8], utf8: bool) -> Result<Tagged, ParseError> {
     }
 }
 
+/// The tag and the verb of a command of which only the beginning is there; `None` when a tag cannot
+/// be read. The verb is empty when that cannot.
+#[must_use]
+pub fn first_words(octets: &[u8]) -> Option<(Tag, &str)> {
+    let mut cursor = Cursor::new(octets, false);
+    let tag = Tag::new(cursor.tag().ok()?);
+    let is_whole = |cursor: &Cursor| cursor.peek().is_some();
+    if !is_whole(&cursor) {
+        return None;
+    }
+    let verb = cursor.sp().and_then(|()| cursor.atom("a command"));
+    Some((tag, verb.ok().filter(|_| is_whole(&cursor)).unwrap_or_default()))
+}
+
 fn command(cursor: &mut Cursor) -> Parsed<Command> {
     cursor.sp()?;
     let start = cursor.clone();

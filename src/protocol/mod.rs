@@ -28,7 +28,7 @@ pub use append::{
     Head, HeadError, Next, Options, OptionsError, Refusal, after_utf8, is_append,
     parse_append_head, parse_append_options,
 };
-pub use command::{Command, ParseError, Secret, Tag, Tagged, decode_sasl, parse};
+pub use command::{Command, ParseError, Secret, Tag, Tagged, decode_sasl, first_words, parse};
 pub use framing::{Discard, Frame, Framer, Limits, Line, Literal, line};
 pub use grammar::{
     BinarySection, BodySection, Create, DateField, DateOrder, Fetch, FetchItem, FlagError,

@@ -271,7 +271,7 @@ fn store() {
         ("FLAGS ()", FlagChange::Replace, None),
         ("-FLAGS \\Deleted a", FlagChange::Remove, None),
         ("FLAGS (\\Recent)", FlagChange::Replace, None),
-        ("+FLAGS \\Odd", FlagChange::Add, Some(FlagError::UnknownSystemFlag)),
+        ("+FLAGS \\Odd", FlagChange::Add, Some(FlagError::UnknownSystemFlag("\\Odd".into()))),
     ] {
         let Command::Store(store) = command(&format!("a STORE 1 {text}")) else {
             panic!("{text}");

@@ -49,6 +49,8 @@ pub(super) struct Session {
     /// The selected mailbox; shared with uploads, which announce new messages before their OK.
     pub selected: Rc<RefCell<Option<Selected>>>,
     pub pending: Rc<Pending>,
+    /// Levels above mailboxes that this session has deleted, which went with them.
+    pub levels: Vec<Box<str>>,
     /// Until somebody has logged in.
     pub deadline: Option<Deadline>,
     /// What the client has asked for beyond the base protocol.
@@ -135,6 +137,7 @@ async fn serve_guest(
         user: None,
         selected: Rc::default(),
         pending: Rc::default(),
+        levels: Vec::new(),
         enabled: Enabled::default(),
         reply: RefCell::default(),
         farewell: RefCell::default(),

@@ -94,6 +94,7 @@ impl Session {
         self.logged_out("UNAUTHENTICATE");
         self.user = None;
         (self.seat, self.commands) = (None, 0);
+        self.levels = Vec::new();
         self.enabled = Enabled::default();
         self.deadline =
             Some(Deadline::new(self.home.settings.login_time, &self.conn, &self.output));

@@ -7,12 +7,15 @@ use std::time::Duration;
 use crate::limits::{DISCARDED_BEFORE_LOGIN, RECEIVE};
 use crate::net::{Output, Transport};
 use crate::protocol::{
-    Discard, Frame, Framer, Limits, Line, ParseError, Tag, is_append, line, parse,
+    Discard, Frame, Framer, Limits, Line, ParseError, Tag, first_words, is_append, line, parse,
 };
 use crate::reactor::{receive_within, timeout};
 
 /// How long a client is expected to be about to send.
 const PATIENCE: Duration = Duration::from_millis(500);
+
+/// What a client is told whose line is over its limit.
+const TOO_LONG: &str = "the line is too long";
 
 /// The command buffer of a session. Takes no memory while nothing is in it.
 pub(super) struct Input {
@@ -180,8 +183,24 @@ impl Input {
                 self.framer.reset();
                 Some(self.refuse(at, Discard::after(literal), text))
             }
+            Frame::LineTooLong { at: 0 } => {
+                // The line goes on, its tag has arrived.
+                let begun = first_words(&self.buffer);
+                self.discard = Some(Discard::line());
+                Some(match begun {
+                    Some((tag, verb)) if verb.eq_ignore_ascii_case("ID") => {
+                        // Nothing of what an ID says is needed to answer it, and RFC 2971 section
+                        // 3.3 lets it say more than a line before login may hold.
+                        let command = format!("{tag} ID NIL\r\n").into_bytes();
+                        Next::Command(command)
+                    }
+                    begun => {
+                        Next::Refused { tag: begun.map(|(tag, _)| tag), text: TOO_LONG.into() }
+                    }
+                })
+            }
             Frame::LineTooLong { at } => {
-                Some(self.refuse(at, Some(Discard::line()), "the line is too long".to_owned()))
+                Some(self.refuse(at, Some(Discard::line()), TOO_LONG.to_owned()))
             }
         }
     }

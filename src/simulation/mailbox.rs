@@ -49,6 +49,11 @@ impl Mailbox {
         Ok(())
     }
 
+    /// There was a change with this mod-sequence.
+    pub fn reaches(&mut self, modseq: u64, now: Moment) {
+        learn(&mut self.highest, modseq, now);
+    }
+
     /// A message came, by a command begun at `since`, with one of these values. `source` is what
     /// its octets and its date are, if that is known.
     pub fn arrives(

@@ -24,8 +24,8 @@ pub struct Mirror {
     pub name: Rc<str>,
     /// UIDVALIDITY.
     pub validity: u32,
-    /// HIGHESTMODSEQ when it was selected: nothing that changed later can be missing from what a
-    /// resynchronisation from there tells.
+    /// HIGHESTMODSEQ as it was told last: nothing that the session has not heard of can be missing
+    /// from what a resynchronisation from there tells.
     pub modseq: u64,
     /// By EXAMINE.
     pub read_only: bool,

@@ -19,13 +19,19 @@ impl<D: Dial> Session<'_, D> {
         };
         ensure!(sent.tag == tag, "the reply to {tag} before that to {}", sent.tag);
         self.model.borrow_mut().replies += 1;
-        if let Some(modseq) = sent.told.numbers.get("HIGHESTMODSEQ")
-            && let Some(mirror) = &self.mirror
+        let highest = match status.code {
+            "HIGHESTMODSEQ" => status.data.parse().ok(),
+            _ => sent.told.numbers.get("HIGHESTMODSEQ").copied(),
+        };
+        if let Some(modseq) = highest
+            && let Some(mirror) = &mut self.mirror
         {
+            // Up to there the session has heard of everything: that is where it goes on when it
+            // comes back. It may be lower than before, while an EXPUNGE waits.
+            mirror.modseq = modseq;
             let mut model = self.model.borrow_mut();
             let now = model.tick();
-            let mailbox = model.mailbox(self.account, mirror.validity);
-            mailbox.highest(*modseq, sent.since, now)?;
+            model.mailbox(self.account, mirror.validity).reaches(modseq, now);
         }
         if status.word == "BAD" && !matches!(sent.kind, Kind::Append { refused: true, .. }) {
             return wrong(format!("BAD to a command that makes sense: {}", status.text));

@@ -170,10 +170,10 @@ impl fmt::Display for Keyword {
 impl fmt::Display for KeywordError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            KeywordError::Empty => f.write_str("a keyword is empty"),
-            KeywordError::TooLong => write!(f, "a keyword is longer than {KEYWORD_LENGTH} octets"),
+            KeywordError::Empty => f.write_str("it is empty"),
+            KeywordError::TooLong => write!(f, "it is longer than {KEYWORD_LENGTH} octets"),
             KeywordError::NotAnAtom(octet) => {
-                write!(f, "a keyword holds {:?}, which no atom may", char::from(*octet))
+                write!(f, "it holds {:?}, which no atom may", char::from(*octet))
             }
         }
     }

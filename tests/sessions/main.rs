@@ -5,6 +5,7 @@ mod support;
 
 mod highest;
 mod mirror;
+mod quota;
 mod races;
 
 use mirror::Mirror;
@@ -41,7 +42,7 @@ fn every_client_can_follow_what_the_others_do() {
     login(&server).ok("CREATE aside");
     let modes = ["", "CONDSTORE", "QRESYNC", "", "IMAP4rev2"];
     let mut mirrors: Vec<Mirror> =
-        modes.iter().map(|mode| Mirror::of(selected(&server, mode))).collect();
+        modes.iter().map(|mode| Mirror::of(selected(&server, mode), *mode == "QRESYNC")).collect();
     for round in 0..rounds() {
         if round % 10 == 0 {
             mirrors.iter().for_each(|mirror| mirror.resume(&server));
@@ -57,7 +58,7 @@ fn every_client_can_follow_what_the_others_do() {
             mirror.read(by_number);
         }
     }
-    let truth = Mirror::of(selected(&server, ""));
+    let truth = Mirror::of(selected(&server, ""), false);
     for (mut mirror, mode) in mirrors.into_iter().zip(modes) {
         mirror.settle();
         assert_eq!(mirror.messages(), truth.messages(), "a session with {mode:?}");

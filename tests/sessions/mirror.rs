@@ -45,13 +45,15 @@ pub struct Mirror {
     highest: u64,
     /// Highest MODSEQ of the command under way.
     modseq: u64,
+    /// It has enabled QRESYNC.
+    resumes: bool,
 }
 
 impl Mirror {
     /// Of a client that has logged in.
-    pub fn of(client: Client) -> Mirror {
+    pub fn of(client: Client, resumes: bool) -> Mirror {
         let (messages, tag, validity) = (Vec::new(), String::new(), String::new());
-        let mut mirror = Mirror { client, messages, tag, validity, highest: 0, modseq: 0 };
+        let mut mirror = Mirror { client, messages, tag, validity, highest: 0, modseq: 0, resumes };
         let selected = mirror.client.ok("SELECT INBOX");
         mirror.validity = code(&selected.texts().concat(), "UIDVALIDITY").unwrap();
         mirror.take(&selected, false);
@@ -124,7 +126,7 @@ impl Mirror {
         let mut client = super::login(server);
         client.ok("ENABLE QRESYNC");
         let (validity, highest) = (&self.validity, self.highest);
-        if highest == 0 {
+        if !self.resumes {
             return;
         }
         let selected = client.ok(&format!("SELECT INBOX (QRESYNC ({validity} {highest}))"));

@@ -11,7 +11,11 @@ use crate::ingest::owner::{Claim, Owner};
 use crate::log::{Frame, MessageRecord, Packing, Record, sealed_len};
 use crate::reactor::fault::{Fault, made};
 use crate::reactor::thresholds;
-use crate::types::{BatchId, KeywordList, MailboxId, UidRange};
+use crate::types::{BatchId, KeywordList, MailboxId, SpecialUse, UidRange};
+
+/// What clients call the mailbox for what is deleted, where none has that special use: those that
+/// came before special uses, Outlook, and Apple Mail.
+const TRASH: [&str; 3] = ["Trash", "Deleted Items", "Deleted Messages"];
 
 impl Job<'_> {
     /// # Errors
@@ -35,6 +39,16 @@ impl Job<'_> {
             copied.to = vec![to];
         }
         Ok(())
+    }
+
+    /// Whether the target is where clients put what they delete.
+    fn is_to_trash(&self) -> bool {
+        let account = self.ledger.owner.account.borrow();
+        account.mailbox(self.target).is_some_and(|target| {
+            let name = target.name();
+            target.special_use().contains(SpecialUse::TRASH)
+                || TRASH.iter().any(|trash| name.eq_ignore_ascii_case(trash))
+        })
     }
 
     /// Waits until every change of the source that is written has been applied. Others write none
@@ -61,7 +75,11 @@ impl Job<'_> {
             return Ok(None);
         }
         let octets = if made(Fault::CopyUnclaimed) { 0 } else { selection.octets };
-        let claim = owner.claim(octets).ok_or(CopyError::Quota)?;
+        let claim = match self.is_to_trash() {
+            true => owner.claim_in_trash(octets),
+            false => owner.claim(octets),
+        };
+        let claim = claim.ok_or(CopyError::Quota)?;
         {
             let mut account = owner.account.borrow_mut();
             let target = account.mailbox_mut(self.target);

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use super::select::parameter_name;
-use super::{Cursor, Parsed};
+use super::{Cursor, Parsed, quoted};
 use crate::limits::KEYWORDS;
 use crate::protocol::SequenceSet;
 use crate::types::{FlagChange, Flags, Keyword, KeywordError};
@@ -27,10 +27,10 @@ pub struct FlagList {
 /// Why a flag that is well-formed cannot be kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum FlagError {
-    /// A system flag that no RFC known here defines.
-    UnknownSystemFlag,
-    /// A keyword that is none.
-    Keyword(KeywordError),
+    /// A system flag that no RFC known here defines: this one, as [`quoted`](super::quoted).
+    UnknownSystemFlag(Box<str>),
+    /// A keyword that is none, as [`quoted`](super::quoted), and why.
+    Keyword(Box<str>, KeywordError),
     /// More keywords than a mailbox holds.
     TooMany,
 }
@@ -47,12 +47,12 @@ impl FlagList {
                 return;
             }
             None if flag.eq_ignore_ascii_case(b"\\Recent") => return,
-            None if flag.starts_with(b"\\") => FlagError::UnknownSystemFlag,
+            None if flag.starts_with(b"\\") => FlagError::UnknownSystemFlag(quoted(flag)),
             None => match Keyword::new(flag) {
                 Ok(keyword) if self.has(&keyword) => return,
                 Ok(_) if self.keywords.len() >= KEYWORDS => FlagError::TooMany,
                 Ok(keyword) => return self.push(keyword),
-                Err(error) => FlagError::Keyword(error),
+                Err(error) => FlagError::Keyword(quoted(flag), error),
             },
         };
         self.refused.get_or_insert(refused);
@@ -79,8 +79,8 @@ impl FlagList {
 impl std::fmt::Display for FlagError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            FlagError::UnknownSystemFlag => f.write_str("unknown system flag"),
-            FlagError::Keyword(error) => error.fmt(f),
+            FlagError::UnknownSystemFlag(flag) => write!(f, "unknown system flag {flag}"),
+            FlagError::Keyword(flag, error) => write!(f, "{flag} is no keyword: {error}"),
             FlagError::TooMany => write!(f, "more than {KEYWORDS} keywords"),
         }
     }

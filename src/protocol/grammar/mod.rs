@@ -26,3 +26,15 @@ pub use search::{
 pub(super) use search::{search, sort, thread};
 pub(super) use select::select;
 pub use select::{QResync, Select};
+
+/// Characters of what a client has sent that an error quotes at most: of a response not more than
+/// some hundred are shown.
+const QUOTED: usize = 60;
+
+/// What a client has sent, for an error that names it.
+pub(super) fn quoted(octets: &[u8]) -> Box<str> {
+    // Four octets a character is the most there is.
+    let text = String::from_utf8_lossy(&octets[..octets.len().min(4 * QUOTED)]);
+    let cut = text.chars().count() > QUOTED;
+    text.chars().take(QUOTED).chain(cut.then_some("...").into_iter().flat_map(str::chars)).collect()
+}

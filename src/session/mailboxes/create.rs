@@ -15,6 +15,11 @@ use crate::session::dispatch::Session;
 use crate::session::observed::changes;
 use crate::types::{MailboxId, SpecialUse, Uid};
 
+const DELETED: &str = "DELETE completed";
+
+/// Levels without a mailbox that a session remembers to have gone: more than a name has.
+const LEVELS: usize = 64;
+
 /// Why a mailbox was not created.
 pub(in crate::session) enum CreateError {
     /// There is one of that name.
@@ -58,7 +63,7 @@ impl Session {
 
     /// What is below a mailbox stays when it is deleted.
     pub(in crate::session) async fn delete(
-        &self,
+        &mut self,
         tag: &Tag,
         name: Result<MailboxName, NameError>,
         owner: &Rc<Owner>,
@@ -74,8 +79,10 @@ impl Session {
                     let text = "it was selected";
                     self.output.push(|out| untagged(out, Condition::Ok, Some(&Code::Closed), text));
                 }
-                self.ok(tag, "DELETE completed");
+                self.note_levels_above(&name, owner);
+                self.ok(tag, DELETED);
             }
+            Ok(None) if self.was_level(&name) => self.ok(tag, DELETED),
             Ok(None) if owner.account.borrow().below(name.as_str()).next().is_some() => {
                 let text = "there are mailboxes below that name, and none of that name";
                 self.no(tag, Some(Code::HasChildren), text);
@@ -83,6 +90,32 @@ impl Session {
             Ok(None) => self.no(tag, Some(Code::NonExistent), "there is no mailbox of that name"),
             Err(error) => self.not_written(tag, &error),
         }
+    }
+}
+
+impl Session {
+    /// Levels above a mailbox that is deleted go with it when nothing else is below them. A client
+    /// that deletes a tree from below comes to them next, and means what has happened already.
+    fn note_levels_above(&mut self, name: &MailboxName, owner: &Owner) {
+        let account = owner.account.borrow();
+        let mut level = name.as_str();
+        while let Some((above, _)) = level.rsplit_once(MailboxName::SEPARATOR) {
+            level = above;
+            let there = account.find(level).is_some() || account.below(level).next().is_some();
+            if there || self.levels.iter().any(|known| **known == *level) {
+                break;
+            }
+            if self.levels.len() >= LEVELS {
+                self.levels.remove(0);
+            }
+            self.levels.push(level.into());
+        }
+    }
+
+    /// Whether this was a level that went with the last mailbox below it. Asked once.
+    fn was_level(&mut self, name: &MailboxName) -> bool {
+        let found = self.levels.iter().position(|level| **level == *name.as_str());
+        found.map(|at| self.levels.remove(at)).is_some()
     }
 }
 

@@ -10,7 +10,7 @@ use crate::ingest::Owner;
 use crate::limits::LIST_WORK;
 use crate::net::{GATHERED, Gone};
 use crate::protocol::response::{self, Code, ListEntry};
-use crate::protocol::{List, MailboxName, NameError, Pattern, SelectionOptions, StatusItem, Tag};
+use crate::protocol::{List, MailboxName, Pattern, SelectionOptions, StatusItem, Tag};
 use crate::reactor::breathe;
 use crate::session::dispatch::{Flow, Session};
 
@@ -43,7 +43,7 @@ impl Session {
             return Flow::On;
         }
         let wanted = list.patterns.iter().map(Vec::as_slice);
-        let Some(patterns) = self.patterns(tag, &list.reference, wanted) else { return Flow::On };
+        let patterns = self.patterns(&list.reference, wanted);
         if list.returns.status.contains(&StatusItem::HighestModSeq) {
             self.enable_condstore();
         }
@@ -65,23 +65,20 @@ impl Session {
             self.ok(tag, "LSUB completed");
             return Flow::On;
         }
-        let Some(patterns) = self.patterns(tag, reference, [pattern]) else { return Flow::On };
+        let patterns = self.patterns(reference, [pattern]);
         let above = pattern.contains(&b'%');
         let told = Lister::new(self, owner, patterns).lsub(above).await;
         self.listed(tag, told, "LSUB completed")
     }
 
-    /// What the client looks for; one that no name can match is refused here.
+    /// What the client looks for. A pattern that no name can match, such as `&*`, finds nothing.
     fn patterns<'p>(
         &self,
-        tag: &Tag,
         reference: &[u8],
         wanted: impl IntoIterator<Item = &'p [u8]>,
-    ) -> Option<Vec<Pattern>> {
+    ) -> Vec<Pattern> {
         let utf8 = self.enabled.utf8_names();
-        let patterns = wanted.into_iter().map(|wanted| Pattern::new(reference, wanted, utf8));
-        let patterns: Result<_, NameError> = patterns.collect();
-        patterns.map_err(|error| self.no(tag, Some(Code::Cannot), &error.to_string())).ok()
+        wanted.into_iter().filter_map(|wanted| Pattern::new(reference, wanted, utf8).ok()).collect()
     }
 
     fn listed(&self, tag: &Tag, told: Result<(), Stop>, text: &str) -> Flow {

@@ -4,9 +4,11 @@
 //! of the last HIGHESTMODSEQ, or a higher one that a FETCH response has told it since. So it is told
 //! a new one after messages have come or gone, of which no FETCH response tells, or its next
 //! QRESYNC would tell them once more. And it is told a lower one while an EXPUNGE has to wait, or
-//! it would never hear of that (section 3.2).
+//! it would never hear of that (section 3.2). A client without QRESYNC hears of no EXPUNGE that it
+//! has missed, and is told no lower one.
 
 use std::cell::Cell;
+use std::cmp::Ordering;
 
 use bytes::BytesMut;
 
@@ -14,6 +16,7 @@ use super::Selected;
 use crate::index::{Changes, Mailbox};
 use crate::protocol::response::{self, Code, Condition};
 use crate::session::dispatch::Session;
+use crate::session::enable::Enabled;
 use crate::types::ModSeq;
 
 /// What the client of a session knows of mod-sequences.
@@ -45,25 +48,30 @@ impl Heard {
 
     /// The command is over, and the client has heard of all changes up to `all`. Gives the
     /// HIGHESTMODSEQ to tell, if it would take another one for the highest, or is owed it.
-    fn settle(&mut self, all: ModSeq) -> Option<ModSeq> {
+    fn settle(&mut self, all: ModSeq, enabled: Enabled) -> Option<ModSeq> {
         let believed = self.all.max(self.told.take());
         self.all = all;
         let owed = std::mem::take(&mut self.owed);
-        (believed != all || owed).then_some(all)
+        let tells = match all.cmp(&believed) {
+            Ordering::Greater => enabled.condstore,
+            Ordering::Equal => owed,
+            Ordering::Less => enabled.qresync,
+        };
+        tells.then_some(all)
     }
 }
 
 impl Selected {
     /// The end of a command: see [`Heard::settle`].
-    fn settle(&mut self) -> Option<ModSeq> {
+    fn settle(&mut self, enabled: Enabled) -> Option<ModSeq> {
         // Of messages that are gone it has not heard yet.
         let all = if self.gone.is_empty() { self.known } else { self.heard.all };
-        self.heard.settle(all)
+        self.heard.settle(all, enabled)
     }
 
     /// The client was told of new messages, between commands. If nothing else has changed it has
     /// heard of all; gives the HIGHESTMODSEQ to tell.
-    pub(super) fn catch_up(&mut self, mailbox: &Mailbox) -> Option<ModSeq> {
+    pub(super) fn catch_up(&mut self, mailbox: &Mailbox, enabled: Enabled) -> Option<ModSeq> {
         let mut changes = match mailbox.changes_since(self.known) {
             Changes::Known(changes) => changes,
             Changes::Lost => return None,
@@ -72,7 +80,7 @@ impl Selected {
             return None;
         }
         self.known = mailbox.counts().highest_modseq;
-        self.settle()
+        self.settle(enabled)
     }
 }
 
@@ -80,8 +88,7 @@ impl Session {
     /// The HIGHESTMODSEQ that the client is to be told at the end of a command, behind the news.
     pub(in crate::session) fn highest_to_tell(&self) -> Option<ModSeq> {
         let mut selected = self.selected.borrow_mut();
-        let highest = selected.as_mut()?.settle();
-        highest.filter(|_| self.enabled.condstore)
+        selected.as_mut()?.settle(self.enabled)
     }
 
     /// The tagged OK must carry HIGHESTMODSEQ, since messages were expunged (RFC 7162 section
@@ -100,21 +107,28 @@ mod tests {
 
     #[test]
     fn a_client_is_told_what_it_would_not_conclude() {
+        let enabled = Enabled { condstore: true, qresync: true, ..Enabled::default() };
         let mut heard = Heard::new(ModSeq(10));
-        assert_eq!(heard.settle(ModSeq(10)), None);
+        assert_eq!(heard.settle(ModSeq(10), enabled), None);
         // New messages, or fewer.
-        assert_eq!(heard.settle(ModSeq(11)), Some(ModSeq(11)));
+        assert_eq!(heard.settle(ModSeq(11), enabled), Some(ModSeq(11)));
         // A FETCH response tells as much.
         heard.tells(ModSeq(12));
         heard.tells(ModSeq(3));
-        assert_eq!(heard.settle(ModSeq(12)), None);
+        assert_eq!(heard.settle(ModSeq(12), enabled), None);
         // An EXPUNGE waits, and a FETCH response has told a later change.
         heard.tells(ModSeq(14));
-        assert_eq!(heard.settle(ModSeq(12)), Some(ModSeq(12)));
-        assert_eq!(heard.settle(ModSeq(12)), None);
-        assert_eq!(heard.settle(ModSeq(14)), Some(ModSeq(14)));
+        assert_eq!(heard.settle(ModSeq(12), enabled), Some(ModSeq(12)));
+        assert_eq!(heard.settle(ModSeq(12), enabled), None);
+        assert_eq!(heard.settle(ModSeq(14), enabled), Some(ModSeq(14)));
         heard.owed = true;
-        assert_eq!(heard.settle(ModSeq(14)), Some(ModSeq(14)));
-        assert_eq!(heard.settle(ModSeq(14)), None);
+        assert_eq!(heard.settle(ModSeq(14), enabled), Some(ModSeq(14)));
+        assert_eq!(heard.settle(ModSeq(14), enabled), None);
+        // Without QRESYNC none is lower than before, and without CONDSTORE there is none.
+        let condstore = Enabled { condstore: true, ..Enabled::default() };
+        heard.tells(ModSeq(16));
+        assert_eq!(heard.settle(ModSeq(15), condstore), None);
+        assert_eq!(heard.settle(ModSeq(16), condstore), Some(ModSeq(16)));
+        assert_eq!(heard.settle(ModSeq(17), Enabled::default()), None);
     }
 }

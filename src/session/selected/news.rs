@@ -53,7 +53,7 @@ pub(in crate::session) fn announce(
     let Some(selected) = selected.as_mut() else { return };
     if let Some(mailbox) = owner.account.borrow_mut().mailbox_mut(selected.mailbox) {
         selected.tell_new(mailbox, enabled, out);
-        if let Some(highest) = selected.catch_up(mailbox).filter(|_| enabled.condstore) {
+        if let Some(highest) = selected.catch_up(mailbox, enabled) {
             tell_highest(out, highest);
         }
     }

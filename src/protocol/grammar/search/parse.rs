@@ -1,7 +1,9 @@
 //! The arguments of SEARCH, SORT and THREAD.
 
 use super::keys::program;
-use super::{PartialRange, Returns, Search, Sort, SortCriterion, SortKey, Thread, ThreadAlgorithm};
+use super::{
+    PartialRange, Returns, Search, SearchKey, Sort, SortCriterion, SortKey, Thread, ThreadAlgorithm,
+};
 use crate::protocol::grammar::{Cursor, Parsed};
 
 /// ```abnf
@@ -30,6 +32,7 @@ pub(in crate::protocol) fn search(cursor: &mut Cursor, uid: bool) -> Parsed<Sear
 /// sort-criterion      = ["REVERSE" SP] sort-key
 /// search-criteria     = charset 1*(SP search-key)
 /// ```
+/// The charset may be missing: see [`criteria_of`].
 pub(in crate::protocol) fn sort(cursor: &mut Cursor, uid: bool) -> Parsed<Sort> {
     cursor.sp()?;
     let returns = return_options(cursor)?;
@@ -42,9 +45,8 @@ pub(in crate::protocol) fn sort(cursor: &mut Cursor, uid: bool) -> Parsed<Sort> 
         Ok(SortCriterion { reverse, key: sort_key(c)? })
     })?;
     cursor.spaces();
-    let charset = charset(cursor)?;
-    cursor.sp()?;
-    Ok(Sort { uid, returns, charset, criteria, key: program(cursor)? })
+    let (charset, key) = criteria_of(cursor)?;
+    Ok(Sort { uid, returns, charset, criteria, key })
 }
 
 /// ```abnf
@@ -81,9 +83,35 @@ pub(in crate::protocol) fn thread(cursor: &mut Cursor, uid: bool) -> Parsed<Thre
         _ => return start.expected("ORDEREDSUBJECT, REFERENCES or REFS"),
     };
     cursor.sp()?;
+    let (charset, key) = criteria_of(cursor)?;
+    Ok(Thread { uid, algorithm, charset, key })
+}
+
+/// The charset and the keys of SORT and THREAD.
+///
+/// Clients that have enabled UTF8=ACCEPT leave the charset out, as they must in SEARCH (RFC 6855
+/// section 3), or write `CHARSET` before it. No charset has the name of a search key, so what can be
+/// read as keys is keys; their strings are UTF-8 then.
+fn criteria_of(cursor: &mut Cursor) -> Parsed<(Box<str>, SearchKey)> {
+    if !accept_whole_word(cursor, "CHARSET") {
+        let mut ahead = cursor.clone();
+        match program(&mut ahead) {
+            Ok(key) => {
+                *cursor = ahead;
+                return Ok(("UTF-8".into(), key));
+            }
+            // The error is that of the keys when there is no charset before them.
+            Err(error) if matches!(cursor.peek(), Some(b'0'..=b'9' | b'*' | b'$' | b'(')) => {
+                return Err(error);
+            }
+            Err(_) => {}
+        }
+    } else {
+        cursor.sp()?;
+    }
     let charset = charset(cursor)?;
     cursor.sp()?;
-    Ok(Thread { uid, algorithm, charset, key: program(cursor)? })
+    Ok((charset, program(cursor)?))
 }
 
 /// Whatever is no name of a charset becomes one that nobody knows.

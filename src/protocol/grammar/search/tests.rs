@@ -230,6 +230,21 @@ fn sort_and_thread() {
     assert_eq!(second.criteria, [by(false, SortKey::Subject), by(true, SortKey::Date)]);
     let all = sort("a SORT (arrival cc displayfrom displayto from size to) x ALL");
     assert_eq!(all.criteria.len(), 7);
+    // Without a charset, as UTF8=ACCEPT makes clients think it is to be.
+    for (text, charset) in [
+        ("a SORT (DATE) 1:2", "UTF-8"),
+        ("a SORT (DATE) (ALL)", "UTF-8"),
+        ("a SORT (DATE) $", "UTF-8"),
+        ("a SORT (DATE) SUBJECT x UNSEEN", "UTF-8"),
+        ("a SORT (DATE) ALL", "UTF-8"),
+        ("a SORT (DATE) CHARSET us-ascii ALL", "us-ascii"),
+        ("a SORT (DATE) us-ascii 1:2", "us-ascii"),
+    ] {
+        assert_eq!(&*sort(text).charset, charset, "{text}");
+    }
+    assert!(refused("SORT (DATE) 1:2 NONSENSE").contains("a search key"));
+    assert!(refused("SORT (DATE) UTF-8 NONSENSE").contains("a search key"));
+    assert!(refused("THREAD REFS UTF-8").contains("a space"));
     let esort = sort("E02 SORT RETURN (COUNT PARTIAL 1:3) (REVERSE DATE) UTF-8 UNDELETED");
     assert!(esort.returns.is_some_and(|returns| returns.count && returns.partial.is_some()));
     for (name, algorithm) in [
