@@ -249,9 +249,14 @@ pub const LIST_WORK: usize = 1 << 29;
 /// Levels of a mailbox name.
 pub const MAILBOX_LEVELS: usize = 64;
 
-/// Octets of a message in which parts are looked for. Larger messages are rare; of those the parts
-/// that begin later are not seen, and one that is open there reaches to the end.
-pub const MIME_OCTETS: u64 = 64 << 20;
+/// Octets of a header, and of all headers of the parts of a message, that are looked at together:
+/// mail to a hundred thousand recipients has 6 MiB. Of a message with more, what its headers say is
+/// refused; its octets are not.
+pub const MIME_HEADER: usize = 24 << 20;
+
+/// Bytes of an ENVELOPE or BODYSTRUCTURE: ten times what it takes to tell a hundred thousand
+/// recipients. A list of nothing but commas becomes fifteen times as long as it is.
+pub const MIME_ANSWER: usize = 32 << 20;
 
 /// Messages above this many bytes are large: to look at one takes a millisecond and more, so that
 /// is left to threads beside the reactors.
@@ -261,9 +266,11 @@ pub const LARGE_MESSAGE: u64 = 1 << 20;
 /// for others while the client of the first is slow to read.
 pub const LARGE_MESSAGES: usize = 2;
 
-/// Memory in bytes of a large message that is looked at: its first [`MIME_OCTETS`], and its parts
-/// with their encodings undone, each once however often it is asked for.
-pub const MEMORY_OF_LARGE_MESSAGE: usize = 2 * MIME_OCTETS as usize;
+/// Memory in bytes that it takes to look at a large message. It is read piece by piece; what is kept
+/// are the headers of its parts, or its longest field, and what is said of them: an answer as it is
+/// made, or the text of the field.
+pub const MEMORY_OF_LARGE_MESSAGE: usize =
+    4 * LARGE_MESSAGE as usize + MIME_HEADER + 3 * MIME_ANSWER;
 
 /// Threads that look at large messages, sort and make threads, for all reactors: while one is busy
 /// with a long piece of work of one user, the other serves the rest.
@@ -508,6 +515,7 @@ const _: () = {
     assert!(SESSION + TLS_SESSION + 2 * HANDSHAKE <= MEMORY_BEFORE_LOGIN_BY_TLS);
     assert!(MEMORY_OF_SESSION <= 8 << 20, "a user's programs are some dozens");
     assert!(MEMORY_OF_LARGE_MESSAGES <= 256 << 20, "for each reactor, whoever asks");
+    assert!(MIME_HEADER <= MIME_ANSWER, "a field as text has three times its octets");
     assert!(LARGE_MESSAGE >= LARGE_LEASE as u64, "what fits in a lease is looked at there");
     assert!(SEARCH_STEP * 16 <= SEARCH_PIECE, "a job is worth the way to its thread");
     assert!(ARENA <= 1 << 30, "the kernel registers buffers of 1 GiB at most");

@@ -127,10 +127,10 @@ fn octets_come_back_as_they_came() {
 #[track_caller]
 fn expect_messages(client: &mut Client, mailbox: &str, messages: &[&[u8]]) {
     client.ok(&format!("EXAMINE {mailbox}"));
-    let fetched = Fetched::all(&client.ok("UID FETCH 1:* (RFC822.SIZE BODY.PEEK[])").untagged);
+    let fetched = Fetched::all(&client.ok("UID FETCH 1:* (RFC822.SIZE BINARY.PEEK[])").untagged);
     assert_eq!(fetched.len(), messages.len());
     for (fetched, message) in fetched.iter().zip(messages) {
-        assert!(fetched.octets("BODY[]") == *message, "{:?}", String::from_utf8_lossy(message));
+        assert!(fetched.octets("BINARY[]") == *message, "{:?}", String::from_utf8_lossy(message));
         assert_eq!(fetched.number("RFC822.SIZE"), message.len() as u64);
     }
 }

@@ -186,6 +186,28 @@
 //! is sent `* OK still working` meanwhile: the reset that comes back from one that has gone tells
 //! it.
 //!
+//! ## Mail that is not as it should be
+//!
+//! Messages are kept octet for octet. What is said of broken ones is made the best of; where that
+//! is not what stands in the message, it is here.
+//!
+//! **NUL.** Only the literal of BINARY can carry a NUL octet. `FETCH BINARY[]` and `BINARY[n]`
+//! tell it as it was appended. In BODY[...] and RFC822 the octet 0x80 stands for each NUL, so that
+//! sizes and offsets stay right; ENVELOPE and BODYSTRUCTURE have U+FFFD. Programs that copy mail
+//! and must keep such messages use BINARY.
+//!
+//! **Large messages.** Parts, previews and searches work to the last octet of a message of any
+//! size; it is read piece by piece. Headers are the exception: where a field, or all headers of a
+//! message, are longer than 24 MiB ([`MIME_HEADER`](crate::limits::MIME_HEADER)), ENVELOPE,
+//! BODYSTRUCTURE, SEARCH, SORT and THREAD answer `NO [LIMIT]` for that message, and go on with the
+//! others. THREAD does so from 1 MiB of References on. BODY[...] always gives the octets.
+//!
+//! **Structure.** A Content-Type that cannot be read is text/plain. A multipart whose boundary
+//! never comes has one part, its text. A message/rfc822 in base64, which RFC 2046 forbids, is
+//! told without envelope and parts; BINARY and SEARCH decode it. message/global is a message to
+//! clients that have enabled IMAP4rev2, to others a part without parts. A line that ends in
+//! CR CR LF is a line.
+//!
 //! ## Users
 //!
 //! ```sh

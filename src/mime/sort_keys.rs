@@ -2,13 +2,11 @@
 
 use std::cmp::Ordering;
 
-use mail_parser::parsers::MessageStream;
-use mail_parser::{Addr, Address, HeaderValue};
-
-use super::casemap;
+use super::header::address::{self, Address, MISSING_DOMAIN};
 use super::header::dates::sent_date;
 use super::header::fields::Fields;
 use super::header::subject::base_subject;
+use super::{casemap, decode_field};
 use crate::limits::{SORT_ADDRESS, SORT_STRING};
 use crate::protocol::{SortCriterion, SortKey};
 
@@ -140,76 +138,42 @@ impl SortKey {
     /// The string of a header; empty when it has not got the field.
     fn string(self, header: &[u8]) -> String {
         let field = |name: &[u8]| Fields::find(header, name).map(|field| field.value);
-        let address = |name: &[u8]| field(name).and_then(first_address).unwrap_or_default();
+        let address = |name: &[u8]| first_address(header, name);
         match self {
-            SortKey::Cc => address(b"Cc").mailbox,
-            SortKey::From => address(b"From").mailbox,
-            SortKey::To => address(b"To").mailbox,
-            SortKey::DisplayFrom => address(b"From").display(),
-            SortKey::DisplayTo => address(b"To").display(),
+            SortKey::Cc => mailbox(address(b"Cc")),
+            SortKey::From => mailbox(address(b"From")),
+            SortKey::To => mailbox(address(b"To")),
+            SortKey::DisplayFrom => display(address(b"From")),
+            SortKey::DisplayTo => display(address(b"To")),
             SortKey::Subject => base_subject(field(b"Subject").unwrap_or_default()).text,
             SortKey::Arrival | SortKey::Date | SortKey::Size => String::new(),
         }
     }
 }
 
-/// An address as ENVELOPE has it.
-#[derive(Default)]
-struct Parts {
-    name: String,
-    mailbox: String,
-    host: String,
+/// The first address that ENVELOPE has for fields of this name. A group begins with an address of
+/// its own, whose mailbox is the name of the group (RFC 3501 section 7.4.2).
+fn first_address(header: &[u8], name: &[u8]) -> Address {
+    let mut fields = Fields::new(header).filter(|field| field.is(name));
+    let first = |value: &[u8]| address::first(&value[..value.len().min(SORT_ADDRESS)]);
+    fields.find_map(|field| first(field.value)).unwrap_or_default()
 }
 
-impl Parts {
-    fn of_addr(addr: &Addr) -> Parts {
-        // A word alone is a mailbox here; mail-parser takes it for a name.
-        let (name, address) = match (addr.name(), addr.address()) {
-            (Some(name), None | Some("")) => ("", name),
-            (name, address) => (name.unwrap_or_default(), address.unwrap_or_default()),
-        };
-        let (mailbox, host) = address.rsplit_once('@').unwrap_or((address, ""));
-        Parts { name: name.into(), mailbox: unquoted(mailbox), host: host.into() }
-    }
-
-    /// RFC 5957 section 3.
-    fn display(self) -> String {
-        match self {
-            Parts { name, .. } if !name.is_empty() => name,
-            Parts { mailbox, host, .. } if !host.is_empty() => format!("{mailbox}@{host}"),
-            Parts { mailbox, .. } => mailbox,
-        }
-    }
+fn mailbox(address: Address) -> String {
+    String::from_utf8_lossy(&address.mailbox.unwrap_or_default()).into_owned()
 }
 
-/// The first address of a field. A group begins with an address of its own, whose mailbox is the
-/// name of the group (RFC 3501 section 7.4.2).
-fn first_address(value: &[u8]) -> Option<Parts> {
-    // Its end of line is where mail-parser hands out what it has.
-    let whole = [&value[..value.len().min(SORT_ADDRESS)], b"\n"].concat();
-    match MessageStream::new(&whole).parse_address() {
-        HeaderValue::Address(Address::List(list)) => list.first().map(Parts::of_addr),
-        HeaderValue::Address(Address::Group(groups)) => {
-            let group = groups.first()?;
-            match &group.name {
-                Some(name) => Some(Parts { mailbox: name.to_string(), ..Parts::default() }),
-                None => group.addresses.first().map(Parts::of_addr),
-            }
-        }
-        _ => None,
+/// RFC 5957 section 3.
+fn display(address: Address) -> String {
+    if let Some(name) = address.name.as_ref().filter(|name| !name.is_empty()) {
+        return decode_field(name).into_owned();
     }
-}
-
-/// A mailbox without the quotes that it is written in, as ENVELOPE has it.
-fn unquoted(mailbox: &str) -> String {
-    let inside = mailbox.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
-    let Some(inside) = inside else { return mailbox.to_owned() };
-    let mut escaped = false;
-    let keep = |&c: &char| {
-        escaped = c == '\\' && !escaped;
-        !escaped
-    };
-    inside.chars().filter(keep).collect()
+    let domain = address.domain.clone().filter(|domain| domain != MISSING_DOMAIN);
+    let mailbox = mailbox(address);
+    match domain {
+        Some(domain) => format!("{mailbox}@{}", String::from_utf8_lossy(&domain)),
+        None => mailbox,
+    }
 }
 
 /// The same order without a sign.
@@ -265,7 +229,7 @@ mod tests {
 
     #[test]
     fn addresses_are_taken_apart_as_in_an_envelope() {
-        for (value, mailbox, display) in [
+        for (value, expected_mailbox, expected_display) in [
             ("a@b", "a", "a@b"),
             ("N <a@b>", "a", "N"),
             ("<\"a b\"@c>", "a b", "a b@c"),
@@ -273,12 +237,16 @@ mod tests {
             ("N <word>", "word", "N"),
             ("N <word>, x@y", "word", "N"),
             ("g: a@b;", "g", "g"),
-            ("<>", "", ""),
+            ("<>", "MISSING_MAILBOX", "MISSING_MAILBOX"),
+            ("MAILER DAEMON <>", "MISSING_MAILBOX", "MAILER DAEMON"),
+            ("@route.example:b@x", "MISSING_MAILBOX", "MISSING_MAILBOX@route.example"),
+            ("=?utf-8?q?J=C3=B6rg?= <a@b>", "a", "Jörg"),
+            ("\r\nFrom: second@x", "second", "second@x"),
             ("", "", ""),
         ] {
-            let parts = first_address(format!(" {value}\r\n").as_bytes()).unwrap_or_default();
-            assert_eq!(parts.mailbox, mailbox, "{value}");
-            assert_eq!(parts.display(), display, "{value}");
+            let address = first_address(format!("From: {value}\r\n").as_bytes(), b"From");
+            assert_eq!(mailbox(address.clone()), expected_mailbox, "{value}");
+            assert_eq!(display(address), expected_display, "{value}");
         }
     }
 

@@ -9,7 +9,7 @@ use memchr::memchr;
 
 /// How the octets of a body are wrapped.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) enum Transfer {
+pub enum Transfer {
     /// Not at all: 7bit, 8bit, binary, or nothing said.
     #[default]
     Identity,
@@ -48,35 +48,122 @@ impl Transfer {
 
     /// The octets of a body; of one that is wrapped in an unknown way as they stand there.
     pub fn decode(self, body: &[u8]) -> Cow<'_, [u8]> {
-        match self {
-            Transfer::Identity | Transfer::Unknown => Cow::Borrowed(body),
-            Transfer::QuotedPrintable => Cow::Owned(quoted_printable(body)),
-            Transfer::Base64 => Cow::Owned(base64(body)),
+        if matches!(self, Transfer::Identity | Transfer::Unknown) {
+            return Cow::Borrowed(body);
+        }
+        let mut out = Vec::with_capacity(body.len());
+        let mut decoder = Decoder::new(self);
+        decoder.feed(body, &mut out);
+        decoder.finish(&mut out);
+        Cow::Owned(out)
+    }
+
+    /// Whether the octets of a body are others than those that stand there.
+    #[must_use]
+    pub fn decodes(self) -> bool {
+        matches!(self, Transfer::QuotedPrintable | Transfer::Base64)
+    }
+}
+
+/// Undoes the encoding of a body that comes in pieces. Cuts change nothing.
+#[derive(Debug)]
+pub struct Decoder {
+    transfer: Transfer,
+    /// Octets that mean nothing before more have come: a group of base64 and what was gathered
+    /// with it, the end of a line of quoted-printable.
+    held: Vec<u8>,
+}
+
+impl Decoder {
+    /// Of a body of which nothing has come yet.
+    #[must_use]
+    pub fn new(transfer: Transfer) -> Decoder {
+        Decoder { transfer, held: Vec::new() }
+    }
+
+    /// Takes the next octets, and appends what they say.
+    pub fn feed(&mut self, octets: &[u8], out: &mut Vec<u8>) {
+        match self.transfer {
+            Transfer::Identity | Transfer::Unknown => out.extend_from_slice(octets),
+            Transfer::QuotedPrintable => self.quoted_printable(octets, out),
+            Transfer::Base64 => self.base64(octets, out),
+        }
+    }
+
+    /// The body ends here.
+    pub fn finish(&mut self, out: &mut Vec<u8>) {
+        match self.transfer {
+            Transfer::Identity | Transfer::Unknown => {}
+            Transfer::QuotedPrintable => unescape(&std::mem::take(&mut self.held), out),
+            Transfer::Base64 => decode_groups(&mut self.held, out, true),
+        }
+    }
+
+    /// Blanks at the end of a line came on the way. An `=` that is followed by neither two hex
+    /// digits nor the end of a line stands for itself.
+    fn quoted_printable(&mut self, octets: &[u8], out: &mut Vec<u8>) {
+        let mut rest = octets;
+        while let Some(newline) = memchr(b'\n', rest) {
+            let (line, tail) = (&rest[..newline], &rest[newline + 1..]);
+            rest = tail;
+            if self.held.is_empty() {
+                unescape_line(line, out);
+            } else {
+                self.held.extend_from_slice(line);
+                unescape_line(&self.held, out);
+                self.held.clear();
+            }
+        }
+        // Of a line whose end has not come, that is said which the end cannot change.
+        self.held.extend_from_slice(rest);
+        let said = self.held.len() - open_end(&self.held);
+        unescape(&self.held[..said], out);
+        self.held.drain(..said);
+    }
+
+    /// Octets outside the alphabet are passed over, as RFC 2045 asks; each `=` ends a group, and
+    /// what follows begins a new one.
+    fn base64(&mut self, octets: &[u8], out: &mut Vec<u8>) {
+        let mut rest = octets;
+        while !rest.is_empty() {
+            let line_end = memchr(b'\n', rest).map_or(rest.len(), |at| at + 1);
+            let (line, tail) = rest.split_at(line_end.min(STEP));
+            rest = tail;
+            self.held.extend_from_slice(line.trim_ascii_end());
+            if self.held.len() >= STEP {
+                decode_groups(&mut self.held, out, false);
+            }
         }
     }
 }
 
-/// Blanks at the end of a line came on the way. An `=` that is followed by neither two hex digits
-/// nor the end of a line stands for itself.
-fn quoted_printable(body: &[u8]) -> Vec<u8> {
-    let mut out = Vec::with_capacity(body.len());
-    let mut rest = body;
-    while let Some(newline) = memchr(b'\n', rest) {
-        let (line, tail) = (&rest[..newline], &rest[newline + 1..]);
-        rest = tail;
-        let text = line.strip_suffix(b"\r").unwrap_or(line);
-        let end = &line[text.len()..];
-        let blanks = text.iter().rev().take_while(|o| matches!(o, b' ' | b'\t')).count();
-        let text = &text[..text.len() - blanks];
-        let soft = text.strip_suffix(b"=");
-        unescape(soft.unwrap_or(text), &mut out);
-        if soft.is_none() {
-            out.extend_from_slice(end);
-            out.push(b'\n');
-        }
+/// A line of quoted-printable without its LF.
+fn unescape_line(line: &[u8], out: &mut Vec<u8>) {
+    let cr = line.iter().rev().take_while(|&&octet| octet == b'\r').count();
+    let (text, end) = line.split_at(line.len() - cr);
+    let blanks = text.iter().rev().take_while(|o| matches!(o, b' ' | b'\t')).count();
+    let text = &text[..text.len() - blanks];
+    let soft = text.strip_suffix(b"=");
+    unescape(soft.unwrap_or(text), out);
+    if soft.is_none() {
+        out.extend_from_slice(end);
+        out.push(b'\n');
     }
-    unescape(rest, &mut out);
-    out
+}
+
+/// Octets at the end of a line under way on which its end may have a say: blanks, an `=` with up
+/// to one digit, the CR of the line end. A line of a mebibyte of them is no line.
+fn open_end(line: &[u8]) -> usize {
+    const MOST: usize = 1 << 20;
+    let open = |octet: &u8| matches!(octet, b' ' | b'\t' | b'\r' | b'=');
+    let end = line.iter().rev().take_while(|&octet| open(octet)).count();
+    let before = &line[..line.len() - end];
+    let escape = before.iter().rev().take(2).position(|&octet| octet == b'=');
+    match escape {
+        _ if end > MOST => 0,
+        Some(digits) if end == 0 => digits + 1,
+        _ => end,
+    }
 }
 
 /// Appends a text whose `=XX` stand for octets.
@@ -97,22 +184,9 @@ pub(super) fn unescape(text: &[u8], out: &mut Vec<u8>) {
     out.extend_from_slice(rest);
 }
 
-/// Octets outside the alphabet are passed over, as RFC 2045 asks; each `=` ends a group, and what
-/// follows begins a new one.
+/// All octets of a text in base64.
 pub(super) fn base64(body: &[u8]) -> Vec<u8> {
-    let mut out = Vec::with_capacity(body.len() / 4 * 3 + 3);
-    let mut gathered = Vec::with_capacity(2 * STEP);
-    let mut rest = body;
-    while !rest.is_empty() {
-        let line_end = memchr(b'\n', rest).map_or(rest.len(), |at| at + 1);
-        let (line, tail) = rest.split_at(line_end.min(STEP));
-        rest = tail;
-        gathered.extend_from_slice(line.trim_ascii_end());
-        if gathered.len() >= STEP || rest.is_empty() {
-            decode_groups(&mut gathered, &mut out, rest.is_empty());
-        }
-    }
-    out
+    Transfer::Base64.decode(body).into_owned()
 }
 
 /// Decodes what was gathered, and leaves what may be the start of a group unless it is the last.
@@ -148,7 +222,8 @@ fn flush(group: &mut Vec<u8>, out: &mut Vec<u8>) {
     group.clear();
 }
 
-fn is_base64(octet: u8) -> bool {
+/// Whether an octet is of the alphabet.
+pub(super) fn is_base64(octet: u8) -> bool {
     octet.is_ascii_alphanumeric() || octet == b'+' || octet == b'/'
 }
 
@@ -195,9 +270,10 @@ mod tests {
             (b"= a", b"= a"),
             (b"a \t\r\n b \n c ", b"a\r\n b\n c "),
             (b"a==\n=3D=\n=\n\nb", b"a==\nb"),
+            (b"so=\r\r\nft\r\r\n", b"soft\r\r\n"),
         ] {
-            let decoded = quoted_printable(body);
-            assert_eq!(decoded, expected, "{}", decoded.escape_ascii());
+            let decoded = Transfer::QuotedPrintable.decode(body);
+            assert_eq!(&*decoded, expected, "{}", decoded.escape_ascii());
         }
     }
 
@@ -220,6 +296,20 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn cuts_change_nothing(
+            pieces in prop::collection::vec("[=4E9e \t\r\nQWx!-]{0,6}|=E9|=\r\n|QUJD", 0..20),
+        ) {
+            let body = pieces.concat();
+            for transfer in [Transfer::QuotedPrintable, Transfer::Base64] {
+                let mut out = Vec::new();
+                let mut decoder = Decoder::new(transfer);
+                pieces.iter().for_each(|piece| decoder.feed(piece.as_bytes(), &mut out));
+                decoder.finish(&mut out);
+                prop_assert_eq!(&out, &*transfer.decode(body.as_bytes()), "{:?}", transfer);
+            }
+        }
+
         #[test]
         fn base64_in_any_lines_comes_back(
             octets in prop::collection::vec(any::<u8>(), 0..60_000),

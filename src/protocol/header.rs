@@ -4,7 +4,8 @@ use memchr::memchr;
 
 /// Finds the end of the header in a message that comes in pieces, for BODY\[HEADER\] and
 /// BODY\[TEXT\] (RFC 3501 section 6.4.5). The header ends with the first empty line, which is
-/// part of it; lines end with CRLF or a bare LF. A message without an empty line is all header.
+/// part of it; lines end with CRLF, a bare LF, or CR CR LF as mail has them that was converted
+/// twice. A message without an empty line is all header.
 #[derive(Clone, Debug, Default)]
 pub struct HeaderScanner {
     /// Octets taken.
@@ -19,6 +20,8 @@ enum State {
     LineStart,
     /// After a CR at the start of a line.
     Cr,
+    /// After two.
+    CrCr,
     /// Within a line that is not empty.
     InLine,
     /// The header has ended.
@@ -49,6 +52,7 @@ impl HeaderScanner {
                 }
                 (_, b'\n') => self.state = State::Done,
                 (State::LineStart, b'\r') => self.state = State::Cr,
+                (State::Cr, b'\r') => self.state = State::CrCr,
                 _ => self.state = State::InLine,
             }
             at += 1;
@@ -87,7 +91,9 @@ mod tests {
             (b"A: b\r\n\r", 7),
             (b"A: \0\0\r\n\r\n", 9),
             (b"A: b\r\r\n\r\n", 9),
-            (b"\r\r\n\r\n", 5),
+            (b"A: b\r\r\n\r\r\nbody\r\r\n", 10),
+            (b"\r\r\n\r\n", 3),
+            (b"\r\r\r\n\r\n", 6),
             (b"\r \n\n", 4),
             (b" \r\n\r\n", 5),
             (b"", 0),

@@ -156,7 +156,7 @@ proptest! {
         let mut length = 0;
         for line in lines {
             length += line.len() as u64;
-            if matches!(line, b"\n" | b"\r\n") {
+            if matches!(line, b"\n" | b"\r\n" | b"\r\r\n") {
                 break;
             }
         }

@@ -76,20 +76,26 @@ impl Contents {
         Content { class, octets: self.classes[class as usize].clone(), flags, date }
     }
 
+    /// As BODY[] tells them: 0x80 stands for NUL.
+    fn told(octets: &[u8]) -> Vec<u8> {
+        octets.iter().map(|&octet| if octet == 0 { 0x80 } else { octet }).collect()
+    }
+
     fn class_of(&mut self, octets: &[u8]) -> u32 {
         if let Some(class) = self.find(octets) {
             return class;
         }
         let class = u32::try_from(self.classes.len()).expect("a run is short");
         self.classes.push(octets.into());
-        self.by_hash.entry(xxh3_64(octets)).or_default().push(class);
+        self.by_hash.entry(xxh3_64(&Contents::told(octets))).or_default().push(class);
         class
     }
 
     /// Whose octets these are.
     pub fn find(&self, octets: &[u8]) -> Option<u32> {
-        let same = self.by_hash.get(&xxh3_64(octets))?.iter();
-        same.copied().find(|class| *self.classes[*class as usize] == *octets)
+        let told = Contents::told(octets);
+        let mut same = self.by_hash.get(&xxh3_64(&told))?.iter().copied();
+        same.find(|class| Contents::told(&self.classes[*class as usize]) == told)
     }
 
     /// The octets of a class.

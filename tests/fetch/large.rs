@@ -85,7 +85,7 @@ fn messages_of_all_sizes_in_any_order() {
                 let mut octets = format!("Number: {number}\r\nX: ").into_bytes();
                 octets.resize(octets.len() + header, b'h');
                 octets.extend_from_slice(b"\r\n\r\n");
-                octets.extend((0..size).map(|at| (at * 31 + number) as u8));
+                octets.extend((0..size).map(|at| (at * 31 + number) as u8 | 1));
                 stored.push(octets.clone());
                 octets
             })
@@ -149,4 +149,103 @@ fn who_does_not_read_holds_up_nobody() {
         assert_eq!(reply.untagged.len(), 200);
     }
     drop(lazy);
+}
+
+/// A part that ends beyond 64 MiB, and one behind it: what is said of them, their octets, and what
+/// is found in them.
+#[test]
+fn messages_beyond_any_memory() {
+    const LINES: usize = 900_000;
+    let line = "QUJDREVGR0hJSktMTU5PUFFSU1RVVldYWVphYmNkZWZnaGlqa2xtbm9wcXJzdHV2d3h5MDEyMzQ1\r\n";
+    let encoded = line.repeat(LINES);
+    let encoded = &encoded[..encoded.len() - 2];
+    let head = "Subject: large\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n\
+        --b\r\n\r\nfirst text\r\n--b\r\nContent-Type: application/octet-stream\r\n\
+        Content-Transfer-Encoding: base64\r\n\r\n";
+    let tail = "\r\n--b\r\nContent-Type: text/html\r\n\r\nlast text z\u{e9}bra\r\n--b--\r\n";
+    let message = [head, encoded, tail].concat();
+    let (_server, mut client) = with(&[message.as_bytes()]);
+    let reply = client.ok("FETCH 1 (BODYSTRUCTURE ENVELOPE PREVIEW)");
+    let text = reply.texts()[0].clone();
+    let part = format!("\"base64\" {} NIL", encoded.len());
+    assert!(text.contains(&part) && text.contains("\"html\"") && text.contains("first text"));
+    assert!(text.contains("\"large\""), "{text}");
+    let near = encoded.len() - 1000;
+    let command = format!("FETCH 1 (BODY.PEEK[2] BODY.PEEK[3] BODY.PEEK[2]<{near}.1000000>)");
+    let reply = client.ok(&command);
+    let [second, third, partial] = &reply.untagged[0].literals[..] else { panic!() };
+    assert!(second == encoded.as_bytes() && partial[..] == encoded.as_bytes()[near..]);
+    assert_eq!(third, "last text z\u{e9}bra".as_bytes());
+    let decoded = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxy012345".repeat(LINES);
+    let reply = client.ok("FETCH 1 BINARY.SIZE[2]");
+    assert!(reply.texts()[0].contains(&format!("BINARY.SIZE[2] {}", decoded.len())));
+    let reply =
+        client.ok("FETCH 1 (BINARY.PEEK[2] BINARY.PEEK[2]<51299990.99> BINARY.PEEK[2]<5.7>)");
+    let [whole, end, start] = &reply.untagged[0].literals[..] else { panic!() };
+    assert!(*whole == decoded && end[..] == decoded[51_299_990..] && start[..] == decoded[5..12]);
+    for (key, found) in [
+        ("BODY \"first text\"", true),
+        ("BODY \"last text\"", true),
+        ("CHARSET UTF-8 TEXT \"LAST TEXT Z\u{c9}BRA\"", true),
+        ("BODY ABCDEFGHIJKLM", false),
+        ("NOT TEXT octet-stream", false),
+        ("OR BODY nowhere SUBJECT large", true),
+        ("TEXT text NOT BODY text", false),
+    ] {
+        let reply = client.ok(&format!("SEARCH {key}"));
+        let expected = if found { "* SEARCH 1" } else { "* SEARCH" };
+        assert_eq!(reply.texts(), [expected], "{key}");
+    }
+}
+
+/// Mail to many: what stands behind a field of 300 KiB and of 3 MiB, and one that is too long.
+#[test]
+fn long_headers() {
+    let mail = |recipients: usize, number: usize| {
+        let to = |n: usize| format!(",\r\n \"Recipient {n:010}\" <user{n:010}@example.net>");
+        let to: String = (0..recipients).map(to).collect();
+        format!(
+            "From: a@b\r\nTo: first@x{to}\r\nSubject: behind {number} zebra\r\n\
+             Date: {} Jan 2024 00:00:00 +0000\r\nMessage-ID: <{number}@x>\r\n\
+             In-Reply-To: <{}@x>\r\nContent-Type: text/html\r\n\r\n<p>hello</p>\r\n",
+            28 - number,
+            number - 1
+        )
+    };
+    let counts = [10, 5000, 50_000];
+    let mails: Vec<_> = (1..).zip(counts).map(|(number, count)| mail(count, number)).collect();
+    let mails: Vec<_> = mails.iter().map(|mail| mail.as_bytes()).collect();
+    let (_server, mut client) = with(&mails);
+    for (number, count) in (1..).zip(counts) {
+        for items in ["ENVELOPE", "ENVELOPE BODYSTRUCTURE PREVIEW"] {
+            let text = client.ok(&format!("FETCH {number} ({items})")).texts()[0].clone();
+            assert!(text.contains(&format!("\"behind {number} zebra\"")), "{number}");
+            assert_eq!(text.matches("\"example.net\"").count(), count);
+            assert!(!items.contains("BODY") || text.contains("\"html\"") && text.contains("hello"));
+        }
+    }
+    for (command, expected) in [
+        ("SEARCH SUBJECT zebra", "* SEARCH 1 2 3"),
+        ("SEARCH TEXT \"3 zebra\"", "* SEARCH 3"),
+        ("SEARCH HEADER Message-ID \"<3@x>\"", "* SEARCH 3"),
+        ("SEARCH TO user0000049999", "* SEARCH 3"),
+        ("SEARCH SENTSINCE 1-Jan-2024", "* SEARCH 1 2 3"),
+        ("SORT (DATE) UTF-8 ALL", "* SORT 3 2 1"),
+        ("SORT (TO SUBJECT) UTF-8 ALL", "* SORT 1 2 3"),
+        ("THREAD REFERENCES UTF-8 ALL", "* THREAD (1 2 3)"),
+    ] {
+        assert_eq!(client.ok(command).texts(), [expected], "{command}");
+    }
+    let endless = [b"Subject: x\r\nTo: ", &b"a".repeat(26 << 20)[..], b"\r\n\r\nbody"].concat();
+    append(&mut client, &[&endless]);
+    for command in
+        ["FETCH 4 ENVELOPE", "FETCH 4 BODYSTRUCTURE", "SEARCH SUBJECT x", "SEARCH TEXT nowhere"]
+    {
+        let reply = client.command(command);
+        assert!(reply.tagged.starts_with("NO [LIMIT] "), "{command}: {}", reply.tagged);
+    }
+    let reply =
+        client.ok("FETCH 4 (BODY.PEEK[HEADER.FIELDS (Subject)] BODY.PEEK[TEXT] BODY.PEEK[])");
+    let [subject, text, whole] = &reply.untagged[0].literals[..] else { panic!() };
+    assert!(subject == b"Subject: x\r\n\r\n" && text == b"body" && *whole == endless);
 }

@@ -294,12 +294,46 @@ fn odd_octets_come_back() {
     assert_eq!(reply.untagged.len(), odd.len());
     for (response, octets) in reply.untagged.iter().zip(odd) {
         let [whole, header, text] = &response.literals[..] else { panic!("{}", response.text()) };
-        assert_eq!(whole.escape_ascii().to_string(), octets.escape_ascii().to_string());
-        assert_eq!([&header[..], text].concat(), octets);
+        // No literal has a NUL but that of BINARY.
+        let told: Vec<_> = octets.iter().map(|&o| if o == 0 { 0x80 } else { o }).collect();
+        assert_eq!(whole.escape_ascii().to_string(), told.escape_ascii().to_string());
+        assert_eq!([&header[..], text].concat(), told);
     }
+    let reply = client.ok("FETCH 2 (BINARY.PEEK[] BINARY.PEEK[1])");
+    assert_eq!(reply.untagged[0].literals, [odd[1], b"a\0b\0"]);
+    assert!(reply.texts()[0].contains("BINARY[] ~{20}"), "{:?}", reply.texts());
+    let reply = client.ok("FETCH 2 (BODY.PEEK[1] RFC822.TEXT BODY.PEEK[HEADER.FIELDS (Subject)])");
+    assert_eq!(reply.untagged[0].literals[..2], [b"a\x80b\x80", b"a\x80b\x80"]);
     let reply = client.ok("FETCH 1 BODY.PEEK[HEADER.FIELDS (from)]");
     assert_eq!(reply.untagged[0].literals, [b"From: lf\n\n"]);
     client.ok("FETCH 1:* (BODYSTRUCTURE BODY ENVELOPE BODY.PEEK[1] BINARY.SIZE[1] PREVIEW)");
+}
+
+/// An answer has an item at least.
+#[test]
+fn nothing_is_told_of_what_cannot_be_decoded() {
+    let (_server, mut client) = with(&[b"Content-Transfer-Encoding: x-uuencode\r\n\r\nbegin"]);
+    for command in ["FETCH 1 BINARY.PEEK[1]", "FETCH 1 (BINARY.SIZE[1])"] {
+        let reply = client.command(command);
+        assert!(reply.tagged.starts_with("NO [UNKNOWN-CTE] "), "{}", reply.tagged);
+        assert_eq!(fetches(&reply), [""; 0], "{command}");
+    }
+    let reply = client.command("UID FETCH 1 BINARY.PEEK[1]");
+    assert_eq!(fetches(&reply), ["* 1 FETCH (UID 1)"]);
+}
+
+#[test]
+fn message_global_is_a_message_to_who_has_enabled_rev2() {
+    let message = b"Content-Type: message/global\r\n\r\nSubject: inner\r\n\r\ntext";
+    let (_server, mut client) = with(&[message]);
+    let structure = |client: &mut Client| client.ok("FETCH 1 BODYSTRUCTURE").texts()[0].clone();
+    assert!(!structure(&mut client).contains("inner"));
+    client.ok("ENABLE IMAP4rev2");
+    assert!(structure(&mut client).contains("(NIL \"inner\" "));
+    check(
+        &mut client,
+        &[("BODY.PEEK[1.HEADER]", "Subject: inner\r\n\r\n"), ("BODY.PEEK[1.1]", "text")],
+    );
 }
 
 // ---- What goes wrong --------------------------------------------------------------------------

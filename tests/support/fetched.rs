@@ -87,6 +87,8 @@ fn name(rest: &mut &[u8]) -> String {
 }
 
 fn value(rest: &mut &[u8]) -> Vec<u8> {
+    // The literal of BINARY.
+    *rest = rest.strip_prefix(b"~").unwrap_or(rest);
     let (skip, length, after) = match rest[0] {
         b'{' => {
             let digits = rest.iter().position(|&octet| octet == b'}').expect("a literal");

@@ -42,7 +42,7 @@ fn octets(length: usize, seed: u64) -> Vec<u8> {
 }
 
 fn fetched(client: &mut Client, number: u32) -> Vec<u8> {
-    let reply = client.ok(&format!("FETCH {number} BODY.PEEK[]"));
+    let reply = client.ok(&format!("FETCH {number} BINARY.PEEK[]"));
     reply.untagged[0].literals[0].clone()
 }
 

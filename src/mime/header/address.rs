@@ -3,6 +3,9 @@
 //! The text between the words is kept as it is: encoded-words are the client's to decode. What is
 //! broken is completed with the words that Dovecot uses, which users of it have seen before.
 
+use std::ops::ControlFlow;
+
+use super::fields::Field;
 use super::lexer::{Broken, Lexer, Read};
 
 /// An address as ENVELOPE has it (RFC 3501 section 7.4.2). A group is a member without domain
@@ -19,25 +22,73 @@ pub(in crate::mime) struct Address {
     pub domain: Option<Vec<u8>>,
 }
 
-/// Appends the addresses of a field's value.
+/// What stands for a domain that is missing.
+pub(in crate::mime) const MISSING_DOMAIN: &[u8] = b"MISSING_DOMAIN";
+
+/// Takes addresses, one after the other, until it has enough.
+type Take<'t> = &'t mut dyn FnMut(Address) -> ControlFlow<()>;
+
+/// Whether it may have more.
+type Flow = ControlFlow<(), bool>;
+
+/// Gives the addresses of a field's value, until `take` has enough.
 ///
 /// ```abnf
 /// address-list = (address *("," address)) / obs-addr-list
 /// ```
-pub(in crate::mime) fn address_list(value: &[u8], into: &mut Vec<Address>) {
+pub(in crate::mime) fn addresses(value: &[u8], take: Take<'_>) -> ControlFlow<()> {
     let mut lexer = Lexer::new(value);
     lexer.comment = Some(Vec::new());
     if lexer.skip() != Ok(true) {
-        return;
+        return ControlFlow::Continue(());
     }
-    while address(&mut lexer, into) && lexer.peek() == Some(b',') {
+    while address(&mut lexer, take)? && lexer.peek() == Some(b',') {
         lexer.at += 1;
         match lexer.skip() {
             Ok(true) => {}
-            Ok(false) => return,
-            Err(Broken) => return into.push(completed(Address::default())),
+            Ok(false) => break,
+            Err(Broken) => return take(completed(Address::default())),
         }
     }
+    ControlFlow::Continue(())
+}
+
+/// The first address of a field's value.
+pub(in crate::mime) fn first(value: &[u8]) -> Option<Address> {
+    let mut first = None;
+    let _ = addresses(value, &mut |address| {
+        first = Some(address);
+        ControlFlow::Break(())
+    });
+    first
+}
+
+/// Whether a field has addresses.
+pub(in crate::mime) fn has_addresses(field: &Field<'_>) -> bool {
+    const NAMES: [&[u8]; 7] =
+        [b"From", b"To", b"Cc", b"Bcc", b"Sender", b"Reply-To", b"Return-Path"];
+    NAMES.iter().any(|name| field.is(name))
+}
+
+/// Whether an address may have comments or blanks within it.
+pub(in crate::mime) fn hides_address(value: &[u8]) -> bool {
+    let blank = |octet: Option<&u8>| octet.is_some_and(|o| o.is_ascii_whitespace() || *o == b')');
+    let after = |octet: Option<&u8>| octet.is_some_and(|o| o.is_ascii_whitespace() || *o == b'(');
+    memchr::memchr_iter(b'@', value).any(|at| {
+        at.checked_sub(1).is_some_and(|before| blank(value.get(before))) || after(value.get(at + 1))
+    })
+}
+
+/// Appends the addresses of a field's value, `<mailbox@domain>` each.
+pub(in crate::mime) fn push_plain(value: &[u8], text: &mut String) {
+    let _ = addresses(value, &mut |address| {
+        if let (Some(mailbox), Some(domain)) = (&address.mailbox, &address.domain) {
+            let (mailbox, domain) =
+                (String::from_utf8_lossy(mailbox), String::from_utf8_lossy(domain));
+            text.extend([" <", &*mailbox, "@", &*domain, ">"]);
+        }
+        ControlFlow::Continue(())
+    });
 }
 
 /// Whether there may be more.
@@ -48,28 +99,28 @@ pub(in crate::mime) fn address_list(value: &[u8], into: &mut Vec<Address>) {
 /// group        = display-name ":" [group-list] ";" [CFWS]
 /// display-name = phrase
 /// ```
-fn address(lexer: &mut Lexer, into: &mut Vec<Address>) -> bool {
+fn address(lexer: &mut Lexer, take: Take<'_>) -> Flow {
     let start = lexer.at;
     let mut phrase = Vec::new();
     match (lexer.phrase(&mut phrase), lexer.peek()) {
-        (Ok(true), Some(b':')) => return group(lexer, phrase, into),
-        (Ok(true), Some(b'<')) => into.push(name_addr(lexer, phrase)),
+        (Ok(true), Some(b':')) => return group(lexer, phrase, take),
+        (Ok(true), Some(b'<')) => take(name_addr(lexer, phrase))?,
         _ => {
             lexer.at = start;
-            into.push(addr_spec(lexer, phrase));
+            take(addr_spec(lexer, phrase))?;
         }
     }
-    true
+    ControlFlow::Continue(true)
 }
 
 /// Members until something stands there that is no comma. Whether there may be more after it.
-fn group(lexer: &mut Lexer, name: Vec<u8>, into: &mut Vec<Address>) -> bool {
+fn group(lexer: &mut Lexer, name: Vec<u8>, take: Take<'_>) -> Flow {
     lexer.at += 1;
     let mut read = lexer.skip();
-    into.push(Address { mailbox: Some(name), ..Address::default() });
+    take(Address { mailbox: Some(name), ..Address::default() })?;
     if read == Ok(true) && lexer.peek() != Some(b';') {
         loop {
-            into.push(mailbox(lexer));
+            take(mailbox(lexer))?;
             if lexer.peek() != Some(b',') {
                 break;
             }
@@ -84,8 +135,8 @@ fn group(lexer: &mut Lexer, name: Vec<u8>, into: &mut Vec<Address>) -> bool {
         lexer.at += 1;
         read = lexer.skip();
     }
-    into.push(Address::default());
-    read != Ok(false)
+    take(Address::default())?;
+    ControlFlow::Continue(read != Ok(false))
 }
 
 fn mailbox(lexer: &mut Lexer) -> Address {
@@ -209,7 +260,7 @@ fn completed(mut address: Address) -> Address {
         address.mailbox = Some(b"MISSING_MAILBOX".to_vec());
     }
     if missing(&address.domain) {
-        address.domain = Some(b"MISSING_DOMAIN".to_vec());
+        address.domain = Some(MISSING_DOMAIN.to_vec());
     }
     address
 }

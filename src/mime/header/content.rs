@@ -16,29 +16,28 @@ pub(in crate::mime) struct Content {
 }
 
 impl Content {
+    /// `None` when it cannot be read: RFC 2045 section 5.2 recommends text/plain.
+    ///
     /// ```abnf
     /// content := "Content-Type" ":" type "/" subtype *(";" parameter)
     /// ```
-    /// Without a subtype there are no parameters either.
-    pub fn parse_type(field: &Field) -> Content {
+    /// A lone `text` is text/plain as well, and has parameters.
+    pub fn parse_type(field: &Field) -> Option<Content> {
         let mut lexer = Lexer::new(field.value);
         let mut content = Content::default();
-        if content.read_type(&mut lexer).is_ok() {
+        lexer.skip().ok()?;
+        let more = lexer.token(&mut content.kind);
+        if more == Ok(true) && lexer.peek() == Some(b'/') {
+            lexer.at += 1;
+            lexer.skip().ok().filter(|&more| more)?;
+            if lexer.token(&mut content.subtype).is_ok() {
+                content.parameters = parameters(&mut lexer);
+            }
+        } else if more.is_ok() && content.kind.eq_ignore_ascii_case(b"text") {
+            content.subtype = b"plain".to_vec();
             content.parameters = parameters(&mut lexer);
         }
-        content
-    }
-
-    fn read_type(&mut self, lexer: &mut Lexer) -> Result<(), Broken> {
-        lexer.skip()?;
-        if !lexer.token(&mut self.kind)? || lexer.peek() != Some(b'/') {
-            return Err(Broken);
-        }
-        lexer.at += 1;
-        if !lexer.skip()? {
-            return Err(Broken);
-        }
-        lexer.token(&mut self.subtype).map(|_| ())
+        (!content.kind.is_empty() && !content.subtype.is_empty()).then_some(content)
     }
 
     /// ```abnf
@@ -109,6 +108,13 @@ pub(in crate::mime) fn languages(field: &Field) -> Vec<Vec<u8>> {
         lexer.at += 1;
         let _ = lexer.skip();
     }
+}
+
+/// The parameters behind whatever stands in front of them.
+pub(in crate::mime) fn parameters_of(value: &[u8]) -> Vec<(Vec<u8>, Vec<u8>)> {
+    let mut lexer = Lexer::new(value);
+    lexer.at = memchr::memchr(b';', value).unwrap_or(value.len());
+    parameters(&mut lexer)
 }
 
 fn parameters(lexer: &mut Lexer) -> Vec<(Vec<u8>, Vec<u8>)> {

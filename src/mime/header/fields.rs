@@ -12,14 +12,16 @@ use crate::protocol::HeaderScanner;
 pub struct Field<'a> {
     /// What stands before the colon, without blanks at its end.
     pub name: &'a [u8],
-    /// What follows the colon and the blanks after it, folded as it is, without the last line end.
+    /// What follows the colon and the blanks and folds after it, folded as it is, without the last
+    /// line end.
     pub value: &'a [u8],
     /// The whole field, line end included.
     pub raw: &'a [u8],
 }
 
 impl<'a> Field<'a> {
-    fn new(raw: &'a [u8]) -> Field<'a> {
+    /// The field of which these are all octets.
+    pub(in crate::mime) fn new(raw: &'a [u8]) -> Field<'a> {
         let line = raw.strip_suffix(b"\n").unwrap_or(raw);
         let line = line.strip_suffix(b"\r").unwrap_or(line);
         let (name, value) = match memchr2(b':', b'\n', line) {
@@ -29,8 +31,9 @@ impl<'a> Field<'a> {
         };
         let blank = |octet: &u8| matches!(octet, b' ' | b'\t');
         let name = &name[..name.iter().rposition(|octet| !blank(octet)).map_or(0, |last| last + 1)];
-        // Blanks alone are a value.
-        let skip = value.iter().position(|octet| !blank(octet)).unwrap_or(value.len().min(1));
+        // Blanks alone are a value. Exchange begins long ones on a line of their own.
+        let fold = |octet: &u8| blank(octet) || matches!(octet, b'\r' | b'\n');
+        let skip = value.iter().position(|octet| !fold(octet)).unwrap_or(value.len().min(1));
         Field { name, value: &value[skip..], raw }
     }
 
@@ -71,7 +74,7 @@ impl<'a> Iterator for Fields<'a> {
     type Item = Field<'a>;
 
     fn next(&mut self) -> Option<Field<'a>> {
-        if self.rest.is_empty() || is_empty_line(self.rest) {
+        if self.rest.is_empty() || empty_line(self.rest).is_some() {
             return None;
         }
         let mut end = line_length(self.rest);
@@ -93,9 +96,15 @@ pub fn header_length(message: &[u8]) -> usize {
     scanner.finish() as usize
 }
 
-/// Whether a line that ends the header begins here.
-pub(in crate::mime) fn is_empty_line(octets: &[u8]) -> bool {
-    octets.starts_with(b"\n") || octets.starts_with(b"\r\n")
+/// Octets of the line that ends the header, if one begins here. Mail whose line ends were converted
+/// twice has two CR.
+pub(in crate::mime) fn empty_line(octets: &[u8]) -> Option<usize> {
+    match octets {
+        [b'\n', ..] => Some(1),
+        [b'\r', b'\n', ..] => Some(2),
+        [b'\r', b'\r', b'\n', ..] => Some(3),
+        _ => None,
+    }
 }
 
 /// Octets of the line that begins here, its end included.
@@ -152,6 +161,8 @@ mod tests {
         );
         assert_eq!(pairs(b"A: b"), [(&b"A"[..], &b"b"[..])]);
         assert_eq!(pairs(b" A: b\r"), [(&b" A"[..], &b"b"[..])]);
+        assert_eq!(pairs(b"A:\r\n\t<b>\r\n c\r\n"), [(&b"A"[..], &b"<b>\r\n c"[..])]);
+        assert_eq!(pairs(b"A: b\r\r\n\r\r\nC: d"), [(&b"A"[..], &b"b\r"[..])]);
         assert!(pairs(b"").is_empty() && pairs(b"\r\nA: b").is_empty());
     }
 
@@ -174,7 +185,7 @@ mod tests {
             let header = header.as_bytes();
             let raw: usize = Fields::new(header).map(|field| field.raw.len()).sum();
             let rest = &header[raw..header_length(header)];
-            prop_assert!(matches!(rest, b"" | b"\n" | b"\r\n"), "{}", header.escape_ascii());
+            prop_assert!(matches!(rest, b"" | b"\n" | b"\r\n" | b"\r\r\n"), "{}", header.escape_ascii());
         }
     }
 }

@@ -4,8 +4,9 @@ use std::borrow::Cow;
 
 use memchr::{memchr2, memmem};
 
-use crate::mime::text::charset::Charset;
-use crate::mime::transfer::{base64, unescape};
+use super::content::parameters_of;
+use crate::mime::text::charset::{Charset, is_japanese};
+use crate::mime::transfer::{base64, is_base64, unescape};
 
 /// The text of the value of a field, or of a whole field: folds become a space, encoded-words
 /// (RFC 2047) their text wherever they stand, even in quoted strings as careless senders have it.
@@ -32,6 +33,9 @@ pub(in crate::mime) fn decode(value: &[u8]) -> Cow<'_, str> {
 }
 
 fn into_text(octets: Vec<u8>) -> String {
+    if is_japanese(&octets) {
+        return Charset::Unknown.decode(&octets).into_owned();
+    }
     String::from_utf8(octets)
         .unwrap_or_else(|error| Charset::Unknown.decode(error.as_bytes()).into_owned())
 }
@@ -60,21 +64,73 @@ fn fold(value: &[u8], from: usize) -> Option<(usize, usize)> {
     })
 }
 
+/// Whether [`searchable`] says more of a value than it has itself.
+pub(in crate::mime) fn has_parameters(value: &[u8]) -> bool {
+    // `name*=`, or `name*0=` without a charset
+    memmem::find(value, b"*=").is_some() || memmem::find(value, b"*0=").is_some()
+}
+
+/// The text of a field's value, and behind it the parameters that RFC 2231 encodes or divides, as
+/// they read: the names of attachments.
+pub(in crate::mime) fn searchable(value: &[u8]) -> Cow<'_, str> {
+    let text = decode(value);
+    if !has_parameters(value) {
+        return text;
+    }
+    let mut text = text.into_owned();
+    for (name, value) in parameters_of(value) {
+        text.push(' ');
+        if name.ends_with(b"*") {
+            text.push_str(&decode_extended(&value));
+        } else {
+            text.push_str(&decode(&value));
+        }
+    }
+    Cow::Owned(text)
+}
+
+/// The value of an extended parameter (RFC 2231 section 4).
+///
+/// ```abnf
+/// extended-value = charset "'" [language] "'" *(%xHH / char)
+/// ```
+fn decode_extended(value: &[u8]) -> String {
+    let mut pieces = value.splitn(3, |&octet| octet == b'\'');
+    let (charset, text) = match (pieces.next(), pieces.next(), pieces.next()) {
+        (Some(charset), Some(_), Some(text)) => (charset, text),
+        _ => (&b""[..], value),
+    };
+    let escaped: Vec<u8> = text.iter().map(|&o| if o == b'%' { b'=' } else { o }).collect();
+    let mut octets = Vec::with_capacity(text.len());
+    unescape(&escaped, &mut octets);
+    Charset::of_name(charset).unwrap_or(Charset::Unknown).decode(&octets).into_owned()
+}
+
 /// ```abnf
 /// encoded-word = "=?" charset "?" encoding "?" encoded-text "?="
 /// ```
 struct Word<'a> {
     charset: Charset,
-    octets: Vec<u8>,
+    is_base64: bool,
+    text: &'a [u8],
     /// What follows the word.
     rest: &'a [u8],
 }
 
+/// Words in the same charset that stand together.
+struct Joined {
+    charset: Charset,
+    octets: Vec<u8>,
+    /// The start of a group of base64, of which the next word may have the rest.
+    base64: Vec<u8>,
+}
+
 /// Blanks between two encoded-words are not text (RFC 2047 section 6.2). Octets of neighbours in
-/// the same charset are joined before they are decoded: many senders cut characters in two.
+/// the same charset are joined before they are decoded: many senders cut characters in two, and
+/// some groups of base64.
 fn decode_words(value: &[u8], out: &mut String) {
     let mut rest = value;
-    let mut open: Option<(Charset, Vec<u8>)> = None;
+    let mut open: Option<Joined> = None;
     let mut plain_from = value;
     let mut closed_somewhere = true;
     while let Some(at) = memmem::find(rest, b"=?") {
@@ -93,15 +149,11 @@ fn decode_words(value: &[u8], out: &mut String) {
             close(&mut open, out);
             out.push_str(&Charset::Unknown.decode(before));
         }
-        match &mut open {
-            Some((charset, octets)) if same(*charset, word.charset) => {
-                octets.extend_from_slice(&word.octets);
-            }
-            _ => {
-                close(&mut open, out);
-                open = Some((word.charset, word.octets));
-            }
+        if open.as_ref().is_some_and(|open| open.charset != word.charset) {
+            close(&mut open, out);
         }
+        let empty = || Joined { charset: word.charset, octets: Vec::new(), base64: Vec::new() };
+        open.get_or_insert_with(empty).add(&word);
         rest = word.rest;
         plain_from = rest;
     }
@@ -109,18 +161,48 @@ fn decode_words(value: &[u8], out: &mut String) {
     out.push_str(&Charset::Unknown.decode(plain_from));
 }
 
-fn close(open: &mut Option<(Charset, Vec<u8>)>, out: &mut String) {
-    if let Some((charset, octets)) = open.take() {
-        out.push_str(&charset.decode(&octets));
+fn close(open: &mut Option<Joined>, out: &mut String) {
+    if let Some(mut joined) = open.take() {
+        joined.end_base64();
+        out.push_str(&joined.charset.decode(&joined.octets));
     }
 }
 
-fn same(a: Charset, b: Charset) -> bool {
-    match (a, b) {
-        (Charset::Unknown, Charset::Unknown) => true,
-        (Charset::Standard(a), Charset::Standard(b)) => a == b,
-        _ => false,
+impl Joined {
+    fn add(&mut self, word: &Word<'_>) {
+        if !word.is_base64 {
+            self.end_base64();
+            return q(word.text, &mut self.octets);
+        }
+        self.base64.extend_from_slice(word.text);
+        let cut = cut(&self.base64);
+        let start = self.base64.split_off(cut);
+        self.end_base64();
+        self.base64 = start;
     }
+
+    fn end_base64(&mut self) {
+        self.octets.extend(base64(&std::mem::take(&mut self.base64)));
+    }
+}
+
+/// Where in a text in base64 a group begins that goes on in the next word: it is not whole, and it
+/// does not end in the zeros that one without padding would end in. The end when there is none.
+fn cut(text: &[u8]) -> usize {
+    let last = text.iter().rposition(|&octet| octet == b'=').map_or(0, |at| at + 1);
+    let group = || text[last..].iter().filter(|&&octet| is_base64(octet));
+    let count = group().count() % 4;
+    let zeros: &[u8] = match count {
+        0 => return text.len(),
+        1 => b"",
+        2 => b"AQgw",
+        _ => b"AEIMQUYcgkosw048",
+    };
+    if group().next_back().is_some_and(|octet| zeros.contains(octet)) {
+        return text.len();
+    }
+    let sextets = text.iter().enumerate().rev().filter(|(_, octet)| is_base64(**octet));
+    sextets.take(count).last().map_or(text.len(), |(at, _)| at)
 }
 
 impl<'a> Word<'a> {
@@ -138,22 +220,17 @@ impl<'a> Word<'a> {
             return Err(true);
         }
         let end = memmem::find(body, b"?=").ok_or(false)?;
-        let octets = match encoding {
-            b'Q' | b'q' => q(&body[..end]),
-            _ => base64(&body[..end]),
-        };
         // Of a charset that nobody knows the ASCII at least is read.
         let charset = Charset::of_name(name).unwrap_or(Charset::Unknown);
-        Ok(Word { charset, octets, rest: &body[end + 2..] })
+        let is_base64 = matches!(encoding, b'B' | b'b');
+        Ok(Word { charset, is_base64, text: &body[..end], rest: &body[end + 2..] })
     }
 }
 
 /// The "Q" encoding (RFC 2047 section 4.2); what is not in it stands for itself.
-fn q(text: &[u8]) -> Vec<u8> {
+fn q(text: &[u8], out: &mut Vec<u8>) {
     let spaced: Vec<u8> = text.iter().map(|&o| if o == b'_' { b' ' } else { o }).collect();
-    let mut out = Vec::with_capacity(text.len());
-    unescape(&spaced, &mut out);
-    out
+    unescape(&spaced, out);
 }
 
 #[cfg(test)]
@@ -184,10 +261,34 @@ mod tests {
             (b"caf\xc3\xa9\r\n x", "café x"),
             (b"caf\xe9 =?utf-8?q?=C3=A9?= \xe9", "café é é"),
             (b"=?iso-2022-jp?B?GyRCJCIbKEI=?=", "あ"),
+            (b"=?iso-2022-jp?B?GyRCJCIbKEI=?=\r\n =?ISO-2022-JP?B?GyRCJCIbKEI=?=", "ああ"),
+            (b"\x1b$B$\"\x1b(B a", "あ a"),
+            (b"a\r\n \x1b$B$\"\x1b(B", "a あ"),
+            (b"=?utf-8?B?5Lit5?=\r\n =?utf-8?B?paH?=", "中文"),
+            (b"=?utf-8?B?5Lit5p?= =?utf-8?B?aH?=", "中文"),
+            (b"=?utf-8?B?5Lit5pa?= =?utf-8?B?H?=", "中文"),
+            (b"=?utf-8?B?YQ?= =?utf-8?B?Yg?= =?utf-8?B?YWI?=", "abab"),
+            (b"=?utf-8?B?YQ==?= =?utf-8?Q?b?= =?utf-8?B?Yw==?=", "abc"),
             (b"", ""),
         ] {
             assert_eq!(decode_field(value), expected, "{}", value.escape_ascii());
         }
+    }
+
+    #[test]
+    fn parameters_read_as_they_were_meant() {
+        for (value, expected) in [
+            (&b"attachment; filename*=utf-8''%E3%82%82%E3%81%AE.pdf"[..], "もの.pdf"),
+            (b"a; name*0*=iso-8859-1'fr'caf%E9; name*1=\"%41.txt\"", "café%41.txt"),
+            (b"a; name*0=one; name*1=two", "onetwo"),
+            (b"a; name*=x-none''abc", "abc"),
+            (b"a; name*=%41b", "Ab"),
+        ] {
+            let text = searchable(value);
+            assert!(text.ends_with(&[" ", expected].concat()), "{text}");
+            assert!(text.starts_with(&*decode(value)), "{text}");
+        }
+        assert_eq!(searchable(b"a; name=b*c"), "a; name=b*c");
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Parts without their transfer encoding (RFC 3516).
 
-use std::borrow::Cow;
+use std::ops::Range;
 
 use super::section::find;
 use crate::mime::Message;
@@ -14,25 +14,20 @@ pub enum BinaryError {
     NoSuchPart,
     /// Its Content-Transfer-Encoding is not known: `NO [UNKNOWN-CTE]`.
     UnknownEncoding,
-    /// It reaches beyond the octets that were parsed (see `Message::parse_prefix`).
-    TooLarge,
 }
 
-pub(in crate::mime) fn binary<'a>(
-    message: &Message<'a>,
+/// Where the octets stand, and how they are to be decoded.
+pub(in crate::mime) fn encoded(
+    message: &Message<'_>,
     numbers: &[u32],
-) -> Result<Cow<'a, [u8]>, BinaryError> {
+) -> Result<(Range<u64>, Transfer), BinaryError> {
     let (_, part) = find(message, numbers).ok_or(BinaryError::NoSuchPart)?;
-    let range = if numbers.is_empty() { 0..message.size } else { part.body.clone() };
-    if range.end > message.octets.len() as u64 {
-        return Err(BinaryError::TooLarge);
+    if numbers.is_empty() {
+        return Ok((0..message.size, Transfer::Identity));
     }
-    let body = message.slice(&range);
-    if numbers.is_empty() || matches!(part.kind, Kind::Multipart | Kind::Message) {
-        return Ok(body.into());
-    }
-    match part.transfer {
-        Transfer::Unknown => Err(BinaryError::UnknownEncoding),
-        known => Ok(known.decode(body)),
+    match (part.kind, part.transfer) {
+        (Kind::Multipart | Kind::Message, _) => Ok((part.body.clone(), Transfer::Identity)),
+        (_, Transfer::Unknown) => Err(BinaryError::UnknownEncoding),
+        (_, known) => Ok((part.body.clone(), known)),
     }
 }

@@ -5,14 +5,18 @@ use std::fmt::Write;
 use bytes::BytesMut;
 
 use super::envelope;
-use crate::mime::Message;
+use crate::limits::MIME_ANSWER;
 use crate::mime::header::content::{Content, languages, transfer_encoding};
 use crate::mime::header::fields::{Field, Fields, unfolded, without_nul};
 use crate::mime::parts::{Kind, Part};
+use crate::mime::{Message, TooLong};
 use crate::protocol::response::{nstring, string};
 
 /// What stands for the parts of a multipart that has none: the grammar asks for one.
 const NO_PART: &str = "(\"text\" \"plain\" (\"charset\" \"us-ascii\") NIL NIL \"7bit\" 0 0";
+
+/// What stands for the envelope of a message that cannot be read where it stands.
+const NO_ENVELOPE: &str = "(NIL NIL NIL NIL NIL NIL NIL NIL NIL NIL)";
 
 /// Fields of a part, each the first of its name.
 #[derive(Default)]
@@ -38,7 +42,7 @@ impl<'a> Data<'a> {
                 10 if field.is(b"Content-ID") => &mut data.id,
                 11 if field.is(b"Content-MD5") => &mut data.md5,
                 12 if field.is(b"Content-Type") => {
-                    data.content.get_or_insert_with(|| Content::parse_type(&field));
+                    data.content = data.content.or_else(|| Content::parse_type(&field));
                     continue;
                 }
                 16 if field.is(b"Content-Language") => {
@@ -73,34 +77,58 @@ impl<'a> Data<'a> {
 /// ```abnf
 /// body = "(" (body-type-1part / body-type-mpart) ")"
 /// ```
-pub(in crate::mime) fn body_structure(message: &Message, extended: bool, out: &mut BytesMut) {
-    let mut open: Vec<(usize, Data)> = Vec::new();
+///
+/// # Errors
+/// When it would be longer than [`MIME_ANSWER`].
+pub(in crate::mime) fn body_structure(
+    message: &Message,
+    extended: bool,
+    out: &mut BytesMut,
+) -> Result<(), TooLong> {
+    let (mut open, start): (Vec<(usize, Data)>, _) = (Vec::new(), out.len());
     for (number, part) in message.parts.iter().enumerate() {
         while open.last().is_some_and(|(around, _)| message.parts[*around].end <= number) {
             finish(message, &mut open, extended, out);
         }
-        let header = message.slice(&part.header);
+        if out.len() - start > MIME_ANSWER {
+            return Err(TooLong);
+        }
+        let header = message.header(part);
         let data = if part.mime { Data::read(header) } else { Data::default() };
         out.extend_from_slice(b"(");
         match part.kind {
             Kind::Multipart if part.end == number + 1 => {
-                out.extend_from_slice(NO_PART.as_bytes());
-                out.extend_from_slice(if extended { b" NIL NIL NIL NIL)" } else { b")" });
+                no_part(extended, out);
             }
             Kind::Multipart => {}
             _ => one_part(part, &data, out),
         }
-        if part.kind == Kind::Message {
-            let within = message.parts.get(number + 1).map(|within| &within.header);
-            out.extend_from_slice(b" ");
-            envelope(within.map(|header| message.slice(header)).unwrap_or_default(), out);
-            out.extend_from_slice(b" ");
+        match part.kind {
+            Kind::Message => {
+                let within = message.parts.get(number + 1).map(|within| message.header(within));
+                out.extend_from_slice(b" ");
+                envelope(within.unwrap_or_default(), out)?;
+                out.extend_from_slice(b" ");
+            }
+            Kind::Wrapped => {
+                out.extend_from_slice(b" ");
+                out.extend_from_slice(NO_ENVELOPE.as_bytes());
+                out.extend_from_slice(b" ");
+                no_part(extended, out);
+            }
+            _ => {}
         }
         open.push((number, data));
     }
     while !open.is_empty() {
         finish(message, &mut open, extended, out);
     }
+    Ok(())
+}
+
+fn no_part(extended: bool, out: &mut BytesMut) {
+    out.extend_from_slice(NO_PART.as_bytes());
+    out.extend_from_slice(if extended { b" NIL NIL NIL NIL)" } else { b")" });
 }
 
 /// Writes what follows the parts of the innermost part.
@@ -121,7 +149,7 @@ fn finish(message: &Message, open: &mut Vec<(usize, Data)>, extended: bool, out:
             parameters(out, data.content.as_ref(), false);
         }
     } else {
-        if part.kind == Kind::Message {
+        if matches!(part.kind, Kind::Message | Kind::Wrapped) {
             put(out, format_args!(" {}", part.lines));
         }
         if extended {
@@ -147,7 +175,10 @@ fn one_part(part: &Part, data: &Data, out: &mut BytesMut) {
     let is_text = |content: &Content| content.kind.eq_ignore_ascii_case(b"text");
     let mut is_text = data.content.as_ref().is_none_or(is_text);
     match (part.kind, &data.content) {
-        (Kind::Message, _) => out.extend_from_slice(b"\"message\" \"rfc822\""),
+        (Kind::Message, Some(content)) if content.is("message", "global") => {
+            out.extend_from_slice(b"\"message\" \"global\"");
+        }
+        (Kind::Message | Kind::Wrapped, _) => out.extend_from_slice(b"\"message\" \"rfc822\""),
         (Kind::Limited, _) => out.extend_from_slice(b"\"application\" \"octet-stream\""),
         (_, None) => out.extend_from_slice(b"\"text\" \"plain\""),
         (_, Some(content)) => {

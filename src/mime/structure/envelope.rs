@@ -1,23 +1,41 @@
 //! ENVELOPE (RFC 3501 section 7.4.2).
 
+use std::ops::ControlFlow;
+
 use bytes::BytesMut;
 
-use crate::mime::header::address::{Address, address_list};
+use crate::limits::MIME_ANSWER;
+use crate::mime::TooLong;
+use crate::mime::header::address::{Address, addresses};
 use crate::mime::header::fields::{Fields, unfolded, without_nul};
 use crate::protocol::response::{nstring, string};
 
+/// Names of the fields that an envelope is made of.
+pub(in crate::mime) const FIELDS: [&[u8]; 10] = [
+    b"Date",
+    b"Subject",
+    b"From",
+    b"Sender",
+    b"Reply-To",
+    b"To",
+    b"Cc",
+    b"Bcc",
+    b"In-Reply-To",
+    b"Message-ID",
+];
+
 /// What an envelope is made of. Addresses of fields that come twice are joined, of other fields
-/// the last counts.
+/// the last counts. Lists are written as they are read: a header may have a million addresses.
 #[derive(Default)]
 struct Envelope<'a> {
     date: Option<&'a [u8]>,
     subject: Option<&'a [u8]>,
-    from: Vec<Address>,
-    sender: Vec<Address>,
-    reply_to: Vec<Address>,
-    to: Vec<Address>,
-    cc: Vec<Address>,
-    bcc: Vec<Address>,
+    from: BytesMut,
+    sender: BytesMut,
+    reply_to: BytesMut,
+    to: BytesMut,
+    cc: BytesMut,
+    bcc: BytesMut,
     in_reply_to: Option<&'a [u8]>,
     message_id: Option<&'a [u8]>,
 }
@@ -31,28 +49,35 @@ struct Envelope<'a> {
 /// env-date     = nstring
 /// env-from     = "(" 1*address ")" / nil
 /// ```
-pub fn envelope(header: &[u8], out: &mut BytesMut) {
-    let envelope = read(header);
-    let or_from = |list: Vec<Address>| if list.is_empty() { None } else { Some(list) };
-    let (sender, reply_to) = (or_from(envelope.sender), or_from(envelope.reply_to));
-    let sender = sender.as_ref().unwrap_or(&envelope.from);
-    let reply_to = reply_to.as_ref().unwrap_or(&envelope.from);
+///
+/// # Errors
+/// When it would be longer than [`MIME_ANSWER`].
+pub fn envelope(header: &[u8], out: &mut BytesMut) -> Result<(), TooLong> {
+    let envelope = read(header)?;
+    let or_from = |list| if BytesMut::is_empty(list) { &envelope.from } else { list };
+    let (sender, reply_to) = (or_from(&envelope.sender), or_from(&envelope.reply_to));
+    let lists = [&envelope.from, sender, reply_to, &envelope.to, &envelope.cc, &envelope.bcc];
+    if lists.iter().map(|list| list.len()).sum::<usize>() > MIME_ANSWER {
+        return Err(TooLong);
+    }
     out.extend_from_slice(b"(");
     text(out, envelope.date);
     out.extend_from_slice(b" ");
     people(out, envelope.subject);
-    for list in [&envelope.from, sender, reply_to, &envelope.to, &envelope.cc, &envelope.bcc] {
-        out.extend_from_slice(b" ");
-        addresses(out, list);
+    for list in lists {
+        out.extend_from_slice(if list.is_empty() { b" NIL" } else { b" (" });
+        out.extend_from_slice(list);
+        out.extend_from_slice(if list.is_empty() { b"" } else { b")" });
     }
     out.extend_from_slice(b" ");
     text(out, envelope.in_reply_to);
     out.extend_from_slice(b" ");
     text(out, envelope.message_id);
     out.extend_from_slice(b")");
+    Ok(())
 }
 
-fn read(header: &[u8]) -> Envelope<'_> {
+fn read(header: &[u8]) -> Result<Envelope<'_>, TooLong> {
     let mut envelope = Envelope::default();
     for field in Fields::new(header) {
         let (line, list) = match field.name.len() {
@@ -72,10 +97,19 @@ fn read(header: &[u8]) -> Envelope<'_> {
             *line = Some(field.value);
         }
         if let Some(list) = list {
-            address_list(field.value, list);
+            let mut write = |address: Address| {
+                write_address(list, &address);
+                match list.len() > MIME_ANSWER {
+                    true => ControlFlow::Break(()),
+                    false => ControlFlow::Continue(()),
+                }
+            };
+            if addresses(field.value, &mut write).is_break() {
+                return Err(TooLong);
+            }
         }
     }
-    envelope
+    Ok(envelope)
 }
 
 fn text(out: &mut BytesMut, value: Option<&[u8]>) {
@@ -85,19 +119,12 @@ fn text(out: &mut BytesMut, value: Option<&[u8]>) {
 /// ```abnf
 /// address = "(" addr-name SP addr-adl SP addr-mailbox SP addr-host ")"
 /// ```
-fn addresses(out: &mut BytesMut, list: &[Address]) {
-    if list.is_empty() {
-        return out.extend_from_slice(b"NIL");
-    }
+fn write_address(out: &mut BytesMut, address: &Address) {
     out.extend_from_slice(b"(");
-    for address in list {
-        out.extend_from_slice(b"(");
-        people(out, address.name.as_deref());
-        for part in [&address.route, &address.mailbox, &address.domain] {
-            out.extend_from_slice(b" ");
-            nstring(out, part.as_deref().map(without_nul).as_deref());
-        }
-        out.extend_from_slice(b")");
+    people(out, address.name.as_deref());
+    for part in [&address.route, &address.mailbox, &address.domain] {
+        out.extend_from_slice(b" ");
+        nstring(out, part.as_deref().map(without_nul).as_deref());
     }
     out.extend_from_slice(b")");
 }

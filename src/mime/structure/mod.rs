@@ -14,7 +14,8 @@ mod envelope;
 mod section;
 
 pub use binary::BinaryError;
-pub(in crate::mime) use binary::binary;
+pub(in crate::mime) use binary::encoded;
 pub(in crate::mime) use body::body_structure;
+pub(in crate::mime) use envelope::FIELDS;
 pub use envelope::envelope;
 pub(in crate::mime) use section::section;

@@ -4,12 +4,12 @@ use super::*;
 use crate::protocol::SectionText;
 
 fn structure(message: &str, extended: bool) -> String {
-    let message = Message::parse(message.as_bytes());
-    String::from_utf8(written(|out| message.body_structure(extended, out))).unwrap()
+    let message = Message::parse(message.as_bytes(), false);
+    String::from_utf8(written(|out| message.body_structure(extended, out).unwrap())).unwrap()
 }
 
 fn envelope_of(header: &str) -> String {
-    String::from_utf8_lossy(&written(|out| envelope(header.as_bytes(), out))).into_owned()
+    String::from_utf8_lossy(&written(|out| envelope(header.as_bytes(), out).unwrap())).into_owned()
 }
 
 /// The message of RFC 3501 section 8.
@@ -65,7 +65,7 @@ fn numbered() -> String {
 #[test]
 fn part_numbers_of_rfc_3501() {
     let text = numbered();
-    let message = Message::parse(text.as_bytes());
+    let message = Message::parse(text.as_bytes(), false);
     let get = |part: &[u32], of: Option<SectionText>| {
         let range = message.section(part, of.as_ref())?;
         Some(&text[range.start as usize..range.end as usize])
@@ -95,7 +95,7 @@ fn part_numbers_of_rfc_3501() {
 #[test]
 fn a_message_without_parts_has_part_1() {
     let text = "Subject: x\r\n\r\nbody\r\n";
-    let message = Message::parse(text.as_bytes());
+    let message = Message::parse(text.as_bytes(), false);
     assert_eq!(message.section(&[1], None), Some(14..20));
     assert_eq!(message.section(&[1], Some(&SectionText::Mime)), Some(0..14));
     assert_eq!(message.section(&[1], Some(&SectionText::Text)), None);
@@ -151,9 +151,9 @@ fn lines_of_an_envelope() {
 #[test]
 fn broken_structures_as_dovecot_reads_them() {
     let plain = "\"text\" \"plain\" (\"charset\" \"us-ascii\") NIL NIL \"7bit\"";
-    // No boundary parameter: a multipart of nothing.
+    // No boundary parameter: one part, all there is.
     let text = "Content-Type: multipart/mixed\r\n\r\n--x\r\n\r\nabc\r\n";
-    assert_eq!(structure(text, false), format!("(({plain} 0 0) \"mixed\")"));
+    assert_eq!(structure(text, false), format!("(({plain} 12 3) \"mixed\")"));
     // Headers that a boundary ends; it takes the line end before it.
     let text = "Content-Type: multipart/mixed; boundary=x\r\n\r\n--x\r\n\r\n--x\r\n\
                 Content-Type: text/html\r\n\r\n--x\r\nContent-Type: message/rfc822\r\n\r\n\
@@ -166,7 +166,7 @@ fn broken_structures_as_dovecot_reads_them() {
              (NIL \"a\" NIL NIL NIL NIL NIL NIL NIL NIL) ({plain} 0 0) 1) \"mixed\")"
         )
     );
-    let message = Message::parse(text.as_bytes());
+    let message = Message::parse(text.as_bytes(), false);
     let mime = |part: u32| message.section(&[part], Some(&SectionText::Mime)).unwrap();
     assert!(mime(1).is_empty() && mime(2).end - mime(2).start == 25);
     let text = "Content-Type: multipart/mixed; boundary=\"foo--\"\r\n\r\npre\r\n\
@@ -174,7 +174,7 @@ fn broken_structures_as_dovecot_reads_them() {
     assert_eq!(structure(text, false), format!("(({plain} 1 0) \"mixed\")"));
     let text = "Content-Transfer-Encoding: base64\r\n\r\nYWJj\r\n";
     assert_eq!(structure(text, false), format!("({plain} 6 1)"));
-    assert_eq!(Message::parse(text.as_bytes()).binary(&[1]).unwrap(), &b"abc"[..]);
+    assert_eq!(Message::parse(text.as_bytes(), false).binary(&[1]).unwrap(), &b"abc"[..]);
 }
 
 #[test]
@@ -187,7 +187,7 @@ fn fields_of_a_structure() {
                 Content-Transfer-Encoding: Base64 (hi)\r\n\r\nYWJj\r\n";
     assert_eq!(
         structure(text, true),
-        "(\"text\" \"\" (\"charset\" \"us-ascii\") \"<a> b\" \"d\" \"Base64\" 6 1 \"abc\" \
+        "(\"text\" \"plain\" (\"charset\" \"us-ascii\") \"<a> b\" \"d\" \"Base64\" 6 1 \"abc\" \
          (\"attachment\" (\"size\" \"12\" \"filename*\" \"utf-8''a%20bc%25d\")) \
          (\"de\" \"en-us\" \"12\") \"http://a/\")"
     );
@@ -202,7 +202,7 @@ fn fields_of_a_structure() {
 fn transfer_encodings_are_undone() {
     let get = |encoding: &str, body: &str| {
         let text = format!("Content-Transfer-Encoding: {encoding}\r\n\r\n{body}");
-        Message::parse(text.as_bytes()).binary(&[1]).map(|octets| octets.into_owned())
+        Message::parse(text.as_bytes(), false).binary(&[1]).map(|octets| octets.into_owned())
     };
     for (encoding, body, expected) in [
         ("8bit", "\r\nü", "\r\nü"),
@@ -216,15 +216,84 @@ fn transfer_encodings_are_undone() {
     assert_eq!(get("x-foo", "abc"), Err(BinaryError::UnknownEncoding));
 }
 
+/// RFC 2045 section 5.2 recommends text/plain for what cannot be read.
 #[test]
-fn of_a_large_message_the_start_is_seen() {
-    let text = "Content-Type: multipart/mixed; boundary=x\n\n--x\n\na\n--x\n\nbc";
-    let message = Message::parse_prefix(text.as_bytes(), 1000);
-    let start = text.len() as u64 - 2;
-    assert_eq!(message.section(&[2], None), Some(start..1000));
-    assert_eq!(message.section(&[], None), Some(0..1000));
-    assert_eq!(message.section(&[], Some(&SectionText::Text)), Some(43..1000));
-    assert_eq!(message.section(&[1], None), Some(48..49));
-    assert_eq!(message.binary(&[2]), Err(BinaryError::TooLarge));
-    assert_eq!(message.binary(&[1]).unwrap(), &b"a"[..]);
+fn unreadable_types_are_text() {
+    for kind in ["", "\"text/plain\"", "/plain", "=?utf-8?q?text/plain?=", "text", "multipart"] {
+        let text = format!("Mime-Version: 1.0\r\nContent-Type: {kind}\r\n\r\nhello\r\n");
+        let expected = "(\"text\" \"plain\" (\"charset\" \"us-ascii\") NIL NIL \"7bit\" 7 1)";
+        assert_eq!(structure(&text, false), expected, "{kind}");
+    }
+    let text = "Content-Type: text; charset=utf-8\r\n\r\nx";
+    assert!(structure(text, false).starts_with("(\"text\" \"plain\" (\"charset\" \"utf-8\") "));
+}
+
+#[test]
+fn a_multipart_whose_boundary_never_comes_is_its_text() {
+    let text = "Content-Type: multipart/mixed; boundary=\"--b\"\r\n\r\n--b\r\n\r\nhi\r\n--b--\r\n";
+    let plain = "(\"text\" \"plain\" (\"charset\" \"us-ascii\") NIL NIL \"7bit\" 18 4)";
+    assert_eq!(structure(text, false), format!("({plain} \"mixed\")"));
+    let message = Message::parse(text.as_bytes(), false);
+    assert_eq!(message.section(&[1], None), message.section(&[], Some(&SectionText::Text)));
+    // One whose last boundary is its first has no text: what stands before it is no part.
+    let text = "Content-Type: multipart/mixed; boundary=b\r\n\r\nhi\r\n--b--\r\n";
+    assert!(structure(text, false).contains(" 0 0) \"mixed\""));
+    assert_eq!(Message::parse(text.as_bytes(), false).section(&[1], None), None);
+}
+
+/// RFC 2046 section 5.2.1 forbids it; it is sent.
+#[test]
+fn a_message_in_base64_is_decoded_by_binary() {
+    let part = |body: &str| {
+        format!(
+            "Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\nContent-Type: \
+             message/rfc822\r\nContent-Transfer-Encoding: base64\r\n\r\n{body}\r\n--b--\r\n"
+        )
+    };
+    let text = part("U3ViamVjdDogaW5uZXINCg0KaW5uZXJ0ZXh0DQo=");
+    let message = Message::parse(text.as_bytes(), false);
+    let inner = b"Subject: inner\r\n\r\ninnertext\r\n";
+    assert_eq!(message.binary(&[1]).as_deref(), Ok(&inner[..]));
+    assert!(structure(&text, true).contains("\"base64\" 40 (NIL NIL NIL NIL NIL NIL NIL NIL NIL"));
+    assert_eq!(message.section(&[1], Some(&SectionText::Header)), None);
+    // Where it is only said to be, it is read as it stands there.
+    let text = part("Subject: inner\r\n\r\ninnertext");
+    let message = Message::parse(text.as_bytes(), false);
+    assert!(structure(&text, true).contains("(NIL \"inner\" NIL "));
+    assert!(message.section(&[1], Some(&SectionText::Header)).is_some());
+}
+
+/// RFC 9051 section 6.4.5.1, not RFC 3501.
+#[test]
+fn message_global_is_a_message_in_rev2() {
+    let text = "Content-Type: Message/Global\r\n\r\nSubject: inner\r\n\r\ntext";
+    let global = Message::parse(text.as_bytes(), true);
+    let structure = written(|out| global.body_structure(false, out).unwrap());
+    assert!(
+        structure.starts_with(b"(\"message\" \"global\" NIL NIL NIL \"7bit\" 22 (NIL \"inner\"")
+    );
+    assert_eq!(global.section(&[1, 1], None), Some(50..54));
+    let leaf = Message::parse(text.as_bytes(), false);
+    let structure = written(|out| leaf.body_structure(false, out).unwrap());
+    assert_eq!(structure, b"(\"Message\" \"Global\" NIL NIL NIL \"7bit\" 22)");
+    assert_eq!(leaf.section(&[1, 1], None), None);
+}
+
+#[test]
+fn mail_with_two_cr_has_a_body() {
+    let text = "Subject: s\r\r\nContent-Type: text/plain\r\r\n\r\r\nhello\r\r\n";
+    let message = Message::parse(text.as_bytes(), false);
+    let body = message.section(&[], Some(&SectionText::Text)).unwrap();
+    assert_eq!(&text[body.start as usize..], "hello\r\r\n");
+    assert!(structure(text, false).ends_with(" \"7bit\" 8 1)"));
+}
+
+#[test]
+fn fields_folded_after_the_colon_begin_with_no_blank() {
+    let header = "Date:\r\n Mon, 1 Jan 2024 10:00:00 +0000\r\nMessage-ID:\r\n\t<a@x>\r\n\
+        In-Reply-To:\r\n <b@x>\r\n\r\n";
+    assert_eq!(
+        envelope_of(header),
+        "(\"Mon, 1 Jan 2024 10:00:00 +0000\" NIL NIL NIL NIL NIL NIL NIL \"<b@x>\" \"<a@x>\")"
+    );
 }

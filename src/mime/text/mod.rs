@@ -12,10 +12,14 @@ pub(super) mod collation;
 mod model;
 mod needle;
 mod pattern;
-mod pieces;
+pub(super) mod pieces;
 mod preview;
+pub(super) mod reader;
+mod shifting;
 
 pub use charset::{BadCharset, CHARSETS};
 pub use collation::casemap;
-pub use needle::{FieldText, Needle};
+pub(super) use needle::push_field;
+pub use needle::{FieldText, Needle, field_text};
 pub use preview::preview;
+pub(super) use preview::{of_start, read as preview_reads};

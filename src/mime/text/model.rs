@@ -3,16 +3,18 @@
 use proptest::prelude::*;
 
 use super::collation::casemap;
+use super::needle::field_text;
 use super::needle::{Needle, header_text};
 use super::pieces::{Text, pieces};
-use crate::mime::{Fields, decode_field};
+use crate::mime::Fields;
 
 fn contains(text: &str, needle: &str) -> bool {
     casemap(text).contains(&casemap(needle))
 }
 
 fn in_message(message: &[u8], needle: &str, headers: bool) -> bool {
-    let decode = |text: Text| text.charset.decode(&text.transfer.decode(text.body)).into_owned();
+    let decode =
+        |text: Text| text.look.charset.decode(&text.look.transfer.decode(text.body)).into_owned();
     needle.is_empty()
         || pieces(message).any(|piece| {
             headers && contains(&header_text(piece.header), needle)
@@ -21,7 +23,7 @@ fn in_message(message: &[u8], needle: &str, headers: bool) -> bool {
 }
 
 fn in_field(message: &[u8], name: &[u8], needle: &str) -> bool {
-    Fields::new(message).any(|f| f.is(name) && contains(&decode_field(f.value), needle))
+    Fields::new(message).any(|f| f.is(name) && contains(&field_text(&f), needle))
 }
 
 fn same(message: &[u8], needle: &str) -> Result<(), TestCaseError> {

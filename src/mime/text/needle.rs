@@ -7,19 +7,21 @@
 
 use std::borrow::Cow;
 use std::cell::OnceCell;
+use std::sync::Arc;
 
 use memchr::{memchr, memmem};
 
 use super::charset::{BadCharset, Charset};
 use super::pattern::Pattern;
 use super::pieces::{Text, pieces};
-use crate::mime::header::fields::Fields;
+use crate::mime::header::address;
+use crate::mime::header::fields::{Field, Fields};
 use crate::mime::header::words;
 
 /// A string that SEARCH looks for, made ready once for all messages.
 #[derive(Clone, Debug)]
 pub struct Needle {
-    pattern: Pattern,
+    pub(in crate::mime) pattern: Arc<Pattern>,
 }
 
 /// The text of a field, to be asked for many strings: it is decoded once, when that is needed.
@@ -28,22 +30,45 @@ pub struct FieldText<'a> {
     value: &'a [u8],
     is_plain: bool,
     folds: bool,
+    addresses: bool,
     decoded: OnceCell<Cow<'a, str>>,
 }
 
 impl<'a> FieldText<'a> {
-    /// The text of a field with this value.
+    /// The text of a field.
     #[must_use]
-    pub fn new(value: &'a [u8]) -> FieldText<'a> {
-        let value = value.trim_ascii();
-        let (is_plain, folds) = (is_plain(value), memchr(b'\n', value).is_some());
-        FieldText { value, is_plain, folds, decoded: OnceCell::new() }
+    pub fn new(field: &Field<'a>) -> FieldText<'a> {
+        let value = field.value.trim_ascii();
+        let addresses = address::hides_address(value) && address::has_addresses(field);
+        let is_plain = is_plain(value) && !addresses;
+        let folds = memchr(b'\n', value).is_some();
+        FieldText { value, is_plain, folds, addresses, decoded: OnceCell::new() }
+    }
+
+    fn decode(&self) -> Cow<'a, str> {
+        let text = words::searchable(self.value);
+        if !self.addresses {
+            return text;
+        }
+        let mut text = text.into_owned();
+        address::push_plain(self.value, &mut text);
+        text.into()
     }
 }
 
-/// Whether a text is ASCII without encoded-words.
+/// All that SEARCH finds in the value of a field: its text, the parameters that RFC 2231 encodes
+/// or divides as they read, and addresses without the comments and blanks within them.
+#[must_use]
+pub fn field_text(field: &Field<'_>) -> String {
+    FieldText::new(field).decode().into_owned()
+}
+
+/// Whether a text is ASCII without encoded-words or parameters, and in no other charset.
 fn is_plain(text: &[u8]) -> bool {
-    text.is_ascii() && memmem::find(text, b"=?").is_none()
+    text.is_ascii()
+        && memmem::find(text, b"=?").is_none()
+        && memchr(0x1b, text).is_none()
+        && !words::has_parameters(text)
 }
 
 impl Needle {
@@ -54,7 +79,7 @@ impl Needle {
     /// When the charset is unknown: NO \[BADCHARSET\].
     pub fn new(text: &[u8], charset: &str) -> Result<Needle, BadCharset> {
         let charset = Charset::of_name(charset.as_bytes())?;
-        Ok(Needle { pattern: Pattern::new(&charset.decode(text)) })
+        Ok(Needle { pattern: Arc::new(Pattern::new(&charset.decode(text))) })
     }
 
     /// Memory that it takes, in bytes, about.
@@ -68,7 +93,7 @@ impl Needle {
     #[must_use]
     pub fn in_header_field(&self, header: &[u8], name: &[u8]) -> bool {
         let mut fields = Fields::new(header).filter(|field| field.is(name));
-        fields.any(|field| self.in_field(&FieldText::new(field.value)))
+        fields.any(|field| self.in_field(&FieldText::new(&field)))
     }
 
     /// Whether the text of a field contains the string.
@@ -77,7 +102,7 @@ impl Needle {
         if field.is_plain && !(field.folds && self.sees_folds()) {
             return self.pattern.is_in_ascii(field.value);
         }
-        self.pattern.is_in(field.decoded.get_or_init(|| words::decode(field.value)))
+        self.pattern.is_in(field.decoded.get_or_init(|| field.decode()))
     }
 
     /// Whether the body contains the string: its parts of type text, and of type message save
@@ -100,11 +125,11 @@ impl Needle {
     }
 
     fn in_part(&self, text: &Text) -> bool {
-        let octets = text.transfer.decode(text.body);
-        if text.charset.keeps_ascii() && octets.is_ascii() {
+        let octets = text.look.transfer.decode(text.body);
+        if text.look.charset.is_plain(&octets) {
             return self.pattern.is_in_ascii(&octets);
         }
-        self.pattern.is_in(&text.charset.decode(&octets))
+        self.pattern.is_in(&text.look.charset.decode(&octets))
     }
 
     fn in_header(&self, header: &[u8]) -> bool {
@@ -135,11 +160,16 @@ pub(super) fn header_text(header: &[u8]) -> String {
     let mut text = String::with_capacity(header.len());
     let mut end = 0;
     for field in Fields::new(header) {
-        text.push_str(&words::decode(field.raw));
+        push_field(&field, &mut text);
         end += field.raw.len();
     }
     text.push_str(&String::from_utf8_lossy(&header[end..]));
     text
+}
+
+/// Appends all of a field, its name too.
+pub(in crate::mime) fn push_field(field: &Field<'_>, text: &mut String) {
+    text.push_str(&words::searchable(field.raw));
 }
 
 #[cfg(test)]
@@ -183,6 +213,33 @@ mod tests {
     }
 
     #[test]
+    fn addresses_are_found_without_what_stands_in_them() {
+        let header = b"From: Joe (c) <user-from (comment)@ (comment) domain.org>\r\n\
+            To: \"a b\"@x.org, list: c (d) @x.org;\r\nSubject: a (b)@c\r\n\r\n";
+        for (name, text, expected) in [
+            ("from", "user-from@domain.org", true),
+            ("FROM", "<user-from@domain.org>", true),
+            ("from", "(comment)@ (comment)", true),
+            ("from", "user-from@domain.com", false),
+            ("to", "c@x.org", true),
+            ("to", "\"a b\"@x.org", true),
+            ("subject", "a@c", false),
+        ] {
+            let found = needle(text).in_header_field(header, name.as_bytes());
+            assert_eq!(found, expected, "{name} {text}");
+        }
+    }
+
+    #[test]
+    fn names_of_attachments_are_found_as_they_read() {
+        let message = "Content-Disposition: attachment;\r\n \
+            filename*=utf-8''%E3%82%82%E3%81%AE.pdf\r\n\r\nx";
+        assert!(needle("もの.pdf").in_text(message.as_bytes()));
+        assert!(needle("filename*=utf-8").in_text(message.as_bytes()));
+        assert!(needle("もの").in_header_field(message.as_bytes(), b"Content-Disposition"));
+    }
+
+    #[test]
     fn fields_are_searched_as_they_read() {
         let header =
             b"Subject: one\r\n two\r\nX: a\tb  c\r\n\td\r\nFrom: \"Doe, John\" <jd@x.org>\r\n\
@@ -218,6 +275,11 @@ mod tests {
         let cut = b"Content-Type: multipart/mixed; boundary=\"b\"\n\n--b\n--b\n\nhi\n--b\nA: hello";
         assert!(needle("hi").in_body(cut) && needle("hello").in_text(cut));
         assert!(!needle("hello").in_body(cut));
+        let never = b"Content-Type: multipart/mixed; boundary=\"--b\"\n\n--b\n\nhello\n--b--";
+        assert!(needle("hello").in_body(never));
+        let wrapped = b"Content-Type: message/rfc822\nContent-Transfer-Encoding: base64\n\n\
+            U3ViamVjdDogaW5uZXIKCmhlbGxv\n";
+        assert!(needle("hello").in_body(wrapped));
         let unbound = b"Content-Type: multipart/mixed\n\n--b\n\nhello";
         assert!(needle("hello").in_body(unbound));
         for message in [&b""[..], b"\n", b"A", b"Content-Type: message/rfc822\n\n", b"\0\xff"] {
@@ -239,6 +301,9 @@ mod tests {
         let message = b"Content-Type: text/plain; charset=iso-2022-jp\n\n\x1b$B$\"\x1b(B";
         assert!(needle("あ").in_body(message));
         assert!(!needle("$B").in_body(message), "a part of an escape sequence");
+        let undeclared = b"Subject: \x1b$B$\"\x1b(B\n\n\x1b$B$\"\x1b(B";
+        assert!(needle("あ").in_body(undeclared));
+        assert!(needle("あ").in_header_field(undeclared, b"Subject"));
     }
 
     #[test]

@@ -15,7 +15,7 @@ const STEP: usize = 16 << 10;
 
 /// A string to look for.
 #[derive(Clone, Debug)]
-pub(super) struct Pattern {
+pub(in crate::mime) struct Pattern {
     /// Its casemap.
     finder: Finder<'static>,
     /// How to look for it where everything is ASCII.
@@ -85,6 +85,11 @@ impl Pattern {
                 }
             }
         }
+    }
+
+    /// Whether a text contains the string whose casemap this is.
+    pub fn is_in_mapped(&self, mapped: &[u8]) -> bool {
+        self.finder.find(mapped).is_some()
     }
 
     /// Whether the text contains the string.

@@ -4,7 +4,7 @@
 
 use super::charset::Charset;
 use crate::mime::header::content::Content;
-use crate::mime::parts::{Kind, Part, Walk};
+use crate::mime::parts::{Kind, Part, Step, Walk, Window};
 use crate::mime::transfer::Transfer;
 
 /// A part: of the message, or of a message within.
@@ -19,6 +19,12 @@ pub(super) struct Piece<'a> {
 pub(super) struct Text<'a> {
     /// Without the end of line before a boundary.
     pub body: &'a [u8],
+    pub look: Look,
+}
+
+/// How the octets of a text are read.
+#[derive(Clone, Copy)]
+pub(in crate::mime) struct Look {
     pub transfer: Transfer,
     pub charset: Charset,
     /// Whether it is of type text/html.
@@ -29,30 +35,37 @@ pub(super) struct Text<'a> {
 
 /// All parts, in the order of the message. What is not asked for is not looked at.
 pub(super) fn pieces(message: &[u8]) -> impl Iterator<Item = Piece<'_>> {
-    let mut walk = Walk::new(message);
+    let (mut walk, window) = (Walk::new(true), Window::whole(message));
     std::iter::from_fn(move || {
-        let number = walk.advance()?;
+        let Step::Part(number) = walk.advance(window) else { return None };
         let part = &walk.parts[number];
-        let header = &message[part.header.start as usize..part.header.end as usize];
-        Some(Piece { header, text: Text::of_part(message, part, walk.content.as_ref()) })
+        let look = Look::of_part(part, walk.content_of(number));
+        let text = look.map(|look| Text { body: window.range(&part.body), look });
+        Some(Piece { header: window.range(&part.header), text })
     })
 }
 
-impl<'a> Text<'a> {
-    fn of_part(message: &'a [u8], part: &Part, content: Option<&Content>) -> Option<Text<'a>> {
+impl Look {
+    /// Of the text of a multipart whose boundary never comes.
+    pub const HOLLOW: Look = Look {
+        transfer: Transfer::Identity,
+        charset: Charset::Unknown,
+        html: false,
+        readable: true,
+    };
+
+    /// Of the body of a part with this Content-Type, if it is text.
+    pub fn of_part(part: &Part, content: Option<&Content>) -> Option<Look> {
         let is = |kind: &[u8]| content.is_some_and(|c| c.kind.eq_ignore_ascii_case(kind));
-        // A type that says nothing is text/plain (RFC 2045 section 5.2).
-        let untyped = is(b"") || content.is_none();
         let readable = match part.kind {
-            Kind::Leaf if untyped || is(b"text") => true,
+            // A type that says nothing is text/plain (RFC 2045 section 5.2).
+            Kind::Leaf if content.is_none() || is(b"text") => true,
             Kind::Leaf if is(b"message") => false,
             // Of these FETCH shows no parts: what stands in them can be found nevertheless.
-            Kind::Limited => false,
-            Kind::Multipart if content.is_none_or(|c| c.parameter("boundary").is_none()) => true,
+            Kind::Limited | Kind::Wrapped => false,
             _ => return None,
         };
-        Some(Text {
-            body: &message[part.body.start as usize..part.body.end as usize],
+        Some(Look {
             transfer: part.transfer,
             charset: charset(content),
             html: content.is_some_and(|content| content.is("text", "html")),

@@ -2,24 +2,32 @@
 
 use mail_parser::decoders::html::html_to_text;
 
-use super::pieces::{Text, pieces};
+use super::pieces::{Look, pieces};
 use crate::limits;
 
 /// The first text of a message, 200 characters at most, in one line: markup, quotations and blanks
 /// that only make distance are left out. Empty when there is no text.
 #[must_use]
 pub fn preview(message: &[u8]) -> String {
-    let texts = pieces(message).filter_map(|piece| piece.text).filter(|text| text.readable);
-    texts.map(|text| of_part(&text)).find(|preview| !preview.is_empty()).unwrap_or_default()
+    let texts = pieces(message).filter_map(|piece| piece.text);
+    let texts = texts.filter(|text| text.look.readable);
+    let mut previews = texts.map(|text| {
+        of_start(&text.look, &text.body[..text.body.len().min(read(&text.look))]) //
+    });
+    previews.find(|preview| !preview.is_empty()).unwrap_or_default()
 }
 
-fn of_part(part: &Text) -> String {
-    let most = if part.html { limits::PREVIEW_READ_HTML } else { limits::PREVIEW_READ };
-    let start = &part.body[..part.body.len().min(most)];
-    let octets = part.transfer.decode(start);
-    let text = part.charset.decode(&octets);
-    if part.html {
-        return one_line(html_to_text(&text).chars());
+/// Octets of a text that are read for its preview.
+pub(in crate::mime) fn read(look: &Look) -> usize {
+    if look.html { limits::PREVIEW_READ_HTML } else { limits::PREVIEW_READ }
+}
+
+/// The preview of a text that begins like this.
+pub(in crate::mime) fn of_start(look: &Look, start: &[u8]) -> String {
+    let octets = look.transfer.decode(start);
+    let text = look.charset.decode(&octets);
+    if look.html {
+        return one_line(html_to_text(&apart(&text)).chars());
     }
     // Of an answer the words of its own come first, if it has any.
     let own = text.split_inclusive('\n').filter(|line| !line.starts_with('>'));
@@ -27,6 +35,92 @@ fn of_part(part: &Text) -> String {
         own if own.is_empty() => one_line(text.chars()),
         own => own,
     }
+}
+
+/// Elements that begin on a line of their own, or in a cell.
+const BLOCKS: [&str; 49] = [
+    "address",
+    "article",
+    "aside",
+    "blockquote",
+    "body",
+    "br",
+    "caption",
+    "center",
+    "dd",
+    "details",
+    "dialog",
+    "div",
+    "dl",
+    "dt",
+    "fieldset",
+    "figcaption",
+    "figure",
+    "footer",
+    "form",
+    "h1",
+    "h2",
+    "h3",
+    "h4",
+    "h5",
+    "h6",
+    "header",
+    "hr",
+    "legend",
+    "li",
+    "main",
+    "menu",
+    "nav",
+    "ol",
+    "option",
+    "p",
+    "pre",
+    "section",
+    "select",
+    "summary",
+    "table",
+    "tbody",
+    "td",
+    "textarea",
+    "tfoot",
+    "th",
+    "thead",
+    "title",
+    "tr",
+    "ul",
+];
+
+/// HTML with a blank before each tag that keeps words apart, and without the title, which is no
+/// text of it wherever it stands.
+fn apart(html: &str) -> String {
+    let mut out = String::with_capacity(html.len() + html.len() / 8);
+    let mut rest = html;
+    while let Some(at) = rest.find('<') {
+        out.push_str(&rest[..at]);
+        rest = &rest[at..];
+        let tag = rest[1..].strip_prefix('/').unwrap_or(&rest[1..]);
+        let length = tag.bytes().take_while(u8::is_ascii_alphanumeric).count();
+        let name = &tag[..length];
+        if BLOCKS.iter().any(|block| name.eq_ignore_ascii_case(block)) {
+            out.push(' ');
+        }
+        let title = name.eq_ignore_ascii_case("title") && !rest.starts_with("</");
+        let end = if title { find_end_of_title(rest) } else { None };
+        if let Some(end) = end {
+            rest = &rest[end..];
+            continue;
+        }
+        out.push('<');
+        rest = &rest[1..];
+    }
+    out.push_str(rest);
+    out
+}
+
+fn find_end_of_title(html: &str) -> Option<usize> {
+    const END: &[u8] = b"</title";
+    let at = html.as_bytes().windows(END.len()).position(|at| at.eq_ignore_ascii_case(END))?;
+    html[at..].find('>').map(|end| at + end + 1)
 }
 
 fn one_line(text: impl Iterator<Item = char>) -> String {
@@ -75,6 +169,15 @@ mod tests {
                 "Content-Type: text/html; charset=utf-8\n\n<html><head><title>no</title>\
                 <style>p { a: b }</style></head><body><!-- c --><p>caf&eacute; <b>ol</b>é</p>",
                 "café olé",
+            ),
+            ("Content-Type: text/html\n\n<div>Hello</div><div>World</div>", "Hello World"),
+            ("Content-Type: text/html\n\n<tr><td>one</td><TD a=b>two</td></tr>", "one two"),
+            ("Content-Type: text/html\n\n<ul><li>one<li>two</ul>a<hr>b", "one two a b"),
+            ("Content-Type: text/html\n\n<title>t</TITLE>b<b>o</b>dy", "body"),
+            ("Content-Type: text/html\n\n<title>t", "t"),
+            (
+                "Content-Type: multipart/mixed; boundary=\"--b\"\n\n--b\n\nhello\n--b--",
+                "--b hello --b--",
             ),
             (
                 "Content-Type: multipart/mixed; boundary=b\n\n--b\n\n  \n--b\n\

@@ -67,7 +67,7 @@ pub(super) fn in_order(gathered: &Gathered, forest: &Forest) -> Vec<ThreadNode> 
     out
 }
 
-/// Threads by the date of their latest message.
+/// Threads by the arrival of their latest message; messages within one by their date.
 pub(super) fn latest_last(gathered: &Gathered, forest: &Forest) -> Vec<ThreadNode> {
     let children = Children::new(gathered, forest);
     let mut flat = Vec::with_capacity(gathered.by_date.len());
@@ -82,7 +82,7 @@ pub(super) fn latest_last(gathered: &Gathered, forest: &Forest) -> Vec<ThreadNod
     threads.iter().flat_map(|&(_, start, end)| &flat[start..end]).copied().collect()
 }
 
-/// Appends a thread in preorder; the date and number of its latest message.
+/// Appends a thread in preorder; the arrival and number of the message that came last.
 fn write(
     thread: u32,
     children: &Children,
@@ -94,7 +94,7 @@ fn write(
     stack.push((thread, 0));
     while let Some((node, depth)) = stack.pop() {
         let mail = forest.mail(node);
-        latest = mail.map_or(latest, |mail| latest.max((mail.date, mail.number)));
+        latest = mail.map_or(latest, |mail| latest.max((mail.arrival, mail.number)));
         out.push(ThreadNode { depth, number: mail.map(|mail| mail.number) });
         stack.extend(children.of(node).iter().rev().map(|&child| (child, depth + 1)));
     }

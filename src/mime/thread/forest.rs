@@ -21,6 +21,7 @@ const GATHERED: usize = 48;
 pub(super) struct Mail {
     pub number: u32,
     pub date: i64,
+    pub arrival: i64,
     pub subject: Option<u32>,
     pub is_reply: bool,
 }

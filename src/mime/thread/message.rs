@@ -32,6 +32,8 @@ pub struct Message {
     pub is_reply: bool,
     /// The sent date (RFC 5256 section 2.2), in seconds since 1970-01-01T00:00:00Z.
     pub date: i64,
+    /// The internal date, in the same: what threads of REFS are in the order of.
+    pub arrival: i64,
 }
 
 impl MessageId {
@@ -70,6 +72,7 @@ impl Message {
             subject: SubjectId::of_base(&subject.text),
             is_reply: subject.is_reply,
             date: sent_date(header).map_or(internal_date, |date| date.instant),
+            arrival: internal_date,
         }
     }
 }
@@ -161,6 +164,7 @@ mod tests {
             subject: SubjectId::of_base("hello"),
             is_reply: true,
             date: 86_400,
+            arrival: 1,
         };
         assert_eq!(message, expected);
         let bare = Message::of_header(8, b"Subject: Re:\r\n", 5);

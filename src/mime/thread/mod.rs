@@ -46,6 +46,7 @@ impl Threader {
         let mail = forest::Mail {
             number: message.number,
             date: message.date,
+            arrival: message.arrival,
             subject,
             is_reply: message.is_reply,
         };

@@ -190,7 +190,7 @@ impl Model {
     }
 
     fn latest(&self, node: usize) -> (i64, u32) {
-        let own = self.nodes[node].mail.as_ref().map(|mail| (mail.date, mail.number));
+        let own = self.nodes[node].mail.as_ref().map(|mail| (mail.arrival, mail.number));
         let below = self.children[node].iter().map(|&child| self.latest(child));
         below.chain(own).max().expect("pruned")
     }

@@ -76,6 +76,22 @@ fn ordered_subjects_are_threads_by_date() {
     assert_eq!(threads(OrderedSubject, &messages), "(3 2)(1 5)(4 6)");
 }
 
+/// Section 4 of draft-ietf-morg-inthread.
+#[test]
+fn threads_of_refs_go_by_arrival_and_messages_within_by_date() {
+    let mut messages = [
+        message(1, "1", "", ""),
+        message(2, "2", "", ""),
+        message(3, "3", "<2@x>", ""),
+        message(4, "4", "<2@x>", ""),
+    ];
+    for (message, (date, arrival)) in messages.iter_mut().zip([(9, 13), (1, 10), (2, 12), (3, 11)])
+    {
+        (message.date, message.arrival) = (date, arrival);
+    }
+    assert_eq!(threads(Refs, &messages), "(2 (3)(4))(1)");
+}
+
 #[test]
 fn dummies_are_pruned() {
     // Only child of a chain of the unknown; two children of different unknown messages.
@@ -150,6 +166,7 @@ fn a_million_replies_are_one_thread() {
                 subject: SubjectId::of_base("s"),
                 is_reply: n > 0,
                 date: i64::from(n),
+                arrival: 0,
             });
         }
         let nodes = threader.finish();
@@ -166,7 +183,8 @@ fn mail_that_asks_for_loops_takes_linear_time() {
     let mut add = |number: u32, own: u32, references: Vec<MessageId>| {
         let id = Some(id(own));
         let (subject, is_reply, date) = (None, false, 0);
-        threader.add(&Message { number, id, references, subject, is_reply, date });
+        let arrival = 0;
+        threader.add(&Message { number, id, references, subject, is_reply, date, arrival });
     };
     // A long chain, and then its head put below its end again and again.
     for n in 1..COUNT {
@@ -185,15 +203,16 @@ fn any_message(number: u32) -> impl Strategy<Value = Message> {
         prop::collection::vec(0_u32..16, 0..4),
         prop::option::weighted(0.8, 0_u32..4),
         any::<bool>(),
-        0_i64..5,
+        (0_i64..5, 0_i64..5),
     )
-        .prop_map(move |(own, references, subject, is_reply, date)| Message {
+        .prop_map(move |(own, references, subject, is_reply, (date, arrival))| Message {
             number,
             id: own.map(id),
             references: references.into_iter().map(id).collect(),
             subject: subject.and_then(|subject| SubjectId::of_base(&subject.to_string())),
             is_reply,
             date,
+            arrival,
         })
 }
 

@@ -5,13 +5,14 @@
 //! parts of messages. Nothing is gathered but what fills a buffer, and between two buffers a
 //! client that does not read is waited for.
 
+mod decoded;
 mod files;
 mod items;
-mod large;
+pub(super) mod large;
 mod octets;
 mod parts;
 pub(super) mod reader;
-mod section;
+pub(super) mod section;
 pub(super) mod walk;
 mod wanted;
 
@@ -57,6 +58,8 @@ struct Outcome {
     missing: u64,
     /// Messages that cannot be read.
     damaged: u64,
+    /// Messages whose headers are too long for what was asked of them.
+    too_long: u64,
     /// Parts were asked for whose encoding is unknown.
     unknown_encoding: bool,
 }
@@ -140,6 +143,10 @@ impl Session {
         if outcome.damaged > 0 {
             let text = "a message cannot be read; the log says which";
             return self.no(tag, Some(Code::Corruption), text);
+        }
+        if outcome.too_long > 0 {
+            let text = "a message has headers too long to be told; its octets can be fetched";
+            return self.no(tag, Some(Code::Limit), text);
         }
         if outcome.unknown_encoding {
             let text = "a part is encoded in a way that is not known";
@@ -243,6 +250,15 @@ impl Session {
                 Ok(unknown_encoding) => {
                     outcome.unknown_encoding |= unknown_encoding;
                     self.trail.fetched.set(self.trail.fetched.get() + 1);
+                    // An answer has an item at least (RFC 3501 section 9, `msg-att`).
+                    let written = out.get(start..).unwrap_or_default();
+                    if unknown_encoding && written.ends_with(b" FETCH ()\r\n") {
+                        out.truncate(start);
+                    }
+                }
+                Err(Unfit::TooLong) => {
+                    out.truncate(start);
+                    outcome.too_long += 1;
                 }
                 Err(Unfit::Damaged(error)) => {
                     out.truncate(start);

@@ -5,20 +5,24 @@ use std::ops::Range;
 use std::time::Duration;
 
 use bytes::BytesMut;
+use memchr::memchr;
 use xxhash_rust::xxh3::{Xxh3, xxh3_128};
 
+use super::decoded::Sizes;
+use super::large::too_long;
 use super::parts::{Finder, Part, Parts, write_fields};
 use super::reader::Reader;
 use super::section::{FieldNames, Filter};
 use super::walk::Found;
 use super::wanted::{Plain, Wanted, cut, plain};
-use crate::limits::LARGE_MESSAGE as LARGE;
-use crate::limits::{LARGE_LEASE, MIME_OCTETS};
+use crate::limits::{LARGE_LEASE, LARGE_MESSAGE as LARGE};
+use crate::mime::TooLong;
 use crate::net::BUFFER;
 use crate::protocol::response::FetchResponse;
 use crate::protocol::{FetchItem, Partial};
 use crate::reactor::{Instant, breathe, timeout};
 use crate::session::dispatch::Session;
+use crate::session::vigil::Vigil;
 
 /// Items up to here are answered from the reader's lease; a client that asks for more at once may
 /// take long to read them, and gets them from memory of its own.
@@ -34,14 +38,16 @@ const FETCH_STEP: u64 = 512 << 10;
 /// What an item costs, besides the octets that are looked at for it.
 const ITEM: u64 = 8 << 10;
 
-/// So long a client may take for a decoded part when others wait for memory: at 64 MiB a megabyte
-/// a second.
+/// So long a client may take for an answer of megabytes when others wait for memory: at 32 MiB
+/// half a megabyte a second.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Why a message cannot be answered.
 pub(super) enum Unfit {
     /// It cannot be read, or not as it was stored. Nothing of it was sent yet.
     Damaged(io::Error),
+    /// Its headers are too long for what is asked of them. Nothing of it was sent yet.
+    TooLong,
     /// It makes no sense to go on.
     Broken(io::Error),
 }
@@ -68,15 +74,15 @@ struct Progress {
 }
 
 /// What it takes to answer one message.
-struct One<'o, 'r, 'h> {
+pub(super) struct One<'o, 'r, 'h> {
     session: &'o Session,
-    message: &'o Found,
-    out: &'o mut BytesMut,
-    reader: &'r mut Reader<'h>,
+    pub message: &'o Found,
+    pub out: &'o mut BytesMut,
+    pub reader: &'r mut Reader<'h>,
     scratch: &'o mut Scratch,
     progress: Progress,
     /// Octets looked at since others last had their turn.
-    work: u64,
+    pub work: u64,
 }
 
 impl Session {
@@ -108,6 +114,7 @@ impl Session {
                 self.conn.shutdown();
                 Err(Unfit::Broken(error))
             }
+            Err(error) if error.kind() == io::ErrorKind::FileTooLarge => Err(Unfit::TooLong),
             Err(error) => Err(Unfit::Damaged(error)),
         }
     }
@@ -119,7 +126,7 @@ impl One<'_, '_, '_> {
         let size = self.message.entry().size();
         for (item, names) in wanted.items.iter().zip(&wanted.names) {
             if *item == FetchItem::Envelope {
-                self.envelope(answer).await?;
+                self.envelope(answer, wanted).await?;
                 continue;
             }
             let Some((part, partial)) = plain(item) else { continue };
@@ -135,7 +142,7 @@ impl One<'_, '_, '_> {
                 let octets = cut(octets, partial);
                 announce(answer, self.out, item, octets.end - octets.start);
                 let whole = partial.is_none() && octets.end == size;
-                self.send(octets, whole && !self.progress.checked).await?;
+                self.send(item, octets, whole && !self.progress.checked).await?;
             }
             // With one item the caller does so.
             if wanted.items.len() > 1 {
@@ -181,30 +188,43 @@ impl One<'_, '_, '_> {
         while at < header.end && before < wanted.end {
             let piece = self.reader.piece(self.message, at..header.end).await?;
             let out = &mut *self.out;
-            filter.feed(piece, |octets| before = write_part(out, octets, before, &wanted));
+            filter.feed(piece, |octets| before = write_part(out, item, octets, before, &wanted));
             at += piece.len() as u64;
             self.work += piece.len() as u64;
             self.hand_on_if(true).await?;
             self.rest().await;
         }
         if before < wanted.end {
-            filter.end(|octets| before = write_part(self.out, octets, before, &wanted));
+            filter.end(|octets| before = write_part(self.out, item, octets, before, &wanted));
         }
         Ok(())
     }
 
     /// Lets others have their turn after so much work.
-    async fn rest(&mut self) {
+    pub(super) async fn rest(&mut self) {
         if self.work >= FETCH_STEP {
             self.work = 0;
             breathe().await;
         }
     }
 
-    async fn envelope(&mut self, answer: &mut FetchResponse) -> io::Result<()> {
+    /// Looks at the client when that is due, as long as nothing of the answer was sent.
+    pub(super) fn still_there(&self, vigil: &mut Vigil) -> io::Result<()> {
+        if self.progress.sent { Ok(()) } else { self.session.still_there(vigil) }
+    }
+
+    async fn envelope(&mut self, answer: &mut FetchResponse, wanted: &Wanted) -> io::Result<()> {
+        let length = self.header().await?;
+        if length > LARGE_LEASE as u64 {
+            let item = &[FetchItem::Envelope];
+            let parts = self.session.parse_large(self.message, length, item, self.reader).await?;
+            return self.large(answer, item, &[None], &parts).await;
+        }
         let mut value = BytesMut::new();
-        crate::mime::envelope(self.head().await?, &mut value);
+        let head = self.reader.start(self.message, length, &mut self.scratch.octets).await?;
+        crate::mime::envelope(head, &mut value).map_err(too_long)?;
         answer.written(self.out, "ENVELOPE", &value);
+        debug_assert!(!wanted.parses, "else all items are found together");
         Ok(())
     }
 
@@ -218,22 +238,16 @@ impl One<'_, '_, '_> {
         Ok(length)
     }
 
-    /// The header, or the start of one longer than a lease.
-    async fn head(&mut self) -> io::Result<&[u8]> {
-        let length = self.header().await?.min(LARGE_LEASE as u64);
-        self.reader.start(self.message, length, &mut self.scratch.octets).await
-    }
-
     /// Sends a range of the message; when `check` is set, which needs the range to be the rest of
     /// the message, only if its checksum is right.
-    async fn send(&mut self, octets: Range<u64>, check: bool) -> io::Result<()> {
+    async fn send(&mut self, item: &FetchItem, octets: Range<u64>, check: bool) -> io::Result<()> {
         let size = self.message.entry().size();
         if check && size <= LARGE_LEASE as u64 && size > 0 {
             let piece = self.reader.piece(self.message, 0..size).await?;
             if piece.len() as u64 == size {
                 right(self.message, xxh3_128(piece))?;
                 self.progress.checked = true;
-                self.out.extend_from_slice(&piece[within(octets)]);
+                put(self.out, item, &piece[within(octets)]);
                 return Ok(());
             }
         }
@@ -246,7 +260,7 @@ impl One<'_, '_, '_> {
                 self.scratch.hasher.update(piece);
             }
             if at >= octets.start {
-                self.out.extend_from_slice(piece);
+                put(self.out, item, piece);
             }
             at += piece.len() as u64;
             self.hand_on_if(size > LARGE_LEASE as u64).await?;
@@ -260,7 +274,7 @@ impl One<'_, '_, '_> {
 
     /// Hands on what was gathered when there is enough. As long as nothing of a message was sent,
     /// nothing has to be if it turns out to be damaged: so that waits, unless it is large.
-    async fn hand_on_if(&mut self, large: bool) -> io::Result<()> {
+    pub(super) async fn hand_on_if(&mut self, large: bool) -> io::Result<()> {
         let enough = if large { BUFFER } else { BUFFER + LARGE_LEASE };
         if self.out.len() >= enough {
             self.progress.sent = true;
@@ -277,10 +291,12 @@ impl One<'_, '_, '_> {
             answer.preview(self.out, None);
             return Ok(false);
         }
-        if size > LARGE {
-            let parts = self.session.parse_large(message, &wanted.items, self.reader).await?;
-            self.progress.checked = size <= MIME_OCTETS;
-            return self.large(answer, wanted, &parts).await;
+        let long_header = size > LARGE_LEASE as u64 && self.header().await? > LARGE_LEASE as u64;
+        if size > LARGE || long_header {
+            let parts = self.session.parse_large(message, size, &wanted.items, self.reader).await?;
+            self.progress.checked = true;
+            self.large(answer, &wanted.items, &wanted.names, &parts).await?;
+            return Ok(parts.has_unknown_encoding());
         }
         if size <= LARGE_LEASE as u64 && wanted.items.len() <= MANY {
             let octets = match size {
@@ -289,8 +305,12 @@ impl One<'_, '_, '_> {
             };
             if octets.len() as u64 == size {
                 right(message, xxh3_128(octets))?;
-                let mut finder = Finder::new(octets, size, wanted.items.len());
+                let global = self.session.enabled.rev2;
+                let mut finder = Finder::new(octets, wanted.items.len(), global);
                 let parts: Vec<_> = wanted.items.iter().map(|item| finder.part(item)).collect();
+                if parts.iter().any(Part::is_too_long) {
+                    return Err(too_long(TooLong));
+                }
                 if parts.iter().map(Part::octets).sum::<u64>() <= AT_ONCE {
                     let made = &mut self.scratch.made;
                     for ((item, names), part) in wanted.items.iter().zip(&wanted.names).zip(&parts)
@@ -316,10 +336,13 @@ impl One<'_, '_, '_> {
         wanted: &Wanted,
         octets: &[u8],
     ) -> io::Result<bool> {
-        let mut finder = Finder::new(octets, octets.len() as u64, wanted.items.len());
+        let mut finder = Finder::new(octets, wanted.items.len(), self.session.enabled.rev2);
         let mut unknown = false;
         for (item, names) in wanted.items.iter().zip(&wanted.names) {
             let part = finder.part(item);
+            if part.is_too_long() {
+                return Err(too_long(TooLong));
+            }
             unknown |= part.is_unknown();
             let made = &mut self.scratch.made;
             part.write(answer, self.out, item, (octets, names.as_ref(), made));
@@ -335,25 +358,33 @@ impl One<'_, '_, '_> {
     async fn large(
         &mut self,
         answer: &mut FetchResponse,
-        wanted: &Wanted,
+        items: &[FetchItem],
+        names: &[Option<FieldNames>],
         parts: &Parts,
-    ) -> io::Result<bool> {
-        for ((item, names), part) in wanted.items.iter().zip(&wanted.names).zip(&parts.items) {
+    ) -> io::Result<()> {
+        let mut sizes = Sizes::default();
+        for ((item, names), part) in items.iter().zip(names).zip(&parts.items) {
             match (part, names) {
                 (Part::Range(octets), _) => {
                     announce(answer, self.out, item, octets.end - octets.start);
                     let whole = *octets == (0..self.message.entry().size());
-                    self.send(octets.clone(), whole && !self.progress.checked).await?;
+                    self.send(item, octets.clone(), whole && !self.progress.checked).await?;
                 }
                 (Part::Fields(header), Some(names)) => {
                     let partial = plain_partial(item);
                     self.fields(answer, item, names, header.clone(), partial).await?;
                 }
-                (Part::Decoded(octets, range), _) => {
-                    let octets = &octets[range.clone()];
-                    announce(answer, self.out, item, octets.len() as u64);
+                (Part::Encoded(octets, transfer), _) => {
+                    self.send_decoded(answer, item, (octets, *transfer), &mut sizes).await?;
+                }
+                (Part::EncodedSize(octets, transfer), _) => {
+                    let size = self.decoded_size(octets, *transfer, &mut sizes).await?;
+                    Part::Size(size).write(answer, self.out, item, (&[], None, &mut Vec::new()));
+                }
+                (Part::Written(name, value), _) => {
+                    answer.written(self.out, name, &[]);
                     let begun = Instant::now();
-                    for piece in octets.chunks(BUFFER) {
+                    for piece in value.chunks(BUFFER) {
                         self.out.extend_from_slice(piece);
                         self.hand_on_in_turn(parts, begun).await?;
                     }
@@ -367,12 +398,10 @@ impl One<'_, '_, '_> {
             self.work += ITEM;
             self.rest().await;
         }
-        Ok(parts.has_unknown_encoding())
+        Ok(())
     }
-}
 
-impl One<'_, '_, '_> {
-    /// Hands on what was gathered of a part that had to be decoded in memory.
+    /// Hands on what was gathered of an answer that is in memory.
     async fn hand_on_in_turn(&mut self, parts: &Parts, begun: Instant) -> io::Result<()> {
         let mut room = timeout(PATIENCE, self.hand_on_if(true)).await.transpose()?.is_some();
         while !room {
@@ -382,7 +411,7 @@ impl One<'_, '_, '_> {
         self.yield_turn(parts, begun)
     }
 
-    /// Whoever takes long to read what had to be decoded in memory must not keep others waiting.
+    /// Whoever takes long to read what is in memory must not keep others waiting.
     fn yield_turn(&self, parts: &Parts, begun: Instant) -> io::Result<()> {
         if parts.turn.is_none()
             || begun.elapsed() < PATIENCE
@@ -404,11 +433,31 @@ fn plain_partial(item: &FetchItem) -> Option<Partial> {
 }
 
 /// Writes those of some octets that are wanted; they stand `before` others. Gives where they end.
-fn write_part(out: &mut BytesMut, octets: &[u8], before: u64, wanted: &Range<u64>) -> u64 {
+fn write_part(
+    out: &mut BytesMut,
+    item: &FetchItem,
+    octets: &[u8],
+    before: u64,
+    wanted: &Range<u64>,
+) -> u64 {
     let end = before + octets.len() as u64;
     let (from, to) = (wanted.start.clamp(before, end), wanted.end.clamp(before, end));
-    out.extend_from_slice(&octets[within(from - before..to.max(from) - before)]);
+    put(out, item, &octets[within(from - before..to.max(from) - before)]);
     end
+}
+
+/// Writes octets of an item that was announced. A literal cannot have NUL (RFC 3501 and RFC 9051,
+/// `CHAR8`), only that of BINARY can: elsewhere 0x80 stands for it, as in Dovecot's answers.
+pub(super) fn put(out: &mut BytesMut, item: &FetchItem, octets: &[u8]) {
+    let start = out.len();
+    out.extend_from_slice(octets);
+    if !matches!(item, FetchItem::Binary(_)) {
+        let mut rest = &mut out[start..];
+        while let Some(nul) = memchr(0, rest) {
+            rest[nul] = 0x80;
+            rest = &mut rest[nul + 1..];
+        }
+    }
 }
 
 /// Writes the name of an item and how many octets follow.

@@ -1,6 +1,5 @@
 //! Items that need the parts of a message.
 
-use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
@@ -8,11 +7,10 @@ use std::sync::Arc;
 use super::large::Turn;
 use bytes::BytesMut;
 
-use super::octets::{announce, within};
+use super::octets::{announce, put, within};
 use super::section::{FieldNames, filter_header};
 use super::wanted::{Plain, cut, parses, plain};
-use crate::limits::LARGE_MESSAGE;
-use crate::mime::{BinaryError, Message, envelope, preview};
+use crate::mime::{BinaryError, Message, Outline, TooLong, Transfer, envelope, preview};
 use crate::protocol::response::{FetchResponse, string};
 use crate::protocol::{FetchItem, HeaderScanner, Partial, SectionText};
 
@@ -21,7 +19,7 @@ pub(super) struct Parts {
     pub items: Vec<Part>,
     /// Octets that the items hold.
     pub held: u64,
-    /// What is decoded takes so much memory that others wait for it.
+    /// They take so much memory that others wait for it.
     pub turn: Option<Turn>,
 }
 
@@ -35,10 +33,16 @@ pub(super) enum Part {
     Range(Range<u64>),
     /// Octets of a part whose encoding was undone. Items that name the same part share it.
     Decoded(Arc<Vec<u8>>, Range<usize>),
+    /// Octets of a part whose encoding is undone as they are sent.
+    Encoded(Range<u64>, Transfer),
     /// Fields of the header that stands there; the item says which, and which octets of them.
     Fields(Range<u64>),
     /// `BINARY.SIZE`
     Size(u64),
+    /// The same of a part that is decoded to be counted.
+    EncodedSize(Range<u64>, Transfer),
+    /// What headers say is too long to be told.
+    TooLong,
     /// Encoded in a way that is not known.
     UnknownEncoding,
 }
@@ -49,13 +53,13 @@ enum Bare {
     /// It stands in the message like that.
     Range(Range<u64>),
     Decoded(Arc<Vec<u8>>),
+    Encoded(Range<u64>, Transfer),
 }
 
-/// A message in memory that is asked for item after item. Each part is decoded once: all of them
-/// together are no larger than the message.
+/// A message that is asked for item after item. Of one in memory each part is decoded once: all of
+/// them together are no larger than the message.
 pub(super) struct Finder<'m> {
-    message: Message<'m>,
-    octets: &'m [u8],
+    of: Source<'m>,
     size: u64,
     /// Length of the header.
     header: u64,
@@ -64,22 +68,19 @@ pub(super) struct Finder<'m> {
     keeps: bool,
 }
 
+enum Source<'m> {
+    Memory(Message<'m>, &'m [u8]),
+    Outline(Outline),
+}
+
 impl Parts {
-    /// Looks at a message of `size` octets of which these are the first, or all.
-    pub fn find(octets: &[u8], size: u64, items: &[FetchItem]) -> Parts {
-        let mut finder = Finder::new(octets, size, items.len());
-        let mut items: Vec<_> = items.iter().map(|item| finder.part(item)).collect();
-        let asked = items.iter().map(Part::decoded).sum::<u64>();
-        if asked > LARGE_MESSAGE {
-            return Parts { items, held: finder.decoded().max(asked), turn: None };
-        }
-        // A few octets of large parts: these are not held for them.
-        for item in &mut items {
-            if let Part::Decoded(octets, range) = item {
-                *item = Part::decoded_octets(octets[range.clone()].to_vec());
-            }
-        }
-        Parts { items, held: asked, turn: None }
+    /// What the items are of a message of `size` octets.
+    pub fn find(outline: Outline, size: u64, items: &[FetchItem]) -> Parts {
+        let header = outline.header;
+        let (of, bare) = (Source::Outline(outline), BTreeMap::new());
+        let mut finder = Finder { of, size, header, bare, keeps: false };
+        let items: Vec<_> = items.iter().map(|item| finder.part(item)).collect();
+        Parts { held: items.iter().map(Part::held).sum(), items, turn: None }
     }
 
     pub fn has_unknown_encoding(&self) -> bool {
@@ -88,22 +89,40 @@ impl Parts {
 }
 
 impl<'m> Finder<'m> {
-    /// Looks at a message of `size` octets of which these are the first, or all, for so many items.
-    pub fn new(octets: &'m [u8], size: u64, items: usize) -> Finder<'m> {
-        let message = Message::parse_prefix(octets, size);
+    /// Looks at a message for so many items.
+    pub fn new(octets: &'m [u8], items: usize, global: bool) -> Finder<'m> {
+        let message = Message::parse(octets, global);
         let mut scanner = HeaderScanner::new();
         let header = scanner.feed(octets).unwrap_or_else(|| scanner.finish());
-        Finder { message, octets, size, header, bare: BTreeMap::new(), keeps: items > 1 }
+        let (of, size) = (Source::Memory(message, octets), octets.len() as u64);
+        Finder { of, size, header, bare: BTreeMap::new(), keeps: items > 1 }
+    }
+
+    fn message(&self) -> &Message<'_> {
+        match &self.of {
+            Source::Memory(message, _) => message,
+            Source::Outline(outline) => &outline.message,
+        }
+    }
+
+    /// What an envelope is made of.
+    fn fields(&self) -> &[u8] {
+        match &self.of {
+            Source::Memory(_, octets) => &octets[within(0..self.header)],
+            Source::Outline(outline) => &outline.fields,
+        }
     }
 
     /// What an item is.
     pub fn part(&mut self, item: &FetchItem) -> Part {
         let (size, header) = (self.size, self.header);
-        let message = &self.message;
-        let written = |name, write: &dyn Fn(&mut BytesMut)| {
+        let message = self.message();
+        let written = |name, write: &dyn Fn(&mut BytesMut) -> Result<(), TooLong>| {
             let mut value = BytesMut::new();
-            write(&mut value);
-            Part::Written(name, value)
+            match write(&mut value) {
+                Ok(()) => Part::Written(name, value),
+                Err(TooLong) => Part::TooLong,
+            }
         };
         if let Some((plain, partial)) = plain(item) {
             return match plain {
@@ -114,16 +133,21 @@ impl<'m> Finder<'m> {
             };
         }
         match item {
-            FetchItem::Envelope => {
-                let header = &self.octets[within(0..header)];
-                written("ENVELOPE", &|out| envelope(header, out))
-            }
+            FetchItem::Envelope => written("ENVELOPE", &|out| envelope(self.fields(), out)),
             FetchItem::Body => written("BODY", &|out| message.body_structure(false, out)),
             FetchItem::BodyStructure => {
                 written("BODYSTRUCTURE", &|out| message.body_structure(true, out))
             }
             FetchItem::Preview { .. } => {
-                written("PREVIEW", &|out| string(out, preview(self.octets).as_bytes()))
+                let write = |text: &str| {
+                    let mut value = BytesMut::new();
+                    string(&mut value, text.as_bytes());
+                    Part::Written("PREVIEW", value)
+                };
+                match &self.of {
+                    Source::Memory(_, octets) => write(&preview(octets)),
+                    Source::Outline(outline) => write(&outline.preview),
+                }
             }
             FetchItem::Section(body) => {
                 let text = body.section.text.as_ref();
@@ -143,14 +167,16 @@ impl<'m> Finder<'m> {
                     let range = within(cut(0..octets.len() as u64, binary.partial));
                     Part::Decoded(octets, range)
                 }
-                Err(BinaryError::NoSuchPart) => Part::decoded_octets(Vec::new()),
-                Err(BinaryError::UnknownEncoding | BinaryError::TooLarge) => Part::UnknownEncoding,
+                Ok(Bare::Encoded(range, transfer)) => Part::Encoded(range, transfer),
+                Err(BinaryError::NoSuchPart) => Part::Decoded(Arc::default(), 0..0),
+                Err(BinaryError::UnknownEncoding) => Part::UnknownEncoding,
             },
             FetchItem::BinarySize(of) => match self.bare(of) {
                 Ok(Bare::Range(range)) => Part::Size(range.end - range.start),
                 Ok(Bare::Decoded(octets)) => Part::Size(octets.len() as u64),
+                Ok(Bare::Encoded(range, transfer)) => Part::EncodedSize(range, transfer),
                 Err(BinaryError::NoSuchPart) => Part::Size(0),
-                Err(BinaryError::UnknownEncoding | BinaryError::TooLarge) => Part::UnknownEncoding,
+                Err(BinaryError::UnknownEncoding) => Part::UnknownEncoding,
             },
             item => {
                 debug_assert!(!parses(item), "{item:?} is answered");
@@ -164,49 +190,32 @@ impl<'m> Finder<'m> {
         if let Some(known) = self.bare.get(part) {
             return known.clone();
         }
-        let bare = self.message.binary(part).map(|bare| match bare {
-            Cow::Borrowed(plain) => Bare::Range(place(plain, self.octets)),
-            Cow::Owned(decoded) => Bare::Decoded(Arc::new(decoded)),
+        let bare = self.message().encoded(part).map(|(range, transfer)| match &self.of {
+            _ if !transfer.decodes() => Bare::Range(range),
+            Source::Memory(_, octets) => {
+                let decoded = transfer.decode(&octets[within(range)]);
+                Bare::Decoded(Arc::new(decoded.into_owned()))
+            }
+            Source::Outline(_) => Bare::Encoded(range, transfer),
         });
         if self.keeps {
             self.bare.insert(part.to_vec(), bare.clone());
         }
         bare
     }
-
-    /// Octets of all parts that were decoded.
-    fn decoded(&self) -> u64 {
-        let octets = |bare: &Result<Bare, _>| match bare {
-            Ok(Bare::Decoded(octets)) => octets.len() as u64,
-            _ => 0,
-        };
-        self.bare.values().map(octets).sum()
-    }
-}
-
-/// Where in a message some octets of it stand.
-fn place(plain: &[u8], octets: &[u8]) -> Range<u64> {
-    // A slice of nothing may be anybody's.
-    let skip = (plain.as_ptr() as usize).saturating_sub(octets.as_ptr() as usize);
-    let start = if plain.is_empty() { 0 } else { skip.min(octets.len()) };
-    start as u64..(start + plain.len()).min(octets.len()) as u64
 }
 
 impl Part {
-    fn decoded_octets(octets: Vec<u8>) -> Part {
-        let all = 0..octets.len();
-        Part::Decoded(Arc::new(octets), all)
-    }
-
-    /// Octets that it holds, or shares with other items.
-    fn decoded(&self) -> u64 {
-        if let Part::Decoded(_, range) = self { range.len() as u64 } else { 0 }
+    /// Octets that it holds.
+    fn held(&self) -> u64 {
+        if let Part::Written(_, value) = self { value.len() as u64 } else { 0 }
     }
 
     /// Octets that it takes in an answer at most, besides its name.
     pub fn octets(&self) -> u64 {
         match self {
-            Part::Known | Part::UnknownEncoding | Part::Size(_) => 0,
+            Part::Known | Part::UnknownEncoding | Part::TooLong => 0,
+            Part::Size(_) | Part::EncodedSize(..) | Part::Encoded(..) => 0,
             Part::Written(_, value) => value.len() as u64,
             Part::Range(range) => range.end - range.start,
             Part::Fields(range) => range.end - range.start + 2,
@@ -216,6 +225,10 @@ impl Part {
 
     pub fn is_unknown(&self) -> bool {
         matches!(self, Part::UnknownEncoding)
+    }
+
+    pub fn is_too_long(&self) -> bool {
+        matches!(self, Part::TooLong)
     }
 
     /// Writes it, for a message that is in memory. `names` are those of the item, if it asks for
@@ -228,11 +241,11 @@ impl Part {
         (message, names, made): (&[u8], Option<&FieldNames>, &mut Vec<u8>),
     ) {
         match (self, item) {
-            (Part::Known | Part::UnknownEncoding, _) => {}
+            (Part::Known | Part::UnknownEncoding | Part::TooLong, _) => {}
             (Part::Written(name, value), _) => answer.written(out, name, value),
             (Part::Range(range), _) => {
                 announce(answer, out, item, range.end - range.start);
-                out.extend_from_slice(&message[within(range.clone())]);
+                put(out, item, &message[within(range.clone())]);
             }
             (Part::Decoded(octets, range), _) => {
                 announce(answer, out, item, range.len() as u64);
@@ -245,6 +258,8 @@ impl Part {
             }
             (Part::Size(size), FetchItem::BinarySize(of)) => answer.binary_size(out, of, *size),
             (Part::Size(_) | Part::Fields(_), _) => {}
+            // Of a message that is not in memory.
+            (Part::Encoded(..) | Part::EncodedSize(..), _) => {}
         }
     }
 }
@@ -261,5 +276,5 @@ pub(super) fn write_fields(
     filter_header(header, names, made);
     let octets = &made[within(cut(0..made.len() as u64, partial))];
     announce(answer, out, item, octets.len() as u64);
-    out.extend_from_slice(octets);
+    put(out, item, octets);
 }

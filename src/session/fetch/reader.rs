@@ -149,11 +149,23 @@ impl<'a> Reader<'a> {
         length: u64,
         octets: &mut Vec<u8>,
     ) -> io::Result<()> {
+        self.copy(message, 0..length, octets).await
+    }
+
+    /// Copies octets of the message that was taken last.
+    pub async fn copy(
+        &mut self,
+        message: &Found,
+        range: Range<u64>,
+        octets: &mut Vec<u8>,
+    ) -> io::Result<()> {
         octets.clear();
+        let length = range.end - range.start;
         octets.reserve_exact(usize::try_from(length).map_err(io::Error::other)?);
-        while (octets.len() as u64) < length {
-            let at = octets.len() as u64;
-            octets.extend_from_slice(self.piece(message, at..length).await?);
+        let mut at = range.start;
+        while at < range.end {
+            octets.extend_from_slice(self.piece(message, at..range.end).await?);
+            at = range.start + octets.len() as u64;
         }
         Ok(())
     }

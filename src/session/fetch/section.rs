@@ -11,7 +11,7 @@ const FEW: usize = 16;
 
 /// The names of HEADER.FIELDS, made ready once for all headers.
 #[derive(Debug)]
-pub(super) struct FieldNames {
+pub(in crate::session) struct FieldNames {
     /// All fields but these.
     not: bool,
     /// Whether a name begins with this octet, in either case.
@@ -57,7 +57,7 @@ impl FieldNames {
 /// and the empty line at the end (RFC 3501 section 6.4.5). Holds nothing but a line that is in two
 /// pieces.
 #[derive(Debug)]
-pub(super) struct Filter<'n> {
+pub(in crate::session) struct Filter<'n> {
     names: &'n FieldNames,
     held: Vec<u8>,
     /// The field under way is wanted.
@@ -110,7 +110,7 @@ impl<'n> Filter<'n> {
     }
 
     fn line(&mut self, line: &[u8], give: &mut impl FnMut(&[u8])) {
-        self.ended = matches!(line, b"\r\n" | b"\n");
+        self.ended = matches!(line, b"\r\n" | b"\n" | b"\r\r\n");
         if !matches!(line[0], b' ' | b'\t') {
             self.keep = self.names.keep(line);
         }

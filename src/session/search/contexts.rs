@@ -9,8 +9,8 @@ use bytes::BytesMut;
 
 use super::answer::push_number;
 use super::program::Program;
-use super::scan::Damaged;
-use super::{Command, Failed, Place, one};
+
+use super::{Command, Failed, Place, Unread, one};
 use crate::ingest::Owner;
 use crate::limits::{CONTEXT_RANGES, CONTEXT_SORTED, CONTEXTS};
 use crate::mime::Sorter;
@@ -163,11 +163,11 @@ impl Session {
     pub(super) fn follow(
         &self,
         command: &Command<'_>,
-        (result, damaged): (Vec<UidRange>, Damaged),
+        (result, unread): (Vec<UidRange>, Unread),
         sorter: Option<Sorter>,
         held: Held,
     ) {
-        if damaged > 0 {
+        if !unread.is_none() {
             // Nobody knows whether the message that cannot be read is in the result.
             return self.tell_no_update(command.tag, UNREADABLE);
         }
@@ -282,8 +282,8 @@ impl Session {
             UidRange::push(&mut fit, entry.uid());
             ControlFlow::Continue(())
         };
-        let damaged = self.scan(&context.program, place, looked_at.clone(), hit).await?;
-        if damaged > 0 {
+        let unread = self.scan(&context.program, place, looked_at.clone(), hit).await?;
+        if !unread.is_none() {
             return Err(Lost::Result(UNREADABLE));
         }
         let removed = context.result.remove(&UidRange::difference(&looked_at, &fit));
@@ -298,7 +298,7 @@ impl Session {
                 let unknown = UidRange::difference(&fit, known);
                 *known = UidRange::union(known, &unknown);
                 let held = &mut context.held;
-                if self.add_to_sorter(place, unknown, sorter, held).await? > 0 {
+                if !self.add_to_sorter(place, unknown, sorter, held).await?.is_none() {
                     return Err(Lost::Result(UNREADABLE));
                 }
                 let taken = std::mem::replace(sorter, Sorter::new(&[]));

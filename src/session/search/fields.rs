@@ -48,7 +48,7 @@ impl FieldKeys {
             name.clear();
             name.extend(field.name.iter().map(u8::to_ascii_lowercase));
             let Some(places) = self.by_name.get(&name) else { continue };
-            let text = FieldText::new(field.value);
+            let text = FieldText::new(&field);
             for &place in places {
                 let answer = &mut answers[place as usize];
                 if *answer != Some(true) {

@@ -8,6 +8,7 @@ mod answer;
 mod contexts;
 mod fields;
 mod leaf;
+mod long;
 mod order;
 mod program;
 mod scan;
@@ -21,7 +22,7 @@ pub(super) use contexts::Contexts;
 
 use self::answer::{Hits, Need};
 use self::program::{NotReady, Program};
-use self::scan::{Damaged, Place};
+use self::scan::Place;
 use super::dispatch::Session;
 use crate::ingest::Owner;
 use crate::mime::CHARSETS;
@@ -32,6 +33,39 @@ use crate::types::{MailboxId, ModSeq, Uid, UidRange};
 
 /// What strings are in that come without a charset: ASCII, and UTF-8 where they are not.
 const DEFAULT_CHARSET: &str = "US-ASCII";
+
+/// How many messages could not be asked.
+#[derive(Clone, Copy, Debug, Default)]
+struct Unread {
+    /// They cannot be read, or not as they were stored.
+    damaged: u64,
+    /// Their headers are too long.
+    too_long: u64,
+}
+
+impl Unread {
+    fn is_none(self) -> bool {
+        self.damaged + self.too_long == 0
+    }
+
+    fn note(&mut self, what: &str, error: &io::Error) {
+        if error.kind() == io::ErrorKind::FileTooLarge {
+            self.too_long += 1;
+            return;
+        }
+        self.damaged += 1;
+        if self.damaged <= 10 {
+            tracing::error!("{what}: {error}");
+        }
+    }
+}
+
+impl std::ops::AddAssign for Unread {
+    fn add_assign(&mut self, other: Unread) {
+        self.damaged += other.damaged;
+        self.too_long += other.too_long;
+    }
+}
 
 /// Why there is no result.
 enum Failed {
@@ -155,52 +189,53 @@ impl Session {
         Some((Arc::new(program), mailbox))
     }
 
-    async fn run_search(&self, command: &Command<'_>) -> Result<Damaged, Failed> {
-        let (hits, damaged) = self.hits(command).await?;
+    async fn run_search(&self, command: &Command<'_>) -> Result<Unread, Failed> {
+        let (hits, unread) = self.hits(command).await?;
         self.tell_hits(command, &hits).await?;
-        self.save(command, &hits, damaged);
+        self.save(command, &hits, unread);
         if command.returns.is_some_and(|returns| returns.update) {
             let held = self.held()?;
-            self.follow(command, (hits.start, damaged), None, held);
+            self.follow(command, (hits.start, unread), None, held);
         }
-        Ok(damaged)
+        Ok(unread)
     }
 
     /// What fits, as far as it is needed.
-    async fn hits(&self, command: &Command<'_>) -> Result<(Hits, Damaged), Failed> {
+    async fn hits(&self, command: &Command<'_>) -> Result<(Hits, Unread), Failed> {
         let (program, place) = (&command.program, command.place);
         let (start, end) = match Need::of(command.returns.as_ref()) {
             Need::All => (u32::MAX, 0),
             Need::Ends(start, end) => (start, end),
         };
         let (mut found, mut left) = (Vec::new(), start);
-        let mut damaged = 0;
+        let mut unread = Unread::default();
         if start > 0 {
             let hit = |entry: crate::index::Entry<'_>| {
                 UidRange::push(&mut found, entry.uid());
                 left -= 1;
                 if left == 0 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
             };
-            damaged = self.scan(program, place, self.view_uids(), hit).await?;
+            unread = self.scan(program, place, self.view_uids(), hit).await?;
         }
         if end == 0 || left > 0 && start > 0 {
             // All there is.
-            return Ok((Hits { end: found.clone(), start: found }, damaged));
+            return Ok((Hits { end: found.clone(), start: found }, unread));
         }
         let (last, more) = self.scan_last(program, place, self.view_uids(), end).await?;
-        Ok((Hits { start: found, end: last }, damaged + more))
+        unread += more;
+        Ok((Hits { start: found, end: last }, unread))
     }
 
     /// All messages that fit.
-    async fn all_hits(&self, command: &Command<'_>) -> Result<(Vec<UidRange>, Damaged), Failed> {
+    async fn all_hits(&self, command: &Command<'_>) -> Result<(Vec<UidRange>, Unread), Failed> {
         let mut found = Vec::new();
         let hit = |entry: crate::index::Entry<'_>| {
             UidRange::push(&mut found, entry.uid());
             ControlFlow::Continue(())
         };
         let uids = self.view_uids();
-        let damaged = self.scan(&command.program, command.place, uids, hit).await?;
-        Ok((found, damaged))
+        let unread = self.scan(&command.program, command.place, uids, hit).await?;
+        Ok((found, unread))
     }
 
     /// Tells what was found in the form that was asked for.
@@ -232,9 +267,9 @@ impl Session {
     }
 
     /// RFC 5182 section 2.1.
-    fn save(&self, command: &Command<'_>, hits: &Hits, damaged: Damaged) {
+    fn save(&self, command: &Command<'_>, hits: &Hits, unread: Unread) {
         let Some(returns) = command.returns.filter(|returns| returns.save) else { return };
-        let saved = if damaged > 0 { Vec::new() } else { hits.saved(&returns) };
+        let saved = if unread.is_none() { hits.saved(&returns) } else { Vec::new() };
         if let Some(selected) = &mut *self.selected.borrow_mut() {
             selected.saved = saved;
         }
@@ -248,11 +283,15 @@ impl Session {
         })
     }
 
-    fn end_search(&self, command: &Command<'_>, result: Result<Damaged, Failed>) {
+    fn end_search(&self, command: &Command<'_>, result: Result<Unread, Failed>) {
         let tag = command.tag;
-        let failed = !matches!(result, Ok(0));
+        let failed = !result.as_ref().is_ok_and(|unread| unread.is_none());
         match result {
-            Ok(0) => self.ok(tag, &format!("{} completed", command.name)),
+            Ok(unread) if unread.is_none() => self.ok(tag, &format!("{} completed", command.name)),
+            Ok(Unread { damaged: 0, .. }) => {
+                let text = "a message has a header too long to be searched; leave it out";
+                self.no(tag, Some(Code::Limit), text);
+            }
             Ok(_) => {
                 let text = "a message cannot be read; the log says which";
                 self.no(tag, Some(Code::Corruption), text);

@@ -8,8 +8,7 @@ use std::ops::ControlFlow;
 use bytes::BytesMut;
 
 use super::answer::{Hits, push_number};
-use super::scan::Damaged;
-use super::{Command, Failed};
+use super::{Command, Failed, Unread};
 use crate::mime::Sorter;
 use crate::mime::thread::{Message, Threader};
 use crate::net::GATHERED;
@@ -31,11 +30,11 @@ impl Session {
         &self,
         command: &Command<'_>,
         criteria: &[SortCriterion],
-    ) -> Result<Damaged, Failed> {
-        let (found, mut damaged) = self.all_hits(command).await?;
+    ) -> Result<Unread, Failed> {
+        let (found, mut unread) = self.all_hits(command).await?;
         let (mut sorter, mut held) = (Sorter::new(criteria), self.held()?);
         match self.add_to_sorter(command.place, found, &mut sorter, &mut held).await {
-            Ok(more) => damaged += more,
+            Ok(more) => unread += more,
             Err(failed) => {
                 self.discard(sorter).await?;
                 return Err(failed);
@@ -47,11 +46,11 @@ impl Session {
         sorted.into_iter().for_each(|uid| push_number(&mut runs, uid));
         let hits = Hits { end: runs.clone(), start: runs };
         self.tell_hits(command, &hits).await?;
-        self.save(command, &hits, damaged);
+        self.save(command, &hits, unread);
         if command.returns.is_some_and(|returns| returns.update) {
-            self.follow(command, (hits.start, damaged), Some(sorter), held);
+            self.follow(command, (hits.start, unread), Some(sorter), held);
         }
-        Ok(damaged)
+        Ok(unread)
     }
 
     /// Gives memory back. Hundreds of megabytes take some milliseconds.
@@ -72,37 +71,33 @@ impl Session {
         uids: Vec<UidRange>,
         sorter: &mut Sorter,
         held: &mut Held,
-    ) -> Result<Damaged, Failed> {
+    ) -> Result<Unread, Failed> {
         let (needs_header, mut too_much) = (sorter.needs_header(), false);
-        let damaged = self
+        let unread = self
             .headers(place, uids, needs_header, |entry, header| {
                 sorter.add(entry.uid().0, entry.date().to_unix(), entry.size(), header);
                 too_much = !held.set(sorter.memory());
                 if too_much { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
             })
             .await?;
-        if too_much { Err(Failed::TooMuch) } else { Ok(damaged) }
+        if too_much { Err(Failed::TooMuch) } else { Ok(unread) }
     }
 
     pub(super) async fn run_thread(
         &self,
         command: &Command<'_>,
         algorithm: ThreadAlgorithm,
-    ) -> Result<Damaged, Failed> {
-        let (found, mut damaged) = self.all_hits(command).await?;
-        let by_arrival = algorithm == ThreadAlgorithm::Refs;
+    ) -> Result<Unread, Failed> {
+        let (found, mut unread) = self.all_hits(command).await?;
         let (mut threader, mut held) = (Threader::new(algorithm), self.held()?);
         let (mut vigil, mut rest) = (Vigil::new(), found);
         while !rest.is_empty() {
             let (mut messages, mut ids) = (Vec::new(), 0);
             let mut last = Uid(u32::MAX);
-            damaged += self
+            unread += self
                 .headers(command.place, rest.clone(), true, |entry, header| {
                     let arrival = entry.date().to_unix();
-                    let mut message = Message::of_header(entry.uid().0, header, arrival);
-                    if by_arrival {
-                        message.date = arrival;
-                    }
+                    let message = Message::of_header(entry.uid().0, header, arrival);
                     ids += 1 + message.references.len();
                     messages.push(message);
                     if ids < IDS {
@@ -134,7 +129,7 @@ impl Session {
             }
         }
         self.tell_threads(&nodes).await?;
-        Ok(damaged)
+        Ok(unread)
     }
 
     async fn tell_threads(&self, mut nodes: &[ThreadNode]) -> Result<(), Failed> {

@@ -296,6 +296,30 @@ impl Program {
         if given_up { fits } else { Some(fits.unwrap_or(false)) }
     }
 
+    /// The strings whose keys are not answered yet: BODY or, with `true`, TEXT. With the places of
+    /// the keys.
+    pub fn texts<'p>(
+        &'p self,
+        answers: &'p Answers,
+    ) -> impl Iterator<Item = (usize, (Needle, bool))> + 'p {
+        let open = |(place, _): &(usize, &Leaf)| answers.0[*place].is_none();
+        self.leaves.iter().enumerate().filter(open).filter_map(|(place, leaf)| match leaf {
+            Leaf::Body(needle) => Some((place, (needle.clone(), false))),
+            Leaf::Text(needle) => Some((place, (needle.clone(), true))),
+            _ => None,
+        })
+    }
+
+    /// Whether a message fits of which the header was asked, with the answers to these keys.
+    pub fn by_texts(
+        &self,
+        found: impl Iterator<Item = (usize, bool)>,
+        answers: &mut Answers,
+    ) -> bool {
+        found.for_each(|(place, found)| answers.0[place] = Some(found));
+        self.root.decide(&mut |place| answers.0[place]).unwrap_or(false)
+    }
+
     fn ask_header(&self, place: usize, asked: &Asked<'_>, answers: &mut Answers) {
         if self.fields.are_many() && matches!(self.leaves[place], Leaf::Field(..)) {
             let needle = |place: u32| self.leaves[place as usize].needle();

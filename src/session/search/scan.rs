@@ -10,10 +10,12 @@ use std::io;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
+use super::Unread;
+use super::long::Headers;
 use super::program::{Answers, Cost, Program};
 use crate::index::Entry;
 use crate::ingest::Owner;
-use crate::limits::{LARGE_LEASE, LARGE_MESSAGE as LARGE, MIME_OCTETS, SEARCH_PIECE, SEARCH_STEP};
+use crate::limits::{LARGE_MESSAGE as LARGE, SEARCH_PIECE, SEARCH_STEP};
 use crate::reactor::breathe;
 use crate::session::dispatch::Session;
 use crate::session::fetch::reader::{HEAD, Reader};
@@ -34,9 +36,6 @@ const REST: u64 = 4 * SEARCH_STEP;
 /// What the way of a message costs, besides its octets.
 const MESSAGE: u64 = 256;
 
-/// Pieces of a search in one large message, after which other users may hold theirs first.
-const PIECES: usize = 16;
-
 /// Messages that the last one is first looked for in.
 const LAST: u32 = 256;
 
@@ -47,19 +46,16 @@ pub(super) struct Place<'a> {
     pub owner: &'a Owner,
 }
 
-/// How many messages could not be read.
-pub(super) type Damaged = u64;
-
 /// A search on its way.
-struct Scan<'a> {
-    program: &'a Arc<Program>,
-    reader: Reader<'a>,
+pub(super) struct Scan<'a> {
+    pub program: &'a Arc<Program>,
+    pub reader: Reader<'a>,
     /// Messages in order: those that fit, and for each that the reader knows of `None`.
     pending: VecDeque<Option<Found>>,
     /// Memory that is used again for message after message.
     octets: Vec<u8>,
-    damaged: Damaged,
-    rests: Rests,
+    unread: Unread,
+    pub rests: Rests,
 }
 
 /// When a command lets others have their turn.
@@ -98,7 +94,7 @@ impl Session {
         place: Place<'_>,
         uids: Vec<UidRange>,
         mut hit: impl FnMut(Entry<'_>) -> ControlFlow<()>,
-    ) -> io::Result<Damaged> {
+    ) -> io::Result<Unread> {
         let mut walk = Walk::new(program.within(uids), program.above());
         let reach = match program.cost() {
             Cost::Whole if !program.has_header_first() => u64::MAX,
@@ -107,7 +103,7 @@ impl Session {
         let reader = Reader::new(&self.home, reach);
         let (pending, octets) = (VecDeque::new(), Vec::new());
         let rests = Rests::new();
-        let mut scan = Scan { program, reader, pending, octets, damaged: 0, rests };
+        let mut scan = Scan { program, reader, pending, octets, unread: Unread::default(), rests };
         let slice = (TURN / program.keys().max(1)).max(1);
         let (mut batch, mut asked, mut more) = (Batch::default(), 0, true);
         loop {
@@ -117,7 +113,7 @@ impl Session {
                 while from < batch.len() {
                     let to = batch.len().min(from + slice);
                     if self.ask_index(&mut scan, place, &batch, from..to, &mut hit).is_break() {
-                        return Ok(scan.damaged);
+                        return Ok(scan.unread);
                     }
                     asked += (to - from) * (program.keys() + 1);
                     from = to;
@@ -129,10 +125,10 @@ impl Session {
             }
             let message = match scan.pending.pop_front() {
                 None if more => continue,
-                None => return Ok(scan.damaged),
+                None => return Ok(scan.unread),
                 Some(Some(message)) => message,
                 Some(None) => {
-                    let Some(message) = scan.reader.next() else { return Ok(scan.damaged) };
+                    let Some(message) = scan.reader.next() else { return Ok(scan.unread) };
                     if !self.ask_message(&mut scan, place, &message).await? {
                         continue;
                     }
@@ -140,7 +136,7 @@ impl Session {
                 }
             };
             if hit(message.entry()).is_break() {
-                return Ok(scan.damaged);
+                return Ok(scan.unread);
             }
         }
     }
@@ -199,10 +195,7 @@ impl Session {
             Ok(fits) => Ok(fits),
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Err(error),
             Err(error) => {
-                scan.damaged += 1;
-                if scan.damaged <= 10 {
-                    tracing::error!("SEARCH: {error}");
-                }
+                scan.unread.note("SEARCH", &error);
                 Ok(false)
             }
         }
@@ -219,13 +212,17 @@ impl Session {
         // To ask a key of the index costs about as much as to look at 64 octets.
         let mut work = MESSAGE + 64 * program.keys() as u64;
         if program.cost() == Cost::Header || program.has_header_first() || size > LARGE {
-            let header = head(&mut scan.reader, message, &mut scan.octets).await?;
-            let cost = header.len() as u64 * program.field_strings();
+            let length = scan.reader.header_length(message, size).await?;
+            let cost = length * program.field_strings();
             work += cost;
-            let fits = if cost > SEARCH_STEP {
+            let fits = if length > LARGE {
+                self.ask_endless_header(scan, message, length, answers).await?
+            } else if cost > SEARCH_STEP {
+                let header = scan.reader.start(message, length, &mut scan.octets).await?;
                 let header = header.to_vec();
                 self.ask_long_header(scan, header, day, answers).await?
             } else {
+                let header = scan.reader.start(message, length, &mut scan.octets).await?;
                 program.by_header(header, day, answers)
             };
             if fits.is_some() || program.cost() == Cost::Header {
@@ -236,7 +233,10 @@ impl Session {
             }
         }
         work += size.saturating_mul(program.strings());
-        if size > LARGE || work > 2 * SEARCH_STEP {
+        if size > LARGE {
+            return self.ask_stream(scan, message, answers).await;
+        }
+        if work > 2 * SEARCH_STEP {
             return self.ask_beside(scan, message, std::mem::take(answers)).await;
         }
         let octets = scan.reader.start(message, size, &mut scan.octets).await?;
@@ -249,7 +249,7 @@ impl Session {
     }
 
     /// Asks a thread beside the reactor about a header.
-    async fn ask_long_header(
+    pub(super) async fn ask_long_header(
         &self,
         scan: &mut Scan<'_>,
         header: Vec<u8>,
@@ -266,8 +266,7 @@ impl Session {
         Ok(fits)
     }
 
-    /// Asks threads beside the reactor about a message, piece by piece. Of one larger than
-    /// [`MIME_OCTETS`] the beginning is searched.
+    /// Asks threads beside the reactor about a message for many strings, some at a time.
     async fn ask_beside(
         &self,
         scan: &mut Scan<'_>,
@@ -276,35 +275,22 @@ impl Session {
     ) -> io::Result<bool> {
         let (parser, user) = (&self.home.parser, self.user_name());
         let (size, day) = (message.entry().size(), message.entry().date().date());
+        let mut octets = std::mem::take(&mut scan.octets);
+        scan.reader.gather(message, size, &mut octets).await?;
         loop {
-            let mut turn = None;
-            if size > LARGE {
-                // Who waits for a turn holds no lease.
-                scan.reader.rest();
-                turn = Some(self.watch(&mut scan.rests.vigil, parser.turn(user)).await?);
+            let program = scan.program.clone();
+            let work = parser.run(user, move || {
+                let mut work = SEARCH_PIECE;
+                let fits = program.by_whole(&octets, day, &mut answers, &mut work);
+                (fits, octets, answers)
+            });
+            let fits;
+            (fits, octets, answers) = self.watch(&mut scan.rests.vigil, work).await?;
+            if let Some(fits) = fits {
+                scan.octets = octets;
+                return Ok(fits);
             }
-            let mut octets = std::mem::take(&mut scan.octets);
-            scan.reader.gather(message, size.min(MIME_OCTETS), &mut octets).await?;
-            for piece in 1.. {
-                let program = scan.program.clone();
-                let work = parser.run(user, move || {
-                    let mut work = SEARCH_PIECE;
-                    let fits = program.by_whole(&octets, day, &mut answers, &mut work);
-                    (fits, octets, answers)
-                });
-                let fits;
-                (fits, octets, answers) = self.watch(&mut scan.rests.vigil, work).await?;
-                if let Some(fits) = fits {
-                    if size <= LARGE {
-                        scan.octets = octets;
-                    }
-                    return Ok(fits);
-                }
-                self.still_there(&mut scan.rests.vigil)?;
-                if turn.is_some() && piece >= PIECES && parser.is_awaited() {
-                    break;
-                }
-            }
+            self.still_there(&mut scan.rests.vigil)?;
         }
     }
 
@@ -315,15 +301,15 @@ impl Session {
         place: Place<'_>,
         uids: Vec<UidRange>,
         wanted: u32,
-    ) -> io::Result<(Vec<UidRange>, Damaged)> {
+    ) -> io::Result<(Vec<UidRange>, Unread)> {
         let mut left = program.within(uids);
-        let (mut last, mut damaged) = (Vec::new(), 0);
+        let (mut last, mut unread) = (Vec::new(), Unread::default());
         let mut step = wanted.saturating_mul(2).max(LAST);
         while !left.is_empty() && UidRange::count(&last) < wanted {
             let before = UidRange::count(&left).saturating_sub(step);
             let mut found = Vec::new();
             let among = UidRange::part(&left, before + 1, u32::MAX);
-            damaged += self
+            unread += self
                 .scan(program, place, among, |entry| {
                     UidRange::push(&mut found, entry.uid());
                     ControlFlow::Continue(())
@@ -335,21 +321,21 @@ impl Session {
             step = step.saturating_mul(4);
         }
         let all = UidRange::count(&last);
-        Ok((UidRange::part(&last, all.saturating_sub(wanted) + 1, all), damaged))
+        Ok((UidRange::part(&last, all.saturating_sub(wanted) + 1, all), unread))
     }
 
-    /// Gives `visit` each of these messages with its header; an empty one when that is not
-    /// `wanted` or cannot be read.
+    /// Gives `visit` each of these messages with its header, or what SORT and THREAD need of a long
+    /// one; an empty one when that is not `wanted` or cannot be read.
     pub(super) async fn headers(
         &self,
         place: Place<'_>,
         uids: Vec<UidRange>,
         wanted: bool,
         mut visit: impl FnMut(Entry<'_>, &[u8]) -> ControlFlow<()>,
-    ) -> io::Result<Damaged> {
+    ) -> io::Result<Unread> {
         let (mut walk, mut batch) = (Walk::new(uids, None), Batch::default());
         let mut reader = Reader::new(&self.home, HEAD);
-        let (mut octets, mut damaged, mut more) = (Vec::new(), 0, true);
+        let (mut headers, mut unread, mut more) = (Headers::default(), Unread::default(), true);
         let mut rests = Rests::new();
         loop {
             while more && reader.waiting() < KNOWN {
@@ -357,41 +343,29 @@ impl Session {
                 if wanted {
                     reader.extend(batch.found());
                 } else if batch.iter().any(|(_, entry)| visit(entry, &[]).is_break()) {
-                    return Ok(damaged);
+                    return Ok(unread);
                 }
                 if walk.steps().is_multiple_of(64) {
                     self.rest(&mut rests).await?;
                 }
             }
-            let Some(message) = reader.next() else { return Ok(damaged) };
-            let header = match head(&mut reader, &message, &mut octets).await {
+            let Some(message) = reader.next() else { return Ok(unread) };
+            let header = match self.digest(&mut reader, &message, &mut headers, &mut rests).await {
                 Ok(header) => header,
                 Err(error) if error.kind() == io::ErrorKind::BrokenPipe => return Err(error),
                 Err(error) => {
-                    tracing::error!("SORT or THREAD: {error}");
-                    damaged += 1;
+                    unread.note("SORT or THREAD", &error);
                     &[]
                 }
             };
             // What is read of a header costs ten times as much as to look for a string in it.
             let work = MESSAGE + 10 * header.len() as u64;
             if visit(message.entry(), header).is_break() {
-                return Ok(damaged);
+                return Ok(unread);
             }
             if rests.are_due_after(work) {
                 self.rest(&mut rests).await?;
             }
         }
     }
-}
-
-/// The header of a message, or the start of one longer than a lease.
-async fn head<'o>(
-    reader: &'o mut Reader<'_>,
-    message: &Found,
-    octets: &'o mut Vec<u8>,
-) -> io::Result<&'o [u8]> {
-    let limit = message.entry().size().min(LARGE_LEASE as u64);
-    let length = reader.header_length(message, limit).await?;
-    reader.start(message, length, octets).await
 }

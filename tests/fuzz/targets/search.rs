@@ -2,7 +2,7 @@
 //!
 //! Input: an octet that says which; then an expression, or a string and a message.
 
-use mailrace::mime::{Fields, Message, Needle, casemap, decode_field, header_length};
+use mailrace::mime::{Fields, Message, Needle, TextSearch, casemap, field_text, header_length};
 use mailrace::protocol::{Command, DateField, DateOrder, SearchKey, SectionText, parse};
 use mailrace::types::{Date, Flags, Keyword};
 
@@ -194,6 +194,7 @@ fn text(input: &mut Input<'_>, charset: &str) {
     };
     let (in_body, in_text) = (needle.in_body(message), needle.in_text(message));
     assert!(in_text || !in_body, "TEXT finds what BODY finds");
+    assert_eq!(in_pieces(&needle, message), [in_body, in_text], "it is found in pieces");
     let Ok(sought) = std::str::from_utf8(sought) else { return };
     if charset != "UTF-8" && !(charset == "US-ASCII" && sought.is_ascii()) {
         return;
@@ -212,13 +213,26 @@ fn text(input: &mut Input<'_>, charset: &str) {
     }
 }
 
+/// Whether a string is found in the body, and in all, of a message that comes in pieces.
+fn in_pieces(needle: &Needle, message: &[u8]) -> Vec<bool> {
+    let length = 1 + message.first().map_or(0, |octet| usize::from(*octet));
+    let mut search = TextSearch::new([(needle.clone(), false), (needle.clone(), true)]);
+    let pieces: Vec<_> = message.chunks(length).collect();
+    for (at, piece) in pieces.iter().enumerate() {
+        if search.feed(piece, at + 1 == pieces.len()).expect("some kibibytes") {
+            break;
+        }
+    }
+    search.found().collect()
+}
+
 /// A field holds a string when its text does, all of it decoded first.
 fn fields(needle: &Needle, mapped: &str, message: &[u8]) {
     let names: [&[u8]; 4] = [b"Subject", b"From", b"To", b"Content-Type"];
     for name in names {
         let found = Fields::new(message)
             .filter(|field| field.is(name))
-            .any(|field| casemap(&decode_field(field.value)).contains(mapped));
+            .any(|field| casemap(&field_text(&field)).contains(mapped));
         let shown = message.escape_ascii();
         assert_eq!(needle.in_header_field(message, name), found, "{mapped:?} in {shown}");
         if found && !mapped.is_empty() && name == b"Subject" {
@@ -247,6 +261,8 @@ fn plain_body(message: &[u8]) -> Option<&[u8]> {
     if Fields::new(message).any(|field| special(field.name)) {
         return None;
     }
-    let range = Message::parse(message).section(&[], Some(&SectionText::Text))?;
-    Some(&message[range.start as usize..]).filter(|body| body.is_ascii())
+    let range = Message::parse(message, true).section(&[], Some(&SectionText::Text))?;
+    let body = &message[range.start as usize..];
+    // Without a charset an escape sequence may be one of ISO-2022-JP.
+    Some(body).filter(|body| body.is_ascii() && !body.contains(&0x1b))
 }

@@ -1,0 +1,104 @@
+//! Messages that are larger than what is held of one: they come in pieces, each of which is looked
+//! at once and let go. What is kept is bounded by [`MIME_HEADER`], and by the strings of a search.
+
+mod outline;
+mod search;
+#[cfg(test)]
+mod tests;
+
+pub use outline::{Outline, Outliner};
+pub use search::TextSearch;
+
+use super::TooLong;
+use super::parts::{Step, Walk, Window};
+use crate::limits::MIME_HEADER;
+
+/// The walk over a message that comes in pieces.
+struct Feed {
+    walk: Walk,
+    /// Octets of which the walk has not settled what they are.
+    held: Vec<u8>,
+    /// Where they begin.
+    start: u64,
+    cursor: Cursor,
+}
+
+/// How far what the walk has seen was handed on.
+#[derive(Default)]
+struct Cursor {
+    /// The part whose octets come.
+    number: Option<usize>,
+    /// Its body has begun.
+    begun: bool,
+    taken: u64,
+}
+
+/// What the walk has seen of the part that began last.
+struct Seen<'w> {
+    /// Whole fields, and the empty line at the end.
+    header: &'w [u8],
+    /// The header has ended.
+    begins: bool,
+    /// Of the body; of a multipart what stands before its first part.
+    body: &'w [u8],
+}
+
+impl Feed {
+    fn new(walk: Walk) -> Feed {
+        Feed { walk, held: Vec::new(), start: 0, cursor: Cursor::default() }
+    }
+
+    /// Takes the next piece, and has `look` see what it brings, step by step, until that has
+    /// enough.
+    fn feed(
+        &mut self,
+        piece: &[u8],
+        last: bool,
+        mut look: impl FnMut(&Walk, &Seen<'_>, Step) -> Result<bool, TooLong>,
+    ) -> Result<bool, TooLong> {
+        self.held.extend_from_slice(piece);
+        let window = Window::new(&self.held, self.start, last);
+        loop {
+            let step = self.walk.advance(window);
+            let seen = self.cursor.see(&self.walk, window);
+            if look(&self.walk, &seen, step)? || step == Step::End {
+                return Ok(true);
+            }
+            if step == Step::More {
+                break;
+            }
+        }
+        self.held.drain(..(self.walk.settled - self.start) as usize);
+        self.start = self.walk.settled;
+        if self.held.len() > MIME_HEADER { Err(TooLong) } else { Ok(false) }
+    }
+
+    /// What it takes in memory, about.
+    fn memory(&self) -> usize {
+        self.held.capacity() + self.walk.memory()
+    }
+}
+
+impl Cursor {
+    fn see<'w>(&mut self, walk: &Walk, window: Window<'w>) -> Seen<'w> {
+        let number = walk.number();
+        if self.number != Some(number) {
+            *self = Cursor { number: Some(number), begun: false, taken: walk.start() };
+        }
+        let mut seen = Seen { header: &[], begins: false, body: &[] };
+        if !self.begun {
+            let in_header = walk.in_header();
+            let end = if in_header { walk.settled } else { walk.parts[number].header.end };
+            seen.header = window.range(&(self.taken..end));
+            self.taken = end;
+            if in_header {
+                return seen;
+            }
+            (self.begun, seen.begins) = (true, true);
+        }
+        let end = walk.stopped.unwrap_or(walk.settled).max(self.taken);
+        seen.body = window.range(&(self.taken..end));
+        self.taken = end;
+        seen
+    }
+}
