@@ -266,9 +266,9 @@ pub const LARGE_MESSAGE: u64 = 1 << 20;
 /// for others while the client of the first is slow to read.
 pub const LARGE_MESSAGES: usize = 2;
 
-/// Memory in bytes that it takes to look at a large message. It is read piece by piece; what is kept
-/// are the headers of its parts, or its longest field, and what is said of them: an answer as it is
-/// made, or the text of the field.
+/// Memory in bytes that it takes to look at a large message. It is read piece by piece; what is
+/// kept are the headers of its parts, or its longest field, and what is said of them: an answer as
+/// it is made, or the text of the field.
 pub const MEMORY_OF_LARGE_MESSAGE: usize =
     4 * LARGE_MESSAGE as usize + MIME_HEADER + 3 * MIME_ANSWER;
 

@@ -178,7 +178,7 @@
 //! | Keys of one SEARCH | 4,096 | `NO [LIMIT]` |
 //! | Strings among them | 1,000 | `NO [LIMIT]` |
 //! | Memory of SORT, THREAD, followed results of a user | 256 MiB | `NO [LIMIT]`, `[NOUPDATE]` |
-//! | Large messages (over 1 MiB) in memory, for each reactor | 2 of 128 MiB | The next one waits |
+//! | Large messages (over 1 MiB) in memory, for each reactor | 2 of 124 MiB | The next one waits |
 //!
 //! Work of a command that takes long is done in pieces. What takes more than a millisecond or two
 //! is done by two threads beside the reactors (`parser-0` and `parser-1`), on which users take

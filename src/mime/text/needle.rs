@@ -9,7 +9,7 @@ use std::borrow::Cow;
 use std::cell::OnceCell;
 use std::sync::Arc;
 
-use memchr::{memchr, memmem};
+use memchr::{memchr, memchr3_iter};
 
 use super::charset::{BadCharset, Charset};
 use super::pattern::Pattern;
@@ -63,12 +63,15 @@ pub fn field_text(field: &Field<'_>) -> String {
     FieldText::new(field).decode().into_owned()
 }
 
-/// Whether a text is ASCII without encoded-words or parameters, and in no other charset.
+/// Whether a text is ASCII without encoded-words or parameters, and in no other charset. In one
+/// pass: all headers are looked at.
 fn is_plain(text: &[u8]) -> bool {
-    text.is_ascii()
-        && memmem::find(text, b"=?").is_none()
-        && memchr(0x1b, text).is_none()
-        && !words::has_parameters(text)
+    let special = |at: usize| match text[at] {
+        b'?' => at > 0 && text[at - 1] == b'=',
+        b'*' => text[at..].starts_with(b"*=") || text[at..].starts_with(b"*0="),
+        _ => true,
+    };
+    text.is_ascii() && !memchr3_iter(b'?', b'*', 0x1b, text).any(special)
 }
 
 impl Needle {

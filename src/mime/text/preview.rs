@@ -90,8 +90,10 @@ const BLOCKS: [&str; 49] = [
     "ul",
 ];
 
-/// HTML with a blank before each tag that keeps words apart, and without the title, which is no
-/// text of it wherever it stands.
+/// Elements whose content is no text, wherever they stand.
+const SILENT: [&str; 3] = ["title", "style", "script"];
+
+/// HTML with a blank before each tag that keeps words apart, and without what is no text.
 fn apart(html: &str) -> String {
     let mut out = String::with_capacity(html.len() + html.len() / 8);
     let mut rest = html;
@@ -104,10 +106,10 @@ fn apart(html: &str) -> String {
         if BLOCKS.iter().any(|block| name.eq_ignore_ascii_case(block)) {
             out.push(' ');
         }
-        let title = name.eq_ignore_ascii_case("title") && !rest.starts_with("</");
-        let end = if title { find_end_of_title(rest) } else { None };
-        if let Some(end) = end {
-            rest = &rest[end..];
+        let silent = SILENT.iter().any(|silent| name.eq_ignore_ascii_case(silent));
+        let opens = silent && !rest.starts_with("</");
+        if opens {
+            rest = &rest[find_end(rest, name)..];
             continue;
         }
         out.push('<');
@@ -117,10 +119,13 @@ fn apart(html: &str) -> String {
     out
 }
 
-fn find_end_of_title(html: &str) -> Option<usize> {
-    const END: &[u8] = b"</title";
-    let at = html.as_bytes().windows(END.len()).position(|at| at.eq_ignore_ascii_case(END))?;
-    html[at..].find('>').map(|end| at + end + 1)
+/// Where the element of this name that begins here ends. One that never ends is looked for once:
+/// what comes after it is in it.
+fn find_end(html: &str, name: &str) -> usize {
+    let end = [b"</", name.as_bytes()].concat();
+    let at = html.as_bytes().windows(end.len()).position(|at| at.eq_ignore_ascii_case(&end));
+    let at = at.unwrap_or(html.len());
+    html[at..].find('>').map_or(html.len(), |end| at + end + 1)
 }
 
 fn one_line(text: impl Iterator<Item = char>) -> String {
@@ -174,7 +179,8 @@ mod tests {
             ("Content-Type: text/html\n\n<tr><td>one</td><TD a=b>two</td></tr>", "one two"),
             ("Content-Type: text/html\n\n<ul><li>one<li>two</ul>a<hr>b", "one two a b"),
             ("Content-Type: text/html\n\n<title>t</TITLE>b<b>o</b>dy", "body"),
-            ("Content-Type: text/html\n\n<title>t", "t"),
+            ("Content-Type: text/html\n\n<body><style>a {b: c}</style>text", "text"),
+            ("Content-Type: text/html\n\na<title>t", "a"),
             (
                 "Content-Type: multipart/mixed; boundary=\"--b\"\n\n--b\n\nhello\n--b--",
                 "--b hello --b--",
