@@ -293,7 +293,7 @@ impl Walk {
 
     fn body(&mut self, window: Window<'_>) -> Option<Stage> {
         if self.boundaries.is_empty() {
-            return self.to_the_end(window);
+            return self.pass_rest(window);
         }
         let found = self.delimiter(window.from(self.at), window.last)?;
         let Some(found) = found else {
@@ -329,7 +329,7 @@ impl Walk {
             }
         }
         if window.last {
-            return self.to_the_end(window);
+            return self.pass_rest(window);
         }
         // The start of a line end and two dashes may be the last of it.
         self.at = base.max(window.end().saturating_sub(3));
@@ -337,7 +337,7 @@ impl Walk {
         None
     }
 
-    fn to_the_end(&mut self, window: Window<'_>) -> Option<Stage> {
+    fn pass_rest(&mut self, window: Window<'_>) -> Option<Stage> {
         (self.at, self.settled) = (window.end(), window.end());
         if !window.last {
             return None;

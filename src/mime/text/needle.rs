@@ -9,7 +9,7 @@ use std::borrow::Cow;
 use std::cell::OnceCell;
 use std::sync::Arc;
 
-use memchr::{memchr, memchr3_iter};
+use memchr::{memchr, memchr3};
 
 use super::charset::{BadCharset, Charset};
 use super::pattern::Pattern;
@@ -66,12 +66,16 @@ pub fn field_text(field: &Field<'_>) -> String {
 /// Whether a text is ASCII without encoded-words or parameters, and in no other charset. In one
 /// pass: all headers are looked at.
 fn is_plain(text: &[u8]) -> bool {
-    let special = |at: usize| match text[at] {
-        b'?' => at > 0 && text[at - 1] == b'=',
-        b'*' => text[at..].starts_with(b"*=") || text[at..].starts_with(b"*0="),
-        _ => true,
-    };
-    text.is_ascii() && !memchr3_iter(b'?', b'*', 0x1b, text).any(special)
+    let (mut at, mut plain) = (0, text.is_ascii());
+    while plain && let Some(next) = memchr3(b'?', b'*', 0x1b, &text[at..]) {
+        at += next + 1;
+        plain = match text[at - 1] {
+            b'?' => at < 2 || text[at - 2] != b'=',
+            b'*' => !text[at..].starts_with(b"=") && !text[at..].starts_with(b"0="),
+            _ => false,
+        };
+    }
+    plain
 }
 
 impl Needle {
