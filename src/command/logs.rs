@@ -75,10 +75,17 @@ impl Logs {
     }
 }
 
-impl Drop for Logs {
-    fn drop(&mut self) {
+impl Logs {
+    /// Waits a moment until what is on its way is written.
+    pub fn flush(&self) {
         self.audit.iter().for_each(Journal::flush);
         self.log.flush();
+    }
+}
+
+impl Drop for Logs {
+    fn drop(&mut self) {
+        self.flush();
     }
 }
 

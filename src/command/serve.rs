@@ -272,6 +272,8 @@ fn serve(
     let server = Server::start(Config { handed_over, ..config(args) }).map_err(failed)?;
     // It outlives the server, to say that it stops.
     let endpoint = admin.map(|bound| Endpoint::start(bound, server.watch())).transpose()?;
+    // Whoever waits for the address finds in the log what there was to say of the start.
+    logs.flush();
     if let Err(error) = announce(&server, endpoint.as_ref()) {
         tracing::warn!("nobody reads on standard output where mailrace listens: {error}");
     }

@@ -15,10 +15,11 @@
 //! mailrace: admin on http://127.0.0.1:9143/
 //! ```
 //!
-//! Its log goes to standard error, or to the file of `--log-file`, as text or, with `--log-format
-//! json`, as one JSON object a line. With `--audit-log FILE` logins and changes of mail go to a file
-//! of their own. Neither passwords nor mail appear in either. SIGHUP and SIGUSR1 reopen both files
-//! by their names, so that logrotate can move them; see [observability](super::observability).
+//! Its log goes to standard error, or to the file of `--log-file`, as text or, with
+//! `--log-format json`, as one JSON object a line. With `--audit-log FILE` logins and changes
+//! of mail go to a file of their own. Neither passwords nor mail appear in either. SIGHUP and
+//! SIGUSR1 reopen both files by their names, so that logrotate can move them; see
+//! [observability](super::observability).
 //!
 //! With `--admin 127.0.0.1:9143` it also shows what it does: metrics, probes, a live page. See
 //! [observability](super::observability).

@@ -51,6 +51,7 @@ fn a_master_opens_the_mail_of_others_by_each_mechanism() {
     let mut client = server.connect();
     client.ok("LOGIN admin root");
     assert_eq!(whose(&mut client), "");
+    assert!(server.terminate().success());
     let log = fs::read_to_string(folder.log()).unwrap();
     assert_eq!(log.matches("master=").count(), 5, "{log}");
     assert!(log.contains("INFO") && log.contains("master=\"admin\""), "{log}");

@@ -117,6 +117,7 @@ fn bad_tokens_are_refused_by_an_error_and_a_no() {
         client.send(format!("{response}\r\n").as_bytes());
         hears(&mut client, "x NO [AUTHENTICATIONFAILED] ");
     }
+    assert!(server.terminate().success());
     let log = fs::read_to_string(folder.log()).unwrap();
     assert!(log.contains("token refused: InvalidAudience"), "{log}");
     assert!(!log.contains(&token), "a token is not logged");

@@ -183,6 +183,8 @@ fn of_catalog(mut world: World, what: &str, random: &mut Random) -> String {
                 is_calm(&folder, what);
                 return "starts, and all is there".into();
             }
+            // The log is written behind the replies.
+            let _ = server.terminate();
             is_calm(&folder, what);
             let log = fs::read_to_string(folder.log()).unwrap();
             assert!(says_what_to_do(&log), "{what}: {log}");

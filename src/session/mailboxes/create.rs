@@ -152,8 +152,8 @@ impl Home {
         Ok(mailbox)
     }
 
-    /// The mailbox that was deleted, and how many messages it had; `None` when there is none of that
-    /// name.
+    /// The mailbox that was deleted, and how many messages it had; `None` when there is none of
+    /// that name.
     pub(super) async fn delete(
         &self,
         owner: &Rc<Owner>,
