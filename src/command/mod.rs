@@ -39,7 +39,7 @@ struct Line {
 
 #[derive(Subcommand)]
 enum Command {
-    Serve(ServeArgs),
+    Serve(Box<ServeArgs>),
     User(UserArgs),
     Cert(CertArgs),
     Config(ConfigArgs),
