@@ -51,11 +51,13 @@ pub enum Fault {
     ChangeUnawaited,
     /// A mailbox that is being deleted takes mail.
     DyingTakesMail,
+    /// HIGHESTMODSEQ is told as if no EXPUNGE waited that is below it.
+    HighestOverExpunge,
 }
 
 impl Fault {
     /// All of them.
-    pub const ALL: [Fault; 24] = [
+    pub const ALL: [Fault; 25] = [
         Fault::OkBeforeSync,
         Fault::WatermarkIgnored,
         Fault::ShownBeforeDurable,
@@ -80,6 +82,7 @@ impl Fault {
         Fault::StepSkipsOne,
         Fault::ChangeUnawaited,
         Fault::DyingTakesMail,
+        Fault::HighestOverExpunge,
     ];
 }
 

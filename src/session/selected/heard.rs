@@ -15,6 +15,7 @@ use bytes::BytesMut;
 use super::Selected;
 use crate::index::{Changes, Mailbox};
 use crate::protocol::response::{self, Code, Condition};
+use crate::reactor::fault::{Fault, made};
 use crate::session::dispatch::Session;
 use crate::session::enable::Enabled;
 use crate::types::ModSeq;
@@ -65,7 +66,10 @@ impl Selected {
     /// The end of a command: see [`Heard::settle`].
     fn settle(&mut self, enabled: Enabled) -> Option<ModSeq> {
         // Of messages that are gone it has not heard yet.
-        let all = if self.gone.is_empty() { self.known } else { self.heard.all };
+        let all = match self.gone.is_empty() || made(Fault::HighestOverExpunge) {
+            true => self.known,
+            false => self.heard.all,
+        };
         self.heard.settle(all, enabled)
     }
 
