@@ -99,7 +99,8 @@ pub const CHECKPOINT_LOG: u64 = 256 << 20;
 /// Longest keyword, in octets: longer ones are not in use, and each is repeated in every FLAGS.
 pub const KEYWORD_LENGTH: usize = 255;
 
-/// Keywords that a mailbox can hold. Dovecot's users have dozens; a thousand is abuse.
+/// Keywords that the messages of a mailbox can have. Dovecot's users have dozens; a thousand is
+/// abuse.
 pub const KEYWORDS: usize = 1024;
 
 /// Octets of all keywords of a mailbox: a thousand of the usual length, and a table that fits into
@@ -111,16 +112,17 @@ pub const KEYWORD_TEXT: usize = 64 << 10;
 pub const KEYWORD_SETS: usize = 1 << 18;
 
 /// Bytes in memory that the keywords of a mailbox and the sets of them may take. A set is a bit for
-/// each keyword and 44 bytes: so many sets of twenty keywords are 12 MiB, and of sets of a
-/// thousand there may be a hundred thousand.
+/// each keyword and 52 bytes: so many sets of twenty keywords are 14 MiB, and of sets of a
+/// thousand there may be ninety thousand. Those that no message has any more count until they are
+/// collected.
 pub const KEYWORD_OCTETS: usize = 16 << 20;
 
 /// The same of all mailboxes of an account together: four such mailboxes.
 pub const KEYWORD_OCTETS_OF_ACCOUNT: usize = 4 * KEYWORD_OCTETS;
 
-/// Names that an account can be subscribed to: a hundred times what people have, and 16 MiB when
-/// all are as long as can be.
-pub const SUBSCRIPTIONS: usize = 16_384;
+/// Names that an account can be subscribed to: all its mailboxes. A hundred MiB when all are as
+/// long as can be, as those of the mailboxes are then.
+pub const SUBSCRIPTIONS: usize = MAILBOXES;
 
 /// Changes that the sessions of a mailbox can look up, in ranges of UIDs, of which a change counts
 /// four more: a session that is this far behind looks at all messages instead, some milliseconds
@@ -350,9 +352,9 @@ pub const ARGON2_PASSES: u32 = 64;
 /// Lanes that the hash of one password may ask for.
 pub const ARGON2_LANES: u32 = 64;
 
-/// Logins that wait for their password to be checked: at 20 ms each some 20 s, as long as clients
-/// wait. Those beyond are better told at once.
-pub const LOGINS_WAITING: usize = 1024;
+/// Logins that wait for their password to be checked: each connection has one at most, of some 2
+/// KiB. One whose time to log in ends before its turn is told so.
+pub const LOGINS_WAITING: usize = CONNECTIONS;
 
 /// Users whose last right password is remembered, 100 octets each.
 pub const REMEMBERED_LOGINS: usize = 65_536;

@@ -4,9 +4,15 @@
 //! # comment
 //! alice:$argon2id$v=19$m=19456,t=2,p=1$c2FsdHNhbHRzYWx0$...:10737418240
 //! bob:$argon2id$v=19$m=19456,t=2,p=1$...$...:none:SCRAM-SHA-256$65536:c2Fs...$...:...
+//! carol:$argon2id$...$...:none:account=5f3a9c0b77e01d24:SCRAM-SHA-256$...
+//! #removed dave
+//! #removed erin 81b2c4d6e8f00913
 //! ```
-//! The fourth field, the keys of SCRAM-SHA-256, may be left out. Empty lines and lines that begin
-//! with `#` are kept and mean nothing.
+//! The keys of SCRAM-SHA-256 may be left out. Empty lines and lines that begin with `#` are kept
+//! and mean nothing, but for those of removed users.
+//!
+//! An account is the mail of one user. It has the name of the user, and if that name was used
+//! before, a random number behind it: whoever gets the name of a removed user gets no mail of his.
 
 use std::fmt;
 use std::sync::Arc;
@@ -16,6 +22,12 @@ use argon2::{ARGON2ID_IDENT, Params, password_hash::phc::PasswordHash};
 use super::keys::Keys;
 use super::users::{NameError, User};
 use crate::limits;
+
+/// What comes before the number of an account.
+const ACCOUNT: &str = "account=";
+
+/// What comes before the name of a removed user.
+const REMOVED: &str = "#removed ";
 
 /// What is wrong with a line of the file of users.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,7 +43,9 @@ pub enum LineError {
     HashTooCostly,
     /// The third field is neither a number of octets nor `none`.
     Quota,
-    /// The fourth field is no keys of SCRAM-SHA-256, or they ask for more than
+    /// What follows `account=` is not 16 hexadecimal digits in lower case.
+    Account,
+    /// The last field is no keys of SCRAM-SHA-256, or they ask for more than
     /// [`limits::SCRAM_ITERATIONS_MAX`].
     Keys,
     /// An earlier line has the same name.
@@ -56,18 +70,48 @@ pub(super) fn parse(line: &[u8]) -> Result<Option<User>, LineError> {
     check_name(name).map_err(LineError::Name)?;
     check_hash(phc)?;
     let quota = parse_quota(quota)?;
+    let (account, keys) = match keys.and_then(|rest| rest.strip_prefix(ACCOUNT)) {
+        None => (None, keys),
+        Some(rest) => {
+            let (account, keys) = rest.split_once(':').map_or((rest, None), |(a, k)| (a, Some(k)));
+            (Some(check_account(account).ok_or(LineError::Account)?), keys)
+        }
+    };
     let keys = match keys {
         Some(keys) => Some(Arc::new(Keys::parse(keys).ok_or(LineError::Keys)?)),
         None => None,
     };
-    Ok(Some(User { name: name.into(), quota, phc: phc.into(), keys, master: None }))
+    Ok(Some(User { name: name.into(), account, quota, phc: phc.into(), keys, master: None }))
+}
+
+/// What a line of a removed user says: the name, and what tells the account from others of that
+/// name.
+pub(super) fn parse_removed(line: &[u8]) -> Option<(&str, Option<Box<str>>)> {
+    let text = std::str::from_utf8(line).ok()?.strip_prefix(REMOVED)?;
+    match text.split_once(' ') {
+        None => Some((text, None)),
+        Some((name, account)) => Some((name, Some(check_account(account)?))),
+    }
+}
+
+/// The line of a user who is removed, with its line end.
+pub(super) fn format_removed(user: &User) -> String {
+    let account = user.account.as_ref().map_or_else(String::new, |account| format!(" {account}"));
+    format!("{REMOVED}{}{account}\n", user.name)
+}
+
+fn check_account(text: &str) -> Option<Box<str>> {
+    let digit = |octet: u8| matches!(octet, b'0'..=b'9' | b'a'..=b'f');
+    (text.len() == 16 && text.bytes().all(digit)).then(|| text.into())
 }
 
 /// The line of a user, with its line end.
 pub(super) fn format(user: &User) -> String {
     let quota = user.quota.map_or_else(|| "none".to_owned(), |octets| octets.to_string());
     let keys = user.keys.as_ref().map_or_else(String::new, |keys| format!(":{keys}"));
-    format!("{}:{}:{quota}{keys}\n", user.name, user.phc)
+    let account = user.account.as_ref();
+    let account = account.map_or_else(String::new, |account| format!(":{ACCOUNT}{account}"));
+    format!("{}:{}:{quota}{account}{keys}\n", user.name, user.phc)
 }
 
 /// Whether a text can be the name of a new user: in `alice*admin` the asterisk divides the user
@@ -139,8 +183,11 @@ impl fmt::Display for LineError {
             LineError::Quota => {
                 f.write_str("the third field is neither a number of octets nor `none`")
             }
+            LineError::Account => {
+                f.write_str("`account=` is not followed by 16 hexadecimal digits in lower case")
+            }
             LineError::Keys => {
-                f.write_str("the fourth field is no keys of SCRAM-SHA-256 (SCRAM-SHA-256$...)")
+                f.write_str("the last field is no keys of SCRAM-SHA-256 (SCRAM-SHA-256$...)")
             }
             LineError::Duplicate => f.write_str("this name stands on an earlier line too"),
             LineError::NotText => f.write_str("the line is not UTF-8"),
@@ -173,12 +220,29 @@ mod tests {
             "b\u{f6}b@example.org:PHC:none",
             "alice:PHC:1:KEYS",
             "alice*admin:PHC:none:KEYS",
+            "alice:PHC:none:account=0123456789abcdef",
+            "alice:PHC:7:account=0123456789abcdef:KEYS",
         ] {
             let user = line(text).unwrap().unwrap();
             assert_eq!(user.has_keys(), text.ends_with("KEYS"));
             assert_eq!(format(&user), whole(text) + "\n");
         }
         assert_eq!(line("alice:PHC:0").unwrap().unwrap().quota, None);
+    }
+
+    #[test]
+    fn removed_users_are_remembered() {
+        let number = "0123456789abcdef";
+        for (text, account) in [("alice:PHC:1", None), ("alice:PHC:1:account=", Some(number))] {
+            let user = line(&format!("{text}{}", account.unwrap_or_default())).unwrap().unwrap();
+            let removed = format_removed(&user);
+            let found = parse_removed(removed.trim_end().as_bytes());
+            assert_eq!(found, Some(("alice", account.map(Box::from))));
+            assert_eq!(line(removed.trim_end()), Ok(None), "nobody can log in by it");
+        }
+        for text in ["# removed alice", "#removed alice x", "alice:PHC:1", ""] {
+            assert_eq!(parse_removed(text.as_bytes()), None, "{text}");
+        }
     }
 
     #[test]
@@ -194,6 +258,9 @@ mod tests {
             ("alice:PHC", LineError::Fields(2)),
             ("alice:PHC:none:", LineError::Keys),
             ("alice:PHC:none:SCRAM-SHA-1$4096:a$a:a", LineError::Keys),
+            ("alice:PHC:none:account=", LineError::Account),
+            ("alice:PHC:none:account=0123456789ABCDEF:KEYS", LineError::Account),
+            ("alice:PHC:none:account=0123456789abcdef:", LineError::Keys),
             (":PHC:none", LineError::Name(NameError::Empty)),
             ("al ice:PHC:none", LineError::Name(NameError::Character(' '))),
             ("alice\t:PHC:none", LineError::Name(NameError::Character('\t'))),

@@ -52,6 +52,20 @@ impl Throttle {
         if wait.is_zero() { Ok(()) } else { Err(wait) }
     }
 
+    /// Whether so many more failures at once might be more than an address may have.
+    pub fn is_near(&mut self, from: IpAddr, more: u32, now: Instant) -> bool {
+        let key = self.address(from);
+        let left = self.counts.get(&key).map_or(Duration::ZERO, |at| at.duration_since(now));
+        left + share(self.each_address) * more > limits::LOGIN_WINDOW
+    }
+
+    /// A number for a user at an address, and one for the address.
+    pub fn numbers(&self, from: IpAddr, name: &str) -> [usize; 2] {
+        [self.pair(from, name), self.address(from)].map(|key| {
+            usize::from(u16::from_le_bytes([key[0], key[1]])) //
+        })
+    }
+
     /// Counts a failure. How long its answer has to wait.
     pub fn failed(&mut self, from: IpAddr, name: &str, now: Instant) -> Duration {
         self.count(self.pair(from, name), self.each_pair, now);

@@ -1,7 +1,11 @@
 //! The file of users, `users` in the data folder: read when it changed, replaced whole.
 //!
 //! A person may read and edit it; `mailrace user` does so under a lock. A running server notices by
-//! the file's inode, time and size, looked at with every login and every command.
+//! the file's inode, time and size. A thread looks at them every [`TICK`], and so does each login.
+//!
+//! To read a hundred thousand lines takes a quarter of a second. It is done by that thread, or by
+//! one that verifies logins, and holds up nobody else: reactors have the users as they were until
+//! the new table takes the place of the old one.
 
 mod edit;
 mod error;
@@ -11,7 +15,10 @@ use std::fmt;
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::Duration;
 
 pub use self::edit::Kept;
 use self::error::io_error;
@@ -20,6 +27,11 @@ use super::keys::{Keys, Usual};
 use super::line::{self, LineError};
 use super::stamp::Stamp;
 use crate::limits;
+use crate::reactor::give_way;
+
+/// How often a thread looks at the file: after so long, and the time it takes to read it, a session
+/// knows of a change at its next command.
+pub const TICK: Duration = Duration::from_millis(50);
 
 const FILE: &str = "users";
 
@@ -27,7 +39,7 @@ const FILE: &str = "users";
 #[derive(Clone, Debug)]
 pub struct Users {
     folder: Arc<Path>,
-    read: Arc<Mutex<Reading>>,
+    read: Arc<Reading>,
 }
 
 /// Someone who may log in.
@@ -35,6 +47,8 @@ pub struct Users {
 pub struct User {
     /// The name, compared octet for octet.
     pub name: Box<str>,
+    /// What tells the account from others that the name had before; `None`: the name is enough.
+    pub(super) account: Option<Box<str>>,
     /// How many octets of mail the user may keep; `None`: no limit.
     pub quota: Option<u64>,
     /// The argon2id hash of the password, as a PHC string.
@@ -57,14 +71,38 @@ pub(super) struct Table {
     kinds: BTreeMap<Usual, usize>,
 }
 
-/// The last time the file was read, well or badly.
+/// What was read of the file.
 #[derive(Debug)]
 struct Reading {
+    /// That of the latest table.
+    generation: AtomicU64,
+    /// Held for moments only.
+    latest: Mutex<Latest>,
+    /// Held by the one thread that reads the file.
+    reads: Mutex<()>,
+}
+
+/// The last time the file was read, well or badly.
+#[derive(Debug)]
+struct Latest {
     stamp: Stamp,
     users: Arc<Table>,
+    /// The table before this one, until the next look at the file: so it is not a reactor that
+    /// frees it.
+    former: Option<Arc<Table>>,
 }
 
 impl User {
+    /// The account whose mail is hers: its name in the log and the catalog. No user has a name like
+    /// one with a number in it, since names have no blanks.
+    #[must_use]
+    pub fn account(&self) -> Box<str> {
+        match &self.account {
+            None => self.name.clone(),
+            Some(number) => format!("{} {number}", self.name).into(),
+        }
+    }
+
     /// Whether SCRAM-SHA-256 knows this user.
     #[must_use]
     pub fn has_keys(&self) -> bool {
@@ -77,9 +115,9 @@ impl User {
         self.master.as_ref().map(|master| &*master.name)
     }
 
-    /// Whether the password, in all forms in which it is kept, is that of another.
+    /// Whether account and password, in all forms in which it is kept, are those of another.
     fn has_password_of(&self, other: &User) -> bool {
-        self.phc == other.phc && self.keys == other.keys
+        self.phc == other.phc && self.keys == other.keys && self.account == other.account
     }
 }
 
@@ -132,8 +170,36 @@ impl Users {
     /// When the file cannot be read or a line of it makes no sense.
     pub fn open(folder: &Path) -> Result<Users, UserError> {
         let (stamp, users) = read(&folder.join(FILE)).map_err(|(_, error)| error)?;
-        let reading = Reading { stamp, users: Arc::new(users) };
-        Ok(Users { folder: folder.into(), read: Arc::new(Mutex::new(reading)) })
+        let latest = Latest { stamp, users: Arc::new(users), former: None };
+        let read = Reading {
+            generation: AtomicU64::new(0),
+            latest: Mutex::new(latest),
+            reads: Mutex::default(),
+        };
+        Ok(Users { folder: folder.into(), read: Arc::new(read) })
+    }
+
+    /// Has a thread look at the file for as long as somebody has these users.
+    ///
+    /// # Errors
+    /// When the system gives no thread.
+    pub(super) fn watch(&self) -> io::Result<()> {
+        #[cfg(test)]
+        if crate::reactor::files::are_simulated() {
+            return Ok(());
+        }
+        let (folder, read) = (self.folder.clone(), Arc::downgrade(&self.read));
+        let look = move || {
+            give_way();
+            loop {
+                thread::sleep(TICK);
+                let Some(read) = read.upgrade() else { return };
+                let users = Users { folder: folder.clone(), read };
+                drop(users.latest().former.take());
+                users.current();
+            }
+        };
+        thread::Builder::new().name("users".to_owned()).spawn(look).map(drop)
     }
 
     /// The user of this name, read anew if the file changed. When the changed file makes no
@@ -143,45 +209,54 @@ impl Users {
         self.current().get(name).cloned()
     }
 
+    /// The number of the latest table; another number, perhaps other users. Costs nothing.
+    pub(super) fn generation(&self) -> u64 {
+        self.read.generation.load(Ordering::Acquire)
+    }
+
     /// The users as of the last reading, if the file has not changed since. Costs one stat.
     pub(super) fn unchanged(&self) -> Option<Arc<Table>> {
-        let reading = self.reading();
-        (Stamp::of(&self.folder.join(FILE)) == Some(reading.stamp)).then(|| reading.users.clone())
+        let stamp = Stamp::of(&self.folder.join(FILE));
+        let latest = self.latest();
+        (stamp == Some(latest.stamp)).then(|| latest.users.clone())
     }
 
     /// The users as of the last reading, whatever the file is now.
     pub(super) fn last(&self) -> Arc<Table> {
-        self.reading().users.clone()
+        self.latest().users.clone()
     }
 
-    /// The users as the file has them now.
+    /// The users as the file has them now. Blocks while it is read.
     pub(super) fn current(&self) -> Arc<Table> {
         if let Some(users) = self.unchanged() {
             return users;
         }
-        // Read under the lock: of many logins that see the change, one reads.
-        let mut reading = self.reading();
-        let path = self.folder.join(FILE);
-        if Stamp::of(&path) == Some(reading.stamp) {
-            return reading.users.clone();
+        // Of many logins that see the change, one reads.
+        let _reads = self.read.reads.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(users) = self.unchanged() {
+            return users;
         }
-        match read(&path) {
+        let found = read(&self.folder.join(FILE));
+        let mut latest = self.latest();
+        match found {
             Ok((stamp, mut users)) => {
-                tracing::info!(users = users.users.len(), "users read anew");
-                users.generation = reading.users.generation + 1;
-                *reading = Reading { stamp, users: Arc::new(users) };
+                tracing::info!(users = users.users.len(), "users reloaded");
+                users.generation = latest.users.generation + 1;
+                self.read.generation.store(users.generation, Ordering::Release);
+                let former = std::mem::replace(&mut latest.users, Arc::new(users));
+                (latest.stamp, latest.former) = (stamp, Some(former));
             }
             Err((stamp, error)) => {
-                tracing::error!(%error, "users not read, the former ones stay");
+                tracing::error!(%error, "users file not reloaded, keeping the previous one");
                 // Remembered, so that a bad file is reported once and not with every login.
-                reading.stamp = stamp.unwrap_or(reading.stamp);
+                latest.stamp = stamp.unwrap_or(latest.stamp);
             }
         }
-        reading.users.clone()
+        latest.users.clone()
     }
 
-    fn reading(&self) -> MutexGuard<'_, Reading> {
-        self.read.lock().expect("nothing panics while it holds this lock")
+    fn latest(&self) -> MutexGuard<'_, Latest> {
+        self.read.latest.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -5,7 +5,7 @@ use std::fmt;
 use std::io;
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::thread;
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use super::claim::{Claim, Identity, Keyring, Proof};
 use super::keys::{KEY, Keys};
 use super::password::{self, Password};
 use super::remembered::Remembered;
-use super::throttle::Throttle;
+use super::throttle::{Throttle, network};
 use super::tokens::Tokens;
 use super::users::{Table, User, Users};
 use crate::limits;
@@ -100,11 +100,34 @@ struct Shared {
     /// Makes keys for those who have none.
     secret: [u8; KEY],
     hashed: AtomicU64,
+    /// Passwords of one user from one address are checked one after the other: the first that is
+    /// right is remembered for the rest, and no guess is looked at beyond those allowed. So are all
+    /// of an address when few guesses are left to it. By the numbers of [`Throttle::numbers`].
+    one_user: Gates,
+    one_address: Gates,
+    threads: u32,
+}
+
+/// Locks for what is not to be done at the same time. Two things may share one.
+struct Gates(Vec<RwLock<()>>);
+
+impl Gates {
+    fn new() -> Gates {
+        Gates((0..1024).map(|_| RwLock::default()).collect())
+    }
+
+    fn with_others(&self, number: usize) -> RwLockReadGuard<'_, ()> {
+        self.0[number % self.0.len()].read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn alone(&self, number: usize) -> RwLockWriteGuard<'_, ()> {
+        self.0[number % self.0.len()].write().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl Verifier {
-    /// Starts one thread for every two cores, behind the reactors: logins come in bursts, mail
-    /// comes always. `secret` is that of [`Users::secret`].
+    /// Starts a thread for each core, beyond four cores for every two of them, behind the reactors:
+    /// logins come in bursts, mail comes always. `secret` is that of [`Users::secret`].
     ///
     /// # Errors
     /// When the system refuses randomness, memory or threads.
@@ -114,7 +137,9 @@ impl Verifier {
         options: VerifierOptions,
     ) -> io::Result<Verifier> {
         let cores = thread::available_parallelism().map_or(1, usize::from);
-        Verifier::with(users, secret, options, (cores / 2).max(1), limits::LOGINS_WAITING)
+        users.watch()?;
+        let threads = (cores / 2).max(cores.min(4));
+        Verifier::with(users, secret, options, threads, limits::LOGINS_WAITING)
     }
 
     fn with(
@@ -135,13 +160,18 @@ impl Verifier {
             nobody: password::hash(&Password::new(random()?)).map_err(io::Error::other)?,
             secret,
             hashed: AtomicU64::new(0),
+            one_user: Gates::new(),
+            one_address: Gates::new(),
+            threads: u32::try_from(threads).unwrap_or(u32::MAX),
         };
         let jobs = Jobs::start_behind("login", threads, waiting)?;
         Ok(Verifier { shared: Arc::new(shared), jobs })
     }
 
     /// Verifies what a client at this address claims. A password that was right a moment ago is
-    /// answered at once; for others a thread of the pool spends an argon2.
+    /// answered at once; for others a thread of the pool spends an argon2. Those who wait for that
+    /// take turns by address, so whoever guesses from one keeps no other waiting. A login whose
+    /// future is dropped leaves the queue.
     ///
     /// # Errors
     /// [`Busy`] when [`limits::LOGINS_WAITING`] others wait.
@@ -172,7 +202,7 @@ impl Verifier {
             }
         }
         let check = move || shared.check(&shared.users.current(), from, claim);
-        self.jobs.run(check).await.map_err(|_| Busy)
+        self.jobs.run_for(&network(from).to_string(), check).await.map_err(|_| Busy)
     }
 
     /// The keys of a name for SCRAM, or such as nobody has.
@@ -199,16 +229,17 @@ impl Verifier {
         self.shared.tokens.is_some()
     }
 
-    /// The number of the users' last reading, if the file has not changed since. Costs one stat.
+    /// The number of the users' last reading; another number, perhaps other users. Costs nothing.
     #[must_use]
-    pub fn generation(&self) -> Option<u64> {
-        self.shared.users.unchanged().map(|users| users.generation())
+    pub fn generation(&self) -> u64 {
+        self.shared.users.generation()
     }
 
     /// How a user is now who logged in before, and the number of the reading that says so; `None`
     /// when a session of this user is to end: removed, or with another password.
-    pub async fn still(&self, user: &User) -> Option<(User, u64)> {
-        let users = self.up_to_date().await;
+    #[must_use]
+    pub fn still(&self, user: &User) -> Option<(User, u64)> {
+        let users = self.shared.users.last();
         Some((users.still(user)?, users.generation()))
     }
 
@@ -250,11 +281,19 @@ impl Shared {
         identity: &Identity,
         password: &Password,
     ) -> Verdict {
+        let (name, target) = self.resolve(identity);
+        let [pair, address] = self.throttle().numbers(from, name);
+        let _one_user = self.one_user.alone(pair);
         // Of many logins that waited together, the first pays.
         if let Some(verdict) = self.recall(users, identity, password) {
             return verdict;
         }
-        let (name, target) = self.resolve(identity);
+        let mut others = Some(self.one_address.with_others(address));
+        let near = self.throttle().is_near(from, self.threads, Instant::now());
+        let _alone = near.then(|| {
+            others.take();
+            self.one_address.alone(address)
+        });
         // Those that failed while this one waited count.
         if let Err(refused) = self.admit(from, name) {
             return refused;

@@ -32,10 +32,14 @@ enum Action {
         #[arg(long, value_name = "SIZE", value_parser = parse_size)]
         quota: Option<u64>,
 
+        /// Give the user the mail of the one who had this name before and was removed
+        #[arg(long)]
+        keep_mail: bool,
+
         #[command(flatten)]
         keep: Keep,
     },
-    /// Remove a user; the mail stays, and who is logged in is logged out
+    /// Remove a user and log out all sessions; the mail stays, hidden from later users of that name
     Remove {
         #[command(flatten)]
         whom: Whom,
@@ -135,15 +139,24 @@ pub(super) fn run(args: UserArgs) -> Result<(), Failure> {
     // The password and its keys pass through here as well. Where that fails, so does little else.
     let _ = guard::no_core_dumps();
     match args.action {
-        Action::Add { whom, quota, keep } => {
+        Action::Add { whom, quota, keep_mail, keep } => {
             let (users, failed) = whom.open()?;
-            users.add(&whom.name, &password()?, quota, keep.kept()).map_err(failed)?;
+            let (name, password, kept) = (&whom.name, password()?, keep.kept());
+            let added = match keep_mail {
+                true => users.add_with_mail(name, &password, quota, kept),
+                false => users.add(name, &password, quota, kept),
+            };
+            added.map_err(failed)?;
             done(&whom, "added to")
         }
         Action::Remove { whom } => {
             let (users, failed) = whom.open()?;
             users.remove(&whom.name).map_err(failed)?;
-            done(&whom, "removed from")
+            done(&whom, "removed from")?;
+            exit::say(
+                "The mail stays on the disk. A new user of that name does not see it, unless added \
+                 with --keep-mail.\n",
+            )
         }
         Action::Passwd { whom, keep } => {
             let (users, failed) = whom.open()?;

@@ -54,6 +54,15 @@ impl Catalog {
         self.ask(&self.write, move |file| file.write(&checkpoint)).await
     }
 
+    /// Frees accounts beside the reactor: one may have a hundred thousand mailboxes.
+    pub async fn free(&self, accounts: Vec<Account>) {
+        let freed = self.ask(&self.read, move |_| {
+            drop(accounts);
+            Ok(())
+        });
+        let _ = freed.await;
+    }
+
     async fn ask<T: Send + 'static>(
         &self,
         jobs: &Jobs,

@@ -17,7 +17,7 @@ use std::sync::Arc;
 use super::checkpoint::{ChunkRow, Saved};
 use super::chunk::{Chunk, Entry, Placed};
 use super::error::Rot;
-use super::keywords::KeywordSet;
+use super::keywords::{KeywordSet, Keywords};
 use crate::log::MessageRecord;
 use crate::types::{Flags, MailboxId, ModSeq, Uid, UidRange};
 
@@ -229,11 +229,16 @@ impl Chunks {
 
     /// Takes the piece that [`Chunks::to_load`] asked for; any other is of no use any more.
     /// With the last one, the number of messages must be right.
-    pub(super) fn load(&mut self, piece: Piece, messages: u32) -> Result<(), Rot> {
+    pub(super) fn load(
+        &mut self,
+        piece: Piece,
+        messages: u32,
+        keywords: &Keywords,
+    ) -> Result<(), Rot> {
         if self.to_load() != Some(piece.from) {
             return Ok(());
         }
-        self.insert(piece.chunks);
+        self.insert(piece.chunks, keywords)?;
         if let Some(next) = piece.next {
             self.presence = Presence::Below(next);
             return Ok(());
@@ -248,13 +253,20 @@ impl Chunks {
     }
 
     /// Takes the chunks that hold the messages of these UIDs, for a change of just these.
-    pub(super) fn load_for(&mut self, uids: Vec<UidRange>, chunks: Vec<(Uid, Chunk)>) {
-        self.insert(chunks);
+    pub(super) fn load_for(
+        &mut self,
+        uids: Vec<UidRange>,
+        chunks: Vec<(Uid, Chunk)>,
+        keywords: &Keywords,
+    ) -> Result<(), Rot> {
+        self.insert(chunks, keywords)?;
         self.presence = Presence::Of(uids);
+        Ok(())
     }
 
-    /// What is in memory is newer than what was read.
-    fn insert(&mut self, chunks: Vec<(Uid, Chunk)>) {
+    /// What is in memory is newer than what was read. Numbers in what is older may be those of
+    /// other sets of keywords by now.
+    fn insert(&mut self, chunks: Vec<(Uid, Chunk)>, keywords: &Keywords) -> Result<(), Rot> {
         for (key, mut chunk) in chunks {
             let mut above = self.slots.range(key..).map(|(&key, _)| key);
             let next = above.next();
@@ -264,9 +276,13 @@ impl Chunks {
             if let Some(next) = next {
                 chunk.retain(|entry| entry.uid() < next);
             }
+            if !chunk.iter().all(|entry| keywords.exists(entry.keywords())) {
+                return Err(Rot("a message has a set of keywords that its mailbox has not"));
+            }
             let slot = Slot { chunk: Arc::new(chunk), joins: false, saved: Saved::Clean };
             self.slots.insert(key, slot);
         }
+        Ok(())
     }
 
     /// Hands over copies of all chunks that have to be written.

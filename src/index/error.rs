@@ -113,6 +113,12 @@ pub enum ApplyError {
         /// Came.
         found: u32,
     },
+    /// The counts of the mailbox are not those of its messages.
+    Miscounted(MailboxId),
+    /// The keywords of the mailbox are more than can be numbered.
+    TooManyKeywords(MailboxId),
+    /// The account has no UIDVALIDITY left to give.
+    NoUidValidity,
     /// A part of a batch, which by itself changes nothing.
     NotAChange,
 }
@@ -133,6 +139,13 @@ impl fmt::Display for ApplyError {
             ApplyError::WrongCount { announced, found } => {
                 write!(f, "a batch announces {announced} messages and has {found}")
             }
+            ApplyError::Miscounted(mailbox) => {
+                write!(f, "mailbox {mailbox} counts fewer messages than it has")
+            }
+            ApplyError::TooManyKeywords(mailbox) => {
+                write!(f, "mailbox {mailbox} has more keywords than can be numbered")
+            }
+            ApplyError::NoUidValidity => f.write_str("the account has no UIDVALIDITY left"),
             ApplyError::NotAChange => f.write_str("part of a batch is no change by itself"),
         }
     }

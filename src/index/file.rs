@@ -39,7 +39,7 @@ use crate::reactor::{Access, files, thresholds};
 use crate::types::{Epoch, LogId, Lsn, MailboxId, SegmentId, Uid, UidRange};
 
 /// Version of the tables and rows.
-pub const CATALOG_FORMAT: u64 = 3;
+pub const CATALOG_FORMAT: u64 = 4;
 
 const META: TableDefinition<&str, u64> = TableDefinition::new("meta");
 const POSITIONS: TableDefinition<(u32, u16), (u64, u32, u64, u64)> =

@@ -1,8 +1,11 @@
 //! Whether a message of an APPEND may come.
 
+use std::collections::BTreeMap;
+
 use super::owner::Owner;
 use super::refusal::Refusal;
 use super::upload::{Current, Upload};
+use crate::index::{KeywordSet, Keywords};
 use crate::limits::ANNOUNCED;
 use crate::protocol::Options;
 use crate::protocol::response::Code;
@@ -10,12 +13,20 @@ use crate::types::{Keyword, KeywordList};
 
 /// What a client is told whose mailbox has gone.
 pub(super) const DELETED: &str = "the mailbox was deleted meanwhile";
-const FULL_OF_KEYWORDS: &str = "the mailbox has as many keywords, or combinations of them, as it \
-     can hold; append to another mailbox, or without some of these";
+pub(super) const FULL_OF_KEYWORDS: &str = "the mailbox has as many keywords, or combinations of \
+     them, as it can hold; append to another mailbox, or without some of these";
 /// Octets of keywords, which are ASCII, that a refusal names.
 const NAMED: usize = 40;
 const TOO_MANY_SETS: &str = "the messages of unfinished batches have too many different \
      combinations of keywords; send smaller batches";
+
+/// The keywords of a batch. The mailbox knows them only when the batch is committed.
+#[derive(Default)]
+pub(super) struct OwnKeywords {
+    table: Keywords,
+    /// The lists that its messages share, by their sets in the table.
+    pub lists: BTreeMap<KeywordSet, KeywordList>,
+}
 
 impl Upload {
     /// Whether the message may come: size, quota, keywords. Gives the latter as its record has
@@ -67,11 +78,7 @@ impl Current {
         if keywords.is_empty() {
             return Ok(KeywordList::default());
         }
-        let mut account = owner.account.borrow_mut();
-        let mailbox = account.mailbox_mut(self.mailbox);
-        let mailbox = mailbox.ok_or_else(|| Refusal::no(Some(Code::TryCreate), DELETED))?;
-        let set = mailbox.admit(keywords);
-        let set = set.ok_or_else(|| {
+        let full = || {
             let mut names = keywords.iter().map(Keyword::as_str);
             let mut named: String = names.by_ref().take(3).collect::<Vec<_>>().join(" ");
             if named.len() > NAMED || names.next().is_some() {
@@ -79,15 +86,26 @@ impl Current {
                 named.push_str("...");
             }
             Refusal::no(Some(Code::Limit), format!("({named}): {FULL_OF_KEYWORDS}"))
-        })?;
-        if let Some(list) = self.lists.get(&set) {
+        };
+        {
+            let mut account = owner.account.borrow_mut();
+            let mailbox = account.mailbox_mut(self.mailbox);
+            let mailbox = mailbox.ok_or_else(|| Refusal::no(Some(Code::TryCreate), DELETED))?;
+            if !mailbox.has_room_for(keywords) {
+                return Err(full());
+            }
+        }
+        let OwnKeywords { table, lists } = &mut self.keywords;
+        let before = table.octets();
+        let set = table.admit(keywords).ok_or_else(full)?;
+        if let Some(list) = lists.get(&set) {
             return Ok(list.clone());
         }
-        let list = mailbox.keywords().list(set);
-        if !self.share.keywords(&list) {
+        let list = table.list(set);
+        if !self.share.keywords(&list, table.octets() - before) {
             return Err(Refusal::no(Some(Code::Limit), TOO_MANY_SETS));
         }
-        self.lists.insert(set, list.clone());
+        lists.insert(set, list.clone());
         Ok(list)
     }
 }

@@ -4,18 +4,19 @@ use std::rc::Rc;
 
 use tokio::sync::OwnedSemaphorePermit;
 
-use super::admission::DELETED;
+use super::admission::{DELETED, FULL_OF_KEYWORDS};
 use super::batch;
-use super::ledger::ROOM;
+use super::ledger::{FAULTY, ROOM};
 use super::refusal::Refusal;
 use super::upload::{Current, Ended, Finished, Open, Upload, UploadContext};
+use crate::index::Mailbox;
 use crate::limits::LARGE_LEASE;
 use crate::log::{Commit, Frame, HEADER, LogError, MessageRecord, Place, Record, sealed_len};
 use crate::protocol::Tag;
 use crate::protocol::response::{Code, Condition, tagged};
 use crate::reactor::fault::{Fault, made};
 use crate::reactor::{LeaseClass, thresholds, unix_seconds};
-use crate::types::{BatchId, Fragment, ModSeq, Uid, UidRange};
+use crate::types::{BatchId, Fragment, ModSeq, Uid, UidRange, UidValidity};
 
 /// Records of an unfinished batch that may wait in memory for its footer; more are written to the
 /// log ahead of it. So much still fits into a large lease with the footer.
@@ -328,14 +329,17 @@ impl Written {
         let Ok((commit, last)) = &mut self.outcome else { return };
         let Some(last) = last.take() else { return };
         let messages = self.finished.current.batch.all(last);
-        let mut account = context.owner.account.borrow_mut();
-        account.append(commit, messages).expect("nothing overtakes a batch in the log");
+        context.owner.risk(|account| account.append(commit, messages));
     }
 
     fn reply(mut self, context: &UploadContext) {
         self.show(context);
         let Written { finished: Finished { tag, mut current, reply, complete }, outcome } = self;
         drop(current.claim.take());
+        if context.owner.is_faulty() {
+            // The batch is durable, but nobody can see it: the session ends without an answer.
+            return;
+        }
         match outcome {
             Ok((commit, _)) => {
                 context.committed(&commit, current.begun, complete);
@@ -354,8 +358,7 @@ fn acknowledge(context: &UploadContext, tag: &Tag, commit: &Commit) {
     let (first, count, octets) = (commit.first_uid, commit.messages, commit.octets);
     let validity = {
         let account = context.owner.account.borrow();
-        let mailbox = account.mailbox(commit.mailbox).expect("the batch was appended to it");
-        mailbox.uid_validity()
+        account.mailbox(commit.mailbox).map_or_else(UidValidity::default, Mailbox::uid_validity)
     };
     let mut committed = context.committed.get();
     committed.batches += 1;
@@ -372,12 +375,19 @@ fn acknowledge(context: &UploadContext, tag: &Tag, commit: &Commit) {
 }
 
 fn reserve(context: &UploadContext, one: &Finished) -> Result<Commit, Refusal> {
+    if context.owner.is_faulty() {
+        return Err(Refusal::no(Some(Code::Unavailable), FAULTY));
+    }
     if !context.owner.has(one.current.mailbox) {
         return Err(Refusal::no(Some(Code::TryCreate), DELETED));
     }
     let mut commit = footer(context, one);
     let mut account = context.owner.account.borrow_mut();
-    let mailbox = account.mailbox_mut(commit.mailbox).expect("the owner has it");
+    let mailbox = account.mailbox_mut(commit.mailbox);
+    let mailbox = mailbox.ok_or_else(|| Refusal::no(Some(Code::TryCreate), DELETED))?;
+    if !mailbox.admit_all(one.current.keywords.lists.values()) {
+        return Err(Refusal::no(Some(Code::Limit), FULL_OF_KEYWORDS));
+    }
     let Some(reserved) = mailbox.reserve(commit.messages) else {
         return Err(Refusal::no(Some(Code::Limit), "the mailbox has run out of UIDs"));
     };

@@ -14,11 +14,15 @@
 use std::rc::Rc;
 
 use super::owner::Owner;
-use crate::index::Account;
+use crate::index::{Account, ApplyError};
 use crate::log::{Frame, HEADER, Hold, Log, LogError, MessageRecord, Purpose, Record, sealed_len};
 use crate::reactor::fault::{Fault, made};
 use crate::reactor::{Arena, LeaseClass, thresholds};
 use crate::types::{BatchId, Fragment, MailboxId};
+
+/// What clients are told of an account whose index is at fault. The log says more.
+pub const FAULTY: &str = "this account is not available until the server is restarted; nothing \
+     that was acknowledged is lost";
 
 /// Octets for records in the largest frame.
 pub(super) const ROOM: usize = room_in(LeaseClass::Large);
@@ -79,15 +83,15 @@ impl Ledger<'_> {
         let lease = self.arena.lease(class).await;
         self.log.ready_for(class.size(), purpose).await?;
         // From here to the write nothing is awaited.
-        let composed = {
-            let mut account = self.owner.account.borrow_mut();
-            let room = room_in(class).min(thresholds().records_room);
-            let composed = compose(&mut account, room)?;
-            if let Some((composed, _)) = &composed {
+        let room = room_in(class).min(thresholds().records_room);
+        let composed = self.owner.risk(|account| {
+            let composed = compose(account, room);
+            if let Ok(Some((composed, _))) = &composed {
                 composed.records.iter().for_each(|record| account.wrote(record));
             }
-            composed
-        };
+            Ok(composed)
+        });
+        let composed = composed.ok_or_else(|| LogError::Poisoned(FAULTY.into()))??;
         let Some((Composed { records, stream: (stream, position), ahead, hold }, told)) = composed
         else {
             return Ok(None);
@@ -101,12 +105,12 @@ impl Ledger<'_> {
         let (_, records) = self.log.write(frame, |_| records, ());
         let owner = self.owner.clone();
         if made(Fault::ChangedBeforeDurable) {
-            apply(&mut owner.account.borrow_mut(), records, ahead);
+            owner.risk(|account| apply(account, records, ahead));
             owner.changed.notify_waiters();
             return Ok(Some(told));
         }
         self.log.when_durable(move || {
-            apply(&mut owner.account.borrow_mut(), records, ahead);
+            owner.risk(|account| apply(account, records, ahead));
             drop((pinned, hold));
             owner.changed.notify_waiters();
         });
@@ -147,7 +151,11 @@ fn changed_messages(record: &Record) -> Option<MailboxId> {
     }
 }
 
-fn apply(account: &mut Account, records: Vec<Record>, mut ahead: Vec<Fragment>) {
+fn apply(
+    account: &mut Account,
+    records: Vec<Record>,
+    mut ahead: Vec<Fragment>,
+) -> Result<(), ApplyError> {
     let mut references: Vec<MessageRecord> = Vec::new();
     for record in records {
         match record {
@@ -160,12 +168,10 @@ fn apply(account: &mut Account, records: Vec<Record>, mut ahead: Vec<Fragment>) 
                 }
             }
             Record::Commit(commit) => {
-                let appended = account.append(&commit, std::mem::take(&mut references));
-                appended.expect("nothing overtakes a batch in the log");
+                account.append(&commit, std::mem::take(&mut references))?;
             }
-            change => {
-                account.apply(&change).expect("changes are checked in the step that writes them");
-            }
+            change => account.apply(&change)?,
         }
     }
+    Ok(())
 }

@@ -22,9 +22,9 @@ mod machine_tests;
 
 pub use batch::Batch;
 pub use copy::{Copied, CopyError, copy_messages};
-pub use ledger::{Composed, Ledger};
+pub use ledger::{Composed, FAULTY, Ledger};
 pub use machine::{Machine, Step};
-pub use owner::{Claim, Owner, Pinned};
+pub use owner::{Attending, Claim, Owner, Pinned};
 pub use pending::Pending;
 pub use refusal::Refusal;
 pub use unfinished::Unfinished;

@@ -8,9 +8,11 @@ use std::time::Duration;
 use tokio::sync::{Mutex, Notify, RwLock};
 
 use super::allowance::Allowance;
-use crate::index::Account;
+use crate::index::{Account, ApplyError};
 #[cfg(doc)]
 use crate::limits::LOG_ALLOWANCE;
+use crate::net::Transport;
+use crate::reactor::contain;
 use crate::reactor::fault::{Fault, made};
 use crate::types::MailboxId;
 
@@ -31,6 +33,10 @@ pub struct Owner {
     pub dying: RefCell<HashSet<MailboxId>>,
     uploading: Cell<u64>,
     allowance: Allowance,
+    /// The index did not take a durable change.
+    faulty: Cell<bool>,
+    /// Connections of its sessions.
+    attending: RefCell<Vec<Rc<Transport>>>,
 }
 
 impl Owner {
@@ -46,6 +52,8 @@ impl Owner {
             dying: RefCell::default(),
             uploading: Cell::new(0),
             allowance: Allowance::default(),
+            faulty: Cell::new(false),
+            attending: RefCell::default(),
         })
     }
 
@@ -62,10 +70,61 @@ impl Owner {
         self.quota.get().and_then(|_| self.allowance.wait())
     }
 
+    /// Does something with the account in which only a bug or a wrong catalog can fail: applies a
+    /// durable change, composes one. `None` when it has failed. Then the account is given up: it
+    /// is empty from here on, its sessions end, and others go on. The log has all of it.
+    pub fn risk<T>(&self, work: impl FnOnce(&mut Account) -> Result<T, ApplyError>) -> Option<T> {
+        if self.faulty.get() {
+            return None;
+        }
+        match contain(|| work(&mut self.account.borrow_mut())) {
+            Ok(Ok(done)) => Some(done),
+            Ok(Err(error)) => self.give_up(&error.to_string()),
+            Err(panic) => self.give_up(&panic),
+        }
+    }
+
+    fn give_up<T>(&self, why: &str) -> Option<T> {
+        let user = self.name();
+        #[cfg(test)]
+        assert!(!crate::reactor::files::are_simulated(), "the index of {user} is at fault: {why}");
+        tracing::error!(
+            %user,
+            "the index of this account is at fault: {why}. Its sessions end; other accounts go on, \
+             and no checkpoint is written. Nothing is lost: stop mailrace, delete catalog.redb, \
+             which is rebuilt from the segments, and start it. This may be a bug, report it"
+        );
+        self.faulty.set(true);
+        self.account.replace(Account::new(&user));
+        self.changed.notify_waiters();
+        self.attending.borrow().iter().for_each(|conn| conn.shutdown_read());
+        None
+    }
+
+    /// Whether the account was given up: see [`Owner::risk`].
+    #[must_use]
+    pub fn is_faulty(&self) -> bool {
+        self.faulty.get()
+    }
+
+    /// A session uses the account until the guard is dropped. It is woken when the account is given
+    /// up.
+    #[must_use]
+    pub fn attend(self: &Rc<Self>, conn: &Rc<Transport>) -> Attending {
+        self.attending.borrow_mut().push(conn.clone());
+        Attending { owner: self.clone(), conn: conn.clone() }
+    }
+
     /// Whether nothing would be lost if the account were forgotten and read again.
     #[must_use]
     pub fn is_idle(&self) -> bool {
-        self.allowance.is_full() && self.account.borrow().is_idle()
+        !self.is_faulty() && self.allowance.is_full() && self.account.borrow().is_idle()
+    }
+
+    /// The account, which nobody else has.
+    #[must_use]
+    pub fn into_account(self) -> Account {
+        self.account.into_inner()
     }
 
     /// Its name, as records have it.
@@ -136,6 +195,21 @@ impl Owner {
         let stored = self.account.borrow().octets();
         let all = stored.saturating_add(claimed).saturating_add(octets);
         most.is_none_or(|most| all <= most)
+    }
+}
+
+/// See [`Owner::attend`].
+pub struct Attending {
+    owner: Rc<Owner>,
+    conn: Rc<Transport>,
+}
+
+impl Drop for Attending {
+    fn drop(&mut self) {
+        let mut attending = self.owner.attending.borrow_mut();
+        if let Some(index) = attending.iter().position(|conn| Rc::ptr_eq(conn, &self.conn)) {
+            attending.swap_remove(index);
+        }
     }
 }
 

@@ -51,12 +51,13 @@ impl Share {
         true
     }
 
-    /// Whether the batch may keep one more list of keywords; a small batch may, likewise. A list
-    /// keeps the table it points into, which is another when the mailbox got a keyword meanwhile.
+    /// Whether the batch may keep one more list of keywords, for which its own table grew by so
+    /// many bytes; a small batch may, likewise. A list keeps the table it points into, which is
+    /// another when the batch got a keyword since.
     #[must_use]
-    pub fn keywords(&mut self, list: &KeywordList) -> bool {
+    pub fn keywords(&mut self, list: &KeywordList, grown: usize) -> bool {
         let Some((table, bits)) = list.parts() else { return true };
-        let mut octets = LIST + bits.len();
+        let mut octets = LIST + bits.len() + grown;
         if table.len() != self.table {
             octets += table.len() * size_of::<Keyword>();
         }
@@ -106,10 +107,10 @@ mod tests {
         let list = |names: &[Keyword]| KeywordList::from(names.to_vec());
         let (all, few) = (list(&names), list(&names[..20]));
         let (mut large, mut small) = (unfinished.share(), unfinished.share());
-        let kept = (0..).take_while(|_| large.keywords(&all)).count();
+        let kept = (0..).take_while(|_| large.keywords(&all, 0)).count();
         assert!((140_000..150_000).contains(&kept), "{kept}");
-        assert!((0..30).all(|_| small.keywords(&few)));
-        assert!(!small.keywords(&all));
+        assert!((0..30).all(|_| small.keywords(&few, 0)));
+        assert!(!small.keywords(&all, 0));
         drop((large, small));
         assert_eq!(unfinished.keywords.get(), 0);
     }

@@ -7,7 +7,6 @@
 //! command ever reaches the disk.
 
 use std::cell::{Cell, RefCell};
-use std::collections::HashMap;
 use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -16,6 +15,7 @@ use std::time::Duration;
 use bytes::BytesMut;
 use tokio::sync::Semaphore;
 
+use super::admission::OwnKeywords;
 use super::allowance::Credit;
 use super::batch::Batch;
 use super::machine::{Machine, Step};
@@ -23,7 +23,6 @@ use super::owner::{Claim, Owner};
 use super::pending::{Pending, PendingBatch};
 use super::refusal::Refusal;
 use super::unfinished::{Share, Unfinished};
-use crate::index::KeywordSet;
 use crate::limits::{LARGE_LEASE, SMALL_LEASE};
 use crate::log::{HEADER, Hold, Log, LogError};
 use crate::net::{Output, Transport};
@@ -31,7 +30,7 @@ use crate::protocol::response::Code;
 use crate::protocol::{MailboxName, Options, Tag, is_append};
 use crate::reactor::{Arena, Instant, Lease, LeaseClass, receive_within, timeout, unix_seconds};
 use crate::stats::{Counters, Progress};
-use crate::types::{BatchId, KeywordList, MailboxId};
+use crate::types::{BatchId, MailboxId};
 
 /// Frames of one connection that may be on their way to the disk while the next is filled.
 const FRAMES_IN_FLIGHT: usize = 3;
@@ -136,8 +135,7 @@ pub(super) struct Current {
     pub id: BatchId,
     pub batch: Batch,
     pub share: Share,
-    /// The lists of keywords that its messages share.
-    pub lists: HashMap<KeywordSet, KeywordList>,
+    pub keywords: OwnKeywords,
     pub mailbox: MailboxId,
     pub claim: Option<Claim>,
     /// Octets of the current message that are not in it yet.
@@ -303,7 +301,7 @@ impl Upload {
                     id,
                     batch,
                     share,
-                    lists: HashMap::new(),
+                    keywords: OwnKeywords::default(),
                     mailbox,
                     claim: None,
                     unclaimed: 0,

@@ -232,11 +232,16 @@
 //!
 //! Name, argon2id hash as a PHC string, quota in octets or `none`, and, if there are, the keys of
 //! SCRAM-SHA-256 as RFC 5803 has them. Names are compared octet for octet. You may edit the file;
-//! write a new one and rename it. The server looks at it with every login and every command and
-//! reads it again when it changed. If a line makes no sense then, it logs which, and goes on with
-//! the users it had. To lock a user out, remove the line. The mail stays. Sessions of a user who
-//! was removed or has another password get BYE at their next command, those in IDLE after two
-//! minutes at the latest.
+//! write a new one and rename it. The server looks at it twenty times a second and with every
+//! login, and a thread reads it again when it changed; SIGHUP is not needed, and a hundred
+//! thousand lines hold up no session. If a line makes no sense then, it logs which, and goes on
+//! with the users it had. To lock a user out for a while, take the line out, and later put the
+//! same line back. The mail stays. `mailrace user remove` leaves a line `#removed alice` instead:
+//! a user who is added under that name later gets an account of another number (`:account=...`
+//! before the keys) and sees no mail of the first. `mailrace user add --keep-mail` gives a user
+//! the mail of the one who was removed last. Whoever gets a line by hand gets the mail of its
+//! name. Sessions of a user who was removed or has another password get BYE at their next command
+//! once the file is read, those in IDLE after two minutes at the latest.
 //!
 //! **What a quota does not count.** A quota is about mail. Changes of flags, moves and the records
 //! of messages are logged beside it, also by an account whose mail fills its quota. So an account
@@ -255,9 +260,11 @@
 //! ([`ANNOUNCED`](crate::limits::ANNOUNCED)), and the rest as it arrives. So it can be refused amid
 //! its octets, when other connections have filled the quota meanwhile.
 //!
-//! **Keywords.** A mailbox holds 1,024 different keywords, 64 KiB of their text, and 16 MiB of
-//! combinations in which messages have them; all mailboxes of an account together, 64 MiB. Beyond,
-//! APPEND, STORE, COPY and MOVE are answered by `NO [LIMIT]`.
+//! **Keywords.** The messages of a mailbox can have 1,024 different keywords, 64 KiB of their text,
+//! and 16 MiB of combinations; all mailboxes of an account together, 64 MiB. Beyond, APPEND, STORE,
+//! COPY and MOVE are answered by `NO [LIMIT]`, and PERMANENTFLAGS leaves out `\*`. A keyword comes
+//! with the first message that has it and goes with the last. While a session has the mailbox
+//! selected, memory of three times as many that have gone may be kept.
 //!
 //! ## Logging in
 //!
@@ -274,10 +281,12 @@
 //! listens.
 //!
 //! **Passwords.** A check costs 19 MiB and some tens of milliseconds on a thread of its own kind,
-//! half as many as there are cores, and at low priority: logins wait for mail. A password that was
-//! right is remembered, as a keyed hash in memory, until the user's hash in the file changes; so
-//! thousands of connections of one migration cost one check. When 1,024 logins wait, further ones
-//! are told `NO [UNAVAILABLE]`.
+//! one for each core, beyond four cores for every two of them, and at low priority: logins wait for
+//! mail. A password that was right is remembered, as a keyed hash in memory, until the user's hash
+//! in the file changes; so thousands of connections of one migration cost one check. When thousands
+//! of users come at once, after a restart say, they wait for their turn, the addresses in rotation,
+//! so that a guesser keeps others waiting no longer than one of his guesses takes. A login that has
+//! waited for nine tenths of `--login-time` is answered by `NO [UNAVAILABLE]`.
 //!
 //! **SCRAM** proves the password without showing it. Its keys, should the file be stolen, can be
 //! attacked more cheaply than an argon2id hash: `user add --no-scram` and `user passwd --no-scram`

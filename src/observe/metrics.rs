@@ -132,6 +132,7 @@ impl<'a> Page<'a, '_> {
             STANDINGS.into_iter().map(state).collect()
         });
         self.gauges("connections", None, "Connections by what they do.", each)?;
+        self.gauge("accounts", None, "Accounts in memory.", |one| one.accounts)?;
         self.count("logins", None, "Logins that were accepted.", |one| one.logins)?;
         let each = self.each(|reading, n| {
             let what = |(what, name)| {

@@ -43,8 +43,8 @@ pub use lease::{Lease, LeaseClass};
 pub use options::{Access, Locked, Options, ProbeError, RingError, ThreadEnd};
 pub use pages::Pages;
 pub use side::{
-    Bound, Conn, Listener, LogFile, Peer, Standby, Thread, breathe, files, give_way, hesitate,
-    probe, raise_limits, random, rings, run, start_thread, unix_seconds,
+    Bound, Conn, Listener, LogFile, Peer, Standby, Thread, breathe, contain, files, give_way,
+    hesitate, probe, raise_limits, random, rings, run, start_thread, unix_seconds,
 };
 pub use thresholds::{Thresholds, thresholds};
 

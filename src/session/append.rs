@@ -53,8 +53,11 @@ impl Session {
                 self.farewell(None, "idle for too long amid a message");
                 Flow::Over
             }
-            Err(Ended::Broken(error)) => {
-                self.farewell(Some(Code::Unavailable), &error.to_string());
+            Err(Ended::Broken(_)) => {
+                // The log says which file of which disk it was.
+                if !self.end_if_faulty() && self.home.ending.borrow().is_none() {
+                    self.farewell(Some(Code::Unavailable), "the disk failed");
+                }
                 Flow::Over
             }
         };

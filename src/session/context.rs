@@ -137,10 +137,10 @@ pub struct Home {
 impl Home {
     /// The reactor on which an account lives: always the same for a given number of reactors.
     #[must_use]
-    pub fn reactor_of(&self, user: &str) -> usize {
+    pub fn reactor_of(&self, account: &str) -> usize {
         let reactors = self.reactors.get().map_or(1, Vec::len);
         let logs = u16::try_from(reactors).expect("a start allows no more");
-        LogId::of_account(user, logs).0.into()
+        LogId::of_account(account, logs).0.into()
     }
 
     /// Whether the start found octets of any message damaged.
@@ -155,15 +155,16 @@ impl Home {
         self.settings.quarantine.has(first)
     }
 
-    /// The account, loaded from the catalog when it is not in use.
+    /// The account of a user, loaded from the catalog when it is not in use.
     ///
     /// # Errors
     /// When the catalog cannot be read.
     pub async fn owner(&self, user: &User) -> Result<Rc<Owner>, CatalogError> {
-        let cell = self.owners.borrow_mut().entry(user.name.clone()).or_default().clone();
+        let name = user.account();
+        let cell = self.owners.borrow_mut().entry(name.clone()).or_default().clone();
         let owner = cell.get_or_try_init(async || {
-            let stored = self.catalog.account(&user.name).await?;
-            let account = stored.unwrap_or_else(|| Account::new(&user.name));
+            let stored = self.catalog.account(&name).await?;
+            let account = stored.unwrap_or_else(|| Account::new(&name));
             Ok::<_, CatalogError>(Owner::new(account, user.quota))
         });
         let owner = owner.await?.clone();

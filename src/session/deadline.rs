@@ -7,20 +7,24 @@ use tokio::task::JoinHandle;
 
 use super::context::bye;
 use crate::net::{Output, Transport};
-use crate::reactor::{sleep, spawn};
+use crate::reactor::{Instant, sleep, spawn};
 
 /// Who does not read a BYE for so long has gone.
 const GRACE: Duration = Duration::from_secs(10);
 
 /// Ends a connection unless it is dropped in time. Whatever the client sends meanwhile does not
 /// count: one octet a second makes no login.
-pub(super) struct Deadline(JoinHandle<()>);
+pub(super) struct Deadline {
+    at: Instant,
+    end: JoinHandle<()>,
+}
 
 impl Deadline {
     pub fn new(time: Duration, conn: &Rc<Transport>, output: &Rc<Output>) -> Deadline {
         // A session that ends or moves does not wait for this.
         let (conn, output) = (Rc::downgrade(conn), Rc::downgrade(output));
-        Deadline(spawn(async move {
+        let at = Instant::now() + time;
+        let end = spawn(async move {
             sleep(time).await;
             if let (Some(conn), Some(output)) = (conn.upgrade(), output.upgrade()) {
                 bye(&output, None, &format!("no login within {} seconds", time.as_secs()));
@@ -30,12 +34,18 @@ impl Deadline {
             if let Some(conn) = conn.upgrade() {
                 conn.shutdown();
             }
-        }))
+        });
+        Deadline { at, end }
+    }
+
+    /// The time that is left.
+    pub fn left(&self) -> Duration {
+        self.at.saturating_duration_since(Instant::now())
     }
 }
 
 impl Drop for Deadline {
     fn drop(&mut self) {
-        self.0.abort();
+        self.end.abort();
     }
 }

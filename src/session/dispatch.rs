@@ -16,7 +16,7 @@ use super::places::{Place, Seat};
 use super::reply::Reply;
 use super::selected::{NoSuchMessage, Selected};
 use crate::auth::User;
-use crate::ingest::{Owner, Pending};
+use crate::ingest::{Attending, Owner, Pending};
 use crate::net::{Guest, Output, Security, Transport};
 use crate::protocol::response::{self, Code, Condition, untagged};
 use crate::protocol::{Command, SequenceSet, Tag, Tagged};
@@ -38,6 +38,8 @@ pub(super) struct Session {
     /// Among the connections of the server, and among those of the user.
     pub place: Place,
     pub seat: Option<Seat>,
+    /// Among the sessions of the account.
+    pub attending: Option<Attending>,
     /// Of the users' readings, the one that the user was last looked up in.
     pub generation: u64,
     /// Logins that failed.
@@ -127,6 +129,7 @@ async fn serve_guest(
         security: conn.security(),
         place,
         seat: None,
+        attending: None,
         generation: 0,
         failures: 0,
         commands: 0,
@@ -187,6 +190,7 @@ impl Session {
         self.leave();
         // Batches that are complete are still answered; then the connection may go.
         self.pending.none().await;
+        self.end_if_faulty();
         let farewell = self.farewell.take().or_else(|| self.home.ending.borrow().clone());
         if let Some((code, why)) = &farewell {
             bye(&self.output, code.as_ref(), why);

@@ -93,7 +93,7 @@ impl Session {
         self.leave();
         self.logged_out("UNAUTHENTICATE");
         self.user = None;
-        (self.seat, self.commands) = (None, 0);
+        (self.seat, self.attending, self.commands) = (None, None, 0);
         self.levels = Vec::new();
         self.enabled = Enabled::default();
         self.deadline =

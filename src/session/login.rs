@@ -1,18 +1,24 @@
 //! LOGIN and AUTHENTICATE (RFC 3501 sections 6.2.2 and 6.2.3, RFC 4422, RFC 4959).
 
+use std::time::Duration;
+
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
 use super::context::{Arrival, is_local};
+use super::deadline::Deadline;
 use super::dispatch::{Flow, Session};
 use super::places::Seat;
+use super::vigil::Vigil;
 use crate::auth::{
-    Claim, Identity, Mechanism, MechanismName, Password, Refusal, SaslError, Step, User, Verdict,
+    Busy, Claim, Identity, Mechanism, MechanismName, Password, Refusal, SaslError, Step, User,
+    Verdict,
 };
+use crate::ingest::FAULTY;
 use crate::limits::{LINE_BEFORE_LOGIN, LOGINS_OF_CONNECTION};
 use crate::protocol::response::{Code, continuation};
 use crate::protocol::{Secret, Tag, decode_sasl};
-use crate::reactor::{random, sleep};
+use crate::reactor::{random, sleep, timeout};
 
 /// What this server can do, but for logging in and limits.
 const CAPABILITIES: &str = "IMAP4rev1 LITERAL+ SASL-IR ID ENABLE NAMESPACE UNSELECT UIDPLUS \
@@ -184,14 +190,21 @@ impl Session {
 
     async fn claim(&mut self, tag: &Tag, claim: Claim, mechanism: Option<&Mechanism>) -> Flow {
         let name = claim.name().to_owned();
-        match self.home.verifier.verify(self.conn.address().ip(), claim).await {
-            Ok(verdict) => self.judge(tag, &name, verdict, mechanism).await,
-            Err(_) => {
-                let text = "too many logins at once; try again";
+        // A tenth of the time is left to say that it was not enough.
+        let left = self.deadline.as_ref().map_or(Duration::ZERO, Deadline::left) / 10 * 9;
+        let verified = async {
+            let verified = self.home.verifier.verify(self.conn.address().ip(), claim);
+            Ok(timeout(left, verified).await.unwrap_or(Err(Busy)))
+        };
+        match self.watch(&mut Vigil::new(), verified).await {
+            Ok(Ok(verdict)) => self.judge(tag, &name, verdict, mechanism).await,
+            Ok(Err(Busy)) => {
+                let text = "the server is busy; try again";
                 self.login_refused(&name, text);
                 self.no(tag, Some(Code::Unavailable), text);
                 Flow::On
             }
+            Err(_) => Flow::Over,
         }
     }
 
@@ -246,7 +259,7 @@ impl Session {
     }
 
     async fn accepted(&mut self, tag: &Tag, user: User) -> Flow {
-        if self.home.reactor_of(&user.name) != self.home.number {
+        if self.home.reactor_of(&user.account()) != self.home.number {
             return Flow::Move(user, tag.clone());
         }
         self.welcome(user, tag).await;
@@ -260,7 +273,7 @@ impl Session {
             return;
         }
         drop(output);
-        let target = home.reactor_of(&user.name);
+        let target = home.reactor_of(&user.account());
         let input = input.into_octets();
         let target = home.reactors.get().and_then(|reactors| reactors.get(target));
         if let (Ok(guest), Some(target)) = (conn.into_guest(), target) {
@@ -278,7 +291,7 @@ impl Session {
             return self.no(tag, Some(Code::Limit), &text);
         };
         // Something may have changed on the way here.
-        let Some((user, generation)) = self.home.verifier.still(&user).await else {
+        let Some((user, generation)) = self.home.verifier.still(&user) else {
             return self.no(tag, Some(Code::AuthenticationFailed), "the password was changed");
         };
         let owner = match self.home.owner(&user).await {
@@ -293,6 +306,9 @@ impl Session {
                 return;
             }
         };
+        if owner.is_faulty() {
+            return self.no(tag, Some(Code::Unavailable), FAULTY);
+        }
         if let Err(error) = self.home.inbox(&owner).await {
             self.not_written(tag, &error);
             return;
@@ -301,6 +317,7 @@ impl Session {
         self.deadline = None;
         self.input.logged_in();
         self.output.logged_in();
+        self.attending = Some(owner.attend(&self.conn));
         self.user = Some((user, owner));
         (self.seat, self.generation) = (Some(seat), generation);
         let capabilities = self.capabilities().await;
@@ -308,14 +325,14 @@ impl Session {
     }
 
     /// Whether the user is still in the file, with the password by which the session logged in. It
-    /// is over otherwise, and the client was told. Costs a stat, as long as the file is the same.
+    /// is over otherwise, and the client was told. Costs nothing as long as the file is the same.
     pub(super) async fn goes_on(&mut self) -> bool {
         let verifier = &self.home.verifier;
         let Some((user, owner)) = &mut self.user else { return true };
-        if verifier.generation() == Some(self.generation) {
+        if verifier.generation() == self.generation {
             return true;
         }
-        let Some((now, generation)) = verifier.still(user).await else {
+        let Some((now, generation)) = verifier.still(user) else {
             let why = "the user was removed, or has another password now";
             self.farewell(None, why);
             return false;
@@ -323,5 +340,14 @@ impl Session {
         owner.quota.set(now.quota);
         (*user, self.generation) = (now, generation);
         true
+    }
+
+    /// Whether the account was given up under the session, which is over then.
+    pub(super) fn end_if_faulty(&self) -> bool {
+        let faulty = self.user.as_ref().is_some_and(|(_, owner)| owner.is_faulty());
+        if faulty {
+            self.farewell(Some(Code::Unavailable), FAULTY);
+        }
+        faulty
     }
 }

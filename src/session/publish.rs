@@ -62,6 +62,7 @@ impl Home {
         for (shared, count) in tally.refusals.iter().zip(counters.refusals.counts()) {
             store(shared, count);
         }
+        store(&tally.accounts, self.owners.borrow().len() as u64);
         copy(&tally.logins, &counters.logins);
         copy(&tally.parse_errors, &counters.parse_errors);
         copy(&tally.log_waits, &counters.log_waits);

@@ -30,6 +30,10 @@ impl Session {
             Flow::Over | Flow::Move(..) => Ok(()),
         };
         let Reply { mut octets, plain } = self.reply.take();
+        if self.end_if_faulty() {
+            // Whatever the command found, it was not the account.
+            return Flow::Over;
+        }
         let highest = match flow {
             Flow::On if news.is_ok() => self.highest_to_tell(),
             _ => None,

@@ -24,6 +24,8 @@ pub struct Tally {
     pub sessions: AtomicU64,
     /// The same by what they do, in the order of [`STANDINGS`].
     pub connections: [AtomicU64; STANDINGS.len()],
+    /// Accounts in memory.
+    pub accounts: AtomicU64,
     /// Logins accepted.
     pub logins: AtomicU64,
     /// Commands that could not be read.

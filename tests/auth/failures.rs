@@ -97,3 +97,18 @@ fn an_address_that_guesses_is_refused_but_for_who_was_there_before() {
     connect(&server, 2).ok(&format!("LOGIN {USER} {PASSWORD}"));
     connect(&server, 3).ok("LOGIN bob pw");
 }
+
+/// The hash asks for 256 MiB and eight passes: more than a tenth of a second under any deadline
+/// that is so short.
+#[test]
+fn a_login_that_takes_longer_than_there_is_time_is_not_called_wrong() {
+    let folder = Folder::new();
+    let users = folder.path().join("users");
+    let line = "\nslow:$argon2id$v=19$m=262144,t=64,p=1$c2FsdHNhbHRzYWx0$\
+                AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8:none\n";
+    let text = std::fs::read_to_string(&users).unwrap() + line;
+    std::fs::write(&users, text).unwrap();
+    let server = Server::with(&folder, &["--login-time", "1"]);
+    let reply = server.connect().command("LOGIN slow pw").tagged;
+    assert_eq!(reply, "NO [UNAVAILABLE] the server is busy; try again");
+}

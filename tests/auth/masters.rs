@@ -89,6 +89,8 @@ fn the_sessions_of_a_master_end_with_his_password() {
     acting.ok("LOGIN \"alice*admin\" root");
     let mut alice = server.login();
     folder.passwd("admin", "changed", &[]);
+    // A login looks at the file.
+    server.login();
     acting.send(b"a NOOP\r\n");
     hears(&mut acting, "* BYE ");
     alice.ok("NOOP");

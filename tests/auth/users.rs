@@ -50,18 +50,37 @@ fn sessions_end_at_the_next_command_when_the_password_is_another() {
     let mut bob = server.connect();
     bob.ok("LOGIN bob pw");
     assert_eq!(user(&folder, &["passwd", USER], "changed\n").0, Some(0));
+    let reply = server.connect().command(&format!("LOGIN {USER} {PASSWORD}"));
+    assert!(reply.tagged.starts_with("NO [AUTHENTICATIONFAILED] "), "{}", reply.tagged);
+    // A login looks at the file, and then all sessions know.
     alice.send(b"a NOOP\r\n");
     hears(&mut alice, OVER);
     assert_eq!(alice.line(), None);
     bob.ok("NOOP");
-    let reply = server.connect().command(&format!("LOGIN {USER} {PASSWORD}"));
-    assert!(reply.tagged.starts_with("NO [AUTHENTICATIONFAILED] "), "{}", reply.tagged);
     server.connect().ok(&format!("LOGIN {USER} changed"));
+}
+
+/// No login, no signal: a thread sees it.
+#[test]
+fn a_session_ends_without_a_login_that_looks_at_the_file() {
+    let folder = Folder::new();
+    let server = Server::start(&folder);
+    let mut alice = server.login();
+    assert_eq!(user(&folder, &["remove", USER], "").0, Some(0));
+    let last = loop {
+        alice.send(b"n NOOP\r\n");
+        let said = alice.line().unwrap();
+        if !said.starts_with(b"n OK ") {
+            break said;
+        }
+    };
+    assert_eq!(String::from_utf8(last).unwrap(), OVER);
 }
 
 #[test]
 fn sessions_of_a_user_who_was_removed_end() {
     let folder = Folder::new();
+    folder.add_user("bob", "pw", &[]);
     let server = Server::start(&folder);
     let (mut silent, mut appending) = (server.login(), server.login());
     let mut idle = server.login();
@@ -69,6 +88,7 @@ fn sessions_of_a_user_who_was_removed_end() {
     idle.send(b"i IDLE\r\n");
     hears(&mut idle, "+ idling");
     assert_eq!(user(&folder, &["remove", USER], "").0, Some(0));
+    server.connect().ok("LOGIN bob pw");
     // APPEND is a command like others.
     appending.send(b"a APPEND INBOX {1+}\r\nx\r\n");
     hears(&mut appending, OVER);
@@ -78,10 +98,53 @@ fn sessions_of_a_user_who_was_removed_end() {
     hears(&mut idle, "i OK ");
     idle.send(b"n NOOP\r\n");
     hears(&mut idle, OVER);
-    // The mail stays.
     folder.add_user(USER, "again", &[]);
     let mut client = server.connect();
     client.ok(&format!("LOGIN {USER} again"));
+}
+
+#[test]
+fn who_gets_the_name_of_another_gets_no_mail_of_his() {
+    let folder = Folder::new();
+    let server = Server::with(&folder, &["--reactors", "3"]);
+    let append = |password: &str, subject: &str| {
+        let mut client = server.connect();
+        client.ok(&format!("LOGIN {USER} {password}"));
+        let mail = format!("Subject: {subject}\r\n\r\nx\r\n");
+        let message = Message { options: "", octets: mail.as_bytes() };
+        assert!(client.append("INBOX", &[message]).tagged.starts_with("OK "));
+    };
+    let seen = |server: &Server, password: &str| {
+        let mut client = server.connect();
+        client.ok(&format!("LOGIN {USER} {password}"));
+        client.ok("SELECT INBOX");
+        let subjects = client.ok("FETCH 1:* (BODY[HEADER.FIELDS (SUBJECT)])").untagged;
+        let subjects = subjects.iter().filter_map(|response| response.literals.first());
+        subjects.map(|text| String::from_utf8_lossy(text).trim().to_owned()).collect::<Vec<_>>()
+    };
+    append(PASSWORD, "first");
+    let (status, said) = user(&folder, &["remove", USER], "");
+    assert_eq!(status, Some(0));
+    assert!(said.contains("The mail stays on the disk. A new user of that name"), "{said}");
+    assert_eq!(user(&folder, &["add", USER], "other\n").0, Some(0));
+    append("other", "second");
+    assert_eq!(seen(&server, "other"), ["Subject: second"]);
+    assert!(server.terminate().success());
+    // Rebuilt from the log it is the same.
+    std::fs::remove_file(folder.catalog()).unwrap();
+    let server = Server::with(&folder, &["--reactors", "2"]);
+    assert_eq!(seen(&server, "other"), ["Subject: second"]);
+    assert_eq!(user(&folder, &["remove", USER], "").0, Some(0));
+    assert_eq!(user(&folder, &["add", USER, "--keep-mail"], "back\n").0, Some(0));
+    assert_eq!(seen(&server, "back"), ["Subject: second"]);
+    assert_eq!(user(&folder, &["remove", USER], "").0, Some(0));
+    let path = folder.path().join("users");
+    let text = std::fs::read_to_string(&path).unwrap();
+    let last = text.lines().rfind(|line| line.starts_with("#removed")).unwrap();
+    std::fs::write(&path, text.replace(&format!("{last}\n"), "")).unwrap();
+    // The first one's line is the last now.
+    assert_eq!(user(&folder, &["add", USER, "--keep-mail"], "first\n").0, Some(0));
+    assert_eq!(seen(&server, "first"), ["Subject: first"]);
 }
 
 #[test]
@@ -95,8 +158,10 @@ fn a_session_goes_on_with_another_quota() {
     };
     assert!(append(&mut client).starts_with("OK "));
     assert_eq!(user(&folder, &["set", USER, "--quota", "1500"], "").0, Some(0));
+    server.login();
     assert!(append(&mut client).starts_with("NO [OVERQUOTA] "));
     assert_eq!(user(&folder, &["set", USER, "--no-quota"], "").0, Some(0));
+    server.login();
     assert!(append(&mut client).starts_with("OK "));
 }
 

@@ -187,6 +187,30 @@ fn scrape_when_gone(admin: SocketAddr) {
     until(|| (scrape(admin).sum("mailrace_connections", "") == 0.0).then_some(()));
 }
 
+/// Nothing is written meanwhile, by nobody.
+#[test]
+fn an_account_that_was_only_read_leaves_memory() {
+    let folder = Folder::new();
+    let (server, _) = observed(&folder, &[]);
+    let mut client = server.login();
+    let message = Message { options: "", octets: b"Subject: x\r\n\r\nx\r\n" };
+    assert!(client.append("INBOX", &[message]).tagged.starts_with("OK"));
+    drop(client);
+    assert!(server.terminate().success());
+    let (server, admin) = observed(&folder, &[]);
+    let accounts = |count: f64| {
+        until(|| (scrape(admin).sum("mailrace_accounts", "") == count).then_some(()));
+    };
+    for select in ["EXAMINE", "SELECT"] {
+        let mut client = server.login();
+        accounts(1.0);
+        client.ok(&format!("{select} INBOX"));
+        client.ok("UID FETCH 1:* (FLAGS)");
+        drop(client);
+        accounts(0.0);
+    }
+}
+
 /// The status says the same as the metrics.
 #[test]
 fn the_status_tells_the_same() {

@@ -8,6 +8,7 @@ mod activation;
 mod doctor;
 mod ends;
 mod files;
+mod index;
 mod limits;
 mod secrets;
 mod versions;

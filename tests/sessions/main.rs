@@ -4,6 +4,7 @@
 mod support;
 
 mod highest;
+mod keywords;
 mod mirror;
 mod quota;
 mod races;

@@ -2,6 +2,7 @@
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Write};
+use std::ops::Range;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::Path;
 use std::sync::Arc;
@@ -15,7 +16,8 @@ const LOCK: &str = "users.lock";
 const TEMPORARY: &str = "users.new";
 const SECRET: &str = "users.secret";
 const HEADING: &str = "# mailrace users, one a line: name:argon2id hash:quota in octets or none\n\
-                       # and, for SCRAM-SHA-256, a fourth field: :SCRAM-SHA-256$...\n";
+                       # and, for SCRAM-SHA-256, a fourth field: :SCRAM-SHA-256$...\n\
+                       # before it :account=... for a name that somebody else had before\n";
 
 /// What is kept of a password.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,7 +30,8 @@ pub enum Kept {
 }
 
 impl Users {
-    /// Adds a user, so that it survives a power loss. Works with and without a running server;
+    /// Adds a user, so that it survives a power loss. Whoever was removed before and had this name
+    /// keeps the mail: the new user begins with none. Works with and without a running server;
     /// makes the folder if there is none. Takes as long as a password hash, some tens of
     /// milliseconds; likewise below.
     ///
@@ -42,6 +45,31 @@ impl Users {
         quota: Option<u64>,
         kept: Kept,
     ) -> Result<(), UserError> {
+        self.add_with(name, password, quota, kept, false)
+    }
+
+    /// The same, but the user gets the mail of whoever was removed last and had this name.
+    ///
+    /// # Errors
+    /// As with [`Users::add`].
+    pub fn add_with_mail(
+        &self,
+        name: &str,
+        password: &Password,
+        quota: Option<u64>,
+        kept: Kept,
+    ) -> Result<(), UserError> {
+        self.add_with(name, password, quota, kept, true)
+    }
+
+    fn add_with(
+        &self,
+        name: &str,
+        password: &Password,
+        quota: Option<u64>,
+        kept: Kept,
+        with_mail: bool,
+    ) -> Result<(), UserError> {
         line::check_new_name(name).map_err(UserError::Name)?;
         password.check().map_err(UserError::Password)?;
         make_folder(&self.folder)?;
@@ -49,20 +77,29 @@ impl Users {
         if self.now()?.get(name).is_some() {
             return Err(UserError::Exists);
         }
+        let mut text = read_text(&self.folder.join(FILE))?;
+        let account = match last_removed(&text, name) {
+            None => None,
+            Some((line, account)) if with_mail => {
+                text.drain(line);
+                account
+            }
+            Some(_) => Some(new_account()?),
+        };
         let mut user = User {
             name: name.into(),
+            account,
             quota: quota.filter(|&octets| octets > 0),
             phc: "".into(),
             keys: None,
             master: None,
         };
         keep(&mut user, password, kept)?;
-        let text = read_text(&self.folder.join(FILE))?;
         self.replace(&with_line(text, &line::format(&user)))
     }
 
-    /// Takes a user out of the file. The mail stays; a server that runs ends the user's sessions
-    /// at their next command.
+    /// Takes a user out of the file, which remembers the name and whose mail that was. The mail
+    /// stays; a server that runs ends the user's sessions at their next command.
     ///
     /// # Errors
     /// When there is no such user, the file makes no sense, or the disk refuses.
@@ -138,7 +175,8 @@ impl Users {
         }
     }
 
-    /// Changes the line of one user, or drops it when `change` says `false`. All other lines stay.
+    /// Changes the line of one user, or makes it one of a removed user when `change` says `false`.
+    /// All other lines stay.
     fn change(
         &self,
         name: &str,
@@ -153,7 +191,10 @@ impl Users {
         };
         let _lock = self.lock().map_err(missing)?;
         let mut user = self.now()?.get(name).cloned().ok_or(UserError::Unknown)?;
-        let new = if change(&mut user)? { line::format(&user) } else { String::new() };
+        let new = match change(&mut user)? {
+            true => line::format(&user),
+            false => line::format_removed(&user),
+        };
         let text = read_text(&self.folder.join(FILE))?;
         let mut out = Vec::with_capacity(text.len() + new.len());
         for line in text.split_inclusive(|&octet| octet == b'\n') {
@@ -207,6 +248,28 @@ fn keep(user: &mut User, password: &Password, kept: Kept) -> Result<(), UserErro
         Kept::HashOnly => None,
     };
     Ok(())
+}
+
+/// Where the line stands, its end included, of who was removed last and had this name, and what
+/// tells that account from others.
+fn last_removed(text: &[u8], name: &str) -> Option<(Range<usize>, Option<Box<str>>)> {
+    let (mut found, mut end) = (None, 0);
+    for line in text.split_inclusive(|&octet| octet == b'\n') {
+        let start = end;
+        end += line.len();
+        if let Some((removed, account)) =
+            line::parse_removed(line.strip_suffix(b"\n").unwrap_or(line))
+            && removed == name
+        {
+            found = Some((start..end, account));
+        }
+    }
+    found
+}
+
+fn new_account() -> Result<Box<str>, UserError> {
+    let number = getrandom::u64().map_err(UserError::Random)?;
+    Ok(format!("{number:016x}").into())
 }
 
 /// The user of a line, if it is one of a user.

@@ -110,7 +110,7 @@ fn an_error_names_file_and_line() {
     let line = good.lines().last().unwrap();
     fs::write(&path, format!("{good}{line}\n")).unwrap();
     let error = Users::open(folder.path()).unwrap_err().to_string();
-    let expected = format!("{}, line 4: this name stands on an earlier line too", path.display());
+    let expected = format!("{}, line 5: this name stands on an earlier line too", path.display());
     assert_eq!(error, expected);
     assert!(matches!(
         users.add("bob", &password(), None, Kept::HashOnly),
@@ -132,6 +132,42 @@ fn a_file_that_went_bad_leaves_the_former_users() {
     assert!(users.get("alice").is_some());
     fs::remove_file(&path).unwrap();
     assert!(users.get("alice").is_none());
+}
+
+/// The file becomes a pipe, so whoever reads it waits until somebody writes.
+#[test]
+fn while_the_file_is_read_everybody_has_the_former_users() {
+    let (folder, users) = folder();
+    users.add("alice", &password(), None, Kept::HashOnly).unwrap();
+    assert!(users.get("alice").is_some());
+    let (path, generation) = (folder.path().join(FILE), users.generation());
+    let good = fs::read(&path).unwrap();
+    fs::remove_file(&path).unwrap();
+    let mode = rustix::fs::Mode::from_raw_mode(0o600);
+    rustix::fs::mkfifoat(rustix::fs::CWD, &path, mode).unwrap();
+    thread::scope(|scope| {
+        let reader = scope.spawn(|| users.current());
+        // The pipe opens when the reader has it.
+        let mut pipe = fs::OpenOptions::new().write(true).open(&path).unwrap();
+        assert!(users.last().get("alice").is_some());
+        assert_eq!(users.generation(), generation);
+        assert!(users.unchanged().is_none());
+        io::Write::write_all(&mut pipe, &good).unwrap();
+        drop(pipe);
+        assert!(reader.join().unwrap().get("alice").is_some());
+    });
+    assert_eq!(users.generation(), generation + 1);
+}
+
+#[test]
+fn a_thread_looks_at_the_file() {
+    let (_folder, users) = folder();
+    users.watch().unwrap();
+    users.add("alice", &password(), None, Kept::HashOnly).unwrap();
+    while users.last().get("alice").is_none() {
+        thread::yield_now();
+    }
+    assert!(users.unchanged().is_some());
 }
 
 /// Two users amid what a person wrote.
@@ -168,7 +204,7 @@ fn a_change_leaves_all_other_lines_alone() {
     assert_eq!(users.get("alice").unwrap().quota, None);
     let alice = before.lines().find(|line| line.starts_with("alice:")).unwrap();
     users.remove("alice").unwrap();
-    assert_eq!(fs::read_to_string(&path).unwrap(), before.replace(&format!("{alice}\n"), ""));
+    assert_eq!(fs::read_to_string(&path).unwrap(), before.replace(alice, "#removed alice"));
     assert!(users.get("alice").is_none() && users.get("bob").is_some());
     users.remove("bob").unwrap();
     assert!(users.list().unwrap().is_empty());
@@ -227,4 +263,34 @@ fn the_secret_stays() {
     let other = Users::open(&data).unwrap().secret().unwrap();
     assert_ne!(other, secret);
     assert_eq!(Users::open(&data).unwrap().secret().unwrap(), other);
+}
+
+#[test]
+fn a_name_that_comes_back_is_another_account() {
+    let (folder, users) = folder();
+    let account = || users.get("alice").unwrap().account();
+    let add = || users.add("alice", &password(), None, Kept::HashOnly).unwrap();
+    add();
+    assert_eq!(&*account(), "alice");
+    users.remove("alice").unwrap();
+    // Another name is not concerned.
+    users.add("alice2", &password(), None, Kept::HashOnly).unwrap();
+    assert_eq!(&*users.get("alice2").unwrap().account(), "alice2");
+    add();
+    let second = account();
+    assert!(second.starts_with("alice ") && second.len() == "alice ".len() + 16, "{second}");
+    users.set_quota("alice", Some(7)).unwrap();
+    users.set_password("alice", &password(), Kept::HashAndKeys).unwrap();
+    assert_eq!(account(), second);
+    users.remove("alice").unwrap();
+    add();
+    assert!(account() != second && &*account() != "alice");
+    users.remove("alice").unwrap();
+    // The last one who was removed.
+    let third = fs::read_to_string(folder.path().join(FILE)).unwrap();
+    let third = third.lines().rfind(|line| line.starts_with("#removed alice ")).unwrap();
+    users.add_with_mail("alice", &password(), None, Kept::HashOnly).unwrap();
+    assert_eq!(&*account(), third.strip_prefix("#removed ").unwrap());
+    users.add_with_mail("bob", &password(), None, Kept::HashOnly).unwrap();
+    assert_eq!(&*users.get("bob").unwrap().account(), "bob");
 }

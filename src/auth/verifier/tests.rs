@@ -120,6 +120,60 @@ fn more_than_can_wait_are_turned_away() {
     drop(end);
 }
 
+/// A verifier whose one thread is busy until the second value is dropped.
+fn held_up(users: Users) -> (Verifier, std::sync::mpsc::Sender<()>) {
+    let options = VerifierOptions::default();
+    let verifier = Verifier::with(users, [7; KEY], options, 1, limits::LOGINS_WAITING).unwrap();
+    let (begun, begins) = std::sync::mpsc::channel();
+    let (end, ends) = std::sync::mpsc::channel::<()>();
+    let held = verifier.clone();
+    thread::spawn(move || {
+        block_on(held.jobs.run(move || {
+            begun.send(()).unwrap();
+            ends.recv()
+        }))
+    });
+    begins.recv().unwrap();
+    (verifier, end)
+}
+
+#[test]
+fn thousands_wait_and_those_who_go_cost_nothing() {
+    let (_folder, users) = alice();
+    let (verifier, end) = held_up(users);
+    let mut context = Context::from_waker(Waker::noop());
+    let mut waiting: Vec<_> = (0..3000)
+        .map(|number| Box::pin(verifier.verify(HERE, claim(&format!("user{number}"), "secret"))))
+        .collect();
+    for login in &mut waiting {
+        assert!(login.as_mut().poll(&mut context).is_pending());
+    }
+    drop(waiting);
+    drop(end);
+    assert!(matches!(login(&verifier, "alice", "secret"), Ok(Verdict::Accepted(_))));
+    assert_eq!(verifier.hashed(), 1);
+}
+
+#[test]
+fn who_guesses_from_one_address_keeps_no_other_waiting() {
+    let (_folder, users) = alice();
+    let (verifier, end) = held_up(users);
+    let mut context = Context::from_waker(Waker::noop());
+    let mut guesses: Vec<_> = (0..40)
+        .map(|number| Box::pin(verifier.verify(HERE, claim(&format!("user{number}"), "guess"))))
+        .collect();
+    for guess in &mut guesses {
+        assert!(guess.as_mut().poll(&mut context).is_pending());
+    }
+    let elsewhere = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 1));
+    let mut login = pin!(verifier.verify(elsewhere, claim("alice", "secret")));
+    assert!(login.as_mut().poll(&mut context).is_pending());
+    drop(end);
+    assert!(matches!(block_on(login), Ok(Verdict::Accepted(_))));
+    // One guess before it, and what the thread has begun since.
+    assert!(verifier.hashed() <= 10, "{} hashes", verifier.hashed());
+}
+
 fn verdict(verifier: &Verifier, claim: Claim) -> Verdict {
     block_on(verifier.verify(HERE, claim)).unwrap()
 }

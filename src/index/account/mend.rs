@@ -13,7 +13,7 @@ impl Account {
     /// Its UIDVALIDITY is not the old one either, see [`Account::forget_clients`].
     pub(in crate::index) fn make_recovered(&mut self, commit: &Commit) -> Result<(), ApplyError> {
         let now = u64::try_from(commit.save_date).unwrap_or_default();
-        let uid_validity = self.reserve_uid_validity(now);
+        let uid_validity = self.reserve_uid_validity(now).ok_or(ApplyError::NoUidValidity)?;
         let name = self.recovered_name(commit.mailbox);
         self.create(commit.mailbox, &name, uid_validity, SpecialUse::default())
     }
@@ -59,11 +59,12 @@ impl Account {
     /// A UIDVALIDITY that was given in them is at most `given` above the last known, or not above
     /// the time at which it was given.
     pub(in crate::index) fn forget_clients(&mut self, now: u64, given: u32) {
-        let last = self.last_uid_validity.0.saturating_add(given).min(u32::MAX / 4 * 3);
+        let last = self.last_uid_validity.0.saturating_add(given).min(super::TIME_COUNTS);
         self.last_uid_validity = self.last_uid_validity.max(UidValidity(last));
         let ids: Vec<_> = self.mailboxes.keys().copied().collect();
         for id in ids {
-            let validity = self.reserve_uid_validity(now);
+            // With none left clients keep what they know, and resynchronise by themselves.
+            let Some(validity) = self.reserve_uid_validity(now) else { break };
             let forgotten = self.change(id, |mailbox| {
                 mailbox.forget_clients(validity, given);
                 Ok(())

@@ -6,7 +6,7 @@ mod saving;
 mod subscriptions;
 
 use std::borrow::Borrow;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 
@@ -18,6 +18,13 @@ use super::mailbox::Mailbox;
 use crate::log::{Commit, MessageRecord, Record};
 use crate::types::{MailboxId, SpecialUse, UidValidity};
 
+/// The highest UIDVALIDITY that is a time, in seconds since 1970: the year 2072. Above it they are
+/// counted, one for each mailbox.
+pub(super) const TIME_COUNTS: u32 = u32::MAX / 4 * 3;
+
+/// Neither this UIDVALIDITY nor the one above it is given out.
+const LAST_UID_VALIDITY: UidValidity = UidValidity(u32::MAX - 1);
+
 /// An account, as the one reactor holds it to which it belongs.
 #[derive(Debug)]
 pub struct Account {
@@ -28,6 +35,9 @@ pub struct Account {
     octets: u64,
     last_uid_validity: UidValidity,
     saved: Saved,
+    /// Mailboxes that may have what the catalog has not, or are in use: a checkpoint looks at no
+    /// others, of which there may be a hundred thousand.
+    unsaved: BTreeSet<MailboxId>,
     /// Mailboxes that are gone and still in the catalog.
     deleted: Vec<(MailboxId, Saved)>,
     dirty_octets: usize,
@@ -54,6 +64,7 @@ impl Account {
             octets: 0,
             last_uid_validity: UidValidity(0),
             saved: Saved::Clean,
+            unsaved: BTreeSet::new(),
             deleted: Vec::new(),
             dirty_octets: 0,
             keyword_octets: Arc::default(),
@@ -80,17 +91,35 @@ impl Account {
 
     /// A mailbox, to reserve, pin and load.
     pub fn mailbox_mut(&mut self, id: MailboxId) -> Option<&mut Mailbox> {
-        self.mailboxes.get_mut(&id)
+        let mailbox = self.mailboxes.get_mut(&id);
+        if mailbox.is_some() {
+            self.unsaved.insert(id);
+        }
+        mailbox
     }
 
     /// The UIDVALIDITY of a mailbox to be made, given out once: `now` in seconds since 1970, or
     /// more if the last was not below that. So a mailbox that is deleted and made again in the same
-    /// second has another.
+    /// second has another, and so has one made after the clock was set back. Time counts up to
+    /// [`TIME_COUNTS`] only: a clock that is wrong by a century leaves a billion values. `None`
+    /// when those are used up as well: `NO [LIMIT]`.
     #[must_use]
-    pub fn reserve_uid_validity(&mut self, now: u64) -> UidValidity {
-        let now = UidValidity(u32::try_from(now).unwrap_or(u32::MAX - 1));
-        self.last_uid_validity = self.last_uid_validity.next().max(now);
-        self.last_uid_validity
+    pub fn reserve_uid_validity(&mut self, now: u64) -> Option<UidValidity> {
+        let now = u32::try_from(now).unwrap_or(u32::MAX).min(TIME_COUNTS);
+        let next = UidValidity(self.last_uid_validity.0.checked_add(1)?.max(now));
+        if next >= LAST_UID_VALIDITY {
+            return None;
+        }
+        self.last_uid_validity = next;
+        Some(next)
+    }
+
+    /// A mailbox has this UIDVALIDITY; the next one gets a higher one. The two highest do not
+    /// count: earlier versions gave them out when the clock stood beyond 2106.
+    fn gave_uid_validity(&mut self, given: UidValidity) {
+        if given < LAST_UID_VALIDITY {
+            self.last_uid_validity = self.last_uid_validity.max(given);
+        }
     }
 
     // ---- Changes, in the order of the log -----------------------------------------------------
@@ -169,13 +198,15 @@ impl Account {
         self.by_name.insert(name, id);
         self.weigh(Weight::default(), Weight::of(&mailbox));
         self.mailboxes.insert(id, mailbox);
-        self.last_uid_validity = self.last_uid_validity.max(uid_validity);
+        self.unsaved.insert(id);
+        self.gave_uid_validity(uid_validity);
         Ok(())
     }
 
     fn delete(&mut self, id: MailboxId) -> Result<(), ApplyError> {
         let mailbox = self.mailboxes.remove(&id).ok_or(ApplyError::NoMailbox(id))?;
         self.by_name.remove(mailbox.name());
+        self.unsaved.remove(&id);
         self.weigh(Weight::of(&mailbox), Weight::default());
         self.deleted.push((id, Saved::Dirty));
         Ok(())
@@ -187,6 +218,7 @@ impl Account {
         change: impl FnOnce(&mut Mailbox) -> Result<(), ApplyError>,
     ) -> Result<(), ApplyError> {
         let mailbox = self.mailboxes.get_mut(&id).ok_or(ApplyError::NoMailbox(id))?;
+        self.unsaved.insert(id);
         let before = Weight::of(mailbox);
         change(mailbox)?;
         let after = Weight::of(mailbox);

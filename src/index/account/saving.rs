@@ -21,7 +21,12 @@ impl Account {
     pub fn is_idle(&self) -> bool {
         let saved = [self.saved, self.subscriptions.saved] == [Saved::Clean; 2];
         let saved = saved && self.deleted.is_empty();
-        saved && self.mailboxes.values().all(Mailbox::is_idle)
+        saved && self.unsaved().all(Mailbox::is_idle)
+    }
+
+    /// The mailboxes that the next checkpoint looks at.
+    pub(in crate::index) fn unsaved(&self) -> impl Iterator<Item = &Mailbox> {
+        self.unsaved.iter().filter_map(|id| self.mailboxes.get(id))
     }
 
     /// Adds all that changed since the last checkpoint. Until [`Account::end_saving`] no other
@@ -41,8 +46,10 @@ impl Account {
                 checkpoint.deleted.push((self.name.clone(), *id));
             }
         }
-        for mailbox in self.mailboxes.values_mut() {
-            mailbox.begin_saving(&self.name, checkpoint);
+        for id in &self.unsaved {
+            if let Some(mailbox) = self.mailboxes.get_mut(id) {
+                mailbox.begin_saving(&self.name, checkpoint);
+            }
         }
         self.dirty_octets = 0;
     }
@@ -56,8 +63,13 @@ impl Account {
             saved.end(written);
             *saved != Saved::Clean
         });
-        self.mailboxes.values_mut().for_each(|mailbox| mailbox.end_saving(written));
-        let mailboxes = self.mailboxes.values().map(Mailbox::dirty_octets).sum::<usize>();
+        let mailboxes = &mut self.mailboxes;
+        self.unsaved.retain(|id| {
+            let Some(mailbox) = mailboxes.get_mut(id) else { return false };
+            mailbox.end_saving(written);
+            !mailbox.is_idle()
+        });
+        let mailboxes = self.unsaved().map(Mailbox::dirty_octets).sum::<usize>();
         self.dirty_octets = mailboxes + self.subscriptions.dirty_octets();
     }
 
@@ -83,7 +95,8 @@ impl Account {
         if mailboxes.iter().map(|mailbox| mailbox.counts().octets).sum::<u64>() != octets {
             return Err(Rot("an account and its mailboxes differ in octets"));
         }
-        let mut account = Account { octets, last_uid_validity, ..Account::new(name) };
+        let mut account = Account { octets, ..Account::new(name) };
+        account.gave_uid_validity(last_uid_validity);
         if let Some(row) = subscriptions {
             account.subscriptions = Subscriptions::decode(row)?;
         }

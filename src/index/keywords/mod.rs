@@ -1,31 +1,38 @@
 //! The keywords of a mailbox. A message names the *set* of its keywords by a number, so that
 //! entries are of one size and a message may have as many as it likes.
 //!
-//! In a row of the catalog, little-endian:
+//! A set is *live* while a message has it, and so is a name while a live set holds it. What a
+//! change has brought that is not applied yet is neither live nor dead. What is dead keeps its
+//! number while somebody may look it up: sessions read messages as they were a moment ago. It no
+//! longer counts against the limits. When nobody has the mailbox selected, [`Keywords::collect`]
+//! gives the numbers to others. A row of the catalog has what is live alone, little-endian:
 //!
 //! ```text
-//! names  u16, then each as u16 length and text, in order of first use
-//! sets   u32, then each as u16 length and that many octets: a bit for each name, lowest bit
-//!        first, the last octet not zero; the empty set has the number 0 and is left out
+//! names  u16, then each as u16 length and text; a length of 0 is a number without a name
+//! sets   u32, then each as u16 length, that many octets, and u32 messages that have it. The
+//!        octets have a bit for each name, lowest bit first, the last octet not zero; a length of
+//!        0 is a number without a set. The empty set has the number 0 and is left out
 //! ```
+//! Numbers are those of the chunks written with the row. The log does not know them: its records
+//! carry names.
 
+mod admission;
+mod row;
 mod sets;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use self::sets::Sets;
-use super::codec::{Fields, Row};
-use super::error::Rot;
-use crate::limits::{KEYWORD_OCTETS, KEYWORD_OCTETS_OF_ACCOUNT, KEYWORD_TEXT};
+use self::admission::Admission;
+use self::sets::{Interned, Sets};
 use crate::reactor::thresholds;
 use crate::types::{BitSet, FlagChange, Keyword, KeywordList, bits, has_bit};
 
 /// A set of keywords by its number in [`Keywords`]; 0 is the empty one.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct KeywordSet(pub u32);
 
 /// What a name takes in memory beside its text: itself, twice, and a place in a table.
@@ -35,14 +42,41 @@ const NAME: usize = 100;
 #[derive(Debug, Default)]
 pub struct Keywords {
     names: Arc<Vec<Keyword>>,
+    /// Of each name.
+    uses: Vec<NameUse>,
+    /// Numbers without a name.
+    free: Vec<u16>,
     by_name: HashMap<Keyword, u16>,
     /// Octets of all names.
     text: usize,
     sets: Sets,
+    /// Names, their octets, and sets that are not dead.
+    held: Held,
+    /// Counts the names that became live.
+    version: u64,
+    /// Counts the names that were made.
+    made: u64,
     /// What it takes in memory, as it is counted in `account`.
     counted: usize,
     /// What the tables of all mailboxes of the account take.
     account: Arc<AtomicUsize>,
+}
+
+/// How many sets hold a name.
+#[derive(Clone, Copy, Debug, Default)]
+struct NameUse {
+    /// Those that are live.
+    live: u32,
+    /// Those that are not dead.
+    held: u32,
+}
+
+/// What counts against the limits.
+#[derive(Clone, Copy, Debug, Default)]
+struct Held {
+    names: usize,
+    text: usize,
+    sets: usize,
 }
 
 /// A change of the keywords of messages, looked up in one table.
@@ -65,72 +99,31 @@ pub struct Translation {
 }
 
 impl Keywords {
-    /// The set of these keywords, made when there is none. `None` when the mailbox, or the account,
-    /// has as many keywords or sets of them as it can hold: `NO [LIMIT]`. Then nothing is made.
-    pub(super) fn admit(&mut self, keywords: &[Keyword]) -> Option<KeywordSet> {
-        let before = (self.names.len(), self.sets.len());
-        let mut set = BitSet::default();
-        keywords.iter().for_each(|keyword| set.insert(self.intern_name(keyword)));
-        let set = self.intern_set(&set);
-        self.keep_if_admitted(before).then_some(set)
+    /// Whether much of it is dead, so that it should be collected as soon as it can be.
+    pub(super) fn is_crowded(&self) -> bool {
+        self.by_name.len() >= 2 * thresholds().keywords.max(self.held.names)
+            || self.sets.count() > 2 * self.held.sets + thresholds().keywords
     }
 
-    /// The same for a list of another table.
-    pub(super) fn admit_list(&mut self, list: &KeywordList, by: &mut Translation) -> bool {
-        let before = (self.names.len(), self.sets.len());
-        let made = self.intern(list, by);
-        let admitted = self.keep_if_admitted(before);
-        if !admitted {
-            *by = Translation::default();
+    /// Forgets names and sets that no message has, and gives their numbers to others. Nobody may
+    /// have a number from before, nor a change be on its way.
+    pub(super) fn collect(&mut self) {
+        if self.sets.count() == self.held.sets && self.by_name.len() == self.held.names {
+            return;
         }
-        debug_assert!(!admitted || self.exists(made));
-        admitted
-    }
-
-    /// Makes the sets that come out when keywords are changed in those sets. `false` when there
-    /// would be more keywords or sets than there may be; then it makes none.
-    #[must_use]
-    pub(super) fn admit_change(
-        &mut self,
-        sets: &HashSet<KeywordSet>,
-        change: FlagChange,
-        keywords: &[Keyword],
-    ) -> bool {
-        let before = (self.names.len(), self.sets.len());
-        let change = self.prepare(change, keywords);
-        for &set in sets {
-            self.change(set, &change);
-            if !self.is_admitted(before) {
-                break;
+        self.sets.collect();
+        self.held.sets = self.sets.count();
+        for number in 0..self.uses.len() {
+            let used = &mut self.uses[number];
+            used.held = used.live;
+            if used.live == 0 {
+                self.forget_name(number as u16);
             }
         }
-        self.keep_if_admitted(before)
-    }
-
-    /// Takes back what was made since, unless there is room for it.
-    fn keep_if_admitted(&mut self, before: (usize, usize)) -> bool {
-        let admitted = self.is_admitted(before);
-        if !admitted {
-            for name in Arc::make_mut(&mut self.names).drain(before.0..) {
-                self.text -= name.as_str().len();
-                self.by_name.remove(&name);
-            }
-            self.sets.truncate(before.1);
-        }
+        let names = self.by_name.iter();
+        self.held.names = self.by_name.len();
+        self.held.text = names.map(|(name, _)| name.as_str().len()).sum();
         self.count();
-        admitted
-    }
-
-    fn is_admitted(&self, before: (usize, usize)) -> bool {
-        let (names, sets) = (self.names.len(), self.sets.len());
-        let others = self.account.load(Ordering::Relaxed) - self.counted;
-        let (octets, limits) = (self.octets(), thresholds());
-        (names, sets) == before
-            || names <= limits.keywords
-                && self.text <= KEYWORD_TEXT
-                && sets <= limits.keyword_sets
-                && octets <= KEYWORD_OCTETS
-                && others + octets <= KEYWORD_OCTETS_OF_ACCOUNT
     }
 
     /// Counts it in the account.
@@ -149,10 +142,23 @@ impl Keywords {
         self.count();
     }
 
-    /// All keywords in use, now or once, in order of first use.
+    /// The keywords that messages have.
     #[must_use]
-    pub fn all(&self) -> &[Keyword] {
-        &self.names
+    pub fn all(&self) -> Vec<Keyword> {
+        let names = self.names.iter().zip(&self.uses);
+        names.filter(|(_, used)| used.live > 0).map(|(name, _)| name.clone()).collect()
+    }
+
+    /// Another number, more keywords in [`Keywords::all`] than before.
+    #[must_use]
+    pub fn version(&self) -> u64 {
+        self.version
+    }
+
+    /// Another number, more keywords that [`Keywords::look_up`] knows.
+    #[must_use]
+    pub fn made(&self) -> u64 {
+        self.made
     }
 
     /// The keywords of a set.
@@ -179,10 +185,72 @@ impl Keywords {
         self.by_name.get(keyword).copied()
     }
 
-    /// Whether there is such a set.
+    /// Whether a message in the catalog may have this set.
     #[must_use]
     pub(super) fn exists(&self, set: KeywordSet) -> bool {
-        set.0 as usize <= self.sets.len()
+        set.0 == 0 || self.sets.uses(set.0) > 0
+    }
+
+    /// So many more messages have a set.
+    pub(super) fn used(&mut self, set: KeywordSet, messages: u32) {
+        if set.0 == 0 || messages == 0 {
+            return;
+        }
+        if self.sets.is_dead(set.0) {
+            self.hold(set.0, true);
+        }
+        if self.sets.used(set.0, messages) {
+            self.live(set.0, true);
+        }
+    }
+
+    /// One message has a set no more. `None` when there was none that had it.
+    pub(super) fn released(&mut self, set: KeywordSet) -> Option<()> {
+        if self.sets.released(set.0)? {
+            self.live(set.0, false);
+            self.hold(set.0, false);
+        }
+        Some(())
+    }
+
+    /// A set is live from now on, or not.
+    fn live(&mut self, set: u32, live: bool) {
+        for number in bits(self.sets.get(set)) {
+            let used = &mut self.uses[usize::from(number)];
+            match live {
+                true => {
+                    self.version += u64::from(used.live == 0);
+                    used.live += 1;
+                }
+                false => used.live -= 1,
+            }
+        }
+    }
+
+    /// A set counts against the limits from now on, or not.
+    fn hold(&mut self, set: u32, held: bool) {
+        for number in bits(self.sets.get(set)) {
+            let (used, name) =
+                (&mut self.uses[usize::from(number)], &self.names[usize::from(number)]);
+            let octets = name.as_str().len();
+            match held {
+                true => {
+                    used.held += 1;
+                    if used.held == 1 {
+                        (self.held.names, self.held.text) =
+                            (self.held.names + 1, self.held.text + octets);
+                    }
+                }
+                false => {
+                    used.held -= 1;
+                    if used.held == 0 {
+                        (self.held.names, self.held.text) =
+                            (self.held.names - 1, self.held.text - octets);
+                    }
+                }
+            }
+        }
+        self.held.sets = if held { self.held.sets + 1 } else { self.held.sets - 1 };
     }
 
     /// A change, to ask [`Keywords::keeps`] of many sets.
@@ -214,110 +282,152 @@ impl Keywords {
     }
 
     /// A change, to be made in many sets. Keywords that are added get their numbers here.
-    pub(super) fn prepare(&mut self, change: FlagChange, keywords: &[Keyword]) -> KeywordChange {
+    /// `None` when there are more names than can be numbered.
+    pub(super) fn prepare(
+        &mut self,
+        change: FlagChange,
+        keywords: &[Keyword],
+    ) -> Option<KeywordChange> {
+        self.prepare_in(change, keywords, &mut Admission::default())
+    }
+
+    fn prepare_in(
+        &mut self,
+        change: FlagChange,
+        keywords: &[Keyword],
+        made: &mut Admission,
+    ) -> Option<KeywordChange> {
         if change != FlagChange::Remove {
-            keywords.iter().for_each(|keyword| {
-                self.intern_name(keyword);
-            });
+            for keyword in keywords {
+                self.intern_name(keyword, made)?;
+            }
         }
-        self.look_up(change, keywords)
+        Some(self.look_up(change, keywords))
     }
 
     /// The set that comes out when keywords are changed in a set.
     pub(super) fn change(&mut self, set: KeywordSet, change: &KeywordChange) -> KeywordSet {
+        self.change_in(set, change, &mut Admission::default())
+    }
+
+    fn change_in(
+        &mut self,
+        set: KeywordSet,
+        change: &KeywordChange,
+        made: &mut Admission,
+    ) -> KeywordSet {
         if change.change == FlagChange::Replace {
-            return self.intern_set(&change.named);
+            return self.intern_set(&change.named, made);
         }
         let mut changed = BitSet::of(self.sets.get(set.0));
         match change.change {
             FlagChange::Add => changed.add(change.named.octets()),
             _ => changed.remove(change.named.octets()),
         }
-        self.intern_set(&changed)
+        self.intern_set(&changed, made)
     }
 
-    /// The set of these keywords, made when there is none.
-    pub(super) fn intern(&mut self, list: &KeywordList, by: &mut Translation) -> KeywordSet {
-        let Some((table, octets)) = list.parts() else { return KeywordSet::default() };
+    /// The set of these keywords, made when there is none. `None` when there are more names than
+    /// can be numbered.
+    pub(super) fn intern(
+        &mut self,
+        list: &KeywordList,
+        by: &mut Translation,
+    ) -> Option<KeywordSet> {
+        self.translate(list, by, &mut Admission::default())
+    }
+
+    fn translate(
+        &mut self,
+        list: &KeywordList,
+        by: &mut Translation,
+        made: &mut Admission,
+    ) -> Option<KeywordSet> {
+        let Some((table, octets)) = list.parts() else { return Some(KeywordSet::default()) };
         if let Some((last, set)) = &by.last
             && last.identity() == list.identity()
         {
-            return *set;
+            return Some(*set);
         }
         if !Arc::ptr_eq(&by.table, table) {
             (by.table, by.numbers) = (table.clone(), vec![None; table.len()]);
         }
         let mut set = BitSet::default();
         for index in bits(octets) {
-            let number = &mut by.numbers[usize::from(index)];
-            let known = number.unwrap_or_else(|| self.intern_name(&table[usize::from(index)]));
-            *number = Some(known);
+            let index = usize::from(index);
+            let known = match by.numbers[index] {
+                Some(number) => number,
+                None => self.intern_name(&table[index], made)?,
+            };
+            by.numbers[index] = Some(known);
             set.insert(known);
         }
-        let set = self.intern_set(&set);
+        let set = self.intern_set(&set, made);
         by.last = Some((list.clone(), set));
-        set
+        Some(set)
     }
 
     /// What it takes in memory, about.
-    pub(super) fn octets(&self) -> usize {
-        self.text + self.names.len() * NAME + self.sets.octets()
+    #[must_use]
+    pub fn octets(&self) -> usize {
+        self.text + self.by_name.len() * NAME + self.sets.octets()
     }
 
-    pub(super) fn encode(&self, row: &mut Row) {
-        row.u16(u16::try_from(self.names.len()).expect("names are counted in 16 bits"));
-        self.names.iter().for_each(|keyword| row.text(keyword.as_str()));
-        let count = u32::try_from(self.sets.len()).expect("sets are counted in 32 bits");
-        row.u32(count);
-        for number in 1..=count {
-            let set = self.sets.get(number);
-            row.u16(u16::try_from(set.len()).expect("a set has each name once"));
-            row.octets(set);
-        }
+    /// Whether a number has a name.
+    fn by_name_at(&self, number: u16) -> bool {
+        let name = self.names.get(usize::from(number));
+        name.is_some_and(|name| self.by_name.get(name) == Some(&number))
     }
 
-    pub(super) fn decode(fields: &mut Fields<'_>) -> Result<Keywords, Rot> {
-        let mut keywords = Keywords::default();
-        for index in 0..fields.u16()? {
-            let name = Keyword::new(fields.text()?.as_bytes()).map_err(|_| Rot("no keyword"))?;
-            if keywords.intern_name(&name) != index {
-                return Err(Rot("a keyword stands there twice"));
-            }
-        }
-        for number in 1..=fields.u32()? {
-            let length = fields.u16()?;
-            let set = fields.octets(length.into())?;
-            let last = bits(set).last().map(usize::from);
-            if last.is_none_or(|last| last >= keywords.names.len()) || set.last() == Some(&0) {
-                return Err(Rot("a set holds a keyword that there is not"));
-            }
-            if keywords.sets.intern(set) != number {
-                return Err(Rot("a set of keywords stands there twice"));
-            }
-        }
-        keywords.count();
-        Ok(keywords)
-    }
-
-    fn intern_name(&mut self, keyword: &Keyword) -> u16 {
+    /// `None` when there are more names than can be numbered: those of dozens of changes at a time.
+    fn intern_name(&mut self, keyword: &Keyword, made: &mut Admission) -> Option<u16> {
         if let Some(number) = self.number(keyword) {
-            return number;
+            return Some(number);
         }
-        let number = u16::try_from(self.names.len()).expect("far fewer are admitted");
-        self.text += keyword.as_str().len();
-        Arc::make_mut(&mut self.names).push(keyword.clone());
-        self.by_name.insert(keyword.clone(), number);
+        let number = match self.free.pop() {
+            Some(number) => number,
+            None => u16::try_from(self.names.len()).ok().filter(|&number| number < u16::MAX)?,
+        };
+        self.append_name(number, keyword, made);
         self.count();
-        number
+        Some(number)
     }
 
-    fn intern_set(&mut self, set: &BitSet) -> KeywordSet {
-        let before = self.sets.len();
-        let set = KeywordSet(self.sets.intern(set.octets()));
-        if self.sets.len() > before {
+    /// Gives a number, of those that are free or the next, to a name.
+    fn append_name(&mut self, number: u16, keyword: &Keyword, made: &mut Admission) {
+        let names = Arc::make_mut(&mut self.names);
+        match names.get_mut(usize::from(number)) {
+            Some(name) => *name = keyword.clone(),
+            None => {
+                names.push(keyword.clone());
+                self.uses.push(NameUse::default());
+            }
+        }
+        self.text += keyword.as_str().len();
+        self.by_name.insert(keyword.clone(), number);
+        self.made += 1;
+        made.names.push(number);
+    }
+
+    /// Frees the number of a name that no set holds.
+    fn forget_name(&mut self, number: u16) {
+        if !self.by_name_at(number) {
+            return;
+        }
+        let name = &self.names[usize::from(number)];
+        self.text -= name.as_str().len();
+        self.by_name.remove(name);
+        self.free.push(number);
+    }
+
+    fn intern_set(&mut self, set: &BitSet, made: &mut Admission) -> KeywordSet {
+        let (number, how) = self.sets.intern(set.octets());
+        if how != Interned::Known {
+            self.hold(number, true);
+            made.sets.push((number, how));
             self.count();
         }
-        set
+        KeywordSet(number)
     }
 }
 

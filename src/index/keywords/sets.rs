@@ -4,67 +4,188 @@
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
 
-/// What a set takes beside its bits: where it ends, and its place in the table of hashes, which
-/// may be half empty.
-const SET: usize = 44;
+/// What a set takes beside its bits: where they are, how often it is used, and its place in the
+/// table of hashes, which may be half empty.
+const SET: usize = 52;
 
-/// Sets with the numbers 1, 2, and so on.
+/// Sets with the numbers 1, 2, and so on. A number whose set nobody uses can be given to another
+/// set: see [`Sets::collect`].
 #[derive(Debug, Default)]
 pub(super) struct Sets {
     /// Of all sets.
     bits: Vec<u8>,
-    /// Where each set ends.
-    ends: Vec<u32>,
+    slots: Vec<Slot>,
+    /// Numbers without a set.
+    free: Vec<u32>,
     /// The number of a set by the hash of its bits, or by the first free number after that hash.
     by_hash: HashMap<u64, u32>,
     /// Keyed, so that no client can choose sets of one hash.
     hasher: RandomState,
 }
 
+#[derive(Clone, Copy, Debug, Default)]
+struct Slot {
+    /// Where its bits begin.
+    at: u32,
+    /// How many octets of them; 0 when the number has no set.
+    len: u16,
+    /// Its last message has gone.
+    dead: bool,
+    /// Messages that have it.
+    uses: u32,
+}
+
+/// What became of a set that was asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Interned {
+    /// It was there.
+    Known,
+    /// It was there without a message since its last one went.
+    Revived,
+    /// It is new.
+    Made,
+}
+
 impl Sets {
+    /// Numbers that have been given out, whether a set has them or not.
     pub(super) fn len(&self) -> usize {
-        self.ends.len()
+        self.slots.len()
+    }
+
+    /// Sets.
+    pub(super) fn count(&self) -> usize {
+        self.slots.len() - self.free.len()
     }
 
     /// The bits of a set; none of number 0.
     pub(super) fn get(&self, number: u32) -> &[u8] {
-        let Some(index) = (number as usize).checked_sub(1) else { return &[] };
-        let from = index.checked_sub(1).map_or(0, |before| self.ends[before]);
-        &self.bits[from as usize..self.ends[index] as usize]
+        let Some(slot) = self.slot(number) else { return &[] };
+        &self.bits[slot.at as usize..slot.at as usize + usize::from(slot.len)]
+    }
+
+    /// Messages that have a set.
+    pub(super) fn uses(&self, number: u32) -> u32 {
+        self.slot(number).map_or(0, |slot| slot.uses)
+    }
+
+    fn slot(&self, number: u32) -> Option<&Slot> {
+        self.slots.get((number as usize).checked_sub(1)?)
+    }
+
+    fn slot_mut(&mut self, number: u32) -> Option<&mut Slot> {
+        self.slots.get_mut((number as usize).checked_sub(1)?)
     }
 
     /// The number of the set with these bits, which is added when it is not there.
-    pub(super) fn intern(&mut self, bits: &[u8]) -> u32 {
+    pub(super) fn intern(&mut self, bits: &[u8]) -> (u32, Interned) {
         if bits.is_empty() {
-            return 0;
+            return (0, Interned::Known);
         }
         let (hash, found) = self.look_up(bits);
         if let Some(number) = found {
-            return number;
+            let dead = self.slot_mut(number).is_some_and(|slot| std::mem::take(&mut slot.dead));
+            return (number, if dead { Interned::Revived } else { Interned::Known });
         }
+        let at = u32::try_from(self.bits.len()).expect("admitted sets take less");
+        let len = u16::try_from(bits.len()).expect("a set has each name once");
         grow(&mut self.bits, bits.len());
-        grow(&mut self.ends, 1);
         self.bits.extend_from_slice(bits);
-        self.ends.push(u32::try_from(self.bits.len()).expect("admitted sets take less"));
-        let number = u32::try_from(self.ends.len()).expect("a set takes more than an octet");
+        let number = self.free.pop().unwrap_or_else(|| {
+            grow(&mut self.slots, 1);
+            self.slots.push(Slot::default());
+            u32::try_from(self.slots.len()).expect("a set takes more than an octet")
+        });
+        self.slots[number as usize - 1] = Slot { at, len, dead: false, uses: 0 };
         self.by_hash.insert(hash, number);
-        number
+        (number, Interned::Made)
     }
 
-    /// Takes back all sets but the first `count`.
-    pub(super) fn truncate(&mut self, count: usize) {
-        // From the last on: whatever was put behind another in the table of hashes goes first.
-        for number in (count + 1..=self.ends.len()).rev() {
-            let (hash, _) = self.look_up(self.get(number as u32));
-            self.by_hash.remove(&hash);
+    /// The next number stands for this set, of a row of the catalog; `None` when another does.
+    pub(super) fn append(&mut self, bits: &[u8]) -> Option<u32> {
+        let free = std::mem::take(&mut self.free);
+        let (number, how) = self.intern(bits);
+        self.free = free;
+        (how == Interned::Made).then_some(number)
+    }
+
+    /// The next number stands for no set.
+    pub(super) fn skip(&mut self) {
+        self.slots.push(Slot::default());
+        self.free.push(self.slots.len() as u32);
+    }
+
+    /// So many more messages have the set. Whether they are the first.
+    pub(super) fn used(&mut self, number: u32, messages: u32) -> bool {
+        let Some(slot) = self.slot_mut(number) else { return false };
+        slot.dead = false;
+        slot.uses += messages;
+        slot.uses == messages && messages > 0
+    }
+
+    /// One message has it no more. Whether it was the last; `None` when there was none.
+    pub(super) fn released(&mut self, number: u32) -> Option<bool> {
+        if number == 0 {
+            return Some(false);
         }
-        self.ends.truncate(count);
-        self.bits.truncate(self.ends.last().map_or(0, |&end| end as usize));
+        let slot = self.slot_mut(number)?;
+        slot.uses = slot.uses.checked_sub(1)?;
+        slot.dead = slot.uses == 0;
+        Some(slot.dead)
+    }
+
+    /// Whether the last message of the set has gone.
+    pub(super) fn is_dead(&self, number: u32) -> bool {
+        self.slot(number).is_some_and(|slot| slot.dead)
+    }
+
+    /// Takes back the set that was made last of those that are there.
+    pub(super) fn undo(&mut self, number: u32) {
+        let (hash, _) = self.look_up(self.get(number));
+        self.by_hash.remove(&hash);
+        let slot = std::mem::take(&mut self.slots[number as usize - 1]);
+        self.bits.truncate(slot.at as usize);
+        match number as usize == self.slots.len() {
+            true => drop(self.slots.pop()),
+            false => self.free.push(number),
+        }
+    }
+
+    /// Takes back that a set was revived.
+    pub(super) fn bury(&mut self, number: u32) {
+        if let Some(slot) = self.slot_mut(number) {
+            slot.dead = true;
+        }
+    }
+
+    /// Forgets the sets that no message has; their numbers are given to others.
+    pub(super) fn collect(&mut self) {
+        let old = std::mem::take(&mut self.bits);
+        self.by_hash.clear();
+        self.free.clear();
+        let used = |slot: &Slot| slot.uses > 0;
+        self.slots.truncate(self.slots.iter().rposition(used).map_or(0, |last| last + 1));
+        for index in 0..self.slots.len() {
+            let (slot, number) = (self.slots[index], index as u32 + 1);
+            if slot.uses == 0 {
+                self.slots[index] = Slot::default();
+                self.free.push(number);
+                continue;
+            }
+            let octets = &old[slot.at as usize..slot.at as usize + usize::from(slot.len)];
+            let (hash, _) = self.look_up(octets);
+            grow(&mut self.bits, octets.len());
+            self.slots[index].at = self.bits.len() as u32;
+            self.bits.extend_from_slice(octets);
+            self.by_hash.insert(hash, number);
+        }
+        // The lowest number first.
+        self.free.reverse();
+        self.by_hash.shrink_to_fit();
     }
 
     /// Bytes in memory. A vector that has just grown may take an eighth more.
     pub(super) fn octets(&self) -> usize {
-        self.bits.len() + self.ends.len() * SET
+        self.bits.len() + self.slots.len() * SET
     }
 
     /// The hash under which a set stands, or would.
@@ -92,17 +213,33 @@ mod tests {
     use super::*;
 
     #[test]
-    fn sets_are_found_and_taken_back() {
+    fn sets_are_found_taken_back_and_collected() {
         let mut sets = Sets::default();
         let bits = |n: u32| n.to_le_bytes();
         for n in 1..=1000 {
-            assert_eq!(sets.intern(&bits(n)), n);
+            assert_eq!(sets.intern(&bits(n)), (n, Interned::Made));
         }
-        assert_eq!((sets.intern(&bits(7)), sets.intern(&[]), sets.len()), (7, 0, 1000));
-        sets.truncate(500);
-        assert_eq!((sets.len(), sets.by_hash.len()), (500, 500));
+        assert_eq!(sets.intern(&bits(7)), (7, Interned::Known));
+        assert_eq!((sets.intern(&[]), sets.count()), ((0, Interned::Known), 1000));
+        (501..=1000).rev().for_each(|n| sets.undo(n));
+        assert_eq!((sets.count(), sets.by_hash.len()), (500, 500));
         assert_eq!((sets.look_up(&bits(500)).1, sets.look_up(&bits(501)).1), (Some(500), None));
-        assert_eq!((sets.intern(&bits(900)), sets.get(501)), (501, &bits(900)[..]));
-        assert_eq!(sets.octets(), 501 * (4 + SET));
+        assert_eq!(
+            (sets.intern(&bits(900)), sets.get(501)),
+            ((501, Interned::Made), &bits(900)[..])
+        );
+
+        assert!(sets.used(3, 2) && !sets.used(3, 1) && sets.used(500, 1));
+        assert_eq!((sets.released(4), sets.released(0)), (None, Some(false)));
+        assert_eq!((sets.released(500), sets.is_dead(500)), (Some(true), true));
+        assert_eq!(sets.intern(&bits(500)), (500, Interned::Revived));
+        sets.collect();
+        assert_eq!((sets.len(), sets.count(), sets.uses(3)), (3, 1, 3));
+        assert_eq!((sets.get(3), sets.get(2)), (&bits(3)[..], &[][..]));
+        assert_eq!(sets.octets(), 4 + 3 * SET);
+        assert_eq!(sets.intern(&bits(3)), (3, Interned::Known));
+        assert_eq!(sets.intern(&bits(900)), (1, Interned::Made));
+        assert_eq!(sets.intern(&bits(901)), (2, Interned::Made));
+        assert_eq!(sets.intern(&bits(902)), (4, Interned::Made));
     }
 }

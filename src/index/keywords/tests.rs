@@ -1,14 +1,18 @@
 //! Tests of the tables of keywords.
 
 use super::*;
-use crate::limits::KEYWORDS;
+use crate::index::codec::{Fields, Row};
+use crate::limits::{KEYWORD_OCTETS, KEYWORD_OCTETS_OF_ACCOUNT, KEYWORD_TEXT, KEYWORDS};
+use std::collections::HashSet;
 
 fn words(words: &[&str]) -> Vec<Keyword> {
     words.iter().map(|word| Keyword::new(word.as_bytes()).unwrap()).collect()
 }
 
 fn intern(table: &mut Keywords, keywords: &[&str]) -> KeywordSet {
-    table.intern(&words(keywords).into(), &mut Translation::default())
+    let set = table.intern(&words(keywords).into(), &mut Translation::default()).unwrap();
+    table.used(set, 1);
+    set
 }
 
 /// The set that comes out; asks before whether anything changes.
@@ -19,8 +23,9 @@ fn change(
     keywords: &[&str],
 ) -> KeywordSet {
     let keeps = table.keeps(set, &table.look_up(change, &words(keywords)));
-    let prepared = table.prepare(change, &words(keywords));
+    let prepared = table.prepare(change, &words(keywords)).unwrap();
     let changed = table.change(set, &prepared);
+    table.used(changed, 1);
     assert_eq!(keeps, changed == set);
     changed
 }
@@ -73,8 +78,9 @@ fn tables_come_back_from_their_rows() {
 
 #[test]
 fn tables_that_contradict_themselves_are_rot() {
-    let cases: [(&[&str], &[&[u8]]); 6] = [
+    let cases: [(&[&str], &[&[u8]]); 7] = [
         (&["a", "A"], &[]),
+        (&["a"], &[]),
         (&["a"], &[&[2]]),
         (&["a"], &[&[1], &[1]]),
         (&["a"], &[&[]]),
@@ -89,6 +95,7 @@ fn tables_that_contradict_themselves_are_rot() {
         for set in sets {
             row.u16(set.len() as u16);
             row.octets(set);
+            row.u32(1);
         }
         let row = row.seal();
         assert!(Keywords::decode(&mut Fields::open(&row).unwrap()).is_err(), "{names:?} {sets:?}");
@@ -103,7 +110,7 @@ fn there_is_an_end_to_keywords() {
     }
     let octets = table.octets();
     assert_eq!(table.admit(&words(&["k9", "one-more"])), None);
-    assert_eq!((table.octets(), table.all().len()), (octets, KEYWORDS));
+    assert_eq!((table.octets(), table.by_name.len()), (octets, KEYWORDS));
     let two = table.admit(&words(&["K7", "k8"])).unwrap();
     assert_eq!(names(&table, two), ["k7", "k8"]);
     assert!(!table.admit_change(&HashSet::from([two]), FlagChange::Add, &words(&["new"])));
@@ -167,9 +174,118 @@ fn lists_of_other_tables_are_translated() {
     let (mut table, mut by) = (Keywords::default(), Translation::default());
     intern(&mut table, &["C"]);
     for _ in 0..2 {
-        let found = [&lists[0], &lists[1]].map(|list| table.intern(list, &mut by));
+        let found = [&lists[0], &lists[1]].map(|list| table.intern(list, &mut by).unwrap());
         assert_eq!(found.map(|set| names(&table, set)), [vec!["a", "b"], vec!["C", "a"]]);
     }
     assert_eq!(table.list(KeywordSet(2)), lists[0]);
     assert_eq!(table.list(KeywordSet(0)), KeywordList::default());
+}
+
+/// Gives and takes one message.
+fn once(table: &mut Keywords, keywords: &[&str]) {
+    let set = intern(table, keywords);
+    table.released(set).unwrap();
+}
+
+#[test]
+fn what_no_message_has_makes_room() {
+    let mut table = Keywords::default();
+    let kept = intern(&mut table, &["kept", "both"]);
+    for i in 1..KEYWORDS - 1 {
+        once(&mut table, &[&format!("k{i}"), "both"]);
+    }
+    // What is dead does not count, and keeps its numbers.
+    assert_eq!(table.all(), words(&["kept", "both"]));
+    assert!(table.takes_more() && table.has_room_for(&words(&["x"])));
+    let dead = table.number(&words(&["k1"])[0]).unwrap();
+    let new = table.admit(&words(&["new"])).unwrap();
+    assert_ne!(table.number(&words(&["new"])[0]), Some(dead));
+    assert_eq!(table.all(), words(&["kept", "both"]), "no message has it yet");
+    table.used(new, 1);
+    let (before, version) = (table.octets(), table.version());
+    table.collect();
+    assert!(table.octets() < before / 2);
+    let numbers = table.names.len();
+    assert_eq!((table.all(), table.version()), (words(&["kept", "both", "new"]), version));
+    assert_eq!((names(&table, kept), names(&table, new)), (vec!["kept", "both"], vec!["new"]));
+    let next = intern(&mut table, &["next", "KEPT"]);
+    assert_eq!(names(&table, next), ["kept", "next"]);
+    assert_eq!(table.by_name.len(), 4);
+    assert_eq!(table.names.len(), numbers, "numbers are used again");
+}
+
+#[test]
+fn dead_keywords_that_cannot_be_collected_have_an_end() {
+    let mut table = Keywords::default();
+    for i in 0..4 * KEYWORDS {
+        once(&mut table, &[&format!("k{i}")]);
+    }
+    assert!(table.is_crowded() && !table.takes_more());
+    assert_eq!(table.admit(&words(&["new"])), None);
+    // One that is there has its number.
+    assert!(table.admit(&words(&["k7"])).is_some());
+    table.collect();
+    assert!(table.takes_more() && table.admit(&words(&["new"])).is_some());
+    assert_eq!(table.by_name.len(), 1);
+}
+
+#[test]
+fn a_refusal_leaves_nothing_behind() {
+    let mut table = Keywords::default();
+    for i in 0..KEYWORDS - 1 {
+        intern(&mut table, &[&format!("k{i}")]);
+    }
+    once(&mut table, &["dead"]);
+    let before = table.octets();
+    assert_eq!(table.admit(&words(&["k1", "new", "newer"])), None);
+    assert_eq!(table.admit(&words(&["dead", "new"])), None);
+    assert!(!table.admit_all(&[words(&["new"]).into(), words(&["newer"]).into()]));
+    assert_eq!((table.octets(), table.held.names), (before, KEYWORDS - 1));
+    assert!(table.takes_more());
+    assert!(table.admit(&words(&["new"])).is_some());
+    assert!(!table.takes_more() && !table.has_room_for(&words(&["dead"])));
+}
+
+/// Whatever happens, the counts are those of the messages, and rows come back as they were.
+#[test]
+fn counts_are_those_of_the_messages() {
+    let mut random = crate::reactor::simulation::Random::new(7);
+    for _ in 0..200 {
+        let (mut table, mut messages) = (Keywords::default(), Vec::<KeywordSet>::new());
+        for _ in 0..random.below(60) {
+            let some: Vec<String> =
+                (0..random.below(4)).map(|_| format!("k{}", random.below(9))).collect();
+            let some: Vec<&str> = some.iter().map(String::as_str).collect();
+            match random.below(5) {
+                0 if !messages.is_empty() => {
+                    let index = random.below(messages.len());
+                    table.released(messages.swap_remove(index)).unwrap();
+                }
+                1 => table.collect(),
+                2 => {
+                    let _ = table.admit(&words(&some));
+                }
+                _ => messages.push(intern(&mut table, &some)),
+            }
+            let mut expected: Vec<_> =
+                messages.iter().flat_map(|&set| names(&table, set)).map(str::to_owned).collect();
+            expected.sort_unstable();
+            expected.dedup();
+            let mut live: Vec<_> =
+                table.all().iter().map(|name| name.as_str().to_owned()).collect();
+            live.sort_unstable();
+            assert_eq!(live, expected);
+            let mut row = Row::default();
+            table.encode(&mut row);
+            let row = row.seal();
+            let mut fields = Fields::open(&row).unwrap();
+            let read = Keywords::decode(&mut fields).unwrap();
+            fields.end().unwrap();
+            for &set in &messages {
+                assert_eq!(names(&read, set), names(&table, set));
+                assert_eq!(read.sets.uses(set.0), table.sets.uses(set.0));
+            }
+            assert_eq!(read.by_name.len(), live.len());
+        }
+    }
 }

@@ -3,13 +3,35 @@
 use std::borrow::Borrow;
 
 use super::journal::What;
-use super::{Mailbox, reserved_after};
+use super::{Counts, Entry, Mailbox, reserved_after};
 use crate::index::checkpoint::Saved;
 use crate::index::chunk::Placed;
 use crate::index::error::ApplyError;
 use crate::index::keywords::Translation;
 use crate::log::{Commit, MessageRecord};
 use crate::types::{FlagChange, Flags, Keyword, ModSeq, Uid, UidRange, UidValidity};
+
+/// `None` when there were fewer messages of a kind than now go: what the catalog says of the
+/// mailbox is wrong.
+impl Counts {
+    fn change(&mut self, old: Flags, new: Flags) -> Option<()> {
+        let has = |flags: Flags, flag| u32::from(flags.contains(flag));
+        let (seen, deleted) = (Flags::SEEN, Flags::DELETED);
+        self.unseen = (self.unseen + has(old, seen)).checked_sub(has(new, seen))?;
+        self.deleted = (self.deleted + has(new, deleted)).checked_sub(has(old, deleted))?;
+        Some(())
+    }
+
+    fn remove(&mut self, entry: Entry<'_>) -> Option<()> {
+        let (flags, recent) = (entry.flags(), entry.uid() >= self.recent_from);
+        self.messages = self.messages.checked_sub(1)?;
+        self.octets = self.octets.checked_sub(entry.size())?;
+        self.unseen = self.unseen.checked_sub(u32::from(!flags.contains(Flags::SEEN)))?;
+        self.deleted = self.deleted.checked_sub(u32::from(flags.contains(Flags::DELETED)))?;
+        self.recent = self.recent.checked_sub(u32::from(recent))?;
+        Some(())
+    }
+}
 
 impl Mailbox {
     /// Another name. The account sees to it that it is the only one of that name.
@@ -49,12 +71,17 @@ impl Mailbox {
         if commit.first_uid < next {
             return Err(disorder);
         }
+        if self.keywords.is_crowded() {
+            self.collect_keywords();
+        }
         let (mut found, modseq, save_date) = (0, commit.modseq, commit.save_date);
         let mut by = Translation::default();
         for message in messages {
             let message = message.borrow();
             if found < commit.messages {
                 let keywords = self.keywords.intern(&message.keywords, &mut by);
+                let keywords = keywords.ok_or(ApplyError::TooManyKeywords(mailbox))?;
+                self.keywords.used(keywords, 1);
                 let uid = Uid(commit.first_uid.0 + found);
                 self.count_in(message.flags, message.size);
                 self.chunks.push(Placed { uid, keywords, modseq, save_date }, message);
@@ -78,10 +105,13 @@ impl Mailbox {
         keywords: &[Keyword],
     ) -> Result<(), ApplyError> {
         let uids = self.at_hand(uids)?;
+        if self.keywords.is_crowded() {
+            self.collect_keywords();
+        }
         let (counts, table) = (&mut self.counts, &mut self.keywords);
         let told = self.journal.is_kept();
-        let named = table.prepare(change, keywords);
-        let mut changed = Vec::new();
+        let named = table.prepare(change, keywords).ok_or(ApplyError::TooManyKeywords(self.id))?;
+        let (mut changed, mut counted) = (Vec::new(), true);
         // Messages often have the same keywords as the one before.
         let mut last = None;
         self.chunks.set_flags(&uids, modseq, |entry| {
@@ -92,9 +122,11 @@ impl Mailbox {
             };
             last = Some((old.1, set));
             let new = change.of(old.0, flags);
-            let has = |flags: Flags, flag| u32::from(flags.contains(flag));
-            counts.unseen = counts.unseen + has(old.0, Flags::SEEN) - has(new, Flags::SEEN);
-            counts.deleted = counts.deleted + has(new, Flags::DELETED) - has(old.0, Flags::DELETED);
+            counted &= counts.change(old.0, new).is_some();
+            if set != old.1 {
+                table.used(set, 1);
+                counted &= table.released(old.1).is_some();
+            }
             if (new, set) == old {
                 return None;
             }
@@ -103,6 +135,9 @@ impl Mailbox {
             }
             Some((new, set))
         });
+        if !counted {
+            return Err(ApplyError::Miscounted(self.id));
+        }
         self.unapplied.applied(modseq);
         self.journal.push(modseq, What::Flags(changed.into()));
         self.changed_at(modseq);
@@ -115,16 +150,16 @@ impl Mailbox {
         uids: &[UidRange],
     ) -> Result<(), ApplyError> {
         let uids = self.at_hand(uids)?;
-        let counts = &mut self.counts;
-        let mut gone = Vec::new();
+        let (counts, table) = (&mut self.counts, &mut self.keywords);
+        let (mut gone, mut counted) = (Vec::new(), true);
         self.chunks.remove(&uids, |entry| {
             UidRange::push(&mut gone, entry.uid());
-            counts.messages -= 1;
-            counts.octets -= entry.size();
-            counts.unseen -= u32::from(!entry.flags().contains(Flags::SEEN));
-            counts.deleted -= u32::from(entry.flags().contains(Flags::DELETED));
-            counts.recent -= u32::from(entry.uid() >= counts.recent_from);
+            counted &= counts.remove(entry).is_some();
+            counted &= table.released(entry.keywords()).is_some();
         });
+        if !counted {
+            return Err(ApplyError::Miscounted(self.id));
+        }
         self.unapplied.applied(modseq);
         self.vanished.push(modseq, &gone);
         self.journal.push(modseq, What::Expunged(gone.into()));

@@ -18,7 +18,7 @@ use super::checkpoint::Saved;
 use super::chunk::{Chunk, Entry};
 use super::chunks::{Chunks, Piece};
 use super::error::Rot;
-use super::keywords::{KeywordSet, Keywords, Translation};
+use super::keywords::{KeywordSet, Keywords};
 use super::view::View;
 use crate::types::{
     Keyword, KeywordList, MailboxId, ModSeq, SpecialUse, Uid, UidRange, UidValidity,
@@ -148,14 +148,32 @@ impl Mailbox {
     /// mailbox, or the account, has as many keywords or sets of them as it can hold: `NO [LIMIT]`.
     #[must_use]
     pub fn admit(&mut self, keywords: &[Keyword]) -> Option<KeywordSet> {
-        self.keywords.admit(keywords)
+        let set = self.keywords.admit(keywords);
+        set.or_else(|| self.collect_keywords().then(|| self.keywords.admit(keywords))?)
     }
 
-    /// The same for messages of another mailbox, by their lists.
+    /// The same for messages that come with their lists: room for all of them, or for none.
     #[must_use]
-    pub fn admit_all<'l>(&mut self, lists: impl IntoIterator<Item = &'l KeywordList>) -> bool {
-        let mut by = Translation::default();
-        lists.into_iter().all(|list| self.keywords.admit_list(list, &mut by))
+    pub fn admit_all<'l>(&mut self, lists: impl Iterator<Item = &'l KeywordList> + Clone) -> bool {
+        self.keywords.admit_all(lists.clone())
+            || self.collect_keywords() && self.keywords.admit_all(lists)
+    }
+
+    /// Whether there is room for these keywords, as far as that is known before they are admitted.
+    #[must_use]
+    pub fn has_room_for(&mut self, keywords: &[Keyword]) -> bool {
+        self.keywords.has_room_for(keywords)
+            || self.collect_keywords() && self.keywords.has_room_for(keywords)
+    }
+
+    /// Forgets the keywords that no message has. `false` while a session, or a change on its way,
+    /// may know them by their numbers.
+    pub(super) fn collect_keywords(&mut self) -> bool {
+        let unknown = self.pins == 0 && self.is_settled();
+        if unknown {
+            self.keywords.collect();
+        }
+        unknown
     }
 
     /// From now on its keywords count with those of the other mailboxes of this account.
@@ -213,6 +231,9 @@ impl Mailbox {
         if self.pins == 0 {
             self.journal.end();
             self.chunks.drop_clean();
+            if self.keywords.is_crowded() {
+                self.collect_keywords();
+            }
         }
     }
 
@@ -229,8 +250,7 @@ impl Mailbox {
     /// # Errors
     /// When the catalog contradicts itself.
     pub fn load(&mut self, piece: Piece) -> Result<(), Rot> {
-        self.check(&piece.chunks)?;
-        self.chunks.load(piece, self.counts.messages)
+        self.chunks.load(piece, self.counts.messages, &self.keywords)
     }
 
     /// For a replayed change of these messages: takes the chunks they are in, which `read` reads
@@ -247,18 +267,9 @@ impl Mailbox {
             return Ok(0);
         }
         let chunks = read(&uids, &|first| self.chunks.begins_at(first))?;
-        self.check(&chunks).map_err(rotten)?;
         let octets = chunks.iter().map(|(_, chunk)| chunk.octets()).sum();
-        self.chunks.load_for(uids, chunks);
+        self.chunks.load_for(uids, chunks, &self.keywords).map_err(rotten)?;
         Ok(octets)
-    }
-
-    fn check(&self, chunks: &[(Uid, Chunk)]) -> Result<(), Rot> {
-        let mut entries = chunks.iter().flat_map(|(_, chunk)| chunk.iter());
-        if entries.all(|entry| self.keywords.exists(entry.keywords())) {
-            return Ok(());
-        }
-        Err(Rot("a message has a set of keywords that its mailbox has not"))
     }
 
     /// A message, by its UID, if it is in memory; likewise below.
@@ -284,7 +295,20 @@ impl Mailbox {
     /// All messages as a session sees them that selects the mailbox now.
     #[must_use]
     pub fn view(&self) -> View {
-        self.range(UidRange::ALL).map(Entry::uid).collect()
+        let mut view = View::default();
+        for chunk in self.chunks.range(UidRange::ALL) {
+            let (Some(first), Some(last)) = (chunk.iter().next(), chunk.iter().next_back()) else {
+                continue;
+            };
+            let (first, last) = (first.uid(), last.uid());
+            // Mostly they are without a gap: a million messages are two thousand steps.
+            if (last.0 - first.0) as usize + 1 == chunk.len() {
+                view.push_run(UidRange { first, last });
+            } else {
+                chunk.iter().for_each(|entry| view.push(entry.uid()));
+            }
+        }
+        view
     }
 
     /// What it takes in memory, about.

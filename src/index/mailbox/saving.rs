@@ -42,6 +42,7 @@ impl Mailbox {
         self.chunks.end_saving(written);
         if self.pins == 0 {
             self.chunks.drop_clean();
+            self.collect_keywords();
         }
     }
 

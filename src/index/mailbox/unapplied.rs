@@ -117,7 +117,7 @@ impl Mailbox {
                 let uids = UidRange::ascending(uids);
                 let mut sets = HashMap::new();
                 if *change == FlagChange::Replace || !keywords.is_empty() {
-                    let named = self.keywords.prepare(*change, keywords);
+                    let named = self.keywords.prepare(*change, keywords).expect("admitted");
                     for set in self.sets_as_written(&uids) {
                         let new = self.keywords.change(set, &named);
                         if new != set {

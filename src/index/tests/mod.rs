@@ -6,6 +6,8 @@ mod model;
 mod names;
 mod recent;
 mod replay;
+mod unsaved;
+mod validity;
 mod written;
 
 use std::path::PathBuf;

@@ -150,8 +150,7 @@ impl Job<'_> {
         log.write(frame, |_| records, permit);
         let (owner, hold) = (owner.clone(), writing.hold.take());
         log.when_durable(move || {
-            let appended = owner.account.borrow_mut().append(&commit, selection.records());
-            appended.expect("nothing overtakes a batch in the log");
+            owner.risk(|account| account.append(&commit, selection.records()));
             drop((claim, hold));
             owner.changed.notify_waiters();
         });

@@ -52,6 +52,8 @@ impl World {
         let log = Log::start(sequencer, epoch, id, pool, Arc::default(), &arena).await.unwrap();
         log.ready(LeaseClass::Large.size()).await.unwrap();
         let world = World { log, arena, owner: Owner::new(Account::new("anna"), quota) };
+        // The first segment is taken into use by what is written first.
+        world.log.ready(LeaseClass::Large.size()).await.unwrap();
         for (mailbox, name) in [(INBOX, "INBOX"), (WORK, "Work")] {
             world.change(Record::CreateMailbox {
                 account: "anna".into(),

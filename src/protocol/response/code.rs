@@ -70,9 +70,14 @@ pub enum Code<'a> {
     NoUpdate(&'a str),
     /// The quota would be exceeded (RFC 5530).
     OverQuota,
-    /// Flags that can be changed for good: all system flags, these keywords, and such as clients
-    /// make up; `None` in a mailbox that was opened with EXAMINE (RFC 3501).
-    PermanentFlags(Option<&'a [Keyword]>),
+    /// Flags that can be changed for good: all system flags, these keywords, and, if `more`, such
+    /// as clients make up; `None` in a mailbox that was opened with EXAMINE (RFC 3501).
+    PermanentFlags {
+        /// Keywords that messages have.
+        keywords: Option<&'a [Keyword]>,
+        /// Whether others can be made.
+        more: bool,
+    },
     /// Not over a connection that anybody can read (RFC 5530).
     PrivacyRequired,
     /// EXAMINE (RFC 3501).
@@ -115,10 +120,13 @@ impl Code<'_> {
                 out.extend_from_slice(b" ");
                 uid_set(out, to.iter().copied());
             }
-            Code::PermanentFlags(None) => out.extend_from_slice(b"PERMANENTFLAGS ()"),
-            Code::PermanentFlags(Some(keywords)) => {
+            Code::PermanentFlags { keywords: None, .. } => {
+                out.extend_from_slice(b"PERMANENTFLAGS ()")
+            }
+            Code::PermanentFlags { keywords: Some(keywords), more } => {
                 out.extend_from_slice(b"PERMANENTFLAGS ");
-                flag_list(out, all_flags(), keywords.iter().map(Keyword::as_str), &["\\*"]);
+                let others: &[&str] = if more { &["\\*"] } else { &[] };
+                flag_list(out, all_flags(), keywords.iter().map(Keyword::as_str), others);
             }
             Code::BadCharset(known) => {
                 out.extend_from_slice(b"BADCHARSET (");
@@ -177,7 +185,7 @@ impl Code<'_> {
             Code::MailboxId(_) => "MAILBOXID",
             Code::Modified(_) => "MODIFIED",
             Code::NoUpdate(_) => "NOUPDATE",
-            Code::PermanentFlags(_) => "PERMANENTFLAGS",
+            Code::PermanentFlags { .. } => "PERMANENTFLAGS",
             Code::UidNext(_) => "UIDNEXT",
             Code::UidValidity(_) => "UIDVALIDITY",
             Code::Unseen(_) => "UNSEEN",
@@ -208,8 +216,12 @@ mod tests {
                 "COPYUID 38505 304,319:320 3956:3958",
             ),
             (
-                Code::PermanentFlags(Some(&[])),
+                Code::PermanentFlags { keywords: Some(&[]), more: true },
                 "PERMANENTFLAGS (\\Answered \\Flagged \\Deleted \\Seen \\Draft \\*)",
+            ),
+            (
+                Code::PermanentFlags { keywords: Some(&[]), more: false },
+                "PERMANENTFLAGS (\\Answered \\Flagged \\Deleted \\Seen \\Draft)",
             ),
             (Code::HighestModSeq(ModSeq(7)), "HIGHESTMODSEQ 7"),
             (Code::BadCharset(&["UTF-8", "US-ASCII"]), "BADCHARSET (UTF-8 US-ASCII)"),

@@ -24,7 +24,7 @@ pub use listener::{Bound, Listener};
 pub use probe::{probe, raise_limits};
 pub use rings::{Standby, rings};
 pub use system::{give_way, random, unix_seconds};
-pub use thread::{Thread, hesitate, start_thread};
+pub use thread::{Thread, contain, hesitate, start_thread};
 
 /// As many leases as the limits say.
 pub(super) fn arena_shape() -> Shape {

@@ -6,6 +6,7 @@ use std::sync::Once;
 use std::{io, panic, process, thread};
 
 use crate::reactor::ThreadEnd;
+use crate::reactor::jobs::said;
 
 /// A thread that runs one future to its end.
 pub struct Thread<T> {
@@ -57,12 +58,25 @@ impl<T> Thread<T> {
 /// Nothing here: a real thread is as late as it is.
 pub async fn hesitate() {}
 
+thread_local!(static REACTOR: Cell<bool> = const { Cell::new(false) });
+
+/// Does work whose panic need not end the process, since what it works on can be given up by
+/// itself.
+///
+/// # Errors
+/// What the panic said.
+pub fn contain<T>(work: impl FnOnce() -> T) -> Result<T, String> {
+    let reactor = REACTOR.replace(false);
+    let result = panic::catch_unwind(panic::AssertUnwindSafe(work));
+    REACTOR.set(reactor);
+    result.map_err(|panic| said(&*panic).to_owned())
+}
+
 /// From now on a panic on this thread, a reactor's, ends the process: the runtime would pass over a
 /// task that panics, and its client would wait for ever, and so might the log for a frame that was
 /// never written. After a start everything acknowledged is there.
 pub(super) fn abort_on_panic() {
     static HOOK: Once = Once::new();
-    thread_local!(static REACTOR: Cell<bool> = const { Cell::new(false) });
     HOOK.call_once(|| {
         let before = panic::take_hook();
         panic::set_hook(Box::new(move |info| {

@@ -30,4 +30,4 @@ pub use listener::{Bound, Listener};
 pub use machine::{Machine, Temper, made, thresholds};
 pub use random::Random;
 pub use remote::Remote;
-pub use thread::{Standby, Thread, hesitate, rings, start_thread};
+pub use thread::{Standby, Thread, contain, hesitate, rings, start_thread};

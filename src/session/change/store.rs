@@ -138,8 +138,8 @@ struct SetFlags<'a> {
     /// Whether the change keeps this set of keywords: messages often have the same as the one
     /// before.
     last: Option<(KeywordSet, bool)>,
-    /// The change in the table of the mailbox, and how many keywords that had.
-    named: Option<(usize, KeywordChange)>,
+    /// The change in the table of the mailbox, and which keywords that had.
+    named: Option<(u64, KeywordChange)>,
 }
 
 impl MessageChange for SetFlags<'_> {
@@ -185,9 +185,9 @@ impl MessageChange for SetFlags<'_> {
 impl SetFlags<'_> {
     fn keeps_keywords(&mut self, mailbox: &Mailbox, set: KeywordSet) -> bool {
         let table = mailbox.keywords();
-        let known = table.all().len();
+        let known = table.made();
         let named = match self.named.take() {
-            Some((names, named)) if names == known => named,
+            Some((made, named)) if made == known => named,
             _ => table.look_up(self.change, self.keywords),
         };
         let keeps = table.keeps(set, &named);

@@ -189,7 +189,7 @@ impl Session {
             if let (Some(selected), Some(mailbox)) =
                 (&mut *self.selected.borrow_mut(), owner.account.borrow().mailbox(mailbox))
             {
-                selected.tell_keywords(mailbox.keywords().all(), &mut out);
+                selected.tell_keywords(mailbox.keywords(), &mut out);
                 for (number, entry) in batch.iter() {
                     let of = (mailbox.keywords(), &*selected);
                     items.begin(&mut out, number, entry, &wanted.items, of).end(&mut out);
@@ -239,7 +239,7 @@ impl Session {
                     outcome.missing += 1;
                     continue;
                 };
-                selected.tell_keywords(mailbox.keywords().all(), &mut out);
+                selected.tell_keywords(mailbox.keywords(), &mut out);
                 start = out.len();
                 let of = (mailbox.keywords(), &*selected);
                 items.begin(&mut out, message.number, message.entry(), &wanted.items, of)

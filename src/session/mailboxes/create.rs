@@ -26,6 +26,8 @@ pub(in crate::session) enum CreateError {
     Exists,
     /// The account has as many as it can have.
     TooMany,
+    /// The account has no UIDVALIDITY left.
+    NoUidValidity,
     /// The log takes nothing.
     Log(LogError),
 }
@@ -56,6 +58,9 @@ impl Session {
             CreateError::TooMany => {
                 let text = format!("an account can have {MAILBOXES} mailboxes");
                 self.no(tag, Some(Code::Limit), &text);
+            }
+            CreateError::NoUidValidity => {
+                self.no(tag, Some(Code::Limit), "the account has no UIDVALIDITY left");
             }
             CreateError::Log(error) => self.not_written(tag, error),
         }
@@ -146,6 +151,7 @@ impl Home {
         }
         let (account, mailbox) = (owner.name(), self.new_mailbox_id());
         let uid_validity = owner.account.borrow_mut().reserve_uid_validity(unix_seconds());
+        let uid_validity = uid_validity.ok_or(CreateError::NoUidValidity)?;
         let name = name.as_str().into();
         let record = Record::CreateMailbox { account, mailbox, name, uid_validity, uses };
         self.ledger(owner).write(record).await.map_err(CreateError::Log)?;

@@ -41,8 +41,8 @@ pub(super) struct Selected {
     own: Vec<ModSeq>,
     /// Up to where the client has heard of all changes.
     pub heard: Heard,
-    /// Keywords that the client was told of.
-    keywords: usize,
+    /// Which keywords the client was told of, and whether more can be made.
+    keywords: (u64, bool),
     /// UIDs that are `\Recent` in this session.
     recent: Vec<UidRange>,
     /// RECENT as it was last told.
@@ -68,7 +68,7 @@ impl Selected {
             heard: Heard::new(counts.highest_modseq),
             gone: Vec::new(),
             own: Vec::new(),
-            keywords: mailbox.keywords().all().len(),
+            keywords: (mailbox.keywords().version(), mailbox.keywords().takes_more()),
             recent: Vec::new(),
             recent_told: 0,
         };

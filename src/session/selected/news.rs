@@ -11,7 +11,7 @@ use bytes::BytesMut;
 
 use super::Selected;
 use super::heard::tell_highest;
-use crate::index::{Changes, Entry, Mailbox, What};
+use crate::index::{Changes, Entry, Keywords, Mailbox, What};
 use crate::ingest::Owner;
 use crate::net::{GATHERED, Gone};
 use crate::protocol::response::{self, Code, Condition, FetchResponse};
@@ -121,14 +121,22 @@ impl Selected {
         self.recent_told = recent;
     }
 
-    /// New keywords come before the first message that has them (RFC 3501 section 7.2.6).
-    pub(in crate::session) fn tell_keywords(&mut self, keywords: &[Keyword], out: &mut BytesMut) {
-        if self.keywords == keywords.len() {
-            return;
+    /// New keywords come before the first message that has them (RFC 3501 section 7.2.6), and that
+    /// no more can be made, or some can again.
+    pub(in crate::session) fn tell_keywords(&mut self, keywords: &Keywords, out: &mut BytesMut) {
+        let now = (keywords.version(), keywords.takes_more());
+        if self.keywords != now {
+            self.keywords = now;
+            self.flags(keywords, out);
         }
-        self.keywords = keywords.len();
-        response::flags(out, keywords);
-        let code = Code::PermanentFlags((!self.read_only).then_some(keywords));
+    }
+
+    /// FLAGS and PERMANENTFLAGS.
+    pub(in crate::session) fn flags(&self, keywords: &Keywords, out: &mut BytesMut) {
+        let (all, more) = (keywords.all(), keywords.takes_more());
+        response::flags(out, &all);
+        let keywords = (!self.read_only).then_some(&*all);
+        let code = Code::PermanentFlags { keywords, more };
         response::untagged(out, Condition::Ok, Some(&code), "flags that last");
     }
 
@@ -185,6 +193,9 @@ impl Session {
             && let Some(selected) = &mut *self.selected.borrow_mut()
         {
             selected.tell_new(mailbox, enabled, &mut out);
+            if selected.keywords.1 != mailbox.keywords().takes_more() {
+                selected.tell_keywords(mailbox.keywords(), &mut out);
+            }
         }
         self.output.push_buffer(out);
         let (uid, modseq) = (enabled.tells_uids(), enabled.condstore);
@@ -252,7 +263,7 @@ impl Session {
         let account = owner.account.borrow();
         let Some(mailbox) = account.mailbox(selected.mailbox) else { return end };
         if told.flags {
-            selected.tell_keywords(mailbox.keywords().all(), out);
+            selected.tell_keywords(mailbox.keywords(), out);
         }
         for entry in mailbox.range(uids) {
             if out.len() >= GATHERED {

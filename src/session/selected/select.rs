@@ -73,15 +73,13 @@ impl Session {
         let mut account = owner.account.borrow_mut();
         let Some(mailbox) = account.mailbox_mut(id) else { return false };
         let selected = Selected::new(mailbox, pinned, read_only);
-        let (counts, keywords) = (mailbox.counts(), mailbox.keywords().all());
+        let counts = mailbox.counts();
         let (enabled, mailbox_id) = (self.enabled, mailbox_id(id));
         self.output.push(|out| {
             let ok = |out: &mut _, code: &Code<'_>, text: &str| {
                 response::untagged(out, Condition::Ok, Some(code), text);
             };
-            response::flags(out, keywords);
-            let permanent = Code::PermanentFlags((!read_only).then_some(keywords));
-            ok(out, &permanent, "flags that last");
+            selected.flags(mailbox.keywords(), out);
             response::number(out, selected.view.len(), "EXISTS");
             if enabled.rev2 {
                 let entry = ListEntry::new(name, &[]);
