@@ -130,8 +130,9 @@ impl Ledger<'_> {
         Ok(())
     }
 
-    /// One record that adds something, and that nothing else can make untrue meanwhile, because its kind is written by one
-    /// session at a time ([`Owner::structure`]). Returns when it is durable and applied.
+    /// One record that adds something, and that nothing else can make untrue meanwhile, because its
+    /// kind is written by one session at a time ([`Owner::structure`]). Returns when it is durable
+    /// and applied.
     ///
     /// # Errors
     /// When the log takes nothing.

@@ -134,9 +134,9 @@ impl Machine {
         self.refusal.get_or_insert(refusal);
     }
 
-    /// Refuses the whole command because of the message that is announced or arrives, which the refusal then
-    /// says: a client that sends a thousand must know which one it was. The first message is not
-    /// counted, since most commands have no other.
+    /// Refuses the whole command because of the message that is announced or arrives, which the
+    /// refusal then says: a client that sends a thousand must know which one it was. The first
+    /// message is not counted, since most commands have no other.
     pub fn refuse_message(&mut self, mut refusal: Refusal) {
         let arrives = matches!(self.state, State::Literal { .. });
         let number = self.accepted + u64::from(!arrives);

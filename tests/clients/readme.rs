@@ -12,7 +12,7 @@ use crate::{installed, run};
 
 /// Folded, blanks that a parser would strip, NUL, 8 bit, no line end, no header at all.
 const MAIL: [&[u8]; 4] = [
-    b"Received: from listman.example.org (localhost.localdomain [127.0.0.1]) by example.org (Postfix)\n\
+    b"Received: from listman.example.org (localhost.localdomain [127.0.0.1]) by example.org\n\
       \tid 1;  \nSubject:   two spaces before, one behind \nStatus: RO\nX-Status: AFDT\n\nbody\n",
     b"Subject: \xfc\n\n\0\xff text\r\nmixed\n\n>From here on\n",
     b"\nno header\n",

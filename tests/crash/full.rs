@@ -60,8 +60,8 @@ fn fills_up(kind: Kind, mib: u64) {
     hands.writer.work(10);
     store.verify(&server, hands);
 
-    // It starts and serves reading, and changes of what is there work. Without a catalog, too: the room
-    // of the old one is the new one's.
+    // It starts and serves reading, and changes of what is there work. Without a catalog, too: the
+    // room of the old one is the new one's.
     server.kill();
     store.works_without_mail();
     fs::remove_file(store.folder.catalog()).unwrap();
