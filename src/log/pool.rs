@@ -204,11 +204,19 @@ pub(super) fn is_full(error: &io::Error) -> bool {
     matches!(error.kind(), StorageFull | QuotaExceeded | FileTooLarge)
 }
 
+/// Kind of an error that has words for the operator instead of the system's number.
+pub(super) const OUT_OF_FILES: io::ErrorKind = io::ErrorKind::ResourceBusy;
+
+/// Whether there is no descriptor left, of this process or of the system.
+pub(super) fn is_out_of_files(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE))
+}
+
 /// Whether the system has not enough of something just now: room, descriptors, memory. What else
 /// goes wrong with a new segment is a disk that fails.
 pub(super) fn is_shortage(error: &io::Error) -> bool {
-    let short = [libc::EMFILE, libc::ENFILE, libc::ENOMEM];
-    is_full(error) || error.raw_os_error().is_some_and(|code| short.contains(&code))
+    let passing = matches!(error.kind(), OUT_OF_FILES | io::ErrorKind::OutOfMemory);
+    is_full(error) || is_out_of_files(error) || passing
 }
 
 #[cfg(test)]
@@ -248,6 +256,27 @@ mod tests {
         drop(pool);
         assert!(!super::super::directory::segment_path(dir.path(), seen[0]).exists());
         assert!(super::super::directory::segment_path(dir.path(), seen[1]).exists());
+    }
+
+    #[test]
+    fn a_shortage_is_told_from_a_disk_that_fails() {
+        let dir = tempfile::tempdir().unwrap();
+        let config = config(&dir);
+        for (code, short) in [
+            (libc::ENOSPC, true),
+            (libc::EDQUOT, true),
+            (libc::EMFILE, true),
+            (libc::ENFILE, true),
+            (libc::ENOMEM, true),
+            (libc::EIO, false),
+            (libc::EROFS, false),
+            (libc::ENOENT, false),
+        ] {
+            let error = || io::Error::from_raw_os_error(code);
+            assert_eq!(is_shortage(&error()), short, "{code}");
+            let explained = crate::log::preparation::explain(error(), 4 << 20, &config);
+            assert_eq!(is_shortage(&explained), short, "{explained}");
+        }
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::io;
 use std::path::PathBuf;
 
 use super::directory::segment_path;
-use super::pool::PoolConfig;
+use super::pool::{OUT_OF_FILES, PoolConfig, is_out_of_files};
 use crate::limits::BLOCK;
 use crate::reactor::Access;
 use crate::reactor::files::{self, File};
@@ -104,7 +104,8 @@ pub(super) fn explain(error: io::Error, size: u32, config: &PoolConfig) -> io::E
     if error.kind() == io::ErrorKind::FileTooLarge {
         text.push_str("; it is over the limit on the size of files (RLIMIT_FSIZE)");
     }
-    io::Error::new(error.kind(), text)
+    let kind = if is_out_of_files(&error) { OUT_OF_FILES } else { error.kind() };
+    io::Error::new(kind, text)
 }
 
 pub(super) fn no_room() -> io::Error {

@@ -14,7 +14,7 @@ use super::directory::segment_path;
 use super::pool::{PoolConfig, PoolCounts, Prepared, is_full, is_shortage, usable};
 use super::preparation::{Preparation, Zeros, explain, no_room};
 use crate::limits::{BLOCK, LARGE_LEASE};
-use crate::reactor::files;
+use crate::reactor::files::{self, File};
 use crate::reactor::{Access, Instant, hesitate, timeout};
 use crate::types::SegmentId;
 
@@ -63,8 +63,8 @@ pub(super) struct Worker {
     stalled: Option<u64>,
     /// That it failed was said, and it has not succeeded since.
     complained: bool,
-    /// What the folder was when the thread began; `None` when it could not be looked at.
-    folder: Option<(u64, u64)>,
+    /// The folder as it was when the thread began; `None` when it could not be opened.
+    folder: Option<File>,
     /// When the thread last looked around.
     around: Option<Instant>,
     ingested: u64,
@@ -94,7 +94,7 @@ impl Worker {
             zeros: Zeros::new(),
             stalled: None,
             complained: false,
-            folder: files::identity(&config.dir).ok(),
+            folder: files::hold_folder(&config.dir),
             around: None,
             ingested: 0,
             looked: Instant::now(),
@@ -172,9 +172,10 @@ impl Worker {
         }
         self.around = Some(Instant::now());
         let dir = self.config.dir.display();
-        let lost = match (self.folder, files::identity(&self.config.dir)) {
+        let held = self.folder.as_ref().and_then(|folder| folder.identity().ok());
+        let lost = match (held, files::identity(&self.config.dir)) {
             (Some(was), Ok(is)) if was != is => Some(format!("{dir} is another folder now")),
-            (_, Err(error)) if error.kind() == io::ErrorKind::NotFound => {
+            (Some(_), Err(error)) if error.kind() == io::ErrorKind::NotFound => {
                 Some(format!("the folder {dir} was deleted or moved away"))
             }
             _ => None,

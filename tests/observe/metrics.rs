@@ -5,7 +5,7 @@ use std::fs;
 use std::net::SocketAddr;
 
 use crate::http::get;
-use crate::support::{Folder, Message};
+use crate::support::{Folder, Identity, Message};
 use crate::{observed, until};
 
 /// The samples of a scrape by name and labels: `mailrace_messages_total{reactor="0"}`.
@@ -246,7 +246,10 @@ fn the_status_tells_the_same() {
 #[test]
 fn the_manual_lists_every_metric() {
     let folder = Folder::new();
-    let (_server, admin) = observed(&folder, &[]);
+    let identity = Identity::new(&folder);
+    let (certificate, key) = (identity.certificate.to_str(), identity.key.to_str());
+    let tls = ["--tls-cert", certificate.unwrap(), "--tls-key", key.unwrap()];
+    let (_server, admin) = observed(&folder, &tls);
     let shown = scrape(admin).samples.into_keys().map(|name| {
         let bare = name.split('{').next().unwrap().to_owned();
         let part = ["_sum", "_count", "_bucket"].into_iter().find_map(|end| bare.strip_suffix(end));

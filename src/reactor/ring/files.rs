@@ -72,6 +72,13 @@ impl File {
         Ok(false)
     }
 
+    /// Its device and inode.
+    #[allow(clippy::missing_errors_doc)]
+    pub fn identity(&self) -> io::Result<(u64, u64)> {
+        let found = self.0.metadata()?;
+        Ok((found.dev(), found.ino()))
+    }
+
     /// How many names the file has; none when somebody removed it.
     #[allow(clippy::missing_errors_doc)]
     pub fn names(&self) -> io::Result<u64> {
@@ -163,7 +170,14 @@ pub fn room(folder: &Path) -> io::Result<u64> {
     Ok(stat.f_bavail.saturating_mul(stat.f_frsize))
 }
 
-/// What stays the same as long as a path leads to the same folder: its device and inode.
+/// Opens a folder, to tell later whether its path still leads to it: while it is open, its inode
+/// keeps its number on any file system. `None` where that cannot be done.
+#[must_use]
+pub fn hold_folder(path: &Path) -> Option<File> {
+    fs::File::open(path).ok().map(File)
+}
+
+/// Device and inode of the folder that a path leads to now.
 #[allow(clippy::missing_errors_doc)]
 pub fn identity(folder: &Path) -> io::Result<(u64, u64)> {
     let found = fs::metadata(folder)?;

@@ -14,7 +14,17 @@ use crate::reactor::{Locked, ProbeError};
 pub fn probe(reactors: usize) -> Result<Locked, ProbeError> {
     let mut builder = IoUring::<io_uring::squeue::Entry, io_uring::cqueue::Entry>::builder();
     builder.setup_coop_taskrun().setup_single_issuer();
-    let ring = builder.build(8).map_err(|error| match error.raw_os_error() {
+    let mut built = builder.build(8);
+    for _ in 0..rings::PATIENCE {
+        match &built {
+            Err(error) if error.raw_os_error() == Some(libc::ENOMEM) => {
+                std::thread::sleep(rings::PAUSE);
+                built = builder.build(8);
+            }
+            _ => break,
+        }
+    }
+    let ring = built.map_err(|error| match error.raw_os_error() {
         Some(libc::ENOSYS) => ProbeError::Missing,
         Some(libc::EPERM | libc::EACCES) => ProbeError::Forbidden(error),
         Some(libc::EINVAL) => ProbeError::TooOld("IORING_SETUP_SINGLE_ISSUER"),

@@ -6,6 +6,7 @@
 //! do not fit. Whether one does can only be tried: other processes of the user count as well.
 
 use std::sync::mpsc;
+use std::time::Duration;
 use std::{io, thread};
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
@@ -82,6 +83,13 @@ pub(super) fn limit_on_rings() -> Option<u64> {
     counted.then_some(octets)
 }
 
+/// The kernel gives back the memory of rings a moment after the end of their process: a server that
+/// follows another one waits for that, so many times before it takes what there is.
+pub(super) const PATIENCE: u32 = 20;
+
+/// And so long each time.
+pub(super) const PAUSE: Duration = Duration::from_millis(50);
+
 type Work<T> = Box<dyn FnOnce(&tokio_uring::Runtime) -> T + Send>;
 
 /// A thread that has a ring and waits for its work. Without any it ends.
@@ -118,12 +126,16 @@ pub fn rings<T: Send + 'static>(
 ) -> Result<Vec<Standby<T>>, RingError> {
     let allowed = allowed(wanted, limit_on_rings());
     let mut size = allowed.size;
-    let mut rings = Vec::new();
+    let (mut rings, mut patience) = (Vec::new(), PATIENCE);
     while rings.len() < wanted {
         match ring(rings.len(), size) {
             Ok(ring) => rings.push(ring),
             Err(error) if error.raw_os_error() != Some(libc::ENOMEM) => {
                 return Err(RingError::System(error));
+            }
+            Err(_) if patience > 0 => {
+                patience -= 1;
+                thread::sleep(PAUSE);
             }
             Err(_) => match RingSize::ALL.into_iter().find(|s| s.octets() < size.octets()) {
                 Some(smaller) => size = smaller,

@@ -136,6 +136,15 @@ impl File {
         }
     }
 
+    /// Its device and inode.
+    #[allow(clippy::missing_errors_doc)]
+    pub fn identity(&self) -> io::Result<(u64, u64)> {
+        match self {
+            File::Real(file) => file.identity(),
+            File::Simulated(node) => Ok((0, *node)),
+        }
+    }
+
     /// How many names the file has. Nobody removes one on the machine while it is open.
     #[allow(clippy::missing_errors_doc)]
     pub fn names(&self) -> io::Result<u64> {
@@ -253,7 +262,16 @@ pub fn room(folder: &Path) -> io::Result<u64> {
     Ok(capacity.saturating_sub(machine.disk.borrow().used()))
 }
 
-/// What stays the same as long as a path leads to the same folder.
+/// Opens a folder, to tell later whether its path still leads to it: those of the machine stay.
+#[must_use]
+pub fn hold_folder(path: &Path) -> Option<File> {
+    if machine().is_some() {
+        return None;
+    }
+    real::hold_folder(path).map(File::Real)
+}
+
+/// Device and inode of the folder that a path leads to now.
 #[allow(clippy::missing_errors_doc)]
 pub fn identity(folder: &Path) -> io::Result<(u64, u64)> {
     match machine() {

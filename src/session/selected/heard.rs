@@ -1,8 +1,8 @@
 //! HIGHESTMODSEQ: up to where a client has heard of all changes (RFC 7162 sections 3.1.2 and 3.2).
 //!
 //! A client that comes back asks for what has changed since the highest mod-sequence it knows: that
-//! of the last HIGHESTMODSEQ, or a higher one that a FETCH response has told it since. So it is told
-//! a new one after messages have come or gone, of which no FETCH response tells, or its next
+//! of the last HIGHESTMODSEQ, or a higher one that a FETCH response has told it since. So it is
+//! told a new one after messages have come or gone, of which no FETCH response tells, or its next
 //! QRESYNC would tell them once more. And it is told a lower one while an EXPUNGE has to wait, or
 //! it would never hear of that (section 3.2). A client without QRESYNC hears of no EXPUNGE that it
 //! has missed, and is told no lower one.

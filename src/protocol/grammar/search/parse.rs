@@ -90,8 +90,8 @@ pub(in crate::protocol) fn thread(cursor: &mut Cursor, uid: bool) -> Parsed<Thre
 /// The charset and the keys of SORT and THREAD.
 ///
 /// Clients that have enabled UTF8=ACCEPT leave the charset out, as they must in SEARCH (RFC 6855
-/// section 3), or write `CHARSET` before it. No charset has the name of a search key, so what can be
-/// read as keys is keys; their strings are UTF-8 then.
+/// section 3), or write `CHARSET` before it. No charset has the name of a search key, so what can
+/// be read as keys is keys; their strings are UTF-8 then.
 fn criteria_of(cursor: &mut Cursor) -> Parsed<(Box<str>, SearchKey)> {
     if !accept_whole_word(cursor, "CHARSET") {
         let mut ahead = cursor.clone();
