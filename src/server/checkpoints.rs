@@ -103,7 +103,10 @@ impl Checkpoints {
 
     /// Writes one; `false` when it failed. Another must not run meanwhile.
     async fn write(&self) -> bool {
-        let Some(position) = self.home.log.position() else { return true };
+        let Some(position) = self.home.log.position() else {
+            self.forget().await;
+            return true;
+        };
         let owners = self.owners();
         if owners.iter().any(|owner| owner.is_faulty()) {
             // It would put the catalog ahead of changes that it does not have.
