@@ -7,7 +7,7 @@ use std::io::{Write, stderr};
 use std::path::{Path, PathBuf};
 
 use mailrace::tools::{Generator, Source};
-use support::{Client, Fetched, Folder, Message, Server};
+use support::{Client, Fetched, Folder, Message, Server, without_nul};
 
 /// Messages in a batch, over and over.
 const BATCHES: [usize; 8] = [1, 2, 100, 1, 7, 1, 31, 500];
@@ -110,7 +110,7 @@ fn compare(client: &mut Client, mailbox: &str, messages: &[Vec<u8>]) {
     assert_eq!(status, [expected]);
     for (first, part) in (1..).step_by(FETCHED as usize).zip(messages.chunks(FETCHED as usize)) {
         let last = first + part.len() as u32 - 1;
-        let items = "UID RFC822.SIZE BODY.PEEK[] BODY.PEEK[HEADER] BODY.PEEK[TEXT]";
+        let items = "UID RFC822.SIZE BINARY.PEEK[] BODY.PEEK[] BODY.PEEK[HEADER] BODY.PEEK[TEXT]";
         let reply = client.ok(&format!("FETCH {first}:{last} ({items})"));
         let fetched = Fetched::all(&reply.untagged);
         assert_eq!(fetched.len(), part.len(), "{mailbox} {first}:{last}");
@@ -118,9 +118,11 @@ fn compare(client: &mut Client, mailbox: &str, messages: &[Vec<u8>]) {
             assert_eq!((fetched.number, fetched.number("UID")), (number, number.into()));
             let size = fetched.number("RFC822.SIZE");
             assert_eq!(size, message.len() as u64, "{mailbox}, UID {number}");
-            assert!(fetched.octets("BODY[]") == message, "{mailbox}, UID {number}: other octets");
+            assert!(fetched.octets("BINARY[]") == message, "{mailbox}, UID {number}: other octets");
+            let message = without_nul(message);
+            assert!(fetched.octets("BODY[]") == message, "{mailbox}, UID {number}: other text");
             let parts = [fetched.octets("BODY[HEADER]"), fetched.octets("BODY[TEXT]")].concat();
-            assert!(parts == *message, "{mailbox}, UID {number}: the parts are not the whole");
+            assert!(parts == message, "{mailbox}, UID {number}: the parts are not the whole");
         }
     }
 }

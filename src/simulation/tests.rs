@@ -16,7 +16,7 @@ use crate::reactor::fault::Fault;
 const SEEDS: u64 = 300;
 
 /// So many runs are enough to notice any mistake.
-const ENOUGH: u64 = 1000;
+const ENOUGH: u64 = 3_000;
 
 /// A line about how far it has come, after so many seeds.
 const PROGRESS: u64 = 10_000;

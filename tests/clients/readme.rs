@@ -65,12 +65,12 @@ fn the_script_uploads_mail_as_it_is() {
 
     let mut client = server.login();
     client.ok("SELECT INBOX");
-    let reply = client.ok("FETCH 1:* (FLAGS INTERNALDATE BODY.PEEK[])");
+    let reply = client.ok("FETCH 1:* (FLAGS INTERNALDATE BINARY.PEEK[])");
     let found = Fetched::all(&reply.untagged);
     assert_eq!(found.len(), 240);
     for (index, found) in found.iter().enumerate() {
         let (octets, (_, date)) = (MAIL[index % MAIL.len()], DATES[index % MAIL.len()]);
-        assert_eq!(found.octets("BODY[]"), in_crlf(octets), "message {index}");
+        assert_eq!(found.octets("BINARY[]"), in_crlf(octets), "message {index}");
         if let Some(date) = date {
             assert_eq!(found.text("INTERNALDATE"), date, "message {index}");
         }

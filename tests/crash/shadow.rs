@@ -213,11 +213,11 @@ impl Opened {
 }
 
 /// All that can be asked of a message.
-const ITEMS: &str = "UID FLAGS INTERNALDATE RFC822.SIZE BODY.PEEK[]";
+const ITEMS: &str = "UID FLAGS INTERNALDATE RFC822.SIZE BINARY.PEEK[]";
 
 /// A message of which everything is as it was appended, but for the flags.
 fn checked(fetched: &Fetched) -> Mail {
-    let octets = fetched.octets("BODY[]");
+    let octets = fetched.octets("BINARY[]");
     let id = Id::of_octets(octets);
     assert!(octets == id.octets(), "{id:?} has other octets");
     hold_against_index(id, fetched);

@@ -11,7 +11,7 @@ mod tls;
 mod transcript;
 
 pub use client::{Client, Message, Reply, Response, append_text};
-pub use fetched::Fetched;
+pub use fetched::{Fetched, without_nul};
 pub use random::Random;
 pub use server::{Folder, Server, command, mailrace};
 pub use tls::{Identity, Stream};

@@ -139,7 +139,10 @@ pub fn check_body(value: &Value, extended: bool) {
             _ => false,
         };
         let mut next = 7;
-        if is(0, "message") && is(1, "rfc822") {
+        // message/global is a message in IMAP4rev2 alone (RFC 9051 section 7.5.2).
+        let is_message =
+            is(1, "rfc822") || is(1, "global") && matches!(list.get(7), Some(Value::List(_)));
+        if is(0, "message") && is_message {
             check_envelope(&list[7]);
             check_body(&list[8], extended);
             next = 9;

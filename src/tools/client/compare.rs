@@ -107,8 +107,9 @@ impl Client {
             let same = octets.get(at..at + piece.len()) == Some(piece);
             if !same && differs_at.is_none() {
                 let rest = octets.get(at..).unwrap_or_default();
-                let equal = piece.iter().zip(rest).take_while(|(a, b)| a == b).count();
-                differs_at = Some(at + equal);
+                let equal = piece.iter().zip(rest).take_while(|(got, sent)| tells(**got, **sent));
+                let equal = equal.count();
+                differs_at = (equal < piece.len()).then_some(at + equal);
             }
             at += piece.len();
         })?;
@@ -132,6 +133,12 @@ fn body_size(items: &[u8]) -> Result<Option<u64>, ClientError> {
     }
     let size = answer::literal_size(items);
     size.map(Some).ok_or_else(|| ClientError::unexpected("a literal after BODY[]", items))
+}
+
+/// Whether an octet of BODY[] is what was sent: no literal holds a NUL (RFC 3501 section 9, `CHAR8`),
+/// and servers put 0x80 in its place.
+fn tells(got: u8, sent: u8) -> bool {
+    got == sent || (sent == 0 && got == 0x80)
 }
 
 fn difference(

@@ -170,6 +170,26 @@ fn dates_are_one_when_the_instant_is() {
 }
 
 #[test]
+fn another_octet_for_a_nul_is_no_difference() {
+    let script: Script = &[
+        GREETING,
+        (
+            "A1 FETCH 1:2 (UID FLAGS INTERNALDATE BODY.PEEK[])\r\n",
+            "* 1 FETCH (FLAGS () BODY[] {2}\r\n\u{c0})\r\n\
+             * 2 FETCH (FLAGS () BODY[] {2}\r\n\u{c1})\r\n\
+             A1 OK\r\n",
+        ),
+    ];
+    // A script is text: its octets are C3 80 and C3 81.
+    let sent = Mail { octets: (&b"\xc3\0"[..]).into(), flags: Flags::default(), date: None };
+    let compared = with(script, |client| {
+        client.compare("1:2", |_| Some(Expected { uid: None, mail: &sent }), |_| {}).unwrap()
+    });
+    assert_eq!(compared.differing, 1);
+    assert!(compared.differences[0].starts_with("message 2, 2 octets, differs from octet 1 on"));
+}
+
+#[test]
 fn answers_with_literals_are_kept_whole() {
     let script: Script = &[
         GREETING,
