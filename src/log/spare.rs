@@ -16,7 +16,7 @@ const NAME: &str = "spare";
 /// It is made only where the disk has room for so many of it.
 const PLENTY: u64 = 2;
 
-/// See the [module](self).
+/// A file that holds room on the disk for the catalog.
 #[derive(Clone, Debug)]
 pub struct Spare {
     folder: PathBuf,

@@ -70,8 +70,8 @@ impl Fetched {
     }
 }
 
-/// What BODY\[\] tells of these octets: 0x80 for each NUL, which no literal may hold (RFC 3501 section
-/// 9, `CHAR8`). BINARY\[\] tells them as they are.
+/// What BODY\[\] tells of these octets: 0x80 for each NUL, which no literal may hold (RFC 3501
+/// section 9, `CHAR8`). BINARY\[\] tells them as they are.
 pub fn without_nul(octets: &[u8]) -> Vec<u8> {
     octets.iter().map(|&octet| if octet == 0 { 0x80 } else { octet }).collect()
 }

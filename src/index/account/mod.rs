@@ -101,7 +101,7 @@ impl Account {
     /// The UIDVALIDITY of a mailbox to be made, given out once: `now` in seconds since 1970, or
     /// more if the last was not below that. So a mailbox that is deleted and made again in the same
     /// second has another, and so has one made after the clock was set back. Time counts up to
-    /// [`TIME_COUNTS`] only: a clock that is wrong by a century leaves a billion values. `None`
+    /// the year 2072 only: a clock that is wrong by a century leaves a billion values. `None`
     /// when those are used up as well: `NO [LIMIT]`.
     #[must_use]
     pub fn reserve_uid_validity(&mut self, now: u64) -> Option<UidValidity> {

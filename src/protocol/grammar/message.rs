@@ -27,9 +27,9 @@ pub struct FlagList {
 /// Why a flag that is well-formed cannot be kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum FlagError {
-    /// A system flag that no RFC known here defines: this one, as [`quoted`](super::quoted).
+    /// A system flag that no RFC known here defines: this one, shortened for a reply.
     UnknownSystemFlag(Box<str>),
-    /// A keyword that is none, as [`quoted`](super::quoted), and why.
+    /// A keyword that is none, shortened for a reply, and why.
     Keyword(Box<str>, KeywordError),
     /// More keywords than a mailbox holds.
     TooMany,

@@ -135,8 +135,8 @@ fn body_size(items: &[u8]) -> Result<Option<u64>, ClientError> {
     size.map(Some).ok_or_else(|| ClientError::unexpected("a literal after BODY[]", items))
 }
 
-/// Whether an octet of BODY[] is what was sent: no literal holds a NUL (RFC 3501 section 9, `CHAR8`),
-/// and servers put 0x80 in its place.
+/// Whether an octet of BODY[] is what was sent: no literal holds a NUL (RFC 3501 section 9,
+/// `CHAR8`), and servers put 0x80 in its place.
 fn tells(got: u8, sent: u8) -> bool {
     got == sent || (sent == 0 && got == 0x80)
 }
