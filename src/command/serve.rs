@@ -49,11 +49,11 @@ pub struct ServeArgs {
     #[arg(long, value_name = "ADDR:PORT", requires = "tls_cert")]
     pub tls_listen: Option<SocketAddr>,
 
-    /// PEM file of the certificate, those between it and the root behind it; read anew on SIGHUP
+    /// PEM file: the certificate followed by its intermediates. Reloaded on SIGHUP
     #[arg(long, value_name = "FILE", requires = "tls_key")]
     pub tls_cert: Option<PathBuf>,
 
-    /// PEM file of the certificate's private key; read anew on SIGHUP
+    /// PEM file of the certificate's private key. Reloaded on SIGHUP
     #[arg(long, value_name = "FILE", requires = "tls_cert")]
     pub tls_key: Option<PathBuf>,
 
@@ -317,7 +317,8 @@ fn wait(server: &Server, mut signals: Signals, manager: &Manager, logs: &Logs) -
 /// A certificate that has run out is replaced while the server runs.
 fn reload(server: &Server) {
     match server.reload() {
-        Ok(()) => tracing::info!("certificate and key were read anew"),
+        Ok(true) => tracing::info!("certificate and key reloaded"),
+        Ok(false) => {}
         Err(error) => tracing::error!("the former certificate stays in use: {error}"),
     }
 }

@@ -178,12 +178,12 @@ impl Server {
         self.tls_address
     }
 
-    /// Reads certificate and key anew, if there are any. Sessions notice nothing.
+    /// Reloads certificate and key; `false` when the server has none. Sessions notice nothing.
     ///
     /// # Errors
-    /// When the files do not do; the former ones stay in use then.
-    pub fn reload(&self) -> Result<(), TlsError> {
-        self.tls.as_ref().map_or(Ok(()), Acceptor::reload)
+    /// When the files are not usable; the former ones stay in use then.
+    pub fn reload(&self) -> Result<bool, TlsError> {
+        self.tls.as_ref().map(Acceptor::reload).transpose().map(|reloaded| reloaded.is_some())
     }
 
     /// Blocks until the segments that are made ready ahead are: before that, fdatasync is slower

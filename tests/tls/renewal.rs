@@ -32,7 +32,7 @@ fn a_new_certificate_is_shown_to_new_clients_and_nobody_is_cut_off() {
     // Not before it is told.
     greeted(&mut Client::by_tls(server.tls_address(), before.clone()));
     server.signal(Signal::HUP);
-    wait_for_log(&server, "certificate and key were read anew", 1);
+    wait_for_log(&server, "certificate and key reloaded", 1);
     let mut new = Client::by_tls(server.tls_address(), identity.config(&TLS13));
     greeted(&mut new);
     login(&mut new);

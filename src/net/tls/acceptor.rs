@@ -212,7 +212,7 @@ impl fmt::Display for TlsError {
             ),
             TlsError::Pair(certificate, key, error) => write!(
                 f,
-                "{} and {} do not do as certificate and key: {error}",
+                "{} and {} are not a usable certificate and key: {error}",
                 certificate.display(),
                 key.display()
             ),
