@@ -142,7 +142,7 @@
 //!
 //! | Limit | Flag | Standard | Beyond |
 //! | --- | --- | --- | --- |
-//! | Connections in all | `--connections` | 16,384, or as many as there are descriptors for | `BYE [UNAVAILABLE]` |
+//! | Connections in all | `--connections` | 16,384, fewer with few descriptors | `BYE [UNAVAILABLE]` |
 //! | From one address | `--connections-per-address` | 4,096 | `BYE [UNAVAILABLE]` |
 //! | Of one user | `--connections-per-user` | 512 | `NO [LIMIT]` |
 //! | Seconds before login | `--login-time` | 60 | BYE |
