@@ -142,7 +142,7 @@
 //!
 //! | Limit | Flag | Standard | Beyond |
 //! | --- | --- | --- | --- |
-//! | Connections in all | `--connections` | 16,384, fewer with few descriptors | `BYE [UNAVAILABLE]` |
+//! | Connections in all | `--connections` | 16,384, or fewer: see below | `BYE [UNAVAILABLE]` |
 //! | From one address | `--connections-per-address` | 4,096 | `BYE [UNAVAILABLE]` |
 //! | Of one user | `--connections-per-user` | 512 | `NO [LIMIT]` |
 //! | Seconds before login | `--login-time` | 60 | BYE |

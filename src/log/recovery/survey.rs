@@ -191,7 +191,9 @@ impl Survey {
                 match headless.why {
                     // The visitor knows: the catalog had read up to here.
                     _ if named => {}
-                    HeaderError::Zeros => plan.remove(headless.segment, "it was not in use yet"),
+                    HeaderError::Zeros if blank => {
+                        plan.remove(headless.segment, "it was not in use yet");
+                    }
                     _ => plan.doubt(headless.segment),
                 }
                 continue;

@@ -174,9 +174,10 @@ pub struct Hold {
 }
 
 impl Log {
-    /// Begins a log and starts the task that syncs it. Its first segment is made ready, and taken
-    /// into use by the first frame. Where the disk is full there is none: then what is stored can
-    /// be read, and changes go to a segment that was held back.
+    /// Begins a log in its first segment and starts the task that syncs it. The header there says
+    /// that the logs of earlier epochs were complete: damage at their end would not show without
+    /// it. Where the disk is full there is no segment: then what is stored can be read, and changes
+    /// go to one that was held back.
     ///
     /// # Errors
     /// When the disk fails.
@@ -226,6 +227,10 @@ impl Log {
             buffered: Cell::new(false),
         };
         let log = Log { inner: Rc::new(inner) };
+        let has_segment = log.inner.state.borrow().next.is_some();
+        if has_segment {
+            log.ready(BLOCK).await?;
+        }
         spawn(log.clone().sync_for_ever());
         Ok(log)
     }
