@@ -180,29 +180,24 @@ pub(super) mod changes {
 
     /// `\Deleted` was set, or cleared.
     pub fn marked(owner: &Owner, mailbox: MailboxId, uids: &[UidRange], deleted: bool) {
+        let what = if deleted { "marked as deleted" } else { "no longer marked as deleted" };
+        of_messages(owner, mailbox, uids, what);
+    }
+
+    pub fn expunged(owner: &Owner, mailbox: MailboxId, uids: &[UidRange]) {
+        of_messages(owner, mailbox, uids, "expunged");
+    }
+
+    fn of_messages(owner: &Owner, mailbox: MailboxId, uids: &[UidRange], what: &str) {
         if uids.is_empty() {
             return;
         }
-        let what = if deleted { "marked as deleted" } else { "no longer marked as deleted" };
         tracing::info!(
             target: AUDIT_TARGET,
             mailbox = name(owner, mailbox),
             uids = uid_set(uids),
             messages = UidRange::count(uids),
             "{what}"
-        );
-    }
-
-    pub fn expunged(owner: &Owner, mailbox: MailboxId, uids: &[UidRange]) {
-        if uids.is_empty() {
-            return;
-        }
-        tracing::info!(
-            target: AUDIT_TARGET,
-            mailbox = name(owner, mailbox),
-            uids = uid_set(uids),
-            messages = UidRange::count(uids),
-            "expunged"
         );
     }
 
