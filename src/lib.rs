@@ -1,11 +1,12 @@
 //! mailrace: an IMAP server built around bulk ingestion.
 //!
 //! The path of a message, in the order of the modules below. A module may use those above it
-//! in this list, never those below; `tests/tidy.rs` keeps it so.
+//! in this list, never those below; `tests/tidy.rs` keeps it so. What needs no I/O, the grammar of
+//! IMAP and the reading of mail, is a crate of its own: [`imap`].
 //!
 //! ```text
 //!  socket ──recv──▶ lease of the arena ──write_fixed, O_DIRECT──▶ segment ──fdatasync──▶ OK
-//!           reactor          │ protocol, ingest: parsed and       log      │
+//!           reactor          │ imap, ingest: parsed and           log      │
 //!                            │ checksummed where it arrived                ▼
 //!                            └───────────────────────────────────▶ index: a checkpoint of the log
 //! ```
@@ -14,12 +15,9 @@
 #![cfg_attr(not(test), warn(clippy::unwrap_used))]
 
 pub mod limits;
-pub mod types;
 pub mod reactor;
 pub mod stats;
 pub mod net;
-pub mod protocol;
-pub mod mime;
 pub mod log;
 pub mod index;
 pub mod auth;

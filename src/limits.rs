@@ -2,6 +2,7 @@
 
 mod observed;
 
+pub use imap::limits::*;
 pub use observed::*;
 
 /// One block of O_DIRECT: frames begin and end on it. 4 KiB suits every disk and file system
@@ -96,13 +97,6 @@ pub const CHECKPOINT_DIRTY: usize = 4 << 20;
 /// reactor, a third of a second at 1.5 GB/s.
 pub const CHECKPOINT_LOG: u64 = 256 << 20;
 
-/// Longest keyword, in octets: longer ones are not in use, and each is repeated in every FLAGS.
-pub const KEYWORD_LENGTH: usize = 255;
-
-/// Keywords that the messages of a mailbox can have. Dovecot's users have dozens; a thousand is
-/// abuse.
-pub const KEYWORDS: usize = 1024;
-
 /// Octets of all keywords of a mailbox: a thousand of the usual length, and a table that fits into
 /// a record whatever else is in it.
 pub const KEYWORD_TEXT: usize = 64 << 10;
@@ -166,27 +160,10 @@ pub const CERTIFICATE_WARNING: std::time::Duration = std::time::Duration::from_s
 /// What TLS adds to the state of a connection: keys, what rustls remembers of the handshake.
 pub const TLS_SESSION: usize = 24 << 10;
 
-/// Command line before login, literals of LOGIN not counted.
-pub const LINE_BEFORE_LOGIN: usize = 8 << 10;
-
-/// Command line after login: RFC 2683 section 3.2.1.5 asks servers for 8,000 octets at least, and
-/// clients send sets of thousands of UIDs.
-pub const LINE: usize = 64 << 10;
-
-/// Literal in a command other than APPEND, before login: a name or a password.
-pub const LITERAL_BEFORE_LOGIN: usize = 4 << 10;
-
 /// Octets of a connection that are read and thrown away before login, as those of an APPEND are: a
 /// program that sends a message right behind a LOGIN that fails is told NO to both. Whoever sends
 /// more without a login uses the server as a sink, and is cut off.
 pub const DISCARDED_BEFORE_LOGIN: u64 = 1 << 20;
-
-/// Literals in a command other than APPEND, all together: search strings, names.
-pub const LITERAL: usize = 1 << 20;
-
-/// Nesting of parentheses, NOT and OR in a SEARCH: the keys are evaluated by recursion. Programs
-/// that join a hundred terms by OR nest a hundred deep; a thousand fit in any stack.
-pub const SEARCH_DEPTH: usize = 1000;
 
 /// Keys of one SEARCH, of all kinds: each is asked of each message. Programs join some hundreds.
 pub const SEARCH_KEYS: usize = 4096;
@@ -240,9 +217,6 @@ pub const SMALL_BATCH_KEYWORDS: usize = 4 << 10;
 /// are 200 MiB.
 pub const SMALL_BATCH: usize = 100;
 
-/// Mailbox name, in octets of UTF-8.
-pub const MAILBOX_NAME: usize = 1000;
-
 /// Mailboxes of an account: users have thousands, archives split by day or sender tens of
 /// thousands. Each costs half a kilobyte of memory while its account is in use.
 pub const MAILBOXES: usize = 100_000;
@@ -251,18 +225,6 @@ pub const MAILBOXES: usize = 100_000;
 /// hundred thousand names of fifty characters against a hundred patterns, or half a second for one
 /// who strings wildcards together.
 pub const LIST_WORK: usize = 1 << 29;
-
-/// Levels of a mailbox name.
-pub const MAILBOX_LEVELS: usize = 64;
-
-/// Octets of a header, and of all headers of the parts of a message, that are looked at together:
-/// mail to a hundred thousand recipients has 6 MiB. Of a message with more, what its headers say is
-/// refused; its octets are not.
-pub const MIME_HEADER: usize = 24 << 20;
-
-/// Bytes of an ENVELOPE or BODYSTRUCTURE: ten times what it takes to tell a hundred thousand
-/// recipients. A list of nothing but commas becomes fifteen times as long as it is.
-pub const MIME_ANSWER: usize = 32 << 20;
 
 /// Messages above this many bytes are large: to look at one takes a millisecond and more, so that
 /// is left to threads beside the reactors.
@@ -281,29 +243,6 @@ pub const MEMORY_OF_LARGE_MESSAGE: usize =
 /// Threads that look at large messages, sort and make threads, for all reactors: while one is busy
 /// with a long piece of work of one user, the other serves the rest.
 pub const PARSERS: usize = 2;
-
-/// Levels of parts within parts: what is deeper is a leaf. Dovecot's limit; real mail has some
-/// five, the worst that is known 38.
-pub const MIME_DEPTH: usize = 100;
-
-/// Parts of a message: what comes after them belongs to the last. Dovecot's limit.
-pub const MIME_PARTS: usize = 10_000;
-
-/// Longest boundary of a multipart that is looked at, in octets: what differs only after so many is
-/// the same. Dovecot's limit; RFC 2046 section 5.1.1 allows 70.
-pub const MIME_BOUNDARY: usize = 80;
-
-/// Octets of a message-id that are read for THREAD: a line of mail (RFC 5322 section 2.1.1). What
-/// is longer is none.
-pub const MESSAGE_ID: usize = 998;
-
-/// Octets of a string that SORT compares, a line of mail again: what differs only after so many is
-/// in the order of the mailbox.
-pub const SORT_STRING: usize = 1000;
-
-/// Octets of a field that SORT reads for its first address: a name, a route and an address, each as
-/// long as a line.
-pub const SORT_ADDRESS: usize = 4096;
 
 /// Connections of the whole server.
 pub const CONNECTIONS: usize = 16_384;
@@ -441,16 +380,6 @@ pub const LOGINS_OF_CONNECTION: u32 = 4;
 
 /// The file of token keys, in octets: sets have a dozen keys of a kilobyte.
 pub const TOKEN_KEYS_FILE: u64 = 1 << 20;
-
-/// Characters of a PREVIEW (RFC 8970 section 3.3: 200, never over 256).
-pub const PREVIEW: usize = 200;
-
-/// Octets of a text, as it stands in the message, that are read for its PREVIEW: some screens of
-/// quotation before the answer.
-pub const PREVIEW_READ: usize = 16 << 10;
-
-/// The same for HTML, which may begin with as much of style.
-pub const PREVIEW_READ_HTML: usize = 256 << 10;
 
 /// Time from the greeting to the login. Programs need a second, people at a keyboard some more;
 /// whoever does not log in shall not hold a connection. The 30 minutes of RFC 9051 section 5.4 are

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use super::chunk::Chunk;
 use super::damaged::Known;
 use super::file::Replayed;
-use crate::log::LogPosition;
-use crate::types::{MailboxId, Uid};
+use crate::log::{LogPosition, MailboxId};
+use imap::types::Uid;
 
 /// Whether the catalog has something as it is.
 ///

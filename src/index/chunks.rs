@@ -18,8 +18,8 @@ use super::checkpoint::{ChunkRow, Saved};
 use super::chunk::{Chunk, Entry, Placed};
 use super::error::Rot;
 use super::keywords::{KeywordSet, Keywords};
-use crate::log::MessageRecord;
-use crate::types::{Flags, MailboxId, ModSeq, Uid, UidRange};
+use crate::log::{MailboxId, MessageRecord};
+use imap::types::{Flags, ModSeq, Uid, UidRange};
 
 /// Chunks of a mailbox that were read from the catalog one after the other.
 #[derive(Debug)]

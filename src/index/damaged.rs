@@ -13,8 +13,10 @@ use redb::{ReadableDatabase, ReadableTable, TableDefinition, WriteTransaction};
 use super::codec::{Fields, Row};
 use super::error::{CatalogError, Rot};
 use super::file::{CatalogFile, Failure};
-use crate::log::{Damage, Lost, LostFrames, Medium, is_whole};
-use crate::types::{Epoch, Fragment, LogId, Lsn, MailboxId, SegmentId, Uid};
+use crate::log::{
+    Damage, Epoch, Fragment, LogId, Lost, LostFrames, Lsn, MailboxId, Medium, SegmentId, is_whole,
+};
+use imap::types::Uid;
 
 /// By file and offset, and a number among those that have both in common.
 pub(super) const DAMAGED: TableDefinition<(u64, u64, u16), &[u8]> = TableDefinition::new("damaged");

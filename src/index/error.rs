@@ -4,7 +4,8 @@ use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::types::{MailboxId, Uid};
+use crate::log::MailboxId;
+use imap::types::Uid;
 
 /// A row of the catalog that cannot be what was written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

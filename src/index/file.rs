@@ -34,9 +34,9 @@ use super::damaged::{self, DAMAGED};
 use super::error::{CatalogError, Rot};
 use super::mailbox::Mailbox;
 use crate::limits::CATALOG_CACHE;
-use crate::log::LogPosition;
+use crate::log::{Epoch, LogId, LogPosition, Lsn, MailboxId, SegmentId};
 use crate::reactor::{Access, files, thresholds};
-use crate::types::{Epoch, LogId, Lsn, MailboxId, SegmentId, Uid, UidRange};
+use imap::types::{Uid, UidRange};
 
 /// Version of the tables and rows.
 pub const CATALOG_FORMAT: u64 = 4;

@@ -6,7 +6,7 @@
 
 use std::ops::RangeInclusive;
 
-use crate::types::{Uid, UidRange};
+use imap::types::{Uid, UidRange};
 
 /// Sequence numbers and UIDs of a session.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

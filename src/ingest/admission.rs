@@ -7,9 +7,10 @@ use super::refusal::Refusal;
 use super::upload::{Current, Upload};
 use crate::index::{KeywordSet, Keywords};
 use crate::limits::ANNOUNCED;
-use crate::protocol::Options;
-use crate::protocol::response::Code;
-use crate::types::{Keyword, KeywordList};
+use crate::log::KeywordList;
+use imap::protocol::Options;
+use imap::protocol::response::Code;
+use imap::types::Keyword;
 
 /// What a client is told whose mailbox has gone.
 pub(super) const DELETED: &str = "the mailbox was deleted meanwhile";

@@ -2,10 +2,10 @@
 
 use xxhash_rust::xxh3::{Xxh3, xxh3_128};
 
-use crate::log::{MessageRecord, Place, Record};
-use crate::protocol::Options;
+use crate::log::{Fragment, KeywordList, MessageRecord, Place, Record, SegmentId};
 use crate::reactor::unix_seconds;
-use crate::types::{Fragment, InternalDate, KeywordList, SegmentId};
+use imap::protocol::Options;
+use imap::types::InternalDate;
 
 /// Fragments in the frame that is still being filled carry this instead of a segment; their
 /// offset counts from the start of the frame. No segment has the number 0.
@@ -162,8 +162,9 @@ pub(super) fn place<'a>(messages: impl Iterator<Item = &'a mut MessageRecord>, f
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::protocol::Literal;
-    use crate::types::{Epoch, Flags, LogId, Lsn};
+    use crate::log::{Epoch, LogId, Lsn};
+    use imap::protocol::Literal;
+    use imap::types::Flags;
 
     fn options(size: u64) -> Options {
         let literal = Literal { size, synchronising: false, binary: false };

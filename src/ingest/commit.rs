@@ -11,12 +11,14 @@ use super::refusal::Refusal;
 use super::upload::{Current, Ended, Finished, Open, Upload, UploadContext};
 use crate::index::Mailbox;
 use crate::limits::LARGE_LEASE;
-use crate::log::{Commit, Frame, HEADER, LogError, MessageRecord, Place, Record, sealed_len};
-use crate::protocol::Tag;
-use crate::protocol::response::{Code, Condition, tagged};
+use crate::log::{
+    BatchId, Commit, Fragment, Frame, HEADER, LogError, MessageRecord, Place, Record, sealed_len,
+};
 use crate::reactor::fault::{Fault, made};
 use crate::reactor::{LeaseClass, thresholds, unix_seconds};
-use crate::types::{BatchId, Fragment, ModSeq, Uid, UidRange, UidValidity};
+use imap::protocol::Tag;
+use imap::protocol::response::{Code, Condition, tagged};
+use imap::types::{ModSeq, Uid, UidRange, UidValidity};
 
 /// Records of an unfinished batch that may wait in memory for its footer; more are written to the
 /// log ahead of it. So much still fits into a large lease with the footer.

@@ -7,8 +7,8 @@
 
 use super::refusal::Refusal;
 use crate::limits::{LINE, MAILBOX_NAME};
-use crate::protocol::response::Code;
-use crate::protocol::{
+use imap::protocol::response::Code;
+use imap::protocol::{
     Discard, Head, Literal, MailboxName, NameError, Next, Options, Tag, after_utf8,
     parse_append_head, parse_append_options,
 };

@@ -2,8 +2,8 @@
 
 use super::machine::{Machine, Step};
 use super::refusal::Refusal;
-use crate::protocol::response::Code;
-use crate::types::Flags;
+use imap::protocol::response::Code;
+use imap::types::Flags;
 
 /// What a server made of a command: what it said, what it took.
 #[derive(Debug, Default, PartialEq)]

@@ -8,7 +8,7 @@ use crate::index::Mailbox;
 use crate::log::Commit;
 use crate::reactor::{Instant, unix_seconds};
 use crate::stats::{AUDIT_TARGET, Refused, What, harmless, uid_set};
-use crate::types::{Uid, UidRange};
+use imap::types::{Uid, UidRange};
 
 impl UploadContext {
     /// An APPEND was refused.

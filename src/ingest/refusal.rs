@@ -4,8 +4,8 @@ use std::borrow::Cow;
 
 use bytes::BytesMut;
 
-use crate::protocol::response::{Code, Condition, tagged, untagged};
-use crate::protocol::{OptionsError, Refusal as Answer, Tag};
+use imap::protocol::response::{Code, Condition, tagged, untagged};
+use imap::protocol::{OptionsError, Refusal as Answer, Tag};
 
 /// A tagged NO or BAD.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -24,13 +24,12 @@ use super::pending::{Pending, PendingBatch};
 use super::refusal::Refusal;
 use super::unfinished::{Share, Unfinished};
 use crate::limits::{LARGE_LEASE, SMALL_LEASE};
-use crate::log::{HEADER, Hold, Log, LogError};
+use crate::log::{BatchId, HEADER, Hold, Log, LogError, MailboxId};
 use crate::net::{Output, Transport};
-use crate::protocol::response::Code;
-use crate::protocol::{MailboxName, Options, Tag, is_append};
 use crate::reactor::{Arena, Instant, Lease, LeaseClass, receive_within, timeout, unix_seconds};
 use crate::stats::{Counters, Progress};
-use crate::types::{BatchId, MailboxId};
+use imap::protocol::response::Code;
+use imap::protocol::{MailboxName, Options, Tag, is_append};
 
 /// Frames of one connection that may be on their way to the disk while the next is filled.
 const FRAMES_IN_FLIGHT: usize = 3;

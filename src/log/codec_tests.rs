@@ -5,9 +5,9 @@ use proptest::prelude::*;
 
 use super::decode::{RecordError, decode_records};
 use super::record::{Commit, MessageRecord, Record};
-use crate::types::{
-    BatchId, FlagChange, Flags, Fragment, InternalDate, Keyword, KeywordList, MailboxId, ModSeq,
-    SegmentId, SpecialUse, Uid, UidRange, UidValidity,
+use crate::log::{BatchId, Fragment, KeywordList, MailboxId, SegmentId};
+use imap::types::{
+    FlagChange, Flags, InternalDate, Keyword, ModSeq, SpecialUse, Uid, UidRange, UidValidity,
 };
 
 fn text() -> impl Strategy<Value = Box<str>> {

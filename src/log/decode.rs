@@ -7,10 +7,10 @@ use std::sync::Arc;
 use super::encode::{FRAGMENT, HEAD, Kind, MESSAGE, RANGE, checksum};
 use super::octets::Take;
 use super::record::{Commit, MessageRecord, Record};
+use crate::log::{BatchId, BitSet, Fragment, KeywordList, MailboxId, SegmentId, bits};
 use crate::reactor::fault::{Fault, made};
-use crate::types::{
-    BatchId, BitSet, FlagChange, Flags, Fragment, InternalDate, Keyword, KeywordList, MailboxId,
-    ModSeq, SegmentId, SpecialUse, Uid, UidRange, UidValidity, bits,
+use imap::types::{
+    FlagChange, Flags, InternalDate, Keyword, ModSeq, SpecialUse, Uid, UidRange, UidValidity,
 };
 
 /// Why octets are no valid record.

@@ -9,9 +9,9 @@ use std::rc::Rc;
 
 use super::recovery::Medium;
 use super::segment::SegmentHeader;
+use crate::log::SegmentId;
 use crate::reactor::Access;
 use crate::reactor::files::{self, File};
-use crate::types::SegmentId;
 
 /// Files that recovery keeps open: it reads few at a time, a large store has thousands.
 const OPEN_FILES: usize = 16;

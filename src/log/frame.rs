@@ -12,7 +12,7 @@ use super::record::Record;
 use super::segment::{HeaderError, VERSION, opening};
 use super::sequencer::Place;
 use crate::limits::{BLOCK, FRAME};
-use crate::types::{BatchId, Epoch, LogId, Lsn, SegmentId};
+use crate::log::{BatchId, Epoch, LogId, Lsn, SegmentId};
 
 /// Octets of a frame's header: the payload begins here.
 pub const HEADER: usize = 128;

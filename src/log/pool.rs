@@ -17,9 +17,9 @@ use super::preparing::{Kind, Request, Worker};
 use super::spare::Spare;
 use super::writer::Purpose;
 use crate::limits::BLOCK;
+use crate::log::SegmentId;
 use crate::reactor::files::File;
 use crate::reactor::{Thread, start_thread};
-use crate::types::SegmentId;
 
 /// How a [`SegmentPool`] works.
 #[derive(Clone, Debug)]

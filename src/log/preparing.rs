@@ -14,9 +14,9 @@ use super::directory::segment_path;
 use super::pool::{PoolConfig, PoolCounts, Prepared, is_full, is_shortage, usable};
 use super::preparation::{Preparation, Zeros, explain, no_room};
 use crate::limits::{BLOCK, LARGE_LEASE};
+use crate::log::SegmentId;
 use crate::reactor::files::{self, File};
 use crate::reactor::{Access, Instant, hesitate, timeout};
-use crate::types::SegmentId;
 
 /// Pause before each step while mail comes in at [`BUSY`] or more: leaves the disk to it, and still
 /// prepares some 60 MB/s. It has to end, since under load that never ends all segments would be

@@ -1,8 +1,8 @@
 //! What a log is made of besides message octets: the records at the end of frames.
 
-use crate::types::{
-    BatchId, FlagChange, Flags, Fragment, InternalDate, Keyword, KeywordList, MailboxId, ModSeq,
-    SpecialUse, Uid, UidRange, UidValidity,
+use crate::log::{BatchId, Fragment, KeywordList, MailboxId};
+use imap::types::{
+    FlagChange, Flags, InternalDate, Keyword, ModSeq, SpecialUse, Uid, UidRange, UidValidity,
 };
 
 /// A change, as it stands in the log.

@@ -8,7 +8,7 @@ use std::collections::VecDeque;
 
 use super::segment::SegmentHeader;
 use crate::limits::{BLOCK, FRAME};
-use crate::types::{Epoch, LogId, Lsn, SegmentId};
+use crate::log::{Epoch, LogId, Lsn, SegmentId};
 
 /// Where a frame goes and what its header says about it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

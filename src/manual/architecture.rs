@@ -71,9 +71,9 @@
 //!
 //! ## Where a change belongs
 //!
-//! - A command or a response of IMAP: its grammar in [`protocol`](crate::protocol), what it does in
+//! - A command or a response of IMAP: its grammar in [`protocol`](imap::protocol), what it does in
 //!   [`session`](crate::session).
-//! - What a message says of itself, for FETCH, SEARCH, SORT and THREAD: [`mime`](crate::mime).
+//! - What a message says of itself, for FETCH, SEARCH, SORT and THREAD: [`mime`](imap::mime).
 //! - What APPEND accepts: [`ingest`](crate::ingest).
 //! - A figure for the operator: counted in [`stats`](crate::stats), told by
 //!   [`observe`](crate::observe), explained in [`observability`](super::observability).

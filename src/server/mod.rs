@@ -302,7 +302,7 @@ pub(crate) struct Shared {
     pub pool: SegmentPool,
     pub settings: Settings,
     pub segments: std::path::PathBuf,
-    pub epoch: crate::types::Epoch,
+    pub epoch: crate::log::Epoch,
     pub count: u16,
     pub pin: bool,
     pub reactors: Arc<OnceLock<Vec<mpsc::UnboundedSender<Arrival>>>>,

@@ -10,13 +10,12 @@ use tokio::sync::{Notify, mpsc, oneshot};
 
 use super::checkpoints::Checkpoints;
 use super::{Shared, StartError};
-use crate::log::{Log, PoolCounts, Sequencer};
+use crate::log::{Log, LogId, PoolCounts, Sequencer};
 use crate::net::{Acceptor, Concern};
-use crate::protocol::response::Code;
 use crate::reactor::{Arena, Bound, Listener, Peer, random, sleep, spawn, timeout, unix_seconds};
 use crate::session::{Arrival, Files, Home, publish, serve};
 use crate::stats::{Counters, Tally};
-use crate::types::LogId;
+use imap::protocol::response::Code;
 
 /// Sessions get so long to end when the server stops.
 const PATIENCE: Duration = Duration::from_secs(10);

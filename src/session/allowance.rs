@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use super::dispatch::Session;
 use crate::ingest::Owner;
-use crate::protocol::Command;
 use crate::reactor::sleep;
 use crate::stats::Counters;
+use imap::protocol::Command;
 
 /// A session that waits looks so often whether the server ends it.
 const LOOK: Duration = Duration::from_millis(500);

@@ -9,7 +9,7 @@ use tracing::Span;
 use super::dispatch::{Flow, Session};
 use super::selected::announce;
 use crate::ingest::{Ended, Machine, Refusal, Step, Upload, UploadContext};
-use crate::protocol::response::Code;
+use imap::protocol::response::Code;
 
 impl Session {
     pub(super) async fn append(&mut self) -> Flow {

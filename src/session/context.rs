@@ -17,13 +17,12 @@ use super::places::{Place, Places, Seats};
 use crate::auth::{MechanismName, User, Verifier};
 use crate::index::{Account, Catalog, CatalogError, Quarantine, Rot};
 use crate::ingest::{Committed, Owner, Pinned, Unfinished};
-use crate::log::Log;
+use crate::log::{Epoch, Fragment, Log, LogId, MailboxId};
 use crate::net::{Acceptor, Guest, Output, Transport};
-use crate::protocol::Tag;
-use crate::protocol::response::{Code, Condition, untagged};
 use crate::reactor::Arena;
 use crate::stats::{Counters, Tally};
-use crate::types::{Epoch, Fragment, LogId, MailboxId};
+use imap::protocol::Tag;
+use imap::protocol::response::{Code, Condition, untagged};
 
 /// What the operator configured, for sessions.
 #[derive(Clone, Debug)]

@@ -17,12 +17,13 @@ use super::reply::Reply;
 use super::selected::{NoSuchMessage, Selected};
 use crate::auth::User;
 use crate::ingest::{Attending, Owner, Pending};
+use crate::log::MailboxId;
 use crate::net::{Guest, Output, Security, Transport};
-use crate::protocol::response::{self, Code, Condition, untagged};
-use crate::protocol::{Command, SequenceSet, Tag, Tagged};
 use crate::reactor::sleep;
 use crate::stats::{Counted, Progress, Standing};
-use crate::types::{MailboxId, UidRange};
+use imap::protocol::response::{self, Code, Condition, untagged};
+use imap::protocol::{Command, SequenceSet, Tag, Tagged};
+use imap::types::UidRange;
 
 /// Commands that made no sense, before login, after which the session ends.
 const NONSENSE: u32 = 10;
@@ -230,7 +231,7 @@ impl Session {
         if octets.iter().all(|octet| matches!(octet, b'\r' | b'\n' | b' ')) {
             return Flow::On;
         }
-        match crate::protocol::parse(octets, self.enabled.utf8_names()) {
+        match imap::protocol::parse(octets, self.enabled.utf8_names()) {
             Ok(Tagged { tag, command }) => {
                 // Replies come in the order of the commands, and commands see what came before.
                 if !self.pending.none().await {

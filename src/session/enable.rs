@@ -2,8 +2,8 @@
 
 use super::deadline::Deadline;
 use super::dispatch::Session;
-use crate::protocol::Tag;
-use crate::protocol::response::{self, Code, Condition, Names};
+use imap::protocol::Tag;
+use imap::protocol::response::{self, Code, Condition, Names};
 
 /// What a client has enabled, by ENABLE or by using it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use crate::limits::{DISCARDED_BEFORE_LOGIN, RECEIVE};
 use crate::net::{Output, Transport};
-use crate::protocol::{
+use crate::reactor::{receive_within, timeout};
+use imap::protocol::{
     Discard, Frame, Framer, Limits, Line, ParseError, Tag, first_words, is_append, line, parse,
 };
-use crate::reactor::{receive_within, timeout};
 
 /// How long a client is expected to be about to send.
 const PATIENCE: Duration = Duration::from_millis(500);

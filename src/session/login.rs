@@ -16,9 +16,9 @@ use crate::auth::{
 };
 use crate::ingest::FAULTY;
 use crate::limits::{LINE_BEFORE_LOGIN, LOGINS_OF_CONNECTION};
-use crate::protocol::response::{Code, continuation};
-use crate::protocol::{Secret, Tag, decode_sasl};
 use crate::reactor::{random, sleep, timeout};
+use imap::protocol::response::{Code, continuation};
+use imap::protocol::{Secret, Tag, decode_sasl};
 
 /// What this server can do, but for logging in and limits.
 const CAPABILITIES: &str = "IMAP4rev1 LITERAL+ SASL-IR ID ENABLE NAMESPACE UNSELECT UIDPLUS \

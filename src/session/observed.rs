@@ -10,9 +10,10 @@ use super::context::Home;
 use super::dispatch::Session;
 use crate::auth::User;
 use crate::ingest::{Copied, Owner};
+use crate::log::MailboxId;
 use crate::reactor::{Instant, Peer, unix_seconds};
 use crate::stats::{AUDIT_TARGET, Counters, Progress, Refused, Standing, What, harmless, uid_set};
-use crate::types::{MailboxId, UidRange};
+use imap::types::UidRange;
 
 impl Home {
     /// A connection is turned away before it gets a session.

@@ -5,8 +5,8 @@ use bytes::BytesMut;
 use super::dispatch::{Flow, Session};
 use super::selected::tell_highest;
 use crate::log::LogError;
-use crate::protocol::response::{Code, Condition, tagged, untagged};
-use crate::protocol::{MailboxName, NameError, Tag};
+use imap::protocol::response::{Code, Condition, tagged, untagged};
+use imap::protocol::{MailboxName, NameError, Tag};
 
 /// What clients are told of a full disk. The log says more, such as where.
 pub(super) const NO_ROOM: &str = "there is no room on the disk";

@@ -4,8 +4,8 @@
 use std::io::ErrorKind;
 
 use super::dispatch::{Flow, Session};
-use crate::protocol::Tag;
-use crate::protocol::response::{Condition, tagged};
+use imap::protocol::Tag;
+use imap::protocol::response::{Condition, tagged};
 
 impl Session {
     /// Whether the client could go over to TLS.

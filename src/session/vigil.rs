@@ -8,8 +8,8 @@ use std::pin::pin;
 use std::time::Duration;
 
 use super::dispatch::Session;
-use crate::protocol::response::{Condition, untagged};
 use crate::reactor::{Instant, timeout};
+use imap::protocol::response::{Condition, untagged};
 
 /// Time between two looks at a client. One that has gone is noticed at the third.
 const LOOK: Duration = Duration::from_millis(500);

@@ -5,9 +5,8 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use crate::limits::BLOCK;
-use crate::log::{FrameHeader, HEADER, SegmentHeader, frame};
+use crate::log::{Epoch, FrameHeader, HEADER, LogId, Lsn, SegmentHeader, frame};
 use crate::reactor::simulation::{Disk, Random};
-use crate::types::{Epoch, LogId, Lsn};
 
 /// A frame or the header of a segment.
 struct Piece {

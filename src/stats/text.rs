@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::fmt::Write;
 
-use crate::types::UidRange;
+use imap::types::UidRange;
 
 /// Longest piece of such a text that is shown, in characters.
 const LENGTH: usize = 200;
@@ -85,7 +85,7 @@ pub fn is_hidden(c: char) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::types::Uid;
+    use imap::types::Uid;
 
     #[test]
     fn terminals_are_not_told_anything() {

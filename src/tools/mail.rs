@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use crate::types::{Flags, InternalDate};
+use imap::types::{Flags, InternalDate};
 
 /// A message with what an APPEND says about it.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, SystemTime};
 
-use mailrace::types::InternalDate;
+use imap::types::InternalDate;
 
 use super::support::{Fetched, Message};
 use super::{Target, run as run_client};

@@ -4,10 +4,9 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use mailrace::log::{FrameHeader, Record, SegmentHeader};
-use mailrace::protocol::{Frame, Framer, Limits, is_append};
+use imap::protocol::{Frame, Framer, Limits, is_append};
+use mailrace::log::{BatchId, Epoch, FrameHeader, LogId, Lsn, Record, SegmentHeader, SegmentId};
 use mailrace::tools::Generator;
-use mailrace::types::{BatchId, Epoch, LogId, Lsn, SegmentId};
 
 use crate::support::Random;
 use crate::targets::input::Input;

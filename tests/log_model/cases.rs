@@ -1,11 +1,9 @@
 //! Single cases of recovery that random histories reach seldom.
 
+use imap::types::{Flags, InternalDate, ModSeq, Uid};
 use mailrace::log::{
-    Commit, LogPosition, Medium, MessageRecord, Record, RecoveryError, SegmentHeader, VERSION,
-};
-use mailrace::types::{
-    BatchId, Epoch, Flags, Fragment, InternalDate, KeywordList, LogId, Lsn, MailboxId, ModSeq,
-    SegmentId, Uid,
+    BatchId, Commit, Epoch, Fragment, KeywordList, LogId, LogPosition, Lsn, MailboxId, Medium,
+    MessageRecord, Record, RecoveryError, SegmentHeader, SegmentId, VERSION,
 };
 use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed, xxh3_128};
 

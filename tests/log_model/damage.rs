@@ -2,9 +2,8 @@
 //! that does not depend on the damaged frame, and nothing else.
 
 use mailrace::log::{
-    Change, Damage, RecoveryError, Replayed, VisitError, Visitor, frame, recover_with,
+    Change, Damage, Lsn, RecoveryError, Replayed, VisitError, Visitor, frame, recover_with,
 };
-use mailrace::types::Lsn;
 
 use crate::World;
 use crate::writer::{Entry, FrameInfo};

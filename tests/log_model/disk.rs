@@ -7,8 +7,7 @@
 use std::collections::BTreeMap;
 use std::io;
 
-use mailrace::log::Medium;
-use mailrace::types::SegmentId;
+use mailrace::log::{Medium, SegmentId};
 
 const SECTOR: usize = 512;
 

@@ -5,13 +5,13 @@
 
 use std::fmt::Write;
 
-use mailrace::log::{
-    Change, Commit, FrameHeader, MessageRecord, Record, RecordError, SegmentHeader, Sequencer,
-    decode_records, frame, recover,
+use imap::types::{
+    FlagChange, Flags, InternalDate, Keyword, ModSeq, SpecialUse, Uid, UidRange, UidValidity,
 };
-use mailrace::types::{
-    BatchId, Epoch, FlagChange, Flags, Fragment, InternalDate, Keyword, KeywordList, LogId,
-    MailboxId, ModSeq, SegmentId, SpecialUse, Uid, UidRange, UidValidity,
+use mailrace::log::{
+    BatchId, Change, Commit, Epoch, Fragment, FrameHeader, KeywordList, LogId, MailboxId,
+    MessageRecord, Record, RecordError, SegmentHeader, SegmentId, Sequencer, decode_records, frame,
+    recover,
 };
 use xxhash_rust::xxh3::xxh3_128;
 

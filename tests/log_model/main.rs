@@ -16,8 +16,10 @@ mod writer;
 
 use std::collections::BTreeMap;
 
-use mailrace::log::{Change, LogPosition, Medium, Recovered, RecoveryError, recover};
-use mailrace::types::{Epoch, Fragment, LogId, Lsn, SegmentId};
+use mailrace::log::{
+    Change, Epoch, Fragment, LogId, LogPosition, Lsn, Medium, Recovered, RecoveryError, SegmentId,
+    recover,
+};
 use proptest::prelude::*;
 
 use disk::{Disk, Random};

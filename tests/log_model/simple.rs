@@ -1,7 +1,9 @@
 //! A log of small frames, written one after the other, for tests of single cases.
 
-use mailrace::log::{LogPosition, Record, Recovered, RecoveryError, Sequencer, frame, recover};
-use mailrace::types::{BatchId, Epoch, LogId, SegmentId};
+use mailrace::log::{
+    BatchId, Epoch, LogId, LogPosition, Record, Recovered, RecoveryError, SegmentId, Sequencer,
+    frame, recover,
+};
 
 use crate::disk::Disk;
 

@@ -3,10 +3,10 @@
 
 use std::collections::VecDeque;
 
-use mailrace::log::{Change, Commit, MessageRecord, Place, Record, Sequencer, SyncPlan, frame};
-use mailrace::types::{
-    BatchId, Epoch, FlagChange, Flags, Fragment, InternalDate, Keyword, LogId, Lsn, MailboxId,
-    ModSeq, SegmentId, Uid, UidRange,
+use imap::types::{FlagChange, Flags, InternalDate, Keyword, ModSeq, Uid, UidRange};
+use mailrace::log::{
+    BatchId, Change, Commit, Epoch, Fragment, LogId, Lsn, MailboxId, MessageRecord, Place, Record,
+    SegmentId, Sequencer, SyncPlan, frame,
 };
 use xxhash_rust::xxh3::xxh3_128;
 

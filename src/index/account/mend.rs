@@ -2,8 +2,8 @@
 
 use super::{Account, canonical};
 use crate::index::error::ApplyError;
-use crate::log::{Commit, Record};
-use crate::types::{MailboxId, SpecialUse, UidValidity};
+use crate::log::{Commit, MailboxId, Record};
+use imap::types::{SpecialUse, UidValidity};
 
 /// Numbers of a mailbox's identifier below those of its epoch.
 const EPOCH: u32 = 40;

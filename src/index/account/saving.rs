@@ -6,7 +6,7 @@ use crate::index::checkpoint::{Checkpoint, Saved};
 use crate::index::codec::{Fields, Row};
 use crate::index::error::Rot;
 use crate::index::mailbox::Mailbox;
-use crate::types::UidValidity;
+use imap::types::UidValidity;
 
 impl Account {
     /// Octets that the next checkpoint has to write, about.

@@ -19,11 +19,9 @@ use super::codec::{Fields, Row};
 use super::error::Rot;
 use super::keywords::KeywordSet;
 use crate::limits::CHUNK_MESSAGES;
-use crate::log::MessageRecord;
+use crate::log::{EmailId, Fragment, KeywordList, MessageRecord, SegmentId};
 use crate::reactor::thresholds;
-use crate::types::{
-    EmailId, Flags, Fragment, InternalDate, KeywordList, ModSeq, SegmentId, Uid, UidRange,
-};
+use imap::types::{Flags, InternalDate, ModSeq, Uid, UidRange};
 
 const UID: usize = 0;
 const FLAGS: usize = UID + 4;

@@ -4,7 +4,8 @@ use super::admission::Admission;
 use super::{KeywordSet, Keywords, NameUse};
 use crate::index::codec::{Fields, Row};
 use crate::index::error::Rot;
-use crate::types::{Keyword, bits};
+use crate::log::bits;
+use imap::types::Keyword;
 
 use std::sync::Arc;
 

@@ -8,7 +8,7 @@ use std::collections::vec_deque;
 
 use crate::reactor::fault::{Fault, made};
 use crate::reactor::thresholds;
-use crate::types::{ModSeq, UidRange};
+use imap::types::{ModSeq, UidRange};
 
 /// A change of messages that exist, or did. New messages are not among these: they are those from
 /// the UIDNEXT on that a session knew.
@@ -117,7 +117,7 @@ impl What {
 mod tests {
     use super::*;
     use crate::limits::JOURNAL;
-    use crate::types::Uid;
+    use imap::types::Uid;
 
     fn flags(ranges: u32) -> What {
         let range = |n| UidRange { first: Uid(2 * n), last: Uid(2 * n) };

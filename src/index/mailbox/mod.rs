@@ -20,9 +20,8 @@ use super::chunks::{Chunks, Piece};
 use super::error::Rot;
 use super::keywords::{KeywordSet, Keywords};
 use super::view::View;
-use crate::types::{
-    Keyword, KeywordList, MailboxId, ModSeq, SpecialUse, Uid, UidRange, UidValidity,
-};
+use crate::log::{KeywordList, MailboxId};
+use imap::types::{Keyword, ModSeq, SpecialUse, Uid, UidRange, UidValidity};
 
 /// What STATUS tells (RFC 9051 section 6.3.11): of what is durable, and so visible, alone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

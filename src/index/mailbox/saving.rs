@@ -9,7 +9,8 @@ use crate::index::chunks::Chunks;
 use crate::index::codec::{Fields, Row};
 use crate::index::error::Rot;
 use crate::index::keywords::Keywords;
-use crate::types::{MailboxId, ModSeq, SpecialUse, Uid, UidValidity};
+use crate::log::MailboxId;
+use imap::types::{ModSeq, SpecialUse, Uid, UidValidity};
 
 impl Mailbox {
     pub(in crate::index) fn dirty_octets(&self) -> usize {

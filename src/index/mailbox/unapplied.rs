@@ -18,7 +18,7 @@ use super::Mailbox;
 use crate::index::chunk::Entry;
 use crate::index::keywords::KeywordSet;
 use crate::log::Record;
-use crate::types::{FlagChange, Flags, ModSeq, Uid, UidRange};
+use imap::types::{FlagChange, Flags, ModSeq, Uid, UidRange};
 
 /// A message as the next record in the log will find it.
 #[derive(Clone, Copy, Debug)]

@@ -13,7 +13,7 @@ use crate::index::codec::{Fields, Row};
 use crate::index::error::Rot;
 use crate::reactor::fault::{Fault, made};
 use crate::reactor::thresholds;
-use crate::types::{ModSeq, Uid, UidRange};
+use imap::types::{ModSeq, Uid, UidRange};
 
 /// The last expunges of a mailbox.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -3,8 +3,7 @@
 use std::fmt;
 
 use crate::index::error::{ApplyError, CatalogError};
-use crate::log::{Damage, RecoveryError};
-use crate::types::{Epoch, LogId, Lsn};
+use crate::log::{Damage, Epoch, LogId, Lsn, RecoveryError};
 
 /// Why a start failed.
 #[derive(Debug)]

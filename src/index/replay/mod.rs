@@ -25,11 +25,11 @@ use super::damaged::{Finding, Known, NAMES, Quarantine};
 use super::error::{ApplyError, CatalogError, Rot};
 use super::file::{CatalogFile, Replayed};
 use crate::log::{
-    self, Change, Damage, LogPosition, Lost, LostFrames, Medium, Record, Recovered, RecoveryError,
-    Replayed as Visited, VisitError, Visitor,
+    self, Change, Damage, Epoch, LogId, LogPosition, Lost, LostFrames, Lsn, MailboxId, Medium,
+    Record, Recovered, RecoveryError, Replayed as Visited, SegmentId, VisitError, Visitor,
 };
 use crate::reactor::{files, thresholds, unix_seconds};
-use crate::types::{Epoch, LogId, Lsn, MailboxId, SegmentId, UidRange};
+use imap::types::UidRange;
 
 /// What a start gives. Its `Display` is a line for the operator.
 pub struct Replay {

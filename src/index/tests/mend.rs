@@ -3,9 +3,9 @@
 use super::*;
 use crate::index::replay::{OnDamage, Replay, ReplayError, replay_by};
 use crate::log::{
-    Change, Damage, Lost, LostFrames, Recovered, RecoveryError, Replayed, VisitError, Visitor,
+    Change, Damage, Epoch, LogId, Lost, LostFrames, Lsn, Recovered, RecoveryError, Replayed,
+    SegmentId, VisitError, Visitor,
 };
-use crate::types::{Epoch, LogId, Lsn, SegmentId};
 
 const WORK: MailboxId = MailboxId(3 << 40 | 17);
 const OTHER: MailboxId = MailboxId(3 << 40 | 18);

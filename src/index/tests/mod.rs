@@ -15,10 +15,11 @@ use std::path::PathBuf;
 use tempfile::TempDir;
 
 use super::{Account, CatalogFile, Checkpoint};
-use crate::log::{Commit, MessageRecord, Record};
-use crate::types::{
-    BatchId, FlagChange, Flags, Fragment, InternalDate, Keyword, KeywordList, MailboxId, ModSeq,
-    SegmentId, SpecialUse, Uid, UidRange, UidValidity,
+use crate::log::{
+    BatchId, Commit, Fragment, KeywordList, MailboxId, MessageRecord, Record, SegmentId,
+};
+use imap::types::{
+    FlagChange, Flags, InternalDate, Keyword, ModSeq, SpecialUse, Uid, UidRange, UidValidity,
 };
 
 const INBOX: MailboxId = MailboxId(7);

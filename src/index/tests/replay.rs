@@ -3,8 +3,9 @@
 use super::*;
 use crate::index::replay::{OnDamage, Replay, ReplayError, replay_by};
 use crate::index::{ApplyError, CatalogError, Counts};
-use crate::log::{Change, LogPosition, Recovered, RecoveryError, Replayed, VisitError};
-use crate::types::{Epoch, LogId, Lsn};
+use crate::log::{
+    Change, Epoch, LogId, LogPosition, Lsn, Recovered, RecoveryError, Replayed, VisitError,
+};
 
 type Visitor<'v> = dyn FnMut(Replayed) -> Result<(), VisitError> + 'v;
 

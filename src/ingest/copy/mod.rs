@@ -21,9 +21,9 @@ use std::fmt;
 
 use super::ledger::Ledger;
 use crate::index::{Account, Mailbox};
-use crate::log::{Commit, LogError};
+use crate::log::{BatchId, Commit, LogError, MailboxId};
 use crate::reactor::{thresholds, unix_seconds};
-use crate::types::{BatchId, MailboxId, ModSeq, Uid, UidRange, UidValidity};
+use imap::types::{ModSeq, Uid, UidRange, UidValidity};
 
 /// Fragments of one message in the record that also has the rest of it; more go ahead.
 const FRAGMENTS: usize = 4 << 10;

@@ -6,10 +6,10 @@ use super::writing::Writing;
 use super::{Copied, CopyError, Job, fragments_at_once, reserve};
 use crate::index::{Account, AsWritten, Entry, KeywordSet, Mailbox};
 use crate::ingest::ledger::Composed;
-use crate::log::{MessageRecord, Packing, Purpose, Record};
+use crate::log::{Fragment, KeywordList, MessageRecord, Packing, Purpose, Record};
 use crate::reactor::fault::{Fault, made};
 use crate::reactor::{LeaseClass, breathe, thresholds};
-use crate::types::{Fragment, KeywordList, ModSeq, Uid, UidRange};
+use imap::types::{ModSeq, Uid, UidRange};
 
 /// So few messages need no large lease.
 const FEW: u32 = 64;

@@ -12,14 +12,11 @@ use crate::index::{Account, OnDamage, replay};
 use crate::ingest::{Ledger, Owner};
 use crate::limits::KEYWORDS;
 use crate::log::{
-    Commit, Directory, Frame, HEADER, Log, MessageRecord, PoolConfig, Record, SegmentPool,
-    Sequencer, Spare, frame, sealed_len,
+    BatchId, Commit, Directory, Epoch, Fragment, Frame, HEADER, Log, LogId, MailboxId,
+    MessageRecord, PoolConfig, Record, SegmentId, SegmentPool, Sequencer, Spare, frame, sealed_len,
 };
 use crate::reactor::{Arena, LeaseClass, Options, probe, run};
-use crate::types::{
-    BatchId, Epoch, Flags, Fragment, InternalDate, Keyword, LogId, MailboxId, SegmentId,
-    SpecialUse, Uid, UidRange, UidValidity,
-};
+use imap::types::{Flags, InternalDate, Keyword, SpecialUse, Uid, UidRange, UidValidity};
 
 const INBOX: MailboxId = MailboxId(1);
 const WORK: MailboxId = MailboxId(2);

@@ -11,7 +11,8 @@ use super::window::Window;
 use super::{Change, Medium, RecoveryError};
 use crate::log::record::{Commit, MessageRecord, Record};
 use crate::log::segment::SegmentHeader;
-use crate::types::{BatchId, Fragment, Lsn, MailboxId, SegmentId, Uid};
+use crate::log::{BatchId, Fragment, Lsn, MailboxId, SegmentId};
+use imap::types::Uid;
 
 /// How much of a message is read at a time.
 const AHEAD: usize = 256 << 10;

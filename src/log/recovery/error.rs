@@ -4,7 +4,8 @@ use std::fmt;
 use std::io;
 
 use crate::log::segment::{SegmentHeader, VERSION};
-use crate::types::{Epoch, Fragment, LogId, Lsn, MailboxId, SegmentId, Uid};
+use crate::log::{Epoch, Fragment, LogId, Lsn, MailboxId, SegmentId};
+use imap::types::Uid;
 
 /// Acknowledged data that is not there any more.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -40,7 +40,7 @@ use self::walk::{End, Walk};
 use super::record::{Commit, MessageRecord, Record};
 use super::segment::{HeaderError, SegmentHeader};
 use crate::limits::BLOCK;
-use crate::types::{Epoch, Fragment, LogId, Lsn, SegmentId};
+use crate::log::{Epoch, Fragment, LogId, Lsn, SegmentId};
 
 /// Reads all logs from the positions `from` on, visits every change in order of epoch, log and
 /// LSN, and cuts off what was never acknowledged. Any damage ends it.

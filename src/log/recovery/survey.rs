@@ -9,7 +9,7 @@ use super::{LogPosition, Medium, RecoveryError, Visitor};
 use crate::limits::BLOCK;
 use crate::log::pool::usable;
 use crate::log::segment::{HeaderError, SegmentHeader};
-use crate::types::{Epoch, LogId, Lsn, SegmentId};
+use crate::log::{Epoch, LogId, Lsn, SegmentId};
 
 /// UIDs that a hole of unknown size is taken to have given in a mailbox at most. A mailbox has room
 /// for 250 such holes.

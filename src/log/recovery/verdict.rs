@@ -7,8 +7,8 @@ use super::walk::{Stop, Walk};
 use super::{Medium, RecoveryError};
 use crate::limits::BLOCK;
 use crate::log::frame::FrameHeader;
+use crate::log::{Lsn, SegmentId};
 use crate::reactor::fault::{Fault, made};
-use crate::types::{Lsn, SegmentId};
 
 /// What to cut off, once all logs have been read without finding damage.
 #[derive(Default)]

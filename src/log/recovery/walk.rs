@@ -13,7 +13,7 @@ use crate::limits::{BLOCK, LARGE_LEASE};
 use crate::log::decode::{RecordError, decode_records};
 use crate::log::frame::{FrameHeader, HEADER, records_at};
 use crate::log::segment::{HeaderError, SegmentHeader};
-use crate::types::{Fragment, Lsn, MailboxId, SegmentId};
+use crate::log::{Fragment, Lsn, MailboxId, SegmentId};
 
 /// How much is read at a time: many small frames, or the header of a large one and no more.
 const AHEAD: usize = 64 << 10;

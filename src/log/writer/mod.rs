@@ -26,10 +26,10 @@ use super::record::Record;
 use super::recovery::LogPosition;
 use super::sequencer::{Place, Sequencer};
 use crate::limits::BLOCK;
+use crate::log::{BatchId, Epoch, LogId, Lsn, SegmentId};
 use crate::reactor::fault::{Fault, made};
 use crate::reactor::{Arena, Instant, Lease, LeaseClass, LogFile, spawn};
 use crate::stats::Histogram;
-use crate::types::{BatchId, Epoch, LogId, Lsn, SegmentId};
 
 const STOPPING: &str = "the server is stopping";
 

@@ -3,11 +3,12 @@
 use std::rc::Rc;
 
 use crate::ingest::{CopyError, Owner, copy_messages};
-use crate::protocol::response::{Code, Condition, untagged};
-use crate::protocol::{MailboxName, NameError, SequenceSet, Tag};
+use crate::log::MailboxId;
 use crate::session::dispatch::Session;
 use crate::session::observed::changes;
-use crate::types::{MailboxId, UidRange};
+use imap::protocol::response::{Code, Condition, untagged};
+use imap::protocol::{MailboxName, NameError, SequenceSet, Tag};
+use imap::types::UidRange;
 
 impl Session {
     /// With `moves` the messages are taken out of where they were.

@@ -5,12 +5,12 @@ use std::rc::Rc;
 use super::{ChangeError, Changed, MessageChange, Verdict};
 use crate::index::{AsWritten, Mailbox};
 use crate::ingest::Owner;
-use crate::log::{Purpose, Record};
-use crate::protocol::{SequenceSet, Tag};
+use crate::log::{MailboxId, Purpose, Record};
 use crate::reactor::fault::{Fault, made};
 use crate::session::dispatch::Session;
 use crate::session::observed::changes;
-use crate::types::{Flags, MailboxId, ModSeq, Uid, UidRange};
+use imap::protocol::{SequenceSet, Tag};
+use imap::types::{Flags, ModSeq, Uid, UidRange};
 
 impl Session {
     /// With a set, only messages in it are taken out.

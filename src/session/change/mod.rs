@@ -18,12 +18,12 @@ use super::dispatch::Session;
 use super::reply::NO_ROOM;
 use crate::index::{AsWritten, Mailbox};
 use crate::ingest::{Ledger, Owner};
-use crate::log::{LogError, Purpose, Record, sealed_len};
-use crate::protocol::Tag;
-use crate::protocol::response::Code;
+use crate::log::{LogError, MailboxId, Purpose, Record, sealed_len};
 use crate::reactor::fault::{Fault, made};
 use crate::reactor::{LeaseClass, breathe, thresholds};
-use crate::types::{Flags, MailboxId, ModSeq, Uid, UidRange};
+use imap::protocol::Tag;
+use imap::protocol::response::Code;
+use imap::types::{Flags, ModSeq, Uid, UidRange};
 
 /// Why messages are not changed.
 pub(in crate::session) enum ChangeError {

@@ -5,15 +5,15 @@ use std::rc::Rc;
 use super::{ChangeError, MessageChange, Verdict};
 use crate::index::{AsWritten, KeywordChange, KeywordSet, Mailbox};
 use crate::ingest::Owner;
-use crate::log::{Purpose, Record};
-use crate::protocol::response::Code;
-use crate::protocol::{FlagError, Store, Tag};
+use crate::log::{MailboxId, Purpose, Record};
 use crate::reactor::fault::{Fault, made};
 use crate::session::dispatch::Session;
 use crate::session::observed::changes;
 use crate::session::reply::EXPUNGED;
 use crate::session::selected::Told;
-use crate::types::{FlagChange, Flags, Keyword, MailboxId, ModSeq, UidRange};
+use imap::protocol::response::Code;
+use imap::protocol::{FlagError, Store, Tag};
+use imap::types::{FlagChange, Flags, Keyword, ModSeq, UidRange};
 
 impl Session {
     pub(in crate::session) async fn store(&mut self, tag: &Tag, store: Store, owner: &Rc<Owner>) {

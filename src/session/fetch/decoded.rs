@@ -7,10 +7,10 @@ use std::ops::Range;
 
 use super::octets::{One, announce, put, within};
 use super::wanted::cut;
-use crate::mime::{Decoder, Transfer};
-use crate::protocol::FetchItem;
-use crate::protocol::response::FetchResponse;
 use crate::session::vigil::Vigil;
+use imap::mime::{Decoder, Transfer};
+use imap::protocol::FetchItem;
+use imap::protocol::response::FetchResponse;
 
 /// How long parts are when decoded, by where they begin.
 pub(super) type Sizes = BTreeMap<u64, u64>;

@@ -5,9 +5,8 @@ use std::collections::BTreeMap;
 use std::io;
 use std::path::PathBuf;
 
-use crate::log::SegmentHeader;
+use crate::log::{SegmentHeader, SegmentId};
 use crate::reactor::{Access, LogFile, files, thresholds};
-use crate::types::SegmentId;
 
 /// Segments open for reading.
 pub struct Files {

@@ -3,11 +3,11 @@
 use bytes::BytesMut;
 
 use crate::index::{Entry, KeywordSet, Keywords};
-use crate::protocol::FetchItem;
-use crate::protocol::response::{FetchResponse, message_flags};
 use crate::session::enable::Enabled;
 use crate::session::selected::Selected;
-use crate::types::{Flags, InternalDate, Keyword};
+use imap::protocol::FetchItem;
+use imap::protocol::response::{FetchResponse, message_flags};
+use imap::types::{Flags, InternalDate, Keyword};
 
 /// Writes the items of message after message.
 pub(super) struct Items {

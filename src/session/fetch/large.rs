@@ -14,11 +14,11 @@ use super::parts::Parts;
 use super::reader::Reader;
 use super::walk::Found;
 use crate::limits::{LARGE_MESSAGE as LARGE, LARGE_MESSAGES, PARSERS};
-use crate::mime::{Outliner, TextSearch, TooLong};
-use crate::protocol::FetchItem;
 use crate::reactor::Jobs;
 use crate::session::dispatch::Session;
 use crate::session::vigil::Vigil;
+use imap::mime::{Outliner, TextSearch, TooLong};
+use imap::protocol::FetchItem;
 
 /// Pieces of a large message, after which other users may have theirs first.
 const PIECES: usize = 16;

@@ -34,13 +34,13 @@ use super::dispatch::Session;
 use super::reply::EXPUNGED;
 use super::selected::vanished;
 use crate::ingest::Owner;
-use crate::log::LogError;
+use crate::log::{LogError, MailboxId};
 use crate::net::{BUFFER, buffer};
-use crate::protocol::response::{self, Code};
-use crate::protocol::{Fetch, FetchItem, PartialRange, SequenceSet, Tag};
 use crate::reactor::{breathe, timeout};
 use crate::session::change::ChangeError;
-use crate::types::{MailboxId, ModSeq, UidRange};
+use imap::protocol::response::{self, Code};
+use imap::protocol::{Fetch, FetchItem, PartialRange, SequenceSet, Tag};
+use imap::types::{ModSeq, UidRange};
 
 /// Chunks looked at before others get a turn, when there is nothing to send: half a millisecond.
 const STEPS: usize = 64;
@@ -300,7 +300,7 @@ fn part_of(uids: &[UidRange], partial: PartialRange) -> Vec<UidRange> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::types::Uid;
+    use imap::types::Uid;
 
     #[test]
     fn positions_in_what_was_asked_for() {

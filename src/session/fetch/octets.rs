@@ -16,13 +16,13 @@ use super::section::{FieldNames, Filter};
 use super::walk::Found;
 use super::wanted::{Plain, Wanted, cut, plain};
 use crate::limits::{LARGE_LEASE, LARGE_MESSAGE as LARGE};
-use crate::mime::TooLong;
 use crate::net::BUFFER;
-use crate::protocol::response::FetchResponse;
-use crate::protocol::{FetchItem, Partial};
 use crate::reactor::{Instant, breathe, timeout};
 use crate::session::dispatch::Session;
 use crate::session::vigil::Vigil;
+use imap::mime::TooLong;
+use imap::protocol::response::FetchResponse;
+use imap::protocol::{FetchItem, Partial};
 
 /// Items up to here are answered from the reader's lease; a client that asks for more at once may
 /// take long to read them, and gets them from memory of its own.
@@ -222,7 +222,7 @@ impl One<'_, '_, '_> {
         }
         let mut value = BytesMut::new();
         let head = self.reader.start(self.message, length, &mut self.scratch.octets).await?;
-        crate::mime::envelope(head, &mut value).map_err(too_long)?;
+        imap::mime::envelope(head, &mut value).map_err(too_long)?;
         answer.written(self.out, "ENVELOPE", &value);
         debug_assert!(!wanted.parses, "else all items are found together");
         Ok(())

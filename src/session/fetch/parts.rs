@@ -10,9 +10,9 @@ use bytes::BytesMut;
 use super::octets::{announce, put, within};
 use super::section::{FieldNames, filter_header};
 use super::wanted::{Plain, cut, parses, plain};
-use crate::mime::{BinaryError, Message, Outline, TooLong, Transfer, envelope, preview};
-use crate::protocol::response::{FetchResponse, string};
-use crate::protocol::{FetchItem, HeaderScanner, Partial, SectionText};
+use imap::mime::{BinaryError, Message, Outline, TooLong, Transfer, envelope, preview};
+use imap::protocol::response::{FetchResponse, string};
+use imap::protocol::{FetchItem, HeaderScanner, Partial, SectionText};
 
 /// What each item of a command is for one large message, in the order of the items.
 pub(super) struct Parts {

@@ -10,10 +10,10 @@ use tokio::task::JoinHandle;
 use super::walk::Found;
 use crate::index::Entry;
 use crate::limits::{BLOCK, LARGE_LEASE};
-use crate::protocol::HeaderScanner;
+use crate::log::{Fragment, SegmentId};
 use crate::reactor::{Lease, LeaseClass, breathe, spawn};
 use crate::session::context::Home;
-use crate::types::{Fragment, SegmentId};
+use imap::protocol::HeaderScanner;
 
 /// What is not wanted is read all the same when so little of it lies between what is: that takes
 /// less time than to ask the disk twice.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::index::{Chunk, Entry, Mailbox, View};
-use crate::types::{ModSeq, Uid, UidRange};
+use imap::types::{ModSeq, Uid, UidRange};
 
 /// Messages of one chunk, with their sequence numbers.
 #[derive(Default)]

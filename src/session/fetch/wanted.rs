@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use super::reader::HEAD;
 use super::section::FieldNames;
-use crate::protocol::{FetchItem, Partial, SectionText};
+use imap::protocol::{FetchItem, Partial, SectionText};
 
 /// Up to so many items are compared one by one.
 const FEW: usize = 16;

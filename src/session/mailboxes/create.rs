@@ -6,14 +6,14 @@ use super::mailbox_id;
 use crate::index::Mailbox;
 use crate::ingest::Owner;
 use crate::limits::MAILBOXES;
-use crate::log::{LogError, Purpose, Record, sealed_len};
-use crate::protocol::response::{Code, Condition, untagged};
-use crate::protocol::{Create, MailboxName, NameError, Tag};
+use crate::log::{LogError, MailboxId, Purpose, Record, sealed_len};
 use crate::reactor::{LeaseClass, unix_seconds};
 use crate::session::context::Home;
 use crate::session::dispatch::Session;
 use crate::session::observed::changes;
-use crate::types::{MailboxId, SpecialUse, Uid};
+use imap::protocol::response::{Code, Condition, untagged};
+use imap::protocol::{Create, MailboxName, NameError, Tag};
+use imap::types::{SpecialUse, Uid};
 
 const DELETED: &str = "DELETE completed";
 

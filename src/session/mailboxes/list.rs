@@ -9,10 +9,10 @@ use super::tree::{Level, Names, Of, Walk, below};
 use crate::ingest::Owner;
 use crate::limits::LIST_WORK;
 use crate::net::{GATHERED, Gone};
-use crate::protocol::response::{self, Code, ListEntry};
-use crate::protocol::{List, MailboxName, Pattern, SelectionOptions, StatusItem, Tag};
 use crate::reactor::breathe;
 use crate::session::dispatch::{Flow, Session};
+use imap::protocol::response::{self, Code, ListEntry};
+use imap::protocol::{List, MailboxName, Pattern, SelectionOptions, StatusItem, Tag};
 
 /// Steps between two rests of the reactor: a millisecond or two.
 const STEPS: usize = 1 << 20;

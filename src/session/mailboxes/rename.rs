@@ -4,12 +4,12 @@ use std::rc::Rc;
 
 use crate::index::RenameError;
 use crate::ingest::{Copied, CopyError, Owner, copy_messages};
-use crate::log::Record;
-use crate::protocol::response::Code;
-use crate::protocol::{MailboxName, NameError, Tag};
+use crate::log::{MailboxId, Record};
 use crate::session::dispatch::Session;
 use crate::session::observed::changes;
-use crate::types::{MailboxId, SpecialUse, UidRange};
+use imap::protocol::response::Code;
+use imap::protocol::{MailboxName, NameError, Tag};
+use imap::types::{SpecialUse, UidRange};
 
 impl Session {
     /// A mailbox takes all that is below it along. Sessions that have it selected notice nothing.

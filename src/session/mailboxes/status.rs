@@ -7,10 +7,10 @@ use bytes::BytesMut;
 
 use crate::index::Mailbox;
 use crate::ingest::Owner;
-use crate::protocol::response::{self, Code, StatusValue};
-use crate::protocol::{MailboxName, NameError, StatusItem, Tag};
+use crate::log::MailboxId;
 use crate::session::dispatch::Session;
-use crate::types::MailboxId;
+use imap::protocol::response::{self, Code, StatusValue};
+use imap::protocol::{MailboxName, NameError, StatusItem, Tag};
 
 impl Session {
     pub(in crate::session) fn status(

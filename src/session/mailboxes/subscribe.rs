@@ -4,10 +4,10 @@ use std::rc::Rc;
 
 use crate::ingest::Owner;
 use crate::log::Record;
-use crate::protocol::response::Code;
-use crate::protocol::{MailboxName, NameError, Tag};
 use crate::reactor::thresholds;
 use crate::session::dispatch::Session;
+use imap::protocol::response::Code;
+use imap::protocol::{MailboxName, NameError, Tag};
 
 impl Session {
     /// Names are subscribed to, not mailboxes: a name stays when its mailbox goes. But to subscribe

@@ -6,8 +6,9 @@ use std::collections::btree_set;
 use std::ops::Bound;
 
 use crate::index::{Account, Mailbox};
-use crate::protocol::{MailboxName, Pattern, SelectionOptions};
-use crate::types::{MailboxId, SpecialUse};
+use crate::log::MailboxId;
+use imap::protocol::{MailboxName, Pattern, SelectionOptions};
+use imap::types::SpecialUse;
 
 /// What comes after the separator: where the names below a level end.
 const AFTER_SEPARATOR: char = '0';
@@ -175,7 +176,7 @@ impl Walk {
 mod tests {
     use super::*;
     use crate::log::Record;
-    use crate::types::UidValidity;
+    use imap::types::UidValidity;
 
     fn account(mailboxes: &[&str], subscriptions: &[&str]) -> Account {
         let mut account = Account::new("a");

@@ -7,11 +7,11 @@
 use bytes::BytesMut;
 
 use crate::net::{GATHERED, Gone};
-use crate::protocol::response::{EsearchResponse, SearchResponse};
-use crate::protocol::{PartialRange, Returns, Tag};
 use crate::session::dispatch::Session;
 use crate::session::selected::Selected;
-use crate::types::{ModSeq, Uid, UidRange};
+use imap::protocol::response::{EsearchResponse, SearchResponse};
+use imap::protocol::{PartialRange, Returns, Tag};
+use imap::types::{ModSeq, Uid, UidRange};
 
 /// Runs written between two looks at how much is gathered.
 const RUNS: usize = 1024;

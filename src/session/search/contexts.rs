@@ -13,13 +13,13 @@ use super::program::Program;
 use super::{Command, Failed, Place, Unread, one};
 use crate::ingest::Owner;
 use crate::limits::{CONTEXT_RANGES, CONTEXT_SORTED, CONTEXTS};
-use crate::mime::Sorter;
 use crate::net::Gone;
-use crate::protocol::Tag;
-use crate::protocol::response::{self, Code, Condition, EsearchResponse};
 use crate::session::dispatch::Session;
 use crate::session::places::Held;
-use crate::types::{Uid, UidRange};
+use imap::mime::Sorter;
+use imap::protocol::Tag;
+use imap::protocol::response::{self, Code, Condition, EsearchResponse};
+use imap::types::{Uid, UidRange};
 
 /// Why a result is not followed, for the client.
 const TOO_MUCH: &str = "too much to be followed";
@@ -346,7 +346,7 @@ impl Session {
     }
 
     /// The mailbox, messages with other flags, and new ones, of those the client knows.
-    fn unseen_changes(&self) -> Option<(crate::types::MailboxId, Vec<UidRange>, Vec<UidRange>)> {
+    fn unseen_changes(&self) -> Option<(crate::log::MailboxId, Vec<UidRange>, Vec<UidRange>)> {
         let mut selected = self.selected.borrow_mut();
         let selected = selected.as_mut()?;
         let contexts = &mut selected.contexts;

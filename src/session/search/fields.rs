@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 
-use crate::mime::{FieldText, Fields, Needle};
+use imap::mime::{FieldText, Fields, Needle};
 
 /// Up to so many keys are asked one by one, until one decides.
 const FEW: usize = 4;

@@ -4,10 +4,11 @@ use std::cell::OnceCell;
 use std::sync::Arc;
 
 use crate::index::{Entry, KeywordSet, Keywords};
-use crate::mime::{Needle, sent_date};
-use crate::protocol::{DateOrder, SequenceSet};
+use crate::log::{EmailId, SegmentId};
 use crate::session::selected::Selected;
-use crate::types::{Date, EmailId, Flags, Keyword, ModSeq, SegmentId, UidRange};
+use imap::mime::{Needle, sent_date};
+use imap::protocol::{DateOrder, SequenceSet};
+use imap::types::{Date, Flags, Keyword, ModSeq, UidRange};
 
 /// What has to be read of a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

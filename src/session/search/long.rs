@@ -5,13 +5,13 @@ use std::io;
 use super::program::Answers;
 use super::scan::{Rests, Scan};
 use crate::limits::{LARGE_LEASE, LARGE_MESSAGE as LARGE, MIME_HEADER, SEARCH_PIECE};
-use crate::mime::{TextSearch, TooLong};
 use crate::reactor::breathe;
 use crate::session::dispatch::Session;
 use crate::session::fetch::large::too_long;
 use crate::session::fetch::reader::Reader;
 use crate::session::fetch::section::{FieldNames, Filter};
 use crate::session::fetch::walk::Found;
+use imap::mime::{TextSearch, TooLong};
 
 /// Fields that SORT and THREAD read, and how much of each: of those that are compared or of which
 /// the first address counts, the beginning; of references all. A million of them is refused.

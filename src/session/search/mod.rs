@@ -25,11 +25,12 @@ use self::program::{NotReady, Program};
 use self::scan::Place;
 use super::dispatch::Session;
 use crate::ingest::Owner;
-use crate::mime::CHARSETS;
-use crate::protocol::response::Code;
-use crate::protocol::{Returns, Search, SearchKey, Sort, Tag, Thread};
+use crate::log::MailboxId;
 use crate::reactor::unix_seconds;
-use crate::types::{MailboxId, ModSeq, Uid, UidRange};
+use imap::mime::CHARSETS;
+use imap::protocol::response::Code;
+use imap::protocol::{Returns, Search, SearchKey, Sort, Tag, Thread};
+use imap::types::{ModSeq, Uid, UidRange};
 
 /// What strings are in that come without a charset: ASCII, and UTF-8 where they are not.
 const DEFAULT_CHARSET: &str = "US-ASCII";

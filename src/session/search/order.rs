@@ -9,15 +9,15 @@ use bytes::BytesMut;
 
 use super::answer::{Hits, push_number};
 use super::{Command, Failed, Unread};
-use crate::mime::Sorter;
-use crate::mime::thread::{Message, Threader};
 use crate::net::GATHERED;
-use crate::protocol::response::{self, ThreadNode};
-use crate::protocol::{SortCriterion, ThreadAlgorithm};
 use crate::session::dispatch::Session;
 use crate::session::places::{Held, Seat};
 use crate::session::vigil::Vigil;
-use crate::types::{Uid, UidRange};
+use imap::mime::Sorter;
+use imap::mime::thread::{Message, Threader};
+use imap::protocol::response::{self, ThreadNode};
+use imap::protocol::{SortCriterion, ThreadAlgorithm};
+use imap::types::{Uid, UidRange};
 
 /// Message-IDs that are linked at a time, by a thread beside the reactor: some milliseconds.
 const IDS: usize = 1 << 16;

@@ -12,10 +12,10 @@ use super::leaf::{Asked, Leaf, between, email_id, uids};
 pub(super) use super::leaf::{Cost, Known};
 use crate::index::{Entry, Keywords};
 use crate::limits::{SEARCH_KEYS, SEARCH_STRINGS};
-use crate::mime::{BadCharset, Needle};
-use crate::protocol::{DateField, SearchKey};
 use crate::session::selected::Selected;
-use crate::types::{Date, Keyword, ModSeq, UidRange};
+use imap::mime::{BadCharset, Needle};
+use imap::protocol::{DateField, SearchKey};
+use imap::types::{Date, Keyword, ModSeq, UidRange};
 
 /// See the head of this file.
 #[derive(Debug)]

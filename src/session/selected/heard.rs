@@ -14,11 +14,11 @@ use bytes::BytesMut;
 
 use super::Selected;
 use crate::index::{Changes, Mailbox};
-use crate::protocol::response::{self, Code, Condition};
 use crate::reactor::fault::{Fault, made};
 use crate::session::dispatch::Session;
 use crate::session::enable::Enabled;
-use crate::types::ModSeq;
+use imap::protocol::response::{self, Code, Condition};
+use imap::types::ModSeq;
 
 /// What the client of a session knows of mod-sequences.
 pub(in crate::session) struct Heard {

@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use super::heard::tell_highest;
 use crate::ingest::Owner;
-use crate::protocol::Tag;
-use crate::protocol::response::{Condition, continuation, untagged};
 use crate::reactor::timeout;
 use crate::session::dispatch::{Flow, Session};
 use crate::stats::Standing;
+use imap::protocol::Tag;
+use imap::protocol::response::{Condition, continuation, untagged};
 
 /// A word now and then keeps routers from forgetting the connection, and finds out whether the
 /// client is still there.

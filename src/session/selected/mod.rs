@@ -12,8 +12,9 @@ use self::heard::Heard;
 use super::search::Contexts;
 use crate::index::{Mailbox, View};
 use crate::ingest::Pinned;
-use crate::protocol::SequenceSet;
-use crate::types::{MailboxId, ModSeq, Uid, UidRange};
+use crate::log::MailboxId;
+use imap::protocol::SequenceSet;
+use imap::types::{ModSeq, Uid, UidRange};
 
 pub(super) use heard::tell_highest;
 pub(super) use news::{Told, announce};

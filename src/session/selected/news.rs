@@ -14,10 +14,10 @@ use super::heard::tell_highest;
 use crate::index::{Changes, Entry, Keywords, Mailbox, What};
 use crate::ingest::Owner;
 use crate::net::{GATHERED, Gone};
-use crate::protocol::response::{self, Code, Condition, FetchResponse};
 use crate::session::dispatch::Session;
 use crate::session::enable::Enabled;
-use crate::types::{Keyword, Uid, UidRange};
+use imap::protocol::response::{self, Code, Condition, FetchResponse};
+use imap::types::{Keyword, Uid, UidRange};
 
 /// Why no news can be told.
 pub(in crate::session) enum NoNews {

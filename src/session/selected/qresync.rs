@@ -8,10 +8,10 @@ use super::{Selected, Told};
 use crate::index::Mailbox;
 use crate::ingest::Owner;
 use crate::net::Gone;
-use crate::protocol::response;
-use crate::protocol::{QResync, SequenceSet};
 use crate::session::dispatch::Session;
-use crate::types::{ModSeq, Uid, UidRange};
+use imap::protocol::response;
+use imap::protocol::{QResync, SequenceSet};
+use imap::types::{ModSeq, Uid, UidRange};
 
 impl Session {
     /// Behind the responses of SELECT: VANISHED (EARLIER), and FETCH of what has other flags now.

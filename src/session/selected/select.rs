@@ -5,11 +5,12 @@ use std::rc::Rc;
 use super::Selected;
 use crate::index::{Mailbox, View};
 use crate::ingest::{Owner, Pinned};
-use crate::protocol::response::{self, Code, Condition, ListEntry};
-use crate::protocol::{MailboxName, Select, Tag};
+use crate::log::MailboxId;
 use crate::session::dispatch::Session;
 use crate::session::mailboxes::mailbox_id;
-use crate::types::{Flags, MailboxId, UidRange};
+use imap::protocol::response::{self, Code, Condition, ListEntry};
+use imap::protocol::{MailboxName, Select, Tag};
+use imap::types::{Flags, UidRange};
 
 impl Session {
     pub(in crate::session) async fn select(

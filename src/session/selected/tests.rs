@@ -1,10 +1,8 @@
 use super::Selected;
 use crate::index::{Account, Mailbox};
 use crate::ingest::Owner;
-use crate::log::{Commit, MessageRecord, Record};
-use crate::types::{
-    BatchId, Flags, InternalDate, KeywordList, MailboxId, SpecialUse, Uid, UidRange, UidValidity,
-};
+use crate::log::{BatchId, Commit, KeywordList, MailboxId, MessageRecord, Record};
+use imap::types::{Flags, InternalDate, SpecialUse, Uid, UidRange, UidValidity};
 
 const INBOX: MailboxId = MailboxId(1);
 

@@ -1,6 +1,6 @@
 //! What server lines say.
 
-use crate::types::{Flags, InternalDate};
+use imap::types::{Flags, InternalDate};
 
 /// The end of a command: `A7 OK [APPENDUID 1 2:3] done`.
 #[derive(Clone, Debug, PartialEq, Eq)]

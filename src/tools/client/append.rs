@@ -149,7 +149,7 @@ fn refused(completion: Completion) -> ClientError {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::types::{Flags, InternalDate};
+    use imap::types::{Flags, InternalDate};
 
     #[test]
     fn flags_and_date_go_before_the_literal() {

@@ -161,11 +161,11 @@ fn difference(
         return Some(format!("message {number} has UID {got:?}, APPENDUID said {sent:?}"));
     }
     if got.flags != Some(mail.flags) {
-        let names = |flags: crate::types::Flags| flags.names().collect::<Vec<_>>().join(" ");
+        let names = |flags: imap::types::Flags| flags.names().collect::<Vec<_>>().join(" ");
         let (sent, got) = (names(mail.flags), got.flags.map(names));
         return Some(format!("message {number} has the flags {got:?}, sent were {sent:?}"));
     }
-    let instant = |date: crate::types::InternalDate| date.to_unix();
+    let instant = |date: imap::types::InternalDate| date.to_unix();
     if mail.date.is_some() && got.date.map(instant) != mail.date.map(instant) {
         let (sent, got) = (mail.date.map(|d| d.to_string()), got.date.map(|d| d.to_string()));
         return Some(format!("message {number} has the date {got:?}, sent was {sent:?}"));

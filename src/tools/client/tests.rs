@@ -6,7 +6,7 @@ use std::thread::JoinHandle;
 
 use super::*;
 use crate::tools::Mail;
-use crate::types::{Flags, InternalDate};
+use imap::types::{Flags, InternalDate};
 
 type Script = &'static [(&'static str, &'static str)];
 

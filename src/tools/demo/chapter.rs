@@ -149,7 +149,7 @@ fn octets_of(messages: &[Prepared]) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::types::Flags;
+    use imap::types::Flags;
 
     fn prepared(size: usize) -> Prepared {
         let octets = vec![b'x'; size].into();

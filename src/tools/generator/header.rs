@@ -4,7 +4,7 @@ use std::io::Write;
 
 use super::random::Random;
 use super::text;
-use crate::types::InternalDate;
+use imap::types::InternalDate;
 
 const HOSTS: [&str; 12] = [
     "mail.example.org",

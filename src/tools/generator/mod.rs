@@ -16,7 +16,7 @@ use bytes::Bytes;
 use self::header::Moment;
 use self::random::Random;
 use super::Mail;
-use crate::types::Flags;
+use imap::types::Flags;
 
 /// One message in so many is odd.
 const ODD_EVERY: u64 = 40;

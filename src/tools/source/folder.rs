@@ -8,7 +8,7 @@ use bytes::Bytes;
 
 use super::{Mail, SourceError, crlf};
 use crate::limits::APPEND_LIMIT;
-use crate::types::{Flags, InternalDate};
+use imap::types::{Flags, InternalDate};
 
 /// Reads a folder file by file, in the order of their names: a Maildir's begin with the time of
 /// delivery.

@@ -11,7 +11,7 @@ use bytes::Bytes;
 
 use super::{Mail, SourceError};
 use crate::limits::APPEND_LIMIT;
-use crate::types::{Flags, InternalDate};
+use imap::types::{Flags, InternalDate};
 
 /// Reads an mbox message by message.
 pub struct Mbox<R> {

@@ -1,7 +1,7 @@
 use std::path::{Path, PathBuf};
 
 use super::*;
-use crate::types::{Flags, InternalDate};
+use imap::types::{Flags, InternalDate};
 
 fn mbox(text: &str) -> Vec<String> {
     let mails = Mbox::new(Path::new("test"), text.as_bytes()).unwrap();

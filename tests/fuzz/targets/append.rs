@@ -2,8 +2,8 @@
 //!
 //! Input: an octet of flags, a seed of slices, then the command and what follows it.
 
+use imap::protocol::response::Code;
 use mailrace::ingest::{Machine, Refusal, Step};
-use mailrace::protocol::response::Code;
 
 use super::framing::announced;
 use super::input::{Input, slices};

@@ -2,7 +2,7 @@
 //!
 //! Input: an octet of flags, then what a client sends.
 
-use mailrace::protocol::{
+use imap::protocol::{
     Frame, Framer, Limits, Literal, Next, Tagged, decode_sasl, is_append, line, parse,
     parse_append_head, parse_append_options,
 };

@@ -2,7 +2,7 @@
 //!
 //! Input: an octet that sets limits, a seed of slices, then what a client sends.
 
-use mailrace::protocol::{Discard, Frame, Framer, Limits, Literal};
+use imap::protocol::{Discard, Frame, Framer, Limits, Literal};
 
 use super::input::{Input, slices};
 

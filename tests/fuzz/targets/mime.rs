@@ -2,15 +2,15 @@
 //!
 //! Input: a message.
 
-#[path = "../../../src/mime/tests/value.rs"]
+#[path = "../../../src/imap/mime/tests/value.rs"]
 mod value;
 
 use bytes::BytesMut;
-use mailrace::mime::{
+use imap::mime::{
     Fields, Message, Outliner, base_subject, decode_field, envelope, header_length, preview,
     sent_date, thread,
 };
-use mailrace::protocol::SectionText;
+use imap::protocol::SectionText;
 
 use value::{Value, check_body, check_envelope, value};
 

@@ -2,11 +2,11 @@
 
 mod keys;
 
-use mailrace::protocol::{
+use imap::protocol::{
     BodySection, Command, Create, Fetch, FetchItem, List, MailboxName, NameError, Partial,
     PartialRange, SectionText, Select, StatusItem, Store, Tagged,
 };
-use mailrace::types::FlagChange;
+use imap::types::FlagChange;
 
 /// The command with its line end; `None` when something in it was refused and is known no more.
 pub fn command(tagged: &Tagged, utf8: bool) -> Option<Vec<u8>> {

@@ -3,13 +3,12 @@
 //! Input: an octet that says what the rest is. Checksums are made right where it helps to get
 //! behind them.
 
-use mailrace::log::{
-    Commit, FrameHeader, HEADER, MessageRecord, Place, Record, SegmentHeader, VERSION,
-    decode_records, frame,
+use imap::types::{
+    FlagChange, Flags, InternalDate, Keyword, ModSeq, SpecialUse, Uid, UidRange, UidValidity,
 };
-use mailrace::types::{
-    BatchId, Epoch, FlagChange, Flags, Fragment, InternalDate, Keyword, LogId, Lsn, MailboxId,
-    ModSeq, SegmentId, SpecialUse, Uid, UidRange, UidValidity,
+use mailrace::log::{
+    BatchId, Commit, Epoch, Fragment, FrameHeader, HEADER, LogId, Lsn, MailboxId, MessageRecord,
+    Place, Record, SegmentHeader, SegmentId, VERSION, decode_records, frame,
 };
 use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 

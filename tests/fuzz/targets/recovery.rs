@@ -9,8 +9,9 @@ mod world;
 
 use std::collections::BTreeMap;
 
-use mailrace::log::{Change, LogPosition, Medium, Recovered, RecoveryError, Replayed, recover};
-use mailrace::types::SegmentId;
+use mailrace::log::{
+    Change, LogPosition, Medium, Recovered, RecoveryError, Replayed, SegmentId, recover,
+};
 
 use super::input::Input;
 use disk::Disk;

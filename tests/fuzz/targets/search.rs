@@ -2,9 +2,9 @@
 //!
 //! Input: an octet that says which; then an expression, or a string and a message.
 
-use mailrace::mime::{Fields, Message, Needle, TextSearch, casemap, field_text, header_length};
-use mailrace::protocol::{Command, DateField, DateOrder, SearchKey, SectionText, parse};
-use mailrace::types::{Date, Flags, Keyword};
+use imap::mime::{Fields, Message, Needle, TextSearch, casemap, field_text, header_length};
+use imap::protocol::{Command, DateField, DateOrder, SearchKey, SectionText, parse};
+use imap::types::{Date, Flags, Keyword};
 
 use super::input::Input;
 

@@ -2,7 +2,7 @@
 //!
 //! Input: an octet of flags, then a name as it came, or with flag 1 a pattern, a NUL and a name.
 
-use mailrace::protocol::{MailboxName, Pattern};
+use imap::protocol::{MailboxName, Pattern};
 
 pub fn run(data: &[u8]) {
     let Some((&flags, octets)) = data.split_first() else { return };

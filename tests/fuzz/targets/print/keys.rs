@@ -1,9 +1,9 @@
 //! SEARCH, SORT and THREAD.
 
-use mailrace::protocol::{
+use imap::protocol::{
     DateField, DateOrder, Returns, Search, SearchKey, Sort, SortKey, Thread, ThreadAlgorithm,
 };
-use mailrace::types::{Date, Flags, InternalDate};
+use imap::types::{Date, Flags, InternalDate};
 
 use super::Printer;
 

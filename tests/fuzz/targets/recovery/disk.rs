@@ -3,8 +3,7 @@
 use std::collections::BTreeMap;
 use std::io;
 
-use mailrace::log::Medium;
-use mailrace::types::SegmentId;
+use mailrace::log::{Medium, SegmentId};
 
 const BLOCK: u64 = 4096;
 

@@ -1,12 +1,10 @@
 //! Logs that are written as the server writes them, and spoilt as nobody should.
 
+use imap::types::{InternalDate, ModSeq, Uid};
 use mailrace::log::{
-    Change, Commit, FrameHeader, HEADER, LogPosition, MessageRecord, Place, Record, Replayed,
-    SegmentHeader, Sequencer, frame, recover,
-};
-use mailrace::types::{
-    BatchId, Epoch, Fragment, InternalDate, KeywordList, LogId, Lsn, MailboxId, ModSeq, SegmentId,
-    Uid,
+    BatchId, Change, Commit, Epoch, Fragment, FrameHeader, HEADER, KeywordList, LogId, LogPosition,
+    Lsn, MailboxId, MessageRecord, Place, Record, Replayed, SegmentHeader, SegmentId, Sequencer,
+    frame, recover,
 };
 use xxhash_rust::xxh3::{xxh3_64, xxh3_128};
 

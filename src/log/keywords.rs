@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use super::Keyword;
+use imap::types::Keyword;
 
 /// A set of small numbers, one bit each. The last octet is never zero, so equal sets have equal
 /// octets.

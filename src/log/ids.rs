@@ -1,42 +1,10 @@
-//! Identifiers as types of their own, so that no offset is ever taken for a UID.
+//! Names of what lies on the disk, as types of their own, so that no offset is ever taken for a
+//! log sequence number.
 
 use std::fmt;
 
-macro_rules! id {
-    ($(#[$doc:meta])* $name:ident($inner:ty)) => {
-        $(#[$doc])*
-        #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-        pub struct $name(pub $inner);
+use imap::id;
 
-        impl $name {
-            /// The one after this. Identifiers are never wide enough to run out by honest use;
-            /// running out is a bug and stops the process.
-            #[must_use]
-            pub fn next(self) -> Self {
-                Self(self.0.checked_add(1).expect(concat!(stringify!($name), " ran out")))
-            }
-        }
-
-        impl fmt::Display for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                fmt::Display::fmt(&self.0, f)
-            }
-        }
-    };
-}
-
-id!(
-    /// Unique identifier of a message in its mailbox, 1 and up (RFC 3501 section 2.3.1.1).
-    Uid(u32)
-);
-id!(
-    /// The mailbox's UIDVALIDITY, non-zero (RFC 3501 section 2.3.1.1).
-    UidValidity(u32)
-);
-id!(
-    /// A mod-sequence, 1 to 2^63 - 1 (RFC 7162 section 3.1).
-    ModSeq(u64)
-);
 id!(
     /// Log sequence number of a frame: ascends by one within a log of one epoch, from 1.
     Lsn(u64)
@@ -104,22 +72,5 @@ pub struct EmailId {
 impl fmt::Display for EmailId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "M{:x}-{:x}", self.segment.0, self.offset)
-    }
-}
-
-/// An ascending range of UIDs, both ends included.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct UidRange {
-    /// The lowest.
-    pub first: Uid,
-    /// The highest.
-    pub last: Uid,
-}
-
-impl UidRange {
-    /// Whether `uid` lies in the range.
-    #[must_use]
-    pub fn contains(self, uid: Uid) -> bool {
-        self.first <= uid && uid <= self.last
     }
 }

@@ -1,0 +1,41 @@
+//! IMAP and the mail it carries, without I/O: octets in, values and octets out.
+//!
+//! - [`types`]: UIDs, mod-sequences, flags, dates. Every other module uses them.
+//! - [`protocol`]: commands as clients send them, responses as servers write them (RFC 3501,
+//!   RFC 9051 and extensions).
+//! - [`mime`]: the structure and the text of messages, for FETCH, SEARCH, SORT and THREAD.
+//! - [`limits`]: how much of anything is taken.
+//!
+//! Nothing here reads a socket or a file, keeps global state, or panics on any input.
+//!
+//! A server finds out how far a command reaches, and then parses it:
+//!
+//! ```
+//! use imap::protocol::{Command, Frame, Framer, Limits, parse};
+//!
+//! let received = b"a1 SELECT \"Sent Mail\"\r\na2 NO";
+//! let mut framer = Framer::new(Limits::AFTER_LOGIN);
+//! let Frame::Command { length } = framer.scan(received) else { panic!("a line is complete") };
+//! let tagged = parse(&received[..length], false).unwrap();
+//! assert_eq!(tagged.tag.as_str(), "a1");
+//! assert!(matches!(tagged.command, Command::Select(_)));
+//! ```
+//!
+//! What FETCH tells of a message comes from one walk over it:
+//!
+//! ```
+//! use imap::mime::Message;
+//!
+//! let mail = b"Content-Type: text/html\r\n\r\n<p>Hello";
+//! let mut answer = bytes::BytesMut::new();
+//! Message::parse(mail).body_structure(false, &mut answer).unwrap();
+//! assert_eq!(&answer[..], br#"("text" "html" NIL NIL NIL "7bit" 8 0)"#);
+//! ```
+#![deny(missing_docs)]
+#![forbid(unsafe_code)]
+#![cfg_attr(not(test), warn(clippy::unwrap_used))]
+
+pub mod limits;
+pub mod types;
+pub mod protocol;
+pub mod mime;
