@@ -17,12 +17,12 @@ use std::time::{Duration, Instant};
 use hdrhistogram::Histogram;
 use imap::types::{Flags, InternalDate};
 use mailrace::limits::BLOCK;
-use mailrace::log::frame::{self, HEADER};
-use mailrace::log::{
+use mailrace::reactor::{self, Arena, Lease, LeaseClass, LogFile, Options};
+use mailrace::store::frame::{self, HEADER};
+use mailrace::store::{
     BatchId, Epoch, Fragment, FrameHeader, KeywordList, LogId, MessageRecord, Place, Record,
     SegmentId, Sequencer, decode_records,
 };
-use mailrace::reactor::{self, Arena, Lease, LeaseClass, LogFile, Options};
 use xxhash_rust::xxh3::xxh3_128;
 
 const SEGMENT: u32 = 256 << 20;

@@ -6,7 +6,7 @@
 //!
 //! ```text
 //!  socket ──recv──▶ lease of the arena ──write_fixed, O_DIRECT──▶ segment ──fdatasync──▶ OK
-//!           reactor          │ imap, ingest: parsed and           log      │
+//!           reactor          │ imap, ingest: parsed and         store      │
 //!                            │ checksummed where it arrived                ▼
 //!                            └───────────────────────────────────▶ index: a checkpoint of the log
 //! ```
@@ -18,7 +18,7 @@ pub mod limits;
 pub mod reactor;
 pub mod stats;
 pub mod net;
-pub mod log;
+pub mod store;
 pub mod index;
 pub mod auth;
 pub mod ingest;

@@ -4,7 +4,7 @@
 mod support;
 
 use mailrace::limits::{LARGE_LEASE, SMALL_LEASE};
-use mailrace::log::HEADER;
+use mailrace::store::HEADER;
 use support::{Client, Folder, Message, Server};
 
 /// A message of so many octets, unlike those of other sizes.

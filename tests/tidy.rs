@@ -384,8 +384,8 @@ mod rules_can_fail {
 
     #[test]
     fn the_seam() {
-        finds(seam_is_kept, "src/log/a.rs", "use tokio_uring::fs;", "// tokio_uring");
-        finds(seam_is_kept, "src/log/a.rs", "io_uring::IoUring", "\"io_uring\"");
+        finds(seam_is_kept, "src/store/a.rs", "use tokio_uring::fs;", "// tokio_uring");
+        finds(seam_is_kept, "src/store/a.rs", "io_uring::IoUring", "\"io_uring\"");
         finds(seam_is_kept, "tests/a.rs", "unsafe { f() }", "unsafe_op_in_unsafe_fn");
         assert_eq!(seam_is_kept(&Source::new("src/reactor/a.rs", "unsafe {}")).len(), 0);
     }
@@ -395,7 +395,7 @@ mod rules_can_fail {
         finds(nothing_is_left_over, "a.md", &["a TO", "DO: b"].concat(), "tomorrow");
         finds(nothing_is_left_over, "src/a.rs", "dbg!(x);", "// dbg!(x);");
         finds(nothing_is_left_over, "src/a.rs", "todo!()", "let todo = not!();");
-        finds(nothing_prints, "src/log/a.rs", "println!(\"x\");", "format!(\"println!\");");
+        finds(nothing_prints, "src/store/a.rs", "println!(\"x\");", "format!(\"println!\");");
         assert_eq!(nothing_prints(&Source::new("src/tools/a.rs", "println!();")).len(), 0);
     }
 
@@ -420,18 +420,18 @@ mod rules_can_fail {
 
     #[test]
     fn layering() {
-        let layers = layers("pub mod limits;\n//! mod no;\npub mod log;\nmod session;\n");
-        assert_eq!(layers, ["limits", "log", "session"]);
+        let layers = layers("pub mod limits;\n//! mod no;\npub mod store;\nmod session;\n");
+        assert_eq!(layers, ["limits", "store", "session"]);
         let found =
             |path: &str, text: &str| imports_go_up(&Source::new(path, text), "src/", &layers).len();
-        assert_eq!(found("src/log/a.rs", "use crate::limits::X;\nuse crate::log::Y;"), 0);
-        assert_eq!(found("src/log/a.rs", "use crate::session::Z;"), 1);
+        assert_eq!(found("src/store/a.rs", "use crate::limits::X;\nuse crate::store::Y;"), 0);
+        assert_eq!(found("src/store/a.rs", "use crate::session::Z;"), 1);
         assert_eq!(
-            found("src/log/a.rs", "use crate::{\n    limits::{X, Y},\n    session::Z,\n};"),
+            found("src/store/a.rs", "use crate::{\n    limits::{X, Y},\n    session::Z,\n};"),
             1
         );
-        assert_eq!(found("src/limits.rs", "fn f(x: crate::log::Y) {}"), 1);
-        assert_eq!(found("src/log/a.rs", "// crate::session\n\"crate::session\";"), 0);
+        assert_eq!(found("src/limits.rs", "fn f(x: crate::store::Y) {}"), 1);
+        assert_eq!(found("src/store/a.rs", "// crate::session\n\"crate::session\";"), 0);
         assert_eq!(found("src/unlisted.rs", ""), 1);
     }
 

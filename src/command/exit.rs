@@ -11,9 +11,9 @@ use std::thread;
 
 use crate::auth::UserError;
 use crate::limits::LOG_PATIENCE;
-use crate::log::LockError;
 use crate::server::StartError;
 use crate::stats::escaped;
+use crate::store::LockError;
 use crate::tools::ToolError;
 
 /// Of `--help`. The numbers are those of sysexits.h.

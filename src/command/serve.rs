@@ -157,7 +157,7 @@ pub struct ServeArgs {
     #[arg(long)]
     pub core_dumps: bool,
 
-    /// What to log: error, warn, info, debug, or a filter like warn,mailrace::log=debug
+    /// What to log: error, warn, info, debug, or a filter like warn,mailrace::store=debug
     #[arg(long, value_name = "FILTER", default_value = "info", value_parser = parse_filter)]
     pub log: String,
 
@@ -460,7 +460,7 @@ mod tests {
 
     #[test]
     fn filters_are_checked() {
-        assert!(parse_filter("warn,mailrace::log=debug").is_ok());
+        assert!(parse_filter("warn,mailrace::store=debug").is_ok());
         assert!(parse_filter("mailrace=loud").is_err());
     }
 }

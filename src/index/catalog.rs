@@ -9,8 +9,8 @@ use super::checkpoint::Checkpoint;
 use super::chunks::Piece;
 use super::error::CatalogError;
 use super::file::CatalogFile;
-use crate::log::MailboxId;
 use crate::reactor::Jobs;
+use crate::store::MailboxId;
 use imap::types::Uid;
 
 /// A handle on the catalog. The last one that is dropped waits for what was asked and closes it.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::chunk::Chunk;
 use super::damaged::Known;
 use super::file::Replayed;
-use crate::log::{LogPosition, MailboxId};
+use crate::store::{LogPosition, MailboxId};
 use imap::types::Uid;
 
 /// Whether the catalog has something as it is.

@@ -18,7 +18,7 @@ use super::checkpoint::{ChunkRow, Saved};
 use super::chunk::{Chunk, Entry, Placed};
 use super::error::Rot;
 use super::keywords::{KeywordSet, Keywords};
-use crate::log::{MailboxId, MessageRecord};
+use crate::store::{MailboxId, MessageRecord};
 use imap::types::{Flags, ModSeq, Uid, UidRange};
 
 /// Chunks of a mailbox that were read from the catalog one after the other.

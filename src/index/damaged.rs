@@ -13,7 +13,7 @@ use redb::{ReadableDatabase, ReadableTable, TableDefinition, WriteTransaction};
 use super::codec::{Fields, Row};
 use super::error::{CatalogError, Rot};
 use super::file::{CatalogFile, Failure};
-use crate::log::{
+use crate::store::{
     Damage, Epoch, Fragment, LogId, Lost, LostFrames, Lsn, MailboxId, Medium, SegmentId, is_whole,
 };
 use imap::types::Uid;

@@ -4,7 +4,7 @@ use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::log::MailboxId;
+use crate::store::MailboxId;
 use imap::types::Uid;
 
 /// A row of the catalog that cannot be what was written.

@@ -34,8 +34,8 @@ use super::damaged::{self, DAMAGED};
 use super::error::{CatalogError, Rot};
 use super::mailbox::Mailbox;
 use crate::limits::CATALOG_CACHE;
-use crate::log::{Epoch, LogId, LogPosition, Lsn, MailboxId, SegmentId};
 use crate::reactor::{Access, files, thresholds};
+use crate::store::{Epoch, LogId, LogPosition, Lsn, MailboxId, SegmentId};
 use imap::types::{Uid, UidRange};
 
 /// Version of the tables and rows.

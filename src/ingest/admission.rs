@@ -7,7 +7,7 @@ use super::refusal::Refusal;
 use super::upload::{Current, Upload};
 use crate::index::{KeywordSet, Keywords};
 use crate::limits::ANNOUNCED;
-use crate::log::KeywordList;
+use crate::store::KeywordList;
 use imap::protocol::Options;
 use imap::protocol::response::Code;
 use imap::types::Keyword;

@@ -2,8 +2,8 @@
 
 use xxhash_rust::xxh3::{Xxh3, xxh3_128};
 
-use crate::log::{Fragment, KeywordList, MessageRecord, Place, Record, SegmentId};
 use crate::reactor::unix_seconds;
+use crate::store::{Fragment, KeywordList, MessageRecord, Place, Record, SegmentId};
 use imap::protocol::Options;
 use imap::types::InternalDate;
 
@@ -162,7 +162,7 @@ pub(super) fn place<'a>(messages: impl Iterator<Item = &'a mut MessageRecord>, f
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::log::{Epoch, LogId, Lsn};
+    use crate::store::{Epoch, LogId, Lsn};
     use imap::protocol::Literal;
     use imap::types::Flags;
 

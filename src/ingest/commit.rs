@@ -11,11 +11,11 @@ use super::refusal::Refusal;
 use super::upload::{Current, Ended, Finished, Open, Upload, UploadContext};
 use crate::index::Mailbox;
 use crate::limits::LARGE_LEASE;
-use crate::log::{
-    BatchId, Commit, Fragment, Frame, HEADER, LogError, MessageRecord, Place, Record, sealed_len,
-};
 use crate::reactor::fault::{Fault, made};
 use crate::reactor::{LeaseClass, thresholds, unix_seconds};
+use crate::store::{
+    BatchId, Commit, Fragment, Frame, HEADER, LogError, MessageRecord, Place, Record, sealed_len,
+};
 use imap::protocol::Tag;
 use imap::protocol::response::{Code, Condition, tagged};
 use imap::types::{ModSeq, Uid, UidRange, UidValidity};

@@ -15,12 +15,12 @@ use std::rc::Rc;
 
 use super::owner::Owner;
 use crate::index::{Account, ApplyError};
-use crate::log::{
+use crate::reactor::fault::{Fault, made};
+use crate::reactor::{Arena, LeaseClass, thresholds};
+use crate::store::{
     BatchId, Fragment, Frame, HEADER, Hold, Log, LogError, MailboxId, MessageRecord, Purpose,
     Record, sealed_len,
 };
-use crate::reactor::fault::{Fault, made};
-use crate::reactor::{Arena, LeaseClass, thresholds};
 
 /// What clients are told of an account whose index is at fault. The log says more.
 pub const FAULTY: &str = "this account is not available until the server is restarted; nothing \

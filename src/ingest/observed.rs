@@ -5,9 +5,9 @@ use std::time::Duration;
 use super::refusal::Refusal;
 use super::upload::UploadContext;
 use crate::index::Mailbox;
-use crate::log::Commit;
 use crate::reactor::{Instant, unix_seconds};
 use crate::stats::{AUDIT_TARGET, Refused, What, harmless, uid_set};
+use crate::store::Commit;
 use imap::types::{Uid, UidRange};
 
 impl UploadContext {

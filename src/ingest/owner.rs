@@ -11,10 +11,10 @@ use super::allowance::Allowance;
 use crate::index::{Account, ApplyError};
 #[cfg(doc)]
 use crate::limits::LOG_ALLOWANCE;
-use crate::log::MailboxId;
 use crate::net::Transport;
 use crate::reactor::contain;
 use crate::reactor::fault::{Fault, made};
+use crate::store::MailboxId;
 
 /// An account, its quota, and what is being uploaded to it.
 pub struct Owner {

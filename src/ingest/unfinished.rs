@@ -5,8 +5,8 @@ use std::cell::Cell;
 use std::rc::Rc;
 
 use crate::limits::{SMALL_BATCH_KEYWORDS, UNFINISHED_KEYWORDS};
-use crate::log::KeywordList;
 use crate::reactor::thresholds;
+use crate::store::KeywordList;
 use imap::types::Keyword;
 
 /// What a list takes in memory beside its bits: itself, its place among the lists of the batch.

@@ -24,10 +24,10 @@ use super::pending::{Pending, PendingBatch};
 use super::refusal::Refusal;
 use super::unfinished::{Share, Unfinished};
 use crate::limits::{LARGE_LEASE, SMALL_LEASE};
-use crate::log::{BatchId, HEADER, Hold, Log, LogError, MailboxId};
 use crate::net::{Output, Transport};
 use crate::reactor::{Arena, Instant, Lease, LeaseClass, receive_within, timeout, unix_seconds};
 use crate::stats::{Counters, Progress};
+use crate::store::{BatchId, HEADER, Hold, Log, LogError, MailboxId};
 use imap::protocol::response::Code;
 use imap::protocol::{MailboxName, Options, Tag, is_append};
 

@@ -40,7 +40,7 @@
 //! have one order, that of its log. Reactors talk by messages.
 //!
 //! What would make a reactor wait runs elsewhere: [password hashes](crate::auth::Verifier), the
-//! making of [segments](crate::log), checkpoints of the catalog.
+//! making of [segments](crate::store), checkpoints of the catalog.
 //!
 //! The number of reactors may be another one at every start. Each start is a new *epoch*, written
 //! into the segments of that run, so that an account's older logs come before its newer ones.
@@ -78,7 +78,7 @@
 //! - A figure for the operator: counted in [`stats`](crate::stats), told by
 //!   [`observe`](crate::observe), explained in [`observability`](super::observability).
 //! - A bound: [`limits`](crate::limits), with its reason.
-//! - Something new that must survive a crash: a record in [`log`](crate::log), its use in
+//! - Something new that must survive a crash: a record in [`store`](crate::store), its use in
 //!   [`index`](crate::index), its octets in [`format`](super::format).
 //! - An operation of the kernel: [`reactor`](crate::reactor).
 //! - A flag of the command line: [`command`](crate::command), and a line in

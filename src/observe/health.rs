@@ -178,7 +178,7 @@ mod tests {
     use std::sync::atomic::AtomicU64;
 
     use super::*;
-    use crate::log::PoolCounts;
+    use crate::store::PoolCounts;
 
     /// Of a server whose next segment can have so many octets.
     fn watch(room: u64) -> Watch {

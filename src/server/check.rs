@@ -9,9 +9,9 @@ use rustix::fs::{Access, access};
 
 use super::{Config, SEGMENTS, Server, StartError};
 use crate::auth::{Tokens, Users};
-use crate::log::DataLock;
 use crate::net::{Acceptor, Concern};
 use crate::reactor::unix_seconds;
+use crate::store::DataLock;
 
 /// What a check has found that keeps no server from starting.
 #[derive(Clone, Debug, Default)]

@@ -9,10 +9,10 @@ use tokio::sync::{Notify, OnceCell};
 
 use crate::index::{CatalogError, Checkpoint};
 use crate::ingest::Owner;
-use crate::log::SegmentPool;
 use crate::reactor::{Instant, Thresholds, sleep, thresholds};
 use crate::session::{Home, Loading};
 use crate::stats::Checkpointed;
+use crate::store::SegmentPool;
 
 /// How often the state is looked at.
 const TICK: Duration = Duration::from_millis(50);

@@ -7,9 +7,9 @@ use std::path::PathBuf;
 
 use crate::auth::{TokenKeysError, UserError};
 use crate::index::{CatalogError, ReplayError};
-use crate::log::{LockError, LogError, RecoveryError};
 use crate::net::TlsError;
 use crate::reactor::{ProbeError, RingError};
+use crate::store::{LockError, LogError, RecoveryError};
 
 /// Why a server does not start, or ended. The text says what to do.
 #[derive(Debug)]

@@ -32,11 +32,11 @@ use worker::{Sockets, Worker};
 use crate::auth::{Tokens, Users, Verifier, VerifierOptions};
 use crate::index::{Catalog, CatalogError, Quarantine, ReplayError, replay};
 use crate::limits::SEGMENT_LEAST;
-use crate::log::{DataLock, Directory, PoolConfig, Recovered, SegmentPool, Spare};
 use crate::net::{Acceptor, TlsError};
 use crate::reactor::{Bound, Instant, Options, Standby, Thread, ThreadEnd, files};
 use crate::session::{Arrival, Parser, Places, Settings};
 use crate::stats::Tally;
+use crate::store::{DataLock, Directory, PoolConfig, Recovered, SegmentPool, Spare};
 
 /// The folder of the log, within the data folder.
 const SEGMENTS: &str = "segments";
@@ -302,7 +302,7 @@ pub(crate) struct Shared {
     pub pool: SegmentPool,
     pub settings: Settings,
     pub segments: std::path::PathBuf,
-    pub epoch: crate::log::Epoch,
+    pub epoch: crate::store::Epoch,
     pub count: u16,
     pub pin: bool,
     pub reactors: Arc<OnceLock<Vec<mpsc::UnboundedSender<Arrival>>>>,

@@ -7,8 +7,8 @@ use std::path::Path;
 use serde::Serialize;
 
 use crate::index::{Finding, Quarantine};
-use crate::log::SegmentHeader;
 use crate::reactor::{Access, files, unix_seconds};
+use crate::store::SegmentHeader;
 
 /// Findings that are logged one by one; the file has all.
 const LOGGED: usize = 100;

@@ -7,9 +7,9 @@ use std::sync::atomic::AtomicBool;
 
 use super::Config;
 use crate::index::Quarantine;
-use crate::log::PoolCounts;
 use crate::net::Acceptor;
 use crate::stats::Tally;
+use crate::store::PoolCounts;
 
 /// Everything that there is to know of a running server, to be read from any thread. It keeps
 /// nothing of the server alive but these counters.

@@ -10,11 +10,11 @@ use tokio::sync::{Notify, mpsc, oneshot};
 
 use super::checkpoints::Checkpoints;
 use super::{Shared, StartError};
-use crate::log::{Log, LogId, PoolCounts, Sequencer};
 use crate::net::{Acceptor, Concern};
 use crate::reactor::{Arena, Bound, Listener, Peer, random, sleep, spawn, timeout, unix_seconds};
 use crate::session::{Arrival, Files, Home, publish, serve};
 use crate::stats::{Counters, Tally};
+use crate::store::{Log, LogId, PoolCounts, Sequencer};
 use imap::protocol::response::Code;
 
 /// Sessions get so long to end when the server stops.

@@ -17,10 +17,10 @@ use super::places::{Place, Places, Seats};
 use crate::auth::{MechanismName, User, Verifier};
 use crate::index::{Account, Catalog, CatalogError, Quarantine, Rot};
 use crate::ingest::{Committed, Owner, Pinned, Unfinished};
-use crate::log::{Epoch, Fragment, Log, LogId, MailboxId};
 use crate::net::{Acceptor, Guest, Output, Transport};
 use crate::reactor::Arena;
 use crate::stats::{Counters, Tally};
+use crate::store::{Epoch, Fragment, Log, LogId, MailboxId};
 use imap::protocol::Tag;
 use imap::protocol::response::{Code, Condition, untagged};
 

@@ -10,9 +10,9 @@ use super::context::Home;
 use super::dispatch::Session;
 use crate::auth::User;
 use crate::ingest::{Copied, Owner};
-use crate::log::MailboxId;
 use crate::reactor::{Instant, Peer, unix_seconds};
 use crate::stats::{AUDIT_TARGET, Counters, Progress, Refused, Standing, What, harmless, uid_set};
+use crate::store::MailboxId;
 use imap::types::UidRange;
 
 impl Home {

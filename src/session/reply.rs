@@ -4,7 +4,7 @@ use bytes::BytesMut;
 
 use super::dispatch::{Flow, Session};
 use super::selected::tell_highest;
-use crate::log::LogError;
+use crate::store::LogError;
 use imap::protocol::response::{Code, Condition, tagged, untagged};
 use imap::protocol::{MailboxName, NameError, Tag};
 

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use crate::limits::BLOCK;
-use crate::log::{Epoch, FrameHeader, HEADER, LogId, Lsn, SegmentHeader, frame};
 use crate::reactor::simulation::{Disk, Random};
+use crate::store::{Epoch, FrameHeader, HEADER, LogId, Lsn, SegmentHeader, frame};
 
 /// A frame or the header of a segment.
 struct Piece {

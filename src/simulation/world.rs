@@ -16,11 +16,11 @@ use super::verify::verify;
 use super::wire::{Dial, Wire};
 use crate::auth::{Kept, Password, Users};
 use crate::index::ReplayError;
-use crate::log::RecoveryError;
 use crate::reactor::fault::Fault;
 use crate::reactor::simulation::{Loss, Machine, Random, Remote};
 use crate::reactor::{Options, run, sleep, spawn, timeout};
 use crate::server::{Config, Server, StartError};
+use crate::store::RecoveryError;
 
 /// Longer than anything takes but a deadlock, and shorter than the autologout that would hide it.
 const PATIENCE: Duration = Duration::from_secs(25 * 60);

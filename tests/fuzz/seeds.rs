@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use imap::protocol::{Frame, Framer, Limits, is_append};
-use mailrace::log::{BatchId, Epoch, FrameHeader, LogId, Lsn, Record, SegmentHeader, SegmentId};
+use mailrace::store::{BatchId, Epoch, FrameHeader, LogId, Lsn, Record, SegmentHeader, SegmentId};
 use mailrace::tools::Generator;
 
 use crate::support::Random;

@@ -1,7 +1,7 @@
 //! Single cases of recovery that random histories reach seldom.
 
 use imap::types::{Flags, InternalDate, ModSeq, Uid};
-use mailrace::log::{
+use mailrace::store::{
     BatchId, Commit, Epoch, Fragment, KeywordList, LogId, LogPosition, Lsn, MailboxId, Medium,
     MessageRecord, Record, RecoveryError, SegmentHeader, SegmentId, VERSION,
 };

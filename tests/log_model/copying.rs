@@ -1,7 +1,7 @@
 //! Batches by reference, as COPY writes them: over two frames, of messages that were durable.
 
 use imap::types::{ModSeq, Uid};
-use mailrace::log::{BatchId, Change, Commit, Lsn, MailboxId, MessageRecord, Record};
+use mailrace::store::{BatchId, Change, Commit, Lsn, MailboxId, MessageRecord, Record};
 
 /// A committed batch of which copies can be made.
 pub struct Source {

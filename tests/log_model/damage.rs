@@ -1,7 +1,7 @@
 //! Rot in what was acknowledged is reported and changes nothing. Whoever goes past it finds all
 //! that does not depend on the damaged frame, and nothing else.
 
-use mailrace::log::{
+use mailrace::store::{
     Change, Damage, Lsn, RecoveryError, Replayed, VisitError, Visitor, frame, recover_with,
 };
 

@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 use std::io;
 
-use mailrace::log::{Medium, SegmentId};
+use mailrace::store::{Medium, SegmentId};
 
 const SECTOR: usize = 512;
 

@@ -1,6 +1,6 @@
 //! Frames that a client made: images of frames inside of messages are never taken for frames.
 
-use mailrace::log::{BatchId, Epoch, FrameHeader, LogId, Lsn, SegmentId, frame};
+use mailrace::store::{BatchId, Epoch, FrameHeader, LogId, Lsn, SegmentId, frame};
 
 use crate::simple::{BLOCK, Log, SALT};
 

@@ -8,7 +8,7 @@ use std::fmt::Write;
 use imap::types::{
     FlagChange, Flags, InternalDate, Keyword, ModSeq, SpecialUse, Uid, UidRange, UidValidity,
 };
-use mailrace::log::{
+use mailrace::store::{
     BatchId, Change, Commit, Epoch, Fragment, FrameHeader, KeywordList, LogId, MailboxId,
     MessageRecord, Record, RecordError, SegmentHeader, SegmentId, Sequencer, decode_records, frame,
     recover,

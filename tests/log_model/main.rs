@@ -16,7 +16,7 @@ mod writer;
 
 use std::collections::BTreeMap;
 
-use mailrace::log::{
+use mailrace::store::{
     Change, Epoch, Fragment, LogId, LogPosition, Lsn, Medium, Recovered, RecoveryError, SegmentId,
     recover,
 };

@@ -1,6 +1,6 @@
 //! A log of small frames, written one after the other, for tests of single cases.
 
-use mailrace::log::{
+use mailrace::store::{
     BatchId, Epoch, LogId, LogPosition, Record, Recovered, RecoveryError, SegmentId, Sequencer,
     frame, recover,
 };

@@ -4,7 +4,7 @@
 use std::collections::VecDeque;
 
 use imap::types::{FlagChange, Flags, InternalDate, Keyword, ModSeq, Uid, UidRange};
-use mailrace::log::{
+use mailrace::store::{
     BatchId, Change, Commit, Epoch, Fragment, LogId, Lsn, MailboxId, MessageRecord, Place, Record,
     SegmentId, Sequencer, SyncPlan, frame,
 };

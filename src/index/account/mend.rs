@@ -2,7 +2,7 @@
 
 use super::{Account, canonical};
 use crate::index::error::ApplyError;
-use crate::log::{Commit, MailboxId, Record};
+use crate::store::{Commit, MailboxId, Record};
 use imap::types::{SpecialUse, UidValidity};
 
 /// Numbers of a mailbox's identifier below those of its epoch.

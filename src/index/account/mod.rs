@@ -15,7 +15,7 @@ use self::subscriptions::Subscriptions;
 use super::checkpoint::Saved;
 use super::error::ApplyError;
 use super::mailbox::Mailbox;
-use crate::log::{Commit, MailboxId, MessageRecord, Record};
+use crate::store::{Commit, MailboxId, MessageRecord, Record};
 use imap::types::{SpecialUse, UidValidity};
 
 /// The highest UIDVALIDITY that is a time, in seconds since 1970: the year 2072. Above it they are

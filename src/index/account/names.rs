@@ -6,7 +6,7 @@ use std::ops::Bound;
 use super::{Account, canonical};
 use crate::index::error::ApplyError;
 use crate::limits::{MAILBOX_LEVELS, MAILBOX_NAME};
-use crate::log::MailboxId;
+use crate::store::MailboxId;
 
 /// Why a mailbox cannot have another name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

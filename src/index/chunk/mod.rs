@@ -19,8 +19,8 @@ use super::codec::{Fields, Row};
 use super::error::Rot;
 use super::keywords::KeywordSet;
 use crate::limits::CHUNK_MESSAGES;
-use crate::log::{EmailId, Fragment, KeywordList, MessageRecord, SegmentId};
 use crate::reactor::thresholds;
+use crate::store::{EmailId, Fragment, KeywordList, MessageRecord, SegmentId};
 use imap::types::{Flags, InternalDate, ModSeq, Uid, UidRange};
 
 const UID: usize = 0;

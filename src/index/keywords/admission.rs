@@ -7,8 +7,8 @@ use std::sync::atomic::Ordering;
 use super::sets::Interned;
 use super::{KeywordSet, Keywords, NAME, Translation};
 use crate::limits::{KEYWORD_LENGTH, KEYWORD_OCTETS, KEYWORD_OCTETS_OF_ACCOUNT, KEYWORD_TEXT};
-use crate::log::{BitSet, KeywordList};
 use crate::reactor::thresholds;
+use crate::store::{BitSet, KeywordList};
 use imap::types::{FlagChange, Keyword};
 
 /// What an admission has made so far, to be taken back.

@@ -28,8 +28,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use self::admission::Admission;
 use self::sets::{Interned, Sets};
-use crate::log::{BitSet, KeywordList, bits, has_bit};
 use crate::reactor::thresholds;
+use crate::store::{BitSet, KeywordList, bits, has_bit};
 use imap::types::{FlagChange, Keyword};
 
 /// A set of keywords by its number in [`Keywords`]; 0 is the empty one.

@@ -4,7 +4,7 @@ use super::admission::Admission;
 use super::{KeywordSet, Keywords, NameUse};
 use crate::index::codec::{Fields, Row};
 use crate::index::error::Rot;
-use crate::log::bits;
+use crate::store::bits;
 use imap::types::Keyword;
 
 use std::sync::Arc;

@@ -8,7 +8,7 @@ use crate::index::checkpoint::Saved;
 use crate::index::chunk::Placed;
 use crate::index::error::ApplyError;
 use crate::index::keywords::Translation;
-use crate::log::{Commit, MessageRecord};
+use crate::store::{Commit, MessageRecord};
 use imap::types::{FlagChange, Flags, Keyword, ModSeq, Uid, UidRange, UidValidity};
 
 /// `None` when there were fewer messages of a kind than now go: what the catalog says of the

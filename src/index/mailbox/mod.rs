@@ -20,7 +20,7 @@ use super::chunks::{Chunks, Piece};
 use super::error::Rot;
 use super::keywords::{KeywordSet, Keywords};
 use super::view::View;
-use crate::log::{KeywordList, MailboxId};
+use crate::store::{KeywordList, MailboxId};
 use imap::types::{Keyword, ModSeq, SpecialUse, Uid, UidRange, UidValidity};
 
 /// What STATUS tells (RFC 9051 section 6.3.11): of what is durable, and so visible, alone.

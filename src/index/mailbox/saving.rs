@@ -9,7 +9,7 @@ use crate::index::chunks::Chunks;
 use crate::index::codec::{Fields, Row};
 use crate::index::error::Rot;
 use crate::index::keywords::Keywords;
-use crate::log::MailboxId;
+use crate::store::MailboxId;
 use imap::types::{ModSeq, SpecialUse, Uid, UidValidity};
 
 impl Mailbox {

@@ -17,7 +17,7 @@ use std::collections::{HashMap, HashSet, VecDeque};
 use super::Mailbox;
 use crate::index::chunk::Entry;
 use crate::index::keywords::KeywordSet;
-use crate::log::Record;
+use crate::store::Record;
 use imap::types::{FlagChange, Flags, ModSeq, Uid, UidRange};
 
 /// A message as the next record in the log will find it.

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use crate::index::error::{ApplyError, CatalogError};
-use crate::log::{Damage, Epoch, LogId, Lsn, RecoveryError};
+use crate::store::{Damage, Epoch, LogId, Lsn, RecoveryError};
 
 /// Why a start failed.
 #[derive(Debug)]

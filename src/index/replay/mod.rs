@@ -24,11 +24,11 @@ use super::checkpoint::{Checkpoint, Progress};
 use super::damaged::{Finding, Known, NAMES, Quarantine};
 use super::error::{ApplyError, CatalogError, Rot};
 use super::file::{CatalogFile, Replayed};
-use crate::log::{
+use crate::reactor::{files, thresholds, unix_seconds};
+use crate::store::{
     self, Change, Damage, Epoch, LogId, LogPosition, Lost, LostFrames, Lsn, MailboxId, Medium,
     Record, Recovered, RecoveryError, Replayed as Visited, SegmentId, VisitError, Visitor,
 };
-use crate::reactor::{files, thresholds, unix_seconds};
 use imap::types::UidRange;
 
 /// What a start gives. Its `Display` is a line for the operator.
@@ -67,10 +67,10 @@ pub fn replay(
     on_damage: OnDamage,
 ) -> Result<Replay, ReplayError> {
     // The catalog is made, or made anew, when it is opened.
-    log::check_versions(medium).map_err(ReplayError::Log)?;
+    store::check_versions(medium).map_err(ReplayError::Log)?;
     let mut attempt = || {
         replay_by(catalog, thresholds().replay_gathers, on_damage, |from, visitor| {
-            log::recover_with(medium, from, visitor)
+            store::recover_with(medium, from, visitor)
         })
     };
     match attempt() {

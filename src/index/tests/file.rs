@@ -12,7 +12,7 @@ use redb::{Builder, Database, StorageBackend, TableDefinition};
 use super::*;
 use crate::index::checkpoint::Progress;
 use crate::index::{CATALOG_FORMAT, Catalog, CatalogError, Chunk};
-use crate::log::{Epoch, LogId, LogPosition, Lsn};
+use crate::store::{Epoch, LogId, LogPosition, Lsn};
 
 fn position(epoch: u32, log: u16, lsn: u64) -> LogPosition {
     LogPosition {

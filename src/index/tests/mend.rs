@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::index::replay::{OnDamage, Replay, ReplayError, replay_by};
-use crate::log::{
+use crate::store::{
     Change, Damage, Epoch, LogId, Lost, LostFrames, Lsn, Recovered, RecoveryError, Replayed,
     SegmentId, VisitError, Visitor,
 };
@@ -61,7 +61,7 @@ fn tell(
 /// Nobody asks for octets here.
 struct NoMedium;
 
-impl crate::log::Medium for NoMedium {
+impl crate::store::Medium for NoMedium {
     fn segments(&self) -> std::io::Result<Vec<(SegmentId, u64)>> {
         Ok(Vec::new())
     }
@@ -83,7 +83,7 @@ fn replayed(folder: &Folder, on_damage: OnDamage, told: &[Told]) -> Result<Repla
     replay_by(&folder.path(), 0, on_damage, |_, visitor| tell(told, usize::MAX, visitor))
 }
 
-fn other(record: crate::log::Record) -> Told {
+fn other(record: crate::store::Record) -> Told {
     Told::Change(Change::Other(record))
 }
 
@@ -114,7 +114,7 @@ fn mail_for_a_mailbox_that_nobody_made_is_kept() {
 
 #[test]
 fn a_name_that_is_taken_is_given_up() {
-    let rename = |from: &str, to: &str| crate::log::Record::RenameMailbox {
+    let rename = |from: &str, to: &str| crate::store::Record::RenameMailbox {
         account: "a".into(),
         from: from.into(),
         to: to.into(),

@@ -15,7 +15,7 @@ use std::path::PathBuf;
 use tempfile::TempDir;
 
 use super::{Account, CatalogFile, Checkpoint};
-use crate::log::{
+use crate::store::{
     BatchId, Commit, Fragment, KeywordList, MailboxId, MessageRecord, Record, SegmentId,
 };
 use imap::types::{

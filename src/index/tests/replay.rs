@@ -3,7 +3,7 @@
 use super::*;
 use crate::index::replay::{OnDamage, Replay, ReplayError, replay_by};
 use crate::index::{ApplyError, CatalogError, Counts};
-use crate::log::{
+use crate::store::{
     Change, Epoch, LogId, LogPosition, Lsn, Recovered, RecoveryError, Replayed, VisitError,
 };
 

@@ -8,11 +8,11 @@ use super::{Copied, CopyError, Job, fragments_at_once, reserve};
 use crate::index::{Chunk, Entry, KeywordSet};
 use crate::ingest::ledger::ROOM;
 use crate::ingest::owner::{Claim, Owner};
-use crate::log::{
-    BatchId, Frame, KeywordList, MailboxId, MessageRecord, Packing, Record, sealed_len,
-};
 use crate::reactor::fault::{Fault, made};
 use crate::reactor::thresholds;
+use crate::store::{
+    BatchId, Frame, KeywordList, MailboxId, MessageRecord, Packing, Record, sealed_len,
+};
 use imap::types::{SpecialUse, UidRange};
 
 /// What clients call the mailbox for what is deleted, where none has that special use: those that

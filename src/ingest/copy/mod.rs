@@ -21,8 +21,8 @@ use std::fmt;
 
 use super::ledger::Ledger;
 use crate::index::{Account, Mailbox};
-use crate::log::{BatchId, Commit, LogError, MailboxId};
 use crate::reactor::{thresholds, unix_seconds};
+use crate::store::{BatchId, Commit, LogError, MailboxId};
 use imap::types::{ModSeq, Uid, UidRange, UidValidity};
 
 /// Fragments of one message in the record that also has the rest of it; more go ahead.

@@ -6,9 +6,9 @@ use super::writing::Writing;
 use super::{Copied, CopyError, Job, fragments_at_once, reserve};
 use crate::index::{Account, AsWritten, Entry, KeywordSet, Mailbox};
 use crate::ingest::ledger::Composed;
-use crate::log::{Fragment, KeywordList, MessageRecord, Packing, Purpose, Record};
 use crate::reactor::fault::{Fault, made};
 use crate::reactor::{LeaseClass, breathe, thresholds};
+use crate::store::{Fragment, KeywordList, MessageRecord, Packing, Purpose, Record};
 use imap::types::{ModSeq, Uid, UidRange};
 
 /// So few messages need no large lease.

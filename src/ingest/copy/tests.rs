@@ -11,11 +11,11 @@ use super::{Copied, CopyError, copy_messages};
 use crate::index::{Account, OnDamage, replay};
 use crate::ingest::{Ledger, Owner};
 use crate::limits::KEYWORDS;
-use crate::log::{
+use crate::reactor::{Arena, LeaseClass, Options, probe, run};
+use crate::store::{
     BatchId, Commit, Directory, Epoch, Fragment, Frame, HEADER, Log, LogId, MailboxId,
     MessageRecord, PoolConfig, Record, SegmentId, SegmentPool, Sequencer, Spare, frame, sealed_len,
 };
-use crate::reactor::{Arena, LeaseClass, Options, probe, run};
 use imap::types::{Flags, InternalDate, Keyword, SpecialUse, Uid, UidRange, UidValidity};
 
 const INBOX: MailboxId = MailboxId(1);
@@ -68,7 +68,7 @@ impl World {
     fn write(
         &self,
         payload: &[u8],
-        records: impl FnOnce(&crate::log::Place) -> Vec<Record>,
+        records: impl FnOnce(&crate::store::Place) -> Vec<Record>,
         len: usize,
     ) {
         let mut lease = self.arena.try_lease(LeaseClass::Large).unwrap();

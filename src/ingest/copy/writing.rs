@@ -5,8 +5,8 @@ use std::sync::Arc;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::Job;
-use crate::log::{BatchId, Frame, Hold, Log, LogError, Record, sealed_len};
 use crate::reactor::{Lease, LeaseClass};
+use crate::store::{BatchId, Frame, Hold, Log, LogError, Record, sealed_len};
 
 /// Frames of one batch that may be on their way to the disk.
 const FRAMES_IN_FLIGHT: usize = 3;

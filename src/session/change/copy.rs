@@ -3,9 +3,9 @@
 use std::rc::Rc;
 
 use crate::ingest::{CopyError, Owner, copy_messages};
-use crate::log::MailboxId;
 use crate::session::dispatch::Session;
 use crate::session::observed::changes;
+use crate::store::MailboxId;
 use imap::protocol::response::{Code, Condition, untagged};
 use imap::protocol::{MailboxName, NameError, SequenceSet, Tag};
 use imap::types::UidRange;

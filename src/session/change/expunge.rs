@@ -5,10 +5,10 @@ use std::rc::Rc;
 use super::{ChangeError, Changed, MessageChange, Verdict};
 use crate::index::{AsWritten, Mailbox};
 use crate::ingest::Owner;
-use crate::log::{MailboxId, Purpose, Record};
 use crate::reactor::fault::{Fault, made};
 use crate::session::dispatch::Session;
 use crate::session::observed::changes;
+use crate::store::{MailboxId, Purpose, Record};
 use imap::protocol::{SequenceSet, Tag};
 use imap::types::{Flags, ModSeq, Uid, UidRange};
 

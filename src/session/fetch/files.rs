@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use std::io;
 use std::path::PathBuf;
 
-use crate::log::{SegmentHeader, SegmentId};
 use crate::reactor::{Access, LogFile, files, thresholds};
+use crate::store::{SegmentHeader, SegmentId};
 
 /// Segments open for reading.
 pub struct Files {

@@ -10,9 +10,9 @@ use tokio::task::JoinHandle;
 use super::walk::Found;
 use crate::index::Entry;
 use crate::limits::{BLOCK, LARGE_LEASE};
-use crate::log::{Fragment, SegmentId};
 use crate::reactor::{Lease, LeaseClass, breathe, spawn};
 use crate::session::context::Home;
+use crate::store::{Fragment, SegmentId};
 use imap::protocol::HeaderScanner;
 
 /// What is not wanted is read all the same when so little of it lies between what is: that takes

@@ -4,9 +4,9 @@ use std::rc::Rc;
 
 use crate::index::RenameError;
 use crate::ingest::{Copied, CopyError, Owner, copy_messages};
-use crate::log::{MailboxId, Record};
 use crate::session::dispatch::Session;
 use crate::session::observed::changes;
+use crate::store::{MailboxId, Record};
 use imap::protocol::response::Code;
 use imap::protocol::{MailboxName, NameError, Tag};
 use imap::types::{SpecialUse, UidRange};

@@ -7,8 +7,8 @@ use bytes::BytesMut;
 
 use crate::index::Mailbox;
 use crate::ingest::Owner;
-use crate::log::MailboxId;
 use crate::session::dispatch::Session;
+use crate::store::MailboxId;
 use imap::protocol::response::{self, Code, StatusValue};
 use imap::protocol::{MailboxName, NameError, StatusItem, Tag};
 

@@ -3,9 +3,9 @@
 use std::rc::Rc;
 
 use crate::ingest::Owner;
-use crate::log::Record;
 use crate::reactor::thresholds;
 use crate::session::dispatch::Session;
+use crate::store::Record;
 use imap::protocol::response::Code;
 use imap::protocol::{MailboxName, NameError, Tag};
 

@@ -6,7 +6,7 @@ use std::collections::btree_set;
 use std::ops::Bound;
 
 use crate::index::{Account, Mailbox};
-use crate::log::MailboxId;
+use crate::store::MailboxId;
 use imap::protocol::{MailboxName, Pattern, SelectionOptions};
 use imap::types::SpecialUse;
 
@@ -175,7 +175,7 @@ impl Walk {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::log::Record;
+    use crate::store::Record;
     use imap::types::UidValidity;
 
     fn account(mailboxes: &[&str], subscriptions: &[&str]) -> Account {

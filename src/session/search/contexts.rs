@@ -346,7 +346,7 @@ impl Session {
     }
 
     /// The mailbox, messages with other flags, and new ones, of those the client knows.
-    fn unseen_changes(&self) -> Option<(crate::log::MailboxId, Vec<UidRange>, Vec<UidRange>)> {
+    fn unseen_changes(&self) -> Option<(crate::store::MailboxId, Vec<UidRange>, Vec<UidRange>)> {
         let mut selected = self.selected.borrow_mut();
         let selected = selected.as_mut()?;
         let contexts = &mut selected.contexts;

@@ -4,8 +4,8 @@ use std::cell::OnceCell;
 use std::sync::Arc;
 
 use crate::index::{Entry, KeywordSet, Keywords};
-use crate::log::{EmailId, SegmentId};
 use crate::session::selected::Selected;
+use crate::store::{EmailId, SegmentId};
 use imap::mime::{Needle, sent_date};
 use imap::protocol::{DateOrder, SequenceSet};
 use imap::types::{Date, Flags, Keyword, ModSeq, UidRange};

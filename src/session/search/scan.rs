@@ -16,12 +16,12 @@ use super::program::{Answers, Cost, Program};
 use crate::index::Entry;
 use crate::ingest::Owner;
 use crate::limits::{LARGE_MESSAGE as LARGE, SEARCH_PIECE, SEARCH_STEP};
-use crate::log::MailboxId;
 use crate::reactor::breathe;
 use crate::session::dispatch::Session;
 use crate::session::fetch::reader::{HEAD, Reader};
 use crate::session::fetch::walk::{Batch, Found, Walk};
 use crate::session::vigil::Vigil;
+use crate::store::MailboxId;
 use imap::types::{Date, UidRange};
 
 /// Questions to the index before others get a turn: a millisecond or two.

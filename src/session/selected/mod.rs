@@ -12,7 +12,7 @@ use self::heard::Heard;
 use super::search::Contexts;
 use crate::index::{Mailbox, View};
 use crate::ingest::Pinned;
-use crate::log::MailboxId;
+use crate::store::MailboxId;
 use imap::protocol::SequenceSet;
 use imap::types::{ModSeq, Uid, UidRange};
 

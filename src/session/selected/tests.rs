@@ -1,7 +1,7 @@
 use super::Selected;
 use crate::index::{Account, Mailbox};
 use crate::ingest::Owner;
-use crate::log::{BatchId, Commit, KeywordList, MailboxId, MessageRecord, Record};
+use crate::store::{BatchId, Commit, KeywordList, MailboxId, MessageRecord, Record};
 use imap::types::{Flags, InternalDate, SpecialUse, Uid, UidRange, UidValidity};
 
 const INBOX: MailboxId = MailboxId(1);

@@ -6,7 +6,7 @@
 use imap::types::{
     FlagChange, Flags, InternalDate, Keyword, ModSeq, SpecialUse, Uid, UidRange, UidValidity,
 };
-use mailrace::log::{
+use mailrace::store::{
     BatchId, Commit, Epoch, Fragment, FrameHeader, HEADER, LogId, Lsn, MailboxId, MessageRecord,
     Place, Record, SegmentHeader, SegmentId, VERSION, decode_records, frame,
 };

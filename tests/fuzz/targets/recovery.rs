@@ -9,7 +9,7 @@ mod world;
 
 use std::collections::BTreeMap;
 
-use mailrace::log::{
+use mailrace::store::{
     Change, LogPosition, Medium, Recovered, RecoveryError, Replayed, SegmentId, recover,
 };
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::io;
 
-use mailrace::log::{Medium, SegmentId};
+use mailrace::store::{Medium, SegmentId};
 
 const BLOCK: u64 = 4096;
 

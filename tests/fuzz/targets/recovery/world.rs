@@ -1,7 +1,7 @@
 //! Logs that are written as the server writes them, and spoilt as nobody should.
 
 use imap::types::{InternalDate, ModSeq, Uid};
-use mailrace::log::{
+use mailrace::store::{
     BatchId, Change, Commit, Epoch, Fragment, FrameHeader, HEADER, KeywordList, LogId, LogPosition,
     Lsn, MailboxId, MessageRecord, Place, Record, Replayed, SegmentHeader, SegmentId, Sequencer,
     frame, recover,

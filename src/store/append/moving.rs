@@ -6,8 +6,8 @@ use tokio::sync::oneshot;
 
 use super::{Log, LogError, Next, Purpose, STOPPING};
 use crate::limits::BLOCK;
-use crate::log::pool::{Prepared, is_shortage};
 use crate::reactor::{Instant, Lease, LogFile, unix_seconds};
+use crate::store::pool::{Prepared, is_shortage};
 
 impl Log {
     /// Moves to the next segment. Its header is written before frames are; the old segment is

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use super::encode::{FRAGMENT, HEAD, Kind, MESSAGE, RANGE, checksum};
 use super::octets::Take;
 use super::record::{Commit, MessageRecord, Record};
-use crate::log::{BatchId, BitSet, Fragment, KeywordList, MailboxId, SegmentId, bits};
 use crate::reactor::fault::{Fault, made};
+use crate::store::{BatchId, BitSet, Fragment, KeywordList, MailboxId, SegmentId, bits};
 use imap::types::{
     FlagChange, Flags, InternalDate, Keyword, ModSeq, SpecialUse, Uid, UidRange, UidValidity,
 };

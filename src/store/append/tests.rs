@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use super::*;
 use crate::limits::LARGE_LEASE;
-use crate::log::{Directory, Frame, HEADER, PoolConfig, Spare};
 use crate::reactor::simulation::{Machine, Temper};
 use crate::reactor::{Options, run, sleep, timeout};
+use crate::store::{Directory, Frame, HEADER, PoolConfig, Spare};
 
 /// A log on a simulated machine, in a first segment with room for a few frames.
 async fn log() -> (Log, Arena) {

@@ -1,6 +1,6 @@
 //! What a log is made of besides message octets: the records at the end of frames.
 
-use crate::log::{BatchId, Fragment, KeywordList, MailboxId};
+use crate::store::{BatchId, Fragment, KeywordList, MailboxId};
 use imap::types::{
     FlagChange, Flags, InternalDate, Keyword, ModSeq, SpecialUse, Uid, UidRange, UidValidity,
 };

@@ -1,7 +1,7 @@
 //! Reads that look a little ahead, so that many small ones cost few system calls.
 
 use super::{Medium, RecoveryError};
-use crate::log::SegmentId;
+use crate::store::SegmentId;
 
 /// A stretch of one segment in memory.
 pub(super) struct Window {

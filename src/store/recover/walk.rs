@@ -10,10 +10,10 @@ use super::verdict::{Judge, proves};
 use super::window::Window;
 use super::{LogPosition, Medium, RecoveryError, Replayed, Visitor};
 use crate::limits::{BLOCK, LARGE_LEASE};
-use crate::log::decode::{RecordError, decode_records};
-use crate::log::frame::{FrameHeader, HEADER, records_at};
-use crate::log::segment::{HeaderError, SegmentHeader};
-use crate::log::{Fragment, Lsn, MailboxId, SegmentId};
+use crate::store::format::decode::{RecordError, decode_records};
+use crate::store::format::frame::{FrameHeader, HEADER, records_at};
+use crate::store::format::segment::{HeaderError, SegmentHeader};
+use crate::store::{Fragment, Lsn, MailboxId, SegmentId};
 
 /// How much is read at a time: many small frames, or the header of a large one and no more.
 const AHEAD: usize = 64 << 10;

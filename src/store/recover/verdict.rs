@@ -6,9 +6,9 @@ use super::survey::{GIVEN_MAX, Log, Segment, Stray, Survey};
 use super::walk::{Stop, Walk};
 use super::{Medium, RecoveryError};
 use crate::limits::BLOCK;
-use crate::log::frame::FrameHeader;
-use crate::log::{Lsn, SegmentId};
 use crate::reactor::fault::{Fault, made};
+use crate::store::format::frame::FrameHeader;
+use crate::store::{Lsn, SegmentId};
 
 /// What to cut off, once all logs have been read without finding damage.
 #[derive(Default)]

@@ -6,9 +6,9 @@
 
 use std::collections::VecDeque;
 
-use super::segment::SegmentHeader;
 use crate::limits::{BLOCK, FRAME};
-use crate::log::{Epoch, LogId, Lsn, SegmentId};
+use crate::store::format::segment::SegmentHeader;
+use crate::store::{Epoch, LogId, Lsn, SegmentId};
 
 /// Where a frame goes and what its header says about it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

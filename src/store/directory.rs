@@ -7,11 +7,11 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
-use super::recovery::Medium;
-use super::segment::SegmentHeader;
-use crate::log::SegmentId;
+use super::format::segment::SegmentHeader;
+use super::recover::Medium;
 use crate::reactor::Access;
 use crate::reactor::files::{self, File};
+use crate::store::SegmentId;
 
 /// Files that recovery keeps open: it reads few at a time, a large store has thousands.
 const OPEN_FILES: usize = 16;

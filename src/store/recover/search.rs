@@ -3,8 +3,8 @@
 use super::window::Window;
 use super::{Medium, RecoveryError};
 use crate::limits::BLOCK;
-use crate::log::SegmentId;
-use crate::log::frame::{FrameHeader, HEADER};
+use crate::store::SegmentId;
+use crate::store::format::frame::{FrameHeader, HEADER};
 
 /// From where a frame was expected, and behind every frame that is found, each block is looked
 /// at. Frames follow each other without a gap, so this is how much in a row may have rotted.

@@ -3,8 +3,8 @@
 use std::fmt;
 use std::io;
 
-use crate::log::segment::{SegmentHeader, VERSION};
-use crate::log::{Epoch, Fragment, LogId, Lsn, MailboxId, SegmentId};
+use crate::store::format::segment::{SegmentHeader, VERSION};
+use crate::store::{Epoch, Fragment, LogId, Lsn, MailboxId, SegmentId};
 use imap::types::Uid;
 
 /// Acknowledged data that is not there any more.

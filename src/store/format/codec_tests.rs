@@ -5,7 +5,7 @@ use proptest::prelude::*;
 
 use super::decode::{RecordError, decode_records};
 use super::record::{Commit, MessageRecord, Record};
-use crate::log::{BatchId, Fragment, KeywordList, MailboxId, SegmentId};
+use crate::store::{BatchId, Fragment, KeywordList, MailboxId, SegmentId};
 use imap::types::{
     FlagChange, Flags, InternalDate, Keyword, ModSeq, SpecialUse, Uid, UidRange, UidValidity,
 };

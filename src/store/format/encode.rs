@@ -6,7 +6,7 @@ use super::octets::Put;
 use super::packing::{KeywordTable, table_of};
 use super::record::{Commit, MessageRecord, Record};
 use crate::limits::KEYWORD_LENGTH;
-use crate::log::{BatchId, Fragment};
+use crate::store::{BatchId, Fragment};
 use imap::types::{FlagChange, Keyword, UidRange};
 
 /// Octets in front of every record: length, kind, version, checksum.

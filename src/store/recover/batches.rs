@@ -9,9 +9,9 @@ use xxhash_rust::xxh3::Xxh3Default;
 use super::walk::{Broken, Stop};
 use super::window::Window;
 use super::{Change, Medium, RecoveryError};
-use crate::log::record::{Commit, MessageRecord, Record};
-use crate::log::segment::SegmentHeader;
-use crate::log::{BatchId, Fragment, Lsn, MailboxId, SegmentId};
+use crate::store::format::record::{Commit, MessageRecord, Record};
+use crate::store::format::segment::SegmentHeader;
+use crate::store::{BatchId, Fragment, Lsn, MailboxId, SegmentId};
 use imap::types::Uid;
 
 /// How much of a message is read at a time.

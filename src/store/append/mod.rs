@@ -5,6 +5,7 @@
 //! sessions come to see batches in the order in which their UIDs were given.
 
 mod moving;
+pub mod sequencer;
 mod sync;
 #[cfg(test)]
 mod tests;
@@ -20,16 +21,16 @@ use std::time::Duration;
 
 use tokio::sync::{Notify, oneshot};
 
-use super::frame::{seal, sealed_len};
-use super::pool::{Prepared, SegmentPool, is_shortage};
-use super::record::Record;
-use super::recovery::LogPosition;
-use super::sequencer::{Place, Sequencer};
 use crate::limits::BLOCK;
-use crate::log::{BatchId, Epoch, LogId, Lsn, SegmentId};
 use crate::reactor::fault::{Fault, made};
 use crate::reactor::{Arena, Instant, Lease, LeaseClass, LogFile, spawn};
 use crate::stats::Histogram;
+use crate::store::format::frame::{seal, sealed_len};
+use crate::store::format::record::Record;
+use crate::store::pool::{Prepared, SegmentPool, is_shortage};
+use crate::store::recover::LogPosition;
+use crate::store::{BatchId, Epoch, LogId, Lsn, SegmentId};
+use sequencer::{Place, Sequencer};
 
 const STOPPING: &str = "the server is stopping";
 

@@ -6,7 +6,7 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use super::octets::{Put, Take};
 use crate::limits::BLOCK;
-use crate::log::{Epoch, LogId, Lsn, SegmentId};
+use crate::store::{Epoch, LogId, Lsn, SegmentId};
 
 /// Version of the whole format: segments, frames and records. Version 1 spelt out the keywords of
 /// each message.

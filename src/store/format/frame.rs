@@ -2,7 +2,7 @@
 //! [`crate::manual::format`].
 //!
 //! The order of work is: know how long payload and records are ([`sealed_len`]), have the place
-//! reserved by the [`Sequencer`](super::Sequencer), tell the messages where they lie
+//! reserved by the [`Sequencer`](crate::store::Sequencer), tell the messages where they lie
 //! ([`payload_offset`]), then [`seal`] and write.
 
 use xxhash_rust::xxh3::xxh3_64;
@@ -10,9 +10,9 @@ use xxhash_rust::xxh3::xxh3_64;
 use super::octets::{Put, Take};
 use super::record::Record;
 use super::segment::{HeaderError, VERSION, opening};
-use super::sequencer::Place;
 use crate::limits::{BLOCK, FRAME};
-use crate::log::{BatchId, Epoch, LogId, Lsn, SegmentId};
+use crate::store::Place;
+use crate::store::{BatchId, Epoch, LogId, Lsn, SegmentId};
 
 /// Octets of a frame's header: the payload begins here.
 pub const HEADER: usize = 128;
@@ -188,8 +188,8 @@ impl FrameHeader {
 
 #[cfg(test)]
 mod tests {
+    use super::super::decode::decode_records;
     use super::*;
-    use crate::log::decode::decode_records;
 
     fn place(length: usize) -> Place {
         Place {

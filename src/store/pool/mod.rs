@@ -13,13 +13,18 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 use tokio::sync::oneshot;
 
-use super::preparing::{Kind, Request, Worker};
-use super::spare::Spare;
-use super::writer::Purpose;
+mod preparation;
+mod preparing;
+mod spare;
+
+pub use spare::Spare;
+
 use crate::limits::BLOCK;
-use crate::log::SegmentId;
 use crate::reactor::files::File;
 use crate::reactor::{Thread, start_thread};
+use crate::store::Purpose;
+use crate::store::SegmentId;
+use preparing::{Kind, Request, Worker};
 
 /// How a [`SegmentPool`] works.
 #[derive(Clone, Debug)]
@@ -254,8 +259,8 @@ mod tests {
         }
         pool.delete(seen[0]);
         drop(pool);
-        assert!(!super::super::directory::segment_path(dir.path(), seen[0]).exists());
-        assert!(super::super::directory::segment_path(dir.path(), seen[1]).exists());
+        assert!(!crate::store::directory::segment_path(dir.path(), seen[0]).exists());
+        assert!(crate::store::directory::segment_path(dir.path(), seen[1]).exists());
     }
 
     #[test]
@@ -274,7 +279,7 @@ mod tests {
         ] {
             let error = || io::Error::from_raw_os_error(code);
             assert_eq!(is_shortage(&error()), short, "{code}");
-            let explained = crate::log::preparation::explain(error(), 4 << 20, &config);
+            let explained = super::preparation::explain(error(), 4 << 20, &config);
             assert_eq!(is_shortage(&explained), short, "{explained}");
         }
     }

@@ -1,4 +1,4 @@
-//! The thread of the [pool](super::pool): fills files with zeros, step by step, and looks for
+//! The thread of the [pool](super): fills files with zeros, step by step, and looks for
 //! requests between the steps.
 
 use std::collections::VecDeque;
@@ -10,13 +10,13 @@ use std::time::Duration;
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::sync::oneshot;
 
-use super::directory::segment_path;
-use super::pool::{PoolConfig, PoolCounts, Prepared, is_full, is_shortage, usable};
 use super::preparation::{Preparation, Zeros, explain, no_room};
+use super::{PoolConfig, PoolCounts, Prepared, is_full, is_shortage, usable};
 use crate::limits::{BLOCK, LARGE_LEASE};
-use crate::log::SegmentId;
 use crate::reactor::files::{self, File};
 use crate::reactor::{Access, Instant, hesitate, timeout};
+use crate::store::SegmentId;
+use crate::store::directory::segment_path;
 
 /// Pause before each step while mail comes in at [`BUSY`] or more: leaves the disk to it, and still
 /// prepares some 60 MB/s. It has to end, since under load that never ends all segments would be
@@ -384,7 +384,7 @@ mod tests {
     use std::fs;
 
     use super::*;
-    use crate::log::spare::Spare;
+    use crate::store::Spare;
 
     fn worker(dir: &tempfile::TempDir, ready: Vec<(SegmentId, u64)>) -> Worker {
         let config = PoolConfig {

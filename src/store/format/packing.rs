@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use super::encode::{FRAGMENT, MESSAGE, keyword_len};
 use super::record::{MessageRecord, Record};
-use crate::log::{BitSet, KeywordList, bits};
+use crate::store::{BitSet, KeywordList, bits};
 use imap::types::Keyword;
 
 /// How many octets a `Messages` or `References` record takes, while messages are added to it.

@@ -3,12 +3,12 @@
 use std::io;
 use std::path::PathBuf;
 
-use super::directory::segment_path;
-use super::pool::{OUT_OF_FILES, PoolConfig, is_out_of_files};
+use super::{OUT_OF_FILES, PoolConfig, is_out_of_files};
 use crate::limits::BLOCK;
-use crate::log::SegmentId;
 use crate::reactor::Access;
 use crate::reactor::files::{self, File};
+use crate::store::SegmentId;
+use crate::store::directory::segment_path;
 
 /// Zeros written at a time: long enough for full speed, short enough that a request waits for a
 /// millisecond only.

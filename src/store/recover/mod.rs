@@ -37,10 +37,10 @@ pub use self::error::{Damage, Lost, LostFrames, RecoveryError, VisitError};
 use self::survey::Survey;
 use self::verdict::{Judge, Plan};
 use self::walk::{End, Walk};
-use super::record::{Commit, MessageRecord, Record};
-use super::segment::{HeaderError, SegmentHeader};
 use crate::limits::BLOCK;
-use crate::log::{Epoch, Fragment, LogId, Lsn, SegmentId};
+use crate::store::format::record::{Commit, MessageRecord, Record};
+use crate::store::format::segment::{HeaderError, SegmentHeader};
+use crate::store::{Epoch, Fragment, LogId, Lsn, SegmentId};
 
 /// Reads all logs from the positions `from` on, visits every change in order of epoch, log and
 /// LSN, and cuts off what was never acknowledged. Any damage ends it.

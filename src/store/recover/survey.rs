@@ -7,9 +7,9 @@ use super::search::{self, Found, is_blank};
 use super::verdict::Plan;
 use super::{LogPosition, Medium, RecoveryError, Visitor};
 use crate::limits::BLOCK;
-use crate::log::pool::usable;
-use crate::log::segment::{HeaderError, SegmentHeader};
-use crate::log::{Epoch, LogId, Lsn, SegmentId};
+use crate::store::format::segment::{HeaderError, SegmentHeader};
+use crate::store::pool::usable;
+use crate::store::{Epoch, LogId, Lsn, SegmentId};
 
 /// UIDs that a hole of unknown size is taken to have given in a mailbox at most. A mailbox has room
 /// for 250 such holes.

@@ -1,7 +1,7 @@
 //! Group commit, and what comes of it: actions run, or the log breaks.
 
+use super::sequencer::SyncPlan;
 use super::{Log, State};
-use crate::log::sequencer::SyncPlan;
 use crate::reactor::fault::{Fault, made};
 use crate::reactor::{Instant, spawn};
 
