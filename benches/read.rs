@@ -16,7 +16,7 @@ use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use mailrace::tools::Source;
+use client::Source;
 use memchr::memmem::Finder;
 use rustix::process::Signal;
 use server::{PASSWORD, Server, USER};

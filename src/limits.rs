@@ -197,9 +197,6 @@ pub const CONTEXT_RANGES: usize = 1 << 18;
 /// reactor.
 pub const CONTEXT_SORTED: usize = 1 << 14;
 
-/// Largest message unless configured (RFC 7889): what a 32-bit count can hold.
-pub const APPEND_LIMIT: u64 = u32::MAX as u64;
-
 /// Messages in batches that are not committed, of all connections of a reactor: with 125 octets
 /// each they are 190 MiB. A batch of a million fits, and half as much besides.
 pub const UNFINISHED_MESSAGES: usize = 3 << 19;

@@ -6,7 +6,8 @@ mod support;
 use std::io::{Write, stderr};
 use std::path::{Path, PathBuf};
 
-use mailrace::tools::{Generator, Source};
+use client::Source;
+use mailrace::tools::Generator;
 use support::{Client, Fetched, Folder, Message, Server, without_nul};
 
 /// Messages in a batch, over and over.

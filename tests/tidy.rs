@@ -11,7 +11,7 @@ const LINES: usize = 500;
 const COLUMNS: usize = 100;
 
 /// Folders of the crates whose modules are layers, inner ones first.
-const CRATES: [&str; 2] = ["src/imap/", "src/"];
+const CRATES: [&str; 3] = ["src/client/", "src/imap/", "src/"];
 
 /// A text file of the tree.
 struct Source {

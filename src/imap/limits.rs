@@ -71,3 +71,6 @@ pub const PREVIEW_READ: usize = 16 << 10;
 
 /// The same for HTML, which may begin with as much of style.
 pub const PREVIEW_READ_HTML: usize = 256 << 10;
+
+/// Largest message unless configured (RFC 7889): what a 32-bit count can hold.
+pub const APPEND_LIMIT: u64 = u32::MAX as u64;

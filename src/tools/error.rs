@@ -3,9 +3,8 @@
 use std::io::Write;
 use std::{fmt, io};
 
-use super::client::ClientError;
-use super::source::SourceError;
 use crate::server::StartError;
+use client::{ClientError, SourceError, TrustError};
 
 /// What can go wrong in a tool, in words for whoever started it.
 #[derive(Debug)]
@@ -14,6 +13,8 @@ pub enum ToolError {
     Usage(String),
     /// The mail to send cannot be read.
     Source(SourceError),
+    /// The server's certificate authority or name cannot be used.
+    Trust(TrustError),
     /// A server did not do what it was asked, or the connection broke.
     Client(ClientError),
     /// The server in this process did not start, or not stop.
@@ -50,8 +51,10 @@ impl ToolError {
     #[must_use]
     pub fn exit_code(&self) -> u8 {
         match self {
-            ToolError::Usage(_) => 64,
-            ToolError::Source(SourceError::Io { .. }) | ToolError::Io { .. } => 74,
+            ToolError::Usage(_) | ToolError::Trust(TrustError::Unusable { .. }) => 64,
+            ToolError::Source(SourceError::Io { .. })
+            | ToolError::Trust(TrustError::Read { .. })
+            | ToolError::Io { .. } => 74,
             ToolError::Source(_) => 65,
             ToolError::Client(_) | ToolError::Differs(_) | ToolError::Answer(_) => 76,
             ToolError::Server(error) => error.exit_code(),
@@ -64,6 +67,7 @@ impl fmt::Display for ToolError {
         match self {
             ToolError::Usage(text) | ToolError::Answer(text) => f.write_str(text),
             ToolError::Server(error) => error.fmt(f),
+            ToolError::Trust(error) => error.fmt(f),
             ToolError::Source(error) => error.fmt(f),
             ToolError::Client(error) => error.fmt(f),
             ToolError::Io { doing, error } => write!(f, "{doing}: {error}"),
@@ -74,11 +78,28 @@ impl fmt::Display for ToolError {
     }
 }
 
-impl std::error::Error for ToolError {}
+impl std::error::Error for ToolError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            ToolError::Trust(error) => Some(error),
+            ToolError::Source(error) => Some(error),
+            ToolError::Client(error) => Some(error),
+            ToolError::Server(error) => Some(error),
+            ToolError::Io { error, .. } => Some(error),
+            ToolError::Usage(_) | ToolError::Answer(_) | ToolError::Differs(_) => None,
+        }
+    }
+}
 
 impl From<SourceError> for ToolError {
     fn from(error: SourceError) -> ToolError {
         ToolError::Source(error)
+    }
+}
+
+impl From<TrustError> for ToolError {
+    fn from(error: TrustError) -> ToolError {
+        ToolError::Trust(error)
     }
 }
 

@@ -3,9 +3,9 @@
 use std::net::SocketAddr;
 use std::ops::RangeInclusive;
 
-use super::client::{Client, Comparison, Completion, Expected, Trust};
 use super::error::ToolError;
-use super::mail::Mail;
+use client::Mail;
+use client::{Client, Comparison, Completion, Expected, Trust};
 
 /// Uploads on one connection into one mailbox that nobody else uses: so the message with number n
 /// is the n-th that was acknowledged.

@@ -7,11 +7,11 @@ use std::path::Path;
 use tempfile::TempDir;
 
 use super::certificate::SelfSigned;
-use super::client::Trust;
 use super::error::ToolError;
 use crate::auth::{Kept, Password, Users};
 use crate::net::TlsFiles;
 use crate::server::{Config, Server, StartError};
+use client::Trust;
 
 /// Password of the users that are made for a server of the tools' own.
 pub const PASSWORD: &str = "bench";

@@ -4,13 +4,12 @@
 //! Everything here speaks IMAP over TCP, as any other client would; of the server only its start
 //! and its counters are known.
 //!
-//! - [`Generator`] makes mail up, [`Source`] reads it from files: both give [`Mail`].
-//! - [`Client`] sends it and compares what comes back.
+//! [`Generator`] makes mail up, [`client::Source`] reads it from files. [`client::Client`] sends it
+//! and compares what comes back.
 
 mod args;
 mod bench;
 mod certificate;
-mod client;
 mod cpu;
 mod demo;
 mod doctor;
@@ -19,23 +18,15 @@ mod generator;
 mod lane;
 mod latency;
 mod local;
-mod mail;
 mod size;
-mod source;
 mod top;
 
 pub use self::args::{BenchArgs, DemoArgs};
 pub use self::bench::run as bench;
 pub use self::certificate::SelfSigned;
-pub use self::client::{
-    AppendUid, Client, ClientError, Comparison, Completion, Expected, Literals, Pending, Prepared,
-    Reply, Status, Trust,
-};
 pub use self::demo::run as demo;
 pub use self::doctor::{DoctorArgs, run as doctor};
 pub use self::error::ToolError;
 pub use self::generator::Generator;
-pub use self::mail::Mail;
 pub use self::size::{parse_size, show_size};
-pub use self::source::{Folder, Mbox, Source, SourceError, maildir_flags};
 pub use self::top::{TopArgs, run as top};

@@ -19,7 +19,8 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use mailrace::tools::{Generator, Source};
+use client::Source;
+use mailrace::tools::Generator;
 use support::{Client, Folder, PASSWORD, Server, USER};
 
 /// Who is to be talked to, and as whom.

@@ -3,8 +3,9 @@
 use std::ops::RangeInclusive;
 
 use super::plan::Plan;
+use crate::tools::ToolError;
 use crate::tools::lane::Lane;
-use crate::tools::{Comparison, ToolError};
+use client::Comparison;
 
 /// A sample takes so many stretches of a mailbox, evenly spread, the first and the last included.
 const STRETCHES: u32 = 8;

@@ -7,10 +7,10 @@ use std::time::{Duration, Instant};
 
 use super::plan::Plan;
 use crate::reactor::thread_cpu;
-use crate::tools::client::{Pending, Prepared};
 use crate::tools::lane::Lane;
 use crate::tools::latency::Latency;
 use crate::tools::{ToolError, cpu};
+use client::{Pending, Prepared};
 
 /// Whatever batches can be sent over: an IMAP connection, or the floor's bare one.
 pub trait Uplink: Send {

@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use crate::tools::client::{Literals, Prepared};
-use crate::tools::{BenchArgs, Generator, Mail, Source, ToolError, show_size};
+use crate::tools::{BenchArgs, Generator, ToolError, show_size};
+use client::{Literals, Prepared};
+use client::{Mail, Source};
 
 /// Messages kept ready when they are made up, at most: more would only cost time to make.
 const MADE_UP: usize = 50_000;

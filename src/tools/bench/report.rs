@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::load::Load;
 use super::machine::Machine;
 use super::target::Cost;
-use crate::tools::Comparison;
+use client::Comparison;
 
 /// Everything a run has found out.
 #[derive(Clone, Debug, Serialize)]

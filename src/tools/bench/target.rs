@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use super::load::Load;
 use super::plan::Plan;
-use crate::tools::client::{Literals, Trust};
 use crate::tools::lane::Lane;
 use crate::tools::local::{LocalOptions, LocalServer, PASSWORD};
 use crate::tools::{BenchArgs, ToolError, cpu};
+use client::{Literals, Trust};
 
 /// How it is spoken to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -128,7 +128,7 @@ impl Target<'_> {
 fn trust(args: &BenchArgs) -> Result<Trust, ToolError> {
     let text = "--tls with --connect wants --tls-ca, the authority of the server's certificate";
     let path = args.tls_ca.as_ref().ok_or_else(|| ToolError::Usage(text.into()))?;
-    Trust::read(path, &args.tls_name)
+    Ok(Trust::read(path, &args.tls_name)?)
 }
 
 fn local_user(number: usize) -> String {

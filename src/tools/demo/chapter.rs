@@ -6,10 +6,11 @@ use std::time::{Duration, Instant};
 use super::Phase;
 use super::progress::Progress;
 use crate::reactor::thread_cpu;
-use crate::tools::client::{Literals, Prepared};
 use crate::tools::lane::Lane;
 use crate::tools::latency::Latency;
-use crate::tools::{Comparison, Mail, ToolError, cpu};
+use crate::tools::{ToolError, cpu};
+use client::{Comparison, Mail};
+use client::{Literals, Prepared};
 
 /// Octets of a chapter; with the last message it may be a little more.
 const CHAPTER: u64 = 512 << 20;

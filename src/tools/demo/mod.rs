@@ -13,15 +13,15 @@ use std::time::Duration;
 use self::chapter::Chapter;
 use self::progress::Progress;
 use super::args::DemoArgs;
-use super::client::Comparison;
 use super::error::{ToolError, say};
 use super::generator::Generator;
 use super::lane::Lane;
 use super::latency::Latency;
 use super::local::{LocalOptions, LocalServer, PASSWORD};
-use super::mail::Mail;
 use super::size::show_size;
-use super::source::Source;
+use client::Comparison;
+use client::Mail;
+use client::Source;
 
 /// Segments of the demo's server: small, so that a short run sees more than one.
 const SEGMENT: u32 = 256 << 20;

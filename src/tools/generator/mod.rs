@@ -15,7 +15,7 @@ use bytes::Bytes;
 
 use self::header::Moment;
 use self::random::Random;
-use super::Mail;
+use client::Mail;
 use imap::types::Flags;
 
 /// One message in so many is odd.

@@ -16,9 +16,9 @@ use super::load::{self, Load, Uplink};
 use super::plan::Plan;
 use super::report::Round;
 use super::target::Cost;
-use crate::tools::client::{Prepared, SLICES, write_slices};
 use crate::tools::local::temp_dir;
 use crate::tools::{BenchArgs, ToolError};
+use client::{Prepared, SLICES, write_slices};
 
 use self::receiver::Receivers;
 

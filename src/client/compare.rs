@@ -1,10 +1,11 @@
 //! Reading mail back and comparing it as it arrives.
 
 use super::answer::{self, Attributes, Completion};
-use super::{Client, ClientError};
-use crate::tools::Mail;
+use super::connection::Client;
+use super::error::ClientError;
+use super::mail::Mail;
 
-/// Differences that are put into words; more are only counted.
+/// Differences that are described; further ones are only counted.
 const DESCRIBED: usize = 5;
 
 /// What a message should be.
@@ -23,9 +24,9 @@ pub struct Comparison {
     pub messages: u64,
     /// Their octets.
     pub octets: u64,
-    /// How many of them are not what was sent.
+    /// Messages that differ from what was sent.
     pub differing: u64,
-    /// The first few of these, each in a sentence.
+    /// The first few of these, one sentence each.
     pub differences: Vec<String>,
 }
 
@@ -41,7 +42,7 @@ impl Comparison {
         }
     }
 
-    /// Both together.
+    /// Adds another comparison to this one.
     pub fn add(&mut self, other: Comparison) {
         self.messages += other.messages;
         self.octets += other.octets;
@@ -52,12 +53,12 @@ impl Comparison {
 }
 
 impl Client {
-    /// Fetches the messages of `set` (numbers, not UIDs) in the selected mailbox and compares
-    /// octets, UID, flags and internal date with what `expected` gives for each number. `seen` is
-    /// called with the size of each message.
+    /// Fetches the messages of `set` (message numbers, not UIDs) in the selected mailbox. Compares
+    /// octets, UID, flags and internal date with what `expected` returns for each number, and calls
+    /// `seen` with the size of each message.
     ///
     /// # Errors
-    /// When the server refuses, or the connection breaks; differences are no error.
+    /// When the server refuses, or the connection breaks. A difference is not an error.
     pub fn compare<'a>(
         &mut self,
         set: &str,
@@ -93,7 +94,7 @@ impl Client {
         }
     }
 
-    /// Reads the literal of `size` octets and the rest of its answer.
+    /// Reads the literal of `size` octets and the rest of its answer. Returns the difference, if any.
     fn compare_one(
         &mut self,
         number: u32,
@@ -107,7 +108,8 @@ impl Client {
             let same = octets.get(at..at + piece.len()) == Some(piece);
             if !same && differs_at.is_none() {
                 let rest = octets.get(at..).unwrap_or_default();
-                let equal = piece.iter().zip(rest).take_while(|(got, sent)| tells(**got, **sent));
+                let equal =
+                    piece.iter().zip(rest).take_while(|(got, sent)| stands_for(**got, **sent));
                 let equal = equal.count();
                 differs_at = (equal < piece.len()).then_some(at + equal);
             }
@@ -125,8 +127,8 @@ impl Client {
     }
 }
 
-/// The size of the literal that `BODY[]` announces at the end of `items`; nothing when the answer
-/// is about something else, such as flags that changed.
+/// The size of the literal that `BODY[]` announces at the end of `items`. `None` when the answer is
+/// about something else, such as changed flags.
 fn body_size(items: &[u8]) -> Result<Option<u64>, ClientError> {
     if memchr::memmem::find(items, b"BODY[]").is_none() {
         return Ok(None);
@@ -135,9 +137,9 @@ fn body_size(items: &[u8]) -> Result<Option<u64>, ClientError> {
     size.map(Some).ok_or_else(|| ClientError::unexpected("a literal after BODY[]", items))
 }
 
-/// Whether an octet of BODY[] is what was sent: no literal holds a NUL (RFC 3501 section 9,
-/// `CHAR8`), and servers put 0x80 in its place.
-fn tells(got: u8, sent: u8) -> bool {
+/// Whether an octet of `BODY[]` stands for the one that was sent. A literal cannot hold NUL (`CHAR8`,
+/// RFC 3501 section 9), so servers send 0x80 in its place.
+fn stands_for(got: u8, sent: u8) -> bool {
     got == sent || (sent == 0 && got == 0x80)
 }
 

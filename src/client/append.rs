@@ -1,11 +1,12 @@
-//! APPEND: one message or many, with literals that wait and literals that do not.
+//! APPEND: one message or many, with synchronising or non-synchronising literals.
 
 use std::io::IoSlice;
 
 use super::answer::Completion;
+use super::connection::{Client, astring, starts_with};
+use super::error::ClientError;
+use super::mail::Mail;
 use super::slices::{SLICES, write_slices};
-use super::{Client, ClientError, astring, starts_with};
-use crate::tools::Mail;
 
 /// How a client announces a literal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,17 +17,18 @@ pub enum Literals {
     NonSynchronising,
 }
 
-/// A message with the text that goes before it, composed once and sent many times.
+/// A message with the command text in front of it, composed once and sent many times.
 #[derive(Clone, Debug)]
 pub struct Prepared {
-    /// From the space after the mailbox, or after the literal before, to the end of the line.
-    pub(crate) before: Box<[u8]>,
+    /// From the space after the mailbox name, or after the previous literal, to the end of the line
+    /// that announces this one.
+    pub before: Box<[u8]>,
     /// The message.
     pub mail: Mail,
 }
 
 impl Prepared {
-    /// Composes flags, date and size of `mail`.
+    /// Composes the text: flags, date and size of `mail`.
     #[must_use]
     pub fn new(mail: Mail, literals: Literals) -> Prepared {
         let mut before = String::from(" ");
@@ -47,9 +49,9 @@ impl Prepared {
     }
 }
 
-/// An APPEND that was sent and whose completion was not read yet.
+/// An APPEND that was sent and whose completion has not been read.
 #[derive(Debug)]
-#[must_use = "its completion is still to be read"]
+#[must_use = "its completion must be read"]
 pub struct Pending {
     tag: String,
 }
@@ -68,8 +70,8 @@ impl Client {
         self.finish_append(&pending)
     }
 
-    /// Sends an APPEND of all messages without waiting for its completion. At most some hundreds
-    /// may be under way, so that neither side waits for the other to read.
+    /// Sends an APPEND of all messages without waiting for its completion. Keep at most a few
+    /// hundred in flight: beyond that, each side may wait for the other to read.
     ///
     /// # Errors
     /// When the connection breaks, or the server refuses before a synchronising literal.
@@ -120,8 +122,8 @@ impl Client {
         }
     }
 
-    /// Completions of commands sent before this one may stand in front of the `+`; a client that
-    /// pipelines must not mix the two, so they are errors here.
+    /// Waits for the `+`. The completion of an earlier command in front of it is an error: do not mix
+    /// pipelining with synchronising literals.
     fn await_continuation(&mut self, tag: &str) -> Result<(), ClientError> {
         loop {
             let line = self.input.line()?;

@@ -1,4 +1,4 @@
-//! The way to a server: in clear text, or by TLS.
+//! The socket, in clear text or with TLS.
 
 use std::io::{self, IoSlice, Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -11,13 +11,12 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 
-use super::ClientError;
-use crate::tools::ToolError;
+use super::error::{ClientError, TrustError};
 
-/// Plain text that may wait to be encrypted: one call encrypts so much and sends it.
+/// Clear text that rustls buffers: encrypted and sent in one call.
 const AT_ONCE: usize = 256 << 10;
 
-/// Whom a client believes.
+/// Which servers a client trusts.
 #[derive(Clone, Debug)]
 pub struct Trust {
     config: Arc<ClientConfig>,
@@ -25,41 +24,45 @@ pub struct Trust {
 }
 
 impl Trust {
-    /// Whoever has a certificate of one of these PEM authorities for this name.
+    /// Trusts a server whose certificate is for `name` and was issued by one of these authorities
+    /// (PEM).
     ///
     /// # Errors
-    /// When the text is no PEM, or the name cannot be a server's.
-    pub fn new(pem: &[u8], name: &str) -> Result<Trust, ToolError> {
-        let wrong = |what: &str, error: &dyn std::fmt::Display| {
-            ToolError::Usage(format!("{what} will not do: {error}"))
-        };
+    /// When `pem` holds no usable certificate, or `name` is not a server name.
+    pub fn new(pem: &[u8], name: &str) -> Result<Trust, TrustError> {
         let mut roots = RootCertStore::empty();
         for certificate in CertificateDer::pem_slice_iter(pem) {
-            let certificate = certificate.map_err(|error| wrong("the authority", &error))?;
-            roots.add(certificate).map_err(|error| wrong("the authority", &error))?;
+            let certificate = certificate.map_err(unusable("the certificate authority"))?;
+            roots.add(certificate).map_err(unusable("the certificate authority"))?;
         }
         let config = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
             .with_safe_default_protocol_versions()
-            .map_err(|error| wrong("TLS", &error))?
+            .map_err(unusable("TLS"))?
             .with_root_certificates(roots)
             .with_no_client_auth();
         let name = ServerName::try_from(name.to_owned());
-        let name = name.map_err(|error| wrong("the server's name", &error))?;
+        let name = name.map_err(unusable("the server's name"))?;
         Ok(Trust { config: Arc::new(config), name })
     }
 
-    /// The same from a file.
+    /// As [`Trust::new`], with the authorities in a file.
     ///
     /// # Errors
-    /// When it cannot be read, and as [`Trust::new`].
-    pub fn read(path: &Path, name: &str) -> Result<Trust, ToolError> {
-        let doing = || format!("reading {}", path.display());
-        let pem = std::fs::read(path).map_err(|error| ToolError::Io { doing: doing(), error })?;
+    /// When the file cannot be read or is not usable.
+    pub fn read(path: &Path, name: &str) -> Result<Trust, TrustError> {
+        let failed = |error| TrustError::Read { path: path.to_owned(), error };
+        let pem = std::fs::read(path).map_err(failed)?;
         Trust::new(&pem, name)
     }
 }
 
-/// A connection.
+/// Maps a cause to the error that names `what`.
+fn unusable<E: std::error::Error + Send + Sync + 'static>(
+    what: &'static str,
+) -> impl Fn(E) -> TrustError {
+    move |error| TrustError::Unusable { what, error: error.into() }
+}
+
 pub(super) enum Stream {
     Clear(TcpStream),
     Tls(Box<StreamOwned<ClientConnection, TcpStream>>),
@@ -85,7 +88,7 @@ impl Stream {
         Ok(Stream::Tls(Box::new(StreamOwned::new(tls, stream))))
     }
 
-    /// So long a read may take from now on.
+    /// Sets how long a read may take.
     pub fn set_patience(&self, patience: Duration) -> io::Result<()> {
         let socket = match self {
             Stream::Clear(stream) => stream,

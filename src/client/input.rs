@@ -1,10 +1,10 @@
-//! What arrives: lines, and literals taken as they come without gathering them.
+//! Received octets: lines, and literals that are passed on piece by piece.
 
 use std::io::{self, Read};
 
-use super::ClientError;
+use super::error::ClientError;
 
-/// Longest line of a server. APPENDUID for a batch into a busy mailbox may list thousands of UIDs.
+/// Longest line from a server. APPENDUID for a batch into a busy mailbox may list thousands of UIDs.
 const CAPACITY: usize = 256 << 10;
 
 /// A read buffer over a socket or, in tests, over canned text.

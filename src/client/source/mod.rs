@@ -1,6 +1,6 @@
-//! Mail as it lies in files: an mbox, a Maildir, a folder of `.eml` files.
+//! Mail in files: an mbox, a Maildir, a folder of `.eml` files.
 //!
-//! Messages are read one at a time: memory holds the one that is read and, of a folder, the names.
+//! Messages are read one at a time. Memory holds one message and, for a folder, the file names.
 
 mod folder;
 mod mbox;
@@ -10,22 +10,22 @@ use std::{fmt, io};
 
 pub use self::folder::{Folder, maildir_flags};
 pub use self::mbox::Mbox;
-use super::Mail;
+use crate::Mail;
 
-/// Where messages come from. Yields them one by one until the end or the first error.
+/// Mail in a file or folder. Yields messages until the end or the first error.
 pub enum Source {
-    /// One file, every message after a `From ` line.
+    /// One file, each message after a `From ` line.
     Mbox(Mbox<io::BufReader<std::fs::File>>),
-    /// A folder with a file for each message.
+    /// One file per message.
     Folder(Folder),
 }
 
 impl Source {
-    /// Opens what stands at `path`: a folder that holds a `cur` is a Maildir, another folder one of
-    /// `.eml` files, a file named `.eml` one message, any other file an mbox.
+    /// Opens `path`. A folder with a subfolder `cur` is a Maildir, any other folder holds `.eml`
+    /// files. A file whose name ends in `.eml` is one message, any other file an mbox.
     ///
     /// # Errors
-    /// When nothing is there that can be read, or it is none of these.
+    /// When it cannot be read, or is none of these.
     pub fn open(path: &Path) -> Result<Source, SourceError> {
         let failed = |error| SourceError::Io { path: path.to_owned(), error };
         let kind = std::fs::metadata(path).map_err(failed)?;
@@ -42,7 +42,7 @@ impl Source {
         Mbox::new(path, io::BufReader::with_capacity(256 << 10, file)).map(Source::Mbox)
     }
 
-    /// Messages left out so far because they have no octets: no APPEND can carry them.
+    /// Empty messages skipped so far: APPEND cannot carry them.
     #[must_use]
     pub fn empty(&self) -> u64 {
         match self {
@@ -66,28 +66,28 @@ impl Iterator for Source {
 /// Why mail cannot be read.
 #[derive(Debug)]
 pub enum SourceError {
-    /// The file system says no.
+    /// The file system failed.
     Io {
         /// The file or folder.
         path: PathBuf,
-        /// What it said.
+        /// The cause.
         error: io::Error,
     },
-    /// A file that should be an mbox does not begin with a `From ` line.
+    /// The file should be an mbox but does not begin with a `From ` line.
     NotAnMbox {
         /// The file.
         path: PathBuf,
     },
-    /// A folder without a single message.
+    /// The folder holds no message.
     NoMail {
         /// The folder.
         path: PathBuf,
     },
-    /// A message larger than any APPEND may be ([`crate::limits::APPEND_LIMIT`]).
+    /// A message is larger than APPEND allows ([`imap::limits::APPEND_LIMIT`]).
     TooLarge {
         /// The file.
         path: PathBuf,
-        /// Where in it the message begins, in octets.
+        /// Offset of the message in the file, in octets.
         offset: u64,
     },
 }
@@ -97,7 +97,7 @@ impl fmt::Display for SourceError {
         match self {
             SourceError::Io { path, error } => write!(f, "{}: {error}", path.display()),
             SourceError::NotAnMbox { path } => {
-                write!(f, "{}: no mbox: it does not begin with a From line", path.display())
+                write!(f, "{}: not an mbox: it does not begin with a From line", path.display())
             }
             SourceError::NoMail { path } => {
                 write!(f, "{}: neither a Maildir nor a folder with .eml files", path.display())
@@ -110,9 +110,16 @@ impl fmt::Display for SourceError {
     }
 }
 
-impl std::error::Error for SourceError {}
+impl std::error::Error for SourceError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            SourceError::Io { error, .. } => Some(error),
+            _ => None,
+        }
+    }
+}
 
-/// `octets` with CRLF for every LF that has no CR before it.
+/// Turns each LF without a CR before it into CRLF.
 fn crlf(octets: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(octets.len() + octets.len() / 32);
     let mut rest = 0;

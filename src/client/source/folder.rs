@@ -1,4 +1,4 @@
-//! Folders with a file for each message: Maildirs and collections of `.eml` files.
+//! Folders with one file per message: Maildirs and folders of `.eml` files.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -6,12 +6,13 @@ use std::time::UNIX_EPOCH;
 
 use bytes::Bytes;
 
-use super::{Mail, SourceError, crlf};
-use crate::limits::APPEND_LIMIT;
+use super::{SourceError, crlf};
+use crate::Mail;
+use imap::limits::APPEND_LIMIT;
 use imap::types::{Flags, InternalDate};
 
-/// Reads a folder file by file, in the order of their names: a Maildir's begin with the time of
-/// delivery.
+/// Reads a folder file by file, in the order of the file names. Those of a Maildir begin with the
+/// time of delivery.
 pub struct Folder {
     files: std::vec::IntoIter<PathBuf>,
     maildir: bool,
@@ -19,8 +20,8 @@ pub struct Folder {
 }
 
 impl Folder {
-    /// The messages in `cur` and `new` of a Maildir. Their line ends, LF as a rule, become CRLF;
-    /// flags are those in the name, the internal date is the time of the last change.
+    /// The messages in `cur` and `new` of a Maildir. Bare LFs become CRLF, flags come from the file
+    /// name, the internal date from the file's modification time.
     ///
     /// # Errors
     /// When a folder cannot be read.
@@ -33,10 +34,10 @@ impl Folder {
         Ok(Folder::new(files, true))
     }
 
-    /// The files of a folder that are named `.eml`, octet for octet.
+    /// The `.eml` files of a folder, unchanged.
     ///
     /// # Errors
-    /// When the folder cannot be read or holds none.
+    /// When the folder cannot be read, or holds no `.eml` file.
     pub fn of_eml(path: &Path) -> Result<Folder, SourceError> {
         let mut files = files_in(path)?;
         files.retain(|file| is_eml(file));
@@ -95,7 +96,7 @@ impl Iterator for Folder {
     }
 }
 
-/// The flags in the name of a Maildir's file, after `:2,`. A `P`, passed on, has no system flag.
+/// The flags in a Maildir file name, after `:2,`. `P` (passed) has no system flag.
 #[must_use]
 pub fn maildir_flags(name: &[u8]) -> Flags {
     let Some(at) = memchr::memmem::rfind(name, b":2,") else { return Flags::default() };
@@ -111,12 +112,12 @@ pub fn maildir_flags(name: &[u8]) -> Flags {
     })
 }
 
-/// Whether a file is named as one message by itself.
-pub fn is_eml(path: &Path) -> bool {
+/// Whether the file name ends in `.eml`.
+pub(super) fn is_eml(path: &Path) -> bool {
     path.extension().is_some_and(|end| end.eq_ignore_ascii_case("eml"))
 }
 
-/// Files and links to files; names that begin with a dot are no messages.
+/// Files and links to files. Names that begin with a dot are not messages.
 fn files_in(folder: &Path) -> Result<Vec<PathBuf>, SourceError> {
     let failed = |error| SourceError::Io { path: folder.to_owned(), error };
     let mut files = Vec::new();

@@ -1,32 +1,33 @@
-//! The mbox format, in the variant that loses nothing: mboxrd.
+//! The mbox format in its lossless variant, mboxrd.
 //!
-//! Every message stands after a line that begins with `From `; lines of the message that match
-//! `^>*From ` carry one more `>`; one empty line ends the message. Lines end in LF, on the wire
-//! they end in CRLF.
+//! A line that begins with `From ` starts each message. Lines of the message that match `^>*From `
+//! carry one extra `>`. An empty line ends the message. Lines end in LF in the file, in CRLF on the
+//! wire.
 
 use std::io::{BufRead, Read};
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
 
-use super::{Mail, SourceError};
-use crate::limits::APPEND_LIMIT;
+use super::SourceError;
+use crate::Mail;
+use imap::limits::APPEND_LIMIT;
 use imap::types::{Flags, InternalDate};
 
 /// Reads an mbox message by message.
 pub struct Mbox<R> {
     reader: R,
     path: PathBuf,
-    /// Where the line after `line` begins.
+    /// Offset of the line after `line`.
     offset: u64,
-    /// The line read last: at the start of `next` a `From ` line, or nothing at the end.
+    /// The last line read. At the start of `next`: a `From ` line, or empty at the end of the file.
     line: Vec<u8>,
     empty: u64,
     failed: bool,
 }
 
 impl<R: BufRead> Mbox<R> {
-    /// An mbox named `path` in errors. An empty one holds no messages.
+    /// Reads an mbox that errors call `path`. An empty file holds no messages.
     ///
     /// # Errors
     /// When it cannot be read or does not begin with a `From ` line.
@@ -60,8 +61,8 @@ impl<R: BufRead> Mbox<R> {
         Ok(None)
     }
 
-    /// Everything up to the next `From ` line, which is then in `line`, without the empty line
-    /// before it.
+    /// Reads up to the next `From ` line, which is then in `line`. The empty line before it is left
+    /// out.
     fn octets(&mut self) -> Result<Vec<u8>, SourceError> {
         let start = self.offset;
         let mut octets = Vec::new();
@@ -84,7 +85,7 @@ impl<R: BufRead> Mbox<R> {
         }
     }
 
-    /// `start` is where the message began, for the error.
+    /// `start` is the offset of the message, for the error.
     fn read_line(&mut self, start: u64) -> Result<(), SourceError> {
         self.line.clear();
         let mut bounded = (&mut self.reader).take(APPEND_LIMIT);
@@ -128,8 +129,8 @@ fn push_line(octets: &mut Vec<u8>, line: &[u8]) {
     }
 }
 
-/// The time at the end of `From someone@example.org Wed Jun 19 20:38:52 2002`, which is UTC by
-/// custom. Some writers put a zone before the year or after it; it is read as if it were not there.
+/// The time at the end of `From someone@example.org Wed Jun 19 20:38:52 2002`, in UTC by custom. A
+/// zone before or after the year, which some writers add, is ignored.
 fn date_of_from_line(line: &[u8]) -> Option<InternalDate> {
     let line = std::str::from_utf8(line).ok()?;
     let mut words: Vec<&str> = line.split_ascii_whitespace().collect();

@@ -1,17 +1,15 @@
-//! The client against a server that recites: it awaits exactly these octets, then says those.
+//! The client against a scripted server: it expects exactly these octets, then sends those.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener};
 use std::thread::JoinHandle;
 
 use super::*;
-use crate::tools::Mail;
 use imap::types::{Flags, InternalDate};
 
 type Script = &'static [(&'static str, &'static str)];
 
-/// Ends with the script, and hangs up. Fails the test in `JoinHandle::join` when the client says
-/// something else.
+/// Plays the script and hangs up. `JoinHandle::join` panics when the client sends something else.
 fn server(script: Script) -> (SocketAddr, JoinHandle<()>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();

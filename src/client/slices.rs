@@ -1,11 +1,14 @@
-//! Writing many pieces with few system calls.
+//! Writing many slices with few system calls.
 
 use std::io::{self, ErrorKind, IoSlice, Write};
 
-/// Pieces of one `writev`; the kernel takes 1,024 at most.
+/// Slices in one `writev`: the kernel takes at most 1,024.
 pub const SLICES: usize = 1024;
 
-/// Writes all pieces, at most [`SLICES`], and forgets them.
+/// Writes all slices, at most [`SLICES`], and empties the list.
+///
+/// # Errors
+/// When the writer fails, or takes nothing.
 pub fn write_slices(to: &mut impl Write, slices: &mut Vec<IoSlice<'_>>) -> io::Result<()> {
     let mut left = &mut slices[..];
     while !left.is_empty() {
