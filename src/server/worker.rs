@@ -12,9 +12,9 @@ use super::checkpoints::Checkpoints;
 use super::{Shared, StartError};
 use crate::net::{Acceptor, Concern};
 use crate::reactor::{Arena, Bound, Listener, Peer, random, sleep, spawn, timeout, unix_seconds};
-use crate::session::{Arrival, Files, Home, publish, serve};
+use crate::session::{Arrival, Home, publish, serve};
 use crate::stats::{Counters, Tally};
-use crate::store::{Log, LogId, PoolCounts, Sequencer};
+use crate::store::{Files, Log, LogId, PoolCounts, Sequencer};
 use imap::protocol::response::Code;
 
 /// Sessions get so long to end when the server stops.

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use tokio::sync::{Notify, OnceCell, mpsc};
 
-use super::fetch::{Files, Parser};
+use super::fetch::Parser;
 use super::observed::Trail;
 use super::places::{Place, Places, Seats};
 use crate::auth::{MechanismName, User, Verifier};
@@ -20,7 +20,7 @@ use crate::ingest::{Committed, Owner, Pinned, Unfinished};
 use crate::net::{Acceptor, Guest, Output, Transport};
 use crate::reactor::Arena;
 use crate::stats::{Counters, Tally};
-use crate::store::{Epoch, Fragment, Log, LogId, MailboxId};
+use crate::store::{Epoch, Files, Fragment, Log, LogId, MailboxId};
 use imap::protocol::Tag;
 use imap::protocol::response::{Code, Condition, untagged};
 

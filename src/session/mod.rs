@@ -22,6 +22,6 @@ mod vigil;
 
 pub use context::{Arrival, Home, LoadError, Loading, Settings};
 pub use dispatch::serve;
-pub use fetch::{Files, Parser};
+pub use fetch::Parser;
 pub use places::{Crowded, Place, Places, Seats};
 pub use publish::publish;

@@ -4,6 +4,7 @@
 //!  format    records, frames and headers, octet by octet
 //!  pool      segment files made ready ahead of need
 //!  append    record ── encode ─▶ frame ── place from the sequencer ─▶ segment ─▶ fdatasync
+//!  read      a segment's octets while the server runs
 //!  recover   after a start: segments ─▶ changes in the order of the log ─▶ index
 //! ```
 
@@ -12,6 +13,7 @@ mod directory;
 mod format;
 mod lock;
 mod pool;
+mod read;
 mod recover;
 
 pub use append::sequencer::{self, Place, Sequencer, SyncPlan};
@@ -26,6 +28,7 @@ pub use format::record::{Commit, MessageRecord, Record};
 pub use format::segment::{HeaderError, SegmentHeader, VERSION};
 pub use lock::{DataLock, LockError};
 pub use pool::{PoolConfig, PoolCounts, Prepared, SegmentPool, Spare};
+pub use read::Files;
 pub use recover::{
     Change, Damage, LogPosition, Lost, LostFrames, Medium, Recovered, RecoveryError, Replayed,
     VisitError, Visitor, check_versions, is_whole, recover, recover_with,

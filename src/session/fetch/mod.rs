@@ -6,7 +6,6 @@
 //! client that does not read is waited for.
 
 mod decoded;
-mod files;
 mod items;
 pub(super) mod large;
 mod octets;
@@ -22,7 +21,6 @@ use std::time::Duration;
 
 use bytes::BytesMut;
 
-pub use files::Files;
 pub use large::Parser;
 
 use self::items::Items;

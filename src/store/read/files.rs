@@ -6,7 +6,8 @@ use std::io;
 use std::path::PathBuf;
 
 use crate::reactor::{Access, LogFile, files, thresholds};
-use crate::store::{SegmentHeader, SegmentId};
+use crate::store::format::ids::SegmentId;
+use crate::store::format::segment::SegmentHeader;
 
 /// Segments open for reading.
 pub struct Files {
@@ -27,7 +28,11 @@ impl Files {
         self.folder.join(SegmentHeader::file_name(segment))
     }
 
-    pub(super) fn get(&self, segment: SegmentId) -> io::Result<LogFile> {
+    /// A segment, open.
+    ///
+    /// # Errors
+    /// When it cannot be opened.
+    pub fn get(&self, segment: SegmentId) -> io::Result<LogFile> {
         if let Some(file) = self.open.borrow().get(&segment) {
             return Ok(file.clone());
         }
