@@ -28,8 +28,8 @@
 //!
 //! let mail = b"Content-Type: text/html\r\n\r\n<p>Hello";
 //! let mut answer = bytes::BytesMut::new();
-//! Message::parse(mail).body_structure(false, &mut answer).unwrap();
-//! assert_eq!(&answer[..], br#"("text" "html" NIL NIL NIL "7bit" 8 0)"#);
+//! Message::parse(mail, false).body_structure(false, &mut answer).unwrap();
+//! assert_eq!(&answer[..], br#"("text" "html" ("charset" "us-ascii") NIL NIL "7bit" 8 0)"#);
 //! ```
 #![deny(missing_docs)]
 #![forbid(unsafe_code)]

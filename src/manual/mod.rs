@@ -5,9 +5,11 @@
 //! - [`format`](mod@format): the files, octet by octet
 //! - [`operations`]: running a server, its files, its messages, its ends
 //! - [`observability`]: watching it: the live page, metrics, probes, the log
+//! - [`style`]: how this code is written, and why
 
 pub mod architecture;
 pub mod durability;
 pub mod format;
 pub mod observability;
 pub mod operations;
+pub mod style;
