@@ -5,6 +5,7 @@
 //! - [`format`](mod@format): the files, octet by octet
 //! - [`operations`]: running a server, its files, its messages, its ends
 //! - [`observability`]: watching it: the live page, metrics, probes, the log
+//! - [`rfc`]: which file implements which RFC
 //! - [`style`]: how this code is written, and why
 
 pub mod architecture;
@@ -12,4 +13,5 @@ pub mod durability;
 pub mod format;
 pub mod observability;
 pub mod operations;
+pub mod rfc;
 pub mod style;

@@ -23,5 +23,6 @@ mod vigil;
 pub use context::{Arrival, Home, LoadError, Loading, Settings};
 pub use dispatch::serve;
 pub use fetch::Parser;
+pub use login::CAPABILITIES;
 pub use places::{Crowded, Place, Places, Seats};
 pub use publish::publish;
