@@ -4,11 +4,11 @@
 //! - [`protocol`]: commands as clients send them, responses as servers write them (RFC 3501,
 //!   RFC 9051 and extensions).
 //! - [`mime`]: the structure and the text of messages, for FETCH, SEARCH, SORT and THREAD.
-//! - [`limits`]: how much of anything is taken.
+//! - [`limits`]: upper bounds on all of these.
 //!
-//! Nothing here reads a socket or a file, keeps global state, or panics on any input.
+//! The crate reads no socket and no file, keeps no global state, and panics on no input.
 //!
-//! A server finds out how far a command reaches, and then parses it:
+//! A server first finds the end of a command, then parses it:
 //!
 //! ```
 //! use imap::protocol::{Command, Frame, Framer, Limits, parse};
@@ -21,7 +21,7 @@
 //! assert!(matches!(tagged.command, Command::Select(_)));
 //! ```
 //!
-//! What FETCH tells of a message comes from one walk over it:
+//! One walk over a message finds everything FETCH needs:
 //!
 //! ```
 //! use imap::mime::Message;

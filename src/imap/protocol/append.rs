@@ -1,4 +1,5 @@
-//! APPEND, line by line: its literals go straight to the log, what stands between is read here.
+//! APPEND, line by line. Its literals go straight to the log; this module reads the text between
+//! them.
 //!
 //! ```abnf
 //! append         = "APPEND" SP mailbox 1*append-message                          ; RFC 4466
@@ -6,10 +7,9 @@
 //! append-opts    = [SP flag-list] [SP date-time] *(SP append-ext)
 //! append-data    = literal / literal8 / append-data-ext
 //! ```
-//! The line of the command goes to [`parse_append_head`]; what follows the mailbox on it, and the
-//! line after each message's octets, to [`parse_append_options`]. Errors carry the literal that
-//! the line announced, because its octets come (or the client waits for an answer to it) all the
-//! same.
+//! [`parse_append_head`] reads the command's first line. [`parse_append_options`] reads what
+//! follows the mailbox on it, and the line after each message. Errors carry the literal that the
+//! line announced: its octets arrive regardless, or the client waits for an answer to it.
 
 use std::fmt;
 
@@ -17,7 +17,7 @@ use super::grammar::{self, Cursor, Expected, Parsed};
 use super::{Literal, MailboxName, NameError, Tag};
 use crate::types::{DateError, Flags, InternalDate, Keyword};
 
-/// Whether a line (or the start of a command) is an APPEND with a tag before it.
+/// Whether a line, or the start of a command, is a tag followed by APPEND.
 #[must_use]
 pub fn is_append(line: &[u8]) -> bool {
     let mut cursor = Cursor::new(line, false);
@@ -25,36 +25,36 @@ pub fn is_append(line: &[u8]) -> bool {
     verb == Ok(true) && !cursor.peek().is_some_and(|o| o.is_ascii_graphic())
 }
 
-/// The start of an APPEND.
+/// The first line of an APPEND.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Head {
-    /// With the mailbox on the line.
+    /// The mailbox is on the line.
     Mailbox {
         /// The tag.
         tag: Tag,
-        /// Where to append. What is no name is refused with NO.
+        /// The target mailbox. An invalid name is answered NO.
         mailbox: Result<MailboxName, NameError>,
         /// Offset at which the options of the first message begin.
         rest: usize,
     },
-    /// With the mailbox as a literal: read it, make a [`MailboxName`] of it, and read the options
-    /// of the first message from the line that follows.
+    /// The mailbox is a literal: read it, make it a [`MailboxName`], and read the first message's
+    /// options from the line that follows.
     MailboxLiteral {
         /// The tag.
         tag: Tag,
-        /// The mailbox's name, as announced. Its size is not checked.
+        /// The name's literal. Its size is not checked.
         literal: Literal,
     },
 }
 
-/// Why a line does not begin an APPEND. To be answered with BAD.
+/// Why a line does not begin an APPEND. The answer is BAD.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HeadError {
-    /// The tag, if at least that could be read.
+    /// The tag, if it could be read.
     pub tag: Option<Tag>,
-    /// What the grammar asks for: completes the sentence "expected …".
+    /// What the grammar requires; completes the sentence "expected …".
     pub expected: &'static str,
-    /// Offset in the line at which something else stands, from 0.
+    /// Offset in the line, from 0, where it was expected.
     pub at: usize,
     /// The literal announced at the end of the line.
     pub literal: Option<Literal>,
@@ -66,11 +66,11 @@ impl fmt::Display for HeadError {
     }
 }
 
-/// Reads the first line of an APPEND, without its line end. `utf8` as in
+/// Reads the first line of an APPEND, without its line end. For `utf8` see
 /// [`MailboxName::from_wire`].
 ///
 /// # Errors
-/// When the line is not `tag SP "APPEND" SP mailbox` followed by anything.
+/// If the line is not `tag SP "APPEND" SP mailbox` followed by anything.
 pub fn parse_append_head(line: &[u8], utf8: bool) -> Result<Head, HeadError> {
     let announced = Literal::at_end(line);
     let (literal, end) = announced.map_or((None, line.len()), |(l, at)| (Some(l), at));
@@ -100,23 +100,23 @@ fn verb(cursor: &mut Cursor) -> Parsed<()> {
     cursor.sp()
 }
 
-/// What stands before the octets of a message.
+/// What precedes the octets of a message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Options {
     /// System flags.
     pub flags: Flags,
     /// Keywords, each once.
     pub keywords: Vec<Keyword>,
-    /// The date to keep; `None` is now.
+    /// The internal date; `None` means now.
     pub date: Option<InternalDate>,
-    /// Whether the message came as `UTF8 (~{n} …)` (RFC 6855 section 4): after its octets stands
-    /// a parenthesis, for [`after_utf8`] to take off.
+    /// Whether the message is sent as `UTF8 (~{n} …)` (RFC 6855 section 4). A parenthesis then
+    /// follows its octets; [`after_utf8`] removes it.
     pub utf8: bool,
-    /// The message's octets. A size of 0 cancels the whole APPEND (RFC 3502 section 6.3.11).
+    /// The message. A size of 0 cancels the whole APPEND (RFC 3502 section 6.3.11).
     pub literal: Literal,
 }
 
-/// What a line of an APPEND holds.
+/// What a line between messages contains.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Next {
     /// Nothing: the command is complete.
@@ -128,32 +128,32 @@ pub enum Next {
 /// Which answer an error gets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refusal {
-    /// The line is well-formed, its flags or its date cannot be kept (RFC 3501 section 6.3.11:
-    /// NO is for "error in flags or date/time", BAD for "arguments invalid").
+    /// The line is well-formed, but its flags or date cannot be kept. RFC 3501 section 6.3.11: NO
+    /// is for "error in flags or date/time", BAD for "arguments invalid".
     No,
-    /// The line is not of the grammar.
+    /// The line does not follow the grammar.
     Bad,
 }
 
-/// Why a line between messages is refused, and with it the whole APPEND.
+/// Why a line between messages, and with it the whole APPEND, is refused.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OptionsError {
     /// NO or BAD.
     pub refusal: Refusal,
-    /// Why, for the client.
+    /// The reason, as told to the client.
     pub text: String,
     /// The literal announced at the end of the line.
     pub literal: Option<Literal>,
 }
 
-/// Reads the options of a message: what lies between the mailbox, or the octets of the message
-/// before, and the line end, exclusive of it.
+/// Reads the options of a message. `text` reaches from the mailbox, or from the previous message's
+/// octets, to the line end, exclusive.
 ///
-/// Spaces may be missing or superfluous. A date of the right shape that does not exist, an
-/// unknown system flag and a keyword that is none are refused with NO; `\Recent` is passed over.
+/// Spaces may be missing or superfluous. A well-formed date that does not exist, an unknown system
+/// flag and an invalid keyword are answered NO. `\Recent` is ignored.
 ///
 /// # Errors
-/// When the APPEND is to be refused.
+/// If the APPEND is to be refused.
 pub fn parse_append_options(text: &[u8]) -> Result<Next, OptionsError> {
     let announced = Literal::at_end(text);
     let (literal, end) = announced.map_or((None, text.len()), |(l, at)| (Some(l), at));
@@ -188,20 +188,20 @@ pub fn parse_append_options(text: &[u8]) -> Result<Next, OptionsError> {
     Ok(Next::Message(Options { flags, keywords, date, utf8, literal }))
 }
 
-/// What follows on the line after the octets of a message that came as `UTF8 (~{n} …)`, behind
-/// its parenthesis; `None` when there is no parenthesis.
+/// The rest of the line after a message sent as `UTF8 (~{n} …)`, without its parenthesis. `None` if
+/// the parenthesis is missing.
 #[must_use]
 pub fn after_utf8(text: &[u8]) -> Option<&[u8]> {
     let spaces = text.iter().take_while(|&&octet| octet == b' ').count();
     text[spaces..].strip_prefix(b")")
 }
 
-/// Options as they were written.
+/// Options as the client wrote them.
 struct Written {
     flags: grammar::FlagList,
     /// The text between the quotes.
     date: Option<Vec<u8>>,
-    /// The literal stands in the parentheses of UTF8.
+    /// The literal is inside the parentheses of UTF8.
     utf8: bool,
 }
 
@@ -227,13 +227,13 @@ fn options(cursor: &mut Cursor) -> Parsed<Written> {
     Ok(Written { flags, date, utf8 })
 }
 
-/// The other forms that a message may have, of which only UTF8 is offered.
+/// The other forms a message may take. Only UTF8 is offered.
 ///
 /// ```abnf
 /// append-data =/ "CATENATE" SP "(" cat-part *(SP cat-part) ")"                   ; RFC 4469
 /// append-data =/ "UTF8" SP "(" literal8 ")"                                      ; RFC 6855
 /// ```
-/// A plain literal in place of literal8 is taken too.
+/// A plain literal in place of literal8 is accepted.
 fn data_ext(cursor: &mut Cursor) -> Parsed<()> {
     let here = cursor.clone();
     if cursor.accept_word("CATENATE") {

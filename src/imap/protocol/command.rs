@@ -1,4 +1,4 @@
-//! Commands: what a client asked for, as values.
+//! Commands as values.
 
 use std::fmt;
 
@@ -14,9 +14,9 @@ use super::{
 /// A command with its tag.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Tagged {
-    /// What the answer begins with.
+    /// The tag, which the tagged response repeats.
     pub tag: Tag,
-    /// What is asked for.
+    /// The command with its arguments.
     pub command: Command,
 }
 
@@ -42,7 +42,7 @@ impl fmt::Display for Tag {
     }
 }
 
-/// What nobody shall find in a log.
+/// Octets that must not appear in any log; `Debug` hides them.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(pub Vec<u8>);
 
@@ -52,8 +52,8 @@ impl fmt::Debug for Secret {
     }
 }
 
-/// Every command but APPEND, whose literals do not pass through here. A mailbox name that is
-/// well-formed as a string but no name is kept as the reason for refusing the command.
+/// Every command except APPEND, whose literals do not pass through here. A mailbox argument that is
+/// a well-formed string but not a valid name carries the reason, for the NO.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Command {
     /// CAPABILITY
@@ -64,7 +64,7 @@ pub enum Command {
     Logout,
     /// STARTTLS
     StartTls,
-    /// ID (RFC 2971): names and values of fields; none for NIL.
+    /// ID (RFC 2971): field names and values; empty for NIL.
     Id(Vec<(Vec<u8>, Option<Vec<u8>>)>),
     /// LOGIN
     Login {
@@ -86,7 +86,7 @@ pub enum Command {
     Namespace,
     /// LIST
     List(List),
-    /// LSUB, as written: see [`Pattern::new`](super::Pattern::new).
+    /// LSUB, with its arguments as written: see [`Pattern::new`](super::Pattern::new).
     Lsub {
         /// The reference name.
         reference: Vec<u8>,
@@ -103,16 +103,16 @@ pub enum Command {
     Delete(Result<MailboxName, NameError>),
     /// RENAME
     Rename {
-        /// Its name so far.
+        /// The current name.
         from: Result<MailboxName, NameError>,
-        /// Its new name.
+        /// The new name.
         to: Result<MailboxName, NameError>,
     },
     /// STATUS
     Status {
         /// The mailbox.
         mailbox: Result<MailboxName, NameError>,
-        /// What of it; at least one.
+        /// The requested items; at least one.
         items: Vec<StatusItem>,
     },
     /// SELECT
@@ -135,18 +135,18 @@ pub enum Command {
     Copy {
         /// Whether the set holds UIDs.
         uid: bool,
-        /// Which messages.
+        /// The messages.
         set: SequenceSet,
-        /// Where to.
+        /// The target mailbox.
         mailbox: Result<MailboxName, NameError>,
     },
     /// MOVE, UID MOVE (RFC 6851)
     Move {
         /// Whether the set holds UIDs.
         uid: bool,
-        /// Which messages.
+        /// The messages.
         set: SequenceSet,
-        /// Where to.
+        /// The target mailbox.
         mailbox: Result<MailboxName, NameError>,
     },
     /// EXPUNGE, or UID EXPUNGE with the set of UIDs (RFC 4315).
@@ -157,29 +157,29 @@ pub enum Command {
     Sort(Sort),
     /// THREAD, UID THREAD (RFC 5256)
     Thread(Thread),
-    /// CANCELUPDATE (RFC 5267): tags of the commands whose results are no longer followed.
+    /// CANCELUPDATE (RFC 5267): tags of commands whose results are no longer followed.
     CancelUpdate(Vec<Vec<u8>>),
     /// UNAUTHENTICATE (RFC 8437)
     Unauthenticate,
 }
 
-/// Why some octets are no command: the client's fault, to be answered with BAD. Displayed as
-/// "expected a sequence set at octet 12".
+/// Why a text is not a command. The answer is BAD. Displayed as "expected a sequence set at octet
+/// 12".
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ParseError {
-    /// The tag, if at least that could be read.
+    /// The tag, if it could be read.
     pub tag: Option<Tag>,
-    /// What the grammar asks for: completes the sentence "expected …".
+    /// What the grammar requires; completes the sentence "expected …".
     pub expected: &'static str,
-    /// Offset in the command at which something else stands, from 0.
+    /// Offset in the command, from 0, where it was expected.
     pub at: usize,
 }
 
-/// What is expected where a command stands that nobody here knows.
-const KNOWN: &str = "a command known here";
+/// Stands in [`ParseError::expected`] for an unknown command.
+const KNOWN: &str = "a known command";
 
 impl ParseError {
-    /// Whether there is no such command, whatever its arguments are.
+    /// Whether the command is unknown, whatever its arguments.
     #[must_use]
     pub fn is_unknown_command(&self) -> bool {
         self.expected == KNOWN
@@ -194,8 +194,8 @@ impl fmt::Display for ParseError {
 
 impl std::error::Error for ParseError {}
 
-/// Parses a whole command as the framer delimits it: literals and the line end included. `utf8`
-/// says that the client enabled IMAP4rev2 or UTF8=ACCEPT, so that mailbox names are in UTF-8: see
+/// Parses a whole command as delimited by the framer, including literals and line end. `utf8`: the
+/// client enabled IMAP4rev2 or UTF8=ACCEPT, so mailbox names are in UTF-8; see
 /// [`MailboxName::from_wire`].
 ///
 /// ```abnf
@@ -203,7 +203,7 @@ impl std::error::Error for ParseError {}
 /// ```
 ///
 /// # Errors
-/// When it is none, or one that is not known.
+/// If the text is not a command, or the command is unknown.
 pub fn parse(octets: &[u8], utf8: bool) -> Result<Tagged, ParseError> {
     let mut cursor = Cursor::new(octets, utf8);
     let failed = |tag, error: Expected| ParseError { tag, expected: error.what, at: error.at };
@@ -217,8 +217,8 @@ pub fn parse(octets: &[u8], utf8: bool) -> Result<Tagged, ParseError> {
     }
 }
 
-/// The tag and the verb of a command of which only the beginning is there; `None` when a tag cannot
-/// be read. The verb is empty when that cannot.
+/// The tag and verb at the start of an incomplete command. `None` if no tag can be read; the verb
+/// is empty if it cannot be read.
 #[must_use]
 pub fn first_words(octets: &[u8]) -> Option<(Tag, &str)> {
     let mut cursor = Cursor::new(octets, false);
@@ -291,7 +291,7 @@ fn uid(cursor: &mut Cursor) -> Parsed<Command> {
     }
 }
 
-/// The commands that take message numbers, or UIDs after the word UID.
+/// Commands that take message numbers, or UIDs after the word UID.
 ///
 /// ```abnf
 /// copy = "COPY" SP sequence-set SP mailbox
@@ -333,13 +333,14 @@ fn mailbox_argument(cursor: &mut Cursor) -> Parsed<Result<MailboxName, NameError
     grammar::mailbox(cursor)
 }
 
-/// Decodes a response of AUTHENTICATE; `None` when it is not base64 (`*`, which cancels, is not).
+/// Decodes a SASL response sent during AUTHENTICATE. `None` if it is not base64; `*`, which
+/// cancels, is not.
 ///
 /// ```abnf
 /// base64          = *(4base64-char) [base64-terminal]
 /// base64-terminal = (2base64-char "==") / (3base64-char "=")
 /// ```
-/// Padding that was left out is not missed.
+/// Missing padding is accepted.
 #[must_use]
 pub fn decode_sasl(line: &[u8]) -> Option<Secret> {
     const CONFIG: GeneralPurposeConfig = GeneralPurposeConfig::new()

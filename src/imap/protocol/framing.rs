@@ -1,15 +1,26 @@
-//! How far a command reaches: line ends and literals, nothing else.
+//! Finds where a command ends, by line ends and literals alone.
 //!
-//! A command is one line, unless the line ends in the announcement of a literal: then so many
-//! octets and another line belong to it too (RFC 3501 section 4.3). Every line end is looked at,
-//! whether or not the command makes sense, because the client has perhaps sent the literal
-//! already (RFC 7888 section 3).
+//! A command is one line, unless the line ends by announcing a literal. Then that many octets and
+//! another line belong to it (RFC 3501 section 4.3), and so on. In this example the command ends
+//! after the third line; the LF inside the literal ends nothing:
+//!
+//! ```text
+//! a LOGIN {11+}CRLF       a line that announces 11 octets
+//! FRED\nFOOBAR {7}CRLF    the literal, then the rest of the line, which announces 7 more
+//! fat man CRLF            the literal and an empty rest: the command ends
+//! ```
+//!
+//! [`Framer`] keeps two offsets, the start of the current line and how far it was searched, so each
+//! octet is searched once however the command is cut into receives. A literal moves both past its
+//! end. Line ends are found even if the command makes no sense, because the client may have sent
+//! the literal already (RFC 7888 section 3); [`Discard`] then throws the rest away without
+//! buffering it.
 
 use memchr::{memchr, memrchr};
 
 use crate::limits;
 
-/// The announcement of a literal at the end of a line.
+/// A literal announced at the end of a line.
 ///
 /// ```abnf
 /// literal  = "{" number ["+"] "}" CRLF *CHAR8          ; RFC 7888
@@ -17,88 +28,88 @@ use crate::limits;
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Literal {
-    /// Octets that follow. A number too large for 64 bits becomes `u64::MAX`: more than any
-    /// client can send, and over every limit.
+    /// Its length in octets. A number too large for 64 bits becomes `u64::MAX`, which exceeds every
+    /// limit.
     pub size: u64,
-    /// Whether the client waits for `+` before it sends them: `{n}`, not `{n+}`.
+    /// Whether the client waits for `+` before sending it: `{n}` rather than `{n+}`.
     pub synchronising: bool,
-    /// Whether they may hold NUL: `~{n}` (RFC 3516).
+    /// Whether it may contain NUL: `~{n}` (RFC 3516).
     pub binary: bool,
 }
 
 impl Literal {
-    /// The announcement at the end of a line (given without its line end), and the offset at
-    /// which it begins.
+    /// The literal announced at the end of a line (given without its line end), and the offset of
+    /// the announcement.
     #[must_use]
     pub fn at_end(line: &[u8]) -> Option<(Literal, usize)> {
         let brace = memrchr(b'{', line)?;
         let mut tail = Tail::default();
         tail.feed(&line[brace..]);
-        // A CR here is one more than the line end had: then nothing is announced.
+        // Another CR before the line end: nothing is announced.
         let (size, synchronising) = tail.announced().filter(|_| tail.state == TailState::Closed)?;
         let binary = brace > 0 && line[brace - 1] == b'~';
         Some((Literal { size, synchronising, binary }, brace - usize::from(binary)))
     }
 }
 
-/// What a connection may send outside APPEND.
+/// Limits on a command outside APPEND, in octets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Octets of all lines of a command, literals not counted.
+    /// All lines of a command, without literals.
     pub line: usize,
-    /// Octets of all literals of a command.
+    /// All literals of a command.
     pub literals: usize,
 }
 
 impl Limits {
-    /// Of a client that has not logged in.
+    /// Before login.
     pub const BEFORE_LOGIN: Limits =
         Limits { line: limits::LINE_BEFORE_LOGIN, literals: limits::LITERAL_BEFORE_LOGIN };
-    /// Of a client that has.
+    /// After login.
     pub const AFTER_LOGIN: Limits = Limits { line: limits::LINE, literals: limits::LITERAL };
 }
 
 /// What [`Framer::scan`] found. Offsets count from the start of the command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Frame {
-    /// The command goes on beyond what was received.
+    /// The command continues beyond the buffer.
     NeedMore,
-    /// A whole command of `length` octets, line end included. The framer has started over: take
-    /// them off the buffer before the next scan.
+    /// A whole command of `length` octets, line end included. The framer has reset itself: remove
+    /// them from the buffer before the next scan.
     Command {
-        /// From its first octet to its last line end.
+        /// Octets from the start of the command to the end of its last line.
         length: usize,
     },
-    /// A line ended in the announcement of a literal. Told once. Three ways to go on:
-    /// - an APPEND goes to its own parser: call [`Framer::reset`];
-    /// - it `fits`: answer `+` if it is synchronising, and scan on as octets arrive;
-    /// - it does not: the framer has started over. Answer, take `at` octets off the buffer, and
-    ///   give what follows to [`Discard::after`].
+    /// A line announced a literal. Reported once. There are three ways to continue:
+    /// - It belongs to an APPEND, which has its own parser: call [`Framer::reset`].
+    /// - It `fits`: answer `+` if it is synchronising, and scan again as octets arrive.
+    /// - It does not fit: the framer has reset itself. Answer, remove `at` octets from the buffer,
+    ///   and give the rest to [`Discard::after`].
     Literal {
         /// The literal.
         literal: Literal,
         /// Offset of its first octet.
         at: usize,
-        /// Whether the limit on literals allows it.
+        /// Whether it is within the limit on literals.
         fits: bool,
     },
-    /// A line passed the limit without an end. The framer has started over: answer, and give
-    /// what is buffered from `at` on to [`Discard::line`].
+    /// A line exceeded the limit. The framer has reset itself: answer, and give the buffer from
+    /// `at` on to [`Discard::line`].
     LineTooLong {
         /// Offset of the start of that line.
         at: usize,
     },
 }
 
-/// Finds the end of the command at the start of a growing buffer, looking at each octet once.
+/// Finds the end of the command at the start of a growing buffer. See the module for the algorithm.
 #[derive(Clone, Debug)]
 pub struct Framer {
     limits: Limits,
-    /// Where the current line starts; beyond the buffer while a literal is being received.
+    /// Start of the current line; beyond the buffer while a literal is being received.
     line_start: usize,
-    /// No line end of the current line lies before this.
+    /// The current line has no line end before this.
     searched: usize,
-    /// Octets of the literals before the current line.
+    /// Total octets of the literals before the current line.
     literals: usize,
 }
 
@@ -109,30 +120,30 @@ impl Framer {
         Framer { limits, line_start: 0, searched: 0, literals: 0 }
     }
 
-    /// Other limits from now on: after login.
+    /// Replaces the limits, after login.
     pub fn set_limits(&mut self, limits: Limits) {
         self.limits = limits;
     }
 
-    /// Whether no literal of the command has been announced yet.
+    /// Whether the command has announced no literal yet.
     #[must_use]
     pub fn is_on_first_line(&self) -> bool {
         self.line_start == 0
     }
 
-    /// Starts over: the next scan is given the start of a command.
+    /// Starts over at the start of a command.
     pub fn reset(&mut self) {
         *self = Framer::new(self.limits);
     }
 
-    /// Looks at all that is buffered of the current command (and perhaps of later ones).
+    /// Scans the buffered octets of the current command. Octets of later commands may follow.
     pub fn scan(&mut self, buffered: &[u8]) -> Frame {
         let fresh = buffered.get(self.searched..).unwrap_or_default();
         let Some(newline) = memchr(b'\n', fresh) else {
             self.searched = self.searched.max(buffered.len());
-            // Within a literal the next line has not begun, of which there is nothing to refuse.
+            // While a literal is being received, its line has not begun and cannot be too long.
             let begun = buffered.len() >= self.line_start;
-            // One more than the limit: the CR of a line end whose LF is on its way.
+            // The one octet over the limit is the CR of a line end whose LF has not arrived.
             return if begun && self.text_until(self.searched) > self.limits.line + 1 {
                 self.too_long()
             } else {
@@ -172,44 +183,44 @@ impl Framer {
         Frame::LineTooLong { at }
     }
 
-    /// Octets of the command before offset `end` that are not in literals.
+    /// Octets of the command before `end`, without literals.
     fn text_until(&self, end: usize) -> usize {
         end - self.literals
     }
 }
 
-/// Throws away the rest of a refused command, in constant memory and whatever its size, so that
-/// no octet of it is taken for a command.
+/// Discards the rest of a refused command, of any size and in constant memory, so that none of it
+/// is taken for a command.
 #[derive(Clone, Debug)]
 pub struct Discard {
-    /// Octets of a literal still to come.
+    /// Octets of the current literal still to come.
     skip: u64,
     tail: Tail,
 }
 
 impl Discard {
-    /// From the start of a line, or from within one whose text cannot be part of a literal's
-    /// announcement.
+    /// Starts at the beginning of a line, or within a line at a point that is not inside a
+    /// literal's announcement.
     #[must_use]
     pub fn line() -> Discard {
         Discard { skip: 0, tail: Tail::default() }
     }
 
-    /// From the first octet of a literal that was announced. `None` when it is synchronising: the
-    /// client waits, the refusal is its answer, and the command is over.
+    /// Starts at the first octet of an announced literal. `None` if the literal is synchronising:
+    /// the client waits, the refusal answers it, and the command is over.
     #[must_use]
     pub fn after(literal: Literal) -> Option<Discard> {
         (!literal.synchronising).then(|| Discard { skip: literal.size, tail: Tail::default() })
     }
 
-    /// From within such a literal, `received` octets of which are gone already.
+    /// Starts within a literal, after `received` of its octets.
     #[must_use]
     pub fn rest_of(literal: Literal, received: u64) -> Discard {
         Discard { skip: literal.size.saturating_sub(received), tail: Tail::default() }
     }
 
-    /// Takes what was received next. `Some(n)`: the command ended after `n` of these octets, and
-    /// the next one begins there. `None`: all of them belonged to it, and more will come.
+    /// Takes the next octets. `Some(n)`: the command ended after `n` of them, and the next command
+    /// begins there. `None`: all belonged to it, and more will come.
     pub fn feed(&mut self, octets: &[u8]) -> Option<usize> {
         let mut at = 0;
         loop {
@@ -231,31 +242,30 @@ impl Discard {
     }
 }
 
-/// One line in a buffer.
+/// One line of a buffer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Line<'a> {
-    /// Its text, without line end.
+    /// The text without line end.
     pub text: &'a [u8],
-    /// Its length with line end.
+    /// Octets including the line end.
     pub length: usize,
 }
 
-/// The line at the start of a buffer, if its end has arrived: for the answers to `+` that are no
-/// commands (`DONE` of RFC 2177, the responses of AUTHENTICATE). Who waits for such a line limits
-/// the buffer.
+/// The line at the start of a buffer, once its end has arrived. For client lines that are not
+/// commands: `DONE` (RFC 2177) and SASL responses. The caller bounds the buffer.
 #[must_use]
 pub fn line(buffered: &[u8]) -> Option<Line<'_>> {
     let length = memchr(b'\n', buffered)? + 1;
     Some(Line { text: without_line_end(&buffered[..length]), length })
 }
 
-/// Takes CRLF or a bare LF off the end.
+/// Removes CRLF or a bare LF from the end.
 pub(super) fn without_line_end(line: &[u8]) -> &[u8] {
     let line = line.strip_suffix(b"\n").unwrap_or(line);
     line.strip_suffix(b"\r").unwrap_or(line)
 }
 
-/// Recognises `{n}` and `{n+}` at the end of a line that comes in pieces.
+/// Recognises `{n}` and `{n+}` at the end of a line received in pieces.
 #[derive(Clone, Copy, Debug, Default)]
 struct Tail {
     state: TailState,
@@ -314,7 +324,7 @@ impl Tail {
         };
     }
 
-    /// Size and whether synchronising, if the line ends here.
+    /// Size, and whether synchronising, if the line ends here.
     fn announced(self) -> Option<(u64, bool)> {
         let closed = matches!(self.state, TailState::Closed | TailState::ClosedCr);
         closed.then_some((self.size, self.synchronising))
@@ -348,7 +358,7 @@ mod tests {
         }
     }
 
-    /// Scans on over every literal that fits.
+    /// Scans on past every literal that fits.
     fn scan_on(framer: &mut Framer, buffered: &[u8]) -> Frame {
         loop {
             match framer.scan(buffered) {

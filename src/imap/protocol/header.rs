@@ -1,14 +1,14 @@
-//! Where the header of a message ends, without holding the message.
+//! Finds the end of a message header without buffering the message.
 
 use memchr::memchr;
 
-/// Finds the end of the header in a message that comes in pieces, for BODY\[HEADER\] and
-/// BODY\[TEXT\] (RFC 3501 section 6.4.5). The header ends with the first empty line, which is
-/// part of it; lines end with CRLF, a bare LF, or CR CR LF as mail has them that was converted
-/// twice. A message without an empty line is all header.
+/// Finds the end of the header of a message received in pieces, for BODY\[HEADER\] and BODY\[TEXT\]
+/// (RFC 3501 section 6.4.5). The header includes the first empty line, which ends it. Lines end
+/// with CRLF, a bare LF, or CR CR LF, as in mail whose line ends were converted twice. A message
+/// without an empty line is all header.
 #[derive(Clone, Debug, Default)]
 pub struct HeaderScanner {
-    /// Octets taken.
+    /// Octets seen so far.
     taken: u64,
     state: State,
 }
@@ -20,23 +20,23 @@ enum State {
     LineStart,
     /// After a CR at the start of a line.
     Cr,
-    /// After two.
+    /// After two of them.
     CrCr,
-    /// Within a line that is not empty.
+    /// Within a non-empty line.
     InLine,
     /// The header has ended.
     Done,
 }
 
 impl HeaderScanner {
-    /// At the start of a message.
+    /// A scanner at the start of a message.
     #[must_use]
     pub fn new() -> HeaderScanner {
         HeaderScanner::default()
     }
 
-    /// Takes the next piece. `Some(length)` as soon as the length of the header is known, empty
-    /// line included; pieces after that change nothing.
+    /// Takes the next piece. `Some(length)` once the length of the header is known, empty line
+    /// included; later pieces do not change it.
     pub fn feed(&mut self, piece: &[u8]) -> Option<u64> {
         let mut at = 0;
         while self.state != State::Done && at < piece.len() {
@@ -61,7 +61,7 @@ impl HeaderScanner {
         (self.state == State::Done).then_some(self.taken)
     }
 
-    /// The length of the header when the whole message was fed.
+    /// The length of the header, once the whole message was fed.
     #[must_use]
     pub fn finish(&self) -> u64 {
         self.taken

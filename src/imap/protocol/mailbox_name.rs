@@ -8,48 +8,47 @@ use super::utf7;
 
 const INBOX: &str = "INBOX";
 
-/// A valid mailbox name: UTF-8, levels divided by `/`, none of them empty, no control
-/// characters, within the limits. INBOX is in capitals however it was spelt, at the start of the
-/// names below it as well: there are not two trees.
+/// A valid mailbox name within the limits: UTF-8, levels separated by `/`, no empty level, no
+/// control characters. INBOX in any case becomes capitals, also as the first level of a longer
+/// name, so there is one INBOX tree.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct MailboxName(Box<str>);
 
-/// Why some octets are no mailbox name. The client's command is well-formed all the same, so the
-/// answer is NO.
+/// Why a text is not a mailbox name. The command is well-formed all the same, so the answer is NO.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NameError {
-    /// No octets at all.
+    /// No octets.
     Empty,
     /// Longer than [`MAILBOX_NAME`].
     TooLong,
     /// More levels than [`MAILBOX_LEVELS`].
     TooDeep,
-    /// It begins or ends with `/`, or holds `//`.
+    /// Begins or ends with `/`, or contains `//`.
     EmptyLevel,
-    /// A control character (of ASCII, of Latin-1, or a Unicode line separator).
+    /// Contains a control character (ASCII or Latin-1) or a Unicode line separator.
     Control,
-    /// All ASCII, but its `&` is not modified UTF-7.
+    /// ASCII, but its `&` does not begin valid modified UTF-7.
     NotUtf7,
-    /// Octets over 127 that are not UTF-8.
+    /// Contains octets over 127 and is not UTF-8.
     NotUtf8,
 }
 
 impl MailboxName {
-    /// The separator of levels.
+    /// The hierarchy separator.
     pub const SEPARATOR: char = '/';
 
-    /// Every user's first mailbox.
+    /// INBOX, which every account has.
     #[must_use]
     pub fn inbox() -> MailboxName {
         MailboxName(INBOX.into())
     }
 
-    /// A name as it came from a client: modified UTF-7, or raw UTF-8 if it holds octets over 127.
-    /// With `utf8` always UTF-8: the client enabled IMAP4rev2 (RFC 9051) or UTF8=ACCEPT
-    /// (RFC 6855 section 3), and its `&` is an `&`.
+    /// Decodes a name from a client: modified UTF-7, or raw UTF-8 if it contains octets over 127.
+    /// With `utf8`, always UTF-8, and `&` stands for itself: the client enabled IMAP4rev2 (RFC
+    /// 9051) or UTF8=ACCEPT (RFC 6855 section 3).
     ///
     /// # Errors
-    /// When it cannot be decoded or is no valid name.
+    /// If it cannot be decoded, or is not a valid name.
     pub fn from_wire(octets: &[u8], utf8: bool) -> Result<MailboxName, NameError> {
         // Modified UTF-7 is less than three times as long as UTF-8 ("&APw-" for two octets).
         if octets.len() > 3 * MAILBOX_NAME {
@@ -58,10 +57,10 @@ impl MailboxName {
         MailboxName::from_utf8(&decode(octets, utf8)?)
     }
 
-    /// A name in UTF-8.
+    /// Checks a name in UTF-8.
     ///
     /// # Errors
-    /// When it is no valid name.
+    /// If it is not a valid name.
     pub fn from_utf8(name: &str) -> Result<MailboxName, NameError> {
         if name.is_empty() {
             return Err(NameError::Empty);
@@ -89,13 +88,13 @@ impl MailboxName {
         }
     }
 
-    /// In UTF-8.
+    /// The name in UTF-8.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// In modified UTF-7, for clients.
+    /// The name in modified UTF-7.
     #[must_use]
     pub fn to_wire(&self) -> String {
         utf7::encode(&self.0)
@@ -122,7 +121,6 @@ impl MailboxName {
     }
 }
 
-/// In UTF-8.
 impl fmt::Display for MailboxName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
@@ -136,7 +134,7 @@ impl fmt::Display for NameError {
             NameError::TooLong => write!(f, "mailbox name is longer than {MAILBOX_NAME} octets"),
             NameError::TooDeep => write!(f, "mailbox name has more than {MAILBOX_LEVELS} levels"),
             NameError::EmptyLevel => f.write_str("mailbox name has an empty level"),
-            NameError::Control => f.write_str("mailbox name holds a control character"),
+            NameError::Control => f.write_str("mailbox name contains a control character"),
             NameError::NotUtf7 => f.write_str("mailbox name is not modified UTF-7"),
             NameError::NotUtf8 => f.write_str("mailbox name is not UTF-8"),
         }
@@ -145,7 +143,7 @@ impl fmt::Display for NameError {
 
 impl std::error::Error for NameError {}
 
-/// A client that sends octets over 127 has not heard of modified UTF-7: its `&` is an `&`.
+/// A client that sends octets over 127 does not use modified UTF-7, so its `&` stands for itself.
 fn decode(octets: &[u8], utf8: bool) -> Result<String, NameError> {
     if octets.is_ascii() && !utf8 {
         utf7::decode(octets).ok_or(NameError::NotUtf7)
@@ -155,8 +153,7 @@ fn decode(octets: &[u8], utf8: bool) -> Result<String, NameError> {
     }
 }
 
-/// What LIST and LSUB ask for: a reference and a name with wildcards, joined
-/// (RFC 3501 section 6.3.8).
+/// The pattern of LIST and LSUB: reference and mailbox argument joined (RFC 3501 section 6.3.8).
 ///
 /// ```abnf
 /// list-mailbox   = 1*list-char / string
@@ -169,18 +166,18 @@ pub struct Pattern(Vec<Part>);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Part {
     Literal(char),
-    /// `%`: any number of characters of one level.
+    /// `%`: any number of characters within one level.
     Level,
     /// `*`: any number of characters.
     All,
 }
 
 impl Pattern {
-    /// The pattern of a LIST command: the reference is put before the mailbox argument as it is.
-    /// `utf8` as in [`MailboxName::from_wire`].
+    /// The pattern of a LIST command: the mailbox argument is appended to the reference unchanged.
+    /// For `utf8` see [`MailboxName::from_wire`].
     ///
     /// # Errors
-    /// When one of them cannot be decoded, or no valid name is long enough to match.
+    /// If an argument cannot be decoded, or is so long that no valid name matches.
     pub fn new(reference: &[u8], mailbox: &[u8], utf8: bool) -> Result<Pattern, NameError> {
         let mut parts = Vec::new();
         for text in [reference, mailbox] {
@@ -204,20 +201,20 @@ impl Pattern {
         Ok(Pattern(parts))
     }
 
-    /// The characters before the first wildcard. A name that matches begins with them, but for the
+    /// The characters before the first wildcard. Every matching name begins with them, ignoring the
     /// case of INBOX.
     #[must_use]
     pub fn beginning(&self) -> String {
         self.literals().collect()
     }
 
-    /// Whether there is no wildcard in it.
+    /// Whether it has no wildcard.
     #[must_use]
     pub fn is_literal(&self) -> bool {
         self.literals().count() == self.0.len()
     }
 
-    /// How many levels a name has at most that matches; `None` when there is no bound.
+    /// The most levels a matching name can have; `None` if unbounded.
     #[must_use]
     pub fn levels(&self) -> Option<usize> {
         let is_separator = |part: &&Part| matches!(part, Part::Literal(MailboxName::SEPARATOR));
@@ -233,23 +230,34 @@ impl Pattern {
         self.0.iter().map_while(literal)
     }
 
-    /// Whether the pattern matches this name. INBOX is matched in any case, above other names too.
+    /// Whether this name matches. INBOX matches in any case, also as the first level of other
+    /// names.
     #[must_use]
     pub fn matches(&self, name: &MailboxName) -> bool {
         self.matches_counting(name, &mut 0)
     }
 
-    /// The same; adds to `work` how many steps it took, of a nanosecond or two each.
+    /// As [`Pattern::matches`]; adds the number of steps to `work`, one or two nanoseconds each.
     #[must_use]
     pub fn matches_counting(&self, name: &MailboxName, work: &mut usize) -> bool {
         let inbox = name.is_inbox() || name.is_below(&MailboxName::inbox());
         self.matches_text(name.as_str(), if inbox { INBOX.len() } else { 0 }, work)
     }
 
-    /// Steps through all parts at once: after each character, `reached[n]` tells whether the
-    /// first `n` parts can match what was read. So the work is bounded by name times pattern,
-    /// whatever wildcards a client strings together. The first `any_case` characters of the
-    /// name are matched in any case. What stands before the first wildcard is compared before.
+    /// Matches all parts of the pattern at once. After each character of the name, `reached[n]`
+    /// tells whether the first `n` parts can match what was read so far. The cost is at most name
+    /// times pattern, however many wildcards there are; backtracking would be exponential. For the
+    /// pattern `a*b` and the name `acb`, the text before the first wildcard is compared up front,
+    /// which leaves the parts `*` and `b`:
+    ///
+    /// ```text
+    /// read    reached
+    /// ""      0, 1     nothing, and `*` matching nothing
+    /// "c"     1        `*` matching "c"
+    /// "cb"    1, 2     `*` matching "cb"; and both parts, so the name matches
+    /// ```
+    ///
+    /// The first `any_case` characters of the name match in any case.
     fn matches_text(&self, name: &str, any_case: usize, work: &mut usize) -> bool {
         let is_same = |at: usize, literal: char, c: char| match at < any_case {
             true => literal.eq_ignore_ascii_case(&c),
@@ -273,7 +281,7 @@ impl Pattern {
         pass_wildcards(parts, &mut reached);
         *work += parts.len() + 1;
         for (at, c) in characters {
-            // From the end, so that each step reads what held before this character.
+            // Backwards, so that each step reads the state before this character.
             for n in (1..=parts.len()).rev() {
                 reached[n] = match parts[n - 1] {
                     Part::All => reached[n],
@@ -289,7 +297,7 @@ impl Pattern {
     }
 }
 
-/// A wildcard may match nothing: whoever stands before it stands behind it as well.
+/// A wildcard may match nothing: if the parts before it match, so do those including it.
 fn pass_wildcards(parts: &[Part], reached: &mut [bool]) {
     for (n, part) in parts.iter().enumerate() {
         if reached[n] && !matches!(part, Part::Literal(_)) {

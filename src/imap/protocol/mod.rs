@@ -1,14 +1,14 @@
 //! IMAP without I/O: octets in, values and octets out.
 //!
-//! What arrives passes through three steps. [`Framer`] says how far a command reaches, without
-//! understanding it. [`parse`] turns a whole command into a [`Command`]. APPEND is the exception:
-//! its literals never gather in memory, so the lines between them are read one at a time by
-//! [`parse_append_head`] and [`parse_append_options`]. What leaves is written by [`response`].
+//! Input passes three steps. [`Framer`] finds the end of a command without understanding it.
+//! [`parse`] turns a whole command into a [`Command`]. APPEND is the exception: its literals are
+//! never buffered, so [`parse_append_head`] and [`parse_append_options`] read the lines between
+//! them one at a time. [`response`] writes the output.
 //!
 //! The grammar is that of RFC 3501 section 9 with the extensions of RFC 4466; each parser quotes
-//! the rule it reads. It is taken generously where clients in the field are careless: any number
-//! of spaces where one is asked for, any case, a bare LF for CRLF. Nothing here panics on any
-//! input or holds more than a small multiple of it.
+//! its rule. It is relaxed where clients in the field are careless: any number of spaces for one,
+//! any case, a bare LF for CRLF. No input causes a panic or takes more than a small multiple of its
+//! size.
 
 mod append;
 mod command;

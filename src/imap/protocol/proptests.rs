@@ -1,4 +1,4 @@
-//! Hostile octets: whatever arrives, an answer comes out and nothing panics.
+//! Hostile input: any octets get an answer, and nothing panics.
 
 use bytes::BytesMut;
 use proptest::prelude::*;
@@ -9,7 +9,7 @@ use super::{
     SequenceSet, decode_sasl, is_append, line, parse, parse_append_head, parse_append_options,
 };
 
-/// Valid commands, to be spoilt.
+/// Valid commands, to be corrupted.
 const COMMANDS: &[&[u8]] = &[
     b"a1 LOGIN {11}\r\nFRED FOOBAR {7}\r\nfat man\r\n",
     b"a2 AUTHENTICATE PLAIN AHRlc3QAdGVzdA==\r\n",
@@ -38,7 +38,7 @@ fn command() -> impl Strategy<Value = Vec<u8>> {
     prop::sample::select(COMMANDS).prop_map(<[u8]>::to_vec)
 }
 
-/// A valid command with a few octets replaced, put in or taken out.
+/// A valid command with a few octets replaced, inserted or removed.
 fn spoilt() -> impl Strategy<Value = Vec<u8>> {
     let octet = prop_oneof![
         any::<u8>(),
@@ -59,7 +59,7 @@ fn spoilt() -> impl Strategy<Value = Vec<u8>> {
     })
 }
 
-/// Runs everything that reads octets from outside.
+/// Runs every parser of client input.
 fn read_by_all(octets: &[u8]) {
     let parsed = parse(octets, octets.len().is_multiple_of(2));
     if let Err(error) = &parsed {
@@ -87,7 +87,7 @@ fn read_by_all(octets: &[u8]) {
     }
 }
 
-/// Where the command ends, with every literal accepted.
+/// Where the command ends if every literal is accepted.
 fn framed(framer: &mut Framer, octets: &[u8]) -> Frame {
     loop {
         match framer.scan(octets) {

@@ -4,35 +4,34 @@ use std::fmt;
 
 use crate::types::{Uid, UidRange};
 
-/// A set as a client wrote it.
+/// A set as the client wrote it.
 ///
 /// ```abnf
 /// sequence-set = (seq-number / seq-range) *("," sequence-set)
 /// seq-range    = seq-number ":" seq-number
 /// seq-number   = nz-number / "*"
 /// ```
-/// A set may also be `$`, the result that a SEARCH saved (RFC 5182): see
-/// [`SequenceSet::is_saved`].
+/// A set may also be `$`, the saved result of a SEARCH (RFC 5182): see [`SequenceSet::is_saved`].
 ///
 /// ```abnf
 /// sequence-set =/ "$"
 /// ```
-/// What `*` means is known only when the command is executed: see [`SequenceSet::resolve`].
-/// Its length is bounded by that of the command line.
+/// The value of `*` is known only when the command runs: see [`SequenceSet::resolve`]. The length
+/// of the command line bounds the set.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SequenceSet(
-    /// Empty for `$`, and for nothing else.
+    /// Empty only for `$`.
     Vec<(u32, u32)>,
 );
 
-/// `*`: no number is 0.
+/// Stands for `*`; no message number or UID is 0.
 const STAR: u32 = 0;
 
 impl SequenceSet {
-    /// Reads a set.
+    /// Parses a set.
     ///
     /// # Errors
-    /// The offset at which it stops being one.
+    /// The offset of the first octet that does not belong to a set.
     pub fn parse(text: &[u8]) -> Result<SequenceSet, usize> {
         let mut ranges = Vec::new();
         let mut at = 0;
@@ -56,15 +55,15 @@ impl SequenceSet {
         }
     }
 
-    /// Whether this is `$`: the numbers are those that the session saved.
+    /// Whether this is `$`: the numbers that the session saved.
     #[must_use]
     pub fn is_saved(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// The numbers that the set names when `max` is the largest in use (0 when none is). A range
-    /// to `*` reaches down to `max` when it begins above it (RFC 3501 section 6.4.8: `559:*`).
-    /// `$` names none here.
+    /// The numbers in the set, where `max` is the largest in use (0 if none is). A range to `*`
+    /// that begins above `max` reaches down to it (RFC 3501 section 6.4.8: `559:*`). `$` resolves
+    /// to nothing here.
     #[must_use]
     pub fn resolve(&self, max: u32) -> Ranges {
         let resolved = |number| if number == STAR { max } else { number };
@@ -72,7 +71,7 @@ impl SequenceSet {
             let (first, last) = (resolved(first), resolved(last));
             (first.min(last).max(1), first.max(last))
         };
-        // With no message there is no largest: `*` is 0:0, turned into 1:0 above.
+        // Without messages there is no largest number: `*` is 0:0, made 1:0 above.
         let mut ranges: Vec<_> = self.0.iter().map(ascending).filter(|(f, l)| f <= l).collect();
         ranges.sort_unstable();
         ranges.dedup_by(|next, before| {
@@ -85,28 +84,28 @@ impl SequenceSet {
         Ranges(ranges)
     }
 
-    /// Whether the set names `number` when `max` is the largest in use. To ask of many numbers,
+    /// Whether the set contains `number`, where `max` is the largest in use. For many numbers, use
     /// [`SequenceSet::resolve`] first.
     #[must_use]
     pub fn contains(&self, number: u32, max: u32) -> bool {
         self.resolve(max).contains(number)
     }
 
-    /// The largest number that stands in the set; what reaches to `*` is left out.
+    /// The largest number written in the set, not counting `*`.
     #[must_use]
     pub fn largest(&self) -> Option<u32> {
         let numbers = self.0.iter().filter(|&&(first, last)| first != STAR && last != STAR);
         numbers.map(|&(first, last)| first.max(last)).max()
     }
 
-    /// Whether `*` stands in the set.
+    /// Whether the set contains `*`.
     #[must_use]
     pub fn has_star(&self) -> bool {
         self.0.iter().any(|&(first, last)| first == STAR || last == STAR)
     }
 }
 
-/// As a client would write it.
+/// As a client writes it.
 impl fmt::Display for SequenceSet {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.is_saved() {
@@ -157,20 +156,20 @@ impl Ranges {
         self.iter().map(|(first, last)| UidRange { first: Uid(first), last: Uid(last) })
     }
 
-    /// Whether `number` lies in one of them.
+    /// Whether a range contains `number`.
     #[must_use]
     pub fn contains(&self, number: u32) -> bool {
         let after = self.0.partition_point(|&(first, _)| first <= number);
         after > 0 && number <= self.0[after - 1].1
     }
 
-    /// The largest number; `None` when there is none.
+    /// The largest number, if any.
     #[must_use]
     pub fn max(&self) -> Option<u32> {
         self.0.last().map(|&(_, last)| last)
     }
 
-    /// Whether there is no number in them: the set was `*`, and there is no message.
+    /// Whether there are no numbers: the set was `*` and the mailbox is empty.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()

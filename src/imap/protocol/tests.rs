@@ -1,4 +1,4 @@
-//! Commands as the RFCs print them, as clients write them, and as neither should.
+//! Commands as RFCs print them, as clients write them, and broken ones.
 
 use super::*;
 use crate::types::{FlagChange, ModSeq};
@@ -300,7 +300,7 @@ fn what_is_no_command() {
         ("+ NOOP", "expected a tag at octet 0"),
         ("a", "expected a space at octet 1"),
         ("a ", "expected a command at octet 2"),
-        ("a  XYZZY", "expected a command known here at octet 3"),
+        ("a  XYZZY", "expected a known command at octet 3"),
         ("a APPEND x", "expected a message literal at octet 8"),
         ("a NOOP x", "expected the end of the command at octet 7"),
         ("a NOOP\0", "expected the end of the command at octet 6"),

@@ -3,8 +3,7 @@
 /// The alphabet of base64 with `,` in place of `/`.
 const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+,";
 
-/// Decodes strictly: each name has one encoding only, so what is not exactly what [`encode`]
-/// would write is `None`.
+/// Decodes strictly. Each name has one encoding, so `None` for anything [`encode`] would not write.
 pub(super) fn decode(text: &[u8]) -> Option<String> {
     let mut decoded = String::with_capacity(text.len());
     let mut rest = text;
@@ -12,7 +11,7 @@ pub(super) fn decode(text: &[u8]) -> Option<String> {
     while let [first, tail @ ..] = rest {
         rest = tail;
         if *first != b'&' {
-            // Control characters stand for themselves here; names that hold them are refused.
+            // Control characters pass here; `MailboxName` refuses them.
             decoded.push(char::from_u32(u32::from(*first)).filter(char::is_ascii)?);
             shift_just_ended = false;
             continue;
@@ -22,7 +21,7 @@ pub(super) fn decode(text: &[u8]) -> Option<String> {
             decoded.push('&');
             shift_just_ended = false;
         } else {
-            // "&AA-&BB-": one shift would have done.
+            // "&AA-&BB-": one shift would have been enough.
             if shift_just_ended {
                 return None;
             }
@@ -47,7 +46,7 @@ fn decode_shifted(base64: &[u8], decoded: &mut String) -> Option<()> {
             bits &= (1 << width) - 1;
         }
     }
-    // What is left over is padding: less than one digit of it, and zero.
+    // The remaining bits are padding: less than one base64 digit, all zero.
     if width >= 6 || bits != 0 {
         return None;
     }
@@ -61,7 +60,7 @@ fn decode_shifted(base64: &[u8], decoded: &mut String) -> Option<()> {
     Some(())
 }
 
-/// Encodes: printable ASCII as it is, `&` as `&-`, all else as base64 of UTF-16BE.
+/// Encodes: printable ASCII unchanged, `&` as `&-`, everything else as base64 of UTF-16BE.
 pub(super) fn encode(text: &str) -> String {
     let mut encoded = String::with_capacity(text.len());
     let (mut bits, mut width, mut shifted) = (0u32, 0, false);
@@ -99,7 +98,7 @@ pub(super) fn encode(text: &str) -> String {
     encoded
 }
 
-/// `&` does so too, as `&-`.
+/// `&` is among them, written `&-`.
 fn represents_itself(c: char) -> bool {
     matches!(c, ' '..='~')
 }

@@ -1,24 +1,24 @@
-//! INTERNALDATE, kept exactly as the client gave it.
+//! INTERNALDATE, kept exactly as the client gave it, and plain days.
 
 use std::fmt;
 
 const MONTHS: [&str; 12] =
     ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
 
-/// A date with time and zone as it stood in the APPEND, second and zone unchanged: a migrated
-/// message shows the very date it had. Packed into 64 bits for the index.
+/// A date with time and zone, exactly as APPEND gave it, so a migrated message keeps its original
+/// date. Packed into 64 bits for the index.
 ///
 /// Bits, from the low end: zone sign 1 (1 is minus), zone as four digits 14, second 6, minute 6,
 /// hour 5, day 5, month 4, year 14.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct InternalDate(u64);
 
-/// Why some octets are no date.
+/// Why a text is not a date.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DateError {
     /// The text does not have the shape of `date-time`.
     Malformed,
-    /// The shape is right, a number is not: the 31st of April, 25 o'clock.
+    /// The shape is right but a number is not: 31 April, 25 o'clock.
     OutOfRange,
 }
 
@@ -33,10 +33,10 @@ impl InternalDate {
     /// time            = 2DIGIT ":" 2DIGIT ":" 2DIGIT
     /// zone            = ("+" / "-") 4DIGIT
     /// ```
-    /// Clients leave out the space before a day of one digit; that is taken too.
+    /// Clients omit the space before a one-digit day; that is accepted.
     ///
     /// # Errors
-    /// When the text is not of this form or names no day or time that exists.
+    /// If the text does not match, or names a day or time that does not exist.
     pub fn parse(text: &[u8]) -> Result<InternalDate, DateError> {
         let text = match text {
             [b' ', rest @ ..] => rest,
@@ -74,7 +74,7 @@ impl InternalDate {
         Ok(date.pack())
     }
 
-    /// The moment so many seconds after 1970-01-01T00:00:00Z, in UTC; years 1 to 9999.
+    /// The moment `seconds` after 1970-01-01T00:00:00Z, in UTC. Years are clamped to 1 to 9999.
     #[must_use]
     pub fn from_unix(seconds: i64) -> InternalDate {
         let (days, rest) = (seconds.div_euclid(86_400), seconds.rem_euclid(86_400) as u64);
@@ -92,7 +92,7 @@ impl InternalDate {
         fields.pack()
     }
 
-    /// Seconds since 1970-01-01T00:00:00Z, negative before.
+    /// Seconds since 1970-01-01T00:00:00Z; negative for earlier dates.
     #[must_use]
     pub fn to_unix(self) -> i64 {
         let f = self.fields();
@@ -102,13 +102,13 @@ impl InternalDate {
         if f.minus == 1 { local + zone } else { local - zone }
     }
 
-    /// The packed form, for the disk.
+    /// The packed form, as stored on disk.
     #[must_use]
     pub fn to_bits(self) -> u64 {
         self.0
     }
 
-    /// The date of a packed form; `None` when the bits name no date, as rot would.
+    /// The date in this packed form; `None` if the bits are not a date, as after corruption.
     #[must_use]
     pub fn from_bits(bits: u64) -> Option<InternalDate> {
         let date = InternalDate(bits);
@@ -128,12 +128,12 @@ impl InternalDate {
     }
 }
 
-/// A day, without time or zone: days since 1970-01-01. What the keys of SEARCH compare.
+/// A day without time or zone, as days since 1970-01-01. SEARCH keys compare these.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Date(pub i32);
 
 impl Date {
-    /// Reads the text of a `date` between its quotes, if it has any (RFC 3501 section 9).
+    /// Reads the text of a `date`, without its quotes (RFC 3501 section 9).
     ///
     /// ```abnf
     /// date      = date-text / DQUOTE date-text DQUOTE
@@ -143,7 +143,7 @@ impl Date {
     /// ```
     ///
     /// # Errors
-    /// When the text is not of this form or names no day that exists.
+    /// If the text does not match, or names a day that does not exist.
     pub fn parse(text: &[u8]) -> Result<Date, DateError> {
         let mut parts = text.split(|&o| o == b'-');
         let mut part = || parts.next().unwrap_or_default();
@@ -160,7 +160,7 @@ impl Date {
         Ok(Date(days_from_civil(year as i64, month as i64, day as i64) as i32))
     }
 
-    /// The day, in UTC, of the moment so many seconds after 1970-01-01T00:00:00Z.
+    /// The day, in UTC, of the moment `seconds` after 1970-01-01T00:00:00Z.
     #[must_use]
     pub fn from_unix(seconds: i64) -> Date {
         let days = seconds.div_euclid(86_400);
@@ -169,7 +169,7 @@ impl Date {
 }
 
 impl InternalDate {
-    /// The day that is written in it: SEARCH disregards time and zone (RFC 3501 section 6.4.4).
+    /// The day as written: SEARCH disregards time and zone (RFC 3501 section 6.4.4).
     #[must_use]
     pub fn date(self) -> Date {
         let f = self.fields();
@@ -178,7 +178,7 @@ impl InternalDate {
 }
 
 impl InternalDate {
-    /// As `date-time` without its quotes: ` 7-Feb-1994 21:52:25 -0800`.
+    /// `date-time` without its quotes: ` 7-Feb-1994 21:52:25 -0800`.
     #[must_use]
     pub fn to_text(self) -> [u8; 26] {
         let d = self.fields();
@@ -205,7 +205,6 @@ impl InternalDate {
     }
 }
 
-/// As [`InternalDate::to_text`].
 impl fmt::Display for InternalDate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(std::str::from_utf8(&self.to_text()).expect("digits, letters and signs"))
@@ -225,7 +224,7 @@ struct Fields {
 }
 
 impl Fields {
-    /// A second of 60 is a leap second. A zone is any four digits, as the grammar has it.
+    /// A second of 60 is a leap second. Any four digits are a zone, as in the grammar.
     fn exists(self) -> bool {
         (1..=9999).contains(&self.year)
             && (1..=12).contains(&self.month)
@@ -274,8 +273,8 @@ fn is_leap(year: u64) -> bool {
     year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400))
 }
 
-/// Days since 1970-01-01 of a day in the proleptic Gregorian calendar (Howard Hinnant's
-/// `days_from_civil`: years begin in March, so that the leap day comes last).
+/// Days since 1970-01-01 of a day in the proleptic Gregorian calendar. Howard Hinnant's
+/// `days_from_civil`: years begin in March, so the leap day comes last.
 fn days_from_civil(year: i64, month: i64, day: i64) -> i64 {
     let year = if month <= 2 { year - 1 } else { year };
     let era = year.div_euclid(400);

@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use crate::limits::KEYWORD_LENGTH;
 
-/// The permanent system flags of a message, as bits. `\Recent` is not among them: it belongs to
-/// sessions, not to messages.
+/// The permanent system flags of a message, as bits. `\Recent` is not one of them: it is a property
+/// of a session, not of a message.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Flags(pub u8);
 
@@ -23,7 +23,7 @@ impl Flags {
     /// `\Draft`
     pub const DRAFT: Flags = Flags(1 << 4);
 
-    /// Name and bit of every flag, in the order in which they are listed to clients.
+    /// Name and bit of every flag, in the order in which clients see them.
     pub const NAMES: [(&'static str, Flags); 5] = [
         ("\\Answered", Flags::ANSWERED),
         ("\\Flagged", Flags::FLAGGED),
@@ -32,7 +32,7 @@ impl Flags {
         ("\\Draft", Flags::DRAFT),
     ];
 
-    /// The flag of this name, in any case.
+    /// The flag with this name, in any case.
     #[must_use]
     pub fn by_name(name: &[u8]) -> Option<Flags> {
         let mut names = Flags::NAMES.iter();
@@ -45,13 +45,13 @@ impl Flags {
         self.0 & other.0 == other.0
     }
 
-    /// Both together.
+    /// The flags in either set.
     #[must_use]
     pub fn union(self, other: Flags) -> Flags {
         Flags(self.0 | other.0)
     }
 
-    /// These without those.
+    /// The flags that are not in `other`.
     #[must_use]
     pub fn without(self, other: Flags) -> Flags {
         Flags(self.0 & !other.0)
@@ -63,7 +63,7 @@ impl Flags {
     }
 }
 
-/// What STORE does with the flags that are there (RFC 3501 section 6.4.6).
+/// What STORE does to the existing flags (RFC 3501 section 6.4.6).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FlagChange {
     /// `FLAGS`
@@ -75,7 +75,7 @@ pub enum FlagChange {
 }
 
 impl FlagChange {
-    /// The system flags that come out when `named` are changed in `old`.
+    /// The result of changing `named` in `old`.
     #[must_use]
     pub fn of(self, old: Flags, named: Flags) -> Flags {
         match self {
@@ -86,28 +86,27 @@ impl FlagChange {
     }
 }
 
-/// A keyword: a flag that clients made up, an atom that does not begin with a backslash
-/// (RFC 3501 section 9, `flag-keyword`). Compared without regard to case, kept as first spelt.
-/// Clones share the text.
+/// A keyword: a flag named by a client, an atom without a leading backslash (RFC 3501 section 9,
+/// `flag-keyword`). Comparison ignores case; the first spelling is kept. Clones share the text.
 #[derive(Clone, Debug)]
 pub struct Keyword(Arc<str>);
 
-/// Why some octets are no keyword.
+/// Why a text is not a keyword.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum KeywordError {
-    /// Empty.
+    /// No octets.
     Empty,
     /// Longer than [`KEYWORD_LENGTH`].
     TooLong,
-    /// Holds an octet that an atom may not hold.
+    /// Contains an octet that an atom cannot contain.
     NotAnAtom(u8),
 }
 
 impl Keyword {
-    /// Takes a keyword.
+    /// Checks and copies a keyword.
     ///
     /// # Errors
-    /// When the octets are no atom or too long.
+    /// If the octets are not an atom, or too many.
     pub fn new(octets: &[u8]) -> Result<Keyword, KeywordError> {
         if octets.is_empty() {
             return Err(KeywordError::Empty);
@@ -122,7 +121,7 @@ impl Keyword {
         Ok(Keyword(text.into()))
     }
 
-    /// As it was first spelt.
+    /// The keyword as first spelt.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
@@ -149,7 +148,7 @@ impl Eq for Keyword {}
 
 impl Hash for Keyword {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        // In pieces, so that no keyword needs memory for its capitals.
+        // Hashed in pieces, so that no capitalised copy is allocated.
         let mut piece = [0; 64];
         for octets in self.0.as_bytes().chunks(piece.len()) {
             let piece = &mut piece[..octets.len()];
@@ -173,7 +172,7 @@ impl fmt::Display for KeywordError {
             KeywordError::Empty => f.write_str("it is empty"),
             KeywordError::TooLong => write!(f, "it is longer than {KEYWORD_LENGTH} octets"),
             KeywordError::NotAnAtom(octet) => {
-                write!(f, "it holds {:?}, which no atom may", char::from(*octet))
+                write!(f, "it contains {:?}, which an atom cannot contain", char::from(*octet))
             }
         }
     }

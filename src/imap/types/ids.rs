@@ -1,4 +1,4 @@
-//! Numbers as types of their own, so that no size is ever taken for a UID.
+//! Identifiers as types of their own, so that a size is never mistaken for a UID.
 
 /// Declares a number as a type of its own: ordered, displayed as the number, with a `next`.
 ///
@@ -17,7 +17,7 @@ macro_rules! id {
         pub struct $name(pub $inner);
 
         impl $name {
-            /// The one after this. Identifiers are never wide enough to run out by honest use;
+            /// The next identifier. No identifier is narrow enough to run out in honest use;
             /// running out is a bug and stops the process.
             #[must_use]
             pub fn next(self) -> Self {
@@ -34,11 +34,11 @@ macro_rules! id {
 }
 
 id!(
-    /// Unique identifier of a message in its mailbox, 1 and up (RFC 3501 section 2.3.1.1).
+    /// Unique identifier of a message in its mailbox, from 1 (RFC 3501 section 2.3.1.1).
     Uid(u32)
 );
 id!(
-    /// The mailbox's UIDVALIDITY, non-zero (RFC 3501 section 2.3.1.1).
+    /// UIDVALIDITY of a mailbox, not 0 (RFC 3501 section 2.3.1.1).
     UidValidity(u32)
 );
 id!(

@@ -1,4 +1,4 @@
-//! The nouns that every layer shares: identifiers, flags, dates.
+//! Types that every layer shares: identifiers, flags, dates.
 
 mod date;
 mod flags;

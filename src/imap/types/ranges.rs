@@ -3,10 +3,11 @@
 use super::{Uid, UidRange};
 
 impl UidRange {
-    /// Every UID that there can be.
+    /// All UIDs.
     pub const ALL: UidRange = UidRange { first: Uid(1), last: Uid(u32::MAX) };
 
-    /// The same UIDs as ranges that ascend and do not touch. Ranges that are no range are left out.
+    /// These UIDs as ascending ranges that do not touch. Ranges with `first` above `last` are
+    /// dropped.
     #[must_use]
     pub fn ascending(uids: &[UidRange]) -> Vec<UidRange> {
         let mut sorted: Vec<_> = uids.iter().filter(|r| r.first <= r.last).copied().collect();
@@ -21,7 +22,7 @@ impl UidRange {
         sorted
     }
 
-    /// Adds a UID to ranges that ascend and do not touch, above all that are there.
+    /// Adds a UID above all others to ascending ranges that do not touch.
     pub fn push(ranges: &mut Vec<UidRange>, uid: Uid) {
         match ranges.last_mut() {
             Some(last) if last.last.0.checked_add(1) == Some(uid.0) => last.last = uid,
@@ -29,20 +30,21 @@ impl UidRange {
         }
     }
 
-    /// Whether one of these ranges, which ascend and do not touch, contains `uid`.
+    /// Whether one of these ascending, disjoint ranges contains `uid`.
     #[must_use]
     pub fn covers(ranges: &[UidRange], uid: Uid) -> bool {
         let index = ranges.partition_point(|range| range.last < uid);
         ranges.get(index).is_some_and(|range| range.first <= uid)
     }
 
-    /// How many UIDs these ranges hold, which do not overlap.
+    /// The number of UIDs in these disjoint ranges.
     #[must_use]
     pub fn count(ranges: &[UidRange]) -> u32 {
         ranges.iter().map(|range| range.last.0 - range.first.0 + 1).sum()
     }
 
-    /// What is in both of two sets: ranges that ascend and do not overlap, likewise below.
+    /// The UIDs in both sets. Sets are ascending, disjoint ranges, here and in the next two
+    /// functions.
     #[must_use]
     pub fn intersection(one: &[UidRange], other: &[UidRange]) -> Vec<UidRange> {
         let (mut both, mut at) = (Vec::new(), 0);
@@ -56,13 +58,13 @@ impl UidRange {
                 both.push(UidRange { first, last });
                 next += 1;
             }
-            // The last of them may reach into the next range.
+            // The last of them may reach into the next range of `one`.
             at = next.saturating_sub(1).max(at);
         }
         both
     }
 
-    /// What is in the first and not in the second.
+    /// The UIDs in `one` that are not in `other`.
     #[must_use]
     pub fn difference(one: &[UidRange], other: &[UidRange]) -> Vec<UidRange> {
         let (mut left, mut at) = (Vec::new(), 0);
@@ -92,13 +94,13 @@ impl UidRange {
         left
     }
 
-    /// What is in one of them.
+    /// The UIDs in either set.
     #[must_use]
     pub fn union(one: &[UidRange], other: &[UidRange]) -> Vec<UidRange> {
         UidRange::ascending(&[one, other].concat())
     }
 
-    /// Those from one position to another, counted from 1, in ranges of any order.
+    /// The UIDs at positions `first` to `last`, counted from 1, of ranges in any order.
     #[must_use]
     pub fn part(ranges: &[UidRange], first: u32, last: u32) -> Vec<UidRange> {
         let (mut before, mut part) = (0, Vec::new());

@@ -1,17 +1,17 @@
-//! What a mailbox is for (RFC 6154, RFC 8457).
+//! Special uses of mailboxes (RFC 6154, RFC 8457).
 
-/// Special uses of mailboxes, as bits: attributes in LIST, and what CREATE may ask for.
+/// Special uses as bits. LIST shows them as attributes; CREATE may ask for them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct SpecialUse(pub u16);
 
 impl SpecialUse {
-    /// `\All`: all messages that there are. Virtual in those servers that have it.
+    /// `\All`: every message of the account. A virtual mailbox in servers that have it.
     pub const ALL: SpecialUse = SpecialUse(1);
     /// `\Archive`
     pub const ARCHIVE: SpecialUse = SpecialUse(1 << 1);
     /// `\Drafts`
     pub const DRAFTS: SpecialUse = SpecialUse(1 << 2);
-    /// `\Flagged`: all messages with that flag. Virtual in those servers that have it.
+    /// `\Flagged`: every message with that flag. A virtual mailbox in servers that have it.
     pub const FLAGGED: SpecialUse = SpecialUse(1 << 3);
     /// `\Junk`
     pub const JUNK: SpecialUse = SpecialUse(1 << 4);
@@ -22,7 +22,7 @@ impl SpecialUse {
     /// `\Important` (RFC 8457)
     pub const IMPORTANT: SpecialUse = SpecialUse(1 << 7);
 
-    /// Name and bit of every use, in the order in which they are listed to clients.
+    /// Name and bit of every use, in the order in which clients see them.
     pub const NAMES: [(&'static str, SpecialUse); 8] = [
         ("\\All", SpecialUse::ALL),
         ("\\Archive", SpecialUse::ARCHIVE),
@@ -34,38 +34,38 @@ impl SpecialUse {
         ("\\Trash", SpecialUse::TRASH),
     ];
 
-    /// The use of this name, in any case.
+    /// The use with this name, in any case.
     #[must_use]
     pub fn by_name(name: &[u8]) -> Option<SpecialUse> {
         let mut names = SpecialUse::NAMES.iter();
         names.find(|(n, _)| n.as_bytes().eq_ignore_ascii_case(name)).map(|&(_, found)| found)
     }
 
-    /// Whether there is none.
+    /// Whether no use is set.
     #[must_use]
     pub fn is_empty(self) -> bool {
         self.0 == 0
     }
 
-    /// Whether every use in `other` is here.
+    /// Whether every use in `other` is set here.
     #[must_use]
     pub fn contains(self, other: SpecialUse) -> bool {
         self.0 & other.0 == other.0
     }
 
-    /// Both together.
+    /// The uses in either set.
     #[must_use]
     pub fn union(self, other: SpecialUse) -> SpecialUse {
         SpecialUse(self.0 | other.0)
     }
 
-    /// These without those.
+    /// The uses that are not in `other`.
     #[must_use]
     pub fn without(self, other: SpecialUse) -> SpecialUse {
         SpecialUse(self.0 & !other.0)
     }
 
-    /// Their names.
+    /// The names of the uses that are set.
     pub fn names(self) -> impl Iterator<Item = &'static str> {
         SpecialUse::NAMES.into_iter().filter(move |&(_, u)| self.contains(u)).map(|(name, _)| name)
     }

@@ -1,4 +1,4 @@
-//! Who is there: ID, LOGIN, AUTHENTICATE, ENABLE.
+//! ID, LOGIN, AUTHENTICATE and ENABLE.
 
 use super::{Cursor, Parsed, is_astring_char};
 use crate::protocol::command::{Command, Secret, decode_sasl};
@@ -25,8 +25,8 @@ pub fn id(cursor: &mut Cursor) -> Parsed<Command> {
 /// userid   = astring
 /// password = astring
 /// ```
-/// Clients that quote the one and not the other send a master user's `alice*admin` as it is, as
-/// other servers' manuals show it: list-wildcards are taken too.
+/// list-wildcards are accepted too: clients that quote only one argument send a master user as
+/// `alice*admin`, as other servers' manuals show it.
 pub fn login(cursor: &mut Cursor) -> Parsed<Command> {
     cursor.sp()?;
     let user = credential(cursor, "a user name")?;
@@ -84,7 +84,7 @@ pub fn enable(cursor: &mut Cursor) -> Parsed<Command> {
 /// ```abnf
 /// cancelupdate = "CANCELUPDATE" 1*(SP quoted)     ; RFC 5267
 /// ```
-/// Tags, as strings of any kind.
+/// Tags are accepted as any kind of string.
 pub fn cancel_update(cursor: &mut Cursor) -> Parsed<Command> {
     let mut tags = Vec::new();
     cursor.sp()?;

@@ -1,8 +1,8 @@
-//! A place in a command, and the rules that every command is made of.
+//! A position in a command, and the rules that all commands share.
 
 use crate::protocol::{Literal, SequenceSet, framing};
 
-/// What the grammar asks for where something else stands.
+/// A syntax error: what the grammar requires at an offset.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::protocol) struct Expected {
     /// Completes the sentence "expected …".
@@ -13,7 +13,19 @@ pub(in crate::protocol) struct Expected {
 
 pub(in crate::protocol) type Parsed<T> = Result<T, Expected>;
 
-/// Reads a command from its start to its end. A parser that fails leaves the cursor anywhere.
+/// Reads a command from start to end. Each method reads one rule of the grammar and leaves the
+/// cursor after it, so that a parser has the shape of its ABNF. For `store-modifiers`:
+///
+/// ```text
+/// cursor.sp()?;                              // SP
+/// cursor.list("a list", true, |c| {          // "(" … *(SP …) ")"
+///     parameter_name(c)?;                    // store-modifier
+///     …
+/// })?;
+/// ```
+///
+/// A failed parser may leave the cursor anywhere. A parser that tries two rules works on a clone of
+/// the cursor, which copies no octets, and drops the clone if the first rule fails.
 #[derive(Clone, Debug)]
 pub(in crate::protocol) struct Cursor<'a> {
     input: &'a [u8],
@@ -22,7 +34,8 @@ pub(in crate::protocol) struct Cursor<'a> {
 }
 
 impl<'a> Cursor<'a> {
-    /// At the start of a command. `utf8`: mailbox names are in UTF-8, never in modified UTF-7.
+    /// A cursor at the start of a command. `utf8`: mailbox names are in UTF-8, never modified
+    /// UTF-7.
     pub fn new(input: &'a [u8], utf8: bool) -> Cursor<'a> {
         Cursor { input, at: 0, utf8 }
     }
@@ -37,29 +50,29 @@ impl<'a> Cursor<'a> {
         self.at
     }
 
-    /// All that was not read.
+    /// Everything not yet read.
     pub fn rest(&self) -> &'a [u8] {
         &self.input[self.at..]
     }
 
-    /// The next octet, if there is one.
+    /// The next octet, if any.
     pub fn peek(&self) -> Option<u8> {
         self.input.get(self.at).copied()
     }
 
-    /// That something else was expected here.
+    /// The error that `what` was expected here.
     pub fn expected<T>(&self, what: &'static str) -> Parsed<T> {
         Err(Expected { what, at: self.at })
     }
 
-    /// Takes this octet if it is the next one.
+    /// Takes this octet if it comes next.
     pub fn accept(&mut self, octet: u8) -> bool {
         let accepted = self.peek() == Some(octet);
         self.at += usize::from(accepted);
         accepted
     }
 
-    /// Takes this word if it stands here, in any case, whatever follows.
+    /// Takes this word, in any case, if it comes next; anything may follow it.
     pub fn accept_word(&mut self, word: &str) -> bool {
         let here = self.rest().get(..word.len());
         let accepted = here.is_some_and(|h| h.eq_ignore_ascii_case(word.as_bytes()));
@@ -67,36 +80,36 @@ impl<'a> Cursor<'a> {
         accepted
     }
 
-    /// Takes this octet, which must be the next one.
+    /// Takes this octet, which must come next.
     pub fn require(&mut self, octet: u8, what: &'static str) -> Parsed<()> {
         if self.accept(octet) { Ok(()) } else { self.expected(what) }
     }
 
-    /// Any number of spaces.
+    /// Skips any number of spaces.
     pub fn spaces(&mut self) {
         while self.accept(b' ') {}
     }
 
-    /// SP of the grammar, and any more spaces that clients put beside it.
+    /// SP of the grammar; more spaces are accepted.
     pub fn sp(&mut self) -> Parsed<()> {
         self.require(b' ', "a space")?;
         self.spaces();
         Ok(())
     }
 
-    /// Whether nothing is left but the line end. That is not taken off beforehand, because a
-    /// literal may end in CR and the line after it in a bare LF.
+    /// Whether only the line end is left. The line end is not removed in advance, because a literal
+    /// may end in CR and the line after it in a bare LF.
     pub fn at_end(&self) -> bool {
         matches!(self.rest(), b"" | b"\n" | b"\r\n")
     }
 
-    /// The end of the command, before which spaces may stand.
+    /// The end of the command, with optional spaces before it.
     pub fn end(&mut self) -> Parsed<()> {
         self.spaces();
         if self.at_end() { Ok(()) } else { self.expected("the end of the command") }
     }
 
-    /// The longest run of octets that satisfy `wanted`; at least one.
+    /// The longest run of octets that satisfy `wanted`; at least one octet.
     pub fn run(&mut self, what: &'static str, wanted: impl Fn(u8) -> bool) -> Parsed<&'a [u8]> {
         let rest = self.rest();
         let length = rest.iter().position(|&o| !wanted(o)).unwrap_or(rest.len());
@@ -125,7 +138,7 @@ impl<'a> Cursor<'a> {
     /// ```abnf
     /// astring = 1*ASTRING-CHAR / string
     /// ```
-    /// Octets over 127 are taken too: names in raw UTF-8.
+    /// Octets over 127 are accepted: names in raw UTF-8.
     pub fn astring(&mut self, what: &'static str) -> Parsed<Vec<u8>> {
         match self.peek() {
             Some(b'"' | b'{') => self.string(what),
@@ -157,7 +170,7 @@ impl<'a> Cursor<'a> {
     /// QUOTED-CHAR     = <any TEXT-CHAR except quoted-specials> / "\" quoted-specials
     /// quoted-specials = DQUOTE / "\"
     /// ```
-    /// A backslash before any other octet is dropped, octets over 127 are taken.
+    /// A backslash before any other octet is dropped; octets over 127 are accepted.
     pub fn quoted(&mut self) -> Parsed<Vec<u8>> {
         self.require(b'"', "a quoted string")?;
         let mut text = Vec::new();
@@ -222,7 +235,7 @@ impl<'a> Cursor<'a> {
         SequenceSet::parse(text).map_err(|at| Expected { what, at: start + at })
     }
 
-    /// A list in parentheses of one or more, or of any number if `empty` is allowed:
+    /// A parenthesised list of one or more items, or of any number if `empty`:
     /// `"(" item *(SP item) ")"`.
     pub fn list<T>(
         &mut self,
@@ -249,8 +262,8 @@ impl<'a> Cursor<'a> {
         }
     }
 
-    /// Passes over a balanced pair of parentheses and all between them, strings included.
-    /// Iterative: nesting costs no stack.
+    /// Skips a balanced pair of parentheses with everything inside, strings included. Iterative, so
+    /// nesting costs no stack.
     pub fn parenthesised(&mut self, what: &'static str) -> Parsed<&'a [u8]> {
         let start = self.at;
         self.require(b'(', what)?;

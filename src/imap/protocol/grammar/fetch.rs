@@ -14,20 +14,20 @@ use crate::types::ModSeq;
 pub struct Fetch {
     /// Whether the set holds UIDs.
     pub uid: bool,
-    /// Which messages.
+    /// The messages.
     pub set: SequenceSet,
-    /// What of them; macros are resolved.
+    /// The requested items, with ALL, FAST and FULL expanded.
     pub items: Vec<FetchItem>,
     /// `CHANGEDSINCE`: only messages whose mod-sequence is above this (RFC 7162).
     pub changed_since: Option<ModSeq>,
-    /// `VANISHED`: tell which messages have gone since then as well (RFC 7162). Only with UIDs
-    /// and `CHANGEDSINCE`; whether QRESYNC was enabled is for the session to say.
+    /// `VANISHED`: also report messages expunged since then (RFC 7162). Only with UIDs and
+    /// `CHANGEDSINCE`. The session checks whether QRESYNC is enabled.
     pub vanished: bool,
-    /// `PARTIAL`: only so many of them (RFC 9394). Only with UIDs.
+    /// `PARTIAL`: only this part of the messages (RFC 9394). Only with UIDs.
     pub partial: Option<PartialRange>,
 }
 
-/// One thing asked of a message.
+/// One requested item.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum FetchItem {
     /// `UID`
@@ -44,11 +44,11 @@ pub enum FetchItem {
     EmailId,
     /// `THREADID`: the thread's identifier (RFC 8474)
     ThreadId,
-    /// `SAVEDATE`: when it came into the mailbox (RFC 8514)
+    /// `SAVEDATE`: when it entered the mailbox (RFC 8514)
     SaveDate,
     /// `PREVIEW`: the beginning of the text (RFC 8970)
     Preview {
-        /// `LAZY`: only if it costs nothing.
+        /// `LAZY`: only if the server can answer cheaply.
         lazy: bool,
     },
     /// `ENVELOPE`
@@ -57,11 +57,11 @@ pub enum FetchItem {
     Body,
     /// `BODYSTRUCTURE`
     BodyStructure,
-    /// `RFC822`: as `BODY[]`, under another name.
+    /// `RFC822`: `BODY[]` under another name.
     Rfc822,
-    /// `RFC822.HEADER`: as `BODY.PEEK[HEADER]`, under another name.
+    /// `RFC822.HEADER`: `BODY.PEEK[HEADER]` under another name.
     Rfc822Header,
-    /// `RFC822.TEXT`: as `BODY[TEXT]`, under another name.
+    /// `RFC822.TEXT`: `BODY[TEXT]` under another name.
     Rfc822Text,
     /// `BODY[section]<partial>`
     Section(BodySection),
@@ -89,47 +89,47 @@ impl FetchItem {
 pub struct BodySection {
     /// `BODY.PEEK`: leaves `\Seen` alone.
     pub peek: bool,
-    /// Which.
+    /// The section.
     pub section: Section,
-    /// Which of those.
+    /// The octets of it; `None` means all.
     pub partial: Option<Partial>,
 }
 
-/// Octets of a part after its transfer encoding was undone.
+/// Octets of a part after its transfer encoding is removed.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct BinarySection {
     /// `BINARY.PEEK`: leaves `\Seen` alone.
     pub peek: bool,
-    /// Part numbers; empty is the whole message.
+    /// Part numbers; empty means the whole message.
     pub part: Vec<u32>,
-    /// Which octets.
+    /// The octets of it; `None` means all.
     pub partial: Option<Partial>,
 }
 
-/// What stands between `[` and `]`, in the request and in the answer.
+/// The text between `[` and `]`, in requests and replies.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Section {
-    /// Part numbers from the outside in; empty is the message itself.
+    /// Part numbers, outermost first; empty means the message itself.
     pub part: Vec<u32>,
-    /// What of the part; `None` is all of it.
+    /// Which piece of the part; `None` means all of it.
     pub text: Option<SectionText>,
 }
 
-/// See [`Section::text`].
+/// A piece of a part.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum SectionText {
-    /// `HEADER`, empty line included.
+    /// `HEADER`, including the empty line.
     Header,
-    /// `HEADER.FIELDS`, or with `not` `HEADER.FIELDS.NOT`.
+    /// `HEADER.FIELDS`, or `HEADER.FIELDS.NOT` if `not` is set.
     HeaderFields {
-        /// Whether the fields named are those left out.
+        /// Whether the named fields are excluded.
         not: bool,
-        /// Names of fields, as written.
+        /// Field names, as written.
         names: Vec<Vec<u8>>,
     },
-    /// `TEXT`: all after the header.
+    /// `TEXT`: everything after the header.
     Text,
-    /// `MIME`: the header of the part.
+    /// `MIME`: the MIME header of the part.
     Mime,
 }
 
@@ -138,12 +138,12 @@ pub enum SectionText {
 pub struct Partial {
     /// First octet, from 0.
     pub offset: u64,
-    /// Octets at most; not 0.
+    /// Maximum number of octets; not 0.
     pub length: u64,
 }
 
 impl Partial {
-    /// The octets that this names of so many. A partial that begins beyond the end is empty.
+    /// The octets it names of `size` octets. Empty if it begins beyond the end.
     #[must_use]
     pub fn of(self, size: u64) -> Range<u64> {
         let start = self.offset.min(size);
@@ -204,7 +204,7 @@ fn modifiers(cursor: &mut Cursor, fetch: &mut Fetch) -> Parsed<()> {
     Ok(())
 }
 
-/// RFC 3501 section 6.4.5 says what the macros stand for.
+/// The expansion of a macro (RFC 3501 section 6.4.5).
 fn fetch_macro(cursor: &mut Cursor) -> Option<Vec<FetchItem>> {
     use FetchItem::{Body, Envelope, Flags, InternalDate, Size};
     const MACROS: [(&str, &[FetchItem]); 3] = [
@@ -267,7 +267,7 @@ fn fetch_att(cursor: &mut Cursor) -> Parsed<FetchItem> {
 /// ```abnf
 /// preview-mod = "LAZY"
 /// ```
-/// Parentheses that hold anything else are those of the modifiers of FETCH.
+/// Parentheses with anything else in them are FETCH modifiers.
 fn preview_lazy(cursor: &mut Cursor) -> bool {
     let mut ahead = cursor.clone();
     ahead.spaces();
@@ -301,8 +301,8 @@ fn section(cursor: &mut Cursor) -> Parsed<Section> {
 /// ```abnf
 /// section-part = nz-number *("." nz-number)
 /// ```
-/// Whether the last number was followed by a dot, so that something of the part must follow, is
-/// the second value.
+/// The second value tells whether the last number was followed by a dot, so that a section text
+/// must follow.
 fn section_part(cursor: &mut Cursor) -> Parsed<(Vec<u32>, bool)> {
     let mut part = Vec::new();
     while cursor.peek().is_some_and(|o| o.is_ascii_digit()) {

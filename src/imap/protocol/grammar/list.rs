@@ -3,47 +3,47 @@
 use super::{Cursor, Parsed, StatusItem};
 use crate::protocol::command::Command;
 
-/// What LIST asks for, as the client wrote it: see
+/// The arguments of LIST, as written: see
 /// [`Pattern::new`](crate::protocol::Pattern::new).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct List {
-    /// Which mailboxes.
+    /// Which mailboxes to list.
     pub selection: SelectionOptions,
     /// The reference name.
     pub reference: Vec<u8>,
-    /// Names with wildcards; at least one. When it is the only one and empty, and the command is
-    /// not extended, the client asks for the separator.
+    /// Names with wildcards; at least one. A single empty name in a command that is not `extended`
+    /// asks for the separator.
     pub patterns: Vec<Vec<u8>>,
-    /// What of them beyond what LIST always tells.
+    /// What to return besides the standard attributes.
     pub returns: ReturnOptions,
-    /// Whether it has selection options, several patterns or return options, even empty ones
-    /// (RFC 5258 section 3): then an empty pattern is no question for the separator.
+    /// Whether the command has selection options, several patterns or return options, even empty
+    /// ones (RFC 5258 section 3). An empty pattern then does not ask for the separator.
     pub extended: bool,
 }
 
-/// Selection options: which mailboxes (RFC 5258 section 3.1).
+/// Selection options: which mailboxes to list (RFC 5258 section 3.1).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct SelectionOptions {
     /// `SUBSCRIBED`: subscribed names, whether or not the mailbox exists.
     pub subscribed: bool,
-    /// `REMOTE`: those of other servers too.
+    /// `REMOTE`: also mailboxes on other servers.
     pub remote: bool,
-    /// `RECURSIVEMATCH`: parents of such mailboxes too.
+    /// `RECURSIVEMATCH`: also parents of matching mailboxes.
     pub recursive_match: bool,
-    /// `SPECIAL-USE`: those with a special use (RFC 6154).
+    /// `SPECIAL-USE`: mailboxes with a special use (RFC 6154).
     pub special_use: bool,
 }
 
-/// Return options: what of the mailboxes (RFC 5258 section 3.2).
+/// Return options: what to tell about each mailbox (RFC 5258 section 3.2).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ReturnOptions {
-    /// `SUBSCRIBED`: whether they are subscribed.
+    /// `SUBSCRIBED`: whether it is subscribed.
     pub subscribed: bool,
-    /// `CHILDREN`: whether there are any below.
+    /// `CHILDREN`: whether it has children.
     pub children: bool,
-    /// `SPECIAL-USE`: what they are for (RFC 6154).
+    /// `SPECIAL-USE`: its special uses (RFC 6154).
     pub special_use: bool,
-    /// `STATUS (…)`: this of each; empty when not asked for (RFC 5819).
+    /// `STATUS (…)`: these items for each; empty if not requested (RFC 5819).
     pub status: Vec<StatusItem>,
 }
 
@@ -107,7 +107,7 @@ fn list_mailbox(cursor: &mut Cursor) -> Parsed<Vec<u8>> {
 /// ```abnf
 /// list-select-option = "SUBSCRIBED" / "REMOTE" / "RECURSIVEMATCH" / "SPECIAL-USE"
 /// ```
-/// RECURSIVEMATCH needs an option that selects mailboxes, which REMOTE does not.
+/// RECURSIVEMATCH needs another option that selects mailboxes; REMOTE does not count.
 fn selection(cursor: &mut Cursor) -> Parsed<SelectionOptions> {
     let start = cursor.clone();
     let mut selection = SelectionOptions::default();

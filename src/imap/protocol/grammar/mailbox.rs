@@ -10,17 +10,17 @@ use crate::types::SpecialUse;
 /// The arguments of CREATE (RFC 3501 section 6.3.3, RFC 6154 section 3).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Create {
-    /// The new mailbox, without the separator at the end.
+    /// The new mailbox, without a trailing separator.
     pub mailbox: Result<MailboxName, NameError>,
-    /// Whether the name ended with the separator: names below it will follow.
+    /// Whether the name had a trailing separator: the client will create mailboxes below it.
     pub parent: bool,
-    /// `USE (…)`: what it is for.
+    /// `USE (…)`: its special uses.
     pub special_use: SpecialUse,
-    /// The first use that is not known, as written: to be refused with USEATTR.
+    /// The first unknown use, as written; the answer is USEATTR.
     pub unknown_use: Option<Box<str>>,
 }
 
-/// What STATUS asks for.
+/// The items of STATUS.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum StatusItem {
     /// Messages in the mailbox (RFC 3501).
@@ -41,12 +41,12 @@ pub enum StatusItem {
     HighestModSeq,
     /// The largest message that APPEND takes (RFC 7889).
     AppendLimit,
-    /// The identifier that outlives renaming (RFC 8474).
+    /// The mailbox's identifier, which survives RENAME (RFC 8474).
     MailboxId,
 }
 
 impl StatusItem {
-    /// All of them with their names.
+    /// All items with their names.
     pub const NAMES: [(&'static str, StatusItem); 10] = [
         ("MESSAGES", StatusItem::Messages),
         ("RECENT", StatusItem::Recent),
@@ -60,7 +60,7 @@ impl StatusItem {
         ("MAILBOXID", StatusItem::MailboxId),
     ];
 
-    /// Its name, in requests and answers.
+    /// The name in requests and replies.
     #[must_use]
     pub fn name(self) -> &'static str {
         let mut names = StatusItem::NAMES.iter();
@@ -71,7 +71,7 @@ impl StatusItem {
 /// ```abnf
 /// mailbox = "INBOX" / astring
 /// ```
-/// A name that is none is not an error of syntax: the command is refused by whoever executes it.
+/// An invalid name is not a syntax error: the command handler refuses it with NO.
 pub fn mailbox(cursor: &mut Cursor) -> Parsed<Result<MailboxName, NameError>> {
     let name = cursor.astring("a mailbox name")?;
     Ok(MailboxName::from_wire(&name, cursor.utf8()))
@@ -85,8 +85,8 @@ pub fn mailbox(cursor: &mut Cursor) -> Parsed<Result<MailboxName, NameError>> {
 ///                 "\Trash" / use-attr-ext
 /// use-attr-ext  = "\" atom
 /// ```
-/// A separator at the end announces that names below will follow. That needs no announcement
-/// here, so it is dropped and told (RFC 3501 section 6.3.3).
+/// A trailing separator announces mailboxes below this one. No announcement is needed here, so it
+/// is removed and reported in `parent` (RFC 3501 section 6.3.3).
 pub fn create(cursor: &mut Cursor) -> Parsed<Command> {
     cursor.sp()?;
     let name = cursor.astring("a mailbox name")?;
@@ -127,7 +127,7 @@ pub fn create(cursor: &mut Cursor) -> Parsed<Command> {
 /// status     = "STATUS" SP mailbox SP "(" status-att *(SP status-att) ")"
 /// status-att = "MESSAGES" / "RECENT" / "UIDNEXT" / "UIDVALIDITY" / "UNSEEN"
 /// ```
-/// with the items of later RFCs: see [`StatusItem`].
+/// Later RFCs add items: see [`StatusItem`].
 pub fn status(cursor: &mut Cursor) -> Parsed<Command> {
     cursor.sp()?;
     let mailbox = mailbox(cursor)?;

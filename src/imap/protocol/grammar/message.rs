@@ -1,4 +1,4 @@
-//! Flags, and STORE, which changes them.
+//! Flags, and STORE.
 
 use std::collections::HashSet;
 
@@ -8,35 +8,35 @@ use crate::limits::KEYWORDS;
 use crate::protocol::SequenceSet;
 use crate::types::{FlagChange, Flags, Keyword, KeywordError};
 
-/// So many keywords are compared with each other; more are looked up.
+/// Up to this many keywords are compared one by one; more are hashed.
 const FEW: usize = 16;
 
-/// Flags as a client gave them.
+/// Flags as the client sent them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct FlagList {
     /// System flags.
     pub flags: Flags,
-    /// Keywords, each once and as first spelt.
+    /// Keywords without duplicates, as first spelt.
     pub keywords: Vec<Keyword>,
-    /// The first that cannot be kept, and why.
+    /// The first flag that cannot be kept, and why.
     pub refused: Option<FlagError>,
-    /// The keywords again, once there are more than [`FEW`].
+    /// The keywords again, if there are more than [`FEW`].
     many: HashSet<Keyword>,
 }
 
-/// Why a flag that is well-formed cannot be kept.
+/// Why a well-formed flag cannot be kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum FlagError {
-    /// A system flag that no RFC known here defines: this one, shortened for a reply.
+    /// No known RFC defines this system flag; shortened for a reply.
     UnknownSystemFlag(Box<str>),
-    /// A keyword that is none, shortened for a reply, and why.
+    /// Not a valid keyword, and why; shortened for a reply.
     Keyword(Box<str>, KeywordError),
-    /// More keywords than a mailbox holds.
+    /// More keywords than a mailbox can have.
     TooMany,
 }
 
 impl FlagList {
-    /// Takes one flag. `\Recent` is passed over: no client may set it, migration tools send it.
+    /// Adds one flag. `\Recent` is ignored: no client may set it, but migration tools send it.
     fn take(&mut self, flag: &[u8]) {
         if self.refused.is_some() {
             return;
@@ -80,7 +80,7 @@ impl std::fmt::Display for FlagError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             FlagError::UnknownSystemFlag(flag) => write!(f, "unknown system flag {flag}"),
-            FlagError::Keyword(flag, error) => write!(f, "{flag} is no keyword: {error}"),
+            FlagError::Keyword(flag, error) => write!(f, "{flag} is not a valid keyword: {error}"),
             FlagError::TooMany => write!(f, "more than {KEYWORDS} keywords"),
         }
     }
@@ -91,16 +91,15 @@ impl std::fmt::Display for FlagError {
 pub struct Store {
     /// Whether the set holds UIDs.
     pub uid: bool,
-    /// Which messages.
+    /// The messages.
     pub set: SequenceSet,
-    /// `UNCHANGEDSINCE`: only messages whose mod-sequence is not above this (RFC 7162). 0 is
-    /// below that of every message.
+    /// `UNCHANGEDSINCE`: skip messages with a higher mod-sequence (RFC 7162). 0 skips all messages.
     pub unchanged_since: Option<u64>,
-    /// How.
+    /// Replace, add or remove.
     pub change: FlagChange,
-    /// Whether the client does without the new flags.
+    /// `.SILENT`: do not send the new flags.
     pub silent: bool,
-    /// Which flags.
+    /// The flags.
     pub flags: FlagList,
 }
 
@@ -180,8 +179,8 @@ fn bare_flags(cursor: &mut Cursor) -> Parsed<FlagList> {
     }
 }
 
-/// Whatever stands where a flag should: what is no keyword is refused as such, not as an error
-/// of syntax.
+/// Any run of octets where a flag should be. An invalid keyword is refused as such, not as a syntax
+/// error.
 fn flag<'a>(cursor: &mut Cursor<'a>) -> Parsed<&'a [u8]> {
     let delimits = |o: u8| matches!(o, b'(' | b')' | b'"' | b'{') || o <= b' ' || o == 0x7f;
     cursor.run("a flag", |o| !delimits(o))

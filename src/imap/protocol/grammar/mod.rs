@@ -1,4 +1,4 @@
-//! The grammar of commands: one parser for each rule, the rule quoted above it.
+//! The grammar of commands: one parser per rule, with the rule quoted above it.
 
 mod access;
 mod cursor;
@@ -27,13 +27,12 @@ pub(super) use search::{search, sort, thread};
 pub(super) use select::select;
 pub use select::{QResync, Select};
 
-/// Characters of what a client has sent that an error quotes at most: of a response not more than
-/// some hundred are shown.
+/// Most characters of client input that an error quotes. Replies are cut to a few hundred.
 const QUOTED: usize = 60;
 
-/// What a client has sent, for an error that names it.
+/// Client input, shortened for an error text.
 pub(super) fn quoted(octets: &[u8]) -> Box<str> {
-    // Four octets a character is the most there is.
+    // A character has at most four octets.
     let text = String::from_utf8_lossy(&octets[..octets.len().min(4 * QUOTED)]);
     let cut = text.chars().count() > QUOTED;
     text.chars().take(QUOTED).chain(cut.then_some("...").into_iter().flat_map(str::chars)).collect()

@@ -11,22 +11,22 @@ pub struct Select {
     pub mailbox: Result<MailboxName, NameError>,
     /// `CONDSTORE`: the client wants mod-sequences.
     pub condstore: bool,
-    /// `QRESYNC (…)`: the client knows the mailbox from before.
+    /// `QRESYNC (…)`: what the client knows of the mailbox from an earlier session.
     pub qresync: Option<QResync>,
-    /// The first parameter that is none of these, in capitals.
+    /// The first unknown parameter, in capitals.
     pub unknown: Option<Box<str>>,
 }
 
-/// What a client knows of a mailbox that it selects again (RFC 7162 section 3.2.5).
+/// What a client knows of a mailbox from an earlier session (RFC 7162 section 3.2.5).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct QResync {
     /// UIDVALIDITY.
     pub validity: UidValidity,
-    /// Mod-sequence up to which it knows everything.
+    /// The client knows all changes up to this mod-sequence.
     pub modseq: ModSeq,
-    /// UIDs of the messages that it knows; `None` is all. Without `*`.
+    /// UIDs of the messages it knows, without `*`; `None` means all.
     pub known: Option<SequenceSet>,
-    /// Numbers of some messages and their UIDs as the client knows them, both ascending.
+    /// Some message numbers and the UIDs they have for the client, both ascending.
     pub matched: Option<(SequenceSet, SequenceSet)>,
 }
 
@@ -117,7 +117,7 @@ fn known_set(cursor: &mut Cursor) -> Parsed<SequenceSet> {
 /// tagged-label-fchar   = ALPHA / "-" / "_" / "."
 /// tagged-label-char    = tagged-label-fchar / DIGIT / ":"
 /// ```
-/// and the same for CREATE, EXAMINE, FETCH and STORE.
+/// The grammar is the same for CREATE, EXAMINE, FETCH and STORE.
 pub fn parameter_name(cursor: &mut Cursor) -> Parsed<Box<str>> {
     let what = "the name of a parameter";
     let first = |o: u8| o.is_ascii_alphabetic() || matches!(o, b'-' | b'_' | b'.');
@@ -128,8 +128,7 @@ pub fn parameter_name(cursor: &mut Cursor) -> Parsed<Box<str>> {
     Ok(String::from_utf8_lossy(name).to_ascii_uppercase().into())
 }
 
-/// The value of a parameter that nobody here knows. What follows a name is its value if it cannot
-/// be a name.
+/// Skips the value of an unknown parameter. Anything that cannot be a parameter name is a value.
 ///
 /// ```abnf
 /// select-param-value   = tagged-ext-val

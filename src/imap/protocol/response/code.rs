@@ -6,108 +6,109 @@ use crate::types::{Keyword, ModSeq, Uid, UidRange, UidValidity};
 
 use super::{all_flags, flag_list, put, separated, sequence_set, uid_set};
 
-/// What a status response tells the program, in brackets before the text for people.
+/// The machine-readable part of a status response, in brackets before the text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Code<'a> {
-    /// Show the text to the user (RFC 3501).
+    /// The client must show the text to the user (RFC 3501).
     Alert,
-    /// The mailbox exists already (RFC 5530).
+    /// The mailbox already exists (RFC 5530).
     AlreadyExists,
-    /// UIDs of what was appended, in the order in which it was sent (RFC 4315).
+    /// UIDs of the appended messages, in the order sent (RFC 4315).
     AppendUid {
         /// UIDVALIDITY of the mailbox.
         validity: UidValidity,
         /// The UIDs.
         uids: &'a [UidRange],
     },
-    /// The name and password are wrong (RFC 5530).
+    /// User name or password is wrong (RFC 5530).
     AuthenticationFailed,
-    /// The name and password are right, the login is not allowed (RFC 5530).
+    /// The credentials are right, but this login is not allowed (RFC 5530).
     AuthorizationFailed,
-    /// The charset is not known; these are (RFC 3501).
+    /// Unknown charset; these are known (RFC 3501).
     BadCharset(&'a [&'a str]),
-    /// What we offer, as in the answer to CAPABILITY (RFC 3501).
+    /// The capabilities, as in the response to CAPABILITY (RFC 3501).
     Capability(&'a str),
-    /// It can never be done (RFC 5530).
+    /// The operation can never succeed (RFC 5530).
     Cannot,
-    /// The client does something that it should not (RFC 5530).
+    /// The client misbehaves (RFC 5530).
     ClientBug,
-    /// What follows belongs to no mailbox or to another (RFC 7162).
+    /// The previous mailbox is closed; what follows concerns the new one, if any (RFC 7162).
     Closed,
-    /// UIDs of what was copied, and of the copies (RFC 4315).
+    /// UIDs of the copied messages and of their copies (RFC 4315).
     CopyUid {
         /// UIDVALIDITY of the target.
         validity: UidValidity,
-        /// The UIDs there were.
+        /// Source UIDs.
         from: &'a [UidRange],
-        /// The UIDs there are.
+        /// Target UIDs.
         to: &'a [UidRange],
     },
-    /// What is stored was found damaged (RFC 5530).
+    /// Stored data is damaged (RFC 5530).
     Corruption,
-    /// Some of the messages have been expunged (RFC 5530).
+    /// Some of the messages were expunged (RFC 5530).
     ExpungeIssued,
-    /// There are mailboxes below (RFC 9051).
+    /// The mailbox has children (RFC 9051).
     HasChildren,
     /// The highest mod-sequence of the mailbox (RFC 7162).
     HighestModSeq(ModSeq),
-    /// Something else has it in use (RFC 5530).
+    /// The resource is in use (RFC 5530).
     InUse,
-    /// A limit of the server (RFC 5530).
+    /// A server limit was reached (RFC 5530).
     Limit,
-    /// The identifier that outlives renaming (RFC 8474).
+    /// The mailbox's identifier, which survives RENAME (RFC 8474).
     MailboxId(&'a str),
-    /// These messages were changed meanwhile and were left alone: numbers, or UIDs if the command
-    /// had them (RFC 7162).
+    /// These messages changed in the meantime and were not updated. Numbers, or UIDs if the command
+    /// used UIDs (RFC 7162).
     Modified(&'a [(u32, u32)]),
     /// The mailbox has no mod-sequences (RFC 7162).
     NoModSeq,
     /// There is no such mailbox (RFC 5530).
     NonExistent,
-    /// The result was not saved (RFC 5182).
+    /// The search result was not saved (RFC 5182).
     NotSaved,
-    /// What changes in the result of the command with this tag will not be told (RFC 5267).
+    /// Changes to the result of the command with this tag will not be reported (RFC 5267).
     NoUpdate(&'a str),
     /// The quota would be exceeded (RFC 5530).
     OverQuota,
-    /// Flags that can be changed for good: all system flags, these keywords, and, if `more`, such
-    /// as clients make up; `None` in a mailbox that was opened with EXAMINE (RFC 3501).
+    /// Flags that can be changed permanently: all system flags, these keywords and, if `more`, any
+    /// new keyword (RFC 3501). Keywords are `None` in a mailbox opened with EXAMINE: no flag can be
+    /// changed.
     PermanentFlags {
-        /// Keywords that messages have.
+        /// Keywords in use.
         keywords: Option<&'a [Keyword]>,
-        /// Whether others can be made.
+        /// Whether clients can create keywords.
         more: bool,
     },
-    /// Not over a connection that anybody can read (RFC 5530).
+    /// Refused on an unencrypted connection (RFC 5530).
     PrivacyRequired,
-    /// EXAMINE (RFC 3501).
+    /// Opened read-only (RFC 3501).
     ReadOnly,
-    /// SELECT (RFC 3501).
+    /// Opened read-write (RFC 3501).
     ReadWrite,
-    /// The fault is ours (RFC 5530).
+    /// A bug in this server (RFC 5530).
     ServerBug,
-    /// Too large to be appended (RFC 4469).
+    /// The message is too large for APPEND (RFC 4469).
     TooBig,
-    /// After a CREATE it would work (RFC 3501).
+    /// The command would succeed after CREATE (RFC 3501).
     TryCreate,
-    /// UID that the next message gets at least (RFC 3501).
+    /// The next UID will be at least this (RFC 3501).
     UidNext(Uid),
-    /// UIDs do not outlive the session (RFC 4315).
+    /// UIDs do not survive the session (RFC 4315).
     UidNotSticky,
     /// UIDVALIDITY of the selected mailbox (RFC 3501).
     UidValidity(UidValidity),
-    /// Not now, perhaps later (RFC 5530).
+    /// Temporarily unavailable (RFC 5530).
     Unavailable,
-    /// A transfer encoding that cannot be undone (RFC 3516).
+    /// Unknown content transfer encoding (RFC 3516).
     UnknownCte,
     /// Number of the first message without `\Seen` (RFC 3501).
     Unseen(u32),
-    /// The special use is not known or not possible (RFC 6154).
+    /// The special use is unknown or not possible (RFC 6154).
     UseAttr,
 }
 
 impl Code<'_> {
-    /// Writes what stands between the brackets.
+    /// Writes the text between the brackets.
     pub(super) fn write(&self, out: &mut BytesMut) {
         match *self {
             Code::AppendUid { validity, uids } => {
@@ -148,7 +149,7 @@ impl Code<'_> {
         }
     }
 
-    /// The codes that are but a word.
+    /// The codes that are a single word.
     fn word(&self) -> &'static str {
         match self {
             Code::Alert => "ALERT",

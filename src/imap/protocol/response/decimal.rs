@@ -1,5 +1,5 @@
-//! Numbers and sets of them. A FETCH of a million messages is made of these, so they do without
-//! the formatting of the standard library.
+//! Numbers and sets. A FETCH of a million messages consists of these, so they bypass the standard
+//! library's formatting.
 
 use bytes::BytesMut;
 
@@ -34,7 +34,7 @@ pub fn decimal(out: &mut BytesMut, mut number: u64) {
     out.extend_from_slice(&digits[at..]);
 }
 
-/// Numbers in the order given, with ranges that follow each other joined.
+/// Numbers in the order given; adjacent ranges are joined.
 ///
 /// ```abnf
 /// sequence-set = (seq-number / seq-range) *("," sequence-set)
@@ -54,7 +54,7 @@ pub fn sequence_set(out: &mut BytesMut, ranges: impl IntoIterator<Item = (u32, u
     }
 }
 
-/// UIDs in the order given, with ranges that follow each other joined (RFC 4315 section 4).
+/// UIDs in the order given; adjacent ranges are joined (RFC 4315 section 4).
 ///
 /// ```abnf
 /// uid-set   = (uniqueid / uid-range) *("," uid-set)

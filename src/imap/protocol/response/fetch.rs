@@ -1,4 +1,4 @@
-//! The answer to FETCH.
+//! Responses to FETCH.
 
 use bytes::BytesMut;
 
@@ -7,9 +7,9 @@ use crate::types::{Flags, InternalDate, ModSeq, Uid};
 
 use super::{astring, decimal, flag_list, nstring, put};
 
-/// One message's answer, item by item, each written to the end of the buffer that is passed in.
-/// Where an item announces octets, the caller sends them after what is buffered, and goes on with
-/// whatever buffer it likes.
+/// The response for one message, written item by item to the end of the given buffer. After an item
+/// that announces octets, the caller sends them behind the buffered text; the next item may go to
+/// another buffer.
 ///
 /// ```abnf
 /// message-data = nz-number SP ("EXPUNGE" / ("FETCH" SP msg-att))
@@ -17,14 +17,14 @@ use super::{astring, decimal, flag_list, nstring, put};
 ///                *(SP (msg-att-dynamic / msg-att-static)) ")"
 /// ```
 #[derive(Debug)]
-#[must_use = "an answer that was begun must be ended"]
+#[must_use = "a response that was begun must be ended"]
 pub struct FetchResponse {
-    /// Whether an item was written.
+    /// Whether an item was written yet.
     started: bool,
 }
 
 impl FetchResponse {
-    /// Begins the answer for the message of this number.
+    /// Begins the response for the message with this number.
     pub fn begin(out: &mut BytesMut, number: u32) -> FetchResponse {
         out.extend_from_slice(b"* ");
         decimal(out, number.into());
@@ -88,7 +88,7 @@ impl FetchResponse {
         out.extend_from_slice(b")");
     }
 
-    /// `SAVEDATE " 7-Feb-1994 22:43:04 -0800"` (RFC 8514). `None` is NIL: it is not known.
+    /// `SAVEDATE " 7-Feb-1994 22:43:04 -0800"` (RFC 8514). `None` is NIL: unknown.
     pub fn save_date(&mut self, out: &mut BytesMut, date: Option<InternalDate>) {
         self.item(out, "SAVEDATE ");
         match date {
@@ -97,21 +97,21 @@ impl FetchResponse {
         }
     }
 
-    /// `PREVIEW "…"` (RFC 8970). `None` is NIL: it would cost something, and the client asked
-    /// lazily.
+    /// `PREVIEW "…"` (RFC 8970). `None` is NIL: the client asked lazily, and the preview is not
+    /// cheap.
     pub fn preview(&mut self, out: &mut BytesMut, text: Option<&str>) {
         self.item(out, "PREVIEW ");
         nstring(out, text.map(str::as_bytes));
     }
 
-    /// `ENVELOPE`, `BODY` and `BODYSTRUCTURE`: a name and a value that is written already.
+    /// `ENVELOPE`, `BODY` and `BODYSTRUCTURE`: a name and a finished value.
     pub fn written(&mut self, out: &mut BytesMut, name: &str, value: &[u8]) {
         self.item(out, name);
         out.extend_from_slice(b" ");
         out.extend_from_slice(value);
     }
 
-    /// `RFC822 {44}` and its like: `octets` octets follow.
+    /// `RFC822 {44}` and similar: `octets` octets follow.
     pub fn rfc822(&mut self, out: &mut BytesMut, name: &str, octets: u64) {
         self.item(out, name);
         literal(out, octets);
@@ -148,7 +148,7 @@ impl FetchResponse {
         put(out, format_args!("] {octets}"));
     }
 
-    /// Ends the answer.
+    /// Ends the response.
     pub fn end(self, out: &mut BytesMut) {
         out.extend_from_slice(b")\r\n");
     }
@@ -160,8 +160,8 @@ impl FetchResponse {
     }
 }
 
-/// The value of FLAGS, to be [`FetchResponse::written`] for one message after the other that has
-/// the same.
+/// The value of FLAGS, for [`FetchResponse::written`]. Computed once for all messages with equal
+/// flags.
 pub fn message_flags<'a>(
     out: &mut BytesMut,
     flags: Flags,
@@ -216,7 +216,7 @@ fn part(out: &mut BytesMut, numbers: &[u32]) {
     }
 }
 
-/// The answer names the first octet of a partial, not its length (RFC 3501 section 7.4.2).
+/// The response names the first octet of a partial, not its length (RFC 3501 section 7.4.2).
 fn origin(out: &mut BytesMut, partial: Option<Partial>) {
     if let Some(partial) = partial {
         put(out, format_args!("<{}>", partial.offset));

@@ -1,4 +1,4 @@
-//! The answer to LIST and LSUB.
+//! Responses to LIST and LSUB.
 
 use bytes::BytesMut;
 
@@ -6,30 +6,30 @@ use crate::protocol::MailboxName;
 
 use super::{Names, mailbox, put, separated};
 
-/// One mailbox in the answer to LIST or LSUB (RFC 3501 section 7.2.2, RFC 5258 section 6,
-/// RFC 9051 section 7.3.1).
+/// One mailbox in the response to LIST or LSUB (RFC 3501 section 7.2.2, RFC 5258 section 6, RFC
+/// 9051 section 7.3.1).
 #[derive(Clone, Copy, Debug)]
 pub struct ListEntry<'a> {
     /// `\HasChildren`, `\Noselect`, `\Drafts` and so on.
     pub attributes: &'a [&'a str],
-    /// Its name.
+    /// The mailbox name.
     pub name: &'a MailboxName,
-    /// Selection options that mailboxes below it meet: `SUBSCRIBED`, `SPECIAL-USE`. For
-    /// RECURSIVEMATCH.
+    /// CHILDINFO for RECURSIVEMATCH: the selection options, `SUBSCRIBED` or `SPECIAL-USE`, that
+    /// children meet.
     pub child_info: &'a [&'a str],
-    /// What it was called in the command, or before a RENAME.
+    /// OLDNAME: the name in the command, or the name before a RENAME.
     pub old_name: Option<&'a MailboxName>,
 }
 
 impl<'a> ListEntry<'a> {
-    /// Without extended data.
+    /// An entry without extended data.
     #[must_use]
     pub fn new(name: &'a MailboxName, attributes: &'a [&'a str]) -> ListEntry<'a> {
         ListEntry { attributes, name, child_info: &[], old_name: None }
     }
 }
 
-/// Writes one mailbox in the answer to `command`, which is LIST or LSUB.
+/// Writes one mailbox in the response to `command`, which is LIST or LSUB.
 ///
 /// ```abnf
 /// mailbox-list         = "(" [mbx-list-flags] ")" SP (DQUOTE QUOTED-CHAR DQUOTE / nil)
@@ -63,7 +63,7 @@ pub fn list(out: &mut BytesMut, command: &str, entry: &ListEntry, names: Names) 
     out.extend_from_slice(if between == b" " { b")\r\n" } else { b"\r\n" });
 }
 
-/// The answer to `LIST "" ""`, which asks for the separator (RFC 3501 section 6.3.8).
+/// The response to `LIST "" ""`, which asks for the separator (RFC 3501 section 6.3.8).
 pub fn list_separator(out: &mut BytesMut, command: &str) {
     start(out, command, &["\\Noselect"]);
     out.extend_from_slice(b"\"\"\r\n");

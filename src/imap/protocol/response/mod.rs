@@ -1,6 +1,6 @@
-//! Answers, as octets at the end of a buffer.
+//! Responses, appended to a buffer.
 //!
-//! Nothing that a client or a message said can break a line of these: text for people is cut and
+//! No text from a client or a message can break a response line: human-readable text is cut and
 //! cleaned, names and strings are quoted or sent as literals.
 
 mod code;
@@ -24,19 +24,19 @@ pub use list::{ListEntry, list, list_separator};
 pub use search::{EsearchResponse, SearchResponse, ThreadNode, thread_begin, thread_lists};
 pub use string::{Names, astring, mailbox, nstring, string, string_utf8};
 
-/// Text for people is cut to so many octets: it may quote what the client sent.
+/// Longest human-readable text, in octets; it may quote client input.
 const TEXT: usize = 200;
 
-/// The word that a status response begins with (RFC 3501 section 7.1).
+/// The first word of a status response (RFC 3501 section 7.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Condition {
-    /// It was done.
+    /// Success.
     Ok,
-    /// It could not be done.
+    /// Failure.
     No,
-    /// It was not understood.
+    /// Not understood.
     Bad,
-    /// The connection is about to be closed. Never tagged.
+    /// The server is about to close the connection. Never tagged.
     Bye,
 }
 
@@ -51,7 +51,7 @@ impl Condition {
     }
 }
 
-/// The end of a command.
+/// The tagged response that ends a command.
 ///
 /// ```abnf
 /// response-tagged = tag SP resp-cond-state CRLF
@@ -68,8 +68,7 @@ pub fn tagged(
     status_line(out, condition, code, text);
 }
 
-/// A status response that ends no command: the greeting, a warning, BYE, or BAD for what had no
-/// tag.
+/// An untagged status response: the greeting, a warning, BYE, or BAD for a command without a tag.
 ///
 /// ```abnf
 /// response-data = "*" SP (resp-cond-state / resp-cond-bye / …) CRLF
@@ -93,8 +92,8 @@ fn status_line(out: &mut BytesMut, condition: Condition, code: Option<&Code>, te
     out.extend_from_slice(b"\r\n");
 }
 
-/// Asks for the rest of a command: a literal, or a SASL response, in which case `text` is the
-/// challenge in base64.
+/// Asks for the rest of a command: a literal, or a SASL response, for which `text` is the challenge
+/// in base64.
 ///
 /// ```abnf
 /// continue-req = "+" SP (resp-text / base64) CRLF
@@ -103,8 +102,7 @@ pub fn continuation(out: &mut BytesMut, text: &str) {
     put(out, format_args!("+ {text}\r\n"));
 }
 
-/// `* CAPABILITY …` (RFC 3501 section 7.2.1) or `* ENABLED …` (RFC 5161): a word and names after
-/// it.
+/// `* CAPABILITY …` (RFC 3501 section 7.2.1) or `* ENABLED …` (RFC 5161): a word followed by names.
 pub fn words<'a>(out: &mut BytesMut, word: &str, names: impl IntoIterator<Item = &'a str>) {
     put(out, format_args!("* {word}"));
     for name in names {
@@ -113,8 +111,8 @@ pub fn words<'a>(out: &mut BytesMut, word: &str, names: impl IntoIterator<Item =
     out.extend_from_slice(b"\r\n");
 }
 
-/// `* 23 EXISTS`, `* 5 RECENT`, `* 44 EXPUNGE` (RFC 3501 sections 7.3 and 7.4.1): a number and a
-/// word after it.
+/// `* 23 EXISTS`, `* 5 RECENT`, `* 44 EXPUNGE` (RFC 3501 sections 7.3 and 7.4.1): a number followed
+/// by a word.
 pub fn number(out: &mut BytesMut, number: u32, word: &str) {
     out.extend_from_slice(b"* ");
     decimal(out, number.into());
@@ -130,8 +128,8 @@ pub fn flags(out: &mut BytesMut, keywords: &[Keyword]) {
     out.extend_from_slice(b"\r\n");
 }
 
-/// `* VANISHED 405,407` in place of EXPUNGE, or with `earlier` `* VANISHED (EARLIER) …`: what has
-/// gone since the client looked last (RFC 7162 section 3.2.10). At least one UID.
+/// `* VANISHED 405,407` in place of EXPUNGE, or `* VANISHED (EARLIER) …` if `earlier`: messages
+/// expunged since the client last synchronised (RFC 7162 section 3.2.10). At least one UID.
 ///
 /// ```abnf
 /// expunged-resp = "VANISHED" [SP "(EARLIER)"] SP known-uids
@@ -143,18 +141,18 @@ pub fn vanished(out: &mut BytesMut, earlier: bool, uids: impl IntoIterator<Item 
     out.extend_from_slice(b"\r\n");
 }
 
-/// A value in the answer to STATUS.
+/// A value in the response to STATUS.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StatusValue<'a> {
-    /// Almost all of them.
+    /// Most items.
     Number(u64),
     /// MAILBOXID: letters, digits, `-` and `_` (RFC 8474 section 7).
     Id(&'a str),
-    /// APPENDLIMIT of a mailbox without one.
+    /// APPENDLIMIT of a mailbox without a limit.
     Nil,
 }
 
-/// The answer to STATUS.
+/// The response to STATUS.
 ///
 /// ```abnf
 /// mailbox-data    = "STATUS" SP mailbox SP "(" [status-att-list] ")"
@@ -181,12 +179,12 @@ pub fn status(
     out.extend_from_slice(b")\r\n");
 }
 
-/// The answer to NAMESPACE (RFC 2342): one personal namespace at the root, no others.
+/// The response to NAMESPACE (RFC 2342): one personal namespace at the root, no others.
 pub fn namespace(out: &mut BytesMut) {
     put(out, format_args!("* NAMESPACE ((\"\" \"{}\")) NIL NIL\r\n", MailboxName::SEPARATOR));
 }
 
-/// The answer to ID (RFC 2971).
+/// The response to ID (RFC 2971).
 ///
 /// ```abnf
 /// id_response = "ID" SP id_params_list
@@ -205,7 +203,7 @@ pub fn id(out: &mut BytesMut, fields: &[(&str, &str)]) {
 /// ```abnf
 /// flag-list = "(" [flag *(SP flag)] ")"
 /// ```
-/// `more` are flags outside [`Flags`]: `\Recent`, `\*`.
+/// `more` are flags not in [`Flags`]: `\Recent`, `\*`.
 fn flag_list<'a>(
     out: &mut BytesMut,
     flags: Flags,
@@ -244,7 +242,7 @@ fn separated<S: AsRef<str>>(out: &mut BytesMut, words: impl IntoIterator<Item = 
 /// text      = 1*TEXT-CHAR
 /// TEXT-CHAR = <any CHAR except CR and LF>
 /// ```
-/// A bracket at the start would be read as that of a response code.
+/// A bracket at the start would be read as a response code.
 fn resp_text(out: &mut BytesMut, text: &str, at_start: bool) {
     let text = if text.is_empty() { "-" } else { text };
     for (n, c) in text.chars().take(TEXT).enumerate() {
@@ -261,7 +259,7 @@ fn put(out: &mut BytesMut, text: fmt::Arguments) {
     out.write_fmt(text).expect("a BytesMut grows as needed, and our types always format");
 }
 
-/// What is written, as text.
+/// What `write` appends, as text.
 #[cfg(test)]
 fn written(write: impl FnOnce(&mut BytesMut)) -> String {
     let mut out = BytesMut::new();

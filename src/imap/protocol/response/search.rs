@@ -1,4 +1,4 @@
-//! The answers to SEARCH, SORT and THREAD.
+//! Responses to SEARCH, SORT and THREAD.
 
 use bytes::BytesMut;
 
@@ -7,9 +7,9 @@ use crate::types::ModSeq;
 
 use super::{decimal, sequence_set};
 
-/// `* SEARCH 2 3 (MODSEQ 917162500)`, `* SORT 5 3 4`: the answer to SEARCH and SORT without RETURN
-/// (RFC 3501 section 7.2.5, RFC 5256 section 4), number by number: it may be longer than what is
-/// sent at once.
+/// `* SEARCH 2 3 (MODSEQ 917162500)`, `* SORT 5 3 4`: the response to SEARCH and SORT without
+/// RETURN (RFC 3501 section 7.2.5, RFC 5256 section 4). Written number by number, because it may be
+/// longer than one send.
 ///
 /// ```abnf
 /// mailbox-data          =/ "SEARCH" *(SP nz-number) [SP search-sort-mod-seq]
@@ -17,24 +17,24 @@ use super::{decimal, sequence_set};
 /// search-sort-mod-seq   = "(" "MODSEQ" SP mod-sequence-value ")"
 /// ```
 #[derive(Debug)]
-#[must_use = "an answer that was begun must be ended"]
+#[must_use = "a response that was begun must be ended"]
 pub struct SearchResponse(());
 
 impl SearchResponse {
-    /// Begins the answer to `command`, which is SEARCH or SORT.
+    /// Begins the response to `command`, which is SEARCH or SORT.
     pub fn begin(out: &mut BytesMut, command: &str) -> SearchResponse {
         out.extend_from_slice(b"* ");
         out.extend_from_slice(command.as_bytes());
         SearchResponse(())
     }
 
-    /// The next number.
+    /// Writes one number.
     pub fn number(&mut self, out: &mut BytesMut, number: u32) {
         item(out, b" ", number.into());
     }
 
-    /// Ends the answer. `modseq` is the highest of the messages found, if there are any and the
-    /// client asked for mod-sequences (RFC 7162 section 3.1.6).
+    /// Ends the response. `modseq` is the highest mod-sequence of the messages found, if there are
+    /// any and the client asked for it (RFC 7162 section 3.1.6).
     pub fn end(self, out: &mut BytesMut, modseq: Option<ModSeq>) {
         if let Some(modseq) = modseq {
             item(out, b" (MODSEQ ", modseq.0);
@@ -44,8 +44,8 @@ impl SearchResponse {
     }
 }
 
-/// `* ESEARCH (TAG "a") UID COUNT 5 ALL 4:18,21`: the answer to SEARCH and SORT with RETURN, item
-/// by item, and what is told of a result later.
+/// `* ESEARCH (TAG "a") UID COUNT 5 ALL 4:18,21`: the response to SEARCH and SORT with RETURN, item
+/// by item, and later updates of a result.
 ///
 /// ```abnf
 /// esearch-response     = "ESEARCH" [search-correlator] [SP "UID"] *(SP search-return-data)
@@ -56,11 +56,11 @@ impl SearchResponse {
 /// search-return-data   =/ ret-data-partial / ret-data-addto / ret-data-removefrom
 /// ```
 #[derive(Debug)]
-#[must_use = "an answer that was begun must be ended"]
+#[must_use = "a response that was begun must be ended"]
 pub struct EsearchResponse(());
 
 impl EsearchResponse {
-    /// Begins the answer to the command with this tag. `uid`: its numbers are UIDs.
+    /// Begins the response to the command with this tag. `uid`: its numbers are UIDs.
     pub fn begin(out: &mut BytesMut, tag: &str, uid: bool) -> EsearchResponse {
         out.extend_from_slice(b"* ESEARCH (TAG \"");
         out.extend_from_slice(tag.as_bytes());
@@ -68,12 +68,12 @@ impl EsearchResponse {
         EsearchResponse(())
     }
 
-    /// `MIN 2`; only when something was found.
+    /// `MIN 2`; only if something was found.
     pub fn min(&mut self, out: &mut BytesMut, number: u32) {
         item(out, b" MIN ", number.into());
     }
 
-    /// `MAX 47`; only when something was found.
+    /// `MAX 47`; only if something was found.
     pub fn max(&mut self, out: &mut BytesMut, number: u32) {
         item(out, b" MAX ", number.into());
     }
@@ -83,12 +83,12 @@ impl EsearchResponse {
         item(out, b" COUNT ", count.into());
     }
 
-    /// `MODSEQ 917162500` (RFC 7162); only when something was found.
+    /// `MODSEQ 917162500` (RFC 7162); only if something was found.
     pub fn modseq(&mut self, out: &mut BytesMut, modseq: ModSeq) {
         item(out, b" MODSEQ ", modseq.0);
     }
 
-    /// `ALL 2,10:15`, in the order given. Nothing when nothing was found.
+    /// `ALL 2,10:15`, in the order given. Writes nothing if there are no numbers.
     pub fn all(&mut self, out: &mut BytesMut, ranges: impl IntoIterator<Item = (u32, u32)>) {
         let mut ranges = ranges.into_iter().peekable();
         if ranges.peek().is_some() {
@@ -97,13 +97,13 @@ impl EsearchResponse {
         }
     }
 
-    /// More of the set that the item before ends with: it may be longer than what is sent at once.
+    /// Extends the set that the previous item ends with; it may be longer than one send.
     pub fn more(&mut self, out: &mut BytesMut, ranges: impl IntoIterator<Item = (u32, u32)>) {
         out.extend_from_slice(b",");
         sequence_set(out, ranges);
     }
 
-    /// `PARTIAL (1:100 20,4:9`, in the order given; NIL in place of no numbers. To be closed.
+    /// `PARTIAL (1:100 20,4:9`, in the order given; NIL for no numbers. Must be closed.
     ///
     /// ```abnf
     /// ret-data-partial = "PARTIAL" SP "(" partial-range SP partial-results ")"   ; RFC 9394
@@ -130,8 +130,8 @@ impl EsearchResponse {
         sequence_set(out, ranges);
     }
 
-    /// `ADDTO (1 2733`: what has come into the result, at a position from 1, or 0 when positions
-    /// mean nothing (RFC 5267 section 4.3.2). At least one number. To be closed.
+    /// `ADDTO (1 2733`: numbers added to the result at a position from 1, or at 0 if positions have
+    /// no meaning (RFC 5267 section 4.3.2). At least one number. Must be closed.
     ///
     /// ```abnf
     /// ret-data-addto = "ADDTO" SP "(" context-position SP sequence-set
@@ -146,7 +146,8 @@ impl EsearchResponse {
         change(out, b" ADDTO (", position, ranges);
     }
 
-    /// `REMOVEFROM (0 32768`: what has gone from the result (RFC 5267 section 4.3.3). To be closed.
+    /// `REMOVEFROM (0 32768`: numbers removed from the result (RFC 5267 section 4.3.3). Must be
+    /// closed.
     ///
     /// ```abnf
     /// ret-data-removefrom = "REMOVEFROM" SP "(" context-position SP sequence-set
@@ -161,7 +162,7 @@ impl EsearchResponse {
         change(out, b" REMOVEFROM (", position, ranges);
     }
 
-    /// The same at another position, before it is closed.
+    /// Adds numbers at another position to an open ADDTO or REMOVEFROM.
     pub fn and_at(
         &mut self,
         out: &mut BytesMut,
@@ -176,7 +177,7 @@ impl EsearchResponse {
         out.extend_from_slice(b")");
     }
 
-    /// Ends the answer.
+    /// Ends the response.
     pub fn end(self, out: &mut BytesMut) {
         out.extend_from_slice(b"\r\n");
     }
@@ -198,18 +199,18 @@ fn change(
     sequence_set(out, ranges);
 }
 
-/// A message in its thread, or a message that is not there but whose answers are. Nodes come in
-/// preorder: the children of a node follow it, one deeper.
+/// A message in its thread, or a missing message that has replies. Nodes come in preorder: a node
+/// is followed by its children, one deeper.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ThreadNode {
-    /// 0 for the first message of a thread.
+    /// 0 for the root of a thread.
     pub depth: u32,
-    /// Number or UID of the message; `None` for one that is missing, which has children.
+    /// Number or UID of the message; `None` for a missing one, which has children.
     pub number: Option<u32>,
 }
 
-/// The beginning of `* THREAD (2)(3 6 (4 23)(44 7 96))` (RFC 5256 section 4); [`thread_lists`] and
-/// CRLF follow.
+/// Begins `* THREAD (2)(3 6 (4 23)(44 7 96))` (RFC 5256 section 4); [`thread_lists`] and CRLF
+/// follow.
 ///
 /// ```abnf
 /// thread-data    = "THREAD" [SP 1*thread-list]
@@ -221,9 +222,22 @@ pub fn thread_begin(out: &mut BytesMut, is_empty: bool) {
     out.extend_from_slice(if is_empty { b"* THREAD" } else { b"* THREAD " });
 }
 
-/// Some threads, each of them whole. Iterative: a thread is as deep as its writers like.
+/// Writes whole threads. Iterative, because a sender can make threads as deep as it likes.
+///
+/// An only child follows its parent in the same list; siblings open a list each. A node that opens
+/// a list first closes the lists at its depth and deeper:
+///
+/// ```text
+/// depth  number  only child  written
+/// 0      3       no          (3
+/// 1      6       yes          6
+/// 2      4       no           (4
+/// 3      23      yes          23
+/// 2      44      no          )(44
+///                            ))
+/// ```
 pub fn thread_lists(out: &mut BytesMut, nodes: &[ThreadNode]) {
-    // The depths at which the open lists begin, and whether a number stands before this place.
+    // Depths at which the open lists begin, and whether the last octet written is a number's.
     let (mut lists, mut spaced) = (Vec::new(), false);
     for (node, alone) in nodes.iter().zip(only_children(nodes)) {
         if !alone {
@@ -244,10 +258,10 @@ pub fn thread_lists(out: &mut BytesMut, nodes: &[ThreadNode]) {
     lists.iter().for_each(|_| out.extend_from_slice(b")"));
 }
 
-/// For each node whether it is the only child of its parent: it then stands behind it in its list.
+/// Whether each node is the only child of its parent.
 fn only_children(nodes: &[ThreadNode]) -> Vec<bool> {
     let mut alone = vec![false; nodes.len()];
-    // The nodes on the way to the present one, each with the last child it had.
+    // The ancestors of the current node, each with its last child so far.
     let mut path: Vec<Option<usize>> = Vec::new();
     for (at, node) in nodes.iter().enumerate() {
         path.truncate(node.depth as usize);
@@ -368,7 +382,7 @@ mod tests {
     fn depth_costs_no_stack() {
         let chain: Vec<_> = (1..100_000).map(|n| (n - 1, n)).chain([(99_999, 7)]).collect();
         assert!(threads(&chain).ends_with(" 99999 7)\r\n"));
-        // Every message has two answers, the second of which has two again.
+        // Every message has two replies, the second of which has two replies.
         let mut forks = Vec::new();
         for depth in 0..100_000 {
             forks.extend([(depth, 1), (depth + 1, 2)]);

@@ -1,4 +1,4 @@
-//! Strings in answers.
+//! Strings in responses.
 
 use bytes::BytesMut;
 use memchr::memchr2;
@@ -8,13 +8,13 @@ use crate::protocol::grammar::is_astring_char;
 
 use super::decimal;
 
-/// Longer strings are literals: no client need expect lines without end.
+/// Longer strings are sent as literals: clients may limit the length of a line.
 const QUOTED: usize = 1000;
 
 /// ```abnf
 /// string = quoted / literal
 /// ```
-/// Quoted if it is printable ASCII and not long, else a literal.
+/// Quoted if it is short printable ASCII, otherwise a literal.
 pub fn string(out: &mut BytesMut, octets: &[u8]) {
     if octets.len() <= QUOTED && octets.iter().all(|o| matches!(o, b' '..=b'~')) {
         quoted(out, octets);
@@ -23,8 +23,8 @@ pub fn string(out: &mut BytesMut, octets: &[u8]) {
     }
 }
 
-/// The same for clients that enabled IMAP4rev2 (RFC 9051 section 4.3) or UTF8=ACCEPT (RFC 6855
-/// section 3): UTF-8 is quoted too.
+/// As [`string`], but UTF-8 is quoted too, for clients that enabled IMAP4rev2 (RFC 9051 section
+/// 4.3) or UTF8=ACCEPT (RFC 6855 section 3).
 ///
 /// ```abnf
 /// QUOTED-CHAR =/ UTF8-2 / UTF8-3 / UTF8-4
@@ -70,7 +70,7 @@ pub fn nstring(out: &mut BytesMut, octets: Option<&[u8]>) {
 /// ```abnf
 /// astring = 1*ASTRING-CHAR / string
 /// ```
-/// `NIL` is quoted, lest it be taken for the word.
+/// The string `NIL` is quoted, so that it is not read as NIL.
 pub fn astring(out: &mut BytesMut, octets: &[u8]) {
     if is_atom(octets) { out.extend_from_slice(octets) } else { string(out, octets) }
 }
@@ -82,14 +82,14 @@ fn is_atom(octets: &[u8]) -> bool {
         && !octets.eq_ignore_ascii_case(b"NIL")
 }
 
-/// How mailbox names go to a client.
+/// The encoding of mailbox names in responses.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Names {
-    /// In modified UTF-7 (RFC 3501 section 5.1.3).
+    /// Modified UTF-7 (RFC 3501 section 5.1.3).
     #[default]
     Utf7,
-    /// As they are: the client enabled IMAP4rev2 (RFC 9051 section 5.1) or UTF8=ACCEPT
-    /// (RFC 6855 section 3).
+    /// UTF-8: the client enabled IMAP4rev2 (RFC 9051 section 5.1) or UTF8=ACCEPT (RFC 6855 section
+    /// 3).
     Utf8,
 }
 

@@ -1,70 +1,70 @@
-//! What SEARCH looks for.
+//! Search keys.
 
 use crate::limits::SEARCH_DEPTH;
 use crate::protocol::SequenceSet;
 use crate::protocol::grammar::{Cursor, Expected, Parsed};
 use crate::types::{Date, DateError, Flags, Keyword};
 
-/// A condition on a message (RFC 3501 section 6.4.4). The keys that say the same in other words
-/// are put in terms of these: UNSEEN is not SEEN, OLD is not RECENT, NEW is RECENT and UNSEEN,
-/// FROM is the header field From. Order among keys does not matter and is not kept. Strings are
-/// octets as they were sent, in the charset of the command. Nesting is bounded by
-/// [`SEARCH_DEPTH`].
+/// A condition on a message (RFC 3501 section 6.4.4). Keys that are shorthand are spelt out: UNSEEN
+/// is NOT SEEN, OLD is NOT RECENT, NEW is RECENT and UNSEEN, FROM is the header field From. The
+/// order of keys does not matter and is not kept. Strings are octets as sent, in the charset of the
+/// command. [`SEARCH_DEPTH`] bounds the nesting.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SearchKey {
     /// Every message.
     All,
-    /// No message: a keyword that no message can have.
+    /// No message: the key names a keyword that no message can have.
     Nothing,
-    /// All of these; two at least, none of them such a list again.
+    /// All of these: at least two, and none of them an `And`.
     And(Vec<SearchKey>),
-    /// One of these at least; two at least, none of them such a list again.
+    /// Any of these: at least two, and none of them an `Or`.
     Or(Vec<SearchKey>),
-    /// Not this, which is no such negation itself.
+    /// Not this, which is not a `Not` itself.
     Not(Box<SearchKey>),
-    /// All of these system flags.
+    /// All of these system flags are set.
     Flags(Flags),
-    /// This keyword.
+    /// This keyword is set.
     Keyword(Keyword),
-    /// `\Recent` in this session.
+    /// `\Recent` is set in this session.
     Recent,
     /// Before, on or since a day.
     Date {
-        /// Which date of the message.
+        /// Which date of the message to compare.
         field: DateField,
         /// On which side of the day.
         order: DateOrder,
         /// The day.
         day: Date,
     },
-    /// The mailbox keeps save dates (RFC 8514): all messages or none.
+    /// Whether the mailbox keeps save dates (RFC 8514): matches all messages or none.
     SaveDateSupported,
-    /// The internal date is so many seconds in the past at least (RFC 5032).
+    /// The internal date is at least this many seconds ago (RFC 5032).
     Older(u32),
-    /// The internal date is so many seconds in the past at most (RFC 5032).
+    /// The internal date is at most this many seconds ago (RFC 5032).
     Younger(u32),
     /// More octets than this.
     Larger(u64),
     /// Fewer octets than this.
     Smaller(u64),
-    /// A header field of this name whose text holds this; with an empty text: that is there.
-    /// BCC, CC, FROM, SUBJECT and TO are such fields, spelt `Bcc` and so on.
+    /// A header field with this name contains this text; an empty text matches if the field exists.
+    /// BCC, CC, FROM, SUBJECT and TO become such keys, spelt `Bcc` and so on.
     Header {
-        /// Name of the field, as written.
+        /// Field name, as written.
         name: Vec<u8>,
-        /// What it holds.
+        /// The text to find.
         text: Vec<u8>,
     },
-    /// The body holds this.
+    /// The body contains this.
     Body(Vec<u8>),
-    /// Header or body hold this.
+    /// The header or the body contains this.
     Text(Vec<u8>),
-    /// The message has one of these numbers; [`SequenceSet::is_saved`] asks for `$`.
+    /// The message has one of these numbers. [`SequenceSet::is_saved`] tells whether the set is
+    /// `$`.
     Sequence(SequenceSet),
-    /// The message has one of these UIDs; [`SequenceSet::is_saved`] asks for `$`.
+    /// The message has one of these UIDs. [`SequenceSet::is_saved`] tells whether the set is `$`.
     Uid(SequenceSet),
-    /// The mod-sequence is this or greater (RFC 7162). The metadata entry that clients may name is
-    /// passed over, as section 3.1.5 asks of servers that keep one mod-sequence for a message.
+    /// The mod-sequence is this or greater (RFC 7162). A metadata entry in the key is ignored, as
+    /// section 3.1.5 asks of servers with one mod-sequence per message.
     ModSeq(u64),
     /// The message's identifier (RFC 8474).
     EmailId(Vec<u8>),
@@ -72,14 +72,14 @@ pub enum SearchKey {
     ThreadId(Vec<u8>),
 }
 
-/// One of the dates of a message.
+/// A date of a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum DateField {
     /// `BEFORE`, `ON`, `SINCE`: the internal date.
     Internal,
-    /// `SENTBEFORE`, `SENTON`, `SENTSINCE`: that of the header field Date.
+    /// `SENTBEFORE`, `SENTON`, `SENTSINCE`: the date in the header field Date.
     Sent,
-    /// `SAVEDBEFORE`, `SAVEDON`, `SAVEDSINCE`: when it came into the mailbox (RFC 8514).
+    /// `SAVEDBEFORE`, `SAVEDON`, `SAVEDSINCE`: when the message entered the mailbox (RFC 8514).
     Saved,
 }
 
@@ -88,14 +88,14 @@ pub enum DateField {
 pub enum DateOrder {
     /// Earlier.
     Before,
-    /// On it.
+    /// That day.
     On,
-    /// On it or later.
+    /// That day or later.
     Since,
 }
 
 impl DateOrder {
-    /// Whether `date` lies on this side of `day`.
+    /// Whether `date` stands in this relation to `day`.
     #[must_use]
     pub fn holds(self, date: Date, day: Date) -> bool {
         match self {
@@ -106,17 +106,17 @@ impl DateOrder {
     }
 }
 
-/// A key with what is open around it.
-enum Open {
+/// A key that waits for its operands.
+enum Waiting {
     /// After NOT.
     Not,
-    /// After OR, and after its first key.
+    /// OR, with its first operand once that is complete.
     Or(Option<Node>),
-    /// After an opening parenthesis: the keys so far.
+    /// An opening parenthesis, with the keys read after it.
     Group(Vec<Node>),
 }
 
-/// A key, and how many And, Or and Not lie within each other in it.
+/// A complete key, and how deep And, Or and Not nest in it.
 struct Node {
     key: SearchKey,
     depth: usize,
@@ -125,9 +125,9 @@ struct Node {
 impl From<SearchKey> for Node {
     fn from(key: SearchKey) -> Node {
         let depth = match key {
-            // NEW has another within.
+            // NEW contains a Not.
             SearchKey::And(_) => 2,
-            // UNSEEN and the like.
+            // UNSEEN and similar.
             SearchKey::Not(_) => 1,
             _ => 0,
         };
@@ -142,61 +142,75 @@ impl From<SearchKey> for Node {
 /// search-key =/ "NOT" SP search-key / "OR" SP search-key SP search-key /
 ///               "(" search-key *(SP search-key) ")"
 /// ```
-/// Iterative: what is open costs no stack. What is built is bounded in depth, because those who
-/// evaluate it and drop it do so by recursion; parentheses and chains of OR that say nothing more
-/// than a list are lists.
+/// Recursion would let a client choose the depth of the stack, so incomplete keys wait on a stack
+/// of their own. For `OR NOT SEEN (DRAFT DELETED)`:
+///
+/// ```text
+/// read       waiting                    complete
+/// OR         Or()
+/// NOT        Or() Not
+/// SEEN       Or()                       Not(SEEN), which completes NOT
+///            Or(Not(SEEN))              OR now has its first operand
+/// (          Or(Not(SEEN)) Group()
+/// DRAFT      Or(Not(SEEN)) Group(DRAFT)
+/// DELETED    Or(Not(SEEN)) Group(DRAFT DELETED)
+/// )                                     And(DRAFT DELETED), which completes OR
+/// ```
+///
+/// The result is evaluated and dropped by recursion, so its depth is bounded. Redundant parentheses
+/// and chains of OR become flat lists and do not count.
 pub(super) fn program(cursor: &mut Cursor) -> Parsed<SearchKey> {
-    let (mut keys, mut open) = (Vec::new(), Vec::new());
+    let (mut keys, mut waiting) = (Vec::new(), Vec::new());
     loop {
         if cursor.accept(b'(') {
             cursor.spaces();
-            open.push(Open::Group(Vec::new()));
+            waiting.push(Waiting::Group(Vec::new()));
             continue;
         }
         let start = cursor.clone();
         let node = match word(cursor)? {
             Word::Not => {
                 cursor.sp()?;
-                open.push(Open::Not);
+                waiting.push(Waiting::Not);
                 continue;
             }
             Word::Or => {
                 cursor.sp()?;
-                open.push(Open::Or(None));
+                waiting.push(Waiting::Or(None));
                 continue;
             }
             Word::Key(key) => Node::from(key),
         };
-        if !close(cursor, &start, node, &mut open, &mut keys)? {
+        if !close(cursor, &start, node, &mut waiting, &mut keys)? {
             return all_of(keys, &start).map(|node| node.key);
         }
     }
 }
 
-/// Puts a key that is complete where it belongs, and with it what it completes. `false` when the
-/// command has ended.
+/// Gives a complete key to the key that waits for it, and so on for each key this completes.
+/// `false` when the command has ended.
 fn close(
     cursor: &mut Cursor,
     start: &Cursor,
     mut node: Node,
-    open: &mut Vec<Open>,
+    waiting: &mut Vec<Waiting>,
     keys: &mut Vec<Node>,
 ) -> Parsed<bool> {
     loop {
-        node = match open.pop() {
-            Some(Open::Not) => not(node, start)?,
-            Some(Open::Or(None)) => {
-                open.push(Open::Or(Some(node)));
+        node = match waiting.pop() {
+            Some(Waiting::Not) => not(node, start)?,
+            Some(Waiting::Or(None)) => {
+                waiting.push(Waiting::Or(Some(node)));
                 between(cursor, "a space")?;
                 return Ok(true);
             }
-            Some(Open::Or(Some(first))) => one_of(first, node, start)?,
-            Some(Open::Group(mut group)) => {
+            Some(Waiting::Or(Some(first))) => one_of(first, node, start)?,
+            Some(Waiting::Group(mut group)) => {
                 group.push(node);
                 let mut ahead = cursor.clone();
                 ahead.spaces();
                 if !ahead.accept(b')') {
-                    open.push(Open::Group(group));
+                    waiting.push(Waiting::Group(group));
                     between(cursor, "a space or a closing parenthesis")?;
                     return Ok(true);
                 }
@@ -218,7 +232,7 @@ fn close(
     }
 }
 
-/// Between two keys a space is wanted, unless parentheses keep them apart.
+/// Two keys are separated by a space, optional next to a parenthesis.
 fn between(cursor: &mut Cursor, what: &'static str) -> Parsed<()> {
     if cursor.peek() != Some(b'(') {
         cursor.require(b' ', what)?;
@@ -277,8 +291,8 @@ fn all_of(nodes: Vec<Node>, start: &Cursor) -> Parsed<Node> {
     Ok(Node { key: SearchKey::And(keys), depth: deeper(within, start)? })
 }
 
-/// Puts the shorter list behind the longer one: however lists are nested, no key is moved more
-/// often than their number has binary digits.
+/// Appends the shorter list to the longer one. However lists are nested, no key is moved more than
+/// log2(n) times.
 fn merge(keys: &mut Vec<SearchKey>, mut more: Vec<SearchKey>) {
     if keys.len() < more.len() {
         std::mem::swap(keys, &mut more);
@@ -306,7 +320,7 @@ enum Word {
 /// search-key =/ "EMAILID" SP objectid / "THREADID" SP objectid                  ; RFC 8474
 /// search-key =/ ("SAVEDBEFORE" / "SAVEDON" / "SAVEDSINCE") SP date / "SAVEDATESUPPORTED"
 /// ```
-/// the last of RFC 8514.
+/// The last line is from RFC 8514.
 fn word(cursor: &mut Cursor) -> Parsed<Word> {
     use DateField::{Internal, Saved, Sent};
     use DateOrder::{Before, On, Since};
@@ -400,7 +414,7 @@ fn date(cursor: &mut Cursor, field: DateField, order: DateOrder) -> Parsed<Searc
 /// ```abnf
 /// nz-number = digit-nz *DIGIT
 /// ```
-/// More seconds than fit are an age that no message has.
+/// More seconds than fit in 32 bits exceed the age of any message.
 fn seconds(cursor: &mut Cursor) -> Parsed<u32> {
     cursor.sp()?;
     let start = cursor.clone();
@@ -418,7 +432,7 @@ fn size(cursor: &mut Cursor) -> Parsed<u64> {
 /// ```abnf
 /// flag-keyword = atom
 /// ```
-/// Strings and the names of system flags are taken too; what no message can have matches none.
+/// Strings and names of system flags are accepted; a keyword that cannot exist matches no message.
 fn keyword(cursor: &mut Cursor) -> Parsed<SearchKey> {
     cursor.sp()?;
     let name = match cursor.peek() {

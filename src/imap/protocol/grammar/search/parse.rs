@@ -87,11 +87,11 @@ pub(in crate::protocol) fn thread(cursor: &mut Cursor, uid: bool) -> Parsed<Thre
     Ok(Thread { uid, algorithm, charset, key })
 }
 
-/// The charset and the keys of SORT and THREAD.
+/// Reads the charset and the keys of SORT and THREAD.
 ///
-/// Clients that have enabled UTF8=ACCEPT leave the charset out, as they must in SEARCH (RFC 6855
-/// section 3), or write `CHARSET` before it. No charset has the name of a search key, so what can
-/// be read as keys is keys; their strings are UTF-8 then.
+/// Clients that enabled UTF8=ACCEPT omit the charset, as they must in SEARCH (RFC 6855 section 3),
+/// or write `CHARSET` before it. No charset is named like a search key, so the parser tries keys
+/// first; their strings are then UTF-8.
 fn criteria_of(cursor: &mut Cursor) -> Parsed<(Box<str>, SearchKey)> {
     if !accept_whole_word(cursor, "CHARSET") {
         let mut ahead = cursor.clone();
@@ -100,7 +100,7 @@ fn criteria_of(cursor: &mut Cursor) -> Parsed<(Box<str>, SearchKey)> {
                 *cursor = ahead;
                 return Ok(("UTF-8".into(), key));
             }
-            // The error is that of the keys when there is no charset before them.
+            // If there is no charset either, report what is wrong with the keys.
             Err(error) if matches!(cursor.peek(), Some(b'0'..=b'9' | b'*' | b'$' | b'(')) => {
                 return Err(error);
             }
@@ -114,7 +114,7 @@ fn criteria_of(cursor: &mut Cursor) -> Parsed<(Box<str>, SearchKey)> {
     Ok((charset, program(cursor)?))
 }
 
-/// Whatever is no name of a charset becomes one that nobody knows.
+/// Any word; one that is not a charset is refused as an unknown charset.
 fn charset(cursor: &mut Cursor) -> Parsed<Box<str>> {
     let name = cursor.astring("a charset")?;
     Ok(String::from_utf8_lossy(&name).into())
@@ -165,7 +165,7 @@ fn return_options(cursor: &mut Cursor) -> Parsed<Option<Returns>> {
 /// partial-range-first = nz-number ":" nz-number
 /// partial-range-last  = MINUS nz-number ":" MINUS nz-number
 /// ```
-/// A range whose greater number comes first is the same range.
+/// A range in descending order means the same.
 pub(in crate::protocol) fn partial_range(cursor: &mut Cursor) -> Parsed<PartialRange> {
     let from_end = cursor.peek() == Some(b'-');
     let mut position = || {
@@ -191,7 +191,7 @@ pub(in crate::protocol) fn partial_range(cursor: &mut Cursor) -> Parsed<PartialR
     Ok(PartialRange { first: one.min(other), last: one.max(other), from_end })
 }
 
-/// Takes this word if it stands here and does not go on.
+/// Takes this word if it comes next as a whole word.
 fn accept_whole_word(cursor: &mut Cursor, word: &str) -> bool {
     let mut ahead = cursor.clone();
     let whole = ahead.accept_word(word) && matches!(ahead.peek(), Some(b' ' | b'('));

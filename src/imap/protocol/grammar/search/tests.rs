@@ -1,4 +1,4 @@
-//! Searches as the RFCs print them, as clients write them, and as neither should.
+//! Searches as RFCs print them, as clients write them, and broken ones.
 
 use super::*;
 use crate::limits::SEARCH_DEPTH;
@@ -230,7 +230,7 @@ fn sort_and_thread() {
     assert_eq!(second.criteria, [by(false, SortKey::Subject), by(true, SortKey::Date)]);
     let all = sort("a SORT (arrival cc displayfrom displayto from size to) x ALL");
     assert_eq!(all.criteria.len(), 7);
-    // Without a charset, as UTF8=ACCEPT makes clients think it is to be.
+    // Without a charset, as UTF8=ACCEPT leads clients to send it.
     for (text, charset) in [
         ("a SORT (DATE) 1:2", "UTF-8"),
         ("a SORT (DATE) (ALL)", "UTF-8"),
@@ -261,7 +261,7 @@ fn sort_and_thread() {
     }
 }
 
-/// However keys are nested, they cost neither stack nor more than their number.
+/// Nested keys cost no stack, and time in proportion to their number.
 #[test]
 fn hostile_nesting() {
     let deep = |open: &str, close: &str, n| open.repeat(n) + "ALL" + &close.repeat(n);
