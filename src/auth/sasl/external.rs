@@ -1,6 +1,6 @@
 //! The mechanism EXTERNAL (RFC 4422 appendix A): the transport has verified who the client is.
 
-use super::{SaslError, Step, text};
+use super::step::{SaslError, Step, text};
 use crate::auth::claim::Claim;
 
 /// Names that the client's certificate proves.

@@ -1,7 +1,7 @@
 //! The mechanism LOGIN (draft-murchison-sasl-login-00): no standard, but what many clients know
 //! besides PLAIN.
 
-use super::{SaslError, Step, text};
+use super::step::{SaslError, Step, text};
 use crate::auth::Password;
 use crate::auth::claim::{Claim, Identity};
 

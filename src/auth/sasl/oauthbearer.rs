@@ -1,7 +1,7 @@
 //! The mechanism OAUTHBEARER (RFC 7628).
 
 use super::scram::saslname;
-use super::{SaslError, Step, text};
+use super::step::{SaslError, Step, text};
 use crate::auth::claim::Claim;
 
 /// What a client is told whose token is not taken (section 3.2.2); it answers with one octet.

@@ -1,6 +1,6 @@
 //! The mechanism PLAIN (RFC 4616).
 
-use super::{SaslError, Step, text};
+use super::step::{SaslError, Step, text};
 use crate::auth::Password;
 use crate::auth::claim::{Claim, Identity};
 

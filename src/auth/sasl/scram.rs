@@ -11,7 +11,7 @@
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
-use super::{SaslError, Step, text};
+use super::step::{SaslError, Step, text};
 use crate::auth::claim::{Claim, Identity, Keyring, Proof};
 
 /// The only binding that there is for TLS 1.3 (RFC 9266).

@@ -2,7 +2,7 @@
 //! clients know.
 
 use super::oauthbearer::bearer;
-use super::{SaslError, Step, text};
+use super::step::{SaslError, Step, text};
 use crate::auth::claim::Claim;
 
 /// What a client is told whose token is not taken, in Google's words; it answers with an empty

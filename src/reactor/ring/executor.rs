@@ -8,7 +8,7 @@ use tokio_uring::buf::fixed::FixedBufRegistry;
 use tokio_uring::{OneshotOutputTransform, UnsubmittedOneshot};
 
 use super::queue::Place;
-use super::rings::RingSize;
+use super::size::RingSize;
 use crate::reactor::Options;
 use crate::reactor::arena::Whole;
 

@@ -8,6 +8,7 @@ mod listener;
 mod probe;
 mod queue;
 mod rings;
+mod size;
 mod system;
 mod thread;
 

@@ -2,7 +2,7 @@
 
 use io_uring::{IoUring, opcode, register};
 
-use super::rings::{self, Allowed, RingSize};
+use super::size::{self, Allowed, RingSize, may_lock};
 use crate::limits::ARENA;
 use crate::reactor::{Locked, ProbeError};
 
@@ -15,10 +15,10 @@ pub fn probe(reactors: usize) -> Result<Locked, ProbeError> {
     let mut builder = IoUring::<io_uring::squeue::Entry, io_uring::cqueue::Entry>::builder();
     builder.setup_coop_taskrun().setup_single_issuer();
     let mut built = builder.build(8);
-    for _ in 0..rings::PATIENCE {
+    for _ in 0..size::PATIENCE {
         match &built {
             Err(error) if error.raw_os_error() == Some(libc::ENOMEM) => {
-                std::thread::sleep(rings::PAUSE);
+                std::thread::sleep(size::PAUSE);
                 built = builder.build(8);
             }
             _ => break,
@@ -50,14 +50,8 @@ pub fn probe(reactors: usize) -> Result<Locked, ProbeError> {
     let limit = rustix::process::getrlimit(rustix::process::Resource::Memlock).current;
     let wanted = (ARENA * reactors) as u64;
     let registered = limit.is_none_or(|limit| limit >= wanted) || may_lock();
-    let Allowed { size, rings } = rings::allowed(reactors, rings::limit_on_rings());
-    Ok(Locked { registered, reactors: rings.max(1), usual_rings: size == RingSize::ALL[0] })
-}
-
-/// CAP_IPC_LOCK lifts the limit; registering is the honest way to ask for it.
-pub(super) fn may_lock() -> bool {
-    let capabilities = rustix::thread::capabilities(None);
-    capabilities.is_ok_and(|sets| sets.effective.contains(rustix::thread::CapabilitySet::IPC_LOCK))
+    let Allowed { size: ring, rings } = size::allowed(reactors, size::limit_on_rings());
+    Ok(Locked { registered, reactors: rings.max(1), usual_rings: ring == RingSize::ALL[0] })
 }
 
 /// Takes as much as the system allows this process of locked memory and of descriptors: each

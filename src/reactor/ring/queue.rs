@@ -14,7 +14,7 @@ use std::rc::Rc;
 
 use tokio::sync::Notify;
 
-use super::rings::RingSize;
+use super::size::RingSize;
 
 /// The queue of this thread. Operations are numbered from 1 on.
 struct Queue {

@@ -253,7 +253,7 @@ fn refuse_submissions_of(entries: u32) {
 /// than the queue has room for.
 #[test]
 fn a_submission_that_is_refused_for_now_goes_later() {
-    use super::rings::RingSize;
+    use super::size::RingSize;
     const SUBMISSIONS: u32 = RingSize::ALL[0].submissions;
     on_reactor(|| async {
         const SOME: u32 = 100;
@@ -282,7 +282,7 @@ fn what_waits_long_takes_no_room_in_the_queue() {
     on_reactor(|| async {
         let (conn, _client) = pair().await;
         let conn = std::rc::Rc::new(conn);
-        for _ in 0..2 * super::rings::RingSize::ALL[0].submissions {
+        for _ in 0..2 * super::size::RingSize::ALL[0].submissions {
             let conn = conn.clone();
             drop(spawn(async move { drop(conn.readable().await) }));
         }
