@@ -1,4 +1,4 @@
-//! What stands in a message: octets in, values out, no I/O.
+//! Messages: octets in, values out, no I/O.
 //!
 //! ```text
 //!                    ┌▶ sort_keys   SORT
@@ -9,12 +9,12 @@
 //!           transfer  └▶ stream: the same of messages that are larger than memory
 //! ```
 //!
-//! `header` reads fields, wherever a header stands. `parts` is the one walk over a message that
-//! says where its parts are: FETCH takes it to the end, SEARCH and PREVIEW as far as they must.
-//! `transfer` undoes base64 and quoted-printable.
+//! `header` reads the fields of any header. `parts` is the one walk over a message that finds its
+//! parts: FETCH takes it to the end, SEARCH and PREVIEW only as far as needed. `transfer` decodes
+//! base64 and quoted-printable.
 //!
-//! Mail is taken as it comes. Nothing here fails on a broken message, recurses as deep as one
-//! nests, or holds more than a small multiple of it.
+//! Broken messages are read as far as possible. No message causes an error or deep recursion, or
+//! takes more than a small multiple of its size.
 
 mod header;
 mod transfer;
@@ -46,8 +46,8 @@ pub use structure::{BinaryError, envelope};
 pub use text::{BadCharset, CHARSETS, FieldText, Needle, casemap, field_text, preview};
 pub use transfer::{Decoder, Transfer};
 
-/// That a header is longer than [`MIME_HEADER`](crate::limits::MIME_HEADER), or what would have to
-/// be answered longer than [`MIME_ANSWER`](crate::limits::MIME_ANSWER).
+/// A header is longer than [`MIME_HEADER`](crate::limits::MIME_HEADER), or a response would be
+/// longer than [`MIME_ANSWER`](crate::limits::MIME_ANSWER).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TooLong;
 
@@ -59,63 +59,62 @@ impl fmt::Display for TooLong {
 
 impl std::error::Error for TooLong {}
 
-/// A message whose parts were found. Holds ranges, no octets but those it was made of.
+/// A message with its parts located. Holds ranges, and no octets except those it was given.
 #[derive(Debug)]
 pub struct Message<'a> {
-    /// The message, if it is in memory.
+    /// The message, if it is in memory; otherwise empty.
     octets: &'a [u8],
-    /// What is needed of the headers, if it is not: by their place.
+    /// The headers needed, by offset, if the message is not in memory.
     headers: BTreeMap<u64, Vec<u8>>,
-    /// Octets of the whole message.
+    /// Size of the whole message.
     size: u64,
-    /// The message itself, and the parts within it, in the order in which they begin.
+    /// The message itself, then its parts in the order in which they begin.
     parts: Vec<parts::Part>,
 }
 
 impl<'a> Message<'a> {
-    /// Finds the parts of a whole message. Never fails: what is broken is a leaf. With `global`,
-    /// a part of type message/global is a message, as RFC 9051 has it and RFC 3501 has not.
+    /// Locates the parts of a whole message. Never fails: a broken part is a leaf. With `global`, a
+    /// part of type message/global is a message, as in RFC 9051 but not in RFC 3501.
     #[must_use]
     pub fn parse(octets: &'a [u8], global: bool) -> Message<'a> {
         let (headers, size) = (BTreeMap::new(), octets.len() as u64);
         Message { octets, headers, size, parts: parts::parts(octets, global) }
     }
 
-    /// Writes the value of BODYSTRUCTURE, or if not `extended` of BODY (RFC 3501 section 7.4.2).
+    /// Writes the value of BODYSTRUCTURE, or of BODY if not `extended` (RFC 3501 section 7.4.2).
     ///
     /// # Errors
-    /// When it would be longer than [`MIME_ANSWER`](crate::limits::MIME_ANSWER).
+    /// If it would be longer than [`MIME_ANSWER`](crate::limits::MIME_ANSWER).
     pub fn body_structure(&self, extended: bool, out: &mut BytesMut) -> Result<(), TooLong> {
         structure::body_structure(self, extended, out)
     }
 
-    /// The octets of the message that BODY\[section\] means (RFC 3501 section 6.4.5). For
-    /// HEADER.FIELDS the whole header, of which the caller takes the fields. `None`: there is no
-    /// such part.
+    /// The range that BODY\[section\] means (RFC 3501 section 6.4.5). For HEADER.FIELDS it is the
+    /// whole header; the caller selects the fields. `None` if there is no such part.
     #[must_use]
     pub fn section(&self, part: &[u32], text: Option<&SectionText>) -> Option<Range<u64>> {
         structure::section(self, part, text)
     }
 
-    /// The octets of a part with its transfer encoding undone, for BINARY (RFC 3516), of a message
-    /// in memory. No part numbers mean the whole message.
+    /// The octets of a part without its transfer encoding, for BINARY (RFC 3516). The message must
+    /// be in memory. Without part numbers, the whole message.
     ///
     /// # Errors
-    /// When there is no such part, or it is encoded in a way not known.
+    /// If there is no such part, or its encoding is unknown.
     pub fn binary(&self, part: &[u32]) -> Result<Cow<'a, [u8]>, BinaryError> {
         let (range, transfer) = self.encoded(part)?;
         Ok(transfer.decode(&self.octets[range.start as usize..range.end as usize]))
     }
 
-    /// Where the octets of a part stand, and how they are to be decoded for BINARY.
+    /// The range of a part, and how BINARY decodes it.
     ///
     /// # Errors
-    /// When there is no such part, or it is encoded in a way not known.
+    /// If there is no such part, or its encoding is unknown.
     pub fn encoded(&self, part: &[u32]) -> Result<(Range<u64>, Transfer), BinaryError> {
         structure::encoded(self, part)
     }
 
-    /// The header of a part, or what is needed of it.
+    /// The header of a part, or the needed fields of it.
     fn header(&self, part: &parts::Part) -> &[u8] {
         if let Some(header) = self.headers.get(&part.header.start) {
             return header;

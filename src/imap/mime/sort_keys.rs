@@ -1,4 +1,4 @@
-//! SORT: keys of messages and their order (RFC 5256 section 3, RFC 5957).
+//! SORT: keys and order of messages (RFC 5256 section 3, RFC 5957).
 
 use std::cmp::Ordering;
 
@@ -10,30 +10,30 @@ use super::{casemap, decode_field};
 use crate::limits::{SORT_ADDRESS, SORT_STRING};
 use crate::protocol::{SortCriterion, SortKey};
 
-/// Takes messages, hands them out in order. A message takes 4 octets, 8 for each date or size, 16
-/// for each string, and the strings, mapped for comparison and of 1,000 octets at most.
+/// Takes messages and returns them in order. A message takes 4 bytes, 8 for each date or size, 16
+/// for each string, and the strings, mapped for comparison and cut to 1,000 octets.
 #[derive(Debug)]
 pub struct Sorter {
     criteria: Vec<SortCriterion>,
     numbers: Vec<u32>,
-    /// So many words for each message as `width` says.
+    /// `width` words for each message.
     words: Vec<u64>,
     width: usize,
-    /// Pieces of [`STRINGS`] octets; no string is in two of them.
+    /// Chunks of [`STRINGS`] bytes; no string is divided between two.
     strings: Vec<Vec<u8>>,
 }
 
-/// Octets of strings that are in one piece of memory: a single one would have to be copied, and be
-/// there twice, each time it grows.
+/// Bytes of a chunk of strings. A single buffer would be copied each time it grows, and take twice
+/// its size in the meantime.
 const STRINGS: usize = 1 << 20;
 
 impl Sorter {
-    /// Sorts by the first of these, what is equal by the second, and so on.
+    /// A sorter by the first criterion, then the second for equal messages, and so on.
     #[must_use]
     pub fn new(criteria: &[SortCriterion]) -> Sorter {
         let mut kept: Vec<SortCriterion> = Vec::new();
         for criterion in criteria {
-            // What is equal by a key once is equal by it again.
+            // A second criterion with the same key decides nothing.
             if kept.iter().all(|k| k.key != criterion.key) {
                 kept.push(*criterion);
             }
@@ -43,14 +43,14 @@ impl Sorter {
         Sorter { criteria: kept, numbers, words, width, strings }
     }
 
-    /// Whether headers are needed: else [`Sorter::add`] may get none.
+    /// Whether [`Sorter::add`] needs headers; otherwise the header may be empty.
     #[must_use]
     pub fn needs_header(&self) -> bool {
         self.criteria.iter().any(|c| !matches!(c.key, SortKey::Arrival | SortKey::Size))
     }
 
-    /// Takes a message: its sequence number or UID, its internal date in seconds since 1970 UTC,
-    /// its size in octets, its header (or all of it).
+    /// Adds a message: its sequence number or UID, internal date in seconds since
+    /// 1970-01-01T00:00:00Z, size in octets, and header or whole message.
     pub fn add(&mut self, number: u32, arrival: i64, size: u64, header: &[u8]) {
         self.numbers.push(number);
         for at in 0..self.criteria.len() {
@@ -67,7 +67,7 @@ impl Sorter {
         }
     }
 
-    /// What it takes in memory, about.
+    /// Approximate memory in bytes.
     #[must_use]
     pub fn memory(&self) -> usize {
         let strings = match &*self.strings {
@@ -85,7 +85,8 @@ impl Sorter {
         order.iter().map(|&at| self.numbers[at as usize]).collect()
     }
 
-    /// Two words: the first eight octets, which decide most comparisons, and where all of it is.
+    /// Two words: the first eight octets, which decide most comparisons, and the position of the
+    /// string.
     fn push_string(&mut self, text: &str) {
         let text = casemap(text);
         let octets = &text.as_bytes()[..text.len().min(SORT_STRING)];
@@ -94,7 +95,7 @@ impl Sorter {
         first[..start].copy_from_slice(&octets[..start]);
         let has_room = |piece: &Vec<u8>| piece.len() + octets.len() < STRINGS;
         if !self.strings.last().is_some_and(has_room) {
-            // The first one grows: most sorts need no more than a part of it.
+            // The first chunk grows: most sorts need only a part of it.
             let room = if self.strings.is_empty() { 0 } else { STRINGS };
             self.strings.push(Vec::with_capacity(room));
         }
@@ -135,7 +136,7 @@ impl SortKey {
         if matches!(self, SortKey::Arrival | SortKey::Date | SortKey::Size) { 1 } else { 2 }
     }
 
-    /// The string of a header; empty when it has not got the field.
+    /// The string to compare; empty if the header does not have the field.
     fn string(self, header: &[u8]) -> String {
         let field = |name: &[u8]| Fields::find(header, name).map(|field| field.value);
         let address = |name: &[u8]| first_address(header, name);
@@ -151,8 +152,8 @@ impl SortKey {
     }
 }
 
-/// The first address that ENVELOPE has for fields of this name. A group begins with an address of
-/// its own, whose mailbox is the name of the group (RFC 3501 section 7.4.2).
+/// The first address that ENVELOPE has for fields with this name. A group begins with an address of
+/// its own, whose mailbox is the group's name (RFC 3501 section 7.4.2).
 fn first_address(header: &[u8], name: &[u8]) -> Address {
     let mut fields = Fields::new(header).filter(|field| field.is(name));
     let first = |value: &[u8]| address::first(&value[..value.len().min(SORT_ADDRESS)]);
@@ -163,7 +164,7 @@ fn mailbox(address: Address) -> String {
     String::from_utf8_lossy(&address.mailbox.unwrap_or_default()).into_owned()
 }
 
-/// RFC 5957 section 3.
+/// The display name (RFC 5957 section 3).
 fn display(address: Address) -> String {
     if let Some(name) = address.name.as_ref().filter(|name| !name.is_empty()) {
         return decode_field(name).into_owned();
@@ -176,7 +177,7 @@ fn display(address: Address) -> String {
     }
 }
 
-/// The same order without a sign.
+/// An unsigned number in the same order.
 fn ordered(value: i64) -> u64 {
     (value as u64) ^ (1 << 63)
 }

@@ -1,4 +1,4 @@
-//! Content-Transfer-Encoding undone (RFC 2045 section 6), as far as it can be.
+//! Decodes Content-Transfer-Encoding (RFC 2045 section 6), as far as possible.
 
 use std::borrow::Cow;
 
@@ -7,21 +7,21 @@ use base64::alphabet::STANDARD;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use memchr::memchr;
 
-/// How the octets of a body are wrapped.
+/// The transfer encoding of a body.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Transfer {
-    /// Not at all: 7bit, 8bit, binary, or nothing said.
+    /// None: 7bit, 8bit, binary, or no field.
     #[default]
     Identity,
     /// RFC 2045 section 6.7.
     QuotedPrintable,
     /// RFC 2045 section 6.8.
     Base64,
-    /// In a way that nobody knows.
+    /// Not known.
     Unknown,
 }
 
-/// Any tail is taken, with or without padding: broken mail is read as far as it goes.
+/// Any tail is accepted, with or without padding: broken mail is read as far as it goes.
 const BASE64: GeneralPurpose = GeneralPurpose::new(
     &STANDARD,
     GeneralPurposeConfig::new()
@@ -29,7 +29,7 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
         .with_decode_padding_mode(DecodePaddingMode::Indifferent),
 );
 
-/// Octets of base64 that are gathered before they are decoded: within the first cache.
+/// Octets of base64 gathered before they are decoded; fits in the first-level cache.
 const STEP: usize = 8 << 10;
 
 impl Transfer {
@@ -46,7 +46,7 @@ impl Transfer {
         }
     }
 
-    /// The octets of a body; of one that is wrapped in an unknown way as they stand there.
+    /// Decodes a body; an unknown encoding leaves it as it is.
     pub fn decode(self, body: &[u8]) -> Cow<'_, [u8]> {
         if matches!(self, Transfer::Identity | Transfer::Unknown) {
             return Cow::Borrowed(body);
@@ -58,30 +58,30 @@ impl Transfer {
         Cow::Owned(out)
     }
 
-    /// Whether the octets of a body are others than those that stand there.
+    /// Whether decoding changes the octets.
     #[must_use]
     pub fn decodes(self) -> bool {
         matches!(self, Transfer::QuotedPrintable | Transfer::Base64)
     }
 }
 
-/// Undoes the encoding of a body that comes in pieces. Cuts change nothing.
+/// Decodes a body that comes in pieces, wherever they are cut.
 #[derive(Debug)]
 pub struct Decoder {
     transfer: Transfer,
-    /// Octets that mean nothing before more have come: a group of base64 and what was gathered
-    /// with it, the end of a line of quoted-printable.
+    /// Octets that cannot be decoded yet: base64 groups being gathered, or the end of a
+    /// quoted-printable line.
     held: Vec<u8>,
 }
 
 impl Decoder {
-    /// Of a body of which nothing has come yet.
+    /// A decoder at the start of a body.
     #[must_use]
     pub fn new(transfer: Transfer) -> Decoder {
         Decoder { transfer, held: Vec::new() }
     }
 
-    /// Takes the next octets, and appends what they say.
+    /// Takes the next octets and appends the decoded ones.
     pub fn feed(&mut self, octets: &[u8], out: &mut Vec<u8>) {
         match self.transfer {
             Transfer::Identity | Transfer::Unknown => out.extend_from_slice(octets),
@@ -90,7 +90,7 @@ impl Decoder {
         }
     }
 
-    /// The body ends here.
+    /// Ends the body.
     pub fn finish(&mut self, out: &mut Vec<u8>) {
         match self.transfer {
             Transfer::Identity | Transfer::Unknown => {}
@@ -99,8 +99,8 @@ impl Decoder {
         }
     }
 
-    /// Blanks at the end of a line came on the way. An `=` that is followed by neither two hex
-    /// digits nor the end of a line stands for itself.
+    /// Blanks at the end of a line were added in transit. An `=` followed by neither two hex digits
+    /// nor a line end stands for itself.
     fn quoted_printable(&mut self, octets: &[u8], out: &mut Vec<u8>) {
         let mut rest = octets;
         while let Some(newline) = memchr(b'\n', rest) {
@@ -114,15 +114,15 @@ impl Decoder {
                 self.held.clear();
             }
         }
-        // Of a line whose end has not come, that is said which the end cannot change.
+        // Of an incomplete line, decode the part that its end cannot change.
         self.held.extend_from_slice(rest);
         let said = self.held.len() - open_end(&self.held);
         unescape(&self.held[..said], out);
         self.held.drain(..said);
     }
 
-    /// Octets outside the alphabet are passed over, as RFC 2045 asks; each `=` ends a group, and
-    /// what follows begins a new one.
+    /// Octets outside the alphabet are skipped, as RFC 2045 requires. Each `=` ends a group; what
+    /// follows begins a new one.
     fn base64(&mut self, octets: &[u8], out: &mut Vec<u8>) {
         let mut rest = octets;
         while !rest.is_empty() {
@@ -137,7 +137,7 @@ impl Decoder {
     }
 }
 
-/// A line of quoted-printable without its LF.
+/// A quoted-printable line without its LF.
 fn unescape_line(line: &[u8], out: &mut Vec<u8>) {
     let cr = line.iter().rev().take_while(|&&octet| octet == b'\r').count();
     let (text, end) = line.split_at(line.len() - cr);
@@ -151,8 +151,8 @@ fn unescape_line(line: &[u8], out: &mut Vec<u8>) {
     }
 }
 
-/// Octets at the end of a line under way on which its end may have a say: blanks, an `=` with up
-/// to one digit, the CR of the line end. A line of a mebibyte of them is no line.
+/// Octets at the end of an incomplete line whose meaning depends on what follows: blanks, an `=`
+/// with at most one digit, the CR of the line end. A mebibyte of them is not waited for.
 fn open_end(line: &[u8]) -> usize {
     const MOST: usize = 1 << 20;
     let open = |octet: &u8| matches!(octet, b' ' | b'\t' | b'\r' | b'=');
@@ -166,7 +166,7 @@ fn open_end(line: &[u8]) -> usize {
     }
 }
 
-/// Appends a text whose `=XX` stand for octets.
+/// Appends a text, replacing each `=XX` by its octet.
 pub(super) fn unescape(text: &[u8], out: &mut Vec<u8>) {
     let mut rest = text;
     while let Some(equals) = memchr(b'=', rest) {
@@ -184,12 +184,12 @@ pub(super) fn unescape(text: &[u8], out: &mut Vec<u8>) {
     out.extend_from_slice(rest);
 }
 
-/// All octets of a text in base64.
+/// Decodes base64 as a whole.
 pub(super) fn base64(body: &[u8]) -> Vec<u8> {
     Transfer::Base64.decode(body).into_owned()
 }
 
-/// Decodes what was gathered, and leaves what may be the start of a group unless it is the last.
+/// Decodes what was gathered; keeps an incomplete last group unless `last`.
 fn decode_groups(gathered: &mut Vec<u8>, out: &mut Vec<u8>, last: bool) {
     let whole = if last { gathered.len() } else { gathered.len() / 4 * 4 };
     let start = out.len();
@@ -197,7 +197,7 @@ fn decode_groups(gathered: &mut Vec<u8>, out: &mut Vec<u8>, last: bool) {
         gathered.drain(..whole);
         return;
     }
-    // Something else is among it: once more, octet by octet.
+    // Other octets are among them: decode again, octet by octet.
     out.truncate(start);
     let mut clean = Vec::with_capacity(gathered.len());
     for &octet in &*gathered {
@@ -212,7 +212,7 @@ fn decode_groups(gathered: &mut Vec<u8>, out: &mut Vec<u8>, last: bool) {
     *gathered = kept;
 }
 
-/// A single sextet at the end makes no octet.
+/// A single sextet at the end does not make an octet.
 fn flush(group: &mut Vec<u8>, out: &mut Vec<u8>) {
     if group.len() % 4 == 1 {
         group.pop();
@@ -222,12 +222,12 @@ fn flush(group: &mut Vec<u8>, out: &mut Vec<u8>) {
     group.clear();
 }
 
-/// Whether an octet is of the alphabet.
+/// Whether an octet is in the base64 alphabet.
 pub(super) fn is_base64(octet: u8) -> bool {
     octet.is_ascii_alphanumeric() || octet == b'+' || octet == b'/'
 }
 
-/// The value of a hex digit, of either case.
+/// The value of a hex digit in either case.
 fn hex(digit: u8) -> Option<u8> {
     char::from(digit).to_digit(16).map(|value| value as u8)
 }

@@ -1,20 +1,20 @@
 //! Addresses of a header (RFC 5322 sections 3.4 and 4.4).
 //!
-//! The text between the words is kept as it is: encoded-words are the client's to decode. What is
-//! broken is completed with the words that Dovecot uses, which users of it have seen before.
+//! Text between words is kept as it is; the client decodes encoded-words. Broken addresses are
+//! completed with the placeholders that Dovecot uses, which its users know.
 
 use std::ops::ControlFlow;
 
 use super::fields::Field;
 use super::lexer::{Broken, Lexer, Read};
 
-/// An address as ENVELOPE has it (RFC 3501 section 7.4.2). A group is a member without domain
-/// whose mailbox is its name, its members, and a member of nothing but NILs.
+/// An address of ENVELOPE (RFC 3501 section 7.4.2). A group becomes an address without domain whose
+/// mailbox is the group's name, then its members, then an address of NILs.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(in crate::mime) struct Address {
-    /// Display name, or the comment that stands for it.
+    /// Display name, or the comment that replaces it.
     pub name: Option<Vec<u8>>,
-    /// The at-domain-list of old.
+    /// The obsolete at-domain-list.
     pub route: Option<Vec<u8>>,
     /// Local part.
     pub mailbox: Option<Vec<u8>>,
@@ -22,16 +22,16 @@ pub(in crate::mime) struct Address {
     pub domain: Option<Vec<u8>>,
 }
 
-/// What stands for a domain that is missing.
+/// Replaces a missing domain.
 pub(in crate::mime) const MISSING_DOMAIN: &[u8] = b"MISSING_DOMAIN";
 
-/// Takes addresses, one after the other, until it has enough.
+/// Receives addresses one by one until it breaks.
 type Take<'t> = &'t mut dyn FnMut(Address) -> ControlFlow<()>;
 
-/// Whether it may have more.
+/// Whether more may follow.
 type Flow = ControlFlow<(), bool>;
 
-/// Gives the addresses of a field's value, until `take` has enough.
+/// Passes the addresses of a field's value to `take`, until `take` breaks.
 ///
 /// ```abnf
 /// address-list = (address *("," address)) / obs-addr-list
@@ -63,14 +63,14 @@ pub(in crate::mime) fn first(value: &[u8]) -> Option<Address> {
     first
 }
 
-/// Whether a field has addresses.
+/// Whether a field contains addresses.
 pub(in crate::mime) fn has_addresses(field: &Field<'_>) -> bool {
     const NAMES: [&[u8]; 7] =
         [b"From", b"To", b"Cc", b"Bcc", b"Sender", b"Reply-To", b"Return-Path"];
     NAMES.iter().any(|name| field.is(name))
 }
 
-/// Whether an address may have comments or blanks within it.
+/// Whether an address in the value may contain comments or blanks.
 pub(in crate::mime) fn hides_address(value: &[u8]) -> bool {
     let blank = |octet: Option<&u8>| octet.is_some_and(|o| o.is_ascii_whitespace() || *o == b')');
     let after = |octet: Option<&u8>| octet.is_some_and(|o| o.is_ascii_whitespace() || *o == b'(');
@@ -79,7 +79,7 @@ pub(in crate::mime) fn hides_address(value: &[u8]) -> bool {
     })
 }
 
-/// Appends the addresses of a field's value, `<mailbox@domain>` each.
+/// Appends the addresses of a field's value, each as `<mailbox@domain>`.
 pub(in crate::mime) fn push_plain(value: &[u8], text: &mut String) {
     let _ = addresses(value, &mut |address| {
         if let (Some(mailbox), Some(domain)) = (&address.mailbox, &address.domain) {
@@ -91,7 +91,7 @@ pub(in crate::mime) fn push_plain(value: &[u8], text: &mut String) {
     });
 }
 
-/// Whether there may be more.
+/// Reads one address or group. Returns whether more may follow.
 ///
 /// ```abnf
 /// address      = mailbox / group
@@ -113,7 +113,7 @@ fn address(lexer: &mut Lexer, take: Take<'_>) -> Flow {
     ControlFlow::Continue(true)
 }
 
-/// Members until something stands there that is no comma. Whether there may be more after it.
+/// Reads members until something other than a comma follows one. Returns whether more may follow.
 fn group(lexer: &mut Lexer, name: Vec<u8>, take: Take<'_>) -> Flow {
     lexer.at += 1;
     let mut read = lexer.skip();
@@ -215,8 +215,8 @@ fn domain_list(lexer: &mut Lexer) -> Result<Vec<u8>, Broken> {
     if lexer.at_end() { Err(Broken) } else { Ok(list) }
 }
 
-/// `buffer` is there to be used again. A comment is the name. A single word is a mailbox whose
-/// domain was forgotten, several are a name whose address was.
+/// Reads an address without angle brackets. `buffer` is reused. A comment becomes the name. A
+/// single word is a mailbox with its domain missing; several are a name with its address missing.
 ///
 /// ```abnf
 /// addr-spec = local-part "@" domain

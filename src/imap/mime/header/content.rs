@@ -1,27 +1,27 @@
-//! What a part says of its content: Content-Type and its like (RFC 2045 section 5, RFC 2231).
+//! Content-Type, Content-Disposition and similar fields (RFC 2045 section 5, RFC 2231).
 
 use super::fields::Field;
 use super::lexer::{Broken, Lexer};
 
-/// The value of Content-Type or, without subtype, of Content-Disposition.
+/// The value of a Content-Type, or of a Content-Disposition, which has no subtype.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(in crate::mime) struct Content {
     /// Type, or disposition; may be empty.
     pub kind: Vec<u8>,
     /// Subtype; may be empty.
     pub subtype: Vec<u8>,
-    /// Names and values. Those that RFC 2231 divides are joined, but not decoded: the name then
-    /// ends with `*`.
+    /// Names and values. The pieces of a parameter divided by RFC 2231 are joined but not decoded;
+    /// its name then ends with `*`.
     pub parameters: Vec<(Vec<u8>, Vec<u8>)>,
 }
 
 impl Content {
-    /// `None` when it cannot be read: RFC 2045 section 5.2 recommends text/plain.
+    /// `None` if it cannot be read. RFC 2045 section 5.2 recommends text/plain for that.
     ///
     /// ```abnf
     /// content := "Content-Type" ":" type "/" subtype *(";" parameter)
     /// ```
-    /// A lone `text` is text/plain as well, and has parameters.
+    /// A lone `text` is text/plain, with its parameters.
     pub fn parse_type(field: &Field) -> Option<Content> {
         let mut lexer = Lexer::new(field.value);
         let mut content = Content::default();
@@ -52,20 +52,20 @@ impl Content {
         Some(content)
     }
 
-    /// Whether it is of this type and subtype.
+    /// Whether it has this type and subtype.
     pub fn is(&self, kind: &str, subtype: &str) -> bool {
         self.kind.eq_ignore_ascii_case(kind.as_bytes())
             && self.subtype.eq_ignore_ascii_case(subtype.as_bytes())
     }
 
-    /// The value of a parameter.
+    /// The value of this parameter.
     pub fn parameter(&self, name: &str) -> Option<&[u8]> {
         let named = |(n, _): &&(Vec<u8>, Vec<u8>)| n.eq_ignore_ascii_case(name.as_bytes());
         self.parameters.iter().find(named).map(|(_, value)| value.as_slice())
     }
 }
 
-/// What BODYSTRUCTURE says of the encoding. `None` when it is not one token.
+/// The encoding as BODYSTRUCTURE reports it. `None` if it is not a single token.
 ///
 /// ```abnf
 /// encoding := "Content-Transfer-Encoding" ":" mechanism
@@ -78,8 +78,8 @@ pub(in crate::mime) fn transfer_encoding(field: &Field) -> Option<Vec<u8>> {
     (!more && !token.is_empty()).then_some(token)
 }
 
-/// What the body is decoded by: the first token, whatever follows it, as in Dovecot. `None` when
-/// there is none.
+/// The encoding used to decode the body: the first token, whatever follows it, as in Dovecot.
+/// `None` if there is none.
 pub(in crate::mime) fn mechanism(field: &Field) -> Option<Vec<u8>> {
     let mut lexer = Lexer::new(field.value);
     let mut token = Vec::new();
@@ -110,7 +110,7 @@ pub(in crate::mime) fn languages(field: &Field) -> Vec<Vec<u8>> {
     }
 }
 
-/// The parameters behind whatever stands in front of them.
+/// The parameters after the first word of a value.
 pub(in crate::mime) fn parameters_of(value: &[u8]) -> Vec<(Vec<u8>, Vec<u8>)> {
     let mut lexer = Lexer::new(value);
     lexer.at = memchr::memchr(b';', value).unwrap_or(value.len());
@@ -121,7 +121,7 @@ fn parameters(lexer: &mut Lexer) -> Vec<(Vec<u8>, Vec<u8>)> {
     let mut plain = Vec::new();
     let mut pieces = Vec::new();
     while !lexer.at_end() {
-        // After nonsense the next octet may begin something better.
+        // Skip one octet of garbage; a parameter may follow.
         match parameter(lexer) {
             Err(Broken) => lexer.at += 1,
             Ok((name, value)) => match Piece::new(&name, value) {
@@ -139,7 +139,7 @@ fn parameters(lexer: &mut Lexer) -> Vec<(Vec<u8>, Vec<u8>)> {
 /// attribute := token
 /// value     := token / quoted-string
 /// ```
-/// Either may be empty. A value that begins with `=` comes from `name==?utf-8?…?=`.
+/// Name and value may be empty. A value that begins with `=` comes from `name==?utf-8?…?=`.
 fn parameter(lexer: &mut Lexer) -> Result<(Vec<u8>, Vec<u8>), Broken> {
     let (mut name, mut value) = (Vec::new(), Vec::new());
     if lexer.peek() != Some(b';') {
@@ -160,7 +160,7 @@ fn parameter(lexer: &mut Lexer) -> Result<(Vec<u8>, Vec<u8>), Broken> {
     Ok((name, value))
 }
 
-/// A piece of a parameter (RFC 2231 sections 3 and 4).
+/// One piece of a divided parameter (RFC 2231 sections 3 and 4).
 ///
 /// ```abnf
 /// parameter := attribute ["*" 1*DIGIT] ["*"] "=" value
@@ -168,13 +168,13 @@ fn parameter(lexer: &mut Lexer) -> Result<(Vec<u8>, Vec<u8>), Broken> {
 struct Piece {
     name: Vec<u8>,
     index: u32,
-    /// Whether the value has a charset in front, or percent-encoded octets.
+    /// Whether the value has a charset prefix or percent-encoded octets.
     extended: bool,
     value: Vec<u8>,
 }
 
 impl Piece {
-    /// The value is given back when the name is not that of a piece.
+    /// Returns the value if the name is not that of a piece.
     fn new(name: &[u8], value: Vec<u8>) -> Result<Piece, Vec<u8>> {
         let Some(star) = name.iter().position(|&octet| octet == b'*') else { return Err(value) };
         let (name, rest) = (&name[..star], &name[star + 1..]);
@@ -193,7 +193,7 @@ impl Piece {
     }
 }
 
-/// Joins the pieces of each parameter; those of which some are missing stay as they were.
+/// Joins the pieces of each parameter. An incomplete set of pieces stays as it is.
 fn join(mut pieces: Vec<Piece>, into: &mut Vec<(Vec<u8>, Vec<u8>)>) {
     pieces.sort_by(|a, b| (&a.name, a.index).cmp(&(&b.name, b.index)));
     for pieces in pieces.chunk_by(|a, b| a.name.eq_ignore_ascii_case(&b.name)) {

@@ -1,14 +1,14 @@
-//! The date in the header, which is when a message was sent.
+//! The Date field: when a message was sent.
 
 use super::fields::Fields;
 
-/// What a Date field says.
+/// A date read from a Date field.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SentDate {
-    /// The date as it is written, whatever the time and the zone: days since 1970-01-01. This is
-    /// what SENTBEFORE, SENTON and SENTSINCE compare (RFC 3501 section 6.4.4).
+    /// The day as written, regardless of time and zone, as days since 1970-01-01. SENTBEFORE,
+    /// SENTON and SENTSINCE compare it (RFC 3501 section 6.4.4).
     pub day: i32,
-    /// Seconds since 1970-01-01T00:00:00Z: what SORT and THREAD compare (RFC 5256 section 2.2).
+    /// Seconds since 1970-01-01T00:00:00Z. SORT and THREAD compare it (RFC 5256 section 2.2).
     pub instant: i64,
 }
 
@@ -16,15 +16,15 @@ const MONTHS: [&[u8]; 12] = [
     b"jan", b"feb", b"mar", b"apr", b"may", b"jun", b"jul", b"aug", b"sep", b"oct", b"nov", b"dec",
 ];
 
-/// The date of the first Date field of a header. `None` when it is missing or cannot be read: the
-/// internal date takes its place.
+/// The date in the first Date field of a header. `None` if the field is missing or unreadable;
+/// callers then use the internal date.
 #[must_use]
 pub fn sent_date(header: &[u8]) -> Option<SentDate> {
     parse_date(Fields::find(header, b"Date")?.value)
 }
 
-/// Reads a date of RFC 5322 section 3.3, or one of the forms that mail really has: years of
-/// two digits, no zone, the order of asctime.
+/// Reads a date as in RFC 5322 section 3.3, or in a form found in real mail: two-digit years, no
+/// zone, the order of asctime.
 ///
 /// ```abnf
 /// date-time   = [ day-of-week "," ] date time [CFWS]
@@ -32,14 +32,14 @@ pub fn sent_date(header: &[u8]) -> Option<SentDate> {
 /// time-of-day = hour ":" minute [ ":" second ]
 /// zone        = (FWS ( "+" / "-" ) 4DIGIT) / obs-zone
 /// ```
-/// A zone that is none, JST and CET among them, is UTC; a time that is none is midnight (RFC 5256
+/// An unknown zone, such as JST or CET, counts as UTC; an invalid time as midnight (RFC 5256
 /// section 2.2).
 #[must_use]
 pub fn parse_date(value: &[u8]) -> Option<SentDate> {
     let mut words = Words { rest: value };
     let mut word = words.next()?;
     if month(word).is_none() && word[0].is_ascii_alphabetic() {
-        // The day of the week. Whether it is right nobody asks.
+        // The day of the week, which is not checked.
         word = words.next()?;
     }
     let mut time = None;
@@ -62,7 +62,7 @@ pub fn parse_date(value: &[u8]) -> Option<SentDate> {
         (year, 1..=3) => 1900 + year,
         (year, _) => year,
     };
-    // RFC 5322 section 3.3 begins with 1900: 0102 was meant to be 2002, and nobody knows that.
+    // RFC 5322 section 3.3 begins with 1900. 0102 was meant as 2002, but that would be a guess.
     if year < 1900 || day > days_of_month(year, month) {
         return None;
     }
@@ -73,8 +73,8 @@ pub fn parse_date(value: &[u8]) -> Option<SentDate> {
     Some(SentDate { day: days as i32, instant })
 }
 
-/// What stands between spaces, commas and dashes; comments are left out. A dash after a space
-/// belongs to its word, which is a zone.
+/// Splits a date at spaces, commas and dashes and drops comments. A dash after a space begins a
+/// word: a zone.
 struct Words<'a> {
     rest: &'a [u8],
 }
@@ -94,7 +94,7 @@ impl<'a> Words<'a> {
         let ends = |&o: &u8| o.is_ascii_whitespace() || matches!(o, b',' | b'-' | b'+' | b'(');
         let end = text.iter().skip(1).position(ends).map_or(text.len(), |at| at + 1);
         let (mut word, mut rest) = text.split_at(end);
-        // 6-Nov-1994: the dash divides.
+        // 6-Nov-1994: this dash separates.
         if let [b'-', tail @ ..] = rest
             && word.iter().all(u8::is_ascii_alphanumeric)
         {
@@ -114,7 +114,7 @@ fn month(word: &[u8]) -> Option<i64> {
     Some(at as i64 + 1)
 }
 
-/// Digits and nothing else, so many at most.
+/// A number of at most `most` digits, with nothing else.
 fn number(word: &[u8], most: usize) -> Option<i64> {
     let plausible = !word.is_empty() && word.len() <= most && word.iter().all(u8::is_ascii_digit);
     plausible.then(|| word.iter().fold(0, |n, digit| n * 10 + i64::from(digit - b'0')))
@@ -163,7 +163,7 @@ fn days_of_month(year: i64, month: i64) -> i64 {
     }
 }
 
-/// The proleptic Gregorian calendar, by years that begin in March.
+/// Days since 1970-01-01 in the proleptic Gregorian calendar. Years begin in March.
 fn days_since_epoch(year: i64, month: i64, day: i64) -> i64 {
     let year = year - i64::from(month <= 2);
     let (era, of_era) = (year.div_euclid(400), year.rem_euclid(400));

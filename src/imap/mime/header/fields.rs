@@ -1,4 +1,4 @@
-//! The fields of a header, one after the other.
+//! Splits a header into fields.
 
 use std::borrow::Cow;
 
@@ -6,21 +6,21 @@ use memchr::{memchr, memchr2};
 
 use crate::protocol::HeaderScanner;
 
-/// One field of a header (RFC 5322 section 2.2). A line without a colon is a field with an empty
-/// value: a `From ` line of mbox, or text that has lost its way.
+/// A header field (RFC 5322 section 2.2). A line without a colon is a field with an empty value: a
+/// `From ` line of mbox, or misplaced text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Field<'a> {
-    /// What stands before the colon, without blanks at its end.
+    /// The text before the colon, without trailing blanks.
     pub name: &'a [u8],
-    /// What follows the colon and the blanks and folds after it, folded as it is, without the last
-    /// line end.
+    /// The text after the colon without leading blanks and folds and without the last line end.
+    /// Folds within it are kept.
     pub value: &'a [u8],
     /// The whole field, line end included.
     pub raw: &'a [u8],
 }
 
 impl<'a> Field<'a> {
-    /// The field of which these are all octets.
+    /// Splits the octets of one field.
     pub(in crate::mime) fn new(raw: &'a [u8]) -> Field<'a> {
         let line = raw.strip_suffix(b"\n").unwrap_or(raw);
         let line = line.strip_suffix(b"\r").unwrap_or(line);
@@ -31,7 +31,7 @@ impl<'a> Field<'a> {
         };
         let blank = |octet: &u8| matches!(octet, b' ' | b'\t');
         let name = &name[..name.iter().rposition(|octet| !blank(octet)).map_or(0, |last| last + 1)];
-        // Blanks alone are a value. Exchange begins long ones on a line of their own.
+        // Blanks alone are a value. Exchange begins long values on a line of their own.
         let fold = |octet: &u8| blank(octet) || matches!(octet, b'\r' | b'\n');
         let skip = value.iter().position(|octet| !fold(octet)).unwrap_or(value.len().min(1));
         Field { name, value: &value[skip..], raw }
@@ -44,8 +44,8 @@ impl<'a> Field<'a> {
     }
 }
 
-/// Goes through a header, and ends where it does: before the first empty line, or at the last
-/// octet.
+/// Iterates over the fields of a header. It ends before the first empty line, or at the end of the
+/// octets.
 ///
 /// ```abnf
 /// fields     = *(field-name *WSP ":" unstructured CRLF)
@@ -57,13 +57,13 @@ pub struct Fields<'a> {
 }
 
 impl<'a> Fields<'a> {
-    /// The fields of a message or of its header alone. The body is not looked at.
+    /// The fields of a message, or of a header alone. The body is not read.
     #[must_use]
     pub fn new(message: &'a [u8]) -> Fields<'a> {
         Fields { rest: message }
     }
 
-    /// The first field of this name, in any case.
+    /// The first field with this name, in any case.
     #[must_use]
     pub fn find(header: &'a [u8], name: &[u8]) -> Option<Field<'a>> {
         Fields::new(header).find(|field| field.is(name))
@@ -87,7 +87,7 @@ impl<'a> Iterator for Fields<'a> {
     }
 }
 
-/// Octets of the header of a message, the empty line at its end included. A message without an
+/// Length of the header of a message, including the empty line at its end. A message without an
 /// empty line is all header.
 #[must_use]
 pub fn header_length(message: &[u8]) -> usize {
@@ -96,7 +96,7 @@ pub fn header_length(message: &[u8]) -> usize {
     scanner.finish() as usize
 }
 
-/// Octets of the line that ends the header, if one begins here. Mail whose line ends were converted
+/// Length of the empty line at the start, if there is one. Mail whose line ends were converted
 /// twice has two CR.
 pub(in crate::mime) fn empty_line(octets: &[u8]) -> Option<usize> {
     match octets {
@@ -107,13 +107,12 @@ pub(in crate::mime) fn empty_line(octets: &[u8]) -> Option<usize> {
     }
 }
 
-/// Octets of the line that begins here, its end included.
+/// Length of the line at the start, including its end.
 pub(in crate::mime) fn line_length(octets: &[u8]) -> usize {
     memchr(b'\n', octets).map_or(octets.len(), |at| at + 1)
 }
 
-/// A value on one line: line ends are left out, the blanks after them stay (RFC 5322 section
-/// 2.2.3).
+/// Removes line ends from a value; the blanks after them stay (RFC 5322 section 2.2.3).
 pub(in crate::mime) fn unfolded(value: &[u8]) -> Cow<'_, [u8]> {
     if memchr2(b'\r', b'\n', value).is_none() {
         return without_nul(value);
@@ -122,8 +121,8 @@ pub(in crate::mime) fn unfolded(value: &[u8]) -> Cow<'_, [u8]> {
     without_nul(&line).into_owned().into()
 }
 
-/// No string in an answer can hold a NUL (RFC 3501 section 9, CHAR8): U+FFFD stands for it, as in
-/// Dovecot's answers.
+/// Replaces NUL, which no string in a response can contain (RFC 3501 section 9, CHAR8), by U+FFFD,
+/// as Dovecot does.
 pub(in crate::mime) fn without_nul(octets: &[u8]) -> Cow<'_, [u8]> {
     if memchr(0, octets).is_none() {
         return octets.into();
@@ -179,7 +178,7 @@ mod tests {
     }
 
     proptest! {
-        /// Of a header that is cut anywhere too.
+        /// This includes headers cut off anywhere.
         #[test]
         fn the_fields_are_the_header_without_the_empty_line(header in "[A:\r\n ]{0,12}") {
             let header = header.as_bytes();

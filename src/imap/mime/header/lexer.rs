@@ -1,19 +1,19 @@
 //! Words of structured fields: atoms, quoted strings, comments (RFC 5322 section 3.2).
 
-/// The text is not what it should be.
+/// The value does not follow the grammar.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::mime) struct Broken;
 
-/// Whether anything follows what was read and the blanks after it.
+/// Whether anything follows the word and its trailing blanks.
 pub(in crate::mime) type Read = Result<bool, Broken>;
 
-/// A place in the value of a field. Each method takes a word and the comments and blanks (CFWS)
-/// after it; none goes back, none calls itself.
+/// A position in the value of a field. Each method reads a word with the comments and blanks (CFWS)
+/// after it. No method goes back or recurses, so reading is linear.
 pub(in crate::mime) struct Lexer<'a> {
     octets: &'a [u8],
-    /// Offset of what is read next.
+    /// Offset of the next octet.
     pub at: usize,
-    /// The last comment, if it is wanted.
+    /// The last comment, if comments are wanted.
     pub comment: Option<Vec<u8>>,
 }
 
@@ -79,7 +79,7 @@ impl<'a> Lexer<'a> {
         Some(octet)
     }
 
-    /// Appends octets as long as they are of a kind, and says how many.
+    /// Appends the octets up to the first outside the class; returns how many.
     fn run(&mut self, out: &mut Vec<u8>, of: fn(u8) -> bool) -> usize {
         let rest = &self.octets[self.at.min(self.octets.len())..];
         let length = rest.iter().position(|&octet| !of(octet)).unwrap_or(rest.len());
@@ -95,7 +95,7 @@ impl<'a> Lexer<'a> {
         if self.run(out, is_atext) == 0 { Err(Broken) } else { self.skip() }
     }
 
-    /// With CFWS around the dots, as RFC 822 had it.
+    /// Allows CFWS around the dots, as in RFC 822.
     ///
     /// ```abnf
     /// dot-atom   = [CFWS] 1*atext *("." 1*atext) [CFWS]
@@ -115,7 +115,7 @@ impl<'a> Lexer<'a> {
         }
     }
 
-    /// What stands before the `@`; dots may be anywhere, as in `a..b@c`.
+    /// The local part, before the `@`. Dots may stand anywhere, as in `a..b@c`.
     ///
     /// ```abnf
     /// local-part     = dot-atom / quoted-string / obs-local-part
@@ -140,7 +140,7 @@ impl<'a> Lexer<'a> {
         }
     }
 
-    /// What follows an `@`, which is where this begins.
+    /// The `@` and what follows it.
     ///
     /// ```abnf
     /// domain         = dot-atom / domain-literal / obs-domain
@@ -165,7 +165,7 @@ impl<'a> Lexer<'a> {
         Err(Broken)
     }
 
-    /// Without the quotes, backslashes and line ends.
+    /// Appends the string without quotes, backslashes and line ends.
     ///
     /// ```abnf
     /// quoted-string = [CFWS] DQUOTE *([FWS] qcontent) [FWS] DQUOTE [CFWS]
@@ -185,7 +185,7 @@ impl<'a> Lexer<'a> {
         Err(Broken)
     }
 
-    /// Words with one blank between them.
+    /// Words, joined by one blank.
     ///
     /// ```abnf
     /// phrase     = 1*word / obs-phrase
@@ -210,7 +210,7 @@ impl<'a> Lexer<'a> {
         }
     }
 
-    /// May be empty.
+    /// The value may be empty.
     ///
     /// ```abnf
     /// token := 1*<any (US-ASCII) CHAR except SPACE, CTLs, or tspecials>     ; RFC 2045
@@ -220,7 +220,7 @@ impl<'a> Lexer<'a> {
         self.skip()
     }
 
-    /// What stands up to a blank or a semicolon.
+    /// Everything up to a blank or a semicolon.
     pub fn word(&mut self, out: &mut Vec<u8>) -> Read {
         self.run(out, |octet| !matches!(octet, b';' | b' ' | b'\t' | b'\r' | b'\n'));
         Ok(!self.at_end())
@@ -231,7 +231,7 @@ impl<'a> Lexer<'a> {
 /// atext = ALPHA / DIGIT / "!" / "#" / "$" / "%" / "&" / "'" / "*" / "+" / "-" / "/" / "=" / "?" /
 ///         "^" / "_" / "`" / "{" / "|" / "}" / "~"
 /// ```
-/// and 8-bit octets (RFC 6532).
+/// 8-bit octets are included (RFC 6532).
 pub(in crate::mime) fn is_atext(octet: u8) -> bool {
     matches!(octet, b'!' | b'#'..=b'\'' | b'*' | b'+' | b'-' | b'/'..=b'9' | b'=' | b'?')
         || matches!(octet, b'A'..=b'Z' | b'^'..=b'~' | 0x80..)

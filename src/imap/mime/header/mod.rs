@@ -1,4 +1,4 @@
-//! What stands in a header, from the outside in.
+//! Headers: from fields down to addresses, dates and decoded text.
 //!
 //! ```text
 //!  header ──▶ fields ──▶ lexer ──▶ address   From, To, ...     words of structured fields

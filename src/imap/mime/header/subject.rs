@@ -2,17 +2,17 @@
 
 use super::words::decode_field;
 
-/// A subject without the marks of replies, forwards and lists.
+/// A subject without the prefixes and suffixes of replies, forwards and lists.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct BaseSubject {
-    /// What remains, in UTF-8, as it was spelt. Compare its [`casemap`](crate::mime::casemap).
+    /// The remaining text in UTF-8, in its original case. Compare its
+    /// [`casemap`](crate::mime::casemap).
     pub text: String,
-    /// Whether the subject is of a reply or a forward: a `Re:`, `Fwd:`, `(fwd)` or `[fwd: ]` was
-    /// removed.
+    /// Whether a mark of a reply or forward was removed: `Re:`, `Fwd:`, `(fwd)` or `[fwd: ]`.
     pub is_reply: bool,
 }
 
-/// The base subject of the value of a Subject field, by the six steps of RFC 5256 section 2.1.
+/// The base subject of a Subject field's value, by the six steps of RFC 5256 section 2.1.
 ///
 /// ```abnf
 /// subject      = *subj-leader [subj-middle] *subj-trailer
@@ -49,7 +49,7 @@ pub fn base_subject(value: &[u8]) -> BaseSubject {
     }
 }
 
-/// Tabs and what is left of folds become spaces, several spaces one.
+/// Turns tabs and remains of folds into spaces, and several spaces into one.
 fn one_line(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
@@ -107,8 +107,8 @@ fn after_blob(text: &str) -> Option<&str> {
     Some(inside[end..].strip_prefix(']')?.trim_start_matches(' '))
 }
 
-/// What follows all blobs at the start: first as a base, which the last blob is if nothing follows
-/// it, then as it is. One after the other they would cost the square of their number.
+/// The text after all leading blobs, in two forms: as a base, where the last blob stays if nothing
+/// follows it; and as it is. Removing blobs one by one would take quadratic time.
 fn without_blobs(text: &str) -> (&str, &str) {
     let (mut base, mut rest) = (text, text);
     while let Some(shorter) = after_blob(rest) {

@@ -1,4 +1,4 @@
-//! The text of a header field: unfolded, encoded-words decoded.
+//! The text of a header field: unfolded, with encoded-words decoded.
 
 use std::borrow::Cow;
 
@@ -8,16 +8,16 @@ use super::content::parameters_of;
 use crate::mime::text::charset::{Charset, is_japanese};
 use crate::mime::transfer::{base64, is_base64, unescape};
 
-/// The text of the value of a field, or of a whole field: folds become a space, encoded-words
-/// (RFC 2047) their text wherever they stand, even in quoted strings as careless senders have it.
-/// Octets beyond ASCII are UTF-8 (RFC 6532) if they are sound, else Windows-1252. The end of the
-/// line and blanks at both ends are left out.
+/// The text of a field's value, or of a whole field. Folds become a space. Encoded-words (RFC 2047)
+/// are decoded everywhere, even in quoted strings, where careless senders put them. Octets beyond
+/// ASCII are UTF-8 (RFC 6532) if valid, otherwise Windows-1252. The final line end and blanks at
+/// both ends are removed.
 #[must_use]
 pub fn decode_field(value: &[u8]) -> Cow<'_, str> {
     decode(value.trim_ascii())
 }
 
-/// The same with whatever stands at the ends.
+/// As [`decode_field`], but keeps blanks at both ends.
 pub(in crate::mime) fn decode(value: &[u8]) -> Cow<'_, str> {
     let words = memmem::find(value, b"=?").is_some();
     let value = unfold(value);
@@ -40,7 +40,7 @@ fn into_text(octets: Vec<u8>) -> String {
         .unwrap_or_else(|error| Charset::Unknown.decode(error.as_bytes()).into_owned())
 }
 
-/// Takes the ends of lines away where a blank follows, and makes that a space, as Dovecot does.
+/// Replaces each line end followed by a blank, with that blank, by a space, as Dovecot does.
 pub(in crate::mime) fn unfold(value: &[u8]) -> Cow<'_, [u8]> {
     let Some(first) = fold(value, 0) else { return Cow::Borrowed(value) };
     let mut out = Vec::with_capacity(value.len());
@@ -55,7 +55,7 @@ pub(in crate::mime) fn unfold(value: &[u8]) -> Cow<'_, [u8]> {
     Cow::Owned(out)
 }
 
-/// The first end of line from here on that a blank follows: where it and the blank begin.
+/// The first line end from `from` on that a blank follows: its offset and that of the blank.
 fn fold(value: &[u8], from: usize) -> Option<(usize, usize)> {
     memchr::memchr_iter(b'\n', &value[from..]).map(|at| from + at).find_map(|newline| {
         let blank = matches!(value.get(newline + 1), Some(b' ' | b'\t'));
@@ -64,14 +64,14 @@ fn fold(value: &[u8], from: usize) -> Option<(usize, usize)> {
     })
 }
 
-/// Whether [`searchable`] says more of a value than it has itself.
+/// Whether [`searchable`] may find parameters in a value.
 pub(in crate::mime) fn has_parameters(value: &[u8]) -> bool {
-    // `name*=`, or `name*0=` without a charset
+    // `name*=`, or `name*0=` without a charset.
     memmem::find(value, b"*=").is_some() || memmem::find(value, b"*0=").is_some()
 }
 
-/// The text of a field's value, and behind it the parameters that RFC 2231 encodes or divides, as
-/// they read: the names of attachments.
+/// The text of a field's value, followed by the decoded parameters of RFC 2231, such as names of
+/// attachments.
 pub(in crate::mime) fn searchable(value: &[u8]) -> Cow<'_, str> {
     let text = decode(value);
     if !has_parameters(value) {
@@ -89,7 +89,7 @@ pub(in crate::mime) fn searchable(value: &[u8]) -> Cow<'_, str> {
     Cow::Owned(text)
 }
 
-/// The value of an extended parameter (RFC 2231 section 4).
+/// Decodes an extended parameter (RFC 2231 section 4).
 ///
 /// ```abnf
 /// extended-value = charset "'" [language] "'" *(%xHH / char)
@@ -113,21 +113,22 @@ struct Word<'a> {
     charset: Charset,
     is_base64: bool,
     text: &'a [u8],
-    /// What follows the word.
+    /// The text after the word.
     rest: &'a [u8],
 }
 
-/// Words in the same charset that stand together.
+/// Consecutive words in one charset.
 struct Joined {
     charset: Charset,
     octets: Vec<u8>,
-    /// The start of a group of base64, of which the next word may have the rest.
+    /// The start of a base64 group that the next word may complete.
     base64: Vec<u8>,
 }
 
-/// Blanks between two encoded-words are not text (RFC 2047 section 6.2). Octets of neighbours in
-/// the same charset are joined before they are decoded: many senders cut characters in two, and
-/// some groups of base64.
+/// Decodes encoded-words and the text between them. Blanks between two encoded-words are not text
+/// (RFC 2047 section 6.2). Octets of neighbours in the same charset are joined before they are
+/// decoded: many senders cut characters in two, some even base64 groups. `=?utf-8?B?5Lit5?=
+/// =?utf-8?B?paH?=` is 中文: the group `5paH` is divided between the words.
 fn decode_words(value: &[u8], out: &mut String) {
     let mut rest = value;
     let mut open: Option<Joined> = None;
@@ -186,8 +187,8 @@ impl Joined {
     }
 }
 
-/// Where in a text in base64 a group begins that goes on in the next word: it is not whole, and it
-/// does not end in the zeros that one without padding would end in. The end when there is none.
+/// Where the last base64 group begins, if the next word may complete it: it is incomplete, and its
+/// unused bits are not the zeros that end unpadded base64. Otherwise the end of the text.
 fn cut(text: &[u8]) -> usize {
     let last = text.iter().rposition(|&octet| octet == b'=').map_or(0, |at| at + 1);
     let group = || text[last..].iter().filter(|&&octet| is_base64(octet));
@@ -206,28 +207,28 @@ fn cut(text: &[u8]) -> usize {
 }
 
 impl<'a> Word<'a> {
-    /// What follows `=?`. The error says whether there may be an end of a word further on: when
-    /// there is none at all it need not be looked for again.
+    /// Parses a word after its `=?`. The error tells whether a `?=` may follow further on; if not,
+    /// the caller need not search again.
     fn parse(text: &'a [u8]) -> Result<Word<'a>, bool> {
         const CHARSET: usize = 75;
         let head = &text[..text.len().min(CHARSET)];
         let question = memchr2(b'?', b' ', head).filter(|&at| head[at] == b'?').ok_or(true)?;
         let [b'?', encoding, b'?', body @ ..] = &text[question..] else { return Err(true) };
-        // RFC 2231 section 5 lets a language follow the charset.
+        // RFC 2231 section 5 allows a language after the charset.
         let name = text[..question].split(|&o| o == b'*').next().unwrap_or_default();
-        // Before the end is looked for, or words of no kind would cost the square of their number.
+        // Checked before searching the end, or invalid words would take quadratic time.
         if !matches!(encoding, b'Q' | b'q' | b'B' | b'b') {
             return Err(true);
         }
         let end = memmem::find(body, b"?=").ok_or(false)?;
-        // Of a charset that nobody knows the ASCII at least is read.
+        // In an unknown charset at least ASCII is readable.
         let charset = Charset::of_name(name).unwrap_or(Charset::Unknown);
         let is_base64 = matches!(encoding, b'B' | b'b');
         Ok(Word { charset, is_base64, text: &body[..end], rest: &body[end + 2..] })
     }
 }
 
-/// The "Q" encoding (RFC 2047 section 4.2); what is not in it stands for itself.
+/// The "Q" encoding (RFC 2047 section 4.2); octets that do not follow it stand for themselves.
 fn q(text: &[u8], out: &mut Vec<u8>) {
     let spaced: Vec<u8> = text.iter().map(|&o| if o == b'_' { b' ' } else { o }).collect();
     unescape(&spaced, out);

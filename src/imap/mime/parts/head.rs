@@ -1,4 +1,4 @@
-//! The header of a part, as far as it says where parts are.
+//! The fields of a part's header that decide where its parts are.
 
 use memchr::memchr;
 
@@ -6,28 +6,28 @@ use crate::mime::header::content::{self, Content};
 use crate::mime::header::fields::Field;
 use crate::mime::transfer::Transfer;
 
-/// The header that is being read, and what it says of the body.
+/// The header being read, and what it tells about the body.
 #[derive(Default)]
 pub(super) struct Head {
     pub start: u64,
-    /// The number of its part.
+    /// Number of its part.
     pub number: usize,
     pub in_digest: bool,
-    /// Octets of the line end read last.
+    /// Octets of the last line end.
     pub line_end: u64,
-    /// The empty line has been read.
+    /// Whether the empty line was read.
     pub ended: bool,
-    /// The part's own boundary, by its place.
+    /// Offset of the part's own boundary, if it has one.
     pub own: Option<usize>,
     pub content: Option<Content>,
-    /// There is a Content-Type, though it may say nothing.
+    /// Whether there is a Content-Type, even an unreadable one.
     pub typed: bool,
     pub transfer: Option<Transfer>,
     pub mime: bool,
 }
 
 impl Head {
-    /// Reads a field, if it is one that matters: of those of one name the first counts.
+    /// Reads a field if it is relevant. The first of several with one name counts.
     #[inline]
     pub fn read(&mut self, field: &[u8]) {
         if matches!(field[0], b'C' | b'c' | b'M' | b'm') {
@@ -51,7 +51,7 @@ impl Head {
     }
 }
 
-/// The field that begins here, with the lines that continue it; `None` when its end is not seen.
+/// The field at the start, with its continuation lines; `None` if its end is not in the window.
 pub(super) fn field(octets: &[u8], last: bool) -> Option<&[u8]> {
     let mut end = 0;
     loop {

@@ -1,11 +1,11 @@
-//! Where the parts of a message are (RFC 2046 section 5.1), in one pass over octets that may come
-//! in pieces.
+//! Locates the parts of a message (RFC 2046 section 5.1), in one pass over octets that may come in
+//! pieces.
 //!
-//! mail-parser is not used for this: it looks for a boundary that is nowhere to the end of the
-//! message, once for each part that names one, so that a message of 2 MB keeps it busy for
-//! minutes; it also takes a boundary in the middle of a line for one. What decides here is what
-//! Dovecot does: a boundary is a line that begins with it; of several, the longest; an open part
-//! reaches to the next boundary of any part around it.
+//! mail-parser is not used here. It searches a boundary that never comes to the end of the message,
+//! once for each part that names one, so a message of 2 MB keeps it busy for minutes; it also
+//! accepts a boundary in the middle of a line. The rules here are Dovecot's: a boundary is a line
+//! that begins with it; of several boundaries that match, the longest counts; an open part reaches
+//! to the next boundary of any part around it.
 
 mod head;
 mod walk;
@@ -16,30 +16,30 @@ pub(super) use walk::{Step, Walk};
 
 use super::transfer::Transfer;
 
-/// A part of a message. Parts are kept in the order in which they begin, so that those within one
-/// follow it.
+/// A part of a message. Parts are stored in the order in which they begin, so the parts within a
+/// part follow it.
 #[derive(Debug)]
 pub(super) struct Part {
-    /// Octets of its header, the empty line included.
+    /// Its header, including the empty line.
     pub header: Range<u64>,
-    /// Octets of its body.
+    /// Its body.
     pub body: Range<u64>,
-    /// Line ends in its body.
+    /// Line ends in the body.
     pub lines: u64,
-    /// What it holds.
+    /// What the body contains.
     pub kind: Kind,
-    /// Whether Content-Type and its like mean anything: it is within a multipart, or its header
-    /// speaks of MIME.
+    /// Whether Content-Type and similar fields apply: the part is within a multipart, or its header
+    /// mentions MIME.
     pub mime: bool,
-    /// How its body is wrapped.
+    /// Transfer encoding of the body.
     pub transfer: Transfer,
-    /// Number of the first part after this one that is not within it.
+    /// Number of the next part that is not within this one.
     pub end: usize,
-    /// Whether it is the text of a multipart whose boundary never comes.
+    /// Whether this is the text of a multipart whose boundary never comes.
     pub hollow: bool,
-    /// Whether it is a multipart/digest, whose parts are messages unless they say otherwise.
+    /// Whether this is a multipart/digest, whose parts are messages by default.
     digest: bool,
-    /// Whether the boundary of a multipart was seen.
+    /// Whether the boundary of this multipart was seen.
     met: bool,
 }
 
@@ -65,23 +65,23 @@ impl Part {
 pub(super) enum Kind {
     /// No parts.
     Leaf,
-    /// Any number of parts, even none.
+    /// Any number of parts, including none.
     Multipart,
     /// One part: a message.
     Message,
-    /// A message in base64, which RFC 2046 section 5.2.1 forbids: a leaf.
+    /// A base64-encoded message, which RFC 2046 section 5.2.1 forbids: a leaf.
     Wrapped,
-    /// It says that it holds parts, but they are too many or too deep.
+    /// Declared as multipart or message, but beyond the limits on depth or number: a leaf.
     Limited,
 }
 
-/// Octets of a message that are in memory.
+/// The octets of a message that are in memory.
 #[derive(Clone, Copy)]
 pub(super) struct Window<'w> {
     octets: &'w [u8],
-    /// Where in the message they begin.
+    /// Their offset in the message.
     start: u64,
-    /// The message ends with them.
+    /// Whether the message ends with them.
     last: bool,
 }
 
@@ -90,7 +90,7 @@ impl<'w> Window<'w> {
         Window { octets, start, last }
     }
 
-    /// All of a message.
+    /// A whole message.
     pub fn whole(octets: &'w [u8]) -> Window<'w> {
         Window { octets, start: 0, last: true }
     }
@@ -103,7 +103,7 @@ impl<'w> Window<'w> {
         self.range(&(at..u64::MAX))
     }
 
-    /// What there is of these octets.
+    /// The octets of this range that are in the window.
     pub fn range(&self, range: &Range<u64>) -> &'w [u8] {
         let within = |at: u64| at.clamp(self.start, self.end()) - self.start;
         let (from, to) = (within(range.start) as usize, within(range.end) as usize);
@@ -111,7 +111,7 @@ impl<'w> Window<'w> {
     }
 }
 
-/// The parts of a whole message; the message itself is the first. With `global`, a part of type
+/// The parts of a whole message; the first is the message itself. With `global`, a part of type
 /// message/global is a message too.
 pub(super) fn parts(octets: &[u8], global: bool) -> Vec<Part> {
     let mut walk = Walk::new(global);

@@ -1,4 +1,24 @@
-//! The walk over a message, from boundary line to boundary line.
+//! The walk over a message, from one boundary line to the next.
+//!
+//! The walk is a state machine with a stack of open parts. It reads each octet about once; a
+//! candidate line is compared with the boundaries of the open parts, at most [`MIME_DEPTH`]. For
+//! this message, whose part 0 is a multipart with boundary `x`:
+//!
+//! ```text
+//! Content-Type: multipart/mixed; boundary=x    Begin, Header   open [0], boundaries [x]
+//!                                              Body            no part yet
+//! --x                                          Line            part 0 has a part
+//! Content-Type: text/plain                     Begin, Header   open [0, 1]
+//!                                              Body, InBody
+//! hello
+//! --x--                                        Line            closes 1; the last boundary drops x
+//!                                              Body            text after the parts, then End
+//! ```
+//!
+//! A boundary line closes all parts inside its multipart, whatever they had declared. A search for
+//! `\n--` finds candidate lines, so a large attachment is skipped at the speed of memmem. Octets
+//! may come in windows: a stage that needs more returns [`Step::More`], and the next window begins
+//! at [`Walk::settled`] or earlier.
 
 use memchr::{memchr, memchr_iter, memmem};
 
@@ -9,45 +29,44 @@ use crate::mime::header::content::Content;
 use crate::mime::header::fields::{empty_line, line_length};
 use crate::mime::transfer::{Transfer, is_base64};
 
-/// What the walk came to.
+/// The result of [`Walk::advance`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::mime) enum Step {
-    /// The next part has been passed, up to where the one after it begins; of what holds parts that
-    /// is its header and what stands before the first of them.
+    /// The part with this number was passed, and `at` is where the next begins. For a part that
+    /// contains others, this covers its header and the text before the first of them.
     Part(usize),
-    /// The octets after the window are needed.
+    /// The next window is needed.
     More,
-    /// There are no more parts.
+    /// No parts are left.
     End,
 }
 
-/// Goes over a message part by part, and reads no further than the parts that were asked for. The
-/// octets come in windows, each of which begins at [`Walk::settled`] of the one before or earlier.
+/// Walks over a message part by part, and reads no further than the parts asked for.
 pub(in crate::mime) struct Walk {
     at: u64,
-    /// The parts that have begun. A leaf among them has ended, others are open up to the end.
+    /// The parts that have begun. Leaves among them have ended; the others may still be open.
     pub parts: Vec<Part>,
-    /// The Content-Type of the part that began last.
+    /// Content-Type of the part that began last.
     content: Option<Content>,
-    /// Which of the parts have been told.
+    /// Parts reported so far.
     told: usize,
     stage: Stage,
     head: Head,
-    /// Where the body of the part that began last, or what stands before its first part, begins.
+    /// Start of the body of the last part, or of the text before its first part.
     body: u64,
-    /// Where it ends, once that is known.
+    /// The end of that, once known.
     pub stopped: Option<u64>,
-    /// What stands before this belongs where it was put, whatever follows.
+    /// Everything before this offset is assigned to a part for good.
     pub settled: u64,
-    /// Numbers of the parts that have begun and not ended, from the outside in.
+    /// Numbers of the open parts, outermost first.
     open: Vec<usize>,
-    /// Of the multiparts among them, from the outside in.
+    /// Boundaries of the open multiparts, outermost first.
     boundaries: Vec<Boundary>,
     /// Whether message/global is a message.
     global: bool,
-    /// Whether lines are wanted.
+    /// Whether to count lines.
     pub counts_lines: bool,
-    /// Octets in which line ends were counted, and how many there are.
+    /// How far line ends were counted, and how many there are.
     counted: u64,
     lines: u64,
 }
@@ -55,17 +74,17 @@ pub(in crate::mime) struct Walk {
 /// What comes next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Stage {
-    /// A part, and whether within a multipart.
+    /// A part; whether it is within a multipart.
     Begin { within: bool },
-    /// A field of a header, or its end.
+    /// A field of a header, or the header's end.
     Header,
-    /// The message within one that is said to be in base64.
+    /// The message within a part that is declared as base64.
     Inner,
-    /// A body, or what stands before or after the parts of a multipart.
+    /// The start of a body, or of the text before or after the parts of a multipart.
     Body,
-    /// More of it.
+    /// The rest of that.
     InBody,
-    /// The rest of a boundary line, and whether a part may follow it.
+    /// The rest of a boundary line; whether a part may follow.
     Line { opens: bool },
     /// Nothing.
     End,
@@ -73,19 +92,19 @@ enum Stage {
 
 struct Boundary {
     text: Vec<u8>,
-    /// How many parts are open when this one's multipart is the innermost.
+    /// Number of open parts when this multipart is the innermost.
     depth: usize,
 }
 
-/// A boundary line: whose it is, and whether it is the last of them.
+/// A boundary line: whose it is, and whether it is the last.
 struct Delimiter {
     boundary: usize,
     last: bool,
 }
 
 impl Walk {
-    /// Before the message, which is its own first part. Lines are not counted. With `global`,
-    /// message/global is a message.
+    /// Starts before the message, which is its own first part. Lines are not counted. For `global`
+    /// see [`super::parts`].
     pub fn new(global: bool) -> Walk {
         Walk {
             at: 0,
@@ -106,7 +125,7 @@ impl Walk {
         }
     }
 
-    /// Goes over the next part; the number of it.
+    /// Walks over the next part and returns its number.
     pub fn advance(&mut self, window: Window<'_>) -> Step {
         loop {
             if let Stage::Begin { .. } | Stage::End = self.stage
@@ -134,27 +153,27 @@ impl Walk {
         }
     }
 
-    /// The number of the part that began last: its header may be under way.
+    /// Number of the part that began last; its header may be incomplete.
     pub fn number(&self) -> usize {
         self.head.number
     }
 
-    /// Where it begins.
+    /// Where that part begins.
     pub fn start(&self) -> u64 {
         self.head.start
     }
 
-    /// Whether its header is under way, or what kind of part it is not certain.
+    /// Whether its header is incomplete, or its kind undecided.
     pub fn in_header(&self) -> bool {
         matches!(self.stage, Stage::Header | Stage::Inner)
     }
 
-    /// The Content-Type of a part, if that is the one that began last.
+    /// Content-Type of a part; known only for the one that began last.
     pub fn content_of(&self, number: usize) -> Option<&Content> {
         self.content.as_ref().filter(|_| self.head.number == number)
     }
 
-    /// What it takes in memory, about.
+    /// Approximate memory in bytes.
     pub fn memory(&self) -> usize {
         self.parts.capacity() * size_of::<Part>()
     }
@@ -174,7 +193,7 @@ impl Walk {
         Stage::Header
     }
 
-    /// Reads a header, field by field.
+    /// Reads a header field by field.
     fn header(&mut self, window: Window<'_>) -> Option<Stage> {
         loop {
             let rest = window.from(self.at);
@@ -209,14 +228,14 @@ impl Walk {
         }
     }
 
-    /// The header ends here, by a boundary line if one was found.
+    /// Ends the header, at a boundary line if one was found.
     fn end_header(&mut self, window: Window<'_>, found: Option<Delimiter>) -> Stage {
         if !self.head.ended {
             let head = std::mem::take(&mut self.head);
             self.begin(head, false);
         }
         let number = self.head.number;
-        // The line end before a boundary belongs to the boundary, and so to the parts around.
+        // The line end before a boundary belongs to the boundary, and so to the outer parts.
         let end = self.at - if found.is_some() { self.head.line_end } else { 0 };
         let lines = self.lines_to(window, end);
         let part = &mut self.parts[number];
@@ -241,8 +260,8 @@ impl Walk {
         self.cross(window, &found)
     }
 
-    /// Adds the part whose header was read. The number of its own boundary among those that are
-    /// looked for, if it has one.
+    /// Adds the part whose header was read. Returns the index of its own boundary, if it has one,
+    /// in `boundaries`.
     fn begin(&mut self, head: Head, has_body: bool) -> Option<usize> {
         let Head { content, transfer, mime, .. } = head;
         let message = |content: &Content| {
@@ -275,7 +294,8 @@ impl Walk {
         Some(self.boundaries.len() - 1)
     }
 
-    /// Whether a message within is in base64 indeed: its first line is nothing else.
+    /// Decides whether a message within a part really is base64: its first line contains nothing
+    /// else.
     fn inner(&mut self, window: Window<'_>) -> Option<Stage> {
         const LINE: usize = 200;
         let rest = window.from(self.at);
@@ -305,7 +325,7 @@ impl Walk {
         Some(self.cross(window, &found))
     }
 
-    /// Goes to the next boundary line, which ends the parts within that multipart.
+    /// Skips to the next boundary line and closes the parts it ends.
     fn in_body(&mut self, window: Window<'_>) -> Option<Stage> {
         let (base, rest) = (self.at, window.from(self.at));
         let cr = |newline: usize| {
@@ -331,7 +351,7 @@ impl Walk {
         if window.last {
             return self.pass_rest(window);
         }
-        // The start of a line end and two dashes may be the last of it.
+        // The window may end within a line end and two dashes.
         self.at = base.max(window.end().saturating_sub(3));
         self.settled = self.at;
         None
@@ -347,7 +367,7 @@ impl Walk {
         Some(Stage::End)
     }
 
-    /// The boundary that a line begins with; `None` when there is too little of the line to say.
+    /// The boundary at the start of a line; `None` if too little of the line is known.
     ///
     /// ```abnf
     /// delimiter         := CRLF dash-boundary
@@ -366,7 +386,7 @@ impl Walk {
         }
     }
 
-    /// The same of a line without its dashes.
+    /// As `delimiter`, for a line without its dashes.
     fn boundary(&self, line: &[u8], last: bool) -> Option<Option<Delimiter>> {
         const MOST: usize = MIME_BOUNDARY + 4;
         let line = &line[..line_length(&line[..line.len().min(MOST)])];
@@ -390,7 +410,7 @@ impl Walk {
         Some(best)
     }
 
-    /// Comes to a boundary line, which ends the parts within that multipart.
+    /// Enters a boundary line: closes the parts within its multipart.
     fn cross(&mut self, window: Window<'_>, delimiter: &Delimiter) -> Stage {
         let depth = self.boundaries[delimiter.boundary].depth;
         self.close(window, depth, self.at);
@@ -401,7 +421,7 @@ impl Walk {
         Stage::Line { opens: !delimiter.last }
     }
 
-    /// Passes the rest of a boundary line.
+    /// Skips the rest of a boundary line.
     fn line(&mut self, window: Window<'_>, opens: bool) -> Option<Stage> {
         let rest = window.from(self.at);
         let end = memchr(b'\n', rest);
@@ -414,7 +434,7 @@ impl Walk {
         }
     }
 
-    /// Ends the innermost parts, all but `depth`.
+    /// Closes the innermost parts until `depth` are open.
     fn close(&mut self, window: Window<'_>, depth: usize, at: u64) {
         let lines = self.lines_to(window, at);
         if self.open.len() > depth {
@@ -429,7 +449,7 @@ impl Walk {
         }
     }
 
-    /// A multipart whose boundary never came has one part, a text.
+    /// Gives a multipart whose boundary never came one part, a text.
     fn fill(&mut self, lines: u64, at: u64) {
         let Part { kind, met, body, lines: before, .. } = self.innermost();
         if *kind != Kind::Multipart || *met || self.parts.len() >= MIME_PARTS {
@@ -440,7 +460,7 @@ impl Walk {
         self.parts.push(Part { body: start..at, lines, end, hollow: true, ..empty });
     }
 
-    /// Line ends up to here. It costs what is between here and there.
+    /// Line ends up to `at`. Counts only from where the last call stopped.
     fn lines_to(&mut self, window: Window<'_>, at: u64) -> u64 {
         if !self.counts_lines {
             return 0;

@@ -1,5 +1,5 @@
-//! Messages that are larger than what is held of one: they come in pieces, each of which is looked
-//! at once and let go. What is kept is bounded by [`MIME_HEADER`], and by the strings of a search.
+//! Messages too large for memory. They come in pieces; each piece is examined once and released.
+//! Memory is bounded by [`MIME_HEADER`] and by the strings of a search.
 
 mod outline;
 mod search;
@@ -13,33 +13,33 @@ use super::TooLong;
 use super::parts::{Step, Walk, Window};
 use crate::limits::MIME_HEADER;
 
-/// The walk over a message that comes in pieces.
+/// A walk over a message that comes in pieces.
 struct Feed {
     walk: Walk,
-    /// Octets of which the walk has not settled what they are.
+    /// Octets that the walk has not assigned to a part yet.
     held: Vec<u8>,
-    /// Where they begin.
+    /// Their offset in the message.
     start: u64,
     cursor: Cursor,
 }
 
-/// How far what the walk has seen was handed on.
+/// How much of what the walk has seen was passed on.
 #[derive(Default)]
 struct Cursor {
-    /// The part whose octets come.
+    /// The part being passed on.
     number: Option<usize>,
-    /// Its body has begun.
+    /// Whether its body has begun.
     begun: bool,
     taken: u64,
 }
 
-/// What the walk has seen of the part that began last.
+/// New octets of the part that began last.
 struct Seen<'w> {
     /// Whole fields, and the empty line at the end.
     header: &'w [u8],
-    /// The header has ended.
+    /// Whether the header has ended.
     begins: bool,
-    /// Of the body; of a multipart what stands before its first part.
+    /// Octets of the body; for a multipart, of the text before its first part.
     body: &'w [u8],
 }
 
@@ -48,8 +48,7 @@ impl Feed {
         Feed { walk, held: Vec::new(), start: 0, cursor: Cursor::default() }
     }
 
-    /// Takes the next piece, and has `look` see what it brings, step by step, until that has
-    /// enough.
+    /// Takes the next piece and shows `look` what it adds, step by step, until `look` breaks.
     fn feed(
         &mut self,
         piece: &[u8],
@@ -73,7 +72,7 @@ impl Feed {
         if self.held.len() > MIME_HEADER { Err(TooLong) } else { Ok(false) }
     }
 
-    /// What it takes in memory, about.
+    /// Approximate memory in bytes.
     fn memory(&self) -> usize {
         self.held.capacity() + self.walk.memory()
     }

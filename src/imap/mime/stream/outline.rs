@@ -1,4 +1,4 @@
-//! What FETCH says of a message, without its octets.
+//! What FETCH needs of a message besides its octets.
 
 use std::collections::BTreeMap;
 
@@ -11,25 +11,25 @@ use crate::mime::text::pieces::Look;
 use crate::mime::text::{of_start, preview_reads};
 use crate::mime::{Message, TooLong};
 
-/// Finds the parts of a message that comes in pieces.
+/// Locates the parts of a message that comes in pieces.
 pub struct Outliner {
     feed: Feed,
-    /// Fields that the structure and the envelope are made of, if they are wanted.
+    /// Fields for the structure and the envelope, if wanted.
     headers: Option<Headers>,
     preview: Option<Preview>,
     taken: u64,
 }
 
-/// What was found.
+/// The result of an [`Outliner`].
 #[derive(Debug)]
 pub struct Outline {
-    /// The parts. Of what asks for octets it only knows where they stand.
+    /// The parts. The message is not in memory, so only ranges of its octets are known.
     pub message: Message<'static>,
-    /// Octets of its header.
+    /// Length of its header.
     pub header: u64,
-    /// What of the header an envelope is made of.
+    /// The header fields of an envelope.
     pub fields: Vec<u8>,
-    /// See [`preview`](crate::mime::preview); empty when it was not asked for.
+    /// See [`preview`](crate::mime::preview); empty if not wanted.
     pub preview: String,
 }
 
@@ -39,7 +39,7 @@ struct Headers {
     octets: usize,
 }
 
-/// The first words of the part under way.
+/// The first words of the current part.
 #[derive(Default)]
 struct Preview {
     look: Option<Look>,
@@ -48,8 +48,8 @@ struct Preview {
 }
 
 impl Outliner {
-    /// Before the message. `global`: see [`Message::parse`]. What is not wanted costs no memory:
-    /// what `headers` say, and a `preview`.
+    /// An outliner at the start of a message. For `global` see [`Message::parse`]. Memory is used
+    /// only for what is wanted: the content of `headers`, and a `preview`.
     #[must_use]
     pub fn new(global: bool, headers: bool, preview: bool) -> Outliner {
         let mut walk = Walk::new(global);
@@ -62,10 +62,10 @@ impl Outliner {
         }
     }
 
-    /// Takes the next octets of the message, the `last` or not.
+    /// Takes the next octets; `last` if the message ends with them.
     ///
     /// # Errors
-    /// When its headers are longer than [`MIME_HEADER`].
+    /// If the headers are longer than [`MIME_HEADER`].
     pub fn feed(&mut self, piece: &[u8], last: bool) -> Result<(), TooLong> {
         let Outliner { feed, headers, preview, taken } = self;
         *taken += piece.len() as u64;
@@ -81,13 +81,13 @@ impl Outliner {
         Ok(())
     }
 
-    /// What it takes in memory, about.
+    /// Approximate memory in bytes.
     #[must_use]
     pub fn memory(&self) -> usize {
         self.feed.memory() + self.headers.as_ref().map_or(0, |headers| headers.octets)
     }
 
-    /// What was found, when the last octets were taken.
+    /// The result, after the last octets.
     #[must_use]
     pub fn finish(self) -> Outline {
         let parts = self.feed.walk.parts;
@@ -110,7 +110,7 @@ impl Headers {
             }
             let kept = self.by_start.entry(start).or_default();
             kept.extend_from_slice(field.raw);
-            // A header that is cut off in the middle of a line.
+            // The header is cut off in the middle of a line.
             if !field.raw.ends_with(b"\n") {
                 kept.push(b'\n');
             }
@@ -119,7 +119,7 @@ impl Headers {
     }
 }
 
-/// Whether a structure or an envelope is made of it.
+/// Whether the structure or the envelope needs this field.
 fn is_wanted(field: &Field<'_>) -> bool {
     let content = field.name.get(..8).is_some_and(|name| name.eq_ignore_ascii_case(b"Content-"));
     content || FIELDS.iter().any(|name| field.is(name))

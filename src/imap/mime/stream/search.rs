@@ -8,7 +8,7 @@ use crate::mime::text::push_field;
 use crate::mime::text::reader::{Hay, Key, Reader};
 use crate::mime::{Needle, TooLong};
 
-/// Looks for many strings in a message that comes in pieces, in one pass. It finds what
+/// Searches many strings in a message that comes in pieces, in one pass. It finds what
 /// [`Needle::in_body`] and [`Needle::in_text`] find.
 pub struct TextSearch {
     feed: Feed,
@@ -17,15 +17,15 @@ pub struct TextSearch {
 
 struct State {
     keys: Vec<Key>,
-    /// Of the part under way.
+    /// State of the current part.
     header: Option<Hay>,
     body: Option<Reader>,
     text: String,
 }
 
 impl TextSearch {
-    /// Before the message; for each string whether it is looked for in headers too (TEXT), or in
-    /// bodies alone (BODY).
+    /// A search at the start of a message. Each string comes with whether to search headers too
+    /// (TEXT), or bodies only (BODY).
     #[must_use]
     pub fn new(keys: impl IntoIterator<Item = (Needle, bool)>) -> TextSearch {
         let key = |(Needle { pattern }, headers): (Needle, bool)| {
@@ -37,22 +37,22 @@ impl TextSearch {
         TextSearch { feed: Feed::new(Walk::new(true)), state }
     }
 
-    /// Takes the next octets of the message, the `last` or not. Whether all strings are found, or
-    /// there is nothing to come.
+    /// Takes the next octets; `last` if the message ends with them. Returns whether the search is
+    /// over: all strings are found, or nothing is left.
     ///
     /// # Errors
-    /// When a field is longer than [`MIME_HEADER`](crate::limits::MIME_HEADER).
+    /// If a field is longer than [`MIME_HEADER`](crate::limits::MIME_HEADER).
     pub fn feed(&mut self, piece: &[u8], last: bool) -> Result<bool, TooLong> {
         let TextSearch { feed, state } = self;
         feed.feed(piece, last, |walk, seen, step| Ok(state.take(walk, seen, step)))
     }
 
-    /// Which of the strings were found so far, in their order.
+    /// For each string, in order, whether it was found so far.
     pub fn found(&self) -> impl Iterator<Item = bool> + '_ {
         self.state.keys.iter().map(|key| key.found)
     }
 
-    /// What it takes in memory, about, besides the strings.
+    /// Approximate memory in bytes, without the strings.
     #[must_use]
     pub fn memory(&self) -> usize {
         let body = self.state.body.as_ref().map_or(0, Reader::memory);
@@ -78,7 +78,7 @@ impl State {
             body.feed(seen.body, &self.keys);
         }
         if let Step::Part(told) = step
-            // The text of a multipart counts when it turns out to have no parts.
+            // The text of a multipart counts if it turns out to have no parts.
             && (walk.parts[told].hollow || walk.parts[told].kind != Kind::Multipart)
             && let Some(body) = self.body.take()
         {

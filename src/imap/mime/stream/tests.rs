@@ -1,4 +1,4 @@
-//! In pieces of any size the same as at once.
+//! Any division into pieces gives the same results as the whole message.
 
 use bytes::BytesMut;
 use proptest::prelude::*;
@@ -59,7 +59,7 @@ fn check_search(message: &[u8], needles: &[&str], length: usize) {
     }
 }
 
-/// Mail of pieces that matter, in any order.
+/// Messages built from relevant pieces in any order.
 fn message() -> impl Strategy<Value = Vec<u8>> {
     let pieces: &[&[u8]] = &[
         b"Subject: ",
@@ -129,7 +129,7 @@ proptest! {
     }
 }
 
-/// A long text with a word at any place near the steps in which it is decoded and searched.
+/// A long text with a word at every offset near the steps of decoding and searching.
 #[test]
 fn words_are_found_across_steps() {
     for charset in ["utf-8", "us-ascii", "iso-8859-1"] {
@@ -146,7 +146,7 @@ fn words_are_found_across_steps() {
     }
 }
 
-/// What is held while a part of any size comes is little.
+/// A part of any size takes little memory.
 #[test]
 fn memory_is_bounded() {
     let piece = [&b"0123456789abcdef".repeat(4)[..], b"\r\n"].concat().repeat(1000);
@@ -168,7 +168,7 @@ fn memory_is_bounded() {
     let part = |number| outline.message.section(&[number], None);
     assert_eq!(part(1), Some(52..size as u64));
     assert_eq!(part(2), Some(size as u64 + 9..size as u64 + 15));
-    // A field that never ends is refused.
+    // An endless field is refused.
     let mut outliner = Outliner::new(false, true, false);
     let endless = vec![b'x'; 1 << 20];
     assert_eq!((0..40).try_for_each(|_| outliner.feed(&endless, false)), Err(TooLong));

@@ -7,16 +7,16 @@ use crate::mime::Message;
 use crate::mime::parts::Kind;
 use crate::mime::transfer::Transfer;
 
-/// Why there are no octets to give.
+/// Why a part cannot be decoded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BinaryError {
-    /// There is no such part: the answer is that of a section that is not there.
+    /// There is no such part; answered as a missing section.
     NoSuchPart,
-    /// Its Content-Transfer-Encoding is not known: `NO [UNKNOWN-CTE]`.
+    /// Unknown Content-Transfer-Encoding: `NO [UNKNOWN-CTE]`.
     UnknownEncoding,
 }
 
-/// Where the octets stand, and how they are to be decoded.
+/// The range of a part, and how to decode it.
 pub(in crate::mime) fn encoded(
     message: &Message<'_>,
     numbers: &[u32],

@@ -12,13 +12,13 @@ use crate::mime::parts::{Kind, Part};
 use crate::mime::{Message, TooLong};
 use crate::protocol::response::{nstring, string};
 
-/// What stands for the parts of a multipart that has none: the grammar asks for one.
+/// Replaces the parts of a multipart without any: the grammar requires one.
 const NO_PART: &str = "(\"text\" \"plain\" (\"charset\" \"us-ascii\") NIL NIL \"7bit\" 0 0";
 
-/// What stands for the envelope of a message that cannot be read where it stands.
+/// Replaces the envelope of a message that cannot be read in place.
 const NO_ENVELOPE: &str = "(NIL NIL NIL NIL NIL NIL NIL NIL NIL NIL)";
 
-/// Fields of a part, each the first of its name.
+/// The fields of a part; the first of each name counts.
 #[derive(Default)]
 struct Data<'a> {
     content: Option<Content>,
@@ -71,15 +71,15 @@ impl<'a> Data<'a> {
     }
 }
 
-/// Writes the value, `extended` for BODYSTRUCTURE. A loop over the parts in their order, with a
-/// stack of those that are open.
+/// Writes the value of BODYSTRUCTURE if `extended`, otherwise of BODY. Iterates over the parts in
+/// order, with a stack of open ones.
 ///
 /// ```abnf
 /// body = "(" (body-type-1part / body-type-mpart) ")"
 /// ```
 ///
 /// # Errors
-/// When it would be longer than [`MIME_ANSWER`].
+/// If it would be longer than [`MIME_ANSWER`].
 pub(in crate::mime) fn body_structure(
     message: &Message,
     extended: bool,
@@ -131,7 +131,7 @@ fn no_part(extended: bool, out: &mut BytesMut) {
     out.extend_from_slice(if extended { b" NIL NIL NIL NIL)" } else { b")" });
 }
 
-/// Writes what follows the parts of the innermost part.
+/// Writes what follows the inner parts of the innermost open part.
 ///
 /// ```abnf
 /// body-type-mpart = 1*body SP media-subtype [SP body-ext-mpart]
@@ -226,7 +226,7 @@ fn extension(data: &Data, out: &mut BytesMut) {
     line(out, data.location);
 }
 
-/// A text without a charset is in US-ASCII (RFC 2046 section 4.1.2).
+/// A text without charset is US-ASCII (RFC 2046 section 4.1.2).
 ///
 /// ```abnf
 /// body-fld-param = "(" string SP string *(SP string SP string) ")" / nil

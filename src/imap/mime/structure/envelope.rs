@@ -10,7 +10,7 @@ use crate::mime::header::address::{Address, addresses};
 use crate::mime::header::fields::{Fields, unfolded, without_nul};
 use crate::protocol::response::{nstring, string};
 
-/// Names of the fields that an envelope is made of.
+/// The fields of an envelope.
 pub(in crate::mime) const FIELDS: [&[u8]; 10] = [
     b"Date",
     b"Subject",
@@ -24,8 +24,8 @@ pub(in crate::mime) const FIELDS: [&[u8]; 10] = [
     b"Message-ID",
 ];
 
-/// What an envelope is made of. Addresses of fields that come twice are joined, of other fields
-/// the last counts. Lists are written as they are read: a header may have a million addresses.
+/// The fields of an envelope. Addresses of a repeated field are joined; of other fields the last
+/// counts. Lists are written as they are read, because a header may have a million addresses.
 #[derive(Default)]
 struct Envelope<'a> {
     date: Option<&'a [u8]>,
@@ -40,8 +40,8 @@ struct Envelope<'a> {
     message_id: Option<&'a [u8]>,
 }
 
-/// Writes the value of ENVELOPE from the header of a message; what follows the header is not
-/// looked at. A sender or reply-to that is missing is that of from.
+/// Writes the value of ENVELOPE from the header of a message; anything after the header is ignored.
+/// A missing Sender or Reply-To is replaced by From.
 ///
 /// ```abnf
 /// envelope     = "(" env-date SP env-subject SP env-from SP env-sender SP env-reply-to SP
@@ -51,7 +51,7 @@ struct Envelope<'a> {
 /// ```
 ///
 /// # Errors
-/// When it would be longer than [`MIME_ANSWER`].
+/// If it would be longer than [`MIME_ANSWER`].
 pub fn envelope(header: &[u8], out: &mut BytesMut) -> Result<(), TooLong> {
     let envelope = read(header)?;
     let or_from = |list| if BytesMut::is_empty(list) { &envelope.from } else { list };
@@ -129,7 +129,7 @@ fn write_address(out: &mut BytesMut, address: &Address) {
     out.extend_from_slice(b")");
 }
 
-/// What people read: one blank where there were several, none at the ends.
+/// Text for people: runs of blanks become one blank, blanks at the ends are removed.
 fn people(out: &mut BytesMut, text: Option<&[u8]>) {
     let Some(text) = text else { return out.extend_from_slice(b"NIL") };
     let blank = |octet: &u8| matches!(octet, b' ' | b'\t' | b'\r' | b'\n');

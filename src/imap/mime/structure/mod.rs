@@ -1,4 +1,4 @@
-//! What FETCH says of a message and its parts.
+//! Structure of a message and its parts, for FETCH.
 //!
 //! ```text
 //!  header ─────────▶ envelope   ENVELOPE

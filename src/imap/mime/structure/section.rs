@@ -6,8 +6,8 @@ use crate::mime::Message;
 use crate::mime::parts::{Kind, Part};
 use crate::protocol::SectionText;
 
-/// The part of these numbers. Those of a message within a message are numbered as the parts of
-/// that message; part 1 of a message that is no multipart is its body.
+/// The part with these numbers. Parts of an embedded message are numbered within it; part 1 of a
+/// message that is not a multipart is its body.
 ///
 /// ```abnf
 /// section-part = nz-number *("." nz-number)
@@ -17,7 +17,7 @@ pub(in crate::mime) fn find<'a>(
     numbers: &[u32],
 ) -> Option<(usize, &'a Part)> {
     let mut at = 0;
-    // Whether `at` is a message, whose part 1 it may be itself.
+    // Whether `at` is a message, which may be its own part 1.
     let mut is_message = true;
     for (depth, &number) in numbers.iter().enumerate() {
         let part = &message.parts[at];
@@ -56,7 +56,7 @@ pub(in crate::mime) fn section(
     text: Option<&SectionText>,
 ) -> Option<Range<u64>> {
     let (at, part) = find(message, numbers)?;
-    // HEADER and TEXT are those of a message: this one, or one within a part.
+    // HEADER and TEXT belong to a message: this one, or the one within a part.
     let inner = match part.kind {
         _ if numbers.is_empty() => Some(part),
         Kind::Message => message.parts.get(at + 1),

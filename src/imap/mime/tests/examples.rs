@@ -1,4 +1,4 @@
-//! Examples of the RFCs, and small broken messages with the answers that Dovecot gives.
+//! Examples from RFCs, and small broken messages with the responses that Dovecot gives.
 
 use super::*;
 use crate::protocol::SectionText;
@@ -42,7 +42,7 @@ fn the_transcript_of_rfc_3501() {
     );
 }
 
-/// The tree of RFC 3501 section 6.4.5, whose leaves say where they are.
+/// The tree of RFC 3501 section 6.4.5; each leaf contains its number.
 fn numbered() -> String {
     let leaf = |kind: &str, number: &str| format!("Content-Type: {kind}\r\n\r\n<{number}>");
     let multi = |kind: &str, boundary: &str, parts: &[String]| {
@@ -151,10 +151,10 @@ fn lines_of_an_envelope() {
 #[test]
 fn broken_structures_as_dovecot_reads_them() {
     let plain = "\"text\" \"plain\" (\"charset\" \"us-ascii\") NIL NIL \"7bit\"";
-    // No boundary parameter: one part, all there is.
+    // No boundary parameter: everything is one part.
     let text = "Content-Type: multipart/mixed\r\n\r\n--x\r\n\r\nabc\r\n";
     assert_eq!(structure(text, false), format!("(({plain} 12 3) \"mixed\")"));
-    // Headers that a boundary ends; it takes the line end before it.
+    // Headers ended by a boundary, which includes the line end before it.
     let text = "Content-Type: multipart/mixed; boundary=x\r\n\r\n--x\r\n\r\n--x\r\n\
                 Content-Type: text/html\r\n\r\n--x\r\nContent-Type: message/rfc822\r\n\r\n\
                 Subject: a\r\n--x--\r\nepi\r\n";
@@ -216,7 +216,7 @@ fn transfer_encodings_are_undone() {
     assert_eq!(get("x-foo", "abc"), Err(BinaryError::UnknownEncoding));
 }
 
-/// RFC 2045 section 5.2 recommends text/plain for what cannot be read.
+/// RFC 2045 section 5.2 recommends text/plain for unreadable types.
 #[test]
 fn unreadable_types_are_text() {
     for kind in ["", "\"text/plain\"", "/plain", "=?utf-8?q?text/plain?=", "text", "multipart"] {
@@ -235,13 +235,13 @@ fn a_multipart_whose_boundary_never_comes_is_its_text() {
     assert_eq!(structure(text, false), format!("({plain} \"mixed\")"));
     let message = Message::parse(text.as_bytes(), false);
     assert_eq!(message.section(&[1], None), message.section(&[], Some(&SectionText::Text)));
-    // One whose last boundary is its first has no text: what stands before it is no part.
+    // A multipart whose first boundary is its last has no text: what precedes it is not a part.
     let text = "Content-Type: multipart/mixed; boundary=b\r\n\r\nhi\r\n--b--\r\n";
     assert!(structure(text, false).contains(" 0 0) \"mixed\""));
     assert_eq!(Message::parse(text.as_bytes(), false).section(&[1], None), None);
 }
 
-/// RFC 2046 section 5.2.1 forbids it; it is sent.
+/// RFC 2046 section 5.2.1 forbids it, but it is sent.
 #[test]
 fn a_message_in_base64_is_decoded_by_binary() {
     let part = |body: &str| {
@@ -256,14 +256,14 @@ fn a_message_in_base64_is_decoded_by_binary() {
     assert_eq!(message.binary(&[1]).as_deref(), Ok(&inner[..]));
     assert!(structure(&text, true).contains("\"base64\" 40 (NIL NIL NIL NIL NIL NIL NIL NIL NIL"));
     assert_eq!(message.section(&[1], Some(&SectionText::Header)), None);
-    // Where it is only said to be, it is read as it stands there.
+    // If it only claims to be base64, it is read as it is.
     let text = part("Subject: inner\r\n\r\ninnertext");
     let message = Message::parse(text.as_bytes(), false);
     assert!(structure(&text, true).contains("(NIL \"inner\" NIL "));
     assert!(message.section(&[1], Some(&SectionText::Header)).is_some());
 }
 
-/// RFC 9051 section 6.4.5.1, not RFC 3501.
+/// As in RFC 9051 section 6.4.5.1, but not in RFC 3501.
 #[test]
 fn message_global_is_a_message_in_rev2() {
     let text = "Content-Type: Message/Global\r\n\r\nSubject: inner\r\n\r\ntext";

@@ -1,4 +1,4 @@
-//! What nobody sends in good faith: it must end soon, and the answers must still be IMAP.
+//! Messages built to do harm: reading them must end soon, and responses must still be valid IMAP.
 
 use std::time::{Duration, Instant};
 
@@ -9,7 +9,7 @@ use super::*;
 use crate::limits::{MIME_DEPTH, MIME_PARTS};
 use crate::protocol::SectionText;
 
-/// All that is said of a message is IMAP, and lies within it.
+/// Every response about the message is valid IMAP and refers to ranges within it.
 pub fn check(octets: &[u8]) {
     let (message, size) = (Message::parse(octets, true), octets.len() as u64);
     let structure = |extended| {
@@ -32,7 +32,7 @@ pub fn check(octets: &[u8]) {
     check_envelope(&value(&written(|out| envelope(octets, out).expect("it is not too long"))));
 }
 
-/// A test on a busy machine takes seconds, what is quadratic hours.
+/// On a busy machine a test takes seconds; quadratic time would take hours.
 fn soon(octets: &[u8]) -> Vec<u8> {
     let start = Instant::now();
     let message = Message::parse(octets, false);
@@ -123,7 +123,7 @@ proptest! {
     }
 }
 
-/// With MAILRACE_CORPUS naming a folder of messages: each of them broken in many ways.
+/// Corrupts each message in the folder MAILRACE_CORPUS in many ways.
 #[test]
 #[ignore = "needs a corpus, takes minutes"]
 fn mutations_are_messages() {

@@ -1,4 +1,4 @@
-//! Messages good and bad.
+//! Tests on valid and broken messages.
 
 mod examples;
 mod hostile;

@@ -1,4 +1,4 @@
-//! Compares our answers with Dovecot's, and measures ours: with MAILRACE_ORACLE=FILE, which has
+//! Compares our responses with Dovecot's, and measures ours. MAILRACE_ORACLE names a file with
 //! lines of a key, a blank and a value. `M` begins a message and names it, `raw` is its octets;
 //! other keys are FETCH items. Values are base64 after `=`, or `-` for NIL.
 
@@ -37,12 +37,12 @@ fn cases(path: &str) -> Vec<Case> {
     cases
 }
 
-/// Whoever runs this wants to read it.
+/// Prints to the person who runs this test.
 fn say(text: std::fmt::Arguments) {
     writeln!(std::io::stderr(), "{text}").unwrap();
 }
 
-/// As Dovecot sends it: every line with CRLF.
+/// As Dovecot sends it: every line ends with CRLF.
 fn with_crlf(raw: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(raw.len());
     for (at, &octet) in raw.iter().enumerate() {
@@ -54,7 +54,7 @@ fn with_crlf(raw: &[u8]) -> Vec<u8> {
     out
 }
 
-/// Our answer to a FETCH item; `None` if we do not say.
+/// Our response to a FETCH item; `None` if there is none.
 fn ours(case: &Case, message: &Message, key: &str) -> Option<Vec<u8>> {
     let nul = |octets: &[u8]| octets.iter().map(|&o| if o == 0 { 0x80 } else { o }).collect();
     match key {
@@ -104,7 +104,7 @@ fn answers_are_those_of_dovecot() {
             let same = if text { ours == theirs } else { value(&ours) == value(&theirs) };
             let kind = key.split(['[', ']']).next().unwrap();
             let kind = match text {
-                // Dovecot takes part 1 of a part for the part, and decodes what is in multiparts.
+                // Dovecot reads part 1 of a part as the part itself, and decodes inside multiparts.
                 true if ours.is_empty() && !same => format!("{kind}[] of no part"),
                 true if kind == "BINARY" && ours.windows(13).any(|w| w == b"Content-Trans") => {
                     "multipart".into()
@@ -114,7 +114,7 @@ fn answers_are_those_of_dovecot() {
             };
             let count = counts.entry((source.clone(), kind.clone())).or_default();
             *if same { &mut count.0 } else { &mut count.1 } += 1;
-            // Of the plainest message Dovecot remembers just that it is one.
+            // For the plainest messages Dovecot stores only that they are plain.
             let plain = b"(\"text\" \"plain\" (\"charset\" \"us-ascii\") NIL NIL \"7bit\" ";
             let same = same || theirs.starts_with(plain) && ours.eq_ignore_ascii_case(&theirs);
             let same = same || kind == "multipart" || kind.ends_with("no part");

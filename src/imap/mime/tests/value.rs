@@ -1,6 +1,6 @@
-//! Reads what we write, strictly, to compare it with what it should be.
+//! A strict reader of our own responses, for comparison.
 
-/// A value of an answer.
+/// A value in a response.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Value {
     Nil,
@@ -26,7 +26,7 @@ fn read(octets: &[u8], at: &mut usize, depth: usize) -> Value {
             let mut list = Vec::new();
             while octets[*at] != b')' {
                 list.push(read(octets, at, depth + 1));
-                // Bodies and addresses of a list have no blank between them.
+                // No blank separates bodies, or addresses of a list.
                 let joined = octets[*at] == b'(' && octets[*at - 1] == b')';
                 let blank = octets[*at] == b' ' && octets[*at + 1] != b')';
                 assert!(blank || joined || octets[*at] == b')', "at {at}");
@@ -139,7 +139,7 @@ pub fn check_body(value: &Value, extended: bool) {
             _ => false,
         };
         let mut next = 7;
-        // message/global is a message in IMAP4rev2 alone (RFC 9051 section 7.5.2).
+        // message/global is a message in IMAP4rev2 only (RFC 9051 section 7.5.2).
         let is_message =
             is(1, "rfc822") || is(1, "global") && matches!(list.get(7), Some(Value::List(_)));
         if is(0, "message") && is_message {

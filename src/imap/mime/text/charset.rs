@@ -1,4 +1,4 @@
-//! Charsets of mail, and of what SEARCH asks for.
+//! Charsets of mail and of search strings.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -9,7 +9,8 @@ use oem_cp::code_table::DECODING_TABLE_CP_MAP;
 
 use super::shifting::{Kind, Shifting};
 
-/// What BADCHARSET lists (RFC 3501 section 7.1): the charsets in use. More are taken.
+/// The charsets that BADCHARSET lists (RFC 3501 section 7.1): those in common use. More are
+/// accepted.
 pub const CHARSETS: [&str; 16] = [
     "US-ASCII",
     "UTF-8",
@@ -29,7 +30,7 @@ pub const CHARSETS: [&str; 16] = [
     "BIG5",
 ];
 
-/// Names that mail has for charsets of the Encoding Standard, which does not know the names.
+/// Names used in mail for charsets of the Encoding Standard, which does not have these names.
 const ALIASES: [(&str, &str); 32] = [
     ("932", "shift_jis"),
     ("936", "gbk"),
@@ -65,7 +66,7 @@ const ALIASES: [(&str, &str); 32] = [
     ("utf8mb4", "utf-8"),
 ];
 
-/// Names of charsets that are not in the Encoding Standard, or are there only to be refused.
+/// Charsets that the Encoding Standard does not have, or maps to an error.
 const OTHERS: [(&str, Kind); 19] = [
     ("iso-2022-jp", Kind::Iso2022),
     ("csiso2022jp", Kind::Iso2022),
@@ -88,7 +89,7 @@ const OTHERS: [(&str, Kind); 19] = [
     ("utf-32le", Kind::Utf32Le),
 ];
 
-/// That a charset is none we know. [`CHARSETS`] are some that we do.
+/// The charset is unknown. [`CHARSETS`] lists some that are known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BadCharset;
 
@@ -100,22 +101,22 @@ impl fmt::Display for BadCharset {
 
 impl std::error::Error for BadCharset {}
 
-/// How octets become text.
+/// How to decode octets to text.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(in crate::mime) enum Charset {
-    /// None, or US-ASCII, which senders say when they mean none: ISO-2022-JP if it switches to
-    /// Japanese; else UTF-8 if the octets are; else Windows-1252, which is a superset of Latin 1.
+    /// No charset, or US-ASCII, which senders declare by mistake. It is ISO-2022-JP if the text
+    /// switches to Japanese, else UTF-8 if valid, else Windows-1252, a superset of Latin 1.
     Unknown,
-    /// One of the Encoding Standard.
+    /// A charset of the Encoding Standard.
     Standard(&'static Encoding),
-    /// One that is not.
+    /// Any other charset.
     Other(Kind),
 }
 
 impl Charset {
-    /// The charset of this name, in any case.
+    /// The charset with this name, in any case.
     pub fn of_name(name: &[u8]) -> Result<Charset, BadCharset> {
-        // Names of an octet or of a hundred are not worth asking for.
+        // Much shorter or longer names are not worth a lookup.
         let name = name.trim_ascii();
         let name = std::str::from_utf8(name).map_err(|_| BadCharset)?;
         if !(2..=60).contains(&name.len()) {
@@ -141,7 +142,7 @@ impl Charset {
         Encoding::for_label_no_replacement(label).or_else(underscores).map(Charset::Standard)
     }
 
-    /// A code page: `cp850`, `ibm-852`, `windows1252`, `ms949`.
+    /// A code page by number: `cp850`, `ibm-852`, `windows1252`, `ms949`.
     fn of_number(name: &str) -> Option<Charset> {
         let name = name.strip_prefix("x-").unwrap_or(name);
         let names =
@@ -153,7 +154,7 @@ impl Charset {
         known.or_else(oem)
     }
 
-    /// Whether the text of these octets is they themselves.
+    /// Whether decoding these octets changes nothing.
     pub fn is_plain(self, octets: &[u8]) -> bool {
         let keeps_ascii = match self {
             Charset::Unknown => !is_japanese(octets),
@@ -163,7 +164,7 @@ impl Charset {
         keeps_ascii && octets.is_ascii()
     }
 
-    /// The text of some octets; what is no text becomes U+FFFD.
+    /// Decodes octets; invalid ones become U+FFFD.
     pub fn decode(self, octets: &[u8]) -> Cow<'_, str> {
         match self {
             Charset::Unknown if is_japanese(octets) && octets.is_ascii() => {
@@ -173,7 +174,7 @@ impl Charset {
                 Ok(text) => Cow::Borrowed(text),
                 Err(_) => guess(octets),
             },
-            // Here a mark of the other order of octets is believed.
+            // Here a byte order mark for the other order is followed.
             Charset::Standard(encoding) if encoding == UTF_16LE => encoding.decode(octets).0,
             Charset::Standard(encoding) => encoding.decode_with_bom_removal(octets).0,
             Charset::Other(kind) => {
@@ -186,14 +187,14 @@ impl Charset {
     }
 }
 
-/// Whether a text switches to Japanese, as ISO-2022-JP does.
+/// Whether a text switches to Japanese as in ISO-2022-JP.
 pub(in crate::mime) fn is_japanese(octets: &[u8]) -> bool {
     const ESCAPES: [&[u8]; 3] = [b"\x1b$B", b"\x1b$@", b"\x1b$(D"];
     let Some(first) = memchr(0x1b, octets) else { return false };
     ESCAPES.iter().any(|escape| memmem::find(&octets[first..], escape).is_some())
 }
 
-/// Octets that are not whole UTF-8: they stay UTF-8 when most of what is not ASCII is sound.
+/// Decodes octets that are not valid UTF-8. They stay UTF-8 if most of what is not ASCII is valid.
 fn guess(octets: &[u8]) -> Cow<'_, str> {
     let (text, _) = UTF_8.decode_without_bom_handling(octets);
     let mut sound = Sound::default();
@@ -201,7 +202,7 @@ fn guess(octets: &[u8]) -> Cow<'_, str> {
     if sound.is_utf8() { text } else { WINDOWS_1252.decode_without_bom_handling(octets).0 }
 }
 
-/// How much of a text that was read as UTF-8 is.
+/// How much of a text decoded as UTF-8 was valid.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Sound {
     broken: u64,
@@ -245,7 +246,7 @@ mod tests {
         assert_eq!(decode("utf-16", b"a\0"), "a");
     }
 
-    /// Names that are in mail, in whatever form.
+    /// Names found in real mail, in any spelling.
     #[test]
     fn labels_of_real_mail_are_known() {
         let japanese = "日本語";

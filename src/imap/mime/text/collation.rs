@@ -1,15 +1,16 @@
-//! i;unicode-casemap (RFC 5051): what SEARCH, SORT and THREAD compare.
+//! i;unicode-casemap (RFC 5051), the comparison of SEARCH, SORT and THREAD.
 
 use std::sync::OnceLock;
 
 use unicode_normalization::char::decompose_compatible;
 
-/// The characters below this, most of those that have case, are looked up.
+/// Characters below this, which include most with case, are in the table.
 const TABLE: u32 = 0x3100;
 
-/// The text with each character in title case and then decomposed, as i;unicode-casemap has it.
-/// Texts are equal, and one is found in the other, when their octets are. Each character is mapped
-/// by itself: the map of a text is that of its pieces, joined. ASCII becomes upper case.
+/// The text with each character converted to title case and then decomposed (i;unicode-casemap).
+/// Two texts are equal if their maps are, and one contains the other if its map does. Each
+/// character is mapped on its own, so the map of a text is the concatenation of its pieces' maps.
+/// ASCII becomes upper case.
 #[must_use]
 pub fn casemap(text: &str) -> String {
     let mut out = Vec::with_capacity(text.len());
@@ -17,12 +18,12 @@ pub fn casemap(text: &str) -> String {
     String::from_utf8(out).expect("characters become characters")
 }
 
-/// Appends the octets of the [`casemap`] of a text.
+/// Appends the [`casemap`] of a text.
 pub(in crate::mime) fn casemap_into(text: &str, out: &mut Vec<u8>) {
     let table = table();
     let octets = text.as_bytes();
     let (mut at, mut end) = (0, out.len());
-    // Room for whatever the table makes of them, so that none need be asked for in the loop.
+    // Reserved up front for the longest mapping, so that the loop need not check.
     out.resize(end + room(octets.len()), 0);
     while at < octets.len() {
         if octets[at].is_ascii() {
@@ -46,7 +47,7 @@ pub(in crate::mime) fn casemap_into(text: &str, out: &mut Vec<u8>) {
                 put(out, end, entry);
                 end += (entry >> 56) as usize;
             }
-            // Chinese characters have neither case nor decomposition: as many as there are.
+            // Chinese characters have neither case nor decomposition, and are the most numerous.
             _ if matches!(code, 0x4000..=0x9fff) => {
                 let chinese = |three: &&[u8]| matches!(three[0], 0xe4..=0xe9);
                 length = 3 * rest.chunks_exact(3).take_while(chinese).count();
@@ -61,35 +62,35 @@ pub(in crate::mime) fn casemap_into(text: &str, out: &mut Vec<u8>) {
     out.truncate(end);
 }
 
-/// Writes the letters of a syllable of Hangul (Unicode section 3.12). Where they end.
+/// Writes the letters of a Hangul syllable (Unicode section 3.12). Returns the new end.
 fn put_hangul(syllable: u32, out: &mut [u8], end: usize) -> usize {
     let (lead, vowel, trail) = (syllable / 588, syllable % 588 / 28, syllable % 28);
     put(out, end, utf8_3(0x1100 + lead));
     put(out, end + 3, utf8_3(0x1161 + vowel));
     put(out, end + 6, utf8_3(0x11a7 + trail));
-    // The first of the trails is none.
+    // The first trailing letter stands for none.
     end + if trail == 0 { 6 } else { 9 }
 }
 
-/// A character of three octets, the first lowest.
+/// The UTF-8 of a three-octet character, first octet lowest.
 fn utf8_3(code: u32) -> u64 {
     let six = |bits: u32| u64::from(bits & 0x3f | 0x80);
     u64::from(code >> 12 | 0xe0) | six(code >> 6) << 8 | six(code) << 16
 }
 
-/// Octets that a text of so many becomes at most, but for what is rare: two become seven. The last
-/// word is written whole.
+/// Upper bound on the mapped length of `length` octets, without rare characters: two become at most
+/// seven, and the last word is written whole.
 fn room(length: usize) -> usize {
     4 * length + 8
 }
 
-/// Writes a word, the lowest octet first: all of it, which is faster than the part that counts.
+/// Writes a whole word, lowest octet first, which is faster than only its used octets.
 #[inline]
 fn put(out: &mut [u8], end: usize, word: u64) {
     out[end..end + 8].copy_from_slice(&word.to_le_bytes());
 }
 
-/// Maps the first character of a text, one that is not in the table. Where it ends.
+/// Maps the first character of a text, which is not in the table. Returns the new end.
 fn put_rare(text: &str, out: &mut Vec<u8>, mut end: usize) -> usize {
     text.chars().take(1).for_each(|c| {
         decompose_compatible(titlecase(c), |part| {
@@ -104,8 +105,8 @@ fn put_rare(text: &str, out: &mut Vec<u8>, mut end: usize) -> usize {
     end
 }
 
-/// The character that begins here, not of ASCII, and its octets. Those of four octets are in no
-/// table: of them the number alone is told.
+/// The non-ASCII character at the start, and its octets. For a four-octet character, which is in no
+/// table, only the code is returned.
 ///
 /// ```abnf
 /// UTF8-2 = %xC2-DF UTF8-tail                                        ; RFC 3629 section 4
@@ -127,19 +128,19 @@ const HIGH: u64 = 0x8080_8080_8080_8080;
 /// The lowest bit of each octet.
 const LOW: u64 = 0x0101_0101_0101_0101;
 
-/// Eight octets at once; those that are not ASCII become anything.
+/// Upper case of eight octets at once; the result for non-ASCII octets is arbitrary.
 fn uppercase(word: u64) -> u64 {
     let seven = word & !HIGH;
-    // The highest bit says which are from `a` on, and which beyond `z`.
+    // The highest bit of each octet tells which are at least `a`, and which are beyond `z`.
     let from_a = seven + LOW * u64::from(0x80 - b'a');
     let beyond_z = seven + LOW * u64::from(0x7f - b'z');
     word ^ ((from_a & !beyond_z & HIGH) >> 2)
 }
 
-/// Stands in the table for what is longer than an entry.
+/// Marks a mapping too long for a table entry.
 const LONG: u64 = 0;
 
-/// What becomes of each character: its octets, the first lowest, and their number in the highest.
+/// The mapping of each character: its octets, first lowest, and their number in the highest octet.
 fn table() -> &'static [u64] {
     static MAPPED: OnceLock<Box<[u64]>> = OnceLock::new();
     MAPPED.get_or_init(|| (0..TABLE).map(entry).collect())
@@ -157,8 +158,8 @@ fn entry(code: u32) -> u64 {
     u64::from_le_bytes(entry)
 }
 
-/// The simple titlecase mapping of UnicodeData. It is the upper case but for digraphs that have a
-/// form of their own, for Georgian, and where the upper case is several characters.
+/// The simple titlecase mapping of UnicodeData. It equals the upper case except for digraphs with a
+/// title form, for Georgian, and where the upper case is several characters.
 fn titlecase(c: char) -> char {
     match c {
         'Ǆ'..='ǆ' => 'ǅ',

@@ -1,4 +1,4 @@
-//! The text of a message: what SEARCH looks through and PREVIEW shows.
+//! The text of a message, for SEARCH and PREVIEW.
 //!
 //! ```text
 //!  parts ──▶ pieces ──charset──▶ text ──┬─▶ preview   the first words

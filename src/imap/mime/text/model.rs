@@ -1,4 +1,4 @@
-//! The search that decodes everything, against the one that does so only where it must.
+//! Compares the search with a model that decodes everything.
 
 use proptest::prelude::*;
 
@@ -42,7 +42,7 @@ fn same(message: &[u8], needle: &str) -> Result<(), TestCaseError> {
     Ok(())
 }
 
-/// Messages of pieces that matter to the search, in any order.
+/// Messages built from pieces that matter to the search, in any order.
 fn message() -> impl Strategy<Value = Vec<u8>> {
     let pieces: &[&[u8]] = &[
         b"Subject: ",

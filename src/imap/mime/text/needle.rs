@@ -1,9 +1,9 @@
-//! Whether a message contains a string: the keys BODY, TEXT, HEADER, SUBJECT, FROM, TO, CC and
-//! BCC of SEARCH (RFC 3501 section 6.4.4).
+//! Whether a message contains a string: the SEARCH keys BODY, TEXT, HEADER, SUBJECT, FROM, TO, CC
+//! and BCC (RFC 3501 section 6.4.4).
 //!
-//! What is searched is the text that a reader sees, encodings and charsets undone, compared by
-//! i;unicode-casemap. What is ASCII and not encoded is searched where it lies, at the speed of
-//! memchr; only the rest is decoded. Both ways find the same, which `model` keeps so.
+//! The search sees the text that a reader sees, with encodings and charsets decoded, and compares
+//! by i;unicode-casemap. Unencoded ASCII is searched in place at the speed of memchr; only the rest
+//! is decoded. Both ways give the same results; `model` checks that.
 
 use std::borrow::Cow;
 use std::cell::OnceCell;
@@ -18,13 +18,13 @@ use crate::mime::header::address;
 use crate::mime::header::fields::{Field, Fields};
 use crate::mime::header::words;
 
-/// A string that SEARCH looks for, made ready once for all messages.
+/// A search string, prepared once for all messages.
 #[derive(Clone, Debug)]
 pub struct Needle {
     pub(in crate::mime) pattern: Arc<Pattern>,
 }
 
-/// The text of a field, to be asked for many strings: it is decoded once, when that is needed.
+/// The text of a field, to be searched for many strings. It is decoded once, on first need.
 #[derive(Debug)]
 pub struct FieldText<'a> {
     value: &'a [u8],
@@ -35,7 +35,7 @@ pub struct FieldText<'a> {
 }
 
 impl<'a> FieldText<'a> {
-    /// The text of a field.
+    /// Wraps a field without decoding it.
     #[must_use]
     pub fn new(field: &Field<'a>) -> FieldText<'a> {
         let value = field.value.trim_ascii();
@@ -56,15 +56,15 @@ impl<'a> FieldText<'a> {
     }
 }
 
-/// All that SEARCH finds in the value of a field: its text, the parameters that RFC 2231 encodes
-/// or divides as they read, and addresses without the comments and blanks within them.
+/// Everything that SEARCH finds in a field's value: its text, the decoded parameters of RFC 2231,
+/// and addresses without inner comments and blanks.
 #[must_use]
 pub fn field_text(field: &Field<'_>) -> String {
     FieldText::new(field).decode().into_owned()
 }
 
-/// Whether a text is ASCII without encoded-words or parameters, and in no other charset. In one
-/// pass: all headers are looked at.
+/// Whether a text is ASCII without encoded-words or parameters, in no other charset. One pass,
+/// because every header is checked.
 fn is_plain(text: &[u8]) -> bool {
     let (mut at, mut plain) = (0, text.is_ascii());
     while plain && let Some(next) = memchr3(b'?', b'*', 0x1b, &text[at..]) {
@@ -79,24 +79,24 @@ fn is_plain(text: &[u8]) -> bool {
 }
 
 impl Needle {
-    /// The string of a search key in the charset of the command; without CHARSET this is US-ASCII
-    /// (RFC 3501) or UTF-8 (RFC 9051). Octets beyond ASCII in US-ASCII are taken for UTF-8.
+    /// A search string in the charset of the command. Without CHARSET that is US-ASCII (RFC 3501)
+    /// or UTF-8 (RFC 9051). Octets beyond ASCII in US-ASCII are read as UTF-8.
     ///
     /// # Errors
-    /// When the charset is unknown: NO \[BADCHARSET\].
+    /// If the charset is unknown: NO \[BADCHARSET\].
     pub fn new(text: &[u8], charset: &str) -> Result<Needle, BadCharset> {
         let charset = Charset::of_name(charset.as_bytes())?;
         Ok(Needle { pattern: Arc::new(Pattern::new(&charset.decode(text))) })
     }
 
-    /// Memory that it takes, in bytes, about.
+    /// Approximate memory in bytes.
     #[must_use]
     pub fn memory(&self) -> usize {
         size_of::<Needle>() + self.pattern.len()
     }
 
-    /// Whether a field of this name contains the string; the empty string is in each that exists.
-    /// `header` may be the whole message, the body is not looked at.
+    /// Whether a field with this name contains the string; the empty string is in every field.
+    /// `header` may be the whole message; the body is not read.
     #[must_use]
     pub fn in_header_field(&self, header: &[u8], name: &[u8]) -> bool {
         let mut fields = Fields::new(header).filter(|field| field.is(name));
@@ -112,16 +112,17 @@ impl Needle {
         self.pattern.is_in(field.decoded.get_or_init(|| field.decode()))
     }
 
-    /// Whether the body contains the string: its parts of type text, and of type message save
-    /// messages, of which again the body counts. Headers do not, as in Dovecot and RFC 9051.
+    /// Whether the body contains the string: parts of type text, parts of type message other than
+    /// embedded messages, and the bodies of those. Headers do not count, as in Dovecot and RFC
+    /// 9051.
     #[must_use]
     pub fn in_body(&self, message: &[u8]) -> bool {
         self.pattern.is_empty()
             || pieces(message).filter_map(|piece| piece.text).any(|text| self.in_part(&text))
     }
 
-    /// Whether the header or the body contains the string, or a header within the body: of a part,
-    /// of a message in the message. Names of fields are searched as well.
+    /// Whether the header, the body, or the header of a part or embedded message contains the
+    /// string. Field names are searched too.
     #[must_use]
     pub fn in_text(&self, message: &[u8]) -> bool {
         let found = |header: &[u8], text: Option<&Text>| {
@@ -149,20 +150,20 @@ impl Needle {
         self.pattern.is_in(&header_text(header))
     }
 
-    /// Whether decoding would change nothing that matters: the text is ASCII without
-    /// encoded-words, and the string does not reach across a fold, where a space would be.
+    /// Whether decoding would change nothing relevant: the text is ASCII without encoded-words, and
+    /// the string does not match across a fold, which becomes a space.
     fn can_search_raw(&self, header: &[u8]) -> bool {
         let changed = self.sees_folds() && memchr(b'\n', header).is_some();
         !changed && is_plain(header)
     }
 
-    /// Whether the string may reach across a fold.
+    /// Whether the string may match across a fold.
     fn sees_folds(&self) -> bool {
         self.pattern.has_space || self.pattern.has_control
     }
 }
 
-/// All of a header, fields decoded one by one: each may be in a charset of its own.
+/// A whole header, decoded field by field, because each may have its own charset.
 pub(super) fn header_text(header: &[u8]) -> String {
     let mut text = String::with_capacity(header.len());
     let mut end = 0;
@@ -174,7 +175,7 @@ pub(super) fn header_text(header: &[u8]) -> String {
     text
 }
 
-/// Appends all of a field, its name too.
+/// Appends a whole field, including its name.
 pub(in crate::mime) fn push_field(field: &Field<'_>, text: &mut String) {
     text.push_str(&words::searchable(field.raw));
 }
@@ -195,7 +196,7 @@ mod tests {
         Needle::new(text.as_bytes(), "UTF-8").expect("UTF-8 is known")
     }
 
-    /// What Dovecot 2.3 answers to the same searches.
+    /// The results of Dovecot 2.3 for the same searches.
     #[test]
     fn body_and_text_cover_what_dovecot_covers() {
         for (text, body, whole) in [

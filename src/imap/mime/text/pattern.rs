@@ -1,38 +1,39 @@
-//! Finding a string in text, whatever its case.
+//! Case-insensitive substring search.
 //!
-//! Most mail is ASCII, and so is most of what is asked for. There the octets are searched where
-//! they lie: memchr goes from one occurrence of the rarest letter to the next, in both its cases,
-//! and only there the rest is compared. All other text is mapped by i;unicode-casemap, piece by
-//! piece in a buffer that stays in cache, and memmem searches that.
+//! Most mail is ASCII, and so are most search strings. ASCII is searched in place: memchr jumps
+//! between occurrences of the string's rarest letter, in both cases, and only there the rest is
+//! compared. For `Fuzzy` that letter is `z`: in English mail 20 of ten thousand octets are `z`, and
+//! 230 are `u`. All other text is mapped by i;unicode-casemap, piece by piece in a buffer that
+//! stays in cache, and memmem searches the map.
 
 use memchr::memmem::Finder;
 use memchr::{memchr_iter, memchr2_iter};
 
 use super::collation::{casemap, casemap_into};
 
-/// Octets of text that are mapped in one step.
+/// Octets of text mapped in one step.
 const STEP: usize = 16 << 10;
 
-/// A string to look for.
+/// A search string.
 #[derive(Clone, Debug)]
 pub(in crate::mime) struct Pattern {
     /// Its casemap.
     finder: Finder<'static>,
-    /// How to look for it where everything is ASCII.
+    /// How to search ASCII text.
     ascii: Ascii,
-    /// Whether it has a space, where folded lines are joined.
+    /// Whether it contains a space, so that it may match across a fold.
     pub has_space: bool,
-    /// Whether it has control characters, which decoding adds and takes away.
+    /// Whether it contains control characters, which decoding adds and removes.
     pub has_control: bool,
 }
 
 #[derive(Clone, Debug)]
 enum Ascii {
-    /// ASCII text does not contain it.
+    /// No ASCII text contains it.
     Never,
-    /// The octet to look for, in both its cases, and its place in the pattern.
+    /// The rarest octet in both cases, and its offset in the string.
     Rarest { upper: u8, lower: u8, at: usize },
-    /// The empty string is everywhere.
+    /// The empty string, which every text contains.
     Always,
 }
 
@@ -40,7 +41,8 @@ impl Pattern {
     pub fn new(text: &str) -> Pattern {
         let mapped = casemap(text).into_bytes();
         let rarest = mapped.iter().enumerate().min_by_key(|&(_, &octet)| frequency(octet));
-        // Lower case comes of the decomposition of ligatures alone. No ASCII text has it mapped.
+        // The map contains lower case only from the decomposition of ligatures; no ASCII text maps
+        // to it.
         let never = mapped.iter().any(|o| !o.is_ascii() || o.is_ascii_lowercase());
         let ascii = match rarest {
             None => Ascii::Always,
@@ -59,12 +61,12 @@ impl Pattern {
         self.finder.needle().is_empty()
     }
 
-    /// Octets of its casemap.
+    /// Length of its casemap.
     pub fn len(&self) -> usize {
         self.finder.needle().len()
     }
 
-    /// Whether the text, all of it ASCII, contains the string.
+    /// Whether this ASCII text contains the string.
     pub fn is_in_ascii(&self, text: &[u8]) -> bool {
         match self.ascii {
             Ascii::Never => false,
@@ -74,7 +76,7 @@ impl Pattern {
                 if text.len() < needle.len() {
                     return false;
                 }
-                // Only where the string can start and end within the text.
+                // Only where the whole string fits within the text.
                 let places = &text[at..text.len() - (needle.len() - 1 - at)];
                 let equal =
                     |start: usize| text[start..start + needle.len()].eq_ignore_ascii_case(needle);
@@ -87,7 +89,7 @@ impl Pattern {
         }
     }
 
-    /// Whether a text contains the string whose casemap this is.
+    /// Whether a text contains the string, given the text's casemap.
     pub fn is_in_mapped(&self, mapped: &[u8]) -> bool {
         self.finder.find(mapped).is_some()
     }
@@ -105,7 +107,7 @@ impl Pattern {
             if self.finder.find(&mapped).is_some() {
                 return true;
             }
-            // What may be the start of an occurrence that ends in the next step.
+            // Keep the possible start of a match that ends in the next step.
             let kept = mapped.len().saturating_sub(self.finder.needle().len());
             mapped.drain(..kept);
             rest = tail;
@@ -114,7 +116,7 @@ impl Pattern {
     }
 }
 
-/// How often an octet, in either case, stands in English mail: in ten thousands, roughly.
+/// Frequency of a letter in English mail, in either case, roughly per ten thousand octets.
 fn frequency(upper: u8) -> u16 {
     match upper {
         b' ' => 1500,

@@ -1,39 +1,39 @@
-//! The text in a message, piece by piece, as it stands there.
+//! The texts in a message, part by part, not decoded.
 //!
-//! An attachment is passed over at the speed of memmem, and nothing is decoded.
+//! Attachments are skipped at the speed of memmem.
 
 use super::charset::Charset;
 use crate::mime::header::content::Content;
 use crate::mime::parts::{Kind, Part, Step, Walk, Window};
 use crate::mime::transfer::Transfer;
 
-/// A part: of the message, or of a message within.
+/// A part of the message, or of an embedded message.
 pub(super) struct Piece<'a> {
-    /// The header, the empty line at its end included.
+    /// The header, including the empty line at its end.
     pub header: &'a [u8],
-    /// The body, if that is text.
+    /// The body, if it is text.
     pub text: Option<Text<'a>>,
 }
 
-/// A body of type text or message, but not multipart or message/rfc822.
+/// A body of type text or message, but not an embedded message.
 pub(super) struct Text<'a> {
-    /// Without the end of line before a boundary.
+    /// The octets, without the line end before a boundary.
     pub body: &'a [u8],
     pub look: Look,
 }
 
-/// How the octets of a text are read.
+/// How to decode a text.
 #[derive(Clone, Copy)]
 pub(in crate::mime) struct Look {
     pub transfer: Transfer,
     pub charset: Charset,
-    /// Whether it is of type text/html.
+    /// Whether its type is text/html.
     pub html: bool,
-    /// Whether it is of type text: not a report in message/delivery-status, say.
+    /// Whether its type is text, and not, say, a report in message/delivery-status.
     pub readable: bool,
 }
 
-/// All parts, in the order of the message. What is not asked for is not looked at.
+/// All parts, in order. Lazy: the walk goes no further than the parts taken.
 pub(super) fn pieces(message: &[u8]) -> impl Iterator<Item = Piece<'_>> {
     let (mut walk, window) = (Walk::new(true), Window::whole(message));
     std::iter::from_fn(move || {
@@ -46,7 +46,7 @@ pub(super) fn pieces(message: &[u8]) -> impl Iterator<Item = Piece<'_>> {
 }
 
 impl Look {
-    /// Of the text of a multipart whose boundary never comes.
+    /// For the text of a multipart whose boundary never comes.
     pub const HOLLOW: Look = Look {
         transfer: Transfer::Identity,
         charset: Charset::Unknown,
@@ -54,14 +54,14 @@ impl Look {
         readable: true,
     };
 
-    /// Of the body of a part with this Content-Type, if it is text.
+    /// For the body of a part with this Content-Type, if it is text.
     pub fn of_part(part: &Part, content: Option<&Content>) -> Option<Look> {
         let is = |kind: &[u8]| content.is_some_and(|c| c.kind.eq_ignore_ascii_case(kind));
         let readable = match part.kind {
-            // A type that says nothing is text/plain (RFC 2045 section 5.2).
+            // An unreadable type counts as text/plain (RFC 2045 section 5.2).
             Kind::Leaf if content.is_none() || is(b"text") => true,
             Kind::Leaf if is(b"message") => false,
-            // Of these FETCH shows no parts: what stands in them can be found nevertheless.
+            // FETCH shows no parts of these, but a search finds their text.
             Kind::Limited | Kind::Wrapped => false,
             _ => return None,
         };

@@ -5,8 +5,8 @@ use mail_parser::decoders::html::html_to_text;
 use super::pieces::{Look, pieces};
 use crate::limits;
 
-/// The first text of a message, 200 characters at most, in one line: markup, quotations and blanks
-/// that only make distance are left out. Empty when there is no text.
+/// The first words of a message, at most 200 characters in one line, without markup, quotations and
+/// superfluous blanks. Empty if there is no text.
 #[must_use]
 pub fn preview(message: &[u8]) -> String {
     let texts = pieces(message).filter_map(|piece| piece.text);
@@ -17,19 +17,19 @@ pub fn preview(message: &[u8]) -> String {
     previews.find(|preview| !preview.is_empty()).unwrap_or_default()
 }
 
-/// Octets of a text that are read for its preview.
+/// Octets of a text to read for its preview.
 pub(in crate::mime) fn read(look: &Look) -> usize {
     if look.html { limits::PREVIEW_READ_HTML } else { limits::PREVIEW_READ }
 }
 
-/// The preview of a text that begins like this.
+/// The preview of a text with this start.
 pub(in crate::mime) fn of_start(look: &Look, start: &[u8]) -> String {
     let octets = look.transfer.decode(start);
     let text = look.charset.decode(&octets);
     if look.html {
         return one_line(html_to_text(&apart(&text)).chars());
     }
-    // Of an answer the words of its own come first, if it has any.
+    // In a reply, its own words come first, if it has any.
     let own = text.split_inclusive('\n').filter(|line| !line.starts_with('>'));
     match one_line(own.flat_map(str::chars)) {
         own if own.is_empty() => one_line(text.chars()),
@@ -37,7 +37,7 @@ pub(in crate::mime) fn of_start(look: &Look, start: &[u8]) -> String {
     }
 }
 
-/// Elements that begin on a line of their own, or in a cell.
+/// Elements that begin a new line or table cell.
 const BLOCKS: [&str; 49] = [
     "address",
     "article",
@@ -90,10 +90,10 @@ const BLOCKS: [&str; 49] = [
     "ul",
 ];
 
-/// Elements whose content is no text, wherever they stand.
+/// Elements whose content is never text.
 const SILENT: [&str; 3] = ["title", "style", "script"];
 
-/// HTML with a blank before each tag that keeps words apart, and without what is no text.
+/// HTML with a blank before each tag that separates words, and without content that is not text.
 fn apart(html: &str) -> String {
     let mut out = String::with_capacity(html.len() + html.len() / 8);
     let mut rest = html;
@@ -119,8 +119,8 @@ fn apart(html: &str) -> String {
     out
 }
 
-/// Where the element of this name that begins here ends. One that never ends is looked for once:
-/// what comes after it is in it.
+/// The end of the element with this name that begins here. An unclosed element contains the rest of
+/// the text, so the search for its end runs once.
 fn find_end(html: &str, name: &str) -> usize {
     let end = [b"</", name.as_bytes()].concat();
     let at = html.as_bytes().windows(end.len()).position(|at| at.eq_ignore_ascii_case(&end));
@@ -151,7 +151,7 @@ fn one_line(text: impl Iterator<Item = char>) -> String {
     out
 }
 
-/// Of no width: advertisers fill what follows their first words with them.
+/// Zero-width characters: advertisers pad their first words with them.
 fn is_invisible(c: char) -> bool {
     matches!(c, '\u{ad}' | '\u{34f}' | '\u{200b}'..='\u{200f}' | '\u{2060}' | '\u{feff}')
 }

@@ -1,4 +1,16 @@
-//! A text that comes in pieces, and strings that are looked for in it.
+//! Many strings searched in a text that comes in pieces.
+//!
+//! ```text
+//! octets ──transfer──▶ decoded ──charset──▶ text ──casemap──▶ hay ──▶ found
+//!                                              (a hay for each charset it may be in)
+//! ```
+//!
+//! Mapped text is gathered to [`GATHERED`] bytes and then searched for each string not found yet,
+//! so a step costs one memmem per string rather than one per piece. The last octets, one fewer than
+//! the longest string has, are kept and put before the next step, so that a match may straddle two
+//! steps. A text without a charset may be UTF-8, Windows-1252 or ISO-2022-JP, and only its end
+//! decides which: once octets tell the candidates apart, each is searched, and the results of the
+//! right one count.
 
 use std::sync::Arc;
 
@@ -11,40 +23,40 @@ use super::pieces::Look;
 use super::shifting::{Kind, Shifting};
 use crate::mime::transfer;
 
-/// Octets that are decoded in one step.
+/// Octets decoded in one step.
 const STEP: usize = 16 << 10;
 
-/// Octets of mapped text, at least, in which all strings are looked for at once.
+/// Minimum bytes of mapped text to search at once.
 const GATHERED: usize = 64 << 10;
 
-/// A string that is looked for.
+/// A search string.
 #[derive(Clone, Debug)]
 pub(in crate::mime) struct Key {
     pub pattern: Arc<Pattern>,
-    /// In headers too, not only in bodies.
+    /// Whether to search headers, and not only bodies.
     pub headers: bool,
     pub found: bool,
 }
 
-/// Text, mapped by i;unicode-casemap, in which strings are looked for as it comes.
+/// Text mapped by i;unicode-casemap, searched as it comes.
 #[derive(Clone, Debug)]
 pub(in crate::mime) struct Hay {
     mapped: Vec<u8>,
-    /// The longest string: so much of the end of the text is kept.
+    /// Length of the longest string: that much of the end is kept.
     longest: usize,
     header: bool,
-    /// For each of the strings.
+    /// For each string, whether it was found.
     found: Vec<bool>,
 }
 
 impl Hay {
-    /// In which these strings are looked for; of a header or not.
+    /// Searches these strings; `header` tells whether the text is a header.
     pub fn new(keys: &[Key], header: bool) -> Hay {
         let longest = keys.iter().map(|key| key.pattern.len()).max().unwrap_or(0);
         Hay { mapped: Vec::new(), longest, header, found: vec![false; keys.len()] }
     }
 
-    /// Takes what follows.
+    /// Adds the next text.
     pub fn push(&mut self, text: &str, keys: &[Key]) {
         let mut rest = text;
         while !rest.is_empty() {
@@ -67,7 +79,7 @@ impl Hay {
         }
     }
 
-    /// The text ends here: what was found in it counts.
+    /// Ends the text, and marks the strings found in it.
     pub fn finish(mut self, keys: &mut [Key]) {
         self.look(keys);
         for (key, found) in keys.iter_mut().zip(self.found) {
@@ -80,12 +92,12 @@ impl Hay {
     }
 }
 
-/// The body of a part.
+/// Searches the body of a part.
 pub(in crate::mime) struct Reader {
     transfer: transfer::Decoder,
     decodes: bool,
     charset: Decoding,
-    /// One, or one for each charset that it may be in.
+    /// One, or one for each charset the text may be in.
     hays: Vec<Hay>,
     octets: Vec<u8>,
     text: String,
@@ -97,20 +109,20 @@ enum Decoding {
     Unknown(Box<Guess>),
 }
 
-/// What a text without charset may be in, all at once: which it is, is known at its end.
+/// A text without charset, decoded in every charset it may be in. Its end decides which is right.
 struct Guess {
     utf8: Decoder,
     latin: Decoder,
     japanese: Shifting,
-    /// It is not whole UTF-8; how much of it is.
+    /// Whether it is not valid UTF-8; `sound` counts how much is.
     broken: bool,
     sound: Sound,
-    /// It has octets beyond ASCII.
+    /// Whether it contains octets beyond ASCII.
     high: bool,
 }
 
 impl Reader {
-    /// Of a body of which nothing has come yet.
+    /// A reader at the start of a body.
     pub fn new(look: &Look, keys: &[Key]) -> Reader {
         let bare = Encoding::new_decoder_without_bom_handling;
         let charset = match look.charset {
@@ -140,7 +152,7 @@ impl Reader {
         }
     }
 
-    /// Takes the next octets, as they stand in the message.
+    /// Takes the next octets, before transfer decoding.
     pub fn feed(&mut self, octets: &[u8], keys: &[Key]) {
         for step in octets.chunks(STEP) {
             if self.decodes {
@@ -155,7 +167,7 @@ impl Reader {
         }
     }
 
-    /// The body ends here: what was found in it counts.
+    /// Ends the body, and marks the strings found in it.
     pub fn finish(mut self, keys: &mut [Key]) {
         let mut rest = Vec::new();
         self.transfer.finish(&mut rest);
@@ -167,7 +179,7 @@ impl Reader {
         self.hays.swap_remove(hay).finish(keys);
     }
 
-    /// What it takes in memory, about.
+    /// Approximate memory in bytes.
     pub fn memory(&self) -> usize {
         let hays = self.hays.iter().map(Hay::memory).sum::<usize>();
         hays + self.octets.capacity() + self.text.capacity()
@@ -204,7 +216,7 @@ impl Guess {
     ) {
         let mut rest = octets;
         if hays.len() == 1 {
-            // As long as it is ASCII there is one text.
+            // While it is ASCII, all candidates are equal.
             let plain = |octet: &u8| octet.is_ascii() && *octet != 0x1b;
             let length = rest.iter().position(|octet| !plain(octet)).unwrap_or(rest.len());
             let (ascii, others) = rest.split_at(length);
@@ -239,7 +251,7 @@ impl Guess {
     }
 }
 
-/// Appends the text of some octets, and says whether some are none.
+/// Appends the decoded octets; returns whether some are invalid.
 fn decode(decoder: &mut Decoder, octets: &[u8], last: bool, text: &mut String) -> bool {
     let room = decoder.max_utf8_buffer_length(octets.len());
     text.reserve(room.expect("a step of some kibibytes"));

@@ -1,13 +1,13 @@
-//! Charsets that are not in the Encoding Standard, and those that switch between sets of
-//! characters, which the Standard decodes less forgivingly than mail needs it.
+//! Charsets that are not in the Encoding Standard, and charsets that switch between character sets,
+//! which the Standard decodes less forgivingly than mail requires.
 //!
-//! All of them take their octets in any pieces. What switches begins each line anew, as RFC 1468,
-//! 1557, 1843 and 2152 ask of senders.
+//! All of them accept octets in any pieces. Charsets that switch start each line in their initial
+//! state, as RFC 1468, 1557, 1843 and 2152 require of senders.
 
 use encoding_rs::{EUC_JP, EUC_KR, Encoding, GBK, ISO_8859_7, WINDOWS_1252};
 use oem_cp::code_table::DECODING_TABLE_CP_MAP;
 
-/// Which charset.
+/// A charset.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::mime) enum Kind {
     /// ISO-2022-JP with all its extensions (RFC 1468, 1554, 2237), ISO-2022-KR (RFC 1557).
@@ -16,23 +16,23 @@ pub(in crate::mime) enum Kind {
     Hz,
     /// UTF-7 (RFC 2152).
     Utf7,
-    /// UTF-32, in the order that its mark says, else the higher octet first.
+    /// UTF-32 in the byte order of its mark, else big-endian.
     Utf32,
-    /// UTF-32, the lower octet first.
+    /// UTF-32, little-endian.
     Utf32Le,
-    /// A code page of old PCs.
+    /// A DOS or Windows code page.
     Page(u16),
 }
 
-/// A set of characters.
+/// A character set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Set {
     Ascii,
-    /// JIS X 0201: two characters of ASCII are others.
+    /// JIS X 0201, left half: ASCII with two characters replaced.
     Roman,
-    /// JIS X 0201, the other half.
+    /// JIS X 0201, right half: katakana.
     Kana,
-    /// JIS X 0208. The sets of JIS X 0213 have nearly all of it in the same places.
+    /// JIS X 0208. JIS X 0213 has nearly all of its characters in the same positions.
     Jis208,
     /// JIS X 0212.
     Jis212,
@@ -40,28 +40,28 @@ enum Set {
     Chinese,
     /// KS X 1001.
     Korean,
-    /// ISO 8859-1 or 8859-7, the upper half.
+    /// The upper half of ISO 8859-7 if true, else of ISO 8859-1.
     Upper(bool),
 }
 
-/// A text that comes in pieces.
+/// A decoder for text that comes in pieces.
 #[derive(Clone, Debug)]
 pub(in crate::mime) struct Shifting {
     kind: Kind,
-    /// The set at present, the one that SO switches to, and whether it has.
+    /// The current set, the set that SO switches to, and whether it did.
     set: Set,
     other: Set,
     out: bool,
-    /// ISO 8859-7, not 8859-1, is what ESC N takes a character of.
+    /// Whether ESC N takes a character of ISO 8859-7 rather than 8859-1.
     greek: bool,
-    /// Octets of the present set, and of a sequence that switches or a word that has not ended.
+    /// Octets of the current set, and of an incomplete escape sequence or word.
     run: Vec<u8>,
     escape: Vec<u8>,
-    /// Bits of UTF-7, and how many.
+    /// Pending bits of UTF-7, and their number.
     bits: (u32, u32),
-    /// A word of UTF-7 has more than its `+`.
+    /// Whether a UTF-7 word has more than its `+`.
     begun: bool,
-    /// It has switched to Japanese.
+    /// Whether it has switched to Japanese.
     pub japanese: bool,
 }
 
@@ -81,7 +81,7 @@ impl Shifting {
         }
     }
 
-    /// Takes the next octets, and appends their text.
+    /// Decodes the next octets and appends their text.
     pub fn feed(&mut self, octets: &[u8], text: &mut String) {
         match self.kind {
             Kind::Page(page) => {
@@ -96,7 +96,7 @@ impl Shifting {
         }
     }
 
-    /// The text ends here.
+    /// Ends the text.
     pub fn finish(&mut self, text: &mut String) {
         match self.kind {
             Kind::Utf7 => self.end_word(text),
@@ -130,7 +130,7 @@ impl Shifting {
         }
     }
 
-    /// `out` is within a word of base64, `run` its UTF-16.
+    /// In UTF-7 mode, `out` means within a base64 word, and `run` holds its UTF-16.
     fn utf7(&mut self, octet: u8, text: &mut String) {
         if !self.out {
             match octet {
@@ -163,7 +163,7 @@ impl Shifting {
             let unit = (bits >> (count - 16)) as u16;
             self.run.extend(unit.to_be_bytes());
             self.bits = (bits & ((1 << (count - 16)) - 1), count - 16);
-            // A surrogate waits for its other half.
+            // A high surrogate waits for its other half.
             if !(0xd800..0xdc00).contains(&unit) {
                 self.end_units(text);
             }
@@ -230,7 +230,7 @@ impl Shifting {
         }
     }
 
-    /// Looks at a sequence that switches.
+    /// Handles an escape sequence, if it is complete.
     fn switch(&mut self, text: &mut String) {
         let set = match &self.escape[1..] {
             b"(B" => Set::Ascii,
@@ -255,7 +255,7 @@ impl Shifting {
                 return self.escape.clear();
             }
             b"" | b"(" | b"$" | b"$(" | b"$)" | b"." | b"N" => return,
-            // None of them: its octets are text.
+            // Not an escape sequence: its octets are text.
             _ => {
                 let octets = std::mem::take(&mut self.escape);
                 octets.iter().for_each(|&octet| self.put(octet, text));
@@ -272,7 +272,7 @@ impl Shifting {
         (self.set, self.out) = (set, false);
     }
 
-    /// Takes an octet of the present set.
+    /// Takes an octet of the current set.
     fn put(&mut self, octet: u8, text: &mut String) {
         if (0x21..0x7f).contains(&octet) {
             self.run.push(octet);
@@ -295,7 +295,7 @@ impl Shifting {
     }
 }
 
-/// Appends the text of some octets of a set.
+/// Appends the text of octets of a set.
 fn push(octets: &[u8], set: Set, text: &mut String) {
     let with = |prefix: &[u8], width: usize| -> Vec<u8> {
         let upper = |octets: &[u8]| octets.iter().map(|octet| octet | 0x80).collect::<Vec<u8>>();
@@ -326,7 +326,7 @@ fn push(octets: &[u8], set: Set, text: &mut String) {
 mod tests {
     use super::*;
 
-    /// In any pieces the same.
+    /// Decodes in pieces of several sizes; all must agree.
     fn decode(kind: Kind, octets: &[u8]) -> String {
         let mut whole = String::new();
         let mut shifting = Shifting::new(kind);

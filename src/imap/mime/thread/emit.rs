@@ -1,18 +1,18 @@
-//! Step 6: the threads in the order in which they are sent.
+//! Step 6: threads in the order in which they are sent.
 
 use super::forest::{Forest, NONE};
 use super::gather::Gathered;
 use crate::protocol::response::ThreadNode;
 
-/// Children of all nodes in one list.
+/// The children of all nodes in one list.
 struct Children {
-    /// Where those of a node begin; those of the next follow. The last but one are the threads.
+    /// Where the children of each node begin. The next-to-last entry is where the threads begin.
     starts: Vec<u32>,
     nodes: Vec<u32>,
 }
 
 impl Children {
-    /// Siblings come in the order of `by_date`, a dummy in the place of its first child.
+    /// Siblings come in the order of `by_date`; a dummy takes the place of its first child.
     fn new(gathered: &Gathered, forest: &Forest) -> Children {
         let root = gathered.nodes;
         let mut seen = vec![false; gathered.nodes];
@@ -67,7 +67,7 @@ pub(super) fn in_order(gathered: &Gathered, forest: &Forest) -> Vec<ThreadNode> 
     out
 }
 
-/// Threads by the arrival of their latest message; messages within one by their date.
+/// Threads by the arrival of their latest message, and the messages of each by date.
 pub(super) fn latest_last(gathered: &Gathered, forest: &Forest) -> Vec<ThreadNode> {
     let children = Children::new(gathered, forest);
     let mut flat = Vec::with_capacity(gathered.by_date.len());
@@ -82,7 +82,7 @@ pub(super) fn latest_last(gathered: &Gathered, forest: &Forest) -> Vec<ThreadNod
     threads.iter().flat_map(|&(_, start, end)| &flat[start..end]).copied().collect()
 }
 
-/// Appends a thread in preorder; the arrival and number of the message that came last.
+/// Appends a thread in preorder. Returns arrival and number of its latest message.
 fn write(
     thread: u32,
     children: &Children,

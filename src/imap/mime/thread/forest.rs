@@ -1,22 +1,37 @@
-//! Step 1 of REFERENCES: messages and their parents, link by link.
+//! Step 1 of REFERENCES: links each message to its parent.
+//!
+//! Each message names its ancestors, eldest first, so `<a> <b>` in the References of `c` links `b`
+//! under `a` and `c` under `b`. An ancestor that is not in the mailbox is a dummy node, until its
+//! message comes. A link that would make a loop is not made (step 1A). To test for that, the new
+//! parent's ancestors must be searched for the child, which for long chains would take quadratic
+//! time. Three tests keep it near linear:
+//!
+//! ```text
+//! the child has no children          no node is below it        most messages of real mail
+//! `joined` leads to different nodes  the trees never met        union-find, as in Kruskal's algorithm
+//! walk up from the parent            at most STEPS per node     hostile mail: assume a loop
+//! ```
+//!
+//! A link that is cut (step 1B) does not divide a union, so `joined` may only say "different" with
+//! certainty; the walk decides the rest.
 
 use std::collections::HashMap;
 use std::ops::{Index, IndexMut};
 
 use super::MessageId;
 
-/// No node.
+/// Stands for no node.
 pub(super) const NONE: u32 = u32::MAX;
 
-/// Steps up the tree, for each node, that the search for loops may take in all. Mail that means
-/// it takes a handful, a million replies in random order some 15.
+/// Steps up the tree per node, on average, that all loop searches together may take. Real mail
+/// takes a handful; a million replies in random order about 15.
 const STEPS: u64 = 256;
 
-/// Memory in bytes that a node takes while threads are gathered and put in order: a dozen lists of
-/// numbers, most of them there at a time.
+/// Memory in bytes per node while threads are gathered and sorted: a dozen lists of numbers, most
+/// of them at the same time.
 const GATHERED: usize = 48;
 
-/// What a node knows of its message.
+/// What a node keeps of its message.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Mail {
     pub number: u32,
@@ -26,18 +41,19 @@ pub(super) struct Mail {
     pub is_reply: bool,
 }
 
-/// Tables that Message-IDs are spread over: a single one would be there twice while it grows.
+/// Tables that Message-IDs are spread over: a growing table exists twice, and a small one costs
+/// less.
 const TABLES: usize = 256;
 
-/// Nodes in one piece of memory.
+/// Nodes in one chunk of memory.
 const PIECE: usize = 1 << 14;
 
-/// Trees of messages, and of Message-IDs that others refer to.
+/// Trees of messages and of Message-IDs that others refer to.
 #[derive(Debug, Default)]
 pub(super) struct Forest {
     ids: Ids,
     nodes: Nodes,
-    /// Steps taken so far.
+    /// Steps that loop searches took so far.
     steps: u64,
 }
 
@@ -45,18 +61,18 @@ pub(super) struct Forest {
 struct Node {
     parent: u32,
     children: u32,
-    /// Another node of what was ever one tree; itself for one of each. Trees that are told apart
-    /// by this have no node in common; after a link was cut, the reverse need not hold.
+    /// Union-find link: a node of the same union, or the node itself at its root. Different roots
+    /// mean that the trees share no node; after a cut, one root does not mean one tree.
     joined: u32,
-    /// `None` is a dummy: nobody but references know of it.
+    /// `None` for a dummy, which is known only from references.
     mail: Option<Mail>,
 }
 
 impl Forest {
-    /// Takes a message and links it and its references (RFC 5256, REFERENCES, step 1).
+    /// Adds a message and links it and its references (RFC 5256, REFERENCES, step 1).
     pub fn add(&mut self, mail: Mail, id: Option<MessageId>, references: &[MessageId]) {
         let current = self.place(mail, id);
-        // Step 1A. A link that exists stays.
+        // Step 1A. An existing link stays.
         let mut last = NONE;
         for &reference in references {
             let node = self.node_of(reference);
@@ -65,7 +81,7 @@ impl Forest {
             }
             last = node;
         }
-        // Step 1B. The link to the last reference is the right one.
+        // Step 1B. The last reference is the right parent.
         if self.parent(current) != last {
             self.cut(current);
             if last != NONE {
@@ -78,7 +94,7 @@ impl Forest {
         self.nodes.len()
     }
 
-    /// Memory in bytes, about, with that of the lists that are made of it in the end.
+    /// Approximate memory in bytes, including the lists built from it at the end.
     pub fn memory(&self) -> usize {
         self.ids.memory + self.nodes.len() * (size_of::<Node>() + GATHERED)
     }
@@ -92,7 +108,7 @@ impl Forest {
         self.nodes.get(node)?.mail.as_ref()
     }
 
-    /// Nodes that have a message, by date and then by number.
+    /// Nodes with a message, by date and then by number.
     pub fn by_date(&self) -> Vec<u32> {
         let mut keyed: Vec<(i64, u32, u32)> = (0_u32..)
             .zip(self.nodes.iter())
@@ -102,7 +118,7 @@ impl Forest {
         keyed.into_iter().map(|(_, _, node)| node).collect()
     }
 
-    /// The node of this Message-ID if nobody has it yet, else a new one without.
+    /// The node of this Message-ID, or a new node if a message has it already.
     fn place(&mut self, mail: Mail, id: Option<MessageId>) -> u32 {
         let next = self.nodes.len() as u32;
         let known = id.map_or(next, |id| self.ids.of(id, next));
@@ -123,7 +139,7 @@ impl Forest {
         node
     }
 
-    /// Makes one node the parent of another, which has none, unless that makes a loop.
+    /// Makes `parent` the parent of `child`, which has none, unless that makes a loop.
     fn link(&mut self, parent: u32, child: u32) {
         debug_assert_eq!(self.parent(child), NONE, "cut first");
         if self.descends(parent, child) {
@@ -142,13 +158,13 @@ impl Forest {
         }
     }
 
-    /// Whether a node is the other or below it. When this was asked so often that it would take
-    /// more than linear time, which takes mail made for it, the answer is yes.
+    /// Whether `node` is `ancestor` or below it. If the searches have used up their steps, which
+    /// takes hostile mail, the answer is yes.
     fn descends(&mut self, node: u32, ancestor: u32) -> bool {
         if node == ancestor {
             return true;
         }
-        // Most children are new, and most of the others come from another tree.
+        // Most children are new, and most of the others are in another tree.
         let childless = self.nodes[ancestor].children == 0;
         if childless || self.join_of(node) != self.join_of(ancestor) {
             return false;
@@ -182,14 +198,14 @@ impl Forest {
 /// The node of each Message-ID.
 #[derive(Debug, Default)]
 struct Ids {
-    /// None, or [`TABLES`].
+    /// Empty, or [`TABLES`] tables.
     tables: Vec<HashMap<MessageId, u32>>,
-    /// Bytes that they take.
+    /// Bytes that the tables take.
     memory: usize,
 }
 
 impl Ids {
-    /// The node of this Message-ID, which is `next` if it has none yet.
+    /// The node of this Message-ID; `next` if it is new.
     fn of(&mut self, id: MessageId, next: u32) -> u32 {
         if self.tables.is_empty() {
             self.tables.resize_with(TABLES, HashMap::new);
@@ -197,14 +213,14 @@ impl Ids {
         let table = &mut self.tables[id.spread(TABLES)];
         let before = table.capacity();
         let node = *table.entry(id).or_insert(next);
-        // A table has an octet for each entry besides, and an eighth of it stays free.
+        // A hash table has one byte more per entry, and keeps an eighth free.
         let entry = (size_of::<(MessageId, u32)>() + 1) * 8 / 7;
         self.memory += (table.capacity() - before) * entry;
         node
     }
 }
 
-/// A list that does not move when it grows.
+/// A list that grows without moving.
 #[derive(Debug, Default)]
 struct Nodes(Vec<Vec<Node>>);
 

@@ -1,23 +1,23 @@
-//! Steps 2 to 5 of REFERENCES: dummies are pruned, threads of one subject merged.
+//! Steps 2 to 5 of REFERENCES: prunes dummies and merges threads with equal subjects.
 
 use super::forest::{Forest, NONE};
 
-/// Who is under whom in the end. The order of siblings is that of `by_date`, everywhere.
+/// The final parents. Siblings are in the order of `by_date`.
 pub(super) struct Gathered {
-    /// Nodes with a message, by date and number.
+    /// Nodes with a message, by date and then by number.
     pub by_date: Vec<u32>,
-    /// Parent of each node that has a message: `NONE` at the top, another such node, or a dummy,
-    /// which is at the top itself. Dummies beyond the forest's were added here.
+    /// Parent of each node with a message: `NONE` at the top, another such node, or a dummy, which
+    /// is at the top itself. Dummies beyond those of the forest were added here.
     pub parents: Vec<u32>,
-    /// Count of nodes with those that were added.
+    /// Number of nodes, including those added.
     pub nodes: usize,
 }
 
-/// ORDEREDSUBJECT: the first message of a subject is the parent of all others.
+/// ORDEREDSUBJECT: the first message with a subject is the parent of all others with it.
 pub(super) fn by_subject(forest: &Forest, subjects: usize) -> Gathered {
     let by_date = forest.by_date();
     let mut parents = vec![NONE; forest.len()];
-    // The last place is for the empty subject, which is a subject like others.
+    // The last entry is for the empty subject, which is treated like any other.
     let mut first = vec![NONE; subjects + 1];
     for &node in &by_date {
         let subject = forest.mail(node).and_then(|mail| mail.subject);
@@ -30,8 +30,8 @@ pub(super) fn by_subject(forest: &Forest, subjects: usize) -> Gathered {
     Gathered { by_date, parents, nodes: forest.len() }
 }
 
-/// Steps 2 to 4: each message is under the nearest ancestor that has a message; if there is none
-/// then under the topmost dummy, should that have several such.
+/// Steps 2 to 4: the parent of a message is its nearest ancestor with a message. If there is none,
+/// it is the topmost dummy, provided that several messages end up below that dummy.
 pub(super) fn by_reference(forest: &Forest) -> Gathered {
     let by_date = forest.by_date();
     let above = above_dummies(forest);
@@ -54,7 +54,7 @@ pub(super) fn by_reference(forest: &Forest) -> Gathered {
     Gathered { by_date, parents, nodes: forest.len() }
 }
 
-/// For each node itself if it has a message or no parent, else what this is for its parent.
+/// For each node: the node itself if it has a message or no parent, else the result for its parent.
 fn above_dummies(forest: &Forest) -> Vec<u32> {
     let mut above = vec![NONE; forest.len()];
     let mut path = Vec::new();
@@ -78,7 +78,7 @@ fn above_dummies(forest: &Forest) -> Vec<u32> {
     above
 }
 
-/// A thread as step 5 sees it.
+/// A thread in step 5.
 #[derive(Clone, Copy)]
 struct Top {
     node: u32,
@@ -88,7 +88,7 @@ struct Top {
 }
 
 impl Gathered {
-    /// Step 5: threads with the same subject become one.
+    /// Step 5: merges threads with equal subjects.
     pub fn merge_subjects(&mut self, forest: &Forest, subjects: usize) {
         let tops = self.tops(forest);
         // Steps 5A and 5B.
@@ -103,7 +103,7 @@ impl Gathered {
                 *entry = Some(*top);
             }
         }
-        // Step 5C. Dummies that end in another are only noted, their children follow at the end.
+        // Step 5C. A dummy merged into another is only noted; its children move at the end.
         let mut instead: Vec<(u32, u32)> = Vec::new();
         for top in &tops {
             let Some(subject) = top.subject else { continue };
@@ -131,7 +131,7 @@ impl Gathered {
         }
     }
 
-    /// The threads, by the date of their first message, which for a dummy is its first child's.
+    /// The threads by the date of their first message; for a dummy, of its first child.
     fn tops(&self, forest: &Forest) -> Vec<Top> {
         let mut seen = vec![false; self.nodes];
         let mut tops = Vec::new();

@@ -1,4 +1,4 @@
-//! What of a message threads are made of.
+//! The data of a message that threads are built from.
 
 use xxhash_rust::xxh3::xxh3_128;
 
@@ -8,43 +8,43 @@ use crate::mime::header::dates::sent_date;
 use crate::mime::header::fields::Fields;
 use crate::mime::header::subject::base_subject;
 
-/// A Message-ID, as the hash of its normal form. Whoever finds two with the same hash has
-/// achieved what a copied Message-ID does: to be put into the wrong thread.
+/// A Message-ID as the hash of its normal form. A sender who finds a collision gains no more than
+/// by copying a Message-ID: a message in the wrong thread.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct MessageId(u128);
 
-/// A base subject that is not empty, as the hash of its casemap.
+/// A non-empty base subject as the hash of its casemap.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct SubjectId(u128);
 
-/// A message as the algorithms see it.
+/// A message as the thread algorithms see it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Message {
     /// Sequence number or UID.
     pub number: u32,
-    /// Of the Message-ID field.
+    /// From the Message-ID field.
     pub id: Option<MessageId>,
-    /// The ancestors, eldest first: of References, else the first of In-Reply-To.
+    /// The ancestors, eldest first: all of References, else the first of In-Reply-To.
     pub references: Vec<MessageId>,
-    /// `None` when the base subject is empty.
+    /// `None` if the base subject is empty.
     pub subject: Option<SubjectId>,
-    /// Whether the subject is of a reply or a forward.
+    /// Whether the subject marks a reply or a forward.
     pub is_reply: bool,
     /// The sent date (RFC 5256 section 2.2), in seconds since 1970-01-01T00:00:00Z.
     pub date: i64,
-    /// The internal date, in the same: what threads of REFS are in the order of.
+    /// The internal date, in seconds since 1970-01-01T00:00:00Z. REFS sorts threads by it.
     pub arrival: i64,
 }
 
 impl MessageId {
-    /// Which of so many tables it belongs to. Not by the octets that a table itself goes by.
+    /// The index of its table among `tables`. Uses other bits than the table's own hash.
     pub(super) fn spread(self, tables: usize) -> usize {
         (self.0 >> 64) as usize % tables
     }
 }
 
 impl Message {
-    /// Reads a header. The date is the sent date, or the internal date where it has none.
+    /// Reads a header. Without a sent date, the internal date replaces it.
     #[must_use]
     pub fn of_header(number: u32, header: &[u8], internal_date: i64) -> Message {
         let (mut id, mut references, mut answers, mut subject) = (None, None, None, None);
@@ -78,15 +78,15 @@ impl Message {
 }
 
 impl SubjectId {
-    /// The base subject of this text.
+    /// The identifier of this base subject.
     #[must_use]
     pub fn of_base(text: &str) -> Option<SubjectId> {
         (!text.is_empty()).then(|| SubjectId(xxh3_128(casemap(text).as_bytes())))
     }
 }
 
-/// The Message-IDs in the value of a field, whatever stands between them. Quoting and blanks make
-/// no difference: `<"a"@b>` is `<a@b>` (RFC 5256, REFERENCES). What has no `@` is none.
+/// The Message-IDs in a field's value, whatever separates them. Quoting and blanks are normalised:
+/// `<"a"@b>` is `<a@b>` (RFC 5256, REFERENCES). Text without `@` is not a Message-ID.
 ///
 /// ```abnf
 /// msg-id = [CFWS] "<" id-left "@" id-right ">" [CFWS]
@@ -108,8 +108,8 @@ pub fn message_ids(value: &[u8]) -> Vec<MessageId> {
     ids
 }
 
-/// Reads what follows `<` up to `>`; the length of both. `None` when it does not end, and when a
-/// `<` begins anew.
+/// Reads from after `<` up to `>`; returns the length, `>` included. `None` if it does not end, or
+/// another `<` comes first.
 fn normalize(text: &[u8], normal: &mut Vec<u8>) -> Option<usize> {
     normal.clear();
     let (mut quoted, mut escaped) = (false, false);

@@ -1,9 +1,10 @@
-//! Threads (RFC 5256, THREAD): which message answers which.
+//! Threads (RFC 5256, THREAD): which message replies to which.
 //!
-//! Messages are taken one by one, in the order of the mailbox, and only what threads are made of
-//! is kept: hashes of Message-IDs and subjects, dates, links. Some 150 octets a message.
+//! Messages are added one by one, in mailbox order. Each leaves about 150 bytes: hashes of its
+//! Message-IDs and subject, dates, links.
 //!
-//! Everything is in near linear time and without recursion, whatever the mail says of itself.
+//! Every step takes near linear time and does not recurse, whatever the mail claims. `forest` does
+//! step 1 of REFERENCES, `gather` steps 2 to 5, `emit` step 6.
 
 mod emit;
 mod forest;
@@ -21,23 +22,23 @@ use std::collections::HashMap;
 use forest::Forest;
 pub use message::{Message, MessageId, SubjectId, message_ids};
 
-/// Takes messages, hands out threads.
+/// Takes messages, returns threads.
 #[derive(Debug)]
 pub struct Threader {
     algorithm: ThreadAlgorithm,
     forest: Forest,
-    /// Number of each subject, in the order in which they came.
+    /// Number of each subject, in order of arrival.
     subjects: HashMap<SubjectId, u32>,
 }
 
 impl Threader {
-    /// No messages yet.
+    /// A threader without messages.
     #[must_use]
     pub fn new(algorithm: ThreadAlgorithm) -> Threader {
         Threader { algorithm, forest: Forest::default(), subjects: HashMap::new() }
     }
 
-    /// Takes the next message; numbers ascend, be they sequence numbers or UIDs.
+    /// Adds the next message. Numbers, be they sequence numbers or UIDs, must ascend.
     pub fn add(&mut self, message: &Message) {
         let subject = message.subject.map(|subject| {
             let next = self.subjects.len() as u32;
@@ -56,15 +57,15 @@ impl Threader {
         }
     }
 
-    /// Memory in bytes that it takes, about, and that [`Threader::finish`] will take.
+    /// Approximate memory in bytes, including what [`Threader::finish`] will take.
     #[must_use]
     pub fn memory(&self) -> usize {
-        // A hash table has an octet for each entry besides.
+        // A hash table has one byte more per entry.
         let subject = size_of::<(SubjectId, u32)>() + 1;
         self.forest.memory() + self.subjects.capacity() * subject
     }
 
-    /// The threads of all messages that were taken, in the order in which they are to be sent.
+    /// The threads of all messages added, in the order in which to send them.
     #[must_use]
     pub fn finish(self) -> Vec<ThreadNode> {
         let Threader { algorithm, forest, subjects } = self;

@@ -1,4 +1,4 @@
-//! RFC 5256 to the letter, step by step, without a thought of speed.
+//! RFC 5256 to the letter, step by step, without regard to speed.
 
 use std::collections::HashMap;
 
@@ -12,7 +12,7 @@ struct Node {
     mail: Option<Message>,
 }
 
-/// A tree under construction: nodes and, after step 2, the children of each.
+/// A tree under construction: nodes and, after step 2, their children.
 #[derive(Default)]
 struct Model {
     nodes: Vec<Node>,
@@ -20,7 +20,7 @@ struct Model {
     children: Vec<Vec<usize>>,
 }
 
-/// The threads of some messages.
+/// The threads of these messages.
 pub fn threads(algorithm: ThreadAlgorithm, messages: &[Message]) -> Vec<ThreadNode> {
     let mut model = Model::default();
     for message in messages {

@@ -1,10 +1,10 @@
-//! Threads by hand, in masses, and against the model.
+//! Threads by hand, in large numbers, and against the model.
 
 use proptest::prelude::*;
 
 use super::*;
 
-/// One message in a line: Message-ID, references, subject; dates ascend.
+/// One message per line: Message-ID, references, subject; dates ascend.
 fn message(number: u32, id: &str, references: &str, subject: &str) -> Message {
     let header = format!("Message-ID: <{id}@x>\nReferences: {references}\nSubject: {subject}\n\n");
     Message::of_header(number, header.as_bytes(), i64::from(number))
@@ -16,7 +16,7 @@ fn threads(algorithm: ThreadAlgorithm, messages: &[Message]) -> String {
     shown(&threader.finish())
 }
 
-/// As in a response, for trees that are not deep.
+/// As in a response; for shallow trees.
 fn shown(nodes: &[ThreadNode]) -> String {
     fn write(nodes: &[ThreadNode], depth: u32, out: &mut String) {
         let starts: Vec<usize> = (0..nodes.len()).filter(|&n| nodes[n].depth == depth).collect();
@@ -94,7 +94,7 @@ fn threads_of_refs_go_by_arrival_and_messages_within_by_date() {
 
 #[test]
 fn dummies_are_pruned() {
-    // Only child of a chain of the unknown; two children of different unknown messages.
+    // The only child of a chain of unknown messages; two children of different unknown messages.
     let chain = [message(1, "1", "<a@x> <b@x> <c@x>", "s")];
     assert_eq!(threads(References, &chain), "(1)");
     let two = [message(1, "1", "<a@x> <b@x>", "s"), message(2, "2", "<a@x> <c@x>", "t")];
@@ -106,7 +106,7 @@ fn dummies_are_pruned() {
 #[test]
 fn subjects_are_merged_as_step_5_says() {
     let plain = |number, subject| message(number, &number.to_string(), "", subject);
-    // A reply to what is there, before or after it; two originals; replies alone.
+    // A reply to an existing message, before and after it; two originals; replies alone.
     assert_eq!(threads(References, &[plain(1, "s"), plain(2, "Re: S")]), "(1 2)");
     assert_eq!(threads(References, &[plain(1, "Re: s"), plain(2, "s")]), "(2 1)");
     assert_eq!(threads(References, &[plain(1, "s"), plain(2, "s")]), "((1)(2))");
@@ -115,7 +115,7 @@ fn subjects_are_merged_as_step_5_says() {
     assert_eq!(threads(References, &three), "((1)(2)(3))");
     assert_eq!(threads(References, &[plain(1, ""), plain(2, "Re:")]), "(1)(2)");
     assert_eq!(threads(Refs, &three), "(1)(2)(3)");
-    // Dummies of one subject.
+    // Dummies with one subject.
     let orphan = |n: u32, of: &str| message(n, &n.to_string(), &format!("<{of}@x>"), "Re: s");
     let orphans = [orphan(1, "a"), orphan(2, "a"), orphan(3, "b"), orphan(4, "b"), plain(5, "s")];
     assert_eq!(threads(References, &orphans), "((1)(2)(3)(4)(5))");
@@ -151,7 +151,8 @@ fn a_million_replies_are_one_thread() {
         let mut threader = Threader::new(References);
         for step in 0..COUNT {
             let n = if down { COUNT - 1 - step } else { step };
-            // The first and the one before, as cut References have them; or the latter alone.
+            // The first ancestor and the previous one, as truncated References have them; or only
+            // the latter.
             let mut ancestors = Vec::new();
             if n > 1 && references == 2 {
                 ancestors.push(id(0));
@@ -186,7 +187,7 @@ fn mail_that_asks_for_loops_takes_linear_time() {
         let arrival = 0;
         threader.add(&Message { number, id, references, subject, is_reply, date, arrival });
     };
-    // A long chain, and then its head put below its end again and again.
+    // A long chain whose head is put below its end again and again.
     for n in 1..COUNT {
         add(n, n, vec![id(n - 1)]);
     }
