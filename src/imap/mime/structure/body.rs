@@ -8,8 +8,8 @@ use super::envelope;
 use crate::limits::MIME_ANSWER;
 use crate::mime::header::content::{Content, languages, transfer_encoding};
 use crate::mime::header::fields::{Field, Fields, unfolded, without_nul};
+use crate::mime::message::{Message, TooLong};
 use crate::mime::parts::{Kind, Part};
-use crate::mime::{Message, TooLong};
 use crate::protocol::response::{nstring, string};
 
 /// Replaces the parts of a multipart without any: the grammar requires one.
@@ -71,59 +71,57 @@ impl<'a> Data<'a> {
     }
 }
 
-/// Writes the value of BODYSTRUCTURE if `extended`, otherwise of BODY. Iterates over the parts in
-/// order, with a stack of open ones.
-///
-/// ```abnf
-/// body = "(" (body-type-1part / body-type-mpart) ")"
-/// ```
-///
-/// # Errors
-/// If it would be longer than [`MIME_ANSWER`].
-pub(in crate::mime) fn body_structure(
-    message: &Message,
-    extended: bool,
-    out: &mut BytesMut,
-) -> Result<(), TooLong> {
-    let (mut open, start): (Vec<(usize, Data)>, _) = (Vec::new(), out.len());
-    for (number, part) in message.parts.iter().enumerate() {
-        while open.last().is_some_and(|(around, _)| message.parts[*around].end <= number) {
-            finish(message, &mut open, extended, out);
-        }
-        if out.len() - start > MIME_ANSWER {
-            return Err(TooLong);
-        }
-        let header = message.header(part);
-        let data = if part.mime { Data::read(header) } else { Data::default() };
-        out.extend_from_slice(b"(");
-        match part.kind {
-            Kind::Multipart if part.end == number + 1 => {
-                no_part(extended, out);
+impl Message<'_> {
+    /// Writes the value of BODYSTRUCTURE if `extended`, otherwise of BODY. Iterates over the parts in
+    /// order, with a stack of open ones.
+    ///
+    /// ```abnf
+    /// body = "(" (body-type-1part / body-type-mpart) ")"
+    /// ```
+    ///
+    /// # Errors
+    /// If it would be longer than [`MIME_ANSWER`](crate::limits::MIME_ANSWER).
+    pub fn body_structure(&self, extended: bool, out: &mut BytesMut) -> Result<(), TooLong> {
+        let (mut open, start): (Vec<(usize, Data)>, _) = (Vec::new(), out.len());
+        for (number, part) in self.parts.iter().enumerate() {
+            while open.last().is_some_and(|(around, _)| self.parts[*around].end <= number) {
+                finish(self, &mut open, extended, out);
             }
-            Kind::Multipart => {}
-            _ => one_part(part, &data, out),
-        }
-        match part.kind {
-            Kind::Message => {
-                let within = message.parts.get(number + 1).map(|within| message.header(within));
-                out.extend_from_slice(b" ");
-                envelope(within.unwrap_or_default(), out)?;
-                out.extend_from_slice(b" ");
+            if out.len() - start > MIME_ANSWER {
+                return Err(TooLong);
             }
-            Kind::Wrapped => {
-                out.extend_from_slice(b" ");
-                out.extend_from_slice(NO_ENVELOPE.as_bytes());
-                out.extend_from_slice(b" ");
-                no_part(extended, out);
+            let header = self.header(part);
+            let data = if part.mime { Data::read(header) } else { Data::default() };
+            out.extend_from_slice(b"(");
+            match part.kind {
+                Kind::Multipart if part.end == number + 1 => {
+                    no_part(extended, out);
+                }
+                Kind::Multipart => {}
+                _ => one_part(part, &data, out),
             }
-            _ => {}
+            match part.kind {
+                Kind::Message => {
+                    let within = self.parts.get(number + 1).map(|within| self.header(within));
+                    out.extend_from_slice(b" ");
+                    envelope(within.unwrap_or_default(), out)?;
+                    out.extend_from_slice(b" ");
+                }
+                Kind::Wrapped => {
+                    out.extend_from_slice(b" ");
+                    out.extend_from_slice(NO_ENVELOPE.as_bytes());
+                    out.extend_from_slice(b" ");
+                    no_part(extended, out);
+                }
+                _ => {}
+            }
+            open.push((number, data));
         }
-        open.push((number, data));
+        while !open.is_empty() {
+            finish(self, &mut open, extended, out);
+        }
+        Ok(())
     }
-    while !open.is_empty() {
-        finish(message, &mut open, extended, out);
-    }
-    Ok(())
 }
 
 fn no_part(extended: bool, out: &mut BytesMut) {

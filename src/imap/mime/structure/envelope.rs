@@ -5,9 +5,9 @@ use std::ops::ControlFlow;
 use bytes::BytesMut;
 
 use crate::limits::MIME_ANSWER;
-use crate::mime::TooLong;
 use crate::mime::header::address::{Address, addresses};
 use crate::mime::header::fields::{Fields, unfolded, without_nul};
+use crate::mime::message::TooLong;
 use crate::protocol::response::{nstring, string};
 
 /// The fields of an envelope.

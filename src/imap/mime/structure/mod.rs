@@ -14,8 +14,5 @@ mod envelope;
 mod section;
 
 pub use binary::BinaryError;
-pub(in crate::mime) use binary::encoded;
-pub(in crate::mime) use body::body_structure;
 pub(in crate::mime) use envelope::FIELDS;
 pub use envelope::envelope;
-pub(in crate::mime) use section::section;

@@ -5,6 +5,8 @@ mod hostile;
 mod oracle;
 mod value;
 
+use bytes::BytesMut;
+
 use super::*;
 
 fn written(write: impl FnOnce(&mut BytesMut)) -> Vec<u8> {
