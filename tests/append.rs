@@ -1,13 +1,11 @@
 //! APPEND whole: the dialogues in `tests/transcripts/append_*.txt` in every slicing, and what
 //! cannot be written down as text.
 
-mod support;
-
 use std::fs;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use support::{
+use kit::{
     Client, Fetched, Folder, Message, PASSWORD, Random, Server, USER, append_text, run_transcript,
     run_transcript_sliced,
 };

@@ -1,10 +1,8 @@
 //! The configuration file, and what is made of the command line's definition.
 
-mod support;
-
 use std::fs;
 
-use support::{Folder, Server, command, mailrace};
+use kit::{Folder, Server, command, mailrace};
 
 fn said(arguments: &[&str]) -> (Option<i32>, String) {
     let output = mailrace(arguments, "");

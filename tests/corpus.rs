@@ -1,14 +1,12 @@
 //! Real mail, there and back: every octet of the corpus that MAILRACE_CORPUS names, a folder with
 //! `messages.mbox` and `torture/`. Without it, mail of the tools' own generator has to do.
 
-mod support;
-
 use std::io::{Write, stderr};
 use std::path::{Path, PathBuf};
 
 use client::Source;
+use kit::{Client, Fetched, Folder, Message, Server, without_nul};
 use mailrace::tools::Generator;
-use support::{Client, Fetched, Folder, Message, Server, without_nul};
 
 /// Messages in a batch, over and over.
 const BATCHES: [usize; 8] = [1, 2, 100, 1, 7, 1, 31, 500];
@@ -83,7 +81,7 @@ fn append(
     mailbox: &str,
     mut messages: &[Vec<u8>],
     lengths: &[usize],
-    append: impl Fn(&mut Client, &str, &[Message<'_>]) -> support::Reply,
+    append: impl Fn(&mut Client, &str, &[Message<'_>]) -> kit::Reply,
 ) {
     let mut uid = 1;
     for &length in lengths.iter().cycle() {

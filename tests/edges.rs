@@ -1,11 +1,9 @@
 //! Messages that end where leases and frames end, and batches whose footers need frames of their
 //! own: there and back, and once more after kill -9.
 
-mod support;
-
+use kit::{Client, Folder, Message, Server};
 use mailrace::limits::{LARGE_LEASE, SMALL_LEASE};
 use mailrace::store::HEADER;
-use support::{Client, Folder, Message, Server};
 
 /// A message of so many octets, unlike those of other sizes.
 fn message(size: usize) -> Vec<u8> {

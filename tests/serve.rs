@@ -1,13 +1,11 @@
 //! Starting, stopping, and who may log in: the real binary from outside.
 
-mod support;
-
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
+use kit::{Client, Folder, PASSWORD, Server, USER, mailrace};
 use mailrace::limits::LINE_BEFORE_LOGIN;
 use rustix::process::Signal;
-use support::{Client, Folder, PASSWORD, Server, USER, mailrace};
 
 fn stderr(output: &std::process::Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()

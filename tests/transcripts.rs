@@ -1,12 +1,10 @@
 //! Plays every dialogue in `tests/transcripts/` against a server of its own; those of APPEND are
 //! played in `tests/append.rs`.
 
-mod support;
-
 use std::fs;
 use std::path::Path;
 
-use support::{Folder, Server, run_transcript};
+use kit::{Folder, Server, run_transcript};
 
 macro_rules! transcripts {
     ($($name:ident)*) => {

@@ -5,8 +5,8 @@ use std::collections::HashMap;
 
 use crate::gauge::{Gauge, MIB};
 use crate::mail::Mail;
-use crate::support::{Client, Fetched, Folder, Message, Random, Server, append_text};
 use crate::{healthy, wanted};
+use kit::{Client, Fetched, Folder, Message, Random, Server, append_text};
 use mailrace::limits::{LARGE_LEASES, SMALL_LEASES};
 
 /// Connections in a quick run, unless MAILRACE_ROUNDS says otherwise.

@@ -9,7 +9,7 @@ use mailrace::limits;
 use crate::gauge::MIB;
 use crate::healthy;
 use crate::probe::{server, toll};
-use crate::support::{Client, Folder, Message};
+use kit::{Client, Folder, Message};
 
 /// What memory may grow by besides: the leases and buffers that are used for the first time, and
 /// what the allocator keeps.
@@ -192,7 +192,7 @@ fn strings_in_a_large_message() {
         let searches: Vec<_> = searches.collect();
         // Another user's sort does not wait for them.
         let mut other = server.connect();
-        other.ok(&format!("LOGIN bystander {}", crate::support::PASSWORD));
+        other.ok(&format!("LOGIN bystander {}", kit::PASSWORD));
         append(&mut other, b"Subject: a\r\n\r\nx");
         other.ok("SELECT INBOX");
         let begun = Instant::now();
@@ -206,7 +206,7 @@ fn strings_in_a_large_message() {
 }
 
 /// Waits until the server does nothing any more: no thread of it has used the processor for long.
-fn idle(server: &crate::support::Server) {
+fn idle(server: &kit::Server) {
     let used = || {
         let pid = server.pid().as_raw_nonzero();
         let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).expect("a server");

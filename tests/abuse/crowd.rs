@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 use socket2::{Domain, Socket, Type};
 
 use crate::gauge::{Gauge, MIB};
-use crate::support::{Client, Folder, Message, PASSWORD, Server, USER};
 use crate::{healthy, wanted};
+use kit::{Client, Folder, Message, PASSWORD, Server, USER};
 
 /// Connections in a quick run; MAILRACE_CONNECTIONS=10000 is the real thing.
 const CROWD: usize = 1000;

@@ -6,8 +6,8 @@ use std::net::Shutdown;
 use std::thread;
 
 use crate::gauge::{Gauge, MIB};
-use crate::support::{Client, Folder, Message, Random, Server};
 use crate::{healthy, wanted};
+use kit::{Client, Folder, Message, Random, Server};
 
 /// Mutations of commands in a quick run, unless MAILRACE_ROUNDS says otherwise.
 const ROUNDS: usize = 2000;
@@ -109,7 +109,7 @@ fn refusals(lines: &[String], what: &str) {
 /// Octets that are no command, each with its name.
 fn junk(random: &mut Random) -> Vec<(&'static str, Vec<u8>)> {
     let mut noise =
-        |length: usize| -> Vec<u8> { (0..length).map(|_| random.next() as u8).collect() };
+        |length: usize| -> Vec<u8> { (0..length).map(|_| random.number() as u8).collect() };
     let mut hello = b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03".to_vec();
     hello.extend(noise(512));
     vec![
@@ -258,7 +258,7 @@ fn commands_that_are_almost_right() {
                 }
                 let at = random.below(text.len());
                 match random.below(5) {
-                    0 => text[at] = random.next() as u8,
+                    0 => text[at] = random.number() as u8,
                     1 => drop(text.remove(at)),
                     2 => text.insert(at, random.pick(b"(){}[]<>\"\\*%+~ \r\n\0,:.19")),
                     3 => text.truncate(at.max(1)),

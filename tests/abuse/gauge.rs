@@ -4,7 +4,7 @@ use std::fs;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use crate::support::Server;
+use kit::Server;
 
 /// A mebibyte.
 pub const MIB: u64 = 1 << 20;

@@ -4,8 +4,8 @@ use mailrace::limits::{LINE_BEFORE_LOGIN, LITERAL_BEFORE_LOGIN, MEMORY_BEFORE_LO
 
 use crate::crowd::connect;
 use crate::gauge::{Gauge, MIB};
-use crate::support::{Folder, PASSWORD, Server, USER};
 use crate::{healthy, wanted};
+use kit::{Folder, PASSWORD, Server, USER};
 
 /// What a hash works in by default.
 const HASH: u64 = 19 * MIB;

@@ -1,6 +1,6 @@
 //! Mail that says in its first line what its octets are.
 
-use crate::support::Random;
+use kit::Random;
 
 /// Words of subjects, by number.
 pub const WORDS: usize = 40;
@@ -31,7 +31,7 @@ impl Mail {
         while octets.len() < size {
             for _ in 0..8 {
                 // Printable, and each octet another.
-                let bits = random.next() & 0x3f3f_3f3f_3f3f_3f3f;
+                let bits = random.number() & 0x3f3f_3f3f_3f3f_3f3f;
                 octets.extend_from_slice(&(bits + 0x2020_2020_2020_2020).to_le_bytes());
             }
             octets.extend_from_slice(b"\r\n");

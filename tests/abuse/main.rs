@@ -2,12 +2,9 @@
 //! hours of work. Nothing of it may cost what was acknowledged, the service of others, or memory
 //! that does not come back.
 
-#[path = "../support/mod.rs"]
-mod support;
-
 use std::fs;
 
-use support::{Folder, Message, Server};
+use kit::{Folder, Message, Server};
 
 mod broken;
 mod costly;

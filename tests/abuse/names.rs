@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use crate::gauge::MIB;
 use crate::healthy;
 use crate::probe::{server, toll};
-use crate::support::{Client, Folder, PASSWORD};
+use kit::{Client, Folder, PASSWORD};
 
 /// So many keywords, as a list of flags.
 fn keywords(count: usize) -> String {

@@ -8,7 +8,7 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use crate::gauge::{Gauge, MIB};
-use crate::support::{Folder, PASSWORD, Server};
+use kit::{Folder, PASSWORD, Server};
 
 /// The user whose NOOPs are measured.
 const BYSTANDER: &str = "bystander";

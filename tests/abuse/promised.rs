@@ -6,8 +6,8 @@ use std::os::unix::fs::MetadataExt;
 
 use crate::crowd::connect;
 use crate::gauge::{Gauge, MIB};
-use crate::support::{Client, Folder, Message, PASSWORD, Server};
 use crate::{healthy, wanted};
+use kit::{Client, Folder, Message, PASSWORD, Server};
 
 /// Connections in a quick run; MAILRACE_CONNECTIONS=16000 is the real thing.
 const CONNECTIONS: usize = 1000;
@@ -56,7 +56,7 @@ fn messages_that_never_come_cost_nothing() {
     let mut clients = Vec::new();
     // Without a quota, in both ways of announcing.
     for number in 0..count {
-        let mut client = login(&server, number, crate::support::USER);
+        let mut client = login(&server, number, kit::USER);
         let plus = if number % 2 == 0 { "" } else { "+" };
         client.send(format!("a APPEND INBOX {{{SIZE}{plus}}}\r\n").as_bytes());
         if number % 2 == 0 {

@@ -4,8 +4,8 @@
 use std::time::{Duration, Instant};
 
 use crate::mail::Mail;
-use crate::support::{Client, Fetched, Folder, Message, Server};
 use crate::{healthy, wanted};
+use kit::{Client, Fetched, Folder, Message, Server};
 use mailrace::limits::{LARGE_LEASES, LOGIN_TIME, SMALL_LEASES};
 
 /// Between two octets of a slow client.

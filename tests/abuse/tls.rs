@@ -3,8 +3,8 @@
 use rustls::version::TLS13;
 
 use crate::gauge::{Gauge, MIB};
-use crate::support::{Client, Folder, Identity, PASSWORD, Server, USER};
 use crate::{healthy, wanted};
+use kit::{Client, Folder, Identity, PASSWORD, Server, USER};
 
 /// Connections in a quick run; MAILRACE_CONNECTIONS=10000 is the real thing.
 const CONNECTIONS: usize = 1000;

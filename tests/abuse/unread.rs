@@ -10,8 +10,8 @@ use mailrace::limits;
 use socket2::{Domain, Socket, Type};
 
 use crate::gauge::{Gauge, MIB};
-use crate::support::{Client, Folder, Message, PASSWORD, Server, USER, without_nul};
 use crate::wanted;
+use kit::{Client, Folder, Message, PASSWORD, Server, USER, without_nul};
 
 /// Connections that do so at a time.
 const CONNECTIONS: usize = 8;

@@ -10,8 +10,8 @@ use rustls::version::{TLS12, TLS13};
 use rustls::{ClientConfig, RootCertStore};
 
 use crate::scram::login_bound;
-use crate::support::{Client, Folder, Identity, PASSWORD, Reply, Server, USER};
 use crate::{encode, hears, offered};
+use kit::{Client, Folder, Identity, PASSWORD, Reply, Server, USER};
 
 const PLUS: &str = "SCRAM-SHA-256-PLUS";
 const HEADER: &str = "p=tls-exporter,,";

@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 use mailrace::limits::{LOGIN_FAILURES_EACH, LOGINS_OF_CONNECTION};
 use socket2::{Domain, Socket, Type};
 
-use crate::support::{Client, Folder, PASSWORD, Server, USER};
 use crate::{hears, scram};
+use kit::{Client, Folder, PASSWORD, Server, USER};
 
 /// A connection from 127.0.0.`host`.
 fn connect(server: &Server, host: u8) -> Client {

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use mailrace::limits::{COMMAND_STEP, COMMANDS_AT_ONCE, DISCARDED_BEFORE_LOGIN};
 
 use crate::hears;
-use crate::support::{Client, Folder, Message, PASSWORD, Server, USER};
+use kit::{Client, Folder, Message, PASSWORD, Server, USER};
 
 #[test]
 fn connections_of_a_user() {

@@ -1,9 +1,6 @@
 //! Logging in, by all mechanisms; users that are changed while the server runs; what keeps those
 //! out, and those few, who try too much.
 
-#[path = "../support/mod.rs"]
-mod support;
-
 mod bound;
 mod failures;
 mod limits;
@@ -13,7 +10,7 @@ mod scram;
 mod tokens;
 mod users;
 
-use support::Client;
+use kit::Client;
 
 /// The capabilities that are told.
 fn capabilities(client: &mut Client) -> Vec<String> {

@@ -2,8 +2,8 @@
 
 use std::fs;
 
-use crate::support::{Client, Folder, PASSWORD, Server, USER};
 use crate::{encode, hears, scram};
+use kit::{Client, Folder, PASSWORD, Server, USER};
 
 fn folder() -> Folder {
     let folder = Folder::new();

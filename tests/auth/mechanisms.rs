@@ -2,8 +2,8 @@
 
 use std::net::SocketAddr;
 
-use crate::support::{Client, Folder, PASSWORD, Server, USER, own_address};
 use crate::{challenge, encode, hears, offered, scram};
+use kit::{Client, Folder, PASSWORD, Server, USER, own_address};
 
 #[test]
 fn login_asks_for_name_and_password() {

@@ -6,8 +6,8 @@ use aws_lc_rs::{digest, hmac, pbkdf2};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
-use crate::support::{Client, Folder, PASSWORD, Reply, Server, USER};
 use crate::{challenge, encode, hears, offered};
+use kit::{Client, Folder, PASSWORD, Reply, Server, USER};
 
 fn mac(key: &[u8], message: &[u8]) -> Vec<u8> {
     hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, key), message).as_ref().to_vec()

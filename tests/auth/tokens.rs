@@ -10,8 +10,8 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
 
-use crate::support::{Client, Folder, Server};
 use crate::{challenge, encode, hears, offered};
+use kit::{Client, Folder, Server};
 
 const USER: &str = "alice@example.com";
 

@@ -1,7 +1,7 @@
 //! `mailrace user`, before the server starts and while it runs.
 
 use crate::hears;
-use crate::support::{Client, Folder, Message, PASSWORD, Server, USER, mailrace};
+use kit::{Client, Folder, Message, PASSWORD, Server, USER, mailrace};
 
 const OVER: &str = "* BYE the user was removed, or has another password now";
 

@@ -5,9 +5,6 @@
 //! MAILRACE_CLIENTS=required. MAILRACE_CLIENT_SERVER=127.0.0.1:143,user,password turns all of them
 //! against another server, to see whether a failure is the server's or the test's.
 
-#[path = "../support/mod.rs"]
-mod support;
-
 mod curl;
 mod mbsync;
 mod readme;
@@ -20,8 +17,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use client::Source;
+use kit::{Client, Folder, PASSWORD, Server, USER};
 use mailrace::tools::Generator;
-use support::{Client, Folder, PASSWORD, Server, USER};
 
 /// Who is to be talked to, and as whom.
 struct Target {

@@ -7,8 +7,8 @@ use std::path::Path;
 use std::process::Command;
 use std::thread;
 
-use crate::support::{Fetched, Folder, PASSWORD, Server, USER};
 use crate::{installed, run};
+use kit::{Fetched, Folder, PASSWORD, Server, USER};
 
 /// Folded, blanks that a parser would strip, NUL, 8 bit, no line end, no header at all.
 const MAIL: [&[u8]; 4] = [

@@ -4,8 +4,8 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use super::support::{Folder, Identity, PASSWORD, Server, USER};
 use super::{Target, installed, mail, mbsync, run};
+use kit::{Folder, Identity, PASSWORD, Server, USER};
 
 struct Private {
     folder: Folder,

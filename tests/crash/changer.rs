@@ -6,7 +6,7 @@ use std::sync::mpsc::Sender;
 
 use crate::load::Id;
 use crate::state::{Change, State};
-use crate::support::{Client, Random};
+use kit::{Client, Random};
 
 /// Messages that it has at a time, about.
 const MESSAGES: usize = 200;

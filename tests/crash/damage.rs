@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use crate::support::{Client, Fetched, Folder, Message, Server};
+use kit::{Client, Fetched, Folder, Message, Server};
 
 /// The n-th message of the tests below.
 pub fn numbered(number: usize) -> Vec<u8> {

@@ -4,11 +4,10 @@
 use std::fs;
 
 use crate::changer::Changer;
-use crate::filesystem::{Image, Kind};
 use crate::load::{Style, Writer};
 use crate::owned::Owned;
 use crate::shadow::Shadow;
-use crate::support::{Folder, Random, Server, USER};
+use kit::{Folder, Image, Kind, Random, Server, USER};
 
 const STYLE: Style =
     Style { user: USER, mailbox: "INBOX", batch: 4, large: 400_000, ahead: 0, in_step: false };
@@ -108,10 +107,10 @@ impl Store {
 
     fn hands(&mut self, server: &Server) -> Hands {
         self.next += 1 << 32;
-        let random = Random::new(self.random.next());
+        let random = Random::new(self.random.number());
         let mut writer = Writer::new(server.address(), STYLE, random, self.next);
         writer.may_fail = true;
-        let (state, random) = (self.owned.state().clone(), Random::new(self.random.next()));
+        let (state, random) = (self.owned.state().clone(), Random::new(self.random.number()));
         let (client, next) = (server.login(), self.next + (1 << 24));
         let mut changer = Changer::new(client, "c0", state, Vec::new(), random, next);
         changer.may_fail = true;

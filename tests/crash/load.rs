@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::mpsc::Sender;
 
-use crate::support::{Client, Message, PASSWORD, Random, append_text};
+use kit::{Client, Message, PASSWORD, Random, append_text};
 
 /// What is known of a message; its octets, flags and date follow from it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,7 +25,7 @@ impl Id {
         let size =
             if random.one_in(8) { random.within(64, large) } else { random.within(64, 4000) };
         while octets.len() < size {
-            octets.extend_from_slice(&random.next().to_le_bytes());
+            octets.extend_from_slice(&random.number().to_le_bytes());
         }
         octets
     }
@@ -40,7 +40,7 @@ impl Id {
         Id { batch, index: index as usize, of: of as usize, large: large as usize }
     }
 
-    /// Sorted as [`crate::support::Fetched::flags`] has them.
+    /// Sorted as [`kit::Fetched::flags`] has them.
     pub fn flags(self) -> &'static [&'static str] {
         self.random().pick(&[&[][..], &["\\Seen"], &["\\Deleted", "work"], &["a", "b", "c"]])
     }

@@ -1,12 +1,8 @@
 //! The real binary, ended in the middle of everything, on disks that are full, fail, or have lost
 //! what they were given: what was acknowledged is there, whole; or the damage is named.
 
-#[path = "../support/mod.rs"]
-mod support;
-
 mod changer;
 mod damage;
-mod filesystem;
 mod full;
 mod load;
 mod owned;
@@ -16,9 +12,9 @@ mod rounds;
 mod shadow;
 mod state;
 
-use filesystem::{Image, Kind};
+use kit::{Folder, Random};
+use kit::{Image, Kind};
 use rounds::{End, World};
-use support::{Folder, Random};
 
 /// Rounds on one folder before the next one begins with nothing: each looks at all there is.
 const ROUNDS: usize = 10;

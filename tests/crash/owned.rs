@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use crate::shadow::Opened;
 use crate::state::{Mailbox, State};
-use crate::support::Client;
+use kit::Client;
 
 /// All that is known of them, from outside.
 #[derive(Clone)]

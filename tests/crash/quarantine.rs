@@ -8,7 +8,7 @@ use std::net::TcpStream;
 use std::path::Path;
 
 use crate::damage::{append_numbered, numbered};
-use crate::support::{Client, Fetched, Folder, Message, Server};
+use kit::{Client, Fetched, Folder, Message, Server};
 
 /// A folder with so many numbered messages in INBOX, and no catalog.
 fn without_catalog(count: usize, also: impl FnOnce(&mut Client)) -> Folder {

@@ -11,7 +11,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
 use crate::rounds::{World, flags};
-use crate::support::{Folder, Random, Server};
+use kit::{Folder, Random, Server};
 
 /// Damages, unless MAILRACE_DAMAGES says otherwise.
 const DAMAGES: usize = 20;
@@ -296,10 +296,10 @@ impl Damage {
             }
             2 => Damage::Truncate { to: at + random.pick(&[0, 1, 500]) },
             3 => Damage::Zero { at, length },
-            4 => Damage::Noise { at, length, seed: random.next() },
+            4 => Damage::Noise { at, length, seed: random.number() },
             5 => Damage::Swap { at, with: other, there },
             6 => Damage::Copy { at, from: other, there },
-            7 => Damage::Append { length: length + random.below(2), seed: random.next() },
+            7 => Damage::Append { length: length + random.below(2), seed: random.number() },
             _ => Damage::Delete,
         }
     }
@@ -349,7 +349,7 @@ impl Damage {
 
 fn noise(seed: u64, length: usize) -> Vec<u8> {
     let mut random = Random::new(seed);
-    (0..length).map(|_| random.next() as u8).collect()
+    (0..length).map(|_| random.number() as u8).collect()
 }
 
 /// A block, as much of it as there is.

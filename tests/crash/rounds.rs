@@ -6,11 +6,10 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use crate::changer::Changer;
-use crate::filesystem::Image;
 use crate::load::{Id, Style, Writer};
 use crate::owned::Owned;
 use crate::shadow::{Opened, Shadow};
-use crate::support::{Client, Folder, PASSWORD, Random, Server, USER};
+use kit::{Client, Folder, Image, PASSWORD, Random, Server, USER};
 
 pub const BOB: &str = "bob";
 
@@ -132,7 +131,7 @@ impl World {
         let (sender, octets) = channel();
         let styles = STYLES.iter().filter(|style| appends(style));
         let writers = styles.map(|style| {
-            let random = Random::new(random.next());
+            let random = Random::new(random.number());
             let mut writer = Writer::new(server.address(), *style, random, numbers());
             writer.may_fail = fails;
             let sender = sender.clone();
@@ -143,7 +142,7 @@ impl World {
         let changers = [0, 1, 2].map(|at| {
             let (user, prefix, ahead) = CHANGERS[at];
             let (client, state) = (login(server, user), self.owned[at].state().clone());
-            let (library, random) = (self.library(user, random), Random::new(random.next()));
+            let (library, random) = (self.library(user, random), Random::new(random.number()));
             let mut changer = Changer::new(client, prefix, state, library, random, numbers());
             changer.may_fail = fails;
             changer.ahead = if fails { 0 } else { ahead };

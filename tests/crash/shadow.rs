@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use crate::load::{Id, Writer};
 use crate::state::Mail;
-use crate::support::{Client, Fetched};
+use kit::{Client, Fetched};
 
 /// All that is known of one mailbox, from outside.
 #[derive(Clone, Default)]

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::load::Id;
-use crate::support::{Message, append_text};
+use kit::{Message, append_text};
 
 /// A message and its flags.
 #[derive(Clone, Debug, PartialEq, Eq)]

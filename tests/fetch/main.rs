@@ -1,13 +1,11 @@
 //! FETCH from outside: sections, partials, items of all kinds, messages of all sizes.
 
 mod large;
-#[path = "../support/mod.rs"]
-mod support;
 
 use std::fs::OpenOptions;
 use std::io::{Seek, SeekFrom, Write};
 
-use support::{Client, Fetched, Folder, Message, Reply, Server};
+use kit::{Client, Fetched, Folder, Message, Reply, Server};
 
 const NESTED: &str = "From: Ann <ann@example.org>\r\n\
     Subject: outer\r\nMIME-Version: 1.0\r\n\

@@ -4,17 +4,15 @@
 
 mod mutate;
 mod seeds;
-#[path = "../support/mod.rs"]
-mod support;
 mod targets;
 
 use std::fs;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::path::{Path, PathBuf};
 
+use kit::Random;
 use mutate::mutated;
 use seeds::{WORDS, seeds};
-use support::Random;
 use targets::{ALL, Target};
 
 /// Mutations for each target; MAILRACE_ROUNDS sets another number.

@@ -1,6 +1,6 @@
 //! Inputs that are a little wrong.
 
-use crate::support::Random;
+use kit::Random;
 
 /// One of the inputs with a few edits.
 pub fn mutated(inputs: &[Vec<u8>], words: &[&[u8]], random: &mut Random) -> Vec<u8> {
@@ -17,8 +17,8 @@ fn edit(input: &mut Vec<u8>, inputs: &[Vec<u8>], words: &[&[u8]], random: &mut R
     let (from, to) = (one.min(other), one.max(other).min(one.min(other) + 60));
     match random.below(8) {
         0 if one < input.len() => input[one] ^= 1 << random.below(8),
-        1 if one < input.len() => input[one] = random.next() as u8,
-        2 => input.insert(one, random.next() as u8),
+        1 if one < input.len() => input[one] = random.number() as u8,
+        2 => input.insert(one, random.number() as u8),
         3 => drop(input.drain(from..to)),
         4 => {
             let word = random.pick(words);

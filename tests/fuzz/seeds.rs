@@ -8,9 +8,9 @@ use imap::protocol::{Frame, Framer, Limits, is_append};
 use mailrace::store::{BatchId, Epoch, FrameHeader, LogId, Lsn, Record, SegmentHeader, SegmentId};
 use mailrace::tools::Generator;
 
-use crate::support::Random;
 use crate::targets::input::Input;
 use crate::targets::records::record;
+use kit::Random;
 
 /// What grammars are made of.
 pub const WORDS: [&[u8]; 100] = [
@@ -237,7 +237,7 @@ fn searches(random: &mut Random) -> Vec<Vec<u8>> {
 }
 
 fn random_octets(random: &mut Random, most: usize) -> Vec<u8> {
-    (0..random.within(1, most)).map(|_| random.next() as u8).collect()
+    (0..random.within(1, most)).map(|_| random.number() as u8).collect()
 }
 
 fn names() -> Vec<Vec<u8>> {
@@ -276,7 +276,7 @@ fn records(random: &mut Random) -> Vec<Vec<u8>> {
         for _ in 0..6 {
             let octets =
                 [&random_octets(random, 12)[..], &[kind], &random_octets(random, 150)].concat();
-            let bit_and_payload = random.next().to_le_bytes();
+            let bit_and_payload = random.number().to_le_bytes();
             seeds.push([&[4], &bit_and_payload[..5], &[0], &octets].concat());
             seeds.push([&[3][..], &bodies(&record(&mut Input::new(&octets)))].concat());
             let mut region = vec![0; record(&mut Input::new(&octets)).encoded_len()];
@@ -336,7 +336,7 @@ fn segment_header() -> Vec<u8> {
 
 /// Steps of the target `recovery`: a log that is written, and in most cases spoilt in the end.
 fn script(random: &mut Random) -> Vec<u8> {
-    let mut script = vec![random.next() as u8, 0, 9];
+    let mut script = vec![random.number() as u8, 0, 9];
     for _ in 0..random.within(1, 12) {
         script.push(random.pick(&[0, 2, 2, 3, 3, 4, 5, 6, 7, 7, 7, 8, 9]));
         script.extend(random_octets(random, 40));

@@ -24,8 +24,9 @@ pub mod mirror;
 pub mod model;
 #[path = "../../src/simulation/names.rs"]
 pub mod names;
-#[path = "../../src/reactor/simulation/random.rs"]
-pub mod random;
+pub mod random {
+    pub use kit::Random;
+}
 #[path = "../../src/simulation/reply.rs"]
 pub mod reply;
 #[path = "../../src/simulation/resolve.rs"]

@@ -7,7 +7,9 @@ use mailrace::store::{
 };
 use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed, xxh3_128};
 
-use crate::disk::{Disk, Random};
+use kit::Random;
+
+use crate::disk::Disk;
 use crate::simple::{BLOCK, Log};
 
 /// Three segments of two frames each, one sync at the end of all, so that the only watermark is
@@ -152,10 +154,10 @@ fn what_recovery_builds_on_is_durable_afterwards() {
         log.segment(segment, 3);
         log.frame(b"a", &[]);
     }
-    log.disk.kill(&mut Random(1));
+    log.disk.kill(&mut Random::new(1));
     assert_eq!(log.recover(&[]).expect("a whole log").frames, 3);
     for seed in 0..10 {
-        log.disk.lose_power(&mut Random(seed));
+        log.disk.lose_power(&mut Random::new(seed));
     }
     assert_eq!(log.recover(&[]).expect("a whole log").frames, 3);
 }

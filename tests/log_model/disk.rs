@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 use std::io;
 
+use kit::Random;
 use mailrace::store::{Medium, SegmentId};
 
 const SECTOR: usize = 512;
@@ -177,30 +178,4 @@ impl Medium for Disk {
 
 fn put(file: &mut [u8], offset: usize, octets: &[u8]) {
     file[offset..offset + octets.len()].copy_from_slice(octets);
-}
-
-/// Numbers that follow from a seed (splitmix64).
-#[derive(Clone)]
-pub struct Random(pub u64);
-
-impl Random {
-    pub fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        z ^ (z >> 31)
-    }
-
-    /// A number from 0 to `bound - 1`.
-    pub fn below(&mut self, bound: usize) -> usize {
-        (self.next() % bound as u64) as usize
-    }
-
-    pub fn octets(&mut self, length: usize) -> Vec<u8> {
-        let mut octets: Vec<u8> =
-            (0..length.div_ceil(8)).flat_map(|_| self.next().to_le_bytes()).collect();
-        octets.truncate(length);
-        octets
-    }
 }

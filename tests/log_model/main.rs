@@ -22,7 +22,8 @@ use mailrace::store::{
 };
 use proptest::prelude::*;
 
-use disk::{Disk, Random};
+use disk::Disk;
+use kit::Random;
 use writer::{Entry, Fate, FrameInfo, Writer};
 
 const LOGS: u16 = 2;
@@ -93,7 +94,7 @@ impl World {
     fn new(seed: u64) -> World {
         let mut world = World {
             disk: Disk::default(),
-            random: Random(seed),
+            random: Random::new(seed),
             writers: Vec::new(),
             history: Vec::new(),
             frames: BTreeMap::new(),
@@ -107,7 +108,7 @@ impl World {
     }
 
     fn start(&mut self, epoch: Epoch) {
-        let salt = self.random.next();
+        let salt = self.random.number();
         let writer = |log| Writer::new(epoch, LogId(log), LOGS, salt ^ u64::from(log));
         self.writers = (0..LOGS).map(writer).collect();
         // One segment lies ready ahead of need.

@@ -11,7 +11,9 @@ use mailrace::store::{
 use xxhash_rust::xxh3::xxh3_128;
 
 use crate::copying::Copying;
-use crate::disk::{Disk, Random};
+use kit::Random;
+
+use crate::disk::Disk;
 
 /// Fragments of one message that a `Messages` record may have here; the rest goes ahead.
 const FRAGMENTS: usize = 2;
@@ -363,7 +365,7 @@ fn other_record(random: &mut Random) -> Record {
     Record::SetFlags {
         account: "anna".into(),
         mailbox: MailboxId(3),
-        modseq: ModSeq(random.next() >> 1),
+        modseq: ModSeq(random.number() >> 1),
         uids: vec![UidRange { first, last: Uid(first.0 + 3) }],
         change: FlagChange::Add,
         flags: Flags::SEEN,

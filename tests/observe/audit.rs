@@ -9,8 +9,8 @@ use rustls::version::TLS13;
 use serde_json::{Value, json};
 
 use crate::http::get;
-use crate::support::{Client, Folder, Identity, Message, PASSWORD, Server, USER};
 use crate::{observed, until};
+use kit::{Client, Folder, Identity, Message, PASSWORD, Server, USER};
 
 /// The lines of a file, without what is never the same twice.
 fn trail(file: &Path) -> Vec<Value> {

@@ -5,7 +5,7 @@ use std::thread;
 
 use crate::http::{connect, get, rest, send};
 use crate::observed;
-use crate::support::{Folder, Message, Random};
+use kit::{Folder, Message, Random};
 
 #[test]
 fn what_is_not_asked_as_it_should_be_is_refused() {
@@ -62,7 +62,7 @@ fn garbage_and_endless_heads_end_the_connection() {
     let mut random = Random::seeded();
     for _ in 0..50 {
         let length = 1 + random.below(4000);
-        let noise: Vec<u8> = (0..length).map(|_| random.next() as u8).collect();
+        let noise: Vec<u8> = (0..length).map(|_| random.number() as u8).collect();
         let mut socket = connect(admin);
         let _ = socket.write_all(&noise);
         let _ = socket.shutdown(std::net::Shutdown::Write);

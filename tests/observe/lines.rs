@@ -11,8 +11,8 @@ use rustix::fs::OFlags;
 use rustix::process::{Resource, Rlimit, Signal, prlimit};
 
 use crate::http::get;
-use crate::support::{Client, Folder, Server, command};
 use crate::until;
+use kit::{Client, Folder, Server, command};
 
 /// With a log that goes elsewhere than to a file of ours.
 fn start(folder: &Folder, flags: &[&str], stderr: impl Into<Stdio>) -> (Server, SocketAddr) {

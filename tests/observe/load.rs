@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use crate::support::{Client, Message, PASSWORD, Server};
+use kit::{Client, Message, PASSWORD, Server};
 
 /// Uploads that go on until it is dropped.
 pub struct Load {

@@ -3,7 +3,7 @@
 use std::fs;
 
 use crate::observed;
-use crate::support::{Folder, Message, PASSWORD};
+use kit::{Folder, Message, PASSWORD};
 
 #[test]
 fn lines_name_the_connection_and_keep_secrets() {

@@ -1,11 +1,5 @@
 //! The admin endpoint, its page and `mailrace top`, on the real binary.
 
-#[path = "../crash/filesystem.rs"]
-#[allow(dead_code, reason = "shared with the tests of crashes")]
-mod filesystem;
-#[path = "../support/mod.rs"]
-mod support;
-
 mod audit;
 mod http;
 mod limits;
@@ -22,7 +16,7 @@ mod webdriver;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use support::{Folder, Server};
+use kit::{Folder, Server};
 
 /// A server with an admin endpoint and two reactors.
 fn observed(folder: &Folder, flags: &[&str]) -> (Server, SocketAddr) {

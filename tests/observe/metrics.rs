@@ -5,8 +5,8 @@ use std::fs;
 use std::net::SocketAddr;
 
 use crate::http::get;
-use crate::support::{Folder, Identity, Message};
 use crate::{observed, until};
+use kit::{Folder, Identity, Message};
 
 /// The samples of a scrape by name and labels: `mailrace_messages_total{reactor="0"}`.
 struct Scrape {

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use crate::load::{Load, Uploader};
-use crate::support::{Folder, Message, Server, USER};
 use crate::webdriver::{Browser, keep};
 use crate::{observed, until};
+use kit::{Folder, Message, Server, USER};
 
 /// A name that would run if it were taken for HTML.
 const HOSTILE: &str = "<img src=x onerror=document.title=1>";

@@ -12,9 +12,9 @@ use std::thread;
 use std::time::Duration;
 
 use crate::load::{Load, Uploader};
-use crate::support::{Folder, Message, PASSWORD};
 use crate::webdriver::{Browser, keep};
 use crate::{observed, until};
+use kit::{Folder, Message, PASSWORD};
 
 /// User, mailbox, octets of a message, messages of a batch, milliseconds between batches.
 const PEOPLE: [(&str, &str, usize, usize, u64); 7] = [

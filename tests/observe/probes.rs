@@ -5,10 +5,9 @@ use std::net::SocketAddr;
 
 use rustix::process::Signal;
 
-use crate::filesystem::{Image, Kind};
 use crate::http::get;
-use crate::support::{Folder, Message, Server, mailrace};
 use crate::{observed, until};
+use kit::{Folder, Image, Kind, Message, Server, mailrace};
 
 fn wait_for(admin: SocketAddr, path: &str, code: u16) -> String {
     until(|| {
@@ -120,7 +119,7 @@ fn a_full_house_is_not_ready() {
     let clients = [server.connect(), server.connect()];
     let why = wait_for(admin, "/readyz", 503);
     assert!(why.contains("all 2 connections are in use"), "{why}");
-    let mut third = crate::support::Client::connect(server.address());
+    let mut third = kit::Client::connect(server.address());
     assert!(third.response().unwrap().text().starts_with("* BYE [UNAVAILABLE]"));
     until(|| {
         let refusals = crate::http::json(admin, "/status.json")["refusals"].clone();

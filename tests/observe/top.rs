@@ -1,7 +1,7 @@
 //! `mailrace top --once`: the page as text.
 
-use crate::support::{Folder, Message, Server, mailrace};
 use crate::{observed, until};
+use kit::{Folder, Message, Server, mailrace};
 
 #[test]
 fn it_prints_what_the_page_shows() {

@@ -13,7 +13,7 @@ use std::time::Duration;
 use rustix::process::{Pid, Signal, kill_process};
 use rustls::version::TLS13;
 
-use crate::support::{Client, Folder, Identity, PASSWORD, USER, command};
+use kit::{Client, Folder, Identity, PASSWORD, USER, command};
 
 const PATIENCE: Duration = Duration::from_secs(60);
 

@@ -7,7 +7,7 @@ use std::process::Output;
 
 use serde_json::Value;
 
-use crate::support::{Folder, mailrace};
+use kit::{Folder, mailrace};
 
 const CHECKS: [&str; 16] = [
     "kernel",

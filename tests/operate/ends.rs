@@ -6,7 +6,7 @@ use std::process::{Command, Output, Stdio};
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::support::{Client, Folder, Message, PASSWORD, Server, USER, command, mailrace};
+use kit::{Client, Folder, Message, PASSWORD, Server, USER, command, mailrace};
 
 fn said(output: &Output) -> String {
     String::from_utf8(output.stderr.clone()).unwrap()

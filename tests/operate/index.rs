@@ -3,7 +3,7 @@
 use redb::{Database, ReadableDatabase, TableDefinition};
 use xxhash_rust::xxh3::xxh3_64;
 
-use crate::support::{Folder, Message, PASSWORD, Server};
+use kit::{Folder, Message, PASSWORD, Server};
 
 const MAILBOXES: TableDefinition<(&str, u64), &[u8]> = TableDefinition::new("mailboxes");
 
@@ -37,11 +37,11 @@ fn a_fault_of_the_index_ends_the_sessions_of_one_account() {
         client.ok(&format!("LOGIN {user} {PASSWORD}"));
         client
     };
-    for user in [crate::support::USER, "other"] {
+    for user in [kit::USER, "other"] {
         assert!(login(&server, user).append("INBOX", &[MAIL]).tagged.starts_with("OK "));
     }
     assert!(server.terminate().success());
-    miscount(&folder, crate::support::USER);
+    miscount(&folder, kit::USER);
 
     let server = Server::with(&folder, &["--reactors", "1"]);
     let mut other = login(&server, "other");
@@ -55,7 +55,7 @@ fn a_fault_of_the_index_ends_the_sessions_of_one_account() {
         assert!(client.response().is_none());
     }
     let mut again = server.connect();
-    let refused = again.command(&format!("LOGIN {} {PASSWORD}", crate::support::USER));
+    let refused = again.command(&format!("LOGIN {} {PASSWORD}", kit::USER));
     assert!(refused.tagged.starts_with("NO [UNAVAILABLE] "), "{}", refused.tagged);
 
     assert!(other.append("INBOX", &[MAIL]).tagged.starts_with("OK "));
@@ -65,7 +65,7 @@ fn a_fault_of_the_index_ends_the_sessions_of_one_account() {
     let named = log.lines().filter(|line| line.contains("the index of this account is at fault"));
     let named: Vec<_> = named.collect();
     assert_eq!(named.len(), 1, "{log}");
-    assert!(named[0].contains(&format!("user={}", crate::support::USER)), "{}", named[0]);
+    assert!(named[0].contains(&format!("user={}", kit::USER)), "{}", named[0]);
     assert!(server.terminate().success());
 
     // As the log line says.

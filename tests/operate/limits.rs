@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 
 use rustix::process::{Pid, Resource, Rlimit, prlimit};
 
-use crate::support::{Client, Folder, Message, Server, command};
+use kit::{Client, Folder, Message, Server, command};
 
 const MEGABYTE: Message<'static> = Message { options: "", octets: &[b'x'; 1 << 20] };
 

@@ -1,9 +1,6 @@
 //! What an operator relies on: the doctor, sockets and signs of a service manager, data of another
 //! version, and the files of `tuning/`.
 
-#[path = "../support/mod.rs"]
-mod support;
-
 mod activation;
 mod doctor;
 mod ends;

@@ -8,7 +8,7 @@ use std::process::{Child, Command, Stdio};
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::support::{Folder, Message, Server, command, mailrace};
+use kit::{Folder, Message, Server, command, mailrace};
 
 /// A shell that makes everything for everybody.
 fn careless(line: &str) -> Command {

@@ -8,7 +8,7 @@ use std::process::Output;
 use redb::{Database, ReadableDatabase, TableDefinition};
 use xxhash_rust::xxh3::xxh3_64;
 
-use crate::support::{Folder, Message, Server};
+use kit::{Folder, Message, Server};
 
 /// `src/manual/format.rs`: where the version of a segment's header stands, and its checksum.
 const VERSION_AT: usize = 8;

@@ -1,15 +1,12 @@
 //! SEARCH, SORT and THREAD against the real binary.
 
-#[path = "../support/mod.rs"]
-mod support;
-
 mod contexts;
 mod keys;
 mod model;
 mod order;
 mod results;
 
-use support::{Client, Folder, Message, Server};
+use kit::{Client, Folder, Message, Server};
 
 /// A server, and a client that has INBOX selected with these messages in it.
 fn mailbox(messages: &[(&str, &[u8])]) -> (Server, Client) {

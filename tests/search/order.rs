@@ -1,7 +1,7 @@
 //! SORT and THREAD.
 
 use super::{line, lines, mailbox, numbers};
-use crate::support::{Client, Server};
+use kit::{Client, Server};
 
 fn six() -> (Server, Client) {
     mailbox(&[

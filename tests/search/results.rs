@@ -1,7 +1,7 @@
 //! The forms of an answer: SEARCH, ESEARCH, `$`, PARTIAL, MODSEQ.
 
 use super::{append, found, line, lines, mailbox};
-use crate::support::{Client, Server};
+use kit::{Client, Server};
 
 /// Messages 1 to 10 with UIDs 3 to 12; the odd ones are seen.
 fn ten() -> (Server, Client) {

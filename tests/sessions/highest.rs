@@ -1,8 +1,8 @@
 //! HIGHESTMODSEQ: what a client must know to be told nothing twice, and to miss nothing (RFC 7162).
 
 use crate::mirror::code;
-use crate::support::{Folder, Message, Reply, Server};
 use crate::{append, login, selected};
+use kit::{Folder, Message, Reply, Server};
 
 /// The HIGHESTMODSEQ that a reply tells, or the MODSEQ of its FETCH responses.
 fn told(reply: &Reply) -> Option<u64> {

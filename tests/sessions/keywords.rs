@@ -1,6 +1,6 @@
 //! Keywords come with the messages that have them, and go with the last.
 
-use crate::support::{Client, Folder, Message, Server};
+use kit::{Client, Folder, Message, Server};
 
 const NONE: &str = "* FLAGS (\\Answered \\Flagged \\Deleted \\Seen \\Draft)";
 

@@ -1,16 +1,13 @@
 //! Several sessions on one mailbox: what each is told, and when (RFC 2180, RFC 7162).
 
-#[path = "../support/mod.rs"]
-mod support;
-
 mod highest;
 mod keywords;
 mod mirror;
 mod quota;
 mod races;
 
+use kit::{Client, Folder, Message, PASSWORD, Random, Server, USER};
 use mirror::Mirror;
-use support::{Client, Folder, Message, PASSWORD, Random, Server, USER};
 
 fn login(server: &Server) -> Client {
     let mut client = server.connect();

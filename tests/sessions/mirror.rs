@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::RangeInclusive;
 
-use super::support::{Client, Fetched, Message, Random, Reply, Server};
+use kit::{Client, Fetched, Message, Random, Reply, Server};
 
 /// What stands behind the word of a response code.
 pub fn code(text: &str, word: &str) -> Option<String> {
@@ -99,7 +99,7 @@ impl Mirror {
             8 if !empty => (format!("COPY {one} INBOX"), false),
             9 | 10 => {
                 let message = Message { options: "(\\Seen) ", octets: b"A: b\r\n\r\nc" };
-                let append = super::support::append_text(&self.tag, "INBOX", &[message, message]);
+                let append = kit::append_text(&self.tag, "INBOX", &[message, message]);
                 self.client.send(&append);
                 return false;
             }

@@ -1,7 +1,7 @@
 //! What an account whose quota is full can still do, and what uploads claim that do not come.
 
 use crate::login;
-use crate::support::{Client, Folder, Message, PASSWORD, Server, USER};
+use kit::{Client, Folder, Message, PASSWORD, Server, USER};
 
 fn server(quota: &str) -> Server {
     let folder = Folder::empty();

@@ -3,8 +3,8 @@
 
 use std::collections::BTreeSet;
 
-use crate::support::{Client, Fetched, Folder, Message, PASSWORD, Server, USER};
 use crate::{login, selected};
+use kit::{Client, Fetched, Folder, Message, PASSWORD, Server, USER};
 
 /// So many, each second one of another kind, that a change of one kind takes several records.
 const MESSAGES: usize = 36_000;

@@ -6,8 +6,8 @@ use std::thread;
 
 use rustls::version::TLS13;
 
-use crate::support::{Client, Message};
 use crate::{greeted, login, octets, start};
+use kit::{Client, Message};
 
 #[test]
 fn what_is_no_tls_is_turned_away_and_others_go_on() {
@@ -77,8 +77,7 @@ fn whoever_does_not_come_to_an_end_with_the_handshake_is_cut_off() {
 fn a_message_that_was_cut_off_is_not_there() {
     let (_folder, identity, server) = start(&[]);
     let message = octets(500_000, 6);
-    let text =
-        crate::support::append_text("x", "INBOX", &[Message { options: "", octets: &message }]);
+    let text = kit::append_text("x", "INBOX", &[Message { options: "", octets: &message }]);
     for cut in [1000, 400_000, text.len() - 2] {
         let mut client = Client::by_tls(server.tls_address(), identity.config(&TLS13));
         greeted(&mut client);

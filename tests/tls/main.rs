@@ -1,17 +1,14 @@
 //! TLS as clients see it: from the first octet on, and by STARTTLS; certificates that are replaced
 //! while sessions go on; what is no TLS, or stops amid it.
 
-#[path = "../support/mod.rs"]
-mod support;
-
 mod hostile;
 mod renewal;
 
 use std::io::Write;
 
+use kit::{Client, Folder, Identity, Message, PASSWORD, Server, USER};
 use rustls::HandshakeKind;
 use rustls::version::{TLS12, TLS13};
-use support::{Client, Folder, Identity, Message, PASSWORD, Server, USER};
 
 /// A server with a certificate.
 fn start(flags: &[&str]) -> (Folder, Identity, Server) {
@@ -37,7 +34,7 @@ fn capabilities(client: &mut Client) -> String {
 
 /// Octets of any kind, in no order.
 fn octets(length: usize, seed: u64) -> Vec<u8> {
-    let mut random = support::Random::new(seed);
+    let mut random = kit::Random::new(seed);
     (0..length).map(|_| random.below(256) as u8).collect()
 }
 
@@ -161,7 +158,7 @@ fn what_comes_behind_starttls_in_clear_text_is_thrown_away() {
 
 #[test]
 fn passwords_come_in_clear_text_from_this_machine_only() {
-    let Some(own) = support::own_address() else {
+    let Some(own) = kit::own_address() else {
         eprintln!("SKIPPED: this machine has no address but the loopback");
         return;
     };
@@ -201,7 +198,7 @@ fn records_arrive_in_any_slices() {
         greeted(&mut client);
         login(&mut client);
         let messages = [Message { options: "", octets: &message[..40_000.min(slice * 3000)] }; 2];
-        let text = support::append_text("x", "INBOX", &messages);
+        let text = kit::append_text("x", "INBOX", &messages);
         let mut records = Vec::new();
         for part in text.chunks(3001) {
             client.tls().writer().write_all(part).unwrap();

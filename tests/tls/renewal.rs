@@ -7,8 +7,8 @@ use std::time::Duration;
 use rustix::process::Signal;
 use rustls::version::TLS13;
 
-use crate::support::{Client, Folder, Identity, Server};
 use crate::{greeted, login, start};
+use kit::{Client, Folder, Identity, Server};
 
 /// Waits until the log has this text so often.
 fn wait_for_log(server: &Server, text: &str, times: usize) {

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 pub use super::node::Loss;
 use super::node::Node;
-use super::random::Random;
+use kit::Random;
 
 type Names = BTreeMap<PathBuf, u64>;
 

@@ -12,10 +12,10 @@ use tokio::sync::Notify;
 
 use super::disk::Disk;
 use super::network::Network;
-use super::random::Random;
 use crate::reactor::arena::{Shape, Shared};
 use crate::reactor::fault::Fault;
 use crate::reactor::{Instant, Thresholds};
+use kit::Random;
 
 thread_local! {
     static MACHINE: RefCell<Option<Rc<Machine>>> = const { RefCell::new(None) };

@@ -15,7 +15,7 @@ mod listener;
 mod machine;
 mod network;
 mod node;
-mod random;
+
 mod remote;
 mod thread;
 
@@ -26,8 +26,8 @@ pub use disk::{Disk, Loss};
 pub(super) use executor::{arena_shape, register};
 pub use executor::{breathe, give_way, probe, raise_limits, random, run, unix_seconds};
 pub use file::LogFile;
+pub use kit::Random;
 pub use listener::{Bound, Listener};
 pub use machine::{Machine, Temper, made, thresholds};
-pub use random::Random;
 pub use remote::Remote;
 pub use thread::{Standby, Thread, contain, hesitate, rings, start_thread};

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use super::random::Random;
+use kit::Random;
 
 /// What is written whole or not at all.
 pub(super) const SECTOR: usize = 512;

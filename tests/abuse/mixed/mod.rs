@@ -21,8 +21,8 @@ use shadow::Mailbox;
 use worker::{Common, Worker};
 
 use crate::gauge::{Gauge, Growth, MIB, Sample};
-use crate::support::{Client, Folder, PASSWORD, Random, Server};
 use crate::wanted;
+use kit::{Client, Folder, PASSWORD, Random, Server};
 
 /// Connections, four to an account.
 const CONNECTIONS: usize = 24;
@@ -109,7 +109,7 @@ fn load(
     thread::scope(|scope| {
         let workers: Vec<_> = (0..CONNECTIONS)
             .map(|number| {
-                let (account, random) = (number / 4, Random::new(random.next()));
+                let (account, random) = (number / 4, Random::new(random.number()));
                 let worker = Worker::new(number, user(account), server.address(), common, random);
                 scope.spawn(move || {
                     // The others would go on for an hour.

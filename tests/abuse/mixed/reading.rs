@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::shadow::{ITEMS, Kept, SEEN, set, uids};
 use super::worker::Worker;
 use crate::mail::WORDS;
-use crate::support::Fetched;
+use kit::Fetched;
 
 /// How long a client idles at most: others are sure to have done something by then.
 const IDLE: Duration = Duration::from_millis(50);

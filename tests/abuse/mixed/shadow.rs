@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::mail::Mail;
-use crate::support::{Client, Fetched};
+use kit::{Client, Fetched};
 
 /// Flags that are played with, sorted as [`Fetched::flags`] has them.
 pub const FLAGS: [&str; 6] = ["\\Answered", "\\Deleted", "\\Flagged", "\\Seen", "alpha", "beta"];

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::shadow::{Kept, Mailbox, checked};
 use crate::mail::Mail;
-use crate::support::{Client, Fetched, PASSWORD, Random, Reply};
+use kit::{Client, Fetched, PASSWORD, Random, Reply};
 
 /// Octets of its own messages above which a client deletes some.
 const LIVE: u64 = 4 << 20;

@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 use super::shadow::{DELETED, FLAGS, Kept, names, set, uids};
 use super::worker::Worker;
 use crate::mail::Mail;
-use crate::support::{Message, Reply, append_text};
+use kit::{Message, Reply, append_text};
 
 impl Worker<'_> {
     /// A batch of small messages.

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use rustix::fs::{FallocateFlags, fallocate, statvfs};
 
-use crate::support::Folder;
+use super::{Folder, scratch};
 
 /// Longer than the kernel takes to let go of a file; what waits so long has failed.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -54,7 +54,7 @@ impl Image {
         if !rustix::process::geteuid().is_root() {
             return Err("only root mounts file systems".into());
         }
-        let place = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}.{kind:?}"));
+        let place = scratch().join(format!("{name}.{kind:?}"));
         let lock = File::create(place.with_added_extension("lock")).unwrap();
         lock.lock().unwrap();
         let file = place.with_added_extension("image");
@@ -127,7 +127,6 @@ impl Image {
     }
 
     /// Nothing that is written comes to an end until the guard is dropped, as on a disk that hangs.
-    #[allow(dead_code, reason = "for the tests of the probes")]
     pub fn freeze(&self) -> Frozen<'_> {
         run(&["fsfreeze", "-f"], &[&self.mount]).unwrap();
         Frozen(self)

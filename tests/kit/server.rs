@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use super::{Client, PASSWORD, USER};
+use super::{Client, PASSWORD, USER, build_folder, scratch};
 
 /// Longer than any start or stop takes on a busy machine; a test that waits so long has failed.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -28,7 +28,7 @@ pub struct Folder {
 impl Folder {
     /// A folder without anything in it.
     pub fn empty() -> Folder {
-        let place = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+        let place = tempfile::tempdir_in(scratch()).unwrap();
         let data = place.path().join("data");
         fs::create_dir(&data).unwrap();
         Folder { place: Arc::new(place), data }
@@ -261,7 +261,8 @@ impl Drop for Server {
 /// The binary under test with these arguments: the one that was built along, or MAILRACE_BINARY.
 pub fn command(arguments: &[&str]) -> Command {
     let binary = std::env::var_os("MAILRACE_BINARY");
-    let mut command = Command::new(binary.unwrap_or_else(|| env!("CARGO_BIN_EXE_mailrace").into()));
+    let mut command =
+        Command::new(binary.map_or_else(|| build_folder().join("mailrace"), Into::into));
     command.args(arguments);
     command
 }
