@@ -414,7 +414,7 @@ mod rules_can_fail {
         finds(dependencies_are_justified, "Cargo.toml", &good.replace("# Why.", ""), good);
         let dev = good.replace("[dep", "[dev-dep");
         finds(dependencies_are_justified, "Cargo.toml", &dev.replace("# Why.", ""), &dev);
-        let inner = "tests/fuzz/libfuzzer/Cargo.toml";
+        let inner = "tests/model/Cargo.toml";
         finds(dependencies_are_justified, inner, &good.replace("# Why.", ""), good);
     }
 

@@ -197,13 +197,13 @@
 //!   step, what was acknowledged or shown is there, octet for octet and with its flags; no batch in
 //!   part; no UID twice; leases come back; nothing stands still. It is itself shown to notice
 //!   two dozen mistakes, which `tests/README.md` lists.
-//! - `tests/log_model`: the log and recovery on a disk that tears, at each write.
+//! - `tests/model/log`: the log and recovery on a disk that tears, at each write.
 //! - `tests/crash`: the binary, the kernel, ext4 and XFS; made up are the moment of the end and the
 //!   disk behind a loop device. kill -9 at any moment, power loss as a file system sees it, failing
 //!   and full disks, rot, and starts that go past it.
-//! - `tests/fuzz`: nothing that comes from a client or the disk makes parsers, codecs and recovery
+//! - `tests/model/fuzz`: nothing that comes from a client or the disk makes parsers, codecs and recovery
 //!   panic, hang or contradict themselves.
-//! - `tests/abuse`, `tests/lawful`, `tests/sessions`: the binary on real sockets gives the same
+//! - `tests/abuse`, `tests/lawful`, `tests/server/sessions`: the binary on real sockets gives the same
 //!   answers; memory, quotas and leases are as before after hours, and after abuse.
 //!
 //! `tests/README.md` has the commands, `benches/RECORD.md` the record of the long runs.

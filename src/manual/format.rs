@@ -1,7 +1,7 @@
 //! # The format on disk, version 2
 //!
 //! A data folder holds `segments/`, the log, and `catalog.redb`, a checkpoint of it. The log is the
-//! truth; this page describes it octet by octet. `tests/log_model/segment.hex` is a segment as it
+//! truth; this page describes it octet by octet. `tests/model/log/segment.hex` is a segment as it
 //! has to be, and a test holds the code against that file.
 //!
 //! Integers are little-endian. Offsets and lengths are in octets. A *block* has 4096. What is

@@ -15,6 +15,7 @@ mod logins;
 mod mail;
 mod mixed;
 mod names;
+mod pieces;
 mod probe;
 mod promised;
 mod tls;

@@ -4,6 +4,7 @@
 //! - [`Server`] starts the binary on a [`Folder`]; [`Image`] puts that on a file system of its own.
 //! - [`Client`] sends exactly the octets it is given, in clear text or over TLS ([`Identity`]).
 //! - [`run_transcript`] plays a dialogue that is written down as text.
+//! - [`value`] reads the lists of an answer strictly.
 //! - [`Random`] is the only source of randomness.
 
 mod client;
@@ -14,6 +15,7 @@ mod random;
 mod server;
 mod tls;
 mod transcript;
+pub mod value;
 
 use std::path::PathBuf;
 

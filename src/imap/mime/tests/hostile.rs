@@ -4,10 +4,10 @@ use std::time::{Duration, Instant};
 
 use proptest::prelude::*;
 
-use super::value::{check_body, check_envelope, value};
 use super::*;
 use crate::limits::{MIME_DEPTH, MIME_PARTS};
 use crate::protocol::SectionText;
+use kit::value::{check_body, check_envelope, value};
 
 /// Every response about the message is valid IMAP and refers to ranges within it.
 pub fn check(octets: &[u8]) {
@@ -128,11 +128,8 @@ proptest! {
 #[ignore = "needs a corpus, takes minutes"]
 fn mutations_are_messages() {
     let folder = std::env::var("MAILRACE_CORPUS").expect("MAILRACE_CORPUS names a folder");
-    let mut random = 0x9e37_79b9_7f4a_7c15_u64;
-    let mut next = move |below: usize| {
-        random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-        (random >> 33) as usize % below.max(1)
-    };
+    let mut random = kit::Random::seeded();
+    let mut next = move |below: usize| random.below(below);
     let read = |entry: std::io::Result<std::fs::DirEntry>| std::fs::read(entry.unwrap().path());
     let files: Vec<_> = std::fs::read_dir(folder).unwrap().map(|e| read(e).unwrap()).collect();
     for round in 0..100_000 {

@@ -3,7 +3,6 @@
 mod examples;
 mod hostile;
 mod oracle;
-mod value;
 
 use bytes::BytesMut;
 

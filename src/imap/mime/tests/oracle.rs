@@ -10,9 +10,9 @@ use std::time::Instant;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
-use super::value::value;
 use super::*;
 use crate::protocol::{Command, FetchItem, parse};
+use kit::value::value;
 
 struct Case {
     name: String,

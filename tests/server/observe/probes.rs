@@ -1,0 +1,160 @@
+//! `/healthz` and `/readyz`: when they say no, and that they say yes again.
+
+use std::io::Read;
+use std::net::SocketAddr;
+
+use rustix::process::Signal;
+
+use super::http::get;
+use super::{observed, until};
+use kit::{Folder, Image, Kind, Message, Server, mailrace};
+
+fn wait_for(admin: SocketAddr, path: &str, code: u16) -> String {
+    until(|| {
+        let answer = get(admin, path);
+        (answer.code == code).then_some(answer.body)
+    })
+}
+
+#[test]
+fn a_server_that_works_is_healthy_and_ready() {
+    let (server, admin) = observed(&Folder::new(), &[]);
+    for path in ["/healthz", "/readyz"] {
+        let answer = get(admin, path);
+        assert_eq!((answer.code, &*answer.body), (200, "ok\n"), "{path}");
+    }
+    assert!(server.terminate().success());
+}
+
+#[test]
+fn a_full_disk_takes_no_mail_until_there_is_room() {
+    let Some(image) = Image::new(Kind::Ext4, "observe-full", 128) else { return };
+    let (server, admin) = observed(&image.folder(), &["--segment-size", "4M"]);
+    let mut client = server.login();
+    let message = Message { options: "", octets: &[b'x'; 500_000] };
+    assert_eq!(get(admin, "/readyz").code, 200);
+    image.fill(0);
+    while client.append("INBOX", &[message]).tagged.starts_with("OK") {}
+    let why = wait_for(admin, "/readyz", 503);
+    assert!(why.starts_with("the disk is full: "), "{why}");
+    assert_eq!(get(admin, "/healthz").code, 200, "the process is well");
+    assert!(get(admin, "/metrics").body.contains("\nmailrace_ready 0\n"));
+    until(|| {
+        let status = super::http::json(admin, "/status.json");
+        let reason = status["refusals"][0]["reason"].as_str().unwrap_or_default().to_owned();
+        (reason == "there is no room on the disk" && status["ready"] == false).then_some(())
+    });
+    image.empty();
+    wait_for(admin, "/readyz", 200);
+    assert!(client.append("INBOX", &[message]).tagged.starts_with("OK"));
+}
+
+/// A log that breaks ends the server; as long as a session does not end, the probe says why.
+#[test]
+fn a_broken_disk_is_not_ready() {
+    let Some(image) = Image::new(Kind::Xfs, "observe-broken", 320) else { return };
+    let (server, admin) = observed(&image.folder(), &["--segment-size", "4M"]);
+    let mut slow = server.login();
+    // More than the buffers of two sockets hold.
+    let large = vec![b'x'; 40 << 20];
+    assert!(
+        slow.append("INBOX", &[Message { options: "", octets: &large }]).tagged.starts_with("OK")
+    );
+    slow.ok("SELECT INBOX");
+    // It does not read what it asks for, so its session cannot be told that it is over.
+    slow.send(b"f FETCH 1 BODY[]\r\n");
+    let _ = slow.socket().peek(&mut [0]).unwrap();
+    let mut client = server.login();
+    image.fail();
+    client.send(b"a CREATE new\r\n");
+    let why = wait_for(admin, "/readyz", 503);
+    assert!(why.contains("broke: the disk failed"), "{why}");
+    // Only a start mends it.
+    let why = wait_for(admin, "/healthz", 503);
+    assert!(why.contains("broke: the disk failed"), "{why}");
+    drop(slow);
+    assert_eq!(server.wait().code(), Some(74));
+}
+
+/// It may come back, and then everything goes on: no restart is asked for.
+#[test]
+fn a_disk_that_does_not_answer_is_not_ready_until_it_does() {
+    let Some(image) = Image::new(Kind::Ext4, "observe-stalled", 128) else { return };
+    let (server, admin) = observed(&image.folder(), &["--segment-size", "4M"]);
+    let mut client = server.login();
+    let frozen = image.freeze();
+    client.send(b"a CREATE new\r\n");
+    let why = wait_for(admin, "/readyz", 503);
+    assert!(why.starts_with("the disk has not answered a write or fdatasync of reactor "), "{why}");
+    assert_eq!(get(admin, "/healthz").code, 200, "the process is well");
+    assert!(get(admin, "/metrics").body.contains("\nmailrace_ready 0\n"));
+    drop(frozen);
+    assert!(client.reply("a").tagged.starts_with("OK "));
+    wait_for(admin, "/readyz", 200);
+    client.ok("CREATE another");
+    assert!(server.terminate().success());
+}
+
+/// Whoever holds all connections, or more, without a word.
+#[test]
+fn probes_are_answered_in_a_crowd() {
+    let (_server, admin) = observed(&Folder::new(), &[]);
+    let mut silent = Vec::new();
+    for round in 0..100 {
+        silent.push(super::http::connect(admin));
+        for path in ["/healthz", "/readyz"] {
+            let answer = get(admin, path);
+            assert_eq!((answer.code, &*answer.body), (200, "ok\n"), "{path} after {round}");
+        }
+    }
+    // There is no place for what takes longer.
+    assert_eq!(get(admin, "/status.json").code, 503);
+    drop(silent);
+    wait_for(admin, "/status.json", 200);
+}
+
+#[test]
+fn a_full_house_is_not_ready() {
+    let (server, admin) = observed(&Folder::new(), &["--connections", "2"]);
+    let clients = [server.connect(), server.connect()];
+    let why = wait_for(admin, "/readyz", 503);
+    assert!(why.contains("all 2 connections are in use"), "{why}");
+    let mut third = kit::Client::connect(server.address());
+    assert!(third.response().unwrap().text().starts_with("* BYE [UNAVAILABLE]"));
+    until(|| {
+        let refusals = super::http::json(admin, "/status.json")["refusals"].clone();
+        (refusals[0]["what"] == "connection").then_some(())
+    });
+    drop(clients);
+    wait_for(admin, "/readyz", 200);
+}
+
+#[test]
+fn it_listens_on_the_loopback_only_and_only_when_asked() {
+    let folder = Folder::new();
+    for address in ["0.0.0.0:0", "192.0.2.7:9143", "[::]:0"] {
+        let output = Server::fail(&folder.path(), &["--listen", "127.0.0.1:0", "--admin", address]);
+        assert_eq!(output.status.code(), Some(64), "{output:?}");
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(said.contains(address) && said.contains("loopback"), "{said}");
+    }
+    let (_server, admin) = observed(&folder, &[]);
+    let (other, taken) = (Folder::new(), admin.to_string());
+    let output = Server::fail(&other.path(), &["--listen", "127.0.0.1:0", "--admin", &taken]);
+    assert_eq!(output.status.code(), Some(74), "{output:?}");
+    assert!(String::from_utf8_lossy(&output.stderr).contains(&taken), "{output:?}");
+    // Without --admin nothing more is announced, which the end checks.
+    let server = Server::start(&Folder::new());
+    assert!(server.terminate().success());
+    assert!(mailrace(&["serve", "--help"], "").status.success());
+}
+
+/// The endpoint ends with the server, and does not hold it up.
+#[test]
+fn it_ends_with_the_server() {
+    let (server, admin) = observed(&Folder::new(), &[]);
+    let mut idle = super::http::connect(admin);
+    server.signal(Signal::TERM);
+    assert!(server.wait().success());
+    assert!(matches!(idle.read(&mut [0]), Ok(0) | Err(_)));
+}
