@@ -6,7 +6,7 @@
 //!
 //! ```text
 //!  socket ──recv──▶ lease of the arena ──write_fixed, O_DIRECT──▶ segment ──fdatasync──▶ OK
-//!           reactor          │ imap, ingest: parsed and         store      │
+//!           reactor          │ imap, ingest: parsed and    home, store     │
 //!                            │ checksummed where it arrived                ▼
 //!                            └───────────────────────────────────▶ index: a checkpoint of the log
 //! ```
@@ -21,6 +21,7 @@ pub mod net;
 pub mod store;
 pub mod index;
 pub mod auth;
+pub mod home;
 pub mod ingest;
 pub mod session;
 pub mod server;

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use super::owner::Owner;
 use super::refusal::Refusal;
 use super::upload::{Current, Upload};
+use crate::home::Owner;
 use crate::index::{KeywordSet, Keywords};
 use crate::limits::ANNOUNCED;
 use crate::store::KeywordList;
@@ -48,7 +48,7 @@ impl Upload {
             return Err(Refusal::no(Some(Code::OverQuota), text));
         };
         let current = self.current.as_mut().expect("the mailbox came before");
-        if !current.share.one_more() {
+        if !current.share.add_message() {
             let text = "too many messages are in unfinished batches; send smaller ones";
             return Err(Refusal::no(Some(Code::Limit), text));
         }
@@ -103,7 +103,7 @@ impl Current {
             return Ok(list.clone());
         }
         let list = table.list(set);
-        if !self.share.keywords(&list, table.octets() - before) {
+        if !self.share.add_keywords(&list, table.octets() - before) {
             return Err(Refusal::no(Some(Code::Limit), TOO_MANY_SETS));
         }
         lists.insert(set, list.clone());

@@ -6,9 +6,9 @@ use tokio::sync::OwnedSemaphorePermit;
 
 use super::admission::{DELETED, FULL_OF_KEYWORDS};
 use super::batch;
-use super::ledger::{FAULTY, ROOM};
 use super::refusal::Refusal;
 use super::upload::{Current, Ended, Finished, Open, Upload, UploadContext};
+use crate::home::{FAULTY, ROOM};
 use crate::index::Mailbox;
 use crate::limits::LARGE_LEASE;
 use crate::reactor::fault::{Fault, made};

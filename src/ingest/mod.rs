@@ -4,17 +4,13 @@
 //! [`Upload`] moves the octets: socket to lease, lease to log, and replies when they are durable.
 
 mod admission;
-mod allowance;
 mod batch;
 mod commit;
 mod copy;
-mod ledger;
 mod machine;
 mod observed;
-mod owner;
 mod pending;
 mod refusal;
-mod unfinished;
 mod upload;
 
 #[cfg(test)]
@@ -22,10 +18,7 @@ mod machine_tests;
 
 pub use batch::Batch;
 pub use copy::{Copied, CopyError, copy_messages};
-pub use ledger::{Composed, FAULTY, Ledger};
 pub use machine::{Machine, Step};
-pub use owner::{Attending, Claim, Owner, Pinned};
 pub use pending::Pending;
 pub use refusal::Refusal;
-pub use unfinished::Unfinished;
-pub use upload::{Committed, Ended, Upload, UploadContext};
+pub use upload::{Ended, Upload, UploadContext};

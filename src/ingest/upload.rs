@@ -16,13 +16,11 @@ use bytes::BytesMut;
 use tokio::sync::Semaphore;
 
 use super::admission::OwnKeywords;
-use super::allowance::Credit;
 use super::batch::Batch;
 use super::machine::{Machine, Step};
-use super::owner::{Claim, Owner};
 use super::pending::{Pending, PendingBatch};
 use super::refusal::Refusal;
-use super::unfinished::{Share, Unfinished};
+use crate::home::{Claim, Committed, Credit, Owner, Unfinished, UnfinishedShare};
 use crate::limits::{LARGE_LEASE, SMALL_LEASE};
 use crate::net::{Output, Transport};
 use crate::reactor::{Arena, Instant, Lease, LeaseClass, receive_within, timeout, unix_seconds};
@@ -87,17 +85,6 @@ pub struct UploadContext {
     pub span: tracing::Span,
 }
 
-/// What a reactor has committed since it started.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Committed {
-    /// Batches.
-    pub batches: u64,
-    /// Messages in them.
-    pub messages: u64,
-    /// Octets of those.
-    pub octets: u64,
-}
-
 /// Carries out the APPENDs of a pipeline.
 pub struct Upload {
     pub(super) context: UploadContext,
@@ -133,7 +120,7 @@ pub(super) struct Open {
 pub(super) struct Current {
     pub id: BatchId,
     pub batch: Batch,
-    pub share: Share,
+    pub share: UnfinishedShare,
     pub keywords: OwnKeywords,
     pub mailbox: MailboxId,
     pub claim: Option<Claim>,

@@ -74,6 +74,8 @@
 //! - A command or a response of IMAP: its grammar in [`protocol`](imap::protocol), what it does in
 //!   [`session`](crate::session).
 //! - What a message says of itself, for FETCH, SEARCH, SORT and THREAD: [`mime`](imap::mime).
+//! - What a reactor holds for its sessions, and how a change gets into the log:
+//!   [`home`](crate::home).
 //! - What APPEND accepts: [`ingest`](crate::ingest).
 //! - A figure for the operator: counted in [`stats`](crate::stats), told by
 //!   [`observe`](crate::observe), explained in [`observability`](super::observability).

@@ -5,7 +5,6 @@
 //! way to the disk is finished and answered, the catalog gets a last checkpoint.
 
 mod check;
-mod checkpoints;
 mod config;
 mod error;
 mod privacy;
@@ -30,11 +29,11 @@ pub use watch::Watch;
 use worker::{Sockets, Worker};
 
 use crate::auth::{Tokens, Users, Verifier, VerifierOptions};
+use crate::home::{Arrival, ConnectionLimit, Offload, Settings};
 use crate::index::{Catalog, CatalogError, Quarantine, ReplayError, replay};
 use crate::limits::SEGMENT_LEAST;
 use crate::net::{Acceptor, TlsError};
 use crate::reactor::{Bound, Instant, Options, Standby, Thread, ThreadEnd, files};
-use crate::session::{Arrival, Parser, Places, Settings};
 use crate::stats::Tally;
 use crate::store::{DataLock, Directory, PoolConfig, Recovered, SegmentPool, Spare};
 
@@ -298,7 +297,7 @@ fn call(over: &Over) {
 pub(crate) struct Shared {
     pub catalog: Catalog,
     pub verifier: Verifier,
-    pub parser: Parser,
+    pub offload: Offload,
     pub pool: SegmentPool,
     pub settings: Settings,
     pub segments: std::path::PathBuf,
@@ -307,7 +306,7 @@ pub(crate) struct Shared {
     pub pin: bool,
     pub reactors: Arc<OnceLock<Vec<mpsc::UnboundedSender<Arrival>>>>,
     pub mailboxes: Arc<AtomicU64>,
-    pub places: Arc<Places>,
+    pub connections: Arc<ConnectionLimit>,
     pub ingested: Arc<AtomicU64>,
 }
 
@@ -337,7 +336,7 @@ impl Shared {
         };
         Ok(Arc::new(Shared {
             catalog,
-            parser: Parser::start().map_err(StartError::System)?,
+            offload: Offload::start().map_err(StartError::System)?,
             verifier: verifier(config, users)?,
             pool: SegmentPool::start(pool).map_err(StartError::System)?,
             settings: Settings {
@@ -359,7 +358,7 @@ impl Shared {
             pin: reactors <= resources::cores(),
             reactors: Arc::default(),
             mailboxes: Arc::new(AtomicU64::new(1)),
-            places: Places::new(connections, config.connections_per_address),
+            connections: ConnectionLimit::new(connections, config.connections_per_address),
             ingested,
         }))
     }

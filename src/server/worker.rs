@@ -8,11 +8,11 @@ use std::time::Duration;
 
 use tokio::sync::{Notify, mpsc, oneshot};
 
-use super::checkpoints::Checkpoints;
 use super::{Shared, StartError};
+use crate::home::{Arrival, Checkpoints, Home};
 use crate::net::{Acceptor, Concern};
 use crate::reactor::{Arena, Bound, Listener, Peer, random, sleep, spawn, timeout, unix_seconds};
-use crate::session::{Arrival, Home, publish, serve};
+use crate::session::{publish, serve};
 use crate::stats::{Counters, Tally};
 use crate::store::{Files, Log, LogId, PoolCounts, Sequencer};
 use imap::protocol::response::Code;
@@ -129,11 +129,11 @@ async fn home(
         files: Files::new(shared.segments.clone()),
         catalog: shared.catalog.clone(),
         verifier: shared.verifier.clone(),
-        parser: shared.parser.another(),
+        offload: shared.offload.another(),
         settings: shared.settings.clone(),
         reactors: shared.reactors.clone(),
         mailboxes: shared.mailboxes.clone(),
-        places: shared.places.clone(),
+        connections: shared.connections.clone(),
         seats: Rc::default(),
         tally,
         counters: Rc::new(Counters::new(shared.settings.observed)),
@@ -195,9 +195,9 @@ async fn guard(home: Rc<Home>, counts: Arc<PoolCounts>) {
 }
 
 fn admit(home: &Rc<Home>, peer: Peer, implicit_tls: bool) {
-    match home.places.take(peer.address().ip()) {
-        Ok(place) => {
-            let arrival = Arrival::New { guest: peer.into(), place, implicit_tls };
+    match home.connections.take(peer.address().ip()) {
+        Ok(permit) => {
+            let arrival = Arrival::New { guest: peer.into(), permit, implicit_tls };
             drop(spawn(serve(home.clone(), arrival)));
         }
         Err(crowded) => {

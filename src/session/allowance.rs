@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use super::dispatch::Session;
-use crate::ingest::Owner;
+use crate::home::Owner;
 use crate::reactor::sleep;
 use crate::stats::Counters;
 use imap::protocol::Command;

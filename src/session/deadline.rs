@@ -5,12 +5,17 @@ use std::time::Duration;
 
 use tokio::task::JoinHandle;
 
-use super::context::bye;
 use crate::net::{Output, Transport};
 use crate::reactor::{Instant, sleep, spawn};
+use imap::protocol::response::{Code, Condition, untagged};
 
 /// Who does not read a BYE for so long has gone.
 const GRACE: Duration = Duration::from_secs(10);
+
+/// Tells a client that its session ends, and why.
+pub(super) fn bye(output: &Rc<Output>, code: Option<&Code>, why: &str) {
+    output.push(|out| untagged(out, Condition::Bye, code, why));
+}
 
 /// Ends a connection unless it is dropped in time. Whatever the client sends meanwhile does not
 /// count: one octet a second makes no login.

@@ -6,17 +6,15 @@ use std::sync::atomic::Ordering;
 
 use tracing::Instrument;
 
-use super::context::{Arrival, Farewell, Home, bye};
-use super::deadline::Deadline;
+use super::deadline::{Deadline, bye};
 use super::enable::Enabled;
 use super::input::{Input, Next};
 use super::login::Login;
-use super::observed::Trail;
-use super::places::{Place, Seat};
 use super::reply::Reply;
 use super::selected::{NoSuchMessage, Selected};
 use crate::auth::User;
-use crate::ingest::{Attending, Owner, Pending};
+use crate::home::{Arrival, Attending, ConnectionPermit, Farewell, Home, Owner, Seat, Trail};
+use crate::ingest::Pending;
 use crate::net::{Guest, Output, Security, Transport};
 use crate::reactor::sleep;
 use crate::stats::{Counted, Progress, Standing};
@@ -37,7 +35,7 @@ pub(super) struct Session {
     /// What the transport says of itself.
     pub security: Security,
     /// Among the connections of the server, and among those of the user.
-    pub place: Place,
+    pub permit: ConnectionPermit,
     pub seat: Option<Seat>,
     /// Among the sessions of the account.
     pub attending: Option<Attending>,
@@ -95,12 +93,12 @@ pub(super) enum Flow {
 
 /// Serves a connection until it ends or moves to another reactor.
 pub async fn serve(home: Rc<Home>, arrival: Arrival) {
-    let (guest, place, trail, begin) = match arrival {
-        Arrival::New { guest, place, implicit_tls } => {
-            (guest, place, Trail::default(), Begin::Greeting { implicit_tls })
+    let (guest, permit, trail, begin) = match arrival {
+        Arrival::New { guest, permit, implicit_tls } => {
+            (guest, permit, Trail::default(), Begin::Greeting { implicit_tls })
         }
-        Arrival::LoggedIn { guest, user, tag, input, place, trail } => {
-            (guest, place, trail, Begin::Login(user, tag, input))
+        Arrival::LoggedIn { guest, user, tag, input, permit, trail } => {
+            (guest, permit, trail, Begin::Login(user, tag, input))
         }
         Arrival::Stop => return,
     };
@@ -108,7 +106,7 @@ pub async fn serve(home: Rc<Home>, arrival: Arrival) {
     home.next_session.set(number + 1);
     let span = home.span(number, guest.address());
     // In a box: as a part of this future it would take its room twice.
-    let session = Box::pin(serve_guest(home, number, guest, (place, trail), begin));
+    let session = Box::pin(serve_guest(home, number, guest, (permit, trail), begin));
     session.instrument(span).await;
 }
 
@@ -116,7 +114,7 @@ async fn serve_guest(
     home: Rc<Home>,
     number: u64,
     guest: Guest,
-    (place, trail): (Place, Trail),
+    (permit, trail): (ConnectionPermit, Trail),
     begin: Begin,
 ) {
     tracing::debug!("opened");
@@ -128,7 +126,7 @@ async fn serve_guest(
     let session = Session {
         input: Input::new(conn.clone(), home.settings.idle_time),
         security: conn.security(),
-        place,
+        permit,
         seat: None,
         attending: None,
         generation: 0,

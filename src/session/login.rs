@@ -1,20 +1,19 @@
 //! LOGIN and AUTHENTICATE (RFC 3501 sections 6.2.2 and 6.2.3, RFC 4422, RFC 4959).
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
-use super::context::{Arrival, is_local};
 use super::deadline::Deadline;
 use super::dispatch::{Flow, Session};
-use super::places::Seat;
 use super::vigil::Vigil;
 use crate::auth::{
     Busy, Claim, Identity, Mechanism, MechanismName, Password, Refusal, SaslError, Step, User,
     Verdict,
 };
-use crate::ingest::FAULTY;
+use crate::home::{Arrival, FAULTY, Seat};
 use crate::limits::{LINE_BEFORE_LOGIN, LOGINS_OF_CONNECTION};
 use crate::reactor::{random, sleep, timeout};
 use imap::protocol::response::{Code, continuation};
@@ -39,6 +38,11 @@ enum NoResponse {
     Gone,
     /// It said `*`, or no base64.
     Cancelled,
+}
+
+/// Whether LOGIN and PLAIN may come in clear text: from this machine only.
+fn is_local(address: SocketAddr) -> bool {
+    address.ip().to_canonical().is_loopback()
 }
 
 impl Session {
@@ -268,7 +272,7 @@ impl Session {
 
     /// Hands the session over to the reactor of its account.
     pub(super) async fn move_to(self, user: User, tag: Tag) {
-        let Session { home, conn, output, input, place, trail, .. } = self;
+        let Session { home, conn, output, input, permit, trail, .. } = self;
         if output.flush().await.is_err() {
             return;
         }
@@ -278,7 +282,7 @@ impl Session {
         let target = home.reactors.get().and_then(|reactors| reactors.get(target));
         if let (Ok(guest), Some(target)) = (conn.into_guest(), target) {
             // A reactor that has ended takes nobody, and then the server ends.
-            let _ = target.send(Arrival::LoggedIn { guest, user, tag, input, place, trail });
+            let _ = target.send(Arrival::LoggedIn { guest, user, tag, input, permit, trail });
         }
     }
 

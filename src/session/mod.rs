@@ -3,7 +3,6 @@
 mod allowance;
 mod append;
 mod change;
-mod context;
 mod deadline;
 mod dispatch;
 mod enable;
@@ -12,7 +11,6 @@ mod input;
 mod login;
 mod mailboxes;
 mod observed;
-mod places;
 mod publish;
 mod reply;
 mod search;
@@ -20,9 +18,6 @@ mod selected;
 mod tls;
 mod vigil;
 
-pub use context::{Arrival, Home, LoadError, Loading, Settings};
 pub use dispatch::serve;
-pub use fetch::Parser;
 pub use login::CAPABILITIES;
-pub use places::{Crowded, Place, Places, Seats};
 pub use publish::publish;

@@ -1,15 +1,14 @@
 //! What a session tells the operator: counters, refusals, lines of the log.
 
-use std::cell::Cell;
 use std::net::SocketAddr;
 use std::rc::Rc;
 
 use tracing::Span;
 
-use super::context::Home;
 use super::dispatch::Session;
 use crate::auth::User;
-use crate::ingest::{Copied, Owner};
+use crate::home::{Home, Owner};
+use crate::ingest::Copied;
 use crate::reactor::{Instant, Peer, unix_seconds};
 use crate::stats::{AUDIT_TARGET, Counters, Progress, Refused, Standing, What, harmless, uid_set};
 use crate::store::MailboxId;
@@ -36,21 +35,6 @@ impl Home {
     fn connection_name(&self, number: u64) -> String {
         format!("{}-{number}", self.number)
     }
-}
-
-/// What the audit trail tells of a session.
-#[derive(Debug, Default)]
-pub struct Trail {
-    /// How the client logs in, or tried to.
-    pub(super) mechanism: &'static str,
-    /// What it says that it is.
-    client: Option<Box<str>>,
-    /// When somebody has logged in, and the octets up to then.
-    begun: Option<(Instant, (u64, u64))>,
-    /// Commands since then.
-    pub(super) commands: u64,
-    /// Messages whose octets were sent since then; one that is sent twice counts twice.
-    pub(super) fetched: Cell<u64>,
 }
 
 impl Session {

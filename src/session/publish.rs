@@ -5,8 +5,7 @@ use std::rc::Rc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use super::context::Home;
-use crate::ingest::Committed;
+use crate::home::{Committed, Home};
 use crate::reactor::{Instant, sleep};
 
 /// How often the counters are published.

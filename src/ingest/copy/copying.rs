@@ -5,9 +5,8 @@ use std::sync::Arc;
 
 use super::writing::Writing;
 use super::{Copied, CopyError, Job, fragments_at_once, reserve};
+use crate::home::{Claim, Owner, ROOM};
 use crate::index::{Chunk, Entry, KeywordSet};
-use crate::ingest::ledger::ROOM;
-use crate::ingest::owner::{Claim, Owner};
 use crate::reactor::fault::{Fault, made};
 use crate::reactor::thresholds;
 use crate::store::{

@@ -19,7 +19,7 @@ mod writing;
 
 use std::fmt;
 
-use super::ledger::Ledger;
+use crate::home::Ledger;
 use crate::index::{Account, Mailbox};
 use crate::reactor::{thresholds, unix_seconds};
 use crate::store::{BatchId, Commit, LogError, MailboxId};

@@ -4,8 +4,8 @@ use std::collections::HashMap;
 
 use super::writing::Writing;
 use super::{Copied, CopyError, Job, fragments_at_once, reserve};
+use crate::home::Composed;
 use crate::index::{Account, AsWritten, Entry, KeywordSet, Mailbox};
-use crate::ingest::ledger::Composed;
 use crate::reactor::fault::{Fault, made};
 use crate::reactor::{LeaseClass, breathe, thresholds};
 use crate::store::{Fragment, KeywordList, MessageRecord, Packing, Purpose, Record};

@@ -8,8 +8,8 @@ use std::sync::atomic::AtomicU64;
 use xxhash_rust::xxh3::xxh3_128;
 
 use super::{Copied, CopyError, copy_messages};
+use crate::home::{Ledger, Owner};
 use crate::index::{Account, OnDamage, replay};
-use crate::ingest::{Ledger, Owner};
 use crate::limits::KEYWORDS;
 use crate::reactor::{Arena, LeaseClass, Options, probe, run};
 use crate::store::{

@@ -2,7 +2,8 @@
 
 use std::rc::Rc;
 
-use crate::ingest::{CopyError, Owner, copy_messages};
+use crate::home::Owner;
+use crate::ingest::{CopyError, copy_messages};
 use crate::session::dispatch::Session;
 use crate::session::observed::changes;
 use crate::store::MailboxId;

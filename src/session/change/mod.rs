@@ -13,11 +13,12 @@ mod store;
 use std::fmt;
 use std::rc::Rc;
 
-use super::context::Home;
 use super::dispatch::Session;
 use super::reply::NO_ROOM;
+#[cfg(doc)]
+use crate::home::Ledger;
+use crate::home::{Home, Owner};
 use crate::index::{AsWritten, Mailbox};
-use crate::ingest::{Ledger, Owner};
 use crate::reactor::fault::{Fault, made};
 use crate::reactor::{LeaseClass, breathe, thresholds};
 use crate::store::{LogError, MailboxId, Purpose, Record, sealed_len};
@@ -144,10 +145,6 @@ impl Session {
 }
 
 impl Home {
-    pub(in crate::session) fn ledger<'a>(&'a self, owner: &'a Rc<Owner>) -> Ledger<'a> {
-        Ledger { log: &self.log, arena: &self.arena, owner }
-    }
-
     /// Changes messages of a mailbox that is pinned and loaded. `uids` ascend. Returns when all
     /// that it tells of is durable, what others changed before included.
     ///

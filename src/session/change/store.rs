@@ -3,8 +3,8 @@
 use std::rc::Rc;
 
 use super::{ChangeError, MessageChange, Verdict};
+use crate::home::Owner;
 use crate::index::{AsWritten, KeywordChange, KeywordSet, Mailbox};
-use crate::ingest::Owner;
 use crate::reactor::fault::{Fault, made};
 use crate::session::dispatch::Session;
 use crate::session::observed::changes;

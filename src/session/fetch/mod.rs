@@ -21,8 +21,6 @@ use std::time::Duration;
 
 use bytes::BytesMut;
 
-pub use large::Parser;
-
 use self::items::Items;
 use self::octets::{Scratch, Unfit};
 use self::reader::Reader;
@@ -31,7 +29,7 @@ use self::wanted::Wanted;
 use super::dispatch::Session;
 use super::reply::EXPUNGED;
 use super::selected::vanished;
-use crate::ingest::Owner;
+use crate::home::Owner;
 use crate::net::{BUFFER, buffer};
 use crate::reactor::{breathe, timeout};
 use crate::session::change::ChangeError;

@@ -415,7 +415,7 @@ impl One<'_, '_, '_> {
     fn yield_turn(&self, parts: &Parts, begun: Instant) -> io::Result<()> {
         if parts.turn.is_none()
             || begun.elapsed() < PATIENCE
-            || !self.session.home.parser.is_awaited()
+            || !self.session.home.offload.is_awaited()
         {
             return Ok(());
         }

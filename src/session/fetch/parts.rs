@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
 
-use super::large::Turn;
+use crate::home::Turn;
 use bytes::BytesMut;
 
 use super::octets::{announce, put, within};

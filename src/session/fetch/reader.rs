@@ -8,10 +8,10 @@ use std::ops::Range;
 use tokio::task::JoinHandle;
 
 use super::walk::Found;
+use crate::home::Home;
 use crate::index::Entry;
 use crate::limits::{BLOCK, LARGE_LEASE};
 use crate::reactor::{Lease, LeaseClass, breathe, spawn};
-use crate::session::context::Home;
 use crate::store::{Fragment, SegmentId};
 use imap::protocol::HeaderScanner;
 

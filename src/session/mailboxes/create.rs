@@ -3,11 +3,10 @@
 use std::rc::Rc;
 
 use super::mailbox_id;
+use crate::home::{Home, Owner};
 use crate::index::Mailbox;
-use crate::ingest::Owner;
 use crate::limits::MAILBOXES;
 use crate::reactor::{LeaseClass, unix_seconds};
-use crate::session::context::Home;
 use crate::session::dispatch::Session;
 use crate::session::observed::changes;
 use crate::store::{LogError, MailboxId, Purpose, Record, sealed_len};

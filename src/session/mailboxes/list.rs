@@ -6,7 +6,7 @@ use std::rc::Rc;
 use bytes::BytesMut;
 
 use super::tree::{Level, Names, Of, Walk, below};
-use crate::ingest::Owner;
+use crate::home::Owner;
 use crate::limits::LIST_WORK;
 use crate::net::{GATHERED, Gone};
 use crate::reactor::breathe;

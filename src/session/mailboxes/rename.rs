@@ -2,8 +2,9 @@
 
 use std::rc::Rc;
 
+use crate::home::Owner;
 use crate::index::RenameError;
-use crate::ingest::{Copied, CopyError, Owner, copy_messages};
+use crate::ingest::{Copied, CopyError, copy_messages};
 use crate::session::dispatch::Session;
 use crate::session::observed::changes;
 use crate::store::{MailboxId, Record};

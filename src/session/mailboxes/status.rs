@@ -5,8 +5,8 @@ use std::rc::Rc;
 
 use bytes::BytesMut;
 
+use crate::home::Owner;
 use crate::index::Mailbox;
-use crate::ingest::Owner;
 use crate::session::dispatch::Session;
 use crate::store::MailboxId;
 use imap::protocol::response::{self, Code, StatusValue};

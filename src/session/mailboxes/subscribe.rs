@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use crate::ingest::Owner;
+use crate::home::Owner;
 use crate::reactor::thresholds;
 use crate::session::dispatch::Session;
 use crate::store::Record;

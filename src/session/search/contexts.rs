@@ -11,11 +11,10 @@ use super::answer::push_number;
 use super::program::Program;
 
 use super::{Command, Failed, Place, Unread, one};
-use crate::ingest::Owner;
+use crate::home::{HeldMemory, Owner};
 use crate::limits::{CONTEXT_RANGES, CONTEXT_SORTED, CONTEXTS};
 use crate::net::Gone;
 use crate::session::dispatch::Session;
-use crate::session::places::Held;
 use imap::mime::Sorter;
 use imap::protocol::Tag;
 use imap::protocol::response::{self, Code, Condition, EsearchResponse};
@@ -74,7 +73,7 @@ struct Context {
     uid: bool,
     program: Arc<Program>,
     result: Order,
-    held: Held,
+    held: HeldMemory,
 }
 
 /// A result.
@@ -165,7 +164,7 @@ impl Session {
         command: &Command<'_>,
         (result, unread): (Vec<UidRange>, Unread),
         sorter: Option<Sorter>,
-        held: Held,
+        held: HeldMemory,
     ) {
         if !unread.is_none() {
             // Nobody knows whether the message that cannot be read is in the result.
@@ -303,7 +302,7 @@ impl Session {
                 }
                 let taken = std::mem::replace(sorter, Sorter::new(&[]));
                 let work = move || (taken.order(), taken);
-                let (order, taken) = self.home.parser.run(self.user_name(), work).await?;
+                let (order, taken) = self.home.offload.run(self.user_name(), work).await?;
                 *sorter = taken;
                 insert(uids, &order, &fit)
             }

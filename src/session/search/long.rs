@@ -50,7 +50,7 @@ impl Session {
         }
         // Who waits for a turn holds no lease.
         scan.reader.rest();
-        let turn = self.home.parser.turn(self.user_name());
+        let turn = self.home.offload.turn(self.user_name());
         let _turn = self.watch(&mut scan.rests.vigil, turn).await?;
         let mut header = Vec::new();
         scan.reader.gather(message, length, &mut header).await?;

@@ -24,7 +24,7 @@ use self::answer::{Hits, Need};
 use self::program::{NotReady, Program};
 use self::scan::Place;
 use super::dispatch::Session;
-use crate::ingest::Owner;
+use crate::home::Owner;
 use crate::reactor::unix_seconds;
 use crate::store::MailboxId;
 use imap::mime::CHARSETS;

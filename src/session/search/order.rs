@@ -9,9 +9,9 @@ use bytes::BytesMut;
 
 use super::answer::{Hits, push_number};
 use super::{Command, Failed, Unread};
+use crate::home::{HeldMemory, Seat};
 use crate::net::GATHERED;
 use crate::session::dispatch::Session;
-use crate::session::places::{Held, Seat};
 use crate::session::vigil::Vigil;
 use imap::mime::Sorter;
 use imap::mime::thread::{Message, Threader};
@@ -40,7 +40,7 @@ impl Session {
                 return Err(failed);
             }
         }
-        let work = self.home.parser.run(self.user_name(), move || (sorter.order(), sorter));
+        let work = self.home.offload.run(self.user_name(), move || (sorter.order(), sorter));
         let (sorted, sorter) = self.watch(&mut Vigil::new(), work).await?;
         let mut runs = Vec::new();
         sorted.into_iter().for_each(|uid| push_number(&mut runs, uid));
@@ -55,11 +55,11 @@ impl Session {
 
     /// Gives memory back. Hundreds of megabytes take some milliseconds.
     async fn discard<T: Send + 'static>(&self, memory: T) -> Result<(), Failed> {
-        Ok(self.home.parser.run(self.user_name(), move || drop(memory)).await?)
+        Ok(self.home.offload.run(self.user_name(), move || drop(memory)).await?)
     }
 
     /// Memory of a command, nothing yet.
-    pub(super) fn held(&self) -> Result<Held, Failed> {
+    pub(super) fn held(&self) -> Result<HeldMemory, Failed> {
         // Only a session of a user runs commands that take memory.
         self.seat.as_ref().map(Seat::held).ok_or(Failed::Gone)
     }
@@ -70,7 +70,7 @@ impl Session {
         place: super::Place<'_>,
         uids: Vec<UidRange>,
         sorter: &mut Sorter,
-        held: &mut Held,
+        held: &mut HeldMemory,
     ) -> Result<Unread, Failed> {
         let (needs_header, mut too_much) = (sorter.needs_header(), false);
         let unread = self
@@ -108,7 +108,7 @@ impl Session {
                 })
                 .await?;
             rest = UidRange::difference(&rest, &[UidRange { first: Uid(1), last }]);
-            let work = self.home.parser.run(self.user_name(), move || {
+            let work = self.home.offload.run(self.user_name(), move || {
                 messages.iter().for_each(|message| threader.add(message));
                 threader
             });
@@ -118,7 +118,7 @@ impl Session {
                 return Err(Failed::TooMuch);
             }
         }
-        let work = self.home.parser.run(self.user_name(), move || threader.finish());
+        let work = self.home.offload.run(self.user_name(), move || threader.finish());
         let mut nodes = self.watch(&mut vigil, work).await?;
         held.set(nodes.capacity() * size_of::<ThreadNode>());
         if !command.uid

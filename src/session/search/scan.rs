@@ -13,8 +13,8 @@ use std::sync::Arc;
 use super::Unread;
 use super::long::Headers;
 use super::program::{Answers, Cost, Program};
+use crate::home::Owner;
 use crate::index::Entry;
-use crate::ingest::Owner;
 use crate::limits::{LARGE_MESSAGE as LARGE, SEARCH_PIECE, SEARCH_STEP};
 use crate::reactor::breathe;
 use crate::session::dispatch::Session;
@@ -258,7 +258,7 @@ impl Session {
         answers: &mut Answers,
     ) -> io::Result<Option<bool>> {
         let (program, mut known) = (scan.program.clone(), std::mem::take(answers));
-        let work = self.home.parser.run(self.user_name(), move || {
+        let work = self.home.offload.run(self.user_name(), move || {
             let fits = program.by_header(&header, day, &mut known);
             (fits, known)
         });
@@ -274,13 +274,13 @@ impl Session {
         message: &Found,
         mut answers: Answers,
     ) -> io::Result<bool> {
-        let (parser, user) = (&self.home.parser, self.user_name());
+        let (offload, user) = (&self.home.offload, self.user_name());
         let (size, day) = (message.entry().size(), message.entry().date().date());
         let mut octets = std::mem::take(&mut scan.octets);
         scan.reader.gather(message, size, &mut octets).await?;
         loop {
             let program = scan.program.clone();
-            let work = parser.run(user, move || {
+            let work = offload.run(user, move || {
                 let mut work = SEARCH_PIECE;
                 let fits = program.by_whole(&octets, day, &mut answers, &mut work);
                 (fits, octets, answers)

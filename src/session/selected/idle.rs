@@ -5,7 +5,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use super::heard::tell_highest;
-use crate::ingest::Owner;
+use crate::home::Owner;
 use crate::reactor::timeout;
 use crate::session::dispatch::{Flow, Session};
 use crate::stats::Standing;

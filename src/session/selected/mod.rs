@@ -10,8 +10,8 @@ mod tests;
 
 use self::heard::Heard;
 use super::search::Contexts;
+use crate::home::Pinned;
 use crate::index::{Mailbox, View};
-use crate::ingest::Pinned;
 use crate::store::MailboxId;
 use imap::protocol::SequenceSet;
 use imap::types::{ModSeq, Uid, UidRange};

@@ -11,8 +11,8 @@ use bytes::BytesMut;
 
 use super::Selected;
 use super::heard::tell_highest;
+use crate::home::Owner;
 use crate::index::{Changes, Entry, Keywords, Mailbox, What};
-use crate::ingest::Owner;
 use crate::net::{GATHERED, Gone};
 use crate::session::dispatch::Session;
 use crate::session::enable::Enabled;

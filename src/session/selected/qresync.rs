@@ -5,8 +5,8 @@ use std::rc::Rc;
 use bytes::BytesMut;
 
 use super::{Selected, Told};
+use crate::home::Owner;
 use crate::index::Mailbox;
-use crate::ingest::Owner;
 use crate::net::Gone;
 use crate::session::dispatch::Session;
 use imap::protocol::response;

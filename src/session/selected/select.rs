@@ -3,8 +3,8 @@
 use std::rc::Rc;
 
 use super::Selected;
+use crate::home::{Owner, Pinned};
 use crate::index::{Mailbox, View};
-use crate::ingest::{Owner, Pinned};
 use crate::session::dispatch::Session;
 use crate::session::mailboxes::mailbox_id;
 use crate::store::MailboxId;

@@ -1,6 +1,6 @@
 use super::Selected;
+use crate::home::Owner;
 use crate::index::{Account, Mailbox};
-use crate::ingest::Owner;
 use crate::store::{BatchId, Commit, KeywordList, MailboxId, MessageRecord, Record};
 use imap::types::{Flags, InternalDate, SpecialUse, Uid, UidRange, UidValidity};
 

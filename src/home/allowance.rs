@@ -1,11 +1,11 @@
-//! What an account with a quota may write to the log beside its mail.
+//! How much an account with a quota may write to the log beside its mail.
 //!
-//! A quota bounds mail. It does not bound what is logged of it: a message of one octet takes a
-//! hundred, a STORE of forty octets a block of 4 KiB, and a MOVE there and back 60 octets for each
-//! message, as often as a client likes. All of that stays in the log, so a small quota would not
-//! keep anybody from filling the disk. What is logged beside mail is paid from an allowance that
-//! fills up again with time. A command of an account that has used it up waits until it has not:
-//! it is carried out all the same, and nobody else waits for it.
+//! A quota limits mail, but not what is logged about it: a message of one octet takes a hundred, a
+//! STORE of forty octets a block of 4 KiB, and a MOVE there and back 60 octets for each message, as
+//! often as a client likes. All of that stays in the log, so a client with a small quota could
+//! still fill the disk. Log space beside mail is therefore paid from an allowance that refills with
+//! time. When the allowance is used up, the account's next command waits until it is not. The
+//! command is still carried out, and no other account waits.
 
 use std::cell::Cell;
 use std::time::Duration;
@@ -13,11 +13,11 @@ use std::time::Duration;
 use crate::limits::{LOG_ALLOWANCE, LOG_ALLOWANCE_PER_SECOND, LOG_CREDIT, LOG_OF_MAIL};
 use crate::reactor::Instant;
 
-/// Of one account.
+/// The allowance of one account.
 pub struct Allowance {
-    /// Octets. Below zero after a command that wrote more than was left.
+    /// Octets left. Below zero after a command that wrote more than was left.
     left: Cell<i64>,
-    /// When that was so.
+    /// When `left` was computed.
     at: Cell<Instant>,
 }
 
@@ -28,19 +28,19 @@ impl Default for Allowance {
 }
 
 impl Allowance {
-    /// So much was written.
+    /// Takes off what was written.
     pub fn spend(&self, octets: usize) {
         self.left.set(self.left() - octets as i64);
     }
 
-    /// How long until something is left.
+    /// How long until some allowance is left; `None` when there is some now.
     #[must_use]
     pub fn wait(&self) -> Option<Duration> {
         let owed = u64::try_from(-self.left()).ok().filter(|&owed| owed > 0)?;
         Some(Duration::from_secs_f64(owed as f64 / LOG_ALLOWANCE_PER_SECOND as f64))
     }
 
-    /// Whether nothing would be lost if it were forgotten.
+    /// Whether all of it is left, so that it may be forgotten.
     #[must_use]
     pub fn is_full(&self) -> bool {
         self.left() == LOG_ALLOWANCE as i64
@@ -50,7 +50,7 @@ impl Allowance {
         let (now, before) = (Instant::now(), self.left.get());
         let grown =
             now.duration_since(self.at.get()).as_secs_f64() * LOG_ALLOWANCE_PER_SECOND as f64;
-        // Less than an octet is not forgotten: the clock stays where it was.
+        // A fraction of an octet is not lost: until there is a whole one, the clock stands.
         if grown >= 1.0 {
             self.left.set(before.saturating_add(grown as i64).min(LOG_ALLOWANCE as i64));
             self.at.set(now);
@@ -59,20 +59,21 @@ impl Allowance {
     }
 }
 
-/// What one upload may log without paying for it: what its client has sent, and for each octet of
-/// mail some more, which covers the records of real mail and the rest of its last block.
+/// What one upload may log free of charge: what its client has sent, and some more for each octet
+/// of mail. That covers the records of ordinary mail and the padding of the last block.
 #[derive(Default)]
 pub struct Credit {
     left: usize,
 }
 
 impl Credit {
-    /// The client has sent octets of a message.
+    /// Adds credit for octets of a message that the client has sent.
     pub fn mail(&mut self, octets: usize) {
         self.left += octets * (LOG_OF_MAIL - 1);
     }
 
-    /// A frame is written that holds so many octets from the client. Gives what it costs.
+    /// Charges a frame of `length` octets, `payload` of them from the client. Returns the cost that
+    /// the credit does not cover.
     #[must_use]
     pub fn frame(&mut self, length: usize, payload: usize) -> usize {
         let all = self.left + payload;

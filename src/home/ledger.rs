@@ -27,7 +27,7 @@ pub const FAULTY: &str = "this account is not available until the server is rest
      that was acknowledged is lost";
 
 /// Octets for records in the largest frame.
-pub(super) const ROOM: usize = room_in(LeaseClass::Large);
+pub const ROOM: usize = room_in(LeaseClass::Large);
 
 /// Octets for records in a frame that fills a lease and holds nothing else.
 const fn room_in(class: LeaseClass) -> usize {

@@ -1,5 +1,5 @@
-//! Copies what has changed from a reactor's memory to the catalog, so that memory stays small and
-//! a start has little to read. Nothing here is needed for a promise: the log has everything.
+//! Checkpoints copy changes from a reactor's memory to the catalog, so that memory stays small and
+//! a start has little of the log to read. No promise depends on them: the log has everything.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -7,28 +7,29 @@ use std::time::Duration;
 
 use tokio::sync::{Notify, OnceCell};
 
+use super::accounts::Loading;
+use super::owner::Owner;
+use super::state::Home;
 use crate::index::{CatalogError, Checkpoint};
-use crate::ingest::Owner;
 use crate::reactor::{Instant, Thresholds, sleep, thresholds};
-use crate::session::{Home, Loading};
 use crate::stats::Checkpointed;
 use crate::store::SegmentPool;
 
-/// How often the state is looked at.
+/// Time between two checks whether a checkpoint is due.
 const TICK: Duration = Duration::from_millis(50);
 
-/// Changes are in the catalog after so long, however few.
+/// Changes reach the catalog within this time, however few they are.
 const INTERVAL: Duration = Duration::from_secs(10);
 
-/// A checkpoint that failed is tried again after so long.
+/// Pause after a checkpoint that failed, before the next attempt.
 const AFTER_FAILURE: Duration = Duration::from_secs(5);
 
-/// What one reactor has to say about its checkpoints.
-pub(super) struct Checkpoints {
+/// Writes the checkpoints of one reactor.
+pub struct Checkpoints {
     home: Rc<Home>,
     pool: SegmentPool,
     last: RefCell<Last>,
-    /// When accounts left the memory last.
+    /// When unused accounts were last dropped from memory.
     forgot: Cell<Instant>,
     stop: Notify,
 }
@@ -41,13 +42,15 @@ struct Last {
 }
 
 impl Checkpoints {
+    /// No checkpoint is written before [`Checkpoints::run`].
+    #[must_use]
     pub fn new(home: Rc<Home>, pool: SegmentPool) -> Checkpoints {
         let last = Last { at: Instant::now(), log: 0 };
         let forgot = Cell::new(last.at);
         Checkpoints { home, pool, last: RefCell::new(last), forgot, stop: Notify::new() }
     }
 
-    /// Makes checkpoints as they become due, and a last one when told to stop.
+    /// Writes checkpoints as they become due, and a last one after [`Checkpoints::stop`].
     pub async fn run(&self) {
         let mut pause = TICK;
         while !self.told_to_stop(pause).await {
@@ -60,7 +63,7 @@ impl Checkpoints {
                 self.forget().await;
             }
         }
-        // One that fails is no loss: the next start reads the log instead.
+        // If it fails nothing is lost: the next start reads the log instead.
         self.write().await;
     }
 
@@ -88,7 +91,7 @@ impl Checkpoints {
         dirty >= checkpoint_dirty || log >= checkpoint_log || aged
     }
 
-    /// Whether an account stays in memory that nobody uses, for something that a reader has left.
+    /// Whether an unused account has to stay in memory because a reader has left a change behind.
     fn keeps_unused(&self) -> bool {
         let owners = self.home.owners.borrow();
         owners.values().filter(|cell| !is_used(cell)).any(|cell| {
@@ -101,7 +104,7 @@ impl Checkpoints {
         owners.values().filter_map(|cell| cell.get().cloned()).collect()
     }
 
-    /// Writes one; `false` when it failed. Another must not run meanwhile.
+    /// Writes a checkpoint; `false` when that failed. Only one may be written at a time.
     async fn write(&self) -> bool {
         let Some(position) = self.home.log.position() else {
             self.forget().await;
@@ -109,7 +112,7 @@ impl Checkpoints {
         };
         let owners = self.owners();
         if owners.iter().any(|owner| owner.is_faulty()) {
-            // It would put the catalog ahead of changes that it does not have.
+            // The position would cover changes that the catalog does not have.
             return true;
         }
         let log = self.home.log.stats().octets;
@@ -127,7 +130,7 @@ impl Checkpoints {
         self.count(log, result.is_ok());
         if let Err(error) = &result {
             tracing::error!("a checkpoint failed and is tried again; nothing is lost: {error}");
-            // For want of room, perhaps.
+            // The disk may be full.
             if matches!(error, CatalogError::Io { .. }) {
                 self.pool.release_spare();
             }
@@ -135,7 +138,7 @@ impl Checkpoints {
         result.is_ok()
     }
 
-    /// For the operator: the last one that was written began when the log had so many octets.
+    /// Counts a checkpoint that began when the log had `log` octets.
     fn count(&self, log: u64, written: bool) {
         let counted = &self.home.counters.checkpoints;
         let before = counted.get();
@@ -145,7 +148,7 @@ impl Checkpoints {
         });
     }
 
-    /// Accounts that nobody uses, and that the catalog has, leave the memory.
+    /// Drops accounts from memory that are unused and that the catalog has.
     async fn forget(&self) {
         self.forgot.set(Instant::now());
         let mut idle = Vec::new();
@@ -162,7 +165,7 @@ impl Checkpoints {
     }
 }
 
-/// Whether somebody uses the account, or loads it.
+/// Whether a session uses the account, or is loading it.
 fn is_used(cell: &Loading) -> bool {
     Rc::strong_count(cell) > 1 || cell.get().is_some_and(|owner| Rc::strong_count(owner) > 1)
 }

@@ -1,4 +1,4 @@
-//! An account at home on this reactor, shared by all its sessions.
+//! An account that lives on this reactor, shared by all its sessions.
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashSet;
@@ -16,31 +16,32 @@ use crate::reactor::contain;
 use crate::reactor::fault::{Fault, made};
 use crate::store::MailboxId;
 
-/// An account, its quota, and what is being uploaded to it.
+/// An account, its quota, and what is on its way into it.
 pub struct Owner {
-    /// Mailboxes and messages, as far as they are durable.
+    /// Mailboxes and messages that are durable.
     pub account: RefCell<Account>,
-    /// Octets the account may hold; `None` is no limit.
+    /// Most octets of mail in the account; `None` is no limit.
     pub quota: Cell<Option<u64>>,
-    /// Something in the account has changed.
+    /// Notified after each change of the account.
     pub changed: Notify,
     /// Held while mailboxes are created, deleted or renamed, and while subscriptions change.
     pub structure: Mutex<()>,
-    /// Shared by each step that changes messages; held alone by a copy, whose messages must stay as
-    /// they are while it takes several frames to name them all.
+    /// A step that changes messages holds it shared; a copy holds it alone, because its messages
+    /// must not change while it takes several frames to name them all.
     pub changing: RwLock<()>,
-    /// Mailboxes whose deletion is on its way to the disk: they take nothing more.
+    /// Mailboxes whose deletion is on its way to the disk. They accept no more mail.
     pub dying: RefCell<HashSet<MailboxId>>,
+    /// Octets that uploads and copies on their way have claimed of the quota.
     uploading: Cell<u64>,
     allowance: Allowance,
-    /// The index did not take a durable change.
+    /// The index could not apply a durable change.
     faulty: Cell<bool>,
-    /// Connections of its sessions.
+    /// Connections of the sessions of this account.
     attending: RefCell<Vec<Rc<Transport>>>,
 }
 
 impl Owner {
-    /// An account that nobody uploads to.
+    /// An account without sessions, to which nothing is on its way.
     #[must_use]
     pub fn new(account: Account, quota: Option<u64>) -> Rc<Owner> {
         Rc::new(Owner {
@@ -57,22 +58,24 @@ impl Owner {
         })
     }
 
-    /// So many octets were logged beside mail.
+    /// Takes octets that were logged beside mail off the allowance.
     pub fn logged(&self, octets: usize) {
         if self.quota.get().is_some() {
             self.allowance.spend(octets);
         }
     }
 
-    /// How long a command that changes something has to wait: see [`LOG_ALLOWANCE`].
+    /// How long a command that changes something has to wait for its allowance
+    /// ([`LOG_ALLOWANCE`]); `None` when it need not.
     #[must_use]
     pub fn wait(&self) -> Option<Duration> {
         self.quota.get().and_then(|_| self.allowance.wait())
     }
 
-    /// Does something with the account in which only a bug or a wrong catalog can fail: applies a
-    /// durable change, composes one. `None` when it has failed. Then the account is given up: it
-    /// is empty from here on, its sessions end, and others go on. The log has all of it.
+    /// Runs work on the account that fails only because of a bug or a wrong catalog: composing a
+    /// change, applying a durable one. `None` when it fails or panics, now or earlier. The account
+    /// is then given up: it is emptied and its sessions end, while other accounts go on. Nothing is
+    /// lost, because the log has all of it.
     pub fn risk<T>(&self, work: impl FnOnce(&mut Account) -> Result<T, ApplyError>) -> Option<T> {
         if self.faulty.get() {
             return None;
@@ -107,27 +110,27 @@ impl Owner {
         self.faulty.get()
     }
 
-    /// A session uses the account until the guard is dropped. It is woken when the account is given
-    /// up.
+    /// Registers a session of this connection until the guard is dropped. It is woken when the
+    /// account is given up.
     #[must_use]
     pub fn attend(self: &Rc<Self>, conn: &Rc<Transport>) -> Attending {
         self.attending.borrow_mut().push(conn.clone());
         Attending { owner: self.clone(), conn: conn.clone() }
     }
 
-    /// Whether nothing would be lost if the account were forgotten and read again.
+    /// Whether the account could be dropped from memory and read again without a loss.
     #[must_use]
     pub fn is_idle(&self) -> bool {
         !self.is_faulty() && self.allowance.is_full() && self.account.borrow().is_idle()
     }
 
-    /// The account, which nobody else has.
+    /// The account itself.
     #[must_use]
     pub fn into_account(self) -> Account {
         self.account.into_inner()
     }
 
-    /// Its name, as records have it.
+    /// The name of the account, as it is in records.
     #[must_use]
     pub fn name(&self) -> Box<str> {
         self.account.borrow().name().into()
@@ -140,7 +143,7 @@ impl Owner {
         found.filter(|&mailbox| !self.is_dying(mailbox))
     }
 
-    /// Whether the mailbox is there and takes mail.
+    /// Whether the mailbox exists and accepts mail.
     #[must_use]
     pub fn has(&self, mailbox: MailboxId) -> bool {
         self.account.borrow().mailbox(mailbox).is_some() && !self.is_dying(mailbox)
@@ -152,25 +155,25 @@ impl Owner {
         self.dying.borrow().contains(&mailbox) && !made(Fault::DyingTakesMail)
     }
 
-    /// Pins a mailbox until the guard is dropped, which must not be while the account is borrowed.
-    /// `None` when there is no such mailbox.
+    /// Keeps the messages of a mailbox in memory until the guard is dropped. The account must not
+    /// be borrowed at that moment. `None` when there is no such mailbox.
     #[must_use]
     pub fn pin(self: &Rc<Self>, mailbox: MailboxId) -> Option<Pinned> {
         self.account.borrow_mut().mailbox_mut(mailbox)?.pin();
         Some(Pinned { owner: self.clone(), mailbox })
     }
 
-    /// Room for messages of so many octets, kept until the claim is dropped. `None` when the
-    /// quota does not allow it.
+    /// Claims room in the quota for messages of this size until the claim is dropped. `None` when
+    /// there is not enough.
     #[must_use]
     pub fn claim(self: &Rc<Self>, octets: u64) -> Option<Claim> {
         self.claim_within(octets, self.quota.get())
     }
 
-    /// The same for a copy to the trash, which may take the account to twice its quota: clients
-    /// that do not know MOVE delete by COPY and EXPUNGE, and who has filled the quota must be able
-    /// to. A copy takes no room for octets; mail that is appended has to fit into the quota, so no
-    /// more than that is ever there.
+    /// The same for a copy to the trash, which may take the account to twice its quota. Clients
+    /// that do not know MOVE delete by COPY and EXPUNGE, and that must work when the quota is full.
+    /// A copy stores no octets, and appended mail has to fit into the quota, so the octets on disk
+    /// never exceed it.
     #[must_use]
     pub fn claim_in_trash(self: &Rc<Self>, octets: u64) -> Option<Claim> {
         self.claim_within(octets, self.quota.get().map(|quota| quota.saturating_mul(2)))
@@ -184,7 +187,7 @@ impl Owner {
         Some(Claim { owner: self.clone(), octets })
     }
 
-    /// Whether the quota has room for a message of so many octets now, beside what is claimed.
+    /// Whether the quota has room for a message of this size now, beside what is claimed.
     #[must_use]
     pub fn may_hold(&self, octets: u64) -> bool {
         self.has_room(octets, self.quota.get())
@@ -234,7 +237,7 @@ pub struct Claim {
 }
 
 impl Claim {
-    /// Room for so many octets more. `false` when the quota does not allow it.
+    /// Claims more. `false` when the quota has no room for it.
     #[must_use]
     pub fn grow(&mut self, octets: u64) -> bool {
         let Some(more) = self.owner.claim(octets) else { return false };
@@ -242,7 +245,7 @@ impl Claim {
         true
     }
 
-    /// Makes one claim of two.
+    /// Merges another claim of the same account into this one.
     pub fn add(&mut self, mut other: Claim) {
         assert!(Rc::ptr_eq(&self.owner, &other.owner), "claims of one account");
         self.octets += std::mem::take(&mut other.octets);

@@ -1,5 +1,5 @@
-//! Messages of batches that are not committed: what is known of them is kept in memory, and a
-//! client needs six octets to send one.
+//! A limit on messages of batches that are not committed. What is known of each is kept in memory,
+//! and a client needs six octets to send one.
 
 use std::cell::Cell;
 use std::rc::Rc;
@@ -9,10 +9,10 @@ use crate::reactor::thresholds;
 use crate::store::KeywordList;
 use imap::types::Keyword;
 
-/// What a list takes in memory beside its bits: itself, its place among the lists of the batch.
+/// Bytes of a list of keywords beside its bits: the list, and its entry among those of the batch.
 const LIST: usize = 100;
 
-/// Those of all uploads of a reactor.
+/// Messages of unfinished batches, of all uploads of a reactor.
 #[derive(Default)]
 pub struct Unfinished {
     messages: Cell<usize>,
@@ -23,25 +23,25 @@ pub struct Unfinished {
 impl Unfinished {
     /// The share of a batch that has no messages yet.
     #[must_use]
-    pub fn share(self: &Rc<Self>) -> Share {
-        Share { of: self.clone(), messages: 0, keywords: 0, table: 0 }
+    pub fn share(self: &Rc<Self>) -> UnfinishedShare {
+        UnfinishedShare { of: self.clone(), messages: 0, keywords: 0, table: 0 }
     }
 }
 
-/// The messages of one batch; counted until it is dropped.
-pub struct Share {
+/// The messages of one batch, counted until this is dropped.
+pub struct UnfinishedShare {
     of: Rc<Unfinished>,
     messages: usize,
     keywords: usize,
-    /// Names in the table of the last list.
+    /// Number of names in the table of the last list.
     table: usize,
 }
 
-impl Share {
-    /// Whether the batch may have one more message. A small batch may always: those who send
-    /// millions must not keep others from sending one.
+impl UnfinishedShare {
+    /// Counts one more message; `false` when the limit is reached. A small batch is never refused,
+    /// so that an upload of millions does not keep others from sending one message.
     #[must_use]
-    pub fn one_more(&mut self) -> bool {
+    pub fn add_message(&mut self) -> bool {
         let all = self.of.messages.get();
         let limits = thresholds();
         if self.messages >= limits.small_batch && all >= limits.unfinished_messages {
@@ -52,11 +52,11 @@ impl Share {
         true
     }
 
-    /// Whether the batch may keep one more list of keywords, for which its own table grew by so
-    /// many bytes; a small batch may, likewise. A list keeps the table it points into, which is
-    /// another when the batch got a keyword since.
+    /// Counts one more list of keywords, for which the table of the batch grew by `grown` bytes;
+    /// `false` when the limit is reached. A small batch is never refused. A list keeps the table it
+    /// points into alive, and that is a new one whenever the batch has got another keyword.
     #[must_use]
-    pub fn keywords(&mut self, list: &KeywordList, grown: usize) -> bool {
+    pub fn add_keywords(&mut self, list: &KeywordList, grown: usize) -> bool {
         let Some((table, bits)) = list.parts() else { return true };
         let mut octets = LIST + bits.len() + grown;
         if table.len() != self.table {
@@ -73,7 +73,7 @@ impl Share {
     }
 }
 
-impl Drop for Share {
+impl Drop for UnfinishedShare {
     fn drop(&mut self) {
         self.of.messages.set(self.of.messages.get() - self.messages);
         self.of.keywords.set(self.of.keywords.get() - self.keywords);
@@ -86,32 +86,32 @@ mod tests {
     use crate::limits::{SMALL_BATCH, UNFINISHED_MESSAGES};
 
     #[test]
-    fn who_sends_millions_leaves_room_for_small_batches() {
+    fn an_upload_of_millions_leaves_room_for_small_batches() {
         let unfinished = Rc::new(Unfinished::default());
         let (mut large, mut small) = (unfinished.share(), unfinished.share());
-        assert!((0..UNFINISHED_MESSAGES).all(|_| large.one_more()));
-        assert!(!large.one_more());
-        assert!((0..SMALL_BATCH).all(|_| small.one_more()));
-        assert!(!small.one_more());
+        assert!((0..UNFINISHED_MESSAGES).all(|_| large.add_message()));
+        assert!(!large.add_message());
+        assert!((0..SMALL_BATCH).all(|_| small.add_message()));
+        assert!(!small.add_message());
         drop(large);
-        assert!((0..UNFINISHED_MESSAGES - SMALL_BATCH).all(|_| small.one_more()));
-        assert!(!small.one_more());
+        assert!((0..UNFINISHED_MESSAGES - SMALL_BATCH).all(|_| small.add_message()));
+        assert!(!small.add_message());
         drop(small);
         assert_eq!(unfinished.messages.get(), 0);
     }
 
     #[test]
-    fn so_does_who_sends_a_set_of_keywords_with_each() {
+    fn an_upload_with_many_sets_of_keywords_does_too() {
         let unfinished = Rc::new(Unfinished::default());
         let names: Vec<Keyword> =
             (0..1_000).map(|n| Keyword::new(format!("k{n}").as_bytes()).unwrap()).collect();
         let list = |names: &[Keyword]| KeywordList::from(names.to_vec());
         let (all, few) = (list(&names), list(&names[..20]));
         let (mut large, mut small) = (unfinished.share(), unfinished.share());
-        let kept = (0..).take_while(|_| large.keywords(&all, 0)).count();
+        let kept = (0..).take_while(|_| large.add_keywords(&all, 0)).count();
         assert!((140_000..150_000).contains(&kept), "{kept}");
-        assert!((0..30).all(|_| small.keywords(&few, 0)));
-        assert!(!small.keywords(&all, 0));
+        assert!((0..30).all(|_| small.add_keywords(&few, 0)));
+        assert!(!small.add_keywords(&all, 0));
         drop((large, small));
         assert_eq!(unfinished.keywords.get(), 0);
     }

@@ -1,0 +1,91 @@
+//! The accounts that live on a reactor: opened when a session needs them, from the catalog.
+
+use std::fmt;
+use std::rc::Rc;
+use std::sync::atomic::Ordering;
+
+use tokio::sync::OnceCell;
+
+use super::owner::{Owner, Pinned};
+use super::state::Home;
+use crate::auth::User;
+use crate::index::{Account, CatalogError, Rot};
+use crate::store::{LogId, MailboxId};
+
+/// An account in use, or being loaded by the first session that needs it.
+pub type Loading = Rc<OnceCell<Rc<Owner>>>;
+
+/// Why a mailbox cannot be loaded.
+#[derive(Debug)]
+pub enum LoadError {
+    /// It was deleted in the meantime.
+    Gone,
+    /// The catalog cannot be read.
+    Catalog(CatalogError),
+    /// The catalog contradicts itself.
+    Rot(Rot),
+}
+
+impl Home {
+    /// The reactor on which an account lives: always the same for a given number of reactors.
+    #[must_use]
+    pub fn reactor_of(&self, account: &str) -> usize {
+        let reactors = self.reactors.get().map_or(1, Vec::len);
+        let logs = u16::try_from(reactors).expect("a start allows no more");
+        LogId::of_account(account, logs).0.into()
+    }
+
+    /// The account of a user, loaded from the catalog when it is not in use.
+    ///
+    /// # Errors
+    /// When the catalog cannot be read.
+    pub async fn owner(&self, user: &User) -> Result<Rc<Owner>, CatalogError> {
+        let name = user.account();
+        let cell = self.owners.borrow_mut().entry(name.clone()).or_default().clone();
+        let owner = cell.get_or_try_init(async || {
+            let stored = self.catalog.account(&name).await?;
+            let account = stored.unwrap_or_else(|| Account::new(&name));
+            Ok::<_, CatalogError>(Owner::new(account, user.quota))
+        });
+        let owner = owner.await?.clone();
+        owner.quota.set(user.quota);
+        Ok(owner)
+    }
+
+    /// Loads all messages of a mailbox into memory, and keeps them there until the guard is
+    /// dropped.
+    ///
+    /// # Errors
+    /// When the catalog cannot be read; nothing is kept then.
+    pub async fn load(&self, owner: &Rc<Owner>, id: MailboxId) -> Result<Pinned, LoadError> {
+        let pinned = owner.pin(id).ok_or(LoadError::Gone)?;
+        loop {
+            let from = owner.account.borrow().mailbox(id).ok_or(LoadError::Gone)?.to_load();
+            let Some(from) = from else { break };
+            let piece = self.catalog.chunks(id, from).await.map_err(LoadError::Catalog)?;
+            let mut account = owner.account.borrow_mut();
+            let mailbox = account.mailbox_mut(id).ok_or(LoadError::Gone)?;
+            mailbox.load(piece).map_err(LoadError::Rot)?;
+        }
+        Ok(pinned)
+    }
+
+    /// An identifier that no mailbox ever had: the epoch in the upper 24 bits.
+    #[must_use]
+    pub fn new_mailbox_id(&self) -> MailboxId {
+        let number = self.mailboxes.fetch_add(1, Ordering::Relaxed);
+        MailboxId(u64::from(self.epoch.0) << 40 | number)
+    }
+}
+
+impl fmt::Display for LoadError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            LoadError::Gone => f.write_str("it was deleted meanwhile"),
+            LoadError::Catalog(error) => error.fmt(f),
+            LoadError::Rot(error) => {
+                write!(f, "{error}; stop mailrace and delete catalog.redb: it is rebuilt")
+            }
+        }
+    }
+}

@@ -1,0 +1,39 @@
+//! What one reactor holds, and the one way for a change into its log.
+//!
+//! [`Home`] is a reactor as its sessions and uploads see it: memory, log, catalog, the accounts
+//! that live here, the connections it serves. [`Owner`] is one of those accounts, with its quota
+//! and what is on its way to the log. [`Ledger`] writes changes of an account and applies them
+//! once they are durable. [`Checkpoints`] copies what was applied to the catalog.
+//!
+//! ```text
+//!  session, ingest ──▶ Ledger ──▶ store: frame, fdatasync
+//!                        │                   │ durable
+//!                        ▼                   ▼
+//!                      Owner ◀── applied, sessions notified ──▶ Checkpoints ──▶ catalog
+//! ```
+
+mod accounts;
+mod allowance;
+mod arrival;
+mod checkpoints;
+mod connections;
+mod ledger;
+mod offload;
+mod owner;
+mod seats;
+mod settings;
+mod state;
+mod unfinished;
+
+pub use accounts::{LoadError, Loading};
+pub use allowance::Credit;
+pub use arrival::{Arrival, Farewell, Trail};
+pub use checkpoints::Checkpoints;
+pub use connections::{ConnectionLimit, ConnectionPermit, Crowded};
+pub use ledger::{Composed, FAULTY, Ledger, ROOM};
+pub use offload::{Offload, Turn};
+pub use owner::{Attending, Claim, Owner, Pinned};
+pub use seats::{HeldMemory, Seat, Seats};
+pub use settings::Settings;
+pub use state::{Committed, Home};
+pub use unfinished::{Unfinished, UnfinishedShare};
