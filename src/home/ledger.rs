@@ -21,6 +21,7 @@ use crate::store::{
     BatchId, Fragment, Frame, HEADER, Hold, Log, LogError, MailboxId, MessageRecord, Purpose,
     Record, sealed_len,
 };
+use imap::types::UidRange;
 
 /// What clients are told of an account whose index is at fault. The log says more.
 pub const FAULTY: &str = "this account is not available until the server is restarted; nothing \
@@ -111,10 +112,12 @@ impl Ledger<'_> {
             owner.changed.notify_waiters();
             return Ok(Some(told));
         }
-        self.log.when_durable(move || {
+        let (log, messages) = (self.log.clone(), records.iter().map(messages_in).sum());
+        self.log.when_durable_in_turns(async move {
             owner.risk(|account| apply(account, records, ahead));
             drop((pinned, hold));
             owner.changed.notify_waiters();
+            log.worked(messages).await;
         });
         Ok(Some(told))
     }
@@ -151,6 +154,17 @@ fn changed_messages(record: &Record) -> Option<MailboxId> {
     match record {
         Record::SetFlags { mailbox, .. } | Record::Expunge { mailbox, .. } => Some(*mailbox),
         _ => None,
+    }
+}
+
+/// How many messages a record is about.
+fn messages_in(record: &Record) -> usize {
+    match record {
+        Record::SetFlags { uids, .. } | Record::Expunge { uids, .. } => {
+            UidRange::count(uids) as usize
+        }
+        Record::Commit(commit) => commit.messages as usize,
+        _ => 0,
     }
 }
 

@@ -15,10 +15,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::checkpoint::{ChunkRow, Saved};
-use super::chunk::{Chunk, Entry, Placed};
+use super::chunk::{Chunk, Entry, Fill};
 use super::error::Rot;
 use super::keywords::{KeywordSet, Keywords};
-use crate::store::{MailboxId, MessageRecord};
+use crate::store::MailboxId;
 use imap::types::{Flags, ModSeq, Uid, UidRange};
 
 /// Chunks of a mailbox that were read from the catalog one after the other.
@@ -130,20 +130,28 @@ impl Chunks {
 
     // ---- Changes ------------------------------------------------------------------------------
 
-    /// Adds a message above all others.
-    pub(super) fn push(&mut self, placed: Placed, message: &MessageRecord) {
+    /// How full the chunk is that the next message goes into; empty when that is a new one.
+    pub(super) fn last_fill(&self) -> Fill {
         let last = self.slots.last_key_value().filter(|_| self.has_last);
-        let key = match last {
-            Some((&key, slot)) if !slot.chunk.is_full() => key,
-            _ => {
-                let joins = !self.has_last;
-                let slot = Slot { chunk: Arc::default(), joins, saved: Saved::Clean };
-                self.slots.insert(placed.uid, slot);
-                self.has_last = true;
-                placed.uid
+        last.map(|(_, slot)| slot.chunk.fill()).filter(|fill| !fill.is_full()).unwrap_or_default()
+    }
+
+    /// Adds messages above all others: goes by chunks, not by messages.
+    pub(super) fn link(&mut self, chunks: Vec<Chunk>) {
+        for chunk in chunks {
+            let Some(first) = chunk.iter().next().map(Entry::uid) else { continue };
+            match self.slots.last_key_value().filter(|_| self.has_last) {
+                Some((&key, slot)) if slot.chunk.has_room_for(&chunk) => {
+                    self.change(key, |last| last.join(&chunk));
+                }
+                _ => {
+                    self.dirty_octets += chunk.octets();
+                    let (chunk, joins) = (Arc::new(chunk), !self.has_last);
+                    self.slots.insert(first, Slot { chunk, joins, saved: Saved::Dirty });
+                    self.has_last = true;
+                }
             }
-        };
-        self.change(key, |chunk| chunk.push(placed, message));
+        }
     }
 
     /// Offers every message of these UIDs to `new`, which may give other flags for it.

@@ -133,6 +133,11 @@ impl Batch {
         })
     }
 
+    /// All messages, in pieces, to be dropped.
+    pub(super) fn into_pieces(self) -> impl Iterator<Item = Vec<MessageRecord>> {
+        self.logged.into_iter().chain([self.messages])
+    }
+
     /// Says where the frame that was being filled goes.
     pub fn placed(&mut self, frame: &Place) {
         let current = self.current.as_mut().map(|incoming| &mut incoming.record);

@@ -1,5 +1,6 @@
 //! From a lease to the log: frames, records, commit footers, replies.
 
+use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use tokio::sync::OwnedSemaphorePermit;
@@ -7,14 +8,16 @@ use tokio::sync::OwnedSemaphorePermit;
 use super::admission::{DELETED, FULL_OF_KEYWORDS};
 use super::batch;
 use super::refusal::Refusal;
+use super::taking::{admit_many, arrive, free, many_sets};
 use super::upload::{Current, Ended, Finished, Open, Upload, UploadContext};
 use crate::home::{FAULTY, ROOM};
-use crate::index::Mailbox;
+use crate::index::{KeywordSet, Mailbox};
 use crate::limits::LARGE_LEASE;
 use crate::reactor::fault::{Fault, made};
 use crate::reactor::{LeaseClass, thresholds, unix_seconds};
 use crate::store::{
-    BatchId, Commit, Fragment, Frame, HEADER, LogError, MessageRecord, Place, Record, sealed_len,
+    BatchId, Commit, Fragment, Frame, HEADER, KeywordList, LogError, MessageRecord, Place, Record,
+    sealed_len,
 };
 use imap::protocol::Tag;
 use imap::protocol::response::{Code, Condition, tagged};
@@ -43,8 +46,12 @@ impl Upload {
                     self.context.refused(&refusal);
                     self.context.reply(|out| refusal.write(out, Some(&one.tag)));
                     one.reply.replied();
+                    one.current.free(&self.context.log).await;
                 }
-                self.full = self.current.take().map(|_| refusal);
+                if let Some(current) = self.current.take() {
+                    self.full = Some(refusal);
+                    current.free(&self.context.log).await;
+                }
                 Ok(())
             }
             result => result,
@@ -52,6 +59,9 @@ impl Upload {
     }
 
     async fn write_out(&mut self) -> Result<(), Ended> {
+        for one in &mut self.finished {
+            one.admit_ahead(&self.context).await;
+        }
         if let Some(open) = self.open.take() {
             assert_eq!(open.parsed, open.filled, "only what was read is written");
             let records_len = records_len(&self.context, &self.finished);
@@ -285,14 +295,18 @@ impl Footers {
         let mut written = self.with(records);
         let context = context.clone();
         if made(Fault::ShownBeforeDurable) {
-            written.iter_mut().for_each(|one| one.show(&context));
+            written.iter_mut().for_each(|one| one.show_at_once(&context));
             context.owner.changed.notify_waiters();
         }
-        context.log.clone().when_durable(move || {
+        context.log.clone().when_durable_in_turns(async move {
+            let mut done = Vec::with_capacity(written.len());
             for one in written {
-                one.reply(&context);
+                done.push(one.reply(&context).await);
             }
             context.owner.changed.notify_waiters();
+            for lists in done {
+                free(&context.log, lists.into_values()).await;
+            }
         });
     }
 
@@ -318,6 +332,9 @@ impl Footers {
     }
 }
 
+/// See [`OwnKeywords`](super::admission::OwnKeywords).
+type Lists = BTreeMap<KeywordSet, KeywordList>;
+
 /// A batch whose end was written, or refused.
 struct Written {
     finished: Finished,
@@ -327,20 +344,31 @@ struct Written {
 
 impl Written {
     /// The mailbox has the messages from now on.
-    fn show(&mut self, context: &UploadContext) {
+    async fn show(&mut self, context: &UploadContext) {
+        let Ok((commit, last)) = &mut self.outcome else { return };
+        let Some(last) = last.take() else { return };
+        let messages = self.finished.current.batch.all(last);
+        arrive(&context.owner, &context.log, commit, messages).await;
+    }
+
+    /// The mistake: not in its turn.
+    fn show_at_once(&mut self, context: &UploadContext) {
         let Ok((commit, last)) = &mut self.outcome else { return };
         let Some(last) = last.take() else { return };
         let messages = self.finished.current.batch.all(last);
         context.owner.risk(|account| account.append(commit, messages));
     }
 
-    fn reply(mut self, context: &UploadContext) {
-        self.show(context);
-        let Written { finished: Finished { tag, mut current, reply, complete }, outcome } = self;
+    /// Gives what is left of the batch, for which there may be a list for each message.
+    async fn reply(mut self, context: &UploadContext) -> Lists {
+        self.show(context).await;
+        let Written { finished: Finished { tag, mut current, reply, complete, .. }, outcome } =
+            self;
+        let lists = std::mem::take(&mut current.keywords.lists);
         drop(current.claim.take());
         if context.owner.is_faulty() {
             // The batch is durable, but nobody can see it: the session ends without an answer.
-            return;
+            return lists;
         }
         match outcome {
             Ok((commit, _)) => {
@@ -353,6 +381,18 @@ impl Written {
             }
         }
         reply.replied();
+        lists
+    }
+}
+
+impl Finished {
+    /// Makes room for keywords before the commit is composed, when there are too many sets of them
+    /// to be looked up in the turn that does.
+    async fn admit_ahead(&mut self, context: &UploadContext) {
+        let lists = self.current.keywords.lists.values();
+        if self.admitted.is_none() && lists.len() > many_sets() {
+            self.admitted = Some(admit_many(&context.owner, self.current.mailbox, lists).await);
+        }
     }
 }
 
@@ -387,7 +427,11 @@ fn reserve(context: &UploadContext, one: &Finished) -> Result<Commit, Refusal> {
     let mut account = context.owner.account.borrow_mut();
     let mailbox = account.mailbox_mut(commit.mailbox);
     let mailbox = mailbox.ok_or_else(|| Refusal::no(Some(Code::TryCreate), DELETED))?;
-    if !mailbox.admit_all(one.current.keywords.lists.values()) {
+    let admitted = match &one.admitted {
+        Some(ahead) => ahead.is_some(),
+        None => mailbox.admit_all(one.current.keywords.lists.values()),
+    };
+    if !admitted {
         return Err(Refusal::no(Some(Code::Limit), FULL_OF_KEYWORDS));
     }
     let Some(reserved) = mailbox.reserve(commit.messages) else {

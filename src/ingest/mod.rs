@@ -11,6 +11,7 @@ mod machine;
 mod observed;
 mod pending;
 mod refusal;
+mod taking;
 mod upload;
 
 #[cfg(test)]

@@ -20,7 +20,7 @@ use super::batch::Batch;
 use super::machine::{Machine, Step};
 use super::pending::{Pending, PendingBatch};
 use super::refusal::Refusal;
-use crate::home::{Claim, Committed, Credit, Owner, Unfinished, UnfinishedShare};
+use crate::home::{Claim, Committed, Credit, Owner, Pinned, Unfinished, UnfinishedShare};
 use crate::limits::{LARGE_LEASE, SMALL_LEASE};
 use crate::net::{Output, Transport};
 use crate::reactor::{Arena, Instant, Lease, LeaseClass, receive_within, timeout, unix_seconds};
@@ -103,6 +103,8 @@ pub struct Upload {
     synchronising: bool,
     /// The client fills leases faster than they are small.
     eager: bool,
+    /// A batch that will not be, to be dropped when there is time.
+    given_up: Option<Current>,
     /// What it may log for nothing.
     pub(super) credit: Credit,
 }
@@ -139,6 +141,8 @@ pub(super) struct Finished {
     pub reply: PendingBatch,
     /// When everything had arrived.
     pub complete: Instant,
+    /// Whether there is room for its keywords, if that was asked ahead.
+    pub admitted: Option<Option<Pinned>>,
 }
 
 impl UploadContext {
@@ -176,6 +180,7 @@ impl Upload {
             full: None,
             synchronising: false,
             eager: false,
+            given_up: None,
             credit: Credit::default(),
         }
     }
@@ -186,6 +191,15 @@ impl Upload {
     /// # Errors
     /// When the connection has to end.
     pub async fn run(mut self) -> Result<Vec<u8>, Ended> {
+        let result = self.commands().await;
+        let finished = std::mem::take(&mut self.finished).into_iter().map(|one| one.current);
+        for unwanted in finished.chain(self.current.take()).chain(self.given_up.take()) {
+            unwanted.free(&self.context.log).await;
+        }
+        result.map(|()| self.heap)
+    }
+
+    async fn commands(&mut self) -> Result<(), Ended> {
         loop {
             self.command().await?;
             let follows =
@@ -201,7 +215,7 @@ impl Upload {
         self.retreat();
         self.commit().await?;
         self.heap.drain(..self.heap_at);
-        Ok(self.heap)
+        Ok(())
     }
 
     async fn command(&mut self) -> Result<(), Ended> {
@@ -225,6 +239,9 @@ impl Upload {
                 _ => {}
             }
             self.take(taken);
+            if let Some(unwanted) = self.given_up.take() {
+                unwanted.free(&self.context.log).await;
+            }
             match step {
                 Step::Octets(_) | Step::MessageEnd => {}
                 Step::More => {
@@ -234,7 +251,10 @@ impl Upload {
                 Step::Continue => self.invite(),
                 Step::Mailbox(name) => self.mailbox(&name, &mut machine),
                 Step::Message(options) => {
+                    let work = 1 + options.keywords.len();
                     self.message(options, &mut machine);
+                    // A lease holds twenty thousand messages of an octet.
+                    self.context.log.worked(work).await;
                     self.room(&mut machine).await?;
                 }
                 Step::Complete => {
@@ -343,13 +363,14 @@ impl Upload {
         let current = self.current.take().expect("a complete command has a batch");
         let reply = self.context.pending.begin();
         let tag = tag.expect("a complete command has a tag").clone();
-        self.finished.push(Finished { tag, current, reply, complete: Instant::now() });
+        let complete = Instant::now();
+        self.finished.push(Finished { tag, current, reply, complete, admitted: None });
     }
 
     /// The batch will not be. Its octets stay behind as a gap, if others in the frame count; or go
     /// with the lease.
     fn give_up(&mut self) {
-        self.current = None;
+        self.given_up = self.current.take().or(self.given_up.take());
         if self.finished.is_empty() {
             self.retreat();
             self.open = None;

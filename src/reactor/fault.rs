@@ -53,11 +53,13 @@ pub enum Fault {
     DyingTakesMail,
     /// HIGHESTMODSEQ is told as if no EXPUNGE waited that is below it.
     HighestOverExpunge,
+    /// A checkpoint covers a batch of which only a part has been taken in.
+    CheckpointAmidBatch,
 }
 
 impl Fault {
     /// All of them.
-    pub const ALL: [Fault; 25] = [
+    pub const ALL: [Fault; 26] = [
         Fault::OkBeforeSync,
         Fault::WatermarkIgnored,
         Fault::ShownBeforeDurable,
@@ -83,6 +85,7 @@ impl Fault {
         Fault::ChangeUnawaited,
         Fault::DyingTakesMail,
         Fault::HighestOverExpunge,
+        Fault::CheckpointAmidBatch,
     ];
 }
 

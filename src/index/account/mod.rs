@@ -14,7 +14,7 @@ pub use self::names::RenameError;
 use self::subscriptions::Subscriptions;
 use super::checkpoint::Saved;
 use super::error::ApplyError;
-use super::mailbox::Mailbox;
+use super::mailbox::{Arriving, Mailbox};
 use crate::store::{Commit, MailboxId, MessageRecord, Record};
 use imap::types::{SpecialUse, UidValidity};
 
@@ -133,7 +133,33 @@ impl Account {
         commit: &Commit,
         messages: impl IntoIterator<Item = M>,
     ) -> Result<(), ApplyError> {
-        self.change(commit.mailbox, |mailbox| mailbox.append(commit, messages))
+        let mut arriving = self.expect(commit)?;
+        self.take_in(&mut arriving, messages)?;
+        self.show(arriving)
+    }
+
+    /// The same piece by piece: the batch is durable, and nothing of it is visible yet. No other
+    /// change is applied and no checkpoint begun until [`Account::show`].
+    ///
+    /// # Errors
+    /// As [`Account::append`]; likewise below.
+    pub fn expect(&mut self, commit: &Commit) -> Result<Arriving, ApplyError> {
+        self.with(commit.mailbox, |mailbox| mailbox.expect(commit))
+    }
+
+    /// The next messages of the batch. Gives how many there were.
+    pub fn take_in<M: Borrow<MessageRecord>>(
+        &mut self,
+        arriving: &mut Arriving,
+        messages: impl IntoIterator<Item = M>,
+    ) -> Result<usize, ApplyError> {
+        let mailbox = arriving.commit().mailbox;
+        self.with(mailbox, |mailbox| mailbox.take_in(arriving, messages))
+    }
+
+    /// All messages of the batch have been taken in: now they are there.
+    pub fn show(&mut self, arriving: Arriving) -> Result<(), ApplyError> {
+        self.change(arriving.commit().mailbox, |mailbox| mailbox.show(arriving))
     }
 
     /// Any other change is durable. Messages of a mailbox that was deleted while the change was on
@@ -210,6 +236,14 @@ impl Account {
         self.weigh(Weight::of(&mailbox), Weight::default());
         self.deleted.push((id, Saved::Dirty));
         Ok(())
+    }
+
+    fn with<T>(
+        &mut self,
+        id: MailboxId,
+        work: impl FnOnce(&mut Mailbox) -> Result<T, ApplyError>,
+    ) -> Result<T, ApplyError> {
+        work(self.mailboxes.get_mut(&id).ok_or(ApplyError::NoMailbox(id))?)
     }
 
     fn change(

@@ -64,11 +64,9 @@ impl Chunk {
         self.entries.is_empty()
     }
 
-    /// Whether another message belongs into the next chunk.
-    #[must_use]
-    pub fn is_full(&self) -> bool {
-        let limits = thresholds();
-        self.len() >= limits.chunk_messages || self.fragments.len() >= limits.chunk_fragments
+    /// How full it is.
+    pub(super) fn fill(&self) -> Fill {
+        Fill { messages: self.len(), fragments: self.fragments.len() }
     }
 
     /// What it takes in memory and in the catalog, about.
@@ -180,9 +178,8 @@ impl Chunk {
 
     /// Whether `join` would make no more than a full chunk of both.
     pub(super) fn has_room_for(&self, other: &Chunk) -> bool {
-        let limits = thresholds();
-        self.len() + other.len() <= limits.chunk_messages
-            && self.fragments.len() + other.fragments.len() <= limits.chunk_fragments
+        let (limits, both) = (thresholds(), self.fill().and(other.fill()));
+        both.messages <= limits.chunk_messages && both.fragments <= limits.chunk_fragments
     }
 
     /// Adds all messages of `other`, whose UIDs are above those here.
@@ -255,6 +252,29 @@ impl Chunk {
             return Err(Rot("a chunk has fragments of no entry"));
         }
         Ok(())
+    }
+}
+
+/// How many messages are in a chunk, and fragments in its table.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Fill {
+    messages: usize,
+    fragments: usize,
+}
+
+impl Fill {
+    /// Of two chunks joined.
+    pub(super) fn and(self, other: Fill) -> Fill {
+        Fill {
+            messages: self.messages + other.messages,
+            fragments: self.fragments + other.fragments,
+        }
+    }
+
+    /// Whether another message belongs into the next chunk.
+    pub(super) fn is_full(self) -> bool {
+        let limits = thresholds();
+        self.messages >= limits.chunk_messages || self.fragments >= limits.chunk_fragments
     }
 }
 

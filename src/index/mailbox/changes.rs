@@ -1,14 +1,9 @@
 //! Changes of a mailbox, which are the same in operation and in replay.
 
-use std::borrow::Borrow;
-
 use super::journal::What;
 use super::{Counts, Entry, Mailbox, reserved_after};
 use crate::index::checkpoint::Saved;
-use crate::index::chunk::Placed;
 use crate::index::error::ApplyError;
-use crate::index::keywords::Translation;
-use crate::store::{Commit, MessageRecord};
 use imap::types::{FlagChange, Flags, Keyword, ModSeq, Uid, UidRange, UidValidity};
 
 /// `None` when there were fewer messages of a kind than now go: what the catalog says of the
@@ -58,42 +53,6 @@ impl Mailbox {
         }
         let sets = self.sets_as_written(&UidRange::ascending(uids));
         self.keywords.admit_change(&sets, change, keywords)
-    }
-
-    pub(in crate::index) fn append<M: Borrow<MessageRecord>>(
-        &mut self,
-        commit: &Commit,
-        messages: impl IntoIterator<Item = M>,
-    ) -> Result<(), ApplyError> {
-        let (mailbox, next) = (self.id, self.counts.uid_next);
-        let disorder = ApplyError::UidOutOfOrder { mailbox, next, found: commit.first_uid };
-        let end = commit.first_uid.0.checked_add(commit.messages).ok_or(disorder)?;
-        if commit.first_uid < next {
-            return Err(disorder);
-        }
-        if self.keywords.is_crowded() {
-            self.collect_keywords();
-        }
-        let (mut found, modseq, save_date) = (0, commit.modseq, commit.save_date);
-        let mut by = Translation::default();
-        for message in messages {
-            let message = message.borrow();
-            if found < commit.messages {
-                let keywords = self.keywords.intern(&message.keywords, &mut by);
-                let keywords = keywords.ok_or(ApplyError::TooManyKeywords(mailbox))?;
-                self.keywords.used(keywords, 1);
-                let uid = Uid(commit.first_uid.0 + found);
-                self.count_in(message.flags, message.size);
-                self.chunks.push(Placed { uid, keywords, modseq, save_date }, message);
-            }
-            found += 1;
-        }
-        if found != commit.messages {
-            return Err(ApplyError::WrongCount { announced: commit.messages, found });
-        }
-        self.counts.uid_next = Uid(end);
-        self.changed_at(modseq);
-        Ok(())
     }
 
     pub(in crate::index) fn set_flags(
@@ -185,15 +144,7 @@ impl Mailbox {
         if self.chunks.has(&uids) { Ok(uids) } else { Err(ApplyError::NotLoaded(self.id)) }
     }
 
-    fn count_in(&mut self, flags: Flags, size: u64) {
-        self.counts.messages += 1;
-        self.counts.recent += 1;
-        self.counts.unseen += u32::from(!flags.contains(Flags::SEEN));
-        self.counts.deleted += u32::from(flags.contains(Flags::DELETED));
-        self.counts.octets += size;
-    }
-
-    fn changed_at(&mut self, modseq: ModSeq) {
+    pub(super) fn changed_at(&mut self, modseq: ModSeq) {
         self.counts.highest_modseq = self.counts.highest_modseq.max(modseq);
         let next = reserved_after(&self.counts);
         self.next.first_uid = self.next.first_uid.max(next.first_uid);

@@ -1,5 +1,6 @@
 //! One mailbox, as the reactor of its account holds it.
 
+mod arriving;
 mod changes;
 mod journal;
 mod saving;
@@ -9,6 +10,7 @@ mod vanished;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 
+pub use self::arriving::Arriving;
 use self::journal::Journal;
 pub use self::journal::{Changes, Recent, What};
 pub use self::unapplied::AsWritten;
@@ -167,7 +169,7 @@ impl Mailbox {
 
     /// Forgets the keywords that no message has. `false` while a session, or a change on its way,
     /// may know them by their numbers.
-    pub(super) fn collect_keywords(&mut self) -> bool {
+    pub fn collect_keywords(&mut self) -> bool {
         let unknown = self.pins == 0 && self.is_settled();
         if unknown {
             self.keywords.collect();
@@ -295,19 +297,24 @@ impl Mailbox {
     #[must_use]
     pub fn view(&self) -> View {
         let mut view = View::default();
-        for chunk in self.chunks.range(UidRange::ALL) {
-            let (Some(first), Some(last)) = (chunk.iter().next(), chunk.iter().next_back()) else {
-                continue;
-            };
-            let (first, last) = (first.uid(), last.uid());
+        self.add_to(&mut view, UidRange::ALL);
+        view
+    }
+
+    /// Adds the messages of these UIDs, which are above all others in the view.
+    pub fn add_to(&self, view: &mut View, uids: UidRange) {
+        for chunk in self.chunks.range(uids) {
+            let mut entries = chunk.range(uids);
+            let (messages, first, last) = (entries.len(), entries.next(), entries.next_back());
+            let Some(first) = first.map(Entry::uid) else { continue };
+            let last = last.map_or(first, Entry::uid);
             // Mostly they are without a gap: a million messages are two thousand steps.
-            if (last.0 - first.0) as usize + 1 == chunk.len() {
+            if (last.0 - first.0) as usize + 1 == messages {
                 view.push_run(UidRange { first, last });
             } else {
-                chunk.iter().for_each(|entry| view.push(entry.uid()));
+                chunk.range(uids).for_each(|entry| view.push(entry.uid()));
             }
         }
-        view
     }
 
     /// What it takes in memory, about.

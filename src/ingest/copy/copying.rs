@@ -5,14 +5,15 @@ use std::sync::Arc;
 
 use super::writing::Writing;
 use super::{Copied, CopyError, Job, fragments_at_once, reserve};
-use crate::home::{Claim, Owner, ROOM};
+use crate::home::{Claim, Owner, Pinned, ROOM};
 use crate::index::{Chunk, Entry, KeywordSet};
+use crate::ingest::taking::{admit_many, arrive, free};
 use crate::reactor::fault::{Fault, made};
-use crate::reactor::thresholds;
+use crate::reactor::{breathe, thresholds};
 use crate::store::{
     BatchId, Frame, KeywordList, MailboxId, MessageRecord, Packing, Record, sealed_len,
 };
-use imap::types::{SpecialUse, UidRange};
+use imap::types::{SpecialUse, Uid, UidRange};
 
 /// What clients call the mailbox for what is deleted, where none has that special use: those that
 /// came before special uses, Outlook, and Apple Mail.
@@ -71,7 +72,7 @@ impl Job<'_> {
         uids: &[UidRange],
     ) -> Result<Option<(Vec<UidRange>, UidRange)>, CopyError> {
         let owner = self.ledger.owner;
-        let selection = Selection::take(owner, self.source, uids)?;
+        let selection = Selection::take(owner, self.source, uids).await?;
         if selection.messages == 0 {
             return Ok(None);
         }
@@ -81,17 +82,14 @@ impl Job<'_> {
             false => owner.claim(octets),
         };
         let claim = claim.ok_or(CopyError::Quota)?;
-        {
-            let mut account = owner.account.borrow_mut();
-            let target = account.mailbox_mut(self.target);
-            let target = target.ok_or(CopyError::NoMailbox(self.target))?;
-            if !target.admit_all(selection.sets.values()) {
-                return Err(CopyError::Keywords);
-            }
+        if owner.account.borrow().mailbox(self.target).is_none() {
+            return Err(CopyError::NoMailbox(self.target));
         }
+        let admitted = admit_many(owner, self.target, selection.sets.values()).await;
+        let admitted = admitted.ok_or(CopyError::Keywords)?;
         let mut writing = Writing::new(self.ledger.log);
         let from = selection.uids.clone();
-        match self.write(&mut writing, selection, claim).await {
+        match self.write(&mut writing, selection, (claim, admitted)).await {
             Ok(to) => Ok(Some((from, to))),
             Err(error) => {
                 self.cancel(writing).await;
@@ -105,7 +103,7 @@ impl Job<'_> {
         &self,
         writing: &mut Writing,
         selection: Selection,
-        claim: Claim,
+        reserved: (Claim, Pinned),
     ) -> Result<UidRange, CopyError> {
         let (owner, log) = (self.ledger.owner, self.ledger.log);
         let batch = writing.batch;
@@ -150,10 +148,12 @@ impl Job<'_> {
         owner.logged(sealed_len(0, records_len));
         log.write(frame, |_| records, permit);
         let (owner, hold) = (owner.clone(), writing.hold.take());
-        log.when_durable(move || {
-            owner.risk(|account| account.append(&commit, selection.records()));
-            drop((claim, hold));
+        let own = log.clone();
+        log.when_durable_in_turns(async move {
+            arrive(&owner, &own, &commit, selection.records()).await;
+            drop((reserved, hold));
             owner.changed.notify_waiters();
+            free(&own, selection.sets).await;
         });
         Ok(to)
     }
@@ -182,9 +182,9 @@ struct Selection {
 }
 
 impl Selection {
-    fn take(owner: &Owner, id: MailboxId, uids: &[UidRange]) -> Result<Selection, CopyError> {
-        let account = owner.account.borrow();
-        let mailbox = account.mailbox(id).ok_or(CopyError::NoMailbox(id))?;
+    /// In as many turns as it takes. The mailbox is pinned, and nobody changes its messages
+    /// meanwhile.
+    async fn take(owner: &Owner, id: MailboxId, uids: &[UidRange]) -> Result<Selection, CopyError> {
         let mut taken = Selection {
             chunks: Vec::new(),
             uids: Vec::new(),
@@ -192,22 +192,49 @@ impl Selection {
             messages: 0,
             octets: 0,
         };
-        let table = mailbox.keywords();
-        for &range in uids {
-            for chunk in mailbox.chunks(range) {
-                for entry in chunk.range(range) {
-                    UidRange::push(&mut taken.uids, entry.uid());
-                    let set = entry.keywords();
-                    taken.sets.entry(set).or_insert_with(|| table.list(set));
-                    taken.messages += 1;
-                    taken.octets += entry.size();
-                }
-                if taken.chunks.last().is_none_or(|last| !Arc::ptr_eq(last, &chunk)) {
-                    taken.chunks.push(chunk);
+        let mut looked_at = 0;
+        for &UidRange { first, last } in uids {
+            let mut from = Some(first);
+            while let Some(first) = from {
+                let before = taken.messages;
+                from = taken.add(owner, id, UidRange { first, last })?;
+                looked_at += 1 + (taken.messages - before) as usize;
+                if looked_at >= thresholds().step_messages {
+                    looked_at = 0;
+                    breathe().await;
                 }
             }
         }
         Ok(taken)
+    }
+
+    /// Adds the messages of these UIDs that are in one chunk. Gives where those of the next begin.
+    fn add(
+        &mut self,
+        owner: &Owner,
+        id: MailboxId,
+        uids: UidRange,
+    ) -> Result<Option<Uid>, CopyError> {
+        let account = owner.account.borrow();
+        let mailbox = account.mailbox(id).ok_or(CopyError::NoMailbox(id))?;
+        let table = mailbox.keywords();
+        let chunk = mailbox.chunks(uids).find(|chunk| chunk.range(uids).len() > 0);
+        let Some(chunk) = chunk else { return Ok(None) };
+        let mut last = uids.first;
+        for entry in chunk.range(uids) {
+            last = entry.uid();
+            UidRange::push(&mut self.uids, last);
+            let set = entry.keywords();
+            self.sets.entry(set).or_insert_with(|| table.list(set));
+            self.messages += 1;
+            self.octets += entry.size();
+        }
+        // The chunk may be there already as it was a turn ago, before mail was appended to it.
+        let end = self.chunks.last().and_then(|taken| taken.iter().next_back()).map(Entry::uid);
+        if end < Some(last) {
+            self.chunks.push(chunk);
+        }
+        Ok((last < uids.last).then(|| last.next()))
     }
 
     fn records(&self) -> impl Iterator<Item = MessageRecord> + '_ {

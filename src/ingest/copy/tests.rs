@@ -1,5 +1,6 @@
 //! COPY and MOVE on a real log, and what a start finds of them.
 
+use std::cell::Cell;
 use std::path::Path;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -10,8 +11,8 @@ use xxhash_rust::xxh3::xxh3_128;
 use super::{Copied, CopyError, copy_messages};
 use crate::home::{Ledger, Owner};
 use crate::index::{Account, OnDamage, replay};
-use crate::limits::KEYWORDS;
-use crate::reactor::{Arena, LeaseClass, Options, probe, run};
+use crate::limits::{KEYWORDS, STEP_MESSAGES};
+use crate::reactor::{Arena, LeaseClass, Options, breathe, probe, run};
 use crate::store::{
     BatchId, Commit, Directory, Epoch, Fragment, Frame, HEADER, Log, LogId, MailboxId,
     MessageRecord, PoolConfig, Record, SegmentId, SegmentPool, Sequencer, Spare, frame, sealed_len,
@@ -283,6 +284,48 @@ fn more_than_a_frame_can_name_is_copied_and_moved() {
         assert_eq!(moved.to, [range(9_001, 18_000)]);
         let after = world.shown();
         assert!(records(&after, 0).is_empty() && records(&after, 1)[9_000..] == before);
+    });
+}
+
+#[test]
+fn others_get_their_turn_while_a_large_batch_comes_and_see_all_of_it_or_nothing() {
+    const MESSAGES: u32 = 34_000;
+    in_world(None, |world| async move {
+        world.append(&vec![&[1][..]; MESSAGES as usize], &[]).await;
+        let over = Rc::new(Cell::new(false));
+        let bystander = async {
+            let (mut turns, mut seen) = (0, Vec::new());
+            while !over.get() {
+                // It is durable, and on its way into the mailbox.
+                turns += usize::from(world.log.position().is_none());
+                seen.push(world.owner.account.borrow().mailbox(WORK).unwrap().counts().messages);
+                breathe().await;
+            }
+            (turns, seen)
+        };
+        let copy = async {
+            world.copy(&[range(1, MESSAGES)], false).await.unwrap();
+            over.set(true);
+        };
+        let ((turns, seen), ()) = tokio::join!(bystander, copy);
+        assert!(turns >= MESSAGES as usize / STEP_MESSAGES, "{turns} turns");
+        assert!(seen.iter().all(|&messages| messages == 0 || messages == MESSAGES), "in part");
+    });
+}
+
+#[test]
+fn mail_that_comes_while_messages_are_chosen_is_not_copied() {
+    in_world(None, |world| async move {
+        let messages = |count| vec![&[1][..]; count];
+        world.append(&messages(16_800), &[]).await;
+        // A turn ends amid the last chunk, to which mail is appended.
+        let odd: Vec<UidRange> = (2..8_400).map(|n| range(2 * n + 1, 2 * n + 1)).collect();
+        let copied = {
+            let copy = world.copy(&odd, false);
+            let mail = async { world.append(&messages(10), &[]).await };
+            tokio::join!(copy, mail).0.unwrap()
+        };
+        assert_eq!((copied.from, copied.to), (odd, vec![range(1, 8_398)]));
     });
 }
 

@@ -108,7 +108,7 @@ impl Selected {
         if self.uid_next != uid_next {
             let new = UidRange { first: self.uid_next, last: Uid(uid_next.0 - 1) };
             self.uid_next = uid_next;
-            mailbox.range(new).for_each(|entry| self.view.push(entry.uid()));
+            mailbox.add_to(&mut self.view, new);
             self.take_recent(mailbox);
         }
         if self.view.len() != before {

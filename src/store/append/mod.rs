@@ -2,7 +2,8 @@
 //!
 //! What becomes of a frame, in this order: a place is reserved, the frame is written, an fdatasync
 //! begun after that returns, its action runs. Actions run in the order of their LSNs; that is how
-//! sessions come to see batches in the order in which their UIDs were given.
+//! sessions come to see batches in the order in which their UIDs were given. One that takes long
+//! lets sessions have their turns meanwhile, and keeps the actions behind it waiting.
 
 mod moving;
 pub mod sequencer;
@@ -14,6 +15,7 @@ use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
 use std::io;
+use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -23,7 +25,7 @@ use tokio::sync::{Notify, oneshot};
 
 use crate::limits::BLOCK;
 use crate::reactor::fault::{Fault, made};
-use crate::reactor::{Arena, Instant, Lease, LeaseClass, LogFile, spawn};
+use crate::reactor::{Arena, Instant, Lease, LeaseClass, LogFile, breathe, spawn, thresholds};
 use crate::stats::Histogram;
 use crate::store::format::frame::{seal, sealed_len};
 use crate::store::format::record::Record;
@@ -110,6 +112,8 @@ struct Inner {
     histograms: RefCell<Histograms>,
     /// It was said that segments are written without O_DIRECT.
     buffered: Cell<bool>,
+    /// Messages that actions have dealt with in this turn.
+    worked: Cell<usize>,
 }
 
 #[derive(Default)]
@@ -132,6 +136,8 @@ struct State {
     moving: bool,
     header: Option<Lease>,
     actions: VecDeque<(Lsn, Action)>,
+    /// An action is being carried out. Those behind it may be due as well.
+    acting: bool,
     /// Since when the disk has owed an answer to those who wait: none has come since then.
     owed: Option<Instant>,
     /// Frames that are not durable, oldest first.
@@ -151,7 +157,11 @@ impl State {
     }
 }
 
-type Action = Box<dyn FnOnce()>;
+/// What is done when a frame is durable.
+enum Action {
+    AtOnce(Box<dyn FnOnce()>),
+    InTurns(Pin<Box<dyn Future<Output = ()>>>),
+}
 
 /// A segment that was asked for ahead of time.
 enum Next {
@@ -209,6 +219,7 @@ impl Log {
             moving: false,
             header: Some(arena.lease(LeaseClass::Small).await),
             actions: VecDeque::new(),
+            acting: false,
             owed: None,
             pending: VecDeque::new(),
             durable_end: None,
@@ -226,6 +237,7 @@ impl Log {
             stats: Cell::default(),
             histograms: RefCell::default(),
             buffered: Cell::new(false),
+            worked: Cell::new(0),
         };
         let log = Log { inner: Rc::new(inner) };
         let has_segment = log.inner.state.borrow().next.is_some();
@@ -313,16 +325,43 @@ impl Log {
     /// Runs `action` when everything written so far is durable, after all actions so far; at once
     /// when it is. Drops it unrun when the log breaks.
     pub fn when_durable(&self, action: impl FnOnce() + 'static) {
+        match self.is_idle() {
+            true => action(),
+            false => self.queue(Action::AtOnce(Box::new(action))),
+        }
+    }
+
+    /// The same for an action that may take long: it says how much it has done by [`Log::worked`].
+    /// Sessions get their turns meanwhile; what is behind it waits, and so do checkpoints.
+    pub fn when_durable_in_turns(&self, action: impl Future<Output = ()> + 'static) {
+        self.queue(Action::InTurns(Box::pin(action)));
+    }
+
+    /// An action has dealt with so many messages. Others get their turn when that is enough for
+    /// one, whether one action has done it or a thousand.
+    pub async fn worked(&self, messages: usize) {
+        let worked = self.inner.worked.get() + messages;
+        let enough = worked >= thresholds().step_messages;
+        self.inner.worked.set(if enough { 0 } else { worked });
+        if enough {
+            breathe().await;
+        }
+    }
+
+    /// Whether everything written is durable, and all actions have run.
+    fn is_idle(&self) -> bool {
+        let state = self.inner.state.borrow();
+        let durable = state.sequencer.last_reserved() <= state.sequencer.durable();
+        durable && state.broken.is_none() && state.actions.is_empty() && !state.acting
+    }
+
+    fn queue(&self, action: Action) {
         let mut state = self.inner.state.borrow_mut();
         if state.broken.is_some() {
             return;
         }
         let last = state.sequencer.last_reserved();
-        if last <= state.sequencer.durable() && state.actions.is_empty() {
-            drop(state);
-            return action();
-        }
-        state.actions.push_back((last, Box::new(action)));
+        state.actions.push_back((last, action));
         state.owed.get_or_insert_with(Instant::now);
         // What is on its way to the disk says itself when it has come there.
         if last <= state.sequencer.syncable() {
@@ -363,10 +402,13 @@ impl Log {
     }
 
     /// The position that a checkpoint of this moment covers: everything durable has been seen by
-    /// its action. `None` before the first frame.
+    /// its action. `None` before the first frame, and while an action is being carried out.
     #[must_use]
     pub fn position(&self) -> Option<LogPosition> {
         let state = self.inner.state.borrow();
+        if state.acting && !made(Fault::CheckpointAmidBatch) {
+            return None;
+        }
         let applied = state.sequencer.durable();
         let (segment, offset) = state.durable_end?;
         let (lsn, (segment, offset)) = match state.held.first_key_value() {

@@ -1,7 +1,7 @@
 //! Group commit, and what comes of it: actions run, or the log breaks.
 
 use super::sequencer::SyncPlan;
-use super::{Log, State};
+use super::{Action, Log, State};
 use crate::reactor::fault::{Fault, made};
 use crate::reactor::{Instant, spawn};
 
@@ -26,7 +26,7 @@ impl Log {
                 (plan, files)
             };
             let Some(plan) = plan else {
-                match self.run_actions() {
+                match self.run_actions().await {
                     0 => work.await,
                     _ => self.inner.state.borrow_mut().answered(),
                 }
@@ -55,7 +55,7 @@ impl Log {
                 });
             }
             self.synced(&plan);
-            let group = self.run_actions();
+            let group = self.run_actions().await;
             self.inner.state.borrow_mut().answered();
             self.inner.histograms.borrow_mut().group.add(group as u64);
         }
@@ -73,17 +73,23 @@ impl Log {
     }
 
     /// Runs the actions of everything durable, in order. An action may write to the log.
-    fn run_actions(&self) -> usize {
+    async fn run_actions(&self) -> usize {
         let mut run = 0;
         loop {
             let action = {
                 let mut state = self.inner.state.borrow_mut();
                 let durable = state.sequencer.durable();
-                state.actions.pop_front_if(|(lsn, _)| *lsn <= durable)
+                let action = state.actions.pop_front_if(|(lsn, _)| *lsn <= durable);
+                state.acting = action.is_some();
+                action
             };
-            let Some((_, action)) = action else { return run };
-            action();
+            match action {
+                None => return run,
+                Some((_, Action::AtOnce(action))) => action(),
+                Some((_, Action::InTurns(action))) => action.await,
+            }
             run += 1;
+            self.worked(1).await;
         }
     }
 

@@ -1,0 +1,124 @@
+//! A batch that comes into a mailbox. A million messages take a tenth of a second, so their chunks
+//! are built beside the mailbox, in as many turns as the caller likes; what makes them visible is
+//! linking those chunks, a millisecond.
+//!
+//! ```text
+//! expect ─▶ take_in, take_in, ... ─▶ show
+//!           nobody sees anything      everybody sees all of it
+//! ```
+//!
+//! Between `expect` and `show` no other change of the account is applied and no checkpoint begins;
+//! the [log](crate::store::Log::when_durable_in_turns) sees to both. Keywords are the one thing that
+//! shows early: sets count their messages as these are taken in.
+
+use std::borrow::Borrow;
+
+use super::Mailbox;
+use crate::index::chunk::{Chunk, Fill, Placed};
+use crate::index::error::ApplyError;
+use crate::index::keywords::Translation;
+use crate::store::{Commit, MessageRecord};
+use imap::types::{Flags, Uid};
+
+/// A batch of which a part may have been taken in.
+#[derive(Debug)]
+pub struct Arriving {
+    commit: Commit,
+    /// How full the mailbox's last chunk is, into which the first of `chunks` goes.
+    before: Fill,
+    chunks: Vec<Chunk>,
+    by: Translation,
+    found: u32,
+    unseen: u32,
+    deleted: u32,
+    octets: u64,
+}
+
+impl Arriving {
+    /// Where its messages are going.
+    pub(in crate::index) fn commit(&self) -> &Commit {
+        &self.commit
+    }
+
+    /// The chunk for the next message.
+    fn chunk(&mut self) -> &mut Chunk {
+        let full = match &self.chunks[..] {
+            [] => true,
+            [first] => self.before.and(first.fill()).is_full(),
+            [.., last] => last.fill().is_full(),
+        };
+        if full {
+            self.chunks.push(Chunk::default());
+        }
+        self.chunks.last_mut().expect("one was pushed")
+    }
+}
+
+impl Mailbox {
+    /// A batch is durable, and its messages are about to come in order.
+    pub(in crate::index) fn expect(&mut self, commit: &Commit) -> Result<Arriving, ApplyError> {
+        let (mailbox, next) = (self.id, self.counts.uid_next);
+        let disorder = ApplyError::UidOutOfOrder { mailbox, next, found: commit.first_uid };
+        if commit.first_uid < next || commit.first_uid.0.checked_add(commit.messages).is_none() {
+            return Err(disorder);
+        }
+        if self.keywords.is_crowded() {
+            self.collect_keywords();
+        }
+        Ok(Arriving {
+            commit: commit.clone(),
+            before: self.chunks.last_fill(),
+            chunks: Vec::new(),
+            by: Translation::default(),
+            found: 0,
+            unseen: 0,
+            deleted: 0,
+            octets: 0,
+        })
+    }
+
+    /// Takes the next messages of the batch; says how many there were.
+    pub(in crate::index) fn take_in<M: Borrow<MessageRecord>>(
+        &mut self,
+        arriving: &mut Arriving,
+        messages: impl IntoIterator<Item = M>,
+    ) -> Result<usize, ApplyError> {
+        let mut taken = 0;
+        for message in messages {
+            let message = message.borrow();
+            taken += 1;
+            arriving.found += 1;
+            let Commit { first_uid, messages, modseq, save_date, .. } = arriving.commit;
+            if arriving.found > messages {
+                continue;
+            }
+            let keywords = self.keywords.intern(&message.keywords, &mut arriving.by);
+            let keywords = keywords.ok_or(ApplyError::TooManyKeywords(self.id))?;
+            self.keywords.used(keywords, 1);
+            let uid = Uid(first_uid.0 + arriving.found - 1);
+            arriving.unseen += u32::from(!message.flags.contains(Flags::SEEN));
+            arriving.deleted += u32::from(message.flags.contains(Flags::DELETED));
+            arriving.octets += message.size;
+            arriving.chunk().push(Placed { uid, keywords, modseq, save_date }, message);
+        }
+        Ok(taken)
+    }
+
+    /// Shows the batch, all of which was taken in.
+    pub(in crate::index) fn show(&mut self, arriving: Arriving) -> Result<(), ApplyError> {
+        let Commit { first_uid, messages, modseq, .. } = arriving.commit;
+        if arriving.found != messages {
+            return Err(ApplyError::WrongCount { announced: messages, found: arriving.found });
+        }
+        let counts = &mut self.counts;
+        counts.messages += messages;
+        counts.recent += messages;
+        counts.unseen += arriving.unseen;
+        counts.deleted += arriving.deleted;
+        counts.octets += arriving.octets;
+        counts.uid_next = Uid(first_uid.0 + messages);
+        self.chunks.link(arriving.chunks);
+        self.changed_at(modseq);
+        Ok(())
+    }
+}

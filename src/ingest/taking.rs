@@ -1,0 +1,85 @@
+//! A durable batch on its way into its mailbox, in as many turns of the reactor as it takes.
+
+use std::rc::Rc;
+
+use super::upload::Current;
+use crate::home::{Owner, Pinned};
+use crate::index::Mailbox;
+use crate::reactor::{breathe, thresholds};
+use crate::store::{Commit, KeywordList, Log, MailboxId, MessageRecord};
+
+/// Shows a batch, all at once, after taking it in piece by piece. To be awaited in an action that
+/// the log carries out in turns, so that nothing else happens to the account meanwhile.
+pub(super) async fn arrive(
+    owner: &Owner,
+    log: &Log,
+    commit: &Commit,
+    messages: impl Iterator<Item = MessageRecord>,
+) {
+    let Some(mut arriving) = owner.risk(|account| account.expect(commit)) else { return };
+    let (mut messages, piece) = (messages, thresholds().chunk_messages);
+    loop {
+        let next = messages.by_ref().take(piece);
+        match owner.risk(|account| account.take_in(&mut arriving, next)) {
+            None => return,
+            Some(taken) if taken < piece => break,
+            Some(taken) => log.worked(taken).await,
+        }
+    }
+    owner.risk(|account| account.show(arriving));
+}
+
+/// Drops things of which a batch may have one for each message, in turns.
+pub(super) async fn free<T>(log: &Log, things: impl IntoIterator<Item = T>) {
+    for thing in things {
+        drop(thing);
+        log.worked(1).await;
+    }
+}
+
+impl Current {
+    /// Drops a batch that will not be, in turns.
+    pub(super) async fn free(self, log: &Log) {
+        let Current { batch, keywords, .. } = self;
+        for messages in batch.into_pieces() {
+            let count = messages.len();
+            drop(messages);
+            log.worked(count).await;
+        }
+        free(log, keywords.lists.into_values()).await;
+    }
+}
+
+/// Makes room in a mailbox for more sets of keywords than should be looked up in one turn. The
+/// guard keeps it until the messages are there. `None` when there is no room for all, or no
+/// mailbox.
+pub(super) async fn admit_many<'l>(
+    owner: &Rc<Owner>,
+    mailbox: MailboxId,
+    lists: impl ExactSizeIterator<Item = &'l KeywordList> + Clone,
+) -> Option<Pinned> {
+    let of = |work: &mut dyn FnMut(&mut Mailbox) -> bool| {
+        owner.account.borrow_mut().mailbox_mut(mailbox).is_some_and(work)
+    };
+    // While it is pinned that cannot be done.
+    of(&mut |mailbox| {
+        mailbox.collect_keywords();
+        true
+    });
+    let pinned = owner.pin(mailbox)?;
+    let (piece, mut left) = (many_sets(), lists);
+    while left.len() > 0 {
+        let next = left.clone().take(piece);
+        if !of(&mut |mailbox| mailbox.admit_all(next.clone())) {
+            return None;
+        }
+        left.nth(piece - 1);
+        breathe().await;
+    }
+    Some(pinned)
+}
+
+/// As many sets of keywords as are admitted in one turn.
+pub(super) fn many_sets() -> usize {
+    (thresholds().step_messages / 4).max(1)
+}
