@@ -2,8 +2,6 @@
 
 use std::fmt;
 
-#[cfg(doc)]
-use super::Mechanism;
 use crate::auth::claim::Claim;
 
 /// What comes of a response.
@@ -11,7 +9,7 @@ use crate::auth::claim::Claim;
 pub enum Step {
     /// To be sent; the exchange goes on with the response to it.
     Challenge(Vec<u8>),
-    /// The exchange goes on with the keys of this name: [`Mechanism::keys`].
+    /// The exchange goes on with the keys of this name: [`Mechanism::keys`](super::Mechanism::keys).
     Keys(String),
     /// To be verified. The client has said all that it has to say.
     Claim(Claim),

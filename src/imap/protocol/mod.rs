@@ -16,6 +16,7 @@ mod framing;
 mod grammar;
 mod header;
 mod mailbox_name;
+mod parse;
 #[cfg(test)]
 mod proptests;
 pub mod response;
@@ -28,7 +29,7 @@ pub use append::{
     Head, HeadError, Next, Options, OptionsError, Refusal, after_utf8, is_append,
     parse_append_head, parse_append_options,
 };
-pub use command::{Command, ParseError, Secret, Tag, Tagged, decode_sasl, first_words, parse};
+pub use command::{Command, Secret, Tag, Tagged, decode_sasl};
 pub use framing::{Discard, Frame, Framer, Limits, Line, Literal, line};
 pub use grammar::{
     BinarySection, BodySection, Create, DateField, DateOrder, Fetch, FetchItem, FlagError,
@@ -38,4 +39,5 @@ pub use grammar::{
 };
 pub use header::HeaderScanner;
 pub use mailbox_name::{MailboxName, NameError, Pattern};
+pub use parse::{ParseError, first_words, parse};
 pub use sequence_set::{Ranges, SequenceSet};

@@ -3,8 +3,8 @@
 
 use std::ops::Range;
 
+use super::parameters::parameter_name;
 use super::search::partial_range;
-use super::select::parameter_name;
 use super::{Cursor, Parsed, PartialRange};
 use crate::protocol::SequenceSet;
 use crate::types::ModSeq;

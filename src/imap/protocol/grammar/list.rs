@@ -1,7 +1,6 @@
 //! LIST and LSUB (RFC 5258, RFC 5819, RFC 6154).
 
 use super::{Cursor, Parsed, StatusItem};
-use crate::protocol::command::Command;
 
 /// The arguments of LIST, as written: see
 /// [`Pattern::new`](crate::protocol::Pattern::new).
@@ -83,11 +82,12 @@ pub fn list(cursor: &mut Cursor) -> Parsed<List> {
 /// ```abnf
 /// lsub = "LSUB" SP mailbox SP list-mailbox
 /// ```
-pub fn lsub(cursor: &mut Cursor) -> Parsed<Command> {
+/// Returns the reference and the pattern.
+pub fn lsub(cursor: &mut Cursor) -> Parsed<(Vec<u8>, Vec<u8>)> {
     cursor.sp()?;
     let reference = cursor.astring("a reference name")?;
     cursor.sp()?;
-    Ok(Command::Lsub { reference, pattern: list_mailbox(cursor)? })
+    Ok((reference, list_mailbox(cursor)?))
 }
 
 /// ```abnf
@@ -156,7 +156,7 @@ fn return_options(cursor: &mut Cursor) -> Parsed<ReturnOptions> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::protocol::parse;
+    use crate::protocol::{Command, parse};
 
     fn command(text: &str) -> Command {
         parse(text.as_bytes(), false).unwrap_or_else(|error| panic!("{text}: {error}")).command

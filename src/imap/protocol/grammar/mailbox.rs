@@ -1,9 +1,8 @@
 //! Commands that name mailboxes.
 
 use super::cursor::is_atom_char;
-use super::select::parameter_name;
+use super::parameters::parameter_name;
 use super::{Cursor, Parsed};
-use crate::protocol::command::Command;
 use crate::protocol::{MailboxName, NameError};
 use crate::types::SpecialUse;
 
@@ -87,7 +86,7 @@ pub fn mailbox(cursor: &mut Cursor) -> Parsed<Result<MailboxName, NameError>> {
 /// ```
 /// A trailing separator announces mailboxes below this one. No announcement is needed here, so it
 /// is removed and reported in `parent` (RFC 3501 section 6.3.3).
-pub fn create(cursor: &mut Cursor) -> Parsed<Command> {
+pub fn create(cursor: &mut Cursor) -> Parsed<Create> {
     cursor.sp()?;
     let name = cursor.astring("a mailbox name")?;
     let (name, parent) = match name.as_slice() {
@@ -99,7 +98,7 @@ pub fn create(cursor: &mut Cursor) -> Parsed<Command> {
         Create { mailbox, parent, special_use: SpecialUse::default(), unknown_use: None };
     cursor.spaces();
     if cursor.peek() != Some(b'(') {
-        return Ok(Command::Create(create));
+        return Ok(create);
     }
     cursor.list("a list of parameters", true, |c| {
         let start = c.clone();
@@ -120,7 +119,7 @@ pub fn create(cursor: &mut Cursor) -> Parsed<Command> {
         })?;
         Ok(())
     })?;
-    Ok(Command::Create(create))
+    Ok(create)
 }
 
 /// ```abnf
@@ -128,11 +127,11 @@ pub fn create(cursor: &mut Cursor) -> Parsed<Command> {
 /// status-att = "MESSAGES" / "RECENT" / "UIDNEXT" / "UIDVALIDITY" / "UNSEEN"
 /// ```
 /// Later RFCs add items: see [`StatusItem`].
-pub fn status(cursor: &mut Cursor) -> Parsed<Command> {
+pub fn status(cursor: &mut Cursor) -> Parsed<(Result<MailboxName, NameError>, Vec<StatusItem>)> {
     cursor.sp()?;
     let mailbox = mailbox(cursor)?;
     cursor.spaces();
-    Ok(Command::Status { mailbox, items: status_items(cursor)? })
+    Ok((mailbox, status_items(cursor)?))
 }
 
 /// ```abnf
@@ -150,7 +149,7 @@ pub(super) fn status_items(cursor: &mut Cursor) -> Parsed<Vec<StatusItem>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::protocol::parse;
+    use crate::protocol::{Command, parse};
 
     fn create(text: &str) -> Create {
         match parse(format!("a CREATE {text}\r\n").as_bytes(), false).map(|t| t.command) {

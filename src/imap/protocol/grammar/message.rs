@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use super::select::parameter_name;
+use super::parameters::parameter_name;
 use super::{Cursor, Parsed, quoted};
 use crate::limits::KEYWORDS;
 use crate::protocol::SequenceSet;

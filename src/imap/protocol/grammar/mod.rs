@@ -6,6 +6,7 @@ mod fetch;
 mod list;
 mod mailbox;
 mod message;
+mod parameters;
 mod search;
 mod select;
 
