@@ -101,19 +101,14 @@ impl Items {
     }
 }
 
-/// Adds a number behind all others, whatever their order.
-pub(super) fn push_number(runs: &mut Vec<UidRange>, number: u32) {
-    UidRange::push(runs, Uid(number));
-}
-
-/// The numbers of messages that the client knows, in the same order.
-pub(super) fn numbers(selected: &Selected, uids: &[UidRange]) -> Vec<UidRange> {
-    let numbers = selected.numbers(uids);
-    let mut runs: Vec<UidRange> = Vec::with_capacity(numbers.len());
-    for (first, last) in numbers {
+/// The message numbers of these UIDs, as the client knows them: runs of first and last, in the same
+/// order.
+fn numbers(selected: &Selected, uids: &[UidRange]) -> Vec<(u32, u32)> {
+    let mut runs: Vec<(u32, u32)> = Vec::new();
+    for (first, last) in selected.numbers(uids) {
         match runs.last_mut() {
-            Some(run) if run.last.next().0 == first => run.last = Uid(last),
-            _ => runs.push(UidRange { first: Uid(first), last: Uid(last) }),
+            Some(run) if run.1 + 1 == first => run.1 = last,
+            _ => runs.push((first, last)),
         }
     }
     runs
@@ -130,8 +125,8 @@ impl Session {
     ) -> Result<(), Gone> {
         let mut out = BytesMut::new();
         let mut answer = SearchResponse::begin(&mut out, command);
-        for run in self.told(uid, found) {
-            for number in run.first.0..=run.last.0 {
+        for (first, last) in self.told(uid, found) {
+            for number in first..=last {
                 answer.number(&mut out, number);
                 if out.len() >= GATHERED {
                     self.output.pass_on(&mut out).await?;
@@ -157,9 +152,9 @@ impl Session {
             Some(_) => modseq(&hits.start),
             None => modseq(&items.mentioned()),
         };
-        let one = |number: Uid| {
-            let told = self.told(uid, &[UidRange { first: number, last: number }]);
-            told.first().map(|run| run.first.0)
+        let one = |of: Uid| {
+            let told = self.told(uid, &[UidRange { first: of, last: of }]);
+            told.first().map(|&(first, _)| first)
         };
         let mut out = BytesMut::new();
         let mut answer = EsearchResponse::begin(&mut out, tag.as_str(), uid);
@@ -194,11 +189,11 @@ impl Session {
         self.output.pass_on(&mut out).await
     }
 
-    /// UIDs, or their message numbers.
-    pub(super) fn told(&self, uid: bool, uids: &[UidRange]) -> Vec<UidRange> {
+    /// Runs of UIDs, or of their message numbers, as a response names them.
+    pub(super) fn told(&self, uid: bool, uids: &[UidRange]) -> Vec<(u32, u32)> {
         match (uid, &*self.selected.borrow()) {
             (false, Some(selected)) => numbers(selected, uids),
-            _ => uids.to_vec(),
+            _ => uids.iter().map(|run| (run.first.0, run.last.0)).collect(),
         }
     }
 
@@ -208,19 +203,16 @@ impl Session {
         &self,
         out: &mut BytesMut,
         answer: &mut EsearchResponse,
-        runs: &[UidRange],
+        runs: &[(u32, u32)],
         begin: impl FnOnce(&mut EsearchResponse, &mut BytesMut, Vec<(u32, u32)>),
     ) -> Result<(), Gone> {
-        let pairs = |runs: &[UidRange]| -> Vec<_> {
-            runs.iter().map(|run| (run.first.0, run.last.0)).collect() //
-        };
         let (first, rest) = runs.split_at(runs.len().min(RUNS));
-        begin(answer, out, pairs(first));
+        begin(answer, out, first.to_vec());
         for runs in rest.chunks(RUNS) {
             if out.len() >= GATHERED {
                 self.output.pass_on(out).await?;
             }
-            answer.more(out, pairs(runs));
+            answer.more(out, runs.to_vec());
         }
         Ok(())
     }

@@ -7,7 +7,6 @@ use std::sync::Arc;
 
 use bytes::BytesMut;
 
-use super::answer::push_number;
 use super::program::Program;
 
 use super::{Command, Failed, Place, Unread, one};
@@ -437,7 +436,7 @@ impl Part {
     }
 
     fn push(&mut self, uid: u32) {
-        push_number(&mut self.uids, uid);
+        UidRange::push(&mut self.uids, Uid(uid));
         self.len += 1;
     }
 }

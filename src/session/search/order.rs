@@ -7,7 +7,7 @@ use std::ops::ControlFlow;
 
 use bytes::BytesMut;
 
-use super::answer::{Hits, push_number};
+use super::answer::Hits;
 use super::{Command, Failed, Unread};
 use crate::home::{HeldMemory, Seat};
 use crate::net::GATHERED;
@@ -43,7 +43,7 @@ impl Session {
         let work = self.home.offload.run(self.user_name(), move || (sorter.order(), sorter));
         let (sorted, sorter) = self.watch(&mut Vigil::new(), work).await?;
         let mut runs = Vec::new();
-        sorted.into_iter().for_each(|uid| push_number(&mut runs, uid));
+        sorted.into_iter().for_each(|uid| UidRange::push(&mut runs, Uid(uid)));
         let hits = Hits { end: runs.clone(), start: runs };
         self.tell_hits(command, &hits).await?;
         self.save(command, &hits, unread);
