@@ -71,5 +71,5 @@ pub const PREVIEW_READ: usize = 16 << 10;
 /// Octets of an HTML part that are read for its PREVIEW. HTML may begin with this much style sheet.
 pub const PREVIEW_READ_HTML: usize = 256 << 10;
 
-/// Largest message unless configured (RFC 7889): what a 32-bit count can hold.
+/// Default limit on the size of a message, in octets (RFC 7889): the largest 32-bit number.
 pub const APPEND_LIMIT: u64 = u32::MAX as u64;
