@@ -1,4 +1,19 @@
-//! The arena: one mapping per reactor, registered with the ring, handed out in leases.
+//! The arena: one memory mapping per reactor, registered with the ring, handed out in leases.
+//!
+//! Ten thousand slow uploads share 640 leases, so leases must move from connections that wait to
+//! those that have something to do, without deadlock:
+//!
+//! ```text
+//! A, uploading      holds a lease; its client is slow, so A registers as an idler and waits
+//! B                 asks for a lease; none is free: B joins the queue, and A is interrupted
+//! A                 writes out what it has received, and drops the lease
+//! the arena         hands the lease to B, the first in the queue
+//! A                 asks for a lease again, behind the others
+//! ```
+//!
+//! Leases are handed over in the order of requests. A task that waits for a lease holds none, so no
+//! two tasks wait for each other. A lease that is being written comes back when the write
+//! completes.
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
@@ -15,7 +30,7 @@ use super::pages::map;
 use super::side;
 use crate::limits::{LARGE_LEASES, SMALL_LEASES};
 
-/// A reactor's receive and write memory. A handle: clones mean the same arena.
+/// The receive and write memory of a reactor. Clones are handles to one arena.
 #[derive(Clone)]
 pub struct Arena {
     shared: Rc<Shared>,
@@ -24,11 +39,11 @@ pub struct Arena {
 /// Counters for the operator.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct ArenaStats {
-    /// Leases handed out at this moment, small and large.
+    /// Leases currently handed out, small and large.
     pub in_use: usize,
-    /// The small ones of those.
+    /// Small leases among them.
     pub small_in_use: usize,
-    /// How often somebody had to wait for a lease.
+    /// How often a task had to wait for a lease.
     pub waits: u64,
 }
 
@@ -40,7 +55,7 @@ pub(super) struct Shared {
     shape: Shape,
 }
 
-/// How many leases an arena has.
+/// The number of leases in an arena.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Shape {
     pub small: usize,
@@ -48,22 +63,22 @@ pub(super) struct Shape {
 }
 
 impl Shape {
-    /// As the limits say.
+    /// The numbers in [`crate::limits`].
     pub const STANDARD: Shape = Shape { small: SMALL_LEASES, large: LARGE_LEASES };
 
-    /// The size of the mapping.
+    /// Size of the mapping in bytes.
     const fn octets(self) -> usize {
         self.small * LeaseClass::Small.size() + self.large * LeaseClass::Large.size()
     }
 }
 
-/// What is free, who waits, and who could give up a lease that it holds idly.
+/// Free leases, waiting tasks, and idlers, which could give up a lease.
 struct Free {
     small: Vec<usize>,
     large: Vec<usize>,
     waiting_small: VecDeque<oneshot::Sender<Lease>>,
     waiting_large: VecDeque<oneshot::Sender<Lease>>,
-    /// Connections that hold a lease while they wait for their peer, the longest first.
+    /// Connections that hold a lease while they wait for their peer, longest first.
     idlers: VecDeque<(u64, LeaseClass, Interrupt)>,
     next_idler: u64,
 }
@@ -85,11 +100,11 @@ impl Free {
 }
 
 impl Arena {
-    /// Maps the arena and registers it with the ring of this thread. Where the limit on locked
-    /// memory forbids that, it stays unregistered: slower, as correct.
+    /// Maps the arena and registers it with this thread's ring. If the limit on locked memory
+    /// forbids that, it stays unregistered, which is slower but equally correct.
     ///
     /// # Errors
-    /// When the memory cannot be had.
+    /// If the memory cannot be mapped.
     pub fn new() -> io::Result<Arena> {
         Arena::with(side::arena_shape(), side::register)
     }
@@ -99,8 +114,8 @@ impl Arena {
         register: impl FnOnce(Whole) -> Option<u16>,
     ) -> io::Result<Arena> {
         let mapping = map(shape.octets())?;
-        // In reverse, so that the first leases are the lowest addresses, and the same few are
-        // used again and again while they are in cache.
+        // In reverse, so that the leases with the lowest addresses come first, and a few leases are
+        // reused while they are in cache.
         let smalls = shape.large * LeaseClass::Large.size();
         let free = Free {
             small: (0..shape.small).rev().map(|n| smalls + n * LeaseClass::Small.size()).collect(),
@@ -121,7 +136,7 @@ impl Arena {
         Ok(Arena { shared })
     }
 
-    /// A lease if one is free and nobody waits for it.
+    /// A lease, if one is free and no task waits for one.
     #[must_use]
     pub fn try_lease(&self, class: LeaseClass) -> Option<Lease> {
         let mut free = self.shared.free.borrow_mut();
@@ -132,8 +147,8 @@ impl Arena {
         Some(Lease { arena: self.shared.clone(), class, offset })
     }
 
-    /// A lease, as soon as there is one; first come, first served. The caller must not hold
-    /// another lease meanwhile, or two such callers could wait for each other.
+    /// Waits for a lease; first come, first served. The caller must not hold another lease, or two
+    /// callers could wait for each other.
     pub async fn lease(&self, class: LeaseClass) -> Lease {
         if let Some(lease) = self.try_lease(class) {
             return lease;
@@ -143,34 +158,35 @@ impl Arena {
         let idler = {
             let mut free = self.shared.free.borrow_mut();
             free.waiting(class).push_back(sender);
-            // One that holds another class could not help.
+            // Only a lease of this class helps.
             let helper = free.idlers.iter().position(|(_, held, _)| *held == class);
             helper.and_then(|at| free.idlers.remove(at))
         };
-        // Whoever has waited longest for its peer writes out what it has and comes again.
+        // The connection that has waited longest for its peer writes out what it has and asks
+        // again.
         if let Some((_, _, interrupt)) = idler {
             interrupt.interrupt();
         }
         receiver.await.expect("the arena outlives those who wait for it")
     }
 
-    /// Whether somebody waits for a lease.
+    /// Whether a task waits for a lease.
     #[must_use]
     pub fn is_short(&self) -> bool {
         let free = self.shared.free.borrow();
         !(free.waiting_small.is_empty() && free.waiting_large.is_empty())
     }
 
-    /// Whether less than a quarter of the large leases is free: who waits for a slow peer should
-    /// not keep one.
+    /// Whether less than a quarter of the large leases is free. A connection should not keep one
+    /// then while it waits for a slow peer.
     #[must_use]
     pub fn is_scarce(&self) -> bool {
         self.shared.free.borrow().large.len() < self.shared.shape.large / 4
     }
 
-    /// Says that a connection is about to wait for its peer while it holds such a lease; it may be
-    /// interrupted when leases run out, until the guard is dropped. Whoever finds
-    /// [`Arena::is_short`] now should not begin to wait at all.
+    /// Registers a connection that holds a lease while it waits for its peer. Until the guard is
+    /// dropped, it may be interrupted when leases run out. A caller that finds [`Arena::is_short`]
+    /// should not begin to wait.
     #[must_use]
     pub fn idle(&self, class: LeaseClass, interrupt: Interrupt) -> Idle {
         let mut free = self.shared.free.borrow_mut();
@@ -180,20 +196,20 @@ impl Arena {
         Idle { shared: self.shared.clone(), number }
     }
 
-    /// The arena that a lease is of.
+    /// The arena of a lease.
     #[cfg(test)]
     pub(super) fn of_lease(lease: &Lease) -> Arena {
         Arena { shared: lease.arena.clone() }
     }
 
-    /// Counters.
+    /// The counters, as of now.
     #[must_use]
     pub fn stats(&self) -> ArenaStats {
         self.shared.stats()
     }
 }
 
-/// See [`Arena::idle`].
+/// Guard of [`Arena::idle`].
 pub struct Idle {
     shared: Rc<Shared>,
     number: u64,
@@ -202,7 +218,7 @@ pub struct Idle {
 impl Drop for Idle {
     fn drop(&mut self) {
         let mut free = self.shared.free.borrow_mut();
-        // Ascending by number; the entry is gone when it was interrupted.
+        // Numbers ascend. An interrupted entry is gone already.
         if let Ok(at) = free.idlers.binary_search_by_key(&self.number, |(number, ..)| *number) {
             free.idlers.remove(at);
         }
@@ -233,7 +249,7 @@ impl Shared {
             }
         };
         match waiter {
-            // On one thread nobody can go away between the question and the answer.
+            // On one thread, the receiver cannot be dropped between the check and the send.
             Some(waiter) => {
                 let lease = Lease { arena: self, class, offset };
                 assert!(waiter.send(lease).is_ok(), "the waiter was there a moment ago");
@@ -253,12 +269,12 @@ impl Drop for Shared {
     }
 }
 
-/// The whole mapping as one buffer, for registration only; it is never checked out.
+/// The whole mapping as one buffer, for registration only. It is never checked out.
 pub(super) struct Whole(Rc<Shared>);
 
 #[cfg(test)]
 impl Whole {
-    /// To see later what is in use.
+    /// Lets a test see later what is in use.
     pub(super) fn downgrade(&self) -> std::rc::Weak<Shared> {
         Rc::downgrade(&self.0)
     }

@@ -1,64 +1,65 @@
-//! Mistakes that can be made on purpose, in unit tests only: the simulation has to notice each.
+//! Planted faults, in unit tests only. The simulation must detect each of them.
 
-/// A mistake.
+/// A planted fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
-    /// What was written counts as durable before the fdatasync.
+    /// Written data counts as durable before the fdatasync.
     OkBeforeSync,
-    /// Recovery pays no attention to durable watermarks.
+    /// Recovery ignores durable watermarks.
     WatermarkIgnored,
-    /// Other sessions see a batch when it is written, not when it is durable.
+    /// Other sessions see a batch once it is written, before it is durable.
     ShownBeforeDurable,
-    /// The checksums of records are not compared.
+    /// Checksums of records are not compared.
     FooterUnchecked,
-    /// An fdatasync that failed is tried again.
+    /// A failed fdatasync is retried.
     SyncRetried,
-    /// A lease goes back while its write is still under way.
+    /// A lease is released while its write is in flight.
     LeaseReusedEarly,
     /// Records of an unfinished batch are not kept within reach of recovery.
     NothingHeld,
-    /// Changes that a session can look up leave, and it is not known that they did.
+    /// Changes drop out of the journal, and sessions are not told.
     JournalFloorForgotten,
-    /// Expunges that QRESYNC can tell leave, and it is not known that they did.
+    /// Expunges drop out of the QRESYNC history, and that is not recorded.
     VanishedFloorForgotten,
-    /// A change is seen, and answered, when it is written, not when it is durable.
+    /// A change is visible and answered once it is written, before it is durable.
     ChangedBeforeDurable,
-    /// MOVE takes messages with the flags that are seen, not with those that are written.
+    /// MOVE copies the flags that are visible, not those that are written.
     MoveOfAppliedFlags,
-    /// MOVE takes messages that another MOVE or EXPUNGE has written to be gone.
+    /// MOVE takes messages that another MOVE or EXPUNGE has already written as gone.
     MovesTogether,
     /// The commit and the expunge of a MOVE are in two frames.
     MoveInTwoFrames,
-    /// MOVE leaves out the message before which a step ends.
+    /// MOVE skips the message before which a step ends.
     MoveSkipsOne,
-    /// COPY does not count against the quota before it is durable.
+    /// COPY does not count against the quota until it is durable.
     CopyUnclaimed,
-    /// What others upload and copy does not count against the quota.
+    /// Concurrent uploads and copies do not count against the quota.
     UploadsUncounted,
-    /// A message of many fragments is moved without those that are ahead in the log.
+    /// A message of many fragments is moved without the fragments that are further ahead in the
+    /// log.
     AheadForgotten,
-    /// STORE and EXPUNGE choose messages, and then wait for what others have written.
+    /// STORE and EXPUNGE select messages first, and then wait for other changes to be written.
     ChangeDecidedEarly,
-    /// EXPUNGE takes what is seen as marked, whatever is written about it.
+    /// EXPUNGE selects by visible flags, and ignores written ones.
     ExpungeOfApplied,
-    /// A conditional STORE compares mod-sequences that are seen, not those that are written.
+    /// A conditional STORE compares visible mod-sequences, not written ones.
     ConditionOfApplied,
-    /// STORE and EXPUNGE end after the first step that changes something.
+    /// STORE and EXPUNGE end after the first step that changes anything.
     ChangeInPart,
-    /// STORE and EXPUNGE leave out the message before which a step ends.
+    /// STORE and EXPUNGE skip the message before which a step ends.
     StepSkipsOne,
     /// STORE and EXPUNGE do not wait for the disk.
     ChangeUnawaited,
-    /// A mailbox that is being deleted takes mail.
+    /// A mailbox that is being deleted accepts mail.
     DyingTakesMail,
-    /// HIGHESTMODSEQ is told as if no EXPUNGE waited that is below it.
+    /// HIGHESTMODSEQ ignores waiting EXPUNGEs below it.
     HighestOverExpunge,
-    /// A checkpoint covers a batch of which only a part has been taken in.
+    /// A checkpoint covers a batch that has entered its mailbox only in part.
     CheckpointAmidBatch,
 }
 
 impl Fault {
-    /// All of them.
+    /// Every fault.
     pub const ALL: [Fault; 26] = [
         Fault::OkBeforeSync,
         Fault::WatermarkIgnored,
@@ -89,7 +90,7 @@ impl Fault {
     ];
 }
 
-/// Whether to make it. Never, but where the simulation says so.
+/// Whether the fault is planted. Always false outside the simulation.
 #[cfg(not(test))]
 #[must_use]
 pub const fn made(_: Fault) -> bool {

@@ -1,4 +1,4 @@
-//! Listening sockets that a service manager opened and handed over: the protocol of
+//! Listening sockets passed by a service manager (socket activation), by the protocol of
 //! sd_listen_fds(3).
 
 use std::net::TcpListener;
@@ -8,43 +8,43 @@ use std::{env, fmt, io};
 
 use rustix::io::{FdFlags, fcntl_setfd};
 
-/// The first descriptor that is handed over; the others follow it.
+/// The first passed descriptor; the others follow it.
 const FIRST: RawFd = 3;
 
-/// A listening socket that was there before this process, and will be after it.
+/// A listening socket that existed before this process and outlives it.
 #[derive(Clone, Debug)]
 pub struct Inherited(pub(super) Arc<TcpListener>);
 
-/// What was handed over, by the names that the sockets have in their units.
+/// The passed sockets, by the names in their units.
 #[derive(Clone, Debug, Default)]
 pub struct HandedOver {
-    /// For clear text: `FileDescriptorName=imap`.
+    /// Clear text: `FileDescriptorName=imap`.
     pub imap: Option<Inherited>,
-    /// For TLS from the first octet on: `FileDescriptorName=imaps`.
+    /// Implicit TLS: `FileDescriptorName=imaps`.
     pub imaps: Option<Inherited>,
 }
 
-/// Why sockets that were handed over cannot be used.
+/// Why passed sockets cannot be used.
 #[derive(Debug)]
 pub enum HandOverError {
-    /// LISTEN_FDS or LISTEN_PID is no number, or there are more sockets than names.
+    /// LISTEN_FDS or LISTEN_PID is not a number, or the number of names differs.
     Malformed(String),
-    /// A socket has another name than `imap` or `imaps`, or one that another has as well.
+    /// A socket's name is not `imap` or `imaps`, or is used twice.
     Name(String),
-    /// A descriptor is no listening TCP socket.
+    /// A descriptor is not a listening TCP socket.
     Socket {
         /// Its name.
         name: String,
         /// Its number.
         descriptor: RawFd,
-        /// What is wrong with it.
+        /// The cause.
         error: io::Error,
     },
 }
 
 impl HandedOver {
-    /// Takes what the environment says was handed over to this process; nothing if it says nothing.
-    /// To be called once, before anything else opens files.
+    /// Takes the sockets that the environment announces for this process, if any. Call it once,
+    /// before anything else opens files.
     ///
     /// # Errors
     /// See [`HandOverError`].
@@ -73,7 +73,7 @@ impl HandedOver {
     }
 }
 
-/// The names of the sockets, in their order; none when they are meant for another process.
+/// The names of the sockets, in order; empty if they are meant for another process.
 fn names(
     pid: Option<&str>,
     count: Option<&str>,
@@ -92,7 +92,7 @@ fn names(
     }
     let names: Vec<String> = names.unwrap_or_default().split(':').map(str::to_owned).collect();
     if names.len() != count {
-        let text = format!("LISTEN_FDS={count} with names for {}", names.len());
+        let text = format!("LISTEN_FDS={count}, but LISTEN_FDNAMES has {} names", names.len());
         return Err(HandOverError::Malformed(text));
     }
     let twice = (1..count).find(|&at| names[..at].contains(&names[at]));
@@ -104,12 +104,12 @@ fn names(
 
 impl Inherited {
     fn adopt(descriptor: RawFd) -> io::Result<Inherited> {
-        // SAFETY: whoever started this process has put the descriptor there for it, as the
-        // environment says, and it is taken once, before anything else opens any. If that was a
-        // lie, it is closed already, which the first use below says.
+        // SAFETY: the parent process placed the descriptor here for us, as the environment says,
+        // and it is taken once, before anything else opens a file. If the environment is wrong, the
+        // descriptor is closed, and the first use below fails.
         let owned = unsafe { OwnedFd::from_raw_fd(descriptor) };
         if let Err(error) = fcntl_setfd(&owned, FdFlags::CLOEXEC) {
-            // It is nobody's: to close it is an error as well.
+            // The descriptor is not open: closing it would be an error too.
             std::mem::forget(owned);
             return Err(error.into());
         }
@@ -119,7 +119,7 @@ impl Inherited {
         {
             return Err(io::Error::new(
                 io::ErrorKind::InvalidInput,
-                "it is no TCP socket that listens",
+                "it is not a listening TCP socket",
             ));
         }
         socket.set_nonblocking(false)?;
@@ -131,16 +131,16 @@ impl fmt::Display for HandOverError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             HandOverError::Malformed(what) => {
-                write!(f, "the environment of socket activation makes no sense: {what}")
+                write!(f, "invalid environment for socket activation: {what}")
             }
             HandOverError::Name(name) => write!(
                 f,
-                "a socket named {name:?} was handed over; one can be named imap and one imaps \
-                 (FileDescriptorName= in the socket unit)"
+                "unexpected socket {name:?} from socket activation: use the names imap and imaps \
+                 once each (FileDescriptorName= in the socket unit)"
             ),
             HandOverError::Socket { name, descriptor, error } => {
-                write!(f, "the socket {name} that was handed over (descriptor {descriptor}) ")?;
-                write!(f, "cannot be used: {error}")
+                write!(f, "cannot use socket {name} from socket activation (descriptor ")?;
+                write!(f, "{descriptor}): {error}")
             }
         }
     }

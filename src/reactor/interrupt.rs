@@ -1,4 +1,4 @@
-//! Ending a wait from outside.
+//! Ends a wait from outside.
 
 use std::future::Future;
 use std::pin::pin;
@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::timeout;
 
-/// Ends the receiving operations of a connection; they return what they have so far, or
+/// Ends the receive operations of a connection. They return what they have so far, or
 /// `Interrupted`.
 #[derive(Clone)]
 pub struct Interrupt {
@@ -15,20 +15,20 @@ pub struct Interrupt {
 }
 
 impl Interrupt {
-    /// One that is carried out by `end`.
+    /// An interrupt that calls `end`.
     #[must_use]
     pub fn new(end: impl Fn() + 'static) -> Interrupt {
         Interrupt { end: Rc::new(end) }
     }
 
-    /// See [`Interrupt`].
+    /// Ends the operations.
     pub fn interrupt(&self) {
         (self.end)();
     }
 }
 
-/// Waits for an operation that receives, at most so long; then ends it, which brings back what it
-/// owns. Whether it had to be ended comes along.
+/// Waits for a receive operation for at most `time`, then interrupts it, so that what it owns comes
+/// back. The second value tells whether it was interrupted.
 pub async fn receive_within<F: Future>(
     time: Duration,
     interrupt: impl FnOnce() -> Interrupt,

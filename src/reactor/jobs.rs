@@ -1,8 +1,7 @@
-//! Work that would block a reactor, done by threads beside the reactors.
+//! Blocking work, done by threads beside the reactors.
 //!
-//! Jobs wait in one queue for each asker (a user, say), and the queues take turns: however many
-//! jobs one asker has, another's next job comes after one of them. Jobs run to their end, so work
-//! that may take long is asked for in pieces.
+//! Each asker, such as a user, has a queue of jobs, and the queues take turns: after one job of an
+//! asker, the next asker has its turn. Jobs are not preempted, so long work is submitted in pieces.
 
 use std::any::Any;
 use std::collections::{BTreeMap, VecDeque};
@@ -16,19 +15,18 @@ use super::{Thread, give_way, hesitate, start_thread};
 
 type Job = Box<dyn FnOnce() + Send>;
 
-/// A few threads and the jobs that wait for them. Dropping the last handle waits until all jobs
-/// are done.
+/// A few threads and their waiting jobs. Dropping the last handle waits until all jobs are done.
 #[derive(Clone)]
 pub struct Jobs {
     inner: Arc<Inner>,
 }
 
-/// Why a job was not done.
+/// Why a job has no result.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum JobError {
-    /// The limit of waiting jobs is reached.
+    /// Too many jobs are waiting.
     Full,
-    /// The job panicked; the log says so. Its thread goes on with the next job.
+    /// The job panicked, and the log says so. Its thread continues with the next job.
     Panicked,
 }
 
@@ -48,7 +46,7 @@ struct Queues {
 #[derive(Default)]
 struct Waiting {
     queues: BTreeMap<Box<str>, VecDeque<Job>>,
-    /// Askers that have a queue, the next one first.
+    /// Askers with waiting jobs, the next one first.
     turns: VecDeque<Box<str>>,
     jobs: usize,
 }
@@ -79,7 +77,7 @@ impl Waiting {
 
 impl Queues {
     fn waiting(&self) -> MutexGuard<'_, Waiting> {
-        // Nothing of a job runs under the lock.
+        // No code of a job runs under the lock.
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -88,18 +86,18 @@ impl Jobs {
     /// No limit on waiting jobs. Use it where callers are already bounded.
     pub const ANY: usize = usize::MAX;
 
-    /// Starts threads of this name. At most `limit` jobs wait.
+    /// Starts `threads` threads with this name. At most `limit` jobs may wait.
     ///
     /// # Errors
-    /// When the system gives no thread.
+    /// If the system refuses a thread.
     pub fn start(name: &str, threads: usize, limit: usize) -> io::Result<Jobs> {
         Jobs::with(name, threads, limit, || ())
     }
 
-    /// The same with a lower priority: where there are too few cores for all, others go first.
+    /// As [`Jobs::start`], at a lower priority: if there are too few cores, other threads go first.
     ///
     /// # Errors
-    /// As with [`Jobs::start`].
+    /// As for [`Jobs::start`].
     pub fn start_behind(name: &str, threads: usize, limit: usize) -> io::Result<Jobs> {
         Jobs::with(name, threads, limit, give_way)
     }
@@ -120,8 +118,7 @@ impl Jobs {
         Ok(Jobs { inner: Arc::new(inner) })
     }
 
-    /// Has a thread do some work; see [`Jobs::run_for`]. All that is asked for by this waits in
-    /// one queue.
+    /// Runs work on a thread; see [`Jobs::run_for`]. All jobs submitted here share one queue.
     ///
     /// # Errors
     /// See [`JobError`].
@@ -132,8 +129,8 @@ impl Jobs {
         self.run_for("", work).await
     }
 
-    /// Has a thread do some work for an asker, whose jobs begin in the order in which they were
-    /// asked for. When this future is dropped before the job has begun, the job is not done.
+    /// Runs work on a thread for an asker, whose jobs start in the order of submission. If this
+    /// future is dropped before the job starts, the job is skipped.
     ///
     /// # Errors
     /// See [`JobError`].
@@ -144,7 +141,7 @@ impl Jobs {
     ) -> Result<T, JobError> {
         let (tell, told) = oneshot::channel();
         let job: Job = Box::new(move || {
-            // Nobody waits any more when the session has ended.
+            // The session may have ended: then no task waits for the result.
             if !tell.is_closed() {
                 let _ = tell.send(work());
             }
@@ -166,18 +163,18 @@ async fn work(queues: Arc<Queues>) {
     while let Ok(permit) = queues.ready.acquire().await {
         permit.forget();
         let job = queues.waiting().pop();
-        // All is done, and nobody will ask for more.
+        // All jobs are done, and no more will come.
         let Some(job) = job else { return };
         hesitate().await;
         if let Err(panic) = catch_unwind(AssertUnwindSafe(job)) {
             let (name, said) = (thread::current(), said(&*panic));
             let name = name.name().unwrap_or_default();
-            tracing::error!("a job on thread {name} panicked: {said}. This is a bug, report it");
+            tracing::error!("a job on thread {name} panicked: {said}. This is a bug: report it");
         }
     }
 }
 
-/// What a panic said.
+/// The text of a panic.
 pub(super) fn said(panic: &(dyn Any + Send)) -> &str {
     let text = panic.downcast_ref::<&str>().copied();
     text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("nothing")
@@ -188,7 +185,7 @@ impl Drop for Inner {
         let threads = self.threads.get_mut().unwrap_or_else(PoisonError::into_inner);
         self.queues.ready.add_permits(threads.len());
         for thread in threads.drain(..) {
-            // A job that panicked has said so in the log.
+            // A job that panicked is in the log already.
             let _ = thread.join();
         }
     }
@@ -228,7 +225,7 @@ mod tests {
         };
         assert_eq!(block_on(all), [Ok(()); 5]);
         let order: Vec<_> = done.lock().unwrap().iter().map(|(_, number)| *number).collect();
-        // Whether the first job had begun when the second was asked for is open.
+        // The first job may or may not have started when the second was submitted.
         assert!(order == [1, 4, 2, 5, 3] || order == [4, 1, 5, 2, 3], "{order:?}");
     }
 

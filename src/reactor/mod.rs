@@ -1,18 +1,18 @@
-//! The seam to the kernel: everything above sees connections, files, threads, time and leases,
-//! nothing of io_uring. The only folder that names tokio-uring or io-uring, and the only one with
+//! The seam to the kernel. Code above it sees connections, files, threads, time and leases, and
+//! nothing of io_uring. This folder alone names tokio-uring and io-uring, and it alone contains
 //! `unsafe`.
 //!
-//! A reactor is one thread, pinned to one core, with its own ring and its own [`Arena`]. Nothing
-//! here is shared between threads; reactors talk by messages.
+//! A reactor is a thread pinned to a core, with its own ring and its own [`Arena`]. Threads share
+//! nothing here; reactors communicate by messages.
 //!
 //! Two rules hold for every operation:
-//! - what the kernel reads or writes (a [`Lease`], a buffer, a descriptor) is owned by the
-//!   operation until its completion, even when the future that waits for it is dropped;
-//! - only [`Conn::readable`] may be put under a `select!`: it carries no octets.
+//! - Whatever the kernel reads or writes (a [`Lease`], a buffer, a descriptor) belongs to the
+//!   operation until its completion, even if the future that waits for it is dropped.
+//! - Only [`Conn::readable`] may be used in a `select!`: it carries no octets.
 //!
-//! The seam has two sides of the same shape. `ring` is the real one. `simulation` takes its place
-//! in unit tests: network, disk, clock and threads out of one seed, so that a run can lose its
-//! power at any step, and be run again.
+//! The seam has two implementations with one interface. `ring` is the real one. `simulation`
+//! replaces it in unit tests: one seed determines network, disk, clock and threads, so that a run
+//! can lose power at any step, and can be repeated.
 
 mod arena;
 mod clock;

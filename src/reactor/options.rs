@@ -1,68 +1,68 @@
-//! What both sides of the seam are told, and what they answer when it cannot be done.
+//! Options, open modes and errors shared by the io_uring and the simulated reactor.
 
 use std::{fmt, io};
 
-/// How a reactor runs.
+/// Options of a reactor.
 #[derive(Clone, Copy, Debug)]
 pub struct Options {
-    /// The core to pin the thread to; `None` leaves it to the scheduler.
+    /// The core to pin the thread to; `None` leaves the choice to the scheduler.
     pub core: Option<usize>,
 }
 
-/// How a file is opened.
+/// How to open a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Access {
-    /// To read from it.
+    /// For reading.
     Read,
-    /// To read and to write.
+    /// For reading and writing.
     Write,
-    /// The same; it is made when it is not there.
+    /// For reading and writing; created if missing.
     Create,
 }
 
-/// Why a thread has ended without a result.
+/// Why a thread ended without a result.
 #[derive(Debug)]
 pub enum ThreadEnd {
-    /// Its ring, or what else it begins with, could not be had.
+    /// Its setup failed, for example that of its ring.
     Failed(io::Error),
-    /// A bug, which has said so itself.
+    /// It panicked, and the log says so.
     Panicked,
 }
 
-/// Why mailrace cannot run here.
+/// Why mailrace cannot run on this system.
 #[derive(Debug)]
 pub enum ProbeError {
-    /// The kernel knows no io_uring.
+    /// The kernel does not have io_uring.
     Missing,
-    /// Somebody forbade it: seccomp in most containers, or a sysctl.
+    /// io_uring is forbidden: by seccomp, as in most containers, or by a sysctl.
     Forbidden(io::Error),
-    /// io_uring is there but too old.
+    /// The kernel's io_uring lacks this.
     TooOld(&'static str),
-    /// The limit on locked memory has no room for the smallest ring.
+    /// The limit on locked memory is too low for the smallest ring.
     Locked,
-    /// Anything else the kernel answered.
+    /// Any other error of the kernel.
     Other(io::Error),
 }
 
-/// What the limit on locked memory allows, if no other process of the user has locked any.
+/// What the limit on locked memory allows, provided that other processes of this user lock nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Locked {
-    /// Whether all arenas can be registered; if not, they are used unregistered.
+    /// Whether all arenas can be registered; otherwise they are used unregistered.
     pub registered: bool,
-    /// Reactors that can have a ring.
+    /// Number of reactors that can have a ring.
     pub reactors: usize,
-    /// Whether the rings are of the usual size.
+    /// Whether the rings have the usual size.
     pub usual_rings: bool,
 }
 
-/// Why reactors get no rings.
+/// Why the reactors cannot be started.
 #[derive(Debug)]
 pub enum RingError {
-    /// The limit on locked memory has room for so many of those that were wanted.
+    /// The limit on locked memory allows fewer rings than requested.
     Locked {
-        /// How many were wanted.
+        /// Requested rings.
         wanted: usize,
-        /// How many there could be.
+        /// Possible rings.
         rings: usize,
     },
     /// The system refuses threads or descriptors.

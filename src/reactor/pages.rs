@@ -1,44 +1,44 @@
-//! Memory that goes back to the kernel when its work is done. An allocator keeps what it once had;
-//! for tens of megabytes that are needed for milliseconds that is too much.
+//! Memory that returns to the kernel when it is dropped. An allocator would keep it, which is too
+//! much for tens of megabytes that are needed for milliseconds.
 
 use std::io;
 use std::ops::{Deref, DerefMut};
 use std::ptr::NonNull;
 
-/// Some values in a mapping of their own, which ends with them.
+/// An array in a mapping of its own, unmapped on drop.
 pub struct Pages<T: Copy> {
     mapping: NonNull<T>,
     count: usize,
 }
 
 impl<T: Copy> Pages<T> {
-    /// So many values, all alike.
+    /// An array of `count` copies of `value`.
     ///
     /// # Errors
-    /// When the memory cannot be had.
+    /// If the memory cannot be mapped.
     pub fn filled(value: T, count: usize) -> io::Result<Pages<T>> {
         const { assert!(align_of::<T>() <= 4096 && size_of::<T>() > 0) };
         let octets = count.checked_mul(size_of::<T>()).filter(|&octets| octets > 0);
         let octets = octets.ok_or_else(|| io::Error::from(io::ErrorKind::InvalidInput))?;
         let mapping = map(octets)?.cast::<T>();
         for at in 0..count {
-            // SAFETY: the mapping has room for `count` values and is aligned to a page, which is
-            // no less than `T` asks for.
+            // SAFETY: the mapping has room for `count` values, and its page alignment satisfies
+            // that of `T`.
             unsafe { mapping.add(at).write(value) };
         }
         Ok(Pages { mapping, count })
     }
 }
 
-/// Fresh memory of so many octets, all zero. Huge pages are wished for: fewer faults, and those
-/// who ask for memory in this way ask for much.
+/// Maps fresh, zeroed memory. Huge pages are requested, because callers map a lot at once: that
+/// means fewer page faults.
 pub(super) fn map(octets: usize) -> io::Result<NonNull<u8>> {
     use rustix::mm::{Advice, MapFlags, ProtFlags, madvise, mmap_anonymous};
     let flags = ProtFlags::READ | ProtFlags::WRITE;
-    // SAFETY: a new private mapping at an address of the kernel's choice touches nothing of ours.
+    // SAFETY: a new private mapping at an address of the kernel's choice overlaps nothing of ours.
     let address =
         unsafe { mmap_anonymous(std::ptr::null_mut(), octets, flags, MapFlags::PRIVATE)? };
-    // SAFETY: the range is the mapping just made. Huge pages are a wish: the answer is ignored.
+    // SAFETY: the range is the mapping just made. Huge pages are optional, so errors are ignored.
     let _ = unsafe { madvise(address, octets, Advice::LinuxHugepage) };
     NonNull::new(address.cast()).ok_or_else(|| io::Error::other("mmap returned null"))
 }
@@ -54,7 +54,7 @@ impl<T: Copy> Deref for Pages<T> {
 
 impl<T: Copy> DerefMut for Pages<T> {
     fn deref_mut(&mut self) -> &mut [T] {
-        // SAFETY: as above; nobody else knows the mapping.
+        // SAFETY: as above; no other code has a pointer to the mapping.
         unsafe { std::slice::from_raw_parts_mut(self.mapping.as_ptr(), self.count) }
     }
 }
@@ -72,7 +72,7 @@ impl<T: Copy> Drop for Pages<T> {
 mod tests {
     use super::*;
 
-    /// Whether the kernel knows of a mapping at this address.
+    /// Whether this process has a mapping at this address.
     fn is_mapped(address: usize) -> bool {
         let maps = std::fs::read_to_string("/proc/self/maps").unwrap();
         maps.lines().any(|line| {
@@ -93,7 +93,7 @@ mod tests {
 
     #[test]
     fn memory_goes_back() {
-        // So much that no other test takes its place meanwhile.
+        // Large, so that no concurrent test maps the same place.
         let pages = Pages::filled(1u8, 256 << 20).unwrap();
         let middle = pages.as_ptr() as usize + (128 << 20);
         assert!(is_mapped(middle));

@@ -1,8 +1,8 @@
-//! Sizes at which code takes another path: what fits into a record, a frame, a chunk, a cache.
+//! Sizes at which code takes another path: the capacity of a record, a frame, a chunk, a cache.
 //!
-//! The server has those of [`limits`](crate::limits), which the compiler knows. In unit tests a
-//! simulated machine may have smaller ones, as it has fewer leases, so that a mailbox of ten
-//! messages takes the paths of one of ten million.
+//! In the server they are the constants of [`limits`](crate::limits), known to the compiler. A
+//! simulated machine in unit tests may have smaller ones, as it may have fewer leases, so that a
+//! mailbox of ten messages takes the paths of one with ten million.
 
 use crate::limits::{
     CHECKPOINT_DIRTY, CHECKPOINT_LOG, CHUNK_FRAGMENTS, CHUNK_MESSAGES, CHUNKS_AT_ONCE, JOURNAL,
@@ -10,7 +10,7 @@ use crate::limits::{
     SUBSCRIPTIONS, UID_RANGES, UNAPPLIED, UNFINISHED_MESSAGES, VANISHED,
 };
 
-/// The bounds of [`limits`](crate::limits) under their own names, and some of single modules.
+/// The bounds of [`limits`](crate::limits) under their names, and some of single modules.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Thresholds {
     /// See [`UID_RANGES`].
@@ -19,9 +19,9 @@ pub struct Thresholds {
     pub step_messages: usize,
     /// See [`UNAPPLIED`].
     pub unapplied: usize,
-    /// Bytes of records of an unfinished batch that wait in memory for its commit.
+    /// Bytes of an unfinished batch's records that wait in memory for its commit.
     pub records_waiting: usize,
-    /// Fragments of a copied message in the record that also has the rest of it.
+    /// Fragments of a copied message in the record that has the rest of the message.
     pub copied_fragments: usize,
     /// Bytes for records in a frame of a copy, or of a step that changes messages.
     pub records_room: usize,
@@ -56,8 +56,8 @@ pub struct Thresholds {
 }
 
 impl Thresholds {
-    /// As the limits say. What modules have for themselves is as large as can be here: they take
-    /// the smaller of both.
+    /// The values of [`limits`](crate::limits). Values of single modules are as large as possible
+    /// here, because modules take the smaller of both.
     pub const STANDARD: Thresholds = Thresholds {
         uid_ranges: UID_RANGES,
         step_messages: STEP_MESSAGES,
@@ -82,7 +82,7 @@ impl Thresholds {
     };
 }
 
-/// Those of this machine.
+/// The thresholds of this machine.
 #[cfg(not(test))]
 #[must_use]
 pub const fn thresholds() -> Thresholds {

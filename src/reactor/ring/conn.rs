@@ -1,4 +1,4 @@
-//! A connection: octets in and out of leases and buffers.
+//! A TCP connection: receives into leases and buffers, sends from buffers.
 
 use std::io;
 use std::net::{SocketAddr, TcpStream};
@@ -12,50 +12,50 @@ use io_uring::{opcode, types};
 use super::executor::submit;
 use crate::reactor::{Interrupt, Lease, spawn};
 
-/// What is thrown away at the end of a connection, at most: as much as the kernel keeps for one
-/// that is not read.
+/// Most octets discarded at the end of a connection: what the kernel buffers for a connection that
+/// is not read.
 const UNREAD: usize = 8 << 20;
 
-/// A connection on its way between reactors, or from the listener: no operation is in flight.
+/// A connection between reactors, or fresh from the listener: no operation is in flight.
 pub struct Peer {
     stream: TcpStream,
     address: SocketAddr,
 }
 
 impl Peer {
-    /// Takes an accepted socket.
+    /// Wraps an accepted socket.
     #[must_use]
     pub fn new(stream: TcpStream, address: SocketAddr) -> Peer {
         Peer { stream, address }
     }
 
-    /// The address at the other end.
+    /// The peer's address.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 }
 
-/// A connection that belongs to this reactor.
+/// A connection owned by this reactor.
 pub struct Conn {
     stream: Rc<TcpStream>,
     address: SocketAddr,
 }
 
 impl Conn {
-    /// Makes the connection this reactor's own.
+    /// Takes the connection over for this reactor.
     #[must_use]
     pub fn new(peer: Peer) -> Conn {
-        // Our replies leave at once; they are composed into few writes before they get here.
+        // Replies leave immediately; they are gathered into few writes before they get here.
         let _ = peer.stream.set_nodelay(true);
         Conn { stream: Rc::new(peer.stream), address: peer.address }
     }
 
-    /// Hands the connection over to another reactor. No operation but [`Conn::readable`] may be
-    /// in flight.
+    /// Hands the connection over to another reactor. No operation may be in flight except
+    /// [`Conn::readable`].
     ///
     /// # Errors
-    /// When somebody here still holds the connection and there is no descriptor for a second.
+    /// If the connection is still in use here, and no descriptor is left to duplicate it.
     pub fn into_peer(self: Rc<Self>) -> io::Result<Peer> {
         let address = self.address;
         let stream = match Rc::try_unwrap(self) {
@@ -65,7 +65,7 @@ impl Conn {
         Ok(Peer { stream: stream?, address })
     }
 
-    /// The address at the other end.
+    /// The peer's address.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
@@ -79,36 +79,35 @@ impl Conn {
         self.stream.as_raw_fd()
     }
 
-    /// Waits until there is something to receive (or the end, or an error). Holds no buffer, so
-    /// ten thousand waiting connections cost no lease, and may be dropped at any time.
+    /// Waits until there is something to receive: octets, the end, or an error. Holds no buffer, so
+    /// ten thousand waiting connections take no lease. May be dropped at any time.
     ///
     /// # Errors
-    /// When the kernel refuses to poll.
+    /// If the kernel refuses to poll.
     pub async fn readable(&self) -> io::Result<()> {
         loop {
             match self.readable_or_interrupted().await {
-                // An interrupt that was meant for a receive, which had just ended by itself.
+                // An interrupt meant for a receive that had just completed.
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 result => return result,
             }
         }
     }
 
-    /// The same, which an interrupt ends.
+    /// As [`Conn::readable`], but ends on an interrupt.
     ///
     /// # Errors
-    /// `Interrupted` after [`Interrupt::interrupt`]; when the kernel refuses to poll.
+    /// `Interrupted` after [`Interrupt::interrupt`], or if the kernel refuses to poll.
     pub async fn readable_or_interrupted(&self) -> io::Result<()> {
         let entry = opcode::PollAdd::new(self.fd(), libc::POLLIN as u32).build();
         submit(entry, self.stream.clone()).await.0.map(|_| ()).map_err(cancelled)
     }
 
-    /// Receives into `range` of the lease: what there is, or all of the range when `all` is set
-    /// (then fewer only at the end of the stream or after an interrupt). 0 is the end.
+    /// Receives into `range` of the lease: what is available, or with `all` the whole range (less
+    /// only at the end of the stream or after an interrupt). Returns 0 at the end.
     ///
     /// # Errors
-    /// `Interrupted` after [`Interrupt::interrupt`] when nothing had come yet; what the socket
-    /// says.
+    /// `Interrupted` after [`Interrupt::interrupt`] if nothing was received; or the socket's error.
     pub async fn recv(
         &self,
         lease: Lease,
@@ -122,10 +121,10 @@ impl Conn {
         (result.map_err(cancelled), lease)
     }
 
-    /// Receives what there is, at most `limit` octets, after those in `buffer`. 0 is the end.
+    /// Appends what is available to `buffer`, at most `limit` octets. Returns 0 at the end.
     ///
     /// # Errors
-    /// What the socket says.
+    /// The socket's error.
     pub async fn recv_buf(
         &self,
         mut buffer: Vec<u8>,
@@ -140,11 +139,11 @@ impl Conn {
         (result.map_err(cancelled), buffer)
     }
 
-    /// Sends all of `octets`. With `more`, the kernel may wait for what follows at once to fill
-    /// a segment. The buffer comes back empty, to be used again.
+    /// Sends all of `octets`. With `more`, the kernel may wait for the next send to fill a segment.
+    /// The emptied buffer comes back for reuse.
     ///
     /// # Errors
-    /// What the socket says.
+    /// The socket's error.
     pub async fn send(&self, mut octets: Bytes, more: bool) -> io::Result<Bytes> {
         let flags = libc::MSG_NOSIGNAL | if more { libc::MSG_MORE } else { 0 };
         while !octets.is_empty() {
@@ -154,7 +153,7 @@ impl Conn {
             octets = back;
             match result {
                 Ok(sent) => octets.advance(sent),
-                // An interrupt is meant for who waits to receive; what was to be sent still is.
+                // An interrupt concerns receives; the send continues.
                 Err(error) if error.raw_os_error() == Some(libc::ECANCELED) => {}
                 Err(error) => return Err(error),
             }
@@ -162,35 +161,48 @@ impl Conn {
         Ok(octets)
     }
 
-    /// Acknowledges what has arrived at once instead of up to 40 ms later. Clients that write a
-    /// command or a message in several pieces wait for that before each further piece (Nagle's
-    /// algorithm). The kernel forgets this wish, so it is repeated before every wait for the rest.
+    /// Makes the kernel acknowledge received octets now instead of up to 40 ms later.
+    ///
+    /// Some clients write a message in several pieces without TCP_NODELAY. Nagle's algorithm then
+    /// holds each further piece back until the one before is acknowledged, while our kernel delays
+    /// that acknowledgement in the hope of a reply to send it with:
+    ///
+    /// ```text
+    /// client                       server
+    /// header    ────────────────▶
+    /// body      held back by Nagle      delays the ACK up to 40 ms: the batch has no reply yet
+    ///           ◀──────────────── ACK
+    /// body      ────────────────▶
+    /// ```
+    ///
+    /// A hundred messages took 4.7 s without this and 0.33 s with it. The kernel resets
+    /// TCP_QUICKACK by itself, so this is repeated before every wait for the rest of a command or
+    /// message.
     pub fn quick_ack(&self) {
         let _ = rustix::net::sockopt::set_tcp_quickack(&self.stream, true);
     }
 
-    /// Whether the peer sends nothing more: it has closed the connection, or its half of it.
+    /// Whether the peer will send nothing more: it has closed the connection, or its half of it.
     #[must_use]
     pub fn has_ended(&self) -> bool {
         let mut poll = libc::pollfd { fd: self.raw(), events: libc::POLLRDHUP, revents: 0 };
-        // SAFETY: one descriptor, which is ours, and the call does not wait.
+        // SAFETY: one descriptor, which we own, and the call does not block.
         let ready = unsafe { libc::poll(&raw mut poll, 1, 0) };
         ready > 0
     }
 
-    /// Takes nothing more from the peer: whoever receives sees the end of the stream. What is to be
-    /// sent is still sent.
+    /// Stops receiving: reads return the end of the stream. Sends still work.
     pub fn shutdown_read(&self) {
         let _ = self.stream.shutdown(std::net::Shutdown::Read);
     }
 
-    /// Ends the connection in both directions; operations in flight complete.
+    /// Closes the connection in both directions; operations in flight complete.
     pub fn shutdown(&self) {
         let _ = self.stream.shutdown(std::net::Shutdown::Both);
     }
 
-    /// Throws away what has come and was not read, after [`Conn::shutdown`]. The kernel would reset
-    /// the connection for it, and the client lose replies that it has not read yet.
+    /// Discards received octets that were not read, after [`Conn::shutdown`]. Otherwise the kernel
+    /// resets the connection, and the client may lose replies that it has not read yet.
     pub fn discard_unread(&self) {
         let mut unread = [0; 16 << 10];
         let without_waiting = rustix::net::RecvFlags::DONTWAIT;
@@ -202,8 +214,8 @@ impl Conn {
         }
     }
 
-    /// A handle that ends the receiving operations of this connection; they return what they have
-    /// so far, or `Interrupted`.
+    /// A handle that ends the receive operations of this connection. They return what they have so
+    /// far, or `Interrupted`.
     #[must_use]
     pub fn interrupt_handle(&self) -> Interrupt {
         let stream = self.stream.clone();
@@ -211,10 +223,10 @@ impl Conn {
             let stream = stream.clone();
             let fd = types::Fd(stream.as_raw_fd());
             let entry = opcode::AsyncCancel2::new(types::CancelBuilder::fd(fd).all()).build();
-            // Now, not when the task runs: by then the client may have spoken, and the next
-            // operation of the connection would be cancelled instead.
+            // Submitted now, not when the task runs: by then the client may have sent something,
+            // and the connection's next operation would be cancelled instead.
             let cancelling = submit(entry, stream);
-            // Nobody waits for the answer: what was cancelled has an answer of its own.
+            // The result is not needed: the cancelled operation reports its own.
             spawn(cancelling);
         })
     }

@@ -1,4 +1,4 @@
-//! Segment files, as the log sees them: whole blocks in and out of leases.
+//! Segment files as the log uses them: whole blocks between disk and leases.
 
 use std::io;
 use std::ops::Range;
@@ -10,23 +10,23 @@ use super::executor::submit;
 use super::files::File;
 use crate::reactor::Lease;
 
-/// An open segment file. A handle: clones mean the same file.
+/// An open segment file. Clones are handles to one file.
 #[derive(Clone)]
 pub struct LogFile {
     file: Rc<File>,
 }
 
 impl LogFile {
-    /// Takes an open file; with O_DIRECT, offsets and lengths must be whole blocks.
+    /// Wraps an open file. With O_DIRECT, offsets and lengths must be whole blocks.
     #[must_use]
     pub fn new(file: File) -> LogFile {
         LogFile { file: Rc::new(file) }
     }
 
-    /// How many names the file has; none when somebody removed it.
+    /// Number of hard links; 0 if the file was removed.
     ///
     /// # Errors
-    /// What the disk says.
+    /// The disk's error.
     pub fn names(&self) -> io::Result<u64> {
         self.file.names()
     }
@@ -38,7 +38,7 @@ impl LogFile {
     /// Writes the first `length` octets of the lease at `offset`.
     ///
     /// # Errors
-    /// What the disk says; writing less than everything is an error as well.
+    /// The disk's error; a short write is an error too.
     pub async fn write_at(
         &self,
         lease: Lease,
@@ -57,7 +57,7 @@ impl LogFile {
         let result = result.and_then(|written| match written == length {
             true => Ok(()),
             false => {
-                Err(io::Error::new(io::ErrorKind::WriteZero, "the disk wrote part of a frame"))
+                Err(io::Error::new(io::ErrorKind::WriteZero, "only part of a frame was written"))
             }
         });
         (result, lease)
@@ -66,7 +66,7 @@ impl LogFile {
     /// Reads from `offset` into `range` of the lease; fewer octets only at the end of the file.
     ///
     /// # Errors
-    /// What the disk says.
+    /// The disk's error.
     pub async fn read_at(
         &self,
         lease: Lease,
@@ -85,11 +85,12 @@ impl LogFile {
         (result, lease)
     }
 
-    /// Makes everything whose write has completed durable: fdatasync.
+    /// Makes all completed writes durable: fdatasync.
     ///
     /// # Errors
-    /// What the disk says. After an error nothing is known about what was written since the last
-    /// success; trying again would only hide that (the kernel reports a lost page once).
+    /// The disk's error. After an error, the state of everything written since the last success is
+    /// unknown. Do not retry: the kernel reports a lost page once, so a retry would succeed and
+    /// hide the loss.
     pub async fn sync_data(&self) -> io::Result<()> {
         let entry = opcode::Fsync::new(self.fd()).flags(types::FsyncFlags::DATASYNC).build();
         submit(entry, self.file.clone()).await.0.map(|_| ())

@@ -1,5 +1,5 @@
-//! A listening socket per reactor; the kernel spreads connections over them (SO_REUSEPORT). One
-//! that was handed over is shared by all reactors.
+//! A listening socket per reactor; the kernel distributes connections among them (SO_REUSEPORT). An
+//! inherited socket is shared by all reactors.
 
 use std::io;
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -19,23 +19,23 @@ const BACKLOG: i32 = 4096;
 /// A listening socket.
 pub struct Listener {
     socket: Rc<TcpListener>,
-    /// Somebody else listens on it, too.
+    /// Whether other reactors or processes listen on the socket too.
     shared: bool,
 }
 
-/// A socket that was bound and listens, and belongs to no reactor yet.
+/// A bound, listening socket that no reactor owns yet.
 pub struct Bound {
     socket: TcpListener,
     shared: bool,
 }
 
 impl Bound {
-    /// As many sockets as there are reactors, all on one address.
+    /// One socket per reactor, all on one address.
     ///
     /// # Errors
-    /// When the address cannot be had.
+    /// If the address is not available.
     pub fn all(address: SocketAddr, reactors: usize) -> io::Result<Vec<Bound>> {
-        // Sockets with SO_REUSEPORT join another server's; that it is there must be found out
+        // A socket with SO_REUSEPORT joins those of another server, so the port must be tested
         // first.
         if address.port() != 0 {
             TcpListener::bind(address)?;
@@ -49,10 +49,11 @@ impl Bound {
         Ok(sockets)
     }
 
-    /// A socket that was handed over, for each reactor. Whoever is free takes the next connection.
+    /// A handle to an inherited socket for each reactor. Whichever is free accepts the next
+    /// connection.
     ///
     /// # Errors
-    /// When there are no descriptors left.
+    /// If no descriptor is left.
     pub fn adopt(handed: &Inherited, reactors: usize) -> io::Result<Vec<Bound>> {
         let one = |_| Ok(Bound { socket: handed.0.try_clone()?, shared: true });
         (0..reactors).map(one).collect()
@@ -67,26 +68,27 @@ impl Bound {
         Ok(Bound { socket: socket.into(), shared: false })
     }
 
-    /// Where it listens; the port is a real one even when 0 was asked for.
+    /// The local address; the port is the actual one even if 0 was requested.
     ///
     /// # Errors
-    /// What the kernel says.
+    /// The kernel's error.
     pub fn address(&self) -> io::Result<SocketAddr> {
         self.socket.local_addr()
     }
 }
 
 impl Listener {
-    /// Takes a bound socket to this reactor.
+    /// Takes a bound socket over for this reactor.
     #[must_use]
     pub fn new(bound: Bound) -> Listener {
         Listener { socket: Rc::new(bound.socket), shared: bound.shared }
     }
 
-    /// The next connection.
+    /// Accepts the next connection.
     ///
     /// # Errors
-    /// What the kernel says: out of descriptors, aborted before it was accepted, shut down.
+    /// The kernel's error: no descriptors left, connection aborted before it was accepted, or shut
+    /// down.
     pub async fn accept(&self) -> io::Result<Peer> {
         let fd = types::Fd(self.socket.as_raw_fd());
         let (null, none) = (std::ptr::null_mut(), std::ptr::null_mut());
@@ -94,26 +96,26 @@ impl Listener {
             let entry = opcode::Accept::new(fd, null, none).flags(libc::SOCK_CLOEXEC).build();
             let accepted = submit(entry, self.socket.clone()).await.0?;
             let fd = i32::try_from(accepted).expect("a descriptor is an i32");
-            // SAFETY: the kernel has just made this descriptor for us, nobody else knows it.
+            // SAFETY: the kernel has just made this descriptor for us; no other code knows it.
             let stream = TcpStream::from(unsafe { OwnedFd::from_raw_fd(fd) });
-            // One that was reset before it was accepted has no address any more.
+            // A connection reset before it was accepted no longer has an address.
             if let Ok(address) = stream.peer_addr() {
                 break (stream, address);
             }
         };
-        // Peers that vanish without a word are noticed within a few minutes.
+        // Detects within a few minutes that a peer is gone.
         let keepalive = TcpKeepalive::new().with_time(std::time::Duration::from_secs(120));
         let _ = socket2::SockRef::from(&stream).set_tcp_keepalive(&keepalive);
         Ok(Peer::new(stream, address))
     }
 
-    /// Ends accepting: an accept that waits returns with an error. On a socket that was handed over
-    /// connections go on to wait, for whoever takes it next; another accept would take them.
+    /// Stops accepting: a waiting accept returns an error. On an inherited socket, connections keep
+    /// waiting for its next owner; another accept here would take them.
     pub fn shutdown(&self) {
         if self.shared {
             let fd = types::Fd(self.socket.as_raw_fd());
             let entry = opcode::AsyncCancel2::new(types::CancelBuilder::fd(fd).all()).build();
-            // Nobody waits for the answer: the accept has an answer of its own.
+            // The result is not needed: the accept reports its own.
             spawn(submit(entry, self.socket.clone()));
             return;
         }

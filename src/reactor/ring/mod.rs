@@ -1,4 +1,4 @@
-//! The real side of the seam: io_uring by way of tokio-uring, files and threads of the system.
+//! The real side of the seam: io_uring through tokio-uring, files and threads of the system.
 
 mod conn;
 mod executor;
@@ -27,7 +27,7 @@ pub use rings::{Standby, rings};
 pub use system::{give_way, random, unix_seconds};
 pub use thread::{Thread, contain, hesitate, start_thread};
 
-/// As many leases as the limits say.
+/// The number of leases given by the limits.
 pub(super) fn arena_shape() -> Shape {
     Shape::STANDARD
 }

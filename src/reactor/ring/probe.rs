@@ -1,4 +1,4 @@
-//! What this kernel can do, asked before anything is started.
+//! Checks what this kernel supports, before anything starts.
 
 use io_uring::{IoUring, opcode, register};
 
@@ -6,11 +6,11 @@ use super::size::{self, Allowed, RingSize, may_lock};
 use crate::limits::ARENA;
 use crate::reactor::{Locked, ProbeError};
 
-/// Tries a small ring with all that the reactors use. Says what the limit on locked memory allows
-/// to so many reactors.
+/// Tries a small ring with all operations that the reactors use. Returns what the limit on locked
+/// memory allows for this many reactors.
 ///
 /// # Errors
-/// When the reactors could not run.
+/// If the reactors cannot run.
 pub fn probe(reactors: usize) -> Result<Locked, ProbeError> {
     let mut builder = IoUring::<io_uring::squeue::Entry, io_uring::cqueue::Entry>::builder();
     builder.setup_coop_taskrun().setup_single_issuer();
@@ -54,16 +54,16 @@ pub fn probe(reactors: usize) -> Result<Locked, ProbeError> {
     Ok(Locked { registered, reactors: rings.max(1), usual_rings: ring == RingSize::ALL[0] })
 }
 
-/// Takes as much as the system allows this process of locked memory and of descriptors: each
-/// connection needs one, and the usual soft limit of 1,024 is for programs that use select(2). How
-/// many descriptors there are; `None` is no limit.
+/// Raises the limits on locked memory and descriptors as far as the system allows. Each connection
+/// takes a descriptor, and the usual soft limit of 1,024 exists for programs that use select(2).
+/// Returns the number of descriptors; `None` means unlimited.
 pub fn raise_limits() -> Option<u64> {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
     for resource in [Resource::Memlock, Resource::Nofile] {
         let limit = getrlimit(resource);
         let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };
         if let Err(error) = setrlimit(resource, raised) {
-            tracing::debug!("the limit {resource:?} stays as it is: {error}");
+            tracing::debug!("cannot raise the limit {resource:?}: {error}");
         }
     }
     getrlimit(Resource::Nofile).current

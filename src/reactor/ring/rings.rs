@@ -1,9 +1,9 @@
-//! The rings of all reactors, set up before anything else that a start does.
+//! Sets up the rings of all reactors, first thing at start.
 //!
-//! Some kernels (those before 5.12 and since 6.14) count the memory of a ring against the limit on
-//! locked memory of the user, 8 MiB on most systems: enough for 14 rings of the usual size. So the
-//! rings are as large as the limit allows, and there are fewer of them when even the smallest
-//! do not fit. Whether one does can only be tried: other processes of the user count as well.
+//! Some kernels (before 5.12, and since 6.14) count the memory of a ring against the user's limit
+//! on locked memory, 8 MiB on most systems: enough for 14 rings of the usual size. So rings are
+//! made as large as the limit allows, and fewer if even the smallest do not fit. Whether one fits
+//! can only be tried, because other processes of the user count too.
 
 use std::sync::mpsc;
 use std::{io, thread};
@@ -15,14 +15,14 @@ use crate::reactor::{Options, RingError};
 
 type Work<T> = Box<dyn FnOnce(&tokio_uring::Runtime) -> T + Send>;
 
-/// A thread that has a ring and waits for its work. Without any it ends.
+/// A thread with a ring that waits for its work, and ends if there is none.
 pub struct Standby<T> {
     handle: thread::JoinHandle<io::Result<T>>,
     work: mpsc::Sender<Work<T>>,
 }
 
 impl<T: Send + 'static> Standby<T> {
-    /// Gives it its work. A panic in it ends the process.
+    /// Starts the work. A panic in it ends the process.
     pub fn start<F: Future<Output = T>>(
         self,
         options: Options,
@@ -32,17 +32,17 @@ impl<T: Send + 'static> Standby<T> {
             abort_on_panic();
             run_on(runtime, options, async { main().await })
         });
-        // A thread that has ended says so when it is joined.
+        // If the thread has ended, joining it reports why.
         let _ = self.work.send(work);
         Thread::of(self.handle)
     }
 }
 
-/// Sets up the rings of so many reactors, each on its own thread; fewer when there cannot be as
-/// many, unless it must be `exactly` these. What is not as it should be is logged.
+/// Sets up the rings of `wanted` reactors, each on its own thread. If they do not fit, logs a
+/// warning and makes fewer, or fails if `exactly`.
 ///
 /// # Errors
-/// When there are too few, and when the system refuses threads or descriptors.
+/// If there are too few, or the system refuses threads or descriptors.
 pub fn rings<T: Send + 'static>(
     wanted: usize,
     exactly: bool,
@@ -71,14 +71,14 @@ pub fn rings<T: Send + 'static>(
     }
     if rings.len() < wanted {
         tracing::warn!(
-            "the limit on locked memory has room for {} rings only, so there are as many reactors \
+            "the limit on locked memory has room for only {} rings, so that many reactors start \
              instead of {wanted}: raise it (LimitMEMLOCK, see tuning/README.md)",
             rings.len()
         );
     } else if size != RingSize::ALL[0] {
         tracing::warn!(
-            "the limit on locked memory is too small for {wanted} rings of the usual size: some \
-             have {} entries for completions, a little slower with thousands of connections. Raise \
+            "the limit on locked memory is too low for {wanted} rings of the usual size: some \
+             have {} completion entries, slightly slower with thousands of connections. Raise \
              it (LimitMEMLOCK, see tuning/README.md)",
             size.completions
         );
@@ -100,7 +100,7 @@ fn ring<T: Send + 'static>(number: usize, size: RingSize) -> io::Result<Standby<
         let _ = tell.send(Ok(()));
         match told.recv() {
             Ok(work) => Ok(work(&runtime)),
-            Err(_) => Err(io::Error::other("the start was given up")),
+            Err(_) => Err(io::Error::other("the start was abandoned")),
         }
     })?;
     made.recv().unwrap_or_else(|_| Err(io::Error::other("the thread has ended")))?;

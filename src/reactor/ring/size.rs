@@ -1,4 +1,4 @@
-//! How large rings can be under the limit on locked memory.
+//! The sizes that rings can have under the limit on locked memory.
 
 use std::time::Duration;
 
@@ -6,19 +6,20 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::limits::BLOCK;
 
-/// How large a ring is.
+/// The size of a ring.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct RingSize {
-    /// Entries of the submission queue. What does not fit waits, see [`super::queue`].
+    /// Entries of the submission queue. When it is full, operations wait: see [`super::queue`].
     pub submissions: u32,
-    /// Entries of the completion queue. What does not fit waits in the kernel, which takes a system
-    /// call more.
+    /// Entries of the completion queue. When it is full, completions wait in the kernel, which
+    /// costs another system call.
     pub completions: u32,
 }
 
 impl RingSize {
-    /// From the usual one, with more submissions than most turns of the executor prepare and four
-    /// times as many completions as 8,192 connections have operations, to the smallest.
+    /// From the usual size to the smallest. The usual one has more submissions than most turns of
+    /// the executor prepare, and four times as many completions as 8,192 connections have
+    /// operations.
     pub const ALL: [RingSize; 5] = [
         RingSize { submissions: 1024, completions: 32_768 },
         RingSize { submissions: 1024, completions: 8_192 },
@@ -27,8 +28,8 @@ impl RingSize {
         RingSize { submissions: 16, completions: 128 },
     ];
 
-    /// Octets of memory that it takes: entries of both queues, the head of the rings (320 octets)
-    /// and an index of 4 octets for each submission; in whole pages.
+    /// Memory in bytes, in whole pages: the entries of both queues, the head of the rings (320
+    /// bytes) and an index of 4 bytes for each submission.
     pub fn octets(self) -> u64 {
         let (submissions, completions) = (self.submissions as usize, self.completions as usize);
         let rings = (320 + 16 * completions + 4 * submissions).next_multiple_of(BLOCK);
@@ -38,13 +39,13 @@ impl RingSize {
 
 /// What the limit on locked memory allows.
 pub(super) struct Allowed {
-    /// The largest size of which there can be as many as wanted; else the smallest.
+    /// The largest size that allows as many rings as wanted, or else the smallest.
     pub size: RingSize,
-    /// How many of them there can be.
+    /// Number of rings of that size.
     pub rings: usize,
 }
 
-/// What the limit allows, if no other process of the user has locked memory. `None` is no limit.
+/// What the limit allows if other processes of this user lock nothing. `None` means no limit.
 pub(super) fn allowed(wanted: usize, limit: Option<u64>) -> Allowed {
     let fits = |size: &RingSize| limit.is_none_or(|limit| size.octets() * wanted as u64 <= limit);
     let smallest = RingSize::ALL[RingSize::ALL.len() - 1];
@@ -56,14 +57,14 @@ pub(super) fn allowed(wanted: usize, limit: Option<u64>) -> Allowed {
     }
 }
 
-/// The limit that rings of this process count against; `None` where they do not count.
+/// The limit that rings of this process count against; `None` if they do not count.
 pub(super) fn limit_on_rings() -> Option<u64> {
     let limit = getrlimit(Resource::Memlock);
     let octets = limit.current?;
     if may_lock() {
         return None;
     }
-    // Where they count, none can be had under a limit of nothing.
+    // If rings count, none can be made under a limit of zero.
     let nothing = Rlimit { current: Some(0), maximum: limit.maximum };
     if setrlimit(Resource::Memlock, nothing).is_err() {
         return Some(octets);
@@ -73,14 +74,14 @@ pub(super) fn limit_on_rings() -> Option<u64> {
     counted.then_some(octets)
 }
 
-/// The kernel gives back the memory of rings a moment after the end of their process: a server that
-/// follows another one waits for that, so many times before it takes what there is.
+/// Attempts before a smaller size is tried. The kernel frees the memory of rings a moment after
+/// their process ends, which matters to a server that follows another.
 pub(super) const PATIENCE: u32 = 20;
 
-/// And so long each time.
+/// Time between these attempts.
 pub(super) const PAUSE: Duration = Duration::from_millis(50);
 
-/// CAP_IPC_LOCK lifts the limit; registering is the honest way to ask for it.
+/// Whether this process has CAP_IPC_LOCK, which lifts the limit on locked memory.
 pub(super) fn may_lock() -> bool {
     let capabilities = rustix::thread::capabilities(None);
     capabilities.is_ok_and(|sets| sets.effective.contains(rustix::thread::CapabilitySet::IPC_LOCK))

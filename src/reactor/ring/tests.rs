@@ -1,4 +1,4 @@
-//! What the seam promises, on a real ring. Skipped aloud where the kernel has none.
+//! What the seam promises, tested on a real ring. Skipped with a message if the kernel has none.
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -78,7 +78,7 @@ fn an_interrupt_does_not_end_what_begins_after_it() {
                 breathe().await;
             }
             client.write_all(b"late").unwrap();
-            // Open until it was read.
+            // Stays open until it was read.
             std::future::pending::<()>().await;
         });
         let (result, _) = conn.recv(lease, 0..4, true).await;
@@ -142,7 +142,7 @@ fn a_shortage_of_large_leases_interrupts_nobody_with_a_small_one() {
         let mut all: Vec<Lease> =
             std::iter::from_fn(|| arena.try_lease(LeaseClass::Large)).collect();
         let (large, small) = (all.pop().unwrap(), arena.try_lease(LeaseClass::Small).unwrap());
-        // The one with the small lease has waited longer.
+        // The connection with the small lease has waited longer.
         let spared = arena.idle(LeaseClass::Small, patient.interrupt_handle());
         let receiving = spawn(async move { patient.recv(small, 0..5, true).await.0 });
         let guard = arena.idle(LeaseClass::Large, conn.interrupt_handle());
@@ -204,7 +204,7 @@ fn an_interrupt_does_not_end_what_is_being_sent() {
     on_reactor(|| async {
         let (conn, mut client) = pair().await;
         let conn = std::rc::Rc::new(conn);
-        // More than the kernel takes without a reader.
+        // More than the kernel buffers without a reader.
         let octets = Bytes::from(vec![7; 32 << 20]);
         let sending = spawn({
             let (conn, octets) = (conn.clone(), octets.clone());
@@ -223,13 +223,14 @@ fn an_interrupt_does_not_end_what_is_being_sent() {
     });
 }
 
-/// From now on the kernel has no memory for so many entries at once that come from this thread.
+/// Makes the kernel refuse submissions of this many entries at once from this thread.
 fn refuse_submissions_of(entries: u32) {
     use libc::{BPF_ABS, BPF_JEQ, BPF_JMP, BPF_K, BPF_LD, BPF_RET, BPF_W};
     let load = |offset| (BPF_LD | BPF_W | BPF_ABS, 0, 0, offset);
     let skip_unless = |value, others| (BPF_JMP | BPF_JEQ | BPF_K, 0, others, value);
     let answer = |value| (BPF_RET | BPF_K, 0, 0, value);
-    // Of struct seccomp_data: the number of the call, and the low half of its second argument.
+    // Fields of struct seccomp_data: the system call number, and the low half of its second
+    // argument.
     let program = [
         load(0),
         skip_unless(libc::SYS_io_uring_enter as u32, 3),
@@ -249,8 +250,8 @@ fn refuse_submissions_of(entries: u32) {
     assert!(done, "{}", std::io::Error::last_os_error());
 }
 
-/// A kernel that has no memory for it just now: when the executor parks, and when more is prepared
-/// than the queue has room for.
+/// The kernel lacks memory for a moment: when the executor parks, and when more is prepared than
+/// the queue has room for.
 #[test]
 fn a_submission_that_is_refused_for_now_goes_later() {
     use super::size::RingSize;
@@ -261,7 +262,7 @@ fn a_submission_that_is_refused_for_now_goes_later() {
         refuse_submissions_of(SUBMISSIONS);
         for operations in [SOME, 3 * SUBMISSIONS] {
             let waiting: Vec<_> = (0..operations).map(|_| spawn(breathe())).collect();
-            // One more by and by, as a reactor has always.
+            // Another operation now and then, as a reactor always has.
             let others = spawn(async {
                 loop {
                     crate::reactor::sleep(std::time::Duration::from_millis(5)).await;
@@ -276,7 +277,7 @@ fn a_submission_that_is_refused_for_now_goes_later() {
     });
 }
 
-/// More operations that wait for something else than the queue has entries.
+/// More long-waiting operations than the queue has entries.
 #[test]
 fn what_waits_long_takes_no_room_in_the_queue() {
     on_reactor(|| async {

@@ -1,4 +1,4 @@
-//! Threads: one for each reactor, and those beside them for what blocks.
+//! Threads: one per reactor, and others for blocking work.
 
 use std::cell::Cell;
 use std::future::Future;
@@ -8,15 +8,15 @@ use std::{io, panic, process, thread};
 use crate::reactor::ThreadEnd;
 use crate::reactor::jobs::said;
 
-/// A thread that runs one future to its end.
+/// A thread that runs one future to completion.
 pub struct Thread<T> {
     handle: thread::JoinHandle<io::Result<T>>,
 }
 
-/// Starts a thread beside the reactors. What it does may block.
+/// Starts a thread beside the reactors. It may block.
 ///
 /// # Errors
-/// When the system gives no thread.
+/// If the system refuses a thread.
 pub fn start_thread<T, F>(
     name: String,
     main: impl FnOnce() -> F + Send + 'static,
@@ -46,7 +46,7 @@ impl<T> Thread<T> {
     /// Blocks until it ends.
     ///
     /// # Errors
-    /// When it could not begin, or panicked.
+    /// If it could not start, or panicked.
     pub fn join(self) -> Result<T, ThreadEnd> {
         match self.handle.join() {
             Ok(result) => result.map_err(ThreadEnd::Failed),
@@ -55,16 +55,16 @@ impl<T> Thread<T> {
     }
 }
 
-/// Nothing here: a real thread is as late as it is.
+/// Does nothing: a real thread has its own delays.
 pub async fn hesitate() {}
 
 thread_local!(static REACTOR: Cell<bool> = const { Cell::new(false) });
 
-/// Does work whose panic need not end the process, since what it works on can be given up by
-/// itself.
+/// Runs work in which a panic need not end the process, because what it works on can be given up on
+/// its own.
 ///
 /// # Errors
-/// What the panic said.
+/// The text of the panic.
 pub fn contain<T>(work: impl FnOnce() -> T) -> Result<T, String> {
     let reactor = REACTOR.replace(false);
     let result = panic::catch_unwind(panic::AssertUnwindSafe(work));
@@ -72,17 +72,17 @@ pub fn contain<T>(work: impl FnOnce() -> T) -> Result<T, String> {
     result.map_err(|panic| said(&*panic).to_owned())
 }
 
-/// From now on a panic on this thread, a reactor's, ends the process: the runtime would pass over a
-/// task that panics, and its client would wait for ever, and so might the log for a frame that was
-/// never written. After a start everything acknowledged is there.
+/// Makes a panic on this thread, a reactor's, end the process. The runtime would ignore a panicked
+/// task: its client would wait for ever, and the log might wait for a frame that was never written.
+/// After a restart everything acknowledged is there.
 pub(super) fn abort_on_panic() {
     static HOOK: Once = Once::new();
     HOOK.call_once(|| {
         let before = panic::take_hook();
         panic::set_hook(Box::new(move |info| {
-            // The hook from before writes out what is in the log, as far as it can.
+            // The previous hook flushes the log as far as it can.
             if REACTOR.get() {
-                tracing::error!("mailrace aborts on a bug: {info}. Please report it, and restart");
+                tracing::error!("mailrace stops because of a bug: {info}. Report it, and restart");
                 before(info);
                 process::abort();
             }

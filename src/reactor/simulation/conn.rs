@@ -1,4 +1,4 @@
-//! A connection, as a reactor holds it.
+//! The server's end of a simulated connection.
 
 use std::cell::Cell;
 use std::io;
@@ -13,16 +13,16 @@ use super::machine::{Machine, machine};
 use super::network::End;
 use crate::reactor::{Interrupt, Lease};
 
-/// A connection on its way between reactors. Closed when nobody takes it.
+/// A connection between reactors. Closed if no reactor takes it.
 pub struct Peer(u64);
 
-/// A connection that belongs to this reactor.
+/// A connection owned by this reactor.
 pub struct Conn {
     end: Rc<End>,
     interrupts: Rc<Interrupts>,
 }
 
-/// Counts how often the operations of a connection were ended.
+/// Counts interrupts of a connection.
 #[derive(Default)]
 struct Interrupts {
     count: Cell<u64>,
@@ -38,7 +38,7 @@ impl Peer {
         Peer(number)
     }
 
-    /// The address at the other end.
+    /// The peer's address.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         address(self.0)
@@ -47,7 +47,7 @@ impl Peer {
 
 impl Drop for Peer {
     fn drop(&mut self) {
-        // Outside of the borrow: an end that is dropped looks at the network.
+        // Outside the borrow, because dropping an end borrows the network.
         let end = machine().and_then(|machine| machine.network.borrow_mut().parked.remove(&self.0));
         drop(end);
     }
@@ -58,7 +58,7 @@ fn address(number: u64) -> SocketAddr {
 }
 
 impl Conn {
-    /// Makes the connection this reactor's own.
+    /// Takes the connection over for this reactor.
     #[must_use]
     pub fn new(peer: Peer) -> Conn {
         let end = the_machine().network.borrow_mut().parked.remove(&peer.0);
@@ -66,23 +66,17 @@ impl Conn {
     }
 
     /// Hands the connection over to another reactor.
-    ///
-    /// # Errors
-    /// Never, but as the real one.
     pub fn into_peer(self: Rc<Self>) -> io::Result<Peer> {
         Ok(Peer::park(self.end.clone()))
     }
 
-    /// The address at the other end.
+    /// The peer's address.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         address(self.end.number)
     }
 
     /// Waits until there is something to receive.
-    ///
-    /// # Errors
-    /// Never, but as the real one.
     pub async fn readable(&self) -> io::Result<()> {
         loop {
             let news = self.end.receives.news.notified();
@@ -93,10 +87,7 @@ impl Conn {
         }
     }
 
-    /// As the real one.
-    ///
-    /// # Errors
-    /// As the real one.
+    /// See the ring's.
     pub async fn readable_or_interrupted(&self) -> io::Result<()> {
         let since = self.interrupts.count.get();
         loop {
@@ -108,10 +99,7 @@ impl Conn {
         }
     }
 
-    /// As the real one.
-    ///
-    /// # Errors
-    /// As the real one.
+    /// See the ring's.
     pub async fn recv(
         &self,
         mut lease: Lease,
@@ -122,10 +110,7 @@ impl Conn {
         (result, lease)
     }
 
-    /// As the real one.
-    ///
-    /// # Errors
-    /// As the real one.
+    /// See the ring's.
     pub async fn recv_buf(
         &self,
         mut buffer: Vec<u8>,
@@ -169,10 +154,7 @@ impl Conn {
         }
     }
 
-    /// As the real one.
-    ///
-    /// # Errors
-    /// As the real one.
+    /// See the ring's.
     pub async fn send(&self, mut octets: Bytes, _more: bool) -> io::Result<Bytes> {
         let machine = the_machine();
         while !octets.is_empty() {
@@ -212,30 +194,30 @@ impl Conn {
         }
     }
 
-    /// Nothing here waits for an acknowledgement.
+    /// Does nothing: the simulation does not delay acknowledgements.
     pub fn quick_ack(&self) {}
 
-    /// Nothing is lost by it here.
+    /// Does nothing: the simulation loses nothing by it.
     pub fn discard_unread(&self) {}
 
-    /// Whether the peer sends nothing more.
+    /// Whether the peer will send nothing more.
     #[must_use]
     pub fn has_ended(&self) -> bool {
         self.end.receives.has_ended()
     }
 
-    /// Takes nothing more from the peer.
+    /// Stops receiving.
     pub fn shutdown_read(&self) {
         self.end.receives.deafen();
     }
 
-    /// Ends the connection in both directions.
+    /// Closes the connection in both directions.
     pub fn shutdown(&self) {
         self.end.receives.deafen();
         self.end.sends.end();
     }
 
-    /// As the real one.
+    /// See the ring's.
     #[must_use]
     pub fn interrupt_handle(&self) -> Interrupt {
         let interrupts = self.interrupts.clone();

@@ -1,5 +1,5 @@
-//! The disk: files and their names. A name that was not synced with its folder may be lost, the
-//! later ones first: file systems keep their order.
+//! The simulated disk: files and their names. A power loss may take names that were not synced with
+//! their folder, the latest first, because file systems keep their order.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -11,16 +11,16 @@ use kit::Random;
 
 type Names = BTreeMap<PathBuf, u64>;
 
-/// See the [module](self).
+/// The files of a machine, as written and as durable.
 pub struct Disk {
     nodes: BTreeMap<u64, Node>,
     names: Names,
-    /// As they are after a power loss that takes all changes.
+    /// The names as they are after a power loss that takes all changes.
     durable: Names,
     changes: Vec<Change>,
-    /// Folders that were made here, and whether their names are durable.
+    /// Folders created here, and whether their names are durable.
     folders: BTreeMap<PathBuf, bool>,
-    /// Numbers nodes and writes.
+    /// Last number given to a node or a write.
     last: u64,
 }
 
@@ -65,7 +65,7 @@ impl Disk {
         self.last
     }
 
-    /// The last write so far.
+    /// The number of the last write.
     pub(super) fn last(&self) -> u64 {
         self.last
     }
@@ -91,17 +91,17 @@ impl Disk {
         Ok(())
     }
 
-    /// Removes a file; also from outside, as a person would.
+    /// Removes a file; a test may do so from outside, as a person would.
     ///
     /// # Errors
-    /// When it is not there.
+    /// If it does not exist.
     pub fn remove(&mut self, path: &Path) -> io::Result<()> {
         self.names.remove(path).ok_or_else(missing)?;
         self.changes.push(Change::Remove(path.into()));
         Ok(())
     }
 
-    /// Files in a folder with their lengths.
+    /// The files in a folder with their lengths.
     #[must_use]
     pub fn list(&self, folder: &Path) -> Vec<(String, u64)> {
         let inside = self.names.iter().filter(|(path, _)| path.parent() == Some(folder));
@@ -113,13 +113,13 @@ impl Disk {
         self.folders.entry(path.into()).or_insert(false);
     }
 
-    /// Makes the names of a folder and of those above it durable.
+    /// Makes the names of a folder and its parents durable.
     pub(super) fn sync_names_of(&mut self, folder: &Path) {
         let above = |path: &Path| folder.starts_with(path);
         self.folders.iter_mut().for_each(|(path, durable)| *durable |= above(path));
     }
 
-    /// Folders whose names are not durable are gone, and what was in them.
+    /// Removes folders whose names are not durable, with everything in them.
     fn lose_folders(&mut self) {
         let lost: Vec<PathBuf> =
             self.folders.extract_if(.., |_, durable| !*durable).map(|(path, _)| path).collect();
@@ -167,7 +167,7 @@ impl Disk {
         self.node_mut(node).sync_failed(number, random);
     }
 
-    /// Octets that files take.
+    /// Bytes that the files take.
     #[must_use]
     pub fn used(&self) -> u64 {
         let named: BTreeSet<u64> =
@@ -175,10 +175,10 @@ impl Disk {
         named.iter().filter_map(|node| self.nodes.get(node)).map(Node::length).sum()
     }
 
-    /// What a file holds.
+    /// The content of a file.
     ///
     /// # Errors
-    /// When it is not there.
+    /// If it does not exist.
     pub fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
         let node = self.node(self.find(path)?);
         let mut octets = vec![0; node.length() as usize];
@@ -188,7 +188,7 @@ impl Disk {
 
     // ---- Harm -----------------------------------------------------------------------------------
 
-    /// The machine stopped: of what was not durable, this is lost.
+    /// Applies a power loss to everything that is not durable.
     pub fn lose(&mut self, loss: Loss, random: &mut Random) {
         let last = self.last;
         if loss != Loss::Nothing {
@@ -207,7 +207,7 @@ impl Disk {
         }
         let mut used: BTreeSet<u64> =
             self.names.values().chain(self.durable.values()).copied().collect();
-        // Made and removed: the next loss may take back the removal alone.
+        // Created and removed: the next loss may undo only the removal.
         used.extend(self.changes.iter().filter_map(|change| match change {
             Change::Create(_, node) => Some(*node),
             Change::Remove(_) | Change::Rename(..) => None,
@@ -216,10 +216,10 @@ impl Disk {
         self.nodes.values_mut().for_each(|node| node.lose(loss, last, random));
     }
 
-    /// Spoils a sector of a file; `false` when there was nothing in it.
+    /// Corrupts a sector of a file; `false` if it contains only zeros.
     ///
     /// # Errors
-    /// When the file is not there.
+    /// If the file does not exist.
     pub fn rot(&mut self, path: &Path, offset: u64, random: &mut Random) -> io::Result<bool> {
         let node = self.find(path)?;
         Ok(self.node_mut(node).rot(offset, random))

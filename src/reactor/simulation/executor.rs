@@ -1,4 +1,4 @@
-//! Running, time and numbers, as the machine has them.
+//! Execution, time and randomness of the simulated machine.
 
 use std::future::Future;
 use std::io;
@@ -8,10 +8,7 @@ use super::ring;
 use crate::reactor::arena::{Shape, Whole};
 use crate::reactor::{Locked, Options, ProbeError};
 
-/// Runs `main` until it is done. With a machine, time passes only when nobody has anything to do.
-///
-/// # Errors
-/// Never, but as the real one.
+/// Runs `main` to completion. On a machine, time passes only when no task can run.
 pub fn run<F: Future>(_: Options, main: F) -> io::Result<F::Output> {
     let simulated = machine().is_some();
     let mut builder = tokio::runtime::Builder::new_current_thread();
@@ -27,16 +24,13 @@ pub async fn breathe() {
     }
 }
 
-/// Everything is there.
-///
-/// # Errors
-/// Never, but as the real one.
+/// Reports that everything is supported.
 #[allow(clippy::unnecessary_wraps)]
 pub fn probe(reactors: usize) -> Result<Locked, ProbeError> {
     Ok(Locked { registered: true, reactors, usual_rings: true })
 }
 
-/// There is no limit.
+/// Reports that there is no limit.
 pub fn raise_limits() -> Option<u64> {
     None
 }
@@ -47,23 +41,20 @@ pub fn unix_seconds() -> u64 {
     machine().map_or_else(ring::unix_seconds, |machine| machine.born + machine.now() / 1000)
 }
 
-/// A number that nobody can guess who does not know the seed.
-///
-/// # Errors
-/// Never, but as the real one.
+/// A number that is unpredictable without the seed.
 pub fn random() -> io::Result<u64> {
     machine().map_or_else(ring::random, |machine| Ok(machine.random(|random| random.number())))
 }
 
-/// Nothing to do: the tasks of a machine take turns.
+/// Does nothing: the tasks of a machine take turns.
 pub fn give_way() {}
 
-/// How many leases an arena has.
+/// The number of leases in an arena.
 pub(in crate::reactor) fn arena_shape() -> Shape {
     machine().map_or(Shape::STANDARD, |machine| machine.shape())
 }
 
-/// No memory is registered; but the machine wants to know whether it comes back.
+/// Registers nothing, but lets the machine check that the memory is returned.
 pub(in crate::reactor) fn register(memory: Whole) -> Option<u16> {
     if let Some(machine) = machine() {
         machine.arenas.borrow_mut().push(memory.downgrade());

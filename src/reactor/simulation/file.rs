@@ -1,4 +1,4 @@
-//! Segment files, as the log sees them.
+//! Segment files of the simulated disk.
 
 use std::io;
 use std::ops::Range;
@@ -11,31 +11,25 @@ use super::node::SECTOR;
 use crate::reactor::Lease;
 use crate::reactor::fault::{Fault, made};
 
-/// An open segment file. A handle: clones mean the same file.
+/// An open segment file. Clones are handles to one file.
 #[derive(Clone)]
 pub struct LogFile {
     file: Rc<File>,
 }
 
 impl LogFile {
-    /// Takes an open file.
+    /// Wraps an open file.
     #[must_use]
     pub fn new(file: File) -> LogFile {
         LogFile { file: Rc::new(file) }
     }
 
-    /// As the real one.
-    ///
-    /// # Errors
-    /// As the real one.
+    /// See the ring's.
     pub fn names(&self) -> io::Result<u64> {
         self.file.names()
     }
 
-    /// As the real one. Octets leave the lease late, some sectors before the others.
-    ///
-    /// # Errors
-    /// As the real one.
+    /// See the ring's. Octets leave the lease late, some sectors before others.
     pub async fn write_at(
         &self,
         lease: Lease,
@@ -69,7 +63,7 @@ impl LogFile {
         (Ok(()), lease)
     }
 
-    /// The mistake: the lease is free for others before its octets have been written.
+    /// The planted fault: the lease is reused before its octets have been written.
     async fn write_late(
         &self,
         node: u64,
@@ -80,21 +74,19 @@ impl LogFile {
         let machine = the_machine();
         let (longest, _) = begin(&machine);
         let octets = lease.pointer(0..length);
-        // The arena lives on in what the lease was.
+        // Keeps the arena alive after the lease is gone.
         let (class, arena) = (lease.class(), crate::reactor::Arena::of_lease(&lease));
         drop(lease);
         machine.delay(longest.max(5)).await;
-        // SAFETY: the arena is mapped as long as `arena` lives, and nobody writes to it on this
-        // thread while the slice is used. That the octets are others by now is the point.
+        // SAFETY: the arena stays mapped as long as `arena` lives, and no code on this thread
+        // writes to it while the slice is used. That the octets have changed by now is the point of
+        // the fault.
         let octets = unsafe { std::slice::from_raw_parts(octets, length) };
         machine.disk.borrow_mut().write(node, offset, octets);
         (Ok(()), arena.lease(class).await)
     }
 
-    /// As the real one.
-    ///
-    /// # Errors
-    /// As the real one.
+    /// See the ring's.
     pub async fn read_at(
         &self,
         mut lease: Lease,
@@ -111,10 +103,7 @@ impl LogFile {
         (result, lease)
     }
 
-    /// As the real one. What is written while it is under way need not be covered.
-    ///
-    /// # Errors
-    /// As the real one.
+    /// See the ring's. Need not cover writes that are in flight.
     pub async fn sync_data(&self) -> io::Result<()> {
         let node = match &*self.file {
             File::Real(file) => return file.sync_all(),
@@ -151,7 +140,7 @@ fn begin(machine: &Machine) -> (u64, u32) {
     (temper.disk, temper.write_fails)
 }
 
-/// Some of the sectors, in no order.
+/// Writes some of the sectors, in random order.
 fn write_some(machine: &Machine, node: u64, octets: &[u8], offset: u64) {
     let mut disk = machine.disk.borrow_mut();
     let sectors = octets.chunks(SECTOR).enumerate();

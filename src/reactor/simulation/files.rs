@@ -1,4 +1,5 @@
-//! Files and folders: those of the machine, or, without one, real ones.
+//! Files and folders: those of the machine, or real ones without a machine. Errors are those of the
+//! disk.
 
 use std::io;
 use std::path::Path;
@@ -11,13 +12,13 @@ use crate::reactor::Access;
 /// An open file.
 #[derive(Debug)]
 pub enum File {
-    /// Of the system.
+    /// A file of the operating system.
     Real(real::File),
-    /// Of the machine.
+    /// A file of the machine.
     Simulated(u64),
 }
 
-/// One step of the machine that may fail so many times in a million.
+/// One step of the machine, which fails `fails` times in a million.
 fn operate(machine: &Machine, fails: u32) -> io::Result<()> {
     machine.step()?;
     match machine.fails(fails) {
@@ -30,8 +31,8 @@ pub(super) fn full() -> io::Error {
     io::Error::from_raw_os_error(libc::ENOSPC)
 }
 
-/// One step of the machine that changes names or lengths: it may fail by an error of the disk, or
-/// for want of room in the folder.
+/// One step of the machine that changes names or lengths. It may fail by a disk error, or for lack
+/// of space.
 fn change_names(machine: &Machine) -> io::Result<()> {
     let fails = machine.temper.borrow().names_fail;
     operate(machine, fails).map_err(|error| match machine.is_off() {
@@ -45,10 +46,7 @@ fn the_machine() -> io::Result<Rc<Machine>> {
 }
 
 impl File {
-    /// Octets in it.
-    ///
-    /// # Errors
-    /// What the disk says; likewise below.
+    /// Length in bytes.
     pub fn length(&self) -> io::Result<u64> {
         match self {
             File::Real(file) => file.length(),
@@ -56,7 +54,7 @@ impl File {
         }
     }
 
-    /// Reads from `offset` on until `out` is full or the file ends; how much that was.
+    /// Reads from `offset` until `out` is full or the file ends; returns the number of octets.
     #[allow(clippy::missing_errors_doc)]
     pub fn read_at(&self, out: &mut [u8], offset: u64) -> io::Result<usize> {
         match self {
@@ -70,7 +68,7 @@ impl File {
         }
     }
 
-    /// Writes all of `octets` at `offset`.
+    /// Writes all of `octets` at `offset`. After an error, a part of them may be written.
     #[allow(clippy::missing_errors_doc)]
     pub fn write_all_at(&self, octets: &[u8], offset: u64) -> io::Result<()> {
         match self {
@@ -88,7 +86,7 @@ impl File {
                 if result.is_ok() && grows > 0 && !fits(&machine, grows) {
                     return Err(full());
                 }
-                // What fails, and what the power failed under, is written in part.
+                // A failed write, or one during a power failure, is partial.
                 let written = match &result {
                     Ok(()) => octets.len(),
                     Err(_) => machine.random(|random| random.below(octets.len())),
@@ -99,7 +97,7 @@ impl File {
         }
     }
 
-    /// Gives the file this length.
+    /// Truncates the file, or extends it with zeros.
     #[allow(clippy::missing_errors_doc)]
     pub fn set_length(&self, length: u64) -> io::Result<()> {
         match self {
@@ -115,7 +113,7 @@ impl File {
         }
     }
 
-    /// Takes room on the disk for the whole length.
+    /// Allocates disk space for the whole length.
     #[allow(clippy::missing_errors_doc)]
     pub fn allocate(&self, length: u64) -> io::Result<bool> {
         match self {
@@ -136,7 +134,7 @@ impl File {
         }
     }
 
-    /// Its device and inode.
+    /// Device and inode.
     #[allow(clippy::missing_errors_doc)]
     pub fn identity(&self) -> io::Result<(u64, u64)> {
         match self {
@@ -145,7 +143,7 @@ impl File {
         }
     }
 
-    /// How many names the file has. Nobody removes one on the machine while it is open.
+    /// Number of hard links. On the machine, open files are never removed.
     #[allow(clippy::missing_errors_doc)]
     pub fn names(&self) -> io::Result<u64> {
         match self {
@@ -154,7 +152,7 @@ impl File {
         }
     }
 
-    /// Makes octets and length durable.
+    /// Makes content and length durable.
     #[allow(clippy::missing_errors_doc)]
     pub fn sync_all(&self) -> io::Result<()> {
         match self {
@@ -166,8 +164,8 @@ impl File {
                 machine.trace(format_args!("file {node}: fsync: {result:?}"));
                 let mut disk = machine.disk.borrow_mut();
                 let last = disk.last();
-                // One that fails here may be tried again: files that are synced so are written
-                // whole before they count, and the catalog is not what mail depends on.
+                // A failed sync may be retried here: files synced this way are written whole before
+                // they count, and mail does not depend on the catalog.
                 if result.is_ok() {
                     disk.synced(*node, last);
                 }
@@ -188,9 +186,6 @@ fn fits(machine: &Machine, octets: u64) -> bool {
 }
 
 /// Opens a file.
-///
-/// # Errors
-/// What the disk says; likewise below.
 pub fn open(path: &Path, access: Access) -> io::Result<File> {
     let Some(machine) = machine() else { return Ok(File::Real(real::open(path, access)?)) };
     machine.step()?;
@@ -209,7 +204,7 @@ pub fn open(path: &Path, access: Access) -> io::Result<File> {
     Ok(File::Simulated(node))
 }
 
-/// Opens a file to read what the disk has, which is all that the machine ever shows.
+/// Opens a file to read what the disk contains, which is all that the machine ever shows.
 #[allow(clippy::missing_errors_doc)]
 pub fn open_as_stored(path: &Path) -> io::Result<File> {
     match machine() {
@@ -218,7 +213,7 @@ pub fn open_as_stored(path: &Path) -> io::Result<File> {
     }
 }
 
-/// Opens a file; with O_DIRECT, which the machine always has.
+/// Opens a file with O_DIRECT, which the machine always supports.
 #[allow(clippy::missing_errors_doc)]
 pub fn open_direct(path: &Path, access: Access) -> io::Result<(File, bool)> {
     if machine().is_some() {
@@ -228,8 +223,8 @@ pub fn open_direct(path: &Path, access: Access) -> io::Result<(File, bool)> {
     Ok((File::Real(file), direct))
 }
 
-/// Makes a folder, which a loss of power takes along with all that is in it until its name is
-/// durable. Files can be made in folders that nobody has made: those were there before.
+/// Creates a folder. Until its name is durable, a power loss takes it with everything in it. Files
+/// can be created in folders that were never created: those existed before the run.
 #[allow(clippy::missing_errors_doc)]
 pub fn create_folder(path: &Path) -> io::Result<()> {
     let Some(machine) = machine() else { return real::create_folder(path) };
@@ -238,7 +233,7 @@ pub fn create_folder(path: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// Names in a folder with the length of each file.
+/// The names in a folder with the length of each file.
 #[allow(clippy::missing_errors_doc)]
 pub fn list(folder: &Path) -> io::Result<Vec<(String, u64)>> {
     let Some(machine) = machine() else { return real::list(folder) };
@@ -246,7 +241,7 @@ pub fn list(folder: &Path) -> io::Result<Vec<(String, u64)>> {
     Ok(machine.disk.borrow().list(folder))
 }
 
-/// Whether there is a file of this name.
+/// Whether the file exists.
 #[allow(clippy::missing_errors_doc)]
 pub fn exists(path: &Path) -> io::Result<bool> {
     let Some(machine) = machine() else { return real::exists(path) };
@@ -254,7 +249,7 @@ pub fn exists(path: &Path) -> io::Result<bool> {
     Ok(machine.disk.borrow().find(path).is_ok())
 }
 
-/// Bytes that there is room for.
+/// Free bytes on the disk.
 #[allow(clippy::missing_errors_doc)]
 pub fn room(folder: &Path) -> io::Result<u64> {
     let Some(machine) = machine() else { return real::room(folder) };
@@ -262,7 +257,7 @@ pub fn room(folder: &Path) -> io::Result<u64> {
     Ok(capacity.saturating_sub(machine.disk.borrow().used()))
 }
 
-/// Opens a folder, to tell later whether its path still leads to it: those of the machine stay.
+/// Opens a folder, to check later whether its path still leads to it. Folders of the machine stay.
 #[must_use]
 pub fn hold_folder(path: &Path) -> Option<File> {
     if machine().is_some() {
@@ -271,7 +266,7 @@ pub fn hold_folder(path: &Path) -> Option<File> {
     real::hold_folder(path).map(File::Real)
 }
 
-/// Device and inode of the folder that a path leads to now.
+/// Device and inode of the folder that the path leads to now.
 #[allow(clippy::missing_errors_doc)]
 pub fn identity(folder: &Path) -> io::Result<(u64, u64)> {
     match machine() {
@@ -280,7 +275,7 @@ pub fn identity(folder: &Path) -> io::Result<(u64, u64)> {
     }
 }
 
-/// Gives a file another name.
+/// Renames a file.
 #[allow(clippy::missing_errors_doc)]
 pub fn rename(from: &Path, to: &Path) -> io::Result<()> {
     let Some(machine) = machine() else { return real::rename(from, to) };
@@ -298,7 +293,7 @@ pub fn remove(path: &Path) -> io::Result<()> {
     machine.disk.borrow_mut().remove(path)
 }
 
-/// Makes names in the folder durable.
+/// Makes the names in a folder durable.
 #[allow(clippy::missing_errors_doc)]
 pub fn sync_folder(folder: &Path) -> io::Result<()> {
     let Some(machine) = machine() else { return real::sync_folder(folder) };
@@ -307,7 +302,7 @@ pub fn sync_folder(folder: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// Makes the names of a folder and of those above it durable. The machine's files stay as they are.
+/// Makes the names of a folder and its parents durable. File contents are not affected.
 #[allow(clippy::missing_errors_doc)]
 pub fn sync_file_system(folder: &Path) -> io::Result<()> {
     let Some(machine) = machine() else { return real::sync_file_system(folder) };
@@ -316,7 +311,7 @@ pub fn sync_file_system(folder: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// Whether files are the machine's.
+/// Whether this thread's files are simulated.
 #[must_use]
 pub fn are_simulated() -> bool {
     machine().is_some()

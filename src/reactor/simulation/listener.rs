@@ -1,4 +1,4 @@
-//! Where connections come from.
+//! Simulated listeners.
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -8,7 +8,7 @@ use super::conn::{Peer, the_machine};
 use super::network::Backlog;
 use crate::reactor::Inherited;
 
-/// A socket that listens and belongs to no reactor yet: the number of its backlog.
+/// A listening socket that no reactor owns yet: the number of its backlog.
 pub struct Bound(usize);
 
 /// A listening socket.
@@ -17,10 +17,7 @@ pub struct Listener {
 }
 
 impl Bound {
-    /// As many as there are reactors.
-    ///
-    /// # Errors
-    /// Never, but as the real one.
+    /// One socket per reactor.
     pub fn all(_: SocketAddr, reactors: usize) -> io::Result<Vec<Bound>> {
         let machine = the_machine();
         let listeners = &mut machine.network.borrow_mut().listeners;
@@ -29,7 +26,7 @@ impl Bound {
         Ok((0..reactors).map(Bound).collect())
     }
 
-    /// Nothing is handed over to a simulated machine.
+    /// A simulated machine inherits no sockets.
     ///
     /// # Errors
     /// Always.
@@ -37,26 +34,23 @@ impl Bound {
         Err(io::ErrorKind::Unsupported.into())
     }
 
-    /// Where it listens.
-    ///
-    /// # Errors
-    /// Never, but as the real one.
+    /// The local address.
     pub fn address(&self) -> io::Result<SocketAddr> {
         Ok(SocketAddr::from((Ipv4Addr::LOCALHOST, 143)))
     }
 }
 
 impl Listener {
-    /// Takes a bound socket to this reactor.
+    /// Takes a bound socket over for this reactor.
     #[must_use]
     pub fn new(bound: Bound) -> Listener {
         Listener { backlog: the_machine().network.borrow().listeners[bound.0].clone() }
     }
 
-    /// The next connection.
+    /// Accepts the next connection.
     ///
     /// # Errors
-    /// When it was shut down.
+    /// If the listener was shut down.
     pub async fn accept(&self) -> io::Result<Peer> {
         loop {
             let news = self.backlog.news.notified();
@@ -71,11 +65,11 @@ impl Listener {
         }
     }
 
-    /// Ends accepting.
+    /// Stops accepting.
     pub fn shutdown(&self) {
         self.backlog.closed.set(true);
         self.backlog.news.notify_waiters();
-        // Those who wait are refused, outside of the borrow.
+        // Refuses waiting connections, outside the borrow.
         let refused = std::mem::take(&mut *self.backlog.waiting.borrow_mut());
         drop(refused);
     }

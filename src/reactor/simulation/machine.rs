@@ -1,4 +1,4 @@
-//! The machine of a run: what its parts share.
+//! The simulated machine: what disk, network and threads share.
 
 use std::cell::{Cell, RefCell};
 use std::fmt;
@@ -21,37 +21,36 @@ thread_local! {
     static MACHINE: RefCell<Option<Rc<Machine>>> = const { RefCell::new(None) };
 }
 
-/// How a machine behaves. Times are the longest there are, in milliseconds; chances are in
-/// millionths of an operation.
+/// How a machine behaves. Times are maxima in milliseconds; chances are millionths per operation.
 #[derive(Clone, Debug)]
 pub struct Temper {
-    /// A read or write of the disk.
+    /// A disk read or write.
     pub disk: u64,
     /// An fdatasync.
     pub sync: u64,
-    /// The way of a few octets through the network.
+    /// The transmission of some octets through the network.
     pub network: u64,
-    /// A job on another thread before it begins.
+    /// The start of a job on another thread.
     pub thread: u64,
-    /// Octets that arrive together.
+    /// Most octets that arrive together.
     pub slice: usize,
-    /// Octets that a socket takes before its peer reads.
+    /// Octets that a socket buffers before its peer reads.
     pub buffer: usize,
     /// Leases of a reactor, small and large.
     pub leases: (usize, usize),
-    /// Octets of the disk.
+    /// Capacity of the disk in bytes.
     pub capacity: u64,
     /// A write fails.
     pub write_fails: u32,
-    /// An fdatasync fails, and what it was to make durable may be gone.
+    /// An fdatasync fails, and may lose what it was to make durable.
     pub sync_fails: u32,
     /// A read fails.
     pub read_fails: u32,
-    /// Giving a file a name, another name or a length, or making names durable, fails.
+    /// Creating, renaming, resizing or syncing a name fails.
     pub names_fail: u32,
-    /// There is no room for the length of a file, this once.
+    /// Allocating a file fails once for lack of space.
     pub room_fails: u32,
-    /// There is no descriptor for a file that is opened.
+    /// Opening a file fails for lack of descriptors.
     pub opens_fail: u32,
     /// An operation takes very long.
     pub stalls: u32,
@@ -62,7 +61,7 @@ pub struct Temper {
 }
 
 impl Default for Temper {
-    /// Swift, large, and never fails.
+    /// Fast, large, and never fails.
     fn default() -> Temper {
         Temper {
             disk: 0,
@@ -86,13 +85,13 @@ impl Default for Temper {
     }
 }
 
-/// See the [module](super).
+/// A simulated machine. One at most per thread; its parts find it there.
 pub struct Machine {
     pub(super) random: RefCell<Random>,
     pub(super) disk: RefCell<Disk>,
     pub(super) network: RefCell<Network>,
     pub(super) temper: RefCell<Temper>,
-    /// Seconds since 1970 when the run began, and milliseconds that have gone by since.
+    /// Unix time in seconds at the start of the run, and milliseconds since then.
     pub(super) born: u64,
     elapsed: Cell<u64>,
     booted: Cell<Option<Instant>>,
@@ -101,7 +100,7 @@ pub struct Machine {
     fault: Option<Fault>,
     steps: Cell<u64>,
     fails_at: Cell<Option<u64>>,
-    /// Some operation has failed.
+    /// Whether an operation has failed.
     pub(super) failed: Cell<bool>,
     off: Cell<bool>,
     power: Notify,
@@ -116,7 +115,7 @@ pub(super) fn machine() -> Option<Rc<Machine>> {
     MACHINE.with_borrow(Clone::clone)
 }
 
-/// Whether the machine makes this mistake.
+/// Whether this fault is planted.
 #[must_use]
 pub fn made(fault: Fault) -> bool {
     MACHINE.with_borrow(|machine| machine.as_ref().is_some_and(|m| m.fault == Some(fault)))
@@ -131,7 +130,7 @@ pub fn thresholds() -> Thresholds {
 }
 
 impl Machine {
-    /// Puts up a machine on this thread, in the place of the one before.
+    /// Creates a machine on this thread, replacing any other.
     pub fn put_up(
         seed: u64,
         temper: Temper,
@@ -164,44 +163,44 @@ impl Machine {
         machine
     }
 
-    /// Takes the machine of this thread down.
+    /// Removes this thread's machine.
     pub fn take_down() {
         MACHINE.with_borrow_mut(Option::take);
     }
 
-    /// A line about what happens, for whoever replays a seed.
+    /// Records a line about an event, for the replay of a seed.
     pub fn trace(&self, line: fmt::Arguments<'_>) {
         if let Some(trace) = &self.trace {
             trace(line);
         }
     }
 
-    /// Changes how it behaves from now on.
+    /// Changes its behaviour.
     pub fn behave(&self, change: impl FnOnce(&mut Temper)) {
         change(&mut self.temper.borrow_mut());
     }
 
-    /// Draws lots.
+    /// Draws a random value.
     pub fn random<T>(&self, draw: impl FnOnce(&mut Random) -> T) -> T {
         draw(&mut self.random.borrow_mut())
     }
 
-    /// Looks at the disk, or does something to it.
+    /// Examines or changes the disk.
     pub fn disk<T>(&self, look: impl FnOnce(&mut Disk, &mut Random) -> T) -> T {
         look(&mut self.disk.borrow_mut(), &mut self.random.borrow_mut())
     }
 
-    /// Steps so far: operations of disk and network.
+    /// Number of disk and network operations so far.
     pub fn steps(&self) -> u64 {
         self.steps.get()
     }
 
-    /// The power fails when so many more steps have been made.
+    /// Makes the power fail after this many more steps.
     pub fn fail_after(&self, steps: Option<u64>) {
         self.fails_at.set(steps.map(|steps| self.steps.get() + steps));
     }
 
-    /// Ends everything at once. From now on no operation completes, and nothing reaches the disk.
+    /// Switches the power off. No operation completes any more, and nothing reaches the disk.
     pub fn switch_off(&self) {
         if !self.off.replace(true) {
             self.trace(format_args!("off after step {}", self.steps.get()));
@@ -209,7 +208,7 @@ impl Machine {
         }
     }
 
-    /// Whether it is off.
+    /// Whether the power is off.
     pub fn is_off(&self) -> bool {
         self.off.get()
     }
@@ -225,14 +224,14 @@ impl Machine {
         }
     }
 
-    /// Everything that ran on it is about to be dropped.
+    /// Prepares for everything that ran on the machine to be dropped.
     pub fn halt(&self) {
         self.switch_off();
         self.elapsed.set(self.now());
         self.booted.set(None);
     }
 
-    /// Starts it, again if need be. Nothing may be left of what ran on it.
+    /// Switches the power on, possibly again. Nothing that ran on the machine may be left.
     pub fn switch_on(&self) {
         self.booted.set(Some(Instant::now()));
         *self.network.borrow_mut() = Network::default();
@@ -242,7 +241,7 @@ impl Machine {
         self.off.set(false);
     }
 
-    /// Whether reads may fail, and whether what writes may.
+    /// Whether reads, and whether writes, may fail.
     pub fn may_fail(&self) -> (bool, bool) {
         let temper = self.temper.borrow();
         let writes = [temper.write_fails, temper.sync_fails, temper.names_fail, temper.room_fails];
@@ -252,24 +251,24 @@ impl Machine {
         )
     }
 
-    /// Whether its disk has failed since it was started.
+    /// Whether its disk has failed since it was switched on.
     pub fn has_failed(&self) -> bool {
         self.failed.get()
     }
 
-    /// Whether an operation fails that does so many times in a million.
+    /// Decides whether an operation with this chance of failure fails.
     pub(super) fn fails(&self, millionths: u32) -> bool {
         let fails = self.random(|random| random.in_a_million(millionths));
         self.failed.set(self.failed.get() || fails);
         fails
     }
 
-    /// What somebody panicked about, if anybody did.
+    /// The text of a panic, if there was one.
     pub fn panicked(&self) -> Option<String> {
         self.panicked.borrow_mut().take()
     }
 
-    /// Leases that are handed out, of each reactor.
+    /// Leases in use, for each reactor.
     pub fn leases(&self) -> Vec<usize> {
         let arenas = self.arenas.borrow();
         arenas.iter().filter_map(Weak::upgrade).map(|arena| arena.stats().in_use).collect()
@@ -286,7 +285,7 @@ impl Machine {
         Shape { small, large }
     }
 
-    /// One step more, perhaps the last.
+    /// Takes one step, which may be the last before the power fails.
     pub(super) fn step(&self) -> io::Result<()> {
         let steps = self.steps.get() + 1;
         self.steps.set(steps);
@@ -299,14 +298,14 @@ impl Machine {
         }
     }
 
-    /// As [`Machine::step`], for those who would wait for ever.
+    /// As [`Machine::step`], but never returns when the power is off.
     pub(super) async fn step_or_hang(&self) {
         if self.step().is_err() {
             pending::<()>().await;
         }
     }
 
-    /// Takes some time, at most so many milliseconds, but at times very much longer.
+    /// Takes up to `longest` milliseconds, and occasionally very much longer.
     pub(super) async fn delay(&self, longest: u64) {
         let stalls = self.temper.borrow().stalls;
         let time = self.random(|random| match random.in_a_million(stalls) {
@@ -323,13 +322,13 @@ impl Machine {
     }
 }
 
-/// A panic on the thread of a machine is the end of its run, and is kept for its report.
+/// Makes a panic on a machine's thread end its run; the report includes it.
 fn note_panics() {
     static HOOK: Once = Once::new();
     HOOK.call_once(|| {
         let before = std::panic::take_hook();
         std::panic::set_hook(Box::new(move |info| match machine() {
-            // What comes after the end of a run only follows from it.
+            // A panic after the end of a run is only a consequence.
             Some(machine) if machine.is_off() => {}
             Some(machine) => {
                 let trace = std::backtrace::Backtrace::capture();

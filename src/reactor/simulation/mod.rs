@@ -1,10 +1,9 @@
-//! The other side of the seam: a machine out of one seed. Its disk keeps what was written apart
-//! from what is durable, its network splits and delays, its clock jumps to whatever is due next,
-//! and its power can fail at any step. Everything runs on one thread; the same seed gives the same
-//! run.
+//! The simulated side of the seam: a machine determined by one seed. Its disk distinguishes written
+//! from durable data, its network splits and delays, its clock jumps to the next event, and its
+//! power can fail at any step. Everything runs on one thread; equal seeds give equal runs.
 //!
-//! Where no [`Machine`] was put up on a thread, files and threads are the real ones, so that unit
-//! tests of single parts need no machine.
+//! On a thread without a [`Machine`], files and threads are real, so that small unit tests need no
+//! machine.
 
 mod conn;
 mod disk;

@@ -1,5 +1,5 @@
-//! The network: connections of two pipes each. A pipe keeps the order of octets and nothing else:
-//! not the pieces in which they were sent, nor the time that they take.
+//! The simulated network. A connection is two pipes. A pipe preserves the order of octets, but
+//! neither the pieces in which they were sent nor timing.
 
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, VecDeque};
@@ -10,7 +10,7 @@ use tokio::sync::Notify;
 
 use super::machine::{Machine, machine};
 
-/// Who listens, and what is on its way to a reactor.
+/// Listeners, and connections between reactors.
 #[derive(Default)]
 pub struct Network {
     pub(super) listeners: Vec<Rc<Backlog>>,
@@ -19,7 +19,7 @@ pub struct Network {
     pub(super) next: u64,
 }
 
-/// Connections that wait to be accepted.
+/// Connections waiting to be accepted.
 #[derive(Default)]
 pub(super) struct Backlog {
     pub waiting: RefCell<VecDeque<Rc<End>>>,
@@ -27,14 +27,14 @@ pub(super) struct Backlog {
     pub news: Notify,
 }
 
-/// One end of a connection. Closed when it is dropped.
+/// One end of a connection. Dropping it closes the connection.
 pub(super) struct End {
     pub number: u64,
     pub receives: Rc<Pipe>,
     pub sends: Rc<Pipe>,
 }
 
-/// Octets in one direction.
+/// One direction of a connection.
 #[derive(Default)]
 pub(super) struct Pipe {
     state: RefCell<State>,
@@ -43,24 +43,24 @@ pub(super) struct Pipe {
 
 #[derive(Default)]
 struct State {
-    /// Sent, not arrived.
+    /// Sent but not arrived.
     under_way: VecDeque<u8>,
     arrived: VecDeque<u8>,
-    /// Somebody carries octets over.
+    /// Whether a task is transmitting.
     carried: bool,
-    /// Nothing more is sent.
+    /// Whether the sender has ended the stream.
     ended: bool,
-    /// And what was has arrived.
+    /// Whether that end has arrived.
     end_arrived: bool,
-    /// The receiver takes nothing more: it sees the end behind what has arrived.
+    /// Whether the receiver stopped receiving: it sees the end after what has arrived.
     deaf: bool,
-    /// The receiver is gone.
+    /// Whether the receiver is gone.
     abandoned: bool,
-    /// The connection broke.
+    /// Whether the connection was reset.
     broken: bool,
 }
 
-/// Both ends of a new connection.
+/// The two ends of a new connection.
 pub(super) fn connect(machine: &Machine) -> (Rc<End>, Rc<End>) {
     let mut network = machine.network.borrow_mut();
     network.next += 1;
@@ -72,7 +72,7 @@ pub(super) fn connect(machine: &Machine) -> (Rc<End>, Rc<End>) {
 }
 
 impl End {
-    /// Breaks the connection: what has not arrived is lost.
+    /// Resets the connection: octets in transit are lost.
     pub fn reset(&self) {
         for pipe in [&self.receives, &self.sends] {
             let mut state = pipe.state.borrow_mut();
@@ -93,7 +93,7 @@ impl Drop for End {
         };
         self.receives.news.notify_waiters();
         match unread {
-            // As the kernel does: a receiver that leaves something behind says so.
+            // As in the kernel: a receiver that leaves octets unread resets the connection.
             true => self.reset(),
             false => self.sends.end(),
         }
@@ -107,7 +107,7 @@ impl Pipe {
         state.end_arrived || state.broken
     }
 
-    /// Takes what fits of the octets; `None` while nothing does.
+    /// Sends what fits; `None` while nothing does.
     pub fn send(self: &Rc<Self>, octets: &[u8]) -> io::Result<Option<usize>> {
         let Some(machine) = machine() else { return Err(io::ErrorKind::NotConnected.into()) };
         let mut state = self.state.borrow_mut();
@@ -126,7 +126,7 @@ impl Pipe {
         Ok((taken > 0).then_some(taken))
     }
 
-    /// Nothing more will be sent.
+    /// Ends the stream.
     pub fn end(self: &Rc<Self>) {
         self.state.borrow_mut().ended = true;
         match machine() {
@@ -135,13 +135,14 @@ impl Pipe {
         }
     }
 
-    /// The receiver wants no more.
+    /// Stops receiving.
     pub fn deafen(&self) {
         self.state.borrow_mut().deaf = true;
         self.news.notify_waiters();
     }
 
-    /// Moves what has arrived to `out`: how much; 0 at the end, `None` when nothing is there.
+    /// Moves arrived octets to `out` and returns their number; 0 at the end, `None` if nothing is
+    /// there.
     pub fn receive(&self, out: &mut [u8]) -> io::Result<Option<usize>> {
         let mut state = self.state.borrow_mut();
         if state.broken && state.arrived.is_empty() {
@@ -159,13 +160,13 @@ impl Pipe {
         Ok(Some(taken))
     }
 
-    /// Whether [`Pipe::receive`] would say anything.
+    /// Whether [`Pipe::receive`] would return something.
     pub fn is_readable(&self) -> bool {
         let state = self.state.borrow();
         state.broken || state.end_arrived || state.deaf || !state.arrived.is_empty()
     }
 
-    /// Has the octets carried over, some at a time.
+    /// Starts a task that transmits the octets in pieces, unless there is one.
     fn carry(self: &Rc<Self>, machine: &Rc<Machine>) {
         let mut state = self.state.borrow_mut();
         let nothing = state.under_way.is_empty() && (!state.ended || state.end_arrived);
@@ -177,7 +178,7 @@ impl Pipe {
         tokio::task::spawn_local(async move { while pipe.carry_some(&machine).await {} });
     }
 
-    /// `false` when there is nothing more to do.
+    /// Transmits a piece; `false` if nothing is left.
     async fn carry_some(&self, machine: &Machine) -> bool {
         let (longest, slice, resets) = {
             let temper = machine.temper.borrow();

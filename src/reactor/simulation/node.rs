@@ -1,20 +1,20 @@
-//! A file of the simulated disk: what stands in it, and what a power loss would make of it.
+//! A file of the simulated disk: its content, and what a power loss could make of it.
 //!
-//! For each sector that was written since it was last made durable, what stood there before each
-//! of these writes is kept. A power loss leaves any one of those, or what stands there now.
+//! Each sector keeps the contents it had before each write since it was last made durable. A power
+//! loss leaves one of these, or the current content.
 
 use std::collections::BTreeMap;
 
 use kit::Random;
 
-/// What is written whole or not at all.
+/// The unit that is written completely or not at all, in bytes.
 pub(super) const SECTOR: usize = 512;
 
 const PAGE: usize = 4096;
 
 type Sector = [u8; SECTOR];
 
-/// The number of a write, and what stood there before; `None` is zeros.
+/// The number of a write, and the content before it; `None` means zeros.
 type Write = (u64, Option<Box<Sector>>);
 
 /// What a power loss takes.
@@ -22,24 +22,23 @@ type Write = (u64, Option<Box<Sector>>);
 pub enum Loss {
     /// Nothing: only the process ended.
     Nothing,
-    /// All that is not durable.
+    /// Everything that is not durable.
     Everything,
-    /// Of each sector by itself, any of the writes that are not durable.
+    /// For each sector separately, any of its writes that are not durable.
     AnySectors,
-    /// All that was written after some moment.
+    /// Everything written after some moment.
     Later,
-    /// One sector.
+    /// A single sector.
     OneSector,
 }
 
-/// See the [module](self).
 #[derive(Default)]
 pub(super) struct Node {
     length: u64,
     durable_length: u64,
-    /// `None` is a page of zeros.
+    /// Content; `None` is a page of zeros.
     pages: Vec<Option<Box<[u8; PAGE]>>>,
-    /// Writes of each sector that are not durable: their number, and what they wrote over.
+    /// Writes that are not durable, by sector.
     writes: BTreeMap<u32, Vec<Write>>,
 }
 
@@ -58,7 +57,7 @@ impl Node {
         }
     }
 
-    /// What lies behind the end reads as zeros, should the file grow again.
+    /// Zeroes everything after `length`, in case the file grows again.
     fn blank_behind(&mut self, length: u64) {
         if let Some(Some(page)) = self.pages.last_mut() {
             let used = length as usize % PAGE;
@@ -70,7 +69,7 @@ impl Node {
         self.writes.split_off(&sectors);
     }
 
-    /// Reads what there is; how much.
+    /// Reads what is there; returns the number of octets.
     pub fn read(&self, offset: u64, out: &mut [u8]) -> usize {
         let end = self.length.min(offset + out.len() as u64);
         let count = end.saturating_sub(offset) as usize;
@@ -90,7 +89,7 @@ impl Node {
         count
     }
 
-    /// Writes octets, as write `number`.
+    /// Writes octets as write `number`.
     pub fn write(&mut self, offset: u64, octets: &[u8], number: u64) {
         let end = offset + octets.len() as u64;
         if end > self.length {
@@ -140,8 +139,8 @@ impl Node {
         });
     }
 
-    /// An fdatasync failed, and with it some of the writes up to `number` are gone: what stood
-    /// there before stands there again, and no later fdatasync knows of them.
+    /// Fails an fdatasync: some of the writes up to `number` are undone, and no later fdatasync
+    /// reports that.
     pub fn sync_failed(&mut self, number: u64, random: &mut Random) {
         let (all, sectors) = (random.one_in(2), std::mem::take(&mut self.writes));
         for (sector, mut writes) in sectors {
@@ -155,7 +154,7 @@ impl Node {
         }
     }
 
-    /// Turns what is written into what is durable, as the power fails.
+    /// Applies a power loss to the writes that are not durable.
     pub fn lose(&mut self, loss: Loss, last: u64, random: &mut Random) {
         if loss == Loss::Nothing {
             return;
@@ -183,7 +182,7 @@ impl Node {
         self.durable_length = self.length;
     }
 
-    /// Spoils a sector that was durable; `false` when it only holds zeros.
+    /// Corrupts a durable sector; `false` if it contains only zeros.
     pub fn rot(&mut self, offset: u64, random: &mut Random) -> bool {
         let sector = (offset as usize / SECTOR) as u32;
         let Some(mut content) = self.sector(sector).copied() else { return false };

@@ -1,4 +1,4 @@
-//! A connection, as a client holds it.
+//! The client's end of a simulated connection.
 
 use std::io;
 use std::rc::Rc;
@@ -6,7 +6,7 @@ use std::rc::Rc;
 use super::machine::machine;
 use super::network::{End, connect};
 
-/// The client's end of a connection to the machine.
+/// A client connected to the machine.
 pub struct Remote {
     end: Rc<End>,
 }
@@ -15,7 +15,7 @@ impl Remote {
     /// Connects to one of the reactors.
     ///
     /// # Errors
-    /// When nobody listens.
+    /// If nothing listens.
     pub async fn dial() -> io::Result<Remote> {
         let refused = || io::Error::from(io::ErrorKind::ConnectionRefused);
         let machine = machine().ok_or_else(refused)?;
@@ -33,10 +33,10 @@ impl Remote {
         Ok(Remote { end: client })
     }
 
-    /// Sends all of it, in pieces as the socket takes them.
+    /// Sends everything, in pieces as the socket accepts them.
     ///
     /// # Errors
-    /// When the connection is gone.
+    /// If the connection is gone.
     pub async fn send(&self, mut octets: &[u8]) -> io::Result<()> {
         while !octets.is_empty() {
             let news = self.end.sends.news.notified();
@@ -54,10 +54,10 @@ impl Remote {
         Ok(())
     }
 
-    /// What has come, at least an octet; nothing at the end.
+    /// Receives at least one octet; nothing at the end.
     ///
     /// # Errors
-    /// When the connection broke.
+    /// If the connection was reset.
     pub async fn recv(&self) -> io::Result<Vec<u8>> {
         let mut octets = vec![0; 16 << 10];
         loop {
@@ -72,12 +72,12 @@ impl Remote {
         }
     }
 
-    /// Nothing more will be sent.
+    /// Ends the stream.
     pub fn end(&self) {
         self.end.sends.end();
     }
 
-    /// Breaks the connection.
+    /// Resets the connection.
     pub fn reset(&self) {
         self.end.reset();
     }

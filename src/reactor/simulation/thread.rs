@@ -1,4 +1,4 @@
-//! Threads: tasks of the one thread that there is, or, without a machine, real ones.
+//! Threads: tasks on the single thread of a machine, or real ones without a machine.
 
 use std::future::Future;
 use std::io;
@@ -7,7 +7,7 @@ use super::machine::machine;
 use super::ring;
 use crate::reactor::{Options, RingError, ThreadEnd};
 
-/// A thread that runs one future to its end.
+/// A thread that runs one future to completion.
 pub enum Thread<T> {
     /// Without a machine.
     Real(ring::Thread<T>),
@@ -23,10 +23,7 @@ pub enum Standby<T> {
     Task,
 }
 
-/// So many reactors that wait for their work.
-///
-/// # Errors
-/// Never, but as the real one.
+/// This many reactors that wait for their work.
 pub fn rings<T: Send + 'static>(
     wanted: usize,
     exactly: bool,
@@ -38,7 +35,7 @@ pub fn rings<T: Send + 'static>(
 }
 
 impl<T: Send + 'static> Standby<T> {
-    /// Gives it its work.
+    /// Starts the work.
     pub fn start<F>(self, options: Options, main: impl FnOnce() -> F + Send + 'static) -> Thread<T>
     where
         F: Future<Output = T> + 'static,
@@ -53,7 +50,7 @@ impl<T: Send + 'static> Standby<T> {
 /// Starts a thread beside the reactors.
 ///
 /// # Errors
-/// When the system gives no thread.
+/// If the system refuses a thread.
 pub fn start_thread<T, F>(
     name: String,
     main: impl FnOnce() -> F + Send + 'static,
@@ -77,15 +74,15 @@ impl<T> Thread<T> {
         }
     }
 
-    /// Blocks until it ends; but a task cannot wait for another, and the last of what it does
-    /// comes after this.
+    /// Blocks until it ends. A task cannot wait for another, so on a machine this returns an error,
+    /// and the task goes on.
     ///
     /// # Errors
-    /// As the real one; always, for a task.
+    /// The ring's errors; always, on a machine.
     pub fn join(self) -> Result<T, ThreadEnd> {
         match self {
             Thread::Real(thread) => thread.join(),
-            Thread::Task(_) => Err(ThreadEnd::Failed(io::Error::other("a task goes on alone"))),
+            Thread::Task(_) => Err(ThreadEnd::Failed(io::Error::other("a task cannot be joined"))),
         }
     }
 
@@ -98,15 +95,12 @@ impl<T> Thread<T> {
     }
 }
 
-/// Panics go on to the test: in a simulation each is a finding.
-///
-/// # Errors
-/// Never, but as the real one.
+/// Runs the work; panics propagate to the test, because in a simulation each is a finding.
 pub fn contain<T>(work: impl FnOnce() -> T) -> Result<T, String> {
     Ok(work())
 }
 
-/// Another thread begins when it pleases.
+/// Waits a random time, as another thread would before it starts.
 pub async fn hesitate() {
     if let Some(machine) = machine() {
         let longest = machine.temper.borrow().thread;
