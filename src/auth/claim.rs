@@ -1,61 +1,61 @@
-//! Who a client says to be, and what it gives to show it.
+//! Claims: the identity that a client asserts, and its evidence.
 
 use std::sync::Arc;
 
 use super::keys::Keys;
 use super::password::Password;
 
-/// The names of a login.
+/// The names in a login.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Identity {
-    /// Whose password or proof it is: the authentication identity.
+    /// The authentication identity: the owner of the password or proof.
     pub name: String,
-    /// Whose mail is to be opened, if it is another's: the authorization identity.
+    /// The authorization identity: the user whose mail to open, if it is another.
     pub acts_for: Option<String>,
 }
 
-/// What is to be verified.
+/// Evidence to verify.
 #[derive(Debug)]
 pub enum Claim {
     /// A password.
     Password {
-        /// Whose.
+        /// The names.
         identity: Identity,
         /// The password.
         password: Password,
     },
-    /// That the password is known, by SCRAM.
+    /// A SCRAM proof of knowing the password.
     Proof(Box<Proof>),
-    /// A token that names the user itself.
+    /// A token, which names the user itself.
     Token {
         /// The JWT.
         token: Box<str>,
-        /// Whose mail is to be opened, if the client said so.
+        /// The user whose mail to open, if the client named one.
         acts_for: Option<String>,
     },
-    /// A certificate that the transport has verified.
+    /// A certificate verified by the transport.
     Certificate {
-        /// The names that it proves.
+        /// The names in the certificate.
         names: Vec<Box<str>>,
-        /// Whose mail is to be opened, if the client said so.
+        /// The user whose mail to open, if the client named one.
         acts_for: Option<String>,
     },
 }
 
-/// The claim of SCRAM.
+/// The evidence of SCRAM.
 #[derive(Debug)]
 pub struct Proof {
-    /// Whose password is said to be known.
+    /// The names.
     pub(super) identity: Identity,
-    /// The keys against which the proof was made.
+    /// The keys that the proof refers to.
     pub(super) keys: Keyring,
-    /// `AuthMessage`.
+    /// `AuthMessage` (RFC 5802).
     pub(super) message: Vec<u8>,
-    /// `ClientProof`.
+    /// `ClientProof` (RFC 5802).
     pub(super) proof: Vec<u8>,
 }
 
-/// Keys of a name, of a user or of nobody; which of them, they do not tell.
+/// The keys of a name. They do not tell whether the user exists.
 #[derive(Clone)]
 pub struct Keyring(pub(super) Arc<Keys>);
 
@@ -66,7 +66,7 @@ impl std::fmt::Debug for Keyring {
 }
 
 impl Claim {
-    /// Whose claim it says to be, for the log; empty when it does not say.
+    /// The claimed name, for the log; empty if the claim has none.
     #[must_use]
     pub fn name(&self) -> &str {
         match self {
@@ -82,13 +82,13 @@ impl Claim {
 }
 
 impl Identity {
-    /// Somebody who opens his own mail.
+    /// A user who opens their own mail.
     #[must_use]
     pub fn of(name: impl Into<String>) -> Identity {
         Identity { name: name.into(), acts_for: None }
     }
 
-    /// `acts_for` that is empty, or the name itself, is none.
+    /// An `acts_for` that is empty or equals `name` counts as absent.
     pub(super) fn new(name: String, acts_for: String) -> Identity {
         let acts_for = Some(acts_for).filter(|other| !other.is_empty() && *other != name);
         Identity { name, acts_for }

@@ -1,5 +1,5 @@
-//! What is kept of a password for SCRAM-SHA-256 (RFC 5802, RFC 7677): enough to check a proof, not
-//! enough to make one.
+//! SCRAM-SHA-256 keys (RFC 5802, RFC 7677): what the server stores of a password. They suffice to
+//! check a proof, but not to make one.
 
 use std::fmt;
 use std::num::NonZeroU32;
@@ -11,39 +11,39 @@ use base64::engine::general_purpose::STANDARD;
 use super::password::Password;
 use crate::limits;
 
-/// Octets of a key: those of a SHA-256.
+/// Length of a key in octets: a SHA-256 hash.
 pub(super) const KEY: usize = 32;
 
-/// Octets of a salt that is drawn here.
+/// Length of a new salt in octets.
 const SALT: usize = 16;
 
-/// Longest salt that is read, in octets.
+/// Longest accepted salt in octets.
 const LONGEST_SALT: usize = 64;
 
 const SCHEME: &str = "SCRAM-SHA-256";
 
-/// Seconds for which a name that nobody has keeps its keys, at least.
+/// Shortest time in seconds for which an unknown name keeps its keys.
 const SHORTEST_LIFE: u64 = 180 * 24 * 3600;
 
-/// And at most.
+/// Longest such time in seconds.
 const LONGEST_LIFE: u64 = 1080 * 24 * 3600;
 
-/// What the keys of most users are like.
+/// Parameters that most users' keys have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Usual {
     pub iterations: NonZeroU32,
-    /// Octets of the salt.
+    /// Length of the salt in octets.
     pub salt: usize,
 }
 
 impl Usual {
-    /// Keys that are made here.
+    /// The parameters of new keys.
     pub fn of_ours() -> Usual {
         Usual { iterations: iterations(), salt: SALT }
     }
 }
 
-/// The keys of a user.
+/// The SCRAM keys of a user.
 #[derive(Clone, PartialEq, Eq)]
 pub(super) struct Keys {
     pub iterations: NonZeroU32,
@@ -53,12 +53,12 @@ pub(super) struct Keys {
 }
 
 impl Keys {
-    /// What they are like.
+    /// The parameters of these keys.
     pub fn usual(&self) -> Usual {
         Usual { iterations: self.iterations, salt: self.salt.len() }
     }
 
-    /// Those of a password, under a fresh salt. Takes some tens of milliseconds.
+    /// Makes keys for a password with a fresh salt. Takes some tens of milliseconds.
     pub fn new(password: &Password) -> Result<Keys, getrandom::Error> {
         let mut salt = [0; SALT];
         getrandom::fill(&mut salt)?;
@@ -81,17 +81,18 @@ impl Keys {
         Keys { iterations, salt: salt.into(), stored, server: mac(&salted, b"Server Key") }
     }
 
-    /// What a name without keys is answered with, so that nobody can tell it from a user (RFC 5802
-    /// section 9 has no answer to that; this is one). Under one secret the same for as long as a
-    /// user keeps a password: the salt of a user changes with the password, so one that never
-    /// changes would be nobody's. Each name has its own times, half a year to three years apart.
+    /// Keys for an unknown name, so that clients cannot tell it from a user (RFC 5802 section 9
+    /// leaves this open). With one secret, a name keeps its keys about as long as users keep their
+    /// passwords: a user's salt changes with the password, so a salt that never changes would
+    /// reveal an unknown name. Each name changes at its own times, half a year to three years
+    /// apart.
     pub fn of_nobody(secret: &[u8; KEY], name: &str, usual: Usual, unix_seconds: u64) -> Keys {
         let draw = |what: &str| mac(secret, format!("{what} {name}").as_bytes());
         let number = |what: &str| u64::from_le_bytes(*draw(what).first_chunk().expect("32 octets"));
         let life = SHORTEST_LIFE + number("life") % (LONGEST_LIFE - SHORTEST_LIFE);
         let password = (unix_seconds + number("birth") % life) / life;
         let Usual { iterations, salt } = usual;
-        // Other iterations come with another salt, as they do when a password is set.
+        // Other iterations come with another salt, as when a user sets a password.
         let draw = |what: &str| draw(&format!("{what} {password} {iterations}"));
         let drawn = [draw("salt"), draw("more salt")].concat();
         Keys {
@@ -120,7 +121,7 @@ impl Keys {
         mac(&self.server, message)
     }
 
-    /// Reads what [`Keys`]' `Display` writes; `None` when it is something else.
+    /// Parses the output of `Display`; `None` for anything else.
     pub fn parse(text: &str) -> Option<Keys> {
         let mut parts = text.split('$');
         let (scheme, salted, keys) = (parts.next()?, parts.next()?, parts.next()?);
@@ -145,15 +146,15 @@ fn iterations() -> NonZeroU32 {
     limits::SCRAM_ITERATIONS
 }
 
-/// Users of a simulated machine have nothing to hide.
+/// In the simulation, passwords need no protection.
 #[cfg(test)]
 fn iterations() -> NonZeroU32 {
     let simulated = crate::reactor::files::are_simulated();
     if simulated { NonZeroU32::MIN } else { limits::SCRAM_ITERATIONS }
 }
 
-/// `Normalize` is SASLprep (RFC 4013). What it does not take is taken as it is: so do clients that
-/// do not know it, and a password that cannot be prepared can still be used with them.
+/// `Normalize` is SASLprep (RFC 4013). A password that it rejects is used unchanged, as clients
+/// without SASLprep do, so such a password still works with them.
 fn normalize(password: &[u8]) -> Vec<u8> {
     let prepared = std::str::from_utf8(password).ok().and_then(|text| {
         let prepared = stringprep::saslprep(text).ok()?;
@@ -171,7 +172,7 @@ fn sha256(octets: &[u8]) -> [u8; KEY] {
     digest::digest(&digest::SHA256, octets).as_ref().try_into().expect("SHA-256 has 32 octets")
 }
 
-/// The form of RFC 5803, with the colons that PostgreSQL and others write:
+/// The form of RFC 5803, with colons as PostgreSQL and others write it:
 ///
 /// ```abnf
 /// scram-mechanism = "SCRAM-SHA-256"
@@ -241,7 +242,7 @@ mod tests {
         assert_eq!(Keys::of_nobody(&[1; KEY], "mallory", long, 0).usual(), long);
     }
 
-    /// As the salts of users do, whose passwords change now and then, and not all on one day.
+    /// A user's salt changes now and then, and not all on one day.
     #[test]
     fn nobodys_salt_changes_at_times_of_its_own() {
         const DAY: u64 = 24 * 3600;
@@ -257,7 +258,7 @@ mod tests {
             assert!(days.windows(2).all(|pair| pair[1] - pair[0] >= 180), "{days:?}");
         }
         assert!(all[0] != all[1] && all[1] != all[2], "{all:?}");
-        // When other iterations become usual, it is as if the password were set again.
+        // When the usual iterations change, it is as if the password had been set again.
         let salt = |iterations| {
             let usual = Usual { iterations: NonZeroU32::new(iterations).unwrap(), ..usual };
             Keys::of_nobody(&[1; KEY], "mallory", usual, 0).salt
@@ -273,7 +274,7 @@ mod tests {
         assert_eq!(normalized("\u{aa}"), "a");
         assert_eq!(normalized("\u{2168}"), "IX");
         assert_eq!(normalized("p\u{e4}ss word"), "p\u{e4}ss word");
-        // What it prohibits stays as it is.
+        // Prohibited characters stay as they are.
         assert_eq!(normalized("\u{7}"), "\u{7}");
         assert_eq!(normalize(b"\xff"), b"\xff");
     }

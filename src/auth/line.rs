@@ -1,4 +1,4 @@
-//! One line of the file of users.
+//! One line of the users file.
 //!
 //! ```text
 //! # comment
@@ -8,11 +8,12 @@
 //! #removed dave
 //! #removed erin 81b2c4d6e8f00913
 //! ```
-//! The keys of SCRAM-SHA-256 may be left out. Empty lines and lines that begin with `#` are kept
-//! and mean nothing, but for those of removed users.
+//! The SCRAM-SHA-256 keys may be omitted. Empty lines and lines that begin with `#` are kept and
+//! ignored, except the lines of removed users.
 //!
-//! An account is the mail of one user. It has the name of the user, and if that name was used
-//! before, a random number behind it: whoever gets the name of a removed user gets no mail of his.
+//! An account is the mail of one user. It is named after the user; if the name was used before, a
+//! random number follows it. So a new user with the name of a removed one does not see the old
+//! mail.
 
 use std::fmt;
 use std::sync::Arc;
@@ -23,29 +24,29 @@ use super::keys::Keys;
 use super::users::{NameError, User};
 use crate::limits;
 
-/// What comes before the number of an account.
+/// Prefix of an account's number.
 const ACCOUNT: &str = "account=";
 
-/// What comes before the name of a removed user.
+/// Prefix of a removed user's name.
 const REMOVED: &str = "#removed ";
 
-/// What is wrong with a line of the file of users.
+/// What is wrong with a line of the users file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LineError {
-    /// Not three or four fields divided by colons.
+    /// The line does not have three or four fields separated by colons.
     Fields(usize),
-    /// The first field cannot be a user's name.
+    /// The first field is not a valid user name.
     Name(NameError),
-    /// The second field is no argon2id PHC string with salt and hash.
+    /// The second field is not an argon2id PHC string with salt and hash.
     Hash,
-    /// The second field asks for more memory or passes than [`limits::ARGON2_MEMORY_KIB`] and
-    /// [`limits::ARGON2_PASSES`] allow.
+    /// The second field asks for more memory, passes or lanes than [`limits::ARGON2_MEMORY_KIB`],
+    /// [`limits::ARGON2_PASSES`] and [`limits::ARGON2_LANES`] allow.
     HashTooCostly,
     /// The third field is neither a number of octets nor `none`.
     Quota,
-    /// What follows `account=` is not 16 hexadecimal digits in lower case.
+    /// `account=` is not followed by 16 lower-case hexadecimal digits.
     Account,
-    /// The last field is no keys of SCRAM-SHA-256, or they ask for more than
+    /// The last field is not a set of SCRAM-SHA-256 keys, or asks for more iterations than
     /// [`limits::SCRAM_ITERATIONS_MAX`].
     Keys,
     /// An earlier line has the same name.
@@ -54,13 +55,13 @@ pub enum LineError {
     NotText,
 }
 
-/// Reads a line, without its line end; `None` for a comment or an empty line.
+/// Parses a line without its line end; `None` for a comment or an empty line.
 pub(super) fn parse(line: &[u8]) -> Result<Option<User>, LineError> {
     let text = std::str::from_utf8(line).map_err(|_| LineError::NotText)?;
     if text.is_empty() || text.starts_with('#') {
         return Ok(None);
     }
-    // The keys hold colons.
+    // The keys contain colons.
     let mut fields = text.splitn(4, ':');
     let (Some(name), Some(phc), Some(quota), keys) =
         (fields.next(), fields.next(), fields.next(), fields.next())
@@ -84,8 +85,7 @@ pub(super) fn parse(line: &[u8]) -> Result<Option<User>, LineError> {
     Ok(Some(User { name: name.into(), account, quota, phc: phc.into(), keys, master: None }))
 }
 
-/// What a line of a removed user says: the name, and what tells the account from others of that
-/// name.
+/// Name and account number in the line of a removed user.
 pub(super) fn parse_removed(line: &[u8]) -> Option<(&str, Option<Box<str>>)> {
     let text = std::str::from_utf8(line).ok()?.strip_prefix(REMOVED)?;
     match text.split_once(' ') {
@@ -94,7 +94,7 @@ pub(super) fn parse_removed(line: &[u8]) -> Option<(&str, Option<Box<str>>)> {
     }
 }
 
-/// The line of a user who is removed, with its line end.
+/// The line of a removed user, with line end.
 pub(super) fn format_removed(user: &User) -> String {
     let account = user.account.as_ref().map_or_else(String::new, |account| format!(" {account}"));
     format!("{REMOVED}{}{account}\n", user.name)
@@ -105,7 +105,7 @@ fn check_account(text: &str) -> Option<Box<str>> {
     (text.len() == 16 && text.bytes().all(digit)).then(|| text.into())
 }
 
-/// The line of a user, with its line end.
+/// The line of a user, with line end.
 pub(super) fn format(user: &User) -> String {
     let quota = user.quota.map_or_else(|| "none".to_owned(), |octets| octets.to_string());
     let keys = user.keys.as_ref().map_or_else(String::new, |keys| format!(":{keys}"));
@@ -114,14 +114,14 @@ pub(super) fn format(user: &User) -> String {
     format!("{}:{}:{quota}{account}{keys}\n", user.name, user.phc)
 }
 
-/// Whether a text can be the name of a new user: in `alice*admin` the asterisk divides the user
-/// from the master user who acts. Names that have one and were there before remain.
+/// Whether a new user can have this name. In `alice*admin` the asterisk separates the user from the
+/// master user who acts. Existing names with an asterisk remain valid.
 pub(super) fn check_new_name(name: &str) -> Result<(), NameError> {
     check_name(name)?;
     if name.contains('*') { Err(NameError::Character('*')) } else { Ok(()) }
 }
 
-/// Whether a text can be the name of a user.
+/// Whether a user can have this name.
 pub(super) fn check_name(name: &str) -> Result<(), NameError> {
     if name.is_empty() {
         return Err(NameError::Empty);
@@ -150,7 +150,7 @@ fn check_hash(phc: &str) -> Result<(), LineError> {
     if costly { Err(LineError::HashTooCostly) } else { Ok(()) }
 }
 
-/// Digits alone: `u64::from_str` would take a plus sign as well.
+/// Only digits: `u64::from_str` also accepts a plus sign.
 fn parse_quota(text: &str) -> Result<Option<u64>, LineError> {
     if text == "none" {
         return Ok(None);
@@ -172,7 +172,9 @@ impl fmt::Display for LineError {
                 write!(f, "expected 3 or 4 fields (name:hash:quota:keys), found {count}")
             }
             LineError::Name(error) => error.fmt(f),
-            LineError::Hash => f.write_str("the second field is no argon2id hash ($argon2id$...)"),
+            LineError::Hash => {
+                f.write_str("the second field is not an argon2id hash ($argon2id$...)")
+            }
             LineError::HashTooCostly => write!(
                 f,
                 "the hash asks for more than m={},t={},p={}",
@@ -184,12 +186,12 @@ impl fmt::Display for LineError {
                 f.write_str("the third field is neither a number of octets nor `none`")
             }
             LineError::Account => {
-                f.write_str("`account=` is not followed by 16 hexadecimal digits in lower case")
+                f.write_str("`account=` is not followed by 16 lower-case hexadecimal digits")
             }
             LineError::Keys => {
-                f.write_str("the last field is no keys of SCRAM-SHA-256 (SCRAM-SHA-256$...)")
+                f.write_str("the last field is not SCRAM-SHA-256 keys (SCRAM-SHA-256$...)")
             }
-            LineError::Duplicate => f.write_str("this name stands on an earlier line too"),
+            LineError::Duplicate => f.write_str("an earlier line has the same name"),
             LineError::NotText => f.write_str("the line is not UTF-8"),
         }
     }

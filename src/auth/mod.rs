@@ -1,5 +1,5 @@
-//! Who may log in: the file of users, and how clients show who they are. What costs more than some
-//! microseconds is done away from the reactors.
+//! Authentication: the users file, SASL, and the checks of passwords, tokens and certificates. Work
+//! of more than some microseconds is done off the reactors.
 //!
 //! ```text
 //!  LOGIN, AUTHENTICATE ──▶ Mechanism ──▶ Claim ──▶ Verifier ──▶ remembered? ──▶ Verdict

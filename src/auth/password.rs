@@ -1,4 +1,4 @@
-//! Passwords, and what is kept of them: argon2id in the PHC string format.
+//! Passwords and their argon2id hashes in PHC string format.
 
 use std::fmt;
 
@@ -8,24 +8,24 @@ use argon2::{ARGON2ID_IDENT, Algorithm, Argon2, Block, Params, Version};
 use crate::limits;
 use crate::reactor::Pages;
 
-/// A password in clear text, on its way from the client to the check. It shows nothing of itself
-/// in `Debug`, so that it cannot end up in a log by accident.
+/// A password in clear text, between client and check. `Debug` hides it, so that it cannot end up
+/// in a log by accident.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Password(Box<[u8]>);
 
-/// Why some octets are refused as the password of a new user.
+/// Why a new user cannot have this password.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PasswordError {
-    /// Empty: SASL PLAIN cannot even carry it.
+    /// No octets: SASL PLAIN cannot carry an empty password.
     Empty,
     /// Longer than [`limits::PASSWORD`].
     TooLong,
-    /// Holds NUL, CR or LF, which a client could not send as a quoted string.
+    /// Contains NUL, CR or LF, which a client cannot send in a quoted string.
     NotALine,
 }
 
 impl Password {
-    /// Takes the octets as they came; a bad password is simply one that matches no user.
+    /// Takes the octets unchecked. A password that is not allowed simply matches no user.
     #[must_use]
     pub fn new(octets: impl Into<Box<[u8]>>) -> Password {
         Password(octets.into())
@@ -35,8 +35,8 @@ impl Password {
         &self.0
     }
 
-    /// Whether this will do as the password of a new user: in LOGIN's `quoted` (RFC 3501
-    /// section 9) and in SASL's `passwd` (RFC 4616 section 2) it must fit.
+    /// Whether a new user can have this password: it must fit LOGIN's `quoted` (RFC 3501 section 9)
+    /// and SASL's `passwd` (RFC 4616 section 2).
     pub(super) fn check(&self) -> Result<(), PasswordError> {
         if self.0.is_empty() {
             return Err(PasswordError::Empty);
@@ -57,13 +57,13 @@ impl fmt::Debug for Password {
     }
 }
 
-/// As dear as the crate makes it by default, which is what OWASP asks for.
+/// The crate's default cost, which OWASP recommends.
 #[cfg(not(test))]
 fn argon2() -> Argon2<'static> {
     Argon2::default()
 }
 
-/// Users of a simulated machine log in often, and have nothing to hide.
+/// In the simulation, logins are frequent and passwords need no protection.
 #[cfg(test)]
 fn argon2() -> Argon2<'static> {
     if !crate::reactor::files::are_simulated() {
@@ -73,8 +73,7 @@ fn argon2() -> Argon2<'static> {
     Argon2::new(argon2::Algorithm::Argon2id, argon2::Version::V0x13, least)
 }
 
-/// The PHC string of a password with a fresh salt. Takes some tens of milliseconds, and 19 MiB
-/// meanwhile.
+/// The PHC string of a password with a fresh salt. Takes some tens of milliseconds and 19 MiB.
 pub(super) fn hash(password: &Password) -> Result<Box<str>, argon2::Error> {
     let argon2 = argon2();
     let salt = Salt::generate();
@@ -90,8 +89,8 @@ pub(super) fn hash(password: &Password) -> Result<Box<str>, argon2::Error> {
     Ok(hash.to_string().into())
 }
 
-/// Whether `phc` was made from this password; `None` when it is no PHC string. Costs what the
-/// parameters in `phc` say.
+/// Whether `phc` was made from this password; `None` if it is not a PHC string. The cost depends on
+/// the parameters in `phc`.
 pub(super) fn matches(password: &Password, phc: &str) -> Option<bool> {
     let hash = PasswordHash::new(phc).ok()?;
     let (salt, expected) = (hash.salt?, hash.hash?);
@@ -101,11 +100,11 @@ pub(super) fn matches(password: &Password, phc: &str) -> Option<bool> {
     let argon2 = Argon2::new(algorithm, version, params);
     let mut octets = vec![0; expected.len()];
     derive(&argon2, password, &salt, &mut octets).ok()?;
-    // In the same time wherever they differ.
+    // In constant time.
     Some(aws_lc_rs::constant_time::verify_slices_are_equal(&octets, expected.as_bytes()).is_ok())
 }
 
-/// The hash, in memory that goes back to the kernel.
+/// The hash, computed in memory that returns to the kernel.
 fn derive(
     argon2: &Argon2,
     password: &Password,
@@ -124,7 +123,7 @@ impl fmt::Display for PasswordError {
             PasswordError::TooLong => {
                 write!(f, "the password is longer than {} octets", limits::PASSWORD)
             }
-            PasswordError::NotALine => f.write_str("the password holds NUL, CR or LF"),
+            PasswordError::NotALine => f.write_str("the password contains NUL, CR or LF"),
         }
     }
 }

@@ -1,10 +1,10 @@
-//! A map that forgets what was not asked for lately.
+//! A bounded map that forgets the entries not used lately.
 
 use std::collections::HashMap;
 use std::hash::Hash;
 
-/// At most `2 * half` entries. Two generations make do for a least-recently-used list: what is
-/// asked for moves to the young one, and when that is full, the old one is forgotten.
+/// At most `2 * half` entries. Two generations approximate a least-recently-used list: an entry
+/// that is used moves to the young generation; when that is full, the old one is dropped.
 #[derive(Debug)]
 pub(super) struct Recent<K, V> {
     half: usize,
@@ -13,12 +13,12 @@ pub(super) struct Recent<K, V> {
 }
 
 impl<K: Hash + Eq, V> Recent<K, V> {
-    /// Room for so many entries. Memory is taken as they come.
+    /// A map of this capacity. Memory is allocated as entries come.
     pub fn new(capacity: usize) -> Recent<K, V> {
         Recent { half: capacity / 2, young: HashMap::new(), old: HashMap::new() }
     }
 
-    /// What is known of a key, which has been asked for now.
+    /// The value of a key, which counts as used now.
     pub fn get<Q>(&mut self, key: &Q) -> Option<&V>
     where
         K: std::borrow::Borrow<Q>,
@@ -31,7 +31,7 @@ impl<K: Hash + Eq, V> Recent<K, V> {
         self.young.get(key)
     }
 
-    /// Puts a value in the place of whatever there was.
+    /// Sets the value of a key.
     pub fn insert(&mut self, key: K, value: V) {
         self.old.remove(&key);
         if self.young.len() >= self.half && !self.young.contains_key(&key) {
@@ -40,7 +40,7 @@ impl<K: Hash + Eq, V> Recent<K, V> {
         self.young.insert(key, value);
     }
 
-    /// How many there are.
+    /// Number of entries.
     #[cfg(test)]
     pub fn len(&self) -> usize {
         self.young.len() + self.old.len()

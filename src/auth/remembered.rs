@@ -1,38 +1,38 @@
-//! Passwords that were right a moment ago, so that ten thousand logins cost one argon2.
+//! Passwords that were right a moment ago, so that ten thousand logins cost a single argon2.
 //!
-//! What is kept is a BLAKE3 hash under a key that this process drew at start and tells nobody;
-//! in a copy of the disk there is nothing of it.
+//! Each is a BLAKE3 hash under a key drawn at start, which never leaves the process. None of it is
+//! on disk.
 
 use super::password::Password;
 use super::recent::Recent;
 
-/// Users and the hash of what they logged in with.
+/// Users, and a hash of the password each last logged in with.
 pub(super) struct Remembered {
     key: [u8; 32],
     hashes: Recent<Box<str>, blake3::Hash>,
 }
 
 impl Remembered {
-    /// Room for so many users.
+    /// Remembers this many users.
     pub(super) fn new(key: [u8; 32], capacity: usize) -> Remembered {
         Remembered { key, hashes: Recent::new(capacity) }
     }
 
-    /// Whether this user logged in with this very password while the stored hash was `phc`.
-    /// The comparison takes the same time whatever differs: [`blake3::Hash`] sees to it.
+    /// Whether this user logged in with this password while the stored hash was `phc`.
+    /// [`blake3::Hash`] compares in constant time.
     pub(super) fn knows(&mut self, name: &str, phc: &str, password: &Password) -> bool {
         let hash = self.hash(phc, password);
         self.hashes.get(name).is_some_and(|known| *known == hash)
     }
 
-    /// Remembers a password that argon2 found right.
+    /// Remembers a password that argon2 accepted.
     pub(super) fn remember(&mut self, name: &str, phc: &str, password: &Password) {
         let hash = self.hash(phc, password);
         self.hashes.insert(name.into(), hash);
     }
 
-    /// With the stored hash in it, so that a changed password voids what is remembered. The
-    /// length divides the two.
+    /// Includes the stored hash, so that a changed password invalidates the entry. Its length
+    /// separates the two inputs.
     fn hash(&self, phc: &str, password: &Password) -> blake3::Hash {
         let mut hasher = blake3::Hasher::new_keyed(&self.key);
         hasher.update(&(phc.len() as u64).to_le_bytes());

@@ -1,20 +1,19 @@
-//! Whether a file is still the one that was read.
+//! Detects whether a file has changed since it was read.
 
 use std::fs;
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-/// What tells one state of a file from the next: inode, time and size; `None` when there is no
-/// file.
+/// Identifies one state of a file by inode, times and size; `None` if there is no file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Stamp(Option<(u64, i64, i64, u64)>);
 
 impl Stamp {
-    /// That of a file that is not there.
+    /// The stamp of a missing file.
     pub const NONE: Stamp = Stamp(None);
 
-    /// `None` when the file cannot be looked at. Costs one stat.
+    /// `None` if the file cannot be examined. Costs one stat.
     pub fn of(path: &Path) -> Option<Stamp> {
         match fs::metadata(path) {
             Ok(metadata) => Some(Stamp::from(&metadata)),

@@ -1,21 +1,22 @@
-//! Failed logins are slowed, and in the end cut off.
+//! Slows failed logins down, and finally refuses them.
 //!
-//! Three things are counted: the failures of an address, of a user, and of a user from an address.
-//! Each count is a bucket that leaks, so that a failure is forgotten after a while. What holds:
+//! Failures are counted for an address, for a user, and for a user from an address. Each count is a
+//! leaky bucket: failures are forgotten over time. This gives:
 //!
-//! - A right password is never slowed. Only answers to failures wait, and what waits is a task.
-//! - Who guesses at one user from one address has [`limits::LOGIN_FAILURES_EACH`] guesses, then one
-//!   a minute. So a program that tries one wrong password over and over is refused soon, and does
-//!   not use up the guesses of its address: others who log in from there are not kept out.
-//! - Who guesses at many users has as many guesses as are configured for an address, and as many
-//!   again each [`limits::LOGIN_WINDOW`]. Beyond, an address is refused without a look at the
-//!   password. It must be so: each look costs an argon2.
-//! - Who logged in a moment ago by the same password is let in without a question to all this: the
-//!   hundreds of connections of a migration go on while its address is refused.
-//! - A user is never refused for the failures of others: from many addresses the guesses at one
-//!   user are slowed alone. Or anybody could lock out anybody.
+//! - A right password is never slowed down. Only answers to failures are delayed, and only by a
+//!   task.
+//! - A client that guesses at one user from one address has [`limits::LOGIN_FAILURES_EACH`]
+//!   guesses, then one a minute. So a program that repeats a wrong password is soon refused, and
+//!   does not use up the guesses of its address: other logins from there still work.
+//! - A client that guesses at many users has the number of guesses configured for an address, and
+//!   that number again each [`limits::LOGIN_WINDOW`]. After that, logins from the address are
+//!   refused without checking the password, because each check costs an argon2.
+//! - A user who logged in a moment ago with the same password is admitted regardless: the hundreds
+//!   of connections of a migration continue while their address is refused.
+//! - A user is never refused for other people's failures. Guesses at one user from many addresses
+//!   are only slowed down, or anyone could lock anyone out.
 //!
-//! The counts are in memory, a few for each of the most recent; a restart forgets them.
+//! The counts are in memory, for the most recent entries only; a restart forgets them.
 
 use std::net::{IpAddr, Ipv6Addr};
 use std::time::Duration;
@@ -24,7 +25,7 @@ use super::recent::Recent;
 use crate::limits;
 use crate::reactor::Instant;
 
-/// What was counted lately, by a hash: names and addresses come in any length from anybody.
+/// Recent counts by hash, because names and addresses have any length and come from anywhere.
 pub(super) struct Throttle {
     key: [u8; 32],
     each_address: u32,
@@ -32,19 +33,20 @@ pub(super) struct Throttle {
     counts: Recent<[u8; 16], Bucket>,
 }
 
-/// When all failures will have leaked out: a failure moves it by a share of the window.
+/// The time at which all failures will have leaked out. A failure moves it by a share of the
+/// window.
 type Bucket = Instant;
 
 impl Throttle {
-    /// So many failures of an address in [`limits::LOGIN_WINDOW`]; `key` hides from clients which
-    /// names share a bucket.
+    /// Allows an address `each_address` failures in [`limits::LOGIN_WINDOW`]. `key` keeps clients
+    /// from learning which names share a bucket.
     pub fn new(key: [u8; 32], each_address: u32, capacity: usize) -> Throttle {
         let each_address = each_address.max(1);
         let each_pair = limits::LOGIN_FAILURES_EACH.min(each_address);
         Throttle { key, each_address, each_pair, counts: Recent::new(capacity) }
     }
 
-    /// Whether a login may be looked at; for how long not, otherwise.
+    /// Whether to check a login; if not, how long to wait.
     pub fn admit(&mut self, from: IpAddr, name: &str, now: Instant) -> Result<(), Duration> {
         let address = self.wait(self.address(from), self.each_address, now);
         let pair = self.wait(self.pair(from, name), self.each_pair, now);
@@ -52,21 +54,21 @@ impl Throttle {
         if wait.is_zero() { Ok(()) } else { Err(wait) }
     }
 
-    /// Whether so many more failures at once might be more than an address may have.
+    /// Whether `more` further failures at once might exceed the limit of an address.
     pub fn is_near(&mut self, from: IpAddr, more: u32, now: Instant) -> bool {
         let key = self.address(from);
         let left = self.counts.get(&key).map_or(Duration::ZERO, |at| at.duration_since(now));
         left + share(self.each_address) * more > limits::LOGIN_WINDOW
     }
 
-    /// A number for a user at an address, and one for the address.
+    /// A number for the user at this address, and one for the address.
     pub fn numbers(&self, from: IpAddr, name: &str) -> [usize; 2] {
         [self.pair(from, name), self.address(from)].map(|key| {
             usize::from(u16::from_le_bytes([key[0], key[1]])) //
         })
     }
 
-    /// Counts a failure. How long its answer has to wait.
+    /// Counts a failure. Returns how long to delay its answer.
     pub fn failed(&mut self, from: IpAddr, name: &str, now: Instant) -> Duration {
         self.count(self.pair(from, name), self.each_pair, now);
         let address = self.count(self.address(from), self.each_address, now);
@@ -76,12 +78,12 @@ impl Throttle {
 
     fn wait(&mut self, key: [u8; 16], most: u32, now: Instant) -> Duration {
         let Some(&empty_at) = self.counts.get(&key) else { return Duration::ZERO };
-        // One more must fit.
+        // One more failure must fit.
         let fits = limits::LOGIN_WINDOW - share(most);
         empty_at.saturating_duration_since(now).saturating_sub(fits)
     }
 
-    /// How many failures have not leaked out, the new one included.
+    /// Number of failures that have not leaked out, including the new one.
     fn count(&mut self, key: [u8; 16], most: u32, now: Instant) -> u32 {
         let left = self.counts.get(&key).map_or(Duration::ZERO, |at| at.duration_since(now));
         let left = left + share(most);
@@ -112,19 +114,19 @@ impl Throttle {
     }
 }
 
-/// One failure leaks out in so long.
+/// Time in which one failure leaks out.
 fn share(most: u32) -> Duration {
     limits::LOGIN_WINDOW / most
 }
 
-/// Half a second, doubled by each failure that is not forgotten.
+/// Half a second, doubled for each failure that is not forgotten.
 fn delay(failures: u32) -> Duration {
     let doublings = failures.saturating_sub(1).min(16);
     (limits::LOGIN_DELAY * 2u32.pow(doublings)).min(limits::LOGIN_DELAY_MAX)
 }
 
-/// What belongs to one client: an address of IPv4, and the 64 leading bits of one of IPv6, whose
-/// others everybody chooses as he likes.
+/// What belongs to one client: an IPv4 address, or the first 64 bits of an IPv6 address, because
+/// clients choose the rest freely.
 #[must_use]
 pub fn network(address: IpAddr) -> Ipv6Addr {
     match address.to_canonical() {
@@ -189,7 +191,7 @@ mod tests {
         let (mut throttle, mut now) = throttle(50);
         let (from, begun) = (ip("192.0.2.1"), now);
         let mut looks = 0;
-        // A program that tries again each second, for an hour.
+        // A program that retries every second for an hour.
         while now < begun + 60 * MINUTE {
             if throttle.admit(from, "alice", now).is_ok() {
                 throttle.failed(from, "alice", now);
@@ -229,7 +231,7 @@ mod tests {
             throttle.failed(ip("192.0.2.1"), &format!("user{number}"), now);
         }
         assert!(throttle.counts.len() <= 1000);
-        // What is asked for all the time is not forgotten.
+        // An entry in constant use is not forgotten.
         assert!(throttle.admit(ip("192.0.2.1"), "alice", now).is_err());
     }
 }

@@ -1,7 +1,7 @@
-//! Tokens of OAUTHBEARER and XOAUTH2: JWTs (RFC 7519) signed by a key of a set in a file.
+//! Tokens for OAUTHBEARER and XOAUTH2: JWTs (RFC 7519) signed with a key of a key set.
 //!
-//! Nothing is fetched: who runs the server puts the issuer's key set (RFC 7517) into the file, by a
-//! timer if the keys change. The file is read anew when it has changed.
+//! Nothing is fetched. The operator puts the issuer's key set (RFC 7517) into a file, with a timer
+//! if the keys change. The file is reloaded when it changes.
 
 use std::fmt;
 use std::fs::File;
@@ -17,20 +17,20 @@ use super::stamp::Stamp;
 use crate::limits;
 use crate::stats::harmless;
 
-/// Whose tokens are taken.
+/// Which tokens to accept.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TokenConfig {
     /// The file with the key set.
     pub keys: PathBuf,
-    /// What `iss` must be.
+    /// Required value of `iss`.
     pub issuer: String,
-    /// What `aud` must be, or have among others.
+    /// Required value of `aud`, or a member of it.
     pub audience: String,
-    /// The claim that names the user: one that users cannot set themselves.
+    /// The claim that names the user. It must be one that users cannot set themselves.
     pub user_claim: String,
 }
 
-/// Seconds by which the clocks of issuer and server may differ.
+/// Allowed clock difference between issuer and server, in seconds.
 const LEEWAY: u64 = 60;
 
 /// Verifies tokens.
@@ -44,7 +44,7 @@ struct Reading {
     keys: Arc<Vec<Key>>,
 }
 
-/// A key and what it may have signed with.
+/// A key, and the algorithms it may be used with.
 struct Key {
     id: Option<String>,
     algorithms: &'static [Algorithm],
@@ -58,30 +58,30 @@ pub enum TokenKeysError {
     Io(PathBuf, io::Error),
     /// The file is larger than [`limits::TOKEN_KEYS_FILE`].
     TooLarge(PathBuf),
-    /// The file is no JSON object with a list `keys`.
+    /// The file is not a JSON object with a list `keys`.
     NoSet(PathBuf),
-    /// None of its keys can sign tokens: they are secrets, or for encryption, or of a kind that is
-    /// not known here.
+    /// No key in the file can sign tokens: they are shared secrets, for encryption, or of an
+    /// unknown kind.
     NoKeys(PathBuf),
 }
 
-/// Why a token is not taken.
+/// Why a token is refused.
 #[derive(Debug)]
 pub(super) enum TokenError {
-    /// It has a critical extension (RFC 7515 section 4.1.11); none is known here.
+    /// It has a critical extension (RFC 7515 section 4.1.11); none is supported.
     Critical,
-    /// No key of the set may have made such a signature.
+    /// No key of the set matches its signature algorithm and key ID.
     NoKey,
-    /// It does not hold what it must, or the signature is not right.
+    /// A required claim is missing or wrong, or the signature is.
     Invalid(jsonwebtoken::errors::Error),
-    /// Its `iss` is not one text.
+    /// Its `iss` is not a single string.
     ManyIssuers,
-    /// It has no claim that names a user, or a mail address that is not verified.
+    /// It names no user, or names one by an unverified mail address.
     NoUser,
 }
 
 impl Tokens {
-    /// Reads the key set.
+    /// Loads the key set.
     ///
     /// # Errors
     /// See [`TokenKeysError`].
@@ -90,7 +90,7 @@ impl Tokens {
         Ok(Tokens { config, read: Mutex::new(Reading { stamp, keys: Arc::new(keys) }) })
     }
 
-    /// The user whom a token names, if it is good. Takes up to a millisecond.
+    /// The user that a valid token names. Takes up to a millisecond.
     pub(super) fn user_of(&self, token: &str) -> Result<String, TokenError> {
         let header = decode_header(token).map_err(TokenError::Invalid)?;
         if header.crit.is_some() {
@@ -99,13 +99,13 @@ impl Tokens {
         let mut why = TokenError::NoKey;
         for key in self.keys().iter() {
             let named = header.kid.is_none() || key.id.is_none() || header.kid == key.id;
-            // What a key can be used with, the key says, and not the token.
+            // The key determines its algorithms, not the token.
             if !named || !key.algorithms.contains(&header.alg) {
                 continue;
             }
             let validation = self.validation(header.alg);
             match decode::<Map<String, Value>>(token, &key.key, &validation) {
-                // One issuer, and not a list with it (RFC 7519 section 4.1.1).
+                // A single issuer, not a list that contains it (RFC 7519 section 4.1.1).
                 Ok(token) if !token.claims.get("iss").is_some_and(Value::is_string) => {
                     why = TokenError::ManyIssuers;
                 }
@@ -138,12 +138,12 @@ impl Tokens {
         if Stamp::of(path).is_some_and(|stamp| stamp != reading.stamp) {
             match read(path) {
                 Ok((stamp, keys)) => {
-                    tracing::info!(keys = keys.len(), "token keys read anew");
+                    tracing::info!(keys = keys.len(), "token keys reloaded");
                     *reading = Reading { stamp, keys: Arc::new(keys) };
                 }
                 Err(error) => {
-                    tracing::error!(%error, "token keys not read, the former ones stay");
-                    // Remembered, so that a bad file is reported once and not with every login.
+                    tracing::error!(%error, "token keys not reloaded, keeping the previous ones");
+                    // Remembered, so that a bad file is reported once and not at every login.
                     reading.stamp = Stamp::of(path).unwrap_or(reading.stamp);
                 }
             }
@@ -152,9 +152,9 @@ impl Tokens {
     }
 }
 
-/// OpenID Connect Core section 5.1: whether the issuer has verified that the address is the user's.
-/// It is a boolean there. Issuers that send the text "true" send "false" as well, and some send
-/// neither: those are read as an address that anybody could have entered.
+/// Whether the issuer has verified the user's mail address (OpenID Connect Core section 5.1). The
+/// claim is a boolean. Some issuers send the strings "true" and "false", some nothing: those count
+/// as not verified, because any user could have entered the address.
 fn is_verified(claims: &Map<String, Value>) -> bool {
     claims.get("email_verified") == Some(&Value::Bool(true))
 }
@@ -172,7 +172,7 @@ fn read(path: &Path) -> Result<(Stamp, Vec<Key>), TokenKeysError> {
     let Some(list) = set.get("keys").and_then(Value::as_array) else {
         return Err(TokenKeysError::NoSet(path.into()));
     };
-    // A set may have keys of kinds that are not known here (RFC 7517 section 5).
+    // A set may have keys of unknown kinds (RFC 7517 section 5).
     let keys: Vec<Key> = list.iter().filter_map(key).collect();
     if keys.is_empty() {
         return Err(TokenKeysError::NoKeys(path.into()));
@@ -180,8 +180,8 @@ fn read(path: &Path) -> Result<(Stamp, Vec<Key>), TokenKeysError> {
     Ok((stamp, keys))
 }
 
-/// A key that can have signed a token; `None` when it is of another kind. A shared secret is:
-/// whoever verifies by it could sign as well.
+/// A key that can sign tokens; `None` for other kinds. That includes shared secrets: a holder who
+/// can verify could also sign.
 fn key(json: &Value) -> Option<Key> {
     let jwk: Jwk = serde_json::from_value(json.clone()).ok()?;
     if jwk.common.public_key_use.as_ref().is_some_and(|other| *other != PublicKeyUse::Signature) {
@@ -229,7 +229,7 @@ impl fmt::Display for TokenKeysError {
             }
             TokenKeysError::NoSet(path) => write!(
                 f,
-                "{} is no JSON Web Key Set: an object with a list \"keys\"",
+                "{} is not a JSON Web Key Set: it must be an object with a list \"keys\"",
                 path.display()
             ),
             TokenKeysError::NoKeys(path) => write!(
@@ -247,12 +247,12 @@ impl fmt::Display for TokenError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             TokenError::Critical => f.write_str("it has a critical extension"),
-            TokenError::NoKey => f.write_str("no key of the set fits its algorithm and key ID"),
-            // Of what the client sent as JSON, the error quotes all.
+            TokenError::NoKey => f.write_str("no key of the set matches its algorithm and key ID"),
+            // The error quotes everything that the client sent as JSON.
             TokenError::Invalid(error) => f.write_str(&harmless(&error.to_string())),
-            TokenError::ManyIssuers => f.write_str("its iss is not one text"),
+            TokenError::ManyIssuers => f.write_str("its iss is not a string"),
             TokenError::NoUser => f.write_str(
-                "it names no user: no such claim, or an email without email_verified: true",
+                "it names no user: the claim is missing, or is an email without email_verified: true",
             ),
         }
     }

@@ -1,11 +1,12 @@
-//! The file of users, `users` in the data folder: read when it changed, replaced whole.
+//! The users file, `users` in the data folder: reloaded when it changes, replaced as a whole.
 //!
-//! A person may read and edit it; `mailrace user` does so under a lock. A running server notices by
-//! the file's inode, time and size. A thread looks at them every [`TICK`], and so does each login.
+//! It may be read and edited by hand; `mailrace user` edits it under a lock. A running server
+//! notices a change by inode, times and size, which a thread checks every [`TICK`], and each login
+//! checks too.
 //!
-//! To read a hundred thousand lines takes a quarter of a second. It is done by that thread, or by
-//! one that verifies logins, and holds up nobody else: reactors have the users as they were until
-//! the new table takes the place of the old one.
+//! Parsing a hundred thousand lines takes a quarter of a second. That thread, or one that verifies
+//! logins, does it. Reactors do not wait: they use the previous table until the new one replaces
+//! it.
 
 mod edit;
 mod error;
@@ -29,72 +30,72 @@ use super::stamp::Stamp;
 use crate::limits;
 use crate::reactor::give_way;
 
-/// How often a thread looks at the file: after so long, and the time it takes to read it, a session
-/// knows of a change at its next command.
+/// How often a thread checks the file. After this, plus the time to parse it, a session sees a
+/// change at its next command.
 pub const TICK: Duration = Duration::from_millis(50);
 
 const FILE: &str = "users";
 
-/// The users of one data folder. Clones share what was read.
+/// The users of a data folder. Clones share the table.
 #[derive(Clone, Debug)]
 pub struct Users {
     folder: Arc<Path>,
     read: Arc<Reading>,
 }
 
-/// Someone who may log in.
+/// A user who can log in.
 #[derive(Clone, PartialEq, Eq)]
 pub struct User {
-    /// The name, compared octet for octet.
+    /// The name; compared by octets.
     pub name: Box<str>,
-    /// What tells the account from others that the name had before; `None`: the name is enough.
+    /// Distinguishes the account from earlier ones with this name; `None`: the name is enough.
     pub(super) account: Option<Box<str>>,
-    /// How many octets of mail the user may keep; `None`: no limit.
+    /// Quota in octets; `None`: no limit.
     pub quota: Option<u64>,
     /// The argon2id hash of the password, as a PHC string.
     pub(super) phc: Arc<str>,
-    /// What SCRAM-SHA-256 needs, if the user may log in by it.
+    /// The SCRAM-SHA-256 keys, if the user can log in with it.
     pub(super) keys: Option<Arc<Keys>>,
-    /// The master user who acts as this one; `None` when somebody logged in as himself, and in
-    /// the file.
+    /// The master user who acts as this one. `None` if the user logged in directly, and for users
+    /// read from the file.
     pub(super) master: Option<Arc<User>>,
 }
 
 /// Users by name, as the file had them at one moment.
 #[derive(Debug, Default)]
 pub(super) struct Table {
-    /// Counts the readings; another number, perhaps other users.
+    /// Counts reloads. If it is unchanged, so are the users.
     generation: u64,
     users: HashMap<Box<str>, User>,
     without_keys: usize,
-    /// How many have keys of each kind.
+    /// Number of users with each kind of keys.
     kinds: BTreeMap<Usual, usize>,
 }
 
-/// What was read of the file.
+/// The state of the file as last read.
 #[derive(Debug)]
 struct Reading {
-    /// That of the latest table.
+    /// Generation of the latest table.
     generation: AtomicU64,
-    /// Held for moments only.
+    /// Held only briefly.
     latest: Mutex<Latest>,
     /// Held by the one thread that reads the file.
     reads: Mutex<()>,
 }
 
-/// The last time the file was read, well or badly.
+/// The last read of the file, successful or not.
 #[derive(Debug)]
 struct Latest {
     stamp: Stamp,
     users: Arc<Table>,
-    /// The table before this one, until the next look at the file: so it is not a reactor that
-    /// frees it.
+    /// The previous table, kept until the next check of the file, so that no reactor has to free
+    /// it.
     former: Option<Arc<Table>>,
 }
 
 impl User {
-    /// The account whose mail is hers: its name in the log and the catalog. No user has a name like
-    /// one with a number in it, since names have no blanks.
+    /// The name of the user's account in the log and the catalog. A number is separated by a blank,
+    /// which no user name contains, so no user is named like such an account.
     #[must_use]
     pub fn account(&self) -> Box<str> {
         match &self.account {
@@ -103,19 +104,19 @@ impl User {
         }
     }
 
-    /// Whether SCRAM-SHA-256 knows this user.
+    /// Whether the user can log in with SCRAM-SHA-256.
     #[must_use]
     pub fn has_keys(&self) -> bool {
         self.keys.is_some()
     }
 
-    /// The master user who acts as this one.
+    /// The name of the master user who acts as this one.
     #[must_use]
     pub fn acting(&self) -> Option<&str> {
         self.master.as_ref().map(|master| &*master.name)
     }
 
-    /// Whether account and password, in all forms in which it is kept, are those of another.
+    /// Whether account and password, in every stored form, equal those of `other`.
     fn has_password_of(&self, other: &User) -> bool {
         self.phc == other.phc && self.keys == other.keys && self.account == other.account
     }
@@ -130,13 +131,13 @@ impl Table {
         self.generation
     }
 
-    /// Whether nobody would fail by SCRAM-SHA-256 for want of keys.
+    /// Whether every user has SCRAM-SHA-256 keys.
     pub fn all_have_keys(&self) -> bool {
         self.without_keys == 0
     }
 
-    /// How the table has a user now who logged in once; `None` when there is no such user any more
-    /// or the password is another one, or so with the master user who acts.
+    /// The current entry of a user who logged in before. `None` if the user was removed or the
+    /// password was changed, or that of the master user who acts.
     pub fn still(&self, user: &User) -> Option<User> {
         let same = |old: &User| self.get(&old.name).filter(|new| new.has_password_of(old));
         let mut now = same(user)?.clone();
@@ -147,13 +148,13 @@ impl Table {
         Some(now)
     }
 
-    /// What the keys of most users are like: those of a name that does not exist must be so, too.
+    /// The parameters of most users' keys, which keys of unknown names must have too.
     pub fn usual(&self) -> Usual {
         let most = self.kinds.iter().max_by_key(|(_, count)| **count);
         most.map_or_else(Usual::of_ours, |(kind, _)| *kind)
     }
 
-    /// Whether the name was free.
+    /// Adds a user; returns whether the name was free.
     fn insert(&mut self, user: User) -> bool {
         match &user.keys {
             None => self.without_keys += 1,
@@ -164,10 +165,10 @@ impl Table {
 }
 
 impl Users {
-    /// Reads the users of a data folder. A folder or file that does not exist has no users.
+    /// Loads the users of a data folder. If folder or file are missing, there are no users.
     ///
     /// # Errors
-    /// When the file cannot be read or a line of it makes no sense.
+    /// If the file cannot be read, or a line is malformed.
     pub fn open(folder: &Path) -> Result<Users, UserError> {
         let (stamp, users) = read(&folder.join(FILE)).map_err(|(_, error)| error)?;
         let latest = Latest { stamp, users: Arc::new(users), former: None };
@@ -179,10 +180,10 @@ impl Users {
         Ok(Users { folder: folder.into(), read: Arc::new(read) })
     }
 
-    /// Has a thread look at the file for as long as somebody has these users.
+    /// Starts a thread that checks the file for as long as these users are in use.
     ///
     /// # Errors
-    /// When the system gives no thread.
+    /// If the system refuses a thread.
     pub(super) fn watch(&self) -> io::Result<()> {
         #[cfg(test)]
         if crate::reactor::files::are_simulated() {
@@ -202,36 +203,36 @@ impl Users {
         thread::Builder::new().name("users".to_owned()).spawn(look).map(drop)
     }
 
-    /// The user of this name, read anew if the file changed. When the changed file makes no
-    /// sense, that is logged, and the users of the last good one stay.
+    /// The user with this name; reloads a changed file first. If that is malformed, an error is
+    /// logged and the previous users stay.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<User> {
         self.current().get(name).cloned()
     }
 
-    /// The number of the latest table; another number, perhaps other users. Costs nothing.
+    /// Generation of the latest table. If it is unchanged, so are the users. Costs nothing.
     pub(super) fn generation(&self) -> u64 {
         self.read.generation.load(Ordering::Acquire)
     }
 
-    /// The users as of the last reading, if the file has not changed since. Costs one stat.
+    /// The latest table, if the file has not changed since. Costs one stat.
     pub(super) fn unchanged(&self) -> Option<Arc<Table>> {
         let stamp = Stamp::of(&self.folder.join(FILE));
         let latest = self.latest();
         (stamp == Some(latest.stamp)).then(|| latest.users.clone())
     }
 
-    /// The users as of the last reading, whatever the file is now.
+    /// The latest table, whether or not the file has changed.
     pub(super) fn last(&self) -> Arc<Table> {
         self.latest().users.clone()
     }
 
-    /// The users as the file has them now. Blocks while it is read.
+    /// The users as the file has them now. Blocks while the file is read.
     pub(super) fn current(&self) -> Arc<Table> {
         if let Some(users) = self.unchanged() {
             return users;
         }
-        // Of many logins that see the change, one reads.
+        // Of many logins that notice the change, one reads the file.
         let _reads = self.read.reads.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(users) = self.unchanged() {
             return users;
@@ -248,7 +249,7 @@ impl Users {
             }
             Err((stamp, error)) => {
                 tracing::error!(%error, "users file not reloaded, keeping the previous one");
-                // Remembered, so that a bad file is reported once and not with every login.
+                // Remembered, so that a bad file is reported once and not at every login.
                 latest.stamp = stamp.unwrap_or(latest.stamp);
             }
         }
@@ -260,8 +261,7 @@ impl Users {
     }
 }
 
-/// Reads and understands the file. An error comes with the stamp of what was read, if it got so
-/// far.
+/// Reads and parses the file. An error comes with the stamp of the file, if it could be read.
 fn read(path: &Path) -> Result<(Stamp, Table), (Option<Stamp>, UserError)> {
     let (stamp, text) = read_file(path).map_err(|error| (None, error))?;
     let users = parse(path, &text).map_err(|error| (Some(stamp), error))?;

@@ -1,5 +1,5 @@
-//! Logins are verified off the reactors, where they cost more than a hash or two: a bounded pool of
-//! threads behind an async call.
+//! Verifies logins off the reactors, on a bounded pool of threads behind an async call. Checks that
+//! cost only a hash or two run in place.
 
 use std::fmt;
 use std::io;
@@ -19,42 +19,42 @@ use super::users::{Table, User, Users};
 use crate::limits;
 use crate::reactor::{Instant, Jobs, unix_seconds};
 
-/// Verifies who clients say they are. Clones share the threads, which end with the last of them.
+/// Verifies claims. Clones share the threads, which end with the last clone.
 #[derive(Clone)]
 pub struct Verifier {
     shared: Arc<Shared>,
     jobs: Jobs,
 }
 
-/// What a verifier goes by, besides the users.
+/// Options of a verifier.
 #[derive(Default)]
 pub struct VerifierOptions {
-    /// Users who may act as any other.
+    /// Users who may act as any other user.
     pub masters: Vec<Box<str>>,
-    /// Tokens, if they are taken.
+    /// Token settings, if tokens are accepted.
     pub tokens: Option<Tokens>,
-    /// Failures of an address in [`limits::LOGIN_WINDOW`]; `None` for [`limits::LOGIN_FAILURES`].
+    /// Failures allowed per address in [`limits::LOGIN_WINDOW`]; `None` means
+    /// [`limits::LOGIN_FAILURES`].
     pub failures: Option<u32>,
 }
 
-/// What came of a claim.
+/// The result of verifying a claim.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// It is right. The user has [`User::acting`] when a master acts.
+    /// Accepted. [`User::acting`] is set if a master user acts.
     Accepted(User),
-    /// It is not. The client is to be told after so long.
+    /// Refused. Tell the client after this delay.
     Refused(Refusal, Duration),
 }
 
 /// Why a claim is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refusal {
-    /// Name and password, proof or token do not belong together. Which of them is wrong is not
-    /// said, nor can the time taken tell.
+    /// Name and evidence do not match. Neither the reply nor its timing tells which is wrong.
     Wrong,
-    /// They do, but whoever it is may not open this mail.
+    /// They match, but this user may not open the requested mail.
     NotAllowed,
-    /// Nothing was looked at, after so many failures; it will be again in so long.
+    /// Nothing was checked after too many failures; try again after this time.
     TooMany(Duration),
 }
 
@@ -62,7 +62,7 @@ impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Refusal::Wrong => f.write_str("user name, password or token is wrong"),
-            Refusal::NotAllowed => f.write_str("you may not open the mail of that user"),
+            Refusal::NotAllowed => f.write_str("not allowed to open the mail of that user"),
             Refusal::TooMany(wait) => write!(
                 f,
                 "too many failed logins; try again in {} seconds",
@@ -73,7 +73,7 @@ impl fmt::Display for Refusal {
 }
 
 impl Refusal {
-    /// The same for the operator.
+    /// The text for the operator.
     #[must_use]
     pub fn for_operator(self) -> String {
         match self {
@@ -83,8 +83,8 @@ impl Refusal {
     }
 }
 
-/// Too many logins wait already: nothing was checked, the client may try again later
-/// (`NO [UNAVAILABLE]`, RFC 5530).
+/// Too many logins are waiting. Nothing was checked, and the client may try again (`NO
+/// [UNAVAILABLE]`, RFC 5530).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Busy;
 
@@ -94,21 +94,21 @@ struct Shared {
     tokens: Option<Tokens>,
     remembered: Mutex<Remembered>,
     throttle: Mutex<Throttle>,
-    /// Hash of a password that nobody knows: what an unknown user is checked against, so that a
-    /// name costs the same whether it exists or not.
+    /// Hash of an unknown password. Unknown users are checked against it, so that a name takes
+    /// equally long whether or not it exists.
     nobody: Box<str>,
-    /// Makes keys for those who have none.
+    /// Seed of keys for unknown names.
     secret: [u8; KEY],
     hashed: AtomicU64,
-    /// Passwords of one user from one address are checked one after the other: the first that is
-    /// right is remembered for the rest, and no guess is looked at beyond those allowed. So are all
-    /// of an address when few guesses are left to it. By the numbers of [`Throttle::numbers`].
+    /// Passwords of one user from one address are checked one by one: the first right one is
+    /// remembered for the rest, and no guess beyond those allowed is checked. The same goes for all
+    /// logins from an address that has few guesses left. Indexed by [`Throttle::numbers`].
     one_user: Gates,
     one_address: Gates,
     threads: u32,
 }
 
-/// Locks for what is not to be done at the same time. Two things may share one.
+/// Locks that keep checks from running at the same time. Unrelated checks may share one.
 struct Gates(Vec<RwLock<()>>);
 
 impl Gates {
@@ -126,11 +126,12 @@ impl Gates {
 }
 
 impl Verifier {
-    /// Starts a thread for each core, beyond four cores for every two of them, behind the reactors:
-    /// logins come in bursts, mail comes always. `secret` is that of [`Users::secret`].
+    /// Starts a thread for each of up to four cores and for every second further one, at lower
+    /// priority than the reactors: logins come in bursts, mail comes always. `secret` is
+    /// [`Users::secret`].
     ///
     /// # Errors
-    /// When the system refuses randomness, memory or threads.
+    /// If the system refuses random numbers, memory or threads.
     pub fn start(
         users: Users,
         secret: [u8; KEY],
@@ -168,18 +169,18 @@ impl Verifier {
         Ok(Verifier { shared: Arc::new(shared), jobs })
     }
 
-    /// Verifies what a client at this address claims. A password that was right a moment ago is
-    /// answered at once; for others a thread of the pool spends an argon2. Those who wait for that
-    /// take turns by address, so whoever guesses from one keeps no other waiting. A login whose
-    /// future is dropped leaves the queue.
+    /// Verifies the claim of a client at this address. A password that was right a moment ago is
+    /// accepted immediately; for others, a thread of the pool computes an argon2. Waiting logins
+    /// take turns by address, so guesses from one address do not delay other addresses. A login
+    /// whose future is dropped leaves the queue.
     ///
     /// # Errors
-    /// [`Busy`] when [`limits::LOGINS_WAITING`] others wait.
+    /// [`Busy`] if [`limits::LOGINS_WAITING`] logins are waiting.
     pub async fn verify(&self, from: IpAddr, claim: Claim) -> Result<Verdict, Busy> {
         let shared = self.shared.clone();
         match &claim {
             Claim::Password { identity, password } => {
-                // A file of users that changed is read by a thread of the pool, not by a reactor.
+                // A changed users file is read by a thread of the pool, not by a reactor.
                 if let Some(users) = shared.users.unchanged()
                     && let Some(verdict) = shared.recall(&users, identity, password)
                 {
@@ -195,7 +196,7 @@ impl Verifier {
                     return Ok(refused);
                 }
             }
-            // These cost some microseconds.
+            // These take some microseconds.
             Claim::Proof(_) | Claim::Certificate { .. } => {
                 let users = self.up_to_date().await;
                 return Ok(shared.check(&users, from, claim));
@@ -205,10 +206,10 @@ impl Verifier {
         self.jobs.run_for(&network(from).to_string(), check).await.map_err(|_| Busy)
     }
 
-    /// The keys of a name for SCRAM, or such as nobody has.
+    /// The SCRAM keys of a name; made up for an unknown name.
     ///
     /// # Errors
-    /// The refusal, when there were too many failures.
+    /// The refusal, after too many failures.
     pub async fn keys(&self, from: IpAddr, name: &str) -> Result<Keyring, Verdict> {
         let users = self.up_to_date().await;
         let identity = Identity::of(name);
@@ -217,39 +218,39 @@ impl Verifier {
         Ok(self.shared.keys(&users, name))
     }
 
-    /// Whether everybody can log in by SCRAM: a client that prefers it and is offered it must not
-    /// fail for want of keys.
+    /// Whether every user can log in with SCRAM. If it were offered otherwise, clients that prefer
+    /// it would fail for users without keys.
     pub async fn all_have_keys(&self) -> bool {
         self.up_to_date().await.all_have_keys()
     }
 
-    /// Whether tokens are taken.
+    /// Whether tokens are accepted.
     #[must_use]
     pub fn takes_tokens(&self) -> bool {
         self.shared.tokens.is_some()
     }
 
-    /// The number of the users' last reading; another number, perhaps other users. Costs nothing.
+    /// Generation of the latest users table. If it is unchanged, so are the users. Costs nothing.
     #[must_use]
     pub fn generation(&self) -> u64 {
         self.shared.users.generation()
     }
 
-    /// How a user is now who logged in before, and the number of the reading that says so; `None`
-    /// when a session of this user is to end: removed, or with another password.
+    /// The current entry of a user who logged in before, with the generation it is from. `None` if
+    /// the user's sessions must end: the user was removed, or the password changed.
     #[must_use]
     pub fn still(&self, user: &User) -> Option<(User, u64)> {
         let users = self.shared.users.last();
         Some((users.still(user)?, users.generation()))
     }
 
-    /// How many password hashes were computed since the start.
+    /// Number of password hashes computed since the start.
     #[must_use]
     pub fn hashed(&self) -> u64 {
         self.shared.hashed.load(Ordering::Relaxed)
     }
 
-    /// The users as the file has them; or, when more wait than may, as they were.
+    /// The users as the file has them; the previous ones if too many jobs are waiting.
     async fn up_to_date(&self) -> Arc<Table> {
         if let Some(users) = self.shared.users.unchanged() {
             return users;
@@ -294,7 +295,7 @@ impl Shared {
             others.take();
             self.one_address.alone(address)
         });
-        // Those that failed while this one waited count.
+        // Failures that occurred while this login waited count too.
         if let Err(refused) = self.admit(from, name) {
             return refused;
         }
@@ -332,7 +333,7 @@ impl Shared {
         token: &str,
         acts_for: Option<String>,
     ) -> Verdict {
-        // A bad token that is sent over and over counts as one user who is.
+        // A bad token that is sent repeatedly counts as one user.
         let claimed = acts_for.as_deref().unwrap_or(token);
         if let Err(refused) = self.admit(from, claimed) {
             return refused;
@@ -353,8 +354,8 @@ impl Shared {
         }
     }
 
-    /// The first name that is a user, unless the client says whom it means; a master's certificate
-    /// opens everybody's mail.
+    /// Selects the first name in the certificate that is a user, unless the client names one. A
+    /// master user's certificate opens every user's mail.
     fn check_certificate(
         &self,
         users: &Table,
@@ -373,7 +374,7 @@ impl Shared {
         }
     }
 
-    /// Whose mail somebody may open who is who he says to be.
+    /// Decides whether an authenticated user may open the requested mail.
     fn authorize(&self, users: &Table, from: IpAddr, user: &User, target: Option<&str>) -> Verdict {
         let target = match target {
             None => return Verdict::Accepted(user.clone()),
@@ -389,8 +390,8 @@ impl Shared {
         }
     }
 
-    /// Whose password it is, and whose mail is wanted if it is another's. With master users,
-    /// `alice*admin` is admin who wants alice's.
+    /// The owner of the password, and the user whose mail is requested if it is another. With
+    /// master users, `alice*admin` means that admin requests alice's mail.
     fn resolve<'a>(&self, identity: &'a Identity) -> (&'a str, Option<&'a str>) {
         if identity.acts_for.is_none()
             && let Some((target, master)) = identity.name.rsplit_once('*')
@@ -417,7 +418,7 @@ impl Shared {
         let (name, target) = self.resolve(identity);
         let user = users.get(name)?;
         let known = self.remembered().knows(name, &user.phc, password);
-        // One who may not open this mail is looked at whole, and counted.
+        // A user who may not open this mail is still checked completely, and counted.
         match (known, target) {
             (true, None) => Some(Verdict::Accepted(user.clone())),
             (true, Some(target)) if self.is_master(name) => {

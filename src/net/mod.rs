@@ -1,5 +1,5 @@
-//! Between sockets and sessions: connections in clear text or by TLS, and what is on its way to a
-//! client.
+//! Between sockets and sessions: connections in clear text or with TLS, and replies on their way to
+//! clients.
 
 mod security;
 mod tls;

@@ -1,8 +1,8 @@
-//! Replies on their way to one client.
+//! Replies on their way to a client.
 //!
-//! Replies are pushed by whoever has one: the session, or the log when a batch has become
-//! durable. A task that exists only while there is something to send sends them. Small replies
-//! gather in one buffer, so that they leave together; large buffers are handed on whole.
+//! The session pushes replies, and so does the log when a batch becomes durable. A task sends them;
+//! it exists only while there is something to send. Small replies are gathered in one buffer and
+//! leave together; large buffers are passed on without a copy.
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
@@ -16,35 +16,35 @@ use super::Transport;
 use crate::limits::{self, AUTOLOGOUT};
 use crate::reactor::{spawn, timeout};
 
-/// What is shorter is copied to what waits already instead of being sent by itself.
+/// Shorter replies are copied to the waiting buffer instead of being sent on their own.
 const SMALL: usize = limits::SHORT_REPLY;
 
-/// Octets of a long reply that are gathered before they are passed on.
+/// Bytes of a long reply gathered before they are passed on.
 pub const GATHERED: usize = 64 << 10;
 
-/// Room of a [`buffer`], and what should be in it before it is sent.
+/// Size of a [`buffer`] in bytes, and how full it should be before it is sent.
 pub const BUFFER: usize = limits::REPLY;
 
-/// Buffers of this thread that wait to be used again: as many as are on their way at a time to
-/// some busy clients. Fresh memory costs more than the copying into it.
+/// Buffers that this thread keeps for reuse: as many as are in flight to a few busy clients.
+/// Allocating fresh memory costs more than copying into it.
 const SPARE: usize = 32;
 
 thread_local! {
     static SPARES: RefCell<Vec<BytesMut>> = const { RefCell::new(Vec::new()) };
 }
 
-/// An empty buffer of [`BUFFER`] octets and some more, used before if possible.
+/// An empty buffer of somewhat more than [`BUFFER`] bytes, reused if possible.
 #[must_use]
 pub fn buffer() -> BytesMut {
     let spare = SPARES.with_borrow_mut(Vec::pop);
     spare.unwrap_or_else(|| BytesMut::with_capacity(BUFFER + SMALL))
 }
 
-/// Takes a buffer that was sent, if it is one of [`buffer`] and nobody else holds it.
+/// Takes back a sent buffer, if it is one of [`buffer`] and not in use elsewhere.
 fn give_back(octets: Bytes) {
     let Ok(mut buffer) = octets.try_into_mut() else { return };
     buffer.clear();
-    // One that had to grow is too large to be kept.
+    // A buffer that had to grow is too large to keep.
     if buffer.try_reclaim(BUFFER + SMALL) && buffer.capacity() <= 4 * BUFFER {
         SPARES.with_borrow_mut(|spares| {
             if spares.len() < SPARE {
@@ -54,17 +54,17 @@ fn give_back(octets: Bytes) {
     }
 }
 
-/// Forgets the buffers that wait to be used again: runs that are to be alike begin alike.
+/// Forgets the buffers kept for reuse, so that repeated runs of a simulation begin alike.
 #[cfg(test)]
 pub(crate) fn forget_buffers() {
     SPARES.with_borrow_mut(Vec::clear);
 }
 
-/// The client is not there any more.
+/// The client is gone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Gone;
 
-/// Replies to one client, in order.
+/// The replies to one client, in order.
 pub struct Output {
     conn: Rc<Transport>,
     queue: RefCell<Queue>,
@@ -75,7 +75,7 @@ pub struct Output {
     progress: Notify,
 }
 
-/// What waits to be sent.
+/// Replies waiting to be sent.
 #[derive(Default)]
 struct Queue {
     buffers: VecDeque<BytesMut>,
@@ -84,7 +84,7 @@ struct Queue {
 
 impl Queue {
     fn compose(&mut self, compose: impl FnOnce(&mut BytesMut)) {
-        // To make a large buffer grow would cost a copy of all that is in it.
+        // Growing a large buffer would copy everything in it.
         let has_room =
             |last: &BytesMut| last.len() < SMALL || last.capacity() - last.len() >= SMALL;
         if !self.buffers.back().is_some_and(has_room) {
@@ -104,7 +104,7 @@ impl Queue {
 }
 
 impl Output {
-    /// Replies to this connection.
+    /// An output for this connection.
     #[must_use]
     pub fn new(conn: Rc<Transport>) -> Rc<Output> {
         Rc::new(Output {
@@ -118,22 +118,22 @@ impl Output {
         })
     }
 
-    /// A client that reads nothing for so long has gone; [`AUTOLOGOUT`] otherwise.
+    /// Sets how long a client may read nothing before it counts as gone; [`AUTOLOGOUT`] by default.
     pub fn give_up_after(&self, patience: Duration) {
         self.patience.set(patience);
     }
 
-    /// More may wait for somebody who has logged in.
+    /// Allows more waiting replies, after login.
     pub fn logged_in(&self) {
         self.enough.set(limits::REPLIES);
     }
 
-    /// And no more than before for one who has logged out again.
+    /// Allows only as many as before login again.
     pub fn logged_out(&self) {
         self.enough.set(limits::REPLIES_BEFORE_LOGIN);
     }
 
-    /// Sends what `compose` writes, after everything pushed before. It may only add to the buffer.
+    /// Sends what `compose` appends to the buffer, after everything pushed before.
     pub fn push(self: &Rc<Self>, compose: impl FnOnce(&mut BytesMut)) {
         self.queue.borrow_mut().compose(compose);
         self.start();
@@ -152,11 +152,10 @@ impl Output {
         self.start();
     }
 
-    /// Sends what was gathered, which leaves the buffer empty, and waits while the client does not
-    /// read.
+    /// Sends and empties the gathered buffer, and waits while the client does not read.
     ///
     /// # Errors
-    /// When the client has gone.
+    /// If the client is gone.
     pub async fn pass_on(self: &Rc<Self>, gathered: &mut BytesMut) -> Result<(), Gone> {
         self.push_buffer(std::mem::take(gathered));
         self.room().await
@@ -190,13 +189,13 @@ impl Output {
         self.progress.notify_waiters();
     }
 
-    /// Whether the client is known to have gone.
+    /// Whether the client is known to be gone.
     #[must_use]
     pub fn is_gone(&self) -> bool {
         self.gone.get()
     }
 
-    /// Whether the client reads more slowly than replies are made.
+    /// Whether replies are produced faster than the client reads them.
     #[must_use]
     pub fn is_full(&self) -> bool {
         self.queue.borrow().octets >= self.enough.get()
@@ -205,15 +204,15 @@ impl Output {
     /// Waits until there is room for more replies.
     ///
     /// # Errors
-    /// When the client has gone, or has read nothing for too long.
+    /// If the client is gone, or has read nothing for too long.
     pub async fn room(&self) -> Result<(), Gone> {
         self.below(self.enough.get()).await
     }
 
-    /// Waits until everything has been handed to the kernel.
+    /// Waits until everything was passed to the kernel.
     ///
     /// # Errors
-    /// When the client has gone, or has read nothing for too long.
+    /// If the client is gone, or has read nothing for too long.
     pub async fn flush(&self) -> Result<(), Gone> {
         self.below(1).await
     }

@@ -1,4 +1,4 @@
-//! A client's connection, in clear text or by TLS: the same to sessions and uploads.
+//! A client's connection, in clear text or with TLS; sessions and uploads see no difference.
 
 use std::cell::{Cell, RefCell};
 use std::io::{self, ErrorKind};
@@ -15,17 +15,17 @@ use super::tls::{Acceptor, Engine};
 use crate::limits::HANDSHAKE;
 use crate::reactor::{Conn, Interrupt, Lease, Peer, spawn, timeout};
 
-/// Records received at once from a client that sends much: worth a system call, and still in cache
-/// when they are decrypted.
+/// Octets of records received at once from a client that sends a lot: worth a system call, and
+/// still in cache when they are decrypted.
 const MANY: usize = 128 << 10;
 
-/// From a client of which that is not known: a command, a handshake.
+/// Octets received at once otherwise: a command, a handshake.
 const FEW: usize = 4 << 10;
 
-/// So long a client may take for the last record.
+/// Time for a client to accept the last record.
 const GRACE: Duration = Duration::from_secs(10);
 
-/// Buffers of this thread that wait to be used again.
+/// Buffers that this thread keeps for reuse.
 const SPARE: usize = 32;
 
 thread_local! {
@@ -38,15 +38,15 @@ pub struct Guest {
     tls: Option<Box<Engine>>,
 }
 
-/// A connection that belongs to this reactor.
+/// A connection owned by this reactor.
 pub struct Transport {
     conn: Rc<Conn>,
     tls: RefCell<Option<Box<Engine>>>,
-    /// Records leave in the order in which they were made.
+    /// Sends records in the order in which they were made.
     order: Mutex<()>,
-    /// The client sends more than a command at a time.
+    /// Whether the client sends more than one command at a time.
     busy: Cell<bool>,
-    /// Who receives is to return, though a record has begun.
+    /// Whether a receive must return although a record is incomplete.
     interrupted: Rc<Cell<bool>>,
     /// Octets from the client and to it, as plain text.
     octets: Cell<(u64, u64)>,
@@ -59,7 +59,7 @@ impl From<Peer> for Guest {
 }
 
 impl Guest {
-    /// The address at the other end.
+    /// The peer's address.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.peer.address()
@@ -67,7 +67,7 @@ impl Guest {
 }
 
 impl Transport {
-    /// Makes the connection this reactor's own.
+    /// Takes the connection over for this reactor.
     #[must_use]
     pub fn new(guest: Guest) -> Rc<Transport> {
         Rc::new(Transport {
@@ -80,7 +80,7 @@ impl Transport {
         })
     }
 
-    /// Hands the connection over to another reactor. Nothing may be on its way.
+    /// Hands the connection over to another reactor. Nothing may be in flight.
     ///
     /// # Errors
     /// See [`Conn::into_peer`].
@@ -91,30 +91,31 @@ impl Transport {
         Ok(Guest { peer: conn.into_peer()?, tls })
     }
 
-    /// The address at the other end.
+    /// The peer's address.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.conn.address()
     }
 
-    /// Whether nobody between here and the client can read or change what is said.
+    /// Whether the connection is encrypted and authenticated, so that no one in between can read or
+    /// change it.
     #[must_use]
     pub fn is_private(&self) -> bool {
         self.tls.borrow().is_some()
     }
 
-    /// How far it can be trusted.
+    /// The security properties.
     #[must_use]
     pub fn security(&self) -> Security {
         self.tls.borrow().as_ref().map_or_else(Security::default, |tls| tls.security())
     }
 
-    /// Goes over to TLS: what comes next from the client is a handshake. Nothing may be on its way,
-    /// and what was received before must be thrown away (RFC 9051 section 6.2.1). Protocol version
-    /// and cipher suite come back, to be logged.
+    /// Switches to TLS: the client's next octets are a handshake. Nothing may be in flight, and the
+    /// caller must discard everything received before (RFC 9051 section 6.2.1). Returns protocol
+    /// version and cipher suite for the log.
     ///
     /// # Errors
-    /// When the handshake fails, the client goes, or the connection is interrupted.
+    /// If the handshake fails, the client disconnects, or the connection is interrupted.
     pub async fn secure(self: &Rc<Self>, acceptor: &Acceptor) -> io::Result<String> {
         let engine = Engine::new(acceptor).map_err(not_tls)?;
         *self.tls.borrow_mut() = Some(Box::new(engine));
@@ -141,11 +142,11 @@ impl Transport {
         }
     }
 
-    /// Waits until there is something to receive, as [`Conn::readable`] does. By TLS it may turn
-    /// out to be nothing for us.
+    /// Waits until there is something to receive, as [`Conn::readable`]. With TLS, that may turn
+    /// out to contain no data.
     ///
     /// # Errors
-    /// When the kernel refuses to poll.
+    /// If the kernel refuses to poll.
     pub async fn readable(&self) -> io::Result<()> {
         match self.is_readable() {
             true => Ok(()),
@@ -157,10 +158,10 @@ impl Transport {
         self.tls.borrow().as_ref().is_some_and(|tls| tls.is_readable())
     }
 
-    /// Receives into a lease, as [`Conn::recv`] does.
+    /// Receives into a lease, as [`Conn::recv`].
     ///
     /// # Errors
-    /// As there; when what comes is not TLS.
+    /// As for [`Conn::recv`]; also if the octets are not TLS.
     pub async fn recv(
         self: &Rc<Self>,
         mut lease: Lease,
@@ -175,10 +176,10 @@ impl Transport {
         (self.counted(result), lease)
     }
 
-    /// Receives behind what is in a buffer, as [`Conn::recv_buf`] does.
+    /// Appends received octets to a buffer, as [`Conn::recv_buf`].
     ///
     /// # Errors
-    /// As there; when what comes is not TLS.
+    /// As for [`Conn::recv_buf`]; also if the octets are not TLS.
     pub async fn recv_buf(
         self: &Rc<Self>,
         mut buffer: Vec<u8>,
@@ -201,7 +202,7 @@ impl Transport {
         received
     }
 
-    /// Octets from the client and to it on this reactor, without what TLS adds.
+    /// Octets from the client and to it on this reactor, without TLS overhead.
     #[must_use]
     pub fn octets(&self) -> (u64, u64) {
         self.octets.get()
@@ -209,7 +210,7 @@ impl Transport {
 
     async fn decrypt(self: &Rc<Self>, into: &mut [u8], all: bool) -> io::Result<usize> {
         let mut got = 0;
-        // One that was meant for a receive which had just ended by itself.
+        // An interrupt meant for a receive that had just completed.
         self.interrupted.set(false);
         loop {
             let read = self.with_tls(|tls| tls.read(&mut into[got..]));
@@ -220,7 +221,7 @@ impl Transport {
                 return Ok(got);
             }
             let filled = match self.fill().await {
-                // It came while a part of a record did.
+                // The interrupt came while part of a record arrived.
                 Ok(true) if self.interrupted.get() && !self.is_readable() => {
                     Err(ErrorKind::Interrupted.into())
                 }
@@ -228,7 +229,7 @@ impl Transport {
             };
             match filled {
                 Ok(true) => {}
-                // Whoever cuts the connection off leaves no message whole, and no command.
+                // A connection that was cut off leaves no message and no command complete.
                 Ok(false) => return Ok(got),
                 Err(_) if got > 0 => return Ok(got),
                 Err(error) => return Err(error),
@@ -236,11 +237,11 @@ impl Transport {
         }
     }
 
-    /// Receives records; `false` when there are no more.
+    /// Receives records; `false` at the end of the stream.
     async fn fill(&self) -> io::Result<bool> {
         let handshaking = self.with_tls(|tls| Ok(tls.is_handshaking()))?;
         if !self.busy.get() {
-            // Whoever is slow holds no memory but for the record that has begun.
+            // A slow client takes no memory except for its incomplete record.
             give_back(self.with_tls(|tls| Ok(tls.shrink()))?);
             self.conn.readable_or_interrupted().await?;
         }
@@ -251,7 +252,7 @@ impl Transport {
             Ok(())
         })?;
         if handshaking && buffer.len() > HANDSHAKE {
-            return Err(io::Error::new(ErrorKind::InvalidData, "the handshake is too large"));
+            return Err(io::Error::new(ErrorKind::InvalidData, "the TLS handshake is too large"));
         }
         let before = buffer.len();
         let (result, buffer) = self.conn.recv_buf(buffer, limit).await;
@@ -270,10 +271,10 @@ impl Transport {
         }
     }
 
-    /// Sends all of `octets`, as [`Conn::send`] does.
+    /// Sends all of `octets`, as [`Conn::send`].
     ///
     /// # Errors
-    /// What the socket says; when there is no TLS any more.
+    /// The socket's error, or that TLS has ended.
     pub async fn send(&self, octets: Bytes, more: bool) -> io::Result<Bytes> {
         let (from, to) = self.octets.get();
         self.octets.set((from, to + octets.len() as u64));
@@ -290,14 +291,14 @@ impl Transport {
         Ok(octets)
     }
 
-    /// Says by TLS that nothing more will come, and ends the connection in both directions.
+    /// Sends a close_notify if there is TLS, and closes the connection in both directions.
     pub async fn close(&self) {
         if self.is_private() {
             let _order = self.order.lock().await;
             let mut records = Vec::new();
             if self.with_tls(|tls| tls.close(&mut records)).is_ok() {
-                // Who has gone already does not miss it; who does not read is not waited for. What
-                // is left of the sending ends with the connection.
+                // A client that is gone does not miss it, and one that does not read is not waited
+                // for: the rest of the send ends with the connection.
                 let _ = timeout(GRACE, self.conn.send(Bytes::from(records), false)).await;
             }
         }
@@ -311,12 +312,12 @@ impl Transport {
         self.conn.send(Bytes::from(records), false).await.map(drop)
     }
 
-    /// Whoever receives must not wait for a client that does not.
+    /// A receive must not wait for a client that does not read.
     fn send_outgoing_later(self: &Rc<Self>) {
         if self.tls.borrow().as_ref().is_some_and(|tls| tls.has_outgoing()) {
             let this = self.clone();
             spawn(async move {
-                // Who has gone already does not miss it.
+                // A client that is gone does not miss it.
                 let _ = this.send_outgoing().await;
             });
         }
@@ -365,7 +366,7 @@ fn spare() -> Vec<u8> {
     SPARES.with_borrow_mut(Vec::pop).unwrap_or_default()
 }
 
-/// Takes a buffer that was used, if it is one for [`MANY`] records.
+/// Keeps a used buffer for reuse, if it has the size for [`MANY`].
 fn give_back(mut buffer: Vec<u8>) {
     if (MANY..=4 * MANY).contains(&buffer.capacity()) {
         buffer.clear();

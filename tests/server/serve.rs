@@ -82,7 +82,7 @@ fn a_user_is_added_once_and_his_password_is_not_to_be_found() {
     let data = path.to_str().unwrap();
     let output = mailrace(&["user", "add", USER, "--data", data], "other\n");
     assert_eq!(output.status.code(), Some(65), "{output:?}");
-    assert!(stderr(&output).contains("there is a user of this name already"), "{output:?}");
+    assert!(stderr(&output).contains("a user with this name already exists"), "{output:?}");
     let text = fs::read_to_string(path.join("users")).unwrap();
     assert!(text.contains("alice:$argon2id$") && !text.contains(PASSWORD), "{text}");
     let mode = fs::metadata(path.join("users")).unwrap().permissions().mode();

@@ -1,9 +1,10 @@
-//! The mechanism EXTERNAL (RFC 4422 appendix A): the transport has verified who the client is.
+//! The mechanism EXTERNAL (RFC 4422 appendix A): the transport has verified the client's
+//! certificate.
 
 use super::step::{SaslError, Step, text};
 use crate::auth::claim::Claim;
 
-/// Names that the client's certificate proves.
+/// The names in the client's certificate.
 pub(super) struct External {
     pub names: Vec<Box<str>>,
 }

@@ -1,11 +1,11 @@
-//! The mechanism LOGIN (draft-murchison-sasl-login-00): no standard, but what many clients know
-//! besides PLAIN.
+//! The mechanism LOGIN (draft-murchison-sasl-login-00): not a standard, but the only one besides
+//! PLAIN in many clients.
 
 use super::step::{SaslError, Step, text};
 use crate::auth::Password;
 use crate::auth::claim::{Claim, Identity};
 
-/// The first challenge. Clients look at its letters, some down to the colon.
+/// The first challenge. Some clients check its text, including the colon.
 pub(super) const USERNAME: &[u8] = b"Username:";
 const PASSWORD: &[u8] = b"Password:";
 

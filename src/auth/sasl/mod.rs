@@ -1,5 +1,5 @@
-//! SASL (RFC 4422), sans I/O: each mechanism is a small machine that is fed the client's responses
-//! and says what to send, or what the client claims.
+//! SASL (RFC 4422) without I/O: each mechanism is a small state machine. It takes the client's
+//! responses and returns the next challenge, or the client's claim.
 //!
 //! ```text
 //!   AUTHENTICATE ──▶ Mechanism::start
@@ -28,26 +28,27 @@ use scram::Scram;
 pub use step::{SaslError, Step};
 use xoauth2::Xoauth2;
 
-/// A mechanism by its name.
+/// The name of a mechanism.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MechanismName {
-    /// Name and password in one message (RFC 4616).
+    /// User name and password in one message (RFC 4616).
     Plain,
-    /// The same in two, as Microsoft's and old clients have it (draft-murchison-sasl-login).
+    /// User name and password in two messages, as in Microsoft's and old clients
+    /// (draft-murchison-sasl-login).
     Login,
     /// A proof instead of the password (RFC 7677).
     ScramSha256,
-    /// The same, bound to the TLS connection (RFC 9266).
+    /// SCRAM-SHA-256 bound to the TLS connection (RFC 9266).
     ScramSha256Plus,
     /// A token (RFC 7628).
     OauthBearer,
-    /// The same in the form that Google and Microsoft began with.
+    /// A token, in the earlier form of Google and Microsoft.
     Xoauth2,
     /// The client's certificate (RFC 4422 appendix A).
     External,
 }
 
-/// An exchange under way.
+/// An exchange in progress.
 pub struct Mechanism(Kind);
 
 enum Kind {
@@ -60,7 +61,7 @@ enum Kind {
 }
 
 impl MechanismName {
-    /// All, the safest first: the order in which they are offered.
+    /// All mechanisms, safest first: the order in which they are offered.
     pub const ALL: [MechanismName; 7] = [
         MechanismName::External,
         MechanismName::ScramSha256Plus,
@@ -71,7 +72,7 @@ impl MechanismName {
         MechanismName::Login,
     ];
 
-    /// As it stands behind `AUTH=`.
+    /// The name after `AUTH=`.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -85,13 +86,13 @@ impl MechanismName {
         }
     }
 
-    /// By its name, in any case.
+    /// The mechanism with this name, in any case.
     #[must_use]
     pub fn parse(text: &str) -> Option<MechanismName> {
         Self::ALL.into_iter().find(|name| name.as_str().eq_ignore_ascii_case(text))
     }
 
-    /// Whether whoever reads along has the password, or something as good, afterwards.
+    /// Whether an eavesdropper learns the password, or something as good.
     #[must_use]
     pub fn shows_secret(self) -> bool {
         matches!(self, Self::Plain | Self::Login | Self::OauthBearer | Self::Xoauth2)
@@ -99,7 +100,7 @@ impl MechanismName {
 }
 
 impl Mechanism {
-    /// Begins an exchange. `nonce` is drawn for it; `offers_plus` says whether the client was
+    /// Begins an exchange. `nonce` was drawn for it; `offers_plus` tells whether the client was
     /// offered SCRAM-SHA-256-PLUS.
     #[must_use]
     pub fn start(
@@ -126,11 +127,11 @@ impl Mechanism {
         })
     }
 
-    /// Goes on with the client's response, its base64 undone; at the beginning `None` when the
-    /// client has sent none along (RFC 4959).
+    /// Continues with the client's response, decoded from base64; `None` at the beginning if the
+    /// client sent no initial response (RFC 4959).
     pub fn step(&mut self, response: Option<&[u8]>) -> Step {
         let Some(response) = response else {
-            // All but LOGIN begin with the client's word.
+            // Every mechanism except LOGIN begins with the client's message.
             return Step::Challenge(match self.0 {
                 Kind::Login(_) => login::USERNAME.to_vec(),
                 _ => Vec::new(),
@@ -147,7 +148,7 @@ impl Mechanism {
         step.unwrap_or_else(Step::Failed)
     }
 
-    /// Goes on with the keys that [`Step::Keys`] asked for.
+    /// Continues with the keys that [`Step::Keys`] asked for.
     pub fn keys(&mut self, keys: Keyring) -> Step {
         match &mut self.0 {
             Kind::Scram(scram) => scram.keys(keys),
@@ -155,7 +156,7 @@ impl Mechanism {
         }
     }
 
-    /// What is sent when the claim was found right, and answered by an empty response.
+    /// The challenge sent when the claim is accepted; the client answers with an empty response.
     #[must_use]
     pub fn accepted(&self) -> Option<Vec<u8>> {
         match &self.0 {
@@ -164,7 +165,7 @@ impl Mechanism {
         }
     }
 
-    /// What is sent when the claim was found wrong, and answered by some response.
+    /// The challenge sent when the claim is refused; the client answers with some response.
     #[must_use]
     pub fn refused(&self) -> Option<Vec<u8>> {
         match &self.0 {

@@ -4,12 +4,12 @@ use super::scram::saslname;
 use super::step::{SaslError, Step, text};
 use crate::auth::claim::Claim;
 
-/// What a client is told whose token is not taken (section 3.2.2); it answers with one octet.
+/// The error for a refused token (section 3.2.2); the client answers with one octet.
 pub(super) const ERROR: &[u8] = br#"{"status":"invalid_token"}"#;
 
 const KVSEP: u8 = 1;
 
-/// One message, and all is said.
+/// The mechanism has a single message.
 pub(super) struct OauthBearer;
 
 impl OauthBearer {
@@ -22,7 +22,7 @@ impl OauthBearer {
     /// gs2-header  = gs2-cbind-flag "," [ authzid ] ","
     /// authzid     = "a=" saslname
     /// ```
-    /// There is no channel binding here, so that the flag is `n` or `y`.
+    /// Without channel binding, the flag is `n` or `y`.
     pub fn step(&mut self, response: &[u8]) -> Result<Step, SaslError> {
         let response = text(response, "it is not UTF-8")?;
         let malformed = SaslError::Malformed("OAUTHBEARER is n,a=name,^Aauth=Bearer token^A^A");
@@ -44,8 +44,8 @@ impl OauthBearer {
     }
 }
 
-/// The token of `Bearer token`; none, with which a client asks for the error message (section
-/// 4.3), is a wrong one.
+/// The token in `Bearer token`. An empty token, with which a client asks for the error message
+/// (section 4.3), counts as a wrong one.
 ///
 /// ```abnf
 /// credentials = "Bearer" 1*SP b64token     ; RFC 6750

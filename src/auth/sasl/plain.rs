@@ -4,7 +4,7 @@ use super::step::{SaslError, Step, text};
 use crate::auth::Password;
 use crate::auth::claim::{Claim, Identity};
 
-/// One message, and all is said.
+/// The mechanism has a single message.
 pub(super) struct Plain;
 
 impl Plain {
@@ -17,9 +17,9 @@ impl Plain {
     /// SAFE      = UTF1 / UTF2 / UTF3 / UTF4
     ///             ;; any UTF-8 encoded Unicode character except NUL
     /// ```
-    /// A password need not be UTF-8 here, since LOGIN's need not be either.
+    /// The password need not be UTF-8, because LOGIN's need not be either.
     pub fn step(&mut self, message: &[u8]) -> Result<Step, SaslError> {
-        let malformed = SaslError::Malformed("PLAIN has three fields, divided by NUL");
+        let malformed = SaslError::Malformed("PLAIN has three fields, separated by NUL");
         let mut fields = message.split(|&octet| octet == 0);
         let (Some(authzid), Some(authcid), Some(passwd), None) =
             (fields.next(), fields.next(), fields.next(), fields.next())
@@ -55,7 +55,7 @@ mod tests {
         assert_eq!(plain(b"\0tim\0tanstaaftanstaaf"), tim);
         let kurt = ("Kurt".to_owned(), Some("Ursel".to_owned()), Password::new(*b"xipj3plmq"));
         assert_eq!(plain(b"Ursel\0Kurt\0xipj3plmq"), Some(kurt));
-        // Acting as oneself is no other identity.
+        // A user acting as themselves is not another identity.
         assert_eq!(plain(b"tim\0tim\0tanstaaftanstaaf"), tim);
     }
 

@@ -14,19 +14,23 @@ use base64::engine::general_purpose::STANDARD;
 use super::step::{SaslError, Step, text};
 use crate::auth::claim::{Claim, Identity, Keyring, Proof};
 
-/// The only binding that there is for TLS 1.3 (RFC 9266).
+/// The only channel binding for TLS 1.3 (RFC 9266).
 const EXPORTER: &str = "tls-exporter";
 
-/// What the exchange is bound to.
+/// The client says that the server does not offer channel binding, but it does (RFC 5802 section 6).
+const DOWNGRADE: &str = "possible downgrade attack: this server offered SCRAM-SHA-256-PLUS, but the \
+                         client did not see it";
+
+/// The channel binding of the exchange.
 #[derive(Clone, Copy)]
 pub(super) enum Binding {
-    /// To nothing; but whoever believes that this server cannot do better must be right.
+    /// None. A client that believes that the server offers no binding must be right.
     Unused { offers_plus: bool },
     /// To the TLS connection, by these octets.
     Exporter(Option<[u8; 32]>),
 }
 
-/// The exchange, as far as it has come.
+/// The state of an exchange.
 pub(super) struct Scram {
     binding: Binding,
     server_nonce: String,
@@ -41,9 +45,9 @@ enum State {
     Over,
 }
 
-/// What the client's first message said.
+/// The client's first message.
 struct First {
-    /// `gs2-header`, to be found again in the last message.
+    /// `gs2-header`, which the last message repeats.
     header: String,
     /// `client-first-message-bare`
     bare: String,
@@ -127,7 +131,7 @@ impl Scram {
         };
         let mut attributes = bare.split(',');
         let (name, nonce) = (attributes.next(), attributes.next());
-        // `m=` is of extensions that must be understood; no other name may stand in its place.
+        // `m=` marks extensions that must be understood; no other attribute can stand here.
         let name = name.and_then(|value| saslname(value.strip_prefix("n=")?)).ok_or(malformed)?;
         let nonce = nonce.and_then(|value| value.strip_prefix("r=")).ok_or(malformed)?;
         if nonce.is_empty() || !nonce.bytes().all(|octet| octet.is_ascii_graphic()) {
@@ -141,21 +145,21 @@ impl Scram {
         })
     }
 
-    /// RFC 5802 section 6.
+    /// Checks the channel binding flag (RFC 5802 section 6).
     fn check_flag(&self, flag: &str) -> Result<(), SaslError> {
         let wrong = |why| Err(SaslError::ChannelBinding(why));
         match (flag, self.binding) {
             ("n", Binding::Unused { .. }) | ("y", Binding::Unused { offers_plus: false }) => Ok(()),
-            ("y", Binding::Unused { offers_plus: true }) => {
-                wrong("SCRAM-SHA-256-PLUS was offered, and somebody has hidden it from you")
+            ("y", Binding::Unused { offers_plus: true }) => wrong(DOWNGRADE),
+            ("n" | "y", Binding::Exporter(_)) => {
+                wrong("SCRAM-SHA-256-PLUS requires channel binding")
             }
-            ("n" | "y", Binding::Exporter(_)) => wrong("SCRAM-SHA-256-PLUS binds to the channel"),
             (_, binding) => match (flag.strip_prefix("p="), binding) {
                 (Some(EXPORTER), Binding::Exporter(Some(_))) => Ok(()),
-                (Some(_), Binding::Exporter(_)) => wrong("the channel is bound by tls-exporter"),
-                (Some(_), Binding::Unused { .. }) => {
-                    wrong("SCRAM-SHA-256 does not bind to the channel")
+                (Some(_), Binding::Exporter(_)) => {
+                    wrong("the only channel binding is tls-exporter")
                 }
+                (Some(_), Binding::Unused { .. }) => wrong("SCRAM-SHA-256 has no channel binding"),
                 (None, _) => Err(SaslError::Malformed("a first message begins with n, y or p=")),
             },
         }
@@ -187,10 +191,12 @@ impl Scram {
             bound.extend_from_slice(&octets);
         }
         if STANDARD.decode(binding).ok() != Some(bound) {
-            return Err(SaslError::ChannelBinding("you are bound to another channel than I am"));
+            return Err(SaslError::ChannelBinding(
+                "the channel binding is not that of this connection",
+            ));
         }
         if nonce.strip_prefix(&*first.nonce) != Some(&*self.server_nonce) {
-            return Err(SaslError::Malformed("the nonce is not the one that was sent"));
+            return Err(SaslError::Malformed("the nonce is not the one in the challenge"));
         }
         // AuthMessage := client-first-message-bare + "," + server-first-message + "," +
         //                client-final-message-without-proof

@@ -1,17 +1,16 @@
-//! The mechanism XOAUTH2: no standard, but what Google and Microsoft had before RFC 7628, and most
-//! clients know.
+//! The mechanism XOAUTH2: not a standard, but what Google and Microsoft used before RFC 7628, and
+//! most clients support.
 
 use super::oauthbearer::bearer;
 use super::step::{SaslError, Step, text};
 use crate::auth::claim::Claim;
 
-/// What a client is told whose token is not taken, in Google's words; it answers with an empty
-/// response.
+/// The error for a refused token, in Google's format; the client answers with an empty response.
 pub(super) const ERROR: &[u8] = br#"{"status":"401","schemes":"bearer","scope":"mail"}"#;
 
 const SEPARATOR: char = '\x01';
 
-/// One message, and all is said.
+/// The mechanism has a single message.
 pub(super) struct Xoauth2;
 
 impl Xoauth2 {

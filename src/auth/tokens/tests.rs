@@ -44,7 +44,7 @@ impl Signer {
     fn rsa() -> Signer {
         let pair = RsaKeyPair::generate(KeySize::Rsa2048).unwrap();
         let document: Pkcs8V1Der = pair.as_der().unwrap();
-        // The crate wants the key within (RFC 8017), which is the last element of PKCS #8.
+        // The crate wants the inner key (RFC 8017), the last element of PKCS #8.
         Signer::of(EncodingKey::from_rsa_der(&document.as_ref()[26..]), Algorithm::RS256)
     }
 
@@ -103,7 +103,7 @@ impl Issuer {
         encode(&header, claims, &self.signer.key).unwrap()
     }
 
-    /// Claims with one changed, or without it.
+    /// Claims with one changed, or removed.
     fn with(&self, name: &str, value: Option<Value>) -> String {
         let mut claims = claims();
         match value {
@@ -161,7 +161,7 @@ fn the_user_is_named_by_the_one_claim_that_the_operator_chose() {
     assert_eq!(user("email", json!({ "preferred_username": "al" })), named("alice@example.com"));
     assert_eq!(user("sub", json!({ "email_verified": false })), named("4711"));
     assert_eq!(user("upn", json!({ "upn": "alice" })), named("alice"));
-    // What is missing, or no text, is not made up for by another claim.
+    // A claim that is missing or not a string is not replaced by another.
     assert_eq!(user("upn", json!({})), None);
     assert_eq!(user("email", json!({ "email": 7 })), None);
     for unverified in [json!(false), json!("false"), json!("true"), json!(0), json!(1), json!(null)]
@@ -175,7 +175,7 @@ fn the_user_is_named_by_the_one_claim_that_the_operator_chose() {
     ));
 }
 
-/// A client writes the header, and an error quotes it.
+/// The header comes from the client, and an error quotes it.
 #[test]
 fn why_a_token_is_refused_is_short_and_has_no_controls() {
     let tokens = Issuer::new(Signer::ed25519()).tokens();
@@ -186,7 +186,7 @@ fn why_a_token_is_refused_is_short_and_has_no_controls() {
     assert!(!why.contains(crate::stats::is_hidden), "{why:?}");
 }
 
-/// Forgeries: an algorithm that is none, a secret made of the public key, another key.
+/// Forgeries: no algorithm, the public key as a secret, another key.
 #[test]
 fn only_the_issuer_can_sign() {
     let issuer = Issuer::new(Signer::ed25519());
@@ -222,7 +222,7 @@ fn a_key_is_used_for_what_it_is_for() {
     let takes = |change: &dyn Fn(&mut Value)| {
         let mut key = right.clone();
         change(&mut key);
-        // With one that is always there, or a set of none would be refused.
+        // Together with a permanent key, because an empty set would be refused.
         issuer.publish(&[Signer::ed25519().jwk("other"), key]);
         issuer.tokens().user_of(&issuer.sign(&claims())).is_ok()
     };
@@ -266,7 +266,7 @@ fn sets_that_are_none_are_refused() {
         Tokens::open(issuer.config("email")).err().map(|error| error.to_string())
     };
     for text in ["", "[]", "{}", r#"{"keys":{}}"#] {
-        assert!(open(text).unwrap().contains("no JSON Web Key Set"), "{text}");
+        assert!(open(text).unwrap().contains("not a JSON Web Key Set"), "{text}");
     }
     let secret = r#"{"keys":[{"kty":"oct","k":"c2VjcmV0","alg":"HS256"}]}"#;
     for text in [r#"{"keys":[]}"#, r#"{"keys":[7]}"#, secret] {

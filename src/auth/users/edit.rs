@@ -1,4 +1,4 @@
-//! Changes to the file of users: under a lock, and whole or not at all.
+//! Changes to the users file: under a lock, and atomic.
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Write};
@@ -19,25 +19,25 @@ const HEADING: &str = "# mailrace users, one a line: name:argon2id hash:quota in
                        # and, for SCRAM-SHA-256, a fourth field: :SCRAM-SHA-256$...\n\
                        # before it :account=... for a name that somebody else had before\n";
 
-/// What is kept of a password.
+/// What to store of a password.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kept {
     /// An argon2id hash and the keys of SCRAM-SHA-256.
     HashAndKeys,
-    /// The hash alone: whoever steals the file pays argon2id for each guess, and not a PBKDF2 that
-    /// special machines are good at.
+    /// The hash alone. A thief of the file must spend an argon2id on each guess, rather than a
+    /// PBKDF2, at which special hardware is good.
     HashOnly,
 }
 
 impl Users {
-    /// Adds a user, so that it survives a power loss. Whoever was removed before and had this name
-    /// keeps the mail: the new user begins with none. Works with and without a running server;
-    /// makes the folder if there is none. Takes as long as a password hash, some tens of
-    /// milliseconds; likewise below.
+    /// Adds a user durably, with or without a running server, and creates the folder if it is
+    /// missing. The mail of an earlier user with this name is kept, but the new user begins without
+    /// mail. Takes some tens of milliseconds for the password hash, as do the other methods that
+    /// set a password.
     ///
     /// # Errors
-    /// When the name is taken, name or password will not do, the file makes no sense, or the
-    /// disk refuses.
+    /// If the name is taken, name or password are not allowed, the file is malformed, or on a disk
+    /// error.
     pub fn add(
         &self,
         name: &str,
@@ -48,10 +48,10 @@ impl Users {
         self.add_with(name, password, quota, kept, false)
     }
 
-    /// The same, but the user gets the mail of whoever was removed last and had this name.
+    /// As [`Users::add`], but the user gets the mail of the last removed user with this name.
     ///
     /// # Errors
-    /// As with [`Users::add`].
+    /// As for [`Users::add`].
     pub fn add_with_mail(
         &self,
         name: &str,
@@ -98,20 +98,19 @@ impl Users {
         self.replace(&with_line(text, &line::format(&user)))
     }
 
-    /// Takes a user out of the file, which remembers the name and whose mail that was. The mail
-    /// stays; a server that runs ends the user's sessions at their next command.
+    /// Removes a user from the file, which records the name and the account. The mail stays. A
+    /// running server ends the user's sessions at their next command.
     ///
     /// # Errors
-    /// When there is no such user, the file makes no sense, or the disk refuses.
+    /// If there is no such user, the file is malformed, or on a disk error.
     pub fn remove(&self, name: &str) -> Result<(), UserError> {
         self.change(name, |_| Ok(false))
     }
 
-    /// Gives a user another password. A server that runs ends the user's sessions at their next
-    /// command.
+    /// Changes a user's password. A running server ends the user's sessions at their next command.
     ///
     /// # Errors
-    /// As with [`Users::remove`], and when the password will not do.
+    /// As for [`Users::remove`], and if the password is not allowed.
     pub fn set_password(
         &self,
         name: &str,
@@ -122,10 +121,10 @@ impl Users {
         self.change(name, |user| keep(user, password, kept).map(|()| true))
     }
 
-    /// Gives a user another quota. Sessions of a server that runs go on with it.
+    /// Changes a user's quota. Sessions of a running server continue with it.
     ///
     /// # Errors
-    /// As with [`Users::remove`].
+    /// As for [`Users::remove`].
     pub fn set_quota(&self, name: &str, quota: Option<u64>) -> Result<(), UserError> {
         self.change(name, |user| {
             user.quota = quota.filter(|&octets| octets > 0);
@@ -133,10 +132,10 @@ impl Users {
         })
     }
 
-    /// All users, in the order of the file.
+    /// All users, in file order.
     ///
     /// # Errors
-    /// When the file makes no sense or cannot be read.
+    /// If the file is malformed or cannot be read.
     pub fn list(&self) -> Result<Vec<User>, UserError> {
         let users = self.now()?;
         let text = read_text(&self.folder.join(FILE))?;
@@ -144,18 +143,17 @@ impl Users {
         Ok(names.filter_map(|user| users.get(&user.name).cloned()).collect())
     }
 
-    /// What nobody else knows, always the same in one data folder: drawn when it is asked for
-    /// first.
+    /// A secret of this data folder that never changes. Drawn on first use.
     ///
     /// # Errors
-    /// When the file can neither be read nor made.
+    /// If the file can be neither read nor created.
     pub fn secret(&self) -> Result<[u8; 32], UserError> {
         if let Some(secret) = self.read_secret()? {
             return Ok(secret);
         }
         make_folder(&self.folder)?;
         let _lock = self.lock()?;
-        // Another process may have been first.
+        // Another process may have created it first.
         if let Some(secret) = self.read_secret()? {
             return Ok(secret);
         }
@@ -165,7 +163,7 @@ impl Users {
         Ok(secret)
     }
 
-    /// `None` when there is none, or what is there has another length.
+    /// `None` if there is none, or it has the wrong length.
     fn read_secret(&self) -> Result<Option<[u8; KEY]>, UserError> {
         let path = self.folder.join(SECRET);
         match fs::read(&path) {
@@ -175,15 +173,15 @@ impl Users {
         }
     }
 
-    /// Changes the line of one user, or makes it one of a removed user when `change` says `false`.
-    /// All other lines stay.
+    /// Changes the line of a user, or turns it into that of a removed user if `change` returns
+    /// `false`. All other lines stay.
     fn change(
         &self,
         name: &str,
         mut change: impl FnMut(&mut User) -> Result<bool, UserError>,
     ) -> Result<(), UserError> {
         let missing = |error| match error {
-            // Without the folder there is nobody.
+            // Without the folder there are no users.
             UserError::Io { ref error, .. } if error.kind() == io::ErrorKind::NotFound => {
                 UserError::Unknown
             }
@@ -205,12 +203,12 @@ impl Users {
         self.replace(&out)
     }
 
-    /// The users as the file has them, whatever was read before.
+    /// The users as the file has them now.
     fn now(&self) -> Result<super::Table, UserError> {
         read(&self.folder.join(FILE)).map(|(_, users)| users).map_err(|(_, error)| error)
     }
 
-    /// Keeps other processes from changing the file at the same time, until it is dropped.
+    /// Locks the file against changes by other processes until the guard is dropped.
     fn lock(&self) -> Result<File, UserError> {
         let path = self.folder.join(LOCK);
         let locked = private_file().open(&path).and_then(|file| {
@@ -225,7 +223,7 @@ impl Users {
         self.put(FILE, text)
     }
 
-    /// Puts a new file in the place of an old one: after a power loss, there is one or the other.
+    /// Replaces a file atomically: after a power loss, the old or the new one is there.
     fn put(&self, name: &str, text: &[u8]) -> Result<(), UserError> {
         let (path, temporary) = (self.folder.join(name), self.folder.join(TEMPORARY));
         let written = private_file().truncate(true).open(&temporary).and_then(|mut file| {
@@ -250,8 +248,8 @@ fn keep(user: &mut User, password: &Password, kept: Kept) -> Result<(), UserErro
     Ok(())
 }
 
-/// Where the line stands, its end included, of who was removed last and had this name, and what
-/// tells that account from others.
+/// The range of the line of the last removed user with this name, its line end included, and the
+/// account's number.
 fn last_removed(text: &[u8], name: &str) -> Option<(Range<usize>, Option<Box<str>>)> {
     let (mut found, mut end) = (None, 0);
     for line in text.split_inclusive(|&octet| octet == b'\n') {
@@ -272,13 +270,12 @@ fn new_account() -> Result<Box<str>, UserError> {
     Ok(format!("{number:016x}").into())
 }
 
-/// The user of a line, if it is one of a user.
+/// The user of a line, if it has one.
 fn named(line: &[u8]) -> Option<User> {
     line::parse(line).ok().flatten()
 }
 
-/// The text with a line more. What a person wrote into the file stays; a last line that lacks its
-/// line end gets it.
+/// Appends a line to the text. Text that a person wrote stays; a missing last line end is added.
 fn with_line(mut text: Vec<u8>, line: &str) -> Vec<u8> {
     if text.is_empty() {
         text.extend_from_slice(HEADING.as_bytes());
@@ -289,7 +286,7 @@ fn with_line(mut text: Vec<u8>, line: &str) -> Vec<u8> {
     text
 }
 
-/// Makes the folder with a name that is durable, unless it is there.
+/// Creates the folder, if it is missing, with a durable name.
 fn make_folder(folder: &Path) -> Result<(), UserError> {
     if folder.is_dir() {
         return Ok(());
@@ -306,7 +303,7 @@ fn private_file() -> OpenOptions {
     options
 }
 
-/// When root adds a user, the server, which runs as someone else, must still be able to read.
+/// When root adds a user, the server's own user must still be able to read the file.
 fn give_to_owner_of(folder: &Path, file: &File) -> io::Result<()> {
     if !rustix::process::geteuid().is_root() {
         return Ok(());

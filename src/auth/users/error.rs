@@ -1,5 +1,3 @@
-//! Why users cannot be read or changed.
-
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -11,15 +9,15 @@ use crate::limits;
 /// Why users cannot be read or changed.
 #[derive(Debug)]
 pub enum UserError {
-    /// There is a user of this name already.
+    /// A user with this name already exists.
     Exists,
-    /// There is no user of this name.
+    /// There is no user with this name.
     Unknown,
-    /// This cannot be a user's name.
+    /// The name is not allowed.
     Name(NameError),
-    /// This cannot be a new user's password.
+    /// The password is not allowed.
     Password(PasswordError),
-    /// The file holds a line that makes no sense.
+    /// A line of the file is malformed.
     Malformed {
         /// The file.
         path: PathBuf,
@@ -30,31 +28,31 @@ pub enum UserError {
     },
     /// The file is larger than [`limits::USERS_FILE`].
     TooLarge(PathBuf),
-    /// The operating system refused.
+    /// The operating system returned an error.
     Io {
-        /// What was to be done: `read`, `write`, ...
+        /// The operation: `read`, `write`, ...
         doing: &'static str,
-        /// With which file.
+        /// The file.
         path: PathBuf,
-        /// Why not.
+        /// The cause.
         error: io::Error,
     },
-    /// No hash could be made: no memory.
+    /// Hashing failed for lack of memory.
     Hash(argon2::Error),
-    /// No randomness was to be had.
+    /// The system provides no random numbers.
     Random(getrandom::Error),
 }
 
-/// Why a text cannot be a user's name.
+/// Why a user cannot have this name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NameError {
-    /// It is empty.
+    /// The name is empty.
     Empty,
-    /// It is longer than [`limits::USER_NAME`] octets.
+    /// The name is longer than [`limits::USER_NAME`] octets.
     TooLong,
-    /// It begins with `#`, as comments in the file do.
+    /// The name begins with `#`, like comments in the file.
     Comment,
-    /// It holds a colon, a blank or a control character; a new one, an asterisk.
+    /// The name contains a colon, a blank or a control character; or, if it is new, an asterisk.
     Character(char),
 }
 
@@ -65,8 +63,8 @@ pub(super) fn io_error(doing: &'static str, path: &Path) -> impl FnOnce(io::Erro
 impl fmt::Display for UserError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            UserError::Exists => f.write_str("there is a user of this name already"),
-            UserError::Unknown => f.write_str("there is no user of this name"),
+            UserError::Exists => f.write_str("a user with this name already exists"),
+            UserError::Unknown => f.write_str("there is no user with this name"),
             UserError::Name(error) => error.fmt(f),
             UserError::Password(error) => error.fmt(f),
             UserError::Malformed { path, line, error } => {
@@ -79,7 +77,7 @@ impl fmt::Display for UserError {
                 write!(f, "cannot {doing} {}: {error}", path.display())
             }
             UserError::Hash(error) => write!(f, "cannot hash the password: {error}"),
-            UserError::Random(error) => write!(f, "the system gives no randomness: {error}"),
+            UserError::Random(error) => write!(f, "cannot get random numbers: {error}"),
         }
     }
 }
@@ -94,7 +92,7 @@ impl fmt::Display for NameError {
                 write!(f, "the name is longer than {} octets", limits::USER_NAME)
             }
             NameError::Comment => f.write_str("the name begins with #"),
-            NameError::Character(c) => write!(f, "the name holds {c:?}"),
+            NameError::Character(c) => write!(f, "the name contains {c:?}"),
         }
     }
 }

@@ -79,7 +79,7 @@ fn users_added_at_the_same_time_are_all_there() {
     let (folder, users) = folder();
     thread::scope(|scope| {
         for number in 0..8 {
-            // Each with an `Users` of its own, as processes have.
+            // Each has a `Users` of its own, like separate processes.
             let users = Users::open(folder.path()).unwrap();
             scope.spawn(move || {
                 users.add(&format!("user{number}"), &password(), None, Kept::HashOnly).unwrap()
@@ -110,7 +110,7 @@ fn an_error_names_file_and_line() {
     let line = good.lines().last().unwrap();
     fs::write(&path, format!("{good}{line}\n")).unwrap();
     let error = Users::open(folder.path()).unwrap_err().to_string();
-    let expected = format!("{}, line 5: this name stands on an earlier line too", path.display());
+    let expected = format!("{}, line 5: an earlier line has the same name", path.display());
     assert_eq!(error, expected);
     assert!(matches!(
         users.add("bob", &password(), None, Kept::HashOnly),
@@ -134,7 +134,7 @@ fn a_file_that_went_bad_leaves_the_former_users() {
     assert!(users.get("alice").is_none());
 }
 
-/// The file becomes a pipe, so whoever reads it waits until somebody writes.
+/// The file becomes a pipe, so a reader blocks until a writer comes.
 #[test]
 fn while_the_file_is_read_everybody_has_the_former_users() {
     let (folder, users) = folder();
@@ -147,7 +147,7 @@ fn while_the_file_is_read_everybody_has_the_former_users() {
     rustix::fs::mkfifoat(rustix::fs::CWD, &path, mode).unwrap();
     thread::scope(|scope| {
         let reader = scope.spawn(|| users.current());
-        // The pipe opens when the reader has it.
+        // Opening returns once the reader has opened the pipe.
         let mut pipe = fs::OpenOptions::new().write(true).open(&path).unwrap();
         assert!(users.last().get("alice").is_some());
         assert_eq!(users.generation(), generation);
@@ -170,7 +170,7 @@ fn a_thread_looks_at_the_file() {
     assert!(users.unchanged().is_some());
 }
 
-/// Two users amid what a person wrote.
+/// Two users among lines that a person wrote.
 fn written(folder: &Path) -> (Users, std::path::PathBuf) {
     let users = Users::open(folder).unwrap();
     users.add("alice", &password(), Some(7), Kept::HashAndKeys).unwrap();
@@ -273,7 +273,7 @@ fn a_name_that_comes_back_is_another_account() {
     add();
     assert_eq!(&*account(), "alice");
     users.remove("alice").unwrap();
-    // Another name is not concerned.
+    // Another name is not affected.
     users.add("alice2", &password(), None, Kept::HashOnly).unwrap();
     assert_eq!(&*users.get("alice2").unwrap().account(), "alice2");
     add();
@@ -286,7 +286,7 @@ fn a_name_that_comes_back_is_another_account() {
     add();
     assert!(account() != second && &*account() != "alice");
     users.remove("alice").unwrap();
-    // The last one who was removed.
+    // The last one removed.
     let third = fs::read_to_string(folder.path().join(FILE)).unwrap();
     let third = third.lines().rfind(|line| line.starts_with("#removed alice ")).unwrap();
     users.add_with_mail("alice", &password(), None, Kept::HashOnly).unwrap();

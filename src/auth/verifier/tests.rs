@@ -120,7 +120,7 @@ fn more_than_can_wait_are_turned_away() {
     drop(end);
 }
 
-/// A verifier whose one thread is busy until the second value is dropped.
+/// A verifier whose only thread is busy until the second value is dropped.
 fn held_up(users: Users) -> (Verifier, std::sync::mpsc::Sender<()>) {
     let options = VerifierOptions::default();
     let verifier = Verifier::with(users, [7; KEY], options, 1, limits::LOGINS_WAITING).unwrap();
@@ -170,7 +170,7 @@ fn who_guesses_from_one_address_keeps_no_other_waiting() {
     assert!(login.as_mut().poll(&mut context).is_pending());
     drop(end);
     assert!(matches!(block_on(login), Ok(Verdict::Accepted(_))));
-    // One guess before it, and what the thread has begun since.
+    // One guess was first, and the thread has started some since.
     assert!(verifier.hashed() <= 10, "{} hashes", verifier.hashed());
 }
 
@@ -178,7 +178,7 @@ fn verdict(verifier: &Verifier, claim: Claim) -> Verdict {
     block_on(verifier.verify(HERE, claim)).unwrap()
 }
 
-/// Who was let in, and who acts.
+/// The user and the acting master user.
 fn names(verdict: Verdict) -> Option<(String, Option<String>)> {
     match verdict {
         Verdict::Accepted(user) => Some((user.name.to_string(), user.acting().map(str::to_owned))),

@@ -1,4 +1,4 @@
-//! What a server shows to its clients: certificate, key, and whom it believes.
+//! The server's certificate and key, and the authorities it accepts for client certificates.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -13,66 +13,66 @@ use x509_parser::prelude::{FromDer, X509Certificate};
 
 use crate::limits::CERTIFICATE_WARNING;
 
-/// Where certificate and key are.
+/// Paths of certificate and key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TlsFiles {
-    /// PEM file of the certificate, with those between it and the root after it.
+    /// PEM file: the certificate followed by its intermediates.
     pub certificate: PathBuf,
-    /// PEM file of its private key: PKCS #8, PKCS #1 or SEC 1, without a passphrase.
+    /// PEM file: its private key (PKCS #8, PKCS #1 or SEC 1, without a passphrase).
     pub key: PathBuf,
-    /// PEM file of the authorities whose certificates clients may show; `None`: none is asked for.
+    /// PEM file: authorities for client certificates. `None`: clients are not asked for one.
     pub client_authorities: Option<PathBuf>,
 }
 
-/// Takes clients in by TLS. Clones share what was read from the files.
+/// Accepts clients with TLS. Clones share the loaded files.
 #[derive(Clone, Debug)]
 pub struct Acceptor {
     files: Arc<TlsFiles>,
     shown: Arc<RwLock<Shown>>,
 }
 
-/// What was read from the files.
+/// The loaded files.
 #[derive(Clone, Debug)]
 struct Shown {
     config: Arc<ServerConfig>,
     validity: Validity,
 }
 
-/// From when to when a certificate is valid, in seconds since 1970 UTC.
+/// Validity of a certificate, in seconds since 1970-01-01T00:00:00Z.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Validity {
-    /// Before this it is not.
+    /// Not valid before.
     pub from: i64,
-    /// After this it is not.
+    /// Not valid after.
     pub until: i64,
 }
 
-/// What is wrong with the dates of a certificate, in words for the operator.
+/// A problem with the dates of a certificate, described for the operator.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Concern {
-    /// Clients refuse it.
+    /// Clients refuse it now.
     Invalid(String),
-    /// They will within [`CERTIFICATE_WARNING`].
+    /// Clients will refuse it within [`CERTIFICATE_WARNING`].
     Soon(String),
 }
 
-/// Why TLS cannot be had with these files. The text says what to do.
+/// Why these files cannot be used for TLS. The text contains the remedy.
 #[derive(Debug)]
 pub enum TlsError {
-    /// The file cannot be read, or is no PEM.
+    /// The file cannot be read, or is not PEM.
     File(PathBuf, pem::Error),
-    /// There is nothing of the kind in the file.
+    /// The file contains nothing of this kind.
     Nothing(PathBuf, &'static str),
-    /// Certificate and key do not do.
+    /// Certificate and key cannot be used together.
     Pair(PathBuf, PathBuf, rustls::Error),
-    /// The authorities do not do.
+    /// The authorities cannot be used.
     Authorities(PathBuf, String),
-    /// The system gives no randomness.
+    /// The system provides no random numbers.
     Random(rustls::Error),
 }
 
 impl Acceptor {
-    /// Reads the files.
+    /// Loads the files.
     ///
     /// # Errors
     /// See [`TlsError`].
@@ -81,19 +81,18 @@ impl Acceptor {
         Ok(Acceptor { files: Arc::new(files), shown })
     }
 
-    /// Reads the files anew: who comes from now on is shown what is in them now. Those who are
-    /// there already notice nothing. Tickets that were given out before are void, since they would
-    /// let in whom the new files may not.
+    /// Reloads the files for new connections; existing ones are not affected. Session tickets
+    /// issued before become invalid, because they would admit clients that the new files may not.
     ///
     /// # Errors
-    /// See [`TlsError`]; everything stays as it was then.
+    /// See [`TlsError`]; then nothing changes.
     pub fn reload(&self) -> Result<(), TlsError> {
         let shown = read(&self.files)?;
         *self.shown.write().unwrap_or_else(PoisonError::into_inner) = shown;
         Ok(())
     }
 
-    /// Where certificate and key are.
+    /// Paths of certificate and key.
     #[must_use]
     pub fn files(&self) -> &TlsFiles {
         &self.files
@@ -103,13 +102,13 @@ impl Acceptor {
         self.shown.read().unwrap_or_else(PoisonError::into_inner).config.clone()
     }
 
-    /// From when to when the certificate is valid.
+    /// Validity of the certificate.
     #[must_use]
     pub fn validity(&self) -> Validity {
         self.shown.read().unwrap_or_else(PoisonError::into_inner).validity
     }
 
-    /// What is wrong with its dates at this time, in seconds since 1970 UTC.
+    /// The problem with its dates at `now`, in seconds since 1970-01-01T00:00:00Z, if any.
     #[must_use]
     pub fn concern(&self, now: u64) -> Option<Concern> {
         self.validity().concern(&self.files.certificate, now.cast_signed())
@@ -117,8 +116,8 @@ impl Acceptor {
 }
 
 impl Validity {
-    /// Of a certificate in DER. One that cannot be read has no dates to complain about: whether it
-    /// will do is for others to say.
+    /// The validity of a DER certificate. An unreadable one has no dates to complain about; other
+    /// code decides whether it can be used.
     fn of(certificate: &[u8]) -> Validity {
         let found = X509Certificate::from_der(certificate);
         found.map_or(Validity { from: i64::MIN, until: i64::MAX }, |(_, found)| Validity {
@@ -203,11 +202,11 @@ impl fmt::Display for TlsError {
                 write!(f, "cannot read {}: {error}", path.display())
             }
             TlsError::File(path, error) => {
-                write!(f, "{} is no PEM file: {error}", path.display())
+                write!(f, "{} is not a PEM file: {error}", path.display())
             }
             TlsError::Nothing(path, what) => write!(
                 f,
-                "there is no {what} in {}; `mailrace cert self-signed` makes a pair for trials",
+                "there is no {what} in {}; `mailrace cert self-signed` makes a pair for testing",
                 path.display()
             ),
             TlsError::Pair(certificate, key, error) => write!(
@@ -217,9 +216,9 @@ impl fmt::Display for TlsError {
                 key.display()
             ),
             TlsError::Authorities(path, error) => {
-                write!(f, "{} does not do as authorities of clients: {error}", path.display())
+                write!(f, "cannot use {} as the client CA file: {error}", path.display())
             }
-            TlsError::Random(error) => write!(f, "no key for session tickets: {error}"),
+            TlsError::Random(error) => write!(f, "cannot make a key for session tickets: {error}"),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! One client's TLS: octets in, octets out, and nothing of sockets.
+//! TLS for one connection, without I/O: octets in, octets out.
 
 use std::fmt;
 use std::sync::Arc;
@@ -11,48 +11,48 @@ use super::exporter::Secret;
 use super::{Acceptor, names};
 use crate::net::Security;
 
-/// Plain text in a record, at most.
+/// Most plain text in a record, in octets.
 const PLAIN: usize = 16 << 10;
 
-/// What a record has besides its plain text, at most: header, nonce, content type, tag.
+/// Most octets of a record besides its plain text: header, nonce, content type, tag.
 const OVERHEAD: usize = 64;
 
-/// Octets of a record's header.
+/// Length of a record's header in octets.
 const HEADER: usize = 5;
 
-/// One end of TLS.
+/// The server's end of a TLS connection.
 pub(in crate::net) struct Engine {
     session: UnbufferedServerConnection,
     secret: Arc<Secret>,
-    /// Records that were received and not decrypted, from `taken` on.
+    /// Received records not decrypted yet, from `taken` on.
     incoming: Vec<u8>,
     taken: usize,
-    /// Decrypted, and not asked for yet, from `given` on.
+    /// Decrypted octets not read yet, from `given` on.
     plain: Vec<u8>,
     given: usize,
-    /// Records that are to leave before any other: the handshake's, and alerts.
+    /// Records that must leave before any other: handshake and alerts.
     outgoing: Vec<u8>,
-    /// The client has said that it sends nothing more.
+    /// Whether the client has announced that it sends nothing more.
     ended: bool,
-    /// What came was not TLS, or not to be trusted: rustls is not to be asked again.
+    /// The fatal error, if any. rustls must not be used after it.
     failed: Option<Error>,
 }
 
-/// What is wanted of the session.
+/// What to do with the session.
 enum Job<'a> {
     Read { into: &'a mut [u8], got: &'a mut usize },
     Write { octets: &'a [u8], out: &'a mut Vec<u8> },
     Close { out: &'a mut Vec<u8> },
 }
 
-/// How far a turn came.
+/// The result of a turn.
 #[derive(PartialEq, Eq)]
 enum Turn {
     /// There may be more to do.
     On,
-    /// Everything that has arrived is done with.
+    /// Everything received is processed.
     Idle,
-    /// What was to be written is.
+    /// Everything to write is written.
     Written,
 }
 
@@ -67,7 +67,7 @@ impl Turn {
 }
 
 impl Engine {
-    /// For a client that has connected.
+    /// An engine for a new connection.
     pub fn new(acceptor: &Acceptor) -> Result<Engine, Error> {
         let secret = Secret::new();
         let mut config = (*acceptor.config()).clone();
@@ -85,17 +85,17 @@ impl Engine {
         })
     }
 
-    /// Whether there are no keys yet.
+    /// Whether the handshake is in progress.
     pub fn is_handshaking(&self) -> bool {
         self.session.is_handshaking()
     }
 
-    /// Whether the client has said that it sends nothing more.
+    /// Whether the client has announced that it sends nothing more.
     pub fn has_ended(&self) -> bool {
         self.ended
     }
 
-    /// Whether there is something to read without receiving more.
+    /// Whether something can be read without receiving more.
     pub fn is_readable(&self) -> bool {
         let records = &self.incoming[self.taken..];
         let whole = records.get(3..HEADER).is_some_and(|length| {
@@ -104,19 +104,19 @@ impl Engine {
         self.ended || self.given < self.plain.len() || whole
     }
 
-    /// The start of a record of which the rest has not come. What is received next goes behind it.
+    /// The start of an incomplete record. The next octets received belong after it.
     pub fn partial(&self) -> &[u8] {
         &self.incoming[self.taken..]
     }
 
-    /// Takes what was received behind [`Engine::partial`], that included. What was there before
-    /// comes back, to be used again.
+    /// Takes the next octets, which begin with [`Engine::partial`]. Returns the previous buffer for
+    /// reuse.
     pub fn received(&mut self, octets: Vec<u8>) -> Vec<u8> {
         self.taken = 0;
         std::mem::replace(&mut self.incoming, octets)
     }
 
-    /// Gives up memory that waiting does not need.
+    /// Releases memory that is not needed while waiting.
     pub fn shrink(&mut self) -> Vec<u8> {
         let partial = self.partial().to_vec();
         if self.given == self.plain.len() {
@@ -125,20 +125,20 @@ impl Engine {
         self.received(partial)
     }
 
-    /// Whether there are records that are to leave before any other.
+    /// Whether records must leave before any other.
     pub fn has_outgoing(&self) -> bool {
         !self.outgoing.is_empty()
     }
 
-    /// Takes the records that are to leave before any other.
+    /// Takes the records that must leave before any other.
     pub fn take_outgoing(&mut self) -> Vec<u8> {
         std::mem::take(&mut self.outgoing)
     }
 
-    /// Decrypts what has arrived, as much as there is room for; carries on the handshake.
+    /// Decrypts what has arrived, as far as there is room; continues the handshake.
     ///
     /// # Errors
-    /// When what came is not TLS, or not to be trusted. An alert is left to be sent.
+    /// If the octets are not TLS or not authentic. An alert may be left to send.
     pub fn read(&mut self, into: &mut [u8]) -> Result<usize, Error> {
         let waiting = &self.plain[self.given..];
         let mut got = waiting.len().min(into.len());
@@ -148,7 +148,7 @@ impl Engine {
             self.plain.clear();
             self.given = 0;
         }
-        // Its last words in a handshake are said when it is over already.
+        // The last records of a handshake are written after it is complete.
         while got < into.len() || self.is_handshaking() || self.session.wants_write() {
             if self.turn(Job::Read { into, got: &mut got })? == Turn::Idle {
                 break;
@@ -157,25 +157,26 @@ impl Engine {
         Ok(got)
     }
 
-    /// Encrypts, behind what is to leave before it.
+    /// Appends encrypted `octets` to `out`, after the records that must leave first.
     ///
     /// # Errors
-    /// As [`Engine::read`], since what has arrived comes first; when the keys are used up.
+    /// As for [`Engine::read`], because received records are processed first; or if the keys are
+    /// used up.
     pub fn write(&mut self, octets: &[u8], out: &mut Vec<u8>) -> Result<(), Error> {
         while !self.turn(Job::Write { octets, out: &mut *out })?.is_written()? {}
         Ok(())
     }
 
-    /// Says that nothing more will come (RFC 8446 section 6.1).
+    /// Appends a close_notify alert (RFC 8446 section 6.1).
     ///
     /// # Errors
-    /// As [`Engine::write`].
+    /// As for [`Engine::write`].
     pub fn close(&mut self, out: &mut Vec<u8>) -> Result<(), Error> {
         while !self.turn(Job::Close { out: &mut *out })?.is_written()? {}
         Ok(())
     }
 
-    /// One state of the session.
+    /// Processes one state of the session.
     fn turn(&mut self, mut job: Job<'_>) -> Result<Turn, Error> {
         if let Some(error) = &self.failed {
             return Err(error.clone());
@@ -206,7 +207,7 @@ impl Engine {
                 Ok(Turn::On)
             }
             Ok(ConnectionState::TransmitTlsData(data)) => {
-                // They are in `outgoing`, which leaves before anything else.
+                // They are in `outgoing`, which leaves first.
                 data.done();
                 Ok(Turn::On)
             }
@@ -230,8 +231,8 @@ impl Engine {
             Ok(ConnectionState::ReadEarlyData(_)) => {
                 Err(Error::General("early data, which was not allowed".into()))
             }
-            // `Closed`, `BlockedHandshake`, and what a later rustls may add: only the client can
-            // bring it on.
+            // `Closed`, `BlockedHandshake`, and states of later rustls versions: only the client
+            // can make progress.
             Ok(_) => Ok(Turn::Idle),
         };
         self.taken += discard;
@@ -245,17 +246,17 @@ impl Engine {
         })
     }
 
-    /// What is to be said of an error.
+    /// Gathers the alert for an error.
     fn gather_alert(&mut self) {
         while self.session.wants_write() {
-            // What is to be said comes before anything that might be read.
+            // The alert comes before anything that might be read.
             let state = self.session.process_tls_records(&mut []).state;
             let Ok(ConnectionState::EncodeTlsData(mut data)) = state else { return };
             encode(&mut self.outgoing, |out| data.encode(out));
         }
     }
 
-    /// Protocol version and cipher suite. Only after the handshake.
+    /// Protocol version and cipher suite, after the handshake.
     pub fn description(&self) -> String {
         let version = self.session.protocol_version().and_then(|version| version.as_str());
         let suite = self.session.negotiated_cipher_suite();
@@ -263,7 +264,7 @@ impl Engine {
         [version, suite].map(|word| word.unwrap_or("?")).join(" ")
     }
 
-    /// What the client has shown of itself. Only after the handshake.
+    /// The security properties, after the handshake.
     pub fn security(&self) -> Security {
         let suite = self.session.negotiated_cipher_suite();
         let hash = match suite {
@@ -282,7 +283,7 @@ impl Engine {
     }
 }
 
-/// Adds what `encode` writes, which says itself how much room it needs.
+/// Appends what `encode` writes; `encode` reports how much room it needs.
 fn encode(out: &mut Vec<u8>, mut encode: impl FnMut(&mut [u8]) -> Result<usize, EncodeError>) {
     let old = out.len();
     if let Err(EncodeError::InsufficientSize(need)) = encode(&mut []) {
@@ -292,7 +293,7 @@ fn encode(out: &mut Vec<u8>, mut encode: impl FnMut(&mut [u8]) -> Result<usize, 
     }
 }
 
-/// The same for what has a bound.
+/// Appends encrypted octets; their length has a known bound.
 fn encrypt(
     out: &mut Vec<u8>,
     room: usize,

@@ -1,7 +1,8 @@
 //! The channel binding `tls-exporter` (RFC 9266).
 //!
-//! rustls exports keying material of its buffered connections only. What the export is made of, the
-//! exporter secret, it tells to a key log; the rest is the sum of RFC 8446 section 7.5.
+//! rustls exports keying material only from its buffered connections. The exporter secret, from
+//! which it is derived, goes to a key log, so a key log captures it here; RFC 8446 section 7.5 does
+//! the rest.
 
 use std::fmt;
 use std::sync::{Arc, OnceLock};
@@ -14,20 +15,20 @@ use rustls::crypto::hash::HashAlgorithm;
 /// RFC 9266 section 4.2.
 const LABEL: &str = "EXPORTER-Channel-Binding";
 
-/// Octets of the binding, by the same section.
+/// Length of the binding in octets (RFC 9266 section 4.2).
 const LENGTH: usize = 32;
 
-/// Takes the exporter secret of one connection out of the handshake.
+/// Captures the exporter secret during the handshake of a connection.
 #[derive(Default)]
 pub(super) struct Secret(OnceLock<Box<[u8]>>);
 
 impl Secret {
-    /// For the configuration of one connection.
+    /// For the configuration of a single connection.
     pub fn new() -> Arc<Secret> {
         Arc::default()
     }
 
-    /// The binding, when the handshake was one of TLS 1.3 with this hash.
+    /// The binding, if the handshake was TLS 1.3 with this hash.
     pub fn binding(&self, hash: HashAlgorithm) -> Option<[u8; LENGTH]> {
         let secret = self.0.get()?;
         let (kdf, algorithm) = match hash {

@@ -1,4 +1,4 @@
-//! TLS by rustls, without I/O of its own: who may speak it, and what becomes of the octets.
+//! TLS with rustls, without I/O: settings of the server, and conversion of octets.
 //!
 //! ```text
 //!  socket ─recv→ records ─decrypted in place by rustls→ lease, or the command buffer of a session

@@ -1,11 +1,11 @@
-//! Whom a client's certificate names.
+//! Names in a client's certificate.
 
 use x509_parser::extensions::GeneralName;
 use x509_parser::prelude::{FromDer, X509Certificate};
 
-/// The mail addresses among the alternative names (RFC 5280 section 4.2.1.6); if there are none,
-/// the common names of the subject. Nothing when the certificate cannot be read: rustls accepted
-/// its chain, but it need not name a person.
+/// The mail addresses in the subject alternative names (RFC 5280 section 4.2.1.6), or else the
+/// common names of the subject. Empty if the certificate cannot be parsed: rustls has accepted its
+/// chain, but it need not name a person.
 pub(super) fn names(certificate: &[u8]) -> Vec<Box<str>> {
     let Ok((_, certificate)) = X509Certificate::from_der(certificate) else { return Vec::new() };
     let alternatives = certificate.subject_alternative_name().ok().flatten();

@@ -1,4 +1,4 @@
-//! An engine and rustls' own client, mouth to mouth.
+//! An engine connected directly to rustls' own client.
 
 use std::io::{Read, Write};
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use rustls::{
 use super::{Acceptor, Engine, TlsError, TlsFiles};
 use crate::net::Security;
 
-/// Certificate and key in files, and who believes them.
+/// Certificate and key in files, and a client that trusts them.
 struct Made {
     folder: tempfile::TempDir,
     acceptor: Acceptor,
@@ -56,16 +56,16 @@ impl Made {
     }
 }
 
-/// Two that talk to each other.
+/// A client and a server connected to each other.
 struct Pair {
     client: ClientConnection,
     server: Engine,
-    /// What the client has heard and nobody asked for yet.
+    /// Octets that the client has received and not read.
     heard: Vec<u8>,
 }
 
 impl Pair {
-    /// After the handshake.
+    /// The pair after its handshake.
     fn new(made: &Made, client: ClientConnection) -> Pair {
         let mut pair =
             Pair { client, server: Engine::new(&made.acceptor).unwrap(), heard: Vec::new() };
@@ -77,7 +77,7 @@ impl Pair {
         pair
     }
 
-    /// Carries what the client has to say, in slices of this length.
+    /// Passes the client's records to the server, in slices of this length.
     fn give_server(&mut self, slice: usize) {
         let mut records = Vec::new();
         while self.client.wants_write() {
@@ -102,7 +102,7 @@ impl Pair {
         while !records.is_empty() {
             self.client.read_tls(&mut records).unwrap();
             self.client.process_new_packets().unwrap();
-            // There is more to come, which is no error here.
+            // More is to come, which is not an error here.
             let _ = self.client.reader().read_to_end(&mut self.heard);
         }
     }
@@ -221,7 +221,7 @@ fn the_end_comes_behind_the_last_octet() {
         assert_eq!(&into, b"last");
         assert_eq!(pair.server.read(&mut into), Ok(0));
         assert!(pair.server.has_ended());
-        // What is on its way still leaves, and then our own end.
+        // Records in flight still leave, followed by our close_notify.
         let mut records = Vec::new();
         pair.server.write(b"BYE", &mut records).unwrap();
         pair.server.close(&mut records).unwrap();
@@ -241,7 +241,7 @@ fn what_is_no_tls_is_answered_by_an_alert() {
         assert!(server.read(&mut [0; 100]).is_err());
         assert!(server.read(&mut [0; 100]).is_err());
         assert!(server.write(b"hello", &mut Vec::new()).is_err());
-        // A record of the type alert.
+        // A record of type alert.
         assert_eq!(server.take_outgoing()[0], 21, "{garbage:?}");
     }
 }
@@ -277,7 +277,7 @@ fn files_that_do_not_do_are_named_and_the_former_ones_stay() {
     let other = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
     std::fs::write(&files.key, other.signing_key.serialize_pem()).unwrap();
     assert!(matches!(made.acceptor.reload(), Err(TlsError::Pair(..))));
-    // Still the old pair.
+    // The old pair is still in use.
     Pair::new(&made, made.client(&TLS13, &[]));
     std::fs::write(&files.certificate, other.cert.pem()).unwrap();
     made.acceptor.reload().unwrap();

@@ -27,10 +27,10 @@ fn users_are_listed_with_what_they_may() {
 fn wrong_usage_is_named() {
     let folder = Folder::new();
     for (arguments, code, text) in [
-        (&["remove", "bob"][..], 65, "there is no user of this name"),
-        (&["passwd", "bob"], 65, "there is no user of this name"),
-        (&["set", "bob", "--no-quota"], 65, "there is no user of this name"),
-        (&["add", "alice*admin"], 65, "the name holds '*'"),
+        (&["remove", "bob"][..], 65, "there is no user with this name"),
+        (&["passwd", "bob"], 65, "there is no user with this name"),
+        (&["set", "bob", "--no-quota"], 65, "there is no user with this name"),
+        (&["add", "alice*admin"], 65, "the name contains '*'"),
         (&["passwd", USER], 65, "the password is empty"),
         (&["set", USER], 64, "--quota"),
         (&["set", USER, "--quota", "1", "--no-quota"], 64, "--no-quota"),

@@ -18,11 +18,11 @@ fn a_line_of_users_is_named() {
     let data = folder.path();
     let data = data.to_str().unwrap();
     for (line, why) in [
-        (&["remove", "bob"][..], "there is no user of this name"),
-        (&["passwd", "bob"], "there is no user of this name"),
-        (&["set", "bob", "--no-quota"], "there is no user of this name"),
-        (&["add", "alice"], "there is a user of this name already"),
-        (&["add", "a\x1bb"], "the name holds"),
+        (&["remove", "bob"][..], "there is no user with this name"),
+        (&["passwd", "bob"], "there is no user with this name"),
+        (&["set", "bob", "--no-quota"], "there is no user with this name"),
+        (&["add", "alice"], "a user with this name already exists"),
+        (&["add", "a\x1bb"], "the name contains"),
     ] {
         let output = mailrace(&[&["user"], line, &["--data", data]].concat(), "pw\n");
         assert_eq!(output.status.code(), Some(65));

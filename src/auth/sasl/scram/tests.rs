@@ -8,7 +8,7 @@ use crate::auth::keys::{Keys, mac};
 const BOUND: Option<[u8; 32]> = Some([7; 32]);
 const UNUSED: Binding = Binding::Unused { offers_plus: false };
 
-/// The user of RFC 7677 section 3: `user` with the password `pencil`.
+/// The user of RFC 7677 section 3: `user` with password `pencil`.
 fn pencil() -> Keyring {
     let salt = STANDARD.decode("W22ZaJ0SNY7soEsUEjb6gQ==").unwrap();
     let iterations = NonZeroU32::new(4096).unwrap();
@@ -59,7 +59,7 @@ fn another_proof_proves_nothing() {
         let (without, _) = FINAL.rsplit_once(",p=").unwrap();
         assert!(!proven(scram.step(format!("{without},p={proof}").as_bytes())), "{proof}");
     }
-    // Neither does the right one under keys of nobody.
+    // Neither is the right proof accepted with keys of an unknown name.
     let mut scram = exchange();
     scram.step(FIRST.as_bytes()).unwrap();
     scram.keys(Keyring(Arc::new(Keys::of_nobody(
@@ -90,7 +90,7 @@ fn last_messages_that_do_not_fit_are_refused() {
         let message = FINAL.replacen(from, to, 1);
         assert!(message != FINAL && scram.step(message.as_bytes()).is_err(), "{message}");
         assert!(scram.accepted().is_none());
-        // And there is no second try.
+        // There is no second attempt.
         assert!(scram.step(FINAL.as_bytes()).is_err());
     }
 }
@@ -170,7 +170,7 @@ fn a_proof_is_bound_to_its_channel() {
     assert!(matches!(login([8; 32]), Err(SaslError::ChannelBinding(_))));
 }
 
-/// What a client does.
+/// Makes a proof as a client does.
 fn prove(password: &str, keys: &Keyring, message: &[u8]) -> Vec<u8> {
     let mut salted = [0; 32];
     let algorithm = aws_lc_rs::pbkdf2::PBKDF2_HMAC_SHA256;
