@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
-"""Runs a command under tuning/container/seccomp.json, without any container, to see whether the
-profile lets it through. Linux on x86-64, any user:
+"""Runs a command under tuning/container/seccomp.json without a container, to check that the profile
+allows it. Linux on x86-64, any user:
 
     tuning/container/under-seccomp.py mailrace demo
     tuning/container/under-seccomp.py --without io_uring_setup mailrace demo
 
-With --without NAME that call is refused as well, as the default profiles of Docker and containerd
-refuse io_uring.
+With --without NAME that system call is forbidden as well, as the default profiles of Docker and
+containerd forbid io_uring.
 """
 
 import ctypes

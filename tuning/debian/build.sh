@@ -1,6 +1,6 @@
 #!/bin/sh
-# Builds the Debian package: target/debian/mailrace_VERSION_ARCHITECTURE.deb. It needs cargo-deb
-# (cargo install cargo-deb --locked). With --no-build, target/release/mailrace is taken as it is.
+# Builds the Debian package target/debian/mailrace_VERSION_ARCHITECTURE.deb. Needs cargo-deb (cargo
+# install cargo-deb --locked). With --no-build, packages target/release/mailrace as it is.
 set -eu
 cd "$(dirname "$0")/../.."
 

@@ -1,13 +1,13 @@
 #!/usr/bin/env python3
-"""Measures what settings of the host change for `mailrace bench`. As root, but nothing is changed
-for other processes: limits, capabilities and huge pages belong to the process, the settings of TCP
-to a network namespace of its own.
+"""Measures how settings of the host affect `mailrace bench`. Runs as root, but changes nothing for
+other processes: limits, capabilities and huge pages are set for the process, TCP settings in a
+network namespace.
 
     tuning/measure/knobs.py MAILRACE FOLDER [ROUNDS] [SECONDS] [GROUP...]
 
-The choices of a group take turns in each round, and their order turns round with each; so an even
-number of rounds is fair. Prints a table: the median over the rounds, in
-brackets the lowest and the highest.
+The choices of a group alternate within each round, in reverse order every other round, so an even
+number of rounds is fair. Prints a table: the median over the rounds, with the lowest and highest in
+brackets.
 """
 
 import ctypes
@@ -34,12 +34,12 @@ def no_huge_pages():
         raise OSError(ctypes.get_errno(), "PR_SET_THP_DISABLE")
 
 
-# Bound by the limit on locked memory, as an ordinary user is.
+# Subject to the limit on locked memory, like an ordinary user.
 BOUND = ["setpriv", "--inh-caps=-ipc_lock", "--bounding-set=-ipc_lock"]
 
 
 def network(**settings):
-    """A network namespace with a loopback and settings of its own."""
+    """A network namespace with a loopback and its own settings."""
     writes = [
         f"echo '{value}' > /proc/sys/net/{name.replace('__', '/')}"
         for name, value in settings.items()
@@ -51,8 +51,8 @@ def network(**settings):
 UNPINNED = "2 reactors, unpinned"
 SMALL = ["--single", "--size", "4K"]
 
-# Group: choices of name, what stands before the command, flags of bench, what the process does
-# before it begins.
+# Group: the name of each choice, a prefix of the command, flags of bench, and a function that the
+# process calls first.
 GROUPS = {
     "locked memory": [
         ("registered buffers", [], [], None),

@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
-"""Measures what file system, mount options and queue of a disk change for the log: the jobs of
-tuning/fio on a file system made anew, on a loop device, for each. As root:
+"""Measures how file system, mount options and the queue of a disk affect the log: runs the jobs of
+tuning/fio, each on a newly made file system on a loop device. As root:
 
     tuning/measure/mounts.py FOLDER [ROUNDS]
 
-FOLDER is on the disk to measure and has 3 GiB of room. All kinds take turns in each round, so that
-what else the machine does falls on all alike. Prints a table: the median over the rounds, in
-brackets the lowest and the highest.
+FOLDER is on the disk to measure and has 3 GiB free. All kinds alternate within each round, so that
+other load on the machine affects all alike. Prints a table: the median over the rounds, with the
+lowest and highest in brackets.
 """
 
 import json
@@ -16,14 +16,14 @@ import subprocess
 import sys
 
 JOBS = pathlib.Path(__file__).resolve().parent.parent / "fio"
-# Or the kernel would go on making inode tables during the measurement.
+# Otherwise the kernel would still initialise inode tables during the measurement.
 EXT4 = ["mkfs.ext4", "-q", "-F", "-E", "lazy_itable_init=0,lazy_journal_init=0"]
 XFS = ["mkfs.xfs", "-q", "-f"]
 
-# How the queue of a loop device is by itself.
+# The default settings of a loop device's queue.
 QUEUE = {"scheduler": "none", "write_cache": "write back"}
 
-# Name, how it is made, how it is mounted, how the queue of its device is set.
+# Name, command that makes it, mount options, settings of its device's queue.
 KINDS = [
     ("ext4", EXT4, "", {}),
     ("ext4, noatime", EXT4, "noatime", {}),
