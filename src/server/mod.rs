@@ -35,7 +35,7 @@ use crate::limits::SEGMENT_LEAST;
 use crate::net::{Acceptor, TlsError};
 use crate::reactor::{Bound, Instant, Options, Standby, Thread, ThreadEnd, files};
 use crate::stats::Tally;
-use crate::store::{DataLock, Directory, PoolConfig, Recovered, SegmentPool, Spare};
+use crate::store::{DataLock, PoolConfig, Recovered, SegmentPool, Segments, Spare, StoredSegments};
 
 /// The folder of the log, within the data folder.
 const SEGMENTS: &str = "segments";
@@ -105,7 +105,7 @@ impl Server {
         let lock = DataLock::acquire(&config.data).map_err(StartError::Lock)?;
         let users = Users::open(&config.data).map_err(StartError::Users)?;
         check::unknown_masters(&config, &users).iter().for_each(|what| tracing::warn!("{what}"));
-        let (catalog, recovered, quarantine) = recover(&config, begun)?;
+        let (segments, catalog, recovered, quarantine) = recover(&config, begun)?;
         let listen = |error| StartError::listen(config.listen, error);
         let sockets = match &config.handed_over.imap {
             Some(socket) => Bound::adopt(socket, reactors),
@@ -118,8 +118,8 @@ impl Server {
         let watch = Watch::new(address, &config, connections, &quarantine);
         let room = (reactors, connections);
         let certificate = tls.clone();
-        let shared =
-            Shared::new(&config, tls.clone(), catalog, users, (&recovered, quarantine), room)?;
+        let log = (segments, &recovered, quarantine);
+        let shared = Shared::new(&config, tls.clone(), catalog, users, log, room)?;
         let mut server = Server {
             address,
             tls_address,
@@ -300,7 +300,7 @@ pub(crate) struct Shared {
     pub offload: Offload,
     pub pool: SegmentPool,
     pub settings: Settings,
-    pub segments: std::path::PathBuf,
+    pub segments: Segments,
     pub epoch: crate::store::Epoch,
     pub count: u16,
     pub pin: bool,
@@ -316,13 +316,12 @@ impl Shared {
         tls: Option<Acceptor>,
         catalog: Catalog,
         users: Users,
-        (recovered, quarantine): (&Recovered, Quarantine),
+        (segments, recovered, quarantine): (Segments, &Recovered, Quarantine),
         (reactors, connections): (usize, usize),
     ) -> Result<Arc<Shared>, StartError> {
-        let segments = config.data.join(SEGMENTS);
         let ingested = Arc::new(AtomicU64::new(0));
         let pool = PoolConfig {
-            dir: segments.clone(),
+            segments: segments.clone(),
             size: config.segment_size,
             first: config.segment_size.min(config.first_segment),
             least: least_segment(config),
@@ -401,11 +400,11 @@ fn verifier(config: &Config, users: Users) -> Result<Verifier, StartError> {
 fn recover(
     config: &Config,
     begun: Instant,
-) -> Result<(Catalog, Recovered, Quarantine), StartError> {
+) -> Result<(Segments, Catalog, Recovered, Quarantine), StartError> {
     let (data, on_damage) = (&config.data, config.on_damage);
-    let segments = data.join(SEGMENTS);
-    let mut medium =
-        Directory::open(&segments).map_err(|error| StartError::Data(segments, error))?;
+    let folder = data.join(SEGMENTS);
+    let segments = Segments::open(&folder).map_err(|error| StartError::Data(folder, error))?;
+    let mut medium = StoredSegments::new(segments.clone());
     let catalog = data.join("catalog.redb");
     let mut replayed = replay(&catalog, &mut medium, on_damage);
     // The disk is full, perhaps. If it fails, it does so again.
@@ -423,7 +422,7 @@ fn recover(
     let told = quarantine::tell(data, &replay.quarantine);
     told.map_err(|error| StartError::Data(data.clone(), error))?;
     let catalog = Catalog::start(replay.catalog).map_err(StartError::System)?;
-    Ok((catalog, replay.recovered, replay.quarantine))
+    Ok((segments, catalog, replay.recovered, replay.quarantine))
 }
 
 /// Makes the data folder with a name that is durable, unless it is there: mail in a folder that a

@@ -8,7 +8,6 @@ use serde::Serialize;
 
 use crate::index::{Finding, Quarantine};
 use crate::reactor::{Access, files, unix_seconds};
-use crate::store::SegmentHeader;
 
 /// Findings that are logged one by one; the file has all.
 const LOGGED: usize = 100;
@@ -64,7 +63,7 @@ pub(super) fn tell(data: &Path, quarantine: &Quarantine) -> io::Result<()> {
 }
 
 fn file(finding: &Finding) -> String {
-    finding.file.map_or_else(|| "catalog.redb".into(), SegmentHeader::file_name)
+    finding.file.map_or_else(|| "catalog.redb".into(), |file| file.file_name())
 }
 
 fn line(finding: &Finding) -> String {

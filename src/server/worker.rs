@@ -185,7 +185,7 @@ async fn guard(home: Rc<Home>, counts: Arc<PoolCounts>) {
     while home.ending.borrow().is_none() {
         sleep(LOOK).await;
         if let Some(segment) = home.log.nameless() {
-            let path = home.files.path(segment);
+            let path = home.files.segments().path(segment);
             counts.lost.get_or_init(|| format!("{} was deleted", path.display()));
         }
         if let Some(lost) = counts.lost.get() {

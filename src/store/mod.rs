@@ -9,27 +9,26 @@
 //! ```
 
 mod append;
-mod directory;
 mod format;
 mod lock;
 mod pool;
 mod read;
 mod recover;
+mod segments;
 
-pub use append::sequencer::{self, Place, Sequencer, SyncPlan};
-pub use append::{Frame, Hold, Log, LogError, LogGauges, LogStats, Purpose};
-pub use directory::Directory;
-pub use format::decode::{RecordError, decode_records};
+pub use append::sequencer::{self, Sequencer, SyncPlan};
+pub use append::{Frame, Hold, Log, LogError, LogGauges, LogStats};
 pub use format::frame::{self, FrameHeader, HEADER, sealed_len};
-pub use format::ids::{BatchId, EmailId, Epoch, Fragment, LogId, Lsn, MailboxId, SegmentId};
-pub use format::keywords::{BitSet, KeywordList, bits, has_bit};
-pub use format::packing::Packing;
-pub use format::record::{Commit, MessageRecord, Record};
-pub use format::segment::{HeaderError, SegmentHeader, VERSION};
+pub use format::{
+    BatchId, BitSet, Commit, EmailId, Epoch, Fragment, HeaderError, KeywordList, LogId,
+    LogPosition, Lsn, MailboxId, MessageRecord, Packing, Place, Record, RecordError, SegmentHeader,
+    SegmentId, VERSION, bits, decode_records, has_bit,
+};
 pub use lock::{DataLock, LockError};
-pub use pool::{PoolConfig, PoolCounts, Prepared, SegmentPool, Spare};
+pub use pool::{PoolConfig, PoolCounts, Prepared, Purpose, SegmentPool, Spare};
 pub use read::Files;
 pub use recover::{
-    Change, Damage, LogPosition, Lost, LostFrames, Medium, Recovered, RecoveryError, Replayed,
+    Change, Damage, Lost, LostFrames, Medium, Recovered, RecoveryError, Replayed, StoredSegments,
     VisitError, Visitor, check_versions, is_whole, recover, recover_with,
 };
+pub use segments::{SegmentCounts, SegmentState, Segments};

@@ -14,8 +14,9 @@ use crate::index::{Account, OnDamage, replay};
 use crate::limits::{KEYWORDS, STEP_MESSAGES};
 use crate::reactor::{Arena, LeaseClass, Options, breathe, probe, run};
 use crate::store::{
-    BatchId, Commit, Directory, Epoch, Fragment, Frame, HEADER, Log, LogId, MailboxId,
-    MessageRecord, PoolConfig, Record, SegmentId, SegmentPool, Sequencer, Spare, frame, sealed_len,
+    BatchId, Commit, Epoch, Fragment, Frame, HEADER, Log, LogId, MailboxId, MessageRecord,
+    PoolConfig, Record, SegmentId, SegmentPool, Segments, Sequencer, Spare, StoredSegments, frame,
+    sealed_len,
 };
 use imap::types::{Flags, InternalDate, Keyword, SpecialUse, Uid, UidRange, UidValidity};
 
@@ -32,7 +33,7 @@ struct World {
 impl World {
     async fn new(segments: &Path, quota: Option<u64>) -> World {
         let pool = PoolConfig {
-            dir: segments.to_owned(),
+            segments: Segments::open(segments).unwrap(),
             size: 4 << 20,
             first: 4 << 20,
             least: 4 << 20,
@@ -207,7 +208,7 @@ fn in_world<F: Future<Output = ()>>(quota: Option<u64>, test: impl FnOnce(Rc<Wor
         world.log.durable().await.unwrap();
         world.shown()
     });
-    let mut medium = Directory::open(&segments).unwrap();
+    let mut medium = StoredSegments::new(Segments::open(&segments).unwrap());
     let catalog =
         replay(&folder.path().join("catalog.redb"), &mut medium, OnDamage::Stop).unwrap().catalog;
     let mut account = catalog.account("anna").unwrap().unwrap();

@@ -27,12 +27,11 @@ use crate::limits::BLOCK;
 use crate::reactor::fault::{Fault, made};
 use crate::reactor::{Arena, Instant, Lease, LeaseClass, LogFile, breathe, spawn, thresholds};
 use crate::stats::Histogram;
-use crate::store::format::frame::{seal, sealed_len};
-use crate::store::format::record::Record;
-use crate::store::pool::{Prepared, SegmentPool, is_shortage};
-use crate::store::recover::LogPosition;
-use crate::store::{BatchId, Epoch, LogId, Lsn, SegmentId};
-use sequencer::{Place, Sequencer};
+use crate::store::format::{
+    BatchId, Epoch, LogId, LogPosition, Lsn, Place, Record, SegmentId, seal, sealed_len,
+};
+use crate::store::pool::{Prepared, Purpose, SegmentPool, is_shortage};
+use sequencer::Sequencer;
 
 const STOPPING: &str = "the server is stopping";
 
@@ -51,17 +50,6 @@ pub enum LogError {
     /// A write or an fdatasync failed. What the disk kept is unknown until the server starts
     /// again and reads it: nothing more is promised.
     Poisoned(Rc<str>),
-}
-
-/// What a frame is for. On a full disk there is room for those that are greater.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Purpose {
-    /// It brings mail, or copies, mailboxes and names.
-    Adds,
-    /// It changes or moves what is there.
-    Changes,
-    /// It expunges mail, or deletes a mailbox: the last that must ever be refused.
-    Removes,
 }
 
 /// Counters for the operator.

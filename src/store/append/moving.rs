@@ -4,10 +4,10 @@ use std::io;
 
 use tokio::sync::oneshot;
 
-use super::{Log, LogError, Next, Purpose, STOPPING};
+use super::{Log, LogError, Next, STOPPING};
 use crate::limits::BLOCK;
 use crate::reactor::{Instant, Lease, LogFile, unix_seconds};
-use crate::store::pool::{Prepared, is_shortage};
+use crate::store::pool::{Prepared, Purpose, is_shortage};
 
 impl Log {
     /// Moves to the next segment. Its header is written before frames are; the old segment is
@@ -107,6 +107,7 @@ impl Log {
             let header =
                 state.sequencer.open_segment(prepared.segment, prepared.size, unix_seconds());
             header.encode(&mut lease.octets_mut()[..BLOCK]);
+            self.inner.pool.segments().activate(prepared.segment);
             state.files.insert(prepared.segment, file.clone());
             state.owed.get_or_insert_with(Instant::now);
         }

@@ -7,29 +7,7 @@
 use std::collections::VecDeque;
 
 use crate::limits::{BLOCK, FRAME};
-use crate::store::format::segment::SegmentHeader;
-use crate::store::{Epoch, LogId, Lsn, SegmentId};
-
-/// Where a frame goes and what its header says about it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Place {
-    /// The file.
-    pub segment: SegmentId,
-    /// Offset in the file, a multiple of [`BLOCK`].
-    pub offset: u32,
-    /// Octets reserved, a multiple of [`BLOCK`].
-    pub length: u32,
-    /// Its number in the log.
-    pub lsn: Lsn,
-    /// What was durable at this moment.
-    pub watermark: Lsn,
-    /// The run of the server.
-    pub epoch: Epoch,
-    /// Whose log.
-    pub log: LogId,
-    /// See [`SegmentHeader::salt`].
-    pub salt: u64,
-}
+use crate::store::format::{Epoch, LogId, Lsn, Place, SegmentHeader, SegmentId};
 
 /// What one sync makes durable, and how.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -69,7 +69,13 @@ impl Log {
             state.durable_end = Some((place.segment, place.offset + place.length));
         }
         let State { files, sequencer, .. } = &mut *state;
-        files.retain(|&segment, _| sequencer.is_open(segment));
+        files.retain(|&segment, _| {
+            let is_open = sequencer.is_open(segment);
+            if !is_open {
+                self.inner.pool.segments().seal(segment);
+            }
+            is_open
+        });
     }
 
     /// Runs the actions of everything durable, in order. An action may write to the log.

@@ -9,16 +9,17 @@ use super::*;
 use crate::limits::LARGE_LEASE;
 use crate::reactor::simulation::{Machine, Temper};
 use crate::reactor::{Options, run, sleep, timeout};
-use crate::store::{Directory, Frame, HEADER, PoolConfig, Spare};
+use crate::store::format::HEADER;
+use crate::store::pool::{PoolConfig, Spare};
+use crate::store::segments::Segments;
 
 /// A log on a simulated machine, in a first segment with room for a few frames.
 async fn log() -> (Log, Arena) {
     let folder = Path::new("segments");
-    Directory::open(folder).expect("a folder");
     let ingested = Arc::new(AtomicU64::new(0));
     let size = (LARGE_LEASE + 16 * BLOCK) as u32;
     let pool = SegmentPool::start(PoolConfig {
-        dir: folder.into(),
+        segments: Segments::open(folder).expect("a folder"),
         size,
         first: size,
         least: size,

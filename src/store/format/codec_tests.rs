@@ -4,8 +4,9 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 
 use super::decode::{RecordError, decode_records};
+use super::ids::{BatchId, Fragment, MailboxId, SegmentId};
+use super::keywords::KeywordList;
 use super::record::{Commit, MessageRecord, Record};
-use crate::store::{BatchId, Fragment, KeywordList, MailboxId, SegmentId};
 use imap::types::{
     FlagChange, Flags, InternalDate, Keyword, ModSeq, SpecialUse, Uid, UidRange, UidValidity,
 };

@@ -5,10 +5,11 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::encode::{FRAGMENT, HEAD, Kind, MESSAGE, RANGE, checksum};
+use super::ids::{BatchId, Fragment, MailboxId, SegmentId};
+use super::keywords::{BitSet, KeywordList, bits};
 use super::octets::Take;
 use super::record::{Commit, MessageRecord, Record};
 use crate::reactor::fault::{Fault, made};
-use crate::store::{BatchId, BitSet, Fragment, KeywordList, MailboxId, SegmentId, bits};
 use imap::types::{
     FlagChange, Flags, InternalDate, Keyword, ModSeq, SpecialUse, Uid, UidRange, UidValidity,
 };

@@ -2,11 +2,11 @@
 
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
+use super::ids::{BatchId, Fragment};
 use super::octets::Put;
 use super::packing::{KeywordTable, table_of};
 use super::record::{Commit, MessageRecord, Record};
 use crate::limits::KEYWORD_LENGTH;
-use crate::store::{BatchId, Fragment};
 use imap::types::{FlagChange, Keyword, UidRange};
 
 /// Octets in front of every record: length, kind, version, checksum.

@@ -7,12 +7,12 @@
 
 use xxhash_rust::xxh3::xxh3_64;
 
+use super::ids::{BatchId, Epoch, LogId, Lsn, SegmentId};
 use super::octets::{Put, Take};
+use super::place::Place;
 use super::record::Record;
 use super::segment::{HeaderError, VERSION, opening};
 use crate::limits::{BLOCK, FRAME};
-use crate::store::Place;
-use crate::store::{BatchId, Epoch, LogId, Lsn, SegmentId};
 
 /// Octets of a frame's header: the payload begins here.
 pub const HEADER: usize = 128;

@@ -4,11 +4,21 @@ pub mod frame;
 
 #[cfg(test)]
 mod codec_tests;
-pub(super) mod decode;
+mod decode;
 mod encode;
-pub(super) mod ids;
-pub(super) mod keywords;
+mod ids;
+mod keywords;
 mod octets;
-pub(super) mod packing;
-pub(super) mod record;
-pub(super) mod segment;
+mod packing;
+mod place;
+mod record;
+mod segment;
+
+pub use decode::{RecordError, decode_records};
+pub use frame::{FrameHeader, HEADER, records_at, seal, sealed_len};
+pub use ids::{BatchId, EmailId, Epoch, Fragment, LogId, Lsn, MailboxId, SegmentId};
+pub use keywords::{BitSet, KeywordList, bits, has_bit};
+pub use packing::Packing;
+pub use place::{LogPosition, Place};
+pub use record::{Commit, MessageRecord, Record};
+pub use segment::{HeaderError, SegmentHeader, VERSION};

@@ -6,8 +6,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::encode::{FRAGMENT, MESSAGE, keyword_len};
+use super::keywords::{BitSet, KeywordList, bits};
 use super::record::{MessageRecord, Record};
-use crate::store::{BitSet, KeywordList, bits};
 use imap::types::Keyword;
 
 /// How many octets a `Messages` or `References` record takes, while messages are added to it.

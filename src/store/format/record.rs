@@ -1,6 +1,7 @@
 //! What a log is made of besides message octets: the records at the end of frames.
 
-use crate::store::{BatchId, Fragment, KeywordList, MailboxId};
+use super::ids::{BatchId, Fragment, MailboxId};
+use super::keywords::KeywordList;
 use imap::types::{
     FlagChange, Flags, InternalDate, Keyword, ModSeq, SpecialUse, Uid, UidRange, UidValidity,
 };

@@ -4,9 +4,9 @@ use std::fmt;
 
 use xxhash_rust::xxh3::xxh3_64;
 
+use super::ids::{Epoch, LogId, Lsn, SegmentId};
 use super::octets::{Put, Take};
 use crate::limits::BLOCK;
-use crate::store::{Epoch, LogId, Lsn, SegmentId};
 
 /// Version of the whole format: segments, frames and records. Version 1 spelt out the keywords of
 /// each message.
@@ -143,12 +143,6 @@ impl SegmentHeader {
             size,
             created,
         }))
-    }
-
-    /// Name of the segment's file.
-    #[must_use]
-    pub fn file_name(segment: SegmentId) -> String {
-        format!("{:020}.seg", segment.0)
     }
 }
 

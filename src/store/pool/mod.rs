@@ -6,7 +6,6 @@
 //! has to do.
 
 use std::io;
-use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
@@ -22,15 +21,15 @@ pub use spare::Spare;
 use crate::limits::BLOCK;
 use crate::reactor::files::File;
 use crate::reactor::{Thread, start_thread};
-use crate::store::Purpose;
-use crate::store::SegmentId;
+use crate::store::format::SegmentId;
+use crate::store::segments::{Segments, usable};
 use preparing::{Kind, Request, Worker};
 
 /// How a [`SegmentPool`] works.
 #[derive(Clone, Debug)]
 pub struct PoolConfig {
     /// The folder of the segments.
-    pub dir: PathBuf,
+    pub segments: Segments,
     /// Octets of a segment, a multiple of [`BLOCK`].
     pub size: u32,
     /// Octets of a segment that someone waits for while the server starts; likewise.
@@ -51,6 +50,18 @@ pub struct PoolConfig {
     pub ready: Vec<(SegmentId, u64)>,
     /// Octets ingested so far, by all reactors: while it ascends, preparing steps back.
     pub ingested: Arc<AtomicU64>,
+}
+
+/// What a frame is for, and so the segment that is asked for to write it. On a full disk there is
+/// room for those that are greater.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Purpose {
+    /// It adds mail, copies, mailboxes or names.
+    Adds,
+    /// It changes or moves what is there.
+    Changes,
+    /// It expunges mail or deletes a mailbox: the last to be refused.
+    Removes,
 }
 
 /// A segment to write to. All zeros.
@@ -80,6 +91,7 @@ struct Inner {
     requests: Option<UnboundedSender<Request>>,
     thread: Mutex<Option<Thread<()>>>,
     counts: Arc<PoolCounts>,
+    segments: Segments,
 }
 
 /// For the operator; outlives the pool.
@@ -113,11 +125,18 @@ impl SegmentPool {
         }
         let (requests, queue) = unbounded_channel();
         let counts = Arc::new(PoolCounts::default());
+        let segments = config.segments.clone();
         let worker = Worker::new(config, Arc::clone(&counts));
         let thread = start_thread("segments".into(), move || worker.run(queue))?;
         let thread = Mutex::new(Some(thread));
-        let inner = Inner { requests: Some(requests), thread, counts };
+        let inner = Inner { requests: Some(requests), thread, counts, segments };
         Ok(SegmentPool { inner: Arc::new(inner) })
+    }
+
+    /// The folder that the segments lie in.
+    #[must_use]
+    pub(super) fn segments(&self) -> &Segments {
+        &self.inner.segments
     }
 
     /// A segment: one that is ready, or else one that is merely allocated, as large as the disk has
@@ -195,13 +214,6 @@ impl Drop for Inner {
     }
 }
 
-/// Whether a file of this length can be a segment.
-pub(super) fn usable(length: u64) -> bool {
-    length.is_multiple_of(BLOCK as u64)
-        && length >= 2 * BLOCK as u64
-        && u32::try_from(length).is_ok()
-}
-
 /// Whether somebody can make room, and all is well again.
 pub(super) fn is_full(error: &io::Error) -> bool {
     use io::ErrorKind::{FileTooLarge, QuotaExceeded, StorageFull};
@@ -230,7 +242,7 @@ mod tests {
 
     fn config(dir: &tempfile::TempDir) -> PoolConfig {
         PoolConfig {
-            dir: dir.path().into(),
+            segments: Segments::open(dir.path()).unwrap(),
             size: 3 << 20,
             first: 1 << 20,
             least: 1 << 19,
@@ -259,8 +271,8 @@ mod tests {
         }
         pool.delete(seen[0]);
         drop(pool);
-        assert!(!crate::store::directory::segment_path(dir.path(), seen[0]).exists());
-        assert!(crate::store::directory::segment_path(dir.path(), seen[1]).exists());
+        assert!(!dir.path().join(seen[0].file_name()).exists());
+        assert!(dir.path().join(seen[1].file_name()).exists());
     }
 
     #[test]

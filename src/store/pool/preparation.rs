@@ -1,14 +1,12 @@
 //! One file on its way to become a segment.
 
 use std::io;
-use std::path::PathBuf;
 
 use super::{OUT_OF_FILES, PoolConfig, is_out_of_files};
 use crate::limits::BLOCK;
-use crate::reactor::Access;
-use crate::reactor::files::{self, File};
-use crate::store::SegmentId;
-use crate::store::directory::segment_path;
+use crate::reactor::files::File;
+use crate::store::format::SegmentId;
+use crate::store::segments::Segments;
 
 /// Zeros written at a time: long enough for full speed, short enough that a request waits for a
 /// millisecond only.
@@ -17,7 +15,7 @@ const STEP: usize = 1 << 20;
 /// A file on its way to become a segment.
 pub(super) struct Preparation {
     pub segment: SegmentId,
-    path: PathBuf,
+    segments: Segments,
     file: File,
     pub size: u32,
     /// Octets from the start that have been written.
@@ -37,11 +35,11 @@ impl Preparation {
 
     /// Begins the file of a segment, and takes room on the disk for it.
     pub fn begin(segment: SegmentId, size: u32, config: &PoolConfig) -> io::Result<Preparation> {
-        let path = config.dir.join(format!("{:020}.preparing", segment.0));
-        let (file, direct) = files::open_direct(&path, Access::Create)
-            .map_err(|error| explain(error, size, config))?;
+        let segments = config.segments.clone();
+        let (file, direct) =
+            segments.create(segment).map_err(|error| explain(error, size, config))?;
         let mut begun =
-            Preparation { segment, path, file, size, done: 0, direct, held_back: false };
+            Preparation { segment, segments, file, size, done: 0, direct, held_back: false };
         match begun.allocate() {
             Ok(()) => Ok(begun),
             Err(error) => {
@@ -60,23 +58,14 @@ impl Preparation {
     }
 
     /// Makes it a segment, durably. When that fails, its room is free again.
-    pub fn finish(self, config: &PoolConfig) -> io::Result<File> {
-        let path = segment_path(&config.dir, self.segment);
-        let made = self.file.sync_all().and_then(|()| files::rename(&self.path, &path));
-        if let Err(error) = made {
-            self.discard();
-            return Err(error);
-        }
-        if let Err(error) = files::sync_folder(&config.dir) {
-            let _ = files::remove(&path);
-            return Err(error);
-        }
+    pub fn finish(self) -> io::Result<File> {
+        self.segments.publish(self.segment, &self.file, self.size)?;
         Ok(self.file)
     }
 
     /// What cannot be removed now is removed at the next start.
     pub fn discard(self) {
-        let _ = files::remove(&self.path);
+        self.segments.discard(self.segment);
     }
 }
 
@@ -100,7 +89,11 @@ impl Zeros {
 
 /// The error with what was wanted, for the operator.
 pub(super) fn explain(error: io::Error, size: u32, config: &PoolConfig) -> io::Error {
-    let mut text = format!("no segment of {} MiB in {}: {error}", size >> 20, config.dir.display());
+    let mut text = format!(
+        "no segment of {} MiB in {}: {error}",
+        size >> 20,
+        config.segments.folder().display()
+    );
     if error.kind() == io::ErrorKind::FileTooLarge {
         text.push_str("; it is over the limit on the size of files (RLIMIT_FSIZE)");
     }

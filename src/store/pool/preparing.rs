@@ -11,12 +11,12 @@ use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::sync::oneshot;
 
 use super::preparation::{Preparation, Zeros, explain, no_room};
-use super::{PoolConfig, PoolCounts, Prepared, is_full, is_shortage, usable};
+use super::{PoolConfig, PoolCounts, Prepared, is_full, is_shortage};
 use crate::limits::{BLOCK, LARGE_LEASE};
 use crate::reactor::files::{self, File};
-use crate::reactor::{Access, Instant, hesitate, timeout};
-use crate::store::SegmentId;
-use crate::store::directory::segment_path;
+use crate::reactor::{Instant, hesitate, timeout};
+use crate::store::format::SegmentId;
+use crate::store::segments::usable;
 
 /// Pause before each step while mail comes in at [`BUSY`] or more: leaves the disk to it, and still
 /// prepares some 60 MB/s. It has to end, since under load that never ends all segments would be
@@ -79,6 +79,7 @@ impl Worker {
     pub(super) fn new(config: PoolConfig, counts: Arc<PoolCounts>) -> Worker {
         let (mut ready, mut reserve) = (VecDeque::new(), VecDeque::new());
         for &(segment, length) in config.ready.iter().filter(|&&(_, length)| usable(length)) {
+            config.segments.note_ready(segment, length);
             let length = length as u32;
             let small = (RESERVE_LEAST..=config.reserve).contains(&length);
             match small && reserve.len() < config.reserves {
@@ -94,7 +95,7 @@ impl Worker {
             zeros: Zeros::new(),
             stalled: None,
             complained: false,
-            folder: files::hold_folder(&config.dir),
+            folder: files::hold_folder(config.segments.folder()),
             around: None,
             ingested: 0,
             looked: Instant::now(),
@@ -171,19 +172,21 @@ impl Worker {
             return;
         }
         self.around = Some(Instant::now());
-        let dir = self.config.dir.display();
+        let dir = self.config.segments.folder();
         let held = self.folder.as_ref().and_then(|folder| folder.identity().ok());
-        let lost = match (held, files::identity(&self.config.dir)) {
-            (Some(was), Ok(is)) if was != is => Some(format!("{dir} is another folder now")),
+        let lost = match (held, files::identity(dir)) {
+            (Some(was), Ok(is)) if was != is => {
+                Some(format!("{} is another folder now", dir.display()))
+            }
             (Some(_), Err(error)) if error.kind() == io::ErrorKind::NotFound => {
-                Some(format!("the folder {dir} was deleted or moved away"))
+                Some(format!("the folder {} was deleted or moved away", dir.display()))
             }
             _ => None,
         };
         if let Some(lost) = lost {
             self.counts.lost.get_or_init(|| lost);
         }
-        let room = files::room(&self.config.dir).unwrap_or(0);
+        let room = files::room(self.config.segments.folder()).unwrap_or(0);
         if self.stalled.is_some_and(|stalled| room > stalled) {
             self.stalled = None;
             self.hold_spare();
@@ -210,7 +213,7 @@ impl Worker {
                 }
                 Ok(true) => {
                     let (entry, held_back) = ((current.segment, current.size), current.held_back);
-                    current.finish(&self.config).map(|_| match held_back {
+                    current.finish().map(|_| match held_back {
                         true => self.reserve.push_back(entry),
                         false => self.ready.push_back(entry),
                     })
@@ -224,7 +227,7 @@ impl Worker {
         match done {
             Ok(()) => self.complained &= self.current.is_some(),
             Err(error) => {
-                self.stalled = Some(files::room(&self.config.dir).unwrap_or(0));
+                self.stalled = Some(files::room(self.config.segments.folder()).unwrap_or(0));
                 if !std::mem::replace(&mut self.complained, true) {
                     tracing::warn!("no segment can be prepared ahead: {error}");
                 }
@@ -236,7 +239,7 @@ impl Worker {
     fn begin_next(&mut self) -> io::Result<Preparation> {
         let PoolConfig { size, reserve, .. } = self.config;
         if self.lacks_reserve() {
-            let room = files::room(&self.config.dir)?.min(reserve.into()) as u32;
+            let room = files::room(self.config.segments.folder())?.min(reserve.into()) as u32;
             let mut begun = self.begin((room / BLOCK as u32 * BLOCK as u32).max(RESERVE_LEAST))?;
             begun.held_back = true;
             return Ok(begun);
@@ -253,7 +256,7 @@ impl Worker {
         let begun = self.current.as_ref().is_some_and(|current| current.held_back);
         let missing = missing.saturating_sub(begun.into()) * u64::from(self.config.reserve);
         // What cannot be asked shows when the file is made.
-        files::room(&self.config.dir).unwrap_or(u64::MAX).saturating_sub(missing)
+        files::room(self.config.segments.folder()).unwrap_or(u64::MAX).saturating_sub(missing)
     }
 
     fn provide(&mut self, kind: Kind) -> io::Result<Prepared> {
@@ -266,7 +269,7 @@ impl Worker {
         let reserved = matches!(kind, Kind::Reserve { .. });
         let ready = if reserved { &mut self.reserve } else { &mut self.ready };
         while let Some((segment, size)) = ready.pop_front() {
-            match files::open_direct(&segment_path(&self.config.dir, segment), Access::Write) {
+            match self.config.segments.open_to_write(segment) {
                 Ok((file, direct)) => {
                     return Ok(Prepared { segment, file, size, written: true, direct });
                 }
@@ -274,7 +277,10 @@ impl Worker {
                     ready.push_front((segment, size));
                     return Err(explain(error, size, &self.config));
                 }
-                Err(error) => tracing::warn!("segment {segment} was ready, now: {error}"),
+                Err(error) => {
+                    self.config.segments.forget(segment);
+                    tracing::warn!("segment {segment} was ready, but cannot be opened: {error}");
+                }
             }
         }
         match kind {
@@ -335,7 +341,7 @@ impl Worker {
             }
         }
         let (segment, written, direct) = (begun.segment, begun.done == size, begun.direct);
-        Ok(Prepared { segment, file: begun.finish(&self.config)?, size, written, direct })
+        Ok(Prepared { segment, file: begun.finish()?, size, written, direct })
     }
 
     fn begin(&mut self, size: u32) -> io::Result<Preparation> {
@@ -345,9 +351,7 @@ impl Worker {
     }
 
     fn delete(&mut self, segment: SegmentId) {
-        let removed = files::remove(&segment_path(&self.config.dir, segment))
-            .and_then(|()| files::sync_folder(&self.config.dir));
-        if let Err(error) = removed {
+        if let Err(error) = self.config.segments.remove(segment) {
             tracing::warn!("segment {segment} cannot be deleted: {error}");
         }
     }
@@ -384,11 +388,12 @@ mod tests {
     use std::fs;
 
     use super::*;
-    use crate::store::Spare;
+    use crate::store::pool::Spare;
+    use crate::store::segments::Segments;
 
     fn worker(dir: &tempfile::TempDir, ready: Vec<(SegmentId, u64)>) -> Worker {
         let config = PoolConfig {
-            dir: dir.path().into(),
+            segments: Segments::open(dir.path()).unwrap(),
             size: 5 << 19,
             first: 1 << 20,
             least: 1 << 19,
@@ -413,7 +418,7 @@ mod tests {
         assert_eq!(worker.ready, [(SegmentId(10), 5 << 19), (SegmentId(11), 5 << 19)]);
         let prepared = worker.provide(Kind::Usual).unwrap();
         assert!(prepared.written && prepared.segment == SegmentId(10));
-        let octets = fs::read(segment_path(dir.path(), SegmentId(10))).unwrap();
+        let octets = fs::read(dir.path().join(SegmentId(10).file_name())).unwrap();
         assert!(octets.len() == 5 << 19 && octets.iter().all(|&o| o == 0));
         assert_eq!(worker.counts.unprepared.load(Ordering::Relaxed), 0);
     }
@@ -474,7 +479,7 @@ mod tests {
     #[test]
     fn what_earlier_runs_left_is_used_first() {
         let dir = tempfile::tempdir().unwrap();
-        fs::write(segment_path(dir.path(), SegmentId(3)), vec![0; 3 * BLOCK]).unwrap();
+        fs::write(dir.path().join(SegmentId(3).file_name()), vec![0; 3 * BLOCK]).unwrap();
         let left =
             vec![(SegmentId(2), 100), (SegmentId(3), 3 * BLOCK as u64), (SegmentId(4), 8192)];
         let mut worker = worker(&dir, left);

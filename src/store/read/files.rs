@@ -3,29 +3,28 @@
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::io;
-use std::path::PathBuf;
 
-use crate::reactor::{Access, LogFile, files, thresholds};
-use crate::store::format::ids::SegmentId;
-use crate::store::format::segment::SegmentHeader;
+use crate::reactor::{LogFile, thresholds};
+use crate::store::format::SegmentId;
+use crate::store::segments::Segments;
 
 /// Segments open for reading.
 pub struct Files {
-    folder: PathBuf,
+    segments: Segments,
     open: RefCell<BTreeMap<SegmentId, LogFile>>,
 }
 
 impl Files {
     /// Segments of this folder.
     #[must_use]
-    pub fn new(folder: PathBuf) -> Files {
-        Files { folder, open: RefCell::default() }
+    pub fn new(segments: Segments) -> Files {
+        Files { segments, open: RefCell::default() }
     }
 
-    /// Where a segment is.
+    /// The folder.
     #[must_use]
-    pub fn path(&self, segment: SegmentId) -> PathBuf {
-        self.folder.join(SegmentHeader::file_name(segment))
+    pub fn segments(&self) -> &Segments {
+        &self.segments
     }
 
     /// A segment, open.
@@ -36,16 +35,16 @@ impl Files {
         if let Some(file) = self.open.borrow().get(&segment) {
             return Ok(file.clone());
         }
-        let path = self.path(segment);
-        let mut opened = files::open_direct(&path, Access::Read);
+        let mut opened = self.segments.open_to_read(segment);
         if let Err(error) = &opened
             && matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE))
         {
             // What is open to be read can be opened again.
             self.open.borrow_mut().clear();
-            opened = files::open_direct(&path, Access::Read);
+            opened = self.segments.open_to_read(segment);
         }
-        let (file, _) = opened.map_err(|error| {
+        let file = opened.map_err(|error| {
+            let path = self.segments.path(segment);
             io::Error::new(error.kind(), format!("{}: {error}", path.display()))
         })?;
         let file = LogFile::new(file);

@@ -6,12 +6,14 @@ use std::ops::Range;
 
 use xxhash_rust::xxh3::Xxh3Default;
 
-use super::walk::{Broken, Stop};
+use super::error::RecoveryError;
+use super::medium::Medium;
+use super::stop::{Broken, Stop};
+use super::visit::Change;
 use super::window::Window;
-use super::{Change, Medium, RecoveryError};
-use crate::store::format::record::{Commit, MessageRecord, Record};
-use crate::store::format::segment::SegmentHeader;
-use crate::store::{BatchId, Fragment, Lsn, MailboxId, SegmentId};
+use crate::store::format::{
+    BatchId, Commit, Fragment, Lsn, MailboxId, MessageRecord, Record, SegmentId,
+};
 use imap::types::Uid;
 
 /// How much of a message is read at a time.
@@ -239,7 +241,7 @@ impl<'a> Batches<'a> {
             let mut what = format!("{wrong} of {count} messages do not have their checksum");
             // They may lie in another file than their commit.
             if let Some(&Fragment { segment, offset, .. }) = first.first() {
-                let file = SegmentHeader::file_name(segment);
+                let file = segment.file_name();
                 what.push_str(&format!(", the first begins at octet {offset} of {file}"));
             }
             let stop = Stop { held_by, ..Stop::new(what) };

@@ -3,8 +3,7 @@
 use std::fmt;
 use std::io;
 
-use crate::store::format::segment::{SegmentHeader, VERSION};
-use crate::store::{Epoch, Fragment, LogId, Lsn, MailboxId, SegmentId};
+use crate::store::format::{Epoch, Fragment, LogId, Lsn, MailboxId, SegmentId, VERSION};
 use imap::types::Uid;
 
 /// Acknowledged data that is not there any more.
@@ -124,7 +123,7 @@ impl From<Damage> for RecoveryError {
 impl fmt::Display for Damage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Damage { file, offset, epoch, log, lsn, what, messages, .. } = self;
-        let file = SegmentHeader::file_name(*file);
+        let file = file.file_name();
         write!(f, "acknowledged data is damaged: {file} at octet {offset} ")?;
         write!(f, "(frame {lsn} of log {log}, epoch {epoch}): {what}.")?;
         for (mailbox, count) in messages {
@@ -138,7 +137,7 @@ impl fmt::Display for RecoveryError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             RecoveryError::Io { file: Some(file), offset, error } => {
-                write!(f, "{} at octet {offset}: {error}", SegmentHeader::file_name(*file))
+                write!(f, "{} at octet {offset}: {error}", file.file_name())
             }
             RecoveryError::Io { file: None, error, .. } => {
                 write!(f, "the folder of segments: {error}")
@@ -149,18 +148,18 @@ impl fmt::Display for RecoveryError {
                  --quarantine, which serves what is sound and lists what is not"
             ),
             RecoveryError::OtherVersion { file, version } if *version < VERSION => {
-                let file = SegmentHeader::file_name(*file);
+                let file = file.file_name();
                 write!(f, "{file} was written by an older mailrace (format {version}, this one ")?;
                 write!(f, "reads {VERSION}). Use that one to copy the mail to a new data folder ")?;
                 f.write_str("over IMAP. Nothing was changed")
             }
             RecoveryError::OtherVersion { file, version } => {
-                let file = SegmentHeader::file_name(*file);
+                let file = file.file_name();
                 write!(f, "{file} was written by a newer mailrace (format {version}, ")?;
                 write!(f, "this one reads {VERSION}). Upgrade. Nothing was changed")
             }
             RecoveryError::UnknownRecord { file, kind, version } => {
-                let file = SegmentHeader::file_name(*file);
+                let file = file.file_name();
                 write!(f, "{file} was written by a newer mailrace (a record of kind {kind}, ")?;
                 write!(f, "version {version}). Upgrade. Nothing was changed")
             }

@@ -23,24 +23,25 @@
 
 mod batches;
 mod error;
+mod medium;
+mod plan;
 mod search;
+mod stop;
 mod survey;
 mod verdict;
+mod visit;
 mod walk;
 mod window;
 
-use std::io;
-
-use xxhash_rust::xxh3::Xxh3Default;
-
 pub use self::error::{Damage, Lost, LostFrames, RecoveryError, VisitError};
+pub use self::medium::{Medium, StoredSegments, is_whole};
+use self::plan::Plan;
 use self::survey::Survey;
-use self::verdict::{Judge, Plan};
+use self::verdict::Judge;
+pub use self::visit::{Change, Recovered, Replayed, Visitor};
 use self::walk::{End, Walk};
 use crate::limits::BLOCK;
-use crate::store::format::record::{Commit, MessageRecord, Record};
-use crate::store::format::segment::{HeaderError, SegmentHeader};
-use crate::store::{Epoch, Fragment, LogId, Lsn, SegmentId};
+use crate::store::format::{HeaderError, LogPosition, SegmentHeader, SegmentId};
 
 /// Reads all logs from the positions `from` on, visits every change in order of epoch, log and
 /// LSN, and cuts off what was never acknowledged. Any damage ends it.
@@ -67,54 +68,6 @@ pub fn recover(
         }
     }
     recover_with(medium, from, &mut Strict(visit))
-}
-
-/// Whoever is told what recovery finds.
-pub trait Visitor {
-    /// A change, in the order of the logs.
-    ///
-    /// # Errors
-    /// Ends recovery.
-    fn change(&mut self, replayed: Replayed) -> Result<(), VisitError>;
-
-    /// Acknowledged data is damaged. With `Ok` recovery goes on without it: behind lost frames
-    /// where the log can be found again, with messages as their records have them. Nothing that is
-    /// damaged is ever cut, removed or written over.
-    ///
-    /// # Errors
-    /// Ends recovery; the damage itself, where it is not to be put up with.
-    fn damage(&mut self, damage: Damage) -> Result<(), RecoveryError>;
-
-    /// All is read, and nothing cut yet.
-    ///
-    /// # Errors
-    /// Ends recovery.
-    fn end(&mut self, _medium: &dyn Medium) -> Result<(), RecoveryError> {
-        Ok(())
-    }
-}
-
-/// Whether the octets of a message are what was received. What cannot be read is not.
-pub fn is_whole(
-    medium: &dyn Medium,
-    fragments: impl Iterator<Item = Fragment>,
-    checksum: u128,
-) -> bool {
-    let (mut hash, mut octets) = (Xxh3Default::new(), vec![0; 256 << 10]);
-    for Fragment { segment, offset, length } in fragments {
-        let (mut at, end) = (u64::from(offset), u64::from(offset) + u64::from(length));
-        while at < end {
-            let part = (octets.len() as u64).min(end - at) as usize;
-            match medium.read_at(segment, at, &mut octets[..part]) {
-                Ok(read) if read > 0 => {
-                    hash.update(&octets[..read]);
-                    at += read as u64;
-                }
-                Ok(_) | Err(_) => return false,
-            }
-        }
-    }
-    hash.digest128() == checksum
 }
 
 /// Notes whether there is damage.
@@ -219,96 +172,4 @@ pub fn check_versions(medium: &dyn Medium) -> Result<(), RecoveryError> {
         }
     }
     Ok(())
-}
-
-/// Where segments are kept: a folder, or memory in tests.
-pub trait Medium {
-    /// All segments with their lengths in octets, in any order.
-    ///
-    /// # Errors
-    /// Those of the medium; likewise below.
-    fn segments(&self) -> io::Result<Vec<(SegmentId, u64)>>;
-
-    /// Reads into `out` from `offset` on. Less than asked for only at the end of the file.
-    #[allow(clippy::missing_errors_doc)]
-    fn read_at(&self, segment: SegmentId, offset: u64, out: &mut [u8]) -> io::Result<usize>;
-
-    /// Shortens a segment, or leaves it as long as it is; if some of the zeros that end its last
-    /// frame are missing, they are put back. All of it is durable on return, also what was written
-    /// long before: after a process was killed the disk may hold octets, and
-    /// recovery build on them, that a power loss would still take away.
-    #[allow(clippy::missing_errors_doc)]
-    fn truncate(&mut self, segment: SegmentId, length: u64) -> io::Result<()>;
-
-    /// Deletes a segment. Durable on return.
-    #[allow(clippy::missing_errors_doc)]
-    fn remove(&mut self, segment: SegmentId) -> io::Result<()>;
-}
-
-/// A point in a log between two frames.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct LogPosition {
-    /// The epoch of the log.
-    pub epoch: Epoch,
-    /// The log.
-    pub log: LogId,
-    /// The segment the next frame is expected in.
-    pub segment: SegmentId,
-    /// Where in it.
-    pub offset: u32,
-    /// LSN of that frame.
-    pub lsn: Lsn,
-    /// Changes up to this LSN are in the catalog already. Not below `lsn - 1`; above it when a
-    /// batch was open at the checkpoint and its first frame has to be read again. All of it was
-    /// durable.
-    pub applied: Lsn,
-}
-
-/// A change that recovery found in the log.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Replayed {
-    /// The epoch of the log.
-    pub epoch: Epoch,
-    /// The log.
-    pub log: LogId,
-    /// The frame that made the change valid.
-    pub lsn: Lsn,
-    /// What changed.
-    pub change: Change,
-}
-
-/// See [`Replayed`].
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Change {
-    /// A committed batch; the octets of every message that came with it have been checked.
-    Append {
-        /// The footer.
-        commit: Commit,
-        /// The messages, as many as the footer says.
-        messages: Vec<MessageRecord>,
-    },
-    /// Any other change: never `Messages`, `References`, `Fragments`, `Commit` or `Cancel`.
-    Other(Record),
-}
-
-/// What recovery leaves behind: the log is cut clean, a new epoch may begin.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Recovered {
-    /// Above all epochs there have been.
-    pub next_epoch: Epoch,
-    /// Above all segments there have been.
-    pub next_segment: SegmentId,
-    /// Segments that were prepared and not used, with their lengths.
-    pub ready: Vec<(SegmentId, u64)>,
-    /// The end of every log that was read. Once the catalog holds all that was visited, these
-    /// are its positions.
-    pub ends: Vec<LogPosition>,
-    /// Logs that were not read, because their epoch lies below all positions given.
-    pub closed: Vec<(Epoch, LogId)>,
-    /// What was cut off, in words, one sentence each.
-    pub cut: Vec<String>,
-    /// Frames read.
-    pub frames: u64,
-    /// Octets of those frames.
-    pub octets: u64,
 }

@@ -1,10 +1,10 @@
 //! Finding frames where none should be: behind the first invalid one.
 
+use super::error::RecoveryError;
+use super::medium::Medium;
 use super::window::Window;
-use super::{Medium, RecoveryError};
 use crate::limits::BLOCK;
-use crate::store::SegmentId;
-use crate::store::format::frame::{FrameHeader, HEADER};
+use crate::store::format::{FrameHeader, HEADER, SegmentId};
 
 /// From where a frame was expected, and behind every frame that is found, each block is looked
 /// at. Frames follow each other without a gap, so this is how much in a row may have rotted.

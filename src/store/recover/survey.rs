@@ -2,14 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::error::{Damage, Lost, LostFrames};
+use super::error::{Damage, Lost, LostFrames, RecoveryError};
+use super::medium::Medium;
+use super::plan::Plan;
 use super::search::{self, Found, is_blank};
-use super::verdict::Plan;
-use super::{LogPosition, Medium, RecoveryError, Visitor};
+use super::visit::Visitor;
 use crate::limits::BLOCK;
-use crate::store::format::segment::{HeaderError, SegmentHeader};
-use crate::store::pool::usable;
-use crate::store::{Epoch, LogId, Lsn, SegmentId};
+use crate::store::format::{Epoch, HeaderError, LogId, LogPosition, Lsn, SegmentHeader, SegmentId};
+use crate::store::segments::usable;
 
 /// UIDs that a hole of unknown size is taken to have given in a mailbox at most. A mailbox has room
 /// for 250 such holes.

@@ -1,49 +1,17 @@
 //! Torn or damaged: what to do about the first invalid frame of a log.
 
-use super::error::{Damage, Lost, LostFrames};
+use super::error::{Damage, Lost, LostFrames, RecoveryError};
+use super::medium::Medium;
+use super::plan::Plan;
 use super::search::{self, Found};
+use super::stop::Stop;
 use super::survey::{GIVEN_MAX, Log, Segment, Stray, Survey};
-use super::walk::{Stop, Walk};
-use super::{Medium, RecoveryError};
+use super::walk::Walk;
 use crate::limits::BLOCK;
 use crate::reactor::fault::{Fault, made};
-use crate::store::format::frame::FrameHeader;
-use crate::store::{Lsn, SegmentId};
-
-/// What to cut off, once all logs have been read without finding damage.
-#[derive(Default)]
-pub(super) struct Plan {
-    /// To remove, in this order: newest first, so that what is left is always a log.
-    remove: Vec<SegmentId>,
-    /// Files in which nothing stands but something in place of their header: to remove unless there
-    /// is damage that it may be a part of.
-    doubtful: Vec<SegmentId>,
-    /// To shorten to so many octets and sync.
-    shorten: Vec<(SegmentId, u64)>,
-    cut: Vec<String>,
-}
+use crate::store::format::{FrameHeader, Lsn, SegmentId};
 
 impl Plan {
-    /// Takes a file out that belongs to no log.
-    pub(super) fn remove(&mut self, segment: SegmentId, why: &str) {
-        self.remove.push(segment);
-        self.cut.push(format!("segment {segment} was removed: it has no header, and {why}"));
-    }
-
-    /// Notes a file in which nothing stands but something in place of its header.
-    pub(super) fn doubt(&mut self, segment: SegmentId) {
-        self.doubtful.push(segment);
-    }
-
-    /// Decides about those files, once it is known whether frames are lost.
-    pub(super) fn settle(&mut self, damaged: bool) {
-        for segment in std::mem::take(&mut self.doubtful) {
-            if !damaged {
-                self.remove(segment, "it was not in use yet");
-            }
-        }
-    }
-
     /// Cuts off the rest of a log behind the first invalid frame, which never was acknowledged.
     pub(super) fn cut(&mut self, survey: &Survey, walk: &Walk<'_>, stop: &Stop) {
         let later = walk.log.unreached(walk.start, &walk.reached);
@@ -101,17 +69,6 @@ impl Plan {
         }
         self.cut.push(format!("log {} was removed: its first segment never was durable", log.id));
         Ok(None)
-    }
-
-    /// Cuts. What was cut comes back in words.
-    pub(super) fn apply(self, medium: &mut dyn Medium) -> Result<Vec<String>, RecoveryError> {
-        for segment in self.remove {
-            medium.remove(segment).map_err(RecoveryError::io(segment, 0))?;
-        }
-        for (segment, length) in self.shorten {
-            medium.truncate(segment, length).map_err(RecoveryError::io(segment, length))?;
-        }
-        Ok(self.cut)
     }
 
     /// Gives back what segments did not use of their files. Those that were read in the newest

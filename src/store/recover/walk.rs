@@ -3,17 +3,19 @@
 use std::collections::{BTreeSet, VecDeque};
 
 use super::batches::{Batches, Missing, Taken};
-use super::error::{Damage, Lost, LostFrames};
+use super::error::{Damage, Lost, LostFrames, RecoveryError};
+use super::medium::Medium;
 use super::search::{self, Found};
+use super::stop::{Broken, Stop};
 use super::survey::{GIVEN_MAX, Log, Survey};
 use super::verdict::{Judge, proves};
+use super::visit::{Replayed, Visitor};
 use super::window::Window;
-use super::{LogPosition, Medium, RecoveryError, Replayed, Visitor};
 use crate::limits::{BLOCK, LARGE_LEASE};
-use crate::store::format::decode::{RecordError, decode_records};
-use crate::store::format::frame::{FrameHeader, HEADER, records_at};
-use crate::store::format::segment::{HeaderError, SegmentHeader};
-use crate::store::{Fragment, Lsn, MailboxId, SegmentId};
+use crate::store::format::{
+    Fragment, FrameHeader, HEADER, HeaderError, LogPosition, Lsn, RecordError, SegmentHeader,
+    SegmentId, decode_records, records_at,
+};
 
 /// How much is read at a time: many small frames, or the header of a large one and no more.
 const AHEAD: usize = 64 << 10;
@@ -61,23 +63,6 @@ pub(super) enum End {
 
 /// A frame, or the beginning of a segment.
 type Spot = (SegmentId, u32, Lsn);
-
-/// Why the walk goes no further: the first invalid frame.
-pub(super) struct Stop {
-    pub(super) what: String,
-    /// Nothing stands there at all.
-    pub(super) blank: bool,
-    /// It is the octets of a message that are wrong: they lie in frames up to this one, so that it
-    /// is damage if this one was durable.
-    pub(super) held_by: Option<Lsn>,
-    pub(super) messages: Vec<(MailboxId, u32)>,
-}
-
-/// What can go wrong with a frame: it is not valid, or reading it failed.
-pub(super) enum Broken {
-    Stop(Stop),
-    Failed(RecoveryError),
-}
 
 impl<'a> Walk<'a> {
     /// From the position of the catalog, or else from the beginning of the log; `None` when the
@@ -387,28 +372,5 @@ fn frame_of(log: &Log, uncovered: &Uncovered, fragment: &Fragment) -> Lsn {
         true => Lsn(0),
         // One that lies nowhere proves nothing.
         false => uncovered.iter().rev().find(holds).map_or(Lsn(u64::MAX), |(lsn, ..)| *lsn),
-    }
-}
-
-impl Stop {
-    pub(super) fn new(what: String) -> Stop {
-        Stop { what, blank: false, held_by: None, messages: Vec::new() }
-    }
-
-    pub(super) fn affecting(mut self, mailbox: MailboxId, messages: u32) -> Stop {
-        self.messages.push((mailbox, messages));
-        self
-    }
-}
-
-impl From<Stop> for Broken {
-    fn from(stop: Stop) -> Broken {
-        Broken::Stop(stop)
-    }
-}
-
-impl From<RecoveryError> for Broken {
-    fn from(error: RecoveryError) -> Broken {
-        Broken::Failed(error)
     }
 }

@@ -1,7 +1,8 @@
 //! Reads that look a little ahead, so that many small ones cost few system calls.
 
-use super::{Medium, RecoveryError};
-use crate::store::SegmentId;
+use super::error::RecoveryError;
+use super::medium::Medium;
+use crate::store::format::SegmentId;
 
 /// A stretch of one segment in memory.
 pub(super) struct Window {
