@@ -242,6 +242,10 @@ pub const MEMORY_OF_LARGE_MESSAGE: usize =
 /// with a long job of one user, the other serves the rest.
 pub const PARSERS: usize = 2;
 
+/// Threads that open segments for reading, for all reactors: while one waits for a slow disk, the
+/// other serves those whose segment is in memory.
+pub const OPENERS: usize = 2;
+
 /// Connections of the whole server.
 pub const CONNECTIONS: usize = 16_384;
 

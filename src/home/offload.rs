@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::limits::{LARGE_MESSAGES, PARSERS};
-use crate::reactor::Jobs;
+use crate::reactor::{JobError, Jobs};
 
 /// A reactor's handle to the threads, which all reactors share. Work of one user waits for that of
 /// others.
@@ -73,14 +73,12 @@ impl Offload {
     }
 
     /// Waits for the right to hold a large message of this user in memory.
-    ///
-    /// # Errors
-    /// Never while the reactor runs: the limits are not closed.
-    pub async fn turn(&self, user: &str) -> io::Result<Turn> {
+    pub async fn turn(&self, user: &str) -> Turn {
         let _waiting = Waiting::new(&self.waiting);
-        let of_user = self.of_user(user).acquire_owned().await.map_err(io::Error::other)?;
-        let of_reactor = self.turns.clone().acquire_owned().await.map_err(io::Error::other)?;
-        Ok(Turn { _of_reactor: of_reactor, _of_user: of_user })
+        let of_user = self.of_user(user).acquire_owned().await;
+        let of_reactor = self.turns.clone().acquire_owned().await;
+        let permit = |permit: Result<_, _>| permit.expect("nobody closes the semaphore");
+        Turn { _of_reactor: permit(of_reactor), _of_user: permit(of_user) }
     }
 
     fn of_user(&self, user: &str) -> Arc<Semaphore> {
@@ -102,8 +100,7 @@ impl Offload {
         &self,
         user: &str,
         work: impl FnOnce() -> T + Send + 'static,
-    ) -> io::Result<T> {
-        let failed = |error| io::Error::other(format!("a thread beside the reactor: {error:?}"));
-        self.jobs.run_for(user, work).await.map_err(failed)
+    ) -> Result<T, JobError> {
+        self.jobs.run_for(user, work).await
     }
 }

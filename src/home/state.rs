@@ -22,7 +22,7 @@ use crate::index::Catalog;
 use crate::net::Transport;
 use crate::reactor::Arena;
 use crate::stats::{Counters, Tally};
-use crate::store::{Epoch, Files, Fragment, Log};
+use crate::store::{Epoch, Files, Log, Reader, Stored};
 use imap::protocol::response::Code;
 
 /// Everything that belongs to one reactor.
@@ -91,16 +91,10 @@ impl Home {
         Ledger { log: &self.log, arena: &self.arena, owner }
     }
 
-    /// Whether the start found octets of any message damaged.
+    /// Reads messages for one command: of each about the first `reach` octets.
     #[must_use]
-    pub fn has_damaged(&self) -> bool {
-        !self.settings.quarantine.messages.is_empty()
-    }
-
-    /// Whether the start found octets damaged of the message that begins here.
-    #[must_use]
-    pub fn is_damaged(&self, first: Fragment) -> bool {
-        self.settings.quarantine.has(first)
+    pub fn reader<M: Stored>(&self, reach: u64) -> Reader<'_, M> {
+        Reader::new(&self.files, &self.arena, &self.settings.quarantine.messages, reach)
     }
 
     /// Ends all sessions: none starts another command. Replies that are owed are still sent, those

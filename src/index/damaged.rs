@@ -14,7 +14,8 @@ use super::codec::{Fields, Row};
 use super::error::{CatalogError, Rot};
 use super::file::{CatalogFile, Failure};
 use crate::store::{
-    Damage, Epoch, Fragment, LogId, Lost, LostFrames, Lsn, MailboxId, Medium, SegmentId, is_whole,
+    Damage, Damaged, Epoch, Fragment, LogId, Lost, LostFrames, Lsn, MailboxId, Medium, SegmentId,
+    is_whole,
 };
 use imap::types::Uid;
 
@@ -53,8 +54,8 @@ pub struct Finding {
 pub struct Quarantine {
     /// All of it.
     pub findings: Vec<Finding>,
-    /// Where messages begin whose octets are damaged, in order.
-    pub messages: Vec<(SegmentId, u32)>,
+    /// Messages whose octets are damaged.
+    pub messages: Damaged,
     /// Messages with damaged octets that no mailbox names: nobody misses them.
     pub expunged: u64,
     /// Messages in mailboxes that begin there.
@@ -68,12 +69,6 @@ impl Quarantine {
     #[must_use]
     pub fn damaged_messages(&self) -> usize {
         self.copies
-    }
-
-    /// Whether octets of the message that begins here are damaged.
-    #[must_use]
-    pub fn has(&self, first: Fragment) -> bool {
-        self.messages.binary_search(&(first.segment, first.offset)).is_ok()
     }
 }
 
@@ -254,7 +249,7 @@ impl CatalogFile {
                 self.find(name, medium, &mut octets, &mut quarantine)?;
             }
         }
-        let mut known_messages = Vec::new();
+        let mut known_messages: Vec<Fragment> = Vec::new();
         known.retain(|known| match &known.damage.lost {
             Lost::Octets(first) => {
                 let living = octets.get(&known.place()).copied().flatten();
@@ -264,10 +259,7 @@ impl CatalogFile {
             }
             Lost::Frames(_) | Lost::Messages { .. } | Lost::File => true,
         });
-        quarantine.messages =
-            known_messages.iter().map(|f: &Fragment| (f.segment, f.offset)).collect();
-        quarantine.messages.sort_unstable();
-        quarantine.messages.dedup();
+        quarantine.messages = known_messages.into_iter().collect();
         for Known { damage } in known.iter() {
             let (user, uids) = match &damage.lost {
                 Lost::Octets(_) => continue,

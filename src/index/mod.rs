@@ -21,6 +21,7 @@ mod replay;
 #[cfg(test)]
 mod simulated;
 mod view;
+mod walk;
 
 #[cfg(test)]
 mod tests;
@@ -37,3 +38,4 @@ pub use keywords::{KeywordChange, KeywordSet, Keywords};
 pub use mailbox::{Arriving, AsWritten, Changes, Counts, Mailbox, Recent, Reserved, What};
 pub use replay::{OnDamage, Replay, ReplayError, replay};
 pub use view::View;
+pub(crate) use walk::{Batch, Found, Walk};

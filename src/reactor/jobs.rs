@@ -7,7 +7,7 @@ use std::any::Any;
 use std::collections::{BTreeMap, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::{io, thread};
+use std::{fmt, io, thread};
 
 use tokio::sync::{Semaphore, oneshot};
 
@@ -29,6 +29,17 @@ pub enum JobError {
     /// The job panicked, and the log says so. Its thread continues with the next job.
     Panicked,
 }
+
+impl fmt::Display for JobError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            JobError::Full => "too many jobs wait for the threads beside the reactors",
+            JobError::Panicked => "a job beside the reactors panicked; this is a bug, report it",
+        })
+    }
+}
+
+impl std::error::Error for JobError {}
 
 struct Inner {
     queues: Arc<Queues>,

@@ -31,9 +31,9 @@ use worker::{Sockets, Worker};
 use crate::auth::{Tokens, Users, Verifier, VerifierOptions};
 use crate::home::{Arrival, ConnectionLimit, Offload, Settings};
 use crate::index::{Catalog, CatalogError, Quarantine, ReplayError, replay};
-use crate::limits::SEGMENT_LEAST;
+use crate::limits::{OPENERS, SEGMENT_LEAST};
 use crate::net::{Acceptor, TlsError};
-use crate::reactor::{Bound, Instant, Options, Standby, Thread, ThreadEnd, files};
+use crate::reactor::{Bound, Instant, Jobs, Options, Standby, Thread, ThreadEnd, files};
 use crate::stats::Tally;
 use crate::store::{DataLock, PoolConfig, Recovered, SegmentPool, Segments, Spare, StoredSegments};
 
@@ -301,6 +301,8 @@ pub(crate) struct Shared {
     pub pool: SegmentPool,
     pub settings: Settings,
     pub segments: Segments,
+    /// Threads that open segments for reading.
+    pub openers: Jobs,
     pub epoch: crate::store::Epoch,
     pub count: u16,
     pub pin: bool,
@@ -351,6 +353,7 @@ impl Shared {
                 quarantine: Arc::new(quarantine),
             },
             segments,
+            openers: Jobs::start("opener", OPENERS, Jobs::ANY).map_err(StartError::System)?,
             epoch: recovered.next_epoch,
             count: u16::try_from(reactors).map_err(|_| StartError::TooManyReactors)?,
             // More reactors than cores have to share.

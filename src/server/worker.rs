@@ -126,7 +126,7 @@ async fn home(
         epoch: shared.epoch,
         arena,
         log,
-        files: Files::new(shared.segments.clone()),
+        files: Files::new(shared.segments.clone(), shared.openers.clone()),
         catalog: shared.catalog.clone(),
         verifier: shared.verifier.clone(),
         offload: shared.offload.another(),

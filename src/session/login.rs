@@ -15,6 +15,7 @@ use crate::auth::{
 };
 use crate::home::{Arrival, FAULTY, Seat};
 use crate::limits::{LINE_BEFORE_LOGIN, LOGINS_OF_CONNECTION};
+use crate::net::Gone;
 use crate::reactor::{random, sleep, timeout};
 use imap::protocol::response::{Code, continuation};
 use imap::protocol::{Secret, Tag, decode_sasl};
@@ -198,7 +199,7 @@ impl Session {
         let left = self.deadline.as_ref().map_or(Duration::ZERO, Deadline::left) / 10 * 9;
         let verified = async {
             let verified = self.home.verifier.verify(self.conn.address().ip(), claim);
-            Ok(timeout(left, verified).await.unwrap_or(Err(Busy)))
+            timeout(left, verified).await.unwrap_or(Err(Busy))
         };
         match self.watch(&mut Vigil::new(), verified).await {
             Ok(Ok(verdict)) => self.judge(tag, &name, verdict, mechanism).await,
@@ -208,7 +209,7 @@ impl Session {
                 self.no(tag, Some(Code::Unavailable), text);
                 Flow::On
             }
-            Err(_) => Flow::Over,
+            Err(Gone) => Flow::Over,
         }
     }
 

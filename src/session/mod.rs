@@ -16,6 +16,7 @@ mod reply;
 mod search;
 mod selected;
 mod tls;
+mod trouble;
 mod vigil;
 
 pub use dispatch::serve;

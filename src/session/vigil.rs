@@ -3,11 +3,11 @@
 //! A client that has hung up cannot be told from one that only has nothing more to send. A notice
 //! tells the two apart: the answer of the one that has gone is a reset.
 
-use std::io;
 use std::pin::pin;
 use std::time::Duration;
 
 use super::dispatch::Session;
+use crate::net::Gone;
 use crate::reactor::{Instant, timeout};
 use imap::protocol::response::{Condition, untagged};
 
@@ -32,13 +32,13 @@ impl Session {
         self.user.as_ref().map_or("", |(user, _)| &user.name)
     }
 
-    /// Looks at the client when that is due. Only between two replies.
+    /// Checks the client if that is due. Call it only between two replies: it may send a notice.
     ///
     /// # Errors
-    /// `BrokenPipe` when the client has gone.
-    pub(super) fn still_there(&self, vigil: &mut Vigil) -> io::Result<()> {
+    /// When the client has gone.
+    pub(super) fn still_there(&self, vigil: &mut Vigil) -> Result<(), Gone> {
         if self.output.is_gone() {
-            return Err(io::ErrorKind::BrokenPipe.into());
+            return Err(Gone);
         }
         let now = Instant::now();
         if now >= vigil.next {
@@ -51,19 +51,20 @@ impl Session {
         Ok(())
     }
 
-    /// Waits for work that may be given up, and looks at the client. Only between two replies.
+    /// Waits for work that may be given up, and checks the client meanwhile. Call it only between
+    /// two replies.
     ///
     /// # Errors
-    /// Those of the work; `BrokenPipe` when the client has gone.
+    /// When the client has gone.
     pub(super) async fn watch<T>(
         &self,
         vigil: &mut Vigil,
-        work: impl Future<Output = io::Result<T>>,
-    ) -> io::Result<T> {
+        work: impl Future<Output = T>,
+    ) -> Result<T, Gone> {
         let mut work = pin!(work);
         loop {
             if let Some(result) = timeout(LOOK, &mut work).await {
-                return result;
+                return Ok(result);
             }
             self.still_there(vigil)?;
         }

@@ -26,7 +26,7 @@ pub use format::{
 };
 pub use lock::{DataLock, LockError};
 pub use pool::{PoolConfig, PoolCounts, Prepared, Purpose, SegmentPool, Spare};
-pub use read::Files;
+pub use read::{Checksum, Damaged, Files, ReadError, Reader, Stored, verify};
 pub use recover::{
     Change, Damage, Lost, LostFrames, Medium, Recovered, RecoveryError, Replayed, StoredSegments,
     VisitError, Visitor, check_versions, is_whole, recover, recover_with,

@@ -20,7 +20,7 @@ use super::error::Rot;
 use super::keywords::KeywordSet;
 use crate::limits::CHUNK_MESSAGES;
 use crate::reactor::thresholds;
-use crate::store::{EmailId, Fragment, KeywordList, MessageRecord, SegmentId};
+use crate::store::{EmailId, Fragment, KeywordList, MessageRecord, SegmentId, Stored};
 use imap::types::{Flags, InternalDate, ModSeq, Uid, UidRange};
 
 const UID: usize = 0;
@@ -391,6 +391,20 @@ impl<'a> Entry<'a> {
     fn in_table(self) -> &'a [[u8; FRAGMENT]] {
         let start = u64_at(self.octets, SEGMENT) as usize;
         &self.table[start..start + self.count()]
+    }
+}
+
+impl Stored for Entry<'_> {
+    fn size(&self) -> u64 {
+        Entry::size(*self)
+    }
+
+    fn checksum(&self) -> u128 {
+        Entry::checksum(*self)
+    }
+
+    fn fragment(&self, index: usize) -> Option<Fragment> {
+        Entry::fragment(*self, index)
     }
 }
 

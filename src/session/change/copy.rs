@@ -62,13 +62,14 @@ impl Session {
 
     /// Whether the start found octets of any of these messages damaged.
     fn has_damaged(&self, mailbox: MailboxId, uids: &[UidRange], owner: &Owner) -> bool {
-        if self.home.settings.quarantine.messages.is_empty() {
+        let damaged = &self.home.settings.quarantine.messages;
+        if damaged.is_empty() {
             return false;
         }
         let account = owner.account.borrow();
         let Some(mailbox) = account.mailbox(mailbox) else { return false };
         let mut entries = uids.iter().flat_map(|range| mailbox.range(*range));
-        entries.any(|entry| entry.fragment(0).is_some_and(|first| self.home.is_damaged(first)))
+        entries.any(|entry| damaged.has(&entry))
     }
 
     /// A copy from this mailbox failed.

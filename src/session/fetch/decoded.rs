@@ -2,12 +2,13 @@
 //! send them.
 
 use std::collections::BTreeMap;
-use std::io;
 use std::ops::Range;
 
 use super::octets::{One, announce, put, within};
 use super::wanted::cut;
+use crate::session::trouble::Trouble;
 use crate::session::vigil::Vigil;
+use crate::store::ReadError;
 use imap::mime::{Decoder, Transfer};
 use imap::protocol::FetchItem;
 use imap::protocol::response::FetchResponse;
@@ -22,7 +23,7 @@ impl One<'_, '_, '_> {
         octets: &Range<u64>,
         transfer: Transfer,
         sizes: &mut Sizes,
-    ) -> io::Result<u64> {
+    ) -> Result<u64, Trouble> {
         self.decoded_up_to(octets, transfer, u64::MAX, sizes).await
     }
 
@@ -33,7 +34,7 @@ impl One<'_, '_, '_> {
         transfer: Transfer,
         most: u64,
         sizes: &mut Sizes,
-    ) -> io::Result<u64> {
+    ) -> Result<u64, Trouble> {
         if let Some(size) = sizes.get(&octets.start) {
             return Ok(most.min(*size));
         }
@@ -64,7 +65,7 @@ impl One<'_, '_, '_> {
         item: &FetchItem,
         (octets, transfer): (&Range<u64>, Transfer),
         sizes: &mut Sizes,
-    ) -> io::Result<()> {
+    ) -> Result<(), Trouble> {
         let partial = if let FetchItem::Binary(binary) = item { binary.partial } else { None };
         let most = partial.map_or(u64::MAX, |p| p.offset.saturating_add(p.length));
         let wanted = cut(0..self.decoded_up_to(octets, transfer, most, sizes).await?, partial);
@@ -85,7 +86,7 @@ impl One<'_, '_, '_> {
             put(self.out, item, &decoded[within(from - before..to.max(from) - before)]);
             if at >= octets.end && end < wanted.end && decoded.is_empty() {
                 // The octets are others than a moment ago.
-                return Err(io::ErrorKind::InvalidData.into());
+                return Err(ReadError::damaged(self.message, "changes while it is read").into());
             }
             before = end;
             decoded.clear();

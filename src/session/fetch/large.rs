@@ -1,18 +1,15 @@
 //! Large messages whose parts are asked for: threads beside the reactors look at them piece by
 //! piece, few at a time, one for each user.
 
-use std::io;
-
-use xxhash_rust::xxh3::Xxh3;
-
-use super::octets::right;
+use super::Reader;
 use super::parts::Parts;
-use super::reader::Reader;
-use super::walk::Found;
 use crate::home::Turn;
+use crate::index::Found;
 use crate::limits::LARGE_MESSAGE as LARGE;
 use crate::session::dispatch::Session;
+use crate::session::trouble::Trouble;
 use crate::session::vigil::Vigil;
+use crate::store::Checksum;
 use imap::mime::{Outliner, TextSearch, TooLong};
 use imap::protocol::FetchItem;
 
@@ -48,42 +45,38 @@ impl Looks for TextSearch {
     }
 }
 
-/// Headers are too long to be looked at.
-pub(in crate::session) fn too_long(error: TooLong) -> io::Error {
-    io::Error::new(io::ErrorKind::FileTooLarge, error)
-}
-
 impl Session {
     /// Has threads beside the reactor look at the first `length` octets of a message, in pieces of
     /// so many. Between two of them the client may turn out to have gone, and other users may have
     /// their turn. When all of the message was looked at, its checksum was right.
     ///
     /// # Errors
-    /// `FileTooLarge` when a header is too long; `BrokenPipe` when the client has gone.
+    /// See [`Trouble`].
     pub(in crate::session) async fn look_at<L: Looks>(
         &self,
         message: &Found,
         (length, piece): (u64, u64),
         (reader, vigil): (&mut Reader<'_>, &mut Vigil),
         mut looks: L,
-    ) -> io::Result<(L, Turn)> {
+    ) -> Result<(L, Turn), Trouble> {
         let (offload, user, size) = (&self.home.offload, self.user_name(), message.entry().size());
         // Who waits for a turn holds no lease.
         reader.rest();
         let mut turn = self.watch(vigil, offload.turn(user)).await?;
-        let (mut at, mut pieces, mut octets, mut hasher) = (0, 0, Vec::new(), Xxh3::new());
+        let (mut at, mut pieces) = (0, 0);
+        let (mut octets, mut checksum) = (Vec::new(), Checksum::default());
         while at < length {
             reader.copy(message, at..length.min(at + piece), &mut octets).await?;
             at += octets.len() as u64;
             let last = at == length;
             let work = offload.run(user, move || {
-                hasher.update(&octets);
+                checksum.update(&octets);
                 let enough = looks.look(&octets, last);
-                (enough, looks, octets, hasher)
+                (enough, looks, octets, checksum)
             });
             let enough;
-            (enough, looks, octets, hasher) = self.watch(vigil, work).await?;
-            if enough.map_err(too_long)? && !last {
+            (enough, looks, octets, checksum) = self.watch(vigil, work).await??;
+            if enough? && !last {
                 return Ok((looks, turn));
             }
             self.still_there(vigil)?;
@@ -97,7 +90,7 @@ impl Session {
             }
         }
         if length == size {
-            right(message, hasher.digest128())?;
+            checksum.verify(message)?;
         }
         Ok((looks, turn))
     }
@@ -110,7 +103,7 @@ impl Session {
         length: u64,
         items: &[FetchItem],
         reader: &mut Reader<'_>,
-    ) -> io::Result<Parts> {
+    ) -> Result<Parts, Trouble> {
         let says = |item: &FetchItem| {
             matches!(item, FetchItem::Body | FetchItem::BodyStructure | FetchItem::Envelope)
         };
@@ -123,9 +116,9 @@ impl Session {
         let (items, size) = (items.to_vec(), message.entry().size());
         let work = move || Parts::find(outliner.finish(), size, &items);
         let work = self.home.offload.run(self.user_name(), work);
-        let mut parts = self.watch(&mut vigil, work).await?;
+        let mut parts = self.watch(&mut vigil, work).await??;
         if parts.items.iter().any(super::parts::Part::is_too_long) {
-            return Err(too_long(TooLong));
+            return Err(TooLong.into());
         }
         parts.turn = Some(turn).filter(|_| parts.held > LARGE);
         Ok(parts)

@@ -1,39 +1,37 @@
 //! FETCH (RFC 3501 section 6.4.5): what of a message is asked for, and its octets.
 //!
-//! [`walk`] finds the messages in the index, a chunk at a time; [`items`] answers what the index
-//! knows; [`reader`] reads ahead what it does not; [`octets`] sends it, and [`parts`] finds the
-//! parts of messages. Nothing is gathered but what fills a buffer, and between two buffers a
-//! client that does not read is waited for.
+//! The [index](crate::index) finds the messages, a chunk at a time; [`items`] answers what the index
+//! knows; the [store](crate::store) reads ahead what it does not; [`octets`] sends that, and
+//! [`parts`] finds the parts of messages. A command gathers no more than fills a buffer, and between
+//! two buffers it waits for a client that does not read.
 
 mod decoded;
+pub(super) mod head;
 mod items;
 pub(super) mod large;
 mod octets;
 mod parts;
-pub(super) mod reader;
 pub(super) mod section;
-pub(super) mod walk;
 mod wanted;
 
-use std::io;
 use std::rc::Rc;
 use std::time::Duration;
 
 use bytes::BytesMut;
 
 use self::items::Items;
-use self::octets::{Scratch, Unfit};
-use self::reader::Reader;
-use self::walk::{Batch, Walk};
+use self::octets::Scratch;
 use self::wanted::Wanted;
 use super::dispatch::Session;
 use super::reply::EXPUNGED;
 use super::selected::vanished;
+use super::trouble::Trouble;
 use crate::home::Owner;
-use crate::net::{BUFFER, buffer};
+use crate::index::{Batch, Found, Walk};
+use crate::net::{BUFFER, Gone, buffer};
 use crate::reactor::{breathe, timeout};
 use crate::session::change::ChangeError;
-use crate::store::{LogError, MailboxId};
+use crate::store::{self, LogError, MailboxId};
 use imap::protocol::response::{self, Code};
 use imap::protocol::{Fetch, FetchItem, PartialRange, SequenceSet, Tag};
 use imap::types::{ModSeq, UidRange};
@@ -46,6 +44,9 @@ const KNOWN: usize = 8 << 10;
 
 /// A client that reads has made room by then; one that does not needs no lease.
 const SOON: Duration = Duration::from_millis(50);
+
+/// Reads the octets of messages for one command.
+pub(super) type Reader<'a> = store::Reader<'a, Found>;
 
 /// What an answer came to.
 #[derive(Default)]
@@ -99,11 +100,7 @@ impl Session {
         };
         match answered {
             Ok(outcome) => self.end_fetch(tag, &outcome),
-            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {}
-            Err(error) => {
-                tracing::error!("FETCH failed: {error}");
-                self.no(tag, Some(Code::Unavailable), "the disk cannot be read; the log says why");
-            }
+            Err(Gone) => {}
         }
     }
 
@@ -178,7 +175,7 @@ impl Session {
         mut walk: Walk,
         wanted: &Wanted,
         owner: &Owner,
-    ) -> io::Result<Outcome> {
+    ) -> Result<Outcome, Gone> {
         let (mut batch, mut out) = (Batch::default(), buffer());
         let mut items = Items::new(self.enabled);
         while self.step(mailbox, &mut walk, &mut batch, owner) {
@@ -207,10 +204,10 @@ impl Session {
         mut walk: Walk,
         wanted: &Wanted,
         owner: &Owner,
-    ) -> io::Result<Outcome> {
+    ) -> Result<Outcome, Gone> {
         let (mut batch, mut out) = (Batch::default(), buffer());
         let (mut items, mut scratch) = (Items::new(self.enabled), Scratch::default());
-        let mut reader = Reader::new(&self.home, wanted.reach);
+        let mut reader = self.home.reader(wanted.reach);
         let mut outcome = Outcome::default();
         let mut more = true;
         loop {
@@ -221,7 +218,7 @@ impl Session {
                     breathe().await;
                 }
             }
-            let Some(message) = reader.next() else { break };
+            let Some(message) = reader.take_next() else { break };
             let size = usize::try_from(message.entry().size().min(wanted.reach));
             let room = out.capacity() - out.len();
             if out.len() >= BUFFER / 4 && size.is_ok_and(|size| size > room) {
@@ -252,18 +249,18 @@ impl Session {
                         out.truncate(start);
                     }
                 }
-                Err(Unfit::TooLong) => {
+                Err(Trouble::Gone) => return Err(Gone),
+                Err(Trouble::TooLong) => {
                     out.truncate(start);
                     outcome.too_long += 1;
                 }
-                Err(Unfit::Damaged(error)) => {
+                Err(error @ (Trouble::Octets(_) | Trouble::Thread(_))) => {
                     out.truncate(start);
                     outcome.damaged += 1;
                     if outcome.damaged <= 10 {
                         tracing::error!("FETCH: {error}");
                     }
                 }
-                Err(Unfit::Broken(error)) => return Err(error),
             }
             if out.len() >= BUFFER {
                 self.hand_on(&mut out, Some(&mut reader)).await?;
@@ -275,7 +272,11 @@ impl Session {
     }
 
     /// Hands on what was gathered, and waits while the client does not read.
-    async fn hand_on(&self, out: &mut BytesMut, reader: Option<&mut Reader<'_>>) -> io::Result<()> {
+    async fn hand_on(
+        &self,
+        out: &mut BytesMut,
+        reader: Option<&mut Reader<'_>>,
+    ) -> Result<(), Gone> {
         self.output.push_buffer(std::mem::replace(out, buffer()));
         if let Some(reader) = reader
             && self.output.is_full()
@@ -283,7 +284,7 @@ impl Session {
         {
             reader.rest();
         }
-        self.output.room().await.map_err(|_| io::ErrorKind::BrokenPipe.into())
+        self.output.room().await
     }
 }
 

@@ -1,25 +1,25 @@
 //! The octets of a message, from the leases they were read into to the buffer they are sent from.
 
-use std::io;
 use std::ops::Range;
 use std::time::Duration;
 
 use bytes::BytesMut;
 use memchr::memchr;
-use xxhash_rust::xxh3::{Xxh3, xxh3_128};
 
+use super::Reader;
 use super::decoded::Sizes;
-use super::large::too_long;
+use super::head::header_length;
 use super::parts::{Finder, Part, Parts, write_fields};
-use super::reader::Reader;
 use super::section::{FieldNames, Filter};
-use super::walk::Found;
 use super::wanted::{Plain, Wanted, cut, plain};
+use crate::index::Found;
 use crate::limits::{LARGE_LEASE, LARGE_MESSAGE as LARGE};
-use crate::net::BUFFER;
+use crate::net::{BUFFER, Gone};
 use crate::reactor::{Instant, breathe, timeout};
 use crate::session::dispatch::Session;
+use crate::session::trouble::Trouble;
 use crate::session::vigil::Vigil;
+use crate::store::{Checksum, verify};
 use imap::mime::TooLong;
 use imap::protocol::response::FetchResponse;
 use imap::protocol::{FetchItem, Partial};
@@ -42,16 +42,6 @@ const ITEM: u64 = 8 << 10;
 /// half a megabyte a second.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Why a message cannot be answered.
-pub(super) enum Unfit {
-    /// It cannot be read, or not as it was stored. Nothing of it was sent yet.
-    Damaged(io::Error),
-    /// Its headers are too long for what is asked of them. Nothing of it was sent yet.
-    TooLong,
-    /// It makes no sense to go on.
-    Broken(io::Error),
-}
-
 /// Memory that is used again for message after message.
 #[derive(Default)]
 pub(super) struct Scratch {
@@ -59,7 +49,7 @@ pub(super) struct Scratch {
     octets: Vec<u8>,
     /// Fields of a header, or an envelope.
     made: Vec<u8>,
-    hasher: Xxh3,
+    checksum: Checksum,
 }
 
 /// What is known of the message that is being answered.
@@ -96,7 +86,7 @@ impl Session {
         message: &Found,
         reader: &mut Reader<'_>,
         scratch: &mut Scratch,
-    ) -> Result<bool, Unfit> {
+    ) -> Result<bool, Trouble> {
         let progress = Progress::default();
         let mut one = One { session: self, message, out, reader, scratch, progress, work: 0 };
         let result = match wanted.parses {
@@ -108,21 +98,21 @@ impl Session {
                 answer.end(one.out);
                 Ok(unknown_encoding)
             }
-            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Err(Unfit::Broken(error)),
+            Err(Trouble::Gone) => Err(Trouble::Gone),
             Err(error) if one.progress.sent => {
-                // The client holds octets that are not the message's: it must not take them.
+                // The client must not take what it was sent for the message, so it gets no end.
+                tracing::error!("FETCH cuts the connection in the middle of an answer: {error}");
                 self.conn.shutdown();
-                Err(Unfit::Broken(error))
+                Err(Trouble::Gone)
             }
-            Err(error) if error.kind() == io::ErrorKind::FileTooLarge => Err(Unfit::TooLong),
-            Err(error) => Err(Unfit::Damaged(error)),
+            Err(error) => Err(error),
         }
     }
 }
 
 impl One<'_, '_, '_> {
     /// Items for which the parts of the message need not be known.
-    async fn plain(&mut self, answer: &mut FetchResponse, wanted: &Wanted) -> io::Result<()> {
+    async fn plain(&mut self, answer: &mut FetchResponse, wanted: &Wanted) -> Result<(), Trouble> {
         let size = self.message.entry().size();
         for (item, names) in wanted.items.iter().zip(&wanted.names) {
             if *item == FetchItem::Envelope {
@@ -160,7 +150,7 @@ impl One<'_, '_, '_> {
         names: &FieldNames,
         header: Range<u64>,
         partial: Option<Partial>,
-    ) -> io::Result<()> {
+    ) -> Result<(), Trouble> {
         let length = header.end - header.start;
         if header.start == 0 && length <= LARGE_LEASE as u64 {
             let Scratch { octets, made, .. } = &mut *self.scratch;
@@ -209,11 +199,15 @@ impl One<'_, '_, '_> {
     }
 
     /// Looks at the client when that is due, as long as nothing of the answer was sent.
-    pub(super) fn still_there(&self, vigil: &mut Vigil) -> io::Result<()> {
+    pub(super) fn still_there(&self, vigil: &mut Vigil) -> Result<(), Gone> {
         if self.progress.sent { Ok(()) } else { self.session.still_there(vigil) }
     }
 
-    async fn envelope(&mut self, answer: &mut FetchResponse, wanted: &Wanted) -> io::Result<()> {
+    async fn envelope(
+        &mut self,
+        answer: &mut FetchResponse,
+        wanted: &Wanted,
+    ) -> Result<(), Trouble> {
         let length = self.header().await?;
         if length > LARGE_LEASE as u64 {
             let item = &[FetchItem::Envelope];
@@ -222,42 +216,47 @@ impl One<'_, '_, '_> {
         }
         let mut value = BytesMut::new();
         let head = self.reader.start(self.message, length, &mut self.scratch.octets).await?;
-        imap::mime::envelope(head, &mut value).map_err(too_long)?;
+        imap::mime::envelope(head, &mut value).map_err(Trouble::from)?;
         answer.written(self.out, "ENVELOPE", &value);
         debug_assert!(!wanted.parses, "else all items are found together");
         Ok(())
     }
 
     /// The length of the header, empty line included.
-    async fn header(&mut self) -> io::Result<u64> {
+    async fn header(&mut self) -> Result<u64, Trouble> {
         if let Some(length) = self.progress.header {
             return Ok(length);
         }
-        let length = self.reader.header_length(self.message, self.message.entry().size()).await?;
+        let length = header_length(self.reader, self.message, self.message.entry().size()).await?;
         self.progress.header = Some(length);
         Ok(length)
     }
 
     /// Sends a range of the message; when `check` is set, which needs the range to be the rest of
     /// the message, only if its checksum is right.
-    async fn send(&mut self, item: &FetchItem, octets: Range<u64>, check: bool) -> io::Result<()> {
+    async fn send(
+        &mut self,
+        item: &FetchItem,
+        octets: Range<u64>,
+        check: bool,
+    ) -> Result<(), Trouble> {
         let size = self.message.entry().size();
         if check && size <= LARGE_LEASE as u64 && size > 0 {
             let piece = self.reader.piece(self.message, 0..size).await?;
             if piece.len() as u64 == size {
-                right(self.message, xxh3_128(piece))?;
+                verify(self.message, piece)?;
                 self.progress.checked = true;
                 put(self.out, item, &piece[within(octets)]);
                 return Ok(());
             }
         }
-        self.scratch.hasher.reset();
+        self.scratch.checksum.reset();
         let mut at = if check { 0 } else { octets.start };
         while at < octets.end {
             let until = if at < octets.start { octets.start } else { octets.end };
             let piece = self.reader.piece(self.message, at..until).await?;
             if check {
-                self.scratch.hasher.update(piece);
+                self.scratch.checksum.update(piece);
             }
             if at >= octets.start {
                 put(self.out, item, piece);
@@ -266,7 +265,7 @@ impl One<'_, '_, '_> {
             self.hand_on_if(size > LARGE_LEASE as u64).await?;
         }
         if check {
-            right(self.message, self.scratch.hasher.digest128())?;
+            self.scratch.checksum.verify(self.message)?;
             self.progress.checked = true;
         }
         Ok(())
@@ -274,7 +273,7 @@ impl One<'_, '_, '_> {
 
     /// Hands on what was gathered when there is enough. As long as nothing of a message was sent,
     /// nothing has to be if it turns out to be damaged: so that waits, unless it is large.
-    pub(super) async fn hand_on_if(&mut self, large: bool) -> io::Result<()> {
+    pub(super) async fn hand_on_if(&mut self, large: bool) -> Result<(), Gone> {
         let enough = if large { BUFFER } else { BUFFER + LARGE_LEASE };
         if self.out.len() >= enough {
             self.progress.sent = true;
@@ -284,7 +283,11 @@ impl One<'_, '_, '_> {
     }
 
     /// Items some of which need the parts of the message.
-    async fn parsed(&mut self, answer: &mut FetchResponse, wanted: &Wanted) -> io::Result<bool> {
+    async fn parsed(
+        &mut self,
+        answer: &mut FetchResponse,
+        wanted: &Wanted,
+    ) -> Result<bool, Trouble> {
         let (message, size) = (self.message, self.message.entry().size());
         if size > LARGE && wanted.lazy {
             self.plain(answer, wanted).await?;
@@ -304,12 +307,12 @@ impl One<'_, '_, '_> {
                 _ => self.reader.piece(message, 0..size).await?,
             };
             if octets.len() as u64 == size {
-                right(message, xxh3_128(octets))?;
+                verify(message, octets)?;
                 let global = self.session.enabled.rev2;
                 let mut finder = Finder::new(octets, wanted.items.len(), global);
                 let parts: Vec<_> = wanted.items.iter().map(|item| finder.part(item)).collect();
                 if parts.iter().any(Part::is_too_long) {
-                    return Err(too_long(TooLong));
+                    return Err(TooLong.into());
                 }
                 if parts.iter().map(Part::octets).sum::<u64>() <= AT_ONCE {
                     let made = &mut self.scratch.made;
@@ -321,8 +324,8 @@ impl One<'_, '_, '_> {
                 }
             }
         }
-        self.reader.gather(message, size, &mut self.scratch.octets).await?;
-        right(message, xxh3_128(&self.scratch.octets))?;
+        self.reader.copy(message, 0..size, &mut self.scratch.octets).await?;
+        verify(message, &self.scratch.octets)?;
         let octets = std::mem::take(&mut self.scratch.octets);
         let unknown = self.one_by_one(answer, wanted, &octets).await;
         self.scratch.octets = octets;
@@ -335,13 +338,13 @@ impl One<'_, '_, '_> {
         answer: &mut FetchResponse,
         wanted: &Wanted,
         octets: &[u8],
-    ) -> io::Result<bool> {
+    ) -> Result<bool, Trouble> {
         let mut finder = Finder::new(octets, wanted.items.len(), self.session.enabled.rev2);
         let mut unknown = false;
         for (item, names) in wanted.items.iter().zip(&wanted.names) {
             let part = finder.part(item);
             if part.is_too_long() {
-                return Err(too_long(TooLong));
+                return Err(TooLong.into());
             }
             unknown |= part.is_unknown();
             let made = &mut self.scratch.made;
@@ -361,7 +364,7 @@ impl One<'_, '_, '_> {
         items: &[FetchItem],
         names: &[Option<FieldNames>],
         parts: &Parts,
-    ) -> io::Result<()> {
+    ) -> Result<(), Trouble> {
         let mut sizes = Sizes::default();
         for ((item, names), part) in items.iter().zip(names).zip(&parts.items) {
             match (part, names) {
@@ -402,7 +405,7 @@ impl One<'_, '_, '_> {
     }
 
     /// Hands on what was gathered of an answer that is in memory.
-    async fn hand_on_in_turn(&mut self, parts: &Parts, begun: Instant) -> io::Result<()> {
+    async fn hand_on_in_turn(&mut self, parts: &Parts, begun: Instant) -> Result<(), Gone> {
         let mut room = timeout(PATIENCE, self.hand_on_if(true)).await.transpose()?.is_some();
         while !room {
             self.yield_turn(parts, begun)?;
@@ -412,7 +415,7 @@ impl One<'_, '_, '_> {
     }
 
     /// Whoever takes long to read what is in memory must not keep others waiting.
-    fn yield_turn(&self, parts: &Parts, begun: Instant) -> io::Result<()> {
+    fn yield_turn(&self, parts: &Parts, begun: Instant) -> Result<(), Gone> {
         if parts.turn.is_none()
             || begun.elapsed() < PATIENCE
             || !self.session.home.offload.is_awaited()
@@ -420,7 +423,7 @@ impl One<'_, '_, '_> {
             return Ok(());
         }
         self.session.conn.shutdown();
-        Err(io::ErrorKind::BrokenPipe.into())
+        Err(Gone)
     }
 }
 
@@ -481,14 +484,4 @@ pub(super) fn announce(
 pub(super) fn within(octets: Range<u64>) -> Range<usize> {
     let at = |octet| usize::try_from(octet).expect("what is in memory is counted by a usize");
     at(octets.start)..at(octets.end)
-}
-
-/// Compares what was read with what was received.
-pub(super) fn right(message: &Found, checksum: u128) -> io::Result<()> {
-    if checksum == message.entry().checksum() {
-        return Ok(());
-    }
-    let at = message.entry().fragment(0).map(|f| (f.segment, f.offset));
-    let text = format!("the message at {at:?} does not have the octets that were stored");
-    Err(io::Error::new(io::ErrorKind::InvalidData, text))
 }

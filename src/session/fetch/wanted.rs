@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::ops::Range;
 
-use super::reader::HEAD;
+use super::head::HEAD;
 use super::section::FieldNames;
 use imap::protocol::{FetchItem, Partial, SectionText};
 

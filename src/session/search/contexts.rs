@@ -1,7 +1,6 @@
 //! Results that are followed (RFC 5267): after each change of the mailbox the client is told what
 //! has come into the result of an earlier search, and what has gone from it.
 
-use std::io;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
@@ -13,6 +12,7 @@ use super::{Command, Failed, Place, Unread, one};
 use crate::home::{HeldMemory, Owner};
 use crate::limits::{CONTEXT_RANGES, CONTEXT_SORTED, CONTEXTS};
 use crate::net::Gone;
+use crate::reactor::JobError;
 use crate::session::dispatch::Session;
 use imap::mime::Sorter;
 use imap::protocol::Tag;
@@ -51,8 +51,8 @@ impl From<Failed> for Lost {
     }
 }
 
-impl From<io::Error> for Lost {
-    fn from(error: io::Error) -> Lost {
+impl From<JobError> for Lost {
+    fn from(error: JobError) -> Lost {
         Failed::from(error).into()
     }
 }

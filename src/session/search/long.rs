@@ -1,16 +1,15 @@
 //! Messages and headers that are too long to be held.
 
-use std::io;
-
 use super::program::Answers;
 use super::scan::{Rests, Scan};
+use crate::index::Found;
 use crate::limits::{LARGE_LEASE, LARGE_MESSAGE as LARGE, MIME_HEADER, SEARCH_PIECE};
 use crate::reactor::breathe;
 use crate::session::dispatch::Session;
-use crate::session::fetch::large::too_long;
-use crate::session::fetch::reader::Reader;
+use crate::session::fetch::Reader;
+use crate::session::fetch::head::header_length;
 use crate::session::fetch::section::{FieldNames, Filter};
-use crate::session::fetch::walk::Found;
+use crate::session::trouble::Trouble;
 use imap::mime::{TextSearch, TooLong};
 
 /// Fields that SORT and THREAD read, and how much of each: of those that are compared or of which
@@ -44,16 +43,16 @@ impl Session {
         message: &Found,
         length: u64,
         answers: &mut Answers,
-    ) -> io::Result<Option<bool>> {
+    ) -> Result<Option<bool>, Trouble> {
         if length > MIME_HEADER as u64 {
-            return Err(too_long(TooLong));
+            return Err(TooLong.into());
         }
         // Who waits for a turn holds no lease.
         scan.reader.rest();
         let turn = self.home.offload.turn(self.user_name());
         let _turn = self.watch(&mut scan.rests.vigil, turn).await?;
         let mut header = Vec::new();
-        scan.reader.gather(message, length, &mut header).await?;
+        scan.reader.copy(message, 0..length, &mut header).await?;
         let day = message.entry().date().date();
         self.ask_long_header(scan, header, day, answers).await
     }
@@ -64,7 +63,7 @@ impl Session {
         scan: &mut Scan<'_>,
         message: &Found,
         answers: &mut Answers,
-    ) -> io::Result<bool> {
+    ) -> Result<bool, Trouble> {
         let (places, needles): (Vec<_>, Vec<_>) = scan.program.texts(answers).unzip();
         let piece = (SEARCH_PIECE / needles.len().max(1) as u64).clamp(PIECE, LARGE);
         let search = TextSearch::new(needles);
@@ -81,11 +80,11 @@ impl Session {
         message: &Found,
         headers: &'o mut Headers,
         rests: &mut Rests,
-    ) -> io::Result<&'o [u8]> {
+    ) -> Result<&'o [u8], Trouble> {
         let Headers { octets, names } = headers;
-        let length = reader.header_length(message, message.entry().size()).await?;
+        let length = header_length(reader, message, message.entry().size()).await?;
         if length <= LARGE_LEASE as u64 {
-            return reader.start(message, length, octets).await;
+            return Ok(reader.start(message, length, octets).await?);
         }
         if names.is_empty() {
             let name = |(name, ..): (&str, usize, bool)| FieldNames::new(false, &[name.into()]);
@@ -105,7 +104,7 @@ impl Session {
                     room &= fits == octets.len();
                 });
                 if whole && !room {
-                    return Err(too_long(TooLong));
+                    return Err(TooLong.into());
                 }
             }
             breathe().await;

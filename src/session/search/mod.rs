@@ -13,7 +13,6 @@ mod order;
 mod program;
 mod scan;
 
-use std::io;
 use std::ops::ControlFlow;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -24,8 +23,10 @@ use self::answer::{Hits, Need};
 use self::program::{NotReady, Program};
 use self::scan::Place;
 use super::dispatch::Session;
+use super::trouble::Trouble;
 use crate::home::Owner;
-use crate::reactor::unix_seconds;
+use crate::net::Gone;
+use crate::reactor::{JobError, unix_seconds};
 use crate::store::MailboxId;
 use imap::mime::CHARSETS;
 use imap::protocol::response::Code;
@@ -49,15 +50,19 @@ impl Unread {
         self.damaged + self.too_long == 0
     }
 
-    fn note(&mut self, what: &str, error: &io::Error) {
-        if error.kind() == io::ErrorKind::FileTooLarge {
-            self.too_long += 1;
-            return;
+    /// Counts a message that cannot be asked, and goes on without it.
+    fn note(&mut self, what: &str, trouble: Trouble) -> Result<(), Gone> {
+        match trouble {
+            Trouble::Gone => return Err(Gone),
+            Trouble::TooLong => self.too_long += 1,
+            trouble @ (Trouble::Octets(_) | Trouble::Thread(_)) => {
+                self.damaged += 1;
+                if self.damaged <= 10 {
+                    tracing::error!("{what}: {trouble}");
+                }
+            }
         }
-        self.damaged += 1;
-        if self.damaged <= 10 {
-            tracing::error!("{what}: {error}");
-        }
+        Ok(())
     }
 }
 
@@ -73,22 +78,19 @@ enum Failed {
     /// The client has gone: nobody to tell.
     Gone,
     /// NO \[UNAVAILABLE\].
-    Broken(io::Error),
+    Broken(JobError),
     /// NO \[LIMIT\].
     TooMuch,
 }
 
-impl From<io::Error> for Failed {
-    fn from(error: io::Error) -> Failed {
-        match error.kind() {
-            io::ErrorKind::BrokenPipe => Failed::Gone,
-            _ => Failed::Broken(error),
-        }
+impl From<JobError> for Failed {
+    fn from(error: JobError) -> Failed {
+        Failed::Broken(error)
     }
 }
 
-impl From<crate::net::Gone> for Failed {
-    fn from(_: crate::net::Gone) -> Failed {
+impl From<Gone> for Failed {
+    fn from(_: Gone) -> Failed {
         Failed::Gone
     }
 }
@@ -305,7 +307,7 @@ impl Session {
             }
             Err(Failed::Broken(error)) => {
                 tracing::error!("{} failed: {error}", command.name);
-                self.no(tag, Some(Code::Unavailable), "the disk cannot be read; the log says why");
+                self.no(tag, Some(Code::Unavailable), "internal error; the server log has details");
             }
         }
         if failed

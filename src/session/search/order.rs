@@ -41,7 +41,7 @@ impl Session {
             }
         }
         let work = self.home.offload.run(self.user_name(), move || (sorter.order(), sorter));
-        let (sorted, sorter) = self.watch(&mut Vigil::new(), work).await?;
+        let (sorted, sorter) = self.watch(&mut Vigil::new(), work).await??;
         let mut runs = Vec::new();
         sorted.into_iter().for_each(|uid| UidRange::push(&mut runs, Uid(uid)));
         let hits = Hits { end: runs.clone(), start: runs };
@@ -112,14 +112,14 @@ impl Session {
                 messages.iter().for_each(|message| threader.add(message));
                 threader
             });
-            threader = self.watch(&mut vigil, work).await?;
+            threader = self.watch(&mut vigil, work).await??;
             if !held.set(threader.memory()) {
                 self.discard(threader).await?;
                 return Err(Failed::TooMuch);
             }
         }
         let work = self.home.offload.run(self.user_name(), move || threader.finish());
-        let mut nodes = self.watch(&mut vigil, work).await?;
+        let mut nodes = self.watch(&mut vigil, work).await??;
         held.set(nodes.capacity() * size_of::<ThreadNode>());
         if !command.uid
             && let Some(selected) = &*self.selected.borrow()

@@ -6,7 +6,6 @@
 //! for long is done by threads beside it, in pieces, and ends when the client has gone.
 
 use std::collections::VecDeque;
-use std::io;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
@@ -14,12 +13,14 @@ use super::Unread;
 use super::long::Headers;
 use super::program::{Answers, Cost, Program};
 use crate::home::Owner;
-use crate::index::Entry;
+use crate::index::{Batch, Entry, Found, Walk};
 use crate::limits::{LARGE_MESSAGE as LARGE, SEARCH_PIECE, SEARCH_STEP};
+use crate::net::Gone;
 use crate::reactor::breathe;
 use crate::session::dispatch::Session;
-use crate::session::fetch::reader::{HEAD, Reader};
-use crate::session::fetch::walk::{Batch, Found, Walk};
+use crate::session::fetch::Reader;
+use crate::session::fetch::head::{HEAD, header_length};
+use crate::session::trouble::Trouble;
 use crate::session::vigil::Vigil;
 use crate::store::MailboxId;
 use imap::types::{Date, UidRange};
@@ -95,13 +96,13 @@ impl Session {
         place: Place<'_>,
         uids: Vec<UidRange>,
         mut hit: impl FnMut(Entry<'_>) -> ControlFlow<()>,
-    ) -> io::Result<Unread> {
+    ) -> Result<Unread, Gone> {
         let mut walk = Walk::new(program.within(uids), program.above());
         let reach = match program.cost() {
             Cost::Whole if !program.has_header_first() => u64::MAX,
             _ => HEAD,
         };
-        let reader = Reader::new(&self.home, reach);
+        let reader = self.home.reader(reach);
         let (pending, octets) = (VecDeque::new(), Vec::new());
         let rests = Rests::new();
         let mut scan = Scan { program, reader, pending, octets, unread: Unread::default(), rests };
@@ -129,7 +130,7 @@ impl Session {
                 None => return Ok(scan.unread),
                 Some(Some(message)) => message,
                 Some(None) => {
-                    let Some(message) = scan.reader.next() else { return Ok(scan.unread) };
+                    let Some(message) = scan.reader.take_next() else { return Ok(scan.unread) };
                     if !self.ask_message(&mut scan, place, &message).await? {
                         continue;
                     }
@@ -143,7 +144,7 @@ impl Session {
     }
 
     /// Lets others have their turn.
-    async fn rest(&self, rests: &mut Rests) -> io::Result<()> {
+    async fn rest(&self, rests: &mut Rests) -> Result<(), Gone> {
         breathe().await;
         self.still_there(&mut rests.vigil)
     }
@@ -182,7 +183,7 @@ impl Session {
         scan: &mut Scan<'_>,
         place: Place<'_>,
         message: &Found,
-    ) -> io::Result<bool> {
+    ) -> Result<bool, Gone> {
         let mut answers = {
             let (selected, account) = (self.selected.borrow(), place.owner.account.borrow());
             let (Some(selected), Some(mailbox)) = (&*selected, account.mailbox(place.mailbox))
@@ -194,11 +195,7 @@ impl Session {
         };
         match self.ask_octets(scan, message, &mut answers).await {
             Ok(fits) => Ok(fits),
-            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Err(error),
-            Err(error) => {
-                scan.unread.note("SEARCH", &error);
-                Ok(false)
-            }
+            Err(trouble) => scan.unread.note("SEARCH", trouble).map(|()| false),
         }
     }
 
@@ -207,13 +204,13 @@ impl Session {
         scan: &mut Scan<'_>,
         message: &Found,
         answers: &mut Answers,
-    ) -> io::Result<bool> {
+    ) -> Result<bool, Trouble> {
         let (program, day) = (scan.program, message.entry().date().date());
         let size = message.entry().size();
         // To ask a key of the index costs about as much as to look at 64 octets.
         let mut work = MESSAGE + 64 * program.keys() as u64;
         if program.cost() == Cost::Header || program.has_header_first() || size > LARGE {
-            let length = scan.reader.header_length(message, size).await?;
+            let length = header_length(&mut scan.reader, message, size).await?;
             let cost = length * program.field_strings();
             work += cost;
             let fits = if length > LARGE {
@@ -256,14 +253,14 @@ impl Session {
         header: Vec<u8>,
         day: Date,
         answers: &mut Answers,
-    ) -> io::Result<Option<bool>> {
+    ) -> Result<Option<bool>, Trouble> {
         let (program, mut known) = (scan.program.clone(), std::mem::take(answers));
         let work = self.home.offload.run(self.user_name(), move || {
             let fits = program.by_header(&header, day, &mut known);
             (fits, known)
         });
         let fits;
-        (fits, *answers) = self.watch(&mut scan.rests.vigil, work).await?;
+        (fits, *answers) = self.watch(&mut scan.rests.vigil, work).await??;
         Ok(fits)
     }
 
@@ -273,11 +270,11 @@ impl Session {
         scan: &mut Scan<'_>,
         message: &Found,
         mut answers: Answers,
-    ) -> io::Result<bool> {
+    ) -> Result<bool, Trouble> {
         let (offload, user) = (&self.home.offload, self.user_name());
         let (size, day) = (message.entry().size(), message.entry().date().date());
         let mut octets = std::mem::take(&mut scan.octets);
-        scan.reader.gather(message, size, &mut octets).await?;
+        scan.reader.copy(message, 0..size, &mut octets).await?;
         loop {
             let program = scan.program.clone();
             let work = offload.run(user, move || {
@@ -286,7 +283,7 @@ impl Session {
                 (fits, octets, answers)
             });
             let fits;
-            (fits, octets, answers) = self.watch(&mut scan.rests.vigil, work).await?;
+            (fits, octets, answers) = self.watch(&mut scan.rests.vigil, work).await??;
             if let Some(fits) = fits {
                 scan.octets = octets;
                 return Ok(fits);
@@ -302,7 +299,7 @@ impl Session {
         place: Place<'_>,
         uids: Vec<UidRange>,
         wanted: u32,
-    ) -> io::Result<(Vec<UidRange>, Unread)> {
+    ) -> Result<(Vec<UidRange>, Unread), Gone> {
         let mut left = program.within(uids);
         let (mut last, mut unread) = (Vec::new(), Unread::default());
         let mut step = wanted.saturating_mul(2).max(LAST);
@@ -333,9 +330,9 @@ impl Session {
         uids: Vec<UidRange>,
         wanted: bool,
         mut visit: impl FnMut(Entry<'_>, &[u8]) -> ControlFlow<()>,
-    ) -> io::Result<Unread> {
+    ) -> Result<Unread, Gone> {
         let (mut walk, mut batch) = (Walk::new(uids, None), Batch::default());
-        let mut reader = Reader::new(&self.home, HEAD);
+        let mut reader = self.home.reader(HEAD);
         let (mut headers, mut unread, mut more) = (Headers::default(), Unread::default(), true);
         let mut rests = Rests::new();
         loop {
@@ -350,12 +347,11 @@ impl Session {
                     self.rest(&mut rests).await?;
                 }
             }
-            let Some(message) = reader.next() else { return Ok(unread) };
+            let Some(message) = reader.take_next() else { return Ok(unread) };
             let header = match self.digest(&mut reader, &message, &mut headers, &mut rests).await {
                 Ok(header) => header,
-                Err(error) if error.kind() == io::ErrorKind::BrokenPipe => return Err(error),
-                Err(error) => {
-                    unread.note("SORT or THREAD", &error);
+                Err(trouble) => {
+                    unread.note("SORT or THREAD", trouble)?;
                     &[]
                 }
             };

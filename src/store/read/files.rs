@@ -1,60 +1,154 @@
-//! Segments, open for reading.
+//! Segments that are open for reading.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::io;
+use std::rc::Rc;
 
-use crate::reactor::{LogFile, thresholds};
+use tokio::sync::OnceCell;
+
+use super::error::ReadError;
+use crate::reactor::{Jobs, LogFile, thresholds};
 use crate::store::format::SegmentId;
 use crate::store::segments::Segments;
 
-/// Segments open for reading.
+/// The segments that one reactor has open for reading. A handle: clones share them.
+///
+/// At most [`OPEN_SEGMENTS`](crate::limits::OPEN_SEGMENTS) stay open. A thread beside the reactors
+/// opens them, because open(2) waits for a slow disk, and with it would every session of the
+/// reactor. Sessions that want the same segment at the same time share one opening.
+#[derive(Clone)]
 pub struct Files {
-    segments: Segments,
-    open: RefCell<BTreeMap<SegmentId, LogFile>>,
+    inner: Rc<Inner>,
 }
 
+struct Inner {
+    segments: Segments,
+    jobs: Jobs,
+    open: RefCell<BTreeMap<SegmentId, Opening>>,
+}
+
+/// A segment that is open, or that the first session to want it is opening.
+type Opening = Rc<OnceCell<LogFile>>;
+
 impl Files {
-    /// Segments of this folder.
+    /// The segments of this folder, opened by these threads.
     #[must_use]
-    pub fn new(segments: Segments) -> Files {
-        Files { segments, open: RefCell::default() }
+    pub fn new(segments: Segments, jobs: Jobs) -> Files {
+        Files { inner: Rc::new(Inner { segments, jobs, open: RefCell::default() }) }
     }
 
     /// The folder.
     #[must_use]
     pub fn segments(&self) -> &Segments {
-        &self.segments
+        &self.inner.segments
     }
 
-    /// A segment, open.
-    ///
-    /// # Errors
-    /// When it cannot be opened.
-    pub fn get(&self, segment: SegmentId) -> io::Result<LogFile> {
-        if let Some(file) = self.open.borrow().get(&segment) {
-            return Ok(file.clone());
+    /// A segment, open for reading.
+    pub(super) async fn get(&self, segment: SegmentId) -> Result<LogFile, ReadError> {
+        let opening = self.opening(segment);
+        match opening.get_or_try_init(|| self.open(segment)).await {
+            Ok(file) => Ok(file.clone()),
+            Err(error) => {
+                let mut open = self.inner.open.borrow_mut();
+                if open.get(&segment).is_some_and(|other| Rc::ptr_eq(other, &opening)) {
+                    open.remove(&segment);
+                }
+                Err(ReadError::Open { path: self.inner.segments.path(segment), error })
+            }
         }
-        let mut opened = self.segments.open_to_read(segment);
-        if let Err(error) = &opened
-            && matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE))
-        {
-            // What is open to be read can be opened again.
-            self.open.borrow_mut().clear();
-            opened = self.segments.open_to_read(segment);
+    }
+
+    fn opening(&self, segment: SegmentId) -> Opening {
+        let mut open = self.inner.open.borrow_mut();
+        if let Some(opening) = open.get(&segment) {
+            return opening.clone();
         }
-        let file = opened.map_err(|error| {
-            let path = self.segments.path(segment);
-            io::Error::new(error.kind(), format!("{}: {error}", path.display()))
-        })?;
-        let file = LogFile::new(file);
-        let mut open = self.open.borrow_mut();
         if open.len() >= thresholds().open_segments {
-            // Which one goes matters little: opening costs microseconds.
-            let any = open.keys().next().copied();
-            any.map(|any| open.remove(&any));
+            // Which one is closed matters little: opening it again costs microseconds.
+            open.pop_first();
         }
-        open.insert(segment, file.clone());
-        Ok(file)
+        open.entry(segment).or_default().clone()
+    }
+
+    async fn open(&self, segment: SegmentId) -> io::Result<LogFile> {
+        let opened = self.open_beside(segment).await;
+        match &opened {
+            Err(error) if is_out_of_descriptors(error) => {
+                // Segments that are open for reading can be closed, and opened again later.
+                self.inner.open.borrow_mut().retain(|_, opening| opening.get().is_none());
+                self.open_beside(segment).await
+            }
+            _ => opened,
+        }
+    }
+
+    async fn open_beside(&self, segment: SegmentId) -> io::Result<LogFile> {
+        let segments = self.inner.segments.clone();
+        let opened = self.inner.jobs.run(move || segments.open_to_read(segment)).await;
+        opened.map_err(io::Error::other)?.map(LogFile::new)
+    }
+}
+
+/// Whether the process, or the system, has no file descriptor left.
+fn is_out_of_descriptors(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::reactor::simulation::{Machine, Temper};
+    use crate::reactor::{Options, run};
+
+    const ONE: SegmentId = SegmentId(1);
+
+    /// Runs a future on a simulated machine whose folder has a segment.
+    fn on_a_machine<F: Future<Output = ()>>(
+        temper: Temper,
+        what: impl FnOnce(Segments, Files) -> F + 'static,
+    ) {
+        let machine = Machine::put_up(1, temper, None, None);
+        let result = run(Options { core: None }, async {
+            machine.switch_on();
+            let segments = Segments::open(Path::new("segments")).expect("a folder");
+            let jobs = Jobs::start("opener", 1, Jobs::ANY).expect("a thread");
+            what(segments.clone(), Files::new(segments, jobs)).await;
+            machine.halt();
+        });
+        result.expect("a run");
+        assert_eq!(machine.panicked(), None);
+        Machine::take_down();
+    }
+
+    fn make(segments: &Segments, segment: SegmentId) {
+        let (file, _) = segments.create(segment).expect("a file");
+        file.set_length(8192).expect("room");
+        segments.publish(segment, &file, 8192).expect("a segment");
+    }
+
+    #[test]
+    fn those_who_want_the_same_segment_share_one_opening() {
+        on_a_machine(Temper { thread: 5, ..Temper::default() }, async |segments, files| {
+            make(&segments, ONE);
+            let asked = files.opening(ONE);
+            let (first, second) = tokio::join!(files.get(ONE), files.get(ONE));
+            assert!(first.is_ok() && second.is_ok());
+            // Both got what was put into the same cell, and it is kept.
+            assert!(asked.get().is_some() && Rc::ptr_eq(&asked, &files.opening(ONE)));
+        });
+    }
+
+    #[test]
+    fn what_cannot_be_opened_is_named_and_asked_for_again() {
+        on_a_machine(Temper::default(), async |segments, files| {
+            let error = files.get(ONE).await.err().expect("no such segment");
+            assert!(error.to_string().contains("00000000000000000001.seg"), "{error}");
+            assert!(std::error::Error::source(&error).is_some());
+            make(&segments, ONE);
+            assert!(files.get(ONE).await.is_ok(), "the failure was remembered");
+        });
     }
 }

@@ -1,13 +1,16 @@
-//! From the UIDs of a command to the messages themselves: chunk by chunk, without a copy.
+//! From the UIDs of a command to the messages in the index: chunk by chunk, without copying them.
 
 use std::sync::Arc;
 
-use crate::index::{Chunk, Entry, Mailbox, View};
+use super::chunk::{Chunk, Entry};
+use super::mailbox::Mailbox;
+use super::view::View;
+use crate::store::{Fragment, Stored};
 use imap::types::{ModSeq, Uid, UidRange};
 
 /// Messages of one chunk, with their sequence numbers.
 #[derive(Default)]
-pub(in crate::session) struct Batch {
+pub(crate) struct Batch {
     chunk: Arc<Chunk>,
     /// Sequence number, and index in the chunk.
     messages: Vec<(u32, u32)>,
@@ -21,7 +24,7 @@ impl Batch {
         })
     }
 
-    /// How many they are.
+    /// How many messages.
     pub fn len(&self) -> usize {
         self.messages.len()
     }
@@ -32,13 +35,13 @@ impl Batch {
         self.chunk.get(index as usize).expect("it was found there, and chunks do not change")
     }
 
-    /// The same by itself.
+    /// One of them, detached from the batch.
     pub fn one(&self, at: usize) -> Found {
         let (number, index) = self.messages[at];
         Found { number, chunk: self.chunk.clone(), index }
     }
 
-    /// The same, each by itself.
+    /// The messages, each detached from the batch.
     pub fn found(&self) -> impl Iterator<Item = Found> + '_ {
         self.messages.iter().map(|&(number, index)| Found {
             number,
@@ -48,10 +51,10 @@ impl Batch {
     }
 }
 
-/// A message, as the index had it when it was found: the octets stay where they are though it be
-/// expunged meanwhile.
+/// A message as the index had it when it was found. Its octets stay where they are, even if it is
+/// expunged in the meantime.
 #[derive(Clone)]
-pub(in crate::session) struct Found {
+pub(crate) struct Found {
     /// Its sequence number.
     pub number: u32,
     chunk: Arc<Chunk>,
@@ -65,14 +68,28 @@ impl Found {
     }
 }
 
+impl Stored for Found {
+    fn size(&self) -> u64 {
+        self.entry().size()
+    }
+
+    fn checksum(&self) -> u128 {
+        self.entry().checksum()
+    }
+
+    fn fragment(&self, index: usize) -> Option<Fragment> {
+        self.entry().fragment(index)
+    }
+}
+
 /// Walks through the messages of ascending ranges of UIDs, all of which the view has. Between two
 /// steps the mailbox may change.
-pub(in crate::session) struct Walk {
+pub(crate) struct Walk {
     uids: Vec<UidRange>,
-    /// The range under way, from `next` on.
+    /// The current range, from `next` on.
     range: usize,
     next: Uid,
-    /// Messages passed over because they are not there any more.
+    /// Messages skipped because they no longer exist.
     missing: u64,
     /// Only messages that changed after this.
     since: Option<ModSeq>,
@@ -86,17 +103,17 @@ impl Walk {
         Walk { uids, range: 0, next, missing: 0, since, steps: 0 }
     }
 
-    /// Messages that the view has and the mailbox has not any more, so far.
+    /// Messages so far that the view has and the mailbox no longer has.
     pub fn missing(&self) -> u64 {
         self.missing
     }
 
-    /// How many steps were taken.
+    /// Steps taken so far.
     pub fn steps(&self) -> usize {
         self.steps
     }
 
-    /// There is no mailbox any more. Always `false`.
+    /// The mailbox no longer exists: all that is left is missing. Returns `false`: no more steps.
     pub fn give_up(&mut self) -> bool {
         while let Some(rest) = self.rest() {
             self.pass(rest.last);
@@ -119,7 +136,7 @@ impl Walk {
         while let Some(rest) = self.rest().filter(|rest| rest.first <= last) {
             let indexes = chunk.find_range(rest.first, rest.last);
             if let Some(number) = view.sequence(rest.first) {
-                // Where all is older, nothing need be looked at.
+                // In a chunk that is older as a whole, no entry needs a look.
                 let changed = self.since.is_none_or(|since| chunk.max_modseq() > since);
                 for index in indexes {
                     let Some(entry) = chunk.get(index) else { break };
@@ -137,12 +154,12 @@ impl Walk {
         true
     }
 
-    /// What is left of the range under way.
+    /// The rest of the current range.
     fn rest(&self) -> Option<UidRange> {
         Some(UidRange { first: self.next, last: self.uids.get(self.range)?.last })
     }
 
-    /// All up to `last` has been looked at; what was not found is missing.
+    /// Goes on after `last`. What was not found up to there is missing.
     fn pass(&mut self, last: Uid) {
         self.missing += u64::from((last.0 + 1).saturating_sub(self.next.0));
         self.next = last.next();

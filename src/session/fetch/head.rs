@@ -1,0 +1,30 @@
+//! Where the header of a message ends.
+
+use super::Reader;
+use crate::index::Found;
+use crate::store::ReadError;
+use imap::protocol::HeaderScanner;
+
+/// Octets that are read of a message of which the header is wanted: nearly all headers are
+/// shorter.
+pub(in crate::session) const HEAD: u64 = 8 << 10;
+
+/// The length of the header of the current message, empty line included; `limit` if it does not
+/// end before.
+pub(in crate::session) async fn header_length(
+    reader: &mut Reader<'_>,
+    message: &Found,
+    limit: u64,
+) -> Result<u64, ReadError> {
+    let (mut scanner, mut at, reach) = (HeaderScanner::new(), 0, reader.reach());
+    while at < limit {
+        // Many a header ends within what is read ahead of each message in any case.
+        let to = if at < reach { reach.min(limit) } else { limit };
+        let piece = reader.piece(message, at..to).await?;
+        at += piece.len() as u64;
+        if let Some(length) = scanner.feed(piece) {
+            return Ok(length);
+        }
+    }
+    Ok(at)
+}
