@@ -3,8 +3,9 @@
 
 use std::time::Duration;
 
+use kit::Random;
+
 use super::plan::{Life, Plan};
-use super::random::Random;
 use super::world::{Finding, PEOPLE, carry_out};
 use crate::reactor::simulation::{Loss, Temper};
 use crate::reactor::{Thresholds, sleep};

@@ -8,7 +8,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::Instant;
 
-use super::model::Trace;
+use kit::model::Trace;
+
 use super::world::{Finding, Summary, simulate};
 use crate::reactor::fault::Fault;
 

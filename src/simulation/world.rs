@@ -6,19 +6,21 @@ use std::rc::Rc;
 use std::time::Duration;
 use std::{fmt, fs, io};
 
-use super::append::Style;
-use super::client::client;
-use super::content::Sizes;
-use super::model::{Model, Person, Shared, Trace, Weather};
+use kit::model::append::Style;
+use kit::model::client::{self, client};
+use kit::model::content::Sizes;
+use kit::model::verify::verify;
+use kit::model::wire::{Dial, Wire};
+use kit::model::{Bounds, Model, Person, Shared, Trace, Weather};
+
 use super::plan::{Life, Plan, calm};
 use super::rot::spoil;
-use super::verify::verify;
-use super::wire::{Dial, Wire};
 use crate::auth::{Kept, Password, Users};
 use crate::index::ReplayError;
+use crate::limits::{BLOCK, LARGE_LEASE, SMALL_LEASE};
 use crate::reactor::fault::Fault;
 use crate::reactor::simulation::{Loss, Machine, Random, Remote};
-use crate::reactor::{Options, run, sleep, spawn, timeout};
+use crate::reactor::{Options, Thresholds, run, sleep, spawn, timeout};
 use crate::server::{Config, Server, StartError};
 use crate::store::RecoveryError;
 
@@ -98,6 +100,22 @@ pub struct World {
     summary: RefCell<Summary>,
 }
 
+/// What the model has to know of the machine's sizes.
+fn bounds(thresholds: &Thresholds) -> Bounds {
+    Bounds {
+        block: BLOCK,
+        small_lease: SMALL_LEASE,
+        large_lease: LARGE_LEASE,
+        keywords: thresholds.keywords,
+        keyword_sets: thresholds.keyword_sets,
+        small_batch: thresholds.small_batch,
+        unfinished_messages: thresholds.unfinished_messages,
+        step_messages: thresholds.step_messages,
+        little_room: thresholds.records_room < Thresholds::STANDARD.records_room
+            || thresholds.copied_fragments < Thresholds::STANDARD.copied_fragments,
+    }
+}
+
 /// Runs a seed to its end.
 ///
 /// # Errors
@@ -119,10 +137,9 @@ pub fn carry_out(
     crate::net::forget_buffers();
     let mut random = Random::new(seed);
     let plan = draw(&mut random);
-    let mut model = Model::new(&PEOPLE);
-    model.thresholds = plan.temper.thresholds;
+    let mut model = Model::new(&PEOPLE, bounds(&plan.temper.thresholds));
     for account in &mut model.accounts {
-        account.names.limit_subscriptions(model.thresholds.subscriptions);
+        account.names.limit_subscriptions(plan.temper.thresholds.subscriptions);
     }
     model.trace = trace.clone();
     let say = trace.map(|trace| {
@@ -175,7 +192,12 @@ impl World {
     /// One to try what surrounds a life.
     pub fn of_a_test(plan: &Plan) -> World {
         let machine = Machine::put_up(1, plan.temper.clone(), None, None);
-        World::new(machine, Model::new(&PEOPLE), Random::new(1), plan)
+        World::new(
+            machine,
+            Model::new(&PEOPLE, bounds(&Thresholds::STANDARD)),
+            Random::new(1),
+            plan,
+        )
     }
 
     fn lives(&mut self, plan: &Plan) -> Result<(), String> {
@@ -378,13 +400,13 @@ impl World {
 }
 
 /// What a client is to do.
-fn work(random: &mut Random, life: &Life) -> super::client::Plan {
+fn work(random: &mut Random, life: &Life) -> client::Plan {
     let sizes = if random.one_in(6) { Sizes::Edges } else { Sizes::Small };
     let append = Style { most: random.pick(&[2, 5, 20]), sizes };
     let account = life.shared.unwrap_or_else(|| random.below(PEOPLE.len()));
     let (shares, races) = (life.shared.is_some(), life.races && life.shared.is_some());
     let appends = random.pick(&[5, 20, 60]);
-    super::client::Plan { account, commands: life.commands, append, appends, shares, races }
+    client::Plan { account, commands: life.commands, append, appends, shares, races }
 }
 
 /// Waits until a reactor ends by itself.
@@ -404,6 +426,10 @@ impl Dial for Network {
 
     async fn dial(&self) -> io::Result<Remote> {
         Remote::dial().await
+    }
+
+    async fn pause(&self, duration: Duration) {
+        sleep(duration).await;
     }
 }
 

@@ -4,12 +4,14 @@
 //! - [`Server`] starts the binary on a [`Folder`]; [`Image`] puts that on a file system of its own.
 //! - [`Client`] sends exactly the octets it is given, in clear text or over TLS ([`Identity`]).
 //! - [`run_transcript`] plays a dialogue that is written down as text.
+//! - [`model`] has clients that act at random, and what a server may answer them.
 //! - [`value`] reads the lists of an answer strictly.
 //! - [`Random`] is the only source of randomness.
 
 mod client;
 mod fetched;
 mod filesystem;
+pub mod model;
 mod pattern;
 mod random;
 mod server;

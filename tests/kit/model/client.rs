@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 use std::io::ErrorKind;
 use std::rc::Rc;
 
+use super::Shared;
 use super::append::Style;
 use super::commands::SHARED;
 use super::mirror::Mirror;
-use super::model::Shared;
-use super::random::Random;
 use super::session::{Kind, Known, Session};
 use super::wire::{Checked, Dial, Stop};
+use crate::Random;
 
 /// What a client is to do.
 #[derive(Clone, Copy, Debug)]

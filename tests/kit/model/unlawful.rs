@@ -6,18 +6,20 @@
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::io;
+use std::pin::pin;
 use std::rc::Rc;
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use super::content::{Content, Sizes};
 use super::flags::Change;
 use super::message::{Action, Op};
-use super::model::{Model, Person, Shared};
 use super::names::NameOp;
-use super::random::Random;
 use super::session::{Kind, Session};
 use super::verify::verify;
 use super::wire::{Dial, Stop, Wire};
+use super::{Bounds, Model, Person, Shared};
+use crate::Random;
 
 /// What is said, whatever the client says.
 struct Paper(RefCell<VecDeque<Vec<u8>>>);
@@ -63,14 +65,30 @@ struct Desk<'a> {
     tag: usize,
 }
 
+/// No dialogue below comes near them.
+const BOUNDS: Bounds = Bounds {
+    block: 4 << 10,
+    small_lease: 16 << 10,
+    large_lease: 256 << 10,
+    keywords: 1_000,
+    keyword_sets: 10_000,
+    small_batch: 1_000,
+    unfinished_messages: 1_000_000,
+    step_messages: 10_000,
+    little_room: false,
+};
+
 pub(super) fn model() -> Shared {
     let anna = Person { name: "anna", password: "secret", quota: None };
-    Rc::new(RefCell::new(Model::new(&[anna])))
+    Rc::new(RefCell::new(Model::new(&[anna], BOUNDS)))
 }
 
+/// Runs what never waits: paper answers at once.
 fn run<T>(future: impl Future<Output = T>) -> T {
-    let runtime = tokio::runtime::Builder::new_current_thread().build();
-    runtime.expect("a runtime").block_on(future)
+    match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(value) => value,
+        Poll::Pending => panic!("paper answers at once"),
+    }
 }
 
 /// Seats a client.
@@ -333,7 +351,7 @@ fn batches_that_must_not_be_there() {
 
 #[test]
 fn octets_dates_flags_and_uids() {
-    let (model, mut other) = (model(), Model::new(&[]));
+    let (model, mut other) = (model(), Model::new(&[], BOUNDS));
     let (op, mut contents) = sent(&model, 2);
     model.borrow_mut().appended(op, 7, &[5, 6]).unwrap();
     let whole = contents.clone();

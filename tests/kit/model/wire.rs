@@ -5,6 +5,7 @@ use std::time::Duration;
 
 /// One connection as a client sees it. All that a client does waits on this, and on
 /// [`Dial::pause`].
+#[allow(async_fn_in_trait, reason = "all clients of a run share one thread")]
 pub trait Wire {
     /// Sends all; an error when the connection is gone.
     async fn send(&mut self, octets: &[u8]) -> io::Result<()>;
@@ -17,15 +18,14 @@ pub trait Wire {
 }
 
 /// Makes connections.
+#[allow(async_fn_in_trait, reason = "as for Wire")]
 pub trait Dial {
     /// What it makes.
     type Wire: Wire;
     /// An error when the server is not there.
     async fn dial(&self) -> io::Result<Self::Wire>;
     /// Lets time pass.
-    async fn pause(&self, duration: Duration) {
-        crate::reactor::sleep(duration).await;
-    }
+    async fn pause(&self, duration: Duration);
 }
 
 /// Why a client ends before its time.
@@ -60,7 +60,7 @@ pub type Checked<T = ()> = Result<T, Stop>;
 macro_rules! ensure {
     ($condition:expr, $($text:tt)+) => {
         if !$condition {
-            return Err($crate::simulation::wire::Stop::Wrong(format!($($text)+)));
+            return Err($crate::model::wire::Stop::Wrong(format!($($text)+)));
         }
     };
 }

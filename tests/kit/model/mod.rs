@@ -2,25 +2,45 @@
 //!
 //! A client registers what it is about to ask for before the first octet leaves, and tells what was
 //! answered. When it is dropped in between, or its connection breaks, that stays *in doubt*: it may
-//! have happened as a whole, may still happen, or never. [`super::verify`] looks at everything
+//! have happened as a whole, may still happen, or never. [`verify`] looks at everything
 //! while no session is left, and then nothing is in doubt any more.
 //!
-//! - Flags, expunges and moves: [`super::message`]. Names: [`super::names`].
-//! - Batches of APPEND and COPY: below, and [`super::explain`] for those in doubt.
+//! - Flags, expunges and moves: [`message`]. Names: [`names`].
+//! - Batches of APPEND and COPY: below, and [`explain`] for those in doubt.
 //! - Whatever any client was told counts as much as what was acknowledged, because the server tells
 //!   nothing that is not durable.
+
+pub mod append;
+pub mod client;
+mod commands;
+pub mod connection;
+pub mod content;
+#[cfg(test)]
+mod doubt;
+mod explain;
+pub mod flags;
+pub mod mailbox;
+pub mod message;
+pub mod mirror;
+pub mod names;
+pub mod reply;
+mod resolve;
+pub mod session;
+#[cfg(test)]
+mod unlawful;
+pub mod verify;
+pub mod wire;
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
-use super::content::{Content, Contents};
-use super::flags::{self, Flags};
-use super::mailbox::{Mailbox, at_uid};
-use super::message::{Action, Message, Moment, Op, Outcome, Value};
-use super::names::Names;
-use super::wire::{Checked, ensure, wrong};
-use crate::reactor::Thresholds;
+use content::{Content, Contents};
+use flags::Flags;
+use mailbox::{Mailbox, at_uid};
+use message::{Action, Message, Moment, Op, Outcome, Value};
+use names::Names;
+use wire::{Checked, ensure, wrong};
 
 /// What may go wrong by no fault of the server.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -31,6 +51,29 @@ pub struct Weather {
     pub ending: bool,
     /// What was written may have rotted: mail may be refused, never shown wrong.
     pub rotten: bool,
+}
+
+/// Sizes of the server that decide what it may answer, and where its code takes another path.
+#[derive(Clone, Copy, Debug)]
+pub struct Bounds {
+    /// Bytes of a block of the disk.
+    pub block: usize,
+    /// Bytes of a small lease.
+    pub small_lease: usize,
+    /// Bytes of a large lease.
+    pub large_lease: usize,
+    /// Keywords of a mailbox.
+    pub keywords: usize,
+    /// Different sets of keywords in a mailbox.
+    pub keyword_sets: usize,
+    /// Messages of a batch that is never refused with NO [LIMIT].
+    pub small_batch: usize,
+    /// Messages of unfinished batches.
+    pub unfinished_messages: usize,
+    /// Messages that one step of MOVE takes.
+    pub step_messages: usize,
+    /// A step of MOVE may end early for want of room for its records.
+    pub little_room: bool,
 }
 
 /// Who may log in.
@@ -123,8 +166,8 @@ pub struct Model {
     pub copies: BTreeMap<Op, Copying>,
     /// What is to be expected of the world.
     pub weather: Weather,
-    /// Where the server says NO [LIMIT].
-    pub thresholds: Thresholds,
+    /// Sizes of the server.
+    pub bounds: Bounds,
     /// Hears what clients say and are told.
     pub trace: Option<Trace>,
     /// Replies that were read.
@@ -139,7 +182,7 @@ pub type Shared = Rc<RefCell<Model>>;
 
 impl Model {
     /// Of accounts that nobody has used.
-    pub fn new(people: &[Person]) -> Model {
+    pub fn new(people: &[Person], bounds: Bounds) -> Model {
         let account = |person: &Person| Account {
             person: person.clone(),
             names: Names::default(),
@@ -147,11 +190,11 @@ impl Model {
         };
         Model {
             accounts: people.iter().map(account).collect(),
-            contents: Contents::default(),
+            contents: Contents::new(bounds),
             batches: BTreeMap::new(),
             copies: BTreeMap::new(),
             weather: Weather::default(),
-            thresholds: Thresholds::STANDARD,
+            bounds,
             trace: None,
             replies: 0,
             now: 0,
@@ -161,14 +204,14 @@ impl Model {
     }
     /// Whether mailboxes hold fewer keywords, or sets of them, than clients use.
     pub fn keywords_run_out(&self) -> bool {
-        let Thresholds { keywords, keyword_sets, .. } = self.thresholds;
+        let Bounds { keywords, keyword_sets, .. } = self.bounds;
         let used = flags::NAMES.len() - flags::SYSTEM;
         keywords < used || keyword_sets < 1 << used
     }
 
     /// Whether a batch of so many messages may be refused by NO [LIMIT].
     pub fn may_be_too_much(&self, messages: usize) -> bool {
-        let Thresholds { small_batch, unfinished_messages, .. } = self.thresholds;
+        let Bounds { small_batch, unfinished_messages, .. } = self.bounds;
         let many = messages > small_batch && unfinished_messages < 1_000;
         many || self.keywords_run_out()
     }

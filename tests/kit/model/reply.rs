@@ -237,7 +237,7 @@ impl<'a> Cursor<'a> {
                     true
                 }
                 "MODSEQ" => {
-                    fetched.modseq = self.list_of().and_then(crate::simulation::reply::number);
+                    fetched.modseq = self.list_of().and_then(self::number);
                     fetched.modseq.is_some()
                 }
                 "UID" => {

@@ -1,8 +1,8 @@
 //! The checker can fail, of commands in doubt: messages have one lawful way to where they are.
 
 use super::content::{Content, Sizes};
-use super::random::Random;
 use super::unlawful::{found_from, is_wrong, model, sent};
+use crate::Random;
 
 /// Messages A to D were UIDs 1 to 4, and their MOVE or COPY to the end of the same mailbox is in
 /// doubt, as is the APPEND of X.
@@ -34,7 +34,7 @@ fn steps_of_a_move_are_whole() {
         let letters = {
             let mut model = model.borrow_mut();
             let (mut random, since) = (Random::new(8), model.tick());
-            model.thresholds.step_messages = step;
+            model.bounds.step_messages = step;
             let mut letters: Vec<Content> =
                 (0..4).map(|_| model.contents.make(&mut random, Sizes::Small, false)).collect();
             for (uid, content) in (1..).zip(&mut letters) {

@@ -1,37 +1,48 @@
 //! The clients and the model of the simulation against the real server, on real sockets and a real
 //! disk: rounds of clients at the same time, a stop and a start between them.
 
-// They speak of the library as the simulation does, which is a part of it.
-use mailrace::{limits, reactor};
-
-#[allow(dead_code)]
-mod simulation;
-
 use std::cell::RefCell;
 use std::fs;
 use std::io;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::rc::Rc;
+use std::time::Duration;
 
 use argon2::password_hash::PasswordHasher;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
+use kit::Random;
+use kit::model::append::Style;
+use kit::model::client::{Plan, client};
+use kit::model::content::Sizes;
+use kit::model::verify::verify;
+use kit::model::wire::{Dial, Wire};
+use kit::model::{Bounds, Model, Person, Shared};
+use mailrace::limits::{
+    BLOCK, KEYWORD_SETS, KEYWORDS, LARGE_LEASE, SMALL_BATCH, SMALL_LEASE, STEP_MESSAGES,
+    UNFINISHED_MESSAGES,
+};
 use mailrace::server::{Config, Server};
-use simulation::append::Style;
-use simulation::client::{Plan, client};
-use simulation::content::Sizes;
-use simulation::model::{Model, Person, Shared};
-use simulation::random::Random;
-use simulation::verify::verify;
-use simulation::wire::{Dial, Wire};
 
 /// Two accounts, one of them small.
 const PEOPLE: [Person; 2] = [
     Person { name: "anna", password: "secret", quota: None },
     Person { name: "bert", password: "secret", quota: Some(60_000) },
 ];
+
+const BOUNDS: Bounds = Bounds {
+    block: BLOCK,
+    small_lease: SMALL_LEASE,
+    large_lease: LARGE_LEASE,
+    keywords: KEYWORDS,
+    keyword_sets: KEYWORD_SETS,
+    small_batch: SMALL_BATCH,
+    unfinished_messages: UNFINISHED_MESSAGES,
+    step_messages: STEP_MESSAGES,
+    little_room: false,
+};
 
 struct Tcp(Option<TcpStream>);
 
@@ -68,6 +79,10 @@ impl Dial for To {
         let stream = TcpStream::connect(self.0).await?;
         stream.set_nodelay(true)?;
         Ok(Tcp(Some(stream)))
+    }
+
+    async fn pause(&self, duration: Duration) {
+        tokio::time::sleep(duration).await;
     }
 }
 
@@ -126,7 +141,7 @@ fn run(seed: u64, rounds: usize) -> (u64, Result<(), String>) {
     let mut random = Random::new(seed);
     let folder = tempfile::tempdir().expect("a folder");
     write_users(folder.path());
-    let mut model = Model::new(&PEOPLE);
+    let mut model = Model::new(&PEOPLE, BOUNDS);
     if std::env::var("MAILRACE_TRACE").is_ok() {
         model.trace = Some(Rc::new(|line: &str| println!("{line}")));
     }

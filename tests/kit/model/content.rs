@@ -8,9 +8,9 @@ use std::rc::Rc;
 
 use xxhash_rust::xxh3::xxh3_64;
 
+use super::Bounds;
 use super::flags::Flags;
-use super::random::Random;
-use crate::limits::{BLOCK, LARGE_LEASE, SMALL_LEASE};
+use crate::Random;
 
 /// What a client appends.
 #[derive(Clone, Debug)]
@@ -26,8 +26,8 @@ pub struct Content {
 }
 
 /// See the head of this file.
-#[derive(Default)]
 pub struct Contents {
+    bounds: Bounds,
     classes: Vec<Rc<[u8]>>,
     by_hash: BTreeMap<u64, Vec<u32>>,
     /// Octets to cut messages from.
@@ -45,12 +45,19 @@ pub enum Sizes {
 }
 
 impl Contents {
+    /// None yet.
+    pub fn new(bounds: Bounds) -> Contents {
+        let (classes, by_hash, noise) = (Vec::new(), BTreeMap::new(), Vec::new());
+        Contents { bounds, classes, by_hash, noise, made: 0 }
+    }
+
     /// A message that nobody has sent before, unless it is `tiny`.
     pub fn make(&mut self, random: &mut Random, sizes: Sizes, tiny: bool) -> Content {
         if self.noise.is_empty() {
+            let Bounds { block, large_lease, .. } = self.bounds;
             let mut noise = Random::new(1);
             let words = std::iter::repeat_with(|| noise.number().to_le_bytes());
-            self.noise = words.take((LARGE_LEASE * 2 + 4 * BLOCK) / 8).flatten().collect();
+            self.noise = words.take((large_lease * 2 + 4 * block) / 8).flatten().collect();
             // Lines, for the parser of MIME to find some.
             self.noise.chunks_mut(71).for_each(|line| line[..2].copy_from_slice(b"\r\n"));
         }
@@ -60,9 +67,9 @@ impl Contents {
             random.within(1, 20)
         } else {
             octets = format!("X-Id: {}\r\n\r\n", self.made).into_bytes();
-            size(random, sizes).max(octets.len())
+            self.size(random, sizes).max(octets.len())
         };
-        let from = random.below(BLOCK);
+        let from = random.below(self.bounds.block);
         octets.extend_from_slice(&self.noise[from..from + size - octets.len()]);
         if !random.one_in(8) {
             // NUL needs a literal8, which not every client has.
@@ -102,18 +109,19 @@ impl Contents {
     pub fn octets(&self, class: u32) -> &Rc<[u8]> {
         &self.classes[class as usize]
     }
-}
 
-fn size(random: &mut Random, sizes: Sizes) -> usize {
-    let edge = |random: &mut Random, of: usize| (of + random.below(260)).saturating_sub(130);
-    match (sizes, random.below(100)) {
-        (Sizes::Small, 0..90) | (Sizes::Edges, 0..40) => random.within(24, 900),
-        (Sizes::Small, 90..97) | (Sizes::Edges, 40..60) => {
-            let blocks = random.within(1, 3);
-            edge(random, blocks * BLOCK)
+    fn size(&self, random: &mut Random, sizes: Sizes) -> usize {
+        let Bounds { block, small_lease, large_lease, .. } = self.bounds;
+        let edge = |random: &mut Random, of: usize| (of + random.below(260)).saturating_sub(130);
+        match (sizes, random.below(100)) {
+            (Sizes::Small, 0..90) | (Sizes::Edges, 0..40) => random.within(24, 900),
+            (Sizes::Small, 90..97) | (Sizes::Edges, 40..60) => {
+                let blocks = random.within(1, 3);
+                edge(random, blocks * block)
+            }
+            (Sizes::Small, _) | (Sizes::Edges, 60..88) => edge(random, small_lease),
+            (Sizes::Edges, 88..98) => edge(random, large_lease),
+            (Sizes::Edges, _) => random.within(large_lease, 2 * large_lease),
         }
-        (Sizes::Small, _) | (Sizes::Edges, 60..88) => edge(random, SMALL_LEASE),
-        (Sizes::Edges, 88..98) => edge(random, LARGE_LEASE),
-        (Sizes::Edges, _) => random.within(LARGE_LEASE, 2 * LARGE_LEASE),
     }
 }

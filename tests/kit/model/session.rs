@@ -4,13 +4,13 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::io::ErrorKind;
 use std::rc::Rc;
 
+use super::Shared;
 use super::connection::Connection;
 use super::message::{Moment, Op};
 use super::mirror::Mirror;
-use super::model::Shared;
-use super::random::Random;
 use super::reply::{Fetched, Reply, Status, parse};
 use super::wire::{Checked, Dial, Stop, ensure, wrong};
+use crate::Random;
 
 /// What was asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]

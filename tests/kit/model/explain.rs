@@ -11,9 +11,8 @@ use std::collections::BTreeSet;
 use super::flags::DELETED;
 use super::mailbox::{Mailbox, at_uid};
 use super::message::{Message, Op, Outcome};
-use super::model::{Batch, Copying, Model, Stage};
 use super::wire::{Checked, ensure, wrong};
-use crate::reactor::Thresholds;
+use super::{Batch, Copying, Model, Stage};
 
 /// Causes that are tried for all messages of an account before the search gives up.
 const TRIES: usize = 20_000;
@@ -254,18 +253,17 @@ impl Trial<'_> {
 
     /// Steps may end anywhere, for want of room.
     fn has_little_room(model: &Model) -> bool {
-        let Thresholds { records_room, copied_fragments, .. } = model.thresholds;
-        records_room < usize::MAX || copied_fragments < Thresholds::STANDARD.copied_fragments
+        model.bounds.little_room
     }
 
     fn in_parts(&self, model: &Model) -> bool {
-        let most = model.thresholds.step_messages;
+        let most = model.bounds.step_messages;
         self.copying.moved && (self.copying.uids.len() > most || Self::has_little_room(model))
     }
 
     /// A step ends after so many messages. Those that were gone may count or not.
     fn may_end(&self, model: &Model, at: Step) -> bool {
-        let most = model.thresholds.step_messages;
+        let most = model.bounds.step_messages;
         Self::has_little_room(model) || at.moved <= most && most <= at.moved + at.gone
     }
 
@@ -436,7 +434,7 @@ impl<'a> Search<'a> {
         if may_end && at.moved + at.gone > 0 {
             self.align(trial, uids, Step { moved: 0, gone: 0, ..at }, pairs);
         }
-        if copying.moved && at.moved == self.model.thresholds.step_messages {
+        if copying.moved && at.moved == self.model.bounds.step_messages {
             return;
         }
         let stays = trial.stays(from);

@@ -4,12 +4,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
+use super::Shared;
 use super::explain::Found;
 use super::mailbox::at_uid;
-use super::model::Shared;
-use super::random::Random;
 use super::session::{Kind, Session};
 use super::wire::{Checked, Dial, Stop, ensure, wrong};
+use crate::Random;
 
 /// Looks at all accounts. To be called when no session of a client is left in the server: after a
 /// start, or once all have ended.
@@ -69,7 +69,7 @@ async fn look<D: Dial>(dial: &D, model: &Shared, account: usize, random: Random)
 type Messages = BTreeMap<u32, (u16, u64)>;
 
 fn settle(
-    model: &mut super::model::Model,
+    model: &mut super::Model,
     account: usize,
     found: &Found,
     messages: &Messages,

@@ -3,9 +3,9 @@
 use std::io::ErrorKind;
 use std::time::Duration;
 
-use super::random::Random;
 use super::reply::end_of;
 use super::wire::{Checked, Dial, Stop, Wire};
+use crate::Random;
 
 /// See the head of this file.
 pub struct Connection<'a, D: Dial> {

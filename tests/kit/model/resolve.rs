@@ -3,10 +3,10 @@
 use std::collections::BTreeSet;
 use std::rc::Rc;
 
+use super::Model;
 use super::flags::written;
 use super::message::{Message, Op, Outcome};
 use super::mirror::Mirror;
-use super::model::Model;
 use super::names::Said;
 use super::reply::{Status, set};
 use super::session::{Kind, Known, Sent, Session, Told};
