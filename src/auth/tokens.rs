@@ -252,7 +252,8 @@ impl fmt::Display for TokenError {
             TokenError::Invalid(error) => f.write_str(&harmless(&error.to_string())),
             TokenError::ManyIssuers => f.write_str("its iss is not a string"),
             TokenError::NoUser => f.write_str(
-                "it names no user: the claim is missing, or is an email without email_verified: true",
+                "it names no user: the claim is missing, or is an email without \
+                 email_verified: true",
             ),
         }
     }

@@ -122,8 +122,8 @@ impl Client {
         }
     }
 
-    /// Waits for the `+`. The completion of an earlier command in front of it is an error: do not mix
-    /// pipelining with synchronising literals.
+    /// Waits for the `+`. The completion of an earlier command in front of it is an error: do not
+    /// mix pipelining with synchronising literals.
     fn await_continuation(&mut self, tag: &str) -> Result<(), ClientError> {
         loop {
             let line = self.input.line()?;

@@ -94,7 +94,8 @@ impl Client {
         }
     }
 
-    /// Reads the literal of `size` octets and the rest of its answer. Returns the difference, if any.
+    /// Reads the literal of `size` octets and the rest of its answer. Returns the difference, if
+    /// any.
     fn compare_one(
         &mut self,
         number: u32,
@@ -137,8 +138,8 @@ fn body_size(items: &[u8]) -> Result<Option<u64>, ClientError> {
     size.map(Some).ok_or_else(|| ClientError::unexpected("a literal after BODY[]", items))
 }
 
-/// Whether an octet of `BODY[]` stands for the one that was sent. A literal cannot hold NUL (`CHAR8`,
-/// RFC 3501 section 9), so servers send 0x80 in its place.
+/// Whether an octet of `BODY[]` stands for the one that was sent. A literal cannot hold NUL
+/// (`CHAR8`, RFC 3501 section 9), so servers send 0x80 in its place.
 fn stands_for(got: u8, sent: u8) -> bool {
     got == sent || (sent == 0 && got == 0x80)
 }

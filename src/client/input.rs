@@ -4,7 +4,7 @@ use std::io::{self, Read};
 
 use super::error::ClientError;
 
-/// Longest line from a server. APPENDUID for a batch into a busy mailbox may list thousands of UIDs.
+/// Longest line of a server: APPENDUID for a batch into a busy mailbox may list thousands of UIDs.
 const CAPACITY: usize = 256 << 10;
 
 /// A read buffer over a socket or, in tests, over canned text.

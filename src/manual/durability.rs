@@ -206,10 +206,10 @@
 //! - `tests/crash`: the binary, the kernel, ext4 and XFS; made up are the moment of the end and the
 //!   disk behind a loop device. kill -9 at any moment, power loss as a file system sees it, failing
 //!   and full disks, rot, and starts that go past it.
-//! - `tests/model/fuzz`: nothing that comes from a client or the disk makes parsers, codecs and recovery
-//!   panic, hang or contradict themselves.
-//! - `tests/abuse`, `tests/lawful`, `tests/server/sessions`: the binary on real sockets gives the same
-//!   answers; memory, quotas and leases are as before after hours, and after abuse.
+//! - `tests/model/fuzz`: nothing that comes from a client or the disk makes parsers, codecs and
+//!   recovery panic, hang or contradict themselves.
+//! - `tests/abuse`, `tests/model`, `tests/server/sessions`: the binary on real sockets gives the
+//!   same answers; memory, quotas and leases are as before after hours, and after abuse.
 //!
 //! `tests/README.md` has the commands, `benches/RECORD.md` the record of the long runs.
 //!

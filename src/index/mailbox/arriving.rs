@@ -8,8 +8,8 @@
 //! ```
 //!
 //! Between `expect` and `show` no other change of the account is applied and no checkpoint begins;
-//! the [log](crate::store::Log::when_durable_in_turns) sees to both. Keywords are the one thing that
-//! shows early: sets count their messages as these are taken in.
+//! the [log](crate::store::Log::when_durable_in_turns) sees to both. Keywords are the one thing
+//! that shows early: sets count their messages as these are taken in.
 
 use std::borrow::Borrow;
 

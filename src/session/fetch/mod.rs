@@ -1,9 +1,9 @@
 //! FETCH (RFC 3501 section 6.4.5): what of a message is asked for, and its octets.
 //!
-//! The [index](crate::index) finds the messages, a chunk at a time; [`items`] answers what the index
-//! knows; the [store](crate::store) reads ahead what it does not; [`octets`] sends that, and
-//! [`parts`] finds the parts of messages. A command gathers no more than fills a buffer, and between
-//! two buffers it waits for a client that does not read.
+//! The [index](crate::index) finds the messages, a chunk at a time; [`items`] answers what the
+//! index knows; the [store](crate::store) reads ahead what it does not; [`octets`] sends that, and
+//! [`parts`] finds the parts of messages. A command gathers no more than fills a buffer, and
+//! between two buffers it waits for a client that does not read.
 
 mod decoded;
 pub(super) mod head;

@@ -72,8 +72,8 @@ impl<'a> Data<'a> {
 }
 
 impl Message<'_> {
-    /// Writes the value of BODYSTRUCTURE if `extended`, otherwise of BODY. Iterates over the parts in
-    /// order, with a stack of open ones.
+    /// Writes the value of BODYSTRUCTURE if `extended`, otherwise of BODY. Iterates over the parts
+    /// in order, with a stack of open ones.
     ///
     /// ```abnf
     /// body = "(" (body-type-1part / body-type-mpart) ")"

@@ -8,7 +8,7 @@
 //!
 //! ```text
 //! the child has no children          no node is below it        most messages of real mail
-//! `joined` leads to different nodes  the trees never met        union-find, as in Kruskal's algorithm
+//! `joined` leads to different nodes  the trees never met        union-find, as Kruskal's algorithm
 //! walk up from the parent            at most STEPS per node     hostile mail: assume a loop
 //! ```
 //!
