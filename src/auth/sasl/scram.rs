@@ -17,9 +17,10 @@ use crate::auth::claim::{Claim, Identity, Keyring, Proof};
 /// The only channel binding for TLS 1.3 (RFC 9266).
 const EXPORTER: &str = "tls-exporter";
 
-/// The client says that the server does not offer channel binding, but it does (RFC 5802 section 6).
-const DOWNGRADE: &str = "possible downgrade attack: this server offered SCRAM-SHA-256-PLUS, but the \
-                         client did not see it";
+/// The client says that the server does not offer channel binding, but it does (RFC 5802 section
+/// 6).
+const DOWNGRADE: &str = "possible downgrade attack: this server offered SCRAM-SHA-256-PLUS, but \
+                         the client did not see it";
 
 /// The channel binding of the exchange.
 #[derive(Clone, Copy)]
