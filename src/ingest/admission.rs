@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use super::current::Current;
 use super::refusal::Refusal;
-use super::upload::{Current, Upload};
+use super::upload::Upload;
 use crate::home::Owner;
 use crate::index::{KeywordSet, Keywords};
 use crate::limits::ANNOUNCED;

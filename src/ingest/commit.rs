@@ -7,9 +7,10 @@ use tokio::sync::OwnedSemaphorePermit;
 
 use super::admission::{DELETED, FULL_OF_KEYWORDS};
 use super::batch;
+use super::current::{Current, Finished};
 use super::refusal::Refusal;
 use super::taking::{admit_many, arrive, free, many_sets};
-use super::upload::{Current, Ended, Finished, Open, Upload, UploadContext};
+use super::upload::{Ended, Open, Upload, UploadContext};
 use crate::home::{FAULTY, ROOM};
 use crate::index::{KeywordSet, Mailbox};
 use crate::limits::LARGE_LEASE;

@@ -7,6 +7,7 @@ mod admission;
 mod batch;
 mod commit;
 mod copy;
+mod current;
 mod machine;
 mod observed;
 mod pending;

@@ -2,7 +2,6 @@
 
 use std::rc::Rc;
 
-use super::upload::Current;
 use crate::home::{Owner, Pinned};
 use crate::index::Mailbox;
 use crate::reactor::{breathe, thresholds};
@@ -34,19 +33,6 @@ pub(super) async fn free<T>(log: &Log, things: impl IntoIterator<Item = T>) {
     for thing in things {
         drop(thing);
         log.worked(1).await;
-    }
-}
-
-impl Current {
-    /// Drops a batch that will not be, in turns.
-    pub(super) async fn free(self, log: &Log) {
-        let Current { batch, keywords, .. } = self;
-        for messages in batch.into_pieces() {
-            let count = messages.len();
-            drop(messages);
-            log.worked(count).await;
-        }
-        free(log, keywords.lists.into_values()).await;
     }
 }
 

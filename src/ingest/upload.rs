@@ -17,15 +17,16 @@ use tokio::sync::Semaphore;
 
 use super::admission::OwnKeywords;
 use super::batch::Batch;
+use super::current::{Current, Finished};
 use super::machine::{Machine, Step};
-use super::pending::{Pending, PendingBatch};
+use super::pending::Pending;
 use super::refusal::Refusal;
-use crate::home::{Claim, Committed, Credit, Owner, Pinned, Unfinished, UnfinishedShare};
+use crate::home::{Committed, Credit, Owner, Unfinished};
 use crate::limits::{LARGE_LEASE, SMALL_LEASE};
 use crate::net::{Output, Transport};
 use crate::reactor::{Arena, Instant, Lease, LeaseClass, receive_within, timeout, unix_seconds};
 use crate::stats::{Counters, Progress};
-use crate::store::{BatchId, HEADER, Hold, Log, LogError, MailboxId};
+use crate::store::{HEADER, Log, LogError};
 use imap::protocol::response::Code;
 use imap::protocol::{MailboxName, Options, Tag, is_append};
 
@@ -116,33 +117,6 @@ pub(super) struct Open {
     pub parsed: usize,
     /// Up to here there are octets.
     pub filled: usize,
-}
-
-/// A batch and where it is to go.
-pub(super) struct Current {
-    pub id: BatchId,
-    pub batch: Batch,
-    pub share: UnfinishedShare,
-    pub keywords: OwnKeywords,
-    pub mailbox: MailboxId,
-    pub claim: Option<Claim>,
-    /// Octets of the current message that are not in it yet.
-    pub unclaimed: u64,
-    pub frames: u32,
-    pub hold: Option<Hold>,
-    /// When its command began.
-    pub begun: Instant,
-}
-
-/// A batch of which everything has arrived.
-pub(super) struct Finished {
-    pub tag: Tag,
-    pub current: Current,
-    pub reply: PendingBatch,
-    /// When everything had arrived.
-    pub complete: Instant,
-    /// Whether there is room for its keywords, if that was asked ahead.
-    pub admitted: Option<Option<Pinned>>,
 }
 
 impl UploadContext {

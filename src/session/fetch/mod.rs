@@ -32,9 +32,9 @@ use crate::net::{BUFFER, Gone, buffer};
 use crate::reactor::{breathe, timeout};
 use crate::session::change::ChangeError;
 use crate::store::{self, LogError, MailboxId};
-use imap::protocol::response::{self, Code};
+use imap::protocol::response::{self, Code, FetchResponse};
 use imap::protocol::{Fetch, FetchItem, PartialRange, SequenceSet, Tag};
-use imap::types::{ModSeq, UidRange};
+use imap::types::{ModSeq, Uid, UidRange};
 
 /// Chunks looked at before others get a turn, when there is nothing to send: half a millisecond.
 const STEPS: usize = 64;
@@ -71,6 +71,12 @@ impl Session {
             uids = part_of(&uids, partial);
         }
         let mut wanted = Wanted::new(fetch.items);
+        if !fetch.uid && fetch.changed_since.is_none() && wanted.items == [FetchItem::Uid] {
+            if self.answer_uids(&uids).await.is_ok() {
+                self.ok(tag, "FETCH completed");
+            }
+            return;
+        }
         if fetch.changed_since.is_some() {
             wanted.add(FetchItem::ModSeq);
         }
@@ -167,6 +173,27 @@ impl Session {
             // It was deleted by another session.
             _ => walk.give_up(),
         }
+    }
+
+    /// Which number is which message the session knows by itself, also of messages whose EXPUNGE it
+    /// has not been told of.
+    async fn answer_uids(&self, uids: &[UidRange]) -> Result<(), Gone> {
+        let mut out = buffer();
+        for &UidRange { first, last } in uids {
+            let number = self.selected.borrow().as_ref().and_then(|s| s.view.sequence(first));
+            let Some(number) = number else { continue };
+            for uid in first.0..=last.0 {
+                let mut message = FetchResponse::begin(&mut out, number + (uid - first.0));
+                message.uid(&mut out, Uid(uid));
+                message.end(&mut out);
+                if out.len() >= BUFFER / 2 {
+                    self.hand_on(&mut out, None).await?;
+                    breathe().await;
+                }
+            }
+        }
+        self.output.push_buffer(out);
+        Ok(())
     }
 
     async fn answer_from_index(
@@ -297,7 +324,6 @@ fn part_of(uids: &[UidRange], partial: PartialRange) -> Vec<UidRange> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use imap::types::Uid;
 
     #[test]
     fn positions_in_what_was_asked_for() {

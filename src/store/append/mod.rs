@@ -5,6 +5,7 @@
 //! sessions come to see batches in the order in which their UIDs were given. One that takes long
 //! lets sessions have their turns meanwhile, and keeps the actions behind it waiting.
 
+mod actions;
 mod moving;
 pub mod sequencer;
 mod sync;
@@ -15,7 +16,6 @@ use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
 use std::io;
-use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -23,9 +23,10 @@ use std::time::Duration;
 
 use tokio::sync::{Notify, oneshot};
 
+use self::actions::Action;
 use crate::limits::BLOCK;
 use crate::reactor::fault::{Fault, made};
-use crate::reactor::{Arena, Instant, Lease, LeaseClass, LogFile, breathe, spawn, thresholds};
+use crate::reactor::{Arena, Instant, Lease, LeaseClass, LogFile, spawn};
 use crate::stats::Histogram;
 use crate::store::format::{
     BatchId, Epoch, LogId, LogPosition, Lsn, Place, Record, SegmentId, seal, sealed_len,
@@ -143,12 +144,6 @@ impl State {
     fn answered(&mut self) {
         self.owed = (!self.actions.is_empty()).then(Instant::now);
     }
-}
-
-/// What is done when a frame is durable.
-enum Action {
-    AtOnce(Box<dyn FnOnce()>),
-    InTurns(Pin<Box<dyn Future<Output = ()>>>),
 }
 
 /// A segment that was asked for ahead of time.
@@ -308,66 +303,6 @@ impl Log {
             }
         });
         (place, records)
-    }
-
-    /// Runs `action` when everything written so far is durable, after all actions so far; at once
-    /// when it is. Drops it unrun when the log breaks.
-    pub fn when_durable(&self, action: impl FnOnce() + 'static) {
-        match self.is_idle() {
-            true => action(),
-            false => self.queue(Action::AtOnce(Box::new(action))),
-        }
-    }
-
-    /// The same for an action that may take long: it says how much it has done by [`Log::worked`].
-    /// Sessions get their turns meanwhile; what is behind it waits, and so do checkpoints.
-    pub fn when_durable_in_turns(&self, action: impl Future<Output = ()> + 'static) {
-        self.queue(Action::InTurns(Box::pin(action)));
-    }
-
-    /// An action has dealt with so many messages. Others get their turn when that is enough for
-    /// one, whether one action has done it or a thousand.
-    pub async fn worked(&self, messages: usize) {
-        let worked = self.inner.worked.get() + messages;
-        let enough = worked >= thresholds().step_messages;
-        self.inner.worked.set(if enough { 0 } else { worked });
-        if enough {
-            breathe().await;
-        }
-    }
-
-    /// Whether everything written is durable, and all actions have run.
-    fn is_idle(&self) -> bool {
-        let state = self.inner.state.borrow();
-        let durable = state.sequencer.last_reserved() <= state.sequencer.durable();
-        durable && state.broken.is_none() && state.actions.is_empty() && !state.acting
-    }
-
-    fn queue(&self, action: Action) {
-        let mut state = self.inner.state.borrow_mut();
-        if state.broken.is_some() {
-            return;
-        }
-        let last = state.sequencer.last_reserved();
-        state.actions.push_back((last, action));
-        state.owed.get_or_insert_with(Instant::now);
-        // What is on its way to the disk says itself when it has come there.
-        if last <= state.sequencer.syncable() {
-            self.inner.work.notify_one();
-        }
-    }
-
-    /// Waits until everything written so far is durable.
-    ///
-    /// # Errors
-    /// When it never will be.
-    pub async fn durable(&self) -> Result<(), LogError> {
-        let (sender, receiver) = oneshot::channel();
-        // Whoever waited may have gone.
-        self.when_durable(move || {
-            let _ = sender.send(());
-        });
-        receiver.await.map_err(|_| self.error())
     }
 
     /// A number for a batch.

@@ -1,7 +1,7 @@
 //! Group commit, and what comes of it: actions run, or the log breaks.
 
 use super::sequencer::SyncPlan;
-use super::{Action, Log, State};
+use super::{Log, State};
 use crate::reactor::fault::{Fault, made};
 use crate::reactor::{Instant, spawn};
 
@@ -76,27 +76,6 @@ impl Log {
             }
             is_open
         });
-    }
-
-    /// Runs the actions of everything durable, in order. An action may write to the log.
-    async fn run_actions(&self) -> usize {
-        let mut run = 0;
-        loop {
-            let action = {
-                let mut state = self.inner.state.borrow_mut();
-                let durable = state.sequencer.durable();
-                let action = state.actions.pop_front_if(|(lsn, _)| *lsn <= durable);
-                state.acting = action.is_some();
-                action
-            };
-            match action {
-                None => return run,
-                Some((_, Action::AtOnce(action))) => action(),
-                Some((_, Action::InTurns(action))) => action.await,
-            }
-            run += 1;
-            self.worked(1).await;
-        }
     }
 
     pub(super) fn poison(&self, why: &str) {

@@ -1,0 +1,98 @@
+//! What is done when frames are durable: in the order of the log, and in as many turns of the reactor
+//! as it takes.
+
+use std::pin::Pin;
+
+use tokio::sync::oneshot;
+
+use super::{Log, LogError};
+use crate::reactor::{Instant, breathe, thresholds};
+
+/// What is done when a frame is durable.
+pub(super) enum Action {
+    AtOnce(Box<dyn FnOnce()>),
+    InTurns(Pin<Box<dyn Future<Output = ()>>>),
+}
+
+impl Log {
+    /// Runs `action` when everything written so far is durable, after all actions so far; at once
+    /// when it is. Drops it unrun when the log breaks.
+    pub fn when_durable(&self, action: impl FnOnce() + 'static) {
+        match self.is_idle() {
+            true => action(),
+            false => self.queue(Action::AtOnce(Box::new(action))),
+        }
+    }
+
+    /// The same for an action that may take long: it says how much it has done by [`Log::worked`].
+    /// Sessions get their turns meanwhile; what is behind it waits, and so do checkpoints.
+    pub fn when_durable_in_turns(&self, action: impl Future<Output = ()> + 'static) {
+        self.queue(Action::InTurns(Box::pin(action)));
+    }
+
+    /// An action has dealt with so many messages. Others get their turn when that is enough for
+    /// one, whether one action has done it or a thousand.
+    pub async fn worked(&self, messages: usize) {
+        let worked = self.inner.worked.get() + messages;
+        let enough = worked >= thresholds().step_messages;
+        self.inner.worked.set(if enough { 0 } else { worked });
+        if enough {
+            breathe().await;
+        }
+    }
+
+    /// Whether everything written is durable, and all actions have run.
+    fn is_idle(&self) -> bool {
+        let state = self.inner.state.borrow();
+        let durable = state.sequencer.last_reserved() <= state.sequencer.durable();
+        durable && state.broken.is_none() && state.actions.is_empty() && !state.acting
+    }
+
+    fn queue(&self, action: Action) {
+        let mut state = self.inner.state.borrow_mut();
+        if state.broken.is_some() {
+            return;
+        }
+        let last = state.sequencer.last_reserved();
+        state.actions.push_back((last, action));
+        state.owed.get_or_insert_with(Instant::now);
+        // What is on its way to the disk says itself when it has come there.
+        if last <= state.sequencer.syncable() {
+            self.inner.work.notify_one();
+        }
+    }
+
+    /// Waits until everything written so far is durable.
+    ///
+    /// # Errors
+    /// When it never will be.
+    pub async fn durable(&self) -> Result<(), LogError> {
+        let (sender, receiver) = oneshot::channel();
+        // Whoever waited may have gone.
+        self.when_durable(move || {
+            let _ = sender.send(());
+        });
+        receiver.await.map_err(|_| self.error())
+    }
+
+    /// Runs the actions of everything durable, in order. An action may write to the log.
+    pub(super) async fn run_actions(&self) -> usize {
+        let mut run = 0;
+        loop {
+            let action = {
+                let mut state = self.inner.state.borrow_mut();
+                let durable = state.sequencer.durable();
+                let action = state.actions.pop_front_if(|(lsn, _)| *lsn <= durable);
+                state.acting = action.is_some();
+                action
+            };
+            match action {
+                None => return run,
+                Some((_, Action::AtOnce(action))) => action(),
+                Some((_, Action::InTurns(action))) => action.await,
+            }
+            run += 1;
+            self.worked(1).await;
+        }
+    }
+}
