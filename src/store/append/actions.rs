@@ -1,5 +1,5 @@
-//! What is done when frames are durable: in the order of the log, and in as many turns of the reactor
-//! as it takes.
+//! What is done when frames are durable: in the order of their LSNs, at once or in turns of the
+//! reactor.
 
 use std::pin::Pin;
 
