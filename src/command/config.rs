@@ -1,4 +1,4 @@
-//! `mailrace config`: the configuration file, checked and explained.
+//! `mailrace config`: checks a configuration file, or prints an example.
 
 use std::fmt::Write as _;
 use std::path::PathBuf;
@@ -6,9 +6,9 @@ use std::path::PathBuf;
 use clap::{Arg, Args, Subcommand};
 
 use super::exit::{self, Failure};
-use super::{file, serve};
+use super::{file, serve, settings};
 
-/// Check a configuration file, or print one with every key
+/// Check a configuration file, or print an example with every key
 #[derive(Args, Debug)]
 pub struct ConfigArgs {
     #[command(subcommand)]
@@ -17,12 +17,12 @@ pub struct ConfigArgs {
 
 #[derive(Debug, Subcommand)]
 enum Action {
-    /// Say whether a server would start with this file, and what to mend if not
+    /// Check whether a server would start with this file; list every problem if not
     Check {
-        /// The file
+        /// Configuration file
         file: PathBuf,
     },
-    /// Print a file with every key, its meaning and what holds without it
+    /// Print a configuration file with every key, its meaning and its default
     Example,
 }
 
@@ -30,22 +30,22 @@ pub(super) fn run(args: ConfigArgs) -> Result<(), Failure> {
     match args.action {
         Action::Check { file } => {
             let line = ["mailrace".into(), "serve".into(), "--config".into(), file.clone().into()];
-            let config = serve::resolve(&line)?;
+            let config = settings::resolve(&line)?;
             let checked = serve::check(&config)
-                .map_err(|failure| Failure { code: exit::CONFIG, ..failure })?;
+                .map_err(|failure| Failure { code: exit::Code::Config, ..failure })?;
             let warnings = checked.warnings.iter().map(|what| format!("mailrace: {what}\n"));
             let warnings: String = warnings.collect();
-            exit::say(&format!("{warnings}mailrace: {} will do\n", file.display()))
+            exit::say(&format!("{warnings}mailrace: {} is valid\n", file.display()))
         }
         Action::Example => exit::say(&example()),
     }
 }
 
 /// Every key as a comment, with its default.
-fn example() -> String {
+pub(crate) fn example() -> String {
     let mut text = String::from(
-        "# Configuration of mailrace. Every key is a flag of `mailrace serve` as well, which goes\n\
-         # before the key. Check this file with `mailrace config check FILE`.\n",
+        "# Configuration of mailrace. Every key is also a flag of `mailrace serve`, which overrides\n\
+         # the key. Check this file with `mailrace config check FILE`.\n",
     );
     for arg in file::keys() {
         let Some(key) = arg.get_long() else { continue };
@@ -59,7 +59,7 @@ fn example() -> String {
     text
 }
 
-/// What holds without the key, as TOML; for a key without a default, what stands for its value.
+/// The default of a key as TOML; for a key without one, the placeholder of its value.
 fn value(arg: &Arg) -> String {
     if !arg.get_action().takes_values() {
         return "false".into();
@@ -95,12 +95,41 @@ fn wrapped(text: &str, width: usize) -> Vec<String> {
     lines
 }
 
+/// The table of all settings for the manual: flag and key, default, meaning.
+#[cfg(test)]
+pub(crate) fn table() -> String {
+    let mut text = String::new();
+    for arg in file::keys() {
+        let Some(key) = arg.get_long() else { continue };
+        let help = arg.get_help().map(ToString::to_string).unwrap_or_default();
+        // The help of a flag whose default is no constant says what it is.
+        let (meaning, default) = match help.rsplit_once(" [default: ") {
+            Some((meaning, default)) => (meaning.to_owned(), default.trim_end_matches(']').into()),
+            None => (help, default(&arg)),
+        };
+        let name = arg.get_value_names().and_then(|names| names.first());
+        let name = name.filter(|_| arg.get_action().takes_values());
+        let name = name.map(|name| format!(" {name}")).unwrap_or_default();
+        let _ = writeln!(text, "| `--{key}{name}` | {default} | {meaning} |");
+    }
+    text
+}
+
+#[cfg(test)]
+fn default(arg: &Arg) -> String {
+    match (arg.get_action().takes_values(), arg.get_default_values()) {
+        (false, _) => "off".into(),
+        (true, []) => "none".into(),
+        (true, [value, ..]) => format!("`{}`", value.to_string_lossy()),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn the_example_names_every_key_and_its_defaults_will_do() {
+    fn the_example_names_every_key_and_its_defaults_are_valid() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("mailrace.toml");
         let text = example();

@@ -1,110 +1,181 @@
-//! How the command ends when it does not do what it was asked: one sentence, one number.
+//! How a command ends when it fails: one sentence and one exit code.
 
 use std::fmt;
 use std::fs::File;
-use std::io::{self, ErrorKind, IsTerminal, Write};
+use std::io::{self, IsTerminal, Write};
 use std::os::fd::AsFd;
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::mpsc;
 use std::thread;
 
+use rustix::io::Errno;
+
 use crate::auth::UserError;
+use crate::index::{CatalogError, ReplayError};
 use crate::limits::LOG_PATIENCE;
+use crate::observe::AdminError;
 use crate::server::StartError;
 use crate::stats::escaped;
-use crate::store::LockError;
-use crate::tools::ToolError;
+use crate::store::{LockError, RecoveryError};
+use crate::tools::{self, ToolError};
+use client::{SourceError, TrustError};
 
-/// Of `--help`. The numbers are those of sysexits.h.
+/// Explains the codes in `--help`.
 pub(super) const CODES: &str = "\
-Exit codes: 0 done; 1 doctor has found something to do; 64 wrong usage; 65 what was given will not \
-do, or the log is damaged; 69 no io_uring here; 70 a bug; 71 the system refused memory, a thread \
-or a ring; 72 the data folder went away under the server; 73 a file cannot be created; 74 a file \
-or an address cannot be used; 75 another server runs on this data; 76 a server did not answer as \
-it should; 78 the configuration, the file of users, a certificate or a key will not do.";
+Exit codes: 0 success; 1 doctor found something to fix; 64 invalid usage; 65 invalid input, or the \
+log is damaged; 69 io_uring is not available; 70 a bug; 71 the system refused memory, a thread or a \
+ring; 72 the data folder disappeared while the server ran; 73 a file cannot be created; 74 a file \
+or an address cannot be used; 75 another server uses this data folder; 76 a server sent an \
+unexpected reply; 78 the configuration, the users file, a certificate or a key is invalid.";
 
-/// The doctor has found something to do.
-pub(super) const TO_DO: u8 = 1;
-/// Wrong usage of the command line.
-pub(super) const USAGE: u8 = 64;
-/// What the user gave will not do.
-pub(super) const DATA: u8 = 65;
-/// The system refused something.
-pub(super) const SYSTEM: u8 = 71;
-/// A file or folder cannot be created.
-pub(super) const CREATE: u8 = 73;
-/// A file cannot be read or written.
-pub(super) const IO: u8 = 74;
-/// A file holds what makes no sense.
-pub(super) const CONFIG: u8 = 78;
+/// An exit code. The numbers are those of sysexits.h.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Code {
+    // Refusals: what the user asked for is impossible. Asking differently helps.
+    /// The doctor found something to fix.
+    ToDo = 1,
+    /// The command line is invalid.
+    Usage = 64,
+    /// Input is invalid, or stored data is damaged.
+    Data = 65,
+    /// Another server uses the data folder.
+    Running = 75,
+    /// A configuration, users, certificate or key file is invalid.
+    Config = 78,
+    // Faults: the system or another server failed.
+    /// The kernel lacks io_uring, or forbids it.
+    Kernel = 69,
+    /// The system refused memory, a thread or a ring.
+    System = 71,
+    /// The data folder disappeared.
+    Gone = 72,
+    /// A file or folder cannot be created.
+    Create = 73,
+    /// A file or an address cannot be used.
+    Io = 74,
+    /// A server sent an unexpected reply.
+    Protocol = 76,
+    // A bug in mailrace.
+    /// A reactor ended without a reason.
+    Bug = 70,
+}
 
-/// Why a command did not do what it was asked.
+/// Why a command failed.
 #[derive(Debug)]
 pub struct Failure {
-    /// What the process exits with.
-    pub code: u8,
+    /// The exit code of the process.
+    pub code: Code,
     /// A sentence for the user.
     pub sentence: String,
 }
 
 impl Failure {
     /// A failure with its code and its reason.
-    pub fn new(code: u8, reason: impl fmt::Display) -> Failure {
+    pub fn new(code: Code, reason: impl fmt::Display) -> Failure {
         Failure { code, sentence: reason.to_string() }
     }
 
     pub(super) fn report(&self) -> ExitCode {
-        // It may name what a client or a server has sent.
+        // The sentence may contain what a client or a server sent.
         let lines: Vec<_> = self.sentence.lines().map(escaped).collect();
-        // Nobody is left to be told when that fails; the number says something, too.
+        // If this fails, the exit code is all that is left.
         let _ = tell(io::stderr(), format!("mailrace: {}\n", lines.join("\n")));
-        ExitCode::from(self.code)
+        ExitCode::from(self.code as u8)
+    }
+}
+
+impl From<&StartError> for Code {
+    fn from(error: &StartError) -> Code {
+        match error {
+            StartError::Kernel(_) => Code::Kernel,
+            StartError::Lost(_) => Code::Gone,
+            StartError::Data(..) => Code::Create,
+            StartError::Lock(LockError::Held { .. }) => Code::Running,
+            StartError::Lock(_) | StartError::Listen(..) | StartError::Log(_) => Code::Io,
+            StartError::Users(_)
+            | StartError::Tokens(_)
+            | StartError::Tls(_)
+            | StartError::Certificate(_)
+            | StartError::NoCertificate(_) => Code::Config,
+            StartError::Replay(
+                ReplayError::Catalog(CatalogError::Io { .. })
+                | ReplayError::Log(RecoveryError::Io { .. }),
+            ) => Code::Io,
+            StartError::Replay(_) => Code::Data,
+            StartError::TooManyReactors => Code::Usage,
+            StartError::System(_) | StartError::Rings(_) => Code::System,
+            StartError::Vanished => Code::Bug,
+        }
     }
 }
 
 impl From<ToolError> for Failure {
     fn from(error: ToolError) -> Failure {
-        Failure::new(error.exit_code(), error)
+        let code = match &error {
+            ToolError::Usage(_)
+            | ToolError::Certificate { .. }
+            | ToolError::Trust(TrustError::Unusable { .. }) => Code::Usage,
+            ToolError::Source(SourceError::Io { .. })
+            | ToolError::Trust(TrustError::Read { .. })
+            | ToolError::Io { .. } => Code::Io,
+            ToolError::Source(_) => Code::Data,
+            ToolError::Client(_) | ToolError::Differs(_) | ToolError::Answer(_) => Code::Protocol,
+            ToolError::Server(error) => Code::from(error),
+        };
+        Failure::new(code, error)
+    }
+}
+
+impl From<AdminError> for Failure {
+    fn from(error: AdminError) -> Failure {
+        let code = match &error {
+            AdminError::NotLoopback(_) => Code::Usage,
+            AdminError::Listen(..) => Code::Io,
+            AdminError::System(_) => Code::System,
+        };
+        Failure::new(code, error)
     }
 }
 
 /// Why a server on this folder did not start, or ended, and what to do about it.
-pub(super) fn of_server(error: StartError, data: &Path) -> Failure {
+pub(super) fn of_server(error: &StartError, data: &Path) -> Failure {
     let folder = data.display().to_string();
     let mut sentence = error.to_string();
-    // What is about files of the log names them as they are called in there.
+    // Errors of the log name its files relative to the data folder.
     let is_data = matches!(error, StartError::Replay(_) | StartError::Log(_));
     if is_data && !sentence.contains(&folder) {
         sentence = format!("{folder}: {sentence}");
     }
-    match &error {
+    match error {
         StartError::Lock(LockError::Held { .. }) => {
-            sentence.push_str("; stop that one, or name another folder by --data");
+            sentence.push_str("; stop that server, or choose another folder with --data");
         }
-        StartError::Data(_, error) if error.kind() == ErrorKind::PermissionDenied => {
-            sentence.push_str("; run mailrace as the user whom the folder belongs to");
+        StartError::Data(_, error) if Errno::from_io_error(error) == Some(Errno::ACCESS) => {
+            sentence.push_str("; run mailrace as the user who owns the folder");
         }
         StartError::System(_) => {
-            let doctor =
-                format!(" a thread, memory or a ring; see `mailrace doctor --data {folder}`");
+            let doctor = format!(
+                " (a thread, memory or a ring); run `mailrace doctor --data {folder}` to see which"
+            );
             sentence.push_str(&doctor);
         }
         _ => {}
     }
     if sentence.contains(TOO_LARGE) {
         sentence.push_str(
-            "; raise the limit on the size of files (RLIMIT_FSIZE) by `ulimit -f unlimited`, or \
+            "; raise the file size limit (RLIMIT_FSIZE) with `ulimit -f unlimited`, or with \
              LimitFSIZE=infinity in the unit",
         );
     }
-    Failure::new(error.exit_code(), sentence)
+    Failure::new(Code::from(error), sentence)
 }
 
-/// What the standard library writes behind EFBIG.
+/// What the standard library appends to the text of EFBIG.
 const TOO_LARGE: &str = "(os error 27)";
 
-/// Why somebody's line in the file of users of a data folder stays as it is.
+/// Why the entry of a user in the users file of a data folder was not changed.
 pub(super) fn of_user(error: UserError, name: &str, data: &Path) -> Failure {
     let whole = Failure::from(error);
     let (name, data) = (escaped(name), data.display());
@@ -117,44 +188,38 @@ impl From<UserError> for Failure {
             UserError::Exists
             | UserError::Unknown
             | UserError::Name(_)
-            | UserError::Password(_) => DATA,
-            UserError::Malformed { .. } | UserError::TooLarge(_) => CONFIG,
-            UserError::Io { doing: "create" | "lock", .. } => CREATE,
-            UserError::Io { .. } => IO,
-            UserError::Hash(_) | UserError::Random(_) => SYSTEM,
+            | UserError::Password(_) => Code::Data,
+            UserError::Malformed { .. } | UserError::TooLarge(_) => Code::Config,
+            UserError::Io { doing: "create" | "lock", .. } => Code::Create,
+            UserError::Io { .. } => Code::Io,
+            UserError::Hash(_) | UserError::Random(_) => Code::System,
         };
         Failure::new(code, error)
     }
 }
 
-/// Writes to a standard stream, and waits for a reader no longer than for that of the log.
+/// Writes to a standard stream. Waits for its reader no longer than the log does.
 ///
 /// # Errors
-/// When it cannot be written, or not in that time.
+/// If the stream cannot be written, or not in that time.
 pub(super) fn tell(stream: impl AsFd, text: String) -> io::Result<()> {
     // A descriptor of our own: the stream itself would stay locked.
     let mut stream = File::from(stream.as_fd().try_clone_to_owned()?);
     let (done, told) = mpsc::channel();
     thread::Builder::new().spawn(move || {
-        // Nobody listens any more when it took too long.
+        // Fails if it took too long.
         let _ = done.send(stream.write_all(text.as_bytes()));
     })?;
-    told.recv_timeout(LOG_PATIENCE).unwrap_or_else(|_| Err(ErrorKind::TimedOut.into()))
+    told.recv_timeout(LOG_PATIENCE).unwrap_or_else(|_| Err(Errno::TIMEDOUT.into()))
 }
 
-/// Writes the result of a command to standard output. Whoever has stopped reading has what he
-/// wanted.
+/// Writes the result of a command to standard output. A reader that closed the pipe has seen
+/// enough, which is no error.
 ///
 /// # Errors
-/// When it cannot be written.
+/// If it cannot be written.
 pub(super) fn say(text: &str) -> Result<(), Failure> {
-    let written = io::stdout().write_all(text.as_bytes()).and_then(|()| io::stdout().flush());
-    match written {
-        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
-            Err(Failure::new(IO, format!("cannot write to standard output: {error}")))
-        }
-        _ => Ok(()),
-    }
+    Ok(tools::say(text)?)
 }
 
 /// Prints what is wrong with the command line, or the help that it asked for.
@@ -166,5 +231,5 @@ pub(super) fn usage(error: &clap::Error) -> ExitCode {
     let text = error.render();
     let text = if io::stderr().is_terminal() { text.ansi().to_string() } else { text.to_string() };
     let _ = tell(io::stderr(), text);
-    ExitCode::from(USAGE)
+    ExitCode::from(Code::Usage as u8)
 }

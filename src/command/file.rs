@@ -7,26 +7,28 @@
 //! segments-ahead = 4
 //! allow-plaintext-auth = false
 //! ```
-//! A key becomes the flag of that name and is read by the same rules; so there is no key without a
-//! flag, nor a flag without a key. A flag on the command line goes before the key.
+//! A key becomes the flag of that name and is parsed by the same rules, so every key is a flag and
+//! every flag is a key. A flag on the command line overrides the key.
 
+use std::error::Error;
 use std::fmt;
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use clap::{Arg, ArgMatches, Args, Command, parser::ValueSource};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::serve::ServeArgs;
+use super::settings::ServeArgs;
 
-/// How alike a misspelt key and a known one must be, from 0 to 1; clap's measure for flags.
+/// How similar a misspelt key and a known one must be, from 0 to 1, as clap has it for flags.
 const ALIKE: f64 = 0.7;
 
-/// Flags that would make no sense in the file.
+/// Flags that are not keys.
 const NOT_KEYS: [&str; 3] = ["config", "help", "version"];
 
-/// What a file says, one flag for each value.
+/// The content of a file, one flag for each value.
 #[derive(Debug)]
 pub(super) struct ConfigFile {
     flags: Vec<Flag>,
@@ -39,30 +41,34 @@ struct Flag {
     text: String,
 }
 
-/// Everything that is wrong with a file.
+/// Every problem of a file.
 #[derive(Debug)]
 pub(super) struct FileError {
     path: PathBuf,
-    /// Line, counted from 1, and what is wrong there. Line 0 is the whole file.
+    /// Line, counted from 1, and problem. Line 0 stands for the whole file.
     problems: Vec<(usize, String)>,
+    /// Why the file could not be read.
+    source: Option<io::Error>,
 }
 
 impl ConfigFile {
     /// Reads a file and checks each key by itself.
     pub fn read(path: &Path) -> Result<ConfigFile, FileError> {
-        let failed = |problems| FileError { path: path.into(), problems };
-        let text = fs::read_to_string(path)
-            .map_err(|error| failed(vec![(0, format!("cannot be read: {error}"))]))?;
-        parse(&text).map_err(failed)
+        let text = fs::read_to_string(path).map_err(|error| FileError {
+            path: path.into(),
+            problems: vec![(0, format!("cannot be read: {error}"))],
+            source: Some(error),
+        })?;
+        parse(&text).map_err(|problems| FileError { path: path.into(), problems, source: None })
     }
 
-    /// What a key is set to.
+    /// The value of a key.
     pub fn value(&self, key: &str) -> Option<&str> {
         let flag = self.flags.iter().find(|flag| flag.key == key)?;
         flag.text.strip_prefix("--")?.strip_prefix(key)?.strip_prefix('=')
     }
 
-    /// The flags of those keys that the command line does not set itself.
+    /// The flags of the keys that neither the command line nor the environment sets.
     pub fn beside(&self, line: &ArgMatches) -> impl Iterator<Item = &str> {
         let set = |key: &str| {
             let known = keys().into_iter().find(|arg| arg.get_long() == Some(key));
@@ -113,7 +119,7 @@ fn flags_of(key: &str, value: Spanned<DeValue<'_>>) -> Result<Vec<Flag>, String>
             let text = format!("--{key}");
             return Ok(on.then(|| Flag { key: key.into(), text }).into_iter().collect());
         }
-        _ if is_switch => return Err(format!("{key} is either true or false")),
+        _ if is_switch => return Err(format!("{key} must be true or false")),
         DeValue::Array(values) if is_list => {
             let values = values.into_iter().map(|value| scalar(key, value.into_inner()));
             values.collect::<Result<Vec<_>, _>>()?
@@ -132,10 +138,10 @@ fn scalar(key: &str, value: DeValue<'_>) -> Result<String, String> {
     match value {
         DeValue::String(text) => Ok(text.into_owned()),
         DeValue::Integer(number) if number.radix() == 10 => Ok(number.as_str().replace('_', "")),
-        DeValue::Boolean(_) => Err(format!("{key} wants a value, not true or false")),
-        DeValue::Array(_) => Err(format!("{key} has one value, not a list")),
-        DeValue::Table(_) => Err(format!("{key} has one value; there are no sections")),
-        _ => Err(format!("{key} wants text in quotes, or a whole number in decimal")),
+        DeValue::Boolean(_) => Err(format!("{key} must be text or a number, not true or false")),
+        DeValue::Array(_) => Err(format!("{key} takes one value, not a list")),
+        DeValue::Table(_) => Err(format!("{key} takes one value, not a section")),
+        _ => Err(format!("{key} must be text in quotes or a decimal integer")),
     }
 }
 
@@ -144,22 +150,22 @@ fn unknown(key: &str, keys: &[Arg]) -> String {
     let likeness = |name: &str| strsim::jaro(key, name);
     let nearest = names.max_by(|a, b| likeness(a).total_cmp(&likeness(b)));
     match nearest.filter(|name| likeness(name) > ALIKE) {
-        Some(name) => format!("there is no key {key}; perhaps {name} is meant"),
-        None => format!("there is no key {key}; `mailrace config example` names all"),
+        Some(name) => format!("unknown key {key}; did you mean {name}?"),
+        None => format!("unknown key {key}; `mailrace config example` lists all keys"),
     }
 }
 
-/// Reads one flag by itself. What it requires besides may stand elsewhere.
+/// Parses one flag alone. Other flags that it requires may be set elsewhere.
 fn check(flag: &str) -> Result<(), String> {
     use clap::error::ErrorKind;
     let Err(error) = serve().try_get_matches_from(["serve", flag]) else { return Ok(()) };
     if error.kind() == ErrorKind::MissingRequiredArgument {
         return Ok(());
     }
-    if let Some(why) = std::error::Error::source(&error) {
+    if let Some(why) = error.source() {
         return Err(why.to_string());
     }
-    // Without the usage, which is about the command line.
+    // Without the usage, which describes the command line.
     let text = error.to_string();
     let text = text.trim_start_matches("error: ").split("\n\n").next().unwrap_or_default();
     Err(text.split_whitespace().collect::<Vec<_>>().join(" "))
@@ -181,7 +187,11 @@ impl fmt::Display for FileError {
     }
 }
 
-impl std::error::Error for FileError {}
+impl Error for FileError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        self.source.as_ref().map(|error| error as _)
+    }
+}
 
 #[cfg(test)]
 mod tests {
@@ -231,11 +241,11 @@ mod tests {
         assert_eq!(lines, [1, 3, 4, 5, 6, 7], "{found:?}");
         for (problem, wanted) in found.iter().zip([
             "listen = \"nowhere\": invalid socket address",
-            "there is no key listen-tls; perhaps tls-listen is meant",
-            "segment-size = \"1M\": a segment has 4M to 4092M",
-            "connections wants a value",
-            "allow-plaintext-auth is either true or false",
-            "reactors has one value",
+            "unknown key listen-tls; did you mean tls-listen?",
+            "segment-size = \"1M\": must be 4M to 4092M",
+            "connections must be text or a number",
+            "allow-plaintext-auth must be true or false",
+            "reactors takes one value",
         ]) {
             assert!(problem.1.contains(wanted), "{problem:?}");
         }
@@ -247,8 +257,8 @@ mod tests {
         let twice = problems("log = 'info'\nlog = 'warn'\n");
         assert!(twice[0].0 == 2 && twice[0].1.contains("duplicate"), "{twice:?}");
         let section = problems("[server]\nlog = 'info'\n");
-        assert!(section[0].1.contains("there is no key server"), "{section:?}");
-        assert!(problems("config = 'other.toml'")[0].1.contains("there is no key config"));
+        assert!(section[0].1.contains("unknown key server"), "{section:?}");
+        assert!(problems("config = 'other.toml'")[0].1.contains("unknown key config"));
         assert!(problems("zzz = 1")[0].1.contains("mailrace config example"));
     }
 }

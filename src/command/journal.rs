@@ -18,6 +18,7 @@ use std::thread;
 use std::time::Instant;
 
 use rustix::event::{PollFd, PollFlags, poll};
+use rustix::io::Errno;
 
 use crate::limits::{LOG_FAREWELL, LOG_PATIENCE, LOG_RETRY};
 use crate::stats::LineCounts;
@@ -207,7 +208,7 @@ impl Writer {
         while at < text.len() {
             match self.write_some(&text[at..]) {
                 Ok(octets) => at += octets,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(error) if Errno::from_io_error(&error) == Some(Errno::INTR) => continue,
                 Err(error) => {
                     self.failing(Some(&error));
                     if self.rest() {
@@ -246,7 +247,7 @@ impl Writer {
         match file.write(piece) {
             Ok(0) => Err(io::ErrorKind::WriteZero.into()),
             // Whoever shares it with us has made it not block.
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+            Err(error) if Errno::from_io_error(&error) == Some(Errno::AGAIN) => {
                 poll(&mut [PollFd::new(file, PollFlags::OUT)], None)?;
                 Ok(0)
             }

@@ -1,4 +1,4 @@
-//! The logs of a process: where they go, and that nobody waits for them.
+//! The logs of a process: where they go. No thread ever waits for them.
 
 use std::backtrace::{Backtrace, BacktraceStatus};
 use std::io;
@@ -18,37 +18,37 @@ use super::lines::{Lines, Look};
 use crate::limits::{AUDIT_QUEUE, LOG_QUEUE};
 use crate::stats::{self, AUDIT_TARGET};
 
-/// How the log is written.
+/// Format of the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum LogFormat {
-    /// A line for people
+    /// Lines for people
     Text,
-    /// A JSON object a line
+    /// One JSON object per line
     Json,
 }
 
-/// What is logged, and where.
+/// What is logged, and where to.
 pub(super) struct LogOptions<'a> {
-    /// What: the text of an [`EnvFilter`].
+    /// The text of an [`EnvFilter`].
     pub filter: &'a str,
     pub format: LogFormat,
-    /// Standard error otherwise.
+    /// The file; standard error without one.
     pub file: Option<&'a Path>,
-    /// Where the audit trail goes, instead of into the log.
+    /// The file of the audit trail; part of the log without one.
     pub audit: Option<&'a Path>,
 }
 
-/// The logs of this process. Dropping them waits a moment for what is on its way.
+/// The logs of this process. Dropping them waits briefly for pending lines.
 pub(super) struct Logs {
     log: Journal,
     audit: Option<Journal>,
 }
 
 impl Logs {
-    /// From now on everything is logged, panics included.
+    /// Starts logging everything, panics included.
     ///
     /// # Errors
-    /// When a file cannot be opened.
+    /// If a file cannot be opened.
     pub fn start(options: LogOptions) -> Result<Logs, Failure> {
         let json = options.format == LogFormat::Json;
         let (place, look) = match options.file {
@@ -68,7 +68,7 @@ impl Logs {
         Ok(Logs { log, audit })
     }
 
-    /// Opens the files anew by their names: what had those names before may be moved away.
+    /// Reopens the files by their names, so that the previous files can be moved away.
     pub fn reopen(&self) {
         self.log.reopen();
         self.audit.iter().for_each(Journal::reopen);
@@ -76,7 +76,7 @@ impl Logs {
 }
 
 impl Logs {
-    /// Waits a moment until what is on its way is written.
+    /// Waits briefly until pending lines are written.
     pub fn flush(&self) {
         self.audit.iter().for_each(Journal::flush);
         self.log.flush();
@@ -91,7 +91,7 @@ impl Drop for Logs {
 
 fn subscribe(filter: &str, log: &Journal, look: Look, audit: Option<&Journal>) {
     let filter = EnvFilter::try_new(filter).unwrap_or_else(|_| EnvFilter::new("info"));
-    // Colors are the writer's: what comes out of the formatter is escaped.
+    // The writer adds colors, after it has escaped what the formatter wrote.
     let lines = fmt::layer().with_ansi(false);
     let writer = Lines { journal: log.clone(), look };
     let lines = match look.json {
@@ -101,50 +101,54 @@ fn subscribe(filter: &str, log: &Journal, look: Look, audit: Option<&Journal>) {
     let Some(audit) = audit else {
         return tracing_subscriber::registry().with(lines).with(filter).init();
     };
-    // What is in the audit trail is not in the log as well.
+    // The log leaves out what is in the audit trail.
     let filter = filter.and(filter_fn(|event| event.target() != AUDIT_TARGET));
     let writer = Lines { journal: audit.clone(), look: Look { json: true, ..Look::default() } };
     let trail = fmt::layer().json().flatten_event(true).with_span_list(false).with_writer(writer);
-    // Of spans there is one kind: which connection it is, and whose.
+    // There is one kind of span: the connection and its user.
     let trail = trail.with_filter(filter_fn(|it| it.is_span() || it.target() == AUDIT_TARGET));
     tracing_subscriber::registry().with(lines.with_filter(filter)).with(trail).init();
 }
 
-/// Why a file of the log cannot be opened, or its thread not be started.
+/// Why the log cannot start.
 fn unopened(flag: &str, path: Option<&Path>, error: &io::Error) -> Failure {
     match path {
         Some(path) => Failure::new(
-            exit::CREATE,
+            exit::Code::Create,
             format!(
-                "{flag} {}: cannot be opened to append to: {error}; its folder must exist, and the \
-                 user whom mailrace runs as must be allowed to write there",
+                "{flag} {}: cannot open the file for appending: {error}; its folder must exist and \
+                 be writable by the user mailrace runs as",
                 path.display()
             ),
         ),
-        None => Failure::new(exit::SYSTEM, format!("no thread for the log: {error}")),
+        None => {
+            Failure::new(exit::Code::System, format!("cannot start the thread of the log: {error}"))
+        }
     }
 }
 
-/// The log itself tells what became of it, once it can.
+/// Reports trouble of the log in the log itself, once it can be written again.
 fn troubles_of_log(look: Look) -> Tell {
-    Box::new(move |trouble| match trouble {
+    Box::new(move |trouble| {
+        match trouble {
         Trouble::Lost(lines) => Some(look.line(
             Level::WARN,
             &format!(
-                "{lines} lines of the log were lost: whatever reads it, or its disk, was too slow, \
-                 or failed"
+                "{lines} lines of the log were lost because its reader or its disk was too slow, or \
+                 failed"
             ),
         )),
         Trouble::NotReopened(error) => Some(look.line(
             Level::ERROR,
-            &format!("the log cannot be opened anew, the former file stays in use: {error}"),
+            &format!("cannot reopen the log, keeping the previous file: {error}"),
         )),
-        // There is no way to tell but the metrics.
+        // Only the metrics can tell.
         Trouble::Full | Trouble::Failed(_) | Trouble::Mended => None,
+    }
     })
 }
 
-/// Of the audit trail the log tells.
+/// Reports trouble of the audit trail in the log.
 fn troubles_of_audit(path: PathBuf, log: Journal, look: Look) -> Tell {
     let trail = Look { json: true, ..Look::default() };
     Box::new(move |trouble| {
@@ -152,7 +156,7 @@ fn troubles_of_audit(path: PathBuf, log: Journal, look: Look) -> Tell {
         let (level, text) = match trouble {
             Trouble::Full => (
                 Level::ERROR,
-                format!("the audit log {shown} is written too slowly: its lines are being lost"),
+                format!("the disk of the audit log {shown} is too slow: lines are being lost"),
             ),
             Trouble::Lost(lines) => {
                 (Level::ERROR, format!("{lines} lines of the audit log {shown} were lost"))
@@ -160,27 +164,24 @@ fn troubles_of_audit(path: PathBuf, log: Journal, look: Look) -> Tell {
             Trouble::Failed(error) => (
                 Level::ERROR,
                 format!(
-                    "the audit log {shown} cannot be written: {error}; up to {} MiB of its lines \
-                     wait in memory, and it is tried again every second",
+                    "cannot write the audit log {shown}: {error}; keeping up to {} MiB of lines in \
+                     memory and retrying every second",
                     AUDIT_QUEUE >> 20
                 ),
             ),
             Trouble::NotReopened(error) => (
                 Level::ERROR,
-                format!(
-                    "the audit log {shown} cannot be opened anew, the former file stays in use: \
-                     {error}"
-                ),
+                format!("cannot reopen the audit log {shown}, keeping the previous file: {error}"),
             ),
-            Trouble::Mended => (Level::INFO, format!("the audit log {shown} is written again")),
+            Trouble::Mended => (Level::INFO, format!("the audit log {shown} can be written again")),
         };
         log.push(&look.line(level, &text));
         matches!(trouble, Trouble::Lost(_)).then(|| trail.line(level, &text))
     })
 }
 
-/// A panic is a line of the log, like anything else: the standard library would write to standard
-/// error and wait for whoever reads it. Where it ends the process, that line is the last.
+/// Logs panics, because the standard library would write to standard error and wait for its reader.
+/// If the panic ends the process, its line is the last.
 fn flush_on_panic(log: Journal) {
     panic::set_hook(Box::new(move |info| {
         let thread = thread::current();

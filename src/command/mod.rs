@@ -1,7 +1,9 @@
-//! The `mailrace` command: what stands on its line, and what comes of it.
+//! The `mailrace` command: every argument, exit code and the configuration file.
 
+mod bench;
 mod cert;
-mod config;
+pub(crate) mod config;
+mod doctor;
 mod exit;
 mod file;
 mod guard;
@@ -10,24 +12,30 @@ mod lines;
 mod logs;
 mod notify;
 mod serve;
+mod settings;
 mod shell;
+mod size;
+mod top;
 mod user;
 
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+pub use bench::{BenchArgs, DemoArgs};
 pub use cert::CertArgs;
 pub use config::ConfigArgs;
-pub use exit::Failure;
+pub use doctor::DoctorArgs;
+pub use exit::{Code, Failure};
 pub use logs::LogFormat;
-pub use serve::ServeArgs;
+pub use settings::ServeArgs;
 pub use shell::{CompletionsArgs, ManArgs};
+pub use top::TopArgs;
 pub use user::UserArgs;
 
 use logs::{LogOptions, Logs};
 
-use crate::tools::{self, BenchArgs, DemoArgs, DoctorArgs, ToolError, TopArgs};
+use crate::tools::{self, ToolError};
 
 /// An IMAP server for Linux built for bulk ingestion.
 #[derive(Parser)]
@@ -43,18 +51,15 @@ enum Command {
     User(UserArgs),
     Cert(CertArgs),
     Config(ConfigArgs),
-    /// Upload real mail to a server of its own, fetch it back and compare every octet
     Demo(DemoArgs),
-    /// Put load on an IMAP server and measure it
-    Bench(BenchArgs),
+    Bench(Box<BenchArgs>),
     Doctor(DoctorArgs),
-    /// Watch a server that runs with --admin
     Top(TopArgs),
     Completions(CompletionsArgs),
     Man(ManArgs),
 }
 
-/// Runs what the command line asks for, to its end.
+/// Runs the command line and returns its exit code.
 #[must_use]
 pub fn run() -> ExitCode {
     let arguments: Vec<_> = std::env::args_os().collect();
@@ -63,14 +68,14 @@ pub fn run() -> ExitCode {
         Err(error) => return exit::usage(&error),
     };
     let done = match line.command {
-        Command::Serve(_) => serve::resolve(&arguments).and_then(serve::run),
+        Command::Serve(_) => settings::resolve(&arguments).and_then(serve::run),
         Command::User(args) => user::run(args),
         Command::Cert(args) => cert::run(args),
         Command::Config(args) => config::run(args),
-        Command::Demo(args) => quietly(|| tools::demo(&args)),
-        Command::Bench(args) => quietly(|| tools::bench(&args)),
-        Command::Doctor(args) => doctor(&args),
-        Command::Top(args) => tools::top(&args).map_err(Failure::from),
+        Command::Demo(args) => quietly(|| tools::demo(&args.into())),
+        Command::Bench(args) => quietly(|| tools::bench(&(*args).into())),
+        Command::Doctor(args) => doctor::run(&args),
+        Command::Top(args) => top::run(&args),
         Command::Completions(args) => shell::completions(&args),
         Command::Man(args) => shell::man(&args),
     };
@@ -80,16 +85,7 @@ pub fn run() -> ExitCode {
     }
 }
 
-/// Looks at the machine; to have found something to do is a failure.
-fn doctor(args: &DoctorArgs) -> Result<(), Failure> {
-    match tools::doctor(args) {
-        0 => Ok(()),
-        1 => Err(Failure::new(exit::TO_DO, "one check wants something done")),
-        several => Err(Failure::new(exit::TO_DO, format!("{several} checks want something done"))),
-    }
-}
-
-/// Runs a tool. Of the server that it starts, only what is wrong is worth a line.
+/// Runs a tool. Of the server that it starts, only warnings and errors are logged.
 fn quietly(tool: impl FnOnce() -> Result<(), ToolError>) -> Result<(), Failure> {
     let (filter, format) = ("warn", LogFormat::Text);
     let _logs = Logs::start(LogOptions { filter, format, file: None, audit: None })?;

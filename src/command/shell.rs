@@ -1,4 +1,4 @@
-//! What shells and `man` know of the command line: made from its own definition.
+//! Completions and manual pages, generated from the definition of the command line.
 
 use std::path::PathBuf;
 
@@ -10,14 +10,14 @@ use super::exit::{self, Failure};
 /// Print completions for a shell
 #[derive(Args, Debug)]
 pub struct CompletionsArgs {
-    /// The shell
+    /// Shell
     shell: Shell,
 }
 
 /// Write manual pages into a folder
 #[derive(Args, Debug)]
 pub struct ManArgs {
-    /// The folder, which must be there
+    /// Existing folder
     folder: PathBuf,
 }
 
@@ -31,6 +31,6 @@ pub(super) fn man(args: &ManArgs) -> Result<(), Failure> {
     let written = clap_mangen::generate_to(super::Line::command(), &args.folder);
     written.map_err(|error| {
         let folder = args.folder.display();
-        Failure::new(exit::IO, format!("cannot write manual pages into {folder}: {error}"))
+        Failure::new(exit::Code::Io, format!("cannot write manual pages into {folder}: {error}"))
     })
 }

@@ -1,4 +1,4 @@
-//! `mailrace user`: who may log in.
+//! `mailrace user`: manages the users file.
 
 use std::fmt::Write;
 use std::io::{self, BufRead, IsTerminal};
@@ -9,10 +9,11 @@ use clap::{ArgGroup, Args, Subcommand};
 use super::exit::{self, Failure};
 use super::file::ConfigFile;
 use super::guard;
+use super::settings::DATA;
+use super::size::parse_size;
 use crate::auth::{Kept, Password, UserError, Users};
 use crate::limits;
 use crate::stats::escaped;
-use crate::tools::parse_size;
 
 /// Add, remove, list and change users
 #[derive(Args, Debug)]
@@ -23,28 +24,28 @@ pub struct UserArgs {
 
 #[derive(Debug, Subcommand)]
 enum Action {
-    /// Add a user; the password is asked for, or read from standard input if that is no terminal
+    /// Add a user; prompts for the password, or reads it from standard input if not on a terminal
     Add {
         #[command(flatten)]
         whom: Whom,
 
-        /// Octets of mail the user may keep, like 500M or 10G [default: no limit]
+        /// Quota of mail in bytes, such as 500M or 10G [default: no limit]
         #[arg(long, value_name = "SIZE", value_parser = parse_size)]
         quota: Option<u64>,
 
-        /// Give the user the mail of the one who had this name before and was removed
+        /// Give the user the mail of the removed user of the same name
         #[arg(long)]
         keep_mail: bool,
 
         #[command(flatten)]
         keep: Keep,
     },
-    /// Remove a user and log out all sessions; the mail stays, hidden from later users of that name
+    /// Remove a user and end all sessions; the mail stays, hidden from later users of that name
     Remove {
         #[command(flatten)]
         whom: Whom,
     },
-    /// Change a user's password; who is logged in by the old one is logged out
+    /// Change a user's password; ends the sessions that used the old one
     Passwd {
         #[command(flatten)]
         whom: Whom,
@@ -52,31 +53,31 @@ enum Action {
         #[command(flatten)]
         keep: Keep,
     },
-    /// Change what a user may do
+    /// Change the quota of a user
     #[command(group = ArgGroup::new("what").required(true))]
     Set {
         #[command(flatten)]
         whom: Whom,
 
-        /// Octets of mail the user may keep, like 500M or 10G
+        /// Quota of mail in bytes, such as 500M or 10G
         #[arg(long, value_name = "SIZE", value_parser = parse_size, group = "what")]
         quota: Option<u64>,
 
-        /// Let the user keep as much as there is room for
+        /// Remove the quota
         #[arg(long, group = "what")]
         no_quota: bool,
     },
-    /// List the users: name, quota in octets, how each may prove the password
+    /// List users: name, quota in bytes, and how the password can be proven
     List {
         #[command(flatten)]
         place: Place,
     },
 }
 
-/// Whose line it is.
+/// The user to change.
 #[derive(Args, Debug)]
 struct Whom {
-    /// Name to log in with
+    /// Login name
     name: String,
 
     #[command(flatten)]
@@ -84,7 +85,7 @@ struct Whom {
 }
 
 impl Whom {
-    /// The users file of the server, and how what goes wrong with this user there is told.
+    /// Opens the users file; also returns a function that adds user and folder to its errors.
     fn open(&self) -> Result<(Users, impl Fn(UserError) -> Failure), Failure> {
         let folder = self.place.folder()?;
         let users = Users::open(&folder)?;
@@ -94,31 +95,32 @@ impl Whom {
 
 #[derive(Args, Debug)]
 struct Place {
-    /// Folder of the server's data [default: what --config says, or ./mailrace-data]
+    /// Data folder of the server [default: from --config, else ./mailrace-data]
     #[arg(long, value_name = "DIR", env = "MAILRACE_DATA")]
     data: Option<PathBuf>,
 
-    /// Configuration file of the server, whose `data` is the folder
+    /// Configuration file of the server; its key `data` names the data folder
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
 }
 
 impl Place {
-    /// The folder, as `mailrace serve` with the same flags and environment takes it.
+    /// The folder that `mailrace serve` uses with the same flags and environment.
     fn folder(&self) -> Result<PathBuf, Failure> {
         if let Some(data) = &self.data {
             return Ok(data.clone());
         }
-        let Some(config) = &self.config else { return Ok("./mailrace-data".into()) };
-        let file = ConfigFile::read(config).map_err(|error| Failure::new(exit::CONFIG, error))?;
-        Ok(file.value("data").unwrap_or("./mailrace-data").into())
+        let Some(config) = &self.config else { return Ok(DATA.into()) };
+        let file =
+            ConfigFile::read(config).map_err(|error| Failure::new(exit::Code::Config, error))?;
+        Ok(file.value("data").unwrap_or(DATA).into())
     }
 }
 
 #[derive(Args, Debug)]
 struct Keep {
-    /// Keep no keys for SCRAM-SHA-256: they can be attacked more cheaply, should they be stolen,
-    /// than an argon2id hash. While one user has none, nobody is offered SCRAM
+    /// Store no SCRAM-SHA-256 keys, which are cheaper to attack than an argon2id hash if stolen.
+    /// While any user has none, the server does not offer SCRAM
     #[arg(long)]
     no_scram: bool,
 }
@@ -136,7 +138,7 @@ pub(super) fn run(args: UserArgs) -> Result<(), Failure> {
         exit::say(&format!("mailrace: user {name} {what} {place}\n"))
     };
     guard::only_for_owner();
-    // The password and its keys pass through here as well. Where that fails, so does little else.
+    // This process holds the password and its keys. A failure is no reason to stop.
     let _ = guard::no_core_dumps();
     match args.action {
         Action::Add { whom, quota, keep_mail, keep } => {
@@ -154,13 +156,13 @@ pub(super) fn run(args: UserArgs) -> Result<(), Failure> {
             users.remove(&whom.name).map_err(failed)?;
             done(&whom, "removed from")?;
             exit::say(
-                "The mail stays on the disk. A new user of that name does not see it, unless added \
-                 with --keep-mail.\n",
+                "The mail stays on disk. A new user of that name sees it only if added with \
+                 --keep-mail.\n",
             )
         }
         Action::Passwd { whom, keep } => {
             let (users, failed) = whom.open()?;
-            // Not after the password was typed twice.
+            // Checked before the password is typed twice.
             if users.get(&whom.name).is_none() {
                 return Err(failed(UserError::Unknown));
             }
@@ -176,7 +178,7 @@ pub(super) fn run(args: UserArgs) -> Result<(), Failure> {
     }
 }
 
-/// A line for each, its fields divided by tabs.
+/// A line per user with tab-separated fields.
 fn list(users: &Users) -> Result<(), Failure> {
     let mut lines = String::new();
     for user in users.list()? {
@@ -188,20 +190,21 @@ fn list(users: &Users) -> Result<(), Failure> {
 }
 
 fn password() -> Result<Password, Failure> {
-    let unread = |error| Failure::new(exit::IO, format!("cannot read the password: {error}"));
+    let unread = |error| Failure::new(exit::Code::Io, format!("cannot read the password: {error}"));
     let stdin = io::stdin();
     if !stdin.is_terminal() {
         return read_password(stdin.lock()).map_err(unread);
     }
     let first = rpassword::prompt_password("Password: ").map_err(unread)?;
-    let second = rpassword::prompt_password("Once more: ").map_err(unread)?;
+    let second = rpassword::prompt_password("Repeat password: ").map_err(unread)?;
     if first != second {
-        return Err(Failure::new(exit::DATA, "the two passwords differ"));
+        return Err(Failure::new(exit::Code::Data, "the two passwords differ"));
     }
     Ok(Password::new(first.into_bytes()))
 }
 
-/// The first line, without its end. What is longer than any password is left to the check.
+/// The first line, without its line end. Reads a little more than the longest password, so that the
+/// check can refuse a longer one.
 fn read_password(input: impl BufRead) -> io::Result<Password> {
     let mut line = Vec::new();
     input.take(limits::PASSWORD as u64 + 2).read_until(b'\n', &mut line)?;

@@ -77,14 +77,14 @@
 //! - What a reactor holds for its sessions, and how a change gets into the log:
 //!   [`home`](crate::home).
 //! - What APPEND accepts: [`ingest`](crate::ingest).
-//! - A figure for the operator: counted in [`stats`](crate::stats), told by
-//!   [`observe`](crate::observe), explained in [`observability`](super::observability).
+//! - A figure for the operator: declared in [`stats`](crate::stats::Figure) and counted where it
+//!   happens. Metrics, page, `top` and [`observability`](super::observability) follow.
 //! - A bound: [`limits`](crate::limits), with its reason.
 //! - Something new that must survive a crash: a record in [`store`](crate::store), its use in
 //!   [`index`](crate::index), its octets in [`format`](super::format).
 //! - An operation of the kernel: [`reactor`](crate::reactor).
-//! - A flag of the command line: [`command`](crate::command), and a line in
-//!   [`operations`](super::operations).
+//! - A setting: a flag in [`command`](crate::command::ServeArgs). Configuration file, example and
+//!   [`settings`](super::settings) follow.
 //!
 //! A module uses those above it in the list of `src/lib.rs`, never those below. `tests/tidy.rs`
 //! fails when that is broken.

@@ -1,4 +1,4 @@
-//! One request and its answer.
+//! Answers one HTTP request.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
@@ -16,24 +16,25 @@ use hyper::{Method, Request, Response, StatusCode};
 use super::metrics;
 use super::observer::Observer;
 
-/// The live page: no other file belongs to it.
+/// The live page, a single file.
 const PAGE: &str = include_str!("page/index.html");
 
 const TEXT: &str = "text/plain; charset=utf-8";
 
-/// What is told to one connection too many.
-const CROWDED: &str = "too many connections to the admin endpoint: only probes are answered now";
+/// The answer if there are too many connections.
+const CROWDED: &str =
+    "too many connections to the admin endpoint; only /healthz and /readyz are answered";
 
-/// What a connection may ask for.
+/// Which paths a connection may request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Scope {
-    /// Everything.
+    /// All paths.
     All,
-    /// `/healthz` and `/readyz`: there are too many connections for more.
+    /// `/healthz` and `/readyz` only, because there are too many connections.
     Probes,
 }
 
-/// What answers need beside the observer.
+/// Makes answers.
 pub(super) struct Answers {
     policy: HeaderValue,
 }
@@ -74,13 +75,13 @@ fn answer<B>(
     observer: &mut Observer,
 ) -> (StatusCode, &'static str, Bytes) {
     let text = |status, text: &str| (status, TEXT, Bytes::from(format!("{text}\n")));
-    // Names that lead here by DNS could be those of a page that wants to read this one.
+    // A foreign web page could reach this endpoint through a DNS name of its own.
     if !is_for_this_machine(request) {
-        let why = "ask for it as localhost, 127.0.0.1 or [::1]: the Host header names another";
+        let why = "the Host header must be localhost, 127.0.0.1 or [::1]";
         return text(StatusCode::FORBIDDEN, why);
     }
     if ![Method::GET, Method::HEAD].contains(request.method()) {
-        return text(StatusCode::METHOD_NOT_ALLOWED, "there is nothing here but to GET");
+        return text(StatusCode::METHOD_NOT_ALLOWED, "only GET and HEAD are supported");
     }
     let probe = |problems: Vec<String>| match problems.is_empty() {
         true => text(StatusCode::OK, "ok"),
@@ -94,7 +95,7 @@ fn answer<B>(
         "/status.json" => (StatusCode::OK, "application/json", observer.status()),
         "/metrics" => (StatusCode::OK, metrics::CONTENT_TYPE, observer.metrics().into()),
         _ => {
-            let there_is = "there are / /status.json /metrics /healthz /readyz, and no other";
+            let there_is = "not found; the paths are / /status.json /metrics /healthz /readyz";
             text(StatusCode::NOT_FOUND, there_is)
         }
     }
@@ -126,7 +127,8 @@ fn names_this_machine(host: &str) -> bool {
     name.eq_ignore_ascii_case("localhost") || name.parse().is_ok_and(is_loopback)
 }
 
-/// What the page may do: run its own script and no other, and ask this server alone.
+/// The Content-Security-Policy of the page: it runs only its own script and connects only to this
+/// server.
 fn policy() -> String {
     let hash = |tag: &str| {
         let inside = between(PAGE, &format!("<{tag}>"), &format!("</{tag}>"));

@@ -1,4 +1,4 @@
-//! The admin endpoint: its socket, its thread, its bounds.
+//! The admin endpoint: its socket, its thread and its limits.
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
@@ -7,11 +7,12 @@ use std::net::{SocketAddr, TcpListener};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
-use std::{fmt, io, thread};
+use std::{io, thread};
 
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use thiserror::Error;
 use tokio::net::TcpStream;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use tokio::task::{JoinHandle, LocalSet, spawn_local, yield_now};
@@ -25,61 +26,36 @@ use crate::limits::{
 use crate::reactor::{sleep, timeout};
 use crate::server::Watch;
 
-/// How often the server is looked at.
+/// Time between two readings of the server's counters.
 const TICK: Duration = Duration::from_secs(1);
 
-/// After a connection could not be accepted.
+/// Pause after a failed accept.
 const AFTER_FAILURE: Duration = Duration::from_millis(100);
 
-/// Headers of a request.
+/// Largest number of headers in a request.
 const HEADERS: usize = 64;
 
-/// How much its thread gives way to the reactors, as `nice` counts it.
+/// Nice value of its thread: reactors go first.
 const NICE: i32 = 10;
 
 /// Why there is no endpoint.
-#[derive(Debug)]
+#[derive(Debug, Error)]
 pub enum AdminError {
-    /// The address is not one of the loopback.
+    /// The address is not a loopback address.
+    #[error(
+        "--admin {0}: must be a loopback address, such as 127.0.0.1:9143 or [::1]:9143, because \
+         the page shows user names and asks for no password; use ssh -L from other machines"
+    )]
     NotLoopback(SocketAddr),
     /// The address cannot be listened on.
-    Listen(SocketAddr, io::Error),
-    /// The system gives no thread.
-    System(io::Error),
+    #[error("cannot listen on {0}: {1}; see --admin")]
+    Listen(SocketAddr, #[source] io::Error),
+    /// The operating system refused a thread.
+    #[error("cannot start the admin endpoint: {0}")]
+    System(#[source] io::Error),
 }
 
-impl AdminError {
-    /// Exit code of the process, after sysexits.h.
-    #[must_use]
-    pub fn exit_code(&self) -> u8 {
-        match self {
-            AdminError::NotLoopback(_) => 64,
-            AdminError::Listen(..) => 74,
-            AdminError::System(_) => 71,
-        }
-    }
-}
-
-impl fmt::Display for AdminError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            AdminError::NotLoopback(address) => write!(
-                f,
-                "--admin {address}: only a loopback address will do, such as 127.0.0.1:9143 or \
-                 [::1]:9143, for the page names users and asks for no password; from elsewhere \
-                 come through ssh -L"
-            ),
-            AdminError::Listen(address, error) => {
-                write!(f, "cannot listen on {address}: {error}; see --admin")
-            }
-            AdminError::System(error) => write!(f, "the system refuses: {error}"),
-        }
-    }
-}
-
-impl std::error::Error for AdminError {}
-
-/// An address that the endpoint will listen on.
+/// The socket of an endpoint that has not started yet.
 #[derive(Debug)]
 pub struct Bound {
     listener: TcpListener,
@@ -87,7 +63,7 @@ pub struct Bound {
 }
 
 impl Bound {
-    /// Takes an address of the loopback; port 0 is any that is free.
+    /// Listens on a loopback address; port 0 stands for any free port.
     ///
     /// # Errors
     /// See [`AdminError`].
@@ -103,7 +79,7 @@ impl Bound {
     }
 }
 
-/// A running endpoint; it ends when it is dropped.
+/// A running endpoint. Dropping it stops it.
 pub struct Endpoint {
     address: SocketAddr,
     stop: Option<oneshot::Sender<()>>,
@@ -111,10 +87,10 @@ pub struct Endpoint {
 }
 
 impl Endpoint {
-    /// Begins to answer what is asked of this server.
+    /// Starts to serve requests about this server.
     ///
     /// # Errors
-    /// When the system gives no thread.
+    /// If the operating system refuses a thread.
     pub fn start(bound: Bound, watch: Watch) -> Result<Endpoint, AdminError> {
         let Bound { listener, address } = bound;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
@@ -135,7 +111,7 @@ impl Endpoint {
         Ok(Endpoint { address, stop: Some(stop), thread })
     }
 
-    /// Where it listens; the port is a real one even when 0 was asked for.
+    /// The address it listens on, with the real port even if 0 was asked for.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
@@ -146,13 +122,13 @@ impl Drop for Endpoint {
     fn drop(&mut self) {
         drop(self.stop.take());
         if let Some(thread) = self.thread.take() {
-            // It panics only by a bug, which has said so itself.
+            // A panic is a bug, and has been logged.
             let _ = thread.join();
         }
     }
 }
 
-/// Who looks must not slow down what is looked at.
+/// Lowers the priority of this thread: observing must not slow down the server.
 fn give_way() {
     let own = Some(rustix::thread::gettid());
     if let Err(error) = rustix::process::setpriority_process(own, NICE) {
@@ -163,7 +139,7 @@ fn give_way() {
 async fn serve(listener: TcpListener, watch: Watch) {
     let listener = match tokio::net::TcpListener::from_std(listener) {
         Ok(listener) => listener,
-        Err(error) => return tracing::error!("no admin endpoint: {error}"),
+        Err(error) => return tracing::error!("the admin endpoint does not run: {error}"),
     };
     let observer = Rc::new(RefCell::new(Observer::new(watch)));
     let answers = Rc::new(Answers::new());
@@ -180,19 +156,19 @@ async fn serve(listener: TcpListener, watch: Watch) {
                 if is_probe {
                     make_room(&mut probes);
                     probes.push_back(task);
-                    // What the one before has asked is answered before another comes.
+                    // Answers the probe before the next connection is accepted.
                     yield_now().await;
                 }
             }
             Err(error) => {
-                tracing::debug!("the admin endpoint could not accept: {error}");
+                tracing::debug!("the admin endpoint cannot accept a connection: {error}");
                 sleep(AFTER_FAILURE).await;
             }
         }
     }
 }
 
-/// Of the connections beyond the others, the oldest ends when there are too many.
+/// Ends the oldest probe if there are too many.
 fn make_room(probes: &mut VecDeque<JoinHandle<()>>) {
     probes.retain(|task| !task.is_finished());
     if probes.len() == ADMIN_PROBES
@@ -205,7 +181,7 @@ fn make_room(probes: &mut VecDeque<JoinHandle<()>>) {
 async fn look(observer: Rc<RefCell<Observer>>) {
     let mut ticks = tokio::time::interval(TICK);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
-    // The first comes at once, and the observer has just looked.
+    // The first tick is immediate, and the observer has just looked.
     ticks.tick().await;
     loop {
         ticks.tick().await;
@@ -231,7 +207,7 @@ async fn connection(
         .max_buf_size(ADMIN_REQUEST)
         .max_headers(HEADERS);
     let serving = http.serve_connection(TokioIo::new(stream), service);
-    // A browser that is cut off while it waits comes again by itself.
+    // A browser that is cut off reconnects by itself.
     if let Some(Err(error)) = timeout(ADMIN_CONNECTION_TIME, serving).await {
         tracing::debug!("a connection to the admin endpoint: {error}");
     }
@@ -246,7 +222,6 @@ mod tests {
         for address in ["0.0.0.0:0", "192.0.2.1:9143", "[::]:0"] {
             let error = Bound::new(address.parse().unwrap()).unwrap_err();
             assert!(matches!(error, AdminError::NotLoopback(_)), "{error}");
-            assert_eq!(error.exit_code(), 64);
             assert!(error.to_string().contains(address), "{error}");
         }
         let bound = Bound::new("127.0.0.1:0".parse().unwrap()).unwrap();

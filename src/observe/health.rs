@@ -1,31 +1,32 @@
-//! Whether the server works, in the words of its probes.
+//! Whether the server works: the reasons that `/healthz` and `/readyz` give.
 
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use super::disk::Room;
-use super::reading::{Reading, total};
+use super::reading::Reading;
 use crate::limits::LARGE_LEASE;
 use crate::reactor::Instant;
 use crate::server::Watch;
+use crate::stats::Figure;
 
-/// A reactor that has not turned for so long takes no mail for now: it should every 50 ms. A long
-/// command keeps it that busy.
+/// A reactor that has not turned for this long is too busy to accept mail. It should turn every
+/// 50 ms; a long command can keep it busy.
 const BUSY: Duration = Duration::from_secs(5);
 
-/// A reactor that has not turned for so long, nor used the processor, waits for what does not come.
-/// Twice as long as disks and networks take to give up on a request: one that answers late is none.
+/// A reactor that has neither turned nor used CPU time for this long is stuck. Twice as long as
+/// disks and networks take to give up on a request, so that a late answer is not taken for none.
 const STUCK: Duration = Duration::from_secs(60);
 
-/// A reactor that has not turned for so long is caught in a loop, whatever it does: ten times as
-/// long as any client waits for an answer.
+/// A reactor that has not turned for this long is in an endless loop, even if it uses CPU time. Ten
+/// times as long as any client waits for a reply.
 const LOOPS: Duration = Duration::from_secs(300);
 
-/// The reactors are looked at every second; whoever looks may be late by as much again.
+/// The reactors are checked every second; a longer gap than this means that the process was stopped.
 const GAP: Duration = Duration::from_secs(2);
 
-/// What the disk has not answered for so long may never come. A disk under load takes milliseconds,
-/// one that is ailing a second or two.
+/// A disk that has not answered for this long may never answer. A disk under load takes
+/// milliseconds, a failing one a second or two.
 const STALLS: Duration = Duration::from_secs(5);
 
 /// When each reactor was last seen turning.
@@ -40,55 +41,55 @@ struct Seen {
     turns: u64,
     /// When the number of turns last changed.
     turned: Instant,
-    /// Processor time since then, in ticks; `None` until it was looked at, or cannot be.
+    /// CPU time of the thread in ticks; `None` before the first look, or if it cannot be read.
     ticks: Option<u64>,
-    /// When that last changed, or the reactor turned.
+    /// When the CPU time last changed, or the reactor turned.
     worked: Instant,
 }
 
 impl Pulse {
     pub fn new(readings: &[Reading], now: Instant) -> Pulse {
-        let seen = readings.iter().map(|one| Seen::turning(one.turns, now)).collect();
+        let seen = readings.iter().map(|one| Seen::turning(turns(one), now)).collect();
         Pulse { seen, looked: now }
     }
 
-    /// Looks at the reactors. `ticks` tells how much of the processor a thread has used.
+    /// Looks at the reactors. `ticks` returns the CPU time of a thread.
     pub fn look(&mut self, readings: &[Reading], now: Instant, ticks: impl Fn(u64) -> Option<u64>) {
-        // Nobody looks while the process or its machine is stopped, and no reactor can turn.
+        // While the process or its machine is stopped, this is not called and no reactor turns.
         let stopped = since(self.looked, now).saturating_sub(GAP);
         self.looked = now;
         for (seen, reading) in self.seen.iter_mut().zip(readings) {
             seen.turned = (seen.turned + stopped).min(now);
             seen.worked = (seen.worked + stopped).min(now);
-            if seen.turns != reading.turns {
-                *seen = Seen::turning(reading.turns, now);
+            if seen.turns != turns(reading) {
+                *seen = Seen::turning(turns(reading), now);
                 continue;
             }
             let used = ticks(reading.thread);
-            // The first look since it turned has nothing to compare with.
+            // The first look since the reactor turned has nothing to compare with.
             if used.is_some() && seen.ticks.replace(used.unwrap_or_default()) != used {
                 seen.worked = now;
             }
         }
     }
 
-    /// Reactors that will not go on by themselves.
+    /// Reactors that will not recover by themselves.
     pub fn illness(&self, now: Instant) -> Vec<String> {
         self.each(|number, seen| {
             let (quiet, idle) = (since(seen.turned, now), since(seen.worked, now));
             if idle > STUCK {
                 let seconds = idle.as_secs();
                 return Some(format!(
-                    "reactor {number} has stood still for {seconds} s and uses no processor time"
+                    "reactor {number} has not turned for {seconds} s and uses no CPU time"
                 ));
             }
             let seconds = quiet.as_secs();
             (quiet > LOOPS)
-                .then(|| format!("reactor {number} has been busy with one thing for {seconds} s"))
+                .then(|| format!("reactor {number} has been busy with one task for {seconds} s"))
         })
     }
 
-    /// Reactors that do not answer just now.
+    /// Reactors that do not respond at the moment.
     pub fn pauses(&self, now: Instant) -> Vec<String> {
         self.each(|number, seen| {
             let quiet = since(seen.turned, now);
@@ -108,22 +109,26 @@ impl Seen {
     }
 }
 
+fn turns(reading: &Reading) -> u64 {
+    reading.get(Figure::ReactorTurns)
+}
+
 fn since(then: Instant, now: Instant) -> Duration {
     now.saturating_duration_since(then)
 }
 
-/// Processor time that a thread of this process has used, in ticks of some milliseconds; `None`
-/// when the system does not say.
+/// CPU time that a thread of this process has used, in ticks of some milliseconds; `None` if it
+/// cannot be read.
 pub(super) fn ticks(thread: u64) -> Option<u64> {
     let stat = std::fs::read_to_string(format!("/proc/self/task/{thread}/stat")).ok()?;
-    // proc(5): the name may hold anything, and ends at the last parenthesis. Behind it come the
-    // fields from the third on; user time is the 14th, system time the 15th.
+    // proc(5): the thread's name may contain anything, and ends at the last parenthesis. The third
+    // and later fields follow; user time is the 14th, system time the 15th.
     let (_, fields) = stat.rsplit_once(')')?;
     let mut times = fields.split_whitespace().skip(11).map_while(|field| field.parse::<u64>().ok());
     Some(times.next()? + times.next()?)
 }
 
-/// Logs that broke: their reactors end, and then the process.
+/// Reactors whose log broke; they end, and then the process does.
 pub(super) fn broken(readings: &[Reading]) -> Vec<String> {
     let broken = readings.iter().enumerate().filter(|(_, reading)| reading.broken);
     broken
@@ -131,14 +136,14 @@ pub(super) fn broken(readings: &[Reading]) -> Vec<String> {
         .collect()
 }
 
-/// Why the server can take no mail now; nothing when it can.
+/// Why the server accepts no mail at the moment; empty if it does.
 pub(super) fn obstacles(watch: &Watch, readings: &[Reading], room: Option<Room>) -> Vec<String> {
     let mut obstacles = broken(readings);
     if watch.stopping.load(Ordering::Relaxed) {
         obstacles.push("the server is stopping".to_owned());
     }
     for (number, reading) in readings.iter().enumerate() {
-        let stalled = Duration::from_micros(reading.stalled_micros);
+        let stalled = Duration::from_micros(reading.get(Figure::LogStalled));
         if stalled > STALLS {
             let seconds = stalled.as_secs();
             obstacles.push(format!(
@@ -146,17 +151,17 @@ pub(super) fn obstacles(watch: &Watch, readings: &[Reading], room: Option<Room>)
             ));
         }
     }
-    if total(readings, |one| one.sessions) >= watch.connections as u64 {
+    if readings.iter().map(|one| one.sessions).sum::<u64>() >= watch.connections as u64 {
         let limit = watch.connections;
         obstacles.push(format!("all {limit} connections are in use; see --connections"));
     }
     match room {
-        None => obstacles.push("the data folder cannot be looked at".to_owned()),
+        None => obstacles.push("the free space of the data folder cannot be read".to_owned()),
         Some(room) if is_full(watch, readings) => {
             let (left, needed) = (room.available >> 20, watch.segment >> 20);
             obstacles.push(format!(
-                "the disk is full: {left} MiB are left, where the smallest segment takes {needed} \
-                 MiB and changes without mail keep some"
+                "the disk is full: {left} MiB left, and the smallest segment needs {needed} MiB \
+                 beside the reserve for changes without mail"
             ));
         }
         Some(_) => {}
@@ -164,8 +169,8 @@ pub(super) fn obstacles(watch: &Watch, readings: &[Reading], room: Option<Room>)
     obstacles
 }
 
-/// Whether a reactor has no room for a frame of mail of the largest size, and there is no segment
-/// for it to go on in, nor room to make one: then an APPEND is refused.
+/// Whether a reactor has no room for the largest frame of mail, no segment to continue in, and no
+/// space to make one. APPEND is refused then.
 fn is_full(watch: &Watch, readings: &[Reading]) -> bool {
     let short = readings.iter().any(|reading| reading.room < LARGE_LEASE as u64);
     short && watch.pool.room.load(Ordering::Relaxed) == 0
@@ -180,7 +185,7 @@ mod tests {
     use super::*;
     use crate::store::PoolCounts;
 
-    /// Of a server whose next segment can have so many octets.
+    /// A server whose next segment can have `room` bytes.
     fn watch(room: u64) -> Watch {
         let pool = PoolCounts { room: AtomicU64::new(room), ..PoolCounts::default() };
         Watch {
@@ -198,11 +203,11 @@ mod tests {
     }
 
     fn turning(turns: u64) -> Vec<Reading> {
-        vec![Reading { turns, ..Reading::default() }, Reading { turns: 7, ..Reading::default() }]
+        [turns, 7].map(|turns| Reading::with(&[(Figure::ReactorTurns, turns)])).into()
     }
 
-    /// One that turns, and one that does not, looked at each second; what is said of it after so
-    /// many. `ticks` is the processor time it has used by then.
+    /// Pauses and illness after this many seconds, looked at each second, of one reactor that turns
+    /// and one that does not. `ticks` is the CPU time it has used by then.
     fn said(seconds: u64, ticks: impl Fn(u64) -> Option<u64>) -> (Vec<String>, Vec<String>) {
         let begun = Instant::now();
         let mut pulse = Pulse::new(&turning(0), begun);
@@ -225,13 +230,13 @@ mod tests {
     fn busy_is_not_ill_and_stuck_is() {
         let busy = |seconds| said(seconds, Some).1;
         assert_eq!(busy(300), [""; 0]);
-        assert_eq!(busy(301), ["reactor 1 has been busy with one thing for 301 s"]);
+        assert_eq!(busy(301), ["reactor 1 has been busy with one task for 301 s"]);
         let still = |seconds| said(seconds, |_| Some(7)).1;
         assert_eq!(still(60), [""; 0]);
-        assert!(still(62)[0].starts_with("reactor 1 has stood still for 61 s"), "{:?}", still(62));
-        // Where nothing is known of the processor, it is as if it were not used.
+        assert!(still(62)[0].starts_with("reactor 1 has not turned for 61 s"), "{:?}", still(62));
+        // Unknown CPU time counts as unused.
         assert_eq!(said(61, |_| None).1.len(), 1);
-        // What worked for a while and then stopped is stuck from then on.
+        // A reactor that worked for a while and then stopped is stuck from then on.
         let stops = |seconds| said(seconds, |second| Some(second.min(40))).1;
         assert_eq!((stops(100).len(), stops(101).len()), (0, 1));
     }
@@ -259,7 +264,7 @@ mod tests {
     fn a_disk_that_does_not_answer_is_an_obstacle_and_no_illness() {
         let room = Some(Room { size: 1 << 40, available: 1 << 40 });
         let waits = |seconds: u64| {
-            let reading = Reading { stalled_micros: seconds * 1_000_000, ..Reading::default() };
+            let reading = Reading::with(&[(Figure::LogStalled, seconds * 1_000_000)]);
             obstacles(&watch(1), &[Reading::default(), reading], room)
         };
         assert_eq!(waits(5), [""; 0]);
@@ -272,7 +277,7 @@ mod tests {
         let reactors = |rooms: [u64; 2]| rooms.map(|room| Reading { room, ..Reading::default() });
         let obstacles = |pool, rooms| obstacles(&watch(pool), &reactors(rooms), free);
         assert_eq!(obstacles(1 << 20, [0, 0]), [""; 0]);
-        // There is mail that is taken still.
+        // One reactor still accepts mail.
         assert_eq!(obstacles(0, [1 << 20, 256 << 10]), [""; 0]);
         assert!(obstacles(0, [1 << 20, 255 << 10])[0].starts_with("the disk is full: 3 MiB"));
         assert_eq!(super::obstacles(&watch(1), &reactors([0, 0]), None).len(), 1);

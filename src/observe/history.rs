@@ -1,20 +1,21 @@
-//! What was done in each of the last seconds.
+//! Throughput in each of the last seconds.
 
 use std::collections::VecDeque;
 
 use super::reading::{Reading, total};
 use crate::limits::HISTORY;
+use crate::stats::Figure;
 
 /// One second.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Second {
-    /// Octets of messages that became durable.
+    /// Bytes of messages that became durable.
     pub octets: u64,
-    /// Those messages.
+    /// Messages that became durable.
     pub messages: u64,
     /// fdatasync calls.
     pub fdatasyncs: u64,
-    /// Octets that were written to the log.
+    /// Bytes written to the log.
     pub log: u64,
 }
 
@@ -26,14 +27,15 @@ pub(super) struct Past {
 }
 
 impl Past {
-    /// So many seconds have passed, one unless this thread got no processor; what came in them is
-    /// spread over them. What came before the first call counts for no second.
+    /// Adds the seconds since the last call: one, or more if this thread was not scheduled. What
+    /// happened in several seconds is spread evenly over them. What happened before the first call
+    /// is not counted.
     pub fn add(&mut self, readings: &[Reading], seconds: u64) {
         let now = Second {
-            octets: total(readings, |one| one.octets),
-            messages: total(readings, |one| one.messages),
-            fdatasyncs: total(readings, |one| one.syncs),
-            log: total(readings, |one| one.log_octets),
+            octets: total(readings, Figure::MailBytes),
+            messages: total(readings, Figure::Messages),
+            fdatasyncs: total(readings, Figure::Fdatasync),
+            log: total(readings, Figure::LogBytes),
         };
         let Some(before) = self.before.replace(now) else { return };
         for second in 0..seconds.min(HISTORY as u64) {
@@ -42,7 +44,7 @@ impl Past {
             }
             let part = |now: u64, before: u64| {
                 let all = now.saturating_sub(before);
-                // No octet is lost to the division.
+                // Loses nothing to rounding: the parts add up to `all`.
                 all * (second + 1) / seconds - all * second / seconds
             };
             self.seconds.push_back(Second {
@@ -59,7 +61,7 @@ impl Past {
         self.seconds.iter().map(figure).collect()
     }
 
-    /// A figure's mean over so many of the last seconds, or over those that there are.
+    /// The mean of a figure over the last `seconds`, or over as many as there are.
     pub fn rate(&self, seconds: usize, figure: impl Fn(&Second) -> u64) -> f64 {
         let last = self.seconds.iter().rev().take(seconds);
         let count = last.len();
@@ -72,7 +74,7 @@ mod tests {
     use super::*;
 
     fn reading(octets: u64) -> Vec<Reading> {
-        let one = Reading { octets, messages: octets / 10, ..Reading::default() };
+        let one = Reading::with(&[(Figure::MailBytes, octets), (Figure::Messages, octets / 10)]);
         vec![one.clone(), one]
     }
 

@@ -1,4 +1,4 @@
-//! What the operator sees: the admin endpoint with its metrics, probes and live page.
+//! The admin endpoint: metrics, probes and the live page.
 //!
 //! ```text
 //! Watch (the counters of a running server)
@@ -8,8 +8,8 @@
 //!                                     └─▶ health: /healthz, /readyz
 //! ```
 //!
-//! It runs on a thread of its own, of low priority, and only reads: whatever happens here, no
-//! reactor waits for it.
+//! The endpoint runs on a thread of its own with low priority, and only reads: no reactor ever
+//! waits for it. Names and help of the figures are declared in [`stats`](crate::stats::Figure).
 
 mod answer;
 mod disk;
@@ -18,12 +18,13 @@ mod health;
 mod history;
 mod metrics;
 mod observer;
+mod process;
 mod reading;
 mod status;
 mod view;
 
 pub use endpoint::{AdminError, Bound, Endpoint};
 pub use status::{
-    Disk, History, Latency, Rates, Reactor, Refusal, STATUS_VERSION, Segments, Status, Totals,
-    Upload,
+    Disk, FigureStatus, FigureValue, History, Latency, Rates, Reactor, Refusal, STATUS_VERSION,
+    Segments, Status, Totals, Upload,
 };

@@ -1,4 +1,4 @@
-//! Looks at the server once a second and remembers what it saw.
+//! Reads the counters of the server once a second and keeps their recent past.
 
 use std::sync::atomic::Ordering;
 
@@ -8,27 +8,29 @@ use super::disk::{self, Room};
 use super::health::{self, Pulse};
 use super::history::Past;
 use super::metrics::{self, Scrape};
+use super::process::Process;
 use super::reading::{Reading, total};
 use super::status::Segments;
 use super::view::{UploadRates, status};
+use crate::limits::{LARGE_LEASES, SMALL_LEASES};
 use crate::reactor::{Instant, unix_seconds};
 use crate::server::Watch;
-use crate::stats::{AUDIT, LOG};
+use crate::stats::{AUDIT, Figure, LOG, LineCounts};
 
-/// The segments are counted once in so many seconds: there may be thousands.
+/// Seconds between two counts of the segment files: there may be thousands.
 const SECONDS_OF_SEGMENTS: u64 = 10;
 
-/// What is known of the server.
+/// The server as last seen.
 pub(super) struct Observer {
     pub watch: Watch,
     pub begun: Instant,
-    /// The same as a Unix time in seconds.
+    /// `begun` as a Unix time in seconds.
     pub begun_at: u64,
     pub past: Past,
     pub rates: UploadRates,
     pub room: Option<Room>,
     pulse: Pulse,
-    /// All segments, at the last count.
+    /// All segment files, at the last count.
     files: u64,
     ticks: u64,
     /// When it last looked.
@@ -37,7 +39,7 @@ pub(super) struct Observer {
 }
 
 impl Observer {
-    /// Has looked once.
+    /// Starts with a first look.
     pub fn new(watch: Watch) -> Observer {
         let (now, readings) = (Instant::now(), Reading::all(&watch));
         let mut observer = Observer {
@@ -78,7 +80,7 @@ impl Observer {
         self.status.clone()
     }
 
-    /// What is wrong with the process that only a restart mends; nothing when it is healthy.
+    /// What only a restart can repair; empty if the process is healthy.
     pub fn illness(&mut self) -> Vec<String> {
         let readings = Reading::all(&self.watch);
         let now = self.look(&readings);
@@ -87,7 +89,7 @@ impl Observer {
         illness
     }
 
-    /// Why the server takes no mail; nothing when it does.
+    /// Why the server accepts no mail; empty if it does.
     pub fn obstacles(&mut self) -> Vec<String> {
         let readings = Reading::all(&self.watch);
         self.obstacles_now(&readings)
@@ -97,27 +99,40 @@ impl Observer {
     pub fn metrics(&mut self) -> String {
         let reactors = Reading::all(&self.watch);
         let ready = self.obstacles_now(&reactors).is_empty();
-        let segments = self.segments(&reactors);
-        let uploads = self.rates.active_of_each(&self.watch);
-        metrics::text(Scrape {
-            reactors,
-            uploads,
-            segments,
-            ready,
-            room: self.room,
-            connections: self.watch.connections as u64,
-            begun_at: self.begun_at,
-            certificate: self.watch.certificate.as_ref().map(|acceptor| acceptor.validity().until),
-            damaged: (self.watch.damaged_messages, self.watch.damages),
-            logs: [&LOG, &AUDIT].map(|one| (one.name, one.lost(), one.is_failing())),
-        })
+        let process = self.process(&reactors, ready);
+        metrics::text(Scrape { reactors, process })
+    }
+
+    /// The figures of the process.
+    pub fn process(&self, readings: &[Reading], ready: bool) -> Process {
+        let (mut process, watch) = (Process::default(), &self.watch);
+        let Segments { ready: written, active, reserve, sealed, .. } = self.segments(readings);
+        process.set_each(Figure::Segments, [written, active, reserve, sealed]);
+        process.set_each(Figure::Leases, [SMALL_LEASES, LARGE_LEASES].map(|count| count as u64));
+        if let Some(Room { size, available }) = self.room {
+            process.set(Figure::DiskSize, size);
+            process.set(Figure::DiskFree, available);
+        }
+        process.set(Figure::ConnectionsLimit, watch.connections as u64);
+        process.set(Figure::Ready, ready.into());
+        process.set(Figure::DamagedMessages, watch.damaged_messages);
+        process.set(Figure::Damages, watch.damages);
+        process.set_each(Figure::LogLinesLost, [&LOG, &AUDIT].map(LineCounts::lost));
+        process.set_each(Figure::LogFailing, [&LOG, &AUDIT].map(|log| log.is_failing().into()));
+        process.set(Figure::StartTime, self.begun_at);
+        if let Some(acceptor) = &watch.certificate {
+            let until = u64::try_from(acceptor.validity().until).unwrap_or(0);
+            process.set(Figure::CertificateExpires, until);
+        }
+        process.set(Figure::BuildInfo, 1);
+        process
     }
 
     /// The segments by their states.
     pub fn segments(&self, readings: &[Reading]) -> Segments {
         let ready = self.watch.pool.ready.load(Ordering::Relaxed);
-        let active = total(readings, |one| one.open_segments);
-        let unwritten = total(readings, |one| one.unwritten_segments);
+        let active = readings.iter().map(|one| one.open_segments).sum();
+        let unwritten = total(readings, Figure::UnwrittenSegments);
         let reserve = self.watch.pool.reserve.load(Ordering::Relaxed);
         let sealed = self.files.saturating_sub(ready + active + reserve);
         Segments { ready, active, reserve, sealed, unwritten }
@@ -131,7 +146,7 @@ impl Observer {
         obstacles
     }
 
-    /// Looks whether the reactors turn; when that was.
+    /// Looks whether the reactors turn. Returns the time of the look.
     fn look(&mut self, readings: &[Reading]) -> Instant {
         let now = Instant::now();
         self.pulse.look(readings, now, health::ticks);

@@ -1,15 +1,17 @@
-//! What `/status.json` says: the data of the live page and of `mailrace top`.
+//! The content of `/status.json`, which the live page and `mailrace top` show.
 //!
-//! One JSON object, made anew every second. Members may be added; when one is removed or changes
-//! its meaning, [`Status::version`] ascends. Times are seconds since 1970 UTC, sizes octets. User
-//! and mailbox names are free of control characters and cut to 200, and nothing else: whoever shows
-//! them as HTML has to escape them.
+//! One JSON object, updated every second. Members may be added; if one is removed or changes its
+//! meaning, [`Status::version`] is raised. Times are seconds since 1970 UTC, sizes bytes. User and
+//! mailbox names contain no control characters and are cut to 200 characters. They are not escaped
+//! for HTML.
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-/// The version of the format.
+use crate::stats::{Figure, Kind, Unit};
+
+/// Version of the format.
 pub const STATUS_VERSION: u32 = 1;
 
 /// The whole object.
@@ -19,38 +21,86 @@ pub struct Status {
     pub version: u32,
     /// Version of the server.
     pub mailrace: String,
-    /// When it was made.
+    /// When this status was taken.
     pub time: u64,
     /// Seconds since the start.
     pub uptime: u64,
-    /// Where the server listens.
+    /// The address that the server listens on.
     pub listen: String,
-    /// Whether it takes mail.
+    /// Whether mail is accepted.
     pub ready: bool,
-    /// Why not, and what else is wrong.
+    /// Why mail is not accepted; empty if it is.
     pub problems: Vec<String>,
-    /// Since the start.
+    /// Counts since the start.
     pub totals: Totals,
-    /// Mean over the last five seconds, each second.
+    /// Means over the last five seconds, per second.
     pub rates: Rates,
     /// The last ten minutes.
     pub history: History,
-    /// Connections by what they do: login, authenticated, selected, append, idle.
+    /// Connections by state: login, authenticated, selected, append, idle.
     pub connections: BTreeMap<String, u64>,
-    /// How many there may be.
+    /// Largest number of connections.
     pub connections_limit: u64,
+    /// Every figure of `/metrics`, in the order of the manual, all reactors taken together.
+    #[serde(default)]
+    pub figures: Vec<FigureStatus>,
     /// The disk of the log.
     pub disk: Disk,
     /// The files of the log.
     pub segments: Segments,
-    /// How many uploads are under way.
+    /// Number of uploads in progress.
     pub uploads_active: u64,
-    /// The busiest of them, at most 100.
+    /// The busiest uploads, at most 100.
     pub uploads: Vec<Upload>,
-    /// What was refused lately, the latest first, at most 100.
+    /// The latest refusals, newest first, at most 100.
     pub refusals: Vec<Refusal>,
     /// Each reactor.
     pub reactors: Vec<Reactor>,
+}
+
+/// A figure: its declaration, and its values now.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct FigureStatus {
+    /// Name in `/metrics`, such as `mailrace_log_bytes_total`.
+    pub name: String,
+    /// `counter`, `gauge` or `histogram`.
+    pub kind: String,
+    /// `bytes`, `seconds`, `time` (seconds since 1970 UTC), or empty for a plain number.
+    pub unit: String,
+    /// What it is.
+    pub help: String,
+    /// One value; with a label, one for each value of the label; of a histogram its mean, median
+    /// and 99th percentile. Reactors are summed up, or the largest is taken where a sum would mean
+    /// nothing.
+    pub values: Vec<FigureValue>,
+}
+
+/// A value of a figure.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct FigureValue {
+    /// Value of the label; `mean`, `p50` or `p99` of a histogram; else empty.
+    pub of: String,
+    /// The value, in the unit of the figure.
+    pub value: f64,
+}
+
+impl FigureStatus {
+    pub(super) fn new(figure: Figure, values: Vec<FigureValue>) -> FigureStatus {
+        let declared = figure.declared();
+        let kind = match declared.kind {
+            Kind::Counter => "counter",
+            Kind::Gauge => "gauge",
+            Kind::Histogram { .. } => "histogram",
+        };
+        let unit = match declared.unit {
+            Unit::None => "",
+            Unit::Bytes => "bytes",
+            Unit::Micros => "seconds",
+            Unit::Time => "time",
+        };
+        let (kind, unit, help) = (kind.into(), unit.into(), declared.help.into());
+        FigureStatus { name: declared.metric(), kind, unit, help, values }
+    }
 }
 
 /// Counts since the start.
@@ -58,111 +108,112 @@ pub struct Status {
 pub struct Totals {
     /// Messages that became durable.
     pub messages: u64,
-    /// Octets of those.
+    /// Bytes of those messages.
     pub octets: u64,
-    /// APPEND commands that brought them.
+    /// APPEND commands that became durable.
     pub batches: u64,
     /// fdatasync calls.
     pub fdatasyncs: u64,
-    /// APPENDs, logins and connections that were refused.
+    /// Refused APPENDs, logins and connections.
     pub refusals: u64,
-    /// Commands that could not be read.
+    /// Commands that could not be parsed.
     pub parse_errors: u64,
-    /// Logins.
+    /// Accepted logins.
     pub logins: u64,
 }
 
-/// Figures a second.
+/// Throughput per second.
 #[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
 pub struct Rates {
-    /// Octets of messages that became durable.
+    /// Bytes of messages that became durable.
     pub octets: f64,
-    /// Those messages.
+    /// Messages that became durable.
     pub messages: f64,
     /// fdatasync calls.
     pub fdatasyncs: f64,
 }
 
-/// Figures of the last seconds, oldest first, the last of them the second before
-/// [`Status::time`]. Shorter than ten minutes only after the start.
+/// Throughput in each of the last seconds, oldest first; the last is the second before
+/// [`Status::time`]. Covers ten minutes, or the time since the start.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct History {
-    /// Seconds from one figure to the next.
+    /// Seconds from one value to the next.
     pub interval: u64,
-    /// Octets of messages that became durable.
+    /// Bytes of messages that became durable.
     pub octets: Vec<u64>,
-    /// Those messages.
+    /// Messages that became durable.
     pub messages: Vec<u64>,
     /// fdatasync calls.
     pub fdatasyncs: Vec<u64>,
 }
 
-/// The file system that the log is on.
+/// The file system that holds the log.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Disk {
     /// The data folder.
     pub path: String,
-    /// All of it; 0 when it cannot be asked.
+    /// Size of the file system; 0 if it cannot be read.
     pub size: u64,
-    /// What is free.
+    /// Free space.
     pub available: u64,
-    /// Seconds until it is full if the log grows as in the last minute; `null` when it does not.
+    /// Seconds until the disk is full if the log grows as in the last minute; `null` if it does not
+    /// grow.
     pub full_in: Option<u64>,
 }
 
 /// Files of the log.
 #[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
 pub struct Segments {
-    /// Written with zeros, waiting for use.
+    /// Written with zeros and ready for use.
     pub ready: u64,
-    /// Written to.
+    /// In use.
     pub active: u64,
-    /// Held back for changes without mail on a full disk.
+    /// Reserved for changes without mail on a full disk.
     #[serde(default)]
     pub reserve: u64,
     /// Full, or left by an earlier run.
     pub sealed: u64,
-    /// Taken into use merely allocated, since the start.
+    /// Since the start: taken into use allocated but not yet written.
     pub unwritten: u64,
 }
 
-/// An upload under way: what a connection has appended to one mailbox.
+/// An upload in progress: what one connection appends to one mailbox.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Upload {
-    /// The connection, as it is called in the log.
+    /// ID of the connection, as in the log.
     pub connection: String,
-    /// The other end.
+    /// Address of the client.
     pub peer: String,
-    /// Whose mail it is.
+    /// The user.
     pub user: String,
     /// The mailbox.
     pub mailbox: String,
-    /// When it began.
+    /// When the upload began.
     pub since: u64,
-    /// Messages that have arrived, durable or not.
+    /// Messages that arrived, durable or not.
     pub messages: u64,
-    /// Octets of those, and of the one under way.
+    /// Bytes of those messages, and of the one in progress.
     pub octets: u64,
-    /// Octets a second, mean of the last five.
+    /// Bytes per second, averaged over five seconds.
     pub octets_per_second: f64,
-    /// Messages a second, likewise.
+    /// Messages per second, averaged over five seconds.
     pub messages_per_second: f64,
 }
 
-/// Something that was refused.
+/// A refusal.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Refusal {
-    /// When.
+    /// When it happened.
     pub time: u64,
-    /// The other end.
+    /// Address of the client.
     pub peer: String,
-    /// The user, or the name given for one; may be empty.
+    /// The user, or the name the client tried to log in as; may be empty.
     pub user: String,
     /// The mailbox; may be empty.
     pub mailbox: String,
     /// `append`, `login` or `connection`.
     pub what: String,
-    /// Why. Of a limit it names the flag.
+    /// The reason. For a limit it names the flag.
     pub reason: String,
 }
 
@@ -173,41 +224,41 @@ pub struct Reactor {
     pub connections: u64,
     /// Messages that became durable.
     pub messages: u64,
-    /// Octets of those.
+    /// Bytes of those messages.
     pub octets: u64,
-    /// Batches.
+    /// APPEND commands that became durable.
     pub batches: u64,
-    /// How long fdatasync takes.
+    /// Duration of fdatasync.
     pub fdatasync: Latency,
-    /// Batches and changes that one fdatasync makes durable, on average.
+    /// Mean number of batches and changes that one fdatasync makes durable.
     pub group_size: f64,
     /// How late timers fire.
     pub lateness: Latency,
-    /// Processor time in seconds.
+    /// CPU time in seconds.
     pub cpu_seconds: f64,
     /// Leases handed out.
     pub leases: u64,
-    /// How many there are.
+    /// Leases the reactor has.
     pub leases_limit: u64,
-    /// Times that somebody waited for one.
+    /// Times that a task waited for a lease.
     pub lease_waits: u64,
-    /// The segment that it writes to.
+    /// The segment being written.
     pub segment: u64,
-    /// Up to where.
+    /// Where in that segment the durable log ends.
     pub segment_offset: u64,
-    /// Octets of log that came after the last checkpoint.
+    /// Bytes of log since the last checkpoint.
     pub checkpoint_lag: u64,
 }
 
-/// A histogram in brief. The quantiles are upper bounds, powers of two.
+/// Summary of a histogram. The quantiles are upper bounds, powers of two.
 #[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
 pub struct Latency {
-    /// How many were measured.
+    /// Number of values.
     pub count: u64,
     /// Mean, in microseconds.
     pub mean_micros: f64,
-    /// What half of them do not exceed, in microseconds.
+    /// Median in microseconds.
     pub median_micros: u64,
-    /// What 99 of 100 do not exceed, in microseconds.
+    /// 99th percentile in microseconds.
     pub p99_micros: u64,
 }

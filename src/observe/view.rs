@@ -1,29 +1,31 @@
-//! The [`Status`] of a moment.
+//! Makes the [`Status`] out of what the observer has read.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{LockResult, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::observer::Observer;
+use super::process::Process;
 use super::reading::{Reading, total};
 use super::status::{
-    Disk, History, Latency, Rates, Reactor, Refusal, STATUS_VERSION, Status, Totals, Upload,
+    Disk, FigureStatus, FigureValue, History, Latency, Rates, Reactor, Refusal, STATUS_VERSION,
+    Status, Totals, Upload,
 };
 use crate::limits::{LARGE_LEASES, REFUSALS_SHOWN, SMALL_LEASES, UPLOADS_SHOWN};
 use crate::reactor::unix_seconds;
 use crate::server::Watch;
-use crate::stats::{Histogram, STANDINGS, UploadView, WHATS};
+use crate::stats::{Figure, Histogram, Kind, Scope, Standing, Unit, UploadView, What};
 
-/// Seconds over which a rate is a mean.
+/// Seconds over which rates are averaged.
 const MEAN: usize = 5;
 
-/// Seconds over which it is one that says when the disk is full.
+/// Seconds over which the growth of the log is averaged to predict when the disk is full.
 const LONG_MEAN: usize = 60;
 
-/// How fast each upload is, from what it had at the last looks.
+/// The speed of each upload, from its counts at the last looks.
 #[derive(Default)]
 pub(super) struct UploadRates {
-    /// By connection: octets and messages at the last looks, oldest first.
+    /// By connection: bytes and messages at the last looks, oldest first.
     seen: BTreeMap<Box<str>, VecDeque<(u64, u64)>>,
     active: u64,
     busiest: Vec<Upload>,
@@ -52,23 +54,17 @@ impl UploadRates {
         self.busiest.sort_by(|one, other| key(other).total_cmp(&key(one)));
         self.busiest.truncate(UPLOADS_SHOWN);
     }
-
-    /// How many there are in each reactor.
-    pub fn active_of_each(&self, watch: &Watch) -> Vec<u64> {
-        let count = |board: MutexGuard<'_, crate::stats::UploadsView>| board.active as u64;
-        watch.reactors.iter().map(|tally| count(lock(tally.uploads.lock()))).collect()
-    }
 }
 
-/// A view with its rates.
+/// A snapshot of an upload with its rates.
 fn upload(view: UploadView, seen: &mut VecDeque<(u64, u64)>) -> Upload {
     let now = (view.octets, view.messages);
-    // It has begun to count anew, in another mailbox.
+    // The upload went on to another mailbox, where its counts start at 0.
     if seen.back().is_some_and(|last| last.0 > now.0 || last.1 > now.1) {
         seen.clear();
     }
     if seen.is_empty() {
-        // What came before the first look came in the second before.
+        // What came before the first look arrived within the second before it.
         seen.push_back((0, 0));
     }
     seen.push_back(now);
@@ -89,16 +85,17 @@ fn upload(view: UploadView, seen: &mut VecDeque<(u64, u64)>) -> Upload {
     }
 }
 
-/// Everything that there is to say.
+/// The whole status.
 pub(super) fn status(observer: &Observer, readings: &[Reading], problems: Vec<String>) -> Status {
     let Observer { watch, past, rates, .. } = observer;
+    let ready = problems.is_empty();
     Status {
         version: STATUS_VERSION,
         mailrace: env!("CARGO_PKG_VERSION").to_owned(),
         time: unix_seconds(),
         uptime: observer.begun.elapsed().as_secs(),
         listen: watch.address.to_string(),
-        ready: problems.is_empty(),
+        ready,
         problems,
         totals: totals(readings),
         rates: Rates {
@@ -114,6 +111,7 @@ pub(super) fn status(observer: &Observer, readings: &[Reading], problems: Vec<St
         },
         connections: connections(readings),
         connections_limit: watch.connections as u64,
+        figures: figures(readings, &observer.process(readings, ready)),
         disk: disk(observer),
         segments: observer.segments(readings),
         uploads_active: rates.active,
@@ -125,21 +123,54 @@ pub(super) fn status(observer: &Observer, readings: &[Reading], problems: Vec<St
 
 fn totals(readings: &[Reading]) -> Totals {
     Totals {
-        messages: total(readings, |one| one.messages),
-        octets: total(readings, |one| one.octets),
-        batches: total(readings, |one| one.batches),
-        fdatasyncs: total(readings, |one| one.syncs),
-        refusals: total(readings, |one| one.refusals.iter().sum()),
-        parse_errors: total(readings, |one| one.parse_errors),
-        logins: total(readings, |one| one.logins),
+        messages: total(readings, Figure::Messages),
+        octets: total(readings, Figure::MailBytes),
+        batches: total(readings, Figure::Batches),
+        fdatasyncs: total(readings, Figure::Fdatasync),
+        refusals: total(readings, Figure::Refusals),
+        parse_errors: total(readings, Figure::ParseErrors),
+        logins: total(readings, Figure::Logins),
     }
 }
 
 fn connections(readings: &[Reading]) -> BTreeMap<String, u64> {
-    let count = |(standing, name): (_, &str)| {
-        (name.to_owned(), total(readings, |one| one.connections[standing as usize]))
+    let count = |(at, name): (usize, &str)| {
+        let of = |one: &Reading| one.values.each(Figure::Connections)[at];
+        (name.to_owned(), readings.iter().map(of).sum())
     };
-    STANDINGS.into_iter().map(count).collect()
+    Standing::NAMES.into_iter().enumerate().map(count).collect()
+}
+
+/// Every declared figure with its values.
+fn figures(readings: &[Reading], process: &Process) -> Vec<FigureStatus> {
+    let is_known =
+        |figure: &&Figure| figure.declared().scope != Scope::Process || process.has(**figure);
+    let of = |&figure: &Figure| FigureStatus::new(figure, values(figure, readings, process));
+    Figure::ALL.iter().filter(is_known).map(of).collect()
+}
+
+/// The values of a figure, all reactors taken together.
+fn values(figure: Figure, readings: &[Reading], process: &Process) -> Vec<FigureValue> {
+    let declared = figure.declared();
+    let scale = if declared.unit == Unit::Micros { 1e-6 } else { 1.0 };
+    let value = |of: &str, value: f64| FigureValue { of: of.into(), value: value * scale };
+    if let Kind::Histogram { .. } = declared.kind {
+        let mut all = Histogram::default();
+        readings.iter().for_each(|one| all.merge(one.histogram(figure)));
+        let mean = all.sum() as f64 / all.count().max(1) as f64;
+        let (median, high) = (all.quantile(0.5), all.quantile(0.99));
+        return vec![value("mean", mean), value("p50", median as f64), value("p99", high as f64)];
+    }
+    let each = |at: usize| {
+        let reactors = readings.iter().map(|one| one.values.each(figure)[at]);
+        match declared.scope {
+            Scope::Reactor => reactors.sum(),
+            Scope::Largest => reactors.max().unwrap_or(0),
+            Scope::Process => process.values.each(figure)[at],
+        }
+    };
+    let name = |at: usize| declared.label.map_or("", |label| label.values[at]);
+    (0..declared.width()).map(|at| value(name(at), each(at) as f64)).collect()
 }
 
 fn disk(observer: &Observer) -> Disk {
@@ -166,29 +197,30 @@ fn refusals(watch: &Watch) -> Vec<Refusal> {
         peer: refused.peer.to_string(),
         user: refused.user.into(),
         mailbox: refused.mailbox.into(),
-        what: WHATS[refused.what as usize].1.to_owned(),
+        what: What::NAMES[refused.what as usize].to_owned(),
         reason: refused.reason.into(),
     };
     all.into_iter().map(refusal).collect()
 }
 
 fn reactor(reading: &Reading) -> Reactor {
-    let groups = reading.group.count().max(1) as f64;
+    let group = reading.histogram(Figure::FdatasyncGroup);
+    let groups = group.count().max(1) as f64;
     Reactor {
         connections: reading.sessions,
-        messages: reading.messages,
-        octets: reading.octets,
-        batches: reading.batches,
-        fdatasync: latency(&reading.sync_latency),
-        group_size: reading.group.sum() as f64 / groups,
-        lateness: latency(&reading.lateness),
-        cpu_seconds: Duration::from_micros(reading.cpu_micros).as_secs_f64(),
-        leases: reading.small_leases + reading.large_leases,
+        messages: reading.get(Figure::Messages),
+        octets: reading.get(Figure::MailBytes),
+        batches: reading.get(Figure::Batches),
+        fdatasync: latency(reading.histogram(Figure::Fdatasync)),
+        group_size: group.sum() as f64 / groups,
+        lateness: latency(reading.histogram(Figure::ReactorLateness)),
+        cpu_seconds: Duration::from_micros(reading.get(Figure::ReactorCpu)).as_secs_f64(),
+        leases: reading.get(Figure::LeasesInUse),
         leases_limit: (SMALL_LEASES + LARGE_LEASES) as u64,
-        lease_waits: reading.lease_waits,
-        segment: reading.segment,
-        segment_offset: reading.segment_offset,
-        checkpoint_lag: reading.checkpoint_lag,
+        lease_waits: reading.get(Figure::LeaseWaits),
+        segment: reading.get(Figure::LogSegment),
+        segment_offset: reading.get(Figure::LogPosition),
+        checkpoint_lag: reading.get(Figure::CheckpointLag),
     }
 }
 
@@ -202,7 +234,7 @@ fn latency(histogram: &Histogram) -> Latency {
     }
 }
 
-/// What is behind a lock, whatever became of others who held it: it is but copied.
+/// Takes a lock even if a holder panicked: its content is only copied.
 fn lock<'a, T>(locked: LockResult<MutexGuard<'a, T>>) -> MutexGuard<'a, T> {
     locked.unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,11 +1,11 @@
-//! Whether a server could start with a configuration, found out without starting one.
+//! Checks whether a server could start with a configuration, without starting one.
 
 use std::fs;
-use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
 
 use rustix::fs::{Access, access};
+use rustix::io::Errno;
 
 use super::{Config, SEGMENTS, Server, StartError};
 use crate::auth::{Tokens, Users};
@@ -13,21 +13,21 @@ use crate::net::{Acceptor, Concern};
 use crate::reactor::unix_seconds;
 use crate::store::DataLock;
 
-/// What a check has found that keeps no server from starting.
+/// Findings of a check that do not prevent a start.
 #[derive(Clone, Debug, Default)]
 pub struct Checked {
-    /// A server runs on this data. Addresses in use are taken to be its own.
+    /// A server uses this data folder. Addresses in use are assumed to be its own.
     pub running: bool,
-    /// What should be mended soon, a sentence each.
+    /// Sentences about what should be fixed soon.
     pub warnings: Vec<String>,
 }
 
 impl Server {
-    /// Tries what a start tries, but for io_uring: rights of the data folder, users, certificates
-    /// with their dates, token keys, addresses. Changes nothing.
+    /// Checks what a start checks, except io_uring: permissions of the data folder, users,
+    /// certificates with their dates, token keys, addresses. Changes nothing.
     ///
     /// # Errors
-    /// See [`StartError`]; also [`StartError::Certificate`], where a start would only say so.
+    /// See [`StartError`]; also [`StartError::Certificate`], where a start would only log it.
     pub fn check(config: &Config) -> Result<Checked, StartError> {
         rights(&config.data)?;
         let mut checked =
@@ -52,23 +52,23 @@ impl Server {
     }
 }
 
-/// Whether this address can be listened on; one in use is, by the server that runs.
+/// Checks that this address can be listened on. While a server runs, an address in use is its own.
 fn bind(address: SocketAddr, running: bool) -> Result<(), StartError> {
     match TcpListener::bind(address) {
-        Err(error) if running && error.kind() == io::ErrorKind::AddrInUse => Ok(()),
-        Err(error) => Err(StartError::listen(address, error)),
+        Err(error) if running && Errno::from_io_error(&error) == Some(Errno::ADDRINUSE) => Ok(()),
+        Err(error) => Err(StartError::Listen(address, error)),
         Ok(_) => Ok(()),
     }
 }
 
-/// Whether this user may do with the data folder what a server does.
+/// Checks that this user has the permissions on the data folder that a server needs.
 fn rights(data: &Path) -> Result<(), StartError> {
     let all = Access::READ_OK | Access::WRITE_OK | Access::EXEC_OK;
     let may = |path: &Path, what| {
         access(path, what).map_err(|error| StartError::Data(path.to_owned(), error.into()))
     };
     if !data.exists() {
-        // It would be made, with the folders above it.
+        // A start would create it, with its parents.
         let above = data.ancestors().skip(1).find(|above| above.exists());
         let above = above.filter(|above| !above.as_os_str().is_empty());
         return may(above.unwrap_or(Path::new(".")), Access::WRITE_OK | Access::EXEC_OK);
@@ -86,16 +86,18 @@ fn rights(data: &Path) -> Result<(), StartError> {
     }
     match fs::metadata(data) {
         Ok(found) if !found.is_dir() => {
-            Err(StartError::Data(data.to_owned(), io::ErrorKind::NotADirectory.into()))
+            Err(StartError::Data(data.to_owned(), Errno::NOTDIR.into()))
         }
         _ => Ok(()),
     }
 }
 
-/// Master users whom the file of users does not know, a sentence each: they cannot log in.
+/// A sentence for each master user who is not in the users file and so cannot log in.
 pub(super) fn unknown_masters(config: &Config, users: &Users) -> Vec<String> {
     let unknown = config.master_users.iter().filter(|name| users.get(name).is_none());
-    unknown.map(|name| format!("--master-user {name}: there is no such user; add one")).collect()
+    unknown
+        .map(|name| format!("--master-user {name}: no such user; add it with `mailrace user add`"))
+        .collect()
 }
 
 #[cfg(test)]

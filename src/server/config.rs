@@ -75,7 +75,7 @@ pub struct Config {
 impl Default for Config {
     fn default() -> Config {
         Config {
-            data: PathBuf::from("mailrace-data"),
+            data: PathBuf::from("./mailrace-data"),
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 1143)),
             tls_listen: None,
             handed_over: HandedOver::default(),

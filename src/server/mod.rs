@@ -34,7 +34,7 @@ use crate::index::{Catalog, CatalogError, Quarantine, ReplayError, replay};
 use crate::limits::{OPENERS, SEGMENT_LEAST};
 use crate::net::{Acceptor, TlsError};
 use crate::reactor::{Bound, Instant, Jobs, Options, Standby, Thread, ThreadEnd, files};
-use crate::stats::Tally;
+use crate::stats::{Figure, Tally};
 use crate::store::{DataLock, PoolConfig, Recovered, SegmentPool, Segments, Spare, StoredSegments};
 
 /// The folder of the log, within the data folder.
@@ -106,7 +106,7 @@ impl Server {
         let users = Users::open(&config.data).map_err(StartError::Users)?;
         check::unknown_masters(&config, &users).iter().for_each(|what| tracing::warn!("{what}"));
         let (segments, catalog, recovered, quarantine) = recover(&config, begun)?;
-        let listen = |error| StartError::listen(config.listen, error);
+        let listen = |error| StartError::Listen(config.listen, error);
         let sockets = match &config.handed_over.imap {
             Some(socket) => Bound::adopt(socket, reactors),
             None => Bound::all(config.listen, reactors),
@@ -197,15 +197,15 @@ impl Server {
     pub fn stats(&self) -> Stats {
         let mut stats = Stats::default();
         for tally in &self.watch.reactors {
-            let get = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
-            stats.sessions += get(&tally.sessions);
-            stats.batches += get(&tally.batches);
-            stats.messages += get(&tally.messages);
-            stats.octets += get(&tally.octets);
-            stats.fdatasyncs += get(&tally.syncs);
-            stats.cpu += Duration::from_micros(get(&tally.cpu_micros));
-            stats.lease_waits += get(&tally.lease_waits);
-            stats.unwritten_segments += get(&tally.unwritten_segments);
+            let values = tally.values.load();
+            stats.sessions += tally.sessions.load(Ordering::Relaxed);
+            stats.batches += values.get(Figure::Batches);
+            stats.messages += values.get(Figure::Messages);
+            stats.octets += values.get(Figure::MailBytes);
+            stats.fdatasyncs += values.get(Figure::Fdatasync);
+            stats.cpu += Duration::from_micros(values.get(Figure::ReactorCpu));
+            stats.lease_waits += values.get(Figure::LeaseWaits);
+            stats.unwritten_segments += values.get(Figure::UnwrittenSegments);
         }
         stats
     }
@@ -373,7 +373,7 @@ fn listen_by_tls(
     reactors: usize,
 ) -> Result<(Vec<Bound>, Option<SocketAddr>), StartError> {
     let wished = config.tls_listen.unwrap_or(SocketAddr::from((Ipv4Addr::UNSPECIFIED, 993)));
-    let listen = |error| StartError::listen(wished, error);
+    let listen = |error| StartError::Listen(wished, error);
     let sockets = match (&config.handed_over.imaps, config.tls_listen) {
         (Some(socket), _) => Bound::adopt(socket, reactors),
         (None, Some(address)) if tls.is_some() => Bound::all(address, reactors),

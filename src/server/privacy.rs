@@ -8,6 +8,8 @@ use std::io;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
+use rustix::io::Errno;
+
 use super::{SEGMENTS, StartError};
 
 /// Permissions of others than the owner.
@@ -41,7 +43,7 @@ pub fn exposed(data: &Path) -> io::Result<Vec<Exposed>> {
         // Links to folders are followed, for the log may have a disk of its own.
         match fs::metadata(&folder) {
             Ok(metadata) => found.extend(Exposed::of(&folder, &metadata)),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+            Err(error) if Errno::from_io_error(&error) == Some(Errno::NOENT) => continue,
             Err(error) => return Err(error),
         }
         for entry in fs::read_dir(&folder)? {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::dispatch::Session;
 use crate::home::Owner;
 use crate::reactor::sleep;
-use crate::stats::Counters;
+use crate::stats::Figure;
 use imap::protocol::Command;
 
 /// A session that waits looks so often whether the server ends it.
@@ -23,7 +23,7 @@ impl Session {
     /// Waits until the account may write. Nothing is held meanwhile.
     pub(super) async fn may_write(&self, owner: &Owner) {
         if owner.wait().is_some() {
-            Counters::one(&self.home.counters.log_waits);
+            self.home.counters.one(Figure::LogWaits);
         }
         while let Some(wait) = owner.wait()
             && self.home.ending.borrow().is_none()

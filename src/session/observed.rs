@@ -10,7 +10,7 @@ use crate::auth::User;
 use crate::home::{Home, Owner};
 use crate::ingest::Copied;
 use crate::reactor::{Instant, Peer, unix_seconds};
-use crate::stats::{AUDIT_TARGET, Counters, Progress, Refused, Standing, What, harmless, uid_set};
+use crate::stats::{AUDIT_TARGET, Figure, Progress, Refused, Standing, What, harmless, uid_set};
 use crate::store::MailboxId;
 use imap::types::UidRange;
 
@@ -50,7 +50,7 @@ impl Session {
 
     /// Somebody has logged in.
     pub(super) fn login_accepted(&mut self, user: &User) {
-        Counters::one(&self.home.counters.logins);
+        self.home.counters.one(Figure::Logins);
         Span::current().record("user", &*harmless(&user.name));
         let trail = &mut self.trail;
         trail.begun = Some((Instant::now(), self.conn.octets()));
@@ -136,7 +136,7 @@ impl Session {
 
     /// A command could not be read.
     pub(super) fn misread(&self, text: &str) {
-        Counters::one(&self.home.counters.parse_errors);
+        self.home.counters.one(Figure::ParseErrors);
         tracing::debug!("a command makes no sense: {text}");
     }
 

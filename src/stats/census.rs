@@ -1,36 +1,32 @@
-//! How many connections there are, by what they do.
+//! The number of connections in each state.
 
 use std::cell::Cell;
 use std::rc::Rc;
 
-/// What a connection does.
+/// The state of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Standing {
-    /// Nobody has logged in.
+    /// Not logged in.
     Login,
-    /// Somebody has; no mailbox is selected.
+    /// Logged in; no mailbox is selected.
     Authenticated,
     /// A mailbox is selected.
     Selected,
-    /// Mail came from it in the last ten seconds, whatever is selected.
+    /// It sent mail in the last ten seconds, whatever is selected.
     Append,
-    /// It waits for news in IDLE.
+    /// It is in IDLE.
     Idle,
 }
 
-/// All of them with their names for the operator.
-pub const STANDINGS: [(Standing, &str); 5] = [
-    (Standing::Login, "login"),
-    (Standing::Authenticated, "authenticated"),
-    (Standing::Selected, "selected"),
-    (Standing::Append, "append"),
-    (Standing::Idle, "idle"),
-];
+impl Standing {
+    /// Names of all states for the operator, each at the index `standing as usize`.
+    pub const NAMES: [&str; 5] = ["login", "authenticated", "selected", "append", "idle"];
+}
 
 /// The counts of one reactor.
 #[derive(Debug, Default)]
 pub struct Census {
-    counts: [Cell<u64>; STANDINGS.len()],
+    counts: [Cell<u64>; Standing::NAMES.len()],
 }
 
 /// One connection, counted until it is dropped.
@@ -38,21 +34,21 @@ pub struct Census {
 pub struct Counted {
     census: Rc<Census>,
     standing: Cell<Standing>,
-    /// An upload goes on between two of its commands, and while its last batch is written.
+    /// Stays set between two commands of an upload, and while its last batch is written.
     uploads: Cell<bool>,
 }
 
 impl Census {
-    /// One more.
+    /// Counts a connection until the result is dropped.
     #[must_use]
     pub fn count(self: &Rc<Self>, standing: Standing) -> Counted {
         self.change(standing, 1);
         Counted { census: self.clone(), standing: Cell::new(standing), uploads: Cell::new(false) }
     }
 
-    /// The counts in the order of [`STANDINGS`].
+    /// The counts in the order of [`Standing::NAMES`].
     #[must_use]
-    pub fn counts(&self) -> [u64; STANDINGS.len()] {
+    pub fn counts(&self) -> [u64; Standing::NAMES.len()] {
         std::array::from_fn(|at| self.counts[at].get())
     }
 
@@ -63,12 +59,12 @@ impl Census {
 }
 
 impl Counted {
-    /// It does something else now.
+    /// Changes the state.
     pub fn set(&self, standing: Standing) {
         self.change(|| self.standing.set(standing));
     }
 
-    /// Mail comes from it, or none came for ten seconds.
+    /// Mail arrived, or none has for ten seconds.
     pub fn set_uploads(&self, uploads: bool) {
         if self.uploads.get() != uploads {
             self.change(|| self.uploads.set(uploads));
@@ -97,10 +93,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_stand_at_the_place_of_their_standing() {
-        for (at, (standing, _)) in STANDINGS.into_iter().enumerate() {
-            assert_eq!(standing as usize, at);
-        }
+    fn each_name_is_at_the_index_of_its_state() {
+        assert_eq!(Standing::NAMES[Standing::Login as usize], "login");
+        assert_eq!(Standing::NAMES[Standing::Append as usize], "append");
+        assert_eq!(Standing::Idle as usize, Standing::NAMES.len() - 1);
     }
 
     #[test]

@@ -1,47 +1,44 @@
-//! What sessions count on the thread of their reactor.
+//! What a reactor counts on its own thread.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 use super::census::Census;
-use super::histogram::Histogram;
+use super::figures::Figure;
 use super::refusals::Refusals;
 use super::uploads::Uploads;
+use super::values::Values;
 
-/// The counters of one reactor that are its own: cells, without synchronisation.
+/// The counters of one reactor, without synchronisation.
 #[derive(Debug, Default)]
 pub struct Counters {
-    /// Connections.
+    /// Every figure. Those counted elsewhere (by the log, the arena, the fields below) are copied
+    /// here just before all are published.
+    pub values: RefCell<Values>,
+    /// Connections by state.
     pub census: Rc<Census>,
-    /// What was refused.
+    /// Refused commands and connections.
     pub refusals: Refusals,
-    /// Uploads under way.
+    /// Uploads in progress.
     pub uploads: Uploads,
-    /// Commands that could not be read.
-    pub parse_errors: Cell<u64>,
-    /// Commands that waited because their account had logged too much.
-    pub log_waits: Cell<u64>,
-    /// Logins that were accepted.
-    pub logins: Cell<u64>,
-    /// How late a timer of this reactor fires, in microseconds: what any event waits for its turn.
-    pub lateness: RefCell<Histogram>,
-    /// Checkpoints of its accounts.
+    /// Checkpoints of the reactor's accounts.
     pub checkpoints: Cell<Checkpointed>,
 }
 
-/// What there is to say about checkpoints.
+/// Checkpoints so far.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Checkpointed {
-    /// How many were written.
+    /// Checkpoints written.
     pub written: u64,
-    /// How many failed.
+    /// Checkpoints that failed.
     pub failed: u64,
-    /// Octets that the log had when the last one that was written began.
+    /// Length of the log in bytes when the last written checkpoint began.
     pub log: u64,
 }
 
 impl Counters {
-    /// All zero. What is not a mere count is kept only when somebody will look at it.
+    /// All zero. The latest refusals and uploads are kept only if `observed`, that is, if the
+    /// admin endpoint will show them.
     #[must_use]
     pub fn new(observed: bool) -> Counters {
         Counters {
@@ -51,8 +48,8 @@ impl Counters {
         }
     }
 
-    /// One more.
-    pub fn one(counter: &Cell<u64>) {
-        counter.set(counter.get() + 1);
+    /// Counts one event.
+    pub fn one(&self, figure: Figure) {
+        self.values.borrow_mut().add(figure, 1);
     }
 }

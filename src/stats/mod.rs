@@ -1,29 +1,35 @@
-//! What a reactor counts, and how others come to see it.
+//! What a reactor counts, and how other threads read it.
 //!
 //! ```text
-//! sessions, uploads, log ── Counters, LogGauges: cells of the reactor's own thread
-//!                                   │ copied 20 times a second
-//!                                   ▼
-//!                                 Tally: atomics and two boards ──▶ any other thread
+//! Figure: the declarations (name, kind, unit, help)
+//!
+//! sessions, uploads, log ── Counters: Values on the reactor's own thread
+//!                              │ copied 20 times a second
+//!                              ▼
+//!                           Tally: atomics and two boards ──▶ any other thread
 //! ```
 //!
-//! To count costs a reactor no more than an addition in its own memory: no lock and no atomic
-//! operation lies on the path of a message.
+//! Counting costs a reactor an addition in its own memory: there is no lock and no atomic
+//! operation on the path of a message.
 
 mod census;
 mod counters;
+mod figures;
 mod histogram;
 mod lines;
 mod refusals;
 mod tally;
 mod text;
 mod uploads;
+mod values;
 
-pub use census::{Census, Counted, STANDINGS, Standing};
+pub use census::{Census, Counted, Standing};
 pub use counters::{Checkpointed, Counters};
+pub use figures::{Declared, Figure, Kind, Label, Scope, Unit};
 pub use histogram::{BUCKETS, Histogram, SharedHistogram};
-pub use lines::{AUDIT, AUDIT_TARGET, LOG, LineCounts};
-pub use refusals::{Refusals, Refused, WHATS, What};
+pub use lines::{AUDIT, AUDIT_TARGET, LINE_COUNTS, LOG, LineCounts};
+pub use refusals::{Refusals, Refused, What};
 pub use tally::Tally;
 pub use text::{escaped, harmless, is_hidden, uid_set};
 pub use uploads::{Progress, UploadView, Uploads, UploadsView};
+pub use values::{SharedValues, Values};

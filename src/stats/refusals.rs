@@ -1,4 +1,4 @@
-//! What was refused lately, and why.
+//! The latest refusals and their reasons.
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
@@ -8,53 +8,54 @@ use std::sync::{Mutex, TryLockError};
 use super::text::harmless;
 use crate::limits::REFUSALS_SHOWN;
 
-/// What was refused.
+/// The kind of thing that was refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum What {
-    /// Mail.
+    /// An APPEND.
     Append,
     /// A login.
     Login,
-    /// A connection, when there were too many.
+    /// A connection: there were too many, or its TLS handshake failed.
     Connection,
 }
 
-/// All of them with their names for the operator.
-pub const WHATS: [(What, &str); 3] =
-    [(What::Append, "append"), (What::Login, "login"), (What::Connection, "connection")];
+impl What {
+    /// Names of all kinds for the operator, each at the index `what as usize`.
+    pub const NAMES: [&str; 3] = ["append", "login", "connection"];
+}
 
-/// One that was refused. The texts are [`harmless`].
+/// One refusal. The texts are [`harmless`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refused {
     /// Seconds since 1970 UTC.
     pub time: u64,
-    /// Whose it was.
+    /// Address of the client.
     pub peer: SocketAddr,
-    /// The user, or the name given for one; empty when there was none.
+    /// The user, or the name the client tried to log in as; may be empty.
     pub user: Box<str>,
-    /// The mailbox; empty when there was none.
+    /// The mailbox; may be empty.
     pub mailbox: Box<str>,
-    /// What it was.
+    /// What was refused.
     pub what: What,
-    /// Why, as the client was told.
+    /// The reason as the client was told.
     pub reason: Box<str>,
 }
 
 impl Refused {
-    /// One of this moment.
+    /// A refusal at `time`, without user and mailbox.
     #[must_use]
     pub fn new(time: u64, peer: SocketAddr, what: What, reason: &str) -> Refused {
         let (user, mailbox) = (Box::default(), Box::default());
         Refused { time, peer, user, mailbox, what, reason: harmless(reason).into() }
     }
 
-    /// With the user.
+    /// Adds the user.
     #[must_use]
     pub fn of(self, user: &str) -> Refused {
         Refused { user: harmless(user).into(), ..self }
     }
 
-    /// With the mailbox.
+    /// Adds the mailbox.
     #[must_use]
     pub fn in_mailbox(self, mailbox: &str) -> Refused {
         Refused { mailbox: harmless(mailbox).into(), ..self }
@@ -64,21 +65,21 @@ impl Refused {
 /// The refusals of one reactor.
 #[derive(Debug, Default)]
 pub struct Refusals {
-    /// Whether anybody looks at more than the counts.
+    /// Whether the latest are kept, and not only counted.
     keep: bool,
-    counts: [Cell<u64>; WHATS.len()],
+    counts: [Cell<u64>; What::NAMES.len()],
     latest: RefCell<VecDeque<Refused>>,
     changed: Cell<bool>,
 }
 
 impl Refusals {
-    /// None yet. The latest are kept only when somebody will look at them.
+    /// Starts at zero. The latest refusals are kept only if `keep`.
     #[must_use]
     pub fn new(keep: bool) -> Refusals {
         Refusals { keep, ..Refusals::default() }
     }
 
-    /// One more.
+    /// Counts a refusal.
     pub fn add(&self, what: What, refused: impl FnOnce() -> Refused) {
         let count = &self.counts[what as usize];
         count.set(count.get() + 1);
@@ -93,14 +94,14 @@ impl Refusals {
         self.changed.set(true);
     }
 
-    /// The counts in the order of [`WHATS`].
+    /// The counts in the order of [`What::NAMES`].
     #[must_use]
-    pub fn counts(&self) -> [u64; WHATS.len()] {
+    pub fn counts(&self) -> [u64; What::NAMES.len()] {
         std::array::from_fn(|at| self.counts[at].get())
     }
 
-    /// Copies the latest to where others look, unless one of them is just looking: then the next
-    /// time.
+    /// Copies the latest to the board that other threads read. If one of them holds the lock, the
+    /// next call does.
     pub fn publish(&self, board: &Mutex<Vec<Refused>>) {
         if !self.changed.get() {
             return;

@@ -1,4 +1,4 @@
-//! Uploads that are under way.
+//! Uploads in progress.
 
 use std::cell::{Cell, RefCell};
 use std::net::SocketAddr;
@@ -9,31 +9,31 @@ use super::census::Counted;
 use super::text::harmless;
 use crate::limits::UPLOADS_SHOWN;
 
-/// An upload of which nothing has arrived at so many looks in a row is over: ten seconds.
+/// An upload is over after this many looks in a row without new bytes: ten seconds.
 const QUIET: u32 = 20;
 
-/// What one connection uploads. The session and its upload count here.
+/// The upload of one connection, counted by its session and its APPEND.
 #[derive(Debug)]
 pub struct Progress {
     counted: Rc<Counted>,
     connection: Box<str>,
     peer: SocketAddr,
     user: Box<str>,
-    /// What the last command names.
+    /// The mailbox that the last APPEND named.
     asked: RefCell<Box<str>>,
-    /// Where mail goes.
+    /// The mailbox that mail goes to.
     mailbox: RefCell<Box<str>>,
     since: Cell<u64>,
     messages: Cell<u64>,
     octets: Cell<u64>,
-    /// Messages that became durable, in whatever mailbox.
+    /// Messages that became durable, in all mailboxes.
     durable: Cell<u64>,
-    /// Octets at the last look, and how many looks they are the same.
+    /// Bytes at the last look, and for how many looks that has not changed.
     looked: Cell<(u64, u32)>,
 }
 
 impl Progress {
-    /// Of a connection with this name, which is counted as one that uploads while mail comes.
+    /// For the connection of this name, which `counted` shows as uploading while mail arrives.
     #[must_use]
     pub fn new(counted: Rc<Counted>, connection: &str, peer: SocketAddr, user: &str) -> Progress {
         Progress {
@@ -51,14 +51,15 @@ impl Progress {
         }
     }
 
-    /// A command names this mailbox; mail may be refused there.
+    /// An APPEND names this mailbox; its mail may yet be refused.
     pub fn asks_for(&self, mailbox: &str) {
         if **self.asked.borrow() != *mailbox {
             *self.asked.borrow_mut() = mailbox.into();
         }
     }
 
-    /// Mail goes into this mailbox now, a Unix time in seconds. Counting begins anew in another.
+    /// Mail goes into this mailbox since `now`, a Unix time in seconds. A new mailbox restarts the
+    /// counts.
     pub fn goes_to(&self, mailbox: &str, now: u64) {
         if **self.mailbox.borrow() == *mailbox && self.since.get() > 0 {
             return;
@@ -70,43 +71,43 @@ impl Progress {
         self.looked.set((0, 0));
     }
 
-    /// So many octets of a message have arrived.
+    /// Adds bytes of a message that arrived.
     pub fn octets(&self, octets: usize) {
         self.octets.set(self.octets.get() + octets as u64);
         self.counted.set_uploads(true);
     }
 
-    /// A whole message has.
+    /// Counts a message that arrived whole.
     pub fn message(&self) {
         self.messages.set(self.messages.get() + 1);
     }
 
-    /// So many messages have become durable.
+    /// Adds messages that became durable.
     pub fn committed(&self, messages: u32) {
         self.durable.set(self.durable.get() + u64::from(messages));
     }
 
-    /// Messages that have become durable, in all mailboxes.
+    /// Messages that became durable, in all mailboxes.
     pub fn durable(&self) -> u64 {
         self.durable.get()
     }
 
-    /// Who uploads.
+    /// The user.
     pub fn user(&self) -> &str {
         &self.user
     }
 
-    /// From where.
+    /// Address of the client.
     pub fn peer(&self) -> SocketAddr {
         self.peer
     }
 
-    /// What the last command named.
+    /// The mailbox that the last APPEND named.
     pub fn asked(&self) -> String {
         self.asked.borrow().clone().into()
     }
 
-    /// Octets since the last look; `None` when none came for long.
+    /// Bytes since the last look; `None` after [`QUIET`] looks without any.
     fn look(&self) -> Option<u64> {
         let (before, quiet) = self.looked.get();
         let octets = self.octets.get();
@@ -137,29 +138,29 @@ impl Drop for Progress {
     }
 }
 
-/// An upload as others see it. The texts are [`harmless`].
+/// A snapshot of an upload. The texts are [`harmless`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UploadView {
-    /// Name of the connection, as in the log.
+    /// ID of the connection, as in the log.
     pub connection: Box<str>,
-    /// The other end.
+    /// Address of the client.
     pub peer: SocketAddr,
-    /// Whose mail.
+    /// The user.
     pub user: Box<str>,
-    /// Where to.
+    /// The mailbox.
     pub mailbox: Box<str>,
-    /// When it began to upload there, in seconds since 1970 UTC.
+    /// When the upload to that mailbox began, in seconds since 1970 UTC.
     pub since: u64,
-    /// Messages that have arrived since then, durable or not.
+    /// Messages that arrived since then, durable or not.
     pub messages: u64,
-    /// Octets of those, and of the one under way.
+    /// Bytes of those, and of the message in progress.
     pub octets: u64,
 }
 
-/// The uploads of a reactor as others see them.
+/// A snapshot of the uploads of one reactor.
 #[derive(Debug, Default)]
 pub struct UploadsView {
-    /// How many there are.
+    /// Number of uploads in progress.
     pub active: usize,
     /// The busiest of them.
     pub busiest: Vec<UploadView>,
@@ -168,27 +169,34 @@ pub struct UploadsView {
 /// The uploads of one reactor.
 #[derive(Debug, Default)]
 pub struct Uploads {
-    /// Whether anybody looks.
+    /// Whether they are shown to an operator.
     keep: bool,
+    /// How many there were at the last [`Uploads::publish`].
+    active: Cell<u64>,
     all: RefCell<Vec<Weak<Progress>>>,
 }
 
 impl Uploads {
-    /// None yet; they are kept only when somebody will look at them.
+    /// No uploads. They are kept only if `keep`.
     #[must_use]
     pub fn new(keep: bool) -> Uploads {
-        Uploads { keep, all: RefCell::default() }
+        Uploads { keep, ..Uploads::default() }
     }
 
-    /// One more, for as long as somebody has it.
+    /// Adds an upload, for as long as its session holds it.
     pub fn add(&self, progress: &Rc<Progress>) {
         if self.keep {
             self.all.borrow_mut().push(Rc::downgrade(progress));
         }
     }
 
-    /// Copies the busiest to where others look, unless one of them is just looking: then the next
-    /// time. To be called twice a second.
+    /// How many uploads were in progress when they were last published.
+    pub fn active(&self) -> u64 {
+        self.active.get()
+    }
+
+    /// Copies the busiest to the board that other threads read. If one of them holds the lock, the
+    /// next call does. To be called twice a second.
     pub fn publish(&self, board: &Mutex<UploadsView>) {
         if !self.keep {
             return;
@@ -207,6 +215,7 @@ impl Uploads {
             true
         });
         board.active = active.len();
+        self.active.set(active.len() as u64);
         active.sort_by_key(|(arrived, _)| std::cmp::Reverse(*arrived));
         board.busiest.clear();
         board.busiest.extend(active.iter().take(UPLOADS_SHOWN).map(|(_, one)| one.view()));

@@ -1,4 +1,4 @@
-//! Certificates for trials: one that signs itself, and its key.
+//! Self-signed certificates for trials.
 
 use std::fs::OpenOptions;
 use std::io::Write;
@@ -11,27 +11,25 @@ use super::ToolError;
 
 /// A certificate and its key, as PEM.
 pub struct SelfSigned {
-    /// The certificate, which is its own authority.
+    /// The certificate, which is its own CA.
     pub certificate: String,
     /// Its private key: ECDSA P-256, PKCS #8.
     pub key: String,
 }
 
 impl SelfSigned {
-    /// For these host names and addresses, from now on for so many days.
+    /// Makes a certificate for these host names and addresses, valid for this many days.
     ///
     /// # Errors
-    /// When a name cannot stand in a certificate, or there is no randomness.
+    /// If a name is not allowed in a certificate, or there is no randomness.
     pub fn new(names: &[String], days: u32) -> Result<SelfSigned, ToolError> {
-        let wrong = |error: rcgen::Error| {
-            ToolError::Usage(format!("no certificate for {}: {error}", names.join(", ")))
-        };
+        let wrong = |source| ToolError::Certificate { names: names.join(", "), source };
         let mut params = CertificateParams::new(names).map_err(wrong)?;
         if let Some(name) = names.first() {
             params.distinguished_name.push(DnType::CommonName, name.as_str());
         }
         let now = time::OffsetDateTime::now_utc();
-        // Clocks differ.
+        // Clocks of clients may be behind.
         params.not_before = now - time::Duration::hours(1);
         params.not_after = now + time::Duration::days(days.into());
         let key = KeyPair::generate().map_err(wrong)?;
@@ -39,14 +37,14 @@ impl SelfSigned {
         Ok(SelfSigned { certificate: certificate.pem(), key: key.serialize_pem() })
     }
 
-    /// Writes both to files that are not there yet; the key for the eyes of its owner alone.
+    /// Writes both to new files; only the owner can read the key.
     ///
     /// # Errors
-    /// When there is a file of that name, or none can be made. Neither is left behind then.
+    /// If a file exists already or cannot be created. Neither file is left behind then.
     pub fn write(&self, certificate: &Path, key: &Path) -> Result<(), ToolError> {
         write_new(key, &self.key, 0o600)?;
         write_new(certificate, &self.certificate, 0o644).inspect_err(|_| {
-            // The one just made.
+            // The key was just created.
             let _ = std::fs::remove_file(key);
         })
     }
@@ -58,7 +56,7 @@ fn write_new(path: &Path, text: &str, mode: u32) -> Result<(), ToolError> {
         file.write_all(text.as_bytes())?;
         file.sync_all()
     });
-    let doing = || format!("writing {}", path.display());
+    let doing = || format!("cannot write {}", path.display());
     written.map_err(|error| ToolError::Io { doing: doing(), error })
 }
 

@@ -38,9 +38,9 @@ fn a_file_is_checked_before_it_is_used() {
     };
     let data = format!("data = {:?}\nlisten = '127.0.0.1:0'\n", folder.path());
     let (code, text) = check(&format!("{data}connections = 100\n"));
-    assert!(code == Some(0) && text.contains("will do"), "{text}");
+    assert!(code == Some(0) && text.contains("is valid"), "{text}");
     for (setting, wanted) in [
-        ("conections = 100", "line 3: there is no key conections; perhaps connections is meant"),
+        ("conections = 100", "line 3: unknown key conections; did you mean connections?"),
         ("connections = 0", "line 3: connections = \"0\": "),
         ("tls-listen = '127.0.0.1:0'", "--tls-cert"),
         ("tls-cert = '/nowhere'\ntls-key = '/nowhere'", "cannot read /nowhere"),

@@ -1,75 +1,74 @@
-//! What a round sends: the arguments, checked, and the messages, ready to go.
+//! What a round sends: the checked options and the messages.
 
 use std::time::Duration;
 
-use crate::tools::{BenchArgs, Generator, ToolError, show_size};
-use client::{Literals, Prepared};
-use client::{Mail, Source};
+use crate::tools::{BenchOptions, Generator, ToolError, show_size};
+use client::{Literals, Mail, Prepared, Source};
 
-/// Messages kept ready when they are made up, at most: more would only cost time to make.
+/// Largest number of generated messages: more would only take time to generate.
 const MADE_UP: usize = 50_000;
 
 /// A round of load.
 pub struct Plan {
     pool: Vec<Prepared>,
-    /// Octets of the pool up to each message, and of all.
+    /// Bytes of the pool before each message, and of the whole.
     octets_before: Vec<u64>,
     /// Messages in one APPEND.
     pub batch: usize,
-    /// APPENDs under way on a connection.
+    /// APPENDs in flight per connection.
     pub pipeline: usize,
-    /// So long new batches are sent.
+    /// How long new batches are sent.
     pub duration: Duration,
-    /// So many octets at most.
+    /// Largest number of bytes to send.
     pub limit: u64,
     /// Connections.
     pub connections: usize,
     /// How literals are announced.
     pub literals: Literals,
-    /// What is sent, in words.
+    /// Description of the load for the report.
     pub description: String,
 }
 
 impl Plan {
-    /// Checks the arguments and gets the messages.
-    pub fn new(args: &BenchArgs) -> Result<Plan, ToolError> {
-        if args.synchronising && args.pipeline > 1 {
-            let text = "--pipeline sends without waiting, --synchronising waits: choose one";
+    /// Checks the options and gets the messages.
+    pub fn new(options: &BenchOptions) -> Result<Plan, ToolError> {
+        if options.synchronising && options.pipeline > 1 {
+            let text = "--pipeline and --synchronising exclude each other: one sends without waiting, the other waits";
             return Err(ToolError::Usage(text.into()));
         }
-        let literals = match args.synchronising {
+        let literals = match options.synchronising {
             true => Literals::Synchronising,
             false => Literals::NonSynchronising,
         };
-        let (mail, what) = mail(args)?;
+        let (mail, what) = mail(options)?;
         let pool: Vec<_> = mail.into_iter().map(|mail| Prepared::new(mail, literals)).collect();
         let mut octets_before = vec![0];
         for message in &pool {
             let before = octets_before[octets_before.len() - 1];
             octets_before.push(before + message.mail.octets.len() as u64);
         }
-        let batch = if args.single { 1 } else { args.batch as usize };
-        let connections = usize::from(args.connections);
-        let description = describe(args, batch, &what);
+        let batch = options.batch as usize;
+        let connections = usize::from(options.connections);
+        let description = describe(options, batch, &what);
         Ok(Plan {
             pool,
             octets_before,
             batch,
-            pipeline: args.pipeline as usize,
-            duration: Duration::from_secs(u64::from(args.seconds)),
-            limit: args.limit,
+            pipeline: options.pipeline as usize,
+            duration: Duration::from_secs(u64::from(options.seconds)),
+            limit: options.limit,
             connections,
             literals,
             description,
         })
     }
 
-    /// Where in the pool a connection begins, so that not all send the same at the same time.
+    /// Index of a connection's first message, so that not all send the same one at the same time.
     pub fn first_message(&self, connection: usize) -> usize {
         self.pool.len() * connection / self.connections
     }
 
-    /// Message `index` of the pool repeated without end.
+    /// Message `index` of the endlessly repeated pool.
     pub fn message(&self, index: usize) -> &Prepared {
         &self.pool[index % self.pool.len()]
     }
@@ -80,7 +79,7 @@ impl Plan {
         self.pool[start..].iter().chain(self.pool.iter().cycle()).take(self.batch)
     }
 
-    /// The octets of its messages.
+    /// Bytes of the messages of that batch.
     pub fn octets_of_batch(&self, first: usize) -> u64 {
         let (length, all) = (self.pool.len(), self.octets_before[self.pool.len()]);
         let up_to =
@@ -89,28 +88,28 @@ impl Plan {
     }
 }
 
-fn mail(args: &BenchArgs) -> Result<(Vec<Mail>, String), ToolError> {
-    if let Some(path) = &args.mbox {
-        let mail = up_to(args.pool, Source::open(path)?)?;
+fn mail(options: &BenchOptions) -> Result<(Vec<Mail>, String), ToolError> {
+    if let Some(path) = &options.mbox {
+        let mail = up_to(options.pool, Source::open(path)?)?;
         if mail.is_empty() {
-            return Err(ToolError::Usage(format!("{}: no mail in it", path.display())));
+            return Err(ToolError::Usage(format!("{}: contains no mail", path.display())));
         }
         let mean = mail.iter().map(|m| m.octets.len()).sum::<usize>() / mail.len();
         let what = format!("{} different messages, mean {}", mail.len(), show_size(mean as u64));
         return Ok((mail, what));
     }
-    let mut generator = Generator::regular(args.seed);
-    if args.generated {
-        let mail = up_to(args.pool, generator.take(MADE_UP).map(Ok::<_, ToolError>))?;
+    let mut generator = Generator::regular(options.seed);
+    if options.generated {
+        let mail = up_to(options.pool, generator.take(MADE_UP).map(Ok::<_, ToolError>))?;
         return Ok((mail, "messages with the sizes of an archive".into()));
     }
-    let count = (args.pool / args.size).clamp(1, MADE_UP as u64);
-    let size = usize::try_from(args.size).unwrap_or(usize::MAX);
+    let count = (options.pool / options.size).clamp(1, MADE_UP as u64);
+    let size = usize::try_from(options.size).unwrap_or(usize::MAX);
     let mail = (0..count).map(|index| generator.message_of(index, size)).collect();
-    Ok((mail, format!("messages of {}", show_size(args.size))))
+    Ok((mail, format!("messages of {}", show_size(options.size))))
 }
 
-/// Messages of `pool` octets together, or all there are; one at least.
+/// Messages until their sizes add up to `pool` bytes, or all if there are fewer.
 fn up_to<E: Into<ToolError>>(
     pool: u64,
     source: impl Iterator<Item = Result<Mail, E>>,
@@ -127,38 +126,27 @@ fn up_to<E: Into<ToolError>>(
     Ok(mail)
 }
 
-fn describe(args: &BenchArgs, batch: usize, what: &str) -> String {
-    let commands = match (batch, args.pipeline) {
+fn describe(options: &BenchOptions, batch: usize, what: &str) -> String {
+    let commands = match (batch, options.pipeline) {
         (1, 1) => "single APPENDs".to_owned(),
-        (1, depth) => format!("single APPENDs, {depth} under way"),
+        (1, depth) => format!("single APPENDs, {depth} in flight"),
         (batch, 1) => format!("batches of {batch}"),
-        (batch, depth) => format!("batches of {batch}, {depth} under way"),
+        (batch, depth) => format!("batches of {batch}, {depth} in flight"),
     };
-    let literals = if args.synchronising { "synchronising literals" } else { "LITERAL+" };
-    let connections = args.connections;
+    let literals = if options.synchronising { "synchronising literals" } else { "LITERAL+" };
+    let connections = options.connections;
     let plural = if connections == 1 { "" } else { "s" };
     format!("{connections} connection{plural}, {commands}, {what}, {literals}")
 }
 
 #[cfg(test)]
 mod tests {
-    use clap::Parser;
-
     use super::*;
-
-    #[derive(Parser)]
-    struct Bench {
-        #[command(flatten)]
-        args: BenchArgs,
-    }
-
-    fn plan(arguments: &[&str]) -> Result<Plan, ToolError> {
-        Plan::new(&Bench::parse_from([&["bench"], arguments].concat()).args)
-    }
 
     #[test]
     fn batches_go_round_the_pool() {
-        let plan = plan(&["--size", "10", "--pool", "50", "--batch", "12"]).unwrap();
+        let options = BenchOptions { size: 10, pool: 50, batch: 12, ..BenchOptions::default() };
+        let plan = Plan::new(&options).unwrap();
         let octets = |first| plan.batch(first).map(|m| m.mail.octets.len() as u64).sum::<u64>();
         for first in [0, 3, 5, 12, 49] {
             let batch: Vec<_> = plan.batch(first).map(|m| &m.mail).collect();
@@ -170,7 +158,10 @@ mod tests {
 
     #[test]
     fn contradictions_are_told() {
-        assert!(matches!(plan(&["--synchronising", "--pipeline", "2"]), Err(ToolError::Usage(_))));
-        assert!(matches!(plan(&["--mbox", "/nowhere"]), Err(ToolError::Source(_))));
+        let standard = BenchOptions::default;
+        let both = BenchOptions { synchronising: true, pipeline: 2, ..standard() };
+        assert!(matches!(Plan::new(&both), Err(ToolError::Usage(_))));
+        let nowhere = BenchOptions { mbox: Some("/nowhere".into()), ..standard() };
+        assert!(matches!(Plan::new(&nowhere), Err(ToolError::Source(_))));
     }
 }

@@ -1,4 +1,4 @@
-//! The server under load: somebody's, or one of our own.
+//! The server under load: a running one, or one started in this process.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -7,34 +7,34 @@ use super::load::Load;
 use super::plan::Plan;
 use crate::tools::lane::Lane;
 use crate::tools::local::{LocalOptions, LocalServer, PASSWORD};
-use crate::tools::{BenchArgs, ToolError, cpu};
+use crate::tools::{BenchOptions, ToolError, cpu};
 use client::{Literals, Trust};
 
-/// How it is spoken to.
+/// How to connect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Way {
     /// In clear text.
     Clear,
-    /// By TLS from the first octet on.
+    /// With implicit TLS.
     Tls,
 }
 
 /// The server of one round.
 pub enum Target<'a> {
-    /// It runs by itself.
+    /// A running server.
     External {
-        /// Where it listens.
+        /// Its address.
         address: SocketAddr,
-        /// By TLS: whom to trust.
+        /// The CA to trust, with TLS.
         trust: Option<Trust>,
-        /// The arguments: user, password, process.
-        args: &'a BenchArgs,
+        /// User, password and process.
+        options: &'a BenchOptions,
     },
-    /// It runs in this process.
+    /// A server in this process.
     Local(Box<LocalServer>),
 }
 
-/// Counters before a round, to be compared with those after it.
+/// Counters before a round.
 pub struct Before {
     cpu: Option<Duration>,
     fdatasyncs: Option<u64>,
@@ -42,36 +42,36 @@ pub struct Before {
 
 /// What a round has cost the server.
 pub struct Cost {
-    /// Processor time, if it can be known.
+    /// CPU time, if known.
     pub cpu: Option<Duration>,
-    /// Calls of fdatasync, if they can be known.
+    /// Number of fdatasync calls, if known.
     pub fdatasyncs: Option<u64>,
 }
 
 impl Target<'_> {
-    /// The server that the arguments name; our own is started, with a user for each connection.
-    pub fn open(args: &BenchArgs, way: Way) -> Result<Target<'_>, ToolError> {
-        if let Some(address) = args.connect {
-            let trust = (way == Way::Tls).then(|| trust(args)).transpose()?;
-            return Ok(Target::External { address, trust, args });
+    /// Connects to the server that the options name, or starts one with a user per connection.
+    pub fn open(options: &BenchOptions, way: Way) -> Result<Target<'_>, ToolError> {
+        if let Some(address) = options.connect {
+            let trust = (way == Way::Tls).then(|| trust(options)).transpose()?;
+            return Ok(Target::External { address, trust, options });
         }
-        let users = (0..usize::from(args.connections)).map(local_user).collect();
-        let (temp, reactors) = (args.temp.as_deref(), args.reactors);
+        let users = (0..usize::from(options.connections)).map(local_user).collect();
+        let (temp, reactors) = (options.temp.as_deref(), options.reactors);
         let options =
             LocalOptions { temp, reactors, segment_size: None, users, tls: way == Way::Tls };
         LocalServer::start(&options).map(|server| Target::Local(Box::new(server)))
     }
 
-    /// A connection with its own mailbox for each lane of the plan. The name of the mailbox is one
-    /// that no earlier run has used.
+    /// Opens the connections of the plan, each with a mailbox of its own. No earlier run has used
+    /// the names of these mailboxes.
     pub fn lanes(&self, plan: &Plan, round: u32) -> Result<Vec<Lane>, ToolError> {
         let run = std::process::id();
         let lane = |number: usize| {
             let mailbox = format!("mailrace-bench-{run}-{round}-{number}");
             let lane = match self {
-                Target::External { address, trust, args } => {
-                    let user = args.user.replace("%n", &number.to_string());
-                    Lane::open(*address, trust.as_ref(), &user, &args.password, mailbox)?
+                Target::External { address, trust, options } => {
+                    let user = options.user.replace("%n", &number.to_string());
+                    Lane::open(*address, trust.as_ref(), &user, &options.password, mailbox)?
                 }
                 Target::Local(server) => {
                     let (address, trust) = match server.by_tls() {
@@ -90,15 +90,15 @@ impl Target<'_> {
     /// Reads the counters.
     pub fn before(&self) -> Result<Before, ToolError> {
         Ok(match self {
-            Target::External { args, .. } => {
-                Before { cpu: args.server_pid.map(cpu::of_tree).transpose()?, fdatasyncs: None }
+            Target::External { options, .. } => {
+                Before { cpu: options.server_pid.map(cpu::of_tree).transpose()?, fdatasyncs: None }
             }
             Target::Local(server) => Before { cpu: None, fdatasyncs: Some(server.fdatasyncs()) },
         })
     }
 
-    /// Reads them again. What an own server has cost is all that this process has used besides
-    /// the clients: its reactors, its helpers, and the kernel's workers for it.
+    /// Reads the counters again. The cost of a server in this process is all CPU time but that of
+    /// the clients: reactors, helper threads and the kernel's workers.
     pub fn cost(&self, before: &Before, load: &Load) -> Result<Cost, ToolError> {
         let now = self.before()?;
         let cpu = match self {
@@ -109,7 +109,7 @@ impl Target<'_> {
         Ok(Cost { cpu, fdatasyncs })
     }
 
-    /// Leaves nothing behind.
+    /// Deletes the mailboxes of a running server, or stops the one in this process.
     pub fn close(self, lanes: Vec<Lane>) -> Result<(), ToolError> {
         for mut lane in lanes {
             if matches!(self, Target::External { .. }) {
@@ -125,23 +125,27 @@ impl Target<'_> {
     }
 }
 
-fn trust(args: &BenchArgs) -> Result<Trust, ToolError> {
-    let text = "--tls with --connect wants --tls-ca, the authority of the server's certificate";
-    let path = args.tls_ca.as_ref().ok_or_else(|| ToolError::Usage(text.into()))?;
-    Ok(Trust::read(path, &args.tls_name)?)
+fn trust(options: &BenchOptions) -> Result<Trust, ToolError> {
+    let text = "--tls with --connect needs --tls-ca, the CA of the server's certificate";
+    let path = options.tls_ca.as_ref().ok_or_else(|| ToolError::Usage(text.into()))?;
+    Ok(Trust::read(path, &options.tls_name)?)
 }
 
 fn local_user(number: usize) -> String {
     format!("bench{number}")
 }
 
-/// Whether the server can do what the plan needs of it.
+/// Checks that the server has the extensions that the plan needs.
 fn able(lane: &Lane, plan: &Plan) -> Result<(), ToolError> {
     if plan.batch > 1 && !lane.client.has("MULTIAPPEND") {
-        return Err(ToolError::Usage("this server has no MULTIAPPEND: use --single".into()));
+        return Err(ToolError::Usage(
+            "the server does not support MULTIAPPEND: use --single".into(),
+        ));
     }
     if plan.literals == Literals::NonSynchronising && !lane.client.has("LITERAL+") {
-        return Err(ToolError::Usage("this server has no LITERAL+: use --synchronising".into()));
+        return Err(ToolError::Usage(
+            "the server does not support LITERAL+: use --synchronising".into(),
+        ));
     }
     Ok(())
 }

@@ -1,9 +1,9 @@
-//! `mailrace demo`: mail goes in by MULTIAPPEND over several connections, all of it comes back, and
-//! every octet is compared.
+//! `mailrace demo`: uploads mail with MULTIAPPEND over several connections, fetches it all back and
+//! compares every byte.
 //!
-//! Mail is taken in chapters: one is read into memory, uploaded, fetched back and compared, then
-//! the next. So the figures are those of the server, not of the mail's source, and an archive may
-//! be larger than memory.
+//! Mail is processed in chapters: one is read into memory, uploaded, fetched back and compared,
+//! then the next. So the figures are those of the server, not of the mail's source, and an archive
+//! may be larger than memory.
 
 mod chapter;
 mod progress;
@@ -12,39 +12,41 @@ use std::time::Duration;
 
 use self::chapter::Chapter;
 use self::progress::Progress;
-use super::args::DemoArgs;
 use super::error::{ToolError, say};
 use super::generator::Generator;
 use super::lane::Lane;
 use super::latency::Latency;
 use super::local::{LocalOptions, LocalServer, PASSWORD};
+use super::options::DemoOptions;
 use super::size::show_size;
-use client::Comparison;
-use client::Mail;
-use client::Source;
+use client::{Comparison, Mail, Source};
 
-/// Segments of the demo's server: small, so that a short run sees more than one.
+/// Segment size of the demo's server in bytes: small, so that a short run uses more than one.
 const SEGMENT: u32 = 256 << 20;
 
 /// Runs the demonstration and prints what it found.
 ///
 /// # Errors
-/// When the server does not start or refuses, or anything comes back otherwise than it was sent.
-pub fn run(args: &DemoArgs) -> Result<(), ToolError> {
-    let mut mail = open(args)?.peekable();
+/// If the server does not start or refuses, or if a message comes back changed.
+pub fn run(options: &DemoOptions) -> Result<(), ToolError> {
+    let mut mail = open(options)?.peekable();
     if mail.peek().is_none() {
-        return Err(ToolError::Usage("there is no mail to show anything with".into()));
+        return Err(ToolError::Usage("there is no mail to upload".into()));
     }
-    let users: Vec<_> = (0..args.connections).map(|number| format!("demo{number}")).collect();
-    let (temp, segment_size) = (args.temp.as_deref(), Some(SEGMENT));
-    let options =
-        LocalOptions { temp, reactors: None, segment_size, users: users.clone(), tls: false };
-    let server = LocalServer::start(&options)?;
+    let users: Vec<_> = (0..options.connections).map(|number| format!("demo{number}")).collect();
+    let (temp, segment_size) = (options.temp.as_deref(), Some(SEGMENT));
+    let server = LocalServer::start(&LocalOptions {
+        temp,
+        reactors: None,
+        segment_size,
+        users: users.clone(),
+        tls: false,
+    })?;
     let lane = |user: &String| Lane::open(server.address(), None, user, PASSWORD, "Archive".into());
     let mut lanes = users.iter().map(lane).collect::<Result<Vec<_>, _>>()?;
     let mut totals = Totals::new();
     for number in 1.. {
-        let Some(chapter) = Chapter::read(&mut mail, args.batch as usize)? else { break };
+        let Some(chapter) = Chapter::read(&mut mail, options.batch as usize)? else { break };
         let progress = Progress::new(number, chapter.octets());
         let before = server.fdatasyncs();
         totals.uploaded(&chapter, &chapter.upload(&mut lanes, &progress)?);
@@ -56,28 +58,30 @@ pub fn run(args: &DemoArgs) -> Result<(), ToolError> {
         lane.client.logout()?;
     }
     server.stop()?;
-    say(&totals.table(args))?;
+    say(&(totals.table(options) + "\n"))?;
     totals.verdict()
 }
 
-/// The mail to send: somebody's, or made up.
-fn open(args: &DemoArgs) -> Result<Box<dyn Iterator<Item = Result<Mail, ToolError>>>, ToolError> {
-    Ok(match &args.path {
+/// The mail to send, read or generated.
+fn open(
+    options: &DemoOptions,
+) -> Result<Box<dyn Iterator<Item = Result<Mail, ToolError>>>, ToolError> {
+    Ok(match &options.path {
         Some(path) => Box::new(Source::open(path)?.map(|mail| mail.map_err(ToolError::from))),
-        None => Box::new(Generator::new(args.seed).take(args.messages as usize).map(Ok)),
+        None => Box::new(Generator::new(options.seed).take(options.messages as usize).map(Ok)),
     })
 }
 
-/// What a chapter's upload, or its way back, has given.
+/// Result of uploading a chapter, or of fetching it back.
 struct Phase {
     elapsed: Duration,
-    /// Processor time of this process besides the clients'.
+    /// CPU time of this process without the clients.
     server_cpu: Duration,
     latency: Latency,
     comparison: Comparison,
 }
 
-/// All chapters together.
+/// Sums over all chapters.
 struct Totals {
     messages: u64,
     octets: u64,
@@ -119,7 +123,7 @@ impl Totals {
         self.comparison.add(phase.comparison);
     }
 
-    fn table(&self, args: &DemoArgs) -> String {
+    fn table(&self, options: &DemoOptions) -> String {
         let (messages, megabytes) = (self.messages as f64, self.octets as f64 / 1e6);
         let (upload, fetch) = (seconds(self.upload), seconds(self.fetch));
         let milliseconds = |share| self.latency.milliseconds(share);
@@ -127,13 +131,13 @@ impl Totals {
         let gigabytes = self.octets.max(1) as f64 / 1e9;
         let rows = [
             ("messages", format!("{messages:.0}, mean {mean}")),
-            ("octets", format!("{}", self.octets)),
+            ("bytes", format!("{}", self.octets)),
             (
                 "upload",
                 format!("{:.0} messages/s, {:.1} MB/s", messages / upload, megabytes / upload),
             ),
             ("fetch", format!("{:.0} messages/s, {:.1} MB/s", messages / fetch, megabytes / fetch)),
-            ("batches", format!("{} of up to {}", self.latency.count(), args.batch)),
+            ("batches", format!("{} of up to {}", self.latency.count(), options.batch)),
             ("fdatasyncs", format!("{}", self.fdatasyncs)),
             (
                 "latency of a batch",
@@ -154,7 +158,7 @@ impl Totals {
 
     fn outcome(&self) -> String {
         match self.comparison.differing {
-            0 => "every octet, flag, date and UID is as it was sent".into(),
+            0 => "every byte, flag, date and UID matches".into(),
             differing => format!("{differing} of {} messages DIFFER", self.comparison.messages),
         }
     }

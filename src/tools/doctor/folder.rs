@@ -6,6 +6,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::statvfs;
+use rustix::io::Errno;
 
 use super::finding::Finding;
 use crate::server::{Config, exposed};
@@ -59,7 +60,7 @@ impl Facts {
 
 fn folder(data: &Path, found: &Metadata) -> io::Result<Folder> {
     if !found.is_dir() {
-        return Err(io::ErrorKind::NotADirectory.into());
+        return Err(Errno::NOTDIR.into());
     }
     let user = rustix::process::geteuid().as_raw();
     let others = exposed(data).unwrap_or_default().into_iter();
@@ -76,7 +77,7 @@ fn data(facts: &Facts) -> Finding {
     let name = facts.data.display();
     let Folder { mode, exposed, owner, user } = match &facts.folder {
         Ok(folder) => folder,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+        Err(error) if Errno::from_io_error(error) == Some(Errno::NOENT) => {
             let place = facts.place.display();
             return Finding::fine(
                 "data folder",
@@ -160,7 +161,7 @@ mod tests {
         let within = data(with(0o700, 3, 7));
         assert!(within.verdict == Verdict::ToDo && within.found.starts_with("3 files"));
         assert_eq!(data(folder(0o710, 7)).verdict, Verdict::ToDo);
-        let missing = data(Err(io::ErrorKind::NotFound.into()));
+        let missing = data(Err(Errno::NOENT.into()));
         assert_eq!(missing.verdict, Verdict::Fine);
         assert!(missing.found.contains("looked at /"));
         assert_eq!(data(Err(io::ErrorKind::PermissionDenied.into())).verdict, Verdict::ToDo);
@@ -168,12 +169,12 @@ mod tests {
 
     #[test]
     fn room_is_compared_with_segments() {
-        let room = |octets| room(&facts(Err(io::ErrorKind::NotFound.into()), Ok(octets)));
+        let room = |octets| room(&facts(Err(Errno::NOENT.into()), Ok(octets)));
         assert_eq!(room(4 << 30).verdict, Verdict::Fine);
         let little = room((4 << 30) - 1);
         assert_eq!(little.verdict, Verdict::ToDo);
         assert!(little.why.unwrap().contains("4 GiB"));
-        let nothing = facts(Err(io::ErrorKind::NotFound.into()), Err(io::ErrorKind::Other.into()));
+        let nothing = facts(Err(Errno::NOENT.into()), Err(io::ErrorKind::Other.into()));
         assert_eq!(super::room(&nothing).verdict, Verdict::Unknown);
     }
 

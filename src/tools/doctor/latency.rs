@@ -8,6 +8,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
+use rustix::io::Errno;
 
 use super::finding::Finding;
 use crate::limits::BLOCK;
@@ -76,7 +77,7 @@ fn direct(file: &File, octets: &[u8]) -> io::Result<bool> {
         return Ok(false);
     }
     match file.write_all_at(octets, 0) {
-        Err(error) if error.kind() == io::ErrorKind::InvalidInput => {
+        Err(error) if Errno::from_io_error(&error) == Some(Errno::INVAL) => {
             fcntl_setfl(file, before)?;
             Ok(false)
         }

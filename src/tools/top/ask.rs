@@ -1,28 +1,28 @@
-//! Asks an admin endpoint for its status: as much HTTP as that takes.
+//! Fetches the status from an admin endpoint, with the little HTTP that this needs.
 
-use std::io::{ErrorKind, Read, Write};
+use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
+
+use rustix::io::Errno;
 
 use crate::observe::{STATUS_VERSION, Status};
 use crate::tools::ToolError;
 
-/// Longer than any answer takes on one machine.
+/// Timeout of each step, longer than any answer takes on one machine.
 const PATIENCE: Duration = Duration::from_secs(3);
 
-/// Octets of an answer: a hundred uploads and refusals with long names are a tenth of it.
+/// Largest answer in bytes; a hundred uploads and refusals with long names are a tenth of it.
 const LARGEST: u64 = 4 << 20;
 
-/// The status of the server that has this endpoint.
+/// Fetches the status of the server with this endpoint.
 pub(super) fn ask(admin: SocketAddr) -> Result<Status, ToolError> {
     let answer = exchange(admin).map_err(|error| {
-        let doing = format!("asking {admin} (does mailrace serve run there with --admin?)");
+        let doing = format!("cannot reach {admin} (does mailrace serve run there with --admin?)");
         ToolError::Io { doing, error }
     })?;
     status(&answer).map_err(|what| {
-        ToolError::Answer(format!(
-            "{admin} does not answer as an admin endpoint of mailrace: {what}"
-        ))
+        ToolError::Answer(format!("{admin} is not a mailrace admin endpoint: {what}"))
     })
 }
 
@@ -35,8 +35,10 @@ fn exchange(admin: SocketAddr) -> std::io::Result<Vec<u8>> {
     socket.write_all(request.as_bytes())?;
     let mut answer = Vec::new();
     match socket.take(LARGEST).read_to_end(&mut answer) {
-        // It said something and then nothing: not what was asked for, perhaps.
-        Err(error) if error.kind() == ErrorKind::WouldBlock && !answer.is_empty() => Ok(answer),
+        // Timed out after a partial answer, whose start tells what the peer is.
+        Err(error) if Errno::from_io_error(&error) == Some(Errno::AGAIN) && !answer.is_empty() => {
+            Ok(answer)
+        }
         result => result.map(|_| answer),
     }
 }

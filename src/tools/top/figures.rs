@@ -1,6 +1,6 @@
-//! Figures as people read them.
+//! Numbers in a form that people read.
 
-/// A size in powers of 1000: `1.23 GB`.
+/// A size in powers of 1,000: `1.23 GB`.
 pub(super) fn size(octets: u64) -> String {
     let units = ["B", "kB", "MB", "GB", "TB", "PB"];
     let (mut value, mut unit) = (octets as f64, 0);
@@ -17,7 +17,7 @@ pub(super) fn size(octets: u64) -> String {
     format!("{value:.digits$} {}", units[unit])
 }
 
-/// Octets as megabytes: `12.3`.
+/// Bytes as megabytes: `12.3`.
 pub(super) fn megabytes(octets: f64) -> String {
     let value = octets / 1e6;
     if value >= 100.0 { whole(value) } else { format!("{value:.1}") }
@@ -36,7 +36,20 @@ pub(super) fn whole(number: f64) -> String {
     grouped
 }
 
-/// A time in seconds: `3 h 20 min`.
+/// A figure in the unit that its status names.
+pub(super) fn measured(value: f64, unit: &str) -> String {
+    match unit {
+        "bytes" => size(value as u64),
+        "seconds" if value >= 1.0 => format!("{value:.1} s"),
+        "seconds" if value >= 0.001 => format!("{:.1} ms", value * 1e3),
+        "seconds" => format!("{:.0} µs", value * 1e6),
+        "time" => format!("{value:.0}"),
+        _ if value.fract() == 0.0 => whole(value),
+        _ => format!("{value:.1}"),
+    }
+}
+
+/// A duration in seconds: `3 h 20 min`.
 pub(super) fn duration(seconds: u64) -> String {
     match seconds {
         0..60 => format!("{seconds} s"),
@@ -47,13 +60,13 @@ pub(super) fn duration(seconds: u64) -> String {
     }
 }
 
-/// The time of day in UTC of a Unix time.
+/// The time of day, in UTC, of a Unix time.
 pub(super) fn clock(time: u64) -> String {
     let day = time % 86_400;
     format!("{:02}:{:02}:{:02}", day / 3600, day % 3600 / 60, day % 60)
 }
 
-/// Blocks as high as the values, each column the mean of what falls into it.
+/// A bar chart one line high. Each column shows the mean of the values that fall into it.
 pub(super) fn sparkline(values: &[u64], columns: usize) -> String {
     const BLOCKS: [char; 9] = [' ', '▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
     let columns = columns.min(values.len());
@@ -67,7 +80,7 @@ pub(super) fn sparkline(values: &[u64], columns: usize) -> String {
     };
     let means: Vec<f64> = (0..columns).map(mean).collect();
     let most = means.iter().copied().fold(1.0, f64::max);
-    // The least of something is to be told from nothing.
+    // Rounded up, so that a small value differs from zero.
     means.iter().map(|value| BLOCKS[(value / most * 8.0).ceil() as usize]).collect()
 }
 
@@ -77,6 +90,10 @@ mod tests {
 
     #[test]
     fn figures_are_short() {
+        assert_eq!(measured(1234.0, ""), "1,234");
+        assert_eq!(measured(1.5, ""), "1.5");
+        assert_eq!(measured(0.0025, "seconds"), "2.5 ms");
+        assert_eq!(measured(1e6, "bytes"), "1.00 MB");
         for (octets, text) in [
             (0, "0 B"),
             (999, "999 B"),

@@ -5,72 +5,55 @@ mod figures;
 mod picture;
 mod terminal;
 
-use std::io::{IsTerminal, Write, stdout};
+use std::io::{IsTerminal, stdout};
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use clap::Args;
 use console::Term;
 
 use self::ask::ask;
-use self::picture::{Picture, picture};
+use self::picture::{Picture, figures, picture};
 use self::terminal::{Event, Screen};
-use super::error::ToolError;
+use super::error::{ToolError, say};
 
-/// How often the picture is drawn.
+/// Time between two updates.
 const TICK: Duration = Duration::from_secs(1);
 
-/// Columns of a picture that goes to no terminal.
+/// Width of the output if it does not go to a terminal.
 const COLUMNS: usize = 100;
 
-/// `mailrace top`: what a server does, live.
-#[derive(Args, Clone, Debug)]
-pub struct TopArgs {
-    /// Admin endpoint of the server: what `mailrace serve --admin` was given
-    #[arg(long, value_name = "ADDR:PORT", default_value = "127.0.0.1:9143")]
-    pub admin: SocketAddr,
-
-    /// Print one picture as text, and end
-    #[arg(long)]
-    pub once: bool,
-}
-
-/// Shows what a server does until the user has seen enough.
+/// Shows the server with this admin endpoint until the user quits; `once`, or without a terminal,
+/// prints its status and returns.
 ///
 /// # Errors
-/// When there is no server at first, or no terminal that can be drawn on.
-pub fn run(args: &TopArgs) -> Result<(), ToolError> {
-    let first = ask(args.admin)?;
-    if args.once || !stdout().is_terminal() {
-        let lines = picture(&first, COLUMNS, None);
-        return print(&lines).map_err(writing);
+/// If the server cannot be reached at first, or the terminal cannot be used.
+pub fn run(admin: SocketAddr, once: bool) -> Result<(), ToolError> {
+    let first = ask(admin)?;
+    if once || !stdout().is_terminal() {
+        let mut lines = picture(&first, COLUMNS, None);
+        lines.push(String::new());
+        lines.extend(figures(&first, COLUMNS));
+        let text: String = lines.iter().map(|line| format!("{}\n", line.trim_end())).collect();
+        return say(&text);
     }
     let screen = Screen::take().map_err(writing)?;
-    let mut status = first;
-    let mut trouble = None;
+    let (mut status, mut trouble, mut figures) = (first, None, false);
     loop {
         let (rows, columns) = Term::stdout().size();
-        let picture = Picture { status: &status, trouble: trouble.as_deref() };
+        let picture = Picture { status: &status, trouble: trouble.as_deref(), figures };
         screen.draw(&picture.fitting(columns.into(), rows.into())).map_err(writing)?;
         match screen.wait(TICK) {
             Event::End => return Ok(()),
+            Event::Switch => figures = !figures,
             Event::Time => {}
         }
-        match ask(args.admin) {
+        match ask(admin) {
             Ok(news) => (status, trouble) = (news, None),
             Err(error) => trouble = Some(error.to_string()),
         }
     }
 }
 
-fn print(lines: &[String]) -> std::io::Result<()> {
-    let mut out = stdout().lock();
-    for line in lines {
-        writeln!(out, "{}", line.trim_end())?;
-    }
-    out.flush()
-}
-
 fn writing(error: std::io::Error) -> ToolError {
-    ToolError::Io { doing: "writing to the terminal".into(), error }
+    ToolError::Io { doing: "cannot use the terminal".into(), error }
 }

@@ -1,56 +1,82 @@
-//! The picture: a status as lines of text.
+//! A status as lines of text.
 
 use console::{Alignment, measure_text_width, pad_str, style, truncate_str};
 
-use super::figures::{clock, duration, megabytes, size, sparkline, whole};
-use crate::observe::{Refusal, Status, Upload};
-use crate::stats::{STANDINGS, harmless};
+use super::figures::{clock, duration, measured, megabytes, size, sparkline, whole};
+use crate::observe::{FigureStatus, Refusal, Status, Upload};
+use crate::stats::{Standing, harmless};
 
-/// Columns below which the picture makes no sense; a narrower terminal sees its left side.
+/// The picture is never laid out narrower than this; a narrower terminal shows its left side.
 const NARROWEST: usize = 60;
 
-/// Cells of the bar that says how full the disk is.
+/// Width of the bar that shows how full the disk is.
 const BAR: usize = 20;
 
 /// What is drawn.
 pub(super) struct Picture<'a> {
     pub status: &'a Status,
-    /// Why the status is an old one.
+    /// Why the status is out of date.
     pub trouble: Option<&'a str>,
+    /// Whether all figures are shown in place of uploads and refusals.
+    pub figures: bool,
 }
 
 impl Picture<'_> {
     /// Lines for a screen of this size.
     pub fn fitting(&self, columns: usize, rows: usize) -> Vec<String> {
-        let mut lines = picture(self.status, columns.max(NARROWEST), Some(rows.max(12)));
+        let (wide, high) = (columns.max(NARROWEST), rows.max(12));
+        let mut lines = match self.figures {
+            true => figures(self.status, wide),
+            false => picture(self.status, wide, Some(high)),
+        };
         if let Some(trouble) = self.trouble {
             let text = format!("The server cannot be reached: {}", harmless(trouble));
             lines.insert(1, style(text).red().bold().to_string());
         }
         lines.truncate(rows.saturating_sub(1));
-        lines.push(style("q ends").dim().to_string());
+        lines.push(style("q quits, f shows all figures").dim().to_string());
         lines.iter().map(|line| truncate_str(line, columns, "").into_owned()).collect()
     }
 }
 
-/// The picture in so many columns; with a number of rows, uploads and refusals share what is left.
+/// Every declared figure, a line for each of its values.
+pub(super) fn figures(status: &Status, columns: usize) -> Vec<String> {
+    let mut lines = vec![title("All figures")];
+    let lines_of = |figure: &FigureStatus| {
+        let line = |of: &str, value: f64| {
+            let name = harmless(format!("{} {of}", figure.name).trim_end());
+            let text = format!(
+                "{} {}  {}",
+                cell(&name, 48, Alignment::Left),
+                cell(&measured(value, &figure.unit), 16, Alignment::Right),
+                harmless(&figure.help)
+            );
+            truncate_str(&text, columns, "…").into_owned()
+        };
+        figure.values.iter().map(|one| line(&one.of, one.value)).collect::<Vec<_>>()
+    };
+    lines.extend(status.figures.iter().flat_map(lines_of));
+    lines
+}
+
+/// The picture in this many columns. With a number of rows, uploads and refusals share the rest.
 pub(super) fn picture(status: &Status, columns: usize, rows: Option<usize>) -> Vec<String> {
     let mut lines = head(status, columns);
     let room = rows.map(|rows| rows.saturating_sub(lines.len() + 7));
     let (uploads, refusals) = share(room, status.uploads.len(), status.refusals.len());
     lines.push(String::new());
-    lines.push(title(&format!("Uploads: {} under way", status.uploads_active)));
+    lines.push(title(&format!("Uploads: {} in progress", status.uploads_active)));
     if !status.uploads.is_empty() {
         lines.push(style(UploadLine::HEAD.text(columns)).dim().to_string());
     }
     lines.extend(status.uploads.iter().take(uploads).map(|one| UploadLine::of(one).text(columns)));
     lines.push(String::new());
-    lines.push(title(&format!("Refusals: {} since the start", status.totals.refusals)));
+    lines.push(title(&format!("Refusals: {} since start", status.totals.refusals)));
     lines.extend(status.refusals.iter().take(refusals).map(|one| refusal(one, columns)));
     lines
 }
 
-/// Lines for uploads and for refusals.
+/// How many lines uploads and refusals get.
 fn share(room: Option<usize>, uploads: usize, refusals: usize) -> (usize, usize) {
     let Some(room) = room else { return (uploads, refusals) };
     let refusals = refusals.min((room / 3).max(room.saturating_sub(uploads)));
@@ -60,26 +86,25 @@ fn share(room: Option<usize>, uploads: usize, refusals: usize) -> (usize, usize)
 fn head(status: &Status, columns: usize) -> Vec<String> {
     let Status { totals, rates, disk, segments, .. } = status;
     let state = match status.ready {
-        true => style("takes mail".to_owned()).green(),
-        false => style(format!("takes no mail: {}", harmless(&status.problems.join("; ")))).red(),
+        true => style("accepts mail".to_owned()).green(),
+        false => style(format!("accepts no mail: {}", harmless(&status.problems.join("; ")))).red(),
     };
     let up = duration(status.uptime);
     let (version, listen) = (harmless(&status.mailrace), harmless(&status.listen));
     let used = |n: u64| whole(n as f64);
     let connections: u64 = status.connections.values().sum();
-    let state_of =
-        |(_, name): &(_, &str)| Some(format!("{name} {}", used(*status.connections.get(*name)?)));
-    let states: Vec<String> = STANDINGS.iter().filter_map(state_of).collect();
+    let state_of = |name: &&str| Some(format!("{name} {}", used(*status.connections.get(*name)?)));
+    let states: Vec<String> = Standing::NAMES.iter().filter_map(state_of).collect();
     let full = match disk.full_in {
         Some(seconds) => format!("full in {} at this rate", duration(seconds)),
-        None => "the log does not grow".to_owned(),
+        None => "the log is not growing".to_owned(),
     };
     let peak = status.history.octets.iter().copied().max().unwrap_or(0);
     vec![
         format!("{} {version} on {listen}, up for {up}, {state}", style("mailrace").bold()),
         String::new(),
         format!(
-            "{} MB/s   {} messages/s   {} fdatasyncs/s   {} messages, {} since the start",
+            "{} MB/s   {} messages/s   {} fdatasyncs/s   {} messages, {} since start",
             style(megabytes(rates.octets)).cyan().bold(),
             style(whole(rates.messages)).bold(),
             whole(rates.fdatasyncs),
@@ -108,7 +133,7 @@ fn head(status: &Status, columns: usize) -> Vec<String> {
             states.join(", ")
         ),
         format!(
-            "Segments     {} ready, {} active, {} sealed, {} used unwritten",
+            "Segments     {} ready, {} active, {} sealed, {} used while unwritten",
             used(segments.ready),
             used(segments.active),
             used(segments.sealed),
@@ -127,7 +152,7 @@ fn bar(all: u64, free: u64) -> String {
     format!("[{}{}]", "#".repeat(cells.min(BAR)), "-".repeat(BAR - cells.min(BAR)))
 }
 
-/// The cells of a line of the table of uploads.
+/// The cells of one line of the table of uploads.
 struct UploadLine([String; 7]);
 
 impl UploadLine {
@@ -158,7 +183,7 @@ impl Heads {
     }
 }
 
-/// Names to the left, figures to the right; the names share what the figures leave.
+/// Names on the left, figures on the right; the names share the width that the figures leave.
 fn table(cells: [&str; 7], columns: usize) -> String {
     const FIGURES: [usize; 4] = [11, 9, 8, 8];
     const PEER: usize = 22;
@@ -200,7 +225,7 @@ fn refusal(refusal: &Refusal, columns: usize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::observe::{Disk, History, Rates, STATUS_VERSION, Segments, Totals};
+    use crate::observe::{Disk, FigureValue, History, Rates, STATUS_VERSION, Segments, Totals};
 
     fn status() -> Status {
         let upload = Upload {
@@ -235,6 +260,13 @@ mod tests {
             history: History { interval: 1, octets: vec![0, 5, 10], ..History::default() },
             connections: [("append".to_owned(), 1)].into(),
             connections_limit: 16_384,
+            figures: vec![FigureStatus {
+                name: "mailrace_refusals_total".into(),
+                kind: "counter".into(),
+                unit: String::new(),
+                help: "Refused\x1b[2J things".into(),
+                values: vec![FigureValue { of: "login".into(), value: 9.0 }],
+            }],
             disk: Disk { path: "data".into(), size: 1000, available: 250, full_in: Some(12_000) },
             segments: Segments::default(),
             uploads_active: 40,
@@ -251,8 +283,15 @@ mod tests {
                 let plain = console::strip_ansi_codes(&line);
                 assert!(!plain.contains(char::is_control), "{plain:?}");
             }
-            let fitting = Picture { status: &status(), trouble: None }.fitting(columns, 24);
-            assert!(fitting.iter().all(|line| measure_text_width(line) <= columns), "{fitting:#?}");
+            for figures in [false, true] {
+                let picture = Picture { status: &status(), trouble: None, figures };
+                let fitting = picture.fitting(columns, 24);
+                let fits = |line: &String| {
+                    let plain = console::strip_ansi_codes(line).into_owned();
+                    measure_text_width(line) <= columns && !plain.contains(char::is_control)
+                };
+                assert!(fitting.iter().all(fits), "{fitting:#?}");
+            }
         }
     }
 
@@ -263,21 +302,24 @@ mod tests {
         for word in [
             "1.5 MB/s",
             "300 messages/s",
-            "takes mail",
+            "accepts mail",
             "full in 3 h 20 min",
-            "40 under way",
+            "40 in progress",
             "22:13:20 append",
             "quota",
         ] {
             assert!(text.contains(word), "no {word} in\n{text}");
         }
         assert!(text.contains("[###############-----]"), "{text}");
+        let text = figures(&status(), 100).join("\n");
+        assert!(text.contains("mailrace_refusals_total login ") && text.contains(" 9  "), "{text}");
     }
 
     #[test]
     fn a_small_screen_shows_some_of_each() {
         for rows in [5, 12, 24, 50, 100] {
-            let picture = Picture { status: &status(), trouble: Some("refused") };
+            let trouble = Some("refused");
+            let picture = Picture { status: &status(), trouble, figures: false };
             let lines = picture.fitting(80, rows);
             assert!(lines.len() <= rows, "{} lines of {rows}", lines.len());
             assert!(lines[1].contains("cannot be reached"));

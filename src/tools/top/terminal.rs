@@ -1,4 +1,4 @@
-//! The terminal: taken, drawn on, given back as it was.
+//! Takes the terminal, draws on it, and restores it.
 
 use std::io::{self, Read, Write, stdin, stdout};
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -9,27 +9,29 @@ use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGWINCH};
 use signal_hook::iterator::Signals;
 
-/// To a screen of its own, without a cursor; and back.
+/// Escape codes that switch to the alternate screen without a cursor, and back.
 const TAKE: &str = "\x1b[?1049h\x1b[?25l";
 const GIVE_BACK: &str = "\x1b[?25h\x1b[?1049l";
 
-/// What the user wants.
+/// Why waiting for the user ended.
 pub(super) enum Event {
-    /// Nothing, for some time; or another size of picture.
+    /// The time is over, or the terminal has a new size.
     Time,
-    /// No more.
+    /// The user switches between uploads and figures.
+    Switch,
+    /// The user quits.
     End,
 }
 
-/// The terminal while it is ours.
+/// The terminal while `top` owns it.
 pub(super) struct Screen {
-    /// How it was, when standard input is a terminal.
+    /// Its settings before, if standard input is a terminal.
     before: Option<Termios>,
     events: Receiver<Event>,
 }
 
 impl Screen {
-    /// Takes it. Keys come at once and are not shown; Ctrl-C is still a signal.
+    /// Takes the terminal. Keys arrive unbuffered and without echo; Ctrl-C is still a signal.
     pub fn take() -> io::Result<Screen> {
         let (tell, events) = channel();
         listen(tell.clone())?;
@@ -40,13 +42,13 @@ impl Screen {
             tcsetattr(stdin(), OptionalActions::Now, &ours)?;
             thread::spawn(move || read_keys(&tell));
         }
-        // From here on it is given back, whatever happens.
+        // From here on dropping `screen` restores the terminal, whatever happens.
         let screen = Screen { before, events };
         say(TAKE)?;
         Ok(screen)
     }
 
-    /// Draws these lines, all of them at once so that nothing flickers.
+    /// Draws these lines in one write, so that nothing flickers.
     pub fn draw(&self, lines: &[String]) -> io::Result<()> {
         let mut picture = String::from("\x1b[H");
         for (at, line) in lines.iter().enumerate() {
@@ -58,7 +60,7 @@ impl Screen {
         say(&picture)
     }
 
-    /// Waits for the user, at most so long.
+    /// Waits for the user, at most this long.
     pub fn wait(&self, time: Duration) -> Event {
         self.events.recv_timeout(time).unwrap_or(Event::Time)
     }
@@ -66,7 +68,7 @@ impl Screen {
 
 impl Drop for Screen {
     fn drop(&mut self) {
-        // There is nobody left to be told when it fails.
+        // An error cannot be reported any more.
         let _ = say(GIVE_BACK);
         if let Some(before) = &self.before {
             let _ = tcsetattr(stdin(), OptionalActions::Now, before);
@@ -95,12 +97,16 @@ fn listen(tell: Sender<Event>) -> io::Result<()> {
 
 fn read_keys(tell: &Sender<Event>) {
     for key in stdin().lock().bytes() {
-        let over = matches!(key, Ok(b'q' | b'Q' | 3 | 4) | Err(_));
-        if over {
-            let _ = tell.send(Event::End);
+        let event = match key {
+            Ok(b'q' | b'Q' | 3 | 4) | Err(_) => Event::End,
+            Ok(b'f' | b'F') => Event::Switch,
+            Ok(_) => continue,
+        };
+        let is_over = matches!(event, Event::End);
+        if tell.send(event).is_err() || is_over {
             return;
         }
     }
-    // The terminal has gone.
+    // The terminal is gone.
     let _ = tell.send(Event::End);
 }

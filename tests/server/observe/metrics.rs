@@ -230,6 +230,15 @@ fn the_status_tells_the_same() {
         (&7.into(), &21_000.into())
     );
     assert_eq!(status["reactors"].as_array().unwrap().len(), 2);
+    let figures: BTreeMap<_, _> = status["figures"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|figure| (figure["name"].as_str().unwrap(), &figure["values"]))
+        .collect();
+    assert_eq!(figures["mailrace_messages_total"][0]["value"], 7.0);
+    assert_eq!(figures["mailrace_refusals_total"][0]["of"], "append");
+    assert_eq!(figures["mailrace_leases"][0]["value"], 512.0);
     let upload = &status["uploads"][0];
     assert_eq!((&upload["user"], &upload["mailbox"]), (&"alice".into(), &"INBOX".into()));
     let refusal = &status["refusals"][0];

@@ -24,7 +24,7 @@ fn it_shows_what_happens_as_it_happens() {
     let Some(browser) = Browser::open(1180, 1400, false) else { return };
     let (server, admin) = observed(&Folder::new(), &[]);
     browser.go(&format!("http://{admin}/"));
-    until(|| (browser.text("state") == "takes mail").then_some(()));
+    until(|| (browser.text("state") == "accepts mail").then_some(()));
     assert_eq!(browser.text("messages"), "0");
     assert!(browser.shows("no-uploads") && browser.shows("no-refusals"));
 
@@ -36,13 +36,15 @@ fn it_shows_what_happens_as_it_happens() {
     assert!(uploads.contains("alice") && uploads.contains("127.0.0.1:"), "{uploads}");
     let curve = browser.run("return document.querySelector('.curve').getAttribute('d')");
     assert!(curve.as_str().unwrap().contains('L'), "{curve}");
+    let figures = browser.run("return document.getElementById('figures').textContent");
+    assert!(figures.as_str().unwrap().contains("mailrace_messages_total"), "{figures}");
     keep("page-light", &browser.picture());
 
     // A reload shows the past as well: it is the server that remembers.
     let seconds = "return picture.history.octets.length";
     let before = browser.run(seconds).as_u64().unwrap();
     browser.go(&format!("http://{admin}/"));
-    until(|| (browser.text("state") == "takes mail").then_some(()));
+    until(|| (browser.text("state") == "accepts mail").then_some(()));
     assert!(browser.run(seconds).as_u64().unwrap() >= before);
     drop(load);
     assert_eq!(browser.complaints(), [""; 0]);
@@ -86,7 +88,7 @@ fn it_says_when_the_server_has_gone_and_when_it_is_back() {
     let folder = Folder::new();
     let (server, admin) = observed(&folder, &[]);
     browser.go(&format!("http://{admin}/"));
-    until(|| (browser.text("state") == "takes mail").then_some(()));
+    until(|| (browser.text("state") == "accepts mail").then_some(()));
     assert!(!browser.shows("unreachable"));
     let wide = "return document.documentElement.scrollWidth > innerWidth";
     assert_eq!(browser.run(wide), false, "a phone has to scroll sideways");

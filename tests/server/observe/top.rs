@@ -16,10 +16,10 @@ fn it_prints_what_the_page_shows() {
         let output = mailrace(&["top", "--once", "--admin", &admin.to_string()], "");
         assert!(output.status.success(), "{output:?}");
         let text = String::from_utf8(output.stdout).unwrap();
-        (text.contains("token is wrong") && text.contains("1 under way")).then_some(text)
+        (text.contains("token is wrong") && text.contains("1 in progress")).then_some(text)
     });
     assert!(text.contains(&format!("on {}", server.address())), "{text}");
-    assert!(text.contains("takes mail") && text.contains("5 messages, 15.0 kB"), "{text}");
+    assert!(text.contains("accepts mail") && text.contains("5 messages, 15.0 kB"), "{text}");
     assert!(text.contains("no\u{fffd}[31mx"), "{text}");
     assert!(text.contains("alice: nowhere") && text.contains("CREATE it first"), "{text}");
     assert!(!text.contains('\x1b'), "{text}");

@@ -17,16 +17,16 @@ use super::plan::Plan;
 use super::report::Round;
 use super::target::Cost;
 use crate::tools::local::temp_dir;
-use crate::tools::{BenchArgs, ToolError};
+use crate::tools::{BenchOptions, ToolError};
 use client::{Prepared, SLICES, write_slices};
 
 use self::receiver::Receivers;
 
 /// One round of the same load without IMAP.
-pub fn round(args: &BenchArgs, plan: &Plan) -> Result<Round, ToolError> {
-    let folder = temp_dir(args.temp.as_deref())?;
+pub fn round(options: &BenchOptions, plan: &Plan) -> Result<Round, ToolError> {
+    let folder = temp_dir(options.temp.as_deref())?;
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    let receivers = Receivers::start(folder.path(), args.reactors.unwrap_or(cores))?;
+    let receivers = Receivers::start(folder.path(), options.reactors.unwrap_or(cores))?;
     let mut links = Vec::new();
     for number in 0..plan.connections {
         links.push(Bare::connect(receivers.address(number))?);
