@@ -70,9 +70,9 @@ fn the_file_of_the_package_is_the_example() {
 #[test]
 fn defaults_in_the_manual_are_those_of_the_flags() {
     let table = crate::command::config::table();
-    let page = include_str!("operations.rs");
+    let page = include_str!("operations.md");
     let mut found = 0;
-    for row in page.lines().filter_map(|line| line.strip_prefix("//! | ")) {
+    for row in page.lines().filter_map(|line| line.strip_prefix("| ")) {
         let cells: Vec<&str> = row.split(" | ").collect();
         let [_, flag, default, ..] = cells[..] else { continue };
         let Some(flag) = flag.strip_prefix("`--").and_then(|flag| flag.strip_suffix('`')) else {

@@ -1,4 +1,4 @@
-//! What an operator can set.
+//! The configuration of a server.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
@@ -13,62 +13,62 @@ use crate::limits::{
 use crate::net::TlsFiles;
 use crate::reactor::HandedOver;
 
-/// How a server runs.
+/// The configuration of a server. `mailrace serve` fills it from its flags.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// The data folder; made when it is not there.
+    /// The data folder; created if it does not exist.
     pub data: PathBuf,
-    /// Where to listen in clear text, which STARTTLS may end.
+    /// Address to listen on without TLS; clients can upgrade with STARTTLS.
     pub listen: SocketAddr,
-    /// Where to listen by TLS; needs `tls`.
+    /// Address to listen on with implicit TLS; needs `tls`.
     pub tls_listen: Option<SocketAddr>,
-    /// Sockets to listen on instead of these addresses.
+    /// Sockets from the service manager, used instead of these addresses.
     pub handed_over: HandedOver,
-    /// Certificate and key; `None`: there is no TLS.
+    /// Certificate and key; no TLS without them.
     pub tls: Option<TlsFiles>,
-    /// Passwords are taken in clear text from other machines as well.
+    /// Whether passwords are accepted without TLS from other machines too.
     pub allow_plaintext_auth: bool,
-    /// How many reactors; `None` is one for each core.
+    /// Number of reactors; one per core if `None`.
     pub reactors: Option<usize>,
-    /// Octets of a segment, a multiple of [`crate::limits::BLOCK`].
+    /// Size of a segment in bytes, a multiple of [`crate::limits::BLOCK`].
     pub segment_size: u32,
-    /// Octets of the first segment of each reactor, which is written through while the server
-    /// starts; at most `segment_size`.
+    /// Size in bytes of the first segment of each reactor, which is written through while the
+    /// server starts; at most `segment_size`.
     pub first_segment: u32,
-    /// Octets of a segment that is held back for records; likewise.
+    /// Size in bytes of a segment reserved for records; at most `segment_size`.
     pub reserve: u32,
-    /// How many of these are held back for each reactor.
+    /// Number of reserved segments per reactor.
     pub reserves: usize,
-    /// Octets of disk that are held back for the catalog.
+    /// Bytes of disk reserved for the catalog.
     pub spare: u64,
-    /// Segments kept ready, written ahead of need.
+    /// Number of empty segments kept written and ready.
     pub segments_ahead: usize,
-    /// Largest message, in octets.
+    /// Size limit of a message in bytes.
     pub append_limit: u64,
-    /// Connections at a time; `None` is [`crate::limits::CONNECTIONS`]. There are fewer when there
-    /// are not as many descriptors.
+    /// Maximum number of connections; [`crate::limits::CONNECTIONS`] if `None`. The limit on file
+    /// descriptors may lower it.
     pub connections: Option<usize>,
-    /// Connections from one address at a time.
+    /// Maximum number of connections from one address.
     pub connections_per_address: usize,
-    /// Connections of one user at a time.
+    /// Maximum number of connections per user.
     pub connections_per_user: usize,
-    /// Time that a connection has to log in.
+    /// Time from the greeting to the login.
     pub login_time: Duration,
-    /// Whether uploads and refusals are remembered for [`Server::watch`](super::Server::watch).
+    /// Whether uploads and refusals are kept for [`Server::watch`](super::Server::watch).
     pub observed: bool,
-    /// Time after which a session ends that says nothing.
+    /// Time after which an idle session is closed.
     pub idle_time: Duration,
-    /// Commands that a connection has to log in.
+    /// Maximum number of commands before login.
     pub commands_before_login: u32,
-    /// Failed logins of an address in ten minutes, beyond which none is looked at.
+    /// Failed logins from one address in ten minutes; further attempts are refused unchecked.
     pub login_failures: u32,
-    /// Mechanisms that may be offered.
+    /// SASL mechanisms to offer.
     pub mechanisms: Vec<MechanismName>,
-    /// Users who may act as any other.
+    /// Users who may log in as any other.
     pub master_users: Vec<Box<str>>,
-    /// Whose tokens are taken, if any are.
+    /// The issuer of tokens, if tokens are accepted.
     pub tokens: Option<TokenConfig>,
-    /// What to do when mail that was acknowledged is damaged.
+    /// What to do if acknowledged mail is damaged.
     pub on_damage: OnDamage,
 }
 

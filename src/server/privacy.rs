@@ -1,7 +1,7 @@
-//! Who may read the data folder: the user that mailrace runs as, and no other.
+//! Permissions of the data folder: only the user that mailrace runs as can read it.
 //!
-//! What is made here is made so. What was there before (a folder made by hand, files of an older
-//! version or out of an archive) is brought to it at each start, and the log says what it was.
+//! New files are created that way. Each start also changes the permissions of existing files (a
+//! folder made by hand, files of an older version or from an archive), and logs the previous ones.
 
 use std::fs::{self, Metadata, Permissions};
 use std::io;
@@ -12,35 +12,35 @@ use rustix::io::Errno;
 
 use super::{SEGMENTS, StartError};
 
-/// Permissions of others than the owner.
+/// Permission bits of group and others.
 const OTHERS: u32 = 0o077;
 
-/// The permission to write for everybody on the machine.
+/// The permission bit that lets everybody write.
 const ANYBODY_WRITES: u32 = 0o002;
 
-/// Of a folder: many users share it, like /tmp.
+/// The sticky bit: many users share the folder, like /tmp.
 const STICKY: u32 = 0o1000;
 
-/// A file or folder of the data that others than its owner may use.
+/// A file or folder of the data that others than its owner can use.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Exposed {
-    /// Where it is.
+    /// Its path.
     pub path: PathBuf,
     /// Its permissions, the lowest twelve bits.
     pub mode: u32,
-    /// It is a folder.
+    /// Whether it is a folder.
     pub folder: bool,
 }
 
-/// The folders and files of a data folder that others may use, the folder itself first. Only files
-/// that mailrace makes are looked at: whatever else lies there is somebody else's.
+/// Lists what others can use in a data folder, the folder itself first. Looks only at files that
+/// mailrace creates.
 ///
 /// # Errors
-/// When a folder cannot be read.
+/// If a folder cannot be read.
 pub fn exposed(data: &Path) -> io::Result<Vec<Exposed>> {
     let mut found = Vec::new();
     for folder in [data.to_owned(), data.join(SEGMENTS)] {
-        // Links to folders are followed, for the log may have a disk of its own.
+        // Follows links to folders, because the log may be on a disk of its own.
         match fs::metadata(&folder) {
             Ok(metadata) => found.extend(Exposed::of(&folder, &metadata)),
             Err(error) if Errno::from_io_error(&error) == Some(Errno::NOENT) => continue,
@@ -49,7 +49,7 @@ pub fn exposed(data: &Path) -> io::Result<Vec<Exposed>> {
         for entry in fs::read_dir(&folder)? {
             let entry = entry?;
             if is_ours(&entry.file_name().to_string_lossy()) {
-                // Of a file that is removed just now there is nothing to say.
+                // The file may have been removed in the meantime.
                 let metadata = entry.metadata().ok().filter(Metadata::is_file);
                 found.extend(metadata.and_then(|metadata| Exposed::of(&entry.path(), &metadata)));
             }
@@ -58,13 +58,13 @@ pub fn exposed(data: &Path) -> io::Result<Vec<Exposed>> {
     Ok(found)
 }
 
-/// Whether mailrace has used a folder before, or nothing else is in it. The permissions of another
-/// are not ours to change: it could be `/srv`, or `/`.
+/// Whether mailrace has used a folder before, or nothing else is in it. The permissions of any other
+/// folder must not be changed: it could be `/srv`, or `/`.
 fn belongs_to_us(data: &Path) -> io::Result<bool> {
     let entries = fs::read_dir(data)?.map(|entry| Ok(entry?.file_name()));
     let names = entries.collect::<io::Result<Vec<_>>>()?;
     let used = names.iter().any(|name| name == SEGMENTS || name == "users");
-    // At the root of most file systems.
+    // `lost+found` is at the root of most file systems.
     Ok(used || names.iter().all(|name| name == "lost+found" || name == "lock"))
 }
 
@@ -82,31 +82,31 @@ impl Exposed {
         (mode & OTHERS != 0).then(|| Exposed { path: path.into(), mode, folder })
     }
 
-    /// The permissions that it should have. Never with set-user-ID or set-group-ID: services are
-    /// often forbidden to set those.
+    /// The permissions that it should have, without set-user-ID and set-group-ID, which services
+    /// are often forbidden to set.
     fn wanted(&self) -> u32 {
         if self.folder { 0o700 } else { 0o600 }
     }
 
-    /// Takes their permissions from others. The file system may say that it has and keep its own.
+    /// Removes the permissions of others. Some file systems report success and keep their own.
     fn close(&self) -> io::Result<()> {
         fs::set_permissions(&self.path, Permissions::from_mode(self.wanted()))?;
         match fs::metadata(&self.path)?.mode() & OTHERS {
             0 => Ok(()),
-            _ => Err(io::Error::other("this file system keeps the permissions that it has")),
+            _ => Err(io::Error::other("the file system does not change permissions")),
         }
     }
 }
 
-/// Takes the data folder and what is ours in it from all others. Where that cannot be done, a
-/// folder that anybody may write to is refused: anybody could add a user, or take mail away.
+/// Makes the data folder and mailrace's files in it private. If that fails, a folder that anybody can
+/// write to is refused: anybody could add a user or remove mail.
 pub(super) fn make_private(data: &Path) -> Result<(), StartError> {
     let refused = |error| StartError::Data(data.to_owned(), error);
     let mode = fs::metadata(data).map_err(refused)?.mode() & 0o7777;
     if mode & STICKY != 0 || (mode & OTHERS != 0 && !belongs_to_us(data).map_err(refused)?) {
         return Err(refused(io::Error::other(format!(
             "others on this machine can use it (permissions {mode:04o}), and it is not mailrace's \
-             alone; name a folder that has nothing else in it, or chmod 0700 this one"
+             alone; choose a folder with nothing else in it, or chmod 0700 this one"
         ))));
     }
     let (mut closed, mut files) = (0, 0);
@@ -118,8 +118,8 @@ pub(super) fn make_private(data: &Path) -> Result<(), StartError> {
                 closed += 1;
                 let now = one.wanted();
                 tracing::warn!(
-                    "{name} had the permissions {mode:04o}, with which others on this machine \
-                     could use it; it has {now:04o} now"
+                    "{name} had the permissions {mode:04o}, so that others on this machine could \
+                     use it; it has {now:04o} now"
                 );
             }
             Ok(()) => files += 1,

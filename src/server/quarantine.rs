@@ -1,5 +1,5 @@
-//! Tells the operator what a start has found damaged: in the log, and as data in the file
-//! `quarantine.json` of the data folder.
+//! Reports the damage that a start found: in the log, and as data in the file `quarantine.json` of
+//! the data folder.
 
 use std::io;
 use std::path::Path;
@@ -9,14 +9,14 @@ use serde::Serialize;
 use crate::index::{Finding, Quarantine};
 use crate::reactor::{Access, files, unix_seconds};
 
-/// Findings that are logged one by one; the file has all.
+/// Number of findings that are logged; the file has all.
 const LOGGED: usize = 100;
 
-/// The name of the file.
+/// Name of the file.
 const FILE: &str = "quarantine.json";
 
-/// What stands in it. Members may be added; when one is removed or changes its meaning, `version`
-/// ascends.
+/// Content of the file. Members may be added; if one is removed or changes its meaning, `version` is
+/// raised.
 #[derive(Serialize)]
 struct Listed<'a> {
     version: u32,
@@ -36,12 +36,12 @@ struct Damaged<'a> {
     last_uid: Option<u32>,
 }
 
-/// Logs what is damaged, and writes the file; or removes it when nothing is.
+/// Logs the damage and writes the file, or removes the file if nothing is damaged.
 pub(super) fn tell(data: &Path, quarantine: &Quarantine) -> io::Result<()> {
     let path = data.join(FILE);
     if quarantine.expunged > 0 {
         let count = quarantine.expunged;
-        tracing::warn!("octets of {count} messages are damaged that no mailbox has any more");
+        tracing::warn!("{count} damaged messages are in no mailbox any more");
     }
     if quarantine.findings.is_empty() {
         return match files::exists(&path)? {
@@ -54,10 +54,9 @@ pub(super) fn tell(data: &Path, quarantine: &Quarantine) -> io::Result<()> {
     }
     let (count, path_shown) = (quarantine.findings.len(), path.display());
     tracing::error!(
-        "serving with --quarantine: {count} damages, all of them are listed in {path_shown}. \
-         Nothing that is damaged is changed. Changes in lost frames are lost: mail may be missing, \
-         expunged mail may be back, flags may be old, and clients of the accounts concerned fetch \
-         all anew"
+        "serving with --quarantine: {path_shown} lists all {count} findings. Damaged files are not \
+         changed. Changes in lost frames are lost: mail may be missing, expunged mail may be back, \
+         flags may be old, and clients of the affected accounts download everything again"
     );
     write(&path, quarantine)
 }
@@ -83,7 +82,7 @@ fn line(finding: &Finding) -> String {
     line
 }
 
-/// Under another name until it is whole.
+/// Writes the file under another name, and renames it once it is complete.
 fn write(path: &Path, quarantine: &Quarantine) -> io::Result<()> {
     let damaged = quarantine.findings.iter().map(|finding| Damaged {
         file: file(finding),

@@ -1,22 +1,22 @@
-//! What a server takes of what the system allows this process: rings and descriptors.
+//! Takes rings and file descriptors within the limits of this process.
 
 use super::{Config, Ring, StartError};
 use crate::limits::{ADMIN_CONNECTIONS, ADMIN_PROBES, CONNECTIONS, OPEN_SEGMENTS};
 use crate::reactor::{self, probe, raise_limits};
 
-/// Descriptors of the process that are there whatever it does: standard streams, the lock, the
-/// catalog, files of users and certificates when they are read, signals, logs.
+/// Descriptors that the process always needs: standard streams, the lock, the catalog, users and
+/// certificate files while they are read, signals, logs.
 const FILES: u64 = 24;
 
-/// Descriptors of each reactor besides those of its connections: its ring, two that it is woken by,
-/// two sockets to listen on, and the segments that it writes to or is about to.
+/// Descriptors that each reactor needs beside its connections: its ring, two to wake it, two
+/// listening sockets, and the segments it writes to or is about to.
 const FILES_OF_REACTOR: u64 = 12;
 
 pub(super) fn cores() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
 }
 
-/// Rings for as many reactors as are configured, or, if no number is, as there can be.
+/// Makes rings for the configured number of reactors or, without one, for as many as possible.
 pub(super) fn rings(config: &Config) -> Result<Vec<Ring>, StartError> {
     raise_limits();
     let wanted = config.reactors.unwrap_or_else(cores).max(1);
@@ -24,15 +24,15 @@ pub(super) fn rings(config: &Config) -> Result<Vec<Ring>, StartError> {
     let rings = reactor::rings(wanted, config.reactors.is_some()).map_err(StartError::Rings)?;
     if !locked.registered {
         tracing::warn!(
-            "the limit on locked memory is too small for registered buffers; going on without \
-             them, a little slower. See LimitMEMLOCK in tuning/README.md"
+            "the limit on locked memory is too small for registered buffers; continuing without \
+             them, slightly slower. See LimitMEMLOCK in tuning/README.md"
         );
     }
     Ok(rings)
 }
 
-/// How many connections there may be: what is configured, or else [`CONNECTIONS`], but no more than
-/// there are descriptors for when the log, the catalog and reading have theirs.
+/// The maximum number of connections: the configured number or [`CONNECTIONS`], but no more than
+/// descriptors are left after the log, the catalog and reading have theirs.
 pub(super) fn connections(config: &Config, reactors: usize) -> usize {
     let wanted = config.connections.unwrap_or(CONNECTIONS);
     let Some(limit) = raise_limits() else { return wanted };
@@ -42,14 +42,14 @@ pub(super) fn connections(config: &Config, reactors: usize) -> usize {
     }
     let taken = room.max(1) as usize;
     tracing::warn!(
-        "at most {taken} connections at a time instead of {wanted}: this process has {limit} \
-         descriptors, and the log and the files need some of them. Raise the limit (LimitNOFILE in \
-         the unit, --ulimit nofile for a container)"
+        "accepting at most {taken} connections instead of {wanted}: this process may open {limit} \
+         files, and the log needs some of them. Raise the limit (LimitNOFILE in the unit, --ulimit \
+         nofile for a container)"
     );
     taken
 }
 
-/// Descriptors that are left for connections.
+/// Number of descriptors left for connections.
 fn room(limit: u64, reactors: u64, observed: bool) -> u64 {
     let admin = if observed { (ADMIN_CONNECTIONS + ADMIN_PROBES) as u64 } else { 0 };
     // Of a small limit reading gets a part; what is open to be read is closed for the log.

@@ -1,4 +1,4 @@
-//! What can be seen of a server from outside.
+//! What other threads can read of a running server.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -11,30 +11,29 @@ use crate::net::Acceptor;
 use crate::stats::Tally;
 use crate::store::PoolCounts;
 
-/// Everything that there is to know of a running server, to be read from any thread. It keeps
-/// nothing of the server alive but these counters.
+/// The state of a running server, readable from any thread. It keeps only these counters alive.
 #[derive(Clone, Debug)]
 pub struct Watch {
-    /// Where it listens.
+    /// The address it listens on.
     pub address: SocketAddr,
     /// The data folder.
     pub data: PathBuf,
-    /// Connections at a time.
+    /// Maximum number of connections.
     pub connections: usize,
-    /// Octets that the disk must have room for when no segment is ready, or nothing can be written
-    /// soon: the smallest segment that is made.
+    /// Size in bytes of the smallest segment that is made. The disk must have room for it if no
+    /// segment is ready.
     pub segment: u64,
     /// The counters of each reactor, in order.
     pub reactors: Vec<Arc<Tally>>,
-    /// Segments that are ready.
+    /// Counts of the segment pool.
     pub pool: Arc<PoolCounts>,
-    /// Messages in mailboxes whose octets are damaged, as the start found them.
+    /// Messages in mailboxes whose bytes the start found damaged.
     pub damaged_messages: u64,
-    /// Other damages that the start found and went past.
+    /// Other damage that the start found and skipped.
     pub damages: u64,
-    /// What is shown to clients of TLS.
+    /// The TLS certificate.
     pub certificate: Option<Acceptor>,
-    /// The server is about to end.
+    /// Whether the server is stopping.
     pub stopping: Arc<AtomicBool>,
 }
 

@@ -159,7 +159,7 @@ async fn accept(home: Rc<Home>, listener: Rc<Listener>, implicit_tls: bool) {
             Err(error) => {
                 // Once, until one is accepted again.
                 if !std::mem::replace(&mut failing, true) {
-                    tracing::warn!("connections cannot be accepted: {error}; they wait");
+                    tracing::warn!("cannot accept connections: {error}; they wait");
                 }
                 sleep(AFTER_FAILURE).await;
             }
@@ -171,7 +171,9 @@ async fn accept(home: Rc<Home>, listener: Rc<Listener>, implicit_tls: bool) {
 async fn remind(acceptor: Acceptor) {
     loop {
         match acceptor.concern(unix_seconds()) {
-            Some(Concern::Invalid(text)) => tracing::error!("clients refuse this server: {text}"),
+            Some(Concern::Invalid(text)) => {
+                tracing::error!("clients will refuse this server: {text}")
+            }
             Some(Concern::Soon(text)) => tracing::warn!("{text}"),
             None => {}
         }

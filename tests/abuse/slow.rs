@@ -22,7 +22,7 @@ fn trickle(client: &mut Client, octets: &[u8]) {
 
 #[test]
 fn who_does_not_log_in_is_told_to_go() {
-    assert_eq!(LOGIN_TIME, Duration::from_secs(60), "what operations.rs says");
+    assert_eq!(LOGIN_TIME, Duration::from_secs(60), "what operations.md says");
     let folder = Folder::new();
     let server = Server::with(&folder, &["--login-time", "1"]);
     let mut early = server.login();

@@ -56,7 +56,7 @@ fn numbers(mount: &Mount) -> Option<(u32, u32)> {
 /// All checks of the disk.
 pub fn check(facts: Option<&Facts>) -> Vec<Finding> {
     let Some(facts) = facts else {
-        let found = "/sys shows no disk below this file system";
+        let found = "/sys shows no disk under this file system";
         return vec![Finding::unknown("scheduler", found), Finding::unknown("write cache", found)];
     };
     vec![scheduler(facts), cache(facts)]
@@ -65,7 +65,7 @@ pub fn check(facts: Option<&Facts>) -> Vec<Finding> {
 fn scheduler(facts: &Facts) -> Finding {
     let name = &facts.name;
     let Some(setting) = &facts.scheduler else {
-        return Finding::fine("scheduler", format!("{name} has none to choose"));
+        return Finding::fine("scheduler", format!("{name} offers no choice"));
     };
     let chosen =
         setting.split_whitespace().find_map(|word| word.strip_prefix('[')?.strip_suffix(']'));
@@ -73,7 +73,7 @@ fn scheduler(facts: &Facts) -> Finding {
         // No difference was measured with the one writer that a log is, so nothing has to be done.
         Some("bfq") => Finding::fine(
             "scheduler",
-            format!("bfq on {name}; it shares a slow disk among programs, none is for fast ones"),
+            format!("bfq on {name}; it suits slow disks shared by programs, none suits fast ones"),
         ),
         Some(other) => Finding::fine("scheduler", format!("{other} on {name}")),
         // Disks that make a choice needless say `none` without brackets.
@@ -86,16 +86,16 @@ fn cache(facts: &Facts) -> Finding {
     match facts.cache.as_deref() {
         Some("write back") => Finding::fine(
             "write cache",
-            format!("{name} has one, which each fdatasync empties; see its time below"),
+            format!("{name} has one, which each fdatasync flushes; see the time below"),
         ),
         Some("write through") => Finding::fine(
             "write cache",
             format!(
-                "{name} says that it has none to be emptied; true of disks with power-loss \
-                     protection, and of others only if nobody has switched this by hand"
+                "{name} reports none that needs flushing; true of disks with power-loss protection, \
+                 and of others only if nobody has changed the setting"
             ),
         ),
-        _ => Finding::unknown("write cache", format!("{name} does not say")),
+        _ => Finding::unknown("write cache", format!("{name} does not report it")),
     }
 }
 
@@ -131,7 +131,7 @@ mod tests {
     #[test]
     fn a_cache_is_told() {
         assert!(cache(&facts(None, Some("write back"))).found.contains("each fdatasync"));
-        assert!(cache(&facts(None, Some("write through"))).found.contains("by hand"));
+        assert!(cache(&facts(None, Some("write through"))).found.contains("changed the setting"));
         assert_eq!(cache(&facts(None, None)).verdict, Verdict::Unknown);
         assert!(check(None).iter().all(|finding| finding.verdict == Verdict::Unknown));
     }

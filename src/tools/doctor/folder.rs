@@ -81,15 +81,15 @@ fn data(facts: &Facts) -> Finding {
             let place = facts.place.display();
             return Finding::fine(
                 "data folder",
-                format!("{name} is not there yet and would be made; looked at {place} instead"),
+                format!("{name} is not there yet and will be created; checked {place} instead"),
             );
         }
         Err(error) => {
             return Finding::to_do(
                 "data folder",
                 format!("{name}: {error}"),
-                "the server cannot keep its data there",
-                "name a folder by --data that this user may enter",
+                "the server cannot store its data there",
+                "choose a folder with --data that this user can enter",
             );
         }
     };
@@ -97,21 +97,21 @@ fn data(facts: &Facts) -> Finding {
         return Finding::to_do(
             "data folder",
             format!("{name} has the permissions {mode:04o}"),
-            "other users of this machine may read the mail, or its names at least",
-            format!("chmod -R go= {name}, or start the server: it does that, and logs it"),
+            "other users of this machine can read the mail, or at least file names",
+            format!("chmod -R go= {name}, or start the server, which does that and logs it"),
         );
     }
     if *exposed > 0 {
         return Finding::to_do(
             "data folder",
             format!("{exposed} files or folders in {name} are open to others"),
-            "the folder keeps other users of this machine out; a copy of it might not",
-            format!("chmod -R go= {name}, or start the server: it does that, and logs it"),
+            "the folder keeps other users out, but a copy of it might not",
+            format!("chmod -R go= {name}, or start the server, which does that and logs it"),
         );
     }
     let whose = match owner == user {
         true => String::new(),
-        false => format!(" (of user {owner}; looked at by user {user})"),
+        false => format!(" (owned by user {owner}, checked by user {user})"),
     };
     Finding::fine("data folder", format!("{name}{whose}"))
 }
@@ -131,12 +131,12 @@ fn room(facts: &Facts) -> Finding {
         "room",
         found,
         format!(
-            "segments of {} take {}: {segments_ahead} ahead, and one for each of {} reactors",
+            "segments of {} need {}: {segments_ahead} ahead, and one for each of {} reactors",
             show_size(segment_size.into()),
             show_size(wanted),
             facts.reactors
         ),
-        "make room, or serve with a smaller --segment-size or --segments-ahead",
+        "free some space, or use a smaller --segment-size or --segments-ahead",
     )
 }
 
@@ -155,7 +155,7 @@ mod tests {
         let folder = |mode, user| with(mode, 0, user);
         let data = |folder| data(&facts(folder, Ok(0)));
         assert_eq!(data(folder(0o700, 7)), Finding::fine("data folder", "data"));
-        assert!(data(folder(0o700, 0)).found.contains("of user 7"));
+        assert!(data(folder(0o700, 0)).found.contains("by user 7"));
         let open = data(folder(0o755, 7));
         assert!(open.remedy.unwrap().starts_with("chmod -R go= data, "), "{:?}", open.found);
         let within = data(with(0o700, 3, 7));
@@ -163,7 +163,7 @@ mod tests {
         assert_eq!(data(folder(0o710, 7)).verdict, Verdict::ToDo);
         let missing = data(Err(Errno::NOENT.into()));
         assert_eq!(missing.verdict, Verdict::Fine);
-        assert!(missing.found.contains("looked at /"));
+        assert!(missing.found.contains("checked /"));
         assert_eq!(data(Err(io::ErrorKind::PermissionDenied.into())).verdict, Verdict::ToDo);
     }
 

@@ -52,14 +52,14 @@ pub fn check(facts: &Facts) -> Vec<Finding> {
 fn release(release: &str) -> Finding {
     let mut numbers = release.split(|c: char| !c.is_ascii_digit()).map(str::parse::<u32>);
     let (Some(Ok(major)), Some(Ok(minor))) = (numbers.next(), numbers.next()) else {
-        return Finding::unknown("kernel", format!("a release called {release:?}"));
+        return Finding::unknown("kernel", format!("unknown release {release:?}"));
     };
     if major < 6 {
         return Finding::to_do(
             "kernel",
             format!("Linux {release}"),
-            "mailrace needs what io_uring has since Linux 6.0",
-            "install a kernel of 6.0 or newer",
+            "mailrace needs io_uring features of Linux 6.0",
+            "install Linux 6.0 or newer",
         );
     }
     let found = format!("Linux {release}");
@@ -68,7 +68,7 @@ fn release(release: &str) -> Finding {
     }
     Finding::fine(
         "kernel",
-        format!("{found}; from 6.17 on a disk that can writes the zeros of new segments by itself"),
+        format!("{found}; from 6.17 on, capable disks zero new segments by themselves"),
     )
 }
 
@@ -78,19 +78,19 @@ fn uring(facts: &Facts) -> Finding {
         Err(error) => error,
     };
     let found = match error {
-        ProbeError::Missing => "this kernel has none".to_owned(),
+        ProbeError::Missing => "not available in this kernel".to_owned(),
         ProbeError::Forbidden(error) => format!("forbidden ({error})"),
-        ProbeError::TooOld(what) => format!("this kernel's lacks {what}"),
-        ProbeError::Locked => "the limit on locked memory has no room for one".to_owned(),
+        ProbeError::TooOld(what) => format!("lacks {what} in this kernel"),
+        ProbeError::Locked => "the limit on locked memory is too small for a ring".to_owned(),
         ProbeError::Other(error) => format!("cannot be set up: {error}"),
     };
     let remedy = match (error, facts.disabled.as_deref()) {
         (ProbeError::Forbidden(_), Some(mode @ ("1" | "2"))) => format!(
-            "sysctl kernel.io_uring_disabled=0 (it is {mode}), for good by \
+            "sysctl kernel.io_uring_disabled=0 (it is {mode}); permanently with \
              tuning/sysctl.d/90-mailrace.conf"
         ),
         (ProbeError::Forbidden(_), _) if facts.filtered => {
-            "a seccomp filter stands in front of this process: in a container give it \
+            "a seccomp filter applies to this process: in a container use \
              tuning/container/seccomp.json"
                 .to_owned()
         }
@@ -100,12 +100,12 @@ fn uring(facts: &Facts) -> Finding {
         (ProbeError::Locked, _) => super::process::MEMLOCK.to_owned(),
         _ => "see tuning/README.md".to_owned(),
     };
-    Finding::to_do("io_uring", found, "without it mailrace does not start", remedy)
+    Finding::to_do("io_uring", found, "mailrace does not start without it", remedy)
 }
 
 fn clock(source: Option<&str>) -> Finding {
     let Some(source) = source else {
-        return Finding::unknown("clock", "/sys does not say which clock the kernel reads");
+        return Finding::unknown("clock", "/sys does not report the clock source");
     };
     if !matches!(source, "hpet" | "acpi_pm" | "jiffies" | "pit" | "refined-jiffies") {
         return Finding::fine("clock", source);
@@ -113,10 +113,10 @@ fn clock(source: Option<&str>) -> Finding {
     Finding::to_do(
         "clock",
         source,
-        "it is read by a call to the kernel or the device, a microsecond or so each time, and \
-         each message is stamped with it",
-        "find out from the kernel's log why tsc was given up; on a virtual machine ask for \
-         kvm-clock or an invariant tsc",
+        "reading it takes a system call or device access, about a microsecond each time, and each \
+         message gets a timestamp",
+        "see the kernel log for why tsc was rejected; on a virtual machine ask for kvm-clock or an \
+         invariant tsc",
     )
 }
 

@@ -90,7 +90,7 @@ pub fn check(measured: &io::Result<Facts>) -> Vec<Finding> {
     match measured {
         Ok(facts) => vec![direct_io(facts.direct), fdatasync(facts)],
         Err(error) => {
-            let found = format!("no file can be written there to try it: {error}");
+            let found = format!("cannot write a file there to measure it: {error}");
             vec![Finding::unknown("O_DIRECT", &*found), Finding::unknown("fdatasync", found)]
         }
     }
@@ -102,8 +102,8 @@ fn direct_io(direct: bool) -> Finding {
     }
     Finding::to_do(
         "O_DIRECT",
-        "this file system has none",
-        "segments are written through the page cache: one more copy of all mail",
+        "not supported by this file system",
+        "segments go through the page cache: one more copy of all mail",
         "use ext4 or XFS",
     )
 }
@@ -112,8 +112,8 @@ fn fdatasync(facts: &Facts) -> Finding {
     let (median, tail) = (facts.at(50), facts.at(99));
     let each = 1.0 / median.as_secs_f64().max(1e-6);
     let found = format!(
-        "64 KiB durable in {} (p50), {} (p99), {} times; one client that waits for each OK reaches \
-         {each:.0} a second at most",
+        "64 KiB durable in {} (p50), {} (p99), {} samples; a client that waits for each OK gets at \
+         most {each:.0} per second",
         show(median),
         show(tail),
         facts.times.len()
@@ -125,12 +125,11 @@ fn fdatasync(facts: &Facts) -> Finding {
         "fdatasync",
         found,
         format!(
-            "mail is acknowledged after it: {} (p50) and {} (p99) are what is expected of a \
-                 disk for mail",
+            "mail is acknowledged after it; a disk for mail should reach {} (p50) and {} (p99)",
             show(MEDIAN),
             show(TAIL)
         ),
-        "try again when nothing else writes; then use a solid-state disk, best one with power-loss \
+        "try again when nothing else writes; then use a solid-state disk, ideally with power-loss \
          protection; large batches suffer least",
     )
 }

@@ -93,15 +93,15 @@ fn kind(mount: &Mount) -> Finding {
     let (why, remedy) = match mount.kind.as_str() {
         "ext4" | "xfs" => return Finding::fine("file system", found),
         "tmpfs" | "ramfs" | "devtmpfs" => {
-            ("it is memory: all mail is gone at the next start", "use a folder on a disk")
+            ("it is in memory: all mail is lost at the next boot", "use a folder on a disk")
         }
         "overlay" | "aufs" => (
-            "it is the inside of a container: the mail goes with it, and each write takes a detour",
+            "it is a container's own layer: mail is deleted with the container, and writes are slower",
             "mount a volume at the data folder",
         ),
         "btrfs" | "zfs" | "bcachefs" => (
-            "it writes copies, so that space that was written ahead gains nothing, and each \
-             fdatasync writes its trees",
+            "it copies on write, so that segments written ahead gain nothing, and each fdatasync \
+             writes metadata trees",
             "use ext4 or XFS; on btrfs chattr +C on the empty data folder helps",
         ),
         network
@@ -111,12 +111,11 @@ fn kind(mount: &Mount) -> Finding {
                     .contains(&network) =>
         {
             (
-                "each fdatasync goes to another program or machine, and whether it keeps its \
-                 promise mailrace cannot know",
+                "each fdatasync depends on another program or machine, which mailrace cannot verify",
                 "use ext4 or XFS on a disk of this machine",
             )
         }
-        _ => return Finding::unknown("file system", format!("{found}: nobody has measured it")),
+        _ => return Finding::unknown("file system", format!("{found}: not measured")),
     };
     Finding::to_do("file system", found, why, remedy)
 }
@@ -125,17 +124,16 @@ fn options(mount: &Mount) -> Finding {
     let found = mount.options.join(",");
     let has = |option: &str| mount.options.iter().any(|have| have == option);
     let (why, remedy) = if has("ro") {
-        ("nothing can be written", "mount -o remount,rw, after a look at the kernel's log")
+        ("nothing can be written", "check the kernel log, then mount -o remount,rw")
     } else if has("nobarrier") || has("barrier=0") {
         (
-            "the disk is not told to empty its cache: after a power loss mail is missing that was \
-             acknowledged",
+            "the disk is not told to flush its cache: a power loss can lose acknowledged mail",
             "mount it without nobarrier",
         )
     } else if has("data=journal") {
         ("all mail is written twice", "mount it without data=journal")
     } else if has("sync") {
-        ("each write waits for the disk, where a batch needs to once", "mount it without sync")
+        ("each write waits for the disk, not just one per batch", "mount it without sync")
     } else {
         return Finding::fine("mount", found);
     };

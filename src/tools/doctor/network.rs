@@ -1,4 +1,4 @@
-//! Sockets: how many connections may wait, how much may be under way.
+//! Sockets: the accept backlog and the receive window.
 
 use super::finding::Finding;
 use super::kernel::line;
@@ -6,14 +6,14 @@ use super::kernel::line;
 /// Connections that may wait to be accepted, as the server asks for.
 const BACKLOG: u64 = 4096;
 
-/// Octets that a connection should be able to have under way: what 1 Gbit/s over 30 ms takes.
+/// Bytes that a connection should be able to have in flight: 1 Gbit/s over 30 ms.
 const WINDOW: u64 = 4 << 20;
 
 /// What the kernel allows.
 pub struct Facts {
     /// `net.core.somaxconn`.
     pub backlog: Option<u64>,
-    /// The third number of `net.ipv4.tcp_rmem`, octets.
+    /// The third number of `net.ipv4.tcp_rmem`, in bytes.
     pub receive: Option<u64>,
 }
 
@@ -42,13 +42,10 @@ fn backlog(limit: Option<u64>) -> Finding {
         Some(limit) => Finding::to_do(
             "backlog",
             format!("net.core.somaxconn is {limit}"),
+            format!("when thousands of clients connect at once, those beyond {limit} must retry"),
             format!(
-                "when thousands of clients connect at once, those beyond {limit} wait for a \
-                     second try"
-            ),
-            format!(
-                "sysctl net.core.somaxconn={BACKLOG}, for good by \
-                     tuning/sysctl.d/90-mailrace.conf"
+                "sysctl net.core.somaxconn={BACKLOG}; permanently with \
+                 tuning/sysctl.d/90-mailrace.conf"
             ),
         ),
     }
@@ -58,13 +55,13 @@ fn receive(limit: Option<u64>) -> Finding {
     match limit {
         None => Finding::unknown("receive window", "net.ipv4.tcp_rmem cannot be read"),
         Some(limit) if limit >= WINDOW => {
-            Finding::fine("receive window", format!("up to {limit} octets a connection"))
+            Finding::fine("receive window", format!("up to {limit} bytes per connection"))
         }
         Some(limit) => Finding::to_do(
             "receive window",
-            format!("up to {limit} octets a connection"),
-            "over a long way one connection cannot fill a fast line",
-            "sysctl net.ipv4.tcp_rmem='4096 131072 33554432', for good by \
+            format!("up to {limit} bytes per connection"),
+            "a single connection cannot fill a fast link over a long distance",
+            "sysctl net.ipv4.tcp_rmem='4096 131072 33554432'; permanently with \
              tuning/sysctl.d/90-mailrace.conf",
         ),
     }

@@ -58,18 +58,18 @@ fn memlock(facts: &Facts) -> Finding {
     let limit = facts.memlock.map_or("no limit".into(), show_size);
     let reactors = facts.reactors;
     let Some(locked) = facts.locked else {
-        return Finding::unknown("locked memory", "cannot be tried without io_uring");
+        return Finding::unknown("locked memory", "cannot be checked without io_uring");
     };
     if locked.registered {
-        let found = format!("{wanted} for {reactors} reactors can be registered");
+        let found = format!("{wanted} can be registered for {reactors} reactors");
         return Finding::fine("locked memory", found);
     }
-    let found = format!("{limit} for this process, {reactors} reactors register {wanted}");
+    let found = format!("{limit} for this process; {reactors} reactors register {wanted}");
     let unregistered = "without registered buffers the kernel looks up their pages for each \
-         operation (what that costs was below the noise when it was measured)";
+         operation (the cost was below the noise when measured)";
     let why = if locked.reactors < reactors {
         let there_are = locked.reactors;
-        format!("there is room for the rings of {there_are} reactors, so there are no more")
+        format!("only {there_are} reactors start, because there is no room for more rings")
     } else if locked.usual_rings {
         unregistered.to_owned()
     } else {
@@ -174,7 +174,7 @@ mod tests {
         let why = |locked| format!("{:?}", memlock(&Facts { locked: Some(locked), ..facts() }));
         let unregistered = Locked { registered: false, ..ALL };
         assert!(why(Locked { usual_rings: false, ..unregistered }).contains("smaller than usual"));
-        assert!(why(Locked { reactors: 1, ..unregistered }).contains("rings of 1 reactors"));
+        assert!(why(Locked { reactors: 1, ..unregistered }).contains("only 1 reactors"));
         assert_eq!(nofile(None).verdict, Verdict::Fine);
         let small = huge(Some("always madvise [never]"));
         assert!(small.verdict == Verdict::Fine && small.found.contains("4 KiB"), "{small:?}");

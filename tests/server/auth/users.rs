@@ -125,7 +125,7 @@ fn who_gets_the_name_of_another_gets_no_mail_of_his() {
     append(PASSWORD, "first");
     let (status, said) = user(&folder, &["remove", USER], "");
     assert_eq!(status, Some(0));
-    assert!(said.contains("The mail stays on the disk. A new user of that name"), "{said}");
+    assert!(said.contains("The mail stays on disk. A new user of that name"), "{said}");
     assert_eq!(user(&folder, &["add", USER], "other\n").0, Some(0));
     append("other", "second");
     assert_eq!(seen(&server, "other"), ["Subject: second"]);

@@ -176,7 +176,7 @@ fn a_trail_that_cannot_be_written_is_told_and_goes_on_later() {
     assert!(failing());
     fs::remove_file(&file).unwrap();
     server.signal(Signal::HUP);
-    until(|| server_log(&folder).contains("is written again").then_some(()));
+    until(|| server_log(&folder).contains("can be written again").then_some(()));
     assert!(!failing());
     client.ok("LOGOUT");
     assert!(server.terminate().success());

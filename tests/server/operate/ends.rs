@@ -40,7 +40,7 @@ fn the_folder_is_named_and_the_way_on() {
     let held = Server::fail(&folder.path(), &["--listen", "127.0.0.1:0"]);
     let text = said(&held);
     assert!(text.contains(&format!("another mailrace works on {data} (process ")), "{text}");
-    assert!(text.contains("stop that one, or name another folder by --data"), "{text}");
+    assert!(text.contains("stop that server, or choose another folder with --data"), "{text}");
     let mut client = server.login();
     for text in [b"first", b"other"] {
         assert!(
