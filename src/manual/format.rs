@@ -1,27 +1,27 @@
 //! # The format on disk, version 2
 //!
-//! A data folder holds `segments/`, the log, and `catalog.redb`, a checkpoint of it. The log is the
-//! truth; this page describes it octet by octet. `tests/model/log/segment.hex` is a segment as it
-//! has to be, and a test holds the code against that file.
+//! A data folder holds `segments/`, the log, and `catalog.redb`, a checkpoint of the log. The log
+//! is the truth. This page describes it byte by byte; a test compares the code with the reference
+//! segment in `tests/model/log/segment.hex`.
 //!
-//! Integers are little-endian. Offsets and lengths are in octets. A *block* has 4096. What is
-//! *reserved* is zero. XXH3 is used with seed 0 where nothing else is said.
+//! Integers are little-endian. Offsets and lengths are in bytes. A *block* is 4096 bytes.
+//! *Reserved* fields are zero. XXH3 has seed 0 unless stated otherwise.
 //!
-//! ## What is assumed of the disk
+//! ## Assumptions about the disk
 //!
-//! - A write that no fdatasync has covered may survive a power loss in any part, sector by sector,
-//!   the sectors of 512 octets each whole or not at all. Nothing depends on the latter.
-//! - What an fdatasync has covered survives. If it does not, that is damage: found by checksums and
-//!   reported, never repaired by guessing.
+//! - Data not covered by an fdatasync may survive a power loss in any part, in sectors of 512 bytes
+//!   that each survive whole or not at all. Nothing depends on whole sectors.
+//! - Data covered by an fdatasync survives. If it does not, that is damage: checksums find it, and
+//!   it is reported, never repaired by guessing.
 //! - A file's length and name are durable before the file is used.
 //!
 //! ## Files
 //!
-//! A segment is the file `segments/NNNNNNNNNNNNNNNNNNNN.seg`, its number in 20 decimal digits. No
-//! number is ever used twice. While zeros are being written to it, it is called `.preparing`; such
-//! files are removed at start. Segments differ in length; each is a multiple of a block, from two
-//! blocks to 4 GiB less one block. When the first block is all zeros the segment is *ready*:
-//! prepared and unused.
+//! A segment is the file `segments/NNNNNNNNNNNNNNNNNNNN.seg`, named by its number in 20 decimal
+//! digits. No number is used twice. While the file is being filled with zeros its suffix is
+//! `.preparing`; a start removes such files. The length of a segment is a multiple of a block, from
+//! two blocks to 4 GiB less one block, and may differ between segments. A segment whose first block
+//! is all zeros is *ready*: prepared and unused.
 //!
 //! ```text
 //! │ header block │ frame │ frame │ … │ zeros to the end of the file │
@@ -30,14 +30,14 @@
 //!
 //! ## Logs, epochs, chains
 //!
-//! Each run of the server is an *epoch*, and in it each reactor writes one *log*. The frames of a
-//! log are numbered from 1 without a gap: LSN. A log goes through a chain of segments; the header
-//! of each names the one before it and where that ends. The first segment of a log names none.
-//! Epochs order an account's changes; within an epoch an account belongs to one log.
+//! Each run of the server is an *epoch*, in which each reactor writes one *log*. The frames of a
+//! log are numbered from 1 without gaps: the LSN. A log is a chain of segments. Each header names
+//! the segment before it and the offset at which that one ends; the first segment names none.
+//! Within an epoch an account belongs to one log, so epochs and LSNs order the account's changes.
 //!
 //! ## Segment header
 //!
-//! The first block; octets 96 to 4095 are zero.
+//! The first block; bytes 96 to 4095 are zero.
 //!
 //! | offset | length | field |
 //! |---:|---:|---|
@@ -52,18 +52,18 @@
 //! | 48 | 8 | number of the segment before this one in the log, 0 in the first |
 //! | 56 | 4 | offset at which that one ends |
 //! | 60 | 4 | length of this file when it was prepared |
-//! | 64 | 8 | taken into use: seconds since 1970 UTC |
-//! | 72 | 2 | how many logs this epoch has |
+//! | 64 | 8 | time of first use: seconds since 1970 UTC |
+//! | 72 | 2 | number of logs in this epoch |
 //! | 74 | 14 | reserved |
-//! | 88 | 8 | XXH3-64 of octets 0 to 87 |
+//! | 88 | 8 | XXH3-64 of bytes 0 to 87 |
 //!
-//! The *salt* is a random number, one for each log of each epoch, that stands in all of its
-//! segments and frames and is shown to nobody. Mail may hold any octets, also the image of a frame
-//! with a forged watermark; without the salt it is not taken for one.
+//! The *salt* is a random number for each log of each epoch. It is in all segments and frames of
+//! that log, and never leaves the server. Mail may contain the image of a frame with a forged
+//! watermark; without the salt, recovery does not take it for a frame.
 //!
 //! ## Frame
 //!
-//! One write, a multiple of a block, 16 MiB at most: header, payload, records, zeros.
+//! A frame is one write of a multiple of a block, at most 16 MiB: header, payload, records, zeros.
 //!
 //! | offset | length | field |
 //! |---:|---:|---|
@@ -76,19 +76,19 @@
 //! | 24 | 8 | salt |
 //! | 32 | 8 | LSN |
 //! | 40 | 8 | durable watermark: highest LSN known durable when this was composed |
-//! | 48 | 8 | batch whose octets these are; of several the first |
-//! | 56 | 4 | how many frames of that batch came before |
+//! | 48 | 8 | batch of the payload; if there are several, the first |
+//! | 56 | 4 | number of earlier frames of that batch |
 //! | 60 | 4 | length of the payload, *p* |
 //! | 64 | 4 | length of the records, *r*, a multiple of 8 |
-//! | 68 | 4 | how many records |
+//! | 68 | 4 | number of records |
 //! | 72 | 48 | reserved |
-//! | 120 | 8 | XXH3-64 of octets 0 to 119 |
-//! | 128 | *p* | payload: octets as they were received |
+//! | 120 | 8 | XXH3-64 of bytes 0 to 119 |
+//! | 128 | *p* | payload: octets as received |
 //! | 128 + *p*, up to a multiple of 8 | *r* | records |
 //!
-//! The length of the frame is that sum, up to a multiple of a block. The payload has no checksum of
-//! its own: each message has one, and what lies between messages (command text, cancelled batches)
-//! is never read.
+//! The length of the frame is that sum, rounded up to a multiple of a block. The payload has no
+//! checksum of its own: each message has one, and the rest (command text, cancelled batches) is
+//! never read.
 //!
 //! ## Records
 //!
@@ -101,11 +101,10 @@
 //! | 16 | *n* | body |
 //! | 16 + *n* | | zeros up to a multiple of 8 |
 //!
-//! In the bodies, **text** is a length (2 octets) and so many octets of UTF-8. A **keyword** is a
-//! length (1) and so many octets of an atom. A **fragment** is a run of octets somewhere in the
-//! log: segment (8), offset (4), length (4). A **range** of UIDs is the lowest (4) and the highest
-//! (4). **Flags** are bits, from the lowest: `\Answered`, `\Flagged`, `\Deleted`, `\Seen`,
-//! `\Draft`.
+//! In record bodies, **text** is a length (2 bytes) and that many bytes of UTF-8. A **keyword** is
+//! a length (1) and that many bytes of an atom. A **fragment** is a run of bytes in the log:
+//! segment (8), offset (4), length (4). A **range** of UIDs is the lowest (4) and the highest (4).
+//! **Flags** are bits, lowest first: `\Answered`, `\Flagged`, `\Deleted`, `\Seen`, `\Draft`.
 //!
 //! | kind | name | version | body |
 //! |---:|---|---:|---|
@@ -119,85 +118,87 @@
 //! | 8 | expunge | 0 | below |
 //! | 9 | references | 1 | below |
 //! | 10 | rename mailbox | 0 | account, old name, new name (text each) |
-//! | 11 | subscribe | 0 | 1 to begin, 0 to end (1), reserved (1), account, name (text each) |
+//! | 11 | subscribe | 0 | 1 to subscribe, 0 to end (1), reserved (1), account, name (text each) |
 //!
-//! A record of another kind or version, with its checksum right, was written by a newer mailrace:
-//! the server does not start. Nor does it when a segment has another version of the format. Version
-//! 1 spelt out the keywords of each message.
+//! A record of another kind or version with a valid checksum was written by a newer mailrace: the
+//! server does not start. It does not start either if a segment has another format version.
+//! Version 1 spelt out the keywords of each message.
 //!
 //! *Messages* and *references*:
 //!
 //! | offset | length | field |
 //! |---:|---:|---|
 //! | 0 | 8 | batch |
-//! | 8 | 4 | how many messages |
-//! | 12 | 2 | how many keywords, *k* |
-//! | 14 | 2 | how many sets of keywords, *s* |
-//! | 16 | | the keywords, each once whatever its case, in the order of first use |
-//! | | *s* · ⌈*k* / 8⌉ | the sets: a bit for each keyword, from the lowest of the first octet on |
+//! | 8 | 4 | number of messages |
+//! | 12 | 2 | number of keywords, *k* |
+//! | 14 | 2 | number of keyword sets, *s* |
+//! | 16 | | the keywords in order of first use, each once, ignoring case |
+//! | | *s* · ⌈*k* / 8⌉ | the sets: a bit for each keyword, from the lowest bit of the first byte |
 //! | | | zeros up to a multiple of 8 |
 //! | | | the messages |
 //!
-//! The sets have the numbers from 1 on, and none is empty. Neither a keyword nor a set stands there
-//! twice: a thousand messages with the same thousand keywords take a thousand keywords and 125
-//! octets beside themselves.
+//! Sets are numbered from 1, and none is empty. No keyword and no set occurs twice: for a thousand
+//! messages with the same thousand keywords, the record adds those keywords once, and 125 bytes.
 //!
 //! *Commit*: batch (8), mailbox (8), mod-sequence (8), save date (8; signed, seconds since 1970
-//! UTC), octets of all messages (8), first UID (4), how many messages (4), account (text).
+//! UTC), bytes of all messages (8), first UID (4), number of messages (4), account (text).
 //!
 //! *Create mailbox*: mailbox (8), UIDVALIDITY (4), special uses (2; the bits of RFC 6154), reserved
-//! (2), account (text), name (text). Version 0 is read too: it has neither special uses nor what is
-//! reserved.
+//! (2), account (text), name (text). Version 0, without special uses and the reserved field, is
+//! read too.
 //!
-//! *Set flags*: mailbox (8), mod-sequence (8), how many ranges (4), how many keywords (2), flags
-//! (1), change (1; 0 replaces the flags there are, 1 adds to them, 2 takes away), ranges, keywords,
-//! account (text).
+//! *Set flags*: mailbox (8), mod-sequence (8), number of ranges (4), number of keywords (2), flags
+//! (1), change (1; 0 replaces the existing flags, 1 adds to them, 2 removes from them), ranges,
+//! keywords, account (text).
 //!
-//! *Expunge*: mailbox (8), mod-sequence (8), how many ranges (4), reserved (4), ranges, account
+//! *Expunge*: mailbox (8), mod-sequence (8), number of ranges (4), reserved (4), ranges, account
 //! (text).
 //!
-//! *Rename mailbox*: the mailbox of the old name gets the new one, and in the names of all
-//! mailboxes below it the old name gives way to the new. Whether there is a mailbox of the old name
-//! itself makes no difference to those below.
+//! *Rename mailbox*: the old name is replaced by the new one, both as the name of a mailbox and at
+//! the start of the names of all mailboxes below it. Those below are renamed even if no mailbox has
+//! the old name itself.
 //!
-//! A message in them:
+//! A message in *messages* and *references*:
 //!
 //! | offset | length | field |
 //! |---:|---:|---|
 //! | 0 | 8 | size, at least 1 |
 //! | 8 | 8 | internal date |
-//! | 16 | 16 | XXH3-128 of its octets |
-//! | 32 | 4 | how many fragments, *f* |
-//! | 36 | 2 | number of its set of keywords; 0 is the empty one |
+//! | 16 | 16 | XXH3-128 of the message |
+//! | 32 | 4 | number of fragments, *f* |
+//! | 36 | 2 | number of its keyword set; 0 is the empty set |
 //! | 38 | 1 | flags |
 //! | 39 | 1 | reserved |
 //! | 40 | 16 · *f* | fragments |
 //!
-//! An internal date is, from the lowest bit: 1 when the zone is west of Greenwich (1 bit), the four
-//! digits of the zone as a number (14), second (6), minute (6), hour (5), day (5), month (4), year
-//! (14).
+//! An internal date is, from the lowest bit: 1 if the zone is west of Greenwich (1 bit), the four
+//! digits of the zone as a number (14 bits), second (6), minute (6), hour (5), day (5), month (4),
+//! year (14).
 //!
 //! ## Batches
 //!
-//! A batch is what one APPEND, COPY or MOVE brought. Its messages stand in one or more *messages*
-//! or *references* records, in order, in any frames of one log; its *commit* record, in the last of
-//! these frames or a later one, makes all of them part of the mailbox, with ascending UIDs. A
-//! message in more pieces than one frame can name has its first fragments in *fragments* records
-//! before its own. Without a commit there is no batch: its octets are dead space. *Cancel* says so
-//! early.
+//! A batch is the result of one APPEND, COPY or MOVE. Its messages are in one or more *messages* or
+//! *references* records, in order, in any frames of one log. Its *commit* record, in the last of
+//! these frames or a later one, adds all of them to the mailbox with ascending UIDs. If a message
+//! has more fragments than one frame can name, the first ones are in *fragments* records before the
+//! record of the message. Without a commit the batch does not exist, and its bytes are dead space;
+//! *cancel* says so early.
 //!
-//! The octets of *messages* came with the batch. Those of *references* came with another one, in
-//! any log, and were durable before the first frame of this batch was composed: a copy names the
+//! The bytes of *messages* came with this batch. Those of *references* came with another batch, in
+//! any log, and were durable before the first frame of this one was composed: a copy names the
 //! fragments of the original. A move has the *expunge* of the originals in the frame of its commit.
-//! The first octet of a message, its segment and offset, is its identity (EMAILID).
+//! Segment and offset of a message's first byte are its identity (EMAILID).
 //!
-//! ## Reading it
+//! ## Reading a log
 //!
-//! A frame is valid when its header is, when it is of this log, segment and salt, when its LSN is
-//! the one that is due, when all its records have their checksums, and when every message of every
-//! batch that it commits has its checksum. Only the octets of *references* are not read for that;
-//! they were with the batch that they came with. A log ends before its first invalid frame. If the
-//! catalog has read further, or a watermark behind the invalid frame reaches its LSN, or a later
-//! epoch has begun, acknowledged data is damaged, and the server does not start. Otherwise it is
-//! the torn end of what was being written when the power went: it is cut off, and made durable,
-//! before a new epoch begins.
+//! A frame is valid if
+//!
+//! - its header has the right checksum, log, segment, salt, and the next LSN,
+//! - all its records have the right checksums, and
+//! - every message of every batch that it commits has the right checksum. The bytes of *references*
+//!   are not read: they were checked with the batch that brought them.
+//!
+//! A log ends before its first invalid frame. If the catalog has read further, if a later frame has
+//! a watermark that reaches the LSN of the invalid one, or if a later epoch has begun, acknowledged
+//! data is damaged, and the server does not start. Otherwise the invalid frame is the torn end of
+//! what was being written at the power loss: it is cut off, durably, before a new epoch begins.
