@@ -1,5 +1,5 @@
-//! The catalog as reactors use it: what blocks runs on two threads of its own, one that writes and
-//! one that reads, so that nobody who selects a mailbox waits for a checkpoint.
+//! The catalog as reactors use it. Blocking work runs on two threads, one for writes and one for
+//! reads, so that a SELECT never waits for a checkpoint.
 
 use std::io;
 use std::sync::Arc;
@@ -13,12 +13,12 @@ use crate::reactor::Jobs;
 use crate::store::MailboxId;
 use imap::types::Uid;
 
-/// A handle on the catalog. The last one that is dropped waits for what was asked and closes it.
+/// A handle on the catalog. Dropping the last handle waits for pending work and closes the file.
 #[derive(Clone)]
 pub struct Catalog {
     write: Jobs,
     read: Jobs,
-    /// Closed when its threads have ended.
+    /// Last field: the threads end before the file is closed.
     file: Arc<CatalogFile>,
 }
 
@@ -26,36 +26,34 @@ impl Catalog {
     /// Starts the threads.
     ///
     /// # Errors
-    /// When the system gives no thread.
+    /// When the operating system refuses a thread.
     pub fn start(file: CatalogFile) -> io::Result<Catalog> {
         let write = Jobs::start("catalog-write", 1, Jobs::ANY)?;
         let read = Jobs::start("catalog-read", 1, Jobs::ANY)?;
         Ok(Catalog { file: Arc::new(file), write, read })
     }
 
-    /// An account with its mailboxes, their messages not in memory. `None` when it never had any.
-    ///
-    /// # Errors
-    /// Those of the file; likewise below.
+    /// An account and its mailboxes, without their messages. `None` when the account has no row.
+    #[allow(clippy::missing_errors_doc)]
     pub async fn account(&self, name: &str) -> Result<Option<Account>, CatalogError> {
         let name: Box<str> = name.into();
         self.ask(&self.read, move |file| file.account(&name)).await
     }
 
-    /// Chunks of a mailbox from a UID on, some at a time: see [`super::Mailbox::to_load`].
+    /// The next few chunks of a mailbox, starting at a UID: see [`super::Mailbox::to_load`].
     #[allow(clippy::missing_errors_doc)]
     pub async fn chunks(&self, mailbox: MailboxId, from: Uid) -> Result<Piece, CatalogError> {
         self.ask(&self.read, move |file| file.chunks(mailbox, from)).await
     }
 
-    /// Writes a checkpoint, whole or not at all; durable when this is over. Checkpoints are written
-    /// in the order in which they were given.
+    /// Writes a checkpoint atomically; it is durable on return. Checkpoints are written in call
+    /// order.
     #[allow(clippy::missing_errors_doc)]
     pub async fn write(&self, checkpoint: Checkpoint) -> Result<(), CatalogError> {
         self.ask(&self.write, move |file| file.write(&checkpoint)).await
     }
 
-    /// Frees accounts beside the reactor: one may have a hundred thousand mailboxes.
+    /// Drops accounts off the reactor: one account may have a hundred thousand mailboxes.
     pub async fn free(&self, accounts: Vec<Account>) {
         let freed = self.ask(&self.read, move |_| {
             drop(accounts);

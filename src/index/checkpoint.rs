@@ -1,18 +1,18 @@
-//! A checkpoint: what accounts hand over, at one instant, for the catalog to write in one
+//! A checkpoint: the changed rows of all accounts as of one instant, written to the catalog in one
 //! transaction.
 
 use std::sync::Arc;
 
 use super::chunk::Chunk;
 use super::damaged::Known;
-use super::file::Replayed;
+use super::file::ReplayMarks;
 use crate::store::{LogPosition, MailboxId};
 use imap::types::Uid;
 
-/// Whether the catalog has something as it is.
+/// Whether the catalog has the current state of a row.
 ///
-/// `Clean ─change─▶ Dirty ─handed over─▶ Saving ─written─▶ Clean`; a change while it is being saved
-/// makes it dirty again, and so does a failure. One checkpoint of an account is on its way at most.
+/// `Clean ─change─▶ Dirty ─begin─▶ Saving ─written─▶ Clean`. A change while saving makes the row
+/// dirty again, as does a failed write. An account has at most one checkpoint in flight.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Saved {
     Clean,
@@ -21,9 +21,9 @@ pub(super) enum Saved {
 }
 
 impl Saved {
-    /// Whether it has to be handed over.
+    /// Starts saving a dirty row. False when there is nothing to save.
     pub(super) fn begin(&mut self) -> bool {
-        assert_ne!(*self, Saved::Saving, "the checkpoint before this one is not over");
+        assert_ne!(*self, Saved::Saving, "the previous checkpoint of this account is in flight");
         let dirty = *self == Saved::Dirty;
         if dirty {
             *self = Saved::Saving;
@@ -31,7 +31,7 @@ impl Saved {
         dirty
     }
 
-    /// Whether what was handed over has to be handed over again.
+    /// Ends saving. True when the row has to be saved again because the write failed.
     pub(super) fn end(&mut self, written: bool) -> bool {
         if *self != Saved::Saving {
             return false;
@@ -41,8 +41,8 @@ impl Saved {
     }
 }
 
-/// See the head of this file. To be made and filled without an await in between: all accounts
-/// whose changes are in the logs named, at the same point of those logs.
+/// See the head of this file. Create and fill it without an await in between, so that all accounts
+/// of the named logs stand at the same position of those logs.
 #[derive(Debug, Default)]
 pub struct Checkpoint {
     pub(super) accounts: Vec<(Box<str>, Vec<u8>)>,
@@ -50,25 +50,25 @@ pub struct Checkpoint {
     pub(super) mailboxes: Vec<MailboxRow>,
     pub(super) chunks: Vec<ChunkRow>,
     pub(super) deleted: Vec<(Box<str>, MailboxId)>,
-    pub(super) progress: Progress,
-    /// All damage that is known; `None` leaves what is written there.
+    pub(super) coverage: Coverage,
+    /// All known damage. `None` leaves the table as it is.
     pub(super) damaged: Option<Vec<Known>>,
 }
 
-/// Up to where the catalog is complete once the checkpoint is written.
+/// How far into each log the catalog is complete once the checkpoint is written.
 #[derive(Debug)]
-pub(super) enum Progress {
-    /// These logs up to these positions; others as before.
+pub(super) enum Coverage {
+    /// These logs up to these positions; other logs are unchanged.
     Positions(Vec<LogPosition>),
-    /// A replay goes on: each log named up to its frame, on top of the positions.
-    Replaying(Replayed),
-    /// A replay is over: these positions and no others.
+    /// A replay is under way: the catalog also has each named log up to this frame.
+    Replaying(ReplayMarks),
+    /// A replay is complete: these positions replace all others.
     Replayed(Vec<LogPosition>),
 }
 
-impl Default for Progress {
-    fn default() -> Progress {
-        Progress::Positions(Vec::new())
+impl Default for Coverage {
+    fn default() -> Coverage {
+        Coverage::Positions(Vec::new())
     }
 }
 
@@ -82,23 +82,23 @@ pub(super) struct MailboxRow {
 #[derive(Debug)]
 pub(super) struct ChunkRow {
     pub(super) mailbox: MailboxId,
-    /// Where it begins.
+    /// Key of the row: the UID at which the chunk begins.
     pub(super) first: Uid,
-    /// Without a message: the row has to go.
+    /// An empty chunk deletes the row.
     pub(super) chunk: Arc<Chunk>,
     /// See `chunks.rs`.
     pub(super) joins: bool,
 }
 
 impl Checkpoint {
-    /// One that makes the catalog complete up to these positions, when all that changed is added
-    /// with [`super::Account::begin_saving`].
+    /// A checkpoint that makes the catalog complete up to these positions, provided that every
+    /// changed account is added with [`super::Account::begin_saving`].
     #[must_use]
     pub fn new(positions: Vec<LogPosition>) -> Checkpoint {
-        Checkpoint { progress: Progress::Positions(positions), ..Checkpoint::default() }
+        Checkpoint { coverage: Coverage::Positions(positions), ..Checkpoint::default() }
     }
 
-    /// Chunks in it.
+    /// Number of chunks.
     #[must_use]
     pub fn chunks(&self) -> usize {
         self.chunks.len()

@@ -1,15 +1,27 @@
-//! The chunks of a mailbox that are in memory: those with changes that the catalog does not have
-//! yet, and, while sessions have the mailbox selected, all others.
+//! The chunks of a mailbox that are in memory: those with changes that the catalog lacks and, while
+//! a session has the mailbox selected, all others.
 //!
-//! An append must not wait for the catalog. When the mailbox's last chunk is not in memory, a new
-//! one is begun that *joins*: the checkpoint puts it behind the one before it in the catalog if
-//! there is room, so that chunks are well filled even if every message comes alone. From then on a
-//! part of the lower chunk's row belongs to the chunk in memory, hence three rules:
-//! - a row read from the catalog ends where the next chunk in memory begins;
-//! - writing a chunk that joins first cuts the row before it where the chunk begins;
-//! - whoever changes a chunk has the one behind it written again as well, if that joins. Empty
-//!   chunks have no row, so "behind" looks past them: the chunk behind an emptied one has joined
-//!   the one before it.
+//! # Joins
+//!
+//! An append must not wait for the catalog. When the mailbox's last chunk is not in memory, an
+//! append begins a new chunk, marked *joins*. The checkpoint appends it to the row before it if
+//! both fit into one, so rows are well filled even when every message arrives alone:
+//!
+//! ```text
+//! catalog   row 1 = UIDs 1..300
+//! append    UID 301            memory: chunk 301 (joins) = 301
+//! saved     row 1 = 1..301     row 1 has room, so there is no row 301
+//! append    UID 302            memory: chunk 301 (joins) = 301..302
+//! saved     row 1 = 1..302     row 1 was first cut back to 1..300
+//! ```
+//!
+//! So the end of row 1 is a copy of chunk 301, and only chunk 301 in memory is current. Three rules
+//! follow:
+//! - A row read from the catalog ends where the next chunk in memory begins (`insert`).
+//! - Writing a chunk that joins first cuts the row before it at the chunk's first UID (`file.rs`).
+//! - Writing row 1 drops the copy, so a change of chunk 1 makes chunk 301 dirty too (`change`).
+//!   Empty chunks have no row, so this looks past them: in 1, 200 (emptied), 301 the chunk 301 has
+//!   joined row 1.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -21,51 +33,53 @@ use super::keywords::{KeywordSet, Keywords};
 use crate::store::MailboxId;
 use imap::types::{Flags, ModSeq, Uid, UidRange};
 
-/// Chunks of a mailbox that were read from the catalog one after the other.
+/// Consecutive chunks of a mailbox, as read from the catalog.
 #[derive(Debug)]
 pub struct Piece {
-    /// All chunks whose UIDs begin here or above, up to `next`.
+    /// The piece has all chunks that begin at or above this, and below `next`.
     pub(super) from: Uid,
-    /// With the UID at which each begins.
+    /// Each with the UID at which it begins.
     pub(super) chunks: Vec<(Uid, Chunk)>,
-    /// Where the next piece begins. `None` after the last.
+    /// Start of the next piece; `None` in the last.
     pub(super) next: Option<Uid>,
 }
 
 #[derive(Debug)]
 pub(super) struct Chunks {
-    /// By the UID at which they begin: that of their first message when they were begun.
+    /// Keyed by the UID at which a chunk begins: its first message when it was created. The key
+    /// stays when that message is expunged.
     slots: BTreeMap<Uid, Slot>,
     presence: Presence,
-    /// The last slot is the mailbox's last chunk, or there is none at all.
+    /// The last slot is the mailbox's last chunk, or the mailbox has no chunk at all.
     has_last: bool,
+    /// Bytes of dirty chunks.
     dirty_octets: usize,
 }
 
 #[derive(Debug)]
 struct Slot {
-    /// Shared with checkpoints on their way to the catalog: changing it then makes a copy.
+    /// Shared with a checkpoint in flight; a change in that time copies the chunk.
     chunk: Arc<Chunk>,
     /// See the head of this file.
     joins: bool,
     saved: Saved,
 }
 
-/// Which messages are sure to be in memory.
+/// Which messages are certainly in memory.
 #[derive(Debug, PartialEq, Eq)]
 enum Presence {
     /// All.
     Whole,
     /// Those with UIDs below this.
     Below(Uid),
-    /// Those of these ranges, which a change that is being replayed needs.
+    /// Those in these ranges: the messages of the change being replayed.
     Of(Vec<UidRange>),
 }
 
 const NONE: Presence = Presence::Below(Uid(1));
 
 impl Chunks {
-    /// Those of a mailbox that has no message.
+    /// The chunks of a mailbox without messages.
     pub(super) fn empty() -> Chunks {
         Chunks {
             slots: BTreeMap::new(),
@@ -75,7 +89,7 @@ impl Chunks {
         }
     }
 
-    /// Those of a mailbox whose messages are in the catalog.
+    /// The chunks of a mailbox whose messages are all in the catalog.
     pub(super) fn absent() -> Chunks {
         Chunks { presence: NONE, has_last: false, ..Chunks::empty() }
     }
@@ -97,12 +111,12 @@ impl Chunks {
         self.slots.contains_key(&first)
     }
 
-    /// Octets of chunks that have to be written.
+    /// Bytes that the next checkpoint has to write.
     pub(super) fn dirty_octets(&self) -> usize {
         self.dirty_octets
     }
 
-    /// Octets of all chunks.
+    /// Bytes in memory.
     pub(super) fn octets(&self) -> usize {
         self.slots.values().map(|slot| slot.chunk.octets()).sum()
     }
@@ -116,7 +130,7 @@ impl Chunks {
         slot.chunk.get(slot.chunk.find(uid).ok()?)
     }
 
-    /// The chunks that messages of these UIDs would be in, ascending.
+    /// The chunks that may hold messages with these UIDs, ascending.
     pub(super) fn range(&self, uids: UidRange) -> impl Iterator<Item = &Arc<Chunk>> {
         self.slots_of(uids).map(|(_, slot)| &slot.chunk)
     }
@@ -130,13 +144,13 @@ impl Chunks {
 
     // ---- Changes ------------------------------------------------------------------------------
 
-    /// How full the chunk is that the next message goes into; empty when that is a new one.
+    /// Fill of the chunk that the next message goes into; empty if that is a new one.
     pub(super) fn last_fill(&self) -> Fill {
         let last = self.slots.last_key_value().filter(|_| self.has_last);
         last.map(|(_, slot)| slot.chunk.fill()).filter(|fill| !fill.is_full()).unwrap_or_default()
     }
 
-    /// Adds messages above all others: goes by chunks, not by messages.
+    /// Appends chunks of messages. Takes time per chunk, not per message.
     pub(super) fn link(&mut self, chunks: Vec<Chunk>) {
         for chunk in chunks {
             let Some(first) = chunk.iter().next().map(Entry::uid) else { continue };
@@ -154,7 +168,7 @@ impl Chunks {
         }
     }
 
-    /// Offers every message of these UIDs to `new`, which may give other flags for it.
+    /// Calls `new` for every message in these ranges and stores the flags it returns, if any.
     pub(super) fn set_flags(
         &mut self,
         uids: &[UidRange],
@@ -177,7 +191,7 @@ impl Chunks {
         }
     }
 
-    /// Removes every message of these UIDs and tells `gone` of it first.
+    /// Removes every message in these ranges, calling `gone` for each first.
     pub(super) fn remove(&mut self, uids: &[UidRange], mut gone: impl FnMut(Entry<'_>)) {
         for key in self.keys_of(uids) {
             if !self.slots[&key].chunk.iter().any(|entry| UidRange::covers(uids, entry.uid())) {
@@ -195,7 +209,7 @@ impl Chunks {
         }
     }
 
-    /// Where the chunks begin that may hold messages of these UIDs, which ascend.
+    /// Keys of the chunks that may hold messages in these ascending ranges.
     fn keys_of(&self, uids: &[UidRange]) -> Vec<Uid> {
         let mut keys: Vec<Uid> = Vec::new();
         for &range in uids {
@@ -205,6 +219,7 @@ impl Chunks {
         keys
     }
 
+    /// Changes a chunk. It becomes dirty, and so do the chunks that have joined its row.
     fn change(&mut self, key: Uid, change: impl FnOnce(&mut Chunk)) {
         let slot = self.slots.get_mut(&key).expect("the key was just found");
         if slot.saved == Saved::Dirty {
@@ -224,9 +239,9 @@ impl Chunks {
         }
     }
 
-    // ---- Coming from the catalog and going there ----------------------------------------------
+    // ---- From the catalog and back ------------------------------------------------------------
 
-    /// Where the next piece to read begins; `None` when all messages are in memory.
+    /// Start of the next piece to read; `None` when all messages are in memory.
     pub(super) fn to_load(&self) -> Option<Uid> {
         match self.presence {
             Presence::Whole => None,
@@ -235,8 +250,8 @@ impl Chunks {
         }
     }
 
-    /// Takes the piece that [`Chunks::to_load`] asked for; any other is of no use any more.
-    /// With the last one, the number of messages must be right.
+    /// Takes the piece that starts at [`Chunks::to_load`] and ignores any other, which is stale.
+    /// After the last piece the number of messages must match.
     pub(super) fn load(
         &mut self,
         piece: Piece,
@@ -260,7 +275,7 @@ impl Chunks {
         Ok(())
     }
 
-    /// Takes the chunks that hold the messages of these UIDs, for a change of just these.
+    /// Takes the chunks that hold the messages in these ranges, for one change of those messages.
     pub(super) fn load_for(
         &mut self,
         uids: Vec<UidRange>,
@@ -272,8 +287,8 @@ impl Chunks {
         Ok(())
     }
 
-    /// What is in memory is newer than what was read. Numbers in what is older may be those of
-    /// other sets of keywords by now.
+    /// Adds chunks from the catalog. Chunks in memory are newer and win. Keywords are checked after
+    /// the cut only: in the stale rest a number may already name another set.
     fn insert(&mut self, chunks: Vec<(Uid, Chunk)>, keywords: &Keywords) -> Result<(), Rot> {
         for (key, mut chunk) in chunks {
             let mut above = self.slots.range(key..).map(|(&key, _)| key);
@@ -285,7 +300,7 @@ impl Chunks {
                 chunk.retain(|entry| entry.uid() < next);
             }
             if !chunk.iter().all(|entry| keywords.exists(entry.keywords())) {
-                return Err(Rot("a message has a set of keywords that its mailbox has not"));
+                return Err(Rot("a message has a keyword set that is missing in its mailbox"));
             }
             let slot = Slot { chunk: Arc::new(chunk), joins: false, saved: Saved::Clean };
             self.slots.insert(key, slot);
@@ -293,7 +308,7 @@ impl Chunks {
         Ok(())
     }
 
-    /// Hands over copies of all chunks that have to be written.
+    /// Adds all dirty chunks to a checkpoint.
     pub(super) fn begin_saving(&mut self, mailbox: MailboxId, rows: &mut Vec<ChunkRow>) {
         for (&first, slot) in &mut self.slots {
             if slot.saved.begin() {
@@ -304,7 +319,7 @@ impl Chunks {
         self.dirty_octets = 0;
     }
 
-    /// What was handed over is in the catalog now, or is not.
+    /// The checkpoint was written, or failed: then its chunks are dirty again.
     pub(super) fn end_saving(&mut self, written: bool) {
         for slot in self.slots.values_mut() {
             if slot.saved.end(written) {
@@ -313,7 +328,7 @@ impl Chunks {
         }
     }
 
-    /// Forgets all that the catalog has.
+    /// Drops every chunk that the catalog has.
     pub(super) fn drop_clean(&mut self) {
         let last = self.slots.last_key_value().map(|(&key, _)| key);
         let before: usize = self.slots.values().map(|slot| slot.chunk.len()).sum();

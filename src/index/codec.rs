@@ -1,13 +1,13 @@
-//! Rows of the catalog: little-endian values one after the other, then their checksum.
+//! Rows of the catalog: little-endian values, then their checksum.
 
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::error::Rot;
 
-/// Octets of the checksum (XXH3-64, seed 0) at the end of every row.
+/// Length in bytes of the checksum (XXH3-64, seed 0) at the end of every row.
 const SEAL: usize = 8;
 
-/// Writes one value after the other.
+/// Writes a row.
 #[derive(Default)]
 pub(super) struct Row(Vec<u8>);
 
@@ -32,13 +32,13 @@ impl Row {
         self.octets(&value.to_le_bytes());
     }
 
-    /// A text of at most 65,535 octets behind its length.
+    /// A u16 length, then the text: at most 65,535 bytes.
     pub(super) fn text(&mut self, text: &str) {
         self.u16(u16::try_from(text.len()).expect("names are bounded far below 64 KiB"));
         self.octets(text.as_bytes());
     }
 
-    /// Ends the row.
+    /// Appends the checksum.
     pub(super) fn seal(mut self) -> Vec<u8> {
         let checksum = xxh3_64(&self.0);
         self.u64(checksum);
@@ -46,28 +46,28 @@ impl Row {
     }
 }
 
-/// Takes one value after the other out of a row whose checksum is right.
+/// Reads a row whose checksum is right.
 pub(super) struct Fields<'a>(&'a [u8]);
 
 impl<'a> Fields<'a> {
-    /// Compares the checksum.
+    /// Checks the checksum.
     pub(super) fn open(row: &'a [u8]) -> Result<Fields<'a>, Rot> {
         let (octets, seal) =
-            row.split_last_chunk::<SEAL>().ok_or(Rot("shorter than a checksum"))?;
+            row.split_last_chunk::<SEAL>().ok_or(Rot("a row is shorter than its checksum"))?;
         if xxh3_64(octets) != u64::from_le_bytes(*seal) {
-            return Err(Rot("the checksum is wrong"));
+            return Err(Rot("the checksum of a row is wrong"));
         }
         Ok(Fields(octets))
     }
 
     pub(super) fn octets(&mut self, count: usize) -> Result<&'a [u8], Rot> {
-        let (taken, rest) = self.0.split_at_checked(count).ok_or(Rot("it ends early"))?;
+        let (taken, rest) = self.0.split_at_checked(count).ok_or(Rot("a row ends early"))?;
         self.0 = rest;
         Ok(taken)
     }
 
     fn array<const N: usize>(&mut self) -> Result<[u8; N], Rot> {
-        let (taken, rest) = self.0.split_first_chunk::<N>().ok_or(Rot("it ends early"))?;
+        let (taken, rest) = self.0.split_first_chunk::<N>().ok_or(Rot("a row ends early"))?;
         self.0 = rest;
         Ok(*taken)
     }
@@ -87,12 +87,12 @@ impl<'a> Fields<'a> {
     pub(super) fn text(&mut self) -> Result<&'a str, Rot> {
         let length = self.u16()?;
         std::str::from_utf8(self.octets(usize::from(length))?)
-            .map_err(|_| Rot("a text is no UTF-8"))
+            .map_err(|_| Rot("a text in a row is not UTF-8"))
     }
 
-    /// Nothing may be left.
+    /// Checks that every value has been read.
     pub(super) fn end(self) -> Result<(), Rot> {
-        if self.0.is_empty() { Ok(()) } else { Err(Rot("it goes on behind its end")) }
+        if self.0.is_empty() { Ok(()) } else { Err(Rot("a row is longer than its values")) }
     }
 }
 

@@ -1,10 +1,10 @@
-//! Damage that a start has found and gone past: what the catalog remembers of it, and which
-//! messages it concerns.
+//! Damage that a start with `--quarantine` found and skipped: how the catalog remembers it, and
+//! which messages are affected.
 //!
-//! The log is not read again behind the catalog's positions, so damage that lies there would be
-//! forgotten by the next start. The table `damaged` keeps it: a row for each message whose octets
-//! are damaged, and one for each hole in a log. A row goes when it concerns nothing any more: when
-//! the octets of a message are whole again, or no mailbox names them.
+//! A start reads the log from the catalog's positions on, so it would not see damage before them
+//! again. The table `damaged` keeps it: a row for each message whose bytes are damaged, and a row
+//! for each hole in a log. The row of a message is deleted when its bytes are whole again, or when
+//! no mailbox names them.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -19,16 +19,16 @@ use crate::store::{
 };
 use imap::types::Uid;
 
-/// By file and offset, and a number among those that have both in common.
+/// Key: file, offset, and a number that tells apart rows with the same file and offset.
 pub(super) const DAMAGED: TableDefinition<(u64, u64, u16), &[u8]> = TableDefinition::new("damaged");
 
-/// Accounts whose names are read in one step.
+/// Account names read from the catalog per step.
 pub(super) const NAMES: usize = 1024;
 
-/// What a row says.
+/// A row of the table.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Known {
-    /// Of `Octets` it has one message.
+    /// For `Octets`: exactly one message.
     pub damage: Damage,
 }
 
@@ -37,35 +37,35 @@ pub(super) struct Known {
 pub struct Finding {
     /// The segment; `None` when it is the catalog.
     pub file: Option<SegmentId>,
-    /// Where in it, in octets.
+    /// Byte offset in it.
     pub offset: u64,
     /// What is wrong there.
     pub what: String,
-    /// Whose mail it is; `None` where that is not known.
+    /// Owner of the mail; `None` if unknown.
     pub user: Option<Box<str>>,
     /// The mailbox.
     pub mailbox: Option<Box<str>>,
-    /// First and last UID of the messages there.
+    /// First and last UID of the affected messages.
     pub uids: Option<(Uid, Uid)>,
 }
 
-/// What a start has found damaged and goes on without.
+/// All damage that a start found and serves around.
 #[derive(Clone, Debug, Default)]
 pub struct Quarantine {
-    /// All of it.
+    /// One finding for each damaged thing.
     pub findings: Vec<Finding>,
-    /// Messages whose octets are damaged.
+    /// The damaged messages.
     pub messages: Damaged,
-    /// Messages with damaged octets that no mailbox names: nobody misses them.
+    /// Number of damaged messages that no mailbox names: they were expunged.
     pub expunged: u64,
-    /// Messages in mailboxes that begin there.
+    /// Number of messages in mailboxes that are damaged; a copy counts as one.
     copies: usize,
-    /// The highest segment in which a message of any mailbox lies.
+    /// The highest segment that a message of any mailbox names.
     pub(super) highest: SegmentId,
 }
 
 impl Quarantine {
-    /// How many of the findings are messages whose octets are damaged: copies count.
+    /// Number of findings that are damaged messages; a copy counts as one.
     #[must_use]
     pub fn damaged_messages(&self) -> usize {
         self.copies
@@ -73,7 +73,7 @@ impl Quarantine {
 }
 
 impl Finding {
-    /// The catalog itself.
+    /// A finding about the catalog itself.
     pub(super) fn of_catalog(what: String) -> Finding {
         let (user, mailbox, uids) = (None, None, None);
         Finding { file: None, offset: 0, what, user, mailbox, uids }
@@ -81,7 +81,7 @@ impl Finding {
 }
 
 impl Known {
-    /// What was found and is not known already.
+    /// The part of `found` that is not in `known`.
     pub fn fresh(found: &[Damage], known: &[Known]) -> Vec<Known> {
         let is_octets = |known: &&Known| matches!(known.damage.lost, Lost::Octets(_));
         let mut octets: BTreeSet<_> = known.iter().filter(is_octets).map(Known::place).collect();
@@ -98,12 +98,12 @@ impl Known {
         fresh
     }
 
-    /// Whether changes are lost, and not only octets of messages.
+    /// Whether changes are lost, not only bytes of messages.
     pub fn is_hole(&self) -> bool {
         !matches!(self.damage.lost, Lost::Octets(_))
     }
 
-    /// The log, and what it has lost.
+    /// The damaged log and the hole in it.
     pub fn hole(&self) -> Option<(LogId, LostFrames)> {
         match self.damage.lost {
             Lost::Frames(hole) => Some((self.damage.log, hole)),
@@ -111,7 +111,7 @@ impl Known {
         }
     }
 
-    /// One for each message.
+    /// Splits damage into rows: one for each message.
     fn of(damage: &Damage) -> Vec<Known> {
         match &damage.lost {
             Lost::Octets(first) => {
@@ -124,7 +124,7 @@ impl Known {
         }
     }
 
-    /// Where the row is, but for its number.
+    /// The row's key without its number.
     fn place(&self) -> (u64, u64) {
         match &self.damage.lost {
             Lost::Octets(first) => first.first().map_or((0, 0), |f| (f.segment.0, f.offset.into())),
@@ -132,7 +132,7 @@ impl Known {
         }
     }
 
-    /// Whether it tells of the same damage.
+    /// Whether both describe one piece of damage.
     fn is(&self, other: &Known) -> bool {
         let same = |lost: &Lost, other: &Lost| match (lost, other) {
             (Lost::Frames(_), Lost::Frames(_)) => true,
@@ -146,9 +146,9 @@ impl Known {
 
     /// ```text
     /// kind u16 (0 octets, 1 frames, 2 messages, 3 file), epoch u32, log u16, LSN u64, what text,
-    /// mailbox u64, its messages u32, then
+    /// mailbox u64, number of its messages u32, then by kind:
     /// octets:   length of the first fragment u32
-    /// frames:   LSN of the first frame behind them u64 (0 none), UIDs at most u32, logs u16
+    /// frames:   LSN of the first frame after the hole u64 (0 none), most UIDs given u32, logs u16
     /// messages: account text, first UID u32, last UID u32
     /// ```
     fn encode(&self) -> Vec<u8> {
@@ -193,7 +193,8 @@ impl Known {
         let messages = if mailbox.1 > 0 { vec![mailbox] } else { Vec::new() };
         let lost = match kind {
             0 => {
-                let offset = u32::try_from(offset).map_err(|_| Rot("damage beyond a segment"))?;
+                let offset = u32::try_from(offset)
+                    .map_err(|_| Rot("a row of damage has an offset beyond any segment"))?;
                 let (segment, length) = (SegmentId(file), fields.u32()?);
                 Lost::Octets(vec![Fragment { segment, offset, length }])
             }
@@ -206,7 +207,7 @@ impl Known {
                 Lost::Messages { account, uids: (Uid(fields.u32()?), Uid(fields.u32()?)) }
             }
             3 => Lost::File,
-            _ => return Err(Rot("a kind of damage that there is not")),
+            _ => return Err(Rot("a row of damage has an unknown kind")),
         };
         fields.end()?;
         let file = SegmentId(file);
@@ -215,7 +216,7 @@ impl Known {
 }
 
 impl CatalogFile {
-    /// What earlier starts have found damaged.
+    /// Damage found by earlier starts.
     pub(super) fn damaged(&self) -> Result<Vec<Known>, CatalogError> {
         self.work(|database| {
             let table = database.begin_read()?.open_table(DAMAGED)?;
@@ -229,7 +230,7 @@ impl CatalogFile {
         })
     }
 
-    /// Which messages all that damage concerns. What concerns none is taken out of `known`.
+    /// Finds the messages that the known damage affects. Rows that affect none leave `known`.
     pub(super) fn quarantine(
         &self,
         medium: &dyn Medium,
@@ -279,8 +280,8 @@ impl CatalogFile {
         Ok(quarantine)
     }
 
-    /// Looks through the mailboxes of an account for messages that begin at these places: whether
-    /// they are whole.
+    /// Searches the mailboxes of an account for messages that begin at one of the places in
+    /// `octets`, and records there whether each is whole now.
     fn find(
         &self,
         name: &str,
@@ -307,7 +308,7 @@ impl CatalogFile {
                     quarantine.findings.push(Finding {
                         file: Some(start.segment),
                         offset: start.offset.into(),
-                        what: "the message does not have the octets that were received".into(),
+                        what: "the message is not what was received: its checksum is wrong".into(),
                         user: Some(name.into()),
                         mailbox: Some(mailbox.into()),
                         uids: Some((entry.uid(), entry.uid())),
@@ -320,7 +321,7 @@ impl CatalogFile {
     }
 }
 
-/// Writes all that is known in place of what was known before.
+/// Replaces the table's rows.
 pub(super) fn write(transaction: &WriteTransaction, all: &[Known]) -> Result<(), Failure> {
     let mut table = transaction.open_table(DAMAGED)?;
     table.retain(|_, _| false)?;

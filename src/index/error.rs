@@ -1,13 +1,15 @@
-//! What can go wrong in the index: with the catalog's file, and with a change that does not fit.
+//! Errors of the index: of the catalog's file, and of a change that does not fit.
 
+use std::error::Error;
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use crate::store::MailboxId;
-use imap::types::Uid;
+use imap::types::{ModSeq, Uid};
 
-/// A row of the catalog that cannot be what was written.
+/// A row of the catalog is not what was written: what is wrong with it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rot(pub(super) &'static str);
 
@@ -17,12 +19,15 @@ impl fmt::Display for Rot {
     }
 }
 
-impl std::error::Error for Rot {}
+impl Error for Rot {}
 
-/// Why the catalog did not do what it was asked for.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// The error behind a [`CatalogError`]. Shared, because one failure may be reported to several.
+type Cause = Arc<dyn Error + Send + Sync>;
+
+/// Why the catalog cannot be used.
+#[derive(Clone, Debug)]
 pub enum CatalogError {
-    /// Written by a newer mailrace.
+    /// A newer mailrace wrote the file.
     Newer {
         /// The file.
         path: PathBuf,
@@ -31,24 +36,24 @@ pub enum CatalogError {
         /// Newest version that this mailrace reads.
         known: u64,
     },
-    /// The file does not hold what was written. The log still has everything.
+    /// The file is not what was written. The log still has everything.
     Damaged {
         /// The file.
         path: PathBuf,
         /// What is wrong.
-        what: String,
+        cause: Cause,
     },
     /// The file is open in another process.
     InUse {
         /// The file.
         path: PathBuf,
     },
-    /// The disk refused to read or write; when it is full, among others.
+    /// The file cannot be read or written, for example because the disk is full.
     Io {
         /// The file.
         path: PathBuf,
         /// Why.
-        what: String,
+        cause: Cause,
     },
     /// The catalog was closed.
     Closed,
@@ -57,7 +62,11 @@ pub enum CatalogError {
 impl CatalogError {
     pub(super) fn io(path: &Path) -> impl FnOnce(io::Error) -> CatalogError {
         let path = path.to_owned();
-        move |error| CatalogError::Io { path, what: error.to_string() }
+        move |error| CatalogError::Io { path, cause: Arc::new(error) }
+    }
+
+    pub(super) fn damaged(path: &Path, error: impl Error + Send + Sync + 'static) -> CatalogError {
+        CatalogError::Damaged { path: path.to_owned(), cause: Arc::new(error) }
     }
 }
 
@@ -66,90 +75,110 @@ impl fmt::Display for CatalogError {
         match self {
             CatalogError::Newer { path, found, known } => write!(
                 f,
-                "{} has format {found}, written by a newer mailrace; this one reads up to {known}. \
-                 Run the newer one, or delete the file: it is rebuilt from the segments",
+                "{} has format {found}, written by a newer mailrace; this version reads up to \
+                 {known}. Run the newer version, or delete the file: it is rebuilt from the \
+                 segments",
                 path.display()
             ),
-            CatalogError::Damaged { path, what } => write!(
+            CatalogError::Damaged { path, cause } => write!(
                 f,
-                "{} is damaged: {what}. It is safe to delete it while mailrace is stopped: it is \
-                 rebuilt from the segments at the next start, and nothing is lost",
+                "{} is damaged: {cause}. It is safe to delete it while mailrace is stopped: the \
+                 next start rebuilds it from the segments, and nothing is lost",
                 path.display()
             ),
             CatalogError::InUse { path } => {
                 write!(f, "{} is in use by another process", path.display())
             }
-            CatalogError::Io { path, what } => write!(f, "{}: {what}", path.display()),
+            CatalogError::Io { path, cause } => write!(f, "{}: {cause}", path.display()),
             CatalogError::Closed => f.write_str("the catalog is closed"),
         }
     }
 }
 
-impl std::error::Error for CatalogError {}
+impl Error for CatalogError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            CatalogError::Damaged { cause, .. } | CatalogError::Io { cause, .. } => Some(&**cause),
+            CatalogError::Newer { .. } | CatalogError::InUse { .. } | CatalogError::Closed => None,
+        }
+    }
+}
 
-/// A change that does not fit what is there: in operation a bug, at a start a log that
+/// Why a change does not fit the account. In operation this is a bug; at startup, a log that
 /// contradicts itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ApplyError {
-    /// There is no such mailbox.
+    /// The mailbox does not exist.
     NoMailbox(MailboxId),
-    /// There is one already, or one of this name.
+    /// The mailbox, or another one with its name, exists.
     MailboxExists(MailboxId),
     /// The messages of the change are not in memory.
     NotLoaded(MailboxId),
-    /// The first UID of a batch is not above those that were given out before, or the batch would
-    /// run past the highest UID there can be.
+    /// The first UID of a batch is below UIDNEXT, or the batch runs past the highest UID.
     UidOutOfOrder {
         /// The mailbox.
         mailbox: MailboxId,
-        /// UIDNEXT there.
+        /// Its UIDNEXT.
         next: Uid,
-        /// The batch's first.
+        /// First UID of the batch.
         found: Uid,
     },
-    /// The footer of a batch announces more or fewer messages than came.
+    /// The mod-sequence of a change is not above HIGHESTMODSEQ.
+    ModSeqOutOfOrder {
+        /// The mailbox.
+        mailbox: MailboxId,
+        /// Its HIGHESTMODSEQ.
+        highest: ModSeq,
+        /// Mod-sequence of the change.
+        found: ModSeq,
+    },
+    /// A commit names another number of messages than its batch has.
     WrongCount {
-        /// Announced.
+        /// Number in the commit.
         announced: u32,
-        /// Came.
+        /// Number of messages in the batch.
         found: u32,
     },
-    /// The counts of the mailbox are not those of its messages.
+    /// The counts of the mailbox do not fit its messages.
     Miscounted(MailboxId),
-    /// The keywords of the mailbox are more than can be numbered.
+    /// The mailbox has more keywords than 16 bits can number.
     TooManyKeywords(MailboxId),
-    /// The account has no UIDVALIDITY left to give.
+    /// The account has used up its UIDVALIDITY values.
     NoUidValidity,
-    /// A part of a batch, which by itself changes nothing.
+    /// The record is part of a batch and no change by itself.
     NotAChange,
 }
 
 impl fmt::Display for ApplyError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            ApplyError::NoMailbox(mailbox) => write!(f, "there is no mailbox {mailbox}"),
+            ApplyError::NoMailbox(mailbox) => write!(f, "mailbox {mailbox} does not exist"),
             ApplyError::MailboxExists(mailbox) => {
-                write!(f, "mailbox {mailbox} or one of its name exists already")
+                write!(f, "mailbox {mailbox}, or another one with its name, exists already")
             }
             ApplyError::NotLoaded(mailbox) => {
                 write!(f, "the messages of mailbox {mailbox} are not in memory")
             }
             ApplyError::UidOutOfOrder { mailbox, next, found } => {
-                write!(f, "a batch in mailbox {mailbox} begins at UID {found}, UIDNEXT is {next}")
+                write!(f, "a batch for mailbox {mailbox} begins at UID {found}, UIDNEXT is {next}")
             }
+            ApplyError::ModSeqOutOfOrder { mailbox, highest, found } => write!(
+                f,
+                "a change of mailbox {mailbox} has mod-sequence {found}, HIGHESTMODSEQ is {highest}"
+            ),
             ApplyError::WrongCount { announced, found } => {
-                write!(f, "a batch announces {announced} messages and has {found}")
+                write!(f, "a commit names {announced} messages, its batch has {found}")
             }
             ApplyError::Miscounted(mailbox) => {
-                write!(f, "mailbox {mailbox} counts fewer messages than it has")
+                write!(f, "the counts of mailbox {mailbox} do not fit its messages")
             }
             ApplyError::TooManyKeywords(mailbox) => {
                 write!(f, "mailbox {mailbox} has more keywords than can be numbered")
             }
             ApplyError::NoUidValidity => f.write_str("the account has no UIDVALIDITY left"),
-            ApplyError::NotAChange => f.write_str("part of a batch is no change by itself"),
+            ApplyError::NotAChange => f.write_str("a part of a batch is no change by itself"),
         }
     }
 }
 
-impl std::error::Error for ApplyError {}
+impl Error for ApplyError {}

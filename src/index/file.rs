@@ -1,16 +1,16 @@
-//! The file of the catalog: a redb database with the tables below. All of it blocks; the reactors
-//! use [`super::Catalog`].
+//! The catalog's file: a redb database with the tables below. Every call blocks; reactors use
+//! [`super::Catalog`].
 //!
-//! After an error of the disk redb refuses all further work on a database. So it is closed then,
-//! and opened again by whoever needs it next: a full disk ends when somebody makes room.
+//! After a disk error redb refuses all further work on an open database. The file is closed then,
+//! and the next caller opens it again: a full disk may have room by that time.
 //!
 //! ```text
 //! meta       "format" → version
-//! positions  (epoch, log) → segment, offset, LSN, applied LSN: complete up to there
-//! replaying  (epoch, log) → LSN: how far into each log an interrupted replay had come
-//! damaged    what earlier starts found damaged and went past (damaged.rs)
+//! positions  (epoch, log) → segment, offset, LSN, applied LSN: complete up to this
+//! replaying  (epoch, log) → LSN: progress of an interrupted replay in each log
+//! damaged    damage that earlier starts found and skipped (damaged.rs)
 //! accounts   name → row (account/saving.rs)
-//! subscribed name of the account → row (account/subscriptions.rs)
+//! subscribed account name → row (account/subscriptions.rs)
 //! mailboxes  (account, mailbox) → row (mailbox/saving.rs)
 //! chunks     (mailbox, first UID) → row (chunk.rs)
 //! ```
@@ -19,7 +19,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
-use std::sync::{PoisonError, RwLock, RwLockWriteGuard};
+use std::sync::{Arc, PoisonError, RwLock, RwLockWriteGuard};
 
 use redb::{
     Builder, Database, DatabaseError, ReadableDatabase, ReadableTable, TableDefinition, TableError,
@@ -27,7 +27,7 @@ use redb::{
 };
 
 use super::account::Account;
-use super::checkpoint::{Checkpoint, ChunkRow, Progress};
+use super::checkpoint::{Checkpoint, ChunkRow, Coverage};
 use super::chunk::Chunk;
 use super::chunks::Piece;
 use super::damaged::{self, DAMAGED};
@@ -58,7 +58,7 @@ type Opener = dyn Fn(&Path) -> Result<Database, DatabaseError> + Send + Sync;
 pub struct CatalogFile {
     path: PathBuf,
     opener: Box<Opener>,
-    /// Written to only to open and to close; whoever works holds it for reading.
+    /// Locked for writing only to open and close the database; work holds a read lock.
     database: RwLock<Option<Database>>,
 }
 
@@ -74,16 +74,14 @@ fn standard() -> Box<Opener> {
     })
 }
 
-/// How far an interrupted replay had come: the last frame of each log whose changes are in the
-/// catalog.
-pub(super) type Replayed = BTreeMap<(Epoch, LogId), Lsn>;
+/// How far a replay has come: the last frame of each log whose changes are in the catalog.
+pub(super) type ReplayMarks = BTreeMap<(Epoch, LogId), Lsn>;
 
 impl CatalogFile {
-    /// Opens the catalog, or makes an empty one.
+    /// Opens the catalog, or creates an empty one.
     ///
     /// # Errors
-    /// When the file is newer, damaged, in use, or the disk refuses. Only a damaged or newer one
-    /// need be deleted.
+    /// See [`CatalogError`]. Only a damaged or newer file has to be deleted.
     pub fn open(path: &Path) -> Result<CatalogFile, CatalogError> {
         if !files::exists(path).map_err(CatalogError::io(path))? {
             CatalogFile::create(path)?;
@@ -94,8 +92,8 @@ impl CatalogFile {
         CatalogFile::open_by(path, standard())
     }
 
-    /// Makes an empty catalog, under another name until it is whole: a crash meanwhile must not
-    /// leave a file that somebody would have to delete.
+    /// Creates an empty catalog under a temporary name and renames it when it is complete. A crash
+    /// in between leaves no file that the operator has to delete.
     fn create(path: &Path) -> Result<(), CatalogError> {
         let unfinished = path.with_extension("creating");
         match files::remove(&unfinished) {
@@ -104,7 +102,7 @@ impl CatalogFile {
             }
             _ => {}
         }
-        // With the permissions of all our files, which redb would not give it.
+        // redb would not set the permissions that all our files have.
         drop(files::open(&unfinished, Access::Create).map_err(CatalogError::io(&unfinished))?);
         drop(CatalogFile::open_by(&unfinished, standard())?);
         let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
@@ -125,8 +123,8 @@ impl CatalogFile {
         &self.path
     }
 
-    /// Works on the database. redb panics on some damage that it finds late: that is damage too,
-    /// and no reason to end the process.
+    /// Runs `work` on the open database. redb panics on some damage that it finds late; this turns
+    /// the panic into a damage error.
     pub(super) fn work<T>(
         &self,
         work: impl FnOnce(&Database) -> Result<T, Failure>,
@@ -152,8 +150,7 @@ impl CatalogFile {
         })
     }
 
-    /// Closes the database. Should redb panic at that, there is damage that it finds again when it
-    /// opens the file.
+    /// Closes the database. If redb panics, the file is damaged, and the next open finds it again.
     fn close(&self) {
         let closing = AssertUnwindSafe(|| {
             self.database.write().unwrap_or_else(PoisonError::into_inner).take();
@@ -163,10 +160,8 @@ impl CatalogFile {
 
     // ---- Reading ------------------------------------------------------------------------------
 
-    /// Up to where the catalog is complete, by log.
-    ///
-    /// # Errors
-    /// Those of the file; likewise below.
+    /// The position in each log up to which the catalog is complete.
+    #[allow(clippy::missing_errors_doc)]
     pub fn positions(&self) -> Result<Vec<LogPosition>, CatalogError> {
         self.work(|database| {
             let table = database.begin_read()?.open_table(POSITIONS)?;
@@ -187,12 +182,12 @@ impl CatalogFile {
         })
     }
 
-    /// How far an interrupted replay had come, on top of the positions. Empty when none was
-    /// interrupted.
-    pub(super) fn replayed(&self) -> Result<Replayed, CatalogError> {
+    /// How far an interrupted replay had come, beyond the positions. Empty when the last replay was
+    /// completed.
+    pub(super) fn replayed(&self) -> Result<ReplayMarks, CatalogError> {
         self.work(|database| {
             let table = database.begin_read()?.open_table(REPLAYING)?;
-            let mut replayed = Replayed::new();
+            let mut replayed = ReplayMarks::new();
             for row in table.iter()? {
                 let (key, lsn) = row?;
                 let (epoch, log) = key.value();
@@ -202,7 +197,7 @@ impl CatalogFile {
         })
     }
 
-    /// An account with its mailboxes, their messages not in memory.
+    /// An account and its mailboxes, without their messages.
     #[allow(clippy::missing_errors_doc)]
     pub fn account(&self, name: &str) -> Result<Option<Account>, CatalogError> {
         self.work(|database| {
@@ -220,7 +215,7 @@ impl CatalogFile {
         })
     }
 
-    /// Names of accounts above `after`, ascending, at most `count`.
+    /// The next account names after `after`, ascending, at most `count`.
     #[allow(clippy::missing_errors_doc)]
     pub fn names(&self, after: &str, count: usize) -> Result<Vec<Box<str>>, CatalogError> {
         self.work(|database| {
@@ -239,7 +234,7 @@ impl CatalogFile {
         })
     }
 
-    /// Chunks of a mailbox that begin at `from` or above, some at a time.
+    /// The next few chunks of a mailbox that begin at or above `from`.
     #[allow(clippy::missing_errors_doc)]
     pub fn chunks(&self, mailbox: MailboxId, from: Uid) -> Result<Piece, CatalogError> {
         self.work(|database| {
@@ -258,8 +253,8 @@ impl CatalogFile {
         })
     }
 
-    /// The chunks of a mailbox that messages of these UIDs, which ascend, are in; but those that
-    /// begin at a UID that is `known`.
+    /// The chunks of a mailbox that may hold messages in these ascending ranges, except chunks that
+    /// begin at a `known` UID.
     pub(super) fn chunks_of(
         &self,
         mailbox: MailboxId,
@@ -290,14 +285,14 @@ impl CatalogFile {
 
     // ---- Writing ------------------------------------------------------------------------------
 
-    /// Writes a checkpoint, whole or not at all. Durable on return.
+    /// Writes a checkpoint atomically. It is durable on return.
     #[allow(clippy::missing_errors_doc)]
     pub fn write(&self, checkpoint: &Checkpoint) -> Result<(), CatalogError> {
         self.work(|database| {
             let transaction = begin_write(database)?;
             write_accounts(&transaction, checkpoint)?;
             write_chunks(&transaction, checkpoint)?;
-            write_progress(&transaction, &checkpoint.progress)?;
+            write_coverage(&transaction, &checkpoint.coverage)?;
             if let Some(known) = &checkpoint.damaged {
                 damaged::write(&transaction, known)?;
             }
@@ -312,8 +307,8 @@ impl Drop for CatalogFile {
     }
 }
 
-/// Checks the version, or writes it and makes the tables. What an older mailrace has written goes:
-/// without positions, all of the log is read again.
+/// Checks the version of an existing catalog. Creates the tables in a new one, and in one of an
+/// older format, which loses its contents: without positions the whole log is replayed.
 fn prepare(database: &Database) -> Result<(), Failure> {
     match format(database)? {
         Some(CATALOG_FORMAT) => return Ok(()),
@@ -321,7 +316,7 @@ fn prepare(database: &Database) -> Result<(), Failure> {
         _ => {}
     }
     let transaction = begin_write(database)?;
-    // The format of the log does not depend on this one, and the tables may have had other types.
+    // The log's format is independent of this one. Old tables may have had other types.
     let old: Vec<_> = transaction.list_tables()?.collect();
     for table in old {
         transaction.delete_table(table)?;
@@ -337,9 +332,8 @@ fn prepare(database: &Database) -> Result<(), Failure> {
     Ok(transaction.commit()?)
 }
 
-/// The version of a catalog that a newer mailrace has written. redb writes to a file when it opens
-/// it, so this looks without opening it for that. What cannot be looked at, after a crash for
-/// example, will be opened, and then it is found out as well.
+/// The version of a catalog that a newer mailrace wrote. Opening a redb file writes to it, so this
+/// opens it read-only. That fails after a crash, for example; then [`prepare`] finds the version.
 fn newer(path: &Path) -> Option<u64> {
     #[cfg(test)]
     if files::are_simulated() {
@@ -350,7 +344,7 @@ fn newer(path: &Path) -> Option<u64> {
     found.filter(|&found| found > CATALOG_FORMAT)
 }
 
-/// `None` in a database that is new.
+/// The catalog's version; `None` in a new database.
 fn format(database: &impl ReadableDatabase) -> Result<Option<u64>, Failure> {
     match database.begin_read()?.open_table(META) {
         Ok(meta) => Ok(meta.get("format")?.map(|version| version.value())),
@@ -359,7 +353,7 @@ fn format(database: &impl ReadableDatabase) -> Result<Option<u64>, Failure> {
     }
 }
 
-/// With quick repair, since a crash must not cost a walk through the whole file at the next start.
+/// Begins a write with quick repair, so that a start after a crash does not walk the whole file.
 fn begin_write(database: &Database) -> Result<WriteTransaction, Failure> {
     let mut transaction = database.begin_write()?;
     transaction.set_quick_repair(true);
@@ -401,8 +395,8 @@ fn write_chunks(transaction: &WriteTransaction, checkpoint: &Checkpoint) -> Resu
     Ok(())
 }
 
-/// Cuts the row before this chunk where the chunk begins, and puts the chunk behind it if there is
-/// room. Whether it was.
+/// Cuts the row before this chunk at the chunk's first UID, then appends the chunk to that row if
+/// it fits. Returns whether it did. See `chunks.rs`.
 fn join(table: &mut ChunkTable<'_>, row: &ChunkRow) -> Result<bool, Failure> {
     let (from, to) = ((row.mailbox.0, 0), (row.mailbox.0, row.first.0));
     let before = table.range(from..to)?.next_back().transpose()?;
@@ -426,22 +420,22 @@ fn join(table: &mut ChunkTable<'_>, row: &ChunkRow) -> Result<bool, Failure> {
     Ok(joined)
 }
 
-fn write_progress(transaction: &WriteTransaction, progress: &Progress) -> Result<(), Failure> {
+fn write_coverage(transaction: &WriteTransaction, coverage: &Coverage) -> Result<(), Failure> {
     let mut table = transaction.open_table(POSITIONS)?;
     let mut replaying = transaction.open_table(REPLAYING)?;
-    let positions = match progress {
-        Progress::Replaying(logs) => {
+    let positions = match coverage {
+        Coverage::Replaying(logs) => {
             for (&(epoch, log), lsn) in logs {
                 replaying.insert((epoch.0, log.0), lsn.0)?;
             }
             return Ok(());
         }
-        Progress::Replayed(positions) => {
+        Coverage::Replayed(positions) => {
             replaying.retain(|_, _| false)?;
             table.retain(|_, _| false)?;
             positions
         }
-        Progress::Positions(positions) => positions,
+        Coverage::Positions(positions) => positions,
     };
     for at in positions {
         let place = (at.segment.0, at.offset, at.lsn.0, at.applied.0);
@@ -471,26 +465,23 @@ impl From<Rot> for Failure {
 }
 
 impl Failure {
-    /// In words for the operator.
     fn explain(self, path: &Path) -> CatalogError {
         use std::io::ErrorKind::{InvalidData, UnexpectedEof};
-        let path = path.to_path_buf();
-        let damaged = |what: String| CatalogError::Damaged { path: path.clone(), what };
+        let at = path.to_path_buf();
         match self {
-            Failure::Newer(found) => CatalogError::Newer { path, found, known: CATALOG_FORMAT },
-            Failure::Rot(rot) => damaged(rot.to_string()),
+            Failure::Newer(found) => CatalogError::Newer { path: at, found, known: CATALOG_FORMAT },
+            Failure::Rot(rot) => CatalogError::damaged(path, rot),
             Failure::Redb(error) => match error {
                 redb::Error::DatabaseAlreadyOpen | redb::Error::LockProtocolMismatch => {
-                    CatalogError::InUse { path }
+                    CatalogError::InUse { path: at }
                 }
-                // redb's words for a file that is no database, or shorter than it should be.
+                // redb reports a file that is not a database, or is too short, in this way.
                 redb::Error::Io(error) if matches!(error.kind(), InvalidData | UnexpectedEof) => {
-                    damaged(error.to_string())
+                    CatalogError::damaged(path, error)
                 }
-                redb::Error::Io(_) | redb::Error::PreviousIo => {
-                    CatalogError::Io { path, what: error.to_string() }
-                }
-                error => damaged(error.to_string()),
+                redb::Error::Io(error) => CatalogError::io(path)(error),
+                redb::Error::PreviousIo => CatalogError::Io { path: at, cause: Arc::new(error) },
+                error => CatalogError::damaged(path, error),
             },
         }
     }

@@ -1,9 +1,9 @@
-//! The index: which messages there are, and where. The log is the truth; the catalog is a
-//! checkpoint of it, and what changed since then is in memory.
+//! The index: which messages exist, and where their bytes are. The log is the truth. The catalog is
+//! a checkpoint of it; changes since the checkpoint are in memory.
 //!
 //! ```text
 //! log ── durable changes ─▶ Account ─▶ Mailbox ─▶ Chunks ── checkpoint ─▶ Catalog (redb)
-//!  └──── replay at a start ───▲                     ▲──── select ────────────┘
+//!  └──── replay at startup ───▲                     ▲──── SELECT ────────────┘
 //! ```
 
 mod account;

@@ -1,4 +1,4 @@
-//! The catalog on the disk of a simulated machine.
+//! The catalog on a simulated machine's disk.
 
 use std::io;
 use std::path::Path;
@@ -6,11 +6,11 @@ use std::path::Path;
 use crate::reactor::Access;
 use crate::reactor::files::{self, File};
 
-/// A file of the machine, as redb uses it.
+/// A simulated file as a storage backend of redb.
 #[derive(Debug)]
 pub(super) struct Simulated(File);
 
-/// The file of a catalog, made when it is not there; `None` where files are real.
+/// Opens or creates a simulated file; `None` where files are real.
 pub(super) fn open(path: &Path) -> Option<io::Result<Simulated>> {
     files::are_simulated().then(|| files::open(path, Access::Create).map(Simulated))
 }

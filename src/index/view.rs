@@ -1,8 +1,12 @@
-//! What a session sees of its mailbox: which sequence number is which UID (RFC 3501 section
-//! 2.3.1.2). Other sessions' expunges change it only when the client may be told.
+//! A session's mapping of sequence numbers to UIDs (RFC 3501 section 2.3.1.2). Expunges by other
+//! sessions change it only when the client may be told of them.
 //!
-//! UIDs mostly follow each other without a gap, so a view is a list of runs; a million messages
-//! are one.
+//! Most UIDs follow each other without a gap, so a view is a list of runs:
+//!
+//! ```text
+//! UIDs 3 4 7 8 9 12   runs (before 0, first 3), (before 2, first 7), (before 5, first 12)
+//! UIDs 1..1,000,000   one run
+//! ```
 
 use std::ops::RangeInclusive;
 
@@ -11,27 +15,28 @@ use imap::types::{Uid, UidRange};
 /// Sequence numbers and UIDs of a session.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct View {
-    /// Both numbers ascend, and no run could be joined with the next.
+    /// Ascending in both fields. Adjacent runs have a gap of UIDs between them.
     runs: Vec<Run>,
     len: u32,
 }
 
-/// Messages whose sequence numbers and UIDs both ascend by one, up to the next run.
+/// Messages with consecutive UIDs, up to the next run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Run {
-    /// Sequence number of the first, less one.
+    /// Number of messages before the run.
     before: u32,
+    /// UID of its first message.
     first: u32,
 }
 
 impl View {
-    /// How many messages: EXISTS.
+    /// Number of messages: EXISTS.
     #[must_use]
     pub fn len(&self) -> u32 {
         self.len
     }
 
-    /// Whether there is none.
+    /// Whether it has no message.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len == 0
@@ -43,7 +48,7 @@ impl View {
         self.uid(self.len)
     }
 
-    /// The UID of a message, by its sequence number, counted from 1.
+    /// The UID of the message with a sequence number, counted from 1.
     #[must_use]
     pub fn uid(&self, sequence: u32) -> Option<Uid> {
         if sequence == 0 || sequence > self.len {
@@ -63,25 +68,24 @@ impl View {
         (within < self.run_len(index)).then(|| run.before + within + 1)
     }
 
-    /// The sequence numbers of all messages whose UIDs lie between two, both included. Empty when
-    /// there is none.
+    /// The sequence numbers of all messages in a range of UIDs. Empty when there are none.
     #[must_use]
     pub fn sequences(&self, uids: UidRange) -> RangeInclusive<u32> {
         self.below(uids.first.0) + 1..=self.below(uids.last.0.saturating_add(1))
     }
 
-    /// Adds a message above all others.
+    /// Appends a message.
     ///
     /// # Panics
-    /// When the UID is not above all others.
+    /// When its UID is not above all others.
     pub fn push(&mut self, uid: Uid) {
         self.push_run(UidRange { first: uid, last: uid });
     }
 
-    /// Adds messages with all UIDs of a range, above all others.
+    /// Appends a message for each UID of a range.
     ///
     /// # Panics
-    /// When the UIDs are not above all others, or the range is not ascending.
+    /// When the UIDs are not above all others, or the range is reversed.
     pub fn push_run(&mut self, uids: UidRange) {
         let last = self.last();
         assert!(last < Some(uids.first) && uids.first <= uids.last, "{uids:?} after {last:?}");
@@ -91,13 +95,14 @@ impl View {
         self.len += uids.last.0 - uids.first.0 + 1;
     }
 
-    /// Removes a message. Gives the sequence number it had.
+    /// Removes a message and returns the sequence number it had.
     pub fn remove(&mut self, uid: Uid) -> Option<u32> {
         self.remove_all(&[UidRange { first: uid, last: uid }]).pop()
     }
 
-    /// Removes messages, in one pass. Gives the sequence number of each at the moment of its
-    /// removal, as EXPUNGE responses say them; UIDs that are not there are passed over.
+    /// Removes messages in one pass and ignores UIDs that no message has. Returns the sequence
+    /// number of each message at the moment of its removal, as EXPUNGE responses need it: removing
+    /// the first two of three messages returns 1, 1.
     ///
     /// # Panics
     /// When the ranges do not ascend.
@@ -121,7 +126,7 @@ impl View {
         sequences
     }
 
-    /// The UIDs of all messages, as ranges without a gap, ascending.
+    /// The UIDs of all messages as ascending ranges without gaps.
     pub fn runs(&self) -> impl Iterator<Item = UidRange> + '_ {
         self.runs.iter().enumerate().map(|(index, run)| UidRange {
             first: Uid(run.first),
@@ -129,8 +134,8 @@ impl View {
         })
     }
 
-    /// The UIDs of the messages with these sequence numbers, as ranges without a gap, ascending.
-    /// Numbers that no message has are passed over.
+    /// The UIDs of the messages with these sequence numbers, as ascending ranges without gaps.
+    /// Numbers beyond the last message are ignored.
     pub fn uids_of(&self, numbers: RangeInclusive<u32>) -> impl Iterator<Item = UidRange> + '_ {
         let (first, last) = (*numbers.start().max(&1), *numbers.end().min(&self.len));
         let from = self.runs.partition_point(|run| run.before < first).saturating_sub(1);
@@ -149,7 +154,7 @@ impl View {
         self.runs().flat_map(|run| (run.first.0..=run.last.0).map(Uid))
     }
 
-    /// How many messages have UIDs below this.
+    /// Number of messages with UIDs below this.
     fn below(&self, uid: u32) -> u32 {
         match self.runs.partition_point(|run| run.first < uid).checked_sub(1) {
             None => 0,

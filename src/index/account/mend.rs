@@ -1,16 +1,30 @@
-//! What an account makes of changes behind lost frames of its log.
+//! Mending an account whose log has a hole.
+//!
+//! With `--quarantine`, replay goes on after lost frames, and a later change may refer to something
+//! that only those frames knew. Each case has one rule:
+//!
+//! ```text
+//! lost in the hole              later record                   rule
+//! CREATE of mailbox 3-17        batch for mailbox 3-17         it becomes `Recovered 3-17`
+//! RENAME of Work to Old         CREATE Work                    the former Work is renamed to
+//!                                                              `Recovered E-N` first
+//! DELETE of Work                CREATE Work                    as above: what was deleted is back
+//! CREATE of mailbox 3-17        DELETE of mailbox 3-17         ignored (replay/mod.rs)
+//! STORE, EXPUNGE, any batch     none needed                    every mailbox gets a new
+//!                                                              UIDVALIDITY (`forget_clients`)
+//! ```
 
 use super::{Account, canonical};
 use crate::index::error::ApplyError;
 use crate::store::{Commit, MailboxId, Record};
 use imap::types::{SpecialUse, UidValidity};
 
-/// Numbers of a mailbox's identifier below those of its epoch.
+/// Bits of a mailbox identifier below its epoch.
 const EPOCH: u32 = 40;
 
 impl Account {
-    /// Messages come into a mailbox whose creation is lost, and so is its name: it gets another.
-    /// Its UIDVALIDITY is not the old one either, see [`Account::forget_clients`].
+    /// Creates the mailbox of a batch whose creation is lost, under a made-up name. Its UIDVALIDITY
+    /// is new as well: see [`Account::forget_clients`].
     pub(in crate::index) fn make_recovered(&mut self, commit: &Commit) -> Result<(), ApplyError> {
         let now = u64::try_from(commit.save_date).unwrap_or_default();
         let uid_validity = self.reserve_uid_validity(now).ok_or(ApplyError::NoUidValidity)?;
@@ -18,8 +32,8 @@ impl Account {
         self.create(commit.mailbox, &name, uid_validity, SpecialUse::default())
     }
 
-    /// Gives mailboxes other names whose names this change takes: how they went away before is
-    /// lost. Whether there were any.
+    /// Renames the mailboxes whose names this change needs; the change that freed those names is
+    /// lost. Returns whether there were any.
     pub(in crate::index) fn step_aside(&mut self, record: &Record) -> Result<bool, ApplyError> {
         let names: Vec<Box<str>> = match record {
             Record::CreateMailbox { name, .. } => vec![canonical(name).into()],
@@ -44,8 +58,7 @@ impl Account {
         Ok(!taken.is_empty())
     }
 
-    /// `Recovered 3-17`: the mailbox with number 17 of epoch 3. Always the same, whenever the log
-    /// is read.
+    /// `Recovered 3-17` for mailbox 17 of epoch 3: every replay of the log gives the same name.
     fn recovered_name(&self, id: MailboxId) -> String {
         let number = id.0 & ((1 << EPOCH) - 1);
         let mut name = format!("Recovered {}-{number}", id.0 >> EPOCH);
@@ -55,15 +68,15 @@ impl Account {
         name
     }
 
-    /// Makes clients forget what they know of all mailboxes, which may have changed in lost frames.
-    /// A UIDVALIDITY that was given in them is at most `given` above the last known, or not above
-    /// the time at which it was given.
+    /// Gives every mailbox a new UIDVALIDITY, because lost frames may have changed any of them.
+    /// A UIDVALIDITY that was given in the lost frames is at most `given` above the last known one,
+    /// or at most the time at which it was given; the new ones are above both.
     pub(in crate::index) fn forget_clients(&mut self, now: u64, given: u32) {
         let last = self.last_uid_validity.0.saturating_add(given).min(super::TIME_COUNTS);
         self.last_uid_validity = self.last_uid_validity.max(UidValidity(last));
         let ids: Vec<_> = self.mailboxes.keys().copied().collect();
         for id in ids {
-            // With none left clients keep what they know, and resynchronise by themselves.
+            // When UIDVALIDITY values run out, clients keep their caches, which may be wrong.
             let Some(validity) = self.reserve_uid_validity(now) else { break };
             let forgotten = self.change(id, |mailbox| {
                 mailbox.forget_clients(validity, given);

@@ -1,4 +1,4 @@
-//! One account: its mailboxes, and what they hold together.
+//! An account: its mailboxes, subscriptions, and totals over its mailboxes.
 
 mod mend;
 mod names;
@@ -18,14 +18,14 @@ use super::mailbox::{Arriving, Mailbox};
 use crate::store::{Commit, MailboxId, MessageRecord, Record};
 use imap::types::{SpecialUse, UidValidity};
 
-/// The highest UIDVALIDITY that is a time, in seconds since 1970: the year 2072. Above it they are
-/// counted, one for each mailbox.
+/// The highest UIDVALIDITY taken from the clock, in seconds since 1970: the year 2072. Above it,
+/// values count up by one for each new mailbox.
 pub(super) const TIME_COUNTS: u32 = u32::MAX / 4 * 3;
 
-/// Neither this UIDVALIDITY nor the one above it is given out.
+/// This UIDVALIDITY and the one above it are never given out.
 const LAST_UID_VALIDITY: UidValidity = UidValidity(u32::MAX - 1);
 
-/// An account, as the one reactor holds it to which it belongs.
+/// An account, held by the reactor that it belongs to.
 #[derive(Debug)]
 pub struct Account {
     name: Box<str>,
@@ -35,17 +35,17 @@ pub struct Account {
     octets: u64,
     last_uid_validity: UidValidity,
     saved: Saved,
-    /// Mailboxes that may have what the catalog has not, or are in use: a checkpoint looks at no
-    /// others, of which there may be a hundred thousand.
+    /// Mailboxes that are in use or may differ from the catalog. A checkpoint visits only these: an
+    /// account may have a hundred thousand others.
     unsaved: BTreeSet<MailboxId>,
-    /// Mailboxes that are gone and still in the catalog.
+    /// Deleted mailboxes that the catalog still has.
     deleted: Vec<(MailboxId, Saved)>,
     dirty_octets: usize,
-    /// What the tables of keywords of all mailboxes take in memory.
+    /// Bytes in memory of the keyword tables of all mailboxes.
     keyword_octets: Arc<AtomicUsize>,
 }
 
-/// What a mailbox weighs with the account.
+/// A mailbox's share of the account's totals.
 #[derive(Clone, Copy, Default)]
 struct Weight {
     octets: u64,
@@ -53,7 +53,7 @@ struct Weight {
 }
 
 impl Account {
-    /// An account that has nothing yet, not even INBOX.
+    /// An empty account, without even an INBOX.
     #[must_use]
     pub fn new(name: &str) -> Account {
         Account {
@@ -89,7 +89,7 @@ impl Account {
         self.mailboxes.get(&id)
     }
 
-    /// A mailbox, to reserve, pin and load.
+    /// A mailbox, to reserve UIDs, pin and load.
     pub fn mailbox_mut(&mut self, id: MailboxId) -> Option<&mut Mailbox> {
         let mailbox = self.mailboxes.get_mut(&id);
         if mailbox.is_some() {
@@ -98,11 +98,11 @@ impl Account {
         mailbox
     }
 
-    /// The UIDVALIDITY of a mailbox to be made, given out once: `now` in seconds since 1970, or
-    /// more if the last was not below that. So a mailbox that is deleted and made again in the same
-    /// second has another, and so has one made after the clock was set back. Time counts up to
-    /// the year 2072 only: a clock that is wrong by a century leaves a billion values. `None`
-    /// when those are used up as well: `NO [LIMIT]`.
+    /// A UIDVALIDITY for a new mailbox, never given out before: `now` in seconds since 1970, or one
+    /// above the last if that is higher. So a mailbox that is deleted and created again gets
+    /// another value even within a second, or after the clock was set back. `now` is capped at the
+    /// year 2072, so that a clock wrong by a century leaves a billion values. `None` when those are
+    /// used up too: `NO [LIMIT]`.
     #[must_use]
     pub fn reserve_uid_validity(&mut self, now: u64) -> Option<UidValidity> {
         let now = u32::try_from(now).unwrap_or(u32::MAX).min(TIME_COUNTS);
@@ -114,8 +114,8 @@ impl Account {
         Some(next)
     }
 
-    /// A mailbox has this UIDVALIDITY; the next one gets a higher one. The two highest do not
-    /// count: earlier versions gave them out when the clock stood beyond 2106.
+    /// Records a UIDVALIDITY in use, so that the next one is higher. The two highest values are
+    /// ignored: earlier versions gave them out when the clock was beyond 2106.
     fn gave_uid_validity(&mut self, given: UidValidity) {
         if given < LAST_UID_VALIDITY {
             self.last_uid_validity = self.last_uid_validity.max(given);
@@ -124,10 +124,10 @@ impl Account {
 
     // ---- Changes, in the order of the log -----------------------------------------------------
 
-    /// A batch is durable. Its messages come in order, as many as `commit` says.
+    /// Applies a durable batch: its commit, and its messages in order.
     ///
     /// # Errors
-    /// When the batch does not fit what is there; the account is of no use then.
+    /// When the batch does not fit the mailbox. The account must not be used any more.
     pub fn append<M: Borrow<MessageRecord>>(
         &mut self,
         commit: &Commit,
@@ -138,16 +138,16 @@ impl Account {
         self.show(arriving)
     }
 
-    /// The same piece by piece: the batch is durable, and nothing of it is visible yet. No other
-    /// change is applied and no checkpoint begun until [`Account::show`].
+    /// Begins applying a durable batch in steps. Until [`Account::show`] none of it is visible, no
+    /// other change may be applied and no checkpoint may begin.
     ///
     /// # Errors
-    /// As [`Account::append`]; likewise below.
+    /// As [`Account::append`].
     pub fn expect(&mut self, commit: &Commit) -> Result<Arriving, ApplyError> {
         self.with(commit.mailbox, |mailbox| mailbox.expect(commit))
     }
 
-    /// The next messages of the batch. Gives how many there were.
+    /// Takes the next messages of the batch and returns their number.
     pub fn take_in<M: Borrow<MessageRecord>>(
         &mut self,
         arriving: &mut Arriving,
@@ -157,16 +157,16 @@ impl Account {
         self.with(mailbox, |mailbox| mailbox.take_in(arriving, messages))
     }
 
-    /// All messages of the batch have been taken in: now they are there.
+    /// Makes the batch visible, once all its messages are taken in.
     pub fn show(&mut self, arriving: Arriving) -> Result<(), ApplyError> {
         self.change(arriving.commit().mailbox, |mailbox| mailbox.show(arriving))
     }
 
-    /// Any other change is durable. Messages of a mailbox that was deleted while the change was on
-    /// its way are passed over, like all that do not exist.
+    /// Applies any other durable change. Changes of messages are ignored if the mailbox was deleted
+    /// after they were written.
     ///
     /// # Errors
-    /// When it does not fit what is there; the account is of no use then.
+    /// When the change does not fit the account, which must not be used any more.
     pub fn apply(&mut self, record: &Record) -> Result<(), ApplyError> {
         match record {
             Record::CreateMailbox { mailbox, name, uid_validity, uses, .. } => {
@@ -198,8 +198,8 @@ impl Account {
         }
     }
 
-    /// A change has been written, and will be applied when it is durable. What is composed from now
-    /// on comes after it: see [`Mailbox::as_written`].
+    /// Notes a change that has been written and will be applied once durable. Later records are
+    /// composed on top of it: see [`Mailbox::as_written`].
     pub fn wrote(&mut self, record: &Record) {
         if let Record::SetFlags { mailbox, .. } | Record::Expunge { mailbox, .. } = record
             && let Some(mailbox) = self.mailboxes.get_mut(mailbox)
@@ -266,7 +266,7 @@ impl Account {
         self.saved = Saved::Dirty;
     }
 
-    /// What it takes in memory, about.
+    /// Approximate bytes in memory.
     #[must_use]
     pub fn octets_in_memory(&self) -> usize {
         let mailboxes = self.mailboxes.values().map(Mailbox::octets_in_memory).sum::<usize>();
@@ -280,7 +280,7 @@ impl Weight {
     }
 }
 
-/// INBOX in capitals, however it is spelt (RFC 3501 section 5.1); others as they are.
+/// Upper-cases INBOX in any spelling (RFC 3501 section 5.1); other names are unchanged.
 fn canonical(name: &str) -> &str {
     if name.eq_ignore_ascii_case("INBOX") { "INBOX" } else { name }
 }

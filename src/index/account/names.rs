@@ -1,4 +1,4 @@
-//! Names of mailboxes. Levels are divided by `/`; a level above a mailbox need not be one.
+//! Names of mailboxes. `/` separates levels. The parent of a mailbox need not exist.
 
 use std::fmt;
 use std::ops::Bound;
@@ -8,12 +8,12 @@ use crate::index::error::ApplyError;
 use crate::limits::{MAILBOX_LEVELS, MAILBOX_NAME};
 use crate::store::MailboxId;
 
-/// Why a mailbox cannot have another name.
+/// Why a mailbox cannot be renamed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RenameError {
     /// INBOX keeps its name; RENAME moves its messages (RFC 3501 section 6.3.5).
     Inbox,
-    /// There is no mailbox of this name, and none below it.
+    /// No mailbox has this name or lies below it.
     NoMailbox,
     /// One of the new names is taken.
     Exists,
@@ -24,7 +24,7 @@ pub enum RenameError {
 }
 
 impl Account {
-    /// The mailbox of this name, INBOX in any case of its letters.
+    /// The mailbox with this name; INBOX is case-insensitive.
     #[must_use]
     pub fn find(&self, name: &str) -> Option<MailboxId> {
         self.by_name.get(canonical(name)).copied()
@@ -35,14 +35,14 @@ impl Account {
         self.by_name.iter().map(|(name, &id)| (&**name, id))
     }
 
-    /// The first name of a mailbox from here on.
+    /// The first mailbox name at or after a bound.
     #[must_use]
     pub fn next_name(&self, from: Bound<&str>) -> Option<&str> {
         let mut names = self.by_name.range::<str, _>((from, Bound::Unbounded));
         names.next().map(|(name, _)| &**name)
     }
 
-    /// How many mailboxes there are.
+    /// Number of mailboxes.
     #[must_use]
     pub fn mailboxes(&self) -> usize {
         self.by_name.len()
@@ -56,11 +56,12 @@ impl Account {
         inside.map(|(name, &id)| (&**name, id))
     }
 
-    /// Whether a mailbox and all below it may have other names. To be asked, and the record written
-    /// and applied, while no other change of names is on its way.
+    /// Checks whether a mailbox and all mailboxes below it can be renamed. No other change of names
+    /// may be in flight from this check until the record is applied; then a rename that passes does
+    /// not fail later.
     ///
     /// # Errors
-    /// When not. Nothing that is allowed here fails later.
+    /// When it cannot be renamed.
     pub fn can_rename(&self, from: &str, to: &str) -> Result<(), RenameError> {
         let (from, to) = (canonical(from), canonical(to));
         if from == "INBOX" {
@@ -73,7 +74,8 @@ impl Account {
         if renamed.is_empty() {
             return Err(RenameError::NoMailbox);
         }
-        // `from` and all below it lie apart from `to` and all below that, unless both are the same.
+        // Neither name lies below the other here, so a new name can only be taken by a mailbox that
+        // is not renamed, or `from` equals `to`.
         if self.find(to).is_some() || renamed.iter().any(|(_, new)| self.find(new).is_some()) {
             return Err(RenameError::Exists);
         }
@@ -82,7 +84,7 @@ impl Account {
         if renamed.iter().all(|(_, new)| fits(new)) { Ok(()) } else { Err(RenameError::TooLong) }
     }
 
-    /// The mailboxes that another name for `from` concerns, with their new names.
+    /// The mailboxes that renaming `from` to `to` affects, with their new names.
     pub(super) fn renamed(&self, from: &str, to: &str) -> Vec<(MailboxId, Box<str>)> {
         let itself = self.by_name.get(from).map(|&id| (id, to.into()));
         let below = self.below(from).map(|(name, id)| {
@@ -119,7 +121,7 @@ impl fmt::Display for RenameError {
             RenameError::NoMailbox => "there is no mailbox of that name",
             RenameError::Exists => "there is a mailbox of that name",
             RenameError::Below => "a mailbox cannot be moved below itself",
-            RenameError::TooLong => "the name of a mailbox would be too long",
+            RenameError::TooLong => "a mailbox name would be too long or have too many levels",
         })
     }
 }

@@ -1,4 +1,4 @@
-//! Accounts to the catalog and back.
+//! Writing accounts to the catalog, and reading them.
 
 use super::Account;
 use super::subscriptions::Subscriptions;
@@ -9,14 +9,14 @@ use crate::index::mailbox::Mailbox;
 use imap::types::UidValidity;
 
 impl Account {
-    /// Octets that the next checkpoint has to write, about.
+    /// Approximate bytes that the next checkpoint has to write.
     #[must_use]
     pub fn dirty_octets(&self) -> usize {
         self.dirty_octets
     }
 
-    /// Whether nothing would be lost if the account were forgotten and read again. (Reservations of
-    /// UIDs count; a reserved UIDVALIDITY does not.)
+    /// Whether the account can be dropped from memory without loss. Reserved UIDs prevent that; a
+    /// reserved UIDVALIDITY does not.
     #[must_use]
     pub fn is_idle(&self) -> bool {
         let saved = [self.saved, self.subscriptions.saved] == [Saved::Clean; 2];
@@ -24,16 +24,16 @@ impl Account {
         saved && self.unsaved().all(Mailbox::is_idle)
     }
 
-    /// The mailboxes that the next checkpoint looks at.
+    /// The mailboxes that the next checkpoint visits.
     pub(in crate::index) fn unsaved(&self) -> impl Iterator<Item = &Mailbox> {
         self.unsaved.iter().filter_map(|id| self.mailboxes.get(id))
     }
 
-    /// Adds all that changed since the last checkpoint. Until [`Account::end_saving`] no other
-    /// checkpoint may begin.
+    /// Adds everything that changed since the last checkpoint. The next one may begin after
+    /// [`Account::end_saving`].
     ///
     /// # Panics
-    /// When one is on its way.
+    /// When a checkpoint of this account is in flight.
     pub fn begin_saving(&mut self, checkpoint: &mut Checkpoint) {
         if self.saved.begin() {
             checkpoint.accounts.push((self.name.clone(), self.encode()));
@@ -54,8 +54,8 @@ impl Account {
         self.dirty_octets = 0;
     }
 
-    /// The checkpoint was written, or it was not: then all it held is to be written again. Messages
-    /// that the catalog has and no session pins leave the memory.
+    /// Ends a checkpoint. If it was not written, its rows are dirty again. Messages that the
+    /// catalog has and no session pins are dropped from memory.
     pub fn end_saving(&mut self, written: bool) {
         self.saved.end(written);
         self.subscriptions.saved.end(written);
@@ -81,7 +81,7 @@ impl Account {
         row.seal()
     }
 
-    /// From its row, that of its subscriptions if it has any, and its mailboxes.
+    /// Builds an account from its row, the row of its subscriptions if any, and its mailboxes.
     pub(in crate::index) fn decode(
         name: &str,
         row: &[u8],
@@ -93,7 +93,7 @@ impl Account {
         let last_uid_validity = UidValidity(fields.u32()?);
         fields.end()?;
         if mailboxes.iter().map(|mailbox| mailbox.counts().octets).sum::<u64>() != octets {
-            return Err(Rot("an account and its mailboxes differ in octets"));
+            return Err(Rot("the size of an account is not that of its mailboxes"));
         }
         let mut account = Account { octets, ..Account::new(name) };
         account.gave_uid_validity(last_uid_validity);
@@ -103,7 +103,7 @@ impl Account {
         for mut mailbox in mailboxes {
             mailbox.belongs_to(&account.keyword_octets);
             if account.by_name.insert(mailbox.name().into(), mailbox.id()).is_some() {
-                return Err(Rot("an account has two mailboxes of one name"));
+                return Err(Rot("an account has two mailboxes with one name"));
             }
             account.mailboxes.insert(mailbox.id(), mailbox);
         }

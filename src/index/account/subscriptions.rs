@@ -1,7 +1,8 @@
-//! What an account is subscribed to: names, whether there are mailboxes of these names or not
-//! (RFC 3501 sections 6.3.6 and 6.3.9). Deleting and renaming mailboxes leaves them as they are.
+//! The subscriptions of an account: names, which need not be names of mailboxes (RFC 3501 sections
+//! 6.3.6 and 6.3.9). Deleting or renaming a mailbox does not change them.
 //!
-//! They are a row of their own in the catalog, since they change seldom and an account's row often:
+//! They have a row of their own in the catalog, because they change rarely and the account's row
+//! often:
 //!
 //! ```text
 //! count u32, then each name as text
@@ -35,21 +36,20 @@ impl Account {
         self.subscriptions.names.iter().map(|name| &**name)
     }
 
-    /// The first of them from here on.
+    /// The first subscription at or after a bound.
     #[must_use]
     pub fn next_subscription(&self, from: Bound<&str>) -> Option<&str> {
         let mut names = self.subscriptions.names.range::<str, _>((from, Bound::Unbounded));
         names.next().map(|name| &**name)
     }
 
-    /// Whether a name is among them, INBOX in any case of its letters.
+    /// Whether a name is subscribed; INBOX is case-insensitive.
     #[must_use]
     pub fn is_subscribed(&self, name: &str) -> bool {
         self.subscriptions.names.contains(canonical(name))
     }
 
-    /// Whether a name may be added, or is there. When not, there are as many as there may be:
-    /// `NO [LIMIT]`.
+    /// Whether a name is subscribed already or there is room for one more. If not: `NO [LIMIT]`.
     #[must_use]
     pub fn can_subscribe(&self, name: &str) -> bool {
         self.subscriptions.names.len() < thresholds().subscriptions || self.is_subscribed(name)
@@ -63,22 +63,22 @@ impl Account {
             self.subscriptions.saved = Saved::Dirty;
             let after = self.subscriptions.dirty_octets();
             self.dirty_octets = (self.dirty_octets + after).saturating_sub(before);
-            // So that an account of which nothing else is known has a row.
+            // An account that has only subscriptions still needs a row of its own.
             self.saved = Saved::Dirty;
         }
     }
 }
 
 impl Subscriptions {
-    /// What they take in memory, about.
+    /// Approximate bytes in memory.
     pub(super) fn octets(&self) -> usize {
         self.names.iter().map(|name| 40 + name.len()).sum()
     }
 
-    /// What the next checkpoint has to write of them, about.
+    /// Approximate bytes that the next checkpoint has to write.
     pub(super) fn dirty_octets(&self) -> usize {
         match self.saved {
-            // Names are mostly short; counting each time would be quadratic.
+            // An estimate: adding up the names after each change would be quadratic.
             Saved::Dirty => 20 * (self.names.len() + 1),
             Saved::Clean | Saved::Saving => 0,
         }
@@ -96,7 +96,7 @@ impl Subscriptions {
         let mut subscriptions = Subscriptions::default();
         for _ in 0..fields.u32()? {
             if !subscriptions.names.insert(fields.text()?.into()) {
-                return Err(Rot("a subscription stands there twice"));
+                return Err(Rot("an account has a subscription twice"));
             }
         }
         fields.end()?;

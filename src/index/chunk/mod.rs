@@ -1,17 +1,24 @@
-//! A chunk: the entries of up to 512 messages of a mailbox, ascending by UID, in the form in which
-//! the catalog keeps them. They are read where they lie; nothing is decoded but what is asked for.
+//! A chunk: up to 512 messages of a mailbox, ascending by UID, in the catalog's encoding. Accessors
+//! read fields in place, so loading a chunk decodes nothing.
 //!
 //! As a row of the catalog, little-endian:
 //!
 //! ```text
-//! entries   u32   how many, at most 512
-//! fragments u32   how many in the table
-//! entry     80 octets each, see the offsets below
-//! fragment  16 octets each: segment u64, offset u32, length u32
-//! checksum  u64   XXH3-64 of all before it
+//! entries   u32   number of entries, at most 512
+//! fragments u32   number of fragments in the table
+//! entry     80 bytes each, at the offsets below
+//! fragment  16 bytes each: segment u64, offset u32, length u32
+//! checksum  u64   XXH3-64 of everything before it
 //! ```
-//! The fragment of a message that lies in one piece, as nearly all do, stands in its entry. Those
-//! of others stand in the table, in the order of the entries, without a gap.
+//!
+//! Nearly every message is one fragment, which is stored in its entry. A message in several pieces
+//! has them in the table, which follows the order of the entries and has no gaps:
+//!
+//! ```text
+//! entry UID 5   COUNT 1   SEGMENT 7, OFFSET 4096, LENGTH 900     the fragment itself
+//! entry UID 6   COUNT 3   SEGMENT 0                              table[0..3]
+//! entry UID 8   COUNT 2   SEGMENT 3                              table[3..5]
+//! ```
 
 use std::ops::Range;
 
@@ -27,8 +34,8 @@ const UID: usize = 0;
 const FLAGS: usize = UID + 4;
 const ZERO: usize = FLAGS + 1;
 const KEYWORDS: usize = ZERO + 3;
-/// How many fragments. With 1, the next three are that fragment; else SEGMENT is the index of the
-/// first in the table and the other two are zero.
+/// Number of fragments. If 1, the next three fields are the fragment; otherwise SEGMENT is the
+/// index of the first fragment in the table, and OFFSET and LENGTH are zero.
 const COUNT: usize = KEYWORDS + 4;
 const SEGMENT: usize = COUNT + 4;
 const OFFSET: usize = SEGMENT + 8;
@@ -52,16 +59,21 @@ pub struct Chunk {
 }
 
 impl Chunk {
-    /// How many messages.
+    /// Number of messages.
     #[must_use]
     pub fn len(&self) -> usize {
         self.entries.len()
     }
 
-    /// Whether there is none.
+    /// Whether it has no message.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.entries.is_empty()
+    }
+
+    /// Whether all UIDs are below `end` and no mod-sequence is above `highest`.
+    pub(super) fn is_within(&self, end: Uid, highest: ModSeq) -> bool {
+        self.iter().next_back().is_none_or(|last| last.uid() < end) && self.max_modseq <= highest
     }
 
     /// How full it is.
@@ -69,7 +81,7 @@ impl Chunk {
         Fill { messages: self.len(), fragments: self.fragments.len() }
     }
 
-    /// What it takes in memory and in the catalog, about.
+    /// Approximate bytes in memory and in the catalog.
     #[must_use]
     pub fn octets(&self) -> usize {
         self.entries.len() * ENTRY + self.fragments.len() * FRAGMENT
@@ -86,7 +98,7 @@ impl Chunk {
         self.entries.iter().map(|octets| Entry { octets, table: &self.fragments })
     }
 
-    /// The messages of the UIDs from `first` to `last`, ascending.
+    /// The messages in a range of UIDs, ascending.
     pub fn range(
         &self,
         uids: UidRange,
@@ -95,22 +107,22 @@ impl Chunk {
         entries.iter().map(|octets| Entry { octets, table: &self.fragments })
     }
 
-    /// The highest mod-sequence of all messages: when it is not above one that a client names, none
-    /// of them need be looked at (RFC 7162 section 3.1.4.1). 0 when there is no message.
+    /// The highest mod-sequence of all messages, 0 without messages. CHANGEDSINCE (RFC 7162 section
+    /// 3.1.4.1) skips the chunk when this is not above the client's value.
     #[must_use]
     pub fn max_modseq(&self) -> ModSeq {
         self.max_modseq
     }
 
-    /// Where the message of this UID is, or else where it would be.
+    /// Index of the message with this UID.
     ///
     /// # Errors
-    /// When there is no such message.
+    /// When no message has it: the index at which it would be inserted.
     pub fn find(&self, uid: Uid) -> Result<usize, usize> {
         self.entries.binary_search_by_key(&uid, |octets| Uid(u32_at(octets, UID)))
     }
 
-    /// Where the messages of the UIDs from `first` to `last` are.
+    /// Indices of the messages with UIDs from `first` to `last`.
     #[must_use]
     pub fn find_range(&self, first: Uid, last: Uid) -> Range<usize> {
         let from = self.entries.partition_point(|octets| u32_at(octets, UID) < first.0);
@@ -118,14 +130,14 @@ impl Chunk {
         from..to.max(from)
     }
 
-    /// Adds a message above all others.
+    /// Appends a message.
     ///
     /// # Panics
-    /// When the UID is not above all others.
+    /// When its UID is not above all others.
     pub(super) fn push(&mut self, placed: Placed, message: &MessageRecord) {
         let Placed { uid, keywords, modseq, save_date } = placed;
         let last = self.iter().next_back().map(|entry| entry.uid());
-        assert!(last < Some(uid), "UIDs ascend: {uid} after {last:?}");
+        assert!(last < Some(uid), "UIDs of a chunk do not ascend: {uid} after {last:?}");
         let mut octets = [0; ENTRY];
         put(&mut octets, UID, uid.0.to_le_bytes());
         octets[FLAGS] = message.flags.0;
@@ -146,7 +158,7 @@ impl Chunk {
         self.max_modseq = self.max_modseq.max(modseq);
     }
 
-    /// Gives the message at `index` other flags.
+    /// Replaces the flags of the message at `index`.
     pub(super) fn set(&mut self, index: usize, flags: Flags, keywords: KeywordSet, modseq: ModSeq) {
         let octets = &mut self.entries[index];
         octets[FLAGS] = flags.0;
@@ -155,7 +167,7 @@ impl Chunk {
         self.max_modseq = self.max_modseq.max(modseq);
     }
 
-    /// Removes all messages but those for which `keep` is true.
+    /// Keeps only the messages for which `keep` is true.
     pub(super) fn retain(&mut self, mut keep: impl FnMut(Entry<'_>) -> bool) {
         let table = std::mem::take(&mut self.fragments);
         let kept = &mut self.fragments;
@@ -176,14 +188,17 @@ impl Chunk {
         self.max_modseq = max_modseq;
     }
 
-    /// Whether `join` would make no more than a full chunk of both.
+    /// Whether both together fit into one chunk.
     pub(super) fn has_room_for(&self, other: &Chunk) -> bool {
         let (limits, both) = (thresholds(), self.fill().and(other.fill()));
         both.messages <= limits.chunk_messages && both.fragments <= limits.chunk_fragments
     }
 
-    /// Adds all messages of `other`, whose UIDs are above those here.
+    /// Appends all messages of `other`, which has higher UIDs.
     pub(super) fn join(&mut self, other: &Chunk) {
+        let end = |chunk: &Chunk, at: Option<usize>| at.and_then(|at| Some(chunk.get(at)?.uid()));
+        let (last, first) = (end(self, self.len().checked_sub(1)), end(other, Some(0)));
+        assert!(first.is_none() || last < first, "a chunk joins one with UIDs above its own");
         let shift = self.fragments.len() as u64;
         self.max_modseq = self.max_modseq.max(other.max_modseq);
         self.fragments.extend_from_slice(&other.fragments);
@@ -197,8 +212,9 @@ impl Chunk {
         }));
     }
 
-    /// As a row of the catalog.
+    /// The row of the catalog. [`Chunk::decode`] checks what is asserted here.
     pub(super) fn encode(&self) -> Vec<u8> {
+        assert!(self.len() <= CHUNK_MESSAGES, "a chunk has too many entries");
         let mut row = Row::with_capacity(8 + self.octets());
         row.octets(&count(self.entries.len()));
         row.octets(&count(self.fragments.len()));
@@ -207,7 +223,7 @@ impl Chunk {
         row.seal()
     }
 
-    /// Out of a row of the catalog, every entry checked.
+    /// Reads a row of the catalog and checks every entry.
     pub(super) fn decode(row: &[u8]) -> Result<Chunk, Rot> {
         let mut fields = Fields::open(row)?;
         let (entries, fragments) = (fields.u32()? as usize, fields.u32()? as usize);
@@ -224,7 +240,7 @@ impl Chunk {
         Ok(chunk)
     }
 
-    /// Whether every accessor will find what it expects.
+    /// Checks what the accessors rely on.
     fn check(&self) -> Result<(), Rot> {
         let (mut last, mut in_table) = (Uid(0), 0);
         for entry in self.iter() {
@@ -233,15 +249,15 @@ impl Chunk {
             }
             last = entry.uid();
             if InternalDate::from_bits(u64_at(entry.octets, DATE)).is_none() {
-                return Err(Rot("an entry has no date that exists"));
+                return Err(Rot("an entry has an impossible date"));
             }
             if entry.count() != 1 {
                 if u64_at(entry.octets, SEGMENT) != in_table as u64 {
-                    return Err(Rot("the fragments of an entry are not in their place"));
+                    return Err(Rot("the fragments of a chunk are out of order"));
                 }
                 in_table += entry.count();
                 if in_table > self.fragments.len() {
-                    return Err(Rot("an entry has more fragments than there are"));
+                    return Err(Rot("an entry has fragments beyond the table"));
                 }
             }
             if entry.fragments().map(|f| u64::from(f.length)).sum::<u64>() != entry.size() {
@@ -249,13 +265,13 @@ impl Chunk {
             }
         }
         if in_table != self.fragments.len() {
-            return Err(Rot("a chunk has fragments of no entry"));
+            return Err(Rot("a chunk has fragments that no entry names"));
         }
         Ok(())
     }
 }
 
-/// How many messages are in a chunk, and fragments in its table.
+/// How full a chunk is: messages, and fragments in its table.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Fill {
     messages: usize,
@@ -263,7 +279,7 @@ pub(super) struct Fill {
 }
 
 impl Fill {
-    /// Of two chunks joined.
+    /// The fill of two chunks joined.
     pub(super) fn and(self, other: Fill) -> Fill {
         Fill {
             messages: self.messages + other.messages,
@@ -271,14 +287,14 @@ impl Fill {
         }
     }
 
-    /// Whether another message belongs into the next chunk.
+    /// Whether the next message has to go into a new chunk.
     pub(super) fn is_full(self) -> bool {
         let limits = thresholds();
         self.messages >= limits.chunk_messages || self.fragments >= limits.chunk_fragments
     }
 }
 
-/// What a mailbox adds to a message that is put into it.
+/// What a message gets from the mailbox it is put into.
 #[derive(Clone, Copy)]
 pub(super) struct Placed {
     pub(super) uid: Uid,
@@ -307,7 +323,7 @@ impl<'a> Entry<'a> {
         Flags(self.octets[FLAGS])
     }
 
-    /// Its keywords, as a set in the mailbox's table.
+    /// Keywords, as a set in the mailbox's table.
     #[must_use]
     pub fn keywords(self) -> KeywordSet {
         KeywordSet(u32_at(self.octets, KEYWORDS))
@@ -337,7 +353,7 @@ impl<'a> Entry<'a> {
         u64_at(self.octets, SIZE)
     }
 
-    /// XXH3-128 (seed 0) of its octets.
+    /// XXH3-128 (seed 0) of the message.
     #[must_use]
     pub fn checksum(self) -> u128 {
         u128::from_le_bytes(array_at(self.octets, CHECKSUM))
@@ -351,8 +367,8 @@ impl<'a> Entry<'a> {
         EmailId { segment, offset }
     }
 
-    /// The same message as a record of the log, with its octets where they are. `keywords` are
-    /// those of its set, in the table of its mailbox.
+    /// A log record of this message that names its existing fragments. `keywords` are those of its
+    /// set, from the mailbox's table.
     #[must_use]
     pub fn to_record(self, keywords: KeywordList) -> MessageRecord {
         MessageRecord {
@@ -365,7 +381,7 @@ impl<'a> Entry<'a> {
         }
     }
 
-    /// Where its octets are, in order.
+    /// The fragments of the message, in order.
     pub fn fragments(self) -> impl ExactSizeIterator<Item = Fragment> + 'a {
         let packed: &[[u8; FRAGMENT]] = match self.count() {
             1 => self.octets[SEGMENT..SEGMENT + FRAGMENT].as_chunks().0,

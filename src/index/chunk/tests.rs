@@ -95,7 +95,7 @@ fn no_octet_makes_an_accessor_panic() {
 }
 
 #[test]
-#[should_panic = "UIDs ascend"]
+#[should_panic = "do not ascend"]
 fn uids_ascend() {
     sample().push(placed(8), &message(&[1]));
 }

@@ -1,5 +1,5 @@
-//! Whether a mailbox can have more keywords and sets of them: `NO [LIMIT]` otherwise, and the table
-//! is as it was.
+//! Admission of keywords and sets against the limits. A refused admission, `NO [LIMIT]`, leaves the
+//! table unchanged.
 
 use std::collections::HashSet;
 use std::sync::atomic::Ordering;
@@ -11,19 +11,20 @@ use crate::reactor::thresholds;
 use crate::store::{BitSet, KeywordList};
 use imap::types::{FlagChange, Keyword};
 
-/// What an admission has made so far, to be taken back.
+/// What an admission has added so far, to be undone if it is refused.
 #[derive(Debug, Default)]
 pub(super) struct Admission {
     pub(super) names: Vec<u16>,
     pub(super) sets: Vec<(u32, Interned)>,
 }
 
-/// By how many times dead names and sets may exceed what counts, while they cannot be collected.
+/// All names, dead ones included, may be this many times the limit of held names. Dead names pile
+/// up while a session keeps them from being collected.
 const DEAD: usize = 4;
 
 impl Keywords {
-    /// The set of these keywords, made when there is none. `None` when the mailbox, or the account,
-    /// has as many keywords or sets of them as it can hold: `NO [LIMIT]`. Then nothing is made.
+    /// The set of these keywords, added if new. `None`, and nothing added, when the mailbox or the
+    /// account has no room for more keywords or sets: `NO [LIMIT]`.
     pub fn admit(&mut self, keywords: &[Keyword]) -> Option<KeywordSet> {
         let mut made = Admission::default();
         let set = self.admit_in(keywords, &mut made);
@@ -38,7 +39,7 @@ impl Keywords {
         Some(self.intern_set(&set, made))
     }
 
-    /// Whether the names of these keywords can be admitted, as far as that is known before.
+    /// An early estimate of whether [`Keywords::admit`] has room for these names.
     #[must_use]
     pub(in crate::index) fn has_room_for(&self, keywords: &[Keyword]) -> bool {
         let new = keywords.iter().filter(|keyword| {
@@ -53,7 +54,7 @@ impl Keywords {
                 && self.by_name.len() + names <= DEAD * thresholds().keywords
     }
 
-    /// The same for lists of other tables: all of them, or none.
+    /// Admits the keyword lists of messages: all of them, or none and `false`.
     pub(in crate::index) fn admit_all<'l>(
         &mut self,
         lists: impl IntoIterator<Item = &'l KeywordList>,
@@ -69,8 +70,8 @@ impl Keywords {
         self.keep_if_admitted(made, fits)
     }
 
-    /// Makes the sets that come out when keywords are changed in those sets. `false` when there
-    /// would be more keywords or sets than there may be; then it makes none.
+    /// Admits the sets that result from applying a change to each of these sets: all of them, or
+    /// none and `false`.
     #[must_use]
     pub(in crate::index) fn admit_change(
         &mut self,
@@ -91,7 +92,7 @@ impl Keywords {
         self.keep_if_admitted(made, true)
     }
 
-    /// Takes back what was made, unless all of it was and there is room for it.
+    /// Undoes an admission that failed or exceeds a limit. Returns whether it was kept.
     fn keep_if_admitted(&mut self, made: Admission, fits: bool) -> bool {
         let admitted = fits && self.is_admitted(&made);
         if !admitted {
@@ -120,7 +121,7 @@ impl Keywords {
                 && others + octets <= KEYWORD_OCTETS_OF_ACCOUNT
     }
 
-    /// Whether a message may get a keyword that no other has, by itself.
+    /// Whether a message may get a new keyword of the greatest length: `\*` in PERMANENTFLAGS.
     #[must_use]
     pub fn takes_more(&self) -> bool {
         let (octets, limits, held) = (self.octets(), thresholds(), self.held);

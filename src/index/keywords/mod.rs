@@ -1,20 +1,34 @@
-//! The keywords of a mailbox. A message names the *set* of its keywords by a number, so that
-//! entries are of one size and a message may have as many as it likes.
+//! The keywords of a mailbox. A message stores the number of its *set* of keywords, so entries have
+//! one size and a message may have any number of keywords.
 //!
-//! A set is *live* while a message has it, and so is a name while a live set holds it. What a
-//! change has brought that is not applied yet is neither live nor dead. What is dead keeps its
-//! number while somebody may look it up: sessions read messages as they were a moment ago. It no
-//! longer counts against the limits. When nobody has the mailbox selected, [`Keywords::collect`]
-//! gives the numbers to others. A row of the catalog has what is live alone, little-endian:
+//! # Life of a set
+//!
+//! A set is *live* while a message has it, *held* while it is live or belongs to a change not yet
+//! applied, and *dead* once its last message has lost it. A name is live or held while such a set
+//! contains it. Held names and sets count against the limits; dead ones do not. A dead set keeps
+//! its number, because a session may still read chunks from before the change:
 //!
 //! ```text
-//! names  u16, then each as u16 length and text; a length of 0 is a number without a name
-//! sets   u32, then each as u16 length, that many octets, and u32 messages that have it. The
-//!        octets have a bit for each name, lowest bit first, the last octet not zero; a length of
-//!        0 is a number without a set. The empty set has the number 0 and is left out
+//! STORE 7 FLAGS ($Junk work)   names 0 $Junk, 1 work   set 1 = {0, 1} live
+//! STORE 7 FLAGS ($Junk)        name 1 dead             set 1 dead, set 2 = {0} live
+//! collect                      number 1 free           number 1 free
 //! ```
-//! Numbers are those of the chunks written with the row. The log does not know them: its records
-//! carry names.
+//!
+//! [`Keywords::collect`] runs when no session has the mailbox selected and no change is in flight:
+//! it frees the numbers of dead sets and names for reuse. A number that is used again cannot be
+//! confused with its former meaning, because chunks and this table are saved together, and the log
+//! has names instead of numbers.
+//!
+//! # In the catalog
+//!
+//! Part of the mailbox's row, live names and sets only, little-endian:
+//!
+//! ```text
+//! names  u16, then for each u16 length and text; length 0 is a number without a name
+//! sets   u32, then for each u16 length, that many bytes, and the u32 number of its messages. The
+//!        bytes have a bit for each name, lowest bit first; the last byte is not zero. Length 0 is
+//!        a number without a set, and nothing follows it. The empty set, number 0, is left out
+//! ```
 
 mod admission;
 mod row;
@@ -32,47 +46,44 @@ use crate::reactor::thresholds;
 use crate::store::{BitSet, KeywordList, bits, has_bit};
 use imap::types::{FlagChange, Keyword};
 
-/// A set of keywords by its number in [`Keywords`]; 0 is the empty one.
+/// A set of keywords, by its number in [`Keywords`]; 0 is the empty set.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct KeywordSet(pub u32);
 
-/// What a name takes in memory beside its text: itself, twice, and a place in a table.
+/// Bytes in memory of a name beside its text: two `Keyword`s and a slot in a hash table.
 const NAME: usize = 100;
 
-/// A mailbox's table of keywords and of the sets in which they are used.
+/// A mailbox's table of keywords and keyword sets.
 #[derive(Debug, Default)]
 pub struct Keywords {
     names: Arc<Vec<Keyword>>,
-    /// Of each name.
+    /// One for each name.
     uses: Vec<NameUse>,
     /// Numbers without a name.
     free: Vec<u16>,
     by_name: HashMap<Keyword, u16>,
-    /// Octets of all names.
+    /// Bytes of all names.
     text: usize,
     sets: Sets,
-    /// Names, their octets, and sets that are not dead.
     held: Held,
-    /// Counts the names that became live.
+    /// Counts how often a name became live.
     version: u64,
-    /// Counts the names that were made.
+    /// Counts how often a name was added.
     made: u64,
-    /// What it takes in memory, as it is counted in `account`.
+    /// This table's part of `account`.
     counted: usize,
-    /// What the tables of all mailboxes of the account take.
+    /// Bytes in memory of all keyword tables of the account.
     account: Arc<AtomicUsize>,
 }
 
-/// How many sets hold a name.
+/// Number of sets that contain a name.
 #[derive(Clone, Copy, Debug, Default)]
 struct NameUse {
-    /// Those that are live.
     live: u32,
-    /// Those that are not dead.
     held: u32,
 }
 
-/// What counts against the limits.
+/// Totals of what is held, which count against the limits: names, bytes of their text, and sets.
 #[derive(Clone, Copy, Debug, Default)]
 struct Held {
     names: usize,
@@ -80,34 +91,34 @@ struct Held {
     sets: usize,
 }
 
-/// A change of the keywords of messages, looked up in one table.
+/// A change of keywords, with its keywords looked up in one table.
 #[derive(Debug)]
 pub struct KeywordChange {
     change: FlagChange,
     named: BitSet,
-    /// It names a keyword that the table does not have.
+    /// It names a keyword that is not in the table.
     unknown: bool,
 }
 
-/// What translates the lists of one table of keywords to the sets of a mailbox. Messages that come
-/// together often have the same list, and nearly always the same table.
+/// A cache for translating keyword lists to sets of a mailbox. Messages of a batch nearly always
+/// share one table of names, and often one list.
 #[derive(Debug, Default)]
 pub struct Translation {
     table: Arc<Vec<Keyword>>,
-    /// The numbers of its names in the mailbox, as far as they were looked up.
+    /// The mailbox's number of each name in `table`, where looked up already.
     numbers: Vec<Option<u16>>,
     last: Option<(KeywordList, KeywordSet)>,
 }
 
 impl Keywords {
-    /// Whether much of it is dead, so that it should be collected as soon as it can be.
+    /// Whether enough is dead that the table should be collected as soon as possible.
     pub(super) fn is_crowded(&self) -> bool {
         self.by_name.len() >= 2 * thresholds().keywords.max(self.held.names)
             || self.sets.count() > 2 * self.held.sets + thresholds().keywords
     }
 
-    /// Forgets names and sets that no message has, and gives their numbers to others. Nobody may
-    /// have a number from before, nor a change be on its way.
+    /// Forgets names and sets that no message has and frees their numbers. No session may hold a
+    /// number, and no change may be in flight.
     pub(super) fn collect(&mut self) {
         if self.sets.count() == self.held.sets && self.by_name.len() == self.held.names {
             return;
@@ -127,7 +138,7 @@ impl Keywords {
         self.count();
     }
 
-    /// Counts it in the account.
+    /// Updates the table's part of the account's total.
     fn count(&mut self) {
         let (before, now) = (self.counted, self.octets());
         self.counted = now;
@@ -135,7 +146,7 @@ impl Keywords {
         self.account.fetch_sub(before, Ordering::Relaxed);
     }
 
-    /// From now on it counts with the mailboxes of this account.
+    /// Moves the table's bytes to this account's total.
     pub(super) fn belongs_to(&mut self, account: &Arc<AtomicUsize>) {
         self.account.fetch_sub(self.counted, Ordering::Relaxed);
         self.counted = 0;
@@ -143,20 +154,20 @@ impl Keywords {
         self.count();
     }
 
-    /// The keywords that messages have.
+    /// The keywords that messages have now.
     #[must_use]
     pub fn all(&self) -> Vec<Keyword> {
         let names = self.names.iter().zip(&self.uses);
         names.filter(|(_, used)| used.live > 0).map(|(name, _)| name.clone()).collect()
     }
 
-    /// Another number, more keywords in [`Keywords::all`] than before.
+    /// Changes whenever [`Keywords::all`] gains a keyword.
     #[must_use]
     pub fn version(&self) -> u64 {
         self.version
     }
 
-    /// Another number, more keywords that [`Keywords::look_up`] knows.
+    /// Changes whenever [`Keywords::look_up`] would find another keyword.
     #[must_use]
     pub fn made(&self) -> u64 {
         self.made
@@ -167,32 +178,31 @@ impl Keywords {
         bits(self.sets.get(set.0)).map(|number| &self.names[usize::from(number)])
     }
 
-    /// The same, to be kept while the table changes.
+    /// The keywords of a set, as a list that later changes of the table do not affect.
     #[must_use]
     pub fn list(&self, set: KeywordSet) -> KeywordList {
         KeywordList::new(&self.names, &BitSet::of(self.sets.get(set.0)))
     }
 
-    /// Whether a set holds the keyword of this number.
+    /// Whether a set contains the keyword with this number.
     #[must_use]
     pub fn has(&self, set: KeywordSet, number: u16) -> bool {
         has_bit(self.sets.get(set.0), number)
     }
 
-    /// The number of a keyword, to ask [`Keywords::has`] of many sets; `None` when no message ever
-    /// had it.
+    /// The number of a keyword, for [`Keywords::has`]; `None` when the table does not have it.
     #[must_use]
     pub fn number(&self, keyword: &Keyword) -> Option<u16> {
         self.by_name.get(keyword).copied()
     }
 
-    /// Whether a message in the catalog may have this set.
+    /// Whether a message has this set, or it is the empty set.
     #[must_use]
     pub(super) fn exists(&self, set: KeywordSet) -> bool {
         set.0 == 0 || self.sets.uses(set.0) > 0
     }
 
-    /// So many more messages have a set.
+    /// Counts `messages` more messages with a set.
     pub(super) fn used(&mut self, set: KeywordSet, messages: u32) {
         if set.0 == 0 || messages == 0 {
             return;
@@ -205,7 +215,7 @@ impl Keywords {
         }
     }
 
-    /// One message has a set no more. `None` when there was none that had it.
+    /// Counts one message less with a set. `None` when no message had it.
     pub(super) fn released(&mut self, set: KeywordSet) -> Option<()> {
         if self.sets.released(set.0)? {
             self.live(set.0, false);
@@ -214,7 +224,7 @@ impl Keywords {
         Some(())
     }
 
-    /// A set is live from now on, or not.
+    /// Marks a set as live or not, and its names with it.
     fn live(&mut self, set: u32, live: bool) {
         for number in bits(self.sets.get(set)) {
             let used = &mut self.uses[usize::from(number)];
@@ -228,7 +238,7 @@ impl Keywords {
         }
     }
 
-    /// A set counts against the limits from now on, or not.
+    /// Marks a set as held or not, and its names with it.
     fn hold(&mut self, set: u32, held: bool) {
         for number in bits(self.sets.get(set)) {
             let (used, name) =
@@ -254,7 +264,7 @@ impl Keywords {
         self.held.sets = if held { self.held.sets + 1 } else { self.held.sets - 1 };
     }
 
-    /// A change, to ask [`Keywords::keeps`] of many sets.
+    /// Looks up the keywords of a change, for [`Keywords::keeps`].
     #[must_use]
     pub fn look_up(&self, change: FlagChange, keywords: &[Keyword]) -> KeywordChange {
         let mut found = KeywordChange { change, named: BitSet::default(), unknown: false };
@@ -267,7 +277,7 @@ impl Keywords {
         found
     }
 
-    /// Whether a set has already what the change gives to it.
+    /// Whether the change leaves a set as it is.
     #[must_use]
     pub fn keeps(&self, set: KeywordSet, change: &KeywordChange) -> bool {
         let (old, named) = (self.sets.get(set.0), change.named.octets());
@@ -282,8 +292,8 @@ impl Keywords {
         }
     }
 
-    /// A change, to be made in many sets. Keywords that are added get their numbers here.
-    /// `None` when there are more names than can be numbered.
+    /// Looks up the keywords of a change, for [`Keywords::change`], and adds new ones to the table.
+    /// `None` when 16 bits cannot number the names.
     pub(super) fn prepare(
         &mut self,
         change: FlagChange,
@@ -306,7 +316,7 @@ impl Keywords {
         Some(self.look_up(change, keywords))
     }
 
-    /// The set that comes out when keywords are changed in a set.
+    /// Applies a change to a set and returns the resulting set.
     pub(super) fn change(&mut self, set: KeywordSet, change: &KeywordChange) -> KeywordSet {
         self.change_in(set, change, &mut Admission::default())
     }
@@ -328,8 +338,8 @@ impl Keywords {
         self.intern_set(&changed, made)
     }
 
-    /// The set of these keywords, made when there is none. `None` when there are more names than
-    /// can be numbered.
+    /// The set with the keywords of a list, added if new. `None` when 16 bits cannot number the
+    /// names.
     pub(super) fn intern(
         &mut self,
         list: &KeywordList,
@@ -368,7 +378,7 @@ impl Keywords {
         Some(set)
     }
 
-    /// What it takes in memory, about.
+    /// Approximate bytes in memory.
     #[must_use]
     pub fn octets(&self) -> usize {
         self.text + self.by_name.len() * NAME + self.sets.octets()
@@ -380,7 +390,8 @@ impl Keywords {
         name.is_some_and(|name| self.by_name.get(name) == Some(&number))
     }
 
-    /// `None` when there are more names than can be numbered: those of dozens of changes at a time.
+    /// The number of a name, added if new. `None` when 16 bits cannot number the names, which takes
+    /// dozens of changes in flight at their limits.
     fn intern_name(&mut self, keyword: &Keyword, made: &mut Admission) -> Option<u16> {
         if let Some(number) = self.number(keyword) {
             return Some(number);
@@ -394,7 +405,7 @@ impl Keywords {
         Some(number)
     }
 
-    /// Gives a number, of those that are free or the next, to a name.
+    /// Adds a name with this number: a free one, or the next.
     fn append_name(&mut self, number: u16, keyword: &Keyword, made: &mut Admission) {
         let names = Arc::make_mut(&mut self.names);
         match names.get_mut(usize::from(number)) {
@@ -410,7 +421,7 @@ impl Keywords {
         made.names.push(number);
     }
 
-    /// Frees the number of a name that no set holds.
+    /// Removes a name that no set contains and frees its number.
     fn forget_name(&mut self, number: u16) {
         if !self.by_name_at(number) {
             return;

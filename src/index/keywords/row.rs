@@ -1,4 +1,4 @@
-//! Tables of keywords to the catalog and back.
+//! Writing keyword tables to the catalog, and reading them.
 
 use super::admission::Admission;
 use super::{KeywordSet, Keywords, NameUse};
@@ -38,9 +38,10 @@ impl Keywords {
                 keywords.skip_name(index)?;
                 continue;
             }
-            let name = Keyword::new(text.as_bytes()).map_err(|_| Rot("no keyword"))?;
+            let name =
+                Keyword::new(text.as_bytes()).map_err(|_| Rot("a name is not a valid keyword"))?;
             if keywords.number(&name).is_some() {
-                return Err(Rot("a keyword stands there twice"));
+                return Err(Rot("a mailbox has a keyword twice"));
             }
             keywords.append_name(index, &name, &mut made);
         }
@@ -53,29 +54,29 @@ impl Keywords {
             let set = fields.octets(length.into())?;
             let known = |number: u16| keywords.by_name_at(number);
             if set.last() == Some(&0) || !bits(set).all(known) {
-                return Err(Rot("a set holds a keyword that there is not"));
+                return Err(Rot("a keyword set contains an unknown keyword"));
             }
             if keywords.sets.append(set) != Some(number) {
-                return Err(Rot("a set of keywords stands there twice"));
+                return Err(Rot("a mailbox has a keyword set twice"));
             }
             keywords.hold(number, true);
             let messages = fields.u32()?;
             if messages == 0 {
-                return Err(Rot("no message has a set of keywords"));
+                return Err(Rot("a keyword set has no message"));
             }
             keywords.used(KeywordSet(number), messages);
         }
         if (0..).zip(&keywords.uses).any(|(at, used)| used.live == 0 && keywords.by_name_at(at)) {
-            return Err(Rot("no message has a keyword"));
+            return Err(Rot("a keyword has no message"));
         }
         keywords.free.reverse();
         keywords.count();
         Ok(keywords)
     }
 
-    /// The next number has no name.
+    /// Leaves the next number without a name.
     fn skip_name(&mut self, number: u16) -> Result<(), Rot> {
-        let nameless = Keyword::new(b"-").map_err(|_| Rot("no keyword"))?;
+        let nameless = Keyword::new(b"-").map_err(|_| Rot("a name is not a valid keyword"))?;
         Arc::make_mut(&mut self.names).push(nameless);
         self.uses.push(NameUse::default());
         self.free.push(number);

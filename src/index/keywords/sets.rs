@@ -1,69 +1,69 @@
-//! Sets of keywords, as bits, one after the other in one piece of memory: a set costs its octets
-//! and [`SET`] more, whatever the allocator does.
+//! Sets of keywords as bits, all in one vector: a set costs its bytes plus [`SET`], independent of
+//! the allocator.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
 
-/// What a set takes beside its bits: where they are, how often it is used, and its place in the
-/// table of hashes, which may be half empty.
+/// Bytes in memory of a set beside its bits: its slot, and its entry in a hash table that may be
+/// half empty.
 const SET: usize = 52;
 
-/// Sets with the numbers 1, 2, and so on. A number whose set nobody uses can be given to another
-/// set: see [`Sets::collect`].
+/// Sets, numbered from 1. [`Sets::collect`] frees the numbers of sets that no message has.
 #[derive(Debug, Default)]
 pub(super) struct Sets {
-    /// Of all sets.
+    /// The bits of all sets.
     bits: Vec<u8>,
+    /// The set with number n is in slot n - 1.
     slots: Vec<Slot>,
     /// Numbers without a set.
     free: Vec<u32>,
-    /// The number of a set by the hash of its bits, or by the first free number after that hash.
+    /// Number of a set by the hash of its bits; on a collision, by the next free hash value.
     by_hash: HashMap<u64, u32>,
-    /// Keyed, so that no client can choose sets of one hash.
+    /// Randomly keyed, so that a client cannot choose colliding sets.
     hasher: RandomState,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
 struct Slot {
-    /// Where its bits begin.
+    /// Offset of its bits.
     at: u32,
-    /// How many octets of them; 0 when the number has no set.
+    /// Length of its bits in bytes; 0 when the number has no set.
     len: u16,
-    /// Its last message has gone.
+    /// Its last message has lost it.
     dead: bool,
-    /// Messages that have it.
+    /// Number of messages that have it.
     uses: u32,
 }
 
-/// What became of a set that was asked for.
+/// How [`Sets::intern`] found a set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Interned {
-    /// It was there.
+    /// It existed and was not dead.
     Known,
-    /// It was there without a message since its last one went.
+    /// It existed and was dead.
     Revived,
-    /// It is new.
+    /// It was added.
     Made,
 }
 
 impl Sets {
-    /// Numbers that have been given out, whether a set has them or not.
+    /// The highest number in use, with or without a set.
     pub(super) fn len(&self) -> usize {
         self.slots.len()
     }
 
-    /// Sets.
+    /// Number of sets.
     pub(super) fn count(&self) -> usize {
         self.slots.len() - self.free.len()
     }
 
-    /// The bits of a set; none of number 0.
+    /// The bits of a set; empty for number 0.
     pub(super) fn get(&self, number: u32) -> &[u8] {
         let Some(slot) = self.slot(number) else { return &[] };
         &self.bits[slot.at as usize..slot.at as usize + usize::from(slot.len)]
     }
 
-    /// Messages that have a set.
+    /// Number of messages that have a set.
     pub(super) fn uses(&self, number: u32) -> u32 {
         self.slot(number).map_or(0, |slot| slot.uses)
     }
@@ -76,7 +76,7 @@ impl Sets {
         self.slots.get_mut((number as usize).checked_sub(1)?)
     }
 
-    /// The number of the set with these bits, which is added when it is not there.
+    /// The number of the set with these bits, added if new.
     pub(super) fn intern(&mut self, bits: &[u8]) -> (u32, Interned) {
         if bits.is_empty() {
             return (0, Interned::Known);
@@ -100,7 +100,7 @@ impl Sets {
         (number, Interned::Made)
     }
 
-    /// The next number stands for this set, of a row of the catalog; `None` when another does.
+    /// Gives the next number to a set from the catalog; `None` when the set exists already.
     pub(super) fn append(&mut self, bits: &[u8]) -> Option<u32> {
         let free = std::mem::take(&mut self.free);
         let (number, how) = self.intern(bits);
@@ -108,13 +108,13 @@ impl Sets {
         (how == Interned::Made).then_some(number)
     }
 
-    /// The next number stands for no set.
+    /// Leaves the next number without a set.
     pub(super) fn skip(&mut self) {
         self.slots.push(Slot::default());
         self.free.push(self.slots.len() as u32);
     }
 
-    /// So many more messages have the set. Whether they are the first.
+    /// Counts `messages` more messages with the set. Returns whether they are the first.
     pub(super) fn used(&mut self, number: u32, messages: u32) -> bool {
         let Some(slot) = self.slot_mut(number) else { return false };
         slot.dead = false;
@@ -122,7 +122,8 @@ impl Sets {
         slot.uses == messages && messages > 0
     }
 
-    /// One message has it no more. Whether it was the last; `None` when there was none.
+    /// Counts one message less with the set. Returns whether it was the last; `None` when no
+    /// message had the set.
     pub(super) fn released(&mut self, number: u32) -> Option<bool> {
         if number == 0 {
             return Some(false);
@@ -133,12 +134,12 @@ impl Sets {
         Some(slot.dead)
     }
 
-    /// Whether the last message of the set has gone.
+    /// Whether the last message of the set has lost it.
     pub(super) fn is_dead(&self, number: u32) -> bool {
         self.slot(number).is_some_and(|slot| slot.dead)
     }
 
-    /// Takes back the set that was made last of those that are there.
+    /// Removes the set that was added last.
     pub(super) fn undo(&mut self, number: u32) {
         let (hash, _) = self.look_up(self.get(number));
         self.by_hash.remove(&hash);
@@ -150,14 +151,14 @@ impl Sets {
         }
     }
 
-    /// Takes back that a set was revived.
+    /// Marks a revived set as dead again.
     pub(super) fn bury(&mut self, number: u32) {
         if let Some(slot) = self.slot_mut(number) {
             slot.dead = true;
         }
     }
 
-    /// Forgets the sets that no message has; their numbers are given to others.
+    /// Forgets the sets that no message has, frees their numbers and closes the gaps in the bits.
     pub(super) fn collect(&mut self) {
         let old = std::mem::take(&mut self.bits);
         self.by_hash.clear();
@@ -178,17 +179,18 @@ impl Sets {
             self.bits.extend_from_slice(octets);
             self.by_hash.insert(hash, number);
         }
-        // The lowest number first.
+        // `intern` pops from the end: the lowest number is used first.
         self.free.reverse();
         self.by_hash.shrink_to_fit();
     }
 
-    /// Bytes in memory. A vector that has just grown may take an eighth more.
+    /// Bytes in memory. A vector that has just grown may take an eighth more than this.
     pub(super) fn octets(&self) -> usize {
         self.bits.len() + self.slots.len() * SET
     }
 
-    /// The hash under which a set stands, or would.
+    /// The key of a set in `by_hash`, and its number. Without a number, the set is new and the key
+    /// is free for it.
     fn look_up(&self, bits: &[u8]) -> (u64, Option<u32>) {
         let mut hash = self.hasher.hash_one(bits);
         loop {
@@ -201,7 +203,7 @@ impl Sets {
     }
 }
 
-/// Room for more, an eighth at a time rather than twice as much.
+/// Reserves room, growing by an eighth instead of doubling.
 fn grow<T>(vector: &mut Vec<T>, more: usize) {
     if vector.capacity() - vector.len() < more {
         vector.reserve_exact(more.max(vector.len() / 8));

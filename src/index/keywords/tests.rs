@@ -1,4 +1,4 @@
-//! Tests of the tables of keywords.
+//! Tests of keyword tables.
 
 use super::*;
 use crate::index::codec::{Fields, Row};
@@ -15,7 +15,7 @@ fn intern(table: &mut Keywords, keywords: &[&str]) -> KeywordSet {
     set
 }
 
-/// The set that comes out; asks before whether anything changes.
+/// Applies a change to a set and compares [`Keywords::keeps`] with the result.
 fn change(
     table: &mut Keywords,
     set: KeywordSet,
@@ -58,22 +58,6 @@ fn sets_change_as_store_says() {
     let other = change(&mut table, fewer, FlagChange::Replace, &["z"]);
     assert_eq!(names(&table, other), ["z"]);
     assert_eq!(table.all().len(), 4, "removing makes no keyword");
-}
-
-#[test]
-fn tables_come_back_from_their_rows() {
-    let mut table = Keywords::default();
-    intern(&mut table, &["a", "b"]);
-    let set = intern(&mut table, &["b", "C"]);
-    let mut row = Row::default();
-    table.encode(&mut row);
-    let row = row.seal();
-    let mut fields = Fields::open(&row).unwrap();
-    let read = Keywords::decode(&mut fields).unwrap();
-    fields.end().unwrap();
-    assert_eq!(names(&read, set), ["b", "C"]);
-    assert_eq!(read.all(), table.all());
-    assert!(read.exists(KeywordSet(2)) && !read.exists(KeywordSet(3)));
 }
 
 #[test]
@@ -127,8 +111,8 @@ fn there_is_an_end_to_the_text_of_keywords() {
     assert!(table.admit(&words(&["k"])).is_some());
 }
 
-/// Sets of half of a thousand keywords, as many as there may be: the mailbox has an end, and so
-/// has the account.
+/// Fills mailboxes with sets of about a thousand keywords: the mailbox has a limit, and so has the
+/// account.
 #[test]
 fn there_is_an_end_to_sets() {
     let account = Arc::<AtomicUsize>::default();
@@ -181,7 +165,7 @@ fn lists_of_other_tables_are_translated() {
     assert_eq!(table.list(KeywordSet(0)), KeywordList::default());
 }
 
-/// Gives and takes one message.
+/// Adds and removes one message with these keywords.
 fn once(table: &mut Keywords, keywords: &[&str]) {
     let set = intern(table, keywords);
     table.released(set).unwrap();
@@ -194,7 +178,7 @@ fn what_no_message_has_makes_room() {
     for i in 1..KEYWORDS - 1 {
         once(&mut table, &[&format!("k{i}"), "both"]);
     }
-    // What is dead does not count, and keeps its numbers.
+    // Dead names do not count, and keep their numbers.
     assert_eq!(table.all(), words(&["kept", "both"]));
     assert!(table.takes_more() && table.has_room_for(&words(&["x"])));
     let dead = table.number(&words(&["k1"])[0]).unwrap();
@@ -222,7 +206,7 @@ fn dead_keywords_that_cannot_be_collected_have_an_end() {
     }
     assert!(table.is_crowded() && !table.takes_more());
     assert_eq!(table.admit(&words(&["new"])), None);
-    // One that is there has its number.
+    // A dead name still has its number.
     assert!(table.admit(&words(&["k7"])).is_some());
     table.collect();
     assert!(table.takes_more() && table.admit(&words(&["new"])).is_some());
@@ -246,7 +230,8 @@ fn a_refusal_leaves_nothing_behind() {
     assert!(!table.takes_more() && !table.has_room_for(&words(&["dead"])));
 }
 
-/// Whatever happens, the counts are those of the messages, and rows come back as they were.
+/// After any sequence of operations the counts are those of the messages, and the table can be
+/// written and read back.
 #[test]
 fn counts_are_those_of_the_messages() {
     let mut random = crate::reactor::simulation::Random::new(7);
@@ -282,10 +267,12 @@ fn counts_are_those_of_the_messages() {
             let read = Keywords::decode(&mut fields).unwrap();
             fields.end().unwrap();
             for &set in &messages {
+                assert!(read.exists(set));
                 assert_eq!(names(&read, set), names(&table, set));
                 assert_eq!(read.sets.uses(set.0), table.sets.uses(set.0));
             }
-            assert_eq!(read.by_name.len(), live.len());
+            assert!(!read.exists(KeywordSet(read.sets.len() as u32 + 1)));
+            assert_eq!((read.all(), read.by_name.len()), (table.all(), live.len()));
         }
     }
 }

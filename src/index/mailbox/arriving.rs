@@ -1,15 +1,15 @@
-//! A batch that comes into a mailbox. A million messages take a tenth of a second, so their chunks
-//! are built beside the mailbox, in as many turns as the caller likes; what makes them visible is
-//! linking those chunks, a millisecond.
+//! Adding a batch to a mailbox in steps. A million messages take a tenth of a second, so their
+//! chunks are built beside the mailbox, in any number of steps. Linking the chunks makes them
+//! visible at once and takes a millisecond.
 //!
 //! ```text
 //! expect ─▶ take_in, take_in, ... ─▶ show
-//!           nobody sees anything      everybody sees all of it
+//!           no message is visible     all messages are visible
 //! ```
 //!
 //! Between `expect` and `show` no other change of the account is applied and no checkpoint begins;
-//! the [log](crate::store::Log::when_durable_in_turns) sees to both. Keywords are the one thing
-//! that shows early: sets count their messages as these are taken in.
+//! the [log](crate::store::Log::when_durable_in_turns) ensures both. Only keyword sets show early:
+//! they count messages as these are taken in.
 
 use std::borrow::Borrow;
 
@@ -20,11 +20,11 @@ use crate::index::keywords::Translation;
 use crate::store::{Commit, MessageRecord};
 use imap::types::{Flags, Uid};
 
-/// A batch of which a part may have been taken in.
+/// A batch on its way into a mailbox.
 #[derive(Debug)]
 pub struct Arriving {
     commit: Commit,
-    /// How full the mailbox's last chunk is, into which the first of `chunks` goes.
+    /// Fill of the mailbox's last chunk, which the first of `chunks` will join.
     before: Fill,
     chunks: Vec<Chunk>,
     by: Translation,
@@ -35,12 +35,12 @@ pub struct Arriving {
 }
 
 impl Arriving {
-    /// Where its messages are going.
+    /// The batch's commit.
     pub(in crate::index) fn commit(&self) -> &Commit {
         &self.commit
     }
 
-    /// The chunk for the next message.
+    /// The chunk for the next message, new if the last one is full.
     fn chunk(&mut self) -> &mut Chunk {
         let full = match &self.chunks[..] {
             [] => true,
@@ -55,13 +55,14 @@ impl Arriving {
 }
 
 impl Mailbox {
-    /// A batch is durable, and its messages are about to come in order.
+    /// Begins adding a durable batch.
     pub(in crate::index) fn expect(&mut self, commit: &Commit) -> Result<Arriving, ApplyError> {
         let (mailbox, next) = (self.id, self.counts.uid_next);
         let disorder = ApplyError::UidOutOfOrder { mailbox, next, found: commit.first_uid };
         if commit.first_uid < next || commit.first_uid.0.checked_add(commit.messages).is_none() {
             return Err(disorder);
         }
+        self.check_modseq(commit.modseq)?;
         if self.keywords.is_crowded() {
             self.collect_keywords();
         }
@@ -77,7 +78,7 @@ impl Mailbox {
         })
     }
 
-    /// Takes the next messages of the batch; says how many there were.
+    /// Takes the next messages of the batch and returns their number.
     pub(in crate::index) fn take_in<M: Borrow<MessageRecord>>(
         &mut self,
         arriving: &mut Arriving,
@@ -104,13 +105,15 @@ impl Mailbox {
         Ok(taken)
     }
 
-    /// Shows the batch, all of which was taken in.
+    /// Makes the batch visible, once all its messages are taken in.
     pub(in crate::index) fn show(&mut self, arriving: Arriving) -> Result<(), ApplyError> {
         let Commit { first_uid, messages, modseq, .. } = arriving.commit;
         if arriving.found != messages {
             return Err(ApplyError::WrongCount { announced: messages, found: arriving.found });
         }
         let counts = &mut self.counts;
+        let in_order = first_uid >= counts.uid_next && modseq > counts.highest_modseq;
+        assert!(in_order, "another change was applied while a batch was arriving");
         counts.messages += messages;
         counts.recent += messages;
         counts.unseen += arriving.unseen;

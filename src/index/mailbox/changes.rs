@@ -1,4 +1,4 @@
-//! Changes of a mailbox, which are the same in operation and in replay.
+//! Applying durable changes to a mailbox, in operation and in replay.
 
 use super::journal::What;
 use super::{Counts, Entry, Mailbox, reserved_after};
@@ -6,15 +6,14 @@ use crate::index::checkpoint::Saved;
 use crate::index::error::ApplyError;
 use imap::types::{FlagChange, Flags, Keyword, ModSeq, Uid, UidRange, UidValidity};
 
-/// `None` when there were fewer messages of a kind than now go: what the catalog says of the
-/// mailbox is wrong.
+/// `None` when the counts do not fit the messages: the mailbox's row in the catalog was wrong.
 impl Counts {
     fn change(&mut self, old: Flags, new: Flags) -> Option<()> {
         let has = |flags: Flags, flag| u32::from(flags.contains(flag));
         let (seen, deleted) = (Flags::SEEN, Flags::DELETED);
         self.unseen = (self.unseen + has(old, seen)).checked_sub(has(new, seen))?;
         self.deleted = (self.deleted + has(new, deleted)).checked_sub(has(old, deleted))?;
-        Some(())
+        self.are_coherent().then_some(())
     }
 
     fn remove(&mut self, entry: Entry<'_>) -> Option<()> {
@@ -24,20 +23,20 @@ impl Counts {
         self.unseen = self.unseen.checked_sub(u32::from(!flags.contains(Flags::SEEN)))?;
         self.deleted = self.deleted.checked_sub(u32::from(flags.contains(Flags::DELETED)))?;
         self.recent = self.recent.checked_sub(u32::from(recent))?;
-        Some(())
+        self.are_coherent().then_some(())
     }
 }
 
 impl Mailbox {
-    /// Another name. The account sees to it that it is the only one of that name.
+    /// Renames the mailbox. The account keeps names unique.
     pub(in crate::index) fn rename(&mut self, name: Box<str>) {
         self.name = name;
         self.touch();
     }
 
-    /// Makes room in the table for a change of flags of these messages, all of which are in memory.
-    /// `false` when the mailbox would have more keywords, or sets of them, than it can hold: `NO
-    /// [LIMIT]`. To be asked in the step in which the change is written.
+    /// Adds the keyword sets that result from a change of flags to the table. All messages must be
+    /// in memory, and the change must be written without an await in between. `false` when the
+    /// mailbox has no room for more keywords or keyword sets: `NO [LIMIT]`.
     #[must_use]
     pub fn admit_change(
         &mut self,
@@ -63,7 +62,8 @@ impl Mailbox {
         flags: Flags,
         keywords: &[Keyword],
     ) -> Result<(), ApplyError> {
-        let uids = self.at_hand(uids)?;
+        self.check_modseq(modseq)?;
+        let uids = self.loaded(uids)?;
         if self.keywords.is_crowded() {
             self.collect_keywords();
         }
@@ -71,7 +71,7 @@ impl Mailbox {
         let told = self.journal.is_kept();
         let named = table.prepare(change, keywords).ok_or(ApplyError::TooManyKeywords(self.id))?;
         let (mut changed, mut counted) = (Vec::new(), true);
-        // Messages often have the same keywords as the one before.
+        // Neighbours often have equal keywords: the last result is reused.
         let mut last = None;
         self.chunks.set_flags(&uids, modseq, |entry| {
             let old = (entry.flags(), entry.keywords());
@@ -108,7 +108,8 @@ impl Mailbox {
         modseq: ModSeq,
         uids: &[UidRange],
     ) -> Result<(), ApplyError> {
-        let uids = self.at_hand(uids)?;
+        self.check_modseq(modseq)?;
+        let uids = self.loaded(uids)?;
         let (counts, table) = (&mut self.counts, &mut self.keywords);
         let (mut gone, mut counted) = (Vec::new(), true);
         self.chunks.remove(&uids, |entry| {
@@ -126,9 +127,9 @@ impl Mailbox {
         Ok(())
     }
 
-    /// Frames are lost that may have held changes of this mailbox, which clients may know: they
-    /// have to forget all they know. UIDs and mod-sequences that may have been given there, at most
-    /// so many, are not given again, so that those frames still fit should they come back.
+    /// Makes clients forget what they know of the mailbox, because lost frames may have changed it.
+    /// At most `given` UIDs and mod-sequences were given out in those frames. They are skipped, so
+    /// that the frames still fit if they come back from a backup.
     pub(in crate::index) fn forget_clients(&mut self, validity: UidValidity, given: u32) {
         self.uid_validity = validity;
         let counts = &mut self.counts;
@@ -139,7 +140,18 @@ impl Mailbox {
         self.touch();
     }
 
-    fn at_hand(&self, uids: &[UidRange]) -> Result<Vec<UidRange>, ApplyError> {
+    /// A change continues the mailbox: its mod-sequence is above all others. [`Mailbox::wrote`]
+    /// asserts this before a change of messages; a log that is replayed may not keep it.
+    pub(super) fn check_modseq(&self, found: ModSeq) -> Result<(), ApplyError> {
+        let (mailbox, highest) = (self.id, self.counts.highest_modseq);
+        match found > highest {
+            true => Ok(()),
+            false => Err(ApplyError::ModSeqOutOfOrder { mailbox, highest, found }),
+        }
+    }
+
+    /// The ranges in ascending order, once their messages are known to be in memory.
+    fn loaded(&self, uids: &[UidRange]) -> Result<Vec<UidRange>, ApplyError> {
         let uids = UidRange::ascending(uids);
         if self.chunks.has(&uids) { Ok(uids) } else { Err(ApplyError::NotLoaded(self.id)) }
     }

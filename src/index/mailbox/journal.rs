@@ -1,7 +1,17 @@
-//! What happened of late in a mailbox that sessions have selected: so that each of them tells its
-//! client what changed, and does not compare a million messages after every STORE of another.
+//! The journal: recent changes of flags and expunges in a selected mailbox. A session that has to
+//! report another session's STORE reads what changed here, instead of comparing a million messages.
 //!
-//! In memory only. It begins when the first session pins the mailbox and ends with the last.
+//! It is in memory only, begins with the first pin of the mailbox and ends with the last. When it
+//! grows beyond `limits::JOURNAL` it drops its oldest changes, and the *floor* rises to the last
+//! mod-sequence dropped. It answers only for mod-sequences at or above the floor:
+//!
+//! ```text
+//! begin at 5         floor 5   -
+//! 6, 7, 8 pushed     floor 5   6 7 8      since(5) = 6 7 8    since(7) = 8    since(4) = Lost
+//! 9 pushed, too big  floor 7   8 9        since(7) = 8 9                      since(6) = Lost
+//! ```
+//!
+//! `Lost` sends the session back to comparing all messages.
 
 use std::collections::VecDeque;
 use std::collections::vec_deque;
@@ -10,51 +20,51 @@ use crate::reactor::fault::{Fault, made};
 use crate::reactor::thresholds;
 use imap::types::{ModSeq, UidRange};
 
-/// A change of messages that exist, or did. New messages are not among these: they are those from
-/// the UIDNEXT on that a session knew.
+/// A change of existing messages. New messages need no journal: they are those at or above the
+/// UIDNEXT that the session knew.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Recent {
-    /// Of the change.
+    /// Mod-sequence of the change.
     pub modseq: ModSeq,
-    /// What changed: ranges that ascend and do not touch, at least one.
+    /// What changed: at least one range; ascending, with gaps between them.
     pub what: What,
 }
 
-/// See [`Recent`].
+/// What a [`Recent`] change did, and to which messages.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum What {
-    /// These messages have other flags or keywords than before.
+    /// Changed flags or keywords.
     Flags(Box<[UidRange]>),
-    /// These messages are gone.
+    /// Removed the messages.
     Expunged(Box<[UidRange]>),
 }
 
-/// What [`super::Mailbox::changes_since`] knows.
+/// Answer of [`super::Mailbox::changes_since`].
 #[derive(Clone, Debug)]
 pub enum Changes<'m> {
-    /// All changes above the mod-sequence, in their order.
+    /// All changes above the mod-sequence, oldest first.
     Known(vec_deque::Iter<'m, Recent>),
-    /// The journal does not reach back so far: all messages have to be looked at.
+    /// The journal does not reach back that far: compare all messages.
     Lost,
 }
 
 /// See the head of this file.
 #[derive(Debug, Default)]
 pub(super) struct Journal {
-    /// Changes up to this mod-sequence may be missing. `None` while nobody reads the journal.
+    /// Changes up to this mod-sequence may be missing. `None` while the journal is off.
     floor: Option<ModSeq>,
     recent: VecDeque<Recent>,
-    /// Of all `recent`.
+    /// Sum over `recent`, in ranges.
     weight: usize,
 }
 
 impl Journal {
-    /// From here on changes are kept; those up to `known` are not.
+    /// Starts recording changes above `known`.
     pub(super) fn begin(&mut self, known: ModSeq) {
         *self = Journal { floor: Some(known), ..Journal::default() };
     }
 
-    /// Nobody reads it any more.
+    /// Stops recording and forgets everything.
     pub(super) fn end(&mut self) {
         *self = Journal::default();
     }
@@ -63,7 +73,7 @@ impl Journal {
         self.floor.is_some()
     }
 
-    /// What is too much leaves, the oldest first.
+    /// Records a change and drops the oldest ones beyond the limit.
     pub(super) fn push(&mut self, modseq: ModSeq, what: What) {
         if self.floor.is_none() || what.ranges().is_empty() {
             return;
@@ -90,21 +100,21 @@ impl Journal {
         Changes::Known(self.recent.range(from..))
     }
 
-    /// What it takes in memory, about.
+    /// Approximate bytes in memory.
     pub(super) fn octets(&self) -> usize {
         self.recent.len() * size_of::<Recent>() + self.weight * size_of::<UidRange>()
     }
 }
 
 impl Recent {
-    /// In ranges: an entry itself counts as much as four.
+    /// Weight in ranges; the change itself weighs four.
     fn weight(&self) -> usize {
         4 + self.what.ranges().len()
     }
 }
 
 impl What {
-    /// The messages.
+    /// The affected messages.
     #[must_use]
     pub fn ranges(&self) -> &[UidRange] {
         match self {
@@ -159,7 +169,7 @@ mod tests {
         }
         assert_eq!(known(&journal, 2), None);
         assert_eq!(known(&journal, 3), Some(vec![4, 5, 6, 7]));
-        // One that is too large by itself leaves nothing behind.
+        // A change above the limit by itself empties the journal.
         journal.push(ModSeq(8), flags(JOURNAL as u32));
         assert_eq!(known(&journal, 7), None);
         assert_eq!(known(&journal, 8), Some(vec![]));

@@ -1,4 +1,4 @@
-//! One mailbox, as the reactor of its account holds it.
+//! A mailbox: counters, keywords, chunks of messages, and changes not yet durable.
 
 mod arriving;
 mod changes;
@@ -25,12 +25,12 @@ use super::view::View;
 use crate::store::{KeywordList, MailboxId};
 use imap::types::{Keyword, ModSeq, SpecialUse, Uid, UidRange, UidValidity};
 
-/// What STATUS tells (RFC 9051 section 6.3.11): of what is durable, and so visible, alone.
+/// The items of STATUS (RFC 9051 section 6.3.11). They count durable messages only.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Counts {
     /// Messages.
     pub messages: u32,
-    /// Messages that no session has seen as `\Recent` yet.
+    /// Messages not yet reported as `\Recent` to any session.
     pub recent: u32,
     /// Messages without `\Seen`.
     pub unseen: u32,
@@ -42,11 +42,20 @@ pub struct Counts {
     pub uid_next: Uid,
     /// HIGHESTMODSEQ (RFC 7162).
     pub highest_modseq: ModSeq,
-    /// The first UID that no session has seen as `\Recent` yet.
+    /// The lowest UID not yet reported as `\Recent` to any session.
     pub recent_from: Uid,
 }
 
-/// What a batch or a change is given before it is written.
+impl Counts {
+    /// Whether the counts fit each other. A mailbox keeps this; a row of the catalog may not.
+    fn are_coherent(&self) -> bool {
+        self.recent.max(self.unseen).max(self.deleted) <= self.messages
+            && self.messages < self.uid_next.0
+            && self.recent_from <= self.uid_next
+    }
+}
+
+/// UIDs and mod-sequence reserved for a batch or a change before it is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Reserved {
     /// UID of the first message; the others follow without a gap.
@@ -55,7 +64,7 @@ pub struct Reserved {
     pub modseq: ModSeq,
 }
 
-/// A mailbox. What is durable is visible in it; UIDs and mod-sequences may be reserved beyond.
+/// A mailbox. It shows durable messages; UIDs and mod-sequences may be reserved beyond them.
 #[derive(Debug)]
 pub struct Mailbox {
     id: MailboxId,
@@ -65,7 +74,7 @@ pub struct Mailbox {
     counts: Counts,
     keywords: Keywords,
     vanished: Vanished,
-    /// What the next reservation begins with.
+    /// The next reservation.
     next: Reserved,
     unapplied: Unapplied,
     chunks: Chunks,
@@ -75,7 +84,7 @@ pub struct Mailbox {
 }
 
 impl Mailbox {
-    /// A new one, without messages.
+    /// A new mailbox without messages.
     pub(super) fn new(
         id: MailboxId,
         name: Box<str>,
@@ -109,13 +118,13 @@ impl Mailbox {
         }
     }
 
-    /// Its identifier.
+    /// Identifier.
     #[must_use]
     pub fn id(&self) -> MailboxId {
         self.id
     }
 
-    /// Its name in UTF-8, levels divided by `/`.
+    /// Name in UTF-8, levels separated by `/`.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
@@ -127,13 +136,13 @@ impl Mailbox {
         self.uid_validity
     }
 
-    /// What it is meant for (RFC 6154), as the bits it was created with.
+    /// Special uses (RFC 6154), as given at creation.
     #[must_use]
     pub fn special_use(&self) -> SpecialUse {
         self.special_use
     }
 
-    /// What STATUS tells.
+    /// The items of STATUS.
     #[must_use]
     pub fn counts(&self) -> Counts {
         self.counts
@@ -145,30 +154,30 @@ impl Mailbox {
         &self.keywords
     }
 
-    /// Makes room in the table for the keywords of a message that is about to come. `None` when the
-    /// mailbox, or the account, has as many keywords or sets of them as it can hold: `NO [LIMIT]`.
+    /// Adds the keywords of a coming message to the table. `None` when the mailbox or the account
+    /// has no room for more keywords or keyword sets: `NO [LIMIT]`.
     #[must_use]
     pub fn admit(&mut self, keywords: &[Keyword]) -> Option<KeywordSet> {
         let set = self.keywords.admit(keywords);
         set.or_else(|| self.collect_keywords().then(|| self.keywords.admit(keywords))?)
     }
 
-    /// The same for messages that come with their lists: room for all of them, or for none.
+    /// Adds the keyword lists of several messages to the table: all of them, or none and `false`.
     #[must_use]
     pub fn admit_all<'l>(&mut self, lists: impl Iterator<Item = &'l KeywordList> + Clone) -> bool {
         self.keywords.admit_all(lists.clone())
             || self.collect_keywords() && self.keywords.admit_all(lists)
     }
 
-    /// Whether there is room for these keywords, as far as that is known before they are admitted.
+    /// An early estimate of whether there is room for these keywords; [`Mailbox::admit`] decides.
     #[must_use]
     pub fn has_room_for(&mut self, keywords: &[Keyword]) -> bool {
         self.keywords.has_room_for(keywords)
             || self.collect_keywords() && self.keywords.has_room_for(keywords)
     }
 
-    /// Forgets the keywords that no message has. `false` while a session, or a change on its way,
-    /// may know them by their numbers.
+    /// Forgets keywords that no message has. Returns `false`, and does nothing, while a session or
+    /// a change in flight may hold their numbers.
     pub fn collect_keywords(&mut self) -> bool {
         let unknown = self.pins == 0 && self.is_settled();
         if unknown {
@@ -177,31 +186,30 @@ impl Mailbox {
         unknown
     }
 
-    /// From now on its keywords count with those of the other mailboxes of this account.
+    /// Counts the keyword table towards this account's total.
     pub(super) fn belongs_to(&mut self, account: &Arc<AtomicUsize>) {
         self.keywords.belongs_to(account);
     }
 
-    /// UIDs for so many messages, which may be none, and a mod-sequence. In the order in which
-    /// changes are reserved they must be written and applied. `None` when the mailbox has run out
-    /// of UIDs.
+    /// Reserves a mod-sequence, and UIDs for `messages`, which may be 0. Changes must be written
+    /// and applied in the order of their reservations. `None` when the mailbox has run out of UIDs.
     #[must_use]
     pub fn reserve(&mut self, messages: u32) -> Option<Reserved> {
         let reserved = self.next;
-        // UIDNEXT itself has to be a UID: the highest is never given out.
+        // UIDNEXT has to be a valid UID, so the highest UID is never given out.
         self.next.first_uid = Uid(reserved.first_uid.0.checked_add(messages)?);
         self.next.modseq = reserved.modseq.next();
         Some(reserved)
     }
 
-    /// Whether every change that was reserved has been applied, as far as that is known.
+    /// Whether every reserved change has been applied.
     #[must_use]
     pub fn is_settled(&self) -> bool {
         self.next == reserved_after(&self.counts)
     }
 
-    /// The first UID that is `\Recent` to the session that selects the mailbox now. All that there
-    /// is now is so to no other session.
+    /// Claims all `\Recent` messages for a session that selects the mailbox. Returns the first UID
+    /// that is `\Recent` to it; to later sessions none of these messages is.
     pub fn take_recent(&mut self) -> Uid {
         let from = self.counts.recent_from;
         if from != self.counts.uid_next {
@@ -214,8 +222,8 @@ impl Mailbox {
 
     // ---- The messages in memory ---------------------------------------------------------------
 
-    /// Keeps in memory what there is and will be loaded. To be done before [`Mailbox::to_load`],
-    /// and held as long as a change of flags or an expunge of the session is being written.
+    /// Keeps messages in memory, both present and loaded later. Pin before [`Mailbox::to_load`],
+    /// and until the session's changes of flags and expunges are written.
     pub fn pin(&mut self) {
         if self.pins == 0 {
             self.journal.begin(self.counts.highest_modseq);
@@ -223,10 +231,10 @@ impl Mailbox {
         self.pins += 1;
     }
 
-    /// Takes back one [`Mailbox::pin`].
+    /// Undoes one [`Mailbox::pin`].
     ///
     /// # Panics
-    /// When there is none.
+    /// When the mailbox is not pinned.
     pub fn unpin(&mut self) {
         self.pins = self.pins.checked_sub(1).expect("an unpin has its pin");
         if self.pins == 0 {
@@ -238,25 +246,34 @@ impl Mailbox {
         }
     }
 
-    /// From where to read the next [`Piece`] from the catalog; `None` when all messages are in
-    /// memory.
+    /// Start of the next [`Piece`] to read from the catalog; `None` when all are in memory.
     #[must_use]
     pub fn to_load(&self) -> Option<Uid> {
         self.chunks.to_load()
     }
 
-    /// Takes a piece that was read while the mailbox was pinned. One that another session has
-    /// loaded meanwhile does no harm.
+    /// Takes a piece that was read while the mailbox was pinned, unless another session has loaded
+    /// it already.
     ///
     /// # Errors
     /// When the catalog contradicts itself.
     pub fn load(&mut self, piece: Piece) -> Result<(), Rot> {
+        self.check_chunks(&piece.chunks)?;
         self.chunks.load(piece, self.counts.messages, &self.keywords)
     }
 
-    /// For a replayed change of these messages: takes the chunks they are in, which `read` reads
-    /// unless they are in memory. It is given the UIDs in order, and which chunks it can leave out.
-    /// Gives how many octets that added.
+    /// Chunks from the catalog end below UIDNEXT and HIGHESTMODSEQ, as they did when written.
+    fn check_chunks(&self, chunks: &[(Uid, Chunk)]) -> Result<(), Rot> {
+        let (end, highest) = (self.counts.uid_next, self.counts.highest_modseq);
+        match chunks.iter().all(|(_, chunk)| chunk.is_within(end, highest)) {
+            true => Ok(()),
+            false => Err(Rot("a chunk has messages beyond UIDNEXT or HIGHESTMODSEQ")),
+        }
+    }
+
+    /// Loads the chunks that a replayed change of these messages needs. `read` gets the UIDs in
+    /// ascending order and a test for chunks that are in memory already; it is not called when all
+    /// are. Returns the bytes added.
     pub(super) fn load_for<E>(
         &mut self,
         uids: &[UidRange],
@@ -269,17 +286,19 @@ impl Mailbox {
         }
         let chunks = read(&uids, &|first| self.chunks.begins_at(first))?;
         let octets = chunks.iter().map(|(_, chunk)| chunk.octets()).sum();
-        self.chunks.load_for(uids, chunks, &self.keywords).map_err(rotten)?;
+        self.check_chunks(&chunks)
+            .and_then(|()| self.chunks.load_for(uids, chunks, &self.keywords))
+            .map_err(rotten)?;
         Ok(octets)
     }
 
-    /// A message, by its UID, if it is in memory; likewise below.
+    /// The message with this UID, if it is in memory.
     #[must_use]
     pub fn get(&self, uid: Uid) -> Option<Entry<'_>> {
         self.chunks.get(uid)
     }
 
-    /// Messages of a range of UIDs, ascending.
+    /// The messages in memory in a range of UIDs, ascending.
     pub fn range(&self, uids: UidRange) -> impl Iterator<Item = Entry<'_>> {
         let chunks = self.chunks.range(uids);
         chunks.flat_map(move |chunk| {
@@ -288,12 +307,13 @@ impl Mailbox {
         })
     }
 
-    /// The chunks in which messages of these UIDs are, to be read while the mailbox changes.
+    /// The chunks that may hold messages in a range of UIDs. They are snapshots: later changes of
+    /// the mailbox do not show in them.
     pub fn chunks(&self, uids: UidRange) -> impl Iterator<Item = Arc<Chunk>> {
         self.chunks.range(uids).cloned()
     }
 
-    /// All messages as a session sees them that selects the mailbox now.
+    /// The view of a session that selects the mailbox now.
     #[must_use]
     pub fn view(&self) -> View {
         let mut view = View::default();
@@ -301,14 +321,14 @@ impl Mailbox {
         view
     }
 
-    /// Adds the messages of these UIDs, which are above all others in the view.
+    /// Appends the messages of these UIDs to a view, which must have lower ones only.
     pub fn add_to(&self, view: &mut View, uids: UidRange) {
         for chunk in self.chunks.range(uids) {
             let mut entries = chunk.range(uids);
             let (messages, first, last) = (entries.len(), entries.next(), entries.next_back());
             let Some(first) = first.map(Entry::uid) else { continue };
             let last = last.map_or(first, Entry::uid);
-            // Mostly they are without a gap: a million messages are two thousand steps.
+            // Most chunks have no gaps: a million messages take two thousand steps.
             if (last.0 - first.0) as usize + 1 == messages {
                 view.push_run(UidRange { first, last });
             } else {
@@ -317,17 +337,16 @@ impl Mailbox {
         }
     }
 
-    /// What it takes in memory, about.
+    /// Approximate bytes in memory.
     #[must_use]
     pub fn octets_in_memory(&self) -> usize {
         self.row_octets() + self.chunks.octets() + self.journal.octets()
     }
 
-    // ---- What happened ------------------------------------------------------------------------
+    // ---- Past changes -------------------------------------------------------------------------
 
-    /// Changes of flags and expunges with mod-sequences above the one that a session knows: its
-    /// last [`Counts::highest_modseq`]. When that has not moved, nothing has changed. Kept only
-    /// while the mailbox is pinned, and not without bound.
+    /// Changes of flags and expunges above a mod-sequence: the [`Counts::highest_modseq`] that a
+    /// session saw last. Recorded only while the mailbox is pinned, and up to a limit.
     #[must_use]
     pub fn changes_since(&self, known: ModSeq) -> Changes<'_> {
         if known >= self.counts.highest_modseq {
@@ -336,9 +355,9 @@ impl Mailbox {
         self.journal.since(known)
     }
 
-    /// UIDs expunged with mod-sequences above this one, as VANISHED (EARLIER) tells them (RFC 7162
-    /// section 3.2.10): ranges that ascend and do not touch. `None` when so much has gone since
-    /// that it is not known any more; then all UIDs below UIDNEXT that do not exist are the answer.
+    /// UIDs expunged above a mod-sequence, as VANISHED (EARLIER) reports them (RFC 7162 section
+    /// 3.2.10): ascending ranges with gaps between them. `None` when the record does not reach back
+    /// that far; the answer is then every UID below UIDNEXT that does not exist.
     #[must_use]
     pub fn vanished_since(&self, modseq: ModSeq) -> Option<Vec<UidRange>> {
         self.vanished.since(modseq)

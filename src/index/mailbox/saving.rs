@@ -1,4 +1,4 @@
-//! Mailboxes to the catalog and back.
+//! Writing mailboxes to the catalog, and reading them.
 
 use super::journal::Journal;
 use super::unapplied::Unapplied;
@@ -20,22 +20,29 @@ impl Mailbox {
         }
     }
 
-    /// What it takes without its chunks, about: in memory, the counters and tables weigh most.
+    /// Approximate bytes without chunks, in memory: counters and tables weigh most.
     pub(super) fn row_octets(&self) -> usize {
         500 + self.name.len() + self.keywords.octets() + self.vanished.octets()
     }
 
-    /// Whether nothing would be lost if it were forgotten and read again.
+    /// Whether the mailbox can be dropped from memory without loss.
     pub(in crate::index) fn is_idle(&self) -> bool {
         self.pins == 0 && self.saved == Saved::Clean && self.chunks.is_saved() && self.is_settled()
     }
 
+    /// Adds what changed to a checkpoint. [`Mailbox::decode`] and [`Mailbox::load`] check what is
+    /// asserted here.
     pub(in crate::index) fn begin_saving(&mut self, account: &str, checkpoint: &mut Checkpoint) {
+        assert!(self.counts.are_coherent(), "the counts of a mailbox do not fit each other");
         if self.saved.begin() {
             let (account, mailbox) = (account.into(), self.id);
             checkpoint.mailboxes.push(MailboxRow { account, mailbox, row: self.encode() });
         }
+        let before = checkpoint.chunks.len();
         self.chunks.begin_saving(self.id, &mut checkpoint.chunks);
+        let (end, highest) = (self.counts.uid_next, self.counts.highest_modseq);
+        let within = checkpoint.chunks[before..].iter().all(|r| r.chunk.is_within(end, highest));
+        assert!(within, "a chunk has messages beyond UIDNEXT or HIGHESTMODSEQ");
     }
 
     pub(in crate::index) fn end_saving(&mut self, written: bool) {
@@ -89,8 +96,8 @@ impl Mailbox {
         let keywords = Keywords::decode(&mut fields)?;
         let vanished = Vanished::decode(&mut fields)?;
         fields.end()?;
-        if counts.recent.max(counts.unseen).max(counts.deleted) > counts.messages {
-            return Err(Rot("a mailbox has more messages of a kind than messages"));
+        if !counts.are_coherent() {
+            return Err(Rot("the counts of a mailbox do not fit each other"));
         }
         let chunks = if counts.messages == 0 { Chunks::empty() } else { Chunks::absent() };
         Ok(Mailbox {

@@ -1,16 +1,17 @@
-//! Changes that are in the log and not yet durable.
+//! Unapplied changes: written to the log and not yet durable.
 //!
-//! A mailbox shows what is durable. A record is written against what the log says, which may be
-//! further on: between the two lie changes that were written and wait for their fdatasync. A record
-//! that ignored them would be wrong by the time it is read:
+//! A mailbox shows durable state only. The log may be ahead of it by changes that wait for their
+//! fdatasync. A record composed from the durable state would contradict them:
 //!
 //! ```text
 //! session A  STORE 7 -FLAGS (\Deleted)   written ──────────── durable, applied, OK
 //! session B                    EXPUNGE        composed here: message 7 still shows \Deleted
 //! ```
 //!
-//! So whoever composes a record asks for the messages [`as written`](super::Mailbox::as_written),
-//! and the record joins these changes in the same step.
+//! So a record is composed from the messages [`as written`](Mailbox::as_written): the durable state
+//! plus all unapplied changes, in order. The new record joins the unapplied changes in the same
+//! step (`Account::wrote`), and leaves them when it is applied. In the example `as_written` shows
+//! message 7 without `\Deleted`, and the EXPUNGE does not name it.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 
@@ -20,20 +21,20 @@ use crate::index::keywords::KeywordSet;
 use crate::store::Record;
 use imap::types::{FlagChange, Flags, ModSeq, Uid, UidRange};
 
-/// A message as the next record in the log will find it.
+/// A message with all unapplied changes: the state that the next record in the log changes.
 #[derive(Clone, Copy, Debug)]
 pub struct AsWritten<'m> {
-    /// Where its octets are, size and dates: what never changes.
+    /// The durable entry, for what never changes: fragments, size and dates.
     pub entry: Entry<'m>,
     /// System flags.
     pub flags: Flags,
     /// Keywords, as a set in the mailbox's table.
     pub keywords: KeywordSet,
-    /// Of its last change.
+    /// Mod-sequence of its last change.
     pub modseq: ModSeq,
 }
 
-/// The changes of one mailbox, oldest first.
+/// The unapplied changes of a mailbox, oldest first.
 #[derive(Debug, Default)]
 pub(super) struct Unapplied {
     changes: VecDeque<Change>,
@@ -42,31 +43,31 @@ pub(super) struct Unapplied {
 #[derive(Debug)]
 struct Change {
     modseq: ModSeq,
-    /// Ranges that ascend and do not touch.
+    /// Ascending, with gaps between them.
     uids: Vec<UidRange>,
-    what: What,
+    effect: Effect,
 }
 
 #[derive(Debug)]
-enum What {
+enum Effect {
     Flags {
         change: FlagChange,
         flags: Flags,
-        /// What becomes of each set of keywords among these messages, where that is another.
+        /// Each keyword set among these messages that the change replaces, and its replacement.
         sets: HashMap<KeywordSet, KeywordSet>,
     },
     Expunged,
 }
 
 impl Unapplied {
-    /// The change of this mod-sequence is applied from now on, and with it all before.
+    /// Removes the changes up to this mod-sequence, which have been applied.
     pub(super) fn applied(&mut self, modseq: ModSeq) {
         while self.changes.front().is_some_and(|change| change.modseq <= modseq) {
             self.changes.pop_front();
         }
     }
 
-    /// The message after all these changes; `None` when one of them takes it out.
+    /// The message after all changes; `None` when one of them expunges it.
     fn to<'m>(&self, entry: Entry<'m>) -> Option<AsWritten<'m>> {
         let (flags, keywords, modseq) = (entry.flags(), entry.keywords(), entry.modseq());
         let mut message = AsWritten { entry, flags, keywords, modseq };
@@ -81,7 +82,7 @@ impl Unapplied {
 
 impl Change {
     fn to(&self, message: &mut AsWritten<'_>) -> Option<()> {
-        let What::Flags { change, flags, sets } = &self.what else { return None };
+        let Effect::Flags { change, flags, sets } = &self.effect else { return None };
         let old = (message.flags, message.keywords);
         message.flags = change.of(old.0, *flags);
         message.keywords = sets.get(&old.1).copied().unwrap_or(old.1);
@@ -93,25 +94,26 @@ impl Change {
 }
 
 impl Mailbox {
-    /// Messages of a range of UIDs, ascending, as the next record in the log will find them: `None`
-    /// for one that will be gone. Those that are themselves written and not yet durable are not
-    /// among them: nobody has been told of these.
+    /// The messages in a range of UIDs, ascending, with all unapplied changes; `None` for a message
+    /// that one of them expunges. Appended messages that are not durable yet are not included: no
+    /// client knows of them.
     pub fn as_written(&self, uids: UidRange) -> impl Iterator<Item = (Uid, Option<AsWritten<'_>>)> {
         self.range(uids).map(|entry| (entry.uid(), self.unapplied.to(entry)))
     }
 
-    /// Changes of messages that were written and have not been applied.
+    /// Number of unapplied changes.
     #[must_use]
     pub fn unapplied(&self) -> usize {
         self.unapplied.changes.len()
     }
 
-    /// A record that changes messages of this mailbox has been written; the next one is composed
-    /// after it. All its messages are in memory, and its keywords were admitted.
+    /// Adds a record that changes messages of this mailbox and has been written. Its messages are
+    /// in memory, and its keywords were admitted.
     pub(in crate::index) fn wrote(&mut self, record: &Record) {
         let change = match record {
             Record::Expunge { modseq, uids, .. } => {
-                Change { modseq: *modseq, uids: UidRange::ascending(uids), what: What::Expunged }
+                let uids = UidRange::ascending(uids);
+                Change { modseq: *modseq, uids, effect: Effect::Expunged }
             }
             Record::SetFlags { modseq, uids, change, flags, keywords, .. } => {
                 let uids = UidRange::ascending(uids);
@@ -125,22 +127,24 @@ impl Mailbox {
                         }
                     }
                 }
-                let what = What::Flags { change: *change, flags: *flags, sets };
-                Change { modseq: *modseq, uids, what }
+                let effect = Effect::Flags { change: *change, flags: *flags, sets };
+                Change { modseq: *modseq, uids, effect }
             }
             _ => return,
         };
         let last = self.unapplied.changes.back().map(|change| change.modseq);
-        assert!(last < Some(change.modseq), "changes are written in the order of mod-sequences");
+        let highest = last.unwrap_or(self.counts.highest_modseq);
+        assert!(highest < change.modseq, "mod-sequences of written changes do not ascend");
+        assert!(change.modseq < self.next.modseq, "a written change has no reserved mod-sequence");
         self.unapplied.changes.push_back(change);
     }
 
-    /// The sets of keywords among messages of these ranges, which ascend and do not touch.
+    /// The keyword sets of all messages in these ascending ranges, with all unapplied changes.
     pub(super) fn sets_as_written(&self, uids: &[UidRange]) -> HashSet<KeywordSet> {
         let (mut sets, mut last) = (HashSet::new(), None);
         let messages = uids.iter().flat_map(|&range| self.as_written(range));
         for message in messages.filter_map(|(_, message)| message) {
-            // Messages often have the same keywords as the one before.
+            // Neighbours often have equal keywords: this skips the lookup.
             if last != Some(message.keywords) {
                 sets.insert(message.keywords);
                 last = Some(message.keywords);

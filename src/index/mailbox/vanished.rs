@@ -1,10 +1,12 @@
-//! Which messages were expunged, and when: for clients that come back and ask what vanished while
-//! they were away (RFC 7162 section 3.2).
+//! The last expunges of a mailbox, for clients that return and ask what vanished in their absence
+//! (RFC 7162 section 3.2).
 //!
 //! In a mailbox's row of the catalog, little-endian:
 //!
 //! ```text
-//! floor u64, expunges u32, then each as mod-sequence u64, ranges u32, each first u32 and last u32
+//! floor u64, expunges u32, then for each expunge
+//!     mod-sequence u64, ranges u32, then for each range
+//!         first u32, last u32
 //! ```
 
 use std::collections::VecDeque;
@@ -18,23 +20,23 @@ use imap::types::{ModSeq, Uid, UidRange};
 /// The last expunges of a mailbox.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Vanished {
-    /// Complete for mod-sequences above this.
+    /// Complete above this mod-sequence.
     floor: ModSeq,
-    /// In the order of their mod-sequences.
+    /// Ascending by mod-sequence.
     expunges: VecDeque<Expunge>,
-    /// Ranges in all of them.
+    /// Number of ranges in all expunges.
     ranges: usize,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Expunge {
     modseq: ModSeq,
-    /// UIDs that existed, ascending; at least one.
+    /// Only UIDs that existed; ascending, at least one range.
     uids: Box<[UidRange]>,
 }
 
 impl Vanished {
-    /// What is too much leaves, the oldest first.
+    /// Records an expunge and drops the oldest ones beyond the limit.
     pub(super) fn push(&mut self, modseq: ModSeq, uids: &[UidRange]) {
         if uids.is_empty() {
             return;
@@ -51,7 +53,7 @@ impl Vanished {
         }
     }
 
-    /// What went with mod-sequences above this one. `None` when that is not known.
+    /// UIDs expunged above a mod-sequence; `None` if it is below the floor.
     pub(super) fn since(&self, modseq: ModSeq) -> Option<Vec<UidRange>> {
         if modseq < self.floor {
             return None;
@@ -62,7 +64,7 @@ impl Vanished {
         Some(UidRange::ascending(&uids))
     }
 
-    /// What it takes in memory and in the row, about.
+    /// Approximate bytes in memory and in the row.
     pub(super) fn octets(&self) -> usize {
         self.expunges.len() * 32 + self.ranges * size_of::<UidRange>()
     }
@@ -87,12 +89,12 @@ impl Vanished {
             let modseq = ModSeq(fields.u64()?);
             let last = vanished.expunges.back().map_or(vanished.floor, |expunge| expunge.modseq);
             if modseq < last {
-                return Err(Rot("expunges are not in the order of their mod-sequences"));
+                return Err(Rot("the mod-sequences of expunges do not ascend"));
             }
             let range = |fields: &mut Fields<'_>| {
                 let range = UidRange { first: Uid(fields.u32()?), last: Uid(fields.u32()?) };
                 let fine = range.first.0 > 0 && range.first <= range.last;
-                if fine { Ok(range) } else { Err(Rot("expunged UIDs are no range")) }
+                if fine { Ok(range) } else { Err(Rot("a range of expunged UIDs is reversed")) }
             };
             let count = fields.u32()?;
             let uids = (0..count).map(|_| range(fields)).collect::<Result<Box<[_]>, Rot>>()?;

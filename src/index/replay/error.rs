@@ -1,4 +1,4 @@
-//! Why a start failed, in words for the operator.
+//! Why a start failed, explained to the operator.
 
 use std::fmt;
 
@@ -8,11 +8,11 @@ use crate::store::{Damage, Epoch, LogId, Lsn, RecoveryError};
 /// Why a start failed.
 #[derive(Debug)]
 pub enum ReplayError {
-    /// The catalog.
+    /// The catalog cannot be used.
     Catalog(CatalogError),
-    /// The log.
+    /// The log cannot be read.
     Log(RecoveryError),
-    /// A change in the log does not fit what is there before it.
+    /// A change in the log contradicts the changes before it.
     Misfit {
         /// The epoch of the log.
         epoch: Epoch,
@@ -23,17 +23,17 @@ pub enum ReplayError {
         /// Why.
         error: ApplyError,
     },
-    /// An earlier start has gone past damage that is still there.
+    /// Damage that an earlier start skipped is still there.
     Known {
-        /// The first.
+        /// The first damage.
         damage: Box<Damage>,
-        /// How many there are.
+        /// Number of damages.
         count: usize,
     },
 }
 
 impl ReplayError {
-    /// The errors of the visitor come back wrapped.
+    /// Unwraps an error that came from this module's own visitor.
     pub(super) fn of_recovery(error: RecoveryError) -> ReplayError {
         match error {
             RecoveryError::Visit(inner) => match inner.downcast::<ReplayError>() {
@@ -61,15 +61,15 @@ impl fmt::Display for ReplayError {
             ReplayError::Log(error) => error.fmt(f),
             ReplayError::Misfit { epoch, log, lsn, error } => write!(
                 f,
-                "frame {lsn} of log {log} of epoch {epoch} does not fit what comes before it: \
-                 {error}. If catalog.redb was put there from elsewhere, delete it: it is rebuilt \
-                 from the segments. If it was not, a file is missing in segments/: put it back \
-                 from a copy. Nothing was changed"
+                "frame {lsn} of log {log} of epoch {epoch} contradicts the log before it: {error}. \
+                 If catalog.redb was copied from elsewhere, delete it: it is rebuilt from the \
+                 segments. Otherwise a file is missing in segments/: restore it from a copy. \
+                 Nothing was changed"
             ),
             ReplayError::Known { damage, count } => write!(
                 f,
-                "{count} damages that an earlier start with --quarantine has gone past are still \
-                 there. The first: {damage} Restore what is damaged from a copy and delete \
+                "damage that an earlier start with --quarantine skipped is still there, in {count} \
+                 places. The first: {damage} Restore the damaged files from a copy and delete \
                  catalog.redb, which is rebuilt from the segments; or start with --quarantine \
                  again. Nothing was changed"
             ),
@@ -77,4 +77,13 @@ impl fmt::Display for ReplayError {
     }
 }
 
-impl std::error::Error for ReplayError {}
+impl std::error::Error for ReplayError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            ReplayError::Catalog(error) => Some(error),
+            ReplayError::Log(error) => Some(error),
+            ReplayError::Misfit { error, .. } => Some(error),
+            ReplayError::Known { .. } => None,
+        }
+    }
+}

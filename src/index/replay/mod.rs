@@ -1,14 +1,24 @@
-//! At a start: brings the catalog up to the end of the log.
+//! Startup: brings the catalog up to the end of the logs.
 //!
-//! Changes are applied by the same code as in operation. When those in memory grow too large they
-//! are written to the catalog, along with the last frame of *each* log whose changes it holds now.
-//! An interrupted replay begins again at the old positions and skips, in each log, the changes up
-//! to that log's frame; so no change is applied twice, and the positions move only at the very end.
-//! Changes of one frame are not divided between two checkpoints.
+//! Changes are applied by the code that applies them in operation. When those in memory grow too
+//! large, a checkpoint writes them to the catalog with a *mark* for each log: the last frame whose
+//! changes the catalog now has. The positions move only at the end. A frame is never split between
+//! two checkpoints. So an interrupted replay starts from the old positions, skips every frame up to
+//! its log's mark, and applies no change twice:
 //!
-//! Each log has its own frame because each log can lose its own tail: until recovery is over,
-//! nothing that it reads of the newest epoch is known to be durable. A catalog that holds a frame
-//! which its log no longer has is refused, whichever log that is.
+//! ```text
+//! positions   log 0 at 10            log 1 at 20
+//! replay      frames 11 12 13 14     frames 21 22 23        in the order of commits
+//! checkpoint  mark 12                mark 22                positions stay 10 and 20
+//! power loss
+//! next start  skips 11 12            skips 21 22            then applies 13, 23, 14
+//! end         position 14            position 23            marks deleted
+//! ```
+//!
+//! Each log has a mark of its own because each can lose its own tail: until recovery ends, the tail
+//! of the newest epoch is not known to be durable. If log 1 comes back ending at 21, the catalog
+//! has changes that the log has lost. Frame 22 is then never read, and the catalog is refused as
+//! damaged (`check_done`).
 
 mod error;
 
@@ -20,53 +30,53 @@ use std::path::{Path, PathBuf};
 
 pub use self::error::ReplayError;
 use super::account::Account;
-use super::checkpoint::{Checkpoint, Progress};
+use super::checkpoint::{Checkpoint, Coverage};
 use super::damaged::{Finding, Known, NAMES, Quarantine};
 use super::error::{ApplyError, CatalogError, Rot};
-use super::file::{CatalogFile, Replayed};
+use super::file::{CatalogFile, ReplayMarks};
 use crate::reactor::{files, thresholds, unix_seconds};
 use crate::store::{
     self, Change, Damage, Epoch, LogId, LogPosition, Lost, LostFrames, Lsn, MailboxId, Medium,
-    Record, Recovered, RecoveryError, Replayed as Visited, SegmentId, VisitError, Visitor,
+    Record, Recovered, RecoveryError, Replayed, SegmentId, VisitError, Visitor,
 };
 use imap::types::UidRange;
 
-/// What a start gives. Its `Display` is a line for the operator.
+/// Result of a replay. Its `Display` is a line for the operator.
 pub struct Replay {
     /// The catalog, complete up to the end of the log.
     pub catalog: CatalogFile,
     /// What recovery found.
     pub recovered: Recovered,
-    /// Changes that the catalog did not have.
+    /// Number of changes applied: those that the catalog lacked.
     pub changes: u64,
-    /// Messages that the catalog did not have.
+    /// Number of messages in these changes.
     pub messages: u64,
-    /// Checkpoints written on the way.
+    /// Number of checkpoints written on the way.
     pub checkpoints: u64,
-    /// What is damaged.
+    /// The damage found.
     pub quarantine: Quarantine,
 }
 
-/// What a start does about acknowledged data that is damaged.
+/// How a start treats damage to acknowledged data.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum OnDamage {
-    /// It fails, and changes nothing; unless it is octets of messages that were expunged.
+    /// Fail and change nothing, unless only expunged messages are damaged.
     #[default]
     Stop,
-    /// It goes on with what is sound, and tells of what is not.
+    /// Serve what is sound and report the rest.
     Quarantine,
 }
 
-/// Opens the catalog and replays the log into it. Blocks until all is durable.
+/// Opens the catalog and replays the log into it. Blocks until everything is durable.
 ///
 /// # Errors
-/// See [`ReplayError`]. Nothing is lost by it, and another attempt goes on where this one ended.
+/// See [`ReplayError`]. Nothing is lost; the next attempt continues where this one ended.
 pub fn replay(
     catalog: &Path,
     medium: &mut dyn Medium,
     on_damage: OnDamage,
 ) -> Result<Replay, ReplayError> {
-    // The catalog is made, or made anew, when it is opened.
+    // Before the catalog is opened, which may create or empty it.
     store::check_versions(medium).map_err(ReplayError::Log)?;
     let mut attempt = || {
         replay_by(catalog, thresholds().replay_gathers, on_damage, |from, visitor| {
@@ -88,7 +98,7 @@ pub fn replay(
     }
 }
 
-/// Gives the catalog a name that no other file has.
+/// Renames the catalog to an unused name.
 fn set_aside(catalog: &Path) -> io::Result<PathBuf> {
     let mut number = 1_u32;
     loop {
@@ -115,8 +125,8 @@ pub(super) fn replay_by(
         return Err(ReplayError::Known { damage, count });
     }
     if !holes.is_empty() && !catalog.replayed()?.is_empty() {
-        // It was interrupted behind a hole. Should the frames have come back that were lost there,
-        // they would be taken for applied.
+        // The replay was interrupted after a hole. If the lost frames are back, from a backup, the
+        // marks would skip them.
         drop(catalog);
         files::remove(path).map_err(CatalogError::io(path))?;
         catalog = CatalogFile::open(path)?;
@@ -127,7 +137,7 @@ pub(super) fn replay_by(
     replayer.check_done()?;
     let ends = ends(&recovered.ends, &positions);
     if replayer.has_news() || ends != positions {
-        replayer.checkpoint(Progress::Replayed(ends))?;
+        replayer.checkpoint(Coverage::Replayed(ends))?;
     }
     let Replayer { changes, messages, checkpoints, quarantine, .. } = replayer;
     let highest = SegmentId(quarantine.highest.0.saturating_add(1));
@@ -135,9 +145,9 @@ pub(super) fn replay_by(
     Ok(Replay { catalog, recovered, changes, messages, checkpoints, quarantine })
 }
 
-/// The positions after a replay. With all logs applied to their ends, those of the last epoch say
-/// so for all before. A log that has vanished meanwhile keeps its position: without any, all would
-/// be read again.
+/// The positions after a replay. All logs are applied to their ends, so the positions of the last
+/// epoch imply those of earlier epochs. A log whose files are gone keeps its position: with no
+/// position at all, the next start would read everything.
 fn ends(ends: &[LogPosition], before: &[LogPosition]) -> Vec<LogPosition> {
     let log = |at: &LogPosition| (at.epoch, at.log);
     let vanished = before.iter().filter(|old| ends.iter().all(|end| log(end) != log(old)));
@@ -151,36 +161,36 @@ fn ends(ends: &[LogPosition], before: &[LogPosition]) -> Vec<LogPosition> {
 struct Replayer<'c> {
     catalog: &'c CatalogFile,
     accounts: BTreeMap<Box<str>, Account>,
-    /// The frame of each log up to which an earlier replay had come.
-    done: Replayed,
-    /// Those of them that have not come up in their log again.
-    unseen: Replayed,
+    /// The marks of an earlier, interrupted replay.
+    done: ReplayMarks,
+    /// Marks whose frame has not been read in this replay.
+    unseen: ReplayMarks,
     /// The last frame of each log whose changes are in memory or in the catalog.
-    reached: Replayed,
+    reached: ReplayMarks,
     /// The frame of the last change.
     last: Option<(Epoch, LogId, Lsn)>,
-    /// Octets in memory, about, and how many there may be.
+    /// Approximate bytes in memory, and the size at which a checkpoint is written.
     gathered: usize,
     gathers: usize,
     changes: u64,
     messages: u64,
     checkpoints: u64,
     on_damage: OnDamage,
-    /// What earlier starts have found damaged; from the end of recovery on, what is damaged now.
+    /// Damage found by earlier starts; after recovery, all damage that is there now.
     known: Vec<Known>,
     were_known: bool,
-    /// What this one has found.
+    /// Damage found by this start.
     found: Vec<Damage>,
     quarantine: Quarantine,
 }
 
 impl Visitor for Replayer<'_> {
-    fn change(&mut self, change: Visited) -> Result<(), VisitError> {
+    fn change(&mut self, change: Replayed) -> Result<(), VisitError> {
         Ok(self.visit(change)?)
     }
 
     fn damage(&mut self, damage: Damage) -> Result<(), RecoveryError> {
-        // Whether anybody misses the octets can be told when all is read.
+        // Whether the message is expunged is known only when everything is replayed.
         let waits = matches!(damage.lost, Lost::Octets(_));
         if self.on_damage == OnDamage::Stop && !waits {
             return Err(damage.into());
@@ -222,7 +232,7 @@ impl<'c> Replayer<'c> {
         })
     }
 
-    /// Whether the catalog has to be written at the end.
+    /// Whether the catalog must be written at the end.
     fn has_news(&self) -> bool {
         let damaged = self.were_known || !self.known.is_empty();
         self.changes > 0 || self.checkpoints > 0 || !self.done.is_empty() || damaged
@@ -233,7 +243,7 @@ impl<'c> Replayer<'c> {
         self.found.iter().any(lost) || self.known.iter().any(|known| lost(&known.damage))
     }
 
-    /// Decides about what was found damaged, once all that is sound is applied.
+    /// Judges the damage once everything sound is applied.
     fn settle(&mut self, medium: &dyn Medium) -> Result<(), ReplayError> {
         if self.found.is_empty() && self.known.is_empty() {
             return Ok(());
@@ -241,7 +251,7 @@ impl<'c> Replayer<'c> {
         let fresh = Known::fresh(&self.found, &self.known);
         let holes: Vec<_> = fresh.iter().filter_map(Known::hole).collect();
         self.known.extend(fresh);
-        self.checkpoint(Progress::Replaying(self.reached.clone()))?;
+        self.checkpoint(Coverage::Replaying(self.reached.clone()))?;
         self.quarantine = self.catalog.quarantine(medium, &mut self.known)?;
         if let Some(first) = self.known.first().filter(|_| self.on_damage == OnDamage::Stop) {
             let named = |damage: &&Damage| match &first.damage.lost {
@@ -262,7 +272,7 @@ impl<'c> Replayer<'c> {
         Ok(())
     }
 
-    /// Clients forget what they know of all mailboxes that may have changed in lost frames.
+    /// Makes clients resynchronise every mailbox that lost frames may have changed.
     fn forget_clients(&mut self, holes: &[(LogId, LostFrames)]) -> Result<(), CatalogError> {
         let (now, mut after) = (unix_seconds(), String::new());
         loop {
@@ -280,13 +290,13 @@ impl<'c> Replayer<'c> {
                 let octets = account.dirty_octets();
                 self.gathered += octets;
                 if self.gathered >= self.gathers {
-                    self.checkpoint(Progress::Replaying(self.reached.clone()))?;
+                    self.checkpoint(Coverage::Replaying(self.reached.clone()))?;
                 }
             }
         }
     }
 
-    /// The account, from memory or the catalog, or a new one.
+    /// The account, from memory or the catalog; a new one if it has no row.
     fn account(&mut self, name: &str) -> Result<&mut Account, CatalogError> {
         if !self.accounts.contains_key(name) {
             let account = self.catalog.account(name)?.unwrap_or_else(|| Account::new(name));
@@ -296,8 +306,8 @@ impl<'c> Replayer<'c> {
         Ok(self.accounts.get_mut(name).expect("it was just put there"))
     }
 
-    fn visit(&mut self, change: Visited) -> Result<(), ReplayError> {
-        let Visited { epoch, log, lsn, .. } = change;
+    fn visit(&mut self, change: Replayed) -> Result<(), ReplayError> {
+        let Replayed { epoch, log, lsn, .. } = change;
         if let Some(&done) = self.done.get(&(epoch, log))
             && lsn <= done
         {
@@ -308,7 +318,7 @@ impl<'c> Replayer<'c> {
         }
         let frame = (epoch, log, lsn);
         if self.gathered >= self.gathers && self.last.is_some_and(|last| last != frame) {
-            self.checkpoint(Progress::Replaying(self.reached.clone()))?;
+            self.checkpoint(Coverage::Replaying(self.reached.clone()))?;
         }
         self.last = Some(frame);
         self.reached.insert((epoch, log), lsn);
@@ -323,7 +333,7 @@ impl<'c> Replayer<'c> {
         applied.map_err(|error| ReplayError::Misfit { epoch, log, lsn, error })
     }
 
-    /// Applies a change that does not fit because others before it are lost.
+    /// Applies a change that does not fit because earlier changes are lost.
     fn mend(
         &mut self,
         change: &Change,
@@ -348,15 +358,16 @@ impl<'c> Replayer<'c> {
         }
     }
 
-    /// The tail of a log is durable only when recovery is over. After a power loss before that, an
-    /// interrupted replay may have written what the log has lost.
+    /// Refuses a catalog with changes that its log has lost: an earlier replay wrote them, and a
+    /// power loss came before recovery had made the tail of that log durable.
     fn check_done(&self) -> Result<(), CatalogError> {
         let Some((&(epoch, log), lsn)) = self.unseen.first_key_value() else { return Ok(()) };
         let what = format!(
-            "a power loss during a start has put it ahead of the log: it has frame {lsn} of log \
-             {log} of epoch {epoch}, which is not there"
+            "a power loss during a start has put it ahead of the log: it contains frame {lsn} of \
+             log {log} of epoch {epoch}, which the log has lost"
         );
-        Err(CatalogError::Damaged { path: self.catalog.path().into(), what })
+        let cause = Box::<dyn std::error::Error + Send + Sync>::from(what).into();
+        Err(CatalogError::Damaged { path: self.catalog.path().into(), cause })
     }
 
     fn apply(&mut self, change: &Change) -> Result<Result<(), ApplyError>, CatalogError> {
@@ -378,14 +389,14 @@ impl<'c> Replayer<'c> {
         Ok(applied)
     }
 
-    /// Writes all changes and empties the memory.
-    fn checkpoint(&mut self, progress: Progress) -> Result<(), CatalogError> {
-        let ends = matches!(progress, Progress::Replayed(_));
-        let mut checkpoint = Checkpoint { progress, ..Checkpoint::default() };
+    /// Writes all changes in memory to the catalog and drops the accounts.
+    fn checkpoint(&mut self, coverage: Coverage) -> Result<(), CatalogError> {
+        let ends = matches!(coverage, Coverage::Replayed(_));
+        let mut checkpoint = Checkpoint { coverage, ..Checkpoint::default() };
         if ends && self.has_news() {
             checkpoint.damaged = Some(self.known.clone());
         } else if self.has_holes() {
-            // So that the next start knows what this one has gone past.
+            // If this start is interrupted, the next one must know what it skipped.
             let fresh = Known::fresh(&self.found, &self.known);
             checkpoint.damaged = Some(self.known.iter().cloned().chain(fresh).collect());
         }
@@ -414,7 +425,7 @@ fn owner(change: &Change) -> Option<&str> {
     }
 }
 
-/// Which messages must be in memory for a change.
+/// The messages that must be in memory to apply a change.
 fn needs(change: &Change) -> Option<(MailboxId, &[UidRange])> {
     match change {
         Change::Other(
@@ -432,19 +443,16 @@ fn load(
 ) -> Result<usize, CatalogError> {
     let Some(mailbox) = account.mailbox_mut(mailbox) else { return Ok(0) };
     let id = mailbox.id();
-    let rotten =
-        |rot: Rot| CatalogError::Damaged { path: catalog.path().into(), what: rot.to_string() };
+    let rotten = |rot: Rot| CatalogError::damaged(catalog.path(), rot);
     mailbox.load_for(uids, |uids, known| catalog.chunks_of(id, uids, known), rotten)
 }
-
-// ---- Words for the operator --------------------------------------------------------------------
 
 impl fmt::Display for Replay {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (changes, messages) = (self.changes, self.messages);
         write!(f, "replayed {changes} changes with {messages} messages")?;
         let (frames, octets) = (self.recovered.frames, self.recovered.octets);
-        write!(f, " from {frames} frames, {octets} octets")?;
+        write!(f, " from {frames} frames, {octets} bytes")?;
         self.recovered.cut.iter().try_for_each(|cut| write!(f, "; {cut}"))
     }
 }

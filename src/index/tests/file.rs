@@ -1,4 +1,4 @@
-//! The catalog's file: what comes back, and what is refused.
+//! The catalog's file: round trips, damage, full disks.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -10,7 +10,7 @@ use redb::backends::FileBackend;
 use redb::{Builder, Database, StorageBackend, TableDefinition};
 
 use super::*;
-use crate::index::checkpoint::Progress;
+use crate::index::checkpoint::Coverage;
 use crate::index::{CATALOG_FORMAT, Catalog, CatalogError, Chunk};
 use crate::store::{Epoch, LogId, LogPosition, Lsn};
 
@@ -111,7 +111,7 @@ fn a_chunk_that_grows_beyond_the_one_it_joined_leaves_it() {
     assert_eq!(lengths(file.chunks(INBOX, Uid(1)).unwrap().chunks), [(1, 300)]);
 }
 
-/// The lower chunk is written again after its upper neighbour, joined to it, left the memory.
+/// The lower chunk is written again after the upper one, which had joined it, was dropped.
 #[test]
 fn changing_a_chunk_does_not_lose_the_one_that_joined_it() {
     let folder = Folder::new();
@@ -127,7 +127,7 @@ fn changing_a_chunk_does_not_lose_the_one_that_joined_it() {
     assert_eq!(uids(&account, INBOX), (1..=11).collect::<Vec<_>>());
 }
 
-/// A chunk between the two is emptied: the upper one then joins the lower one across it.
+/// The chunk between two others is emptied: the upper one then joins the lower one across it.
 #[test]
 fn changing_a_chunk_does_not_lose_the_one_that_joined_it_across_an_empty_one() {
     let folder = Folder::new();
@@ -169,7 +169,7 @@ fn messages_of_a_deleted_mailbox_are_passed_over() {
     assert_eq!(account.append(&batch(INBOX, 1, 2, &[message(1)]), [message(1)]), gone);
 }
 
-/// Two sessions select the mailbox at once; what one of them has read is old when it arrives.
+/// Two sessions select the mailbox at once; a piece that one of them read is stale on arrival.
 #[test]
 fn a_piece_that_comes_late_brings_no_message_back() {
     let folder = Folder::new();
@@ -200,11 +200,11 @@ fn positions_are_kept_by_log_until_a_replay_ends() {
     assert_eq!(file.positions().unwrap(), expected);
     let so_far: BTreeMap<_, _> =
         [((Epoch(1), LogId(1)), Lsn(9)), ((Epoch(2), LogId(0)), Lsn(7))].into();
-    let progress = Progress::Replaying(so_far.clone());
-    file.write(&Checkpoint { progress, ..Checkpoint::default() }).unwrap();
+    let coverage = Coverage::Replaying(so_far.clone());
+    file.write(&Checkpoint { coverage, ..Checkpoint::default() }).unwrap();
     assert_eq!((file.positions().unwrap().len(), file.replayed().unwrap()), (3, so_far));
-    let progress = Progress::Replayed(vec![position(3, 0, 1)]);
-    file.write(&Checkpoint { progress, ..Checkpoint::default() }).unwrap();
+    let coverage = Coverage::Replayed(vec![position(3, 0, 1)]);
+    file.write(&Checkpoint { coverage, ..Checkpoint::default() }).unwrap();
     assert_eq!(file.positions().unwrap(), [position(3, 0, 1)]);
     assert_eq!(file.replayed().unwrap(), [].into());
 }
@@ -220,12 +220,12 @@ fn a_newer_format_is_refused_and_left_alone() {
     transaction.commit().unwrap();
     drop(database);
     let error = CatalogFile::open(&folder.path()).err().unwrap();
-    let (path, known) = (folder.path(), CATALOG_FORMAT);
-    assert_eq!(error, CatalogError::Newer { path, found: known + 1, known });
+    let newer = |found, known| (found, known) == (CATALOG_FORMAT + 1, CATALOG_FORMAT);
+    assert!(matches!(error, CatalogError::Newer { found, known, .. } if newer(found, known)));
     assert!(error.to_string().contains("newer mailrace"), "{error}");
 }
 
-/// The log has everything: what an older mailrace made of it is of no use.
+/// A catalog of an older format is emptied; the log has everything.
 #[test]
 fn an_older_format_is_emptied() {
     let folder = Folder::new();
@@ -234,7 +234,7 @@ fn an_older_format_is_emptied() {
     let transaction = database.begin_write().unwrap();
     let meta: TableDefinition<&str, u64> = TableDefinition::new("meta");
     transaction.open_table(meta).unwrap().insert("format", 1).unwrap();
-    // A table of that time had other types.
+    // An old table may have other types.
     let positions: TableDefinition<(u32, u16), (u64, u32, u64, u64)> =
         TableDefinition::new("positions");
     transaction.delete_table(positions).unwrap();
@@ -263,6 +263,7 @@ fn a_file_that_is_no_catalog_is_refused_with_advice() {
         fs::write(folder.path(), octets).unwrap();
         let error = CatalogFile::open(&folder.path()).err().unwrap();
         assert!(matches!(error, CatalogError::Damaged { .. }), "{error}");
+        assert!(std::error::Error::source(&error).is_some(), "the error keeps its cause");
         assert!(error.to_string().contains("safe to delete"), "{error}");
     }
 }
@@ -277,7 +278,7 @@ fn a_crash_while_it_is_made_leaves_nothing_in_the_way() {
     assert!(folder.open().account("a").unwrap().is_some());
 }
 
-/// Whatever octet has rotted, reading gives an error or what was written, and no panic.
+/// With one bit flipped anywhere, reading returns an error or what was written, and never panics.
 #[test]
 fn rot_in_the_file_never_gives_another_message() {
     let folder = Folder::new();
@@ -308,10 +309,10 @@ fn two_may_not_have_it_open() {
     let folder = Folder::new();
     let _open = folder.open();
     let error = CatalogFile::open(&folder.path()).err().unwrap();
-    assert_eq!(error, CatalogError::InUse { path: folder.path() });
+    assert!(matches!(error, CatalogError::InUse { .. }), "{error}");
 }
 
-// ---- A disk that is full -----------------------------------------------------------------------
+// ---- Full disks ---------------------------------------------------------------------------------
 
 #[derive(Debug)]
 struct Full {

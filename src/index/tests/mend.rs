@@ -1,4 +1,4 @@
-//! What replay makes of a log that has lost frames.
+//! Replay of a log that has lost frames.
 
 use super::*;
 use crate::index::replay::{OnDamage, Replay, ReplayError, replay_by};
@@ -10,7 +10,7 @@ use crate::store::{
 const WORK: MailboxId = MailboxId(3 << 40 | 17);
 const OTHER: MailboxId = MailboxId(3 << 40 | 18);
 
-/// What recovery tells of a log.
+/// What recovery reports of a log.
 enum Told {
     Change(Change),
     Lost(LostFrames),
@@ -20,7 +20,7 @@ fn hole(logs: u16) -> Told {
     Told::Lost(LostFrames { until: Some(Lsn(9)), given: 100, logs })
 }
 
-/// Always the same place.
+/// Every hole is at this place.
 fn damage(frames: LostFrames) -> Damage {
     Damage {
         file: SegmentId(7),
@@ -34,7 +34,7 @@ fn damage(frames: LostFrames) -> Damage {
     }
 }
 
-/// One frame for each; ends as if killed after so many.
+/// One frame for each change; ends as if killed after `count` of them.
 fn tell(
     told: &[Told],
     after: usize,
@@ -58,7 +58,7 @@ fn tell(
     Ok(Recovered::default())
 }
 
-/// Nobody asks for octets here.
+/// A medium that these tests never read.
 struct NoMedium;
 
 impl crate::store::Medium for NoMedium {
@@ -93,7 +93,7 @@ fn append(mailbox: MailboxId, first_uid: u32, modseq: u64, count: u32) -> Told {
     Told::Change(Change::Append { commit, messages })
 }
 
-/// Names of mailboxes with how many messages they have.
+/// Names of mailboxes and their numbers of messages.
 fn shown(file: &CatalogFile) -> Vec<(String, u32)> {
     let account = file.account("a").unwrap().unwrap();
     let counts = |id| account.mailbox(id).unwrap().counts().messages;
@@ -174,7 +174,7 @@ fn a_hole_is_remembered_and_takes_effect_once() {
     let first = next(&replayed(&folder, OnDamage::Quarantine, &told).unwrap());
     let error = replayed(&folder, OnDamage::Stop, &[]).err().unwrap();
     assert!(matches!(error, ReplayError::Known { count: 1, .. }), "{error}");
-    // What lies behind the positions may be told again.
+    // Recovery may report damage before the positions again.
     for told in [&told[1..], &[]] {
         let again = replayed(&folder, OnDamage::Quarantine, told).unwrap();
         assert_eq!(next(&again), first);
@@ -195,7 +195,7 @@ fn a_start_that_is_killed_behind_a_hole_is_begun_anew() {
     let killed =
         replay_by(&folder.path(), 0, OnDamage::Quarantine, |_, visitor| tell(&told, 4, visitor));
     assert!(matches!(killed, Err(ReplayError::Log(RecoveryError::Visit(_)))));
-    // The frames come back that were lost: they are not taken for applied.
+    // The lost frames come back: they must not be taken for applied.
     let mut whole = told;
     whole[1] = append(INBOX, 1, 2, 10);
     let replay = replayed(&folder, OnDamage::Quarantine, &whole).unwrap();

@@ -2,6 +2,7 @@
 
 mod file;
 mod mend;
+mod misfit;
 mod model;
 mod names;
 mod recent;
@@ -72,7 +73,7 @@ fn batch(mailbox: MailboxId, first_uid: u32, modseq: u64, messages: &[MessageRec
     }
 }
 
-/// A message whose size tells it from others.
+/// A message, identified by its size.
 fn message(size: u32) -> MessageRecord {
     MessageRecord {
         size: u64::from(size),
@@ -92,7 +93,7 @@ fn keyword(name: &str) -> Keyword {
     Keyword::new(name.as_bytes()).unwrap()
 }
 
-/// Adds messages to a mailbox as a session would.
+/// Appends messages as a session would.
 fn append(account: &mut Account, mailbox: MailboxId, messages: &[MessageRecord]) {
     let reserved = account.mailbox_mut(mailbox).unwrap().reserve(messages.len() as u32).unwrap();
     let commit = batch(mailbox, reserved.first_uid.0, reserved.modseq.0, messages);
@@ -118,7 +119,7 @@ fn uids(account: &Account, mailbox: MailboxId) -> Vec<u32> {
     account.mailbox(mailbox).unwrap().view().uids().map(|uid| uid.0).collect()
 }
 
-/// An account with an INBOX and so many messages of 1, 2, 3 … octets, saved and not in memory.
+/// An account whose INBOX has messages of 1, 2, 3 … bytes, saved and not in memory.
 fn stored(file: &CatalogFile, messages: u32) -> Account {
     let mut account = Account::new("a");
     account.apply(&create("a", INBOX, "INBOX")).unwrap();

@@ -1,5 +1,5 @@
-//! An account against a plain map: the same history, with checkpoints that succeed and fail, at any
-//! moment, and restarts that read all again.
+//! An account against a plain map. Both run one random history of changes, checkpoints that succeed
+//! or fail, and restarts that read everything back.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,7 +11,7 @@ use crate::index::{Changes, Counts, Entry, What};
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Message {
     flags: Flags,
-    /// In capitals, in order.
+    /// Upper case, sorted.
     keywords: Vec<String>,
     modseq: ModSeq,
     size: u64,
@@ -24,7 +24,7 @@ struct Model {
     next: u32,
     modseq: u64,
     recent_from: u32,
-    /// What was expunged, and when.
+    /// Mod-sequence and UID of each expunge.
     vanished: Vec<(u64, u32)>,
 }
 
@@ -73,7 +73,7 @@ struct World {
     model: Model,
     pins: u32,
     saving: Option<Checkpoint>,
-    /// What a session knows that has the mailbox pinned: how far, and the messages.
+    /// The state that a session with the mailbox pinned has seen: mod-sequence and messages.
     session: Option<(ModSeq, BTreeMap<u32, Message>)>,
 }
 
@@ -138,7 +138,7 @@ impl World {
         let messages: Vec<MessageRecord> = (0..count)
             .map(|i| {
                 let mut message = message.clone();
-                // Most messages lie in one piece; every third here has some more, or none.
+                // Every third message has no fragment, or several.
                 let pieces = if i % 3 == 0 { pieces } else { 1 };
                 for piece in 0..pieces {
                     let (segment, length) = (SegmentId(u64::from(piece)), 10 + i + piece);
@@ -218,7 +218,7 @@ impl World {
         reserved.modseq
     }
 
-    /// As a session does that has the mailbox selected, or as replay does.
+    /// As in a session that has the mailbox selected, or as in replay.
     fn apply(&mut self, record: &Record) {
         let (Record::SetFlags { uids, .. } | Record::Expunge { uids, .. }) = record else {
             unreachable!("no other record comes here");
@@ -281,7 +281,7 @@ impl World {
         assert_eq!(self.account.octets(), expected.octets);
     }
 
-    /// What came of the session's messages is just what it is told.
+    /// The changes reported to the session are those between its state and the current one.
     fn check_session(&self) {
         let Some((known, messages)) = &self.session else { return };
         let Changes::Known(recent) = self.account.mailbox(INBOX).unwrap().changes_since(*known)

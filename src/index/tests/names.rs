@@ -1,4 +1,4 @@
-//! Renames, subscriptions, special uses; against a plain list of names, and through the catalog.
+//! Renames, subscriptions and special uses, against a plain list of names and through the catalog.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -38,7 +38,7 @@ fn a_mailbox_takes_those_below_along() {
     assert_eq!(names(&account), expected);
     let moved = account.mailbox(MailboxId(3)).unwrap();
     assert_eq!((moved.name(), moved.uid_validity()), ("x/y/b/c", validity));
-    // A level that is no mailbox itself.
+    // A level that is not a mailbox.
     account.can_rename("x", "z").unwrap();
     account.apply(&rename("x", "z")).unwrap();
     assert_eq!(account.find("z/y/b/c"), Some(MailboxId(3)));
@@ -55,7 +55,7 @@ fn names_that_cannot_be_are_refused_before() {
         ("a", "c", RenameError::Exists),
         ("a", "a", RenameError::Exists),
         ("c", "Inbox", RenameError::Exists),
-        // The name itself is free, one of those below is not.
+        // The name itself is free, one below it is taken.
         ("a", "d", RenameError::Exists),
         ("a", "a/x", RenameError::Below),
         ("a", &*deep, RenameError::TooLong),
@@ -147,7 +147,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     prop::collection::vec(step, 1..40)
 }
 
-/// What a rename makes of a list of names, unless two would be one.
+/// The names after a rename; `None` when it is refused.
 fn renamed(list: &BTreeMap<String, u64>, from: &str, to: &str) -> Option<BTreeMap<String, u64>> {
     let below = format!("{from}/");
     let concerns = |name: &str| name == from || name.starts_with(&below);

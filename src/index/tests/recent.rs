@@ -1,10 +1,10 @@
-//! What sessions and clients that come back hear of changes; and limits of keywords.
+//! Changes reported to sessions and to returning clients; limits of keywords.
 
 use super::*;
 use crate::index::{Changes, Mailbox, What};
 use crate::limits::{JOURNAL, KEYWORD_SETS, VANISHED};
 
-/// An INBOX of so many messages, pinned by one session.
+/// An INBOX with this many messages, pinned by one session.
 fn inbox(messages: u32) -> Account {
     let mut account = Account::new("a");
     account.apply(&create("a", INBOX, "INBOX")).unwrap();
@@ -122,7 +122,7 @@ fn chunks_know_whether_they_are_worth_a_look() {
     assert_eq!(chunk.max_modseq(), ModSeq(2));
 }
 
-/// Sets grow by combination: a STORE of one keyword can need as many as there are.
+/// Adding one keyword to all messages can double the number of sets.
 #[test]
 fn a_store_is_admitted_only_when_all_its_sets_fit() {
     let mut account = inbox(3);
@@ -132,7 +132,7 @@ fn a_store_is_admitted_only_when_all_its_sets_fit() {
         let chosen = (0..bits).filter(|bit| number >> bit & 1 == 1);
         chosen.map(|bit| keyword(&format!("k{bit}"))).collect()
     };
-    // All but three of the sets that there may be.
+    // Three sets below the limit.
     (1..KEYWORD_SETS - 2).for_each(|number| assert!(mailbox.admit(&set(number)).is_some()));
     let store = |account: &mut Account, uid, change, keywords: &[Keyword]| {
         let mailbox = account.mailbox_mut(INBOX).unwrap();

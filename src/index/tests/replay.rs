@@ -1,4 +1,4 @@
-//! Replay: whatever is interrupted where, the end is the same.
+//! Replay: an interruption anywhere does not change the result.
 
 use super::*;
 use crate::index::replay::{OnDamage, Replay, ReplayError, replay_by};
@@ -47,7 +47,7 @@ fn history() -> Vec<Replayed> {
     changes.into_iter().map(change).collect()
 }
 
-/// What recovery would find when `count` of the changes are in the log, and no more.
+/// What recovery would find if the log had only the first `count` changes.
 fn recover(
     from: &[LogPosition],
     log: &[Replayed],
@@ -82,7 +82,7 @@ fn replayed(folder: &Folder, gathers: usize, log: &[Replayed]) -> Result<Replay,
     })
 }
 
-/// A start that ends after so many changes, as if the process were killed.
+/// A start that is killed after `after` changes.
 fn killed(folder: &Folder, gathers: usize, log: &[Replayed], after: usize) {
     let killed = || VisitError::from("killed");
     let result = replay_by(&folder.path(), gathers, OnDamage::Stop, |from, visitor| {
@@ -97,7 +97,7 @@ fn killed(folder: &Folder, gathers: usize, log: &[Replayed], after: usize) {
 
 type Shown = Vec<(String, u64, Counts, Vec<(u32, u8, u64)>)>;
 
-/// All that is stored, to compare.
+/// Everything stored, for comparison.
 fn shown(file: &CatalogFile) -> Shown {
     let mut shown = Vec::new();
     for name in file.names("", 10).unwrap() {
@@ -156,7 +156,7 @@ fn a_second_start_finds_nothing_to_do() {
 #[test]
 fn starts_in_between_make_no_difference() {
     let (folder, history) = (Folder::new(), history());
-    // Never in the middle of a frame: a log has all of it or nothing.
+    // Ends of frames only: a log has a frame whole or not at all.
     for end in [2, 3, 4, 6, 9, 10, 12, 14, 16] {
         drop(replayed(&folder, 30_000, &history[..end]).unwrap());
     }
@@ -238,12 +238,12 @@ fn a_checkpoint_names_the_last_frame_of_every_log() {
     assert_eq!(folder.open().replayed().unwrap(), reached.into());
 }
 
-/// The power loss after an interrupted replay takes the tail of either log, which was never synced.
+/// A power loss after an interrupted replay takes the unsynced tail of either log.
 #[test]
 fn a_catalog_ahead_of_any_of_two_logs_is_refused() {
     let history = two_logs();
     for killed_after in 0..history.len() {
-        // What log 0 and log 1 have left.
+        // The last frames left in log 0 and log 1.
         for (first, second) in (0..=4).flat_map(|first| (0..=3).map(move |second| (first, second)))
         {
             let folder = Folder::new();

@@ -1,4 +1,4 @@
-//! What a checkpoint looks at.
+//! The mailboxes that a checkpoint visits.
 
 use super::*;
 
@@ -26,14 +26,14 @@ fn a_checkpoint_looks_at_no_mailbox_that_it_has() {
     assert!(!account.is_idle());
     assert_eq!(save(&mut account), (1, 1));
 
-    // One that is in use is looked at as long as it is.
+    // A pinned mailbox is visited until it is unpinned.
     account.mailbox_mut(MailboxId(5)).unwrap().pin();
     assert_eq!((save(&mut account), save(&mut account)), ((1, 0), (1, 0)));
     account.mailbox_mut(MailboxId(5)).unwrap().unpin();
     assert_eq!((save(&mut account), save(&mut account)), ((1, 0), (0, 0)));
     assert!(account.is_idle());
 
-    // What was not written is looked at again.
+    // A mailbox is visited again after a failed write.
     account.apply(&delete("a", MailboxId(8))).unwrap();
     let rename = Record::RenameMailbox { account: "a".into(), from: "m9".into(), to: "y".into() };
     account.apply(&rename).unwrap();

@@ -1,4 +1,4 @@
-//! UIDVALIDITY, whatever the clock says.
+//! UIDVALIDITY under clocks that are wrong.
 
 use super::*;
 

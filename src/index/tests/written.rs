@@ -1,10 +1,10 @@
-//! Messages as they are written are those that will be there when everything is applied.
+//! Messages as written are equal to the messages after everything is applied.
 
 use proptest::prelude::*;
 
 use super::*;
 
-/// Sixty messages in INBOX, pinned, in three sets of keywords.
+/// Sixty messages in a pinned INBOX, with three keyword sets.
 fn account() -> Account {
     let mut account = Account::new("a");
     account.apply(&create("a", INBOX, "INBOX")).unwrap();
@@ -23,7 +23,7 @@ fn account() -> Account {
 #[derive(Clone, Debug)]
 struct Change {
     uids: Vec<UidRange>,
-    /// `None` is an expunge.
+    /// `None` for an expunge.
     flags: Option<(FlagChange, u8, Vec<u8>)>,
 }
 
@@ -39,7 +39,7 @@ fn changes() -> impl Strategy<Value = Vec<Change>> {
     prop::collection::vec(change, 0..6)
 }
 
-/// Composes the record of a change, and writes it.
+/// Composes and writes the record of a change.
 fn write(account: &mut Account, change: Change) -> Record {
     let mailbox = account.mailbox_mut(INBOX).unwrap();
     let modseq = mailbox.reserve(0).unwrap().modseq;
@@ -95,7 +95,7 @@ proptest! {
         let mut account = account();
         let records: Vec<_> = changes.into_iter().map(|c| write(&mut account, c)).collect();
         let expected = as_written(&account);
-        // At any moment between, it is the same.
+        // It holds at every moment in between.
         let first = first.min(records.len());
         records[..first].iter().for_each(|record| account.apply(record).unwrap());
         prop_assert_eq!(&as_written(&account), &expected);
