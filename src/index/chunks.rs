@@ -26,10 +26,10 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::checkpoint::{ChunkRow, Saved};
 use super::chunk::{Chunk, Entry, Fill};
 use super::error::Rot;
 use super::keywords::{KeywordSet, Keywords};
+use super::rows::{ChunkRow, Saved};
 use crate::store::MailboxId;
 use imap::types::{Flags, ModSeq, Uid, UidRange};
 

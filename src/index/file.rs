@@ -27,12 +27,13 @@ use redb::{
 };
 
 use super::account::Account;
-use super::checkpoint::{Checkpoint, ChunkRow, Coverage};
+use super::checkpoint::{Checkpoint, Coverage};
 use super::chunk::Chunk;
 use super::chunks::Piece;
 use super::damaged::{self, DAMAGED};
 use super::error::{CatalogError, Rot};
 use super::mailbox::Mailbox;
+use super::rows::ChunkRow;
 use crate::limits::CATALOG_CACHE;
 use crate::reactor::{Access, files, thresholds};
 use crate::store::{Epoch, LogId, LogPosition, Lsn, MailboxId, SegmentId};

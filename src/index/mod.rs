@@ -18,6 +18,7 @@ mod file;
 mod keywords;
 mod mailbox;
 mod replay;
+mod rows;
 #[cfg(test)]
 mod simulated;
 mod view;

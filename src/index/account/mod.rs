@@ -12,9 +12,9 @@ use std::sync::atomic::AtomicUsize;
 
 pub use self::names::RenameError;
 use self::subscriptions::Subscriptions;
-use super::checkpoint::Saved;
 use super::error::ApplyError;
 use super::mailbox::{Arriving, Mailbox};
+use super::rows::Saved;
 use crate::store::{Commit, MailboxId, MessageRecord, Record};
 use imap::types::{SpecialUse, UidValidity};
 

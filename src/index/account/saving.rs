@@ -2,10 +2,11 @@
 
 use super::Account;
 use super::subscriptions::Subscriptions;
-use crate::index::checkpoint::{Checkpoint, Saved};
+use crate::index::checkpoint::Checkpoint;
 use crate::index::codec::{Fields, Row};
 use crate::index::error::Rot;
 use crate::index::mailbox::Mailbox;
+use crate::index::rows::Saved;
 use imap::types::UidValidity;
 
 impl Account {

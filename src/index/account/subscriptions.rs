@@ -12,9 +12,9 @@ use std::collections::BTreeSet;
 use std::ops::Bound;
 
 use super::{Account, canonical};
-use crate::index::checkpoint::Saved;
 use crate::index::codec::{Fields, Row};
 use crate::index::error::Rot;
+use crate::index::rows::Saved;
 use crate::reactor::thresholds;
 
 /// See the head of this file.

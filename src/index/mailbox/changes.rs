@@ -2,8 +2,8 @@
 
 use super::journal::What;
 use super::{Counts, Entry, Mailbox, reserved_after};
-use crate::index::checkpoint::Saved;
 use crate::index::error::ApplyError;
+use crate::index::rows::Saved;
 use imap::types::{FlagChange, Flags, Keyword, ModSeq, Uid, UidRange, UidValidity};
 
 /// `None` when the counts do not fit the messages: the mailbox's row in the catalog was wrong.

@@ -4,11 +4,12 @@ use super::journal::Journal;
 use super::unapplied::Unapplied;
 use super::vanished::Vanished;
 use super::{Counts, Mailbox, reserved_after};
-use crate::index::checkpoint::{Checkpoint, MailboxRow, Saved};
+use crate::index::checkpoint::Checkpoint;
 use crate::index::chunks::Chunks;
 use crate::index::codec::{Fields, Row};
 use crate::index::error::Rot;
 use crate::index::keywords::Keywords;
+use crate::index::rows::{MailboxRow, Saved};
 use crate::store::MailboxId;
 use imap::types::{ModSeq, SpecialUse, Uid, UidValidity};
 

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use super::*;
-use crate::index::checkpoint::ChunkRow;
+use crate::index::rows::ChunkRow;
 use crate::index::chunk::Placed;
 use crate::index::{ApplyError, Chunk, KeywordSet};
 
