@@ -1,29 +1,28 @@
-//! Processor time of this process and of others.
+//! Processor time of processes.
 
 use std::fs;
 use std::time::Duration;
 
 use super::ToolError;
 
-/// What `times` of /proc count in: USER_HZ is 100 in everything that /proc shows to processes.
+/// Unit of processor times in /proc: USER_HZ is always 100 there.
 const TICK: Duration = Duration::from_millis(10);
 
-/// Processor time that this process has used, all threads together, those that the kernel runs for
-/// it (io_uring's workers) among them.
+/// Processor time of this process: all its threads, including the kernel's io_uring workers.
 pub fn of_this_process() -> Duration {
     let time = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
     Duration::new(time.tv_sec.unsigned_abs(), u32::try_from(time.tv_nsec).unwrap_or(0))
 }
 
-/// Processor time of process `root`, of all that descend from it, and of those of them that have
-/// ended and been waited for.
+/// Processor time of process `root` and all its descendants, including those that have ended and
+/// been waited for.
 pub fn of_tree(root: u32) -> Result<Duration, ToolError> {
-    let failed = |error| ToolError::Io { doing: "reading /proc".into(), error };
+    let failed = |error| ToolError::Io { doing: "cannot read /proc".into(), error };
     let mut processes = Vec::new();
     for entry in fs::read_dir("/proc").map_err(failed)? {
         let name = entry.map_err(failed)?.file_name();
         let Some(pid) = name.to_str().and_then(|name| name.parse().ok()) else { continue };
-        // Whoever ends meanwhile is counted by its parent.
+        // A process that ends during the loop is counted by its parent.
         let Ok(stat) = fs::read_to_string(format!("/proc/{pid}/stat")) else { continue };
         processes.extend(Process::parse(pid, &stat));
     }
@@ -48,9 +47,9 @@ struct Process {
 }
 
 impl Process {
-    /// The line of /proc/PID/stat: the name, in parentheses, may hold anything; then state, parent
-    /// and, from the fourteenth field of the line on, the times in user space and kernel, its own
-    /// and its children's.
+    /// Parses /proc/PID/stat. The name, in parentheses, may contain anything. After it come state
+    /// and parent. Fields 14 to 17 of the line are the times in user space and in the kernel, of
+    /// the process and of its children.
     fn parse(pid: u32, stat: &str) -> Option<Process> {
         let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_ascii_whitespace().collect();
         let parent = fields.get(1)?.parse().ok()?;

@@ -40,7 +40,7 @@ pub enum ToolError {
     /// A file or thread of the tool failed.
     #[error("{doing}: {error}")]
     Io {
-        /// What was being done.
+        /// What failed, such as "cannot write report.json".
         doing: String,
         /// The cause.
         #[source]

@@ -1,4 +1,4 @@
-//! A connection with a mailbox of its own, and what the server has acknowledged there.
+//! A connection with a mailbox of its own, and the messages that the server acknowledged there.
 
 use std::net::SocketAddr;
 use std::ops::RangeInclusive;
@@ -7,20 +7,20 @@ use super::error::ToolError;
 use client::Mail;
 use client::{Client, Comparison, Completion, Expected, Trust};
 
-/// Uploads on one connection into one mailbox that nobody else uses: so the message with number n
-/// is the n-th that was acknowledged.
+/// Uploads on one connection into one mailbox. No other client uses the mailbox, so message number
+/// n is the n-th acknowledged one.
 pub struct Lane {
     /// The connection, logged in.
     pub client: Client,
-    /// The mailbox, made by [`Lane::open`].
+    /// The mailbox, created by [`Lane::open`].
     pub mailbox: String,
     stored: u32,
-    /// First and last of each run of UIDs, in order.
+    /// Runs of acknowledged UIDs, ascending: first and last of each.
     uids: Vec<(u32, u32)>,
 }
 
 impl Lane {
-    /// Connects, logs in and makes the mailbox.
+    /// Connects, logs in and creates the mailbox.
     pub fn open(
         address: SocketAddr,
         trust: Option<&Trust>,
@@ -34,29 +34,30 @@ impl Lane {
         Ok(Lane { client, mailbox, stored: 0, uids: Vec::new() })
     }
 
-    /// How many messages the server has acknowledged.
+    /// Number of acknowledged messages.
     pub fn stored(&self) -> u32 {
         self.stored
     }
 
-    /// Takes note of the OK to an APPEND of `messages`. One UID must have been given to each, above
-    /// all before, if the server gives UIDs at all.
+    /// Records the OK of an APPEND of `messages`. If the server has UIDPLUS, the OK must name one
+    /// UID for each message, above all UIDs before.
     pub fn acknowledge(&mut self, completion: &Completion, messages: u64) -> Result<(), ToolError> {
         self.stored += u32::try_from(messages).expect("UIDs have 32 bits");
         let Some(given) = completion.append_uids() else {
             if self.client.has("UIDPLUS") {
-                return Err(ToolError::Differs(format!("no APPENDUID: {}", completion.text)));
+                let text = format!("the OK has no APPENDUID: {}", completion.text);
+                return Err(ToolError::Differs(text));
             }
             return Ok(());
         };
         if given.count() != messages {
-            let text = format!("{messages} messages sent, acknowledged: {}", completion.text);
+            let text = format!("sent {messages} messages, acknowledged: {}", completion.text);
             return Err(ToolError::Differs(text));
         }
         for (first, last) in given.uids {
             match self.uids.last_mut() {
                 Some(run) if first <= run.1 => {
-                    let text = format!("UID {first} given after {}", run.1);
+                    let text = format!("UID {first} was assigned after {}", run.1);
                     return Err(ToolError::Differs(text));
                 }
                 Some(run) if first == run.1 + 1 => run.1 = last,
@@ -66,14 +67,14 @@ impl Lane {
         Ok(())
     }
 
-    /// Asks the server how many messages there are: it must be those acknowledged.
+    /// Checks that the mailbox has as many messages as were acknowledged.
     pub fn check_count(&mut self) -> Result<(), ToolError> {
         let messages = self.client.status(&self.mailbox)?.messages;
         if messages == u64::from(self.stored) {
             return Ok(());
         }
         let (mailbox, stored) = (&self.mailbox, self.stored);
-        let text = format!("{mailbox} has {messages} messages, acknowledged were {stored}");
+        let text = format!("{mailbox} has {messages} messages, {stored} were acknowledged");
         Err(ToolError::Differs(text))
     }
 
@@ -82,8 +83,8 @@ impl Lane {
         self.client.examine(&self.mailbox).map(drop).map_err(ToolError::from)
     }
 
-    /// Fetches the messages of these ranges, by number, and compares each with what `sent` gives
-    /// for its number. All of them must come.
+    /// Fetches messages by ranges of numbers and compares each with what `sent` returns for its
+    /// number. Every requested message must arrive.
     pub fn compare<'a>(
         &mut self,
         ranges: &[RangeInclusive<u32>],
@@ -105,7 +106,7 @@ impl Lane {
             return Ok(comparison);
         }
         let came = comparison.messages;
-        Err(ToolError::Differs(format!("fetched {awaited} messages by number, {came} came")))
+        Err(ToolError::Differs(format!("asked for {awaited} messages, got {came}")))
     }
 }
 

@@ -1,10 +1,10 @@
-//! Histograms of latencies, all of one shape so that they can be added.
+//! Histograms of latencies. All have the same bounds, so they can be added.
 
 use std::time::Duration;
 
 use hdrhistogram::Histogram;
 
-/// Longest latency that is told apart, in microseconds: ten minutes.
+/// Longest latency recorded, in microseconds: ten minutes. Longer ones count as this.
 const LONGEST: u64 = 600_000_000;
 
 /// Latencies with three digits of precision, from a microsecond up.
@@ -12,12 +12,10 @@ const LONGEST: u64 = 600_000_000;
 pub struct Latency(Histogram<u64>);
 
 impl Latency {
-    /// None yet.
     pub fn new() -> Latency {
         Latency(Histogram::new_with_bounds(1, LONGEST, 3).expect("the bounds are valid"))
     }
 
-    /// One more.
     pub fn record(&mut self, latency: Duration) {
         self.0.saturating_record(u64::try_from(latency.as_micros()).unwrap_or(LONGEST));
     }

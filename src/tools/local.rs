@@ -1,4 +1,4 @@
-//! The server in this process: all that the tools know of mailrace itself.
+//! A mailrace server in this process, for the tools that bring their own.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::os::unix::fs::PermissionsExt;
@@ -13,32 +13,32 @@ use crate::net::TlsFiles;
 use crate::server::{Config, Server, StartError};
 use client::Trust;
 
-/// Password of the users that are made for a server of the tools' own.
+/// Password of the users on such a server.
 pub const PASSWORD: &str = "bench";
 
-/// A server on a free loopback port, with a data folder that goes when it goes.
+/// A server on a free loopback port, with a temporary data folder that it removes on drop.
 pub struct LocalServer {
     server: Server,
     trust: Option<Trust>,
     _folder: TempDir,
 }
 
-/// How such a server is started.
+/// Options of a [`LocalServer`].
 pub struct LocalOptions<'a> {
-    /// Folder in which the data folder is made; the system's when there is none.
+    /// Parent of the data folder; by default the system's temporary folder.
     pub temp: Option<&'a Path>,
-    /// Reactors; one per core when there is no number.
+    /// Number of reactors; by default one per core.
     pub reactors: Option<usize>,
-    /// Octets of a segment; the server's own choice when there is no number.
+    /// Bytes of a segment; by default the server's default.
     pub segment_size: Option<u32>,
-    /// Users to make, with [`PASSWORD`].
+    /// Users to create, with [`PASSWORD`].
     pub users: Vec<String>,
-    /// It takes connections by TLS, with a certificate made for it.
+    /// Also listen with TLS, with a certificate created for this server.
     pub tls: bool,
 }
 
 impl LocalServer {
-    /// Makes the folder and the users, and starts the server.
+    /// Creates the folder and the users, and starts the server.
     pub fn start(options: &LocalOptions<'_>) -> Result<LocalServer, ToolError> {
         let folder = temp_dir(options.temp)?;
         let data = folder.path().to_owned();
@@ -72,17 +72,17 @@ impl LocalServer {
         self.server.address()
     }
 
-    /// Where it listens by TLS, and whom to trust there; only if it was asked for.
+    /// Where it listens with TLS, and the certificate to trust there; `None` without TLS.
     pub fn by_tls(&self) -> Option<(SocketAddr, &Trust)> {
         self.server.tls_address().zip(self.trust.as_ref())
     }
 
-    /// How many fdatasyncs it has done.
+    /// Number of fdatasyncs so far.
     pub fn fdatasyncs(&self) -> u64 {
         self.server.stats().fdatasyncs
     }
 
-    /// Ends it and removes its data.
+    /// Stops it and removes its data.
     pub fn stop(self) -> Result<(), ToolError> {
         Ok(self.server.stop()?)
     }
@@ -96,14 +96,14 @@ fn certificate(folder: &Path) -> Result<(TlsFiles, Trust), ToolError> {
     Ok((TlsFiles { certificate, key, client_authorities: None }, trust))
 }
 
-/// A new folder that goes when it is dropped, in `parent` or where the system has such.
+/// A new folder, removed on drop, in `parent` or the system's temporary folder.
 pub fn temp_dir(parent: Option<&Path>) -> Result<TempDir, ToolError> {
     let system = std::env::temp_dir();
     let parent = parent.unwrap_or(&system);
-    // A server takes away what others may do with its folder, and says so: here there is nothing.
+    // A server logs when it takes away permissions of others; with this mode it need not.
     let only_ours = std::fs::Permissions::from_mode(0o700);
     let made =
         tempfile::Builder::new().prefix("mailrace-").permissions(only_ours).tempdir_in(parent);
-    let doing = || format!("making a folder in {}", parent.display());
+    let doing = || format!("cannot create a folder in {}", parent.display());
     made.map_err(|error| ToolError::Io { doing: doing(), error })
 }

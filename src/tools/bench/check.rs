@@ -1,4 +1,4 @@
-//! Afterwards: is there what was acknowledged?
+//! The check after a round: does the server have what it acknowledged?
 
 use std::ops::RangeInclusive;
 
@@ -7,13 +7,13 @@ use crate::tools::ToolError;
 use crate::tools::lane::Lane;
 use client::Comparison;
 
-/// A sample takes so many stretches of a mailbox, evenly spread, the first and the last included.
+/// Number of stretches in a sample. They are evenly spread, with one at each end of the mailbox.
 const STRETCHES: u32 = 8;
 
-/// Messages in such a stretch.
+/// Number of messages in a stretch.
 const STRETCH: u32 = 16;
 
-/// Counts the messages of every mailbox and fetches back a sample, or all, octet for octet.
+/// Counts the messages of every mailbox, fetches a sample or all of them, and compares every octet.
 pub fn check(lanes: &mut [Lane], plan: &Plan, all: bool) -> Result<Comparison, ToolError> {
     let mut total = Comparison::default();
     std::thread::scope(|scope| {
@@ -52,7 +52,7 @@ fn check_lane(
     lane.compare(&ranges, |n| Some(&plan.message(first + n as usize - 1).mail), |_| {})
 }
 
-/// The numbers of a sample of `count` messages.
+/// Message numbers of a sample of a mailbox with `count` messages.
 fn sample(count: u32) -> Vec<RangeInclusive<u32>> {
     if count <= STRETCHES * STRETCH {
         return vec![1..=count];

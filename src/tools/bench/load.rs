@@ -1,4 +1,4 @@
-//! A round of load: every connection sends batch after batch until the time is over.
+//! A round of load: every connection sends batches until the time is up.
 
 use std::collections::VecDeque;
 use std::sync::Barrier;
@@ -12,9 +12,9 @@ use crate::tools::latency::Latency;
 use crate::tools::{ToolError, cpu};
 use client::{Pending, Prepared};
 
-/// Whatever batches can be sent over: an IMAP connection, or the floor's bare one.
+/// A connection that batches are sent over: IMAP, or the floor's bare TCP.
 pub trait Uplink: Send {
-    /// What stands for a batch under way.
+    /// Names a batch in flight.
     type Ticket;
 
     /// Sends a batch.
@@ -23,7 +23,7 @@ pub trait Uplink: Send {
         batch: impl Iterator<Item = &'a Prepared> + Clone,
     ) -> Result<Self::Ticket, ToolError>;
 
-    /// Waits until the oldest batch under way, of so many messages, is durable.
+    /// Waits until the oldest batch in flight, which has `messages`, is durable.
     fn finish(&mut self, ticket: Self::Ticket, messages: u64) -> Result<(), ToolError>;
 }
 
@@ -43,25 +43,25 @@ impl Uplink for Lane {
     }
 }
 
-/// What a round has measured.
+/// Measurements of a round.
 pub struct Load {
     /// Messages acknowledged.
     pub messages: u64,
-    /// Their octets, command text not counted.
+    /// Octets of these messages, without command text.
     pub octets: u64,
     /// Commands acknowledged.
     pub batches: u64,
-    /// From the first octet to the last acknowledgement.
+    /// Time from the first octet to the last acknowledgement.
     pub elapsed: Duration,
-    /// From before the first octet of a batch to its acknowledgement.
+    /// Time from the first octet of a batch to its acknowledgement.
     pub latency: Latency,
     /// Processor time of the sending threads.
     pub client_cpu: Duration,
-    /// Processor time of the rest of this process meanwhile: an in-process server's.
+    /// Processor time of the rest of this process: the server's, if it runs here.
     pub other_cpu: Duration,
 }
 
-/// Sends over all links at once.
+/// Sends over all links in parallel.
 pub fn run<U: Uplink>(links: &mut [U], plan: &Plan) -> Result<Load, ToolError> {
     let barrier = Barrier::new(links.len() + 1);
     let stop = Stop::new(plan);
@@ -113,7 +113,7 @@ impl Load {
     }
 }
 
-/// What one thread has sent.
+/// Measurements of one sending thread.
 struct Sent {
     messages: u64,
     octets: u64,
@@ -121,7 +121,7 @@ struct Sent {
     cpu: Duration,
 }
 
-/// When the threads stop to send.
+/// When the threads stop sending.
 struct Stop {
     deadline: Instant,
     octets: AtomicU64,

@@ -1,34 +1,34 @@
-//! Where a measurement was made.
+//! The machine of a measurement, without which its figures mean nothing.
 
 use std::path::Path;
 use std::process::Command;
 
 use serde::Serialize;
 
-/// What a number means nothing without.
+/// Hardware, kernel and build of a measurement.
 #[derive(Clone, Debug, Serialize)]
-pub struct Machine {
-    /// The processor's name.
+pub struct Environment {
+    /// Model name of the processor.
     pub cpu: String,
-    /// Cores this process may run on.
+    /// Number of cores this process may run on.
     pub cores: usize,
     /// Name and release of the kernel.
     pub kernel: String,
     /// File system of the temporary data folders.
     pub file_system: String,
-    /// Commit of the source tree in the working directory, if that is mailrace's.
+    /// Commit of the source tree, if the working directory is mailrace's.
     pub commit: Option<String>,
-    /// The arguments of this process.
+    /// Arguments of this process.
     pub command: Vec<String>,
 }
 
-impl Machine {
-    /// Asks the system.
-    pub fn here(temp: &Path) -> Machine {
+impl Environment {
+    /// Reads the current environment.
+    pub fn here(temp: &Path) -> Environment {
         let uname = rustix::system::uname();
         let (name, release) =
             (uname.sysname().to_string_lossy(), uname.release().to_string_lossy());
-        Machine {
+        Environment {
             cpu: cpu().unwrap_or_else(|| uname.machine().to_string_lossy().into_owned()),
             cores: std::thread::available_parallelism().map_or(1, usize::from),
             kernel: format!("{name} {release}"),
@@ -45,7 +45,7 @@ fn cpu() -> Option<String> {
     Some(line.split_once(':')?.1.trim().to_owned())
 }
 
-/// Names by the magic numbers of statfs(2).
+/// Name of the file system, from the magic number of statfs(2).
 fn file_system(path: &Path) -> String {
     let Ok(found) = rustix::fs::statfs(path) else { return "unknown".into() };
     let name = match found.f_type as u32 {

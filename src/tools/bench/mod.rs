@@ -15,7 +15,7 @@ mod target;
 use std::io::{self, Write};
 
 use self::load::Load;
-use self::machine::Machine;
+use self::machine::Environment;
 use self::plan::Plan;
 use self::report::{Report, Round};
 use self::target::{Target, Way};
@@ -29,7 +29,7 @@ use super::options::BenchOptions;
 /// If a server refuses, disconnects, or does not hold what it acknowledged.
 pub fn run(options: &BenchOptions) -> Result<(), ToolError> {
     let plan = Plan::new(options)?;
-    let machine = Machine::here(temp_dir(options.temp.as_deref())?.path());
+    let machine = Environment::here(temp_dir(options.temp.as_deref())?.path());
     let load = plan.description.clone();
     let mut report = Report::new(machine, load);
     for number in 1..=options.rounds {
@@ -52,7 +52,7 @@ pub fn run(options: &BenchOptions) -> Result<(), ToolError> {
     report.compare();
     if let Some(path) = &options.json {
         let json = serde_json::to_vec_pretty(&report).expect("a report is plain data");
-        let doing = || format!("writing {}", path.display());
+        let doing = || format!("cannot write {}", path.display());
         std::fs::write(path, json).map_err(|error| ToolError::Io { doing: doing(), error })?;
     }
     say(&(report.table() + "\n"))

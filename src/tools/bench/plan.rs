@@ -13,7 +13,7 @@ pub struct Plan {
     pool: Vec<Prepared>,
     /// Bytes of the pool before each message, and of the whole.
     octets_before: Vec<u64>,
-    /// Messages in one APPEND.
+    /// Messages per APPEND.
     pub batch: usize,
     /// APPENDs in flight per connection.
     pub pipeline: usize,
@@ -21,9 +21,9 @@ pub struct Plan {
     pub duration: Duration,
     /// Largest number of bytes to send.
     pub limit: u64,
-    /// Connections.
+    /// Number of connections.
     pub connections: usize,
-    /// How literals are announced.
+    /// Kind of literals.
     pub literals: Literals,
     /// Description of the load for the report.
     pub description: String,

@@ -1,30 +1,30 @@
-//! The report: a table to read, JSON to keep.
+//! The report of a run, as a table and as JSON.
 
 use std::fmt::Write;
 
 use serde::Serialize;
 
 use super::load::Load;
-use super::machine::Machine;
+use super::machine::Environment;
 use super::target::Cost;
 use client::Comparison;
 
-/// Everything a run has found out.
+/// The results of a run.
 #[derive(Clone, Debug, Serialize)]
 pub struct Report {
-    /// Where.
-    pub machine: Machine,
-    /// What was done, in words.
+    /// The machine it ran on.
+    pub machine: Environment,
+    /// Description of the load.
     pub load: String,
-    /// The rounds over IMAP, in order.
+    /// Rounds over IMAP, in order.
     pub rounds: Vec<Round>,
-    /// The rounds without IMAP, each measured just before the one in `rounds`.
+    /// Rounds without IMAP, each measured just before the one in `rounds`.
     pub floor: Vec<Round>,
-    /// The rounds by TLS, each measured just after the one in `rounds`.
+    /// Rounds with TLS, each measured just after the one in `rounds`.
     pub tls: Vec<Round>,
-    /// Median of the ratios between neighbours, MB/s over IMAP to MB/s without.
+    /// MB/s over IMAP divided by MB/s without, as the median over pairs of neighbouring rounds.
     pub ratio_to_floor: Option<f64>,
-    /// The same, MB/s by TLS to MB/s in clear text.
+    /// MB/s with TLS divided by MB/s in clear text, as the median over such pairs.
     pub ratio_of_tls: Option<f64>,
 }
 
@@ -33,49 +33,49 @@ pub struct Report {
 pub struct Round {
     /// Messages acknowledged.
     pub messages: u64,
-    /// Their octets.
+    /// Octets of these messages.
     pub octets: u64,
     /// Commands acknowledged.
     pub batches: u64,
-    /// How long it took.
+    /// Duration.
     pub seconds: f64,
-    /// Messages a second.
+    /// Messages per second.
     pub messages_per_second: f64,
-    /// Megabytes (10^6 octets) a second.
+    /// Megabytes (10^6 octets) per second.
     pub megabytes_per_second: f64,
     /// Latency of a batch.
     pub latency_ms: Milliseconds,
-    /// Processor seconds of the server for each 10^9 octets.
+    /// Processor seconds of the server per 10^9 octets.
     pub server_cpu_seconds_per_gigabyte: Option<f64>,
-    /// Processor microseconds of the server for each message.
+    /// Processor microseconds of the server per message.
     pub server_cpu_microseconds_per_message: Option<f64>,
-    /// Processor seconds of the client for each 10^9 octets.
+    /// Processor seconds of the client per 10^9 octets.
     pub client_cpu_seconds_per_gigabyte: f64,
-    /// Processor microseconds of the client for each message.
+    /// Processor microseconds of the client per message.
     pub client_cpu_microseconds_per_message: f64,
-    /// Calls of fdatasync.
+    /// Number of fdatasyncs.
     pub fdatasyncs: Option<u64>,
-    /// Messages that were fetched back and were what had been sent.
+    /// Messages fetched back and found equal to what was sent.
     pub messages_compared: Option<u64>,
 }
 
-/// From the first octet of a batch to its acknowledgement, in milliseconds.
+/// Quantiles of the time from the first octet of a batch to its acknowledgement, in milliseconds.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub struct Milliseconds {
-    /// Half of the batches took no longer.
+    /// Median.
     pub p50: f64,
-    /// 90 in 100.
+    /// 90 % of batches took at most this.
     pub p90: f64,
-    /// 99 in 100.
+    /// 99 %.
     pub p99: f64,
-    /// 999 in 1000.
+    /// 99.9 %.
     pub p99_9: f64,
-    /// All.
+    /// The slowest batch.
     pub max: f64,
 }
 
 impl Round {
-    /// The figures of a round.
+    /// Computes the figures of a round.
     pub fn new(load: &Load, cost: &Cost, compared: Option<&Comparison>) -> Round {
         let seconds = load.elapsed.as_secs_f64().max(1e-9);
         let per_gigabyte = |cpu: f64| cpu / (load.octets.max(1) as f64 / 1e9);
@@ -108,7 +108,7 @@ impl Round {
 
 type Figure = (&'static str, usize, fn(&Round) -> Option<f64>);
 
-/// Rows of the table: what, decimals, where from.
+/// Rows of the table: name, decimals, value.
 const FIGURES: [Figure; 16] = [
     ("messages", 0, |r| Some(r.messages as f64)),
     ("MB", 0, |r| Some(r.octets as f64 / 1e6)),
@@ -129,13 +129,13 @@ const FIGURES: [Figure; 16] = [
 ];
 
 impl Report {
-    /// One without rounds.
-    pub fn new(machine: Machine, load: String) -> Report {
+    /// A report without rounds.
+    pub fn new(machine: Environment, load: String) -> Report {
         let (rounds, floor, tls) = (Vec::new(), Vec::new(), Vec::new());
         Report { machine, load, rounds, floor, tls, ratio_to_floor: None, ratio_of_tls: None }
     }
 
-    /// Finds the ratios.
+    /// Computes the ratios.
     pub fn compare(&mut self) {
         self.ratio_to_floor = ratio(&self.rounds, &self.floor);
         self.ratio_of_tls = ratio(&self.tls, &self.rounds);
@@ -161,23 +161,23 @@ impl Report {
         }
         if !self.tls.is_empty() {
             out.push('\n');
-            rows(&mut out, "IMAP by TLS", &self.tls);
+            rows(&mut out, "IMAP with TLS", &self.tls);
         }
         if !self.floor.is_empty() {
             out.push('\n');
             rows(&mut out, "without IMAP", &self.floor);
         }
         if let Some(ratio) = self.ratio_to_floor {
-            let _ = writeln!(out, "\nMB/s over IMAP to MB/s without: {ratio:.3}");
+            let _ = writeln!(out, "\nMB/s over IMAP / MB/s without: {ratio:.3}");
         }
         if let Some(ratio) = self.ratio_of_tls {
-            let _ = writeln!(out, "\nMB/s by TLS to MB/s in clear text: {ratio:.3}");
+            let _ = writeln!(out, "\nMB/s with TLS / MB/s in clear text: {ratio:.3}");
         }
         out
     }
 }
 
-/// Median of the ratios of throughput between neighbours.
+/// Median of the throughput ratios of neighbouring rounds.
 fn ratio(these: &[Round], those: &[Round]) -> Option<f64> {
     let pairs = these.iter().zip(those);
     let mut ratios: Vec<_> =
@@ -185,7 +185,7 @@ fn ratio(these: &[Round], those: &[Round]) -> Option<f64> {
     median(&mut ratios)
 }
 
-/// One column for a single round; median, lowest and highest of several.
+/// Writes a section of the table: one column for a single round, or median, lowest and highest.
 fn rows(out: &mut String, title: &str, rounds: &[Round]) {
     let several = rounds.len() > 1;
     let _ = match several {
@@ -204,7 +204,7 @@ fn rows(out: &mut String, title: &str, rounds: &[Round]) {
     }
 }
 
-/// Sorts; the mean of the two in the middle when their number is even.
+/// Sorts the values and returns the median: of an even number, the mean of the middle two.
 pub fn median(values: &mut [f64]) -> Option<f64> {
     values.sort_by(f64::total_cmp);
     let half = values.len() / 2;

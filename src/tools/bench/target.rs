@@ -13,7 +13,7 @@ use client::{Literals, Trust};
 /// How to connect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Way {
-    /// In clear text.
+    /// Clear text.
     Clear,
     /// With implicit TLS.
     Tls,
@@ -40,7 +40,7 @@ pub struct Before {
     fdatasyncs: Option<u64>,
 }
 
-/// What a round has cost the server.
+/// The server's cost of a round.
 pub struct Cost {
     /// CPU time, if known.
     pub cpu: Option<Duration>,
@@ -81,7 +81,7 @@ impl Target<'_> {
                     Lane::open(address, trust, &local_user(number), PASSWORD, mailbox)?
                 }
             };
-            able(&lane, plan)?;
+            check_extensions(&lane, plan)?;
             Ok(lane)
         };
         (0..plan.connections).map(lane).collect()
@@ -136,7 +136,7 @@ fn local_user(number: usize) -> String {
 }
 
 /// Checks that the server has the extensions that the plan needs.
-fn able(lane: &Lane, plan: &Plan) -> Result<(), ToolError> {
+fn check_extensions(lane: &Lane, plan: &Plan) -> Result<(), ToolError> {
     if plan.batch > 1 && !lane.client.has("MULTIAPPEND") {
         return Err(ToolError::Usage(
             "the server does not support MULTIAPPEND: use --single".into(),

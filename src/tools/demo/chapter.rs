@@ -1,10 +1,10 @@
-//! A part of the mail that fits in memory: there and back.
+//! A chapter: the part of the mail that is in memory, uploaded and fetched back.
 
 use std::ops::Range;
 use std::time::{Duration, Instant};
 
 use super::Phase;
-use super::progress::Progress;
+use super::progress::Bar;
 use crate::reactor::thread_cpu;
 use crate::tools::lane::Lane;
 use crate::tools::latency::Latency;
@@ -12,11 +12,11 @@ use crate::tools::{ToolError, cpu};
 use client::{Comparison, Mail};
 use client::{Literals, Prepared};
 
-/// Octets of a chapter; with the last message it may be a little more.
+/// Octets after which a chapter ends, with the message that reaches this size.
 const CHAPTER: u64 = 512 << 20;
 
-/// Octets after which a batch ends even if it could hold more messages, so that a few large ones
-/// do not make one connection wait for long.
+/// Octets after which a batch ends even if it may have more messages, so that a few large messages
+/// do not hold up one connection.
 const BATCH: u64 = 16 << 20;
 
 /// Mail in memory, cut into batches.
@@ -26,11 +26,11 @@ pub struct Chapter {
     octets: u64,
 }
 
-/// What a lane's thread gives.
+/// Result of a lane's thread.
 type Outcome = Result<(Latency, Comparison), ToolError>;
 
 impl Chapter {
-    /// The next chapter; nothing at the end of the mail.
+    /// Reads the next chapter; `None` at the end of the mail.
     pub fn read(
         mail: &mut impl Iterator<Item = Result<Mail, ToolError>>,
         batch: usize,
@@ -47,7 +47,7 @@ impl Chapter {
         Ok((!chapter.mail.is_empty()).then_some(chapter))
     }
 
-    /// How many messages it has.
+    /// Number of messages.
     pub fn messages(&self) -> u64 {
         self.mail.len() as u64
     }
@@ -57,8 +57,8 @@ impl Chapter {
         self.octets
     }
 
-    /// Appends all of it, the batches dealt out to the lanes in turn.
-    pub fn upload(&self, lanes: &mut [Lane], progress: &Progress) -> Result<Phase, ToolError> {
+    /// Appends the whole chapter, with its batches assigned to the lanes in turn.
+    pub fn upload(&self, lanes: &mut [Lane], progress: &Bar) -> Result<Phase, ToolError> {
         progress.phase("upload");
         self.in_parallel(lanes, |lane, batches| {
             let mut latency = Latency::new();
@@ -73,8 +73,8 @@ impl Chapter {
         })
     }
 
-    /// Fetches all of it back and compares. It is the last that each lane has stored.
-    pub fn compare(&self, lanes: &mut [Lane], progress: &Progress) -> Result<Phase, ToolError> {
+    /// Fetches the whole chapter and compares it. It must be the last one that the lanes stored.
+    pub fn compare(&self, lanes: &mut [Lane], progress: &Bar) -> Result<Phase, ToolError> {
         progress.phase("compare");
         self.in_parallel(lanes, |lane, batches| {
             let sent: Vec<_> = batches.iter().flat_map(|batch| &self.mail[batch.clone()]).collect();
@@ -93,7 +93,7 @@ impl Chapter {
         })
     }
 
-    /// Runs `work` for every lane on a thread, with the batches that are its own.
+    /// Runs `work` for every lane on a thread of its own, with the lane's batches.
     fn in_parallel(
         &self,
         lanes: &mut [Lane],
@@ -127,7 +127,7 @@ impl Chapter {
     }
 }
 
-/// Cuts after `most` messages or [`BATCH`] octets, whichever comes first.
+/// Cuts mail into batches of `most` messages or [`BATCH`] octets, whichever comes first.
 fn batches(mail: &[Prepared], most: usize) -> Vec<Range<usize>> {
     let (mut batches, mut start, mut octets) = (Vec::new(), 0, 0);
     for (index, message) in mail.iter().enumerate() {

@@ -11,7 +11,7 @@ mod progress;
 use std::time::Duration;
 
 use self::chapter::Chapter;
-use self::progress::Progress;
+use self::progress::Bar;
 use super::error::{ToolError, say};
 use super::generator::Generator;
 use super::lane::Lane;
@@ -24,7 +24,7 @@ use client::{Comparison, Mail, Source};
 /// Segment size of the demo's server in bytes: small, so that a short run uses more than one.
 const SEGMENT: u32 = 256 << 20;
 
-/// Runs the demonstration and prints what it found.
+/// Runs the demonstration and prints its results.
 ///
 /// # Errors
 /// If the server does not start or refuses, or if a message comes back changed.
@@ -47,7 +47,7 @@ pub fn run(options: &DemoOptions) -> Result<(), ToolError> {
     let mut totals = Totals::new();
     for number in 1.. {
         let Some(chapter) = Chapter::read(&mut mail, options.batch as usize)? else { break };
-        let progress = Progress::new(number, chapter.octets());
+        let progress = Bar::new(number, chapter.octets());
         let before = server.fdatasyncs();
         totals.uploaded(&chapter, &chapter.upload(&mut lanes, &progress)?);
         totals.fdatasyncs += server.fdatasyncs() - before;

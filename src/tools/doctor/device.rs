@@ -1,4 +1,4 @@
-//! The disk below the file system: its scheduler, its write cache.
+//! The disk below the file system: scheduler and write cache.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;
@@ -9,7 +9,7 @@ use rustix::fs::{major, minor};
 use super::finding::Finding;
 use super::mount::Mount;
 
-/// What the kernel says of the disk.
+/// Facts about the disk.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Facts {
     /// Like `nvme0n1`.
@@ -21,14 +21,14 @@ pub struct Facts {
 }
 
 impl Facts {
-    /// Asks; `None` where a mount is on no disk, or /sys is not there.
+    /// Reads the facts; `None` when the mount is not on a disk, or /sys is missing.
     pub fn of(mount: &Mount) -> Option<Facts> {
         let (major, minor) = numbers(mount)?;
         let place = PathBuf::from(format!("/sys/dev/block/{major}:{minor}"));
         Facts::at(&fs::canonicalize(place).ok()?)
     }
 
-    /// Asks a folder of /sys. A partition has its queue in the folder above.
+    /// Reads a folder of /sys. The queue of a partition is in the parent folder.
     fn at(place: &Path) -> Option<Facts> {
         let disk = [place, place.parent()?].into_iter().find(|disk| disk.join("queue").is_dir())?;
         let read = |name: &str| {
@@ -43,8 +43,8 @@ impl Facts {
     }
 }
 
-/// Numbers of the device. Some file systems have a device of their own making; then what they are
-/// mounted from tells.
+/// Device numbers. Some file systems, such as btrfs, have made-up numbers; then those of the
+/// mount's source count.
 fn numbers(mount: &Mount) -> Option<(u32, u32)> {
     if mount.device.0 != 0 {
         return Some(mount.device);
@@ -70,13 +70,13 @@ fn scheduler(facts: &Facts) -> Finding {
     let chosen =
         setting.split_whitespace().find_map(|word| word.strip_prefix('[')?.strip_suffix(']'));
     match chosen {
-        // No difference was measured with the one writer that a log is, so nothing has to be done.
+        // A log is a single writer: no difference was measured.
         Some("bfq") => Finding::fine(
             "scheduler",
             format!("bfq on {name}; it suits slow disks shared by programs, none suits fast ones"),
         ),
         Some(other) => Finding::fine("scheduler", format!("{other} on {name}")),
-        // Disks that make a choice needless say `none` without brackets.
+        // Disks without a choice show `none` without brackets.
         None => Finding::fine("scheduler", format!("{setting} on {name}")),
     }
 }

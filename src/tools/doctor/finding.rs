@@ -1,4 +1,4 @@
-//! What a check has found.
+//! The result of a check.
 
 use serde::Serialize;
 
@@ -10,39 +10,37 @@ pub enum Verdict {
     Fine,
     /// Something should be done.
     ToDo,
-    /// It could not be looked at.
+    /// The fact could not be read.
     Unknown,
 }
 
-/// A check and what came of it.
+/// The result of a check.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Finding {
-    /// What was looked at.
+    /// Name of the check.
     pub check: &'static str,
-    /// What is to be thought of it.
+    /// Verdict.
     pub verdict: Verdict,
-    /// What was found there.
+    /// The facts.
     pub found: String,
-    /// Why it matters; only when something should be done.
+    /// Why something should be done.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub why: Option<String>,
-    /// What to do; likewise.
+    /// What to do.
     #[serde(rename = "do", skip_serializing_if = "Option::is_none")]
     pub remedy: Option<String>,
 }
 
 impl Finding {
-    /// As it should be.
     pub fn fine(check: &'static str, found: impl Into<String>) -> Finding {
         Finding { check, verdict: Verdict::Fine, found: found.into(), why: None, remedy: None }
     }
 
-    /// It could not be looked at; `found` says why.
+    /// The fact could not be read, for the reason in `found`.
     pub fn unknown(check: &'static str, found: impl Into<String>) -> Finding {
         Finding { verdict: Verdict::Unknown, ..Finding::fine(check, found) }
     }
 
-    /// Something should be done.
     pub fn to_do(
         check: &'static str,
         found: impl Into<String>,

@@ -1,4 +1,4 @@
-//! The data folder, and the room that is left around it.
+//! The data folder, and the free space on its file system.
 
 use std::fs::{self, Metadata};
 use std::io;
@@ -12,37 +12,36 @@ use super::finding::Finding;
 use crate::server::{Config, exposed};
 use crate::tools::show_size;
 
-/// What is known of the data folder.
+/// Facts about the data folder.
 pub struct Facts {
-    /// As it was named.
+    /// Its name as given.
     pub data: PathBuf,
-    /// It, or the nearest folder above it that is there: where it would be made.
+    /// The folder, or the nearest existing folder above it, in which it would be created.
     pub place: PathBuf,
-    /// Whether it is a folder that is there; else what looking for it came to.
+    /// The folder, or the error of looking for it.
     pub folder: io::Result<Folder>,
-    /// Octets that this user may still fill.
+    /// Free bytes for this user.
     pub room: io::Result<u64>,
-    /// Reactors that a server would start.
+    /// Number of reactors that a server would start.
     pub reactors: usize,
 }
 
-/// A folder that is there.
+/// An existing folder.
 pub struct Folder {
     /// Permissions.
     pub mode: u32,
-    /// Files and folders in it that others may use, itself not counted; of what cannot be read,
-    /// nothing is known.
+    /// Number of files and folders inside that other users may access, as far as they can be read.
     pub exposed: usize,
     /// Owner.
     pub owner: u32,
-    /// Who asks.
+    /// The user who runs the check.
     pub user: u32,
 }
 
 impl Facts {
-    /// Asks.
+    /// Reads the facts.
     pub fn here(data: &Path, reactors: usize) -> Facts {
-        // Symbolic links are followed as the server would.
+        // Follows symbolic links, as the server does.
         let absolute = std::path::absolute(data).unwrap_or_else(|_| data.to_owned());
         let above = absolute.ancestors().find(|place| place.is_dir());
         let place = above.map_or_else(|| PathBuf::from("/"), Path::to_owned);

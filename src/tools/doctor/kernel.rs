@@ -1,29 +1,29 @@
-//! The kernel: its release, io_uring, its clock.
+//! The kernel: release, io_uring, clock.
 
 use std::fs;
 
 use super::finding::Finding;
 use crate::reactor::{Locked, ProbeError, probe, raise_limits};
 
-/// What the kernel says of itself.
+/// Facts about the kernel.
 pub struct Facts {
-    /// As uname(2) has it, like `6.18.1-amd64`.
+    /// From uname(2), like `6.18.1-amd64`.
     pub release: String,
-    /// What came of trying io_uring: what the limit on locked memory allows, too.
+    /// Result of setting up io_uring, with what the limit on locked memory allows.
     pub uring: Result<Locked, ProbeError>,
-    /// `kernel.io_uring_disabled`; kernels before 6.6 have none.
+    /// `kernel.io_uring_disabled`, which exists since Linux 6.6.
     pub disabled: Option<String>,
-    /// Whether a seccomp filter stands in front of this process.
+    /// Whether a seccomp filter applies to this process.
     pub filtered: bool,
-    /// The clock that the kernel reads.
+    /// The current clock source.
     pub clock: Option<String>,
 }
 
 impl Facts {
-    /// Asks.
+    /// Reads the facts.
     pub fn here(reactors: usize) -> Facts {
         let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
-        // As a server does.
+        // A server raises them before it sets up its rings.
         raise_limits();
         Facts {
             release: rustix::system::uname().release().to_string_lossy().into_owned(),
@@ -37,7 +37,7 @@ impl Facts {
     }
 }
 
-/// A file of one line, as /proc and /sys have them.
+/// The first line of a file in /proc or /sys.
 pub fn line(path: &str) -> Option<String> {
     let text = fs::read_to_string(path).ok()?;
     let line = text.lines().next()?.trim();
@@ -141,7 +141,7 @@ mod tests {
             assert_eq!(release(text).verdict, verdict, "{text}");
         }
         assert!(release("6.1.0").found.contains("6.17"));
-        assert!(!release("6.17.0").found.contains("6.17 on"));
+        assert!(!release("6.17.0").found.contains("from 6.17"));
     }
 
     #[test]

@@ -1,5 +1,5 @@
-//! What an fdatasync takes, tried the way the log writes: O_DIRECT, over space that was written
-//! before, 64 KiB each time.
+//! The time of an fdatasync, measured as the log writes: 64 KiB with O_DIRECT to space that was
+//! written before.
 
 use std::fs::File;
 use std::io;
@@ -13,33 +13,32 @@ use rustix::io::Errno;
 use super::finding::Finding;
 use crate::limits::BLOCK;
 
-/// Octets of a write: a small batch.
+/// Bytes of a write: a small batch.
 const WRITE: usize = 64 << 10;
 
-/// Octets of the file. It is written twice, once to have been written before.
+/// Bytes of the file. It is written twice; only the second time is measured.
 const SIZE: usize = 16 << 20;
 
-/// Time after which no more writes begin.
+/// Time after which the measurement ends.
 const TIME: Duration = Duration::from_secs(10);
 
-/// Half of the small batches should be durable within this: a client that waits for each OK then
-/// reaches 200 a second. A disk that turns takes 8 to 15 ms.
+/// Expected median time: a client that waits for each OK then sends 200 batches per second. A
+/// rotating disk takes 8 to 15 ms.
 const MEDIAN: Duration = Duration::from_millis(5);
 
-/// 99 in 100 should be durable within this, or people notice.
+/// Expected 99th percentile: users notice longer delays.
 const TAIL: Duration = Duration::from_millis(100);
 
-/// What was measured.
+/// Measured times.
 pub struct Facts {
     /// Whether the file system has O_DIRECT.
     pub direct: bool,
-    /// Time of each write with its fdatasync, the shortest first; never empty.
+    /// Time of each write with its fdatasync, ascending; never empty.
     pub times: Vec<Duration>,
 }
 
 impl Facts {
-    /// Writes 32 MiB at most, to a file without a name in this folder: however this ends, nothing
-    /// of it stays.
+    /// Writes at most 32 MiB to an unnamed file in this folder, so that nothing can be left behind.
     pub fn measure(folder: &Path) -> io::Result<Facts> {
         let file = tempfile::tempfile_in(folder)?;
         let octets = vec![0; WRITE + BLOCK];
@@ -70,7 +69,8 @@ impl Facts {
     }
 }
 
-/// Switches to O_DIRECT; whether the file system has it. Some say so, and refuse the first write.
+/// Switches to O_DIRECT. Returns whether the file system supports it; some accept the flag and
+/// refuse the first write.
 fn direct(file: &File, octets: &[u8]) -> io::Result<bool> {
     let before = fcntl_getfl(file)?;
     if fcntl_setfl(file, before | OFlags::DIRECT).is_err() {
@@ -85,7 +85,7 @@ fn direct(file: &File, octets: &[u8]) -> io::Result<bool> {
     }
 }
 
-/// All checks of the disk's time.
+/// Checks the measurement.
 pub fn check(measured: &io::Result<Facts>) -> Vec<Finding> {
     match measured {
         Ok(facts) => vec![direct_io(facts.direct), fdatasync(facts)],

@@ -1,4 +1,4 @@
-//! The file system that the data folder is on.
+//! The file system of the data folder.
 
 use std::fs;
 use std::path::Path;
@@ -8,26 +8,26 @@ use super::finding::Finding;
 /// A line of /proc/self/mountinfo.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mount {
-    /// Where it is mounted.
+    /// Mount point.
     pub point: String,
-    /// Like `ext4`.
+    /// Type of the file system, like `ext4`.
     pub kind: String,
-    /// Like `/dev/sda1`.
+    /// Source, like `/dev/sda1`.
     pub source: String,
     /// Options of the mount and of the file system.
     pub options: Vec<String>,
-    /// Numbers of the device.
+    /// Device numbers.
     pub device: (u32, u32),
 }
 
 impl Mount {
-    /// The mount that a path is on.
+    /// The mount of a path.
     pub fn of(path: &Path) -> Option<Mount> {
         find(&fs::read_to_string("/proc/self/mountinfo").ok()?, path)
     }
 }
 
-/// The innermost mount above the path; of several at one place the last, which hides the others.
+/// The innermost mount above a path. Of several at one mount point the last hides the others.
 fn find(mountinfo: &str, path: &Path) -> Option<Mount> {
     let mounts = mountinfo.lines().filter_map(parse);
     let above = mounts.filter(|mount| path.starts_with(&mount.point));
@@ -58,7 +58,7 @@ fn parse(line: &str) -> Option<Mount> {
     })
 }
 
-/// Blanks and the like stand there as `\040`.
+/// Undoes octal escapes, such as `\040` for a space.
 fn unescape(text: &str) -> String {
     let mut octets = Vec::new();
     let mut rest = text.as_bytes();
@@ -82,7 +82,7 @@ fn unescape(text: &str) -> String {
 /// All checks of the file system.
 pub fn check(mount: Option<&Mount>) -> Vec<Finding> {
     let Some(mount) = mount else {
-        let found = "/proc does not say what is mounted there";
+        let found = "/proc does not show what is mounted there";
         return vec![Finding::unknown("file system", found), Finding::unknown("mount", found)];
     };
     vec![kind(mount), options(mount)]

@@ -3,13 +3,13 @@
 use super::finding::Finding;
 use super::kernel::line;
 
-/// Connections that may wait to be accepted, as the server asks for.
+/// The backlog of connections that the server asks for.
 const BACKLOG: u64 = 4096;
 
 /// Bytes that a connection should be able to have in flight: 1 Gbit/s over 30 ms.
 const WINDOW: u64 = 4 << 20;
 
-/// What the kernel allows.
+/// Limits of the kernel.
 pub struct Facts {
     /// `net.core.somaxconn`.
     pub backlog: Option<u64>,
@@ -18,7 +18,7 @@ pub struct Facts {
 }
 
 impl Facts {
-    /// Asks.
+    /// Reads the limits.
     pub fn here() -> Facts {
         let last = |line: String| line.split_whitespace().last()?.parse().ok();
         Facts {

@@ -1,4 +1,4 @@
-//! What this process may have: locked memory, descriptors, cores, huge pages.
+//! Limits of this process: locked memory, descriptors, cores, huge pages.
 
 use rustix::process::{Resource, getrlimit};
 use rustix::thread::sched_getaffinity;
@@ -9,27 +9,27 @@ use crate::limits::{ARENA, CONNECTIONS};
 use crate::reactor::Locked;
 use crate::tools::show_size;
 
-/// Descriptors besides those of connections: segments that are open, the catalog, rings.
+/// Descriptors beside those of connections: open segments, the catalog, rings.
 const FILES: u64 = 512;
 
-/// What this process may have.
+/// Limits of this process.
 pub struct Facts {
     /// What the limit on locked memory allows to all reactors; `None` without io_uring.
     pub locked: Option<Locked>,
-    /// Limit on locked memory, octets; `None` is no limit.
+    /// Limit on locked memory in bytes; `None` is unlimited.
     pub memlock: Option<u64>,
-    /// Hard limit on descriptors; `None` is no limit.
+    /// Hard limit on descriptors; `None` is unlimited.
     pub nofile: Option<u64>,
-    /// Reactors that a server would start.
+    /// Number of reactors that a server would start.
     pub reactors: usize,
-    /// Numbers of the cores that may be used.
+    /// Numbers of the allowed cores.
     pub cores: Option<Vec<usize>>,
     /// The setting of transparent huge pages, like `always [madvise] never`.
     pub huge: Option<String>,
 }
 
 impl Facts {
-    /// Asks.
+    /// Reads the limits.
     pub fn here(reactors: usize, locked: Option<Locked>) -> Facts {
         let cores = sched_getaffinity(None).ok();
         Facts {
@@ -78,7 +78,7 @@ fn memlock(facts: &Facts) -> Finding {
     Finding::to_do("locked memory", found, why, MEMLOCK)
 }
 
-/// How to lock more memory.
+/// Remedy for a low limit on locked memory.
 pub const MEMLOCK: &str = "LimitMEMLOCK=infinity in the unit (tuning/systemd/mailrace.service has \
      it), --ulimit memlock=-1 for a container, memlock in /etc/security/limits.conf for a shell";
 
@@ -93,8 +93,8 @@ fn nofile(limit: Option<u64>) -> Finding {
             "descriptors",
             format!("up to {limit} for this process"),
             format!(
-                "{CONNECTIONS} connections and the files take {wanted}; with fewer descriptors \
-                 there are fewer connections, or as many as --connections says"
+                "{CONNECTIONS} connections and the files need {wanted}; with fewer descriptors a \
+                 server takes fewer connections (see --connections)"
             ),
             "LimitNOFILE=20000 in the unit (tuning/systemd/mailrace.service has it), --ulimit \
              nofile=20000 for a container",
@@ -104,28 +104,29 @@ fn nofile(limit: Option<u64>) -> Finding {
 
 fn cores(reactors: usize, allowed: Option<&[usize]>) -> Finding {
     let Some(allowed) = allowed else {
-        return Finding::unknown("cores", "the system does not say which may be used");
+        return Finding::unknown("cores", "the system does not report the allowed cores");
     };
     if (0..reactors).all(|core| allowed.contains(&core)) {
-        let found = format!("{}, as many reactors, each pinned to its own", allowed.len());
+        let found = format!("{}, with one pinned reactor each", allowed.len());
         return Finding::fine("cores", found);
     }
     let list: Vec<String> = allowed.iter().map(usize::to_string).collect();
     Finding::to_do(
         "cores",
         format!("this process may use {}", list.join(", ")),
-        "reactors are pinned to cores from number 0 on; those that are not allowed run unpinned",
-        "give the service cores from 0 on (AllowedCPUs=, --cpuset-cpus), or accept it: mailrace \
-         works as well unpinned",
+        "reactors are pinned to cores from number 0 on; a reactor whose core is not allowed runs \
+         unpinned",
+        "allow the service cores from 0 on (AllowedCPUs=, --cpuset-cpus), or accept it: mailrace \
+         works unpinned too",
     )
 }
 
 fn huge(setting: Option<&str>) -> Finding {
     match setting {
-        None => Finding::unknown("huge pages", "/sys does not say"),
-        // No difference was measured, so nothing has to be done.
+        None => Finding::unknown("huge pages", "/sys does not show the setting"),
+        // No difference was measured.
         Some(setting) if setting.contains("[never]") => {
-            let found = format!("{setting}: the arena has pages of 4 KiB, which does no harm");
+            let found = format!("{setting}: the arena has pages of 4 KiB, which is harmless");
             Finding::fine("huge pages", found)
         }
         Some(setting) => Finding::fine("huge pages", setting),

@@ -1,4 +1,4 @@
-//! What was found, for people and for programs.
+//! The report of all findings, as text and as JSON.
 
 use std::fmt::Write;
 
@@ -9,19 +9,19 @@ use super::finding::{Finding, Verdict};
 /// Columns of a line of the report.
 const COLUMNS: usize = 96;
 
-/// Columns before what was found: the verdict and the name of the check.
+/// Columns of the verdict and the name of the check, which stand before the finding.
 const INDENT: usize = 24;
 
-/// All findings of a host.
+/// All findings.
 #[derive(Clone, Debug, Serialize)]
 pub struct Report {
     /// Version of mailrace.
     pub mailrace: &'static str,
-    /// The data folder that was looked at.
+    /// The data folder.
     pub data: String,
-    /// How many checks want something done.
+    /// Number of checks with something to do.
     pub to_do: usize,
-    /// Each check.
+    /// All checks.
     pub checks: Vec<Finding>,
 }
 
@@ -31,7 +31,7 @@ impl Report {
         Report { mailrace: env!("CARGO_PKG_VERSION"), data, to_do, checks }
     }
 
-    /// For people: a line a check, and what to do below it.
+    /// One line per check, followed by what to do.
     pub fn text(&self) -> String {
         let mut text = String::new();
         for finding in &self.checks {
@@ -52,13 +52,12 @@ impl Report {
         text
     }
 
-    /// For programs.
     pub fn json(&self) -> String {
         serde_json::to_string_pretty(self).expect("a report is plain data")
     }
 }
 
-/// Writes words, over as many indented lines as it takes.
+/// Appends words, wrapped to indented lines.
 fn fill(text: &mut String, words: &str) {
     let mut column = INDENT;
     for (number, word) in words.split_whitespace().enumerate() {

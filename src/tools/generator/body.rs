@@ -13,8 +13,7 @@ const ATTACHMENTS: [(&str, &str, &[u8]); 3] = [
     ("application/zip", "sources-2.4.18.zip", b"UEsDBBQAAAAI"),
 ];
 
-/// The rest of a message after the fields of [`header::write`], so that the whole has about `size`
-/// octets.
+/// Writes the rest of a message after [`header::write`], for a total of about `size` octets.
 pub fn write(random: &mut Random, out: &mut Vec<u8>, moment: Moment, size: usize) {
     let room = size.saturating_sub(out.len() + 100).max(8);
     match (room, random.below(100)) {
@@ -30,7 +29,7 @@ pub fn write(random: &mut Random, out: &mut Vec<u8>, moment: Moment, size: usize
         (_, 92..96) => {
             single(random, out, room, "utf-8", "base64", |r, o, n| text::base64(r, o, n, b""));
         }
-        // As before MIME: no fields of it at all.
+        // As before MIME: without any MIME field.
         _ => {
             out.extend_from_slice(b"\r\n");
             text::plain(random, out, room);
@@ -57,7 +56,7 @@ fn part_header(out: &mut Vec<u8>, content_type: &str, encoding: &str) {
     out.extend_from_slice(fields.as_bytes());
 }
 
-/// The boundary of the multipart whose header it has just written.
+/// Writes the header of a multipart and returns its boundary.
 fn multipart(random: &mut Random, out: &mut Vec<u8>, subtype: &str) -> Vec<u8> {
     let mut boundary = b"----=_Part_".to_vec();
     text::token(random, &mut boundary, 24);
@@ -81,7 +80,7 @@ fn alternative(random: &mut Random, out: &mut Vec<u8>, room: usize) {
     alternative_part(random, out, room);
 }
 
-/// The same as text and as HTML, a third to two.
+/// The message as text and as HTML, one third to two thirds.
 fn alternative_part(random: &mut Random, out: &mut Vec<u8>, room: usize) {
     let boundary = multipart(random, out, "alternative");
     let room = room.saturating_sub(600);
@@ -101,7 +100,7 @@ fn alternative_part(random: &mut Random, out: &mut Vec<u8>, room: usize) {
     delimiter(out, &boundary, b"--");
 }
 
-/// Text, then one to three attachments that share the rest.
+/// Text, then one to three attachments of equal size.
 fn attachments(random: &mut Random, out: &mut Vec<u8>, room: usize) {
     out.extend_from_slice(b"MIME-Version: 1.0\r\n");
     let boundary = multipart(random, out, "mixed");
@@ -121,7 +120,7 @@ fn attachments(random: &mut Random, out: &mut Vec<u8>, room: usize) {
     delimiter(out, &boundary, b"--");
 }
 
-/// A message inside a message, whole with its header.
+/// A forwarded message, complete with its header.
 fn forwarded(random: &mut Random, out: &mut Vec<u8>, moment: Moment, room: usize) {
     out.extend_from_slice(b"MIME-Version: 1.0\r\n");
     let boundary = multipart(random, out, "mixed");

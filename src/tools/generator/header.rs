@@ -1,4 +1,4 @@
-//! Headers as transfer agents and clients write them: long, folded, signed, encoded.
+//! Headers like those of transfer agents and clients: long, folded, signed, encoded.
 
 use std::io::Write;
 
@@ -66,7 +66,7 @@ const ZONES: [(&str, i64); 8] = [
 
 const DAYS: [&str; 7] = ["Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"];
 
-/// When a message was sent: seconds since 1970, and the sender's zone.
+/// Time at which a message was sent: seconds since 1970, and the sender's zone.
 #[derive(Clone, Copy)]
 pub struct Moment {
     unix: i64,
@@ -75,26 +75,26 @@ pub struct Moment {
 }
 
 impl Moment {
-    /// Some moment of the years 1996 to 2025.
+    /// A random time in the years 1996 to 2025.
     pub fn random(random: &mut Random) -> Moment {
         let unix = 820_454_400 + random.below(30 * 31_556_952) as i64;
         let (zone, ahead) = ZONES[random.below(ZONES.len())];
         Moment { unix, zone, ahead }
     }
 
-    /// So much later.
+    /// This much later.
     pub fn after(self, seconds: i64) -> Moment {
         Moment { unix: self.unix + seconds, ..self }
     }
 
-    /// As INTERNALDATE has it, in the sender's zone.
+    /// As an INTERNALDATE in the sender's zone.
     pub fn internal_date(self) -> InternalDate {
         let text = InternalDate::from_unix(self.unix + self.ahead).to_string();
         let text = text.replace("+0000", self.zone);
         InternalDate::parse(text.as_bytes()).expect("a printed date with another zone is a date")
     }
 
-    /// As a Date field has it (RFC 5322 section 3.3).
+    /// As the value of a Date field (RFC 5322 section 3.3).
     fn rfc5322(self) -> String {
         let day = DAYS[(self.unix + self.ahead).div_euclid(86_400).rem_euclid(7) as usize];
         let date = self.internal_date().to_string();
@@ -102,8 +102,8 @@ impl Moment {
     }
 }
 
-/// The header of a message that will have about `size` octets: the larger, the more a header holds.
-/// Ends before `MIME-Version`; the body's writer goes on from there.
+/// Writes the header of a message that will have about `size` octets, up to `MIME-Version`, which
+/// the writer of the body adds. Larger messages get longer headers.
 pub fn write(random: &mut Random, out: &mut Vec<u8>, moment: Moment, size: usize) {
     let hops = if size < 1500 { 1 } else { random.between(2, 5) };
     field(out, format_args!("Return-Path: <bounces+{}@example.com>", random.below(1 << 20)));
@@ -148,7 +148,7 @@ fn received(random: &mut Random, out: &mut Vec<u8>, moment: Moment) {
     field(out, format_args!("\r\n\tfor <user{to}@example.org>; {}", moment.rfc5322()));
 }
 
-/// Shaped like DKIM (RFC 6376): tags folded, the signature in base64 over several lines.
+/// A field in the form of DKIM (RFC 6376): folded tags, and a base64 signature over several lines.
 fn signature(random: &mut Random, out: &mut Vec<u8>, moment: Moment) {
     out.extend_from_slice(
         b"DKIM-Signature: v=1; a=rsa-sha256; c=relaxed/relaxed; d=example.com;\r\n\
@@ -200,7 +200,7 @@ fn references(random: &mut Random, out: &mut Vec<u8>, most: usize) {
     }
 }
 
-/// What lists, filters and clients add.
+/// Fields that lists, filters and clients add.
 fn extras(random: &mut Random, out: &mut Vec<u8>, size: usize) {
     if random.chance(30) {
         field(out, format_args!("X-Mailer: Mutt 1.4.{}i", random.below(10)));
@@ -220,7 +220,7 @@ fn extras(random: &mut Random, out: &mut Vec<u8>, size: usize) {
         field(out, format_args!("\tDKIM_SIGNED,HTML_MESSAGE,RCVD_IN_DNSWL_NONE autolearn=ham"));
     }
     if random.chance(3) {
-        // As it really stands in old archives: no encoding at all, in Latin-1.
+        // Unencoded Latin-1, as found in old archives.
         out.extend_from_slice(b"Organization: Universit\xe4t M\xfcnchen, Caf\xe9\r\n");
     }
 }

@@ -1,9 +1,8 @@
-//! Mail made up by seed: as varied as a real archive, the same on every machine.
+//! Generated mail: as varied as a real archive, and determined by a seed on every machine.
 //!
-//! Sizes follow those of a corpus of 2,065 real messages (median 3.8 KB, mean 9.8 KB, a few of up
-//! to 2 MB); headers, encodings and structure are those of lists, offices and robots; one message
-//! in forty is of a kind that should not exist. Message `n` of a seed does not depend on the
-//! others.
+//! Sizes follow a corpus of 2,065 real messages (median 3.8 KB, mean 9.8 KB, a few up to 2 MB).
+//! Headers, encodings and structure are modelled on lists, offices and robots. One message in forty
+//! breaks the standards. Message `n` of a seed does not depend on the others.
 
 mod body;
 mod header;
@@ -18,10 +17,11 @@ use self::random::Random;
 use client::Mail;
 use imap::types::Flags;
 
-/// One message in so many is odd.
+/// One message in this many is odd.
 const ODD_EVERY: u64 = 40;
 
-/// How many of 10,000 messages are no larger than so many octets; evenly spread between two points.
+/// Distribution of sizes: how many of 10,000 messages have at most this many octets. Sizes are
+/// uniform between two points.
 const SIZES: [(usize, usize); 14] = [
     (0, 526),
     (90, 1_024),
@@ -63,8 +63,8 @@ impl Generator {
         Generator { seed, next: 0, odd: true, scratch: Vec::new() }
     }
 
-    /// The same without the odd kinds: mail that every server gives back as it came. Some turn a
-    /// bare LF into CRLF, or a NUL into something else.
+    /// The archive of `seed` without odd messages, which every server returns unchanged. Some
+    /// servers turn a bare LF into CRLF, or replace a NUL.
     #[must_use]
     pub fn regular(seed: u64) -> Generator {
         Generator { odd: false, ..Generator::new(seed) }
@@ -86,8 +86,8 @@ impl Generator {
         self.mail(&mut random, moment)
     }
 
-    /// Message `index` of exactly `size` octets, at least one: a header, then text, cut where it
-    /// must end. For measurements with messages of one size.
+    /// Message `index` with exactly `size` octets, at least one: a header and text, cut to size.
+    /// For measurements with messages of one size.
     pub fn message_of(&mut self, index: u64, size: usize) -> Mail {
         let mut random = Random::new(self.seed, index);
         let moment = Moment::random(&mut random);
@@ -100,7 +100,7 @@ impl Generator {
         }
         self.scratch.truncate(size.saturating_sub(2));
         if let Some(last @ b'\r') = self.scratch.last_mut() {
-            // Half a line end in front of the last one: some servers would repair it.
+            // A bare CR before the final CRLF: some servers would repair it.
             *last = b'.';
         }
         self.scratch.extend_from_slice(&b"\r\n"[..size.min(2)]);
@@ -124,7 +124,7 @@ impl Iterator for Generator {
     }
 }
 
-/// In integers alone: floating point may round differently elsewhere.
+/// Draws a size. Integers only: floating point may round differently on other machines.
 fn size(random: &mut Random) -> usize {
     const STEPS: usize = 1_000;
     let share = random.below(10_000 * STEPS);
@@ -133,7 +133,7 @@ fn size(random: &mut Random) -> usize {
     from + (to - from) * (share - low * STEPS) / ((high - low) * STEPS)
 }
 
-/// Most mail of an archive has been read, some answered, little is marked.
+/// Draws flags: most mail in an archive is seen, some is answered, little is flagged.
 fn flags(random: &mut Random) -> Flags {
     let shares = [
         (70, Flags::SEEN),
@@ -150,7 +150,8 @@ fn flags(random: &mut Random) -> Flags {
 mod tests {
     use super::*;
 
-    /// Changes only when the generator does: then say so, for seeds in old reports are void.
+    /// Changes only with the generator. If it must change, announce it: seeds in old reports become
+    /// void.
     const DIGEST: u64 = 543_281_188_126_141_625;
 
     #[test]

@@ -1,9 +1,9 @@
-//! Messages that no standard allows and every archive holds, and some that try to be commands.
+//! Messages that no standard allows but every archive has, and some that look like commands.
 
 use super::random::Random;
 use super::text;
 
-/// How many kinds there are.
+/// Number of kinds.
 pub const KINDS: usize = 18;
 
 const HEADER: &[u8] = b"From: <odd@example.org>\r\nDate: Mon, 7 Feb 1994 21:52:25 -0800\r\n\
@@ -19,18 +19,18 @@ pub fn write(random: &mut Random, out: &mut Vec<u8>, kind: usize) {
         3 => text::plain(random, out, 3_000),
         4 => out.extend_from_slice(HEADER),
         5 => with_body(out, b""),
-        // Line ends that are none.
+        // Broken line ends.
         6 => bare(random, out, b"\n"),
         7 => bare(random, out, b"\r"),
         8 => mixed_line_ends(random, out),
         9 => with_body(out, b"ends in a CR\r"),
-        // Octets that a parser may trip over.
+        // Traps for parsers.
         10 => nuls(random, out),
         11 => every_octet(out),
         12 => long_line(random, out),
         13 => unclosed(random, out),
         14 => nested(out),
-        // What must never be taken for protocol.
+        // Text that must never be taken for protocol.
         15 => with_body(out, b"A1 LOGOUT\r\n* BYE\r\n+ \r\nA2 OK [APPENDUID 1 1] done\r\n)\r\n"),
         16 => with_body(out, b"literal {10+}\r\n0123456789 {0}\r\n (\\Seen) {4294967296+}\r\n"),
         _ => with_body(out, b"From the start of a line\r\n>From quoted\r\n.\r\n..\r\n{3}"),
@@ -43,7 +43,7 @@ fn with_body(out: &mut Vec<u8>, body: &[u8]) {
     out.extend_from_slice(body);
 }
 
-/// Every line end replaced by `end`, in the header too.
+/// A message in which every line end, in the header too, is `end`.
 fn bare(random: &mut Random, out: &mut Vec<u8>, end: &[u8]) {
     let mut whole = Vec::new();
     with_body(&mut whole, b"");
@@ -76,7 +76,7 @@ fn every_octet(out: &mut Vec<u8>) {
     out.extend((0..=u8::MAX).rev());
 }
 
-/// 24,000 octets without a line end, as one list archive really has it.
+/// 24,000 octets without a line end, as found in a real list archive.
 fn long_line(random: &mut Random, out: &mut Vec<u8>) {
     with_body(out, b"");
     text::token(random, out, 24_000);
@@ -89,7 +89,7 @@ fn unclosed(random: &mut Random, out: &mut Vec<u8>) {
     text::plain(random, out, 1_000);
 }
 
-/// Forty multiparts, one inside the other, none closed.
+/// Forty nested multiparts, none closed.
 fn nested(out: &mut Vec<u8>) {
     out.extend_from_slice(HEADER);
     for depth in 0..40 {

@@ -1,12 +1,12 @@
-//! A small generator of random numbers whose stream is fixed for ever: a seed printed by a failing
-//! test must give the same mail on every machine and in every version.
+//! A small random number generator with a fixed stream: a seed printed by a failing test must give
+//! the same mail on every machine and in every version.
 
-/// SplitMix64 (Steele, Lea, Flood 2014). One addition and two multiplications a number.
+/// SplitMix64 (Steele, Lea, Flood 2014): one addition and two multiplications per number.
 #[derive(Clone, Debug)]
 pub struct Random(u64);
 
 impl Random {
-    /// The stream of message `index` under `seed`: independent of every other message's.
+    /// The stream for message `index` of `seed`, independent of those of other messages.
     pub fn new(seed: u64, index: u64) -> Random {
         let mut random = Random(seed);
         let mixed = random.next() ^ index;
@@ -32,7 +32,7 @@ impl Random {
         low + self.below(high - low + 1)
     }
 
-    /// True in `percent` of a hundred cases.
+    /// True with a probability of `percent`.
     pub fn chance(&mut self, percent: usize) -> bool {
         self.below(100) < percent
     }

@@ -1,8 +1,8 @@
-//! Text that fills bodies: plain, quoted-printable, flowed, 8-bit, base64.
+//! Text for bodies: plain, quoted-printable, flowed, 8-bit, base64.
 
 use super::random::Random;
 
-/// Common words, a power of two of them, so that one random number gives eight.
+/// Common words. Their number is a power of two, so that one random number selects eight.
 #[rustfmt::skip]
 const WORDS: [&str; 128] = [
     "the", "of", "and", "to", "in", "is", "that", "it", "was", "for", "on", "are", "as", "with",
@@ -42,12 +42,12 @@ const FOREIGN: [&str; 16] = [
 
 const BASE64: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
-/// Lines of words, about `octets` together, none longer than 78.
+/// Lines of words with about `octets` in total, at most 78 each.
 pub fn plain(random: &mut Random, out: &mut Vec<u8>, octets: usize) {
     paragraphs(random, out, octets, b"\r\n");
 }
 
-/// As `format=flowed` (RFC 3676): a line that ends in a space goes on in the next.
+/// `format=flowed` (RFC 3676): a line that ends in a space continues on the next.
 pub fn flowed(random: &mut Random, out: &mut Vec<u8>, octets: usize) {
     out.extend_from_slice(
         b"> > On Tuesday you wrote: \r\n>> stuffed and quoted \r\n From here on\r\n",
@@ -72,21 +72,21 @@ fn paragraphs(random: &mut Random, out: &mut Vec<u8>, octets: usize, line_end: &
     }
 }
 
-/// Up to eight words, no more once `until` is reached.
+/// Up to eight words, fewer if `until` is reached.
 fn words(random: &mut Random, out: &mut Vec<u8>, until: usize) {
     for octet in random.next().to_le_bytes() {
         if out.len() >= until {
             return;
         }
         out.extend_from_slice(WORDS[usize::from(octet & 127)].as_bytes());
-        // The last word of a line is followed by its line end alone, as editors leave it.
+        // No space between the last word of a line and the line end, as editors leave it.
         if out.len() < until {
             out.push(if octet == 128 { b',' } else { b' ' });
         }
     }
 }
 
-/// UTF-8 as it is, for `Content-Transfer-Encoding: 8bit`.
+/// Unencoded UTF-8, for `Content-Transfer-Encoding: 8bit`.
 pub fn eight_bit(random: &mut Random, out: &mut Vec<u8>, octets: usize) {
     let end = out.len() + octets;
     while out.len() < end {
@@ -126,7 +126,7 @@ fn quote(out: &mut Vec<u8>, octet: u8) {
     }
 }
 
-/// Base64 of random octets after `magic` (itself base64, a multiple of four long), in lines of 76.
+/// `magic` (base64, its length a multiple of four), then base64 of random octets, in lines of 76.
 pub fn base64(random: &mut Random, out: &mut Vec<u8>, octets: usize, magic: &[u8]) {
     let lines = octets / 78 + 1;
     let start = out.len();
@@ -142,7 +142,7 @@ pub fn base64(random: &mut Random, out: &mut Vec<u8>, octets: usize, magic: &[u8
     out.extend_from_slice(b"A=\r\n");
 }
 
-/// `N` characters, twelve at most: each takes six bits of one number.
+/// `N` characters, at most twelve: each takes six bits of one random number.
 fn push_base64<const N: usize>(random: &mut Random, out: &mut Vec<u8>) {
     let bits = random.next();
     let characters = std::array::from_fn::<u8, N, _>(|n| {
@@ -152,7 +152,7 @@ fn push_base64<const N: usize>(random: &mut Random, out: &mut Vec<u8>) {
     out.extend_from_slice(&characters);
 }
 
-/// A token of `length` lower-case letters and digits, as in message ids and boundaries.
+/// A token of `length` lower-case letters and digits, as in message IDs and boundaries.
 pub fn token(random: &mut Random, out: &mut Vec<u8>, length: usize) {
     const SYMBOLS: &[u8; 32] = b"abcdefghijkmnopqrstuvwxyz2345679";
     let mut bits = 0;

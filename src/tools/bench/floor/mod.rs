@@ -1,10 +1,11 @@
-//! What the machine can do without IMAP: the same threads send the same octets over loopback TCP to
-//! a plain receiver, which keeps the same promise: a batch is acknowledged when it is durable.
+//! The floor: what the machine can do without IMAP. The same threads send the same octets over
+//! loopback TCP to a plain receiver that keeps the same promise: it acknowledges a batch when it is
+//! durable.
 //!
-//! On the wire a batch is its length, eight octets little-endian, then its octets; the answer is
-//! one octet. No parsing, no checksum, no index, one file per reactor that is written again and
-//! again, so that its blocks are always allocated and written: a server with a purpose cannot be
-//! faster on this machine by much.
+//! On the wire a batch is its length (eight octets, little-endian), then its octets; the answer is
+//! one octet. There is no parsing, checksum or index. Each reactor overwrites one file in a circle,
+//! so that its blocks are always allocated and written. A real server cannot be much faster on this
+//! machine.
 
 mod receiver;
 mod sync;
@@ -80,5 +81,5 @@ impl Uplink for Bare {
 }
 
 fn failed(error: std::io::Error) -> ToolError {
-    ToolError::Io { doing: "measuring without IMAP".into(), error }
+    ToolError::Io { doing: "cannot measure without IMAP".into(), error }
 }

@@ -1,4 +1,4 @@
-//! The receiving side: reactors as the server's, one thread and one file each.
+//! The receiving side: reactors like the server's, each with one thread and one file.
 
 use std::fs::File;
 use std::io::{self, Write};
@@ -19,10 +19,10 @@ use crate::reactor::{
 };
 use crate::tools::ToolError;
 
-/// Size of a file: more than a disk's cache, written in a second.
+/// Bytes of a file: more than a disk's cache, written in a second.
 const FILE: u64 = 1 << 30;
 
-/// Leases of a connection that are on their way to the disk at the same time.
+/// Writes in flight per connection.
 const WRITES: usize = 3;
 
 /// Running receivers.
@@ -34,7 +34,7 @@ pub struct Receivers {
 }
 
 impl Receivers {
-    /// Starts so many, with files in `folder` that are written once already.
+    /// Starts this many reactors, with pre-written files in `folder`.
     pub fn start(folder: &Path, reactors: usize) -> Result<Receivers, ToolError> {
         let stop = tokio::sync::watch::Sender::new(false);
         let fdatasyncs = Arc::new(AtomicU64::new(0));
@@ -55,17 +55,17 @@ impl Receivers {
         Ok(Receivers { addresses, threads, stop, fdatasyncs })
     }
 
-    /// Where connection `number` goes: they are dealt out evenly.
+    /// Address for connection `number`; connections are spread evenly.
     pub fn address(&self, number: usize) -> SocketAddr {
         self.addresses[number % self.addresses.len()]
     }
 
-    /// Syncs so far.
+    /// Number of fdatasyncs so far.
     pub fn fdatasyncs(&self) -> u64 {
         self.fdatasyncs.load(Ordering::Relaxed)
     }
 
-    /// Ends all of them.
+    /// Stops all reactors.
     pub fn stop(self) -> Result<(), ToolError> {
         self.stop.send_replace(true);
         for thread in self.threads {
@@ -75,7 +75,7 @@ impl Receivers {
     }
 }
 
-/// Written, not only allocated: see the measurements in the manual's chapter on the format.
+/// Writes the whole file once. Allocating it would not be enough: see `tuning/README.md`.
 fn fill(path: &Path) -> io::Result<()> {
     let mut file = File::create(path)?;
     let zeros = vec![0; 1 << 20];
@@ -101,18 +101,18 @@ async fn receive(
             spawn(serve(Conn::new(peer), arena.clone(), ring.clone()));
         }
     });
-    // The sender of the flag is there until it has been set.
+    // The sender is not dropped before it has set the flag.
     let _ = stopped.wait_for(|&stop| stop).await;
     Ok(())
 }
 
-/// Ends with the connection; a broken one is the sender's to report.
+/// Serves a connection until it ends. The sending side reports errors.
 async fn serve(conn: Conn, arena: Arena, ring: Rc<Ring>) {
     let conn = Rc::new(conn);
     while receive_batch(&conn, &arena, &ring).await.is_ok() {}
 }
 
-/// One batch; its acknowledgement follows by itself, so that the next can come meanwhile.
+/// Receives one batch. A task of its own acknowledges it, so that the next one can be received.
 async fn receive_batch(conn: &Rc<Conn>, arena: &Arena, ring: &Rc<Ring>) -> io::Result<()> {
     conn.readable().await?;
     let lease = arena.lease(LeaseClass::Large).await;

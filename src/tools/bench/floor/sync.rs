@@ -1,5 +1,5 @@
-//! Group commit: one fdatasync for all who wait. It is put off while others are still receiving,
-//! until [`SYNC_EVERY`] octets were written: fewer syncs, each worth more.
+//! Group commit: one fdatasync for all waiting batches. While connections are still receiving, it
+//! is delayed until [`SYNC_EVERY`] bytes are written, which makes fewer and larger syncs.
 
 use std::cell::Cell;
 use std::io::{self, Write};
@@ -11,28 +11,28 @@ use tokio::sync::{Notify, watch};
 
 use crate::reactor::{Lease, LogFile, spawn};
 
-/// Octets after which those who wait are made durable even though others still receive.
+/// Bytes after which waiting batches are synced although connections are still receiving.
 const SYNC_EVERY: u64 = 16 << 20;
 
-/// A file that is written round and round, and made durable for whoever asks.
+/// A file that is overwritten in a circle, with group commit.
 pub struct Ring {
     file: LogFile,
     size: u64,
     position: Cell<u64>,
-    /// Octets written since the last sync began.
+    /// Bytes written since the last sync began.
     unsynced: Cell<u64>,
-    /// Connections in the middle of a batch.
+    /// Number of connections in the middle of a batch.
     receiving: Cell<usize>,
-    /// How many have asked for durability so far.
+    /// Number of requests for durability so far.
     asked: Cell<u64>,
     wake: Notify,
-    /// How many of them have it.
+    /// Number of these requests that are fulfilled.
     durable: watch::Sender<u64>,
     fdatasyncs: Arc<AtomicU64>,
 }
 
 impl Ring {
-    /// A ring over `size` octets of `file`; starts the task that syncs it.
+    /// A ring over `size` bytes of `file`. Starts the task that syncs it.
     pub fn start(file: LogFile, size: u64, fdatasyncs: Arc<AtomicU64>) -> Rc<Ring> {
         let ring = Rc::new(Ring {
             file,
@@ -49,7 +49,7 @@ impl Ring {
         ring
     }
 
-    /// Writes the first `length` octets of the lease, whole blocks, at the next place.
+    /// Writes the first `length` bytes of the lease, whole blocks, at the current position.
     pub async fn write(&self, lease: Lease, length: usize) -> io::Result<()> {
         let mut at = self.position.get();
         if at + length as u64 > self.size {
@@ -64,13 +64,13 @@ impl Ring {
         result
     }
 
-    /// Says that a batch is being received, until the guard is dropped.
+    /// Counts a connection as receiving until the guard is dropped.
     pub fn receiving(self: &Rc<Self>) -> Receiving {
         self.receiving.set(self.receiving.get() + 1);
         Receiving(self.clone())
     }
 
-    /// Waits until a sync has returned that began after this call.
+    /// Waits for the return of a sync that began after this call.
     pub async fn durable(&self) -> io::Result<()> {
         let mine = self.asked.get() + 1;
         self.asked.set(mine);
@@ -83,14 +83,14 @@ impl Ring {
         loop {
             self.wake.notified().await;
             let asked = self.asked.get();
-            let nobody_waits = *self.durable.borrow() == asked;
-            let more_will = self.receiving.get() > 0 && self.unsynced.get() < SYNC_EVERY;
-            if nobody_waits || more_will {
+            let is_idle = *self.durable.borrow() == asked;
+            let can_wait = self.receiving.get() > 0 && self.unsynced.get() < SYNC_EVERY;
+            if is_idle || can_wait {
                 continue;
             }
             self.unsynced.set(0);
             if let Err(error) = self.file.sync_data().await {
-                // Nothing is acknowledged any more: the senders notice.
+                // No batch may be acknowledged any more.
                 let _ = writeln!(io::stderr(), "fdatasync: {error}");
                 std::process::exit(1);
             }
