@@ -1,4 +1,4 @@
-//! Why a server does not start, or ended.
+//! Why a server failed to start, or ended.
 
 use std::io;
 use std::net::SocketAddr;

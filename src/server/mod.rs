@@ -1,8 +1,8 @@
-//! The server as a whole: start, threads, stop.
+//! The server: start, threads, stop.
 //!
-//! A start goes top to bottom: probe the kernel, take the data folder, read the log to its end,
-//! then one thread per reactor. A stop goes the same way back: sessions get BYE, what is on its
-//! way to the disk is finished and answered, the catalog gets a last checkpoint.
+//! A start probes the kernel, locks the data folder, replays the log to its end, and starts one
+//! thread per reactor. A stop undoes this in reverse order: sessions get BYE, writes in flight are
+//! finished and answered, and the catalog gets a last checkpoint.
 
 mod check;
 mod config;
@@ -50,41 +50,41 @@ pub struct Server {
     watch: Watch,
     pool: SegmentPool,
     over: Arc<Over>,
-    /// Given up last, when nobody writes any more.
+    /// Last field: released after all threads have ended.
     _lock: DataLock,
 }
 
-/// What a server has done since it started, all reactors together.
+/// Counters since the start of the server, summed over all reactors.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Stats {
-    /// Sessions at this moment.
+    /// Sessions now.
     pub sessions: u64,
     /// Batches committed.
     pub batches: u64,
     /// Messages committed.
     pub messages: u64,
-    /// Octets of those.
+    /// Octets of these messages.
     pub octets: u64,
-    /// fdatasync calls.
+    /// Number of fdatasyncs.
     pub fdatasyncs: u64,
     /// Processor time of the reactors.
     pub cpu: Duration,
-    /// Times that somebody waited for a lease.
+    /// Number of waits for a lease.
     pub lease_waits: u64,
-    /// Segments taken into use that were merely allocated.
+    /// Segments taken into use that were only allocated, not written.
     pub unwritten_segments: u64,
 }
 
 impl Server {
-    /// Starts a server and returns when it takes connections.
+    /// Starts a server and returns once it accepts connections.
     ///
     /// # Errors
-    /// See [`StartError`]; nothing is left running then.
+    /// See [`StartError`]. Nothing is left running.
     pub fn start(config: Config) -> Result<Server, StartError> {
         let begun = Instant::now();
         let (mut server, ready) = Server::begin(config)?;
         for reactor in ready {
-            // One that fails drops its end without a word; its thread has the reason.
+            // A reactor that fails drops its sender; its thread returns the reason.
             if reactor.blocking_recv().is_err() {
                 return Err(server.end().err().unwrap_or(StartError::Vanished));
             }
@@ -94,7 +94,8 @@ impl Server {
         Ok(server)
     }
 
-    /// The same without waiting for the reactors: each says when it is ready, or drops its end.
+    /// Starts a server without waiting for its reactors. Each signals when it is ready, or drops
+    /// its sender.
     pub(crate) fn begin(config: Config) -> Result<(Server, Ready), StartError> {
         let begun = Instant::now();
         let rings = resources::rings(&config)?;
@@ -165,34 +166,34 @@ impl Server {
         ready
     }
 
-    /// Where it listens; the port is a real one even when 0 was asked for.
+    /// Where it listens. The port is the actual one, even if the configuration has 0.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Where it listens by TLS, if it does.
+    /// Where it listens with TLS, if it does.
     #[must_use]
     pub fn tls_address(&self) -> Option<SocketAddr> {
         self.tls_address
     }
 
-    /// Reloads certificate and key; `false` when the server has none. Sessions notice nothing.
+    /// Reloads certificate and key; `false` when the server has none. Open sessions are unaffected.
     ///
     /// # Errors
-    /// When the files are not usable; the former ones stay in use then.
+    /// When the files cannot be used. The previous certificate stays in use.
     pub fn reload(&self) -> Result<bool, TlsError> {
         self.tls.as_ref().map(Acceptor::reload).transpose().map(|reloaded| reloaded.is_some())
     }
 
-    /// Blocks until the segments that are made ready ahead are: before that, fdatasync is slower
-    /// than it will be. Not to be called from async code.
+    /// Blocks until the segments prepared ahead are ready: until then, fdatasync is slower than
+    /// later. Do not call it from async code.
     pub fn wait_until_settled(&self) {
-        // An error says that the pool has ended, and then nothing is prepared any more.
+        // An error means that the pool has ended and prepares no more segments.
         let _ = self.pool.settled().blocking_recv();
     }
 
-    /// What it has done so far.
+    /// The current counters.
     #[must_use]
     pub fn stats(&self) -> Stats {
         let mut stats = Stats::default();
@@ -210,13 +211,13 @@ impl Server {
         stats
     }
 
-    /// To look at the server from outside, also after its end.
+    /// A view for observers, which works even after the server has ended.
     #[must_use]
     pub fn watch(&self) -> Watch {
         self.watch.clone()
     }
 
-    /// Calls `tell` once when a reactor ends by itself, as it does when the disk fails.
+    /// Calls `tell` once when a reactor ends by itself, for example because the disk fails.
     pub fn when_over(&self, tell: impl FnOnce() + Send + 'static) {
         *self.over.lock().unwrap_or_else(PoisonError::into_inner) = Some(Box::new(tell));
         if self.threads.iter().any(Thread::is_over) {
@@ -224,15 +225,15 @@ impl Server {
         }
     }
 
-    /// Stops: sessions get BYE, batches in flight finish or vanish whole.
+    /// Stops the server: sessions get BYE, batches in flight finish or are dropped whole.
     ///
     /// # Errors
-    /// What a reactor failed of.
+    /// The failure of a reactor.
     pub fn stop(mut self) -> Result<(), StartError> {
         self.end()
     }
 
-    /// The same for those who cannot block.
+    /// [`Server::stop`] for async code.
     #[cfg(test)]
     pub(crate) async fn ended(mut self) -> Result<(), StartError> {
         let mut result = Ok(());
@@ -250,18 +251,18 @@ impl Server {
         result
     }
 
-    /// Tells all reactors to end. Their threads are to be waited for.
+    /// Tells all reactors to end and returns their threads, which the caller waits for.
     fn tell_to_end(&mut self) -> Vec<Thread<Result<(), StartError>>> {
         self.watch.stopping.store(true, Ordering::Relaxed);
         for reactor in &self.reactors {
-            // A reactor that has ended already needs no telling.
+            // An error means that the reactor has ended already.
             let _ = reactor.send(Arrival::Stop);
         }
         std::mem::take(&mut self.threads)
     }
 }
 
-/// What came of a reactor.
+/// The result of a reactor's thread.
 fn outcome(ended: Result<Result<(), StartError>, ThreadEnd>) -> Result<(), StartError> {
     ended.unwrap_or_else(|end| match end {
         ThreadEnd::Failed(error) => Err(StartError::System(error)),
@@ -277,13 +278,13 @@ impl Drop for Server {
     }
 }
 
-/// A reactor that waits for its work.
+/// A reactor's thread with its ring, before it starts work.
 type Ring = Standby<Result<(), StartError>>;
 
-/// From each reactor, when it takes connections.
+/// Signals from the reactors that they accept connections.
 type Ready = Vec<oneshot::Receiver<()>>;
 
-/// Whom to tell that a reactor has ended.
+/// Callback for the end of a reactor.
 type Over = Mutex<Option<Box<dyn FnOnce() + Send>>>;
 
 fn call(over: &Over) {
@@ -293,7 +294,7 @@ fn call(over: &Over) {
     }
 }
 
-/// What the reactors have in common.
+/// State shared by the reactors.
 pub(crate) struct Shared {
     pub catalog: Catalog,
     pub verifier: Verifier,
@@ -356,7 +357,7 @@ impl Shared {
             openers: Jobs::start("opener", OPENERS, Jobs::ANY).map_err(StartError::System)?,
             epoch: recovered.next_epoch,
             count: u16::try_from(reactors).map_err(|_| StartError::TooManyReactors)?,
-            // More reactors than cores have to share.
+            // With more reactors than cores, the kernel places them.
             pin: reactors <= resources::cores(),
             reactors: Arc::default(),
             mailboxes: Arc::new(AtomicU64::new(1)),
@@ -366,7 +367,7 @@ impl Shared {
     }
 }
 
-/// A socket for each reactor to listen on by TLS, when that is wanted.
+/// The TLS sockets, one for each reactor, and their address; none without TLS.
 fn listen_by_tls(
     config: &Config,
     tls: Option<&Acceptor>,
@@ -399,7 +400,7 @@ fn verifier(config: &Config, users: Users) -> Result<Verifier, StartError> {
     Verifier::start(users, secret, options).map_err(StartError::System)
 }
 
-/// Brings the catalog to the end of the log.
+/// Replays the log into the catalog.
 fn recover(
     config: &Config,
     begun: Instant,
@@ -410,11 +411,11 @@ fn recover(
     let mut medium = StoredSegments::new(segments.clone());
     let catalog = data.join("catalog.redb");
     let mut replayed = replay(&catalog, &mut medium, on_damage);
-    // The disk is full, perhaps. If it fails, it does so again.
+    // The disk may be full. If it is failing, the second attempt fails too.
     if let Err(ReplayError::Catalog(CatalogError::Io { .. })) = &replayed
         && Spare::new(data, config.spare).release().unwrap_or(false)
     {
-        tracing::warn!("the catalog gets the room that was held for it on a full disk");
+        tracing::warn!("the disk is full: the catalog now uses the space reserved for it");
         replayed = replay(&catalog, &mut medium, on_damage);
     }
     let replay = replayed.map_err(StartError::Replay)?;
@@ -428,19 +429,19 @@ fn recover(
     Ok((segments, catalog, replay.recovered, replay.quarantine))
 }
 
-/// Makes the data folder with a name that is durable, unless it is there: mail in a folder that a
-/// loss of power takes away would be gone with it.
+/// Creates the data folder, if missing, and makes its name durable: a power loss that removed the
+/// folder would take the mail with it.
 fn make_folder(data: &Path) -> Result<(), StartError> {
     let is_begun = files::exists(&data.join(SEGMENTS));
     let made = files::create_folder(data).and_then(|()| match is_begun? {
         true => Ok(()),
-        // Until the folder of segments is in it, whoever made it may have been killed right then.
+        // Without a folder of segments, an earlier start may have been killed before this sync.
         false => files::sync_file_system(data),
     });
     made.map_err(|error| StartError::Data(data.to_owned(), error))
 }
 
-/// Octets of the smallest segment that mail is written to.
+/// Bytes of the smallest segment that mail is written to.
 fn least_segment(config: &Config) -> u32 {
     config.segment_size.min(config.first_segment).min(SEGMENT_LEAST)
 }

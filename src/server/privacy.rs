@@ -16,7 +16,7 @@ use super::{SEGMENTS, StartError};
 const OTHERS: u32 = 0o077;
 
 /// The permission bit that lets everybody write.
-const ANYBODY_WRITES: u32 = 0o002;
+const WORLD_WRITABLE: u32 = 0o002;
 
 /// The sticky bit: many users share the folder, like /tmp.
 const STICKY: u32 = 0o1000;
@@ -26,7 +26,7 @@ const STICKY: u32 = 0o1000;
 pub struct Exposed {
     /// Its path.
     pub path: PathBuf,
-    /// Its permissions, the lowest twelve bits.
+    /// Its permissions, twelve bits.
     pub mode: u32,
     /// Whether it is a folder.
     pub folder: bool,
@@ -123,26 +123,24 @@ pub(super) fn make_private(data: &Path) -> Result<(), StartError> {
                 );
             }
             Ok(()) => files += 1,
-            Err(error) if *folder && mode & ANYBODY_WRITES != 0 => {
+            Err(error) if *folder && mode & WORLD_WRITABLE != 0 => {
                 return Err(refused(io::Error::other(format!(
-                    "anybody on this machine may write to {name} (permissions {mode:04o}), which \
-                     cannot be changed: {error}; chmod 700 it as its owner, or mount its file \
-                     system with such permissions"
+                    "any user may write to {name} (permissions {mode:04o}), and that cannot be \
+                     changed: {error}; chmod 700 it as its owner, or mount its file system with \
+                     such permissions"
                 ))));
             }
             Err(error) => tracing::warn!(
-                "others on this machine may use {name} (permissions {mode:04o}), which cannot be \
+                "other users may access {name} (permissions {mode:04o}), and that cannot be \
                  changed: {error}; chmod go= it as its owner"
             ),
         }
     }
-    // In a folder that was closed nobody could reach them.
+    // If no folder was open, other users could not reach the files.
     match (files, closed) {
         (0, _) => {}
-        (_, 0) => {
-            tracing::info!("{files} files of the data folder belong to their owner alone now")
-        }
-        _ => tracing::warn!("{files} files in it were open to others, and are not any more"),
+        (_, 0) => tracing::info!("removed other users' permissions on {files} files of the data"),
+        _ => tracing::warn!("other users could access {files} files of the data; changed"),
     }
     Ok(())
 }
@@ -194,7 +192,7 @@ mod tests {
             assert!(why.contains(&format!("{before:04o}")), "{why}");
             assert_eq!(mode(&data), before);
         }
-        // What mailrace has used before is its own, whatever somebody has put there.
+        // A folder that mailrace has used is its own, even with foreign files in it.
         let data = place.path().join("srv");
         put(&data.join("users"), 0o644);
         make_private(&data).unwrap();

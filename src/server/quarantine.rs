@@ -67,7 +67,7 @@ fn file(finding: &Finding) -> String {
 
 fn line(finding: &Finding) -> String {
     let Finding { offset, what, user, mailbox, uids, .. } = finding;
-    let mut line = format!("{} at octet {offset}: {what}", file(finding));
+    let mut line = format!("{} at byte {offset}: {what}", file(finding));
     if let Some(user) = user {
         line.push_str(&format!("; user {user:?}"));
     }

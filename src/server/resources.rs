@@ -52,7 +52,8 @@ pub(super) fn connections(config: &Config, reactors: usize) -> usize {
 /// Number of descriptors left for connections.
 fn room(limit: u64, reactors: u64, observed: bool) -> u64 {
     let admin = if observed { (ADMIN_CONNECTIONS + ADMIN_PROBES) as u64 } else { 0 };
-    // Of a small limit reading gets a part; what is open to be read is closed for the log.
+    // Under a low limit reading gets a quarter: segments open for reading can be closed at any
+    // time.
     let reading = (reactors * OPEN_SEGMENTS as u64).min(limit / 4);
     limit.saturating_sub(FILES + reactors * FILES_OF_REACTOR + admin.min(limit / 16) + reading)
 }
@@ -67,7 +68,7 @@ mod tests {
         assert_eq!(room(1024, 2, false), 1024 - 24 - 24 - 128);
         assert_eq!(room(1024, 2, true), 1024 - 24 - 24 - 128 - 40);
         assert_eq!(room(40, 4, false), 0);
-        // What the unit gives is enough for all of them.
+        // The limit in the systemd unit is enough for all connections.
         assert!(room(20_000, 16, true) >= CONNECTIONS as u64);
     }
 }

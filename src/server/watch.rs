@@ -23,7 +23,7 @@ pub struct Watch {
     /// Size in bytes of the smallest segment that is made. The disk must have room for it if no
     /// segment is ready.
     pub segment: u64,
-    /// The counters of each reactor, in order.
+    /// Counters of each reactor, in order.
     pub reactors: Vec<Arc<Tally>>,
     /// Counts of the segment pool.
     pub pool: Arc<PoolCounts>,

@@ -17,15 +17,15 @@ use crate::stats::{Counters, Tally};
 use crate::store::{Files, Log, LogId, PoolCounts, Sequencer};
 use imap::protocol::response::Code;
 
-/// Sessions get so long to end when the server stops.
+/// Time that sessions have to end when the server stops.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// After a connection could not be accepted (out of descriptors, most likely).
+/// Pause after a failed accept, which is usually caused by a lack of descriptors.
 const AFTER_FAILURE: Duration = Duration::from_millis(100);
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
-/// How often a reactor looks whether the files of its log are where they should be.
+/// Interval at which a reactor checks that the files of its log are in place.
 const LOOK: Duration = Duration::from_millis(250);
 
 /// Where a reactor listens.
@@ -34,7 +34,7 @@ pub(super) struct Sockets {
     pub tls: Option<Bound>,
 }
 
-/// What a reactor's thread begins with.
+/// What a reactor's thread starts with.
 pub(super) struct Worker {
     pub number: usize,
     pub sockets: Sockets,
@@ -89,7 +89,7 @@ impl Worker {
             }
         }
         if timeout(PATIENCE, sessions_end(&home)).await.is_none() {
-            // Who does not read a BYE for so long has gone.
+            // The remaining clients do not read their BYE.
             home.roster.borrow().values().for_each(|conn| conn.shutdown());
         }
         accepting.iter().for_each(|task| task.abort());
@@ -103,7 +103,7 @@ impl Worker {
         }
         home.log.durable().await?;
         checkpoints.stop();
-        // It panics only by a bug, which has said so itself.
+        // An error is a panic in the task, which has been logged.
         let _ = saving.await;
         home.count();
         Ok(())
@@ -157,7 +157,7 @@ async fn accept(home: Rc<Home>, listener: Rc<Listener>, implicit_tls: bool) {
             }
             Err(_) if home.ending.borrow().is_some() => return,
             Err(error) => {
-                // Once, until one is accepted again.
+                // Logged once per series of failures.
                 if !std::mem::replace(&mut failing, true) {
                     tracing::warn!("cannot accept connections: {error}; they wait");
                 }
@@ -167,7 +167,7 @@ async fn accept(home: Rc<Home>, listener: Rc<Listener>, implicit_tls: bool) {
     }
 }
 
-/// Says at the start and once a day when a certificate expires soon, or is not valid.
+/// Logs at startup and once a day if the certificate is not valid or expires soon.
 async fn remind(acceptor: Acceptor) {
     loop {
         match acceptor.concern(unix_seconds()) {
@@ -181,8 +181,8 @@ async fn remind(acceptor: Acceptor) {
     }
 }
 
-/// Breaks the log when its files are not where they should be any more: what is written to them
-/// would not be there at the next start.
+/// Breaks the log when its files were deleted or moved away: the next start would not find what is
+/// written to them.
 async fn guard(home: Rc<Home>, counts: Arc<PoolCounts>) {
     while home.ending.borrow().is_none() {
         sleep(LOOK).await;
@@ -205,7 +205,7 @@ fn admit(home: &Rc<Home>, peer: Peer, implicit_tls: bool) {
         Err(crowded) => {
             home.turned_away(&peer, &crowded.for_operator());
             if implicit_tls {
-                // It could not read why.
+                // Without a handshake the client cannot read a reason.
                 return;
             }
             drop(spawn(async move {
