@@ -11,7 +11,7 @@
 //! catalog   row 1 = UIDs 1..300
 //! append    UID 301            memory: chunk 301 (joins) = 301
 //! saved     row 1 = 1..301     row 1 has room, so there is no row 301
-//! append    UID 302            memory: chunk 301 (joins) = 301..302
+//! append    UID 302            memory: chunk 301 (joins) = 301..302, kept because it is pinned
 //! saved     row 1 = 1..302     row 1 was first cut back to 1..300
 //! ```
 //!

@@ -1,4 +1,12 @@
-//! From the UIDs of a command to the messages in the index: chunk by chunk, without copying them.
+//! Walking from the UIDs of a command to the messages in the index: chunk by chunk, without copying
+//! entries. The mailbox may change between two steps. A UID that the session's view has but the
+//! mailbox has lost by then is counted as missing:
+//!
+//! ```text
+//! UIDs 3:9, chunks 1..5 and 6..9     step 1 gives 3 4 5
+//!                                    another session expunges 7
+//!                                    step 2 gives 6 8 9, missing 1
+//! ```
 
 use std::sync::Arc;
 
@@ -24,18 +32,18 @@ impl Batch {
         })
     }
 
-    /// How many messages.
+    /// Number of messages.
     pub fn len(&self) -> usize {
         self.messages.len()
     }
 
-    /// One of them, by its place in the batch.
+    /// The message at an index of the batch.
     pub fn entry(&self, at: usize) -> Entry<'_> {
         let (_, index) = self.messages[at];
         self.chunk.get(index as usize).expect("it was found there, and chunks do not change")
     }
 
-    /// One of them, detached from the batch.
+    /// The message at an index of the batch, detached from the batch.
     pub fn one(&self, at: usize) -> Found {
         let (number, index) = self.messages[at];
         Found { number, chunk: self.chunk.clone(), index }
@@ -51,8 +59,8 @@ impl Batch {
     }
 }
 
-/// A message as the index had it when it was found. Its octets stay where they are, even if it is
-/// expunged in the meantime.
+/// A message as it was when the walk found it. Its fragments stay readable, even if it is expunged
+/// later.
 #[derive(Clone)]
 pub(crate) struct Found {
     /// Its sequence number.
@@ -62,7 +70,7 @@ pub(crate) struct Found {
 }
 
 impl Found {
-    /// What the index says of it.
+    /// Its entry in the index.
     pub fn entry(&self) -> Entry<'_> {
         self.chunk.get(self.index as usize).expect("it was found there, and chunks do not change")
     }
@@ -82,14 +90,13 @@ impl Stored for Found {
     }
 }
 
-/// Walks through the messages of ascending ranges of UIDs, all of which the view has. Between two
-/// steps the mailbox may change.
+/// A walk through ascending ranges of UIDs, all of which are in the session's view.
 pub(crate) struct Walk {
     uids: Vec<UidRange>,
     /// The current range, from `next` on.
     range: usize,
     next: Uid,
-    /// Messages skipped because they no longer exist.
+    /// Number of messages that no longer exist.
     missing: u64,
     /// Only messages that changed after this.
     since: Option<ModSeq>,
@@ -97,23 +104,24 @@ pub(crate) struct Walk {
 }
 
 impl Walk {
-    /// Through the messages of these ranges that changed after `since`.
+    /// A walk through the messages in these ranges that changed after `since`.
     pub fn new(uids: Vec<UidRange>, since: Option<ModSeq>) -> Walk {
         let next = uids.first().map_or(Uid(1), |range| range.first);
         Walk { uids, range: 0, next, missing: 0, since, steps: 0 }
     }
 
-    /// Messages so far that the view has and the mailbox no longer has.
+    /// Number of messages so far that are in the view and no longer in the mailbox.
     pub fn missing(&self) -> u64 {
         self.missing
     }
 
-    /// Steps taken so far.
+    /// Number of steps so far.
     pub fn steps(&self) -> usize {
         self.steps
     }
 
-    /// The mailbox no longer exists: all that is left is missing. Returns `false`: no more steps.
+    /// Ends the walk because the mailbox was deleted: the remaining messages are missing. Returns
+    /// `false`, like a step after the last.
     pub fn give_up(&mut self) -> bool {
         while let Some(rest) = self.rest() {
             self.pass(rest.last);
@@ -121,7 +129,7 @@ impl Walk {
         false
     }
 
-    /// The next messages: at most a chunk of them, perhaps none. `false` when there are no more.
+    /// Takes the next messages: at most those of one chunk, possibly none. `false` at the end.
     pub fn step(&mut self, view: &View, mailbox: &Mailbox, batch: &mut Batch) -> bool {
         batch.messages.clear();
         self.steps += 1;
@@ -136,7 +144,8 @@ impl Walk {
         while let Some(rest) = self.rest().filter(|rest| rest.first <= last) {
             let indexes = chunk.find_range(rest.first, rest.last);
             if let Some(number) = view.sequence(rest.first) {
-                // In a chunk that is older as a whole, no entry needs a look.
+                // No entry can have changed if the chunk's highest mod-sequence is not above
+                // `since`.
                 let changed = self.since.is_none_or(|since| chunk.max_modseq() > since);
                 for index in indexes {
                     let Some(entry) = chunk.get(index) else { break };
@@ -159,7 +168,7 @@ impl Walk {
         Some(UidRange { first: self.next, last: self.uids.get(self.range)?.last })
     }
 
-    /// Goes on after `last`. What was not found up to there is missing.
+    /// Continues after `last`. Messages not found up to `last` are missing.
     fn pass(&mut self, last: Uid) {
         self.missing += u64::from((last.0 + 1).saturating_sub(self.next.0));
         self.next = last.next();

@@ -20,17 +20,17 @@ impl Latency {
         self.0.saturating_record(u64::try_from(latency.as_micros()).unwrap_or(LONGEST));
     }
 
-    /// All of `other`, too.
+    /// Adds all latencies of `other`.
     pub fn add(&mut self, other: &Latency) {
         self.0.add(&other.0).expect("all have one shape");
     }
 
-    /// How many there are.
+    /// Number of latencies.
     pub fn count(&self) -> u64 {
         self.0.len()
     }
 
-    /// The latency, in milliseconds, that this share of all does not exceed.
+    /// The quantile at `share` (0 to 1), in milliseconds.
     pub fn milliseconds(&self, share: f64) -> f64 {
         self.0.value_at_quantile(share) as f64 / 1e3
     }

@@ -20,7 +20,7 @@ use crate::index::keywords::Translation;
 use crate::store::{Commit, MessageRecord};
 use imap::types::{Flags, Uid};
 
-/// A batch on its way into a mailbox.
+/// A batch that is being added to a mailbox.
 #[derive(Debug)]
 pub struct Arriving {
     commit: Commit,
