@@ -44,7 +44,8 @@ pub(super) fn run(args: ConfigArgs) -> Result<(), Failure> {
 /// Every key as a comment, with its default.
 pub(crate) fn example() -> String {
     let mut text = String::from(
-        "# Configuration of mailrace. Every key is also a flag of `mailrace serve`, which overrides\n\
+        "# Configuration of mailrace. Every key is also a flag of `mailrace serve`, which \
+         overrides\n\
          # the key. Check this file with `mailrace config check FILE`.\n",
     );
     for arg in file::keys() {

@@ -134,8 +134,8 @@ fn troubles_of_log(look: Look) -> Tell {
         Trouble::Lost(lines) => Some(look.line(
             Level::WARN,
             &format!(
-                "{lines} lines of the log were lost because its reader or its disk was too slow, or \
-                 failed"
+                "{lines} lines of the log were lost because its reader or its disk was too slow, \
+                 or failed"
             ),
         )),
         Trouble::NotReopened(error) => Some(look.line(

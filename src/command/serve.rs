@@ -133,8 +133,8 @@ fn reload(server: &Server) {
     }
 }
 
-/// Catches signals from now on. A second SIGTERM or SIGINT ends the process at once, without waiting
-/// for the batches in flight.
+/// Catches signals from now on. A second SIGTERM or SIGINT ends the process at once, without
+/// waiting for the batches in flight.
 fn catch_signals() -> io::Result<Signals> {
     let signals = Signals::new([SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGUSR2])?;
     // A write beyond the file size limit becomes an error and does not kill the process.

@@ -1,7 +1,7 @@
 //! Sizes on the command line.
 
-/// Parses a number of bytes: `4096`, `64K`, `16M`, `10G`, `1T`, in powers of 1,024. Lower case and a
-/// trailing `iB` or `B` are accepted.
+/// Parses a number of bytes: `4096`, `64K`, `16M`, `10G`, `1T`, in powers of 1,024. Lower case and
+/// a trailing `iB` or `B` are accepted.
 ///
 /// # Errors
 /// A sentence for the user.

@@ -22,7 +22,8 @@ const STUCK: Duration = Duration::from_secs(60);
 /// times as long as any client waits for a reply.
 const LOOPS: Duration = Duration::from_secs(300);
 
-/// The reactors are checked every second; a longer gap than this means that the process was stopped.
+/// The reactors are checked every second; a longer gap than this means that the process was
+/// stopped.
 const GAP: Duration = Duration::from_secs(2);
 
 /// A disk that has not answered for this long may never answer. A disk under load takes

@@ -7,7 +7,9 @@ use std::path::Path;
 use rustix::fs::{Access, access};
 use rustix::io::Errno;
 
-use super::{Config, SEGMENTS, Server, StartError};
+use super::folder::SEGMENTS;
+use super::running::Server;
+use super::{Config, StartError};
 use crate::auth::{Tokens, Users};
 use crate::net::{Acceptor, Concern};
 use crate::reactor::unix_seconds;

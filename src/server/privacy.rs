@@ -10,7 +10,8 @@ use std::path::{Path, PathBuf};
 
 use rustix::io::Errno;
 
-use super::{SEGMENTS, StartError};
+use super::StartError;
+use super::folder::SEGMENTS;
 
 /// Permission bits of group and others.
 const OTHERS: u32 = 0o077;
@@ -58,8 +59,8 @@ pub fn exposed(data: &Path) -> io::Result<Vec<Exposed>> {
     Ok(found)
 }
 
-/// Whether mailrace has used a folder before, or nothing else is in it. The permissions of any other
-/// folder must not be changed: it could be `/srv`, or `/`.
+/// Whether mailrace has used a folder before, or nothing else is in it. The permissions of any
+/// other folder must not be changed: it could be `/srv`, or `/`.
 fn belongs_to_us(data: &Path) -> io::Result<bool> {
     let entries = fs::read_dir(data)?.map(|entry| Ok(entry?.file_name()));
     let names = entries.collect::<io::Result<Vec<_>>>()?;
@@ -98,8 +99,8 @@ impl Exposed {
     }
 }
 
-/// Makes the data folder and mailrace's files in it private. If that fails, a folder that anybody can
-/// write to is refused: anybody could add a user or remove mail.
+/// Makes the data folder and mailrace's files in it private. If that fails, a folder that anybody
+/// can write to is refused: anybody could add a user or remove mail.
 pub(super) fn make_private(data: &Path) -> Result<(), StartError> {
     let refused = |error| StartError::Data(data.to_owned(), error);
     let mode = fs::metadata(data).map_err(refused)?.mode() & 0o7777;

@@ -15,8 +15,8 @@ const LOGGED: usize = 100;
 /// Name of the file.
 const FILE: &str = "quarantine.json";
 
-/// Content of the file. Members may be added; if one is removed or changes its meaning, `version` is
-/// raised.
+/// Content of the file. Members may be added; if one is removed or changes its meaning, `version`
+/// is raised.
 #[derive(Serialize)]
 struct Listed<'a> {
     version: u32,

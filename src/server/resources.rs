@@ -1,8 +1,8 @@
 //! Takes rings and file descriptors within the limits of this process.
 
-use super::{Config, Ring, StartError};
+use super::{Config, StartError};
 use crate::limits::{ADMIN_CONNECTIONS, ADMIN_PROBES, CONNECTIONS, OPEN_SEGMENTS};
-use crate::reactor::{self, probe, raise_limits};
+use crate::reactor::{self, Standby, probe, raise_limits};
 
 /// Descriptors that the process always needs: standard streams, the lock, the catalog, users and
 /// certificate files while they are read, signals, logs.
@@ -11,6 +11,9 @@ const FILES: u64 = 24;
 /// Descriptors that each reactor needs beside its connections: its ring, two to wake it, two
 /// listening sockets, and the segments it writes to or is about to.
 const FILES_OF_REACTOR: u64 = 12;
+
+/// A reactor's thread with its ring, before it starts work.
+pub(super) type Ring = Standby<Result<(), StartError>>;
 
 pub(super) fn cores() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)

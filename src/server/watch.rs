@@ -49,7 +49,7 @@ impl Watch {
             address,
             data: config.data.clone(),
             connections,
-            segment: super::least_segment(config).into(),
+            segment: super::shared::least_segment(config).into(),
             reactors: Vec::new(),
             pool: Arc::default(),
             damaged_messages: messages as u64,
@@ -62,6 +62,6 @@ impl Watch {
     /// The folder of the log.
     #[must_use]
     pub fn segments(&self) -> PathBuf {
-        self.data.join(super::SEGMENTS)
+        self.data.join(super::folder::SEGMENTS)
     }
 }

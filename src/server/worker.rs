@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use tokio::sync::{Notify, mpsc, oneshot};
 
-use super::{Shared, StartError};
+use super::StartError;
+use super::shared::Shared;
 use crate::home::{Arrival, Checkpoints, Home};
 use crate::net::{Acceptor, Concern};
 use crate::reactor::{Arena, Bound, Listener, Peer, random, sleep, spawn, timeout, unix_seconds};

@@ -4,8 +4,8 @@
 //! The tools speak IMAP over TCP like any other client. Of the server they use its start and its
 //! counters only.
 //!
-//! [`Generator`] generates mail, [`client::Source`] reads it from files. [`client::Client`] sends it
-//! and compares what comes back.
+//! [`Generator`] generates mail, [`client::Source`] reads it from files. [`client::Client`] sends
+//! it and compares what comes back.
 
 mod bench;
 mod certificate;

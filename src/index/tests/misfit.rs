@@ -4,8 +4,8 @@
 use std::sync::Arc;
 
 use super::*;
-use crate::index::rows::ChunkRow;
 use crate::index::chunk::Placed;
+use crate::index::rows::ChunkRow;
 use crate::index::{ApplyError, Chunk, KeywordSet};
 
 /// An INBOX with two messages: UIDNEXT 3, HIGHESTMODSEQ 2.

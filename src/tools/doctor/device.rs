@@ -91,8 +91,8 @@ fn cache(facts: &Facts) -> Finding {
         Some("write through") => Finding::fine(
             "write cache",
             format!(
-                "{name} reports none that needs flushing; true of disks with power-loss protection, \
-                 and of others only if nobody has changed the setting"
+                "{name} reports none that needs flushing; true of disks with power-loss \
+                 protection, and of others only if nobody has changed the setting"
             ),
         ),
         _ => Finding::unknown("write cache", format!("{name} does not report it")),
