@@ -224,6 +224,24 @@ pub const MAILBOXES: usize = 100_000;
 /// hostile pattern.
 pub const LIST_WORK: usize = 1 << 29;
 
+/// Longest name of a metadata entry (RFC 5464), in octets; names in use have some tens.
+pub const METADATA_NAME: usize = 255;
+
+/// Largest value of a metadata entry, in octets. RFC 5464 section 4.1 requires at least 1,024;
+/// values in use, such as the types and colours of groupware folders, have some tens.
+pub const METADATA_VALUE: usize = 16 << 10;
+
+/// Metadata entries of a mailbox. RFC 5464 section 4.1 requires at least 10.
+pub const METADATA_ENTRIES: usize = 100;
+
+/// Bytes of memory of a mailbox's metadata. It is part of the mailbox's row in the catalog, which
+/// is written after every change in the mailbox.
+pub const METADATA_OCTETS: usize = 64 << 10;
+
+/// Bytes of memory of the metadata of all mailboxes of an account: a short entry for each of
+/// [`MAILBOXES`].
+pub const METADATA_OCTETS_OF_ACCOUNT: usize = 16 << 20;
+
 /// Size in bytes above which a message is large. Parsing one takes a millisecond and more, so
 /// parser threads do it.
 pub const LARGE_MESSAGE: u64 = 1 << 20;
@@ -399,6 +417,11 @@ const _: () = {
     assert!(LARGE_LEASE <= FRAME, "a full lease is written as one frame");
     assert!(KEYWORD_TEXT + 2 * KEYWORDS <= LARGE_LEASE / 2, "half of a record is for messages");
     assert!(8 * UID_RANGES <= LARGE_LEASE / 2, "half of a frame is for other records");
+    assert!(METADATA_OCTETS >= 10 * (1024 + 2 * METADATA_NAME) && METADATA_ENTRIES >= 10);
+    assert!(
+        METADATA_OCTETS + METADATA_ENTRIES * 2 * METADATA_NAME <= LARGE_LEASE / 2,
+        "one SETMETADATA is one record"
+    );
     assert!(SEGMENT_SIZE_MIN >= 8 * LARGE_LEASE as u64 && SEGMENT_SIZE_MAX <= u32::MAX as u64);
     assert!(SEGMENT_LEAST as u64 <= SEGMENT_SIZE_MIN);
     assert!(RESERVE as usize >= 2 * (LARGE_LEASE + BLOCK), "a reserve holds the largest step");

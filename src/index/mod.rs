@@ -36,7 +36,9 @@ pub use damaged::{Finding, Quarantine};
 pub use error::{ApplyError, CatalogError, Rot};
 pub use file::{CATALOG_FORMAT, CatalogFile};
 pub use keywords::{KeywordChange, KeywordSet, Keywords};
-pub use mailbox::{Arriving, AsWritten, Changes, Counts, Mailbox, Recent, Reserved, What};
+pub use mailbox::{
+    Arriving, AsWritten, Changes, Counts, Mailbox, Metadata, Recent, Reserved, What,
+};
 pub use replay::{OnDamage, Replay, ReplayError, replay};
 pub use view::View;
 pub(crate) use walk::{Batch, Found, Walk};

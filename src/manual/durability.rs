@@ -8,7 +8,7 @@
 //! reported as written.
 //!
 //! The same promise covers every other command that changes something: CREATE, DELETE, RENAME,
-//! SUBSCRIBE, UNSUBSCRIBE, STORE, EXPUNGE, COPY and MOVE.
+//! SUBSCRIBE, UNSUBSCRIBE, SETMETADATA, STORE, EXPUNGE, COPY and MOVE.
 //!
 //! A batch is atomic. After a broken connection, a cancelling `{0}`, a full disk or a power loss,
 //! all messages of an APPEND are there, or none. COPY is atomic too. MOVE is atomic for each
@@ -129,8 +129,8 @@
 //! - The new UIDVALIDITY is above the clock, and above any that the hole can have assigned. As
 //!   everywhere, a wrong clock is not covered.
 //! - A mailbox whose creation is lost loses its name too. It appears as `Recovered E-N` once a
-//!   later frame brings mail into it. If a later CREATE or RENAME needs the name of a mailbox that
-//!   should have been gone, that mailbox is renamed in the same way.
+//!   later frame brings mail or metadata into it. If a later CREATE or RENAME needs the name of a
+//!   mailbox that should have been gone, that mailbox is renamed in the same way.
 //! - Nothing is made up. A mailbox created and filled inside the hole is gone. Mail expunged there
 //!   is back. A mailbox deleted there is back.
 //!

@@ -56,11 +56,13 @@ pub enum Fault {
     HighestOverExpunge,
     /// A checkpoint covers a batch that has entered its mailbox only in part.
     CheckpointAmidBatch,
+    /// A checkpoint leaves out what SETMETADATA has changed.
+    MetadataUnsaved,
 }
 
 impl Fault {
     /// Every fault.
-    pub const ALL: [Fault; 26] = [
+    pub const ALL: [Fault; 27] = [
         Fault::OkBeforeSync,
         Fault::WatermarkIgnored,
         Fault::ShownBeforeDurable,
@@ -87,6 +89,7 @@ impl Fault {
         Fault::DyingTakesMail,
         Fault::HighestOverExpunge,
         Fault::CheckpointAmidBatch,
+        Fault::MetadataUnsaved,
     ];
 }
 

@@ -47,5 +47,6 @@ fn writes(command: &Command) -> bool {
             | Command::Rename { .. }
             | Command::Subscribe(_)
             | Command::Unsubscribe(_)
+            | Command::SetMetadata(_)
     )
 }

@@ -215,6 +215,8 @@ impl Session {
             // Uploads are large futures; idle sessions should be small ones.
             Next::Append => Box::pin(self.append()).await,
             Next::Refused { tag, text } => self.no_sense(tag.as_ref(), &text).await,
+            Next::LargeValue { tag, .. } if self.user.is_some() => self.large_value(&tag).await,
+            Next::LargeValue { tag, text } => self.no_sense(Some(&tag), &text).await,
             Next::Idle => {
                 self.farewell(None, "idle for too long");
                 Flow::Over
@@ -281,6 +283,15 @@ impl Session {
         flow
     }
 
+    /// NO to a value that was not read, in its turn (RFC 5464 section 4.3).
+    async fn large_value(&mut self, tag: &Tag) -> Flow {
+        if !self.pending.none().await {
+            return Flow::Over;
+        }
+        self.value_too_large(tag);
+        self.conclude(Flow::On, false).await
+    }
+
     async fn execute(&mut self, tag: &Tag, command: Command) -> Flow {
         match command {
             Command::Capability => {
@@ -336,6 +347,8 @@ impl Session {
             Command::Rename { from, to } => self.rename(tag, from, to, owner).await,
             Command::Delete(mailbox) => self.delete(tag, mailbox, owner).await,
             Command::Status { mailbox, items } => self.status(tag, mailbox, &items, owner),
+            Command::GetMetadata(get) => self.get_metadata(tag, get, owner),
+            Command::SetMetadata(set) => self.set_metadata(tag, set, owner).await,
             Command::Select(select) => self.select(tag, select, false, owner).await,
             Command::Examine(select) => self.select(tag, select, true, owner).await,
             Command::Idle => return self.idle(tag, owner).await,

@@ -40,6 +40,9 @@ pub(super) enum Next {
     Flood,
     /// A command over a limit; it was, or will be, thrown away.
     Refused { tag: Option<Tag>, text: String },
+    /// The same of a SETMETADATA whose values are over the limit of literals, which has an answer of
+    /// its own.
+    LargeValue { tag: Tag, text: String },
     /// Nothing, for too long.
     Idle,
     /// The client has gone.
@@ -181,7 +184,14 @@ impl Input {
                     _ => format!("a literal of {} octets is too large here", literal.size),
                 };
                 self.framer.reset();
-                Some(self.refuse(at, Discard::after(literal), text))
+                let notes = |verb: &str| verb.eq_ignore_ascii_case("SETMETADATA");
+                let sets = first_words(&self.buffer[..at]).is_some_and(|(_, verb)| notes(verb));
+                Some(match self.refuse(at, Discard::after(literal), text) {
+                    Next::Refused { tag: Some(tag), text } if sets => {
+                        Next::LargeValue { tag, text }
+                    }
+                    refused => refused,
+                })
             }
             Frame::LineTooLong { at: 0 } => {
                 // The line goes on, its tag has arrived.

@@ -12,7 +12,7 @@ use crate::ingest::Copied;
 use crate::reactor::{Instant, Peer, unix_seconds};
 use crate::stats::{AUDIT_TARGET, Figure, Progress, Refused, Standing, What, harmless, uid_set};
 use crate::store::MailboxId;
-use imap::types::UidRange;
+use imap::types::{SpecialUse, UidRange};
 
 impl Home {
     /// A connection is turned away before it gets a session.
@@ -205,6 +205,19 @@ pub(super) mod changes {
 
     pub fn created(mailbox: &str) {
         tracing::info!(target: AUDIT_TARGET, mailbox, "mailbox created");
+    }
+
+    /// The special use of a mailbox changed, or entries of its metadata. Values are not logged: they
+    /// may be private.
+    pub fn metadata_set(mailbox: &str, uses: Option<SpecialUse>, entries: &[Box<str>]) {
+        let uses = uses.map(|uses| uses.names().collect::<Vec<_>>().join(" "));
+        tracing::info!(
+            target: AUDIT_TARGET,
+            mailbox,
+            special_use = uses.as_deref(),
+            entries = (!entries.is_empty()).then(|| harmless(&entries.join(" "))),
+            "metadata of mailbox changed"
+        );
     }
 
     pub fn deleted(mailbox: &str, messages: u32) {

@@ -21,8 +21,8 @@ pub use append::{Frame, Hold, Log, LogError, LogGauges, LogStats};
 pub use format::frame::{self, FrameHeader, HEADER, sealed_len};
 pub use format::{
     BatchId, BitSet, Commit, EmailId, Epoch, Fragment, HeaderError, KeywordList, LogId,
-    LogPosition, Lsn, MailboxId, MessageRecord, Packing, Place, Record, RecordError, SegmentHeader,
-    SegmentId, VERSION, bits, decode_records, has_bit,
+    LogPosition, Lsn, MailboxId, MessageRecord, MetadataEntry, Packing, Place, Record, RecordError,
+    SegmentHeader, SegmentId, VERSION, bits, decode_records, has_bit,
 };
 pub use lock::{DataLock, LockError};
 pub use pool::{PoolConfig, PoolCounts, Prepared, Purpose, SegmentPool, Spare};

@@ -16,7 +16,7 @@ const ROUNDS: usize = 2000;
 const GROWTH: u64 = 64 * MIB;
 
 /// Commands that make sense, once logged in and with a mailbox selected.
-const COMMANDS: [&str; 53] = [
+const COMMANDS: [&str; 55] = [
     "CAPABILITY",
     "NOOP",
     "ID (\"name\" \"x\")",
@@ -39,6 +39,8 @@ const COMMANDS: [&str; 53] = [
     "LIST (SUBSCRIBED RECURSIVEMATCH) \"\" (\"a%\" {3+}\r\nb/* c)",
     "LSUB \"\" %",
     "STATUS INBOX (MESSAGES UIDNEXT UIDVALIDITY UNSEEN SIZE HIGHESTMODSEQ DELETED)",
+    "GETMETADATA (DEPTH infinity MAXSIZE 10) INBOX (/private {7+}\r\n/shared)",
+    "SETMETADATA INBOX (/private/specialuse \"\\\\Sent\" /shared/x ~{3+}\r\nabc /shared/y NIL)",
     "APPEND INBOX (\\Seen a) \" 7-Feb-1994 22:43:04 -0800\" {5+}\r\nhello",
     "APPEND INBOX {3+}\r\nabc {3+}\r\ndef",
     "APPEND INBOX UTF8 (~{3+}\r\nabc)",

@@ -64,6 +64,7 @@ transcripts! {
     rfc5267_context
     rfc5267_partial
     rfc5267_sort
+    rfc5464_metadata
     rfc5530_codes
     rfc5819_list_status
     rfc6154_special_use

@@ -6,8 +6,8 @@ use base64::Engine;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 
 use super::{
-    Create, Fetch, List, MailboxName, NameError, Search, Select, SequenceSet, Sort, StatusItem,
-    Store, Thread,
+    Create, Fetch, GetMetadata, List, MailboxName, NameError, Search, Select, SequenceSet,
+    SetMetadata, Sort, StatusItem, Store, Thread,
 };
 
 /// A command with its tag.
@@ -114,6 +114,10 @@ pub enum Command {
         /// The requested items; at least one.
         items: Vec<StatusItem>,
     },
+    /// GETMETADATA (RFC 5464)
+    GetMetadata(GetMetadata),
+    /// SETMETADATA (RFC 5464)
+    SetMetadata(SetMetadata),
     /// SELECT
     Select(Select),
     /// EXAMINE

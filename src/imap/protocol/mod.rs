@@ -32,10 +32,10 @@ pub use append::{
 pub use command::{Command, Secret, Tag, Tagged, decode_sasl};
 pub use framing::{Discard, Frame, Framer, Limits, Line, Literal, line};
 pub use grammar::{
-    BinarySection, BodySection, Create, DateField, DateOrder, Fetch, FetchItem, FlagError,
-    FlagList, List, Partial, PartialRange, QResync, ReturnOptions, Returns, Search, SearchKey,
-    Section, SectionText, Select, SelectionOptions, Sort, SortCriterion, SortKey, StatusItem,
-    Store, Thread, ThreadAlgorithm,
+    BinarySection, BodySection, Create, DateField, DateOrder, Depth, Fetch, FetchItem, FlagError,
+    FlagList, GetMetadata, List, Partial, PartialRange, QResync, ReturnOptions, Returns, Search,
+    SearchKey, Section, SectionText, Select, SelectionOptions, SetMetadata, Sort, SortCriterion,
+    SortKey, StatusItem, Store, Thread, ThreadAlgorithm,
 };
 pub use header::HeaderScanner;
 pub use mailbox_name::{MailboxName, NameError, Pattern};

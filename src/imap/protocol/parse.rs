@@ -101,6 +101,8 @@ fn command(cursor: &mut Cursor) -> Parsed<Command> {
             let (mailbox, items) = grammar::status(cursor)?;
             Command::Status { mailbox, items }
         }
+        "GETMETADATA" => Command::GetMetadata(grammar::get_metadata(cursor)?),
+        "SETMETADATA" => Command::SetMetadata(grammar::set_metadata(cursor)?),
         "SELECT" => Command::Select(grammar::select(cursor)?),
         "EXAMINE" => Command::Examine(grammar::select(cursor)?),
         "CLOSE" => Command::Close,

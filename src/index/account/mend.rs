@@ -16,20 +16,25 @@
 
 use super::{Account, canonical};
 use crate::index::error::ApplyError;
-use crate::store::{Commit, MailboxId, Record};
+use crate::store::{MailboxId, Record};
 use imap::types::{SpecialUse, UidValidity};
 
 /// Bits of a mailbox identifier below its epoch.
 const EPOCH: u32 = 40;
 
 impl Account {
-    /// Creates the mailbox of a batch whose creation is lost, under a made-up name. Its UIDVALIDITY
-    /// is new as well: see [`Account::forget_clients`].
-    pub(in crate::index) fn make_recovered(&mut self, commit: &Commit) -> Result<(), ApplyError> {
-        let now = u64::try_from(commit.save_date).unwrap_or_default();
+    /// Creates the mailbox of a batch or of metadata whose creation is lost, under a made-up name.
+    /// Its UIDVALIDITY is new as well: see [`Account::forget_clients`]. `now` is in seconds since
+    /// 1970, 0 if the record has no time.
+    pub(in crate::index) fn make_recovered(
+        &mut self,
+        mailbox: MailboxId,
+        now: i64,
+    ) -> Result<(), ApplyError> {
+        let now = u64::try_from(now).unwrap_or_default();
         let uid_validity = self.reserve_uid_validity(now).ok_or(ApplyError::NoUidValidity)?;
-        let name = self.recovered_name(commit.mailbox);
-        self.create(commit.mailbox, &name, uid_validity, SpecialUse::default())
+        let name = self.recovered_name(mailbox);
+        self.create(mailbox, &name, uid_validity, SpecialUse::default())
     }
 
     /// Renames the mailboxes whose names this change needs; the change that freed those names is

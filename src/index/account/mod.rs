@@ -1,6 +1,7 @@
 //! An account: its mailboxes, subscriptions, and totals over its mailboxes.
 
 mod mend;
+mod metadata;
 mod names;
 mod saving;
 mod subscriptions;
@@ -41,6 +42,8 @@ pub struct Account {
     /// Deleted mailboxes that the catalog still has.
     deleted: Vec<(MailboxId, Saved)>,
     dirty_octets: usize,
+    /// Bytes in memory of the metadata of all mailboxes.
+    metadata_octets: usize,
     /// Bytes in memory of the keyword tables of all mailboxes.
     keyword_octets: Arc<AtomicUsize>,
 }
@@ -50,6 +53,7 @@ pub struct Account {
 struct Weight {
     octets: u64,
     dirty: usize,
+    metadata: usize,
 }
 
 impl Account {
@@ -67,6 +71,7 @@ impl Account {
             unsaved: BTreeSet::new(),
             deleted: Vec::new(),
             dirty_octets: 0,
+            metadata_octets: 0,
             keyword_octets: Arc::default(),
         }
     }
@@ -178,6 +183,12 @@ impl Account {
                 self.subscribe(canonical(name), *subscribed);
                 Ok(())
             }
+            Record::SetMetadata { mailbox, uses, entries, .. } => {
+                self.change(*mailbox, |mailbox| {
+                    mailbox.set_metadata(*uses, entries);
+                    Ok(())
+                })
+            }
             Record::SetFlags { mailbox, .. } | Record::Expunge { mailbox, .. }
                 if !self.mailboxes.contains_key(mailbox) =>
             {
@@ -263,6 +274,7 @@ impl Account {
     fn weigh(&mut self, before: Weight, after: Weight) {
         self.octets = self.octets - before.octets + after.octets;
         self.dirty_octets = (self.dirty_octets + after.dirty).saturating_sub(before.dirty);
+        self.metadata_octets = self.metadata_octets - before.metadata + after.metadata;
         self.saved = Saved::Dirty;
     }
 
@@ -276,7 +288,11 @@ impl Account {
 
 impl Weight {
     fn of(mailbox: &Mailbox) -> Weight {
-        Weight { octets: mailbox.counts().octets, dirty: mailbox.dirty_octets() }
+        Weight {
+            octets: mailbox.counts().octets,
+            dirty: mailbox.dirty_octets(),
+            metadata: mailbox.metadata().octets(),
+        }
     }
 }
 

@@ -106,6 +106,7 @@ impl Account {
             if account.by_name.insert(mailbox.name().into(), mailbox.id()).is_some() {
                 return Err(Rot("an account has two mailboxes with one name"));
             }
+            account.metadata_octets += mailbox.metadata().octets();
             account.mailboxes.insert(mailbox.id(), mailbox);
         }
         Ok(account)

@@ -4,7 +4,9 @@ use super::journal::What;
 use super::{Counts, Entry, Mailbox, reserved_after};
 use crate::index::error::ApplyError;
 use crate::index::rows::Saved;
-use imap::types::{FlagChange, Flags, Keyword, ModSeq, Uid, UidRange, UidValidity};
+use crate::reactor::fault::{Fault, made};
+use crate::store::MetadataEntry;
+use imap::types::{FlagChange, Flags, Keyword, ModSeq, SpecialUse, Uid, UidRange, UidValidity};
 
 /// `None` when the counts do not fit the messages: the mailbox's row in the catalog was wrong.
 impl Counts {
@@ -32,6 +34,19 @@ impl Mailbox {
     pub(in crate::index) fn rename(&mut self, name: Box<str>) {
         self.name = name;
         self.touch();
+    }
+
+    /// Changes the special use and entries of metadata.
+    pub(in crate::index) fn set_metadata(
+        &mut self,
+        uses: Option<SpecialUse>,
+        entries: &[MetadataEntry],
+    ) {
+        self.special_use = uses.unwrap_or(self.special_use);
+        entries.iter().for_each(|entry| self.metadata.change(entry));
+        if !made(Fault::MetadataUnsaved) {
+            self.touch();
+        }
     }
 
     /// Adds the keyword sets that result from a change of flags to the table. All messages must be

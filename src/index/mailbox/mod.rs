@@ -3,6 +3,7 @@
 mod arriving;
 mod changes;
 mod journal;
+mod metadata;
 mod saving;
 mod unapplied;
 mod vanished;
@@ -13,6 +14,7 @@ use std::sync::atomic::AtomicUsize;
 pub use self::arriving::Arriving;
 use self::journal::Journal;
 pub use self::journal::{Changes, Recent, What};
+pub use self::metadata::Metadata;
 pub use self::unapplied::AsWritten;
 use self::unapplied::Unapplied;
 use self::vanished::Vanished;
@@ -71,6 +73,7 @@ pub struct Mailbox {
     name: Box<str>,
     uid_validity: UidValidity,
     special_use: SpecialUse,
+    metadata: Metadata,
     counts: Counts,
     keywords: Keywords,
     vanished: Vanished,
@@ -106,6 +109,7 @@ impl Mailbox {
             name,
             uid_validity,
             special_use,
+            metadata: Metadata::default(),
             counts,
             keywords: Keywords::default(),
             vanished: Vanished::default(),
@@ -136,10 +140,16 @@ impl Mailbox {
         self.uid_validity
     }
 
-    /// Special uses (RFC 6154), as given at creation.
+    /// Special uses (RFC 6154).
     #[must_use]
     pub fn special_use(&self) -> SpecialUse {
         self.special_use
+    }
+
+    /// The entries of metadata that clients have set, without the special use.
+    #[must_use]
+    pub fn metadata(&self) -> &Metadata {
+        &self.metadata
     }
 
     /// The items of STATUS.

@@ -3,7 +3,7 @@
 use super::journal::Journal;
 use super::unapplied::Unapplied;
 use super::vanished::Vanished;
-use super::{Counts, Mailbox, reserved_after};
+use super::{Counts, Mailbox, Metadata, reserved_after};
 use crate::index::checkpoint::Checkpoint;
 use crate::index::chunks::Chunks;
 use crate::index::codec::{Fields, Row};
@@ -23,7 +23,8 @@ impl Mailbox {
 
     /// Approximate bytes without chunks, in memory: counters and tables weigh most.
     pub(super) fn row_octets(&self) -> usize {
-        500 + self.name.len() + self.keywords.octets() + self.vanished.octets()
+        let lists = self.keywords.octets() + self.vanished.octets() + self.metadata.octets();
+        500 + self.name.len() + lists
     }
 
     /// Whether the mailbox can be dropped from memory without loss.
@@ -58,7 +59,7 @@ impl Mailbox {
     /// ```text
     /// name text, UIDVALIDITY u32, messages u32, recent u32, unseen u32, deleted u32, octets u64,
     /// UIDNEXT u32, HIGHESTMODSEQ u64, first recent UID u32, special use u16,
-    /// keywords (see keywords.rs), expunges (see vanished.rs)
+    /// keywords (see keywords.rs), expunges (see vanished.rs), metadata (see metadata.rs)
     /// ```
     fn encode(&self) -> Vec<u8> {
         let counts = &self.counts;
@@ -76,6 +77,7 @@ impl Mailbox {
         row.u16(self.special_use.0);
         self.keywords.encode(&mut row);
         self.vanished.encode(&mut row);
+        self.metadata.encode(&mut row);
         row.seal()
     }
 
@@ -96,6 +98,7 @@ impl Mailbox {
         let special_use = SpecialUse(fields.u16()?);
         let keywords = Keywords::decode(&mut fields)?;
         let vanished = Vanished::decode(&mut fields)?;
+        let metadata = Metadata::decode(&mut fields)?;
         fields.end()?;
         if !counts.are_coherent() {
             return Err(Rot("the counts of a mailbox do not fit each other"));
@@ -106,6 +109,7 @@ impl Mailbox {
             name,
             uid_validity,
             special_use,
+            metadata,
             counts,
             keywords,
             vanished,

@@ -343,7 +343,10 @@ impl<'c> Replayer<'c> {
         let account = self.account(name)?;
         let mended = match (change, error) {
             (Change::Append { commit, .. }, ApplyError::NoMailbox(_)) => {
-                account.make_recovered(commit).map(|()| true)
+                account.make_recovered(commit.mailbox, commit.save_date).map(|()| true)
+            }
+            (Change::Other(Record::SetMetadata { mailbox, .. }), ApplyError::NoMailbox(_)) => {
+                account.make_recovered(*mailbox, 0).map(|()| true)
             }
             (Change::Other(Record::DeleteMailbox { .. }), ApplyError::NoMailbox(_)) => {
                 return Ok(Ok(()));
@@ -418,6 +421,7 @@ fn owner(change: &Change) -> Option<&str> {
             | Record::DeleteMailbox { account, .. }
             | Record::RenameMailbox { account, .. }
             | Record::Subscribe { account, .. }
+            | Record::SetMetadata { account, .. }
             | Record::SetFlags { account, .. }
             | Record::Expunge { account, .. },
         ) => Some(account),

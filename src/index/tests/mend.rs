@@ -113,6 +113,17 @@ fn mail_for_a_mailbox_that_nobody_made_is_kept() {
 }
 
 #[test]
+fn metadata_of_a_mailbox_that_nobody_made_is_kept() {
+    let (account, uses) = ("a".into(), Some(SpecialUse::SENT));
+    let record = Record::SetMetadata { account, mailbox: WORK, uses, entries: Vec::new() };
+    let told = [other(create("a", INBOX, "INBOX")), hole(1), other(record), append(WORK, 5, 9, 3)];
+    let replay = replayed(&Folder::new(), OnDamage::Quarantine, &told).unwrap();
+    assert_eq!(shown(&replay.catalog), names(&[("INBOX", 0), ("Recovered 3-17", 3)]));
+    let account = replay.catalog.account("a").unwrap().unwrap();
+    assert_eq!(account.mailbox(WORK).unwrap().special_use(), SpecialUse::SENT);
+}
+
+#[test]
 fn a_name_that_is_taken_is_given_up() {
     let rename = |from: &str, to: &str| crate::store::Record::RenameMailbox {
         account: "a".into(),

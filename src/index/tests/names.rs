@@ -1,4 +1,5 @@
-//! Renames, subscriptions and special uses, against a plain list of names and through the catalog.
+//! Renames, subscriptions, special uses and metadata, against a plain list of names and through the
+//! catalog.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -6,7 +7,8 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::index::RenameError;
-use crate::limits::{MAILBOX_LEVELS, SUBSCRIPTIONS};
+use crate::limits::{MAILBOX_LEVELS, METADATA_OCTETS_OF_ACCOUNT, METADATA_VALUE, SUBSCRIPTIONS};
+use crate::store::MetadataEntry;
 
 fn account(names: &[&str]) -> Account {
     let mut account = Account::new("a");
@@ -122,6 +124,80 @@ fn a_special_use_comes_back() {
     save(&mut account, &folder.open());
     let read = folder.open().account("a").unwrap().unwrap();
     assert_eq!(read.mailbox(INBOX).unwrap().special_use(), SpecialUse(0x21));
+}
+
+fn note(
+    mailbox: MailboxId,
+    uses: Option<u16>,
+    entries: &[(&str, Option<&[u8]>)],
+) -> (Vec<MetadataEntry>, Record) {
+    let entry = |&(name, value): &(&str, Option<&[u8]>)| MetadataEntry {
+        name: name.into(),
+        value: value.map(Into::into),
+    };
+    let entries: Vec<_> = entries.iter().map(entry).collect();
+    let (account, uses) = ("a".into(), uses.map(SpecialUse));
+    (entries.clone(), Record::SetMetadata { account, mailbox, uses, entries })
+}
+
+#[test]
+fn metadata_comes_back() {
+    let folder = Folder::new();
+    let mut account = Account::new("a");
+    account.apply(&create("a", INBOX, "Sent")).unwrap();
+    let entries: [(&str, Option<&[u8]>); 3] =
+        [("/private/comment", Some(b"a\0b")), ("/shared/comment", Some(b"")), ("/x", None)];
+    save(&mut account, &folder.open());
+    account.apply(&note(INBOX, Some(0x20), &entries).1).unwrap();
+    assert!(account.dirty_octets() > 0, "a checkpoint writes it");
+    save(&mut account, &folder.open());
+    let mut read = folder.open().account("a").unwrap().unwrap();
+    let (name, other) = ("/private/comment", "/shared/comment");
+    let sent = read.mailbox(INBOX).unwrap();
+    assert_eq!(sent.special_use(), SpecialUse(0x20));
+    assert_eq!(sent.metadata().iter().collect::<Vec<_>>(), [(name, &b"a\0b"[..]), (other, b"")]);
+    // What is not named stays.
+    read.apply(&note(INBOX, None, &[(name, None)]).1).unwrap();
+    save(&mut read, &folder.open());
+    let mut read = folder.open().account("a").unwrap().unwrap();
+    let sent = read.mailbox(INBOX).unwrap();
+    assert_eq!(sent.special_use(), SpecialUse(0x20));
+    assert_eq!(sent.metadata().iter().collect::<Vec<_>>(), [(other, &b""[..])]);
+    read.apply(&note(INBOX, Some(0), &[]).1).unwrap();
+    assert!(read.mailbox(INBOX).unwrap().special_use().is_empty());
+}
+
+#[test]
+fn there_is_an_end_to_the_metadata_of_an_account() {
+    let folder = Folder::new();
+    let mut account = Account::new("a");
+    let value = vec![b'x'; METADATA_VALUE];
+    let full: [(&str, Option<&[u8]>); 3] =
+        [("/private/a", Some(&value)), ("/private/b", Some(&value)), ("/private/c", Some(&value))];
+    // Names, and what an entry takes beside them, count too.
+    let last = (1..).map(MailboxId).find(|&mailbox| {
+        account.apply(&create("a", mailbox, &mailbox.0.to_string())).unwrap();
+        let (entries, record) = note(mailbox, None, &full);
+        let room = account.has_room_for_metadata(mailbox, &entries);
+        if room {
+            account.apply(&record).unwrap();
+        }
+        !room
+    });
+    let last = last.unwrap();
+    let most = METADATA_OCTETS_OF_ACCOUNT / (3 * METADATA_VALUE);
+    assert!((most - 3..=most).contains(&(last.0 as usize)), "{last:?} of {most}");
+    let refused =
+        |account: &Account| !account.has_room_for_metadata(last, &note(last, None, &full).0);
+    // What makes less of it is taken, and what was counted is counted after a start.
+    let shorter = note(MailboxId(2), None, &[("/private/a", Some(b"x"))]);
+    assert!(account.has_room_for_metadata(MailboxId(2), &shorter.0));
+    save(&mut account, &folder.open());
+    let mut account = folder.open().account("a").unwrap().unwrap();
+    assert!(refused(&account));
+    account.apply(&note(MailboxId(3), None, &[("/private/a", None)]).1).unwrap();
+    account.apply(&delete("a", MailboxId(4))).unwrap();
+    assert!(!refused(&account));
 }
 
 #[derive(Clone, Debug)]

@@ -37,8 +37,7 @@ impl Session {
     pub(in crate::session) async fn create(&self, tag: &Tag, create: Create, owner: &Rc<Owner>) {
         let Some(name) = self.valid(tag, create.mailbox) else { return };
         if let Some(unknown) = create.unknown_use {
-            let text = format!("this server does not know the special use {unknown}");
-            return self.no(tag, Some(Code::UseAttr), &text);
+            return self.unknown_use(tag, &unknown);
         }
         match self.home.create(owner, &name, create.special_use).await {
             Ok(id) => {
@@ -47,6 +46,11 @@ impl Session {
             }
             Err(error) => self.not_created(tag, &error),
         }
+    }
+
+    pub(super) fn unknown_use(&self, tag: &Tag, unknown: &str) {
+        let text = format!("this server does not know the special use {unknown}");
+        self.no(tag, Some(Code::UseAttr), &text);
     }
 
     pub(super) fn not_created(&self, tag: &Tag, error: &CreateError) {

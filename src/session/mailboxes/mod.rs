@@ -3,6 +3,7 @@
 
 mod create;
 mod list;
+mod metadata;
 mod rename;
 mod status;
 mod subscribe;

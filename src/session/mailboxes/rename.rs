@@ -58,7 +58,10 @@ impl Session {
             Ok(target) => target,
             Err(error) => return self.not_created(tag, &error),
         };
-        let moved = self.move_all(inbox, target, owner).await;
+        let moved = match self.copy_metadata(inbox, target, owner).await {
+            Ok(()) => self.move_all(inbox, target, owner).await,
+            Err(error) => Err(error.into()),
+        };
         if let Ok(copied) = &moved {
             changes::created(to.as_str());
             changes::copied(owner, inbox, to.as_str(), copied, true);

@@ -1,12 +1,13 @@
 //! Records through their encoding and back, and what rot makes of it.
 
 use proptest::collection::vec;
+use proptest::option;
 use proptest::prelude::*;
 
 use super::decode::{RecordError, decode_records};
 use super::ids::{BatchId, Fragment, MailboxId, SegmentId};
 use super::keywords::KeywordList;
-use super::record::{Commit, MessageRecord, Record};
+use super::record::{Commit, MessageRecord, MetadataEntry, Record};
 use imap::types::{
     FlagChange, Flags, InternalDate, Keyword, ModSeq, SpecialUse, Uid, UidRange, UidValidity,
 };
@@ -81,6 +82,11 @@ fn set_flags() -> impl Strategy<Value = Record> {
     )
 }
 
+fn entries() -> impl Strategy<Value = Vec<MetadataEntry>> {
+    let value = option::of(vec(any::<u8>(), 0..40).prop_map(Vec::into_boxed_slice));
+    vec((text(), value).prop_map(|(name, value)| MetadataEntry { name, value }), 0..4)
+}
+
 fn record() -> impl Strategy<Value = Record> {
     let batch = any::<u64>().prop_map(BatchId);
     let mailbox = any::<u64>().prop_map(MailboxId);
@@ -112,6 +118,13 @@ fn record() -> impl Strategy<Value = Record> {
         }),
         (text(), mailbox.clone())
             .prop_map(|(account, mailbox)| Record::DeleteMailbox { account, mailbox }),
+        (text(), mailbox.clone(), option::of(any::<u16>().prop_map(SpecialUse)), entries())
+            .prop_map(|(account, mailbox, uses, entries)| Record::SetMetadata {
+                account,
+                mailbox,
+                uses,
+                entries
+            }),
         set_flags(),
         (text(), mailbox, any::<u64>().prop_map(ModSeq), uids()).prop_map(
             |(account, mailbox, modseq, uids)| Record::Expunge { account, mailbox, modseq, uids }

@@ -4,11 +4,11 @@
 use std::fmt;
 use std::sync::Arc;
 
-use super::encode::{FRAGMENT, HEAD, Kind, MESSAGE, RANGE, checksum};
+use super::encode::{ENTRY, FRAGMENT, HEAD, Kind, MESSAGE, NO_VALUE, RANGE, checksum};
 use super::ids::{BatchId, Fragment, MailboxId, SegmentId};
 use super::keywords::{BitSet, KeywordList, bits};
 use super::octets::Take;
-use super::record::{Commit, MessageRecord, Record};
+use super::record::{Commit, MessageRecord, MetadataEntry, Record};
 use crate::reactor::fault::{Fault, made};
 use imap::types::{
     FlagChange, Flags, InternalDate, Keyword, ModSeq, SpecialUse, Uid, UidRange, UidValidity,
@@ -87,6 +87,7 @@ fn record(take: &mut Take<'_>) -> Result<Record, RecordError> {
         () if is(Kind::References, 1) => references,
         () if is(Kind::RenameMailbox, 0) => rename_mailbox,
         () if is(Kind::Subscribe, 0) => subscribe,
+        () if is(Kind::SetMetadata, 0) => set_metadata,
         () => return Err(RecordError::Unknown { kind, version }),
     };
     let mut body = Take::new(body);
@@ -209,6 +210,31 @@ fn subscribe(body: &mut Take<'_>) -> Result<Record, RecordError> {
     zero(body.u8().map(u64::from))?;
     let (account, name) = (text(body)?, text(body)?);
     Ok(Record::Subscribe { account, name, subscribed })
+}
+
+fn set_metadata(body: &mut Take<'_>) -> Result<Record, RecordError> {
+    let mailbox = MailboxId(need(body.u64())?);
+    let uses = SpecialUse(need(body.u16())?);
+    let uses = match (need(body.u8())?, uses.is_empty()) {
+        (0, true) => None,
+        (1, _) => Some(uses),
+        _ => return Err(RecordError::Field("special uses")),
+    };
+    zero(body.u8().map(u64::from))?;
+    let count = need(body.u32())? as usize;
+    let account = text(body)?;
+    bounded(body, count, ENTRY)?;
+    let entries = (0..count).map(|_| metadata_entry(body)).collect::<Result<_, _>>()?;
+    Ok(Record::SetMetadata { account, mailbox, uses, entries })
+}
+
+fn metadata_entry(body: &mut Take<'_>) -> Result<MetadataEntry, RecordError> {
+    let name = text(body)?;
+    let value = match need(body.u32())? {
+        NO_VALUE => None,
+        length => Some(need(body.octets(length as usize))?.into()),
+    };
+    Ok(MetadataEntry { name, value })
 }
 
 fn delete_mailbox(body: &mut Take<'_>) -> Result<Record, RecordError> {

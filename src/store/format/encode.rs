@@ -5,7 +5,7 @@ use xxhash_rust::xxh3::xxh3_64_with_seed;
 use super::ids::{BatchId, Fragment};
 use super::octets::Put;
 use super::packing::{KeywordTable, table_of};
-use super::record::{Commit, MessageRecord, Record};
+use super::record::{Commit, MessageRecord, MetadataEntry, Record};
 use crate::limits::KEYWORD_LENGTH;
 use imap::types::{FlagChange, Keyword, UidRange};
 
@@ -15,6 +15,10 @@ pub(super) const HEAD: usize = 16;
 pub(super) const MESSAGE: usize = 40;
 /// One fragment.
 pub(super) const FRAGMENT: usize = 16;
+/// An entry of metadata without its name and value.
+pub(super) const ENTRY: usize = 6;
+/// The length of a value that says that there is none.
+pub(super) const NO_VALUE: u32 = u32::MAX;
 /// One range of UIDs.
 pub(super) const RANGE: usize = 8;
 /// A `Messages`, `References` or `Fragments` body before its table or first entry.
@@ -35,6 +39,7 @@ pub(super) enum Kind {
     References = 9,
     RenameMailbox = 10,
     Subscribe = 11,
+    SetMetadata = 12,
 }
 
 impl Kind {
@@ -71,6 +76,9 @@ impl Record {
                 text_len(account) + text_len(from) + text_len(to)
             }
             Record::Subscribe { account, name, .. } => 2 + text_len(account) + text_len(name),
+            Record::SetMetadata { account, entries, .. } => {
+                16 + text_len(account) + entries.iter().map(entry_len).sum::<usize>()
+            }
         };
         (HEAD + body).next_multiple_of(8)
     }
@@ -169,6 +177,16 @@ impl Record {
                 put_text(put, name);
                 Kind::Subscribe
             }
+            Record::SetMetadata { account, mailbox, uses, entries } => {
+                put.u64(mailbox.0);
+                put.u16(uses.unwrap_or_default().0);
+                put.u8(u8::from(uses.is_some()));
+                put.u8(0);
+                put.u32(count(entries.len()));
+                put_text(put, account);
+                entries.iter().for_each(|entry| put_entry(put, entry));
+                Kind::SetMetadata
+            }
         }
     }
 
@@ -242,6 +260,17 @@ fn put_keyword(put: &mut Put<'_>, keyword: &Keyword) {
     put.octets(keyword.as_str().as_bytes());
 }
 
+fn put_entry(put: &mut Put<'_>, entry: &MetadataEntry) {
+    put_text(put, &entry.name);
+    match &entry.value {
+        Some(value) => {
+            put.u32(count(value.len()));
+            put.octets(value);
+        }
+        None => put.u32(NO_VALUE),
+    }
+}
+
 fn put_text(put: &mut Put<'_>, text: &str) {
     put.u16(short(text.len()));
     put.octets(text.as_bytes());
@@ -249,6 +278,10 @@ fn put_text(put: &mut Put<'_>, text: &str) {
 
 fn text_len(text: &str) -> usize {
     2 + text.len()
+}
+
+fn entry_len(entry: &MetadataEntry) -> usize {
+    ENTRY + entry.name.len() + entry.value.as_ref().map_or(0, |value| value.len())
 }
 
 fn keywords_len(keywords: &[Keyword]) -> usize {

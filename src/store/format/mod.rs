@@ -20,5 +20,5 @@ pub use ids::{BatchId, EmailId, Epoch, Fragment, LogId, Lsn, MailboxId, SegmentI
 pub use keywords::{BitSet, KeywordList, bits, has_bit};
 pub use packing::Packing;
 pub use place::{LogPosition, Place};
-pub use record::{Commit, MessageRecord, Record};
+pub use record::{Commit, MessageRecord, MetadataEntry, Record};
 pub use segment::{HeaderError, SegmentHeader, VERSION};

@@ -77,6 +77,18 @@ pub enum Record {
         /// Whether it is listed.
         subscribed: bool,
     },
+    /// The special use of a mailbox and entries of its metadata (RFC 5464, RFC 6154 section 4).
+    /// Entries that are not named stay as they are.
+    SetMetadata {
+        /// Its owner.
+        account: Box<str>,
+        /// The mailbox.
+        mailbox: MailboxId,
+        /// Its special uses from now on; `None` leaves them as they are.
+        uses: Option<SpecialUse>,
+        /// Entries, each once.
+        entries: Vec<MetadataEntry>,
+    },
     /// The end of a mailbox and of all messages in it.
     DeleteMailbox {
         /// Its owner.
@@ -112,6 +124,15 @@ pub enum Record {
         /// Which.
         uids: Vec<UidRange>,
     },
+}
+
+/// See [`Record::SetMetadata`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MetadataEntry {
+    /// In lower case: the case of entry names does not count (RFC 5464 section 3.2).
+    pub name: Box<str>,
+    /// Any octets; `None` takes the entry away.
+    pub value: Option<Box<[u8]>>,
 }
 
 /// See [`Record::Commit`].

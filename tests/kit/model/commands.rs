@@ -5,7 +5,7 @@ use std::rc::Rc;
 use super::flags::{Change, DELETED, Flags, SEEN, written as flags_written};
 use super::message::{Action, Op};
 use super::mirror::written;
-use super::names::NameOp;
+use super::names::{NameOp, SPECIAL_USE};
 use super::session::{Kind, Session};
 use super::wire::{Checked, Dial};
 
@@ -14,6 +14,20 @@ const NAMES: [&str; 8] = ["a", "a/b", "a/b/c", "b", "b/c", "with blanks", "Entw&
 
 /// The mailbox beside INBOX in which clients meet.
 pub(super) const SHARED: &str = "b";
+
+/// All mailboxes.
+pub(super) const ALL: &str = "LIST \"\" * RETURN (SPECIAL-USE)";
+
+/// What is noted about mailboxes. Not `\Trash`: what is copied there may be over the quota.
+const NOTES: [(&str, &[&str]); 2] = [
+    (SPECIAL_USE, &["\\Sent", "\\Junk", "\\Archive \\Drafts"]),
+    ("/shared/comment", &["one", "two words"]),
+];
+
+/// Asks for all that is noted about a mailbox.
+pub(super) fn noted(name: &str) -> String {
+    format!("GETMETADATA (DEPTH infinity) \"{name}\" (/private /shared)")
+}
 
 /// Sets of flags to change.
 const FLAGS: [u16; 10] = [1, 2, 4, 8, 8, 1 | 32, 64, 128 | 4, 256, 16];
@@ -212,13 +226,14 @@ impl<D: Dial> Session<'_, D> {
         self.replies().await
     }
 
-    /// CREATE, DELETE, RENAME, SUBSCRIBE, UNSUBSCRIBE.
+    /// CREATE, DELETE, RENAME, SUBSCRIBE, UNSUBSCRIBE, SETMETADATA.
     pub(super) async fn change_names(&mut self) -> Checked {
         let (name, other) = (self.random.pick(&NAMES), self.random.pick(&NAMES));
-        let mut what = self.random.below(10);
+        let (target, notes) = (self.target(), self.some_notes());
+        let mut what = self.random.below(12);
         if self.shares && self.random.chance(70) {
             // Where they meet is not taken away all the time.
-            what = self.random.pick(&[0, 8, 9]);
+            what = self.random.pick(&[0, 8, 9, 10]);
         }
         let (op, command) = {
             let model = &mut *self.model.borrow_mut();
@@ -238,7 +253,11 @@ impl<D: Dial> Session<'_, D> {
                     (change, format!("RENAME \"{name}\" \"{other}\""))
                 }
                 8 => (NameOp::Subscribe(name.into(), true), format!("SUBSCRIBE \"{name}\"")),
-                _ => (NameOp::Subscribe(name.into(), false), format!("UNSUBSCRIBE \"{name}\"")),
+                9 => (NameOp::Subscribe(name.into(), false), format!("UNSUBSCRIBE \"{name}\"")),
+                _ => {
+                    let command = format!("SETMETADATA \"{target}\" ({})", notes.1);
+                    (NameOp::Note(target, notes.0), command)
+                }
             };
             names.begin(op, change);
             (op, command)
@@ -247,10 +266,29 @@ impl<D: Dial> Session<'_, D> {
         self.replies().await
     }
 
-    /// LIST, LSUB, STATUS.
+    /// An entry or several with values or without, and how they are written in SETMETADATA.
+    fn some_notes(&mut self) -> (Vec<(Rc<str>, Option<Rc<str>>)>, String) {
+        let (mut notes, mut texts) = (Vec::new(), Vec::new());
+        let from = self.random.below(NOTES.len());
+        let end = self.random.within(from + 1, NOTES.len());
+        for (entry, values) in &NOTES[from..end] {
+            let value = self.random.pick(values);
+            let value = (!self.random.one_in(4)).then_some(value);
+            let quoted = |value: &str| format!("\"{}\"", value.replace('\\', "\\\\"));
+            texts.push(format!("{entry} {}", value.map_or("NIL".into(), quoted)));
+            notes.push(((*entry).into(), value.map(Into::into)));
+        }
+        (notes, texts.join(" "))
+    }
+
+    /// LIST, LSUB, STATUS, GETMETADATA.
     pub(super) async fn ask_names(&mut self) -> Checked {
-        match self.random.below(3) {
-            0 => self.ask("LIST \"\" *", Kind::List).await?,
+        match self.random.below(4) {
+            0 => self.ask(ALL, Kind::List).await?,
+            3 => {
+                let name = self.target();
+                self.ask(&noted(&name), Kind::Metadata(name)).await?;
+            }
             1 => self.ask("LSUB \"\" *", Kind::Lsub).await?,
             _ => {
                 let name = self.target();

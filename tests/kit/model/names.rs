@@ -22,7 +22,15 @@ pub enum NameOp {
     Rename(Rc<str>, Rc<str>),
     /// SUBSCRIBE, or UNSUBSCRIBE.
     Subscribe(Rc<str>, bool),
+    /// SETMETADATA: entries and their values, or that they have none.
+    Note(Rc<str>, Vec<(Rc<str>, Option<Rc<str>>)>),
 }
+
+/// Entries of metadata with their values.
+pub type Notes = BTreeMap<Rc<str>, Rc<str>>;
+
+/// The entry that is the special use of a mailbox.
+pub const SPECIAL_USE: &str = "/private/specialuse";
 
 /// How a change is answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -48,6 +56,8 @@ pub struct Tree {
     pub subscribed: BTreeSet<Rc<str>>,
     /// So many there may be.
     pub most: usize,
+    /// What has been noted about mailboxes, by their nodes; nothing about those that are not here.
+    pub notes: BTreeMap<usize, Notes>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -76,7 +86,8 @@ pub struct Names {
 impl Default for Names {
     fn default() -> Names {
         let names = BTreeMap::from([("INBOX".into(), 0)]);
-        let tree = Tree { names, subscribed: BTreeSet::new(), most: usize::MAX };
+        let (subscribed, notes) = (BTreeSet::new(), BTreeMap::new());
+        let tree = Tree { names, subscribed, most: usize::MAX, notes };
         let states = vec![State { tree, done: Vec::new() }];
         let nodes = vec![Node::default()];
         Names { states, pending: vec![], past: vec![], nodes, touched: BTreeSet::new() }
@@ -99,11 +110,11 @@ impl Tree {
                 self.names.insert(name.clone(), *node);
             }
             NameOp::Delete(name) => {
-                if self.names.remove(name).is_none() {
-                    return Said::NonExistent;
-                }
+                let Some(node) = self.names.remove(name) else { return Said::NonExistent };
+                self.notes.remove(&node);
             }
             NameOp::Rename(from, to) => return self.rename(from, to),
+            NameOp::Note(name, entries) => return self.note(name, entries),
             NameOp::Subscribe(name, true) => {
                 let there = self.names.contains_key(name) || self.below(name).next().is_some();
                 if !there && !self.subscribed.contains(name) {
@@ -119,6 +130,33 @@ impl Tree {
             }
         }
         Said::Ok
+    }
+
+    fn note(&mut self, name: &Rc<str>, entries: &[(Rc<str>, Option<Rc<str>>)]) -> Said {
+        let Some(&node) = self.names.get(name) else { return Said::NonExistent };
+        let notes = self.notes.entry(node).or_default();
+        for (entry, value) in entries {
+            match value {
+                Some(value) => notes.insert(entry.clone(), value.clone()),
+                None => notes.remove(entry),
+            };
+        }
+        if notes.is_empty() {
+            self.notes.remove(&node);
+        }
+        Said::Ok
+    }
+
+    /// Whether this, and nothing else, is noted about the mailbox of this name.
+    fn has_notes(&self, name: &str, notes: &Notes) -> bool {
+        let own = self.names.get(name).and_then(|node| self.notes.get(node));
+        own.map_or(notes.is_empty(), |own| own == notes)
+    }
+
+    /// Whether the mailbox of this name has these special uses, as LIST tells them.
+    fn has_uses(&self, name: &str, uses: &str) -> bool {
+        let own = self.names.get(name).and_then(|node| self.notes.get(node)?.get(SPECIAL_USE));
+        own.map_or("", |own| &**own) == uses
     }
 
     fn rename(&mut self, from: &Rc<str>, to: &Rc<str>) -> Said {
@@ -189,7 +227,7 @@ impl Names {
     /// A change is about to be asked for.
     pub fn begin(&mut self, op: Op, change: NameOp) {
         match &change {
-            NameOp::Create(..) | NameOp::Subscribe(..) => {}
+            NameOp::Create(..) | NameOp::Subscribe(..) | NameOp::Note(..) => {}
             NameOp::Delete(name) => self.touch(&[name]),
             NameOp::Rename(from, to) => self.touch(&[from, to]),
         }
@@ -315,12 +353,29 @@ impl Names {
         Ok(())
     }
 
-    /// All names as a client was told them.
-    pub fn listed(&self, names: &BTreeSet<Rc<str>>, since: Moment) -> Checked {
+    /// All names as a client was told them, with their special uses.
+    pub fn listed(&self, names: &BTreeMap<Rc<str>, String>, since: Moment) -> Checked {
+        let fits = |tree: &Tree| {
+            tree.names.keys().eq(names.keys())
+                && names.iter().all(|(name, uses)| tree.has_uses(name, uses))
+        };
         ensure!(
-            self.may_be(since, |tree| tree.names.keys().eq(names.iter())),
-            "LIST tells {names:?}; expected {:?} or one of {} others",
-            self.any().names.keys(),
+            self.may_be(since, fits),
+            "LIST tells {names:?}; expected {:?} with {:?} or one of {} others",
+            self.any().names,
+            self.any().notes,
+            self.states.len() + self.past.len() - 1
+        );
+        Ok(())
+    }
+
+    /// What a client was told that is noted about a mailbox.
+    pub fn noted(&self, name: &str, notes: &Notes, since: Moment) -> Checked {
+        ensure!(
+            self.may_be(since, |tree| tree.names.contains_key(name) && tree.has_notes(name, notes)),
+            "GETMETADATA of {name} tells {notes:?}; of {:?} expected {:?} or one of {} others",
+            self.any().names,
+            self.any().notes,
             self.states.len() + self.past.len() - 1
         );
         Ok(())
@@ -342,6 +397,7 @@ impl Names {
     pub fn settle(
         &mut self,
         names: &BTreeMap<Rc<str>, u32>,
+        notes: &BTreeMap<Rc<str>, Notes>,
         subscribed: &BTreeSet<Rc<str>>,
     ) -> Checked {
         let fits = |state: &State| {
@@ -349,13 +405,14 @@ impl Names {
             tree.subscribed == *subscribed
                 && tree.names.keys().eq(names.keys())
                 && tree.names.iter().all(|(name, node)| self.is(*node, Some(names[name]), None))
+                && notes.iter().all(|(name, notes)| tree.has_notes(name, notes))
         };
         let trees: Vec<_> = self.states.iter().map(|state| &state.tree).collect();
         let found = self.states.iter().find(|state| fits(state)).cloned();
         ensure!(
             found.is_some(),
-            "the mailboxes are {names:?}, subscribed {subscribed:?}; nodes {:?}; expected one of \
-             {trees:?}",
+            "the mailboxes are {names:?}, noted {notes:?}, subscribed {subscribed:?}; nodes {:?}; \
+             expected one of {trees:?}",
             self.nodes
         );
         let Some(mut state) = found else { return Ok(()) };

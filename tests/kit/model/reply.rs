@@ -3,6 +3,10 @@
 use super::flags::{Flags, parse as parse_flags};
 use super::wire::{Checked, wrong};
 
+/// What LIST tells of mailboxes beside their special uses.
+const TREE: [&str; 5] =
+    ["\\HasChildren", "\\HasNoChildren", "\\Noselect", "\\NonExistent", "\\Subscribed"];
+
 /// A response.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Reply<'a> {
@@ -20,12 +24,14 @@ pub enum Reply<'a> {
     Vanished(bool, Vec<u32>),
     /// FETCH.
     Fetch(Fetched<'a>),
-    /// LIST: the name of a mailbox, and whether it exists.
-    List(String, bool),
+    /// LIST: the name of a mailbox, whether it exists, and its special uses.
+    List(String, bool, String),
     /// LSUB.
     Lsub(String),
     /// STATUS: the name, and numbers by their names.
     Status(String, Vec<(&'a str, u64)>),
+    /// METADATA: entries with their values.
+    Metadata(Vec<(String, String)>),
     /// SEARCH, or ESEARCH with ALL.
     Search(Vec<u32>),
     /// FLAGS, RECENT, ENABLED, CAPABILITY and others.
@@ -126,9 +132,10 @@ fn read(response: &[u8]) -> Checked<Option<Reply<'_>>> {
     Ok(match word {
         "OK" | "NO" | "BAD" | "BYE" => status(word, words.octets).map(Reply::Untagged),
         "VANISHED" => words.vanished(),
-        "LIST" => words.list().map(|(name, there)| Reply::List(name, there)),
-        "LSUB" => words.list().map(|(name, _)| Reply::Lsub(name)),
+        "LIST" => words.list().map(|(name, there, uses)| Reply::List(name, there, uses)),
+        "LSUB" => words.list().map(|(name, ..)| Reply::Lsub(name)),
         "STATUS" => words.status(),
+        "METADATA" => words.metadata(),
         "SEARCH" => words.search(),
         "ESEARCH" => words.esearch(),
         _ => Some(Reply::Other),
@@ -270,12 +277,29 @@ impl<'a> Cursor<'a> {
         Some(Reply::Vanished(earlier, set(self.word()?)?))
     }
 
-    fn list(&mut self) -> Option<(String, bool)> {
+    fn list(&mut self) -> Option<(String, bool, String)> {
         let attributes = std::str::from_utf8(self.list_of()?).ok()?;
         self.string()?;
         let name = String::from_utf8(self.string()?.to_vec()).ok()?;
         let there = !attributes.contains("\\Noselect") && !attributes.contains("\\NonExistent");
-        Some((name, there))
+        let of_tree = |word: &&str| TREE.iter().any(|other| word.eq_ignore_ascii_case(other));
+        let uses: Vec<&str> = attributes.split(' ').filter(|word| !of_tree(word)).collect();
+        Some((name, there, uses.join(" ")))
+    }
+
+    /// Values have no quotes in them.
+    fn metadata(&mut self) -> Option<Reply<'a>> {
+        self.string()?;
+        let mut entries = Vec::new();
+        if !self.accept(b'(') {
+            return None;
+        }
+        while !self.accept(b')') {
+            let name = String::from_utf8(self.string()?.to_vec()).ok()?;
+            let value = String::from_utf8(self.string()?.to_vec()).ok()?;
+            entries.push((name, value.replace("\\\\", "\\")));
+        }
+        Some(Reply::Metadata(entries))
     }
 
     fn status(&mut self) -> Option<Reply<'a>> {

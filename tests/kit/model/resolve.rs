@@ -64,11 +64,20 @@ impl<D: Dial> Session<'_, D> {
                 self.on_select(&mut model, &name, known, status, sent.since, sent.told)
             }
             Kind::Status(name) => self.on_status(&mut model, &name, status, sent.since, &sent.told),
+            Kind::Metadata(name) => {
+                let names = &mut model.accounts[self.account].names;
+                if status.is_ok() {
+                    return names.noted(&name, &sent.told.notes, sent.since);
+                }
+                ensure!(status.code == "NONEXISTENT", "[{}] {}", status.code, status.text);
+                names.missed(&name, sent.since)
+            }
             Kind::List => {
                 model.accounts[self.account].names.listed(&sent.told.names, sent.since) //
             }
             Kind::Lsub => {
-                model.accounts[self.account].names.subscriptions(&sent.told.names, sent.since)
+                let names = sent.told.names.into_keys().collect();
+                model.accounts[self.account].names.subscriptions(&names, sent.since)
             }
             Kind::Store { .. } => self.on_store(&mut model, sent, status),
             Kind::Fetch { .. } => self.on_fetch(&mut model, sent, status),

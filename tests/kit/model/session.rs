@@ -8,6 +8,7 @@ use super::Shared;
 use super::connection::Connection;
 use super::message::{Moment, Op};
 use super::mirror::Mirror;
+use super::names::Notes;
 use super::reply::{Fetched, Reply, Status, parse};
 use super::wire::{Checked, Dial, Stop, ensure, wrong};
 use crate::Random;
@@ -29,7 +30,9 @@ pub enum Kind {
     Unselect,
     /// STATUS.
     Status(Rc<str>),
-    /// LIST "" *.
+    /// GETMETADATA of all that is noted about a mailbox.
+    Metadata(Rc<str>),
+    /// LIST "" * RETURN (SPECIAL-USE).
     List,
     /// LSUB "" *.
     Lsub,
@@ -45,7 +48,7 @@ pub enum Kind {
     Expunge { op: Op, sure: Vec<u32>, closes: bool },
     /// COPY, MOVE.
     Copy { op: Op, target: Rc<str> },
-    /// CREATE, DELETE, RENAME, SUBSCRIBE, UNSUBSCRIBE.
+    /// CREATE, DELETE, RENAME, SUBSCRIBE, UNSUBSCRIBE, SETMETADATA.
     Names(Op),
 }
 
@@ -83,8 +86,10 @@ pub struct Told {
     pub fetched: BTreeSet<u32>,
     /// And those of which it told the octets.
     pub read: BTreeSet<u32>,
-    /// Names.
-    pub names: BTreeSet<Rc<str>>,
+    /// Names, with the special uses of mailboxes.
+    pub names: BTreeMap<Rc<str>, String>,
+    /// Entries of metadata.
+    pub notes: Notes,
     /// COPYUID.
     pub copied: Option<String>,
     /// STATUS.
@@ -239,18 +244,22 @@ impl<'a, D: Dial> Session<'a, D> {
             Reply::Vanished(true, uids) => told.earlier.extend(uids),
             Reply::Vanished(false, uids) => self.vanished(&uids, since)?,
             Reply::Fetch(fetched) => self.fetched(&fetched, since)?,
-            Reply::List(name, true) => {
-                let name = name.into();
-                ensure!(told.names.insert(name), "LIST tells a name twice");
+            Reply::List(name, true, uses) => {
+                let before = told.names.insert(name.into(), uses);
+                ensure!(before.is_none(), "LIST tells a name twice");
             }
             Reply::Lsub(name) => {
-                told.names.insert(name.into());
+                told.names.insert(name.into(), String::new());
+            }
+            Reply::Metadata(entries) => {
+                let entry = |(name, value): (String, String)| (name.into(), value.into());
+                told.notes.extend(entries.into_iter().map(entry));
             }
             Reply::Status(_, numbers) => {
                 told.status = numbers.iter().map(|(name, n)| ((*name).to_owned(), *n)).collect();
             }
             Reply::Search(found) => told.found = Some(found),
-            Reply::List(_, false) | Reply::Continue | Reply::Other => {}
+            Reply::List(_, false, _) | Reply::Continue | Reply::Other => {}
         }
         Ok(())
     }

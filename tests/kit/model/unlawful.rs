@@ -14,7 +14,7 @@ use std::time::Duration;
 use super::content::{Content, Sizes};
 use super::flags::Change;
 use super::message::{Action, Op};
-use super::names::NameOp;
+use super::names::{NameOp, SPECIAL_USE};
 use super::session::{Kind, Session};
 use super::verify::verify;
 use super::wire::{Dial, Stop, Wire};
@@ -302,7 +302,7 @@ pub(super) fn found_from(first: usize, model: &Shared, contents: &[Content]) -> 
         let fetch = [start.as_bytes(), &content.octets, b")\r\n"].concat();
         paper.0.borrow_mut().push_back(fetch);
     }
-    paper.says("t6 OK -\n* BYE -\nt7 OK -");
+    paper.says("t6 OK -\nt7 OK -\n* BYE -\nt8 OK -");
     run(verify(&&paper, model, &mut Random::new(2)))
 }
 
@@ -393,6 +393,37 @@ fn names_as_last_acknowledged() {
         is_wrong(desk.ask("STATUS a", kind, "% NO [NONEXISTENT] -").await, "not to be there");
         let kind = Kind::Names(begin(NameOp::Delete("b".into())));
         is_wrong(desk.ask("DELETE b", kind, "% OK -").await, "cannot be");
+    });
+}
+
+#[test]
+fn what_was_noted_last() {
+    at_desk(&model(), 0, async |desk| {
+        let set = |desk: &Desk<'_>, value: Option<&str>| {
+            let entries = vec![(SPECIAL_USE.into(), value.map(Into::into))];
+            let mut model = desk.model.borrow_mut();
+            let op = model.next_op();
+            model.accounts[0].names.begin(op, NameOp::Note("INBOX".into(), entries));
+            Kind::Names(op)
+        };
+        let list = |uses: &str| format!("* LIST ({uses}) \"/\" INBOX\n% OK -");
+        let told = |use_: &str| format!("* METADATA INBOX ({SPECIAL_USE} \"{use_}\")\n% OK -");
+        let get = || Kind::Metadata("INBOX".into());
+        // It may have been carried out while it was not answered.
+        let sent = set(desk, Some("\\Sent"));
+        desk.ask("LIST", Kind::List, &list("")).await.unwrap();
+        desk.ask("LIST", Kind::List, &list("\\HasNoChildren \\Sent")).await.unwrap();
+        desk.ask("SETMETADATA", sent, "% OK -").await.unwrap();
+        desk.ask("GETMETADATA", get(), &told("\\\\Sent")).await.unwrap();
+        is_wrong(desk.ask("LIST", Kind::List, &list("")).await, "LIST tells");
+        is_wrong(desk.ask("GETMETADATA", get(), "% OK -").await, "GETMETADATA of INBOX");
+        is_wrong(desk.ask("GETMETADATA", get(), &told("\\\\Junk")).await, "GETMETADATA of INBOX");
+        let sent = set(desk, None);
+        desk.ask("SETMETADATA", sent, "% OK -").await.unwrap();
+        desk.ask("GETMETADATA", get(), "% OK -").await.unwrap();
+        is_wrong(desk.ask("LIST", Kind::List, &list("\\Sent")).await, "LIST tells");
+        let refused = set(desk, None);
+        is_wrong(desk.ask("SETMETADATA", refused, "% NO [NONEXISTENT] -").await, "cannot be");
     });
 }
 

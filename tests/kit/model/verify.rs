@@ -5,8 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 use super::Shared;
+use super::commands::{ALL, noted};
 use super::explain::Found;
 use super::mailbox::at_uid;
+use super::names::Notes;
 use super::session::{Kind, Session};
 use super::wire::{Checked, Dial, Stop, ensure, wrong};
 use crate::Random;
@@ -36,13 +38,14 @@ async fn look<D: Dial>(dial: &D, model: &Shared, account: usize, random: Random)
     let mut session = Session::open(dial, model.clone(), account, random).await?;
     session.ask("ENABLE CONDSTORE", Kind::Plain).await?;
     session.replies().await?;
-    let names = session.listed("LIST", Kind::List).await?;
-    let subscribed = session.listed("LSUB", Kind::Lsub).await?;
-    let (mut found, mut told) = (Vec::new(), Vec::new());
+    let names = session.listed(ALL, Kind::List).await?;
+    let subscribed = session.listed("LSUB \"\" *", Kind::Lsub).await?;
+    let (mut found, mut told, mut notes) = (Vec::new(), Vec::new(), BTreeMap::new());
     for name in &names {
         let (mailbox, messages) = session.mailbox(name).await?;
         found.push(mailbox);
         told.push(messages);
+        notes.insert(name.clone(), session.notes(name).await?);
     }
     session.ask("LOGOUT", Kind::Logout).await?;
     session.replies().await?;
@@ -51,7 +54,7 @@ async fn look<D: Dial>(dial: &D, model: &Shared, account: usize, random: Random)
     let by_name: BTreeMap<Rc<str>, u32> =
         names.iter().cloned().zip(found.iter().map(|mailbox| mailbox.validity)).collect();
     model.explain(account, &found)?;
-    model.accounts[account].names.settle(&by_name, &subscribed)?;
+    model.accounts[account].names.settle(&by_name, &notes, &subscribed)?;
     let mut octets = 0;
     for (mailbox, messages) in found.iter().zip(&told) {
         octets += settle(&mut model, account, mailbox, messages)
@@ -91,13 +94,24 @@ fn settle(
 
 impl<D: Dial> Session<'_, D> {
     async fn listed(&mut self, command: &str, kind: Kind) -> Checked<BTreeSet<Rc<str>>> {
-        self.ask(&format!("{command} \"\" *"), kind).await?;
+        self.ask(command, kind).await?;
         let mut names = BTreeSet::new();
         while let Some(sent) = self.sent.front() {
-            names.clone_from(&sent.told.names);
+            names = sent.told.names.keys().cloned().collect();
             self.some_reply().await?;
         }
         Ok(names)
+    }
+
+    /// All that is noted about a mailbox.
+    async fn notes(&mut self, name: &Rc<str>) -> Checked<Notes> {
+        self.ask(&noted(name), Kind::Metadata(name.clone())).await?;
+        let mut notes = Notes::new();
+        while let Some(sent) = self.sent.front() {
+            notes.clone_from(&sent.told.notes);
+            self.some_reply().await?;
+        }
+        Ok(notes)
     }
 
     async fn mailbox(&mut self, name: &Rc<str>) -> Checked<(Found, Messages)> {

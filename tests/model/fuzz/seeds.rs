@@ -13,7 +13,7 @@ use crate::targets::records::record;
 use kit::Random;
 
 /// What grammars are made of.
-pub const WORDS: [&[u8]; 100] = [
+pub const WORDS: [&[u8]; 104] = [
     b"\r\n",
     b"\n",
     b" ",
@@ -70,6 +70,10 @@ pub const WORDS: [&[u8]; 100] = [
     b"PREVIEW (LAZY)",
     b"RECURSIVEMATCH",
     b"SPECIAL-USE",
+    b"GETMETADATA ",
+    b"SETMETADATA ",
+    b"(MAXSIZE 9 DEPTH infinity) ",
+    b"/private/specialuse ",
     b"USE (\\Sent)",
     b"&AOk-",
     b"&-",

@@ -10,8 +10,8 @@ use imap::types::{
 };
 use mailrace::store::{
     BatchId, Change, Commit, Epoch, Fragment, FrameHeader, KeywordList, LogId, MailboxId,
-    MessageRecord, Record, RecordError, SegmentHeader, SegmentId, Sequencer, decode_records, frame,
-    recover,
+    MessageRecord, MetadataEntry, Record, RecordError, SegmentHeader, SegmentId, Sequencer,
+    decode_records, frame, recover,
 };
 use xxhash_rust::xxh3::xxh3_128;
 
@@ -69,7 +69,7 @@ fn records(segment: &[u8], at: usize) -> Result<Vec<Record>, RecordError> {
     decode_records(&segment[start..start + header.records as usize], header.count)
 }
 
-/// A segment with two frames: a batch of two messages, and one record of every other kind.
+/// A segment with two frames: a batch of two messages, and records of every other kind.
 fn segment() -> Vec<u8> {
     let mut octets = vec![0; SIZE as usize];
     let mut sequencer = Sequencer::new(Epoch(3), LogId(1), 2, 0x1122_3344_5566_7788);
@@ -175,7 +175,17 @@ fn other_records() -> Vec<Record> {
             to: "Archiv/Entwürfe".into(),
         },
         Record::Subscribe { account: account.clone(), name: "INBOX".into(), subscribed: true },
-        Record::Subscribe { account, name: "Müll".into(), subscribed: false },
+        Record::Subscribe { account: account.clone(), name: "Müll".into(), subscribed: false },
+        Record::SetMetadata {
+            account: account.clone(),
+            mailbox,
+            uses: Some(SpecialUse(0b10_0000)),
+            entries: vec![
+                MetadataEntry { name: "/shared/comment".into(), value: Some((*b"Hi\0").into()) },
+                MetadataEntry { name: "/private/comment".into(), value: None },
+            ],
+        },
+        Record::SetMetadata { account, mailbox, uses: None, entries: Vec::new() },
         Record::References { batch: BatchId(7), messages },
         Record::Commit(commit),
     ]

@@ -3,8 +3,8 @@
 mod keys;
 
 use imap::protocol::{
-    BodySection, Command, Create, Fetch, FetchItem, List, MailboxName, NameError, Partial,
-    PartialRange, SectionText, Select, StatusItem, Store, Tagged,
+    BodySection, Command, Create, Depth, Fetch, FetchItem, GetMetadata, List, MailboxName,
+    NameError, Partial, PartialRange, SectionText, Select, SetMetadata, StatusItem, Store, Tagged,
 };
 use imap::types::FlagChange;
 
@@ -141,6 +141,8 @@ impl Printer {
                 self.name(mailbox, "")?;
                 self.status_items(items);
             }
+            Command::GetMetadata(get) => return self.get_metadata(get),
+            Command::SetMetadata(set) => return self.set_metadata(set),
             Command::Select(select) => {
                 self.word("SELECT");
                 return self.select(select);
@@ -232,6 +234,47 @@ impl Printer {
             self.list(create.special_use.names(), |out, name| out.word(name));
             self.text(")");
         }
+        Some(())
+    }
+
+    /// A mailbox, or the server.
+    fn annotated(&mut self, mailbox: &Result<MailboxName, NameError>) -> Option<()> {
+        if *mailbox == Err(NameError::Empty) {
+            self.string(b"");
+            return Some(());
+        }
+        self.name(mailbox, "")
+    }
+
+    fn get_metadata(&mut self, get: &GetMetadata) -> Option<()> {
+        self.word("GETMETADATA (DEPTH");
+        self.word(match get.depth {
+            Depth::Zero => "0",
+            Depth::One => "1",
+            Depth::Infinity => "infinity",
+        });
+        if let Some(octets) = get.max_size {
+            self.word(format!("MAXSIZE {octets}"));
+        }
+        self.text(")");
+        self.annotated(&get.mailbox)?;
+        self.list(&get.entries, |out, entry| out.string(entry.as_bytes()));
+        Some(())
+    }
+
+    fn set_metadata(&mut self, set: &SetMetadata) -> Option<()> {
+        self.word("SETMETADATA");
+        self.annotated(&set.mailbox)?;
+        self.list(&set.entries, |out, (entry, value)| {
+            out.string(entry.as_bytes());
+            match value {
+                Some(octets) => {
+                    out.text(&format!(" ~{{{}+}}\r\n", octets.len()));
+                    out.out.extend_from_slice(octets);
+                }
+                None => out.word("NIL"),
+            }
+        });
         Some(())
     }
 

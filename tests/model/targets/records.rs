@@ -8,7 +8,7 @@ use imap::types::{
 };
 use mailrace::store::{
     BatchId, Commit, Epoch, Fragment, FrameHeader, HEADER, LogId, Lsn, MailboxId, MessageRecord,
-    Place, Record, SegmentHeader, SegmentId, VERSION, decode_records, frame,
+    MetadataEntry, Place, Record, SegmentHeader, SegmentId, VERSION, decode_records, frame,
 };
 use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
@@ -87,7 +87,7 @@ fn segment_there_and_back(header: &SegmentHeader) {
 fn region(input: &mut Input<'_>) {
     let (mut region, mut count, mut old) = (Vec::new(), 0, false);
     while !input.is_empty() && count < 16 {
-        let (kind, version) = (u16::from(input.u8() % 13), u16::from(input.u8() % 3));
+        let (kind, version) = (u16::from(input.u8() % 14), u16::from(input.u8() % 3));
         let body = input.short(200);
         old |= kind == 5 && version == 0;
         let seed = body.len() as u64 | u64::from(kind) << 32 | u64::from(version) << 48;
@@ -185,7 +185,7 @@ fn fits(record: &Record, room: usize) {
 pub fn record(input: &mut Input<'_>) -> Record {
     let batch = BatchId(input.u64());
     let (mailbox, modseq) = (MailboxId(input.u16().into()), ModSeq(input.u16().into()));
-    match input.below(11) {
+    match input.below(12) {
         0 => Record::Messages { batch, messages: messages(input) },
         1 => Record::References { batch, messages: messages(input) },
         2 => Record::Fragments { batch, fragments: fragments(input) },
@@ -202,6 +202,12 @@ pub fn record(input: &mut Input<'_>) -> Record {
         7 => set_flags(input, mailbox, modseq),
         8 => Record::Expunge { account: text(input), mailbox, modseq, uids: ranges(input) },
         9 => Record::RenameMailbox { account: text(input), from: text(input), to: text(input) },
+        10 => Record::SetMetadata {
+            account: text(input),
+            mailbox,
+            uses: (input.u8() & 1 == 1).then(|| SpecialUse(input.u16())),
+            entries: entries(input),
+        },
         _ => Record::Subscribe {
             account: text(input),
             name: text(input),
@@ -230,6 +236,14 @@ fn set_flags(input: &mut Input<'_>, mailbox: MailboxId, modseq: ModSeq) -> Recor
     let (account, uids) = (text(input), ranges(input));
     let (flags, keywords) = (Flags(input.u8() & 0x1F), keywords(input));
     Record::SetFlags { account, mailbox, modseq, uids, change, flags, keywords }
+}
+
+fn entries(input: &mut Input<'_>) -> Vec<MetadataEntry> {
+    let entry = |input: &mut Input<'_>| MetadataEntry {
+        name: text(input),
+        value: (input.u8() & 1 == 1).then(|| input.short(40).into()),
+    };
+    (0..input.below(4)).map(|_| entry(input)).collect()
 }
 
 fn text(input: &mut Input<'_>) -> Box<str> {

@@ -48,6 +48,9 @@ fn every_change_is_one_line() {
     client.ok(&format!("LOGIN {USER} {PASSWORD}"));
     client.ok("CREATE \"a \\\"b\"");
     client.ok("RENAME \"a \\\"b\" Old");
+    client.ok("SETMETADATA Old (/private/specialuse \"\\\\Sent\" /Shared/Comment \"secret\")");
+    client.ok("SETMETADATA Old (/private/specialuse NIL)");
+    client.ok("SETMETADATA Old (/private/specialuse NIL /shared/comment \"secret\")");
     let message = Message { options: "", octets: b"Subject: secret\r\n\r\nsecret" };
     assert!(client.append("Old", &[message; 5]).tagged.starts_with("OK"));
     client.ok("SELECT Old");
@@ -80,6 +83,10 @@ fn every_change_is_one_line() {
                     "client": "Pine \"x 4" }),
             json!({ "message": "mailbox created", "mailbox": "a \"b" }),
             json!({ "message": "mailbox renamed", "mailbox": "a \"b", "to": "Old" }),
+            json!({ "message": "metadata of mailbox changed", "mailbox": "Old",
+                    "special_use": "\\Sent", "entries": "/shared/comment" }),
+            json!({ "message": "metadata of mailbox changed", "mailbox": "Old",
+                    "special_use": "" }),
             json!({ "message": "appended", "mailbox": "Old", "uids": "1:5", "messages": 5,
                     "octets": octets }),
             json!({ "message": "copied", "mailbox": "Old", "uids": "1,3:4", "messages": 3,
@@ -101,7 +108,7 @@ fn every_change_is_one_line() {
     );
     assert_eq!(sums["message"], "logged out: the client ended it");
     assert_eq!((&sums["messages_in"], &sums["messages_out"]), (&5.into(), &3.into()));
-    assert_eq!(sums["commands"], 19);
+    assert_eq!(sums["commands"], 22);
     assert!(sums["octets_in"].as_u64().unwrap() > octets as u64, "{sums}");
     assert!(sums["octets_out"].as_u64().unwrap() > 3 * octets as u64 / 5, "{sums}");
     assert_eq!(server_log(&folder), "", "nothing of it is in the log");

@@ -2,6 +2,7 @@
 
 mod highest;
 mod keywords;
+mod metadata;
 mod mirror;
 mod quota;
 mod races;

@@ -21,14 +21,20 @@ fn answer(client: &mut Client, command: &str) -> String {
 /// Clients that do not know MOVE delete by COPY, STORE and EXPUNGE.
 #[test]
 fn who_has_filled_the_quota_can_delete_through_the_trash() {
-    for create in
-        ["CREATE trash", "CREATE \"Deleted Messages\"", "CREATE Papierkorb (USE (\\Trash))"]
-    {
+    for create in [
+        "CREATE trash",
+        "CREATE \"Deleted Messages\"",
+        "CREATE Papierkorb (USE (\\Trash))",
+        "CREATE Papierkorb",
+    ] {
         let server = server("100K");
         let mut client = login(&server);
         client.ok(create);
         let trash = create.trim_start_matches("CREATE ").split(" (").next().unwrap();
         client.ok("CREATE other");
+        if create == "CREATE Papierkorb" {
+            client.ok("SETMETADATA Papierkorb (/private/specialuse \"\\\\Trash\")");
+        }
         for _ in 0..2 {
             assert!(append(&mut client, 50_000).starts_with("OK "));
         }

@@ -155,6 +155,18 @@ impl<'a> Cursor<'a> {
     }
 
     /// ```abnf
+    /// nstring / literal8
+    /// literal8 = "~{" number ["+"] "}" CRLF *OCTET     ; RFC 4466, RFC 7888
+    /// ```
+    pub fn nstring8(&mut self, what: &'static str) -> Parsed<Option<Vec<u8>>> {
+        if self.rest().starts_with(b"~{") {
+            self.any_literal().map(Some)
+        } else {
+            self.nstring(what)
+        }
+    }
+
+    /// ```abnf
     /// string = quoted / literal
     /// ```
     pub fn string(&mut self, what: &'static str) -> Parsed<Vec<u8>> {
@@ -197,21 +209,28 @@ impl<'a> Cursor<'a> {
     /// CHAR8   = %x01-ff
     /// ```
     fn literal(&mut self) -> Parsed<Vec<u8>> {
+        let start = self.clone();
+        let octets = self.any_literal()?;
+        if memchr::memchr(0, &octets).is_some() {
+            return start.expected("a literal without NUL");
+        }
+        Ok(octets)
+    }
+
+    /// A literal, or a literal8 when its tilde stands here.
+    fn any_literal(&mut self) -> Parsed<Vec<u8>> {
         let rest = self.rest();
         let Some(newline) = memchr::memchr(b'\n', rest) else {
             return self.expected("a literal and its octets");
         };
         let line = framing::without_line_end(&rest[..=newline]);
-        let Some((Literal { size, binary: false, .. }, 0)) = Literal::at_end(line) else {
+        let Some((Literal { size, .. }, 0)) = Literal::at_end(line) else {
             return self.expected("a literal");
         };
         let octets = usize::try_from(size).ok().and_then(|s| rest[newline + 1..].get(..s));
         let Some(octets) = octets else {
             return self.expected("a literal and all its octets");
         };
-        if memchr::memchr(0, octets).is_some() {
-            return self.expected("a literal without NUL");
-        }
         self.at += newline + 1 + octets.len();
         Ok(octets.to_vec())
     }

@@ -6,6 +6,7 @@ mod fetch;
 mod list;
 mod mailbox;
 mod message;
+mod metadata;
 mod parameters;
 mod search;
 mod select;
@@ -20,6 +21,8 @@ pub use mailbox::{Create, StatusItem};
 pub(super) use mailbox::{create, mailbox, status};
 pub use message::{FlagError, FlagList, Store};
 pub(super) use message::{flag_list, store};
+pub use metadata::{Depth, GetMetadata, SetMetadata};
+pub(super) use metadata::{get_metadata, set_metadata};
 pub use search::{
     DateField, DateOrder, PartialRange, Returns, Search, SearchKey, Sort, SortCriterion, SortKey,
     Thread, ThreadAlgorithm,

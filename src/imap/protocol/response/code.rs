@@ -57,6 +57,13 @@ pub enum Code<'a> {
     Limit,
     /// The mailbox's identifier, which survives RENAME (RFC 8474).
     MailboxId(&'a str),
+    /// Size in octets of the largest value over the client's MAXSIZE, left out of the answer
+    /// (RFC 5464).
+    MetadataLongEntries(u64),
+    /// Largest value that the server accepts, in octets (RFC 5464).
+    MetadataMaxSize(u64),
+    /// No room for more entries (RFC 5464).
+    MetadataTooMany,
     /// These messages changed in the meantime and were not updated. Numbers, or UIDs if the command
     /// used UIDs (RFC 7162).
     Modified(&'a [(u32, u32)]),
@@ -142,6 +149,10 @@ impl Code<'_> {
             Code::Capability(list) => put(out, format_args!("CAPABILITY {list}")),
             Code::HighestModSeq(modseq) => put(out, format_args!("HIGHESTMODSEQ {modseq}")),
             Code::MailboxId(id) => put(out, format_args!("MAILBOXID ({id})")),
+            Code::MetadataLongEntries(octets) => {
+                put(out, format_args!("METADATA LONGENTRIES {octets}"));
+            }
+            Code::MetadataMaxSize(octets) => put(out, format_args!("METADATA MAXSIZE {octets}")),
             Code::UidNext(uid) => put(out, format_args!("UIDNEXT {uid}")),
             Code::UidValidity(validity) => put(out, format_args!("UIDVALIDITY {validity}")),
             Code::Unseen(number) => put(out, format_args!("UNSEEN {number}")),
@@ -165,6 +176,7 @@ impl Code<'_> {
             Code::HasChildren => "HASCHILDREN",
             Code::InUse => "INUSE",
             Code::Limit => "LIMIT",
+            Code::MetadataTooMany => "METADATA TOOMANY",
             Code::NoModSeq => "NOMODSEQ",
             Code::NonExistent => "NONEXISTENT",
             Code::NotSaved => "NOTSAVED",
@@ -184,6 +196,7 @@ impl Code<'_> {
             Code::CopyUid { .. } => "COPYUID",
             Code::HighestModSeq(_) => "HIGHESTMODSEQ",
             Code::MailboxId(_) => "MAILBOXID",
+            Code::MetadataLongEntries(_) | Code::MetadataMaxSize(_) => "METADATA",
             Code::Modified(_) => "MODIFIED",
             Code::NoUpdate(_) => "NOUPDATE",
             Code::PermanentFlags { .. } => "PERMANENTFLAGS",
@@ -227,6 +240,9 @@ mod tests {
             (Code::HighestModSeq(ModSeq(7)), "HIGHESTMODSEQ 7"),
             (Code::BadCharset(&["UTF-8", "US-ASCII"]), "BADCHARSET (UTF-8 US-ASCII)"),
             (Code::Modified(&[(7, 7), (9, 9), (10, 12)]), "MODIFIED 7,9:12"),
+            (Code::MetadataLongEntries(2199), "METADATA LONGENTRIES 2199"),
+            (Code::MetadataMaxSize(1024), "METADATA MAXSIZE 1024"),
+            (Code::MetadataTooMany, "METADATA TOOMANY"),
             (Code::NoUpdate("B01"), "NOUPDATE \"B01\""),
             (Code::NoModSeq, "NOMODSEQ"),
             (Code::UidNotSticky, "UIDNOTSTICKY"),

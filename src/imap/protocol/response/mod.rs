@@ -7,6 +7,7 @@ mod code;
 mod decimal;
 mod fetch;
 mod list;
+mod metadata;
 mod search;
 mod string;
 
@@ -21,6 +22,7 @@ pub use code::Code;
 pub use decimal::{decimal, sequence_set, uid_set};
 pub use fetch::{FetchResponse, message_flags};
 pub use list::{ListEntry, list, list_separator};
+pub use metadata::metadata;
 pub use search::{EsearchResponse, SearchResponse, ThreadNode, thread_begin, thread_lists};
 pub use string::{Names, astring, mailbox, nstring, string, string_utf8};
 
