@@ -3,10 +3,11 @@
 
 use std::collections::HashMap;
 
+use kit::{Client, Fetched, Folder, Message, Random, Server, append_text};
+
 use crate::gauge::{Gauge, MIB};
 use crate::mail::Mail;
 use crate::{healthy, wanted};
-use kit::{Client, Fetched, Folder, Message, Random, Server, append_text};
 use mailrace::limits::{LARGE_LEASES, SMALL_LEASES};
 
 /// Connections in a quick run, unless MAILRACE_ROUNDS says otherwise.

@@ -4,12 +4,12 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
+use kit::{Client, Folder, Message};
 use mailrace::limits;
 
 use crate::gauge::MIB;
 use crate::healthy;
 use crate::probe::{server, toll};
-use kit::{Client, Folder, Message};
 
 /// What memory may grow by besides: the leases and buffers that are used for the first time, and
 /// what the allocator keeps.

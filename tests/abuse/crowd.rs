@@ -3,11 +3,11 @@
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
+use kit::{Client, Folder, Message, PASSWORD, Server, USER};
 use socket2::{Domain, Socket, Type};
 
 use crate::gauge::{Gauge, MIB};
 use crate::{healthy, wanted};
-use kit::{Client, Folder, Message, PASSWORD, Server, USER};
 
 /// Connections in a quick run; MAILRACE_CONNECTIONS=10000 is the real thing.
 const CROWD: usize = 1000;

@@ -5,9 +5,10 @@ use std::io::Read;
 use std::net::Shutdown;
 use std::thread;
 
+use kit::{Client, Folder, Message, Random, Server};
+
 use crate::gauge::{Gauge, MIB};
 use crate::{healthy, wanted};
-use kit::{Client, Folder, Message, Random, Server};
 
 /// Mutations of commands in a quick run, unless MAILRACE_ROUNDS says otherwise.
 const ROUNDS: usize = 2000;

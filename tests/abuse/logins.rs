@@ -1,11 +1,11 @@
 //! Logins and those who never log in: what they cost is bounded, and comes back.
 
+use kit::{Folder, PASSWORD, Server, USER};
 use mailrace::limits::{LINE_BEFORE_LOGIN, LITERAL_BEFORE_LOGIN, MEMORY_BEFORE_LOGIN};
 
 use crate::crowd::connect;
 use crate::gauge::{Gauge, MIB};
 use crate::{healthy, wanted};
-use kit::{Folder, PASSWORD, Server, USER};
 
 /// What a hash works in by default.
 const HASH: u64 = 19 * MIB;

@@ -4,10 +4,11 @@ use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
+use kit::{Client, Folder, PASSWORD};
+
 use crate::gauge::MIB;
 use crate::healthy;
 use crate::probe::{server, toll};
-use kit::{Client, Folder, PASSWORD};
 
 /// So many keywords, as a list of flags.
 fn keywords(count: usize) -> String {

@@ -7,8 +7,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use crate::gauge::{Gauge, MIB};
 use kit::{Folder, PASSWORD, Server};
+
+use crate::gauge::{Gauge, MIB};
 
 /// The user whose NOOPs are measured.
 const BYSTANDER: &str = "bystander";

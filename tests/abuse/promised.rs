@@ -4,10 +4,11 @@
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 
+use kit::{Client, Folder, Message, PASSWORD, Server};
+
 use crate::crowd::connect;
 use crate::gauge::{Gauge, MIB};
 use crate::{healthy, wanted};
-use kit::{Client, Folder, Message, PASSWORD, Server};
 
 /// Connections in a quick run; MAILRACE_CONNECTIONS=16000 is the real thing.
 const CONNECTIONS: usize = 1000;

@@ -3,9 +3,10 @@
 
 use std::time::{Duration, Instant};
 
+use kit::{Client, Fetched, Folder, Message, Server};
+
 use crate::mail::Mail;
 use crate::{healthy, wanted};
-use kit::{Client, Fetched, Folder, Message, Server};
 use mailrace::limits::{LARGE_LEASES, LOGIN_TIME, SMALL_LEASES};
 
 /// Between two octets of a slow client.

@@ -1,10 +1,10 @@
 //! Sessions by TLS that say nothing: each costs its keys and little else.
 
+use kit::{Client, Folder, Identity, PASSWORD, Server, USER};
 use rustls::version::TLS13;
 
 use crate::gauge::{Gauge, MIB};
 use crate::{healthy, wanted};
-use kit::{Client, Folder, Identity, PASSWORD, Server, USER};
 
 /// Connections in a quick run; MAILRACE_CONNECTIONS=10000 is the real thing.
 const CONNECTIONS: usize = 1000;

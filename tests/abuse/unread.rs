@@ -6,12 +6,12 @@ use std::net::{SocketAddr, TcpStream};
 use std::thread;
 use std::time::Duration;
 
+use kit::{Client, Folder, Message, PASSWORD, Server, USER, without_nul};
 use mailrace::limits;
 use socket2::{Domain, Socket, Type};
 
 use crate::gauge::{Gauge, MIB};
 use crate::wanted;
-use kit::{Client, Folder, Message, PASSWORD, Server, USER, without_nul};
 
 /// Connections that do so at a time.
 const CONNECTIONS: usize = 8;

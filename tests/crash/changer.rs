@@ -4,9 +4,10 @@
 use std::collections::VecDeque;
 use std::sync::mpsc::Sender;
 
+use kit::{Client, Random};
+
 use crate::load::Id;
 use crate::state::{Change, State};
-use kit::{Client, Random};
 
 /// Messages that it has at a time, about.
 const MESSAGES: usize = 200;

@@ -3,11 +3,12 @@
 
 use std::fs;
 
+use kit::{Folder, Image, Kind, Random, Server, USER};
+
 use crate::changer::Changer;
 use crate::load::{Style, Writer};
 use crate::owned::Owned;
 use crate::shadow::Shadow;
-use kit::{Folder, Image, Kind, Random, Server, USER};
 
 const STYLE: Style =
     Style { user: USER, mailbox: "INBOX", batch: 4, large: 400_000, ahead: 0, in_step: false };

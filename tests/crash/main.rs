@@ -14,6 +14,7 @@ mod state;
 
 use kit::{Folder, Random};
 use kit::{Image, Kind};
+
 use rounds::{End, World};
 
 /// Rounds on one folder before the next one begins with nothing: each looks at all there is.

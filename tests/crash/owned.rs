@@ -3,9 +3,10 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use kit::Client;
+
 use crate::shadow::Opened;
 use crate::state::{Mailbox, State};
-use kit::Client;
 
 /// All that is known of them, from outside.
 #[derive(Clone)]

@@ -7,8 +7,9 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::path::Path;
 
-use crate::damage::{append_numbered, numbered};
 use kit::{Client, Fetched, Folder, Message, Server};
+
+use crate::damage::{append_numbered, numbered};
 
 /// A folder with so many numbered messages in INBOX, and no catalog.
 fn without_catalog(count: usize, also: impl FnOnce(&mut Client)) -> Folder {

@@ -10,8 +10,9 @@ use std::os::unix::fs::FileExt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
-use crate::rounds::{World, flags};
 use kit::{Folder, Random, Server};
+
+use crate::rounds::{World, flags};
 
 /// Damages, unless MAILRACE_DAMAGES says otherwise.
 const DAMAGES: usize = 20;

@@ -5,11 +5,12 @@ use std::sync::mpsc::{Receiver, channel};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
+use kit::{Client, Folder, Image, PASSWORD, Random, Server, USER};
+
 use crate::changer::Changer;
 use crate::load::{Id, Style, Writer};
 use crate::owned::Owned;
 use crate::shadow::{Opened, Shadow};
-use kit::{Client, Folder, Image, PASSWORD, Random, Server, USER};
 
 pub const BOB: &str = "bob";
 

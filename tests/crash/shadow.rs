@@ -4,9 +4,10 @@
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
+use kit::{Client, Fetched};
+
 use crate::load::{Id, Writer};
 use crate::state::Mail;
-use kit::{Client, Fetched};
 
 /// All that is known of one mailbox, from outside.
 #[derive(Clone, Default)]

@@ -2,8 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::load::Id;
 use kit::{Message, append_text};
+
+use crate::load::Id;
 
 /// A message and its flags.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -10,9 +10,6 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use argon2::password_hash::PasswordHasher;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
-
 use kit::Random;
 use kit::model::append::Style;
 use kit::model::client::{Plan, client};
@@ -20,6 +17,9 @@ use kit::model::content::Sizes;
 use kit::model::verify::verify;
 use kit::model::wire::{Dial, Wire};
 use kit::model::{Bounds, Model, Person, Shared};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
 use mailrace::limits::{
     BLOCK, KEYWORD_SETS, KEYWORDS, LARGE_LEASE, SMALL_BATCH, SMALL_LEASE, STEP_MESSAGES,
     UNFINISHED_MESSAGES,

@@ -2,6 +2,8 @@
 //! and runs it.
 #![no_main]
 
+#[allow(dead_code, reason = "no target loses power")]
+mod disk;
 mod targets;
 
 use std::sync::LazyLock;

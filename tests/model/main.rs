@@ -4,6 +4,7 @@
 //! - [`lawful`]: random clients on real sockets, checked by the model of the simulation.
 //! - [`fuzz`]: octets of any kind to parsers, state machines, codecs and recovery.
 
+mod disk;
 mod fuzz;
 mod lawful;
 mod log;

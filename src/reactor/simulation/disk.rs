@@ -5,9 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::{Path, PathBuf};
 
+use kit::Random;
+
 pub use super::node::Loss;
 use super::node::Node;
-use kit::Random;
 
 type Names = BTreeMap<PathBuf, u64>;
 

@@ -8,6 +8,7 @@ use std::rc::{Rc, Weak};
 use std::sync::Once;
 use std::time::Duration;
 
+use kit::Random;
 use tokio::sync::Notify;
 
 use super::disk::Disk;
@@ -15,7 +16,6 @@ use super::network::Network;
 use crate::reactor::arena::{Shape, Shared};
 use crate::reactor::fault::Fault;
 use crate::reactor::{Instant, Thresholds};
-use kit::Random;
 
 thread_local! {
     static MACHINE: RefCell<Option<Rc<Machine>>> = const { RefCell::new(None) };

@@ -17,12 +17,13 @@ use std::sync::atomic::Ordering;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use kit::{Client, Folder, PASSWORD, Random, Server};
+
 use shadow::Mailbox;
 use worker::{Common, Worker};
 
 use crate::gauge::{Gauge, Growth, MIB, Sample};
 use crate::wanted;
-use kit::{Client, Folder, PASSWORD, Random, Server};
 
 /// Connections, four to an account.
 const CONNECTIONS: usize = 24;

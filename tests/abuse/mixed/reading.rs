@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
+use kit::Fetched;
+
 use super::shadow::{ITEMS, Kept, SEEN, set, uids};
 use super::worker::Worker;
 use crate::mail::WORDS;
-use kit::Fetched;
 
 /// How long a client idles at most: others are sure to have done something by then.
 const IDLE: Duration = Duration::from_millis(50);

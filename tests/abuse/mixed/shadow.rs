@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use crate::mail::Mail;
 use kit::{Client, Fetched};
+
+use crate::mail::Mail;
 
 /// Flags that are played with, sorted as [`Fetched::flags`] has them.
 pub const FLAGS: [&str; 6] = ["\\Answered", "\\Deleted", "\\Flagged", "\\Seen", "alpha", "beta"];

@@ -5,9 +5,10 @@ use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
+use kit::{Client, Fetched, PASSWORD, Random, Reply};
+
 use super::shadow::{Kept, Mailbox, checked};
 use crate::mail::Mail;
-use kit::{Client, Fetched, PASSWORD, Random, Reply};
 
 /// Octets of its own messages above which a client deletes some.
 const LIVE: u64 = 4 << 20;

@@ -2,10 +2,11 @@
 
 use std::sync::atomic::Ordering;
 
+use kit::{Message, Reply, append_text};
+
 use super::shadow::{DELETED, FLAGS, Kept, names, set, uids};
 use super::worker::Worker;
 use crate::mail::Mail;
-use kit::{Message, Reply, append_text};
 
 impl Worker<'_> {
     /// A batch of small messages.

@@ -10,6 +10,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::path::{Path, PathBuf};
 
 use kit::Random;
+
 use mutate::mutated;
 use seeds::{WORDS, seeds};
 

@@ -5,12 +5,12 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use imap::protocol::{Frame, Framer, Limits, is_append};
+use kit::Random;
 use mailrace::store::{BatchId, Epoch, FrameHeader, LogId, Lsn, Record, SegmentHeader, SegmentId};
 use mailrace::tools::Generator;
 
 use crate::targets::input::Input;
 use crate::targets::records::record;
-use kit::Random;
 
 /// What grammars are made of.
 pub const WORDS: [&[u8]; 104] = [

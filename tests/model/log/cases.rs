@@ -1,16 +1,15 @@
 //! Single cases of recovery that random histories reach seldom.
 
 use imap::types::{Flags, InternalDate, ModSeq, Uid};
+use kit::Random;
 use mailrace::store::{
     BatchId, Commit, Epoch, Fragment, KeywordList, LogId, LogPosition, Lsn, MailboxId, Medium,
     MessageRecord, Record, RecoveryError, SegmentHeader, SegmentId, VERSION,
 };
 use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed, xxh3_128};
 
-use kit::Random;
-
-use super::disk::Disk;
 use super::simple::{BLOCK, Log};
+use crate::disk::Disk;
 
 /// Three segments of two frames each, one sync at the end of all, so that the only watermark is
 /// that of a seventh frame.
@@ -93,7 +92,7 @@ fn a_header_that_never_was_durable_takes_its_frames_with_it() {
     log.disk.erase_header(SegmentId(2));
     let recovered = log.recover(&[]).expect("nothing in segment 2 was acknowledged");
     assert_eq!((recovered.frames, recovered.cut.len()), (1, 1));
-    assert_eq!(log.disk.octets().len(), 1);
+    assert_eq!(log.disk.files.len(), 1);
     assert_eq!(recovered.next_segment, SegmentId(3));
 }
 
@@ -107,7 +106,7 @@ fn a_log_without_its_first_segment_vanishes_when_nothing_was_acknowledged() {
     log.disk.lose_file(SegmentId(1));
     let recovered = log.recover(&[]).expect("nothing was acknowledged");
     assert_eq!((recovered.frames, recovered.ends.len()), (0, 0));
-    assert!(log.disk.octets().is_empty());
+    assert!(log.disk.files.is_empty());
 }
 
 #[test]
@@ -142,7 +141,7 @@ fn from_a_position_only_the_rest_is_read_and_sealed_segments_shrink() {
     let recovered = log.recover(&[position(2, 2 * BLOCK, 4)]).expect("a whole log");
     assert_eq!(recovered.frames, 4);
     assert_eq!(recovered.ends, [position(3, 4 * BLOCK, 8)]);
-    let lengths = log.disk.octets().into_values().map(|octets| octets.len() as u32 / BLOCK);
+    let lengths = log.disk.files.values().map(|octets| octets.len() as u32 / BLOCK);
     assert_eq!(lengths.collect::<Vec<_>>(), [3, 3, 4]);
 }
 
@@ -252,7 +251,7 @@ fn a_record_of_a_newer_kind_asks_for_an_upgrade() {
     log.frame(b"", &[Record::Cancel { batch: BatchId(2) }]);
     // Nothing proves that the frame was acknowledged: as rot it would be cut off.
     let at = BLOCK as usize + 128;
-    let mut record = log.disk.octets()[&SegmentId(1)][at..at + 24].to_vec();
+    let mut record = log.disk.files[&SegmentId(1)][at..at + 24].to_vec();
     record[4] = 99;
     let seed = 8 | 99 << 32;
     let checksum = xxh3_64_with_seed(&record[16..24], seed);
@@ -271,7 +270,7 @@ fn another_format_is_named() {
         (BLOCK as usize, VERSION - 1, "copy the mail to a new data folder"),
     ] {
         let mut log = three_segments();
-        let mut header = log.disk.octets()[&SegmentId(1)][at..].to_vec();
+        let mut header = log.disk.files[&SegmentId(1)][at..].to_vec();
         let (version, sum) = if at == 0 { (8, 88) } else { (4, 120) };
         header[version..version + 2].copy_from_slice(&other.to_le_bytes());
         let checksum = xxh3_64(&header[..sum]);
@@ -292,7 +291,7 @@ fn prepared_segments_are_kept_and_useless_ones_removed() {
     log.disk.create(SegmentId(10), 0);
     let recovered = log.recover(&[]).expect("a whole log");
     assert_eq!(recovered.ready, [(SegmentId(8), u64::from(16 * BLOCK))]);
-    assert_eq!(log.disk.octets().len(), 4);
+    assert_eq!(log.disk.files.len(), 4);
     assert_eq!(recovered.next_segment, SegmentId(11));
 }
 
@@ -304,7 +303,7 @@ fn a_payload_that_was_cut_off_is_no_frame() {
     let (segment, offset) = log.frame(&[b'x'; 3 * BLOCK as usize], &[]);
     log.disk.truncate(segment, u64::from(offset + BLOCK)).expect("memory");
     assert_eq!(log.recover(&[]).expect("a torn tail").frames, 1);
-    assert_eq!(log.disk.octets()[&segment].len(), offset as usize);
+    assert_eq!(log.disk.files[&segment].len(), offset as usize);
 }
 
 #[test]
@@ -335,7 +334,7 @@ fn segments_that_are_no_chain_are_not_cut() {
             log.frame(b"a", &[]);
             log.frame(b"b", &[]);
         });
-        let block = &log.disk.octets()[&SegmentId(3)][..BLOCK as usize];
+        let block = &log.disk.files[&SegmentId(3)][..BLOCK as usize];
         let mut header = SegmentHeader::decode(block).expect("a header");
         contradict(&mut header);
         let mut block = vec![0; BLOCK as usize];

@@ -28,7 +28,7 @@ pub fn rot_is_never_cut(world: &mut World) {
         };
         let (offset, bit) = (place.offset as usize + at, world.random.below(8) as u32);
         world.disk.rot(place.segment, offset, bit);
-        let before = world.disk.octets();
+        let before = world.disk.files.clone();
         match world.read(&[]) {
             Err(RecoveryError::Damaged(damage)) => {
                 assert_eq!(damage.file, place.segment);
@@ -36,7 +36,7 @@ pub fn rot_is_never_cut(world: &mut World) {
             }
             other => panic!("octet {offset} of segment {} rots: {other:?}", place.segment),
         }
-        assert!(before == world.disk.octets(), "recovery changed a damaged log");
+        assert!(before == world.disk.files, "recovery changed a damaged log");
         let (found, damages) = read_past(world);
         assert!(!damages.is_empty(), "nothing is said");
         let lost = |entry: &Entry| {
@@ -67,12 +67,12 @@ fn a_rotten_header_is_missed(world: &mut World, provable: &[FrameInfo]) {
     } else {
         world.disk.rot(first.segment, offset, bit);
     }
-    let before = world.disk.octets();
+    let before = world.disk.files.clone();
     match world.read(&[]) {
         Err(RecoveryError::Damaged(damage)) => assert_eq!(damage.file, first.segment),
         other => panic!("the header of segment {} is gone: {other:?}", first.segment),
     }
-    assert!(before == world.disk.octets(), "recovery changed a damaged log");
+    assert!(before == world.disk.files, "recovery changed a damaged log");
     // The frames behind a header say all that it did.
     let (found, damages) = read_past(world);
     assert!(damages.iter().any(|damage| damage.file == first.segment));
@@ -92,12 +92,12 @@ fn a_lost_file_is_missed(world: &mut World) {
     let Some(lost) = lost else { return };
     let complete = world.disk.clone();
     world.disk.lose_file(lost);
-    let before = world.disk.octets();
+    let before = world.disk.files.clone();
     match world.read(&[]) {
         Err(RecoveryError::Damaged(damage)) => assert_eq!(damage.file, lost),
         other => panic!("segment {lost} is missing: {other:?}"),
     }
-    assert!(before == world.disk.octets(), "recovery changed a damaged log");
+    assert!(before == world.disk.files, "recovery changed a damaged log");
     let inside: Vec<_> = world.frames.values().flatten().map(|frame| frame.place).collect();
     let gone = |entry: &Entry| {
         inside.iter().any(|place| {

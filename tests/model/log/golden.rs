@@ -15,7 +15,7 @@ use mailrace::store::{
 };
 use xxhash_rust::xxh3::xxh3_128;
 
-use super::disk::Disk;
+use crate::disk::Disk;
 
 const GOLDEN: &str = include_str!("segment.hex");
 const SEGMENT: SegmentId = SegmentId(7);

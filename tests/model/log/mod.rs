@@ -8,7 +8,6 @@
 mod cases;
 mod copying;
 mod damage;
-mod disk;
 mod forged;
 mod golden;
 mod simple;
@@ -16,14 +15,14 @@ mod writer;
 
 use std::collections::BTreeMap;
 
+use kit::Random;
 use mailrace::store::{
     Change, Epoch, Fragment, LogId, LogPosition, Lsn, Medium, Recovered, RecoveryError, SegmentId,
     recover,
 };
 use proptest::prelude::*;
 
-use disk::Disk;
-use kit::Random;
+use crate::disk::Disk;
 use writer::{Entry, Fate, FrameInfo, Writer};
 
 const LOGS: u16 = 2;
@@ -226,7 +225,7 @@ impl World {
 
     /// Recovery again, from the beginning and from the last checkpoint, finds the same.
     fn check_again(&mut self, found: &[Entry]) {
-        let before = self.disk.octets();
+        let before = self.disk.files.clone();
         let (recovered, again) = self.read(&[]).expect("it was fine a moment ago");
         assert_eq!(again, found);
         assert_eq!(recovered.cut, Vec::<String>::new());
@@ -241,7 +240,7 @@ impl World {
         assert!(recovered.closed.iter().all(|&(epoch, _)| epoch < lowest));
         let (recovered, nothing) = self.read(&recovered.ends).expect("its own ends");
         assert!(nothing.is_empty() && recovered.frames == 0);
-        assert!(before == self.disk.octets(), "a clean log was changed");
+        assert!(before == self.disk.files, "a clean log was changed");
     }
 
     /// Recovers from these positions; the octets of all messages are read too.

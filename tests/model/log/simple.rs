@@ -5,7 +5,7 @@ use mailrace::store::{
     frame, recover,
 };
 
-use super::disk::Disk;
+use crate::disk::Disk;
 
 pub const SALT: u64 = 0x5EED;
 pub const BLOCK: u32 = 4096;
@@ -64,10 +64,10 @@ impl Log {
 
     /// What must end in a report of damage; it comes back as the operator sees it.
     pub fn damage(&mut self, from: &[LogPosition]) -> String {
-        let before = self.disk.octets();
+        let before = self.disk.files.clone();
         let error = self.recover(from).expect_err("damage");
         assert!(matches!(error, RecoveryError::Damaged(_)), "{error}");
-        assert!(before == self.disk.octets(), "recovery changed a damaged log");
+        assert!(before == self.disk.files, "recovery changed a damaged log");
         error.to_string()
     }
 

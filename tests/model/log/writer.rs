@@ -4,6 +4,7 @@
 use std::collections::VecDeque;
 
 use imap::types::{FlagChange, Flags, InternalDate, Keyword, ModSeq, Uid, UidRange};
+use kit::Random;
 use mailrace::store::{
     BatchId, Change, Commit, Epoch, Fragment, LogId, Lsn, MailboxId, MessageRecord, Place, Record,
     SegmentId, Sequencer, SyncPlan, frame,
@@ -11,9 +12,8 @@ use mailrace::store::{
 use xxhash_rust::xxh3::xxh3_128;
 
 use super::copying::Copying;
-use kit::Random;
 
-use super::disk::Disk;
+use crate::disk::Disk;
 
 /// Fragments of one message that a `Messages` record may have here; the rest goes ahead.
 const FRAGMENTS: usize = 2;

@@ -8,7 +8,6 @@ use imap::mime::{
     sent_date, thread,
 };
 use imap::protocol::SectionText;
-
 use kit::value::{Value, check_body, check_envelope, value};
 
 const SHORT: &str = "what is said of some kibibytes is not too long";

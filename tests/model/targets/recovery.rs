@@ -4,7 +4,6 @@
 //! disk: recovery ends, without a panic; what it refuses to read it leaves alone; what it has
 //! read and cut it reads again, the same and to the end; and a log that nobody spoilt is all there.
 
-mod disk;
 mod world;
 
 use std::collections::BTreeMap;
@@ -14,7 +13,7 @@ use mailrace::store::{
 };
 
 use super::input::Input;
-use disk::Disk;
+use crate::disk::Disk;
 use world::World;
 
 pub fn run(data: &[u8]) {

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use kit::{Client, Folder, Identity, PASSWORD, Reply, Server, USER};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, SanType};
 use rustls::crypto::aws_lc_rs;
 use rustls::pki_types::pem::PemObject;
@@ -11,7 +12,6 @@ use rustls::{ClientConfig, RootCertStore};
 
 use super::scram::login_bound;
 use super::{encode, hears, offered};
-use kit::{Client, Folder, Identity, PASSWORD, Reply, Server, USER};
 
 const PLUS: &str = "SCRAM-SHA-256-PLUS";
 const HEADER: &str = "p=tls-exporter,,";

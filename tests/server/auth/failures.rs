@@ -3,11 +3,11 @@
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
+use kit::{Client, Folder, PASSWORD, Server, USER};
 use mailrace::limits::{LOGIN_FAILURES_EACH, LOGINS_OF_CONNECTION};
 use socket2::{Domain, Socket, Type};
 
 use super::{hears, scram};
-use kit::{Client, Folder, PASSWORD, Server, USER};
 
 /// A connection from 127.0.0.`host`.
 fn connect(server: &Server, host: u8) -> Client {

@@ -2,10 +2,10 @@
 
 use std::time::{Duration, Instant};
 
+use kit::{Client, Folder, Message, PASSWORD, Server, USER};
 use mailrace::limits::{COMMAND_STEP, COMMANDS_AT_ONCE, DISCARDED_BEFORE_LOGIN};
 
 use super::hears;
-use kit::{Client, Folder, Message, PASSWORD, Server, USER};
 
 #[test]
 fn connections_of_a_user() {

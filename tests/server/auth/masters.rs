@@ -2,8 +2,9 @@
 
 use std::fs;
 
-use super::{encode, hears, scram};
 use kit::{Client, Folder, PASSWORD, Server, USER};
+
+use super::{encode, hears, scram};
 
 fn folder() -> Folder {
     let folder = Folder::new();

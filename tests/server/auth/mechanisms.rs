@@ -2,8 +2,9 @@
 
 use std::net::SocketAddr;
 
-use super::{challenge, encode, hears, offered, scram};
 use kit::{Client, Folder, PASSWORD, Server, USER, own_address};
+
+use super::{challenge, encode, hears, offered, scram};
 
 #[test]
 fn login_asks_for_name_and_password() {

@@ -5,9 +5,9 @@ use std::num::NonZeroU32;
 use aws_lc_rs::{digest, hmac, pbkdf2};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use kit::{Client, Folder, PASSWORD, Reply, Server, USER};
 
 use super::{challenge, encode, hears, offered};
-use kit::{Client, Folder, PASSWORD, Reply, Server, USER};
 
 fn mac(key: &[u8], message: &[u8]) -> Vec<u8> {
     hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, key), message).as_ref().to_vec()

@@ -8,10 +8,10 @@ use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use kit::{Client, Folder, Server};
 use serde_json::{Value, json};
 
 use super::{challenge, encode, hears, offered};
-use kit::{Client, Folder, Server};
 
 const USER: &str = "alice@example.com";
 

@@ -1,7 +1,8 @@
 //! `mailrace user`, before the server starts and while it runs.
 
-use super::hears;
 use kit::{Client, Folder, Message, PASSWORD, Server, USER, mailrace};
+
+use super::hears;
 
 const OVER: &str = "* BYE the user was removed, or has another password now";
 

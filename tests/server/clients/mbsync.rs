@@ -9,9 +9,9 @@ use std::process::Command;
 use std::time::{Duration, SystemTime};
 
 use imap::types::InternalDate;
+use kit::{Fetched, Message};
 
 use super::{Target, run as run_client};
-use kit::{Fetched, Message};
 
 /// Flags of a Maildir in the order in which a file's name has them, and of IMAP.
 const FLAGS: [(char, &str); 5] = [

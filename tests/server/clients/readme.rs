@@ -7,8 +7,9 @@ use std::path::Path;
 use std::process::Command;
 use std::thread;
 
-use super::{installed, run};
 use kit::{Fetched, Folder, PASSWORD, Server, USER};
+
+use super::{installed, run};
 
 /// Folded, blanks that a parser would strip, NUL, 8 bit, no line end, no header at all.
 const MAIL: [&[u8]; 4] = [

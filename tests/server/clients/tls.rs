@@ -4,8 +4,9 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use super::{Target, installed, mail, mbsync, run};
 use kit::{Folder, Identity, PASSWORD, Server, USER};
+
+use super::{Target, installed, mail, mbsync, run};
 
 struct Private {
     folder: Folder,

@@ -1,7 +1,8 @@
 //! Messages beyond what is held in memory, many of them, and clients that do not read.
 
-use super::{append, server, with};
 use kit::Random;
+
+use super::{append, server, with};
 
 /// A multipart of three parts with so many octets in the middle one.
 fn large(octets: usize) -> (Vec<u8>, [String; 3]) {

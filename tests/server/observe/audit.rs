@@ -4,13 +4,13 @@ use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::Path;
 
+use kit::{Client, Folder, Identity, Message, PASSWORD, Server, USER};
 use rustix::process::Signal;
 use rustls::version::TLS13;
 use serde_json::{Value, json};
 
 use super::http::get;
 use super::{observed, until};
-use kit::{Client, Folder, Identity, Message, PASSWORD, Server, USER};
 
 /// The lines of a file, without what is never the same twice.
 fn trail(file: &Path) -> Vec<Value> {

@@ -3,9 +3,10 @@
 use std::io::{Read, Write};
 use std::thread;
 
+use kit::{Folder, Message, Random};
+
 use super::http::{connect, get, rest, send};
 use super::observed;
-use kit::{Folder, Message, Random};
 
 #[test]
 fn what_is_not_asked_as_it_should_be_is_refused() {

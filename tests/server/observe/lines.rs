@@ -7,12 +7,12 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
+use kit::{Client, Folder, Server, command};
 use rustix::fs::OFlags;
 use rustix::process::{Resource, Rlimit, Signal, prlimit};
 
 use super::http::get;
 use super::until;
-use kit::{Client, Folder, Server, command};
 
 /// With a log that goes elsewhere than to a file of ours.
 fn start(folder: &Folder, flags: &[&str], stderr: impl Into<Stdio>) -> (Server, SocketAddr) {

@@ -2,8 +2,9 @@
 
 use std::fs;
 
-use super::observed;
 use kit::{Folder, Message, PASSWORD};
+
+use super::observed;
 
 #[test]
 fn lines_name_the_connection_and_keep_secrets() {

@@ -4,9 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::net::SocketAddr;
 
+use kit::{Folder, Identity, Message};
+
 use super::http::get;
 use super::{observed, until};
-use kit::{Folder, Identity, Message};
 
 /// The samples of a scrape by name and labels: `mailrace_messages_total{reactor="0"}`.
 struct Scrape {

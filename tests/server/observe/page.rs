@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
+use kit::{Folder, Message, Server, USER};
+
 use super::load::{Load, Uploader};
 use super::webdriver::{Browser, keep};
 use super::{observed, until};
-use kit::{Folder, Message, Server, USER};
 
 /// A name that would run if it were taken for HTML.
 const HOSTILE: &str = "<img src=x onerror=document.title=1>";

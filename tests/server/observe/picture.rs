@@ -11,10 +11,11 @@ use std::fs;
 use std::thread;
 use std::time::Duration;
 
+use kit::{Folder, Message, PASSWORD};
+
 use super::load::{Load, Uploader};
 use super::webdriver::{Browser, keep};
 use super::{observed, until};
-use kit::{Folder, Message, PASSWORD};
 
 /// User, mailbox, octets of a message, messages of a batch, milliseconds between batches.
 const PEOPLE: [(&str, &str, usize, usize, u64); 7] = [

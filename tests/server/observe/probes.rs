@@ -3,11 +3,11 @@
 use std::io::Read;
 use std::net::SocketAddr;
 
+use kit::{Folder, Image, Kind, Message, Server, mailrace};
 use rustix::process::Signal;
 
 use super::http::get;
 use super::{observed, until};
-use kit::{Folder, Image, Kind, Message, Server, mailrace};
 
 fn wait_for(admin: SocketAddr, path: &str, code: u16) -> String {
     until(|| {

@@ -1,7 +1,8 @@
 //! `mailrace top --once`: the page as text.
 
-use super::{observed, until};
 use kit::{Folder, Message, Server, mailrace};
+
+use super::{observed, until};
 
 #[test]
 fn it_prints_what_the_page_shows() {

@@ -10,10 +10,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::Duration;
 
+use kit::{Client, Folder, Identity, PASSWORD, USER, command};
 use rustix::process::{Pid, Signal, kill_process};
 use rustls::version::TLS13;
-
-use kit::{Client, Folder, Identity, PASSWORD, USER, command};
 
 const PATIENCE: Duration = Duration::from_secs(60);
 

@@ -5,9 +5,8 @@ use std::io::{Write, stderr};
 use std::path::Path;
 use std::process::Output;
 
-use serde_json::Value;
-
 use kit::{Folder, mailrace};
+use serde_json::Value;
 
 const CHECKS: [&str; 16] = [
     "kernel",

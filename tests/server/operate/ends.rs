@@ -4,9 +4,8 @@ use std::fs;
 use std::io::{BufRead, BufReader};
 use std::process::{Command, Output, Stdio};
 
-use rustix::process::{Pid, Signal, kill_process};
-
 use kit::{Client, Folder, Message, PASSWORD, Server, USER, command, mailrace};
+use rustix::process::{Pid, Signal, kill_process};
 
 fn said(output: &Output) -> String {
     String::from_utf8(output.stderr.clone()).unwrap()

@@ -1,9 +1,8 @@
 //! A fault of the index is a fault of one account.
 
+use kit::{Folder, Message, PASSWORD, Server};
 use redb::{Database, ReadableDatabase, TableDefinition};
 use xxhash_rust::xxh3::xxh3_64;
-
-use kit::{Folder, Message, PASSWORD, Server};
 
 const MAILBOXES: TableDefinition<(&str, u64), &[u8]> = TableDefinition::new("mailboxes");
 

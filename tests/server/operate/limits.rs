@@ -5,9 +5,8 @@ use std::fs;
 use std::io::{BufRead, BufReader, Read, Write, stderr};
 use std::process::{Command, Stdio};
 
-use rustix::process::{Pid, Resource, Rlimit, prlimit};
-
 use kit::{Client, Folder, Message, Server, command};
+use rustix::process::{Pid, Resource, Rlimit, prlimit};
 
 const MEGABYTE: Message<'static> = Message { options: "", octets: &[b'x'; 1 << 20] };
 

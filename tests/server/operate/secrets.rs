@@ -6,9 +6,8 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
-use rustix::process::{Pid, Signal, kill_process};
-
 use kit::{Folder, Message, Server, command, mailrace};
+use rustix::process::{Pid, Signal, kill_process};
 
 /// A shell that makes everything for everybody.
 fn careless(line: &str) -> Command {

@@ -5,10 +5,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Output;
 
+use kit::{Folder, Message, Server};
 use redb::{Database, ReadableDatabase, TableDefinition};
 use xxhash_rust::xxh3::xxh3_64;
-
-use kit::{Folder, Message, Server};
 
 /// `src/manual/format.rs`: where the version of a segment's header stands, and its checksum.
 const VERSION_AT: usize = 8;

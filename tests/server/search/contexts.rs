@@ -2,8 +2,9 @@
 
 use std::fs::OpenOptions;
 
-use super::{append, line, lines, mailbox};
 use kit::{Client, Folder, Message, Server, append_text};
+
+use super::{append, line, lines, mailbox};
 
 const A: &[u8] = b"From: a@x\r\nSubject: apple\r\n\r\nfruit\r\n";
 const B: &[u8] = b"From: b@x\r\nSubject: banana\r\n\r\nfruit\r\n";

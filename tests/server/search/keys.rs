@@ -1,7 +1,8 @@
 //! Each key at its edges.
 
-use super::{append, found, mailbox};
 use kit::{Client, Folder, Server};
+
+use super::{append, found, mailbox};
 
 const PLAIN: &[u8] = b"Date: Mon, 7 Feb 1994 23:52:25 -0800\r\n\
     From: Fred Foobar <foobar@Blurdy.COM>\r\nTo: mooch@owatagu.siam.edu\r\nCc: carl@x\r\n\

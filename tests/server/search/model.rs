@@ -1,7 +1,8 @@
 //! Random keys over random messages, held against an evaluation that knows no index and no plan.
 
-use super::{found, mailbox};
 use kit::Random;
+
+use super::{found, mailbox};
 
 const WORDS: [&str; 8] = ["apple", "banana", "cherry", "date", "elder", "fig", "grape", "hazel"];
 const FLAGS: [(&str, &str); 5] = [

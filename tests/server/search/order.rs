@@ -1,7 +1,8 @@
 //! SORT and THREAD.
 
-use super::{line, lines, mailbox, numbers};
 use kit::{Client, Server};
+
+use super::{line, lines, mailbox, numbers};
 
 fn six() -> (Server, Client) {
     mailbox(&[

@@ -1,7 +1,8 @@
 //! The forms of an answer: SEARCH, ESEARCH, `$`, PARTIAL, MODSEQ.
 
-use super::{append, found, line, lines, mailbox};
 use kit::{Client, Server};
+
+use super::{append, found, line, lines, mailbox};
 
 /// Messages 1 to 10 with UIDs 3 to 12; the odd ones are seen.
 fn ten() -> (Server, Client) {

@@ -1,8 +1,9 @@
 //! HIGHESTMODSEQ: what a client must know to be told nothing twice, and to miss nothing (RFC 7162).
 
+use kit::{Folder, Message, Reply, Server};
+
 use super::mirror::code;
 use super::{append, login, selected};
-use kit::{Folder, Message, Reply, Server};
 
 /// The HIGHESTMODSEQ that a reply tells, or the MODSEQ of its FETCH responses.
 fn told(reply: &Reply) -> Option<u64> {

@@ -8,6 +8,7 @@ mod quota;
 mod races;
 
 use kit::{Client, Folder, Message, PASSWORD, Random, Server, USER};
+
 use mirror::Mirror;
 
 fn login(server: &Server) -> Client {

@@ -1,7 +1,8 @@
 //! What an account whose quota is full can still do, and what uploads claim that do not come.
 
-use super::login;
 use kit::{Client, Folder, Message, PASSWORD, Server, USER};
+
+use super::login;
 
 fn server(quota: &str) -> Server {
     let folder = Folder::empty();

@@ -3,8 +3,9 @@
 
 use std::collections::BTreeSet;
 
-use super::{login, selected};
 use kit::{Client, Fetched, Folder, Message, PASSWORD, Server, USER};
+
+use super::{login, selected};
 
 /// So many, each second one of another kind, that a change of one kind takes several records.
 const MESSAGES: usize = 36_000;

@@ -4,10 +4,10 @@ use std::io::{Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::thread;
 
+use kit::{Client, Message};
 use rustls::version::TLS13;
 
 use super::{greeted, login, octets, start};
-use kit::{Client, Message};
 
 #[test]
 fn what_is_no_tls_is_turned_away_and_others_go_on() {

@@ -4,11 +4,11 @@ use std::fs;
 use std::thread;
 use std::time::Duration;
 
+use kit::{Client, Folder, Identity, Server};
 use rustix::process::Signal;
 use rustls::version::TLS13;
 
 use super::{greeted, login, start};
-use kit::{Client, Folder, Identity, Server};
 
 /// Waits until the log has this text so often.
 fn wait_for_log(server: &Server, text: &str, times: usize) {

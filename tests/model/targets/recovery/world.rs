@@ -8,7 +8,7 @@ use mailrace::store::{
 };
 use xxhash_rust::xxh3::{xxh3_64, xxh3_128};
 
-use super::disk::Disk;
+use crate::disk::Disk;
 use crate::targets::input::Input;
 use crate::targets::records::record;
 
@@ -76,7 +76,7 @@ impl World {
     fn segment(&mut self, blocks: usize) {
         self.segment += 1;
         let (segment, size) = (SegmentId(self.segment), blocks * BLOCK);
-        self.disk.files.insert(segment, vec![0; size]);
+        self.disk.create(segment, size as u32);
         let mut block = vec![0; BLOCK];
         self.sequencer.open_segment(segment, size as u32, 0).encode(&mut block);
         self.disk.put(segment, 0, &block);
@@ -86,7 +86,8 @@ impl World {
     /// A segment that is ready and not in use.
     fn prepare(&mut self, input: &mut Input<'_>) {
         self.segment += 1;
-        self.disk.files.insert(SegmentId(self.segment), vec![0; (2 + input.below(4)) * BLOCK]);
+        let blocks = 2 + input.below(4);
+        self.disk.create(SegmentId(self.segment), (blocks * BLOCK) as u32);
     }
 
     /// A frame with messages, and the footer of their batch or not.
