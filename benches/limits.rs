@@ -16,6 +16,7 @@ use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use kit::Client;
 use mailrace::limits::ARENA;
 use mailrace::reactor::raise_limits;
 use rustix::process::Signal;
@@ -45,7 +46,7 @@ fn main() {
 fn big_message() {
     let server = Server::new();
     let before = server.memory("VmRSS");
-    let mut client = Client::login(server.address);
+    let mut client = login(&server);
     let size: u64 = 2 << 30;
     client.send(format!("a APPEND INBOX {{{size}+}}\r\n").as_bytes());
     let piece = vec![b'x'; MIB as usize];
@@ -53,8 +54,8 @@ fn big_message() {
         client.send(&piece);
     }
     client.send(b"\r\n");
-    client.finish("a");
-    client.status(1, size);
+    finish(&mut client, "a");
+    expect(&mut client, 1, size);
     report_peak("one message of 2 GiB", &server, before);
 }
 
@@ -62,7 +63,7 @@ fn big_message() {
 fn many_small() {
     let server = Server::new();
     let before = server.memory("VmRSS");
-    let mut client = Client::login(server.address);
+    let mut client = login(&server);
     let message = message();
     client.send(b"a APPEND INBOX");
     let mut some = Vec::new();
@@ -74,8 +75,8 @@ fn many_small() {
         client.send(&some);
     }
     client.send(b"\r\n");
-    client.finish("a");
-    client.status(200_000, 200_000 * message.len() as u64);
+    finish(&mut client, "a");
+    expect(&mut client, 200_000, 200_000 * message.len() as u64);
     report_peak("a batch of 200,000 messages", &server, before);
 }
 
@@ -86,12 +87,11 @@ fn idle() {
     let empty = server.memory("VmRSS");
     let mut clients = Vec::new();
     for _ in 0..10_000 {
-        clients.push(Client::login(server.address));
+        clients.push(login(&server));
     }
     // The last one is idle too when those before it have answered once more.
     for client in &mut clients {
-        client.send(b"n NOOP\r\n");
-        client.finish("n");
+        client.ok("NOOP");
     }
     let memory = server.memory("VmRSS");
     println!(
@@ -104,7 +104,7 @@ fn idle() {
 /// A million messages, kill -9, start.
 fn million() {
     let mut server = Server::new();
-    let mut client = Client::login(server.address);
+    let mut client = login(&server);
     let message = message();
     let mut batch = b"a APPEND INBOX".to_vec();
     for _ in 0..1000 {
@@ -114,13 +114,13 @@ fn million() {
     batch.extend_from_slice(b"\r\n");
     for _ in 0..1000 {
         client.send(&batch);
-        client.finish("a");
+        finish(&mut client, "a");
     }
     let peak = server.memory("VmHWM");
     let begun = server.restart(Signal::KILL);
     let started = begun.elapsed();
     let idle = server.memory("VmRSS");
-    Client::login(server.address).status(1_000_000, 1_000_000 * message.len() as u64);
+    expect(&mut login(&server), 1_000_000, 1_000_000 * message.len() as u64);
     println!(
         "1,000,000 messages: peak {} MiB while taking them in; start after kill -9 in {} ms \
          (under 2,000), then {} MiB resident (under 150)",
@@ -138,13 +138,13 @@ const STORM: usize = 1000;
 fn storm() {
     raise_limits();
     let server = Server::new();
-    let mut client = Client::login(server.address);
+    let mut client = login(&server);
     let batch = batch(64, 64 << 10);
     let mut upload = |seconds: u64| {
         let (begun, mut octets) = (Instant::now(), 0);
         while begun.elapsed() < Duration::from_secs(seconds) {
             client.send(&batch);
-            client.finish("a");
+            finish(&mut client, "a");
             octets += batch.len();
         }
         octets as f64 / begun.elapsed().as_secs_f64() / MIB as f64
@@ -172,7 +172,7 @@ fn storm() {
         let amid = upload(10);
         let counted = failed.load(Ordering::Relaxed) - counted;
         let begun = Instant::now();
-        drop(Client::login(server.address));
+        drop(login(&server));
         let login = begun.elapsed();
         over.store(true, Ordering::Relaxed);
         (amid, (counted, login))
@@ -269,43 +269,21 @@ fn report_peak(what: &str, server: &Server, before: u64) {
     );
 }
 
-struct Client {
-    stream: TcpStream,
+fn login(server: &Server) -> Client {
+    let mut client = Client::connect(server.address);
+    client.response().expect("a greeting");
+    client.ok(&format!("LOGIN {USER} {PASSWORD}"));
+    client
 }
 
-impl Client {
-    fn login(address: SocketAddr) -> Client {
-        let stream = TcpStream::connect(address).expect("a connection");
-        stream.set_read_timeout(Some(Duration::from_secs(120))).expect("a socket option");
-        let mut client = Client { stream };
-        client.send(format!("l LOGIN {USER} {PASSWORD}\r\n").as_bytes());
-        client.finish("l");
-        client
-    }
+/// Reads to the tagged OK.
+fn finish(client: &mut Client, tag: &str) {
+    let reply = client.reply(tag);
+    assert!(reply.tagged.starts_with("OK"), "{}", reply.tagged);
+}
 
-    fn send(&mut self, octets: &[u8]) {
-        self.stream.write_all(octets).expect("the server reads");
-    }
-
-    /// Reads to the tagged OK; everything before it is the answer.
-    fn finish(&mut self, tag: &str) -> String {
-        let (mut answer, mut buffer) = (String::new(), [0; 4096]);
-        loop {
-            let last = answer.lines().last().unwrap_or_default();
-            if answer.ends_with("\r\n") && last.starts_with(&format!("{tag} ")) {
-                assert!(last.starts_with(&format!("{tag} OK")), "{last}");
-                return answer;
-            }
-            let octets = self.stream.read(&mut buffer).expect("the server answers");
-            assert!(octets > 0, "the server closed the connection: {answer}");
-            answer.push_str(&String::from_utf8_lossy(&buffer[..octets]));
-        }
-    }
-
-    fn status(&mut self, messages: u64, octets: u64) {
-        self.send(b"s STATUS INBOX (MESSAGES SIZE)\r\n");
-        let answer = self.finish("s");
-        let wanted = format!("(MESSAGES {messages} SIZE {octets})");
-        assert!(answer.contains(&wanted), "{answer} is not {wanted}");
-    }
+fn expect(client: &mut Client, messages: u64, octets: u64) {
+    let status = client.ok("STATUS INBOX (MESSAGES SIZE)").texts().concat();
+    let wanted = format!("(MESSAGES {messages} SIZE {octets})");
+    assert!(status.contains(&wanted), "{status} is not {wanted}");
 }
