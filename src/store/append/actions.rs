@@ -30,8 +30,8 @@ impl Log {
         self.queue(Action::InTurns(Box::pin(action)));
     }
 
-    /// An action has dealt with so many messages. Others get their turn when that is enough for
-    /// one, whether one action has done it or a thousand.
+    /// So many messages were dealt with, by an action or by a session that reads them. Others get
+    /// their turn when that is enough for one, whether one batch has done it or a thousand.
     pub async fn worked(&self, messages: usize) {
         let worked = self.inner.worked.get() + messages;
         let enough = worked >= thresholds().step_messages;
