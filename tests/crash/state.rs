@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use kit::{Message, append_text};
+use kit::{Message, append_text, set};
 
 use crate::load::Id;
 
@@ -219,10 +219,6 @@ fn append(tag: &str, to: &str, ids: &[Id]) -> Vec<u8> {
     let messages: Vec<_> =
         texts.iter().map(|(options, octets)| Message { options, octets }).collect();
     append_text(tag, to, &messages)
-}
-
-fn set(uids: &[u32]) -> String {
-    uids.iter().map(u32::to_string).collect::<Vec<_>>().join(",")
 }
 
 fn owned(flags: &[&str]) -> BTreeSet<String> {

@@ -1,4 +1,6 @@
-//! A client that says exactly what it is told to say.
+//! A wire client on blocking sockets that sends exactly the octets it is given.
+//!
+//! The clients of [`crate::model`] are asynchronous instead, and reach a simulated server as well.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
@@ -9,7 +11,7 @@ use rustls::{ClientConfig, ClientConnection};
 
 use super::Stream;
 
-/// Longer than any answer takes on a busy machine; a test that waits so long has failed.
+/// Longer than any answer takes on a busy machine. A test that waits this long fails.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// One connection.
@@ -18,19 +20,19 @@ pub struct Client {
     commands: u32,
 }
 
-/// A response with the literals in it, from its first octet to its CRLF, that not included.
+/// A response with its literals, without the CRLF at its end.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Response {
-    /// All of it, as it came.
+    /// The whole response as received.
     pub octets: Vec<u8>,
-    /// What its literals hold, one after the other.
+    /// The contents of its literals, in order.
     pub literals: Vec<Vec<u8>>,
 }
 
-/// What came of a command.
+/// The answer to a command.
 #[derive(Clone, Debug)]
 pub struct Reply {
-    /// The untagged responses, in their order.
+    /// The untagged responses, in order.
     pub untagged: Vec<Response>,
     /// The last line without its tag: `OK [APPENDUID 1 1:3] done`.
     pub tagged: String,
@@ -39,7 +41,7 @@ pub struct Reply {
 /// A message to append.
 #[derive(Clone, Copy, Debug)]
 pub struct Message<'a> {
-    /// What stands between the mailbox and the literal, each with a blank at its end, or nothing:
+    /// The text between the mailbox and the literal, each part followed by a space, or nothing:
     /// `(\Seen) " 7-Feb-1994 22:43:04 -0800" `.
     pub options: &'a str,
     /// The octets.
@@ -47,12 +49,12 @@ pub struct Message<'a> {
 }
 
 impl Client {
-    /// A connection of which nothing has been read.
+    /// Connects. The greeting is still to be read.
     pub fn connect(address: SocketAddr) -> Client {
         Client::over(TcpStream::connect(address).unwrap())
     }
 
-    /// The same over a socket with options of its own.
+    /// The same over a socket that is connected already.
     pub fn over(socket: TcpStream) -> Client {
         socket.set_nodelay(true).unwrap();
         socket.set_read_timeout(Some(PATIENCE)).unwrap();
@@ -60,19 +62,19 @@ impl Client {
         Client { socket: BufReader::new(Stream::Clear(socket)), commands: 0 }
     }
 
-    /// A connection by TLS of which nothing has been read.
+    /// Connects over TLS. The greeting is still to be read.
     pub fn by_tls(address: SocketAddr, config: Arc<ClientConfig>) -> Client {
         let mut client = Client::connect(address);
         client.secure(config);
         client
     }
 
-    /// Goes over to TLS.
+    /// Starts TLS on this connection.
     pub fn secure(&mut self, config: Arc<ClientConfig>) {
         self.socket.get_mut().secure(config);
     }
 
-    /// Its end of TLS.
+    /// The client side of TLS.
     pub fn tls(&mut self) -> &mut ClientConnection {
         self.socket.get_mut().tls()
     }
@@ -82,13 +84,13 @@ impl Client {
         assert!(self.try_send(octets), "the server is gone");
     }
 
-    /// Sends octets to a server that may be gone; `false` when it is.
+    /// Sends octets to a server that may have closed the connection, and returns `false` then.
     pub fn try_send(&mut self, octets: &[u8]) -> bool {
         let stream = self.socket.get_mut();
         stream.write_all(octets).and_then(|()| stream.flush()).is_ok()
     }
 
-    /// Sends octets in slices of these lengths, over and over, each in a segment of its own.
+    /// Sends octets in slices of these lengths, repeated, each in a TCP segment of its own.
     pub fn send_sliced(&mut self, mut octets: &[u8], lengths: &[usize]) {
         for &length in lengths.iter().cycle() {
             let (slice, rest) =
@@ -101,12 +103,12 @@ impl Client {
         }
     }
 
-    /// Its socket; what was received and not used yet is not in it any more.
+    /// The socket. Octets that were received but not read yet have left it.
     pub fn socket(&self) -> &TcpStream {
         self.socket.get_ref().socket()
     }
 
-    /// Whether the server says something, or hangs up, within this time.
+    /// Whether the server sends something or closes the connection within this time.
     pub fn hears_within(&mut self, time: Duration) -> bool {
         if !self.socket.buffer().is_empty() {
             return true;
@@ -117,23 +119,23 @@ impl Client {
         heard
     }
 
-    /// Hangs up without a word: what was not sent or read yet is lost, and the server sees a reset.
+    /// Closes the connection with a reset. What was not sent or read yet is lost.
     pub fn reset(self) {
         let socket = socket2::SockRef::from(self.socket());
         socket.set_linger(Some(Duration::ZERO)).unwrap();
     }
 
-    /// Ends the connection, whoever else still holds its socket.
+    /// Shuts the connection down in both directions, even if another handle holds its socket.
     pub fn hang_up(&mut self) {
         let _ = self.socket().shutdown(Shutdown::Both);
     }
 
-    /// Nothing more will be sent.
+    /// Shuts the sending side down.
     pub fn end(&mut self) {
         self.socket().shutdown(Shutdown::Write).unwrap();
     }
 
-    /// The octets up to the next CRLF, that not included; `None` when the server hung up.
+    /// Reads a line and returns it without its CRLF. `None` when the server closed the connection.
     pub fn line(&mut self) -> Option<Vec<u8>> {
         let mut line = Vec::new();
         loop {
@@ -151,15 +153,15 @@ impl Client {
         }
     }
 
-    /// The octets up to the next LF, that included, or to the end of the connection, however it
-    /// comes; `None` when there are none.
+    /// Reads up to the next LF, which is included, or to the end of the connection, even an
+    /// abnormal one. `None` when there is nothing.
     pub fn line_or_end(&mut self) -> Option<Vec<u8>> {
         let mut line = Vec::new();
         let _ = self.socket.read_until(b'\n', &mut line);
         (!line.is_empty()).then_some(line)
     }
 
-    /// The next response; `None` when the server hung up.
+    /// Reads the next response. `None` when the server closed the connection.
     pub fn response(&mut self) -> Option<Response> {
         let mut response = Response { octets: self.line()?, literals: Vec::new() };
         while let Some(length) = announced(&response.octets) {
@@ -173,7 +175,7 @@ impl Client {
         Some(response)
     }
 
-    /// Reads up to the tagged response to `tag`. Panics when the server hangs up before.
+    /// Reads up to the tagged response to `tag`. Panics when the connection ends before it.
     pub fn reply(&mut self, tag: &str) -> Reply {
         let mut untagged = Vec::new();
         loop {
@@ -189,20 +191,20 @@ impl Client {
         }
     }
 
-    /// A tag that was not used yet.
+    /// Returns an unused tag.
     pub fn tag(&mut self) -> String {
         self.commands += 1;
         format!("t{}", self.commands)
     }
 
-    /// Sends a command of one line and reads what comes of it.
+    /// Sends a command of one line and reads the answer.
     pub fn command(&mut self, command: &str) -> Reply {
         let tag = self.tag();
         self.send(format!("{tag} {command}\r\n").as_bytes());
         self.reply(&tag)
     }
 
-    /// The same for a command that must succeed.
+    /// The same for a command that has to succeed.
     #[track_caller]
     pub fn ok(&mut self, command: &str) -> Reply {
         let reply = self.command(command);
@@ -218,8 +220,8 @@ impl Client {
         self.reply(&tag)
     }
 
-    /// APPEND with synchronising literals: each octet of a message waits for its `+`. A tagged
-    /// response instead of one ends the command.
+    /// APPEND with synchronising literals: each message is sent after its `+`. A tagged response
+    /// in place of a `+` ends the command.
     pub fn append_in_step(&mut self, mailbox: &str, messages: &[Message<'_>]) -> Reply {
         let tag = self.tag();
         self.send(format!("{tag} APPEND {mailbox}").as_bytes());
@@ -259,14 +261,14 @@ pub fn append_text(tag: &str, mailbox: &str, messages: &[Message<'_>]) -> Vec<u8
 }
 
 impl Response {
-    /// As text, with a replacement for what is not UTF-8.
+    /// As text, with replacement characters for what is not UTF-8.
     pub fn text(&self) -> String {
         String::from_utf8_lossy(&self.octets).into_owned()
     }
 }
 
 impl Reply {
-    /// What stands in the brackets: `APPENDUID 1 1:3`; empty when there are none.
+    /// The response code without its brackets: `APPENDUID 1 1:3`. Empty when there is none.
     pub fn code(&self) -> &str {
         let code = self.tagged.split_once('[').and_then(|(_, rest)| rest.split_once(']'));
         code.map_or("", |(code, _)| code)
@@ -278,7 +280,7 @@ impl Reply {
     }
 }
 
-/// The length of the literal that the end of a line announces: `{5}`, `~{5}`.
+/// The length of the literal announced at the end of a line: `{5}`, `~{5}`.
 fn announced(line: &[u8]) -> Option<usize> {
     let digits = line.strip_suffix(b"}")?;
     let brace = digits.iter().rposition(|&octet| octet == b'{')?;

@@ -1,4 +1,6 @@
-//! What an untagged FETCH response says.
+//! An untagged FETCH response, its items by name.
+//!
+//! [`crate::model::reply`] reads FETCH as well, strictly and only the items that the model knows.
 
 use super::Response;
 
@@ -7,12 +9,12 @@ use super::Response;
 pub struct Fetched {
     /// The message's sequence number.
     pub number: u32,
-    /// Names as the server spelt them, values without quotes, and literals as their octets.
+    /// Names as the server spelt them, and values without quotes or literal headers.
     items: Vec<(String, Vec<u8>)>,
 }
 
 impl Fetched {
-    /// `None` when the response is no FETCH. Panics when it is a malformed one.
+    /// Parses a response. `None` when it is not FETCH. Panics when it is malformed.
     pub fn parse(response: &Response) -> Option<Fetched> {
         let mut words = response.octets.splitn(4, |&octet| octet == b' ');
         let (star, number) = (words.next()?, words.next()?);
@@ -30,17 +32,17 @@ impl Fetched {
         Some(Fetched { number, items })
     }
 
-    /// All that a reply has.
+    /// All FETCH responses of a reply.
     pub fn all(responses: &[Response]) -> Vec<Fetched> {
         responses.iter().filter_map(Fetched::parse).collect()
     }
 
-    /// Whether an item is there.
+    /// Whether the response has this item.
     pub fn has(&self, name: &str) -> bool {
         self.items.iter().any(|(own, _)| own == name)
     }
 
-    /// The value of an item; panics when it is not there.
+    /// The value of an item. Panics when there is no such item.
     #[track_caller]
     pub fn octets(&self, name: &str) -> &[u8] {
         let found = self.items.iter().find(|(own, _)| own == name);
@@ -59,7 +61,7 @@ impl Fetched {
         self.text(name).parse().expect("a number")
     }
 
-    /// The flags, sorted, without `\Recent`, which is the session's.
+    /// The flags, sorted, without `\Recent`, which belongs to the session.
     #[track_caller]
     pub fn flags(&self) -> Vec<&str> {
         let list = self.text("FLAGS").trim_matches(['(', ')']);
@@ -70,13 +72,13 @@ impl Fetched {
     }
 }
 
-/// What BODY\[\] tells of these octets: 0x80 for each NUL, which no literal may hold (RFC 3501
-/// section 9, `CHAR8`). BINARY\[\] tells them as they are.
+/// These octets as BODY\[\] shows them, with 0x80 for each NUL, which no literal may hold (RFC 3501
+/// section 9, `CHAR8`). BINARY\[\] shows them unchanged.
 pub fn without_nul(octets: &[u8]) -> Vec<u8> {
     octets.iter().map(|&octet| if octet == 0 { 0x80 } else { octet }).collect()
 }
 
-/// Up to a blank outside of brackets.
+/// Reads up to a space outside brackets.
 fn name(rest: &mut &[u8]) -> String {
     let mut depth = 0;
     let end = rest.iter().position(|octet| {
@@ -93,7 +95,7 @@ fn name(rest: &mut &[u8]) -> String {
 }
 
 fn value(rest: &mut &[u8]) -> Vec<u8> {
-    // The literal of BINARY.
+    // A literal8, as in BINARY.
     *rest = rest.strip_prefix(b"~").unwrap_or(rest);
     let (skip, length, after) = match rest[0] {
         b'{' => {

@@ -1,8 +1,8 @@
-//! File systems of their own: an image in a file below the build folder, on a loop device that
-//! goes with its mount.
+//! A file system of its own for a test: an image in a file in the scratch folder, on a loop device
+//! that is released with its mount.
 //!
-//! That takes root, loop devices and the tools of the file system. Where something is missing the
-//! tests are left out with a word about it, unless MAILRACE_FILESYSTEMS=required.
+//! It needs root, loop devices and the tools of the file system. Where something is missing the
+//! test is skipped and says so; with MAILRACE_FILESYSTEMS=required it fails.
 
 use std::fs::{self, File};
 use std::io::{Write, stderr};
@@ -15,28 +15,27 @@ use rustix::fs::{FallocateFlags, fallocate, statvfs};
 
 use super::{Folder, scratch};
 
-/// Longer than the kernel takes to let go of a file; what waits so long has failed.
+/// Longer than the kernel takes to release a file. A test that waits this long fails.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Which file system.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     Ext4,
     Xfs,
 }
 
-/// A mounted image. However the test ends, nothing of it stays.
+/// A mounted image. Nothing of it stays, however the test ends.
 pub struct Image {
     kind: Kind,
     file: PathBuf,
     mount: PathBuf,
-    /// Of two runs on one build folder one waits.
+    /// Makes a second run in the same build folder wait.
     _lock: File,
 }
 
 impl Image {
-    /// Makes an image of so many MiB and mounts it; `None` where that cannot be done. `name` is the
-    /// test's: what a run that was killed has left under it is cleared away.
+    /// Makes an image of `mib` MiB and mounts it. `None` where that is not possible. `name` is that
+    /// of the test: what a killed run left under it is removed.
     pub fn new(kind: Kind, name: &str, mib: u64) -> Option<Image> {
         let made = Image::make(kind, name, mib);
         if let Err(why) = &made {
@@ -44,7 +43,7 @@ impl Image {
             let required =
                 std::env::var("MAILRACE_FILESYSTEMS").is_ok_and(|value| value == "required");
             assert!(!required, "{why}");
-            // Past the capture of output: it must be seen where all tests pass.
+            // Not captured, so that it is seen when all tests pass.
             let _ = writeln!(stderr(), "skipped: {why}");
         }
         made.ok()
@@ -59,7 +58,7 @@ impl Image {
         lock.lock().unwrap();
         let file = place.with_added_extension("image");
         let mount = place.with_added_extension("mount");
-        // From here on dropped, and so cleared away, whatever happens.
+        // From here on the drop removes it, whatever happens.
         let image = Image { kind, file, mount, _lock: lock };
         image.clear();
         File::create(&image.file).unwrap().set_len(mib << 20).unwrap();
@@ -73,7 +72,7 @@ impl Image {
         Ok(image)
     }
 
-    /// A data folder on it, with nothing in it but a user; the one there was before is gone.
+    /// A data folder on it, with a user and nothing else. An earlier one is removed.
     pub fn folder(&self) -> Folder {
         let data = self.mount.join("data");
         if data.exists() {
@@ -86,19 +85,19 @@ impl Image {
         run(&["mount", "-o", "loop"], &[&self.file, &self.mount])
     }
 
-    /// Takes it off and on again, and lets it mend itself. No server may run on it.
+    /// Unmounts it, repairs it and mounts it again. No server may run on it.
     pub fn remount(&self) {
         self.unmount();
         if self.kind == Kind::Ext4 {
-            // 1 says that it has mended something. XFS mends itself when it is mounted.
+            // 1 means that something was repaired. XFS repairs itself when it is mounted.
             let status = Command::new("e2fsck").arg("-fp").arg(&self.file).output().unwrap();
             assert!(matches!(status.status.code(), Some(0 | 1)), "{status:?}");
         }
         self.try_mount().unwrap();
     }
 
-    /// The kernel closes the files of a process that was killed a moment after its end: what an
-    /// io_uring has under way holds them.
+    /// The kernel closes the files of a killed process a moment after its end: operations of its
+    /// io_uring hold them.
     fn unmount(&self) {
         let begun = Instant::now();
         while let Err(why) = run(&["umount"], &[&self.mount]) {
@@ -107,18 +106,17 @@ impl Image {
         }
     }
 
-    /// From now on nothing that is not yet on the device gets there, not even what the file
-    /// system has in its journal: what a power loss leaves.
+    /// Nothing more reaches the device, not even from the journal of the file system: what a power
+    /// loss leaves.
     pub fn lose_power(&self) {
         run(&["xfs_io", "-x", "-c", "shutdown"], &[&self.mount]).unwrap();
     }
 
-    /// The file system finds that its device is broken, as it does by itself when it is: ext4
-    /// turns read-only, XFS shuts down.
+    /// The file system finds its device broken: ext4 turns read-only, XFS shuts down.
     pub fn fail(&self) {
         match self.kind {
             Kind::Ext4 => {
-                // That it is read-only now is what mount complains about.
+                // mount complains that it is read-only now.
                 let _ = run(&["mount", "-o", "remount,abort,errors=remount-ro"], &[&self.mount]);
                 assert!(File::create(self.mount.join("probe")).is_err(), "it can be written to");
             }
@@ -126,19 +124,19 @@ impl Image {
         }
     }
 
-    /// Nothing that is written comes to an end until the guard is dropped, as on a disk that hangs.
+    /// No write completes until the guard is dropped, as on a disk that hangs.
     pub fn freeze(&self) -> Frozen<'_> {
         run(&["fsfreeze", "-f"], &[&self.mount]).unwrap();
         Frozen(self)
     }
 
-    /// Octets that there is room for.
+    /// Free bytes.
     pub fn room(&self) -> u64 {
         let stat = statvfs(&self.mount).unwrap();
         stat.f_bavail * stat.f_frsize
     }
 
-    /// Somebody else's file that leaves room for so many octets; for none, the last block too.
+    /// Fills it with another file that leaves `leave` bytes free; with 0, not even a block.
     pub fn fill(&self, leave: u64) {
         let file = File::options().create(true).append(true).open(self.ballast()).unwrap();
         let mut step = self.room().saturating_sub(leave).next_multiple_of(4096);
@@ -151,7 +149,7 @@ impl Image {
         }
     }
 
-    /// Makes room again.
+    /// Removes that file.
     pub fn empty(&self) {
         fs::remove_file(self.ballast()).unwrap();
     }
@@ -160,9 +158,9 @@ impl Image {
         self.mount.join("ballast")
     }
 
-    /// Removes mount, loop device and image of this run or an earlier one.
+    /// Removes the mount, loop device and image of this run or an earlier one.
     fn clear(&self) {
-        // Of a mount that somebody still uses, the name at least; the rest goes with its user.
+        // A mount that is still in use loses its name at least, and goes with its last user.
         while run(&["umount"], &[&self.mount]).is_ok()
             || run(&["umount", "-l"], &[&self.mount]).is_ok()
         {}
@@ -187,7 +185,7 @@ impl Drop for Image {
     }
 }
 
-/// Runs a program to its end; why it failed, if it did.
+/// Runs a program to its end. The error says why it failed.
 fn run(words: &[&str], paths: &[&Path]) -> Result<(), String> {
     let output = Command::new(words[0]).args(&words[1..]).args(paths).output();
     let output = output.map_err(|error| format!("{}: {error}", words[0]))?;

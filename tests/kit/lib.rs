@@ -15,6 +15,7 @@ pub mod model;
 mod pattern;
 mod random;
 mod server;
+mod set;
 mod tls;
 mod transcript;
 pub mod value;
@@ -26,6 +27,7 @@ pub use fetched::{Fetched, without_nul};
 pub use filesystem::{Frozen, Image, Kind};
 pub use random::Random;
 pub use server::{Folder, Server, command, mailrace};
+pub use set::{numbers, set};
 pub use tls::{Identity, Stream};
 pub use transcript::{run as run_transcript, run_sliced as run_transcript_sliced};
 

@@ -1,23 +1,23 @@
-//! Patterns for the lines of a server: what transcripts have between `{{` and `}}`.
+//! Patterns for the lines of a server: what stands between `{{` and `}}` in a transcript.
 //!
 //! | Wildcard | Stands for |
 //! | --- | --- |
-//! | `{{*}}` | any octets, also none |
+//! | `{{*}}` | any number of octets |
 //! | `{{n}}` | digits |
-//! | `{{>old}}` | digits: a larger number than the remembered `old` |
-//! | `{{new:=*}}`, `{{new:=n}}`, `{{new:>old}}` | the same, and it is remembered as `new` |
-//! | `{{=new}}` | what is remembered as `new` |
-//! | `{{~Text}}` | the text in upper or lower case |
-//! | `{{(\Seen \Draft)}}` | a list of just these flags in any order, and maybe `\Recent` |
-//! | `{{UID {{n}}\|FLAGS ()}}` | these patterns in any order, with a blank between each two |
+//! | `{{>old}}` | digits that make a larger number than `old` |
+//! | `{{new:=*}}`, `{{new:=n}}`, `{{new:>old}}` | the same, stored under the name `new` |
+//! | `{{=new}}` | the octets stored under `new` |
+//! | `{{~Text}}` | the text, in upper or lower case |
+//! | `{{(\Seen \Draft)}}` | a list of exactly these flags in any order, perhaps with `\Recent` |
+//! | `{{UID {{n}}\|FLAGS ()}}` | these patterns in any order, separated by spaces |
 
 use std::collections::BTreeMap;
 
-/// What a script has remembered.
+/// Octets that a script has stored, by name.
 pub type Names = BTreeMap<String, Vec<u8>>;
 
-/// Whether a line is as the pattern says; then the names are remembered. Panics when the pattern
-/// is none.
+/// Matches a line against a pattern, and stores the names in it if the line matches. Panics when
+/// the pattern is malformed.
 pub fn matches(pattern: &str, line: &[u8], names: &mut Names) -> bool {
     let Some(begin) = pattern.find("{{") else {
         return pattern.as_bytes() == line;

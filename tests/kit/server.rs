@@ -1,4 +1,4 @@
-//! The real binary: started, asked where it listens, stopped, killed, started again.
+//! The launcher: starts the real binary, learns its addresses, stops and kills it.
 
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Write};
@@ -14,11 +14,10 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use super::{Client, PASSWORD, USER, build_folder, scratch};
 
-/// Longer than any start or stop takes on a busy machine; a test that waits so long has failed.
+/// Longer than any start or stop takes on a busy machine. A test that waits this long fails.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// A data folder with one user, deleted in the end. It lies below the build folder, on a disk:
-/// what is mounted for temporary files may be memory and know no O_DIRECT.
+/// A data folder that is deleted when its last clone is dropped.
 #[derive(Clone)]
 pub struct Folder {
     place: Arc<tempfile::TempDir>,
@@ -26,7 +25,7 @@ pub struct Folder {
 }
 
 impl Folder {
-    /// A folder without anything in it.
+    /// An empty folder, without a user.
     pub fn empty() -> Folder {
         let place = tempfile::tempdir_in(scratch()).unwrap();
         let data = place.path().join("data");
@@ -34,8 +33,8 @@ impl Folder {
         Folder { place: Arc::new(place), data }
     }
 
-    /// The same with its data elsewhere, which is not deleted in the end. The log of the server
-    /// stays below the build folder.
+    /// The data lies at `data` and is not deleted. The log of the server stays in the scratch
+    /// folder.
     pub fn at(data: PathBuf) -> Folder {
         let folder = Folder { data, ..Folder::empty() };
         folder.add_user(USER, PASSWORD, &[]);
@@ -54,7 +53,7 @@ impl Folder {
         self.data.clone()
     }
 
-    /// The index, which may be deleted while no server runs.
+    /// The catalog, which may be deleted while no server runs.
     pub fn catalog(&self) -> PathBuf {
         self.path().join("catalog.redb")
     }
@@ -69,7 +68,7 @@ impl Folder {
         segments
     }
 
-    /// Where in the log some octets stand first: the segment and the offset.
+    /// The first place of some octets in the log: segment and offset.
     pub fn find(&self, sought: &[u8]) -> Option<(PathBuf, usize)> {
         self.segments().into_iter().find_map(|segment| {
             let at = memchr::memmem::find(&fs::read(&segment).unwrap(), sought)?;
@@ -77,7 +76,7 @@ impl Folder {
         })
     }
 
-    /// Where the log of the server goes.
+    /// The file with the messages that the server logs.
     pub fn log(&self) -> PathBuf {
         self.place.path().join("log")
     }
@@ -105,28 +104,28 @@ pub struct Server {
     address: SocketAddr,
     tls_address: Option<SocketAddr>,
     stdout: Receiver<String>,
-    /// So that it is there as long as the server.
+    /// Keeps the folder while the server runs.
     folder: Folder,
 }
 
 impl Server {
-    /// Starts a server with small segments on a free port of the loopback.
+    /// Starts a server with small segments on a free loopback port.
     pub fn start(folder: &Folder) -> Server {
         Server::with(folder, &[])
     }
 
-    /// The same, with more flags.
+    /// The same with more flags.
     pub fn with(folder: &Folder, flags: &[&str]) -> Server {
         Server::attempt(folder, flags)
             .unwrap_or_else(|status| panic!("no server: {status:?}\n{}", read(&folder.log())))
     }
 
-    /// The same where it may give up; how it ended then. Panics when it hangs.
+    /// The same for a server that may exit at once; its exit status. Panics when it hangs.
     pub fn attempt(folder: &Folder, flags: &[&str]) -> Result<Server, ExitStatus> {
         Server::tuned(folder, flags, |_| ())
     }
 
-    /// The same with something about the process changed.
+    /// The same with changes to the command before it runs.
     pub fn tuned(
         folder: &Folder,
         flags: &[&str],
@@ -153,7 +152,7 @@ impl Server {
         Ok(Server { child, address, tls_address, stdout, folder: folder.clone() })
     }
 
-    /// Starts a server and kills it after so long, in the middle of the start or behind it.
+    /// Starts a server and kills it after this time, during its start or later.
     pub fn kill_starting(folder: &Folder, flags: &[&str], after: Duration) {
         let (mut child, stdout) = spawn(folder, flags, |_| ());
         let _ = stdout.recv_timeout(after);
@@ -161,8 +160,8 @@ impl Server {
         child.wait().unwrap();
     }
 
-    /// Starts a server that is expected to give up, and waits for it to do so. Panics when it
-    /// listens after all.
+    /// Starts a server that is expected to refuse the start, and waits for its end. Panics when it
+    /// listens.
     pub fn fail(folder: &Path, flags: &[&str]) -> Output {
         let mut command = serve(folder, flags);
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -176,23 +175,22 @@ impl Server {
         child.wait_with_output().unwrap()
     }
 
-    /// Where it listens.
+    /// The address it listens on.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Where it listens by TLS; only with `--tls-listen`.
+    /// The address it listens on with TLS. Only with `--tls-listen`.
     pub fn tls_address(&self) -> SocketAddr {
         self.tls_address.expect("it was to listen by TLS")
     }
 
-    /// Its log up to now.
+    /// What it has logged so far.
     pub fn log(&self) -> String {
         read(&self.folder.log())
     }
 
-    /// Where its admin endpoint listens, of a server that was started with `--admin`. To be asked
-    /// once.
+    /// The address of the admin endpoint. Only with `--admin`, and only once.
     pub fn admin(&self) -> SocketAddr {
         let line = self.stdout.recv_timeout(PATIENCE).expect("a second line");
         let address = line.strip_prefix("mailrace: admin on http://");
@@ -206,7 +204,7 @@ impl Server {
         Pid::from_child(&self.child)
     }
 
-    /// A connection, its greeting read.
+    /// Connects and reads the greeting.
     pub fn connect(&self) -> Client {
         let mut client = Client::connect(self.address);
         let greeting = client.response().expect("a greeting").text();
@@ -214,31 +212,31 @@ impl Server {
         client
     }
 
-    /// A connection of [`USER`].
+    /// Connects and logs in as [`USER`].
     pub fn login(&self) -> Client {
         let mut client = self.connect();
         client.ok(&format!("LOGIN {USER} {PASSWORD}"));
         client
     }
 
-    /// As a power loss would end it, but for the disk: kill -9.
+    /// kill -9.
     pub fn kill(mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
     }
 
-    /// Sends a signal and leaves the server to it.
+    /// Sends a signal and does not wait.
     pub fn signal(&self, signal: Signal) {
         kill_process(self.pid(), signal).unwrap();
     }
 
-    /// SIGTERM, and what came of it.
+    /// SIGTERM; the exit status.
     pub fn terminate(self) -> ExitStatus {
         self.signal(Signal::TERM);
         self.wait()
     }
 
-    /// Waits for the end. Nothing more may have been printed.
+    /// Waits for its end. Panics when it prints another line on standard output.
     pub fn wait(mut self) -> ExitStatus {
         match self.stdout.recv_timeout(PATIENCE) {
             Err(RecvTimeoutError::Disconnected) => self.child.wait().unwrap(),
@@ -258,7 +256,7 @@ impl Drop for Server {
     }
 }
 
-/// The binary under test with these arguments: the one that was built along, or MAILRACE_BINARY.
+/// The binary under test with these arguments: the one beside the running test, or MAILRACE_BINARY.
 pub fn command(arguments: &[&str]) -> Command {
     let binary = std::env::var_os("MAILRACE_BINARY");
     let mut command =
@@ -275,13 +273,13 @@ pub fn mailrace(arguments: &[&str], stdin: &str) -> Output {
 fn run(mut command: Command, stdin: &[u8]) -> Output {
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().unwrap();
-    // A command that does not read it may be gone already.
+    // A command that does not read it may have ended already.
     let _ = child.stdin.take().unwrap().write_all(stdin);
     child.wait_with_output().unwrap()
 }
 
-/// `mailrace serve` with small segments and room for crowds of one user, unless the flags say
-/// otherwise.
+/// `mailrace serve` with small segments and thousands of connections per user and address, unless
+/// the flags say otherwise.
 fn serve(folder: &Path, flags: &[&str]) -> Command {
     let mut command = command(&["serve"]);
     command.arg("--data").arg(folder).args(flags);
@@ -316,7 +314,7 @@ fn spawn(
     (child, stdout)
 }
 
-/// Lines as they come; hangs up at the end of the output, which is the end of the process.
+/// Lines as they are printed. The channel closes when the process ends.
 fn lines(stdout: ChildStdout) -> Receiver<String> {
     let (sender, receiver) = channel();
     thread::spawn(move || {

@@ -1,4 +1,4 @@
-//! TLS for the client: certificates of one folder, and a stream that may or may not be private.
+//! TLS for the client: a certificate in a data folder, and a stream in clear text or over TLS.
 
 use std::io::{self, Read, Write};
 use std::net::TcpStream;
@@ -14,7 +14,7 @@ use rustls::{
 
 use super::{Folder, mailrace};
 
-/// Certificate and key in a folder of a server.
+/// A certificate and its key in the folder of a server.
 pub struct Identity {
     /// The file of the certificate.
     pub certificate: PathBuf,
@@ -31,7 +31,7 @@ impl Identity {
         identity
     }
 
-    /// Puts others in their place.
+    /// Replaces both with new ones.
     pub fn renew(&self) {
         let [certificate, key] = [&self.certificate, &self.key].map(|path| {
             // The command overwrites nothing.
@@ -43,7 +43,7 @@ impl Identity {
         assert!(output.status.success(), "{output:?}");
     }
 
-    /// The flags of a server that uses them and listens by TLS on a port of the system's choice.
+    /// The flags of a server that uses them and listens with TLS on a free port.
     pub fn flags(&self) -> [&str; 6] {
         let (certificate, key) = (self.certificate.to_str(), self.key.to_str());
         let path = "paths of tests are UTF-8";
@@ -57,7 +57,7 @@ impl Identity {
         ]
     }
 
-    /// How a client that trusts the certificate speaks.
+    /// The configuration of a client that trusts the certificate.
     pub fn config(&self, version: &'static SupportedProtocolVersion) -> Arc<ClientConfig> {
         let mut roots = RootCertStore::empty();
         roots.add(CertificateDer::from_pem_file(&self.certificate).unwrap()).unwrap();
@@ -71,11 +71,11 @@ impl Identity {
     }
 }
 
-/// What a client speaks over.
+/// The connection of a client.
 pub enum Stream {
     Clear(TcpStream),
     Tls(Box<StreamOwned<ClientConnection, TcpStream>>),
-    /// While it goes from the one to the other.
+    /// While it changes from the one to the other.
     None,
 }
 
@@ -89,7 +89,7 @@ impl Stream {
         }
     }
 
-    /// The TLS above it.
+    /// The TLS session on it.
     pub fn tls(&mut self) -> &mut ClientConnection {
         match self {
             Stream::Tls(tls) => &mut tls.conn,
@@ -97,7 +97,7 @@ impl Stream {
         }
     }
 
-    /// Begins TLS. The handshake comes with the first octet that is sent or awaited.
+    /// Begins TLS. The handshake happens with the first octet that is sent or awaited.
     pub fn secure(&mut self, config: Arc<ClientConfig>) {
         let Stream::Clear(socket) = std::mem::replace(self, Stream::None) else {
             panic!("there is TLS already")

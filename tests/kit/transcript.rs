@@ -1,4 +1,4 @@
-//! Dialogues written down as text, as RFCs print them.
+//! The player of transcripts: dialogues written as text, in the way RFCs print them.
 //!
 //! ```text
 //! # A comment.
@@ -14,20 +14,20 @@
 //! C2: b1 LOGIN alice secret
 //! ```
 //!
-//! - `C:` sends the rest of the line and CRLF, `C-` without CRLF. A literal is nothing special: its
-//!   lines are sent, its length counts their CRLFs.
+//! - `C:` sends the rest of the line and CRLF, `C-` without CRLF. A literal is sent like other
+//!   lines; its length counts their CRLFs.
 //! - `S:` is the next line of the server. `{{*}}` in it stands for any octets, `{{n}}` for digits;
-//!   the other wildcards stand in `pattern.rs`. `{{...}}` alone stands for any number of untagged
-//!   lines, `{{end}}` alone for the server hanging up.
-//! - `U:` lines that stand together come in any order. `O:` lines among them may come, until the
-//!   next line that must has come.
-//! - `{{=name}}` in a line of the client is what a wildcard has remembered.
-//! - A number after the letter names the connection; without one it is the first.
+//!   `pattern.rs` has the other wildcards. `{{...}}` alone stands for any number of untagged lines,
+//!   `{{end}}` alone for the end of the connection.
+//! - Consecutive `U:` lines come in any order. `O:` lines among them are optional, until the next
+//!   required line.
+//! - `{{=name}}` in a line of the client is what a wildcard has stored.
+//! - A number after the letter names the connection. Without one it is the first.
 //!
-//! [`run`] sends each line in a segment of its own, [`run_sliced`] everything that the client says
-//! before it listens again in slices of other sizes.
+//! [`run`] sends each line in a TCP segment of its own. [`run_sliced`] gathers all that the client
+//! says before it listens again, and sends that in other slices.
 //!
-//! After the last line the client stops sending, and the server must have nothing more to say.
+//! After the last line the client stops sending, and the server must send nothing more.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -35,13 +35,13 @@ use std::net::SocketAddr;
 use super::Client;
 use super::pattern::{Names, filled, matches};
 
-/// Plays the client's part of `script`. Panics with the dialogue so far when the server departs
-/// from its own.
+/// Plays the client's part of `script`. Panics with the dialogue so far when the server deviates
+/// from its part.
 pub fn run(address: SocketAddr, script: &str) {
     play(Player::new(address, None), script);
 }
 
-/// The same in slices of these lengths, over and over.
+/// The same in slices of these lengths, repeated.
 pub fn run_sliced(address: SocketAddr, script: &str, lengths: &[usize]) {
     play(Player::new(address, Some(lengths)), script);
 }
@@ -86,10 +86,10 @@ fn play<'a>(mut player: Player<'a>, script: &'a str) {
 }
 
 enum Step<'a> {
-    /// The text, and what ends it.
+    /// The text, and the end of its line.
     Say(&'a str, &'static str),
     Hear(&'a str),
-    /// One of those that come in any order.
+    /// One of several that come in any order.
     HearAny(&'a str),
     /// The same, if it comes.
     HearMaybe(&'a str),
@@ -97,17 +97,17 @@ enum Step<'a> {
 
 struct Player<'a> {
     address: SocketAddr,
-    /// Lengths of slices, if what is said is gathered and sliced.
+    /// Lengths of slices, if the octets are gathered and sliced.
     lengths: Option<&'a [usize]>,
     said: Vec<(u32, Vec<u8>)>,
     clients: BTreeMap<u32, Client>,
-    /// What may come on a connection before the next line that must.
+    /// Optional lines that may come on a connection before the next required one.
     pending: BTreeMap<u32, Vec<&'a str>>,
     names: Names,
     heard: Vec<String>,
 }
 
-/// The number of the line, the connection, and what is to be done.
+/// The number of the line, the connection, and what to do.
 fn parse(at: usize, line: &str) -> Option<(usize, u32, Step<'_>)> {
     if line.is_empty() || line.starts_with('#') {
         return None;
@@ -147,7 +147,7 @@ impl<'a> Player<'a> {
         }
     }
 
-    /// Now somebody listens: sends what was gathered.
+    /// Sends what was gathered.
     fn flush(&mut self) {
         for (connection, said) in std::mem::take(&mut self.said) {
             let lengths = self.lengths.expect("only gathered to be sliced");
@@ -178,7 +178,7 @@ impl<'a> Player<'a> {
         self.check(at, line.is_none(), "the end");
     }
 
-    /// Reads lines up to one that matches. A tagged response that does not is the wrong one.
+    /// Reads lines up to one that matches. A tagged response that does not match is an error.
     fn skip_to(&mut self, at: usize, connection: u32, pattern: &str) {
         self.pending.remove(&connection);
         loop {
@@ -209,7 +209,7 @@ impl<'a> Player<'a> {
         self.pending.entry(connection).or_default().push(pattern);
     }
 
-    /// Whether a line is one of those that may come; it may once.
+    /// Whether a line is one of the optional ones, each of which may come once.
     fn may_come(&mut self, connection: u32, line: &[u8]) -> bool {
         let pending = self.pending.entry(connection).or_default();
         let found = pending.iter().position(|pattern| matches(pattern, line, &mut self.names));
@@ -234,7 +234,7 @@ impl<'a> Player<'a> {
     }
 }
 
-/// Whether a line looks like the end of a command.
+/// Whether a line looks like a tagged response.
 fn is_tagged(line: &[u8]) -> bool {
     let mut words = line.split(|&octet| octet == b' ');
     let tag = words.next().unwrap_or_default();

@@ -9,7 +9,7 @@ pub enum Value {
     List(Vec<Value>),
 }
 
-/// Reads one value that fills all of the octets.
+/// Reads one value. Panics when it is malformed, or anything follows it.
 pub fn value(octets: &[u8]) -> Value {
     let mut at = 0;
     let value = read(octets, &mut at, 0);

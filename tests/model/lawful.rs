@@ -1,5 +1,5 @@
 //! The clients and the model of the simulation against the real server, on real sockets and a real
-//! disk: rounds of clients at the same time, a stop and a start between them.
+//! disk: rounds of simultaneous clients, with a restart between them.
 
 use std::cell::RefCell;
 use std::fs;
@@ -120,7 +120,7 @@ fn plan(random: &mut Random, account: usize) -> Plan {
     Plan { account, commands, append, appends, shares, races: shares && races }
 }
 
-/// Clients at the same time, all to their end.
+/// Runs several clients at the same time to their end.
 async fn round(address: SocketAddr, model: &Shared, random: &mut Random) -> Result<(), String> {
     let mut running = Vec::new();
     for number in 0..random.within(1, 5) {
@@ -136,7 +136,7 @@ async fn round(address: SocketAddr, model: &Shared, random: &mut Random) -> Resu
     Ok(())
 }
 
-/// Runs a seed; the trace is told when it fails.
+/// Runs a seed.
 fn run(seed: u64, rounds: usize) -> (u64, Result<(), String>) {
     let mut random = Random::new(seed);
     let folder = tempfile::tempdir().expect("a folder");

@@ -8,7 +8,7 @@ pub const SLICINGS: [&[usize]; 4] = [&[usize::MAX], &[1], &[3, 1, 7, 2, 64, 5], 
 
 // ---- Octets -----------------------------------------------------------------------------------
 
-/// Messages that nobody should send, and somebody does.
+/// Messages that no client should send, and some clients do.
 fn odd_messages() -> Vec<Vec<u8>> {
     let mut odd: Vec<Vec<u8>> = [
         &b"\0"[..],
@@ -61,7 +61,7 @@ fn octets_come_back_as_they_came() {
     }
 }
 
-/// The mailbox holds these messages and nothing else.
+/// Checks that the mailbox holds exactly these messages.
 #[track_caller]
 fn expect_messages(client: &mut Client, mailbox: &str, messages: &[&[u8]]) {
     client.ok(&format!("EXAMINE {mailbox}"));
@@ -73,8 +73,8 @@ fn expect_messages(client: &mut Client, mailbox: &str, messages: &[&[u8]]) {
     }
 }
 
-/// Leases have 16 and 256 KiB: each octet of the text between two messages comes to lie at the end
-/// of one once.
+/// Leases have 16 and 256 KiB. Each octet of the text between two messages is once the last one in
+/// a lease.
 #[test]
 fn messages_come_back_wherever_a_lease_ends() {
     let server = Server::start(&Folder::new());
@@ -129,10 +129,10 @@ fn megabytes_of_a_refused_command_are_thrown_away() {
 
 // ---- Pipelines --------------------------------------------------------------------------------
 
-/// A word of commands around APPENDs. No segment may ever hold it.
+/// A word in the commands around APPENDs. No segment may ever hold it.
 const MARKER: &[u8] = b"marker-of-a-command";
 
-/// And one in the messages, so that looking for the other means something.
+/// A word in the messages, to show that the search works.
 const CONTENT: &[u8] = b"marker-of-a-message";
 
 #[test]
@@ -174,12 +174,12 @@ fn fits(tagged: &str, expected: &str) -> bool {
     after.is_some_and(|after| rest.is_empty() || after.starts_with(rest))
 }
 
-/// A session that is sent without waiting for anything.
+/// A session that is sent as one pipeline.
 struct Pipeline {
     text: Vec<u8>,
-    /// Tags, and how the tagged responses begin; `{}` stands for a UIDVALIDITY.
+    /// Tags with the beginnings of their tagged responses. `{}` stands for a UIDVALIDITY.
     expected: Vec<(String, String)>,
-    /// How the STATUS response ends.
+    /// The end of the STATUS response.
     status: String,
 }
 
@@ -240,7 +240,7 @@ impl Pipeline {
         }
     }
 
-    /// An APPEND to a mailbox that is not there, with a message that must not reach the disk.
+    /// An APPEND to a missing mailbox, with a message that must not reach the disk.
     fn refused(&mut self, marker: &str) {
         let tag = self.tag("NO [TRYCREATE] ".into());
         let message = Message { options: "", octets: marker.as_bytes() };
@@ -258,7 +258,7 @@ fn a_connection_that_ends_amid_a_batch_leaves_nothing() {
     let batch =
         [&b"small"[..], &large, b"small again"].map(|octets| Message { options: "", octets });
     let text = append_text("a", "INBOX", &batch);
-    // Everywhere in the text, and at places in the large message that lie in several frames.
+    // Everywhere in the text, and at places of the large message in several frames.
     let edge = text.len() - large.len();
     let cuts = (0..text.len() - 1).filter(|cut| {
         let within = cut.checked_sub(60).filter(|within| *within < large.len());
@@ -312,7 +312,7 @@ fn room_is_kept_for_what_was_announced_until_the_connection_ends() {
     let message = Message { options: "", octets: &[b'm'; 200] };
     assert!(other.append_in_step("INBOX", &[message]).tagged.starts_with("OK "));
 
-    // A cancelled batch gives its room back as well.
+    // A cancelled batch releases its room as well.
     assert_eq!(other.command("APPEND INBOX {801}").code(), "OVERQUOTA");
     other.send(&append_text("c", "INBOX", &[message, message, Message { octets: b"", ..message }]));
     assert!(other.reply("c").tagged.starts_with("NO "));

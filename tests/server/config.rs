@@ -1,4 +1,4 @@
-//! The configuration file, and what is made of the command line's definition.
+//! The configuration file, and the completions and manual pages generated from the command line.
 
 use std::fs;
 
@@ -17,7 +17,7 @@ fn a_server_runs_by_its_file_and_flags_go_before_it() {
     fs::write(&file, "append-limit = \"1M\"\nlisten = \"127.0.0.1:1\"\nlogin-time = 600\n")
         .unwrap();
     let path = file.to_str().unwrap();
-    // The test's own flag --listen goes before the key.
+    // The test's own flag --listen overrides the key.
     let server = Server::with(&folder, &["--config", path]);
     let greeting = server.connect().command("CAPABILITY").texts().concat();
     assert!(greeting.contains("APPENDLIMIT=1048576"), "{greeting}");
@@ -97,7 +97,7 @@ fn users_are_added_where_the_server_looks_for_them() {
     let add = ["user", "add", "alice", "--config", file.to_str().unwrap()];
     let output = mailrace(&add, "secret\n");
     assert!(output.status.success() && in_file.join("users").exists(), "{output:?}");
-    // What the environment says goes before the file, for whoever reads it.
+    // The environment overrides the file, for every command.
     let mut list = command(&["user", "list", "--config", file.to_str().unwrap()]);
     let listed = list.env("MAILRACE_DATA", &in_environment).output().unwrap();
     assert!(listed.status.success() && listed.stdout.is_empty(), "{listed:?}");

@@ -1,5 +1,5 @@
 //! Real mail, there and back: every octet of the corpus that MAILRACE_CORPUS names, a folder with
-//! `messages.mbox` and `torture/`. Without it, mail of the tools' own generator has to do.
+//! `messages.mbox` and `torture/`. Without it, generated mail.
 
 use std::io::{Write, stderr};
 use std::path::{Path, PathBuf};
@@ -8,13 +8,13 @@ use client::Source;
 use kit::{Client, Fetched, Folder, Message, Server, without_nul};
 use mailrace::tools::Generator;
 
-/// Messages in a batch, over and over.
+/// Messages in each batch, repeated.
 const BATCHES: [usize; 8] = [1, 2, 100, 1, 7, 1, 31, 500];
 
 /// Messages fetched by one command.
 const FETCHED: u32 = 50;
 
-/// The corpus; `None`, and a word about it, when it is not there.
+/// The corpus. Says so and returns `None` when it is not there.
 fn corpus() -> Option<PathBuf> {
     let folder = std::env::var_os("MAILRACE_CORPUS").map(PathBuf::from);
     let there = |folder: &PathBuf| {
@@ -22,13 +22,13 @@ fn corpus() -> Option<PathBuf> {
     };
     let found = folder.filter(there);
     if found.is_none() {
-        // Past the capture of output: it must be seen where all tests pass.
+        // Not captured, so that it is seen when all tests pass.
         let _ = writeln!(stderr(), "MAILRACE_CORPUS names no corpus: generated mail instead");
     }
     found
 }
 
-/// What a source of mail holds, and as many messages as the corpus's own list says.
+/// The messages of a source, as many as the list of the corpus says.
 fn read(mail: &Path, list: &Path) -> Vec<Vec<u8>> {
     let source = Source::open(mail).unwrap();
     let messages: Vec<Vec<u8>> = source.map(|mail| mail.unwrap().octets.into()).collect();
@@ -55,7 +55,7 @@ fn the_whole_mbox() {
     there_and_back(&messages);
 }
 
-/// In batches, one by one, and in step with the server; then again after a restart.
+/// In batches, one by one, and with synchronising literals; then again after a restart.
 fn there_and_back(messages: &[Vec<u8>]) {
     let folder = Folder::new();
     let server = Server::start(&folder);
@@ -75,7 +75,7 @@ fn there_and_back(messages: &[Vec<u8>]) {
     compare(&mut client, "batches", messages);
 }
 
-/// Appends all messages in batches of these lengths, over and over.
+/// Appends all messages in batches of these lengths, repeated.
 fn append(
     client: &mut Client,
     mailbox: &str,
@@ -100,7 +100,7 @@ fn append(
     }
 }
 
-/// The mailbox holds these messages, octet for octet, whichever way they are asked for.
+/// Checks that the mailbox holds these messages, octet for octet, in every way to fetch them.
 fn compare(client: &mut Client, mailbox: &str, messages: &[Vec<u8>]) {
     client.ok(&format!("SELECT {mailbox}"));
     let total: usize = messages.iter().map(Vec::len).sum();

@@ -1,11 +1,11 @@
 //! Messages that end where leases and frames end, and batches whose footers need frames of their
-//! own: there and back, and once more after kill -9.
+//! own. They are written, read, and read again after kill -9.
 
 use kit::{Client, Folder, Message, Server};
 use mailrace::limits::{LARGE_LEASE, SMALL_LEASE};
 use mailrace::store::HEADER;
 
-/// A message of so many octets, unlike those of other sizes.
+/// A message of this size, different from those of other sizes.
 fn message(size: usize) -> Vec<u8> {
     (0..size).map(|at| b'a' + u8::try_from((at + size) % 26).unwrap()).collect()
 }

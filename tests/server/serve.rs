@@ -1,4 +1,4 @@
-//! Starting, stopping, and who may log in: the real binary from outside.
+//! Starting, stopping and logging in.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -36,7 +36,7 @@ fn a_line_as_long_as_can_be_announces_a_literal() {
     client.ok(&format!("LOGIN {USER} {PASSWORD}"));
 }
 
-/// The tag of a line that does not end has arrived. What follows is thrown away as it comes.
+/// The tag of an endless line has arrived. The rest is discarded as it comes.
 #[test]
 fn a_line_that_is_too_long_is_answered_with_its_tag() {
     let server = Server::start(&Folder::new());
@@ -44,7 +44,7 @@ fn a_line_that_is_too_long_is_answered_with_its_tag() {
     let long = "x".repeat(40 << 10);
     client.send(format!("a1 LOGIN {long} secret\r\n").as_bytes());
     assert_eq!(client.reply("a1").tagged, "BAD the line is too long");
-    // As much as RFC 2971 allows: its fields are of no use here, the answer to them is.
+    // As much as RFC 2971 allows.
     let fields: Vec<_> =
         (0..30).map(|n| format!("\"field-{n}\" \"{}\"", "v".repeat(1024))).collect();
     client.send(format!("a2 ID ({})\r\n", fields.join(" ")).as_bytes());
@@ -58,7 +58,7 @@ fn a_line_that_is_too_long_is_answered_with_its_tag() {
     assert_eq!(client.reply("a3").tagged, "BAD the line is too long");
     client.send(format!("a4 APPEND {} {{5+}}\r\nhello\r\n", "m".repeat(80 << 10)).as_bytes());
     assert_eq!(client.reply("a4").tagged, "BAD the line is too long");
-    // Without a tag nothing else can be said.
+    // Without a tag no other answer is possible.
     client.send(format!("{}\r\n", "t".repeat(100 << 10)).as_bytes());
     assert_eq!(client.response().unwrap().text(), "* BAD the line is too long");
     client.ok("NOOP");
@@ -182,7 +182,7 @@ fn it_starts_again_after_any_end() {
     server.login().ok("SELECT kept");
 }
 
-/// Whoever saw no OK would send its message again, and there would be two of it.
+/// A client that saw no OK would send its message again, and it would be there twice.
 #[test]
 fn what_is_stored_is_acknowledged_before_the_end() {
     let folder = Folder::new();
@@ -198,7 +198,7 @@ fn what_is_stored_is_acknowledged_before_the_end() {
                 std::thread::spawn(move || upload_until_bye(client, &tell))
             })
             .collect();
-        // All of them are at it.
+        // All clients are uploading.
         told.iter().take(200).count();
         server.signal(Signal::TERM);
         let acknowledged: usize = uploads.into_iter().map(|upload| upload.join().unwrap()).sum();
@@ -209,8 +209,8 @@ fn what_is_stored_is_acknowledged_before_the_end() {
     }
 }
 
-/// Appends one message after the other, the next before the reply to the last. Gives how many were
-/// acknowledged; nothing comes behind BYE.
+/// Appends one message after the other, each before the reply to the previous one. Returns how many
+/// were acknowledged. Nothing may follow BYE.
 fn upload_until_bye(mut client: Client, tell: &std::sync::mpsc::Sender<()>) -> usize {
     let message = b"a APPEND INBOX {5+}\r\nhello\r\n";
     let mut acknowledged = 0;

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use kit::Fetched;
+use kit::{Fetched, numbers, set};
 
-use super::shadow::{ITEMS, Kept, SEEN, set, uids};
+use super::shadow::{ITEMS, Kept, SEEN};
 use super::worker::Worker;
 use crate::mail::WORDS;
 
@@ -133,6 +133,6 @@ impl Worker<'_> {
         assert!(self.compared(&replies[1]).iter().eq(known), "{place}");
         let texts = replies[3].texts();
         let found = texts.iter().find_map(|text| text.strip_prefix("* SEARCH ")).expect("some");
-        assert_eq!(uids(&found.replace(' ', ",")), own);
+        assert_eq!(numbers(&found.replace(' ', ",")).unwrap(), own);
     }
 }

@@ -71,26 +71,3 @@ pub fn all(client: &mut Client, mailbox: &str) -> Mailbox {
         }
     }
 }
-
-/// A set of UIDs, ascending, as commands have them.
-pub fn set(uids: &[u32]) -> String {
-    let mut parts: Vec<(u32, u32)> = Vec::new();
-    for &uid in uids {
-        match parts.last_mut() {
-            Some((_, last)) if *last + 1 == uid => *last = uid,
-            _ => parts.push((uid, uid)),
-        }
-    }
-    let parts = parts.iter().map(|&(first, last)| match first == last {
-        true => first.to_string(),
-        false => format!("{first}:{last}"),
-    });
-    parts.collect::<Vec<_>>().join(",")
-}
-
-/// The UIDs of a set without `*`, in its order.
-pub fn uids(set: &str) -> Vec<u32> {
-    let parts = set.split(',').map(|part| part.split_once(':').unwrap_or((part, part)));
-    let ranges = parts.map(|(first, last)| first.parse().unwrap()..=last.parse().unwrap());
-    ranges.flatten().collect()
-}

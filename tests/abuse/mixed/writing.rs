@@ -2,9 +2,9 @@
 
 use std::sync::atomic::Ordering;
 
-use kit::{Message, Reply, append_text};
+use kit::{Message, Reply, append_text, numbers, set};
 
-use super::shadow::{DELETED, FLAGS, Kept, names, set, uids};
+use super::shadow::{DELETED, FLAGS, Kept, names};
 use super::worker::Worker;
 use crate::mail::Mail;
 
@@ -54,7 +54,7 @@ impl Worker<'_> {
 
     fn appended(&mut self, place: &str, mails: &[Mail], flags: u8, reply: &Reply) {
         assert!(reply.tagged.starts_with("OK [APPENDUID "), "{}", reply.tagged);
-        let given = uids(reply.code().rsplit(' ').next().unwrap());
+        let given = numbers(reply.code().rsplit(' ').next().unwrap()).unwrap();
         assert_eq!(given.len(), mails.len(), "{}", reply.tagged);
         let mailbox = self.mailboxes.entry(place.into()).or_default();
         for (uid, &mail) in given.into_iter().zip(mails) {
@@ -166,7 +166,7 @@ impl Worker<'_> {
     fn copied(&mut self, code: &str, place: &str, wanted: &[u32], to: &str) {
         let words: Vec<_> = code.split(' ').collect();
         let ["COPYUID", _, from, there] = words[..] else { panic!("{code}") };
-        let (from, there) = (uids(from), uids(there));
+        let (from, there) = (numbers(from).unwrap(), numbers(there).unwrap());
         assert_eq!(from, wanted, "{code}");
         assert_eq!(from.len(), there.len(), "{code}");
         for (from, uid) in from.into_iter().zip(there) {

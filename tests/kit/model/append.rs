@@ -1,4 +1,4 @@
-//! APPEND in all the ways in which it is sent, and in which it fails.
+//! APPEND, in all the ways in which clients send it and in which it fails.
 
 use std::io::ErrorKind;
 use std::rc::Rc;
@@ -12,29 +12,29 @@ use super::wire::{Checked, Dial, Stop};
 /// How an APPEND ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Fate {
-    /// As it should.
+    /// Complete and correct.
     Whole,
-    /// By a message of no octets (RFC 3502 section 6.3.11).
+    /// Cancelled by an empty message (RFC 3502 section 6.3.11).
     Cancelled,
-    /// By flags that cannot be.
+    /// Invalid flags.
     BadFlags,
-    /// By something that is no message.
+    /// Something in place of a message.
     Nonsense,
-    /// By the end of the connection.
+    /// The end of the connection.
     Broken,
 }
 
-/// What all APPENDs of a client have in common.
+/// How a client appends.
 #[derive(Clone, Copy, Debug)]
 pub struct Style {
     /// Most messages in one.
     pub most: usize,
-    /// How large.
+    /// Their sizes.
     pub sizes: Sizes,
 }
 
 impl<D: Dial> Session<'_, D> {
-    /// An APPEND; its reply is still to be read.
+    /// Sends an APPEND. Its reply is still to be read.
     pub async fn append_one(&mut self, target: &Rc<str>, style: Style) -> Checked {
         let fate = match self.random.below(40) {
             0..=32 => Fate::Whole,
@@ -67,7 +67,7 @@ impl<D: Dial> Session<'_, D> {
         };
         let model = &mut *self.model.borrow_mut();
         let random = &mut self.random;
-        // The first is never one of those that are alike, so that a batch in doubt is recognised.
+        // The first is unique, so that a batch in doubt is recognised.
         (0..count).map(|at| model.contents.make(random, style.sizes, at > 0)).collect()
     }
 
@@ -102,7 +102,7 @@ impl<D: Dial> Session<'_, D> {
         self.connection.send(b"\r\n").await
     }
 
-    /// Each message waits for the server's word.
+    /// Sends each message when the server asks for it.
     async fn append_in_step(
         &mut self,
         tag: &str,
@@ -147,7 +147,7 @@ impl<D: Dial> Session<'_, D> {
     }
 }
 
-/// What stands before the octets of a message.
+/// The flags, date and literal header before a message.
 fn announced(content: &Content, plus: &str) -> String {
     let flags = match content.flags {
         0 => String::new(),

@@ -1,4 +1,4 @@
-//! A client that does at random what clients do, and now and then what they should not.
+//! A client that acts at random: what clients do, and sometimes what they should not do.
 
 use std::collections::BTreeMap;
 use std::io::ErrorKind;
@@ -17,27 +17,27 @@ use crate::Random;
 pub struct Plan {
     /// Number of its account.
     pub account: usize,
-    /// About how many commands.
+    /// About this many commands.
     pub commands: usize,
     /// How it appends.
     pub append: Style,
     /// Percent of steps that append.
     pub appends: usize,
-    /// It works in the mailboxes in which all others work.
+    /// It works in the mailboxes that all clients share.
     pub shares: bool,
-    /// It mostly moves, marks and expunges.
+    /// It mostly moves, flags and expunges.
     pub races: bool,
 }
 
-/// What a client remembers of mailboxes that it had selected: by UIDVALIDITY its mod-sequence and
-/// what was in it.
+/// What a client remembers of the mailboxes that it had selected, by UIDVALIDITY: HIGHESTMODSEQ and
+/// the messages.
 pub type Memory = BTreeMap<u32, (Rc<str>, u64, Known)>;
 
-/// Runs one client to the end of its plan, over as many connections as it takes. A server that is
-/// not there ends it.
+/// Runs one client to the end of its plan, over as many connections as needed. It ends early when
+/// the server is not there.
 ///
 /// # Errors
-/// What the server did that it must not: what, where, and what the model expected.
+/// What the server did wrong, where, and what the model expected.
 pub async fn client<D: Dial>(
     dial: &D,
     model: Shared,
@@ -51,7 +51,7 @@ pub async fn client<D: Dial>(
             Ok(()) => {}
             Err(Stop::Wrong(text)) => return Err(text),
             Err(Stop::Gone(_)) if left == 0 => {}
-            // One failed attempt costs as much as a command, so that this ends.
+            // A failed attempt counts as a command, so that this ends.
             Err(Stop::Gone(_)) => left -= 1,
         }
         let longest = random.pick(&[1, 10, 100]);
@@ -102,7 +102,7 @@ impl<D: Dial> Session<'_, D> {
         memory.insert(mirror.validity, (mirror.name.clone(), mirror.modseq, known.collect()));
     }
 
-    /// Something, with its replies.
+    /// One step, with the replies to it.
     async fn step(&mut self, plan: Plan, memory: &Memory) -> Checked {
         if plan.races && self.mirror.as_ref().is_some_and(|mirror| !mirror.read_only) {
             match self.random.below(10) {
@@ -127,7 +127,7 @@ impl<D: Dial> Session<'_, D> {
             34..37 => self.leave().await,
             37..50 => self.pipeline(plan).await,
             50..52 => {
-                // Cancelled: nobody waits for what was asked for.
+                // Cancelled: the client does not wait for the reply.
                 self.something().await?;
                 self.trace(|| "gives up".into());
                 self.connection.reset();
@@ -141,7 +141,7 @@ impl<D: Dial> Session<'_, D> {
         }
     }
 
-    /// Several commands ahead of their replies, none of which names messages by number.
+    /// Several commands ahead of their replies. None names messages by number.
     async fn pipeline(&mut self, plan: Plan) -> Checked {
         for _ in 0..self.random.within(2, 5) {
             match self.random.below(6) {
@@ -201,7 +201,7 @@ impl<D: Dial> Session<'_, D> {
         self.synchronise().await
     }
 
-    /// Asks for what was not told.
+    /// Asks for what the session does not know yet.
     async fn synchronise(&mut self) -> Checked {
         let whole = self.mirror.as_ref().is_none_or(Mirror::is_whole);
         if !whole && !self.random.one_in(6) {

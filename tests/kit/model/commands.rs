@@ -1,18 +1,18 @@
-//! The commands of a client on messages and on names.
+//! The commands of a client on messages and mailboxes.
 
 use std::rc::Rc;
 
 use super::flags::{Change, DELETED, Flags, SEEN, written as flags_written};
 use super::message::{Action, Op};
-use super::mirror::written;
 use super::names::{NameOp, SPECIAL_USE};
 use super::session::{Kind, Session};
 use super::wire::{Checked, Dial};
+use crate::set;
 
-/// Names of mailboxes, as they are on the wire.
+/// Names of mailboxes, as on the wire.
 const NAMES: [&str; 8] = ["a", "a/b", "a/b/c", "b", "b/c", "with blanks", "Entw&APw-rfe", "c/d/e"];
 
-/// The mailbox beside INBOX in which clients meet.
+/// The mailbox besides INBOX that clients share.
 pub(super) const SHARED: &str = "b";
 
 /// All mailboxes.
@@ -50,7 +50,7 @@ impl<D: Dial> Session<'_, D> {
         names.keys().nth(number).cloned().unwrap_or_else(|| "INBOX".into())
     }
 
-    /// Some messages that the session knows, ascending, of which not too much is in doubt.
+    /// Some messages that the session knows, ascending. Of none is too much in doubt.
     fn some(&mut self) -> Vec<u32> {
         let Some(mirror) = &self.mirror else { return Vec::new() };
         let all = mirror.messages.len();
@@ -76,7 +76,7 @@ impl<D: Dial> Session<'_, D> {
         uids.iter().filter_map(|uid| Some(mirror.find(*uid)? as u32 + 1)).collect()
     }
 
-    /// An action on messages of the selected mailbox is about to be asked for.
+    /// Registers an action on messages of the selected mailbox.
     fn begin(&self, uids: &[u32], action: Action) -> Op {
         let mut model = self.model.borrow_mut();
         let op = model.next_op();
@@ -89,12 +89,12 @@ impl<D: Dial> Session<'_, D> {
         op
     }
 
-    /// UIDs, or numbers, of messages.
+    /// The set of these messages, by UID or by sequence number.
     fn set(&self, uids: &[u32], uid: bool) -> String {
-        if uid { written(uids) } else { written(&self.numbers(uids)) }
+        if uid { set(uids) } else { set(&self.numbers(uids)) }
     }
 
-    /// Sets `\Deleted`, or takes it off.
+    /// Sets or clears `\Deleted`.
     pub(super) async fn mark(&mut self, marks: bool) -> Checked {
         let change = if marks { Change::Add } else { Change::Remove };
         self.store_this(true, change, DELETED, false).await
@@ -105,7 +105,7 @@ impl<D: Dial> Session<'_, D> {
             self.random.pick(&[Change::Add, Change::Add, Change::Remove, Change::Replace]);
         let conditional = self.random.one_in(if self.shares { 3 } else { 6 });
         if conditional && self.random.one_in(2) {
-            // What it overwrites is seen.
+            // The client sees what it overwrites.
             change = Change::Replace;
         }
         let mut flags = self.random.pick(&FLAGS);
@@ -147,7 +147,8 @@ impl<D: Dial> Session<'_, D> {
         self.ask(&command, Kind::Store { op, uids, conditional, uid, silent }).await
     }
 
-    /// All that is marked goes. Which of it is certainly known to the server's side of the session.
+    /// Expunges all messages with `\Deleted`. Returns those that the server's side of the session
+    /// certainly knows.
     pub(super) fn sweep(&mut self, only: Option<Vec<u32>>) -> (Op, Vec<u32>) {
         let Some(mirror) = &self.mirror else { return (0, Vec::new()) };
         let mut model = self.model.borrow_mut();
@@ -159,7 +160,7 @@ impl<D: Dial> Session<'_, D> {
     pub(super) async fn expunge(&mut self) -> Checked {
         let some = self.some();
         if self.random.one_in(2) && !some.is_empty() {
-            let set = written(&some);
+            let set = set(&some);
             let op = self.begin(&some, Action::Expunge);
             let kind = Kind::Expunge { op, sure: some, closes: false };
             return self.ask(&format!("UID EXPUNGE {set}"), kind).await;
@@ -176,12 +177,12 @@ impl<D: Dial> Session<'_, D> {
         };
         let from = (self.account, mirror.validity);
         let verb = if moved { "UID MOVE" } else { "UID COPY" };
-        let command = format!("{verb} {} \"{target}\"", written(&uids));
+        let command = format!("{verb} {} \"{target}\"", set(&uids));
         let op = self.model.borrow_mut().copy(from, uids, &target, moved);
         self.ask(&command, Kind::Copy { op, target }).await
     }
 
-    /// FETCH of octets, which sets `\Seen` now and then.
+    /// FETCH of octets, which sometimes sets `\Seen`.
     pub(super) async fn read(&mut self) -> Checked {
         let uids = self.some();
         if uids.is_empty() {
@@ -197,7 +198,7 @@ impl<D: Dial> Session<'_, D> {
         self.ask(&command, Kind::Fetch { op, uids, octets: true }).await
     }
 
-    /// UIDs and flags of all messages.
+    /// Fetches UIDs and flags of all messages.
     pub(super) async fn fetch_all(&mut self) -> Checked {
         let uids = self.mirror.as_ref().map(super::mirror::Mirror::uids).unwrap_or_default();
         let kind = Kind::Fetch { op: None, uids, octets: false };
@@ -209,7 +210,7 @@ impl<D: Dial> Session<'_, D> {
         self.ask("UID SEARCH ALL", Kind::Search { uids }).await
     }
 
-    /// CREATE, also of what is there.
+    /// CREATE, sometimes of a mailbox that exists.
     pub(super) async fn create(&mut self, name: &str) -> Checked {
         let op = {
             let model = &mut *self.model.borrow_mut();
@@ -232,7 +233,7 @@ impl<D: Dial> Session<'_, D> {
         let (target, notes) = (self.target(), self.some_notes());
         let mut what = self.random.below(12);
         if self.shares && self.random.chance(70) {
-            // Where they meet is not taken away all the time.
+            // The shared mailbox is seldom taken away.
             what = self.random.pick(&[0, 8, 9, 10]);
         }
         let (op, command) = {

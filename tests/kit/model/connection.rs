@@ -1,4 +1,4 @@
-//! A connection that sends in slices, now and then slowly, and reads response by response.
+//! A connection that sends in slices, sometimes slowly, and reads response by response.
 
 use std::io::ErrorKind;
 use std::time::Duration;
@@ -7,31 +7,31 @@ use super::reply::end_of;
 use super::wire::{Checked, Dial, Stop, Wire};
 use crate::Random;
 
-/// See the head of this file.
+/// See the [module](self).
 pub struct Connection<'a, D: Dial> {
     dial: &'a D,
     wire: D::Wire,
     random: Random,
-    /// What was received; used up to `at`.
+    /// What was received. It is used up to `at`.
     buffer: Vec<u8>,
     at: usize,
     /// How it behaves.
     pace: Pace,
 }
 
-/// How a client treats its connection.
+/// The pace of a client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Pace {
-    /// Sends what it has, reads what comes.
+    /// Sends all at once, reads what comes.
     Brisk,
     /// Sends in random slices.
     Sliced,
-    /// The same, with pauses, before it reads as well.
+    /// Sends in random slices, with pauses between them and before it reads.
     Slow,
 }
 
 impl<'a, D: Dial> Connection<'a, D> {
-    /// Dials.
+    /// Connects.
     pub async fn open(dial: &'a D, mut random: Random) -> Checked<Connection<'a, D>> {
         let wire = dial.dial().await?;
         let pace = match random.below(8) {
@@ -65,7 +65,7 @@ impl<'a, D: Dial> Connection<'a, D> {
         self.random.number();
     }
 
-    /// Waits for so many milliseconds.
+    /// Waits this many milliseconds.
     pub async fn wait(&self, milliseconds: usize) {
         self.dial.pause(Duration::from_millis(milliseconds as u64)).await;
     }
@@ -107,12 +107,12 @@ impl<'a, D: Dial> Connection<'a, D> {
         }
     }
 
-    /// The client sends no more.
+    /// Ends the sending side.
     pub fn close(&mut self) {
         self.wire.close();
     }
 
-    /// The connection ends at once.
+    /// Ends the connection at once.
     pub fn reset(&mut self) {
         self.wire.reset();
     }

@@ -1,7 +1,7 @@
 //! The octets of all messages of a run.
 //!
-//! They are kept, not made again, so that comparing costs a memcmp. Two messages of few octets can
-//! be the same; messages with the same octets are of one *class*, and classes are what is compared.
+//! They are kept, not made again, so that a comparison is a memcmp. Two small messages can be the
+//! same. Messages with the same octets form one *class*, and classes are what the model compares.
 
 use std::collections::BTreeMap;
 use std::rc::Rc;
@@ -17,48 +17,48 @@ use crate::Random;
 pub struct Content {
     /// Number of its [class](Contents).
     pub class: u32,
-    /// What is sent.
+    /// The octets as sent.
     pub octets: Rc<[u8]>,
     /// Flags it is sent with.
     pub flags: Flags,
-    /// Date it is sent with, as the server writes it too.
+    /// Date it is sent with, in the notation of the server.
     pub date: Option<Rc<str>>,
 }
 
-/// See the head of this file.
+/// See the [module](self).
 pub struct Contents {
     bounds: Bounds,
     classes: Vec<Rc<[u8]>>,
     by_hash: BTreeMap<u64, Vec<u32>>,
-    /// Octets to cut messages from.
+    /// Octets from which messages are cut.
     noise: Vec<u8>,
     made: u64,
 }
 
-/// How large messages are.
+/// The sizes of messages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Sizes {
-    /// Some hundred octets, seldom at the edge of a block.
+    /// Some hundred octets, sometimes at the edge of a block.
     Small,
-    /// All edges there are, up to twice the largest lease.
+    /// At all edges, up to twice the large lease.
     Edges,
 }
 
 impl Contents {
-    /// None yet.
+    /// No messages yet.
     pub fn new(bounds: Bounds) -> Contents {
         let (classes, by_hash, noise) = (Vec::new(), BTreeMap::new(), Vec::new());
         Contents { bounds, classes, by_hash, noise, made: 0 }
     }
 
-    /// A message that nobody has sent before, unless it is `tiny`.
+    /// A new message. A `tiny` one may have been sent before.
     pub fn make(&mut self, random: &mut Random, sizes: Sizes, tiny: bool) -> Content {
         if self.noise.is_empty() {
             let Bounds { block, large_lease, .. } = self.bounds;
             let mut noise = Random::new(1);
             let words = std::iter::repeat_with(|| noise.number().to_le_bytes());
             self.noise = words.take((large_lease * 2 + 4 * block) / 8).flatten().collect();
-            // Lines, for the parser of MIME to find some.
+            // Line ends for the MIME parser.
             self.noise.chunks_mut(71).for_each(|line| line[..2].copy_from_slice(b"\r\n"));
         }
         self.made += 1;
@@ -83,7 +83,7 @@ impl Contents {
         Content { class, octets: self.classes[class as usize].clone(), flags, date }
     }
 
-    /// As BODY[] tells them: 0x80 stands for NUL.
+    /// As BODY[] shows them: 0x80 stands for NUL.
     fn told(octets: &[u8]) -> Vec<u8> {
         octets.iter().map(|&octet| if octet == 0 { 0x80 } else { octet }).collect()
     }
@@ -98,7 +98,7 @@ impl Contents {
         class
     }
 
-    /// Whose octets these are.
+    /// The class with these octets.
     pub fn find(&self, octets: &[u8]) -> Option<u32> {
         let told = Contents::told(octets);
         let mut same = self.by_hash.get(&xxh3_64(&told))?.iter().copied();

@@ -1,4 +1,4 @@
-//! The checker can fail, of commands in doubt: messages have one lawful way to where they are.
+//! The checker can fail for commands in doubt: each place of a message has one lawful way to it.
 
 use super::content::{Content, Sizes};
 use super::unlawful::{found_from, is_wrong, model, sent};

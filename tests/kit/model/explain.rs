@@ -1,10 +1,10 @@
-//! Where messages came from whose arrival was never acknowledged: a batch in doubt is there whole,
-//! in its order, under consecutive UIDs, or not at all.
+//! Explains messages whose arrival was never acknowledged: a batch in doubt is there whole, in its
+//! order, under consecutive UIDs, or not at all.
 //!
 //! Several commands in doubt may fit the same message: an APPEND whose message was flagged and then
 //! moved by a MOVE in doubt leaves one message that has the octets of the APPEND, the flags of the
-//! MOVE, and belongs to the MOVE. So causes are tried one after the other, and taken back when what
-//! is left has no cause any more. It is wrong only if no choice explains everything.
+//! MOVE, and belongs to the MOVE. So this is a search with backtracking over causes. The server is
+//! wrong only if no choice explains everything.
 
 use std::collections::BTreeSet;
 
@@ -14,16 +14,16 @@ use super::message::{Message, Op, Outcome};
 use super::wire::{Checked, ensure, wrong};
 use super::{Batch, Copying, Model, Stage};
 
-/// Causes that are tried for all messages of an account before the search gives up.
+/// Causes tried for all messages of an account before the search gives up.
 const TRIES: usize = 20_000;
 
-/// Messages that are looked at for being copies before no more copies are looked for.
+/// Messages examined as possible copies before the search for copies ends.
 const ALIGNED: usize = 1_000_000;
 
-/// Ways in which one COPY or MOVE may have brought a message, of which others are not tried.
+/// Ways that are tried in which one COPY or MOVE may have brought a message.
 const ALIGNMENTS: usize = 50;
 
-/// A mailbox as it was found.
+/// A mailbox as found on the server.
 pub struct Found {
     /// Its name.
     pub name: String,
@@ -31,11 +31,11 @@ pub struct Found {
     pub validity: u32,
     /// UIDs, ascending.
     pub uids: BTreeSet<u32>,
-    /// Those that no client had heard of before.
+    /// UIDs that no client had heard of before.
     pub fresh: BTreeSet<u32>,
 }
 
-/// What messages came by, and where to.
+/// The command that brought messages, and their place.
 enum Cause {
     /// An APPEND, from this UID on.
     Append { op: Op, at: usize, first: u32 },
@@ -49,34 +49,34 @@ struct Search<'a> {
     account: usize,
     found: &'a [Found],
     chosen: Vec<Cause>,
-    /// Operations that are a cause already.
+    /// Operations that are already used as a cause.
     used: BTreeSet<Op>,
-    /// UIDVALIDITY and UID of messages that have a cause by now.
+    /// UIDVALIDITY and UID of messages that have a cause.
     explained: BTreeSet<(u32, u32)>,
     tries: usize,
-    /// Messages that were looked at for being copies.
+    /// Messages examined as possible copies.
     aligned: usize,
-    /// Most messages that had a cause, and the first that had none then.
+    /// The largest number of messages with a cause so far, and the first without one then.
     furthest: (usize, Option<(usize, u32, u32)>),
 }
 
 /// UIDs of the source and of the target.
 type Pairs = Vec<(u32, u32)>;
 
-/// Whether a message came by a certain COPY or MOVE.
+/// Whether a certain COPY or MOVE brought a message.
 struct Trial<'a> {
     target: &'a Found,
-    /// Unless it is gone.
+    /// The source, unless it is gone.
     source: Option<&'a Found>,
     copying: &'a Copying,
     /// The message, in the target.
     uid: u32,
-    /// The ways in which it may have come.
+    /// The ways in which it may have arrived.
     found: Vec<Pairs>,
 }
 
-/// How far one step of a MOVE has come. A MOVE of more messages than a step takes is carried out
-/// in parts, one after the other. A COPY is one step.
+/// The progress of one step of a MOVE. A MOVE of more messages than a step takes is done in several
+/// steps, one after the other. A COPY is one step.
 #[derive(Clone, Copy)]
 struct Step {
     /// The next UID of the target.
@@ -88,7 +88,7 @@ struct Step {
 }
 
 impl Model {
-    /// Explains all messages of an account. Everything in it was just looked at.
+    /// Explains all messages of an account. `found` is everything in it.
     pub fn explain(&mut self, account: usize, found: &[Found]) -> Checked {
         let mut search = Search {
             model: self,
@@ -177,8 +177,8 @@ impl Model {
         self.take(op, &taken, Outcome::Either)
     }
 
-    /// A MOVE in doubt whose messages were not found in its target did not happen, if they cannot
-    /// have gone from there.
+    /// A MOVE in doubt whose messages are not in its target did not happen, unless they can have
+    /// been removed from there.
     fn moves_are_over(&mut self, account: usize, found: &[Found]) -> Checked {
         let in_doubt = self
             .copies
@@ -200,13 +200,13 @@ impl Model {
         Ok(())
     }
 
-    /// Nothing that is not explained can have come to this mailbox and gone again.
+    /// Whether no unexplained message can have come to this mailbox and been removed again.
     fn is_intact(&self, account: usize, mailbox: &Found) -> bool {
         let known = &self.accounts[account].boxes[&mailbox.validity];
         !known.was_swept() && known.messages.values().all(|message| message.explained)
     }
 
-    /// What one connection sent to one mailbox came in that order, and nothing without what was
+    /// What one connection sent to one mailbox arrived in that order, and nothing without what was
     /// sent before it.
     fn pipelines(&self, account: usize, found: &[Found]) -> Checked {
         if self.accounts[account].person.quota.is_some() {
@@ -224,7 +224,7 @@ impl Model {
             let mut missing: Vec<&Batch> = Vec::new();
             for batch in own {
                 match batch.stage {
-                    // What had no room leaves the connection to what comes after it.
+                    // After a batch without room the next one may succeed.
                     Stage::Sent if batch.in_want => {}
                     Stage::Sent => missing.push(batch),
                     Stage::There => {
@@ -246,12 +246,12 @@ impl Model {
 }
 
 impl Trial<'_> {
-    /// What is in the source now was there all the time, and was not moved.
+    /// Whether a message is still in the source, so that it was not moved.
     fn stays(&self, from: u32) -> bool {
         self.source.is_some_and(|source| source.uids.contains(&from))
     }
 
-    /// Steps may end anywhere, for want of room.
+    /// Whether steps may end anywhere for want of room.
     fn has_little_room(model: &Model) -> bool {
         model.bounds.little_room
     }
@@ -261,13 +261,13 @@ impl Trial<'_> {
         self.copying.moved && (self.copying.uids.len() > most || Self::has_little_room(model))
     }
 
-    /// A step ends after so many messages. Those that were gone may count or not.
+    /// Whether a step may end here. Messages that were gone may count or not.
     fn may_end(&self, model: &Model, at: Step) -> bool {
         let most = model.bounds.step_messages;
         Self::has_little_room(model) || at.moved <= most && most <= at.moved + at.gone
     }
 
-    /// It may have come like this.
+    /// Records a way in which it may have arrived.
     fn is_found(&mut self, pairs: &Pairs) {
         if pairs.iter().any(|(_, to)| *to == self.uid) && !self.found.contains(pairs) {
             self.found.push(pairs.clone());
@@ -296,7 +296,7 @@ impl<'a> Search<'a> {
         })
     }
 
-    /// Looks for causes of all messages that have none yet; whether there are.
+    /// Whether there are causes for all messages that have none yet.
     fn goes_on(&mut self) -> bool {
         let Some((at, uid, class)) = self.next() else { return true };
         if self.furthest.1.is_none() || self.explained.len() > self.furthest.0 {
@@ -368,14 +368,14 @@ impl<'a> Search<'a> {
         (first..).zip(&batch.contents).all(|(uid, content)| {
             let message = known.messages.get(&uid);
             match message.filter(|_| mailbox.uids.contains(&uid)) {
-                // One that could not be read, because it has rotted, may be any.
+                // One that could not be read because of damage may be any.
                 Some(message) => {
                     !self.is_explained(mailbox, uid, message)
                         && message.clone().is_like(&content.as_message()).is_ok()
                         && (!mailbox.fresh.contains(&uid)
                             || message.may_be(Some(content.flags), batch.begun))
                 }
-                // It may have gone again before this look.
+                // It may have been removed before this verification.
                 None => match message {
                     Some(message) => {
                         !self.is_explained(mailbox, uid, message)
@@ -399,7 +399,7 @@ impl<'a> Search<'a> {
             }
             let source = found.iter().find(|mailbox| mailbox.validity == copying.source);
             let mut trial = Trial { target: mailbox, source, copying, uid, found: Vec::new() };
-            // Those before it may have gone again.
+            // Those before it may have been removed.
             let most = if trial.in_parts(model) { uid } else { copying.uids.len() as u32 };
             for before in 0..most {
                 let Some(first) = uid.checked_sub(before).filter(|first| *first > 0) else { break };
@@ -416,8 +416,8 @@ impl<'a> Search<'a> {
         causes
     }
 
-    /// Looks for all ways in which the messages from there on are copies of these, in their order;
-    /// those that may have been gone are left out.
+    /// Finds all ways in which the messages from `at` on are copies of these, in order. Messages
+    /// that may have been gone are left out.
     fn align(&mut self, trial: &mut Trial<'_>, uids: &[u32], at: Step, pairs: &mut Pairs) {
         self.aligned += 1;
         // That message is not one of them.
@@ -441,7 +441,7 @@ impl<'a> Search<'a> {
         if !(copying.moved && stays) {
             let source = self.model.accounts[copying.account].boxes.get(&copying.source);
             let source = source.and_then(|source| source.messages.get(&from));
-            // Between two steps of a MOVE others may bring messages.
+            // Between two steps of a MOVE other messages may arrive.
             let last = match at.moved == 0 && copying.moved && !pairs.is_empty() {
                 true if at.to <= trial.uid => trial.uid,
                 true => self.known(trial.target).messages.keys().last().copied().unwrap_or(0),
@@ -460,7 +460,7 @@ impl<'a> Search<'a> {
         }
     }
 
-    /// Whether a message may have gone from the source before it was its turn.
+    /// Whether a message may have left the source before its turn.
     fn may_be_gone(&self, trial: &Trial<'_>, from: u32) -> bool {
         let copying = trial.copying;
         let source = self.model.accounts[copying.account].boxes.get(&copying.source);

@@ -1,4 +1,4 @@
-//! Flags and keywords as bits: the model knows all that its clients ever set.
+//! Flags and keywords as bits. The model knows all that its clients ever set.
 
 use super::wire::{Checked, Stop, wrong};
 
@@ -15,10 +15,10 @@ pub const NAMES: [&str; 9] = [
     "to-be-or-not",
 ];
 
-/// So many of [`NAMES`] are system flags.
+/// The number of system flags in [`NAMES`].
 pub const SYSTEM: usize = 5;
 
-/// A set of [`NAMES`], by their bits.
+/// A set of [`NAMES`], one bit each.
 pub type Flags = u16;
 
 /// `\Seen`.
@@ -48,7 +48,7 @@ impl Change {
         }
     }
 
-    /// What stands before `FLAGS`.
+    /// The sign before `FLAGS`.
     pub fn sign(self) -> &'static str {
         match self {
             Change::Add => "+",
@@ -64,7 +64,7 @@ pub fn written(flags: Flags) -> String {
     named.map(|(_, name)| *name).collect::<Vec<_>>().join(" ")
 }
 
-/// Reads a list without its parentheses. `\Recent` is a session's own affair.
+/// Reads a list without its parentheses. `\Recent` belongs to the session and is left out.
 pub fn parse(list: &[u8]) -> Checked<Flags> {
     let mut flags = 0;
     for word in list.split(|&octet| octet == b' ').filter(|word| !word.is_empty()) {

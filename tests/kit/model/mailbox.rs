@@ -1,4 +1,4 @@
-//! What is known of one mailbox: its messages, and the numbers that must only grow.
+//! One mailbox: its messages, and the numbers that may only grow.
 
 use std::collections::BTreeMap;
 
@@ -6,18 +6,18 @@ use super::flags::Flags;
 use super::message::{Action, Message, Moment, Op, Outcome, Value};
 use super::wire::{Checked, Stop, ensure};
 
-/// See the head of this file.
+/// See the [module](self).
 #[derive(Default)]
 pub struct Mailbox {
-    /// By UID: all that there ever were.
+    /// All messages that ever existed, by UID.
     pub messages: BTreeMap<u32, Message>,
-    /// UIDNEXT, at least, as clients know it, and since when.
+    /// A lower bound of UIDNEXT, and the moment since which clients know it.
     next: Vec<(Moment, u32)>,
-    /// HIGHESTMODSEQ, likewise.
+    /// The same for HIGHESTMODSEQ.
     highest: Vec<(Moment, u64)>,
-    /// UIDNEXT when everything was last looked at.
+    /// UIDNEXT when everything was last verified.
     pub settled_next: u32,
-    /// EXPUNGEs, and when they were over.
+    /// EXPUNGEs, and the moment at which each was over.
     sweeps: Vec<(Op, Option<Moment>)>,
 }
 
@@ -33,7 +33,7 @@ fn learn<T: Copy + PartialOrd>(told: &mut Vec<(Moment, T)>, number: T, now: Mome
 }
 
 impl Mailbox {
-    /// UIDNEXT as it was told.
+    /// A client was told UIDNEXT.
     pub fn uid_next(&mut self, next: u32, since: Moment, now: Moment) -> Checked {
         let before = at(&self.next, since);
         ensure!(next >= before, "UIDNEXT was {before} and is {next}");
@@ -41,7 +41,7 @@ impl Mailbox {
         Ok(())
     }
 
-    /// HIGHESTMODSEQ as it was told.
+    /// A client was told HIGHESTMODSEQ.
     pub fn highest(&mut self, modseq: u64, since: Moment, now: Moment) -> Checked {
         let before = at(&self.highest, since);
         ensure!(modseq >= before, "HIGHESTMODSEQ was {before} and is {modseq}");
@@ -49,13 +49,13 @@ impl Mailbox {
         Ok(())
     }
 
-    /// There was a change with this mod-sequence.
+    /// A client was told of a change with this mod-sequence.
     pub fn reaches(&mut self, modseq: u64, now: Moment) {
         learn(&mut self.highest, modseq, now);
     }
 
-    /// A message came, by a command begun at `since`, with one of these values. `source` is what
-    /// its octets and its date are, if that is known.
+    /// A message arrived by a command begun at `since`, with one of these values. `source` has its
+    /// octets and date, if they are known.
     pub fn arrives(
         &mut self,
         uid: u32,
@@ -131,13 +131,14 @@ impl Mailbox {
         Ok(())
     }
 
-    /// An EXPUNGE is about to be asked for.
+    /// An EXPUNGE is about to be sent.
     pub fn sweep(&mut self, op: Op) {
         self.sweeps.push((op, None));
         self.messages.values_mut().for_each(|message| message.begin(op, Action::Expunge));
     }
 
-    /// It was answered: with OK what the client knew and named is gone if it was marked.
+    /// An EXPUNGE was answered. With OK the messages that the client knew and named are gone if
+    /// they had `\Deleted`.
     pub fn swept(&mut self, op: Op, sure: &[u32], rest: Outcome, now: Moment) -> Checked {
         if rest == Outcome::Not {
             self.sweeps.retain(|(own, _)| *own != op);
@@ -151,12 +152,12 @@ impl Mailbox {
         Ok(())
     }
 
-    /// Whether messages may have vanished that no client knew.
+    /// Whether messages that no client knew may have vanished.
     pub fn was_swept(&self) -> bool {
         !self.sweeps.is_empty()
     }
 
-    /// A batch in doubt turned up from this UID on; it was begun at `since`.
+    /// A batch in doubt, begun at `since`, was found from this UID on.
     pub fn not_used_before(&self, uid: u32, since: Moment) -> Checked {
         let next = at(&self.next, since).max(self.settled_next);
         ensure!(uid >= next, "UID {uid} was given when UIDNEXT was {next}");
@@ -168,7 +169,7 @@ impl Mailbox {
         self.next.last().map_or(1, |(_, next)| *next)
     }
 
-    /// Everything was looked at.
+    /// Everything was verified.
     pub fn settle(&mut self, next: u32) {
         self.settled_next = next;
         self.sweeps.clear();
@@ -176,8 +177,7 @@ impl Mailbox {
 }
 
 impl Message {
-    /// Takes over what is known of its octets and its date from another message, which must be the
-    /// same.
+    /// Takes octets and date over from another message, which must not contradict those known.
     pub fn is_like(&mut self, source: &Message) -> Checked {
         let (own, other) = (self.class, source.class);
         ensure!(
@@ -195,7 +195,7 @@ impl Message {
     }
 }
 
-/// Says of which message something is wrong.
+/// Adds the UID to what is wrong.
 pub fn at_uid(uid: u32, stop: Stop) -> Stop {
     stop.about(|| format!("UID {uid}"))
 }

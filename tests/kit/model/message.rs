@@ -1,56 +1,57 @@
-//! What may be true of one message.
+//! One message: the set of states that it may be in.
 //!
-//! Several clients change a message at the same time, and connections break before they are
-//! answered. So there is not one state but a set: a state is the flags (or that the message is
-//! gone) and which of the *pending* changes it already contains. A change is pending from before
-//! its first octet is sent until its reply was read; unanswered, it stays so until the server was
-//! started again and looked at. The set is closed: from each state, each pending change that is
-//! not in it leads to another. An answer removes the states that contradict it: OK those without
+//! Several clients change a message at the same time, and connections break before an answer comes.
+//! So there is not one state but a set. A state is the flags (or that the message is gone) and
+//! which of the *pending* changes it already contains. A change is pending from before its first
+//! octet is sent until its reply is read. Without a reply it stays pending until the server was
+//! started again and verified. The set is closed: from each state, each pending change that is not
+//! in it leads to another state. An answer removes the states that contradict it: OK those without
 //! the change, NO those with it.
 //!
-//! A change happens to a message at one moment, and OK says that it did: STORE that is answered by
-//! OK alone found the message there, so what came after it found its flags. MOVE takes the flags
-//! along that the message has at that moment; that they are in its target and not others is what
-//! its states remember as *taken*. A conditional STORE may not come after a change that came after
-//! its own beginning; a state knows in which of them it is *stale*.
+//! A change happens to a message at one moment, and OK says that it did: a STORE answered by a
+//! plain OK found the message there, so every later change found its flags. MOVE takes the flags
+//! that the message has at that moment; a state remembers them as *taken*, and the target must have
+//! exactly these. A conditional STORE may not come after a change that came after its own
+//! beginning; a state knows which conditional STOREs are *stale* in it.
 //!
-//! What is read was true at some moment between the command and its answer, which may be long ago
-//! on a slow connection; so values that have left the set are kept along with the moment at which
-//! they did. That a message is gone is for ever.
+//! What a client reads was true at some moment between the command and its answer, which may be
+//! long ago on a slow connection. So values that have left the set are kept, with the moment at
+//! which they left. A message that is gone stays gone.
 //!
-//! Mod-sequences tighten this: the same one shows the same flags, and whoever asks after somebody
-//! was told one is never told a smaller one. That holds across crashes: what was told was durable.
+//! Mod-sequences tighten this: the same one means the same flags, and after a client was told one,
+//! no later command is told a smaller one. That holds across crashes, because what was told was
+//! durable.
 
 use std::rc::Rc;
 
 use super::flags::{Change, DELETED, Flags, written};
 use super::wire::{Checked, ensure};
 
-/// Counts what happens to the clients of a run.
+/// A moment: counts what happens to the clients of a run.
 pub type Moment = u64;
 
-/// Numbers what clients do.
+/// The number of an operation of a client.
 pub type Op = u64;
 
-/// Flags, or `None` of a message that is gone.
+/// Flags, or `None` when the message is gone.
 pub type Value = Option<Flags>;
 
-/// More pending changes than this are not told apart.
+/// With more pending changes than this, everything is possible.
 const PENDING: usize = 7;
 
-/// More states than this are not told apart either.
+/// With more states than this, everything is possible.
 const STATES: usize = 4_000;
 
-/// What a change makes of a message.
+/// A change of a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Action {
     /// STORE.
     Flags(Change, Flags),
-    /// STORE with UNCHANGEDSINCE, of what is not above any mod-sequence given out so far.
+    /// STORE with UNCHANGEDSINCE and the highest mod-sequence known.
     FlagsIfUnchanged(Change, Flags),
-    /// EXPUNGE: gone if it is `\Deleted`.
+    /// EXPUNGE: gone if it has `\Deleted`.
     Expunge,
-    /// The other end of MOVE.
+    /// MOVE, at the source.
     Take,
 }
 
@@ -67,16 +68,16 @@ impl Action {
     }
 }
 
-/// What came of a change.
+/// The outcome of a change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
     /// It happened.
     Done,
     /// It happened, and the message was there.
     Found,
-    /// It did not, and will not.
+    /// It did not happen, and will not.
     Not,
-    /// It did or did not, and is over.
+    /// It happened or not, and is over.
     Either,
 }
 
@@ -87,7 +88,7 @@ struct State {
     contains: u16,
     /// Those of them that found the message there.
     found: u16,
-    /// Conditional ones that are not contained, and come too late.
+    /// Conditional ones that are not contained, and are too late.
     stale: u16,
     /// The MOVE that took it, and the flags it had then.
     taken: Option<(Op, Flags)>,
@@ -137,29 +138,29 @@ impl State {
     }
 }
 
-/// See the head of this file.
+/// See the [module](self).
 #[derive(Clone, Debug, Default)]
 pub struct Message {
-    /// Which octets, see [`super::content::Contents`]; `None` while only its UID was told.
+    /// Its octets, see [`super::content::Contents`]. `None` while only its UID is known.
     pub class: Option<u32>,
     /// Its internal date, once it is known.
     pub date: Option<Rc<str>>,
-    /// How it came here is known.
+    /// The command that brought it is known.
     pub explained: bool,
     /// When a client first heard of it.
     pub entered: Moment,
     states: Vec<State>,
     pending: Vec<(Op, Action)>,
-    /// Values that are possible no more, and when they last were.
+    /// Values that are no longer possible, and the last moment at which they were.
     past: Vec<(Value, Moment)>,
     /// Mod-sequence, flags, and when a client first heard of them.
     versions: Vec<(u64, Flags, Moment)>,
-    /// Too much is pending: everything is possible until the next look in quiet.
+    /// Too much is pending: everything is possible until the next verification.
     vague: bool,
 }
 
 impl Message {
-    /// One that came with these flags, or one of these.
+    /// A message that arrived with one of these values.
     pub fn new(values: &[Value]) -> Message {
         let mut message = Message::default();
         for &value in values {
@@ -168,7 +169,7 @@ impl Message {
         message
     }
 
-    /// Only what its octets and its date are.
+    /// A message of which only octets and date are known.
     pub fn known(class: Option<u32>, date: Option<Rc<str>>) -> Message {
         Message { class, date, ..Message::default() }
     }
@@ -179,7 +180,7 @@ impl Message {
         }
     }
 
-    /// Whether enough is pending.
+    /// Whether no more changes should be begun.
     pub fn is_busy(&self) -> bool {
         self.pending.len() >= 3 || self.vague
     }
@@ -201,7 +202,7 @@ impl Message {
         }
     }
 
-    /// A change is about to be asked for.
+    /// A change is about to be sent.
     pub fn begin(&mut self, op: Op, action: Action) {
         if self.vague || self.is_gone() {
             return;
@@ -242,7 +243,7 @@ impl Message {
         Ok(())
     }
 
-    /// Values of `before` that are possible no more.
+    /// Records the values of `before` that are no longer possible.
     fn left(&mut self, before: &[State], now: Moment) {
         for state in before {
             if self.states.iter().any(|own| own.value == state.value) {
@@ -255,28 +256,28 @@ impl Message {
         }
     }
 
-    /// Whether it can have been like this at some moment since.
+    /// Whether it can have had this value at some moment since.
     pub fn may_be(&self, value: Value, since: Moment) -> bool {
         self.vague
             || self.states.iter().any(|state| state.value == value)
             || self.past.iter().any(|(past, last)| *past == value && *last >= since)
     }
 
-    /// A client was told, without its name, that it is not there any more.
+    /// A client was told that it is gone, by an answer that does not name it.
     pub fn must_be_gone(&self) -> Checked {
         let may_be = self.vague || self.states.iter().any(|state| state.value.is_none());
         ensure!(may_be, "it was left out, and is there: {}", self.told());
         Ok(())
     }
 
-    /// Whether it can have been there at some moment since.
+    /// Whether it can have existed at some moment since.
     pub fn may_be_there(&self, since: Moment) -> bool {
         self.vague
             || self.states.iter().any(|state| state.value.is_some())
             || self.past.iter().any(|(past, last)| past.is_some() && *last >= since)
     }
 
-    /// All that it can have been since.
+    /// All values that it can have had since.
     pub fn values(&self, since: Moment) -> Vec<Value> {
         let now = self.states.iter().map(|state| state.value);
         let past = self.past.iter().filter(|(_, last)| *last >= since).map(|(value, _)| *value);
@@ -286,17 +287,17 @@ impl Message {
         values
     }
 
-    /// Everything is possible until the next look in quiet.
+    /// Gives up: everything is possible until the next verification.
     pub fn is_vague(&self) -> bool {
         self.vague
     }
 
-    /// From now on everything is possible.
+    /// Everything is possible from now on.
     pub fn blur(&mut self) {
         self.vague = true;
     }
 
-    /// Gone for certain.
+    /// Certainly gone.
     pub fn is_gone(&self) -> bool {
         !self.vague && self.states.iter().all(|state| state.value.is_none())
     }
@@ -319,7 +320,7 @@ impl Message {
         Ok(())
     }
 
-    /// This MOVE took it away: the flags it can have had then.
+    /// This MOVE took it away. Returns the flags it can have had then.
     pub fn taken_by(&mut self, op: Op, now: Moment) -> Checked<Vec<Value>> {
         if self.vague {
             return Ok(Vec::new());
@@ -346,13 +347,13 @@ impl Message {
         taken.filter(|(own, _)| *own == op).map(|(_, flags)| Some(flags)).collect()
     }
 
-    /// Whether it may be gone and this MOVE did not take it.
+    /// Whether it may be gone without this MOVE.
     pub fn may_be_gone_without(&self, op: Op) -> bool {
         let by_other = |state: &State| state.taken.is_none_or(|(own, _)| own != op);
         self.vague || self.states.iter().any(|state| state.value.is_none() && by_other(state))
     }
 
-    /// A client was told its flags, in answer to something it began at `since`.
+    /// A client was told its flags, in answer to a command begun at `since`.
     pub fn seen(
         &mut self,
         flags: Flags,
@@ -394,7 +395,7 @@ impl Message {
         Ok(())
     }
 
-    /// A look while nothing is under way: this is how it is, and all that was in doubt is settled.
+    /// Verified while nothing is in flight: this is its value, and nothing is in doubt.
     pub fn settle(&mut self, value: Value, modseq: u64, since: Moment, now: Moment) -> Checked {
         match value {
             Some(flags) => self.seen(flags, Some(modseq), since, now)?,
@@ -411,7 +412,7 @@ impl Message {
         Ok(())
     }
 
-    /// What is known, for a person.
+    /// What is known, to be read by a person.
     pub fn told(&self) -> String {
         let of =
             |value: &Value| value.map_or("gone".into(), |flags| format!("({})", written(flags)));

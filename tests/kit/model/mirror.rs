@@ -1,4 +1,4 @@
-//! What a session must think is in its mailbox, from nothing but what it is told.
+//! The view of a session: what its mailbox must hold, judged only by what the session was told.
 
 use std::rc::Rc;
 
@@ -24,10 +24,10 @@ pub struct Mirror {
     pub name: Rc<str>,
     /// UIDVALIDITY.
     pub validity: u32,
-    /// HIGHESTMODSEQ as it was told last: nothing that the session has not heard of can be missing
-    /// from what a resynchronisation from there tells.
+    /// HIGHESTMODSEQ as last told. A resynchronisation from there tells everything that the session
+    /// has not heard of.
     pub modseq: u64,
-    /// By EXAMINE.
+    /// It was selected with EXAMINE.
     pub read_only: bool,
     /// By number.
     pub messages: Vec<Known>,
@@ -42,14 +42,14 @@ impl Mirror {
         Ok(())
     }
 
-    /// EXPUNGE: the UID of the message, if it was known.
+    /// EXPUNGE. Returns the UID of the message, if it was known.
     pub fn expunge(&mut self, number: u32) -> Checked<Option<u32>> {
         let count = self.messages.len();
         ensure!((1..=count).contains(&(number as usize)), "{number} EXPUNGE of {count} messages");
         Ok(self.messages.remove(number as usize - 1).uid)
     }
 
-    /// VANISHED, of messages that the session must know to be there.
+    /// VANISHED, of messages that the session must know.
     pub fn vanished(&mut self, uids: &[u32]) -> Checked {
         for &uid in uids {
             match self.find(uid) {
@@ -60,7 +60,7 @@ impl Mirror {
         Ok(())
     }
 
-    /// Where a message with a UID that was never told must be, judging by its neighbours.
+    /// The place of a message whose UID was never told, judged by its neighbours.
     fn unknown(&self, uid: u32) -> Checked<usize> {
         let after = self.messages.iter().position(|known| known.uid.is_some_and(|own| own > uid));
         let end = after.unwrap_or(self.messages.len());
@@ -70,7 +70,7 @@ impl Mirror {
         Ok(start)
     }
 
-    /// FETCH. Gives the UID, if that is known by now.
+    /// FETCH. Returns the UID, if it is known by now.
     pub fn learn(&mut self, fetched: &Fetched<'_>) -> Checked<Option<u32>> {
         let count = self.messages.len();
         let number = fetched.number as usize;
@@ -101,7 +101,7 @@ impl Mirror {
         Ok(uid)
     }
 
-    /// The flags of these messages have changed and were not told.
+    /// Forgets the flags of these messages: they have changed and were not told.
     pub fn forget(&mut self, uids: &[u32]) {
         for known in &mut self.messages {
             if known.uid.is_some_and(|uid| uids.contains(&uid)) {
@@ -110,37 +110,18 @@ impl Mirror {
         }
     }
 
-    /// Where a UID is.
+    /// The place of a UID.
     pub fn find(&self, uid: u32) -> Option<usize> {
         self.messages.iter().position(|known| known.uid == Some(uid))
     }
 
-    /// All UIDs that it knows, ascending.
+    /// All known UIDs, ascending.
     pub fn uids(&self) -> Vec<u32> {
         self.messages.iter().filter_map(|known| known.uid).collect()
     }
 
-    /// Whether it knows all that it was told of.
+    /// Whether the UIDs of all messages are known.
     pub fn is_whole(&self) -> bool {
         self.messages.iter().all(|known| known.uid.is_some())
     }
-}
-
-/// A set of UIDs or numbers, ascending, as commands have it.
-pub fn written(numbers: &[u32]) -> String {
-    let mut text = String::new();
-    let mut at = 0;
-    while at < numbers.len() {
-        let first = numbers[at];
-        while at + 1 < numbers.len() && numbers[at + 1] == numbers[at] + 1 {
-            at += 1;
-        }
-        let comma = if text.is_empty() { "" } else { "," };
-        match numbers[at] {
-            last if last == first => text += &format!("{comma}{first}"),
-            last => text += &format!("{comma}{first}:{last}"),
-        }
-        at += 1;
-    }
-    text
 }

@@ -1,14 +1,19 @@
-//! The plain model that all clients of a run share. It outlives crashes.
+//! The model of an account, of its mailboxes and messages: what a server may show after all that
+//! its clients have sent and heard. All clients of a run share it, and it outlives crashes.
 //!
-//! A client registers what it is about to ask for before the first octet leaves, and tells what was
-//! answered. When it is dropped in between, or its connection breaks, that stays *in doubt*: it may
-//! have happened as a whole, may still happen, or never. [`verify`] looks at everything
-//! while no session is left, and then nothing is in doubt any more.
+//! A client registers a command before it sends the first octet, and then reports the answer. If
+//! the client is dropped in between, or its connection breaks, the command stays *in doubt*: it may
+//! have happened as a whole, may still happen, or never. [`verify`] looks at everything while no
+//! session is left, and then nothing is in doubt any more.
 //!
 //! - Flags, expunges and moves: [`message`]. Names: [`names`].
 //! - Batches of APPEND and COPY: below, and [`explain`] for those in doubt.
-//! - Whatever any client was told counts as much as what was acknowledged, because the server tells
+//! - What a client was told counts as much as what was acknowledged, because the server shows
 //!   nothing that is not durable.
+//! - [`client`] acts at random, through a [`session`] over a [`wire`].
+//!
+//! The tests of crashes have a model of their own, of durable state alone: their clients share no
+//! mailbox, so that every state follows from the commands of one client.
 
 pub mod append;
 pub mod client;
@@ -42,14 +47,14 @@ use message::{Action, Message, Moment, Op, Outcome, Value};
 use names::Names;
 use wire::{Checked, ensure, wrong};
 
-/// What may go wrong by no fault of the server.
+/// Failures that are not the fault of the server.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Weather {
     /// The disk may be full: NO [UNAVAILABLE].
     pub full: bool,
     /// The disk may fail, or the server is being stopped: BYE.
     pub ending: bool,
-    /// What was written may have rotted: mail may be refused, never shown wrong.
+    /// What was written may be damaged: mail may be refused, but never shown wrong.
     pub rotten: bool,
 }
 
@@ -76,24 +81,24 @@ pub struct Bounds {
     pub little_room: bool,
 }
 
-/// Who may log in.
+/// A user.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Person {
     /// User name, an atom.
     pub name: &'static str,
     /// Password, an atom.
     pub password: &'static str,
-    /// Octets.
+    /// Bytes.
     pub quota: Option<u64>,
 }
 
 /// An account.
 pub struct Account {
-    /// Whose.
+    /// Its user.
     pub person: Person,
     /// Its mailboxes by name.
     pub names: Names,
-    /// All mailboxes there ever were, by UIDVALIDITY.
+    /// All mailboxes that ever existed, by UIDVALIDITY.
     pub boxes: BTreeMap<u32, Mailbox>,
 }
 
@@ -120,12 +125,12 @@ pub struct Batch {
     pub target: Rc<str>,
     /// Messages.
     pub contents: Vec<Content>,
-    /// Before it was sent.
+    /// A moment before it was sent.
     pub begun: Moment,
     /// The connection it was sent on.
     pub connection: u64,
-    /// It may have been refused, and nobody told: for want of room on the disk or in memory, or
-    /// because there was no such mailbox.
+    /// It may have been refused without an answer: because disk or memory was full, or because the
+    /// mailbox did not exist.
     pub in_want: bool,
     /// See there.
     pub stage: Stage,
@@ -137,38 +142,38 @@ pub struct Copying {
     pub op: Op,
     /// Number of the account.
     pub account: usize,
-    /// UIDVALIDITY of the mailbox it is from.
+    /// UIDVALIDITY of the source.
     pub source: u32,
     /// UIDs, ascending.
     pub uids: Vec<u32>,
-    /// Name of the mailbox it goes to.
+    /// Name of the target.
     pub target: Rc<str>,
     /// Whether it is a MOVE.
     pub moved: bool,
     /// Before it was sent.
     pub begun: Moment,
-    /// See there; never `Partly`.
+    /// Never `Partly`.
     pub stage: Stage,
 }
 
-/// Hears a line.
+/// Receives lines about what clients say and hear.
 pub type Trace = Rc<dyn Fn(&str)>;
 
-/// See the head of this file.
+/// See the [module](self).
 pub struct Model {
-    /// Fixed for a run.
+    /// The accounts of the run.
     pub accounts: Vec<Account>,
-    /// All octets.
+    /// The octets of all messages.
     pub contents: Contents,
     /// APPENDs, by number.
     pub batches: BTreeMap<Op, Batch>,
     /// COPYs and MOVEs, by number.
     pub copies: BTreeMap<Op, Copying>,
-    /// What is to be expected of the world.
+    /// Failures that are to be expected.
     pub weather: Weather,
     /// Sizes of the server.
     pub bounds: Bounds,
-    /// Hears what clients say and are told.
+    /// Receives what clients say and hear.
     pub trace: Option<Trace>,
     /// Replies that were read.
     pub replies: u64,
@@ -181,7 +186,7 @@ pub struct Model {
 pub type Shared = Rc<RefCell<Model>>;
 
 impl Model {
-    /// Of accounts that nobody has used.
+    /// Accounts that were never used.
     pub fn new(people: &[Person], bounds: Bounds) -> Model {
         let account = |person: &Person| Account {
             person: person.clone(),
@@ -202,58 +207,58 @@ impl Model {
             connections: 0,
         }
     }
-    /// Whether mailboxes hold fewer keywords, or sets of them, than clients use.
+    /// Whether a mailbox holds fewer keywords, or sets of them, than clients use.
     pub fn keywords_run_out(&self) -> bool {
         let Bounds { keywords, keyword_sets, .. } = self.bounds;
         let used = flags::NAMES.len() - flags::SYSTEM;
         keywords < used || keyword_sets < 1 << used
     }
 
-    /// Whether a batch of so many messages may be refused by NO [LIMIT].
+    /// Whether a batch of this many messages may be refused with NO [LIMIT].
     pub fn may_be_too_much(&self, messages: usize) -> bool {
         let Bounds { small_batch, unfinished_messages, .. } = self.bounds;
         let many = messages > small_batch && unfinished_messages < 1_000;
         many || self.keywords_run_out()
     }
 
-    /// The moment after all before.
+    /// The next moment.
     pub fn tick(&mut self) -> Moment {
         self.now += 1;
         self.now
     }
 
-    /// A number for something to do.
+    /// A new number of an operation.
     pub fn next_op(&mut self) -> Op {
         self.last_op += 1;
         self.last_op
     }
 
-    /// A number for a connection.
+    /// A new number of a connection.
     pub fn next_connection(&mut self) -> u64 {
         self.connections += 1;
         self.connections
     }
 
-    /// Tells the trace, if anybody listens.
+    /// Writes a line to the trace, if there is one.
     pub fn trace(&self, line: impl FnOnce() -> String) {
         if let Some(trace) = &self.trace {
             trace(&line());
         }
     }
 
-    /// A mailbox; made when it is heard of.
+    /// A mailbox, made when it is first mentioned.
     pub fn mailbox(&mut self, account: usize, validity: u32) -> &mut Mailbox {
         self.accounts[account].boxes.entry(validity).or_default()
     }
 
-    /// A message of which something was told before.
+    /// A message that was mentioned before.
     pub fn message(&mut self, account: usize, validity: u32, uid: u32) -> Option<&mut Message> {
         self.accounts[account].boxes.get_mut(&validity)?.messages.get_mut(&uid)
     }
 
     // ---- What is told ------------------------------------------------------------------------
 
-    /// Flags of a message.
+    /// A client was told the flags of a message.
     pub fn seen(
         &mut self,
         (account, validity, uid): (usize, u32, u32),
@@ -265,7 +270,7 @@ impl Model {
         self.mailbox(account, validity).seen(uid, flags, modseq, since, now)
     }
 
-    /// Octets of a message, and its date.
+    /// A client was told the octets of a message, and its date.
     pub fn read(
         &mut self,
         (account, validity, uid): (usize, u32, u32),
@@ -327,14 +332,14 @@ impl Model {
         }
     }
 
-    /// An APPEND was answered by NO or BAD.
+    /// An APPEND was answered with NO or BAD.
     pub fn append_refused(&mut self, op: Op) {
         if let Some(batch) = self.batches.get_mut(&op) {
             batch.stage = Stage::Refused;
         }
     }
 
-    /// An APPEND was answered by OK.
+    /// An APPEND was answered with OK.
     pub fn appended(&mut self, op: Op, validity: u32, uids: &[u32]) -> Checked {
         let now = self.tick();
         let Some(batch) = self.batches.get_mut(&op) else { return Ok(()) };
@@ -382,13 +387,14 @@ impl Model {
         op
     }
 
-    /// It was refused: nothing was copied or moved.
+    /// The COPY or MOVE was refused: nothing was copied or moved.
     pub fn copy_refused(&mut self, op: Op) -> Checked {
         self.copies.get_mut(&op).expect("it was begun").stage = Stage::Refused;
         self.take(op, &[], Outcome::Not)
     }
 
-    /// Ends what MOVE does to its source: these are gone, of the others so.
+    /// Ends the effect of a MOVE on its source: these messages are gone, the others as `rest`
+    /// says.
     pub fn take(&mut self, op: Op, taken: &[u32], rest: Outcome) -> Checked {
         let now = self.tick();
         let copying = &self.copies[&op];
@@ -405,8 +411,8 @@ impl Model {
         Ok(())
     }
 
-    /// It was answered: `from` became `to`. No UIDVALIDITY: there was nothing to copy. A MOVE that
-    /// was not finished left the others where they were.
+    /// The COPY or MOVE was answered: `from` became `to`. Without a UIDVALIDITY there was nothing
+    /// to copy. A MOVE that was not finished left the others where they were.
     pub fn copied(
         &mut self,
         op: Op,
@@ -431,7 +437,7 @@ impl Model {
             }
         }
         self.take(op, from, Outcome::Not)?;
-        // Whatever was left out was not there any more, and not by this command.
+        // What was left out was already gone, not by this command.
         for uid in uids.iter().filter(|uid| finished && !from.contains(uid)) {
             if let Some(message) = self.message(account, source, *uid) {
                 message.must_be_gone().map_err(|stop| at_uid(*uid, stop))?;
@@ -471,7 +477,7 @@ impl Model {
 }
 
 impl Content {
-    /// What is known of a message with this content.
+    /// A message with this content.
     pub fn as_message(&self) -> Message {
         Message::known(Some(self.class), self.date.clone())
     }

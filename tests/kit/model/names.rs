@@ -1,9 +1,8 @@
-//! What may be true of the names of an account: as with [messages](super::message), a set of
-//! states, each with those of the pending changes that it contains, and what they would be
-//! answered.
+//! The names of the mailboxes of an account: as with [messages](super::message), a set of states,
+//! each with the pending changes that it contains and the answers to them.
 //!
-//! A mailbox is a *node* here: its name may change, and its UIDVALIDITY is known only once
-//! somebody has selected it.
+//! A mailbox is a *node* here: its name may change, and its UIDVALIDITY is known only once a client
+//! has selected it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
@@ -18,7 +17,7 @@ pub enum NameOp {
     Create(Rc<str>, usize),
     /// DELETE.
     Delete(Rc<str>),
-    /// RENAME, of a mailbox and all below it.
+    /// RENAME of a mailbox and all below it.
     Rename(Rc<str>, Rc<str>),
     /// SUBSCRIBE, or UNSUBSCRIBE.
     Subscribe(Rc<str>, bool),
@@ -29,17 +28,17 @@ pub enum NameOp {
 /// Entries of metadata with their values.
 pub type Notes = BTreeMap<Rc<str>, Rc<str>>;
 
-/// The entry that is the special use of a mailbox.
+/// The entry that holds the special use of a mailbox.
 pub const SPECIAL_USE: &str = "/private/specialuse";
 
-/// How a change is answered.
+/// The answer to a change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Said {
     /// OK.
     Ok,
     /// NO [ALREADYEXISTS].
     AlreadyExists,
-    /// NO [NONEXISTENT]; or NO [HASCHILDREN], which is found out a moment later.
+    /// NO [NONEXISTENT]; or NO [HASCHILDREN], which the server finds out a moment later.
     NonExistent,
     /// NO [CANNOT].
     Cannot,
@@ -52,9 +51,9 @@ pub enum Said {
 pub struct Tree {
     /// Mailboxes.
     pub names: BTreeMap<Rc<str>, usize>,
-    /// Subscriptions, of mailboxes that there are or not.
+    /// Subscriptions, whether or not the mailboxes exist.
     pub subscribed: BTreeSet<Rc<str>>,
-    /// So many there may be.
+    /// The largest number of subscriptions.
     pub most: usize,
     /// What has been noted about mailboxes, by their nodes; nothing about those that are not here.
     pub notes: BTreeMap<usize, Notes>,
@@ -73,13 +72,13 @@ struct Node {
     id: Option<Rc<str>>,
 }
 
-/// See the head of this file.
+/// See the [module](self).
 pub struct Names {
     states: Vec<State>,
     pending: Vec<(Op, NameOp)>,
     past: Vec<(Tree, Moment)>,
     nodes: Vec<Node>,
-    /// Names under which a mailbox was, or may have been, taken away or changed.
+    /// Names whose mailbox was, or may have been, deleted or renamed.
     pub touched: BTreeSet<Rc<str>>,
 }
 
@@ -183,18 +182,18 @@ impl Tree {
 }
 
 impl Names {
-    /// No more subscriptions than these. To be called before anybody does anything.
+    /// Limits the subscriptions. Call it before the first command.
     pub fn limit_subscriptions(&mut self, most: usize) {
         self.states.iter_mut().for_each(|state| state.tree.most = most);
     }
 
-    /// A mailbox that is to be created.
+    /// A node for a mailbox that is to be created.
     pub fn node(&mut self) -> usize {
         self.nodes.push(Node::default());
         self.nodes.len() - 1
     }
 
-    /// Whether enough is pending.
+    /// Whether no more changes should be begun.
     pub fn is_busy(&self) -> bool {
         self.pending.len() >= 3
     }
@@ -224,7 +223,7 @@ impl Names {
         }
     }
 
-    /// A change is about to be asked for.
+    /// A change is about to be sent.
     pub fn begin(&mut self, op: Op, change: NameOp) {
         match &change {
             NameOp::Create(..) | NameOp::Subscribe(..) | NameOp::Note(..) => {}
@@ -245,7 +244,7 @@ impl Names {
         !self.touched.iter().any(|own| **own == *name || above(own))
     }
 
-    /// It was answered. `None`: whatever it was, it will not happen any more.
+    /// A change was answered. `None`: no answer came, and it will not happen any more.
     pub fn end(&mut self, op: Op, said: Option<Said>, id: Option<&str>, now: Moment) -> Checked {
         let Some(number) = self.pending.iter().position(|(own, _)| *own == op) else {
             return Ok(());
@@ -392,8 +391,8 @@ impl Names {
         Ok(())
     }
 
-    /// A look while nothing is under way: which state it is. Several remain when mailboxes changed
-    /// places and nobody knew which was which.
+    /// Verified while nothing is in flight. Several states remain when mailboxes have exchanged
+    /// names and no client knew which was which.
     pub fn settle(
         &mut self,
         names: &BTreeMap<Rc<str>, u32>,

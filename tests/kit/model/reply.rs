@@ -1,7 +1,8 @@
-//! What the server says, as far as clients of the simulation want to know.
+//! The responses of a server, as far as the clients of the model need them.
 
 use super::flags::{Flags, parse as parse_flags};
 use super::wire::{Checked, wrong};
+use crate::numbers;
 
 /// What LIST tells of mailboxes beside their special uses.
 const TREE: [&str; 5] =
@@ -12,9 +13,9 @@ const TREE: [&str; 5] =
 pub enum Reply<'a> {
     /// `+`.
     Continue,
-    /// A tag, OK, NO or BAD, and what is behind it.
+    /// A tagged OK, NO or BAD.
     Tagged(&'a str, Status<'a>),
-    /// The same untagged, or BYE.
+    /// An untagged one, or BYE.
     Untagged(Status<'a>),
     /// EXISTS.
     Exists(u32),
@@ -34,11 +35,11 @@ pub enum Reply<'a> {
     Metadata(Vec<(String, String)>),
     /// SEARCH, or ESEARCH with ALL.
     Search(Vec<u32>),
-    /// FLAGS, RECENT, ENABLED, CAPABILITY and others.
+    /// Any other: FLAGS, RECENT, ENABLED, CAPABILITY.
     Other,
 }
 
-/// A condition.
+/// A status response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Status<'a> {
     /// OK, NO, BAD, BYE.
@@ -47,14 +48,14 @@ pub struct Status<'a> {
     pub code: &'a str,
     /// The rest of the response code.
     pub data: &'a str,
-    /// For a person.
+    /// The text for people.
     pub text: &'a str,
 }
 
-/// What is told of a message.
+/// A FETCH response.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Fetched<'a> {
-    /// Its number.
+    /// The sequence number.
     pub number: u32,
     /// UID.
     pub uid: Option<u32>,
@@ -77,7 +78,7 @@ impl Status<'_> {
     }
 }
 
-/// Where the response that starts here ends, if all of it is there.
+/// The length of the response that starts here, if all of it is there.
 pub fn end_of(octets: &[u8]) -> Option<usize> {
     let mut at = 0;
     loop {
@@ -153,20 +154,6 @@ fn status<'a>(word: &'a str, rest: &'a [u8]) -> Option<Status<'a>> {
     Some(Status { word, code, data, text: text.trim_ascii() })
 }
 
-/// The UIDs of a set, at most a million.
-pub fn set(text: &str) -> Option<Vec<u32>> {
-    let mut uids = Vec::new();
-    for range in text.split(',') {
-        let (first, last) = range.split_once(':').unwrap_or((range, range));
-        let (first, last): (u32, u32) = (first.parse().ok()?, last.parse().ok()?);
-        if last < first || last - first > 1_000_000 {
-            return None;
-        }
-        uids.extend(first..=last);
-    }
-    Some(uids)
-}
-
 struct Cursor<'a> {
     octets: &'a [u8],
 }
@@ -199,7 +186,7 @@ impl<'a> Cursor<'a> {
         }
     }
 
-    /// What is in parentheses, which has none in it.
+    /// The contents of parentheses without others in them.
     fn list_of(&mut self) -> Option<&'a [u8]> {
         if !self.accept(b'(') {
             return None;
@@ -274,7 +261,7 @@ impl<'a> Cursor<'a> {
 
     fn vanished(&mut self) -> Option<Reply<'a>> {
         let earlier = self.list_of().is_some();
-        Some(Reply::Vanished(earlier, set(self.word()?)?))
+        Some(Reply::Vanished(earlier, numbers(self.word()?)?))
     }
 
     fn list(&mut self) -> Option<(String, bool, String)> {
@@ -322,7 +309,7 @@ impl<'a> Cursor<'a> {
         self.list_of()?;
         while let Some(word) = self.word() {
             if word == "ALL" {
-                return Some(Reply::Search(set(self.word()?)?));
+                return Some(Reply::Search(numbers(self.word()?)?));
             }
         }
         Some(Reply::Search(Vec::new()))

@@ -1,4 +1,4 @@
-//! What a tagged reply says about the command it belongs to.
+//! What a tagged reply says about its command.
 
 use std::collections::BTreeSet;
 use std::rc::Rc;
@@ -8,9 +8,10 @@ use super::flags::written;
 use super::message::{Message, Op, Outcome};
 use super::mirror::Mirror;
 use super::names::Said;
-use super::reply::{Status, set};
+use super::reply::Status;
 use super::session::{Kind, Known, Sent, Session, Told};
 use super::wire::{Checked, Dial, ensure, wrong};
+use crate::numbers;
 
 impl<D: Dial> Session<'_, D> {
     pub(super) fn tagged(&mut self, tag: &str, status: &Status<'_>) -> Checked {
@@ -26,8 +27,8 @@ impl<D: Dial> Session<'_, D> {
         if let Some(modseq) = highest
             && let Some(mirror) = &mut self.mirror
         {
-            // Up to there the session has heard of everything: that is where it goes on when it
-            // comes back. It may be lower than before, while an EXPUNGE waits.
+            // The session has heard of everything up to there, and resumes from there. It may be
+            // lower than before, while an EXPUNGE waits.
             mirror.modseq = modseq;
             let mut model = self.model.borrow_mut();
             let now = model.tick();
@@ -43,7 +44,7 @@ impl<D: Dial> Session<'_, D> {
         let foul = weather.full || weather.ending || weather.rotten;
         ensure!(!unavailable || foul, "NO [UNAVAILABLE] without a reason: {}", status.text);
         let deleted = status.code == "NONEXISTENT" && self.may_be_deleted(&model, sent.since);
-        // What COPYUID tells has happened, also if the rest of a MOVE has not.
+        // What COPYUID tells has happened, even if the rest of a MOVE has not.
         let in_part = matches!(sent.kind, Kind::Copy { .. }) && sent.told.copied.is_some();
         match sent.kind {
             Kind::Append { op, refused } => self.on_append(&mut model, op, refused, status),
@@ -52,7 +53,7 @@ impl<D: Dial> Session<'_, D> {
                 Ok(())
             }
             Kind::Fetch { .. } if weather.rotten && !status.is_ok() => Ok(()),
-            // It may be that it was written, and is in doubt until the server starts again.
+            // It may have been written, and is in doubt until the server starts again.
             _ if unavailable && !in_part => Ok(()),
             Kind::Store { .. } | Kind::Expunge { .. } if deleted => Ok(()),
             Kind::Plain | Kind::Login | Kind::Logout => {
@@ -129,7 +130,7 @@ impl<D: Dial> Session<'_, D> {
         }
         ensure!(!refused, "OK to an APPEND that must be refused");
         let uids = (status.code == "APPENDUID").then(|| status.data.split_once(' ')).flatten();
-        let uids = uids.and_then(|(validity, uids)| Some((validity.parse().ok()?, set(uids)?)));
+        let uids = uids.and_then(|(validity, uids)| Some((validity.parse().ok()?, numbers(uids)?)));
         let Some((validity, uids)) = uids else { return wrong("OK without an APPENDUID") };
         model.appended(op, validity, &uids)
     }
@@ -208,19 +209,19 @@ impl<D: Dial> Session<'_, D> {
             mirror.forget(&uids);
         }
         let limited = status.code == "LIMIT" && model.keywords_run_out();
-        // A change that ended amid its messages says where.
+        // A change that ended between its messages says where.
         let end = status.text.split("below UID ").nth(1).and_then(|text| text.split(' ').next());
         let end = end.and_then(|uid| uid.parse().ok()).unwrap_or(0);
         let gone = status.code == "EXPUNGEISSUED";
         ensure!(status.is_ok() || gone || limited, "[{}] {}", status.code, status.text);
         let modified = match status.code {
-            "MODIFIED" => set(status.data).unwrap_or_default(),
+            "MODIFIED" => numbers(status.data).unwrap_or_default(),
             _ => Vec::new(),
         };
         ensure!(modified.is_empty() || conditional, "MODIFIED without a condition");
         let left_alone = |own: u32| match uid {
             true => modified.contains(&own),
-            // Numbers do not change amid this command.
+            // Numbers do not change during this command.
             false => mirror.find(own).is_some_and(|at| modified.contains(&(at as u32 + 1))),
         };
         let now = model.tick();
@@ -231,9 +232,9 @@ impl<D: Dial> Session<'_, D> {
                 "LIMIT" if own < end && conditional => Outcome::Either,
                 "LIMIT" if own < end => Outcome::Done,
                 _ if limited || left_alone(own) => Outcome::Not,
-                // Some were not there any more, and it is not said which.
+                // Some were gone, and the answer does not say which.
                 "EXPUNGEISSUED" | "MODIFIED" => Outcome::Done,
-                // OK says nothing of what the session was told to be gone before.
+                // OK says nothing about messages that the session knew to be gone.
                 _ if known => Outcome::Found,
                 _ => Outcome::Done,
             };
@@ -252,7 +253,7 @@ impl<D: Dial> Session<'_, D> {
             return Ok(());
         }
         let mailbox = model.mailbox(self.account, mirror.validity);
-        // Also of messages that nobody was ever told of by their UIDs.
+        // This includes messages whose UIDs no client was ever told.
         let may_be_gone = |message: &Message| message.is_gone() || message.may_be(None, sent.since);
         let gone = status.code == "EXPUNGEISSUED"
             && (mailbox.was_swept() || mailbox.messages.values().any(may_be_gone));
@@ -265,7 +266,7 @@ impl<D: Dial> Session<'_, D> {
             let read = sent.told.read.contains(&own);
             ensure!(!found || read || !octets, "UID {own} is told of without its octets");
             if let (Some(op), Some(message)) = (op, mailbox.messages.get_mut(&own)) {
-                // Mail can be read when there is no room to remember that it was.
+                // Mail can be read even without room to store `\Seen`.
                 let outcome = if found && !full { Outcome::Done } else { Outcome::Either };
                 message.end(op, outcome, now)?;
             }
@@ -273,13 +274,13 @@ impl<D: Dial> Session<'_, D> {
         Ok(())
     }
 
-    /// The selected mailbox may not be there any more; then BYE comes.
+    /// Whether the selected mailbox may be deleted. Then BYE comes.
     fn may_be_deleted(&self, model: &Model, since: u64) -> bool {
         let names = &model.accounts[self.account].names;
         self.mirror.as_ref().is_some_and(|mirror| names.may_be_deleted(mirror.validity, since))
     }
 
-    /// What some client knew before this session asked is known to it now.
+    /// What any client knew before this session asked is known to the session now.
     fn was_told_all(&self, model: &mut Model, since: u64) -> Checked {
         let Some(mirror) = &self.mirror else { return Ok(()) };
         if self.may_be_deleted(model, since) {
@@ -341,7 +342,8 @@ impl<D: Dial> Session<'_, D> {
         if let Some(copied) = copied {
             let words: Vec<&str> = copied.split(' ').collect();
             let [validity, from, to] = words[..] else { return wrong("COPYUID without its sets") };
-            let (Ok(validity), Some(from), Some(to)) = (validity.parse(), set(from), set(to))
+            let (Ok(validity), Some(from), Some(to)) =
+                (validity.parse(), numbers(from), numbers(to))
             else {
                 return wrong("COPYUID without its numbers");
             };
@@ -377,7 +379,7 @@ impl<D: Dial> Session<'_, D> {
     }
 }
 
-/// A client came back and was told what it had missed: what it knows now must be all there is.
+/// A returning client was told what it had missed: what it knows now must be complete.
 fn resynchronised(
     model: &mut Model,
     account: usize,

@@ -1,4 +1,4 @@
-//! A session as its client sees it: commands on their way, what is told meanwhile, replies.
+//! A session as its client sees it: commands in flight, untagged responses, replies.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::io::ErrorKind;
@@ -13,18 +13,18 @@ use super::reply::{Fetched, Reply, Status, parse};
 use super::wire::{Checked, Dial, Stop, ensure, wrong};
 use crate::Random;
 
-/// What was asked for.
+/// The kind of a command.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Kind {
-    /// Something that changes nothing and must succeed: ENABLE, CHECK, IDLE.
+    /// A command that changes nothing and must succeed: ENABLE, CHECK, IDLE.
     Plain,
-    /// NOOP: after it the session has been told all.
+    /// NOOP. After it the session has been told everything.
     Noop,
     /// LOGIN.
     Login,
     /// LOGOUT.
     Logout,
-    /// SELECT or EXAMINE, perhaps from what was known before.
+    /// SELECT or EXAMINE, perhaps with QRESYNC from what was known before.
     Select { name: Rc<str>, read_only: bool, before: Option<Box<Known>> },
     /// UNSELECT.
     Unselect,
@@ -38,9 +38,9 @@ pub enum Kind {
     Lsub,
     /// APPEND. Whether it must fail.
     Append { op: Op, refused: bool },
-    /// STORE, by UID or number: of these messages.
+    /// STORE on these messages, by UID or number.
     Store { op: Op, uids: Vec<u32>, conditional: bool, uid: bool, silent: bool },
-    /// FETCH of at least these messages; with an operation when it sets `\Seen`; of octets or not.
+    /// FETCH of at least these messages, with an operation when it sets `\Seen`, of octets or not.
     Fetch { op: Option<Op>, uids: Vec<u32>, octets: bool },
     /// SEARCH.
     Search { uids: Vec<u32> },
@@ -52,20 +52,20 @@ pub enum Kind {
     Names(Op),
 }
 
-/// What a client that comes back knows.
+/// What a returning client knows: flags by UID.
 pub type Known = BTreeMap<u32, Option<super::flags::Flags>>;
 
-/// A command whose reply was not read yet.
+/// A command whose reply is still to be read.
 pub struct Sent {
     /// Its tag.
     pub tag: String,
-    /// Before its first octet was sent.
+    /// A moment before its first octet was sent.
     pub since: Moment,
     /// What it asks for.
     pub kind: Kind,
-    /// It names messages by number, so that no EXPUNGE may be told.
+    /// It names messages by number, so that no EXPUNGE may come.
     pub by_number: bool,
-    /// What was told since the reply before.
+    /// What was told since the previous reply.
     pub told: Told,
 }
 
@@ -80,11 +80,11 @@ pub struct Told {
     pub id: Option<String>,
     /// VANISHED (EARLIER).
     pub earlier: BTreeSet<u32>,
-    /// FETCH amid SELECT: number, UID, flags, mod-sequence.
+    /// FETCH during SELECT: number, UID, flags, mod-sequence.
     pub changed: Vec<(u32, u32, super::flags::Flags, u64)>,
-    /// UIDs of messages of which FETCH told something.
+    /// UIDs in FETCH responses.
     pub fetched: BTreeSet<u32>,
-    /// And those of which it told the octets.
+    /// Those of them that came with octets.
     pub read: BTreeSet<u32>,
     /// Names, with the special uses of mailboxes.
     pub names: BTreeMap<Rc<str>, String>,
@@ -98,25 +98,25 @@ pub struct Told {
     pub found: Option<Vec<u32>>,
 }
 
-/// See the head of this file.
+/// See the [module](self).
 pub struct Session<'a, D: Dial> {
-    /// Octets there and back.
+    /// The connection.
     pub connection: Connection<'a, D>,
-    /// What all clients know.
+    /// The model that all clients share.
     pub model: Shared,
     /// Number of the account.
     pub account: usize,
     /// Number of the connection.
     pub number: u64,
-    /// Draws what to do.
+    /// Decides what to do.
     pub random: Random,
-    /// In their order.
+    /// Commands in flight, in order.
     pub sent: VecDeque<Sent>,
     /// The selected mailbox.
     pub mirror: Option<Mirror>,
-    /// ENABLE QRESYNC was acknowledged or is on its way.
+    /// ENABLE QRESYNC was acknowledged or is in flight.
     pub qresync: bool,
-    /// It works in the mailboxes in which all others work.
+    /// It works in the mailboxes that all clients share.
     pub shares: bool,
     tags: u32,
     /// The server said BYE.
@@ -124,7 +124,7 @@ pub struct Session<'a, D: Dial> {
 }
 
 impl<'a, D: Dial> Session<'a, D> {
-    /// Dials, reads the greeting, logs in.
+    /// Connects, reads the greeting, logs in.
     pub async fn open(
         dial: &'a D,
         model: Shared,
@@ -161,13 +161,13 @@ impl<'a, D: Dial> Session<'a, D> {
         Ok(session)
     }
 
-    /// Tells the trace.
+    /// Writes to the trace.
     pub fn trace(&self, line: impl FnOnce() -> String) {
         let (account, number) = (self.account, self.number);
         self.model.borrow().trace(|| format!("c{number}/{account} {}", line()));
     }
 
-    /// A tag nobody used yet.
+    /// Returns an unused tag.
     pub fn tag(&mut self) -> String {
         self.tags += 1;
         format!("t{}", self.tags)
@@ -180,7 +180,7 @@ impl<'a, D: Dial> Session<'a, D> {
         self.sent.push_back(Sent { tag: tag.into(), since, kind, by_number, told });
     }
 
-    /// Sends a command; its reply is still to be read.
+    /// Sends a command. Its reply is still to be read.
     pub async fn ask(&mut self, command: &str, kind: Kind) -> Checked {
         let tag = self.tag();
         let word = command.split(' ').next().unwrap_or_default();
@@ -198,7 +198,8 @@ impl<'a, D: Dial> Session<'a, D> {
         Ok(())
     }
 
-    /// Reads until the first command is answered, or the server wants more of it: whether so.
+    /// Reads until the first command is answered, or the server asks for more of it. Returns
+    /// whether it asks.
     pub async fn reply(&mut self) -> Checked<bool> {
         loop {
             let count = self.sent.len();
@@ -209,7 +210,7 @@ impl<'a, D: Dial> Session<'a, D> {
         }
     }
 
-    /// Reads one response: whether it is `+`.
+    /// Reads one response. Returns whether it is `+`.
     pub async fn some_reply(&mut self) -> Checked<bool> {
         let response = self.connection.response().await?;
         self.trace(|| format!("< {}", shown(&response)));
@@ -286,7 +287,7 @@ impl<'a, D: Dial> Session<'a, D> {
         Ok(())
     }
 
-    /// BYE has to have a reason.
+    /// BYE must have a reason.
     fn bye(&mut self, status: &Status<'_>) -> Checked {
         self.over = true;
         let asked = self.sent.front().is_some_and(|sent| sent.kind == Kind::Logout);
@@ -377,7 +378,7 @@ impl<'a, D: Dial> Session<'a, D> {
     }
 }
 
-/// The start of a response, for a person.
+/// The start of a response, to be read by a person.
 pub fn shown(octets: &[u8]) -> String {
     let line = octets.split(|&octet| octet == b'\r').next().unwrap_or_default();
     let line = String::from_utf8_lossy(&line[..line.len().min(200)]).into_owned();

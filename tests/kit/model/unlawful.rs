@@ -1,7 +1,7 @@
-//! The checker can fail: a server made of paper that answers what it must not.
+//! The checker can fail: a server on paper that gives unlawful answers.
 //!
-//! Every dialogue is first held with lawful answers, so that what is wrong is the one answer that
-//! the test is about.
+//! Every dialogue is first held with lawful answers, so that the one answer that the test is about
+//! is what is wrong.
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
@@ -21,7 +21,7 @@ use super::wire::{Dial, Stop, Wire};
 use super::{Bounds, Model, Person, Shared};
 use crate::Random;
 
-/// What is said, whatever the client says.
+/// The answers, whatever the client says.
 struct Paper(RefCell<VecDeque<Vec<u8>>>);
 
 struct Sheet<'a>(&'a Paper);
@@ -65,7 +65,7 @@ struct Desk<'a> {
     tag: usize,
 }
 
-/// No dialogue below comes near them.
+/// Larger than anything in the dialogues below.
 const BOUNDS: Bounds = Bounds {
     block: 4 << 10,
     small_lease: 16 << 10,
@@ -124,7 +124,7 @@ impl Desk<'_> {
         match result {
             Ok(()) => Ok(()),
             Err(Stop::Wrong(text)) => {
-                // What comes after it belongs to nothing any more.
+                // The rest is not read.
                 while self.session.connection.response().await.is_ok() {}
                 self.session.sent.clear();
                 Err(text)
@@ -253,7 +253,7 @@ fn what_was_told_survives() {
     at_desk(&model, 1, async |desk| {
         desk.fetch(&[], "* 1 FETCH (UID 5 FLAGS () MODSEQ (3))\n% OK -").await.unwrap();
     });
-    // Another session, after a start.
+    // Another session, after a restart.
     at_desk(&model, 1, async |desk| {
         let answer = "* 1 FETCH (UID 5 FLAGS () MODSEQ (2))\n% OK -";
         is_wrong(desk.fetch(&[5], answer).await, "was 3 and is 2");
@@ -265,7 +265,7 @@ fn what_was_told_survives() {
 
 // ---- Batches ----------------------------------------------------------------------------------
 
-/// So many messages in an APPEND, all of it sent.
+/// An APPEND of this many messages, all of it sent.
 pub(super) fn sent(model: &Shared, count: usize) -> (Op, Vec<Content>) {
     let mut model = model.borrow_mut();
     let mut random = Random::new(9);
@@ -514,7 +514,7 @@ fn a_conditional_store_does_not_come_after_another() {
     }
 }
 
-/// A message of an APPEND in doubt, seen as UID 4, marked, and moved by a MOVE in doubt.
+/// A message of an APPEND in doubt, seen as UID 4, flagged, and moved by a MOVE in doubt.
 #[test]
 fn causes_in_doubt_are_told_apart() {
     for (moved, about) in [(true, ""), (false, "UID 5")] {

@@ -1,5 +1,5 @@
-//! A look at everything while no client is left: what must be there is, nothing else is, and
-//! nothing stays in doubt.
+//! Compares everything on the server with the model while no client is left: what must be there is,
+//! nothing else is, and nothing stays in doubt.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
@@ -13,8 +13,8 @@ use super::session::{Kind, Session};
 use super::wire::{Checked, Dial, Stop, ensure, wrong};
 use crate::Random;
 
-/// Looks at all accounts. To be called when no session of a client is left in the server: after a
-/// start, or once all have ended.
+/// Verifies all accounts. No session of a client may be left in the server: call it after a start,
+/// or when all sessions have ended.
 ///
 /// # Errors
 /// What is wrong, where, and what the model expected.

@@ -1,39 +1,38 @@
-//! How clients reach the server, whatever the octets travel on.
+//! How clients reach the server: a real socket, a simulated network, or paper.
 
 use std::io;
 use std::time::Duration;
 
-/// One connection as a client sees it. All that a client does waits on this, and on
-/// [`Dial::pause`].
+/// One connection as a client sees it. A client waits for nothing but this and [`Dial::pause`].
 #[allow(async_fn_in_trait, reason = "all clients of a run share one thread")]
 pub trait Wire {
-    /// Sends all; an error when the connection is gone.
+    /// Sends all octets. An error when the connection is gone.
     async fn send(&mut self, octets: &[u8]) -> io::Result<()>;
-    /// The next octets that come, 1 or more; none is the end of the stream.
+    /// The next octets, at least one. None at the end of the stream.
     async fn recv(&mut self) -> io::Result<Vec<u8>>;
-    /// The client sends no more.
+    /// Ends the sending side.
     fn close(&mut self);
-    /// The connection ends at once, in both directions.
+    /// Ends the connection at once, in both directions.
     fn reset(&mut self);
 }
 
 /// Makes connections.
 #[allow(async_fn_in_trait, reason = "as for Wire")]
 pub trait Dial {
-    /// What it makes.
+    /// The connections it makes.
     type Wire: Wire;
-    /// An error when the server is not there.
+    /// Connects. An error when the server is not there.
     async fn dial(&self) -> io::Result<Self::Wire>;
     /// Lets time pass.
     async fn pause(&self, duration: Duration);
 }
 
-/// Why a client ends before its time.
+/// Why a client ends early.
 #[derive(Debug)]
 pub enum Stop {
     /// The connection has gone.
     Gone(io::ErrorKind),
-    /// The server did what it must not: what, where, and what the model expected.
+    /// The server is wrong: what it did, where, and what the model expected.
     Wrong(String),
 }
 
@@ -44,7 +43,7 @@ impl From<io::Error> for Stop {
 }
 
 impl Stop {
-    /// Says what is wrong with what.
+    /// Adds what the text is about.
     pub fn about(self, what: impl FnOnce() -> String) -> Stop {
         match self {
             Stop::Wrong(text) => Stop::Wrong(format!("{}: {text}", what())),
@@ -53,7 +52,7 @@ impl Stop {
     }
 }
 
-/// What a check gives.
+/// The result of a check.
 pub type Checked<T = ()> = Result<T, Stop>;
 
 /// Fails with [`Stop::Wrong`] unless the condition holds.

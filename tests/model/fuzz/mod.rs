@@ -1,6 +1,6 @@
-//! The fuzz targets as plain tests: each over its seeds, over what was once found, and over some
-//! thousand mutations of them. `long.sh` beside this file runs the same targets on libFuzzer, for
-//! as long as it is told.
+//! The fuzz targets as tests: each over its seeds, over earlier findings, and over some thousand
+//! mutations of both. `long.sh` beside this file runs the same targets on libFuzzer for a given
+//! time.
 
 mod mutate;
 mod seeds;
@@ -16,14 +16,14 @@ use seeds::{WORDS, seeds};
 
 use super::targets::{ALL, Target};
 
-/// Mutations for each target; MAILRACE_ROUNDS sets another number.
+/// Mutations for each target. MAILRACE_ROUNDS sets another number.
 const ROUNDS: usize = 2000;
 
 fn rounds() -> usize {
     std::env::var("MAILRACE_ROUNDS").map_or(ROUNDS, |rounds| rounds.parse().expect("a number"))
 }
 
-/// Inputs on which a target once failed, for good.
+/// Inputs on which a target once failed.
 fn findings(name: &str) -> Vec<Vec<u8>> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/findings").join(name);
     let Ok(entries) = fs::read_dir(folder) else { return Vec::new() };
@@ -32,7 +32,7 @@ fn findings(name: &str) -> Vec<Vec<u8>> {
     files.iter().map(|file| fs::read(file).expect("a file")).collect()
 }
 
-/// Runs a target; when it fails the input is told.
+/// Runs a target, and prints the input when it fails.
 fn attempt((name, run): Target, input: &[u8]) {
     let outcome = catch_unwind(AssertUnwindSafe(|| run(input)));
     if let Err(panic) = outcome {
@@ -95,7 +95,7 @@ fn utf7() {
     target("utf7");
 }
 
-/// For `long.sh`: a folder of seeds for each target, and the dictionary.
+/// For `long.sh`: writes a folder of seeds for each target, and the dictionary.
 #[test]
 #[ignore = "writes the seeds of the long runs to the folder that MAILRACE_SEEDS names"]
 fn write_seeds() {

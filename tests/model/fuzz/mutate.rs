@@ -1,4 +1,4 @@
-//! Inputs that are a little wrong.
+//! Mutations of inputs.
 
 use kit::Random;
 

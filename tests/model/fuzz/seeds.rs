@@ -1,5 +1,5 @@
-//! Seeds: what clients say in the transcripts, mail of the generator and of the corpus if it is
-//! there, logs as the server writes them.
+//! Seeds: what clients say in the transcripts, generated mail and that of the corpus if it is
+//! there, and logs as the server writes them.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -12,7 +12,7 @@ use mailrace::tools::Generator;
 use crate::targets::input::Input;
 use crate::targets::records::record;
 
-/// What grammars are made of.
+/// The words of the grammars.
 pub const WORDS: [&[u8]; 104] = [
     b"\r\n",
     b"\n",
@@ -139,7 +139,7 @@ fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
 }
 
-/// All that the first client says in each transcript.
+/// Everything that the first client says in each transcript.
 fn dialogues() -> Vec<Vec<u8>> {
     let mut files: Vec<_> = fs::read_dir(root().join("tests/transcripts"))
         .expect("transcripts")
@@ -258,7 +258,7 @@ fn names() -> Vec<Vec<u8>> {
         "a/b/c",
         "&Jjo-!",
         "x\u{2028}",
-        // These have another form on the wire.
+        // They have another form on the wire.
         "&U,BTFw-&ZeVnLIqe-",
         "&AGE-",
         "&APx-",
@@ -291,7 +291,7 @@ fn records(random: &mut Random) -> Vec<Vec<u8>> {
     seeds
 }
 
-/// A record as the target takes it apart: kind, version, length and body.
+/// A record as the target reads it: kind, version, length and body.
 fn bodies(record: &Record) -> Vec<u8> {
     let mut octets = vec![0; record.encoded_len()];
     record.encode(&mut octets);
@@ -338,7 +338,7 @@ fn segment_header() -> Vec<u8> {
     [&[2], &octets[10..88]].concat()
 }
 
-/// Steps of the target `recovery`: a log that is written, and in most cases spoilt in the end.
+/// Steps for the target `recovery`: a log that is written, and usually corrupted in the end.
 fn script(random: &mut Random) -> Vec<u8> {
     let mut script = vec![random.number() as u8, 0, 9];
     for _ in 0..random.within(1, 12) {

@@ -1,4 +1,4 @@
-//! Single cases of recovery that random histories reach seldom.
+//! Single cases of recovery that random histories seldom reach.
 
 use imap::types::{Flags, InternalDate, ModSeq, Uid};
 use kit::Random;
@@ -36,7 +36,7 @@ fn position(segment: u64, offset: u32, lsn: u64) -> LogPosition {
     }
 }
 
-/// "hello", at so many octets of the first frame.
+/// "hello", at this offset in the first frame.
 fn message(offset: u32) -> MessageRecord {
     MessageRecord {
         size: 5,
@@ -76,7 +76,7 @@ fn a_lost_segment_is_proven_by_a_later_one() {
         let mut log = three_segments();
         log.disk.lose_file(SegmentId(lost));
         let text = log.damage(&[]);
-        // Of a lost one in the middle, the end of the one before is all that is known.
+        // When one in the middle is lost, only the end of the one before it is known.
         assert!(text.contains("00000000000000000001.seg"), "{text}");
     }
 }
@@ -177,7 +177,7 @@ fn messages_that_rotted_are_counted() {
     assert!(text.contains("Messages affected in mailbox 77: 2."), "{text}");
 }
 
-/// The frame of a commit may be torn; octets that were durable before it was written are not.
+/// The frame of a commit may be torn. Octets that were durable before it was written may not.
 #[test]
 fn octets_that_were_durable_before_their_commit_cannot_be_torn() {
     for synced in [true, false] {
@@ -317,7 +317,7 @@ fn numbers_that_nothing_can_follow_are_told() {
     assert!(log.damage(&[]).contains("epoch 4294967295"));
 }
 
-/// As when the folders of two servers, or of one at two times, were copied over each other.
+/// As if the folders of two servers, or of one server at two times, were copied over each other.
 #[test]
 fn segments_that_are_no_chain_are_not_cut() {
     const END: u32 = 3 * BLOCK;

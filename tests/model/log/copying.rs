@@ -21,14 +21,14 @@ struct Open {
     id: BatchId,
     messages: Vec<MessageRecord>,
     octets: Vec<Vec<u8>>,
-    /// The frame of its first half, once that is written.
+    /// The frame of its first half, once it is written.
     began: Option<Lsn>,
 }
 
 impl Copying {
-    /// Messages that were committed, with all of their fragments.
+    /// Committed messages, with all of their fragments.
     pub fn committed(&mut self, lsn: Lsn, messages: &[MessageRecord], octets: &[Vec<u8>]) {
-        // Of some, fragments went ahead of the record.
+        // Some have fragments in records before theirs.
         let whole = |message: &MessageRecord| {
             let lengths = message.fragments.iter().map(|fragment| u64::from(fragment.length));
             lengths.sum::<u64>() == message.size
@@ -52,7 +52,7 @@ impl Copying {
         }
     }
 
-    /// What the next frame holds of the oldest copy.
+    /// The records of the oldest copy in the next frame.
     pub fn records(&self) -> Vec<Record> {
         let Some(open) = self.open.first() else { return Vec::new() };
         let (first, second) = open.messages.split_at(open.messages.len() / 2);
@@ -66,7 +66,8 @@ impl Copying {
         }
     }
 
-    /// The frame with those records has its place. The entry that it completes, but for its log.
+    /// Records the place of the frame with those records. Returns the change that it completes, if
+    /// any, with the octets of its messages.
     pub fn written(&mut self, lsn: Lsn) -> Option<(Change, Vec<Vec<u8>>)> {
         let open = self.open.first_mut()?;
         if open.began.is_none() {

@@ -1,5 +1,5 @@
-//! Rot in what was acknowledged is reported and changes nothing. Whoever goes past it finds all
-//! that does not depend on the damaged frame, and nothing else.
+//! Damage to acknowledged data is reported and changes nothing. A recovery that goes past it finds
+//! all that does not depend on the damaged frame, and nothing else.
 
 use mailrace::store::{
     Change, Damage, Lsn, RecoveryError, Replayed, VisitError, Visitor, frame, recover_with,
@@ -8,10 +8,10 @@ use mailrace::store::{
 use super::World;
 use super::writer::{Entry, FrameInfo};
 
-/// Tries on every disk that a history leaves behind.
+/// Attempts on each disk that a history leaves.
 const TRIES: usize = 8;
 
-/// Turns over one bit after the other and has the log read.
+/// Flips one bit at a time and reads the log.
 pub fn rot_is_never_cut(world: &mut World) {
     let provable = provable_frames(world);
     if provable.is_empty() {
@@ -20,7 +20,7 @@ pub fn rot_is_never_cut(world: &mut World) {
     for _ in 0..TRIES {
         let FrameInfo { place, payload, records, .. } =
             provable[world.random.below(provable.len())];
-        // Headers and records always count; octets of the payload only where a message lies.
+        // Headers and records always matter, octets of the payload only inside a message.
         let at = match world.random.below(2) {
             0 => world.random.below(frame::HEADER),
             _ if records > 0 => frame::records_at(payload) + world.random.below(records),
@@ -73,7 +73,7 @@ fn a_rotten_header_is_missed(world: &mut World, provable: &[FrameInfo]) {
         other => panic!("the header of segment {} is gone: {other:?}", first.segment),
     }
     assert!(before == world.disk.files, "recovery changed a damaged log");
-    // The frames behind a header say all that it did.
+    // The frames after a header say all that it says.
     let (found, damages) = read_past(world);
     assert!(damages.iter().any(|damage| damage.file == first.segment));
     check_past(world, &found, &|_| false);
@@ -111,7 +111,7 @@ fn a_lost_file_is_missed(world: &mut World) {
     world.disk = complete;
 }
 
-/// Goes past all damage, and puts back what is cut off.
+/// Recovers past all damage, then restores the disk.
 fn read_past(world: &mut World) -> (Vec<Entry>, Vec<Damage>) {
     #[derive(Default)]
     struct Lenient(Vec<Replayed>, Vec<Damage>);
@@ -133,7 +133,7 @@ fn read_past(world: &mut World) -> (Vec<Entry>, Vec<Damage>) {
     let entries = lenient.0.into_iter().map(|mut replayed| {
         let mut octets = world.octets_there(&mut replayed.change);
         if let Change::Append { messages, .. } = &replayed.change {
-            // Without the records of some fragments a message is damaged, and said to be.
+            // Without the records of some fragments a message is damaged, and reported as such.
             let pairs = messages.iter().zip(&mut octets);
             pairs.filter(|(m, o)| o.len() as u64 != m.size).for_each(|(_, o)| o.clear());
         }
@@ -143,8 +143,8 @@ fn read_past(world: &mut World) -> (Vec<Entry>, Vec<Damage>) {
     (entries.collect(), lenient.1)
 }
 
-/// All that was found is what was written, or some messages of a batch; all that was written is
-/// there, at least in part, but for what is `lost`.
+/// Everything found was written, or is a part of a batch. Everything written is there, at least in
+/// part, except what is `lost`.
 fn check_past(world: &World, found: &[Entry], lost: &dyn Fn(&Entry) -> bool) {
     let same_place = |one: &Entry, other: &Entry| {
         (one.epoch, one.log, one.lsn) == (other.epoch, other.log, other.lsn)

@@ -1,4 +1,4 @@
-//! Frames that a client made: images of frames inside of messages are never taken for frames.
+//! Frames made by a client: images of frames inside messages are never taken for frames.
 
 use mailrace::store::{BatchId, Epoch, FrameHeader, LogId, Lsn, SegmentId, frame};
 

@@ -1,7 +1,7 @@
 //! The format on disk does not change by accident.
 //!
 //! `segment.hex` holds one segment, octet by octet, as [`mailrace::manual::format`] describes it.
-//! The image was made once and held against that page; a new version of the format gets a new one.
+//! The image was made once and compared with that page. A new version of the format gets a new one.
 
 use std::fmt::Write;
 
@@ -195,7 +195,7 @@ fn keyword(text: &str) -> Keyword {
     Keyword::new(text.as_bytes()).expect("an atom")
 }
 
-/// Sixteen octets a line, lines of zeros left out, as `hexdump -C` has it.
+/// Sixteen octets a line, without lines of zeros, as `hexdump -C` prints them.
 fn dump(octets: &[u8]) -> String {
     let mut text = String::new();
     for (number, line) in octets.chunks(16).enumerate() {

@@ -1,9 +1,9 @@
 //! The log against a model, with crashes at any moment.
 //!
 //! Random histories of batches, completions, syncs, checkpoints, kills and power losses, over
-//! several epochs and two logs. After every crash recovery has to find: everything that was
-//! acknowledged, octet for octet and in order; no batch in part; nothing that was not submitted;
-//! and the same again when asked again. A history that fails is shrunk and printed.
+//! several epochs and two logs. After every crash recovery must find everything that was
+//! acknowledged, octet for octet and in order, no batch in part, and nothing that was not
+//! submitted; and a second recovery must find the same. A history that fails is shrunk and printed.
 
 mod cases;
 mod copying;
@@ -73,16 +73,16 @@ proptest! {
     }
 }
 
-/// A disk, the logs on it, and what is known about them from outside.
+/// A disk, the logs on it, and what was written to them.
 pub struct World {
     pub disk: Disk,
     pub random: Random,
     writers: Vec<Writer>,
-    /// What the logs of earlier epochs hold, in order of recovery.
+    /// The contents of the logs of earlier epochs, in order of recovery.
     history: Vec<Entry>,
     /// All frames that were written, for those logs.
     pub frames: BTreeMap<(Epoch, LogId), Vec<FrameInfo>>,
-    /// What the catalog would know.
+    /// The positions that the catalog would have.
     checkpoint: Vec<LogPosition>,
     next_segment: SegmentId,
     ready: Vec<SegmentId>,
@@ -110,7 +110,7 @@ impl World {
         let salt = self.random.number();
         let writer = |log| Writer::new(epoch, LogId(log), LOGS, salt ^ u64::from(log));
         self.writers = (0..LOGS).map(writer).collect();
-        // One segment lies ready ahead of need.
+        // One segment is ready ahead of need.
         self.prepare();
     }
 
@@ -201,7 +201,7 @@ impl World {
         self.start(recovered.next_epoch);
     }
 
-    /// What recovery found is a history that may be.
+    /// Checks that recovery found a lawful history.
     fn check_history(&self, found: &[Entry]) {
         let ours = |entry: &Entry| entry.epoch < self.writers[0].epoch;
         let (old, new): (Vec<_>, Vec<_>) = found.iter().partition(|entry| ours(entry));
@@ -243,7 +243,7 @@ impl World {
         assert!(before == self.disk.files, "a clean log was changed");
     }
 
-    /// Recovers from these positions; the octets of all messages are read too.
+    /// Recovers from these positions, and reads the octets of all messages.
     pub fn read(&mut self, from: &[LogPosition]) -> Result<(Recovered, Vec<Entry>), RecoveryError> {
         let mut found = Vec::new();
         let recovered = recover(&mut self.disk, from, &mut |replayed| {
@@ -258,7 +258,7 @@ impl World {
         Ok((recovered, entries.collect()))
     }
 
-    /// The octets that the fragments lead to, in their place.
+    /// Takes the fragments out of a change and returns the octets that they lead to.
     fn take_octets(&self, change: &mut Change) -> Vec<Vec<u8>> {
         let Change::Append { messages, .. } = change else { return Vec::new() };
         let octets = messages.iter_mut().map(|message| {
@@ -275,7 +275,7 @@ impl World {
         octets.collect()
     }
 
-    /// The same where files may be missing: nothing of a message that is not there whole.
+    /// The same where files may be missing. An incomplete message has no octets.
     pub fn octets_there(&self, change: &mut Change) -> Vec<Vec<u8>> {
         let files = self.disk.segments().expect("memory");
         let lengths: BTreeMap<_, _> = files.into_iter().collect();

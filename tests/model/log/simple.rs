@@ -1,4 +1,4 @@
-//! A log of small frames, written one after the other, for tests of single cases.
+//! A log of small frames, written one after the other, for single cases.
 
 use mailrace::store::{
     BatchId, Epoch, LogId, LogPosition, Record, Recovered, RecoveryError, SegmentId, Sequencer,
@@ -25,7 +25,7 @@ impl Log {
         Log { disk, sequencer: Sequencer::new(epoch, LogId(0), 1, SALT) }
     }
 
-    /// Goes on in a new segment of so many blocks.
+    /// Continues in a new segment of this many blocks.
     pub fn segment(&mut self, segment: u64, blocks: u32) {
         let (segment, size) = (SegmentId(segment), blocks * BLOCK);
         self.disk.create(segment, size);
@@ -35,7 +35,7 @@ impl Log {
         self.sequencer.header_written(segment);
     }
 
-    /// Writes a frame; where it is comes back.
+    /// Writes a frame and returns its place.
     pub fn frame(&mut self, payload: &[u8], records: &[Record]) -> (SegmentId, u32) {
         let records_len = records.iter().map(Record::encoded_len).sum();
         let length = frame::sealed_len(payload.len(), records_len);
@@ -62,7 +62,7 @@ impl Log {
         recover(&mut self.disk, from, &mut |_| Ok(()))
     }
 
-    /// What must end in a report of damage; it comes back as the operator sees it.
+    /// Recovery that must report damage. Returns the report as the operator sees it.
     pub fn damage(&mut self, from: &[LogPosition]) -> String {
         let before = self.disk.files.clone();
         let error = self.recover(from).expect_err("damage");

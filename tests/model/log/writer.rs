@@ -1,4 +1,4 @@
-//! One reactor's log, written to the [`Disk`] step by step: what the server does, without the
+//! The log of one reactor, written to the [`Disk`] step by step as the server does, without
 //! waiting.
 
 use std::collections::VecDeque;
@@ -15,10 +15,10 @@ use super::copying::Copying;
 
 use crate::disk::Disk;
 
-/// Fragments of one message that a `Messages` record may have here; the rest goes ahead.
+/// Most fragments of one message in a `Messages` record. The rest goes into records before it.
 const FRAGMENTS: usize = 2;
 
-/// Messages that end in one frame, so that their records leave it smaller than any segment.
+/// Most messages that end in one frame. Their records leave it smaller than any segment.
 const MESSAGES: usize = 100;
 
 /// Stands for "this frame" until the frame has its place.
@@ -33,7 +33,7 @@ pub struct Writer {
     sync: Option<Sync>,
     next_batch: BatchId,
     copying: Copying,
-    /// What recovery has to find, in order.
+    /// What recovery must find, in order.
     pub submitted: Vec<Entry>,
     pub frames: Vec<FrameInfo>,
 }
@@ -58,7 +58,7 @@ pub struct FrameInfo {
     pub open_since: Lsn,
 }
 
-/// What becomes of a batch when all of its octets are there.
+/// The fate of a batch once all of its octets are there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fate {
     Committed,
@@ -71,7 +71,7 @@ struct Batch {
     id: BatchId,
     fate: Fate,
     waiting: VecDeque<Vec<u8>>,
-    /// How much of the first waiting message has been sent, and where it is.
+    /// Bytes of the first waiting message that were sent, and their place.
     sent: usize,
     fragments: Vec<Fragment>,
     done: Vec<MessageRecord>,
@@ -129,8 +129,8 @@ impl Writer {
         self.copying.begin(id, self.sequencer.durable(), pick);
     }
 
-    /// Composes and begins to write one frame with so much payload from the open batches, and
-    /// perhaps another record. `new_segment` hands out the next file.
+    /// Composes one frame, with at most `room` bytes of payload from the open batches and perhaps
+    /// another record, and begins to write it. `new_segment` supplies the next file.
     pub fn frame(
         &mut self,
         disk: &mut Disk,
@@ -188,7 +188,7 @@ impl Writer {
         }
     }
 
-    /// Begins a sync, or brings the one that is under way one file further.
+    /// Begins a sync, or advances the running one by one file.
     pub fn sync(&mut self, disk: &mut Disk) {
         let Some(sync) = &mut self.sync else {
             if let Some(plan) = self.sequencer.begin_sync() {
@@ -224,7 +224,7 @@ impl Writer {
         self.sequencer.reserve(length).expect("every segment here holds the largest frame")
     }
 
-    /// What the frame at `place` changes in the open batches.
+    /// Applies the frame at `place` to the open batches.
     fn settle_batches(&mut self, records: &[Record], place: &Place) {
         for batch in &mut self.open {
             batch.fragments.iter_mut().for_each(|fragment| settle_fragment(fragment, place));
@@ -308,7 +308,7 @@ impl Batch {
     /// The records about what this frame holds of the batch, and its end.
     fn describe(&mut self, records: &mut Vec<Record>) {
         let batch = self.id;
-        // Messages of earlier frames are settled already and were described there.
+        // Messages of earlier frames were described there.
         let (known, mut new): (Vec<_>, Vec<_>) =
             std::mem::take(&mut self.done).into_iter().partition(|message| {
                 message.fragments.last().is_some_and(|fragment| fragment.segment != HERE)
@@ -350,11 +350,11 @@ impl Batch {
     }
 }
 
-/// The records of a batch as recovery gives them back: with the fragments that went ahead.
+/// The records of a batch as recovery returns them, with the fragments of earlier records.
 fn whole(mut done: Vec<MessageRecord>, octets: &[Vec<u8>]) -> Vec<MessageRecord> {
     assert_eq!(done.len(), octets.len());
     for message in &mut done {
-        // Fragments are checked by what they lead to, not by how they were split.
+        // Fragments are checked by their octets, not by how they were split.
         message.fragments.clear();
     }
     done

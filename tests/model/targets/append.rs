@@ -1,4 +1,4 @@
-//! APPEND in slices: what is heard, taken and refused does not depend on how octets arrive.
+//! APPEND in slices: replies, stored messages and refusals do not depend on how octets arrive.
 //!
 //! Input: an octet of flags, a seed of slices, then the command and what follows it.
 
@@ -8,18 +8,18 @@ use mailrace::ingest::{Machine, Refusal, Step};
 use super::framing::announced;
 use super::input::{Input, slices};
 
-/// A message that is too much.
+/// A message above the limit.
 const TOO_BIG: u64 = 3000;
 
-/// What a server made of a command: what it said, what it took.
+/// The outcome of a command: what the server said, and what it stored.
 #[derive(Debug, Default, PartialEq)]
 struct Heard {
     tag: Option<String>,
     mailbox: Option<String>,
-    /// Messages with what was said of them.
+    /// Messages with their options.
     messages: Vec<(Vec<u8>, String)>,
     invitations: usize,
-    /// Octets of the command, if it ended.
+    /// Length of the command, if it ended.
     end: Option<usize>,
     refusal: Option<Refusal>,
 }
@@ -78,7 +78,7 @@ fn hear(wire: &[u8], seed: u8, flags: u8) -> Heard {
                     assert!(options.literal.size > 0, "a message of no octets cancels");
                     current = Some((Vec::new(), format!("{options:?}")));
                     heard.invitations += usize::from(machine.accept());
-                    // The disk is full, perhaps, while octets come.
+                    // As if the disk became full while octets arrive.
                     if flags & 2 == 2 && heard.messages.len() == 2 {
                         machine.refuse(Refusal::no(None, "the disk is full"));
                     }
@@ -97,12 +97,12 @@ fn hear(wire: &[u8], seed: u8, flags: u8) -> Heard {
         }
         before += slice.len();
     }
-    // What has come of an unfinished message depends on nothing but the octets.
+    // What was received of an unfinished message depends on the octets only.
     heard.messages.extend(current);
     heard
 }
 
-/// Holds the end of a command, and its messages, against its lines and literals alone.
+/// Compares the end of a command and its messages with its lines and literals.
 fn ended(heard: &Heard, command: &[u8]) {
     let (mut at, mut literals) = (0, Vec::new());
     let waits = loop {

@@ -1,4 +1,4 @@
-//! The command parser: what it took, written down again, is the same command.
+//! The command parser: a parsed command, printed again, is the same command.
 //!
 //! Input: an octet of flags, then what a client sends.
 
@@ -34,7 +34,7 @@ pub fn run(data: &[u8]) {
     }
 }
 
-/// What is read line by line: APPEND, SASL.
+/// Commands that are read line by line: APPEND, SASL.
 fn lines(octets: &[u8], utf8: bool) {
     let text = line(octets).map_or(octets, |line| line.text);
     let _ = decode_sasl(text);
@@ -53,7 +53,7 @@ fn lines(octets: &[u8], utf8: bool) {
     }
 }
 
-/// How long the command is that the octets begin with.
+/// The length of the command at the start of the octets.
 fn framed(octets: &[u8]) -> Option<usize> {
     let mut framer = Framer::new(LIMITS);
     loop {

@@ -1,4 +1,4 @@
-//! Where commands end, however they are cut, against a reading that has all octets at hand.
+//! Where commands end, in any slicing, compared with a reading of all octets at once.
 //!
 //! Input: an octet that sets limits, a seed of slices, then what a client sends.
 
@@ -6,12 +6,12 @@ use imap::protocol::{Discard, Frame, Framer, Limits, Literal};
 
 use super::input::{Input, slices};
 
-/// What a server sees of a client.
+/// What a server receives from a client.
 #[derive(Debug, PartialEq, Eq)]
 enum Event {
     /// A whole command.
     Command(Vec<u8>),
-    /// A literal that was too much; what stood before it.
+    /// A literal above the limit, and what stood before it.
     Refused(Vec<u8>),
     /// A line that was too long.
     TooLong,
@@ -31,7 +31,7 @@ pub fn run(data: &[u8]) {
     assert_eq!(serve(octets, limits, seed), expected, "in slices");
 }
 
-/// As a session does it: octets gather in a buffer, from which whole commands are taken.
+/// As in a session: octets gather in a buffer, from which whole commands are taken.
 fn serve(octets: &[u8], limits: Limits, seed: u8) -> (Vec<Event>, usize) {
     let (mut events, mut buffer, mut discard) = (Vec::new(), Vec::new(), None);
     let mut framer = Framer::new(limits);
@@ -41,7 +41,7 @@ fn serve(octets: &[u8], limits: Limits, seed: u8) -> (Vec<Event>, usize) {
         let most = limits.line + 2 + limits.literals + slice.len();
         assert!(buffer.len() <= most, "{} octets are held", buffer.len());
     }
-    // What is left of a line that is thrown away is not in the buffer any more.
+    // The rest of a discarded line is no longer in the buffer.
     (events, if discard.is_some() { usize::MAX } else { buffer.len() })
 }
 
@@ -77,14 +77,14 @@ fn step(
     true
 }
 
-/// The same from RFC 3501 section 4.3 and RFC 7888, with everything at hand.
+/// The same from RFC 3501 section 4.3 and RFC 7888, with all octets at once.
 fn naive(octets: &[u8], limits: Limits) -> (Vec<Event>, usize) {
     let (mut events, mut start) = (Vec::new(), 0);
     'commands: loop {
         let (mut at, mut literals) = (start, 0_usize);
         loop {
             let Some(line) = line_at(octets, at) else {
-                // One more than the limit, as long as a CR may be the start of a line end.
+                // One more than the limit, while a CR may begin a line end.
                 if octets.len().saturating_sub(start + literals) <= limits.line + 1 {
                     let left = octets.len().saturating_sub(start);
                     return (events, left);
@@ -126,9 +126,9 @@ fn naive(octets: &[u8], limits: Limits) -> (Vec<Event>, usize) {
 }
 
 struct Line {
-    /// Where its text ends.
+    /// The end of its text.
     text: usize,
-    /// Where it ends.
+    /// The end of the line.
     end: usize,
 }
 
@@ -143,7 +143,7 @@ fn after(octets: &[u8], at: usize, size: u64) -> Option<usize> {
     (at <= octets.len()).then_some(at)
 }
 
-/// Where a command ends of which a line begins at `at`, if nobody wants it.
+/// The end of a refused command of which a line begins at `at`.
 fn skip(octets: &[u8], mut at: usize) -> Option<usize> {
     loop {
         let line = line_at(octets, at)?;

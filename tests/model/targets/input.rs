@@ -2,7 +2,7 @@
 
 use kit::Random;
 
-/// Takes one value after the other from the front; zeros when nothing is left.
+/// Takes values from the front. Zeros when nothing is left.
 pub struct Input<'a>(&'a [u8]);
 
 impl<'a> Input<'a> {
@@ -19,7 +19,7 @@ impl<'a> Input<'a> {
         std::mem::take(&mut self.0)
     }
 
-    /// So many octets, or what is left of them.
+    /// At most this many octets: fewer at the end of the input.
     pub fn octets(&mut self, count: usize) -> &'a [u8] {
         let (taken, rest) = self.0.split_at(count.min(self.0.len()));
         self.0 = rest;
@@ -49,12 +49,12 @@ impl<'a> Input<'a> {
         u64::from_le_bytes(self.array())
     }
 
-    /// From 0 up to, but not, `end`, which is 256 at most.
+    /// A number from 0 to `end` - 1. `end` is at most 256.
     pub fn below(&mut self, end: usize) -> usize {
         usize::from(self.u8()) % end
     }
 
-    /// So many octets as the next octet says, and so many at most.
+    /// As many octets as the next octet says, at most `most`.
     pub fn short(&mut self, most: usize) -> &'a [u8] {
         let length = self.below(most + 1);
         self.octets(length)

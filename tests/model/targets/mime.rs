@@ -1,4 +1,4 @@
-//! MIME to BODYSTRUCTURE: what is said of a message is IMAP, and agrees with what BODY[…] gives.
+//! MIME to BODYSTRUCTURE: the answers about a message are IMAP, and agree with BODY[…].
 //!
 //! Input: a message.
 
@@ -35,8 +35,7 @@ fn written(write: impl FnOnce(&mut BytesMut)) -> Vec<u8> {
     out.to_vec()
 }
 
-/// Every part of the structure is there, under its number, with the size and the lines it is said
-/// to have.
+/// Every part of the structure is there, under its number, with the stated size and lines.
 fn parts(
     message: &Message<'_>,
     octets: &[u8],
@@ -70,7 +69,7 @@ fn parts(
         [Value::Number(stated), ..] => assert_eq!(*stated, lines.count() as u64),
         [Value::List(_), inner @ Value::List(_), Value::Number(stated), ..] => {
             assert_eq!(*stated, lines.count() as u64);
-            // Of a message in base64 nothing is told.
+            // Nothing is told of a message in base64.
             if let Some(inside) = message.section(number, Some(&SectionText::Text)) {
                 assert!(body.start <= inside.start && inside.end <= body.end);
                 parts(message, octets, inner, number, true);
@@ -114,7 +113,7 @@ fn in_pieces(octets: &[u8], message: &Message<'_>) {
     }
 }
 
-/// All else that reads headers and texts.
+/// Everything else that reads headers and texts.
 fn words(octets: &[u8]) {
     let shown = preview(octets);
     assert!(shown.chars().count() <= 200);

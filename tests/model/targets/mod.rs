@@ -1,6 +1,6 @@
 //! The targets: each takes arbitrary octets and panics when a promise is broken.
 //!
-//! Two programs are made of them: the tests in `fuzz/` and the one that libFuzzer drives.
+//! They run in two programs: the tests in `fuzz/`, and the one that libFuzzer drives.
 
 pub mod append;
 pub mod command;

@@ -8,7 +8,7 @@ use imap::protocol::{
 };
 use imap::types::FlagChange;
 
-/// The command with its line end; `None` when something in it was refused and is known no more.
+/// The command with its line end. `None` when the parser refused a part of it and kept nothing.
 pub fn command(tagged: &Tagged, utf8: bool) -> Option<Vec<u8>> {
     let mut out = Printer { out: Vec::new(), utf8 };
     out.text(tagged.tag.as_str());
@@ -31,7 +31,7 @@ impl Printer {
         self.text(&format!(" {word}"));
     }
 
-    /// A string of any octets, after a space.
+    /// A string of arbitrary octets, after a space.
     fn string(&mut self, octets: &[u8]) {
         assert!(!octets.contains(&0), "a NUL in a string");
         if octets.iter().any(|octet| matches!(octet, b'\r' | b'\n')) {

@@ -1,7 +1,7 @@
-//! Headers, footers and records of the log: rot is an error, and what was written is read.
+//! Headers, footers and records of the log: damage is an error, and what was written is read.
 //!
-//! Input: an octet that says what the rest is. Checksums are made right where it helps to get
-//! behind them.
+//! Input: an octet that chooses the kind of the rest. Checksums are made right where the code
+//! behind them is to be reached.
 
 use imap::types::{
     FlagChange, Flags, InternalDate, Keyword, ModSeq, SpecialUse, Uid, UidRange, UidValidity,
@@ -29,7 +29,7 @@ pub fn run(data: &[u8]) {
     }
 }
 
-/// Whatever stands there.
+/// Arbitrary octets.
 fn raw(octets: &[u8]) {
     if let Ok(header) = FrameHeader::decode(octets) {
         there_and_back(&header);
@@ -104,7 +104,7 @@ fn region(input: &mut Input<'_>) {
     assert!(decode_records(&region, count + 1).is_err());
     let written = written(&records);
     if old {
-        // Of a version that is not written any more.
+        // A version that is no longer written.
         assert_eq!(decode_records(&written, count), Ok(records));
     } else {
         assert!(written == region, "{records:?} has two encodings");
@@ -123,7 +123,7 @@ fn written(records: &[Record]) -> Vec<u8> {
     octets
 }
 
-/// Values that the server may write, in a frame of their own.
+/// Values that the server may write, in one frame.
 fn values(input: &mut Input<'_>) {
     let (bit, payload) = (input.u32() as usize, input.u16() as usize);
     let mut records = Vec::new();
@@ -169,7 +169,7 @@ fn in_a_frame(records: &[Record], payload: usize, length: usize) {
     assert!(octets[at + length..].iter().all(|&octet| octet == 0), "old octets leak");
 }
 
-/// As many messages as are said to fit do fit, and no more.
+/// Exactly as many messages fit as are said to fit.
 fn fits(record: &Record, room: usize) {
     let Record::Messages { batch, messages } = record else { return };
     let fit = Record::messages_that_fit(messages, room);
@@ -225,7 +225,7 @@ fn commit(input: &mut Input<'_>, batch: BatchId, mailbox: MailboxId, modseq: Mod
         first_uid: Uid(first),
         modseq,
         save_date: input.u64().cast_signed(),
-        // The last UID is one too.
+        // The largest UID is valid.
         messages: 1 + input.u32() % (u32::MAX - first).max(1),
         octets: input.u64(),
     })

@@ -1,8 +1,9 @@
-//! Recovery from a log that was written and then spoilt in any way, checksums made right again.
+//! Recovery from a log that was written and then corrupted in any way, with right checksums.
 //!
-//! Input: an octet of flags, then steps, each an octet and what it needs. Whatever they did to the
-//! disk: recovery ends, without a panic; what it refuses to read it leaves alone; what it has
-//! read and cut it reads again, the same and to the end; and a log that nobody spoilt is all there.
+//! Input: an octet of flags, then steps, each an octet and what it needs. Whatever they do to the
+//! disk, recovery ends without a panic. It does not change what it refuses to read. After it has
+//! cut a log, a second recovery reads the same and cuts nothing. A log that was not corrupted is
+//! complete.
 
 mod world;
 
@@ -60,7 +61,7 @@ fn check(world: &World, from: &[LogPosition], patience: Option<u32>) {
         assert_eq!(found, world.written, "a log that nobody spoilt");
         assert_eq!(recovered.cut, Vec::<String>::new());
     }
-    // Again, as after a second crash right after the first recovery.
+    // Recover again, as after a crash right after the first recovery.
     let after = disk.files.clone();
     let (again, same) = read(&mut disk, from).expect("what was recovered can be read");
     assert_eq!(same, found, "the second time something else is found");
@@ -73,7 +74,7 @@ fn check(world: &World, from: &[LogPosition], patience: Option<u32>) {
     }
 }
 
-/// From the ends that recovery names, nothing is left to read.
+/// Nothing is left to read from the ends that recovery names.
 fn from_its_ends(disk: &mut Disk, recovered: &Recovered) {
     if recovered.ends.is_empty() {
         return;
@@ -82,7 +83,7 @@ fn from_its_ends(disk: &mut Disk, recovered: &Recovered) {
     assert_eq!((rest.frames, nothing), (0, Vec::new()));
 }
 
-/// Recovery changes the disk by cutting, and by nothing else but zeros that end a frame.
+/// Recovery only cuts files, and adds zeros that end a frame.
 fn only_shortened(disk: &Disk, before: &Disk) {
     for (segment, octets) in &disk.files {
         let old = before.files.get(segment).expect("no file is made");
@@ -92,7 +93,7 @@ fn only_shortened(disk: &Disk, before: &Disk) {
     }
 }
 
-/// Whoever reads a message that recovery found gets as many octets as were promised.
+/// A message that recovery found has as many octets as its record says.
 fn sizes_add_up(found: &[Replayed]) {
     for replayed in found {
         let Change::Append { commit, messages } = &replayed.change else { continue };
@@ -104,7 +105,7 @@ fn sizes_add_up(found: &[Replayed]) {
     }
 }
 
-/// A recovery that is killed after a few changes is taken up by the next.
+/// The next recovery finishes one that was killed after a few changes.
 fn killed_while_cutting(
     world: &World,
     from: &[LogPosition],

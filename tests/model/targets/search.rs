@@ -1,6 +1,7 @@
-//! SEARCH: keys mean what a naive reading of them means, and strings are found where they are.
+//! SEARCH: keys fit the messages that a naive evaluation says, and strings are found where they
+//! are.
 //!
-//! Input: an octet that says which; then an expression, or a string and a message.
+//! Input: an octet that chooses; then an expression, or a string and a message.
 
 use imap::mime::{Fields, Message, Needle, TextSearch, casemap, field_text, header_length};
 use imap::protocol::{Command, DateField, DateOrder, SearchKey, SectionText, parse};
@@ -23,7 +24,7 @@ pub fn run(data: &[u8]) {
 
 // ---- Keys --------------------------------------------------------------------------------------
 
-/// A message, as far as keys without strings ask.
+/// A message as keys without strings see it.
 struct Mail {
     number: u32,
     uid: u32,
@@ -36,7 +37,7 @@ struct Mail {
 
 const LAST: u32 = 9;
 
-/// What a key means, built beside the text of it.
+/// The meaning of a key, built along with its text.
 enum Expr {
     Is(fn(&Mail, u32) -> bool, u32),
     Not(Box<Expr>),
@@ -81,7 +82,7 @@ fn expression(input: &mut Input<'_>) {
     }
 }
 
-/// Writes a key and says what it means.
+/// Writes a key and returns its meaning.
 fn key(input: &mut Input<'_>, text: &mut String, depth: usize) -> Expr {
     let choice = input.below(24);
     match choice {
@@ -159,7 +160,7 @@ fn leaf(input: &mut Input<'_>, text: &mut String) -> Expr {
     Expr::Is(asked, number)
 }
 
-/// What a key that was read means.
+/// The meaning of a parsed key.
 fn fits(key: &SearchKey, mail: &Mail) -> bool {
     match key {
         SearchKey::All => true,
@@ -199,7 +200,7 @@ fn text(input: &mut Input<'_>, charset: &str) {
     if charset != "UTF-8" && !(charset == "US-ASCII" && sought.is_ascii()) {
         return;
     }
-    // A mark of the byte order is no text.
+    // A byte order mark is not text.
     if sought.contains('\u{feff}') {
         return;
     }
@@ -213,7 +214,7 @@ fn text(input: &mut Input<'_>, charset: &str) {
     }
 }
 
-/// Whether a string is found in the body, and in all, of a message that comes in pieces.
+/// Whether a string is found in the body, and in the whole, of a message that comes in pieces.
 fn in_pieces(needle: &Needle, message: &[u8]) -> Vec<bool> {
     let length = 1 + message.first().map_or(0, |octet| usize::from(*octet));
     let mut search = TextSearch::new([(needle.clone(), false), (needle.clone(), true)]);
@@ -226,7 +227,7 @@ fn in_pieces(needle: &Needle, message: &[u8]) -> Vec<bool> {
     search.found().collect()
 }
 
-/// A field holds a string when its text does, all of it decoded first.
+/// A field holds a string when its decoded text does.
 fn fields(needle: &Needle, mapped: &str, message: &[u8]) {
     let names: [&[u8]; 4] = [b"Subject", b"From", b"To", b"Content-Type"];
     for name in names {
@@ -242,7 +243,7 @@ fn fields(needle: &Needle, mapped: &str, message: &[u8]) {
     }
 }
 
-/// Where a string is, every part of it is.
+/// Where a string is found, every part of it is found.
 fn parts_of_it(sought: &str, message: &[u8], in_body: bool, in_text: bool) {
     let middle = sought.floor_char_boundary(sought.len() / 2);
     for part in [&sought[..middle], &sought[middle..]] {
@@ -252,7 +253,7 @@ fn parts_of_it(sought: &str, message: &[u8], in_body: bool, in_text: bool) {
     }
 }
 
-/// The body of a message of which nothing has to be decoded.
+/// The body of a message in which nothing has to be decoded.
 fn plain_body(message: &[u8]) -> Option<&[u8]> {
     let special = |name: &[u8]| {
         name.get(..8).is_some_and(|start| start.eq_ignore_ascii_case(b"Content-"))

@@ -1,6 +1,6 @@
-//! Mailbox names: each has one form on the wire, and patterns find what a simple reading finds.
+//! Mailbox names: each has one form on the wire, and patterns find what a naive matcher finds.
 //!
-//! Input: an octet of flags, then a name as it came, or with flag 1 a pattern, a NUL and a name.
+//! Input: an octet of flags, then a name as received, or with flag 1 a pattern, a NUL and a name.
 
 use imap::protocol::{MailboxName, Pattern};
 
@@ -17,7 +17,7 @@ pub fn run(data: &[u8]) {
     }
 }
 
-/// What a name on the wire means, and that it has no second form.
+/// Checks the meaning of a name on the wire, and that it has no second form.
 fn from_wire(octets: &[u8]) {
     let name = MailboxName::from_wire(octets, false);
     if octets.is_ascii() && octets.len() <= 3000 {
@@ -56,7 +56,7 @@ fn back(name: &MailboxName) {
     }
 }
 
-/// The text that is encoded like this; one bit after the other.
+/// Decodes a text bit by bit.
 fn decoded(wire: &[u8]) -> Option<String> {
     let (mut text, mut rest) = (String::new(), wire);
     while let Some((&first, after)) = rest.split_first() {
@@ -107,11 +107,11 @@ fn encoded(text: &str) -> String {
     wire
 }
 
-/// LIST: the pattern finds the name exactly when one character after the other can be explained.
+/// LIST: the pattern matches the name exactly when it explains every character.
 fn list(pattern: &[u8], name: &[u8], utf8: bool) {
     let Ok(name) = MailboxName::from_wire(name, utf8) else { return };
     let Ok(compiled) = Pattern::new(b"", pattern, utf8) else { return };
-    // Those stand for themselves, which no name has.
+    // They stand for themselves, and no name contains them.
     if pattern.iter().any(u8::is_ascii_control) {
         return;
     }
@@ -135,7 +135,7 @@ fn list(pattern: &[u8], name: &[u8], utf8: bool) {
 }
 
 fn explained(pattern: &[char], name: &[char], caseless: usize) -> bool {
-    // matched[n]: what was read of the pattern explains the first n characters.
+    // matched[n]: the part of the pattern read so far explains the first n characters.
     let mut matched = vec![false; name.len() + 1];
     matched[0] = true;
     for &part in pattern {

@@ -1,4 +1,4 @@
-//! Logins that hang on TLS: SCRAM bound to the connection, and certificates of clients.
+//! Logins that depend on TLS: SCRAM with channel binding, and client certificates.
 
 use std::sync::Arc;
 
@@ -22,7 +22,7 @@ fn greeted(server: &Server, config: Arc<ClientConfig>) -> Client {
     client
 }
 
-/// What this end of the connection knows of it.
+/// The channel binding data of this connection.
 fn exporter(client: &mut Client) -> [u8; 32] {
     let tls = client.tls();
     tls.export_keying_material([0; 32], b"EXPORTER-Channel-Binding", Some(b"")).unwrap()
@@ -42,13 +42,13 @@ fn a_proof_is_good_for_its_own_connection_alone() {
     assert!(offered(&mut client).contains(&format!("AUTH={PLUS}")));
     let binding = exporter(&mut client);
     assert!(plus(&mut client, &binding).tagged.starts_with("OK [CAPABILITY "));
-    // What somebody between the two would have to pass on.
+    // What a man in the middle would have to pass on.
     let mut other = greeted(&server, config.clone());
     for wrong in [&binding[..], &[0; 32], b""] {
         let tagged = plus(&mut other, wrong).tagged;
         assert!(tagged.starts_with("NO [AUTHENTICATIONFAILED] "), "{tagged}");
     }
-    // A client that was made to believe that there is no binding here.
+    // A client that was made to believe that the server offers no channel binding.
     let mut client = greeted(&server, config);
     let first = encode(format!("y,,n={USER},r=x"));
     client.send(format!("a AUTHENTICATE SCRAM-SHA-256 {first}\r\n").as_bytes());
@@ -69,7 +69,7 @@ fn the_binding_comes_with_starttls_and_is_there_after_a_move() {
         assert!(!offered(&mut client).contains(&format!("AUTH={PLUS}")));
         client.ok("STARTTLS");
         client.secure(identity.config(&TLS13));
-        // The handshake comes with it.
+        // This completes the handshake.
         client.ok("NOOP");
         let binding = exporter(&mut client);
         for _ in 0..2 {
@@ -78,14 +78,14 @@ fn the_binding_comes_with_starttls_and_is_there_after_a_move() {
             client.ok("UNAUTHENTICATE");
         }
     }
-    // TLS 1.2 has no such binding.
+    // TLS 1.2 has no tls-exporter binding.
     let mut client = greeted(&server, identity.config(&TLS12));
     assert!(!offered(&mut client).contains(&format!("AUTH={PLUS}")));
     client.send(format!("a AUTHENTICATE {PLUS}\r\n").as_bytes());
     hears(&mut client, "a NO [CANNOT] ");
 }
 
-/// An authority of clients.
+/// A certificate authority for clients.
 struct Authority(CertifiedIssuer<'static, KeyPair>);
 
 impl Authority {
@@ -96,7 +96,7 @@ impl Authority {
         Authority(CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap())
     }
 
-    /// Adds a certificate of somebody to what a client sends.
+    /// A client configuration with a certificate of this authority.
     fn certify(
         &self,
         identity: &Identity,
@@ -148,14 +148,14 @@ fn a_certificate_lets_in_whom_it_names() {
             assert!(tagged.starts_with("OK "), "{name}: {tagged}");
         }
     }
-    // The address goes before the common name; and nobody may be another.
+    // The address takes precedence over the common name, and no other name is allowed.
     for (config, response) in [(&bob, encode(USER)), (&alice, encode("bob@example.org"))] {
         let tagged = external(config.clone(), &response);
         assert!(tagged.starts_with("NO [AUTHORIZATIONFAILED] "), "{tagged}");
     }
     let tagged = external(nobody, "=");
     assert!(tagged.starts_with("NO [AUTHORIZATIONFAILED] "), "{tagged}");
-    // Without a certificate everything else goes on; one of strangers ends the handshake.
+    // Without a certificate everything else works. One of another authority ends the handshake.
     let mut client = greeted(&server, identity.config(&TLS13));
     assert!(!offered(&mut client).contains(&"AUTH=EXTERNAL".into()));
     assert!(client.command("AUTHENTICATE EXTERNAL =").tagged.starts_with("NO [CANNOT] "));

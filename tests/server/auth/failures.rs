@@ -1,4 +1,4 @@
-//! Failed logins: slowed, cut off, and no harm to others.
+//! Failed logins: delayed, cut off, without harm to others.
 
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
@@ -19,7 +19,7 @@ fn connect(server: &Server, host: u8) -> Client {
     client
 }
 
-/// Failed logins, each on a connection of its own. Nobody has waited for the answers.
+/// Failed logins, each on a connection of its own. The answers are still to be read.
 fn fail(server: &Server, host: u8, names: impl Iterator<Item = String>) -> Vec<Client> {
     let clients = names.map(|name| {
         let mut client = connect(server, host);
@@ -42,7 +42,7 @@ fn answers_to_failures_come_later_and_a_connection_has_few() {
     }
     hears(&mut client, "* BYE 4 logins have failed on this connection");
     assert_eq!(client.line(), None);
-    // Who knows the password does not wait, wherever he comes from.
+    // A right password is not delayed, whatever its address.
     for host in [2, 3] {
         let mut client = connect(&server, host);
         let begun = Instant::now();
@@ -51,26 +51,26 @@ fn answers_to_failures_come_later_and_a_connection_has_few() {
     }
 }
 
-/// A program with one wrong password tries it over and over; others come from its address.
+/// A program tries one wrong password repeatedly, and others share its address.
 #[test]
 fn one_wrong_password_does_not_lock_out_others() {
     let folder = Folder::new();
     folder.add_user("bob", "pw", &[]);
     let server = Server::start(&folder);
-    // Twenty, which is twice as much as is looked at.
+    // Twenty, twice as many as are checked.
     let mut wrong = fail(&server, 2, (0..20).map(|_| USER.to_owned()));
     let answers: Vec<_> = wrong.iter_mut().map(|client| client.reply("f").tagged).collect();
     let looked_at = answers.iter().filter(|answer| answer.contains("[AUTHENTICATIONFAILED]"));
     assert_eq!(looked_at.count() as u32, LOGIN_FAILURES_EACH, "{answers:#?}");
     let refused = answers.iter().find(|answer| answer.starts_with("NO [UNAVAILABLE] ")).unwrap();
-    // The flag is for the operator alone.
+    // Only the operator is told the flag.
     assert!(refused.contains("try again in ") && !refused.contains("--"), "{refused}");
     connect(&server, 2).ok("LOGIN bob pw");
-    // She herself comes in from elsewhere, and by SCRAM.
+    // The user can log in from elsewhere, and with SCRAM.
     connect(&server, 3).ok(&format!("LOGIN {USER} {PASSWORD}"));
     let reply = scram::login(&mut connect(&server, 3), "n,,", USER, PASSWORD);
     assert!(reply.tagged.starts_with("OK "));
-    // And then from the first address as well: her password was right a moment ago.
+    // Then from the first address as well: the password was right a moment ago.
     connect(&server, 2).ok(&format!("LOGIN {USER} {PASSWORD}"));
     assert!(server.terminate().success());
     let log = std::fs::read_to_string(folder.log()).unwrap();
@@ -87,7 +87,7 @@ fn an_address_that_guesses_is_refused_but_for_who_was_there_before() {
     let answers: Vec<_> = wrong.iter_mut().map(|client| client.reply("f").tagged).collect();
     let looked_at = answers.iter().filter(|answer| answer.contains("[AUTHENTICATIONFAILED]"));
     assert_eq!(looked_at.count(), 12, "{answers:#?}");
-    // Not looked at, though it is right; neither is a proof.
+    // It is not checked, though it is right. Nor is a SCRAM proof.
     let mut clients = [connect(&server, 2), connect(&server, 2)];
     clients[0].send(b"s LOGIN bob pw\r\n");
     clients[1].send(b"s AUTHENTICATE SCRAM-SHA-256 biwsbj1ib2Iscj14\r\n");
@@ -98,8 +98,7 @@ fn an_address_that_guesses_is_refused_but_for_who_was_there_before() {
     connect(&server, 3).ok("LOGIN bob pw");
 }
 
-/// The hash asks for 256 MiB and eight passes: more than a tenth of a second under any deadline
-/// that is so short.
+/// The hash takes 256 MiB and eight passes, longer than the deadline of a tenth of a second.
 #[test]
 fn a_login_that_takes_longer_than_there_is_time_is_not_called_wrong() {
     let folder = Folder::new();

@@ -1,4 +1,4 @@
-//! Limits at their edges: so much, and not one more.
+//! Limits at their edges: exactly as many as allowed, and not one more.
 
 use std::time::{Duration, Instant};
 
@@ -17,7 +17,7 @@ fn connections_of_a_user() {
     let refused = client.command(&format!("LOGIN {USER} {PASSWORD}")).tagged;
     assert!(refused.starts_with("NO [LIMIT] too many connections of this user, 3 "), "{refused}");
     assert!(refused.contains("3 is the most") && !refused.contains("--"), "{refused}");
-    // The connection remains, for another user, or until there is room.
+    // The connection stays open for another user, or until there is room.
     client.ok("LOGIN bob pw");
     client.ok("UNAUTHENTICATE");
     sessions[0].ok("UNAUTHENTICATE");
@@ -39,13 +39,13 @@ fn connections_from_an_address() {
         "* BYE [UNAVAILABLE] too many connections from your address, 3 is the most",
     );
     assert_eq!(refused.line(), None);
-    // One that moves to its account's reactor keeps its place.
+    // A connection that moves to the reactor of its account still counts.
     clients[0].ok(&format!("LOGIN {USER} {PASSWORD}"));
     hears(&mut Client::connect(server.address()), "* BYE [UNAVAILABLE] ");
     let mut gone = clients.pop().unwrap();
     gone.ok("LOGOUT");
     assert_eq!(gone.line(), None);
-    // The place is free a moment after the client sees the end.
+    // It is free a moment after the client sees the end of the connection.
     let begun = Instant::now();
     while !Client::connect(server.address()).line().unwrap().starts_with(b"* OK ") {
         assert!(begun.elapsed() < Duration::from_secs(60), "there is room");
@@ -71,7 +71,7 @@ fn a_silent_session_ends() {
     hears(&mut amid, "* BYE idle for too long amid a message");
     assert_eq!(amid.line(), None);
     assert!(begun.elapsed() >= Duration::from_millis(900), "{:?}", begun.elapsed());
-    // Who says something now and then does not.
+    // A session that sends something now and then does not end.
     let mut busy = server.login();
     let begun = Instant::now();
     while begun.elapsed() < Duration::from_secs(3) {
@@ -96,7 +96,7 @@ fn commands_before_login() {
     client.send(b"a NOOP\r\n");
     hears(&mut client, "* BYE 20 commands and no login");
     assert_eq!(client.line(), None);
-    // After login they are as many as one likes; after logging out, again so many.
+    // There is no limit after login. After UNAUTHENTICATE it applies again.
     let mut client = server.login();
     for _ in 0..100 {
         client.ok("NOOP");
@@ -121,8 +121,8 @@ fn what_is_no_command_counts_too() {
     assert!(server.login().append("INBOX", &[message]).tagged.starts_with("OK "));
 }
 
-/// A program that sends a message right behind a LOGIN that fails is told so; who sends on and on
-/// is not listened to.
+/// A client that sends a message right behind a failing LOGIN gets its replies. One that sends
+/// endlessly is cut off.
 #[test]
 fn octets_before_login() {
     let server = Server::start(&Folder::new());
@@ -140,7 +140,7 @@ fn octets_before_login() {
     client.send(format!("a APPEND INBOX {{{}+}}\r\n", u32::MAX).as_bytes());
     client.send(&[b'x'; 4000]);
     hears(&mut client, "* BYE too much was sent before login");
-    // Commands that are refused for their literals are no way around it.
+    // Commands that are refused for their literals count as well.
     let mut client = server.connect();
     client.send(format!("b LOGIN {{{}+}}\r\n", u32::MAX).as_bytes());
     hears(&mut client, "b BAD ");
@@ -148,7 +148,7 @@ fn octets_before_login() {
     client.send(&half);
     client.send(&[b'x'; 4000]);
     hears(&mut client, "* BYE too much was sent before login");
-    // After login there is no such bound, and a connection that logs out again begins anew.
+    // There is no such limit after login, and it starts again when the connection logs out.
     let mut client = server.connect();
     append(&mut client);
     hears(&mut client, "a NO ");

@@ -18,7 +18,7 @@ fn plain(client: &mut Client, target: &str, name: &str, password: &str) -> Strin
     client.command(&format!("AUTHENTICATE PLAIN {message}")).tagged
 }
 
-/// A mailbox that tells whose account it is.
+/// A mailbox that shows whose account it is.
 fn whose(client: &mut Client) -> String {
     let texts = client.ok("LIST \"\" *").texts().concat();
     ["alices", "bobs"].into_iter().filter(|name| texts.contains(name)).collect()
@@ -48,7 +48,7 @@ fn a_master_opens_the_mail_of_others_by_each_mechanism() {
         assert!(reply.tagged.starts_with("OK "), "{}", reply.tagged);
         assert_eq!(whose(&mut client), "alices");
     }
-    // He has mail of his own, too.
+    // A master user has mail of its own, too.
     let mut client = server.connect();
     client.ok("LOGIN admin root");
     assert_eq!(whose(&mut client), "");
@@ -65,7 +65,7 @@ fn a_master_needs_his_own_password_and_somebody_who_is_there() {
     assert!(command("LOGIN \"alice*admin\" wrong").starts_with("NO [AUTHENTICATIONFAILED] "));
     assert!(command("LOGIN \"alice*admin\" secret").starts_with("NO [AUTHENTICATIONFAILED] "));
     assert!(command("LOGIN \"nobody*admin\" root").starts_with("NO [AUTHORIZATIONFAILED] "));
-    // Also when his password is known already.
+    // Also when the password is cached.
     server.connect().ok("LOGIN \"alice*admin\" root");
     assert!(command("LOGIN \"nobody*admin\" root").starts_with("NO [AUTHORIZATIONFAILED] "));
     assert!(command("LOGIN \"alice*bob\" pw").starts_with("NO [AUTHENTICATIONFAILED] "));
@@ -90,7 +90,7 @@ fn the_sessions_of_a_master_end_with_his_password() {
     acting.ok("LOGIN \"alice*admin\" root");
     let mut alice = server.login();
     folder.passwd("admin", "changed", &[]);
-    // A login looks at the file.
+    // A login reads the file.
     server.login();
     acting.send(b"a NOOP\r\n");
     hears(&mut acting, "* BYE ");

@@ -1,4 +1,4 @@
-//! PLAIN and LOGIN, and which mechanisms are offered to whom.
+//! PLAIN and LOGIN, and when each mechanism is offered.
 
 use std::net::SocketAddr;
 
@@ -16,7 +16,7 @@ fn login_asks_for_name_and_password() {
     assert_eq!(challenge(&mut client), b"Password:");
     client.send(format!("{}\r\n", encode("wrong")).as_bytes());
     hears(&mut client, "a NO [AUTHENTICATIONFAILED] ");
-    // Some send the name along.
+    // Some clients send the name with the command.
     client.send(format!("b authenticate login {}\r\n", encode(USER)).as_bytes());
     assert_eq!(challenge(&mut client), b"Password:");
     client.send(format!("{}\r\n", encode(PASSWORD)).as_bytes());

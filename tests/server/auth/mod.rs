@@ -1,5 +1,5 @@
-//! Logging in, by all mechanisms; users that are changed while the server runs; what keeps those
-//! out, and those few, who try too much.
+//! Logging in with all mechanisms, users that are changed while the server runs, and the limits on
+//! failed logins.
 
 mod bound;
 mod failures;
@@ -12,14 +12,14 @@ mod users;
 
 use kit::Client;
 
-/// The capabilities that are told.
+/// The capabilities of a session.
 fn capabilities(client: &mut Client) -> Vec<String> {
     let reply = client.ok("CAPABILITY");
     let text = reply.texts().concat();
     text.split(' ').skip(2).map(str::to_owned).collect()
 }
 
-/// What is offered for logging in.
+/// The offered login mechanisms.
 fn offered(client: &mut Client) -> Vec<String> {
     let all = capabilities(client);
     all.into_iter().filter(|word| word.starts_with("AUTH=") || word == "LOGINDISABLED").collect()
@@ -31,7 +31,7 @@ fn encode(text: impl AsRef<[u8]>) -> String {
     base64::engine::general_purpose::STANDARD.encode(text)
 }
 
-/// What a challenge holds.
+/// The contents of a challenge.
 fn challenge(client: &mut Client) -> Vec<u8> {
     use base64::Engine;
     let text = client.response().expect("a challenge").text();
@@ -39,7 +39,7 @@ fn challenge(client: &mut Client) -> Vec<u8> {
     base64::engine::general_purpose::STANDARD.decode(base64).expect("base64")
 }
 
-/// The next line must begin so.
+/// Checks the beginning of the next line.
 #[track_caller]
 fn hears(client: &mut Client, beginning: &str) {
     let line = client.response().expect("a line").text();

@@ -13,19 +13,19 @@ fn mac(key: &[u8], message: &[u8]) -> Vec<u8> {
     hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, key), message).as_ref().to_vec()
 }
 
-/// What a server said, by its letter.
+/// An attribute of a server message, by its letter.
 fn attribute(message: &str, letter: char) -> String {
     let part = message.split(',').find_map(|part| part.strip_prefix(&format!("{letter}=")));
     part.unwrap_or_else(|| panic!("no {letter}= in {message}")).to_owned()
 }
 
-/// Logs in; panics when the server does not prove that it knows the password's keys. `header` is
-/// the GS2 header.
+/// Logs in. Panics when the server does not prove that it knows the keys of the password.
+/// `header` is the GS2 header.
 pub fn login(client: &mut Client, header: &str, name: &str, password: &str) -> Reply {
     login_bound(client, "SCRAM-SHA-256", (header, b""), name, password)
 }
 
-/// The same by this mechanism, bound to these octets.
+/// The same with this mechanism, bound to these octets.
 pub fn login_bound(
     client: &mut Client,
     mechanism: &str,

@@ -1,4 +1,4 @@
-//! OAUTHBEARER and XOAUTH2, with tokens of an issuer of our own.
+//! OAUTHBEARER and XOAUTH2, with tokens of a test issuer.
 
 use std::fs;
 use std::path::PathBuf;
@@ -101,7 +101,7 @@ fn bad_tokens_are_refused_by_an_error_and_a_no() {
     refused(&issuer.sign(USER, json!({ "aud": "other" })));
     refused(&issuer.sign(USER, json!({ "exp": 1 })));
     refused(&issuer.sign("nobody@example.com", json!({})));
-    // A mail address that anybody could have entered is nobody's.
+    // An unverified mail address identifies no user.
     refused(&issuer.sign(USER, json!({ "email_verified": "false" })));
     refused("");
     let token = issuer.sign(USER, json!({}));
@@ -164,13 +164,13 @@ fn without_keys_there_is_nothing_of_it_and_bad_ones_are_named() {
     assert!(output.status.code() == Some(78) && text.contains("--oauth-keys"), "{text}");
     let output = Server::fail(&folder.path(), &["--oauth-keys", path]);
     assert_eq!(output.status.code(), Some(64));
-    // Who the claims are to be believed of, the operator has to say.
+    // The operator has to name the issuer to trust.
     let output = Server::fail(&folder.path(), &most);
     let text = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.code() == Some(64) && text.contains("--oauth-user-claim"), "{text}");
 }
 
-/// Nobody has logged in who sends this.
+/// A token that is refused.
 #[test]
 fn a_token_writes_no_line_of_the_log() {
     let issuer = Issuer::new();
@@ -181,7 +181,7 @@ fn a_token_writes_no_line_of_the_log() {
         let (folder, server, _) = start(&issuer, &["--log-format", format, "--log", "debug"]);
         let answer = bearer(&mut server.connect(), "n,,", &format!("{header}.e30.AAAA"));
         assert!(answer.starts_with("NO [AUTHENTICATIONFAILED] "), "{answer}");
-        // The names that a client gives go another way.
+        // Names sent by the client take another path.
         let name = encode(format!("n,a={forged},\x01auth=Bearer {header}.e30.AAAA\x01\x01"));
         server.connect().send(format!("x AUTHENTICATE XOAUTH2 {name}\r\n").as_bytes());
         let name = encode(format!("\0{forged}\0x"));

@@ -53,7 +53,7 @@ fn sessions_end_at_the_next_command_when_the_password_is_another() {
     assert_eq!(user(&folder, &["passwd", USER], "changed\n").0, Some(0));
     let reply = server.connect().command(&format!("LOGIN {USER} {PASSWORD}"));
     assert!(reply.tagged.starts_with("NO [AUTHENTICATIONFAILED] "), "{}", reply.tagged);
-    // A login looks at the file, and then all sessions know.
+    // A login reads the file again, and then all sessions know.
     alice.send(b"a NOOP\r\n");
     hears(&mut alice, OVER);
     assert_eq!(alice.line(), None);
@@ -61,7 +61,7 @@ fn sessions_end_at_the_next_command_when_the_password_is_another() {
     server.connect().ok(&format!("LOGIN {USER} changed"));
 }
 
-/// No login, no signal: a thread sees it.
+/// Without a login or a signal, a thread notices the change.
 #[test]
 fn a_session_ends_without_a_login_that_looks_at_the_file() {
     let folder = Folder::new();
@@ -90,7 +90,7 @@ fn sessions_of_a_user_who_was_removed_end() {
     hears(&mut idle, "+ idling");
     assert_eq!(user(&folder, &["remove", USER], "").0, Some(0));
     server.connect().ok("LOGIN bob pw");
-    // APPEND is a command like others.
+    // APPEND is refused like other commands.
     appending.send(b"a APPEND INBOX {1+}\r\nx\r\n");
     hears(&mut appending, OVER);
     silent.send(b"a LOGOUT\r\n");
@@ -143,7 +143,7 @@ fn who_gets_the_name_of_another_gets_no_mail_of_his() {
     let text = std::fs::read_to_string(&path).unwrap();
     let last = text.lines().rfind(|line| line.starts_with("#removed")).unwrap();
     std::fs::write(&path, text.replace(&format!("{last}\n"), "")).unwrap();
-    // The first one's line is the last now.
+    // The first user's line is now the last one.
     assert_eq!(user(&folder, &["add", USER, "--keep-mail"], "first\n").0, Some(0));
     assert_eq!(seen(&server, "first"), ["Subject: first"]);
 }
@@ -166,7 +166,7 @@ fn a_session_goes_on_with_another_quota() {
     assert!(append(&mut client).starts_with("OK "));
 }
 
-/// Many changes at a time, and logins meanwhile: none is lost, and nobody is kept out.
+/// Many changes at the same time, with logins between them: no change is lost, no login refused.
 #[test]
 fn changes_at_the_same_time_are_all_made() {
     let folder = Folder::new();

@@ -8,7 +8,7 @@ use super::{Target, run as run_client};
 /// curl's exit codes.
 const DONE: i32 = 0;
 const UPLOAD_FAILED: i32 = 25;
-/// Also of a SELECT.
+/// The exit code when SELECT fails as well.
 const LOGIN_DENIED: i32 = 67;
 const NOT_FOUND: i32 = 78;
 
@@ -19,17 +19,17 @@ struct Curl<'a> {
 }
 
 impl Curl<'_> {
-    /// curl at what follows the address in the URL.
+    /// curl with this path of the URL.
     fn at(&self, path: &str) -> Command {
         let mut command = Command::new("curl");
-        // -q: no configuration of whoever runs the tests.
+        // -q: without the configuration of the user.
         command.args(["-q", "-sS", "--max-time", "60", "--user"]);
         command.arg(format!("{}:{}", self.target.user, self.target.password));
         command.arg(format!("imap://{}/{path}", self.target.address));
         command
     }
 
-    /// What a fetch or search in the mailbox gives.
+    /// The output of a fetch or search in the mailbox.
     #[track_caller]
     fn get(&self, what: &str) -> Vec<u8> {
         run_client(&mut self.at(&format!("{}{what}", self.name)), DONE).stdout
@@ -42,7 +42,7 @@ impl Curl<'_> {
         String::from_utf8(output.stdout).unwrap().replace("\r\n", "\n")
     }
 
-    /// An APPEND, which ends with this code.
+    /// An APPEND that ends with this exit code.
     #[track_caller]
     fn upload(&self, mailbox: &str, octets: &[u8], code: i32) {
         let file = tempfile::NamedTempFile::new_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
@@ -87,7 +87,7 @@ fn sections(curl: &Curl<'_>, octets: &[u8]) {
     assert!(field.is_empty() || memchr::memmem::find(header, field).is_some(), "{date:?}");
 }
 
-/// Searches in the URL, which are the whole command for curl, and by hand.
+/// Searches in the URL, where curl takes them for the whole command, and as a custom request.
 fn searches(curl: &Curl<'_>, mail: &[Vec<u8>]) {
     let numbers = |test: &dyn Fn(&[u8]) -> bool| {
         let found = (1..).zip(mail).filter(|(_, octets)| test(octets));
@@ -106,7 +106,7 @@ fn searches(curl: &Curl<'_>, mail: &[Vec<u8>]) {
     let not = format!("UID SEARCH NOT (LARGER {middle}) SEEN");
     let small = numbers(&|octets| octets.len() <= middle);
     assert_eq!(curl.command(curl.name, &not), small);
-    // curl's uploads have been seen.
+    // The messages that curl uploads have `\Seen`.
     assert_eq!(curl.command(curl.name, "SEARCH UNSEEN").trim_end(), "* SEARCH");
 }
 
@@ -129,7 +129,7 @@ fn changes(curl: &Curl<'_>, mail: &[Vec<u8>]) {
     curl.command("", &format!("DELETE {copied}"));
 }
 
-/// What is not there is told apart by curl's exit codes.
+/// Missing users, mailboxes and messages have different exit codes.
 fn refusals(curl: &Curl<'_>) {
     let name = curl.name;
     curl.upload(&format!("{name}nowhere"), b"Subject: x\r\n\r\n", UPLOAD_FAILED);

@@ -1,5 +1,5 @@
-//! mbsync (package isync): a Maildir goes up, another one comes down, and what happens to either
-//! happens to the other.
+//! mbsync (package isync): one Maildir is uploaded, another downloaded, and changes to either reach
+//! the other.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -13,7 +13,7 @@ use kit::{Fetched, Message};
 
 use super::{Target, run as run_client};
 
-/// Flags of a Maildir in the order in which a file's name has them, and of IMAP.
+/// Flags of a Maildir, in the order of a file name, with those of IMAP.
 const FLAGS: [(char, &str); 5] = [
     ('D', "\\Draft"),
     ('F', "\\Flagged"),
@@ -22,10 +22,10 @@ const FLAGS: [(char, &str); 5] = [
     ('S', "\\Seen"),
 ];
 
-/// What the messages begin with, over and over.
+/// The beginnings of the messages, repeated.
 const FIRST: [&str; 7] = ["S", "", "FS", "RS", "D", "FRS", "P"];
 
-/// The flags and the arrival of each message, by its octets with LF as Maildirs have them.
+/// Flags and arrival of each message, by its octets with LF, as in a Maildir.
 type Mailbox = BTreeMap<Vec<u8>, (String, u64)>;
 
 /// Two Maildirs and the server between them.
@@ -36,14 +36,14 @@ struct Between<'a> {
     tls: Option<Tls<'a>>,
 }
 
-/// How mbsync goes over to TLS.
+/// How mbsync uses TLS.
 #[derive(Clone, Copy)]
 pub struct Tls<'a> {
     /// `IMAPS` or `STARTTLS`.
     pub kind: &'a str,
-    /// Where the server takes it.
+    /// The address of the server.
     pub port: u16,
-    /// The file of what to trust.
+    /// The certificate to trust.
     pub certificate: &'a Path,
 }
 
@@ -52,7 +52,7 @@ pub fn run(target: &Target, name: &str, mail: &[Vec<u8>]) {
     run_by(target, None, name, mail);
 }
 
-/// The same by TLS, if that is told.
+/// The same, with TLS if given.
 pub fn run_by(target: &Target, tls: Option<Tls<'_>>, name: &str, mail: &[Vec<u8>]) {
     let place = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
     let between = Between { target, name, place: place.path(), tls };
@@ -90,7 +90,7 @@ impl Between<'_> {
         self.place.join(side).join(self.name)
     }
 
-    /// isync 1.5 says TLSType and takes SSLType too. LOGIN needs no modules of SASL.
+    /// isync 1.5 calls it TLSType and takes SSLType too. LOGIN needs no SASL modules.
     fn configure(&self) {
         let Target { address, user, password, .. } = self.target;
         let mut text =
@@ -136,14 +136,14 @@ impl Between<'_> {
         run_client(&mut command, 0);
     }
 
-    /// Up from the first, both ways with the second, down to the first.
+    /// Uploads the first, syncs the second both ways, downloads to the first.
     fn sync_all(&self) {
         for channel in ["first", "second", "first"] {
             self.sync(channel);
         }
     }
 
-    /// A message of a mail program's, at a time in seconds since 1970.
+    /// A message as a mail program writes it, at a time in seconds since 1970.
     fn deliver(&self, side: &str, octets: &[u8], flags: &str, arrival: u64, number: usize) {
         let path = self.maildir(side).join(format!("cur/{arrival}.{number}.{side}:2,{flags}"));
         fs::write(&path, octets).unwrap();
@@ -151,7 +151,7 @@ impl Between<'_> {
         File::options().write(true).open(&path).unwrap().set_modified(time).unwrap();
     }
 
-    /// The files of a Maildir, each with its octets but for what mbsync has added, and its flags.
+    /// The files of a Maildir: their octets without what mbsync has added, and their flags.
     fn files(&self, side: &str) -> Vec<(PathBuf, Vec<u8>, String)> {
         let folders = ["cur", "new"].map(|folder| self.maildir(side).join(folder));
         let entries = folders.iter().flat_map(|folder| fs::read_dir(folder).unwrap());
@@ -164,7 +164,7 @@ impl Between<'_> {
         entries.map(|entry| file(entry.unwrap().path())).collect()
     }
 
-    /// These Maildirs and the server's mailbox are the same, which is this.
+    /// Checks that these Maildirs and the mailbox of the server are the same, and returns it.
     #[track_caller]
     fn compare(&self, sides: &[&str], wanted: &Mailbox, when: &str) {
         for side in sides {
@@ -178,7 +178,7 @@ impl Between<'_> {
         same(self.fetch().into_iter(), wanted, &format!("the server, {when}"));
     }
 
-    /// What the server has, in the form of a Maildir.
+    /// The mailbox of the server in the form of a Maildir.
     fn fetch(&self) -> Vec<(Vec<u8>, String, u64)> {
         let mut client = self.target.login();
         client.ok(&format!("EXAMINE {}", self.name));
@@ -196,8 +196,8 @@ impl Between<'_> {
         Fetched::all(&reply.untagged).iter().map(message).collect()
     }
 
-    /// Other flags for some of the first side's, and others for some of the second's. Both sides
-    /// do something to every 35th message, but not with the same flag.
+    /// Changes flags of some messages on each side. Both sides change every 35th message, but not
+    /// the same flag.
     fn change_flags(&self, wanted: &mut Mailbox) {
         for (side, every, letters) in [("first", 5, "FP"), ("second", 7, "RS")] {
             for (path, octets, flags) in self.files(side) {
@@ -215,7 +215,7 @@ impl Between<'_> {
         }
     }
 
-    /// Some files of the first side vanish, some of the second get the flag of trash.
+    /// Deletes some files of the first side, and marks some of the second as trash.
     fn delete(&self, wanted: &mut Mailbox) {
         let before = wanted.len();
         for (path, octets, _) in self.files("first") {
@@ -252,7 +252,7 @@ impl Between<'_> {
     }
 }
 
-/// Gives the file of a message other flags.
+/// Changes the flags of a message's file.
 fn rename(path: &Path, flags: &str) {
     let name = path.file_name().unwrap().to_str().unwrap();
     let base = name.split_once(":2,").map_or(name, |(base, _)| base);
@@ -260,7 +260,7 @@ fn rename(path: &Path, flags: &str) {
     fs::rename(path, cur.join(format!("{base}:2,{flags}"))).unwrap();
 }
 
-/// As in a file. `mail` has no CR but those of CRLF.
+/// With line ends as in a file. `mail` has no CR except in CRLF.
 fn lf(octets: &[u8]) -> Vec<u8> {
     octets.iter().copied().filter(|&octet| octet != b'\r').collect()
 }
@@ -276,7 +276,7 @@ fn without_tuid(octets: Vec<u8>) -> Vec<u8> {
     }
 }
 
-/// Says how two mailboxes differ, without printing them.
+/// Describes how two mailboxes differ, without printing them.
 #[track_caller]
 fn same(found: impl Iterator<Item = (Vec<u8>, String, u64)>, wanted: &Mailbox, what: &str) {
     let mut seen = BTreeSet::new();

@@ -1,9 +1,9 @@
-//! Clients as people have them, against the real binary: each uploads, reads back, changes and
+//! Mail clients that people use, against the real binary: each uploads, reads back, changes and
 //! compares.
 //!
-//! A client that is not installed is left out with a word about it, unless
-//! MAILRACE_CLIENTS=required. MAILRACE_CLIENT_SERVER=127.0.0.1:143,user,password turns all of them
-//! against another server, to see whether a failure is the server's or the test's.
+//! A client that is not installed is skipped and says so; with MAILRACE_CLIENTS=required it fails.
+//! MAILRACE_CLIENT_SERVER=127.0.0.1:143,user,password runs all of them against another server, to
+//! see whether a failure is the server's or the test's.
 
 mod curl;
 mod mbsync;
@@ -20,17 +20,17 @@ use client::Source;
 use kit::{Client, Folder, PASSWORD, Server, USER};
 use mailrace::tools::Generator;
 
-/// Who is to be talked to, and as whom.
+/// The server to use, and the user.
 struct Target {
     address: SocketAddr,
     user: String,
     password: String,
-    /// Of our own; ends with the test.
+    /// The test's own server, which ends with it.
     _server: Option<Server>,
 }
 
 impl Target {
-    /// A new mailrace, or what MAILRACE_CLIENT_SERVER names.
+    /// A new server, or the one that MAILRACE_CLIENT_SERVER names.
     fn new() -> Target {
         let Ok(other) = std::env::var("MAILRACE_CLIENT_SERVER") else {
             let server = Server::start(&Folder::new());
@@ -43,7 +43,7 @@ impl Target {
         Target { address, user: user.into(), password: password.into(), _server: None }
     }
 
-    /// A connection of the tests' own, to look at what a client did.
+    /// A connection of the test itself, to check what a client did.
     fn login(&self) -> Client {
         let mut client = Client::connect(self.address);
         client.response().expect("a greeting");
@@ -52,12 +52,13 @@ impl Target {
     }
 }
 
-/// What the mailboxes of a test begin with: other servers keep those of earlier runs.
+/// The prefix of a test's mailboxes: other servers keep those of earlier runs.
 fn prefix(client: &str) -> String {
     format!("{client}{}", std::process::id())
 }
 
-/// Whether all of these programs, each with its Debian package, are there. Says so when not.
+/// Whether all of these programs are installed, each given with its Debian package. Says so when
+/// one is not.
 fn installed(programs: &[(&str, &str)]) -> bool {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let there = |name: &str| std::env::split_paths(&path).any(|folder| folder.join(name).is_file());
@@ -67,13 +68,13 @@ fn installed(programs: &[(&str, &str)]) -> bool {
     let why = format!("{program} is not installed (apt-get install {package})");
     let required = std::env::var("MAILRACE_CLIENTS").is_ok_and(|value| value == "required");
     assert!(!required, "{why}");
-    // Past the capture of output: it must be seen where all tests pass.
+    // Not captured, so that it is seen when all tests pass.
     let _ = writeln!(stderr(), "skipped: {why}");
     false
 }
 
-/// The first messages of the corpus; without it, mail made up. None that a server or a client may
-/// give back otherwise than it came: all line ends are CRLF.
+/// The first messages of the corpus, or generated mail. Only messages that no server or client may
+/// change: all line ends are CRLF.
 fn mail(count: usize) -> Vec<Vec<u8>> {
     let folder = std::env::var_os("MAILRACE_CORPUS").map(PathBuf::from);
     let corpus = folder.and_then(|folder| Source::open(&folder.join("messages.mbox")).ok());
@@ -88,7 +89,7 @@ fn mail(count: usize) -> Vec<Vec<u8>> {
     messages
 }
 
-/// Runs a client to its end; panics when its end is not the one expected.
+/// Runs a client to its end. Panics when its exit code is not the expected one.
 #[track_caller]
 fn run(command: &mut Command, code: i32) -> Output {
     let output = command.output().unwrap();
@@ -99,7 +100,7 @@ fn run(command: &mut Command, code: i32) -> Output {
     output
 }
 
-/// Runs one of the scripts beside this file on so many messages.
+/// Runs one of the scripts beside this file on this many messages.
 #[track_caller]
 fn script(name: &str, client: &str, count: usize) {
     let target = Target::new();
@@ -109,7 +110,7 @@ fn script(name: &str, client: &str, count: usize) {
     }
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/server/clients").join(name);
     let mut command = Command::new("python3");
-    // Nothing is left behind in the folder of the scripts.
+    // Python must leave nothing in the folder of the scripts.
     command.arg("-B").arg(script);
     command.args([target.address.ip().to_string(), target.address.port().to_string()]);
     command.args([&target.user, &target.password]).arg(folder.path()).arg(prefix(client));

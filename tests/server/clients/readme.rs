@@ -1,4 +1,4 @@
-//! The script that README.md offers, as it stands there.
+//! The script in README.md, as printed there.
 
 use std::fs;
 use std::io::{self, BufRead, BufReader, Write};
@@ -11,7 +11,7 @@ use kit::{Fetched, Folder, PASSWORD, Server, USER};
 
 use super::{installed, run};
 
-/// Folded, blanks that a parser would strip, NUL, 8 bit, no line end, no header at all.
+/// Folded lines, spaces that a parser would strip, NUL, 8 bit, no line end, no header at all.
 const MAIL: [&[u8]; 4] = [
     b"Received: from listman.example.org (localhost.localdomain [127.0.0.1]) by example.org\n\
       \tid 1;  \nSubject:   two spaces before, one behind \nStatus: RO\nX-Status: AFDT\n\nbody\n",
@@ -20,7 +20,7 @@ const MAIL: [&[u8]; 4] = [
     b"Subject: nothing behind it\n\n",
 ];
 
-/// What stands in front of each, and the date it means; the last means none.
+/// The separator line of each, and its date. The last has none.
 const DATES: [(&str, Option<&str>); 4] = [
     ("Mon Feb  7 21:52:25 1994", Some(" 7-Feb-1994 21:52:25 +0000")),
     ("Thu Feb 29 00:00:00 1996", Some("29-Feb-1996 00:00:00 +0000")),
@@ -28,7 +28,7 @@ const DATES: [(&str, Option<&str>); 4] = [
     ("yesterday", None),
 ];
 
-/// Runs the script on so many copies of [`MAIL`] and gives its end and what it printed.
+/// Runs the script on this many copies of [`MAIL`]. Returns its exit status and output.
 fn upload(address: SocketAddr, copies: usize, code: i32) -> (String, String) {
     let readme = Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md");
     let readme = fs::read_to_string(readme).unwrap();
@@ -91,7 +91,7 @@ fn the_script_says_what_was_refused_and_ends() {
     assert!(said.starts_with("batch NO [TOOBIG]"), "{said}");
 }
 
-/// A server that goes in the middle of a batch ends the script as well, with or without BYE.
+/// A server that ends in the middle of a batch ends the script too, with or without BYE.
 #[test]
 fn the_script_ends_with_the_server() {
     if !installed(&[("python3", "python3")]) {

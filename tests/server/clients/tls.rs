@@ -1,4 +1,4 @@
-//! The same clients by TLS.
+//! The same clients over TLS.
 
 use std::fs;
 use std::path::Path;

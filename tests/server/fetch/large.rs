@@ -1,10 +1,10 @@
-//! Messages beyond what is held in memory, many of them, and clients that do not read.
+//! Messages larger than what is kept in memory, many of them, and clients that do not read.
 
 use kit::Random;
 
 use super::{append, server, with};
 
-/// A multipart of three parts with so many octets in the middle one.
+/// A multipart of three parts, the middle one of this size.
 fn large(octets: usize) -> (Vec<u8>, [String; 3]) {
     let lines = |length: usize| {
         let line = (0..length.div_ceil(60)).map(|n| format!("{n:058}\r\n")).collect::<String>();
@@ -21,7 +21,8 @@ fn large(octets: usize) -> (Vec<u8>, [String; 3]) {
 
 #[test]
 fn large_messages() {
-    // Within a lease, beyond one, beyond what is parsed on the reactor, and with a small one after.
+    // Within a lease, beyond one, beyond what is parsed on the reactor, and with a small message
+    // after.
     for octets in [200_000, 300_000, 1_000_000, 3_000_000] {
         let (message, parts) = large(octets);
         let (_server, mut client) = with(&[&message, b"Subject: small\r\n\r\n"]);
@@ -67,7 +68,7 @@ fn many_items_at_once() {
     }
 }
 
-/// Whatever lies between the octets wanted, read ahead or jumped over.
+/// Whether the octets between those wanted are read or skipped.
 #[test]
 fn messages_of_all_sizes_in_any_order() {
     let (server, mut client) = server();
@@ -129,7 +130,7 @@ fn who_does_not_read_holds_up_nobody() {
     for _ in 0..10 {
         append(&mut client, &[&message[..]; 20]);
     }
-    // More than there are leases.
+    // More than the number of leases.
     let lazy: Vec<_> = (0..150)
         .map(|_| {
             let mut lazy = server.login();
@@ -152,8 +153,8 @@ fn who_does_not_read_holds_up_nobody() {
     drop(lazy);
 }
 
-/// A part that ends beyond 64 MiB, and one behind it: what is said of them, their octets, and what
-/// is found in them.
+/// A part that ends beyond 64 MiB, and one behind it: their structure, their octets, and SEARCH in
+/// them.
 #[test]
 fn messages_beyond_any_memory() {
     const LINES: usize = 900_000;
@@ -199,7 +200,7 @@ fn messages_beyond_any_memory() {
     }
 }
 
-/// Mail to many: what stands behind a field of 300 KiB and of 3 MiB, and one that is too long.
+/// Mail to many recipients: fields behind one of 300 KiB and of 3 MiB, and one that is too long.
 #[test]
 fn long_headers() {
     let mail = |recipients: usize, number: usize| {

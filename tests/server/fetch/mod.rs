@@ -51,7 +51,7 @@ fn with(messages: &[&[u8]]) -> (Server, Client) {
     (server, client)
 }
 
-/// The only literal in the only answer to a FETCH of message 1, and the name before it.
+/// The only literal in the only FETCH response for message 1, and the name of its item.
 #[track_caller]
 fn literal(client: &mut Client, item: &str) -> (String, Vec<u8>) {
     let reply = client.ok(&format!("FETCH 1 ({item})"));
@@ -125,7 +125,7 @@ fn sections_of_nested_parts() {
             ("BODY.PEEK[2.2]", "<p>hi</p>"),
             ("BODY.PEEK[2.2.MIME]", "Content-Type: text/html\r\n\r\n"),
             ("BODY.PEEK[2.1]<3.5>", "=C3=A"),
-            // As Dovecot does: what is not there is empty.
+            // As Dovecot does: a missing part is empty.
             ("BODY.PEEK[9]", ""),
             ("BODY.PEEK[9]<0.5>", ""),
             ("BODY.PEEK[1.9.HEADER]", ""),
@@ -172,7 +172,7 @@ fn parts_without_their_encoding() {
     let reply = client.ok("FETCH 1 (BINARY.SIZE[1] BINARY.SIZE[2.1] BINARY.SIZE[9])");
     let expected = "* 1 FETCH (BINARY.SIZE[1] 11 BINARY.SIZE[2.1] 13 BINARY.SIZE[9] 0)";
     assert_eq!(fetches(&reply), [expected]);
-    // What cannot be decoded is left out; the rest is answered.
+    // Items that cannot be decoded are left out; the rest is answered.
     let reply = client.command("FETCH 1 (UID BINARY.PEEK[3] BODY.PEEK[3])");
     assert_eq!(reply.code(), "UNKNOWN-CTE");
     assert_eq!(fetches(&reply), ["* 1 FETCH (UID 1 BODY[3] {3}\r\nabc)"]);
@@ -261,7 +261,7 @@ fn what_has_changed() {
     let fetched = Fetched::all(&reply.untagged);
     assert_eq!((fetched.len(), fetched[0].number("UID")), (1, 2));
     assert!(modseq(&reply) > before);
-    // Whoever knows of mod-sequences is told that of a flag set by fetching.
+    // A client that uses mod-sequences is told that of a flag set by FETCH.
     let reply = client.ok("FETCH 1 BODY[]");
     assert!(modseq(&reply) > before);
     let reply = client.command("UID FETCH 1:* (FLAGS) (CHANGEDSINCE 1 VANISHED)");
@@ -292,7 +292,7 @@ fn odd_octets_come_back() {
     assert_eq!(reply.untagged.len(), odd.len());
     for (response, octets) in reply.untagged.iter().zip(odd) {
         let [whole, header, text] = &response.literals[..] else { panic!("{}", response.text()) };
-        // No literal has a NUL but that of BINARY.
+        // Only a literal of BINARY may have a NUL.
         let told: Vec<_> = octets.iter().map(|&o| if o == 0 { 0x80 } else { o }).collect();
         assert_eq!(whole.escape_ascii().to_string(), told.escape_ascii().to_string());
         assert_eq!([&header[..], text].concat(), told);
@@ -307,7 +307,7 @@ fn odd_octets_come_back() {
     client.ok("FETCH 1:* (BODYSTRUCTURE BODY ENVELOPE BODY.PEEK[1] BINARY.SIZE[1] PREVIEW)");
 }
 
-/// An answer has an item at least.
+/// A FETCH response has at least one item.
 #[test]
 fn nothing_is_told_of_what_cannot_be_decoded() {
     let (_server, mut client) = with(&[b"Content-Transfer-Encoding: x-uuencode\r\n\r\nbegin"]);
@@ -356,9 +356,10 @@ fn damage_is_told_and_the_rest_is_answered() {
     assert_eq!(fetches(&reply), ["* 1 FETCH (UID 1 BODY[] {21}\r\nSubject: one\r\n\r\nfirst)"]);
     let reply = client.command("FETCH 3 (UID BODYSTRUCTURE)");
     assert_eq!((reply.code(), fetches(&reply).len()), ("CORRUPTION", 0));
-    // Its header alone is read, which nothing can be said of.
+    // Only its header is read, which shows no damage.
     client.ok("FETCH 3 (BODY.PEEK[HEADER])");
-    // Of a large one octets were sent before the end was seen: it must not be taken for whole.
+    // Octets of a large one were sent before the damage was seen. The client must not take it for
+    // whole.
     client.send(b"x FETCH 2 BODY.PEEK[]\r\n");
     let mut taken = 0;
     while let Some(line) = client.line_or_end() {

@@ -1,4 +1,4 @@
-//! The audit trail: a line for each login and each command that changed mail, and what is in it.
+//! The audit trail: the lines for logins and for commands that changed mail.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use super::http::get;
 use super::{observed, until};
 
-/// The lines of a file, without what is never the same twice.
+/// The lines of a file, without what differs in every run.
 fn trail(file: &Path) -> Vec<Value> {
     let text = fs::read_to_string(file).unwrap();
     let line = |line: &str| {
@@ -131,13 +131,13 @@ fn a_line_has_an_end_and_no_secret() {
     let message = Message { options: "", octets: b"Subject: unmistakable\r\n\r\n." };
     assert!(client.append("INBOX", &vec![message; 3000]).tagged.starts_with("OK"));
     client.ok("SELECT INBOX");
-    // Every second one, in one command: a line that has an end.
+    // Every second message in one command: the line has a bounded length.
     let odd: Vec<_> = (0..1500).map(|n| (2 * n + 1).to_string()).collect();
     client.ok(&format!("UID STORE {} +FLAGS.SILENT (\\Deleted)", odd.join(",")));
     client.ok("EXPUNGE");
     client.ok("UNAUTHENTICATE");
     client.ok(&format!("LOGIN {USER} {PASSWORD}"));
-    // The others learn that they end.
+    // The other sessions are told that they end.
     server.signal(Signal::TERM);
     until(|| client.line().is_none().then_some(()));
     assert!(server.wait().success());
@@ -190,7 +190,7 @@ fn a_trail_that_cannot_be_written_is_told_and_goes_on_later() {
     let log = server_log(&folder);
     let told = format!("the audit log {} cannot be written: No space left", file.display());
     assert_eq!(log.matches(&told).count(), 1, "{log}");
-    // What waited is there, whole.
+    // The lines that waited are there, complete.
     let messages: Vec<_> = trail(&file).iter().map(|line| line["message"].clone()).collect();
     assert_eq!(messages.len(), 52, "{messages:?}");
     assert!(messages[0] == "logged in" && messages[50] == "mailbox created", "{messages:?}");

@@ -1,10 +1,10 @@
-//! As much HTTP as the tests need.
+//! The HTTP that the tests need.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
-/// Longer than any answer takes on a busy machine; a test that waits so long has failed.
+/// Longer than any answer takes on a busy machine. A test that waits this long fails.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// An answer.
@@ -16,7 +16,7 @@ pub struct Answer {
 }
 
 impl Answer {
-    /// The value of a header; empty when it is not there.
+    /// The value of a header. Empty when it is missing.
     pub fn header(&self, name: &str) -> &str {
         let mut headers = self.head.lines().filter_map(|line| line.split_once(": "));
         let header = headers.find(|(key, _)| key.eq_ignore_ascii_case(name));
@@ -24,7 +24,7 @@ impl Answer {
     }
 }
 
-/// A connection that will not wait for ever.
+/// A connection with a read timeout.
 pub fn connect(address: SocketAddr) -> TcpStream {
     let socket = TcpStream::connect(address).unwrap();
     socket.set_read_timeout(Some(PATIENCE)).unwrap();
@@ -46,7 +46,7 @@ pub fn json(address: SocketAddr, path: &str) -> serde_json::Value {
 /// Sends octets and reads to the end of the connection; `None` when it ends without an answer.
 pub fn send(address: SocketAddr, request: impl AsRef<[u8]>) -> Option<Answer> {
     let mut socket = connect(address);
-    // It may have heard enough before all is said.
+    // The server may refuse before it has read everything.
     let _ = socket.write_all(request.as_ref());
     rest(&mut socket)
 }
@@ -54,7 +54,7 @@ pub fn send(address: SocketAddr, request: impl AsRef<[u8]>) -> Option<Answer> {
 /// Reads an answer that ends with its connection.
 pub fn rest(socket: &mut TcpStream) -> Option<Answer> {
     let mut octets = Vec::new();
-    // A reset behind the answer is an end as well.
+    // A reset after the answer is an end as well.
     let end = socket.read_to_end(&mut octets);
     if let Err(error) = &end {
         assert_eq!(error.kind(), std::io::ErrorKind::ConnectionReset, "{error}");

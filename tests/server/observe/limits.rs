@@ -1,4 +1,4 @@
-//! Who asks badly, slowly, too much or too often: bounded, and no reactor notices.
+//! Malformed, slow, large and frequent requests: all are bounded, and no reactor is affected.
 
 use std::io::{Read, Write};
 use std::thread;
@@ -18,7 +18,7 @@ fn what_is_not_asked_as_it_should_be_is_refused() {
     };
     assert_eq!(ask("GET", "/", "localhost"), 200);
     assert_eq!(ask("HEAD", "/", "127.0.0.1:1"), 200);
-    // A name that somebody's DNS server leads here.
+    // A name that a foreign DNS server resolves to this machine.
     for host in ["example.org", "localhost.example.org", "10.0.0.1", ""] {
         assert_eq!(ask("GET", "/status.json", host), 403, "{host}");
     }
@@ -97,7 +97,7 @@ fn a_head_that_does_not_come_is_not_waited_for_for_ever() {
 #[test]
 fn a_crowd_is_turned_away_and_none_of_it_holds_up_mail() {
     let (server, admin) = observed(&Folder::new(), &[]);
-    // They ask for a lot and read nothing.
+    // These clients request much and read nothing.
     let request = format!("GET /metrics HTTP/1.1\r\nHost: {admin}\r\n\r\n").repeat(400);
     let mut greedy = Vec::new();
     for _ in 0..32 {
@@ -127,7 +127,7 @@ fn a_crowd_is_turned_away_and_none_of_it_holds_up_mail() {
     assert!(count.body.contains("mailrace_messages_total"));
 }
 
-/// As much as the endpoint can answer, by all who may ask, while mail comes in.
+/// As many requests as the endpoint can answer, on all connections, while mail comes in.
 #[test]
 fn an_endpoint_under_load_does_not_stop_a_reactor() {
     let (server, admin) = observed(&Folder::new(), &[]);

@@ -1,4 +1,4 @@
-//! Where the lines of the log go, and that the server stands no matter what becomes of them.
+//! The destinations of log lines, and that no failure of one stops the server.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{PipeReader, PipeWriter, Read, Write, pipe};
@@ -14,7 +14,7 @@ use rustix::process::{Resource, Rlimit, Signal, prlimit};
 use super::http::get;
 use super::until;
 
-/// With a log that goes elsewhere than to a file of ours.
+/// A server whose log goes to this destination.
 fn start(folder: &Folder, flags: &[&str], stderr: impl Into<Stdio>) -> (Server, SocketAddr) {
     let mut all = vec!["--admin", "127.0.0.1:0", "--reactors", "1"];
     all.extend_from_slice(flags);
@@ -26,7 +26,7 @@ fn start(folder: &Folder, flags: &[&str], stderr: impl Into<Stdio>) -> (Server, 
     (server, admin)
 }
 
-/// A pipe that takes nothing more.
+/// A full pipe.
 fn full_pipe() -> (PipeReader, PipeWriter) {
     let (reader, writer) = pipe().unwrap();
     let flags = rustix::fs::fcntl_getfl(&writer).unwrap();
@@ -36,7 +36,7 @@ fn full_pipe() -> (PipeReader, PipeWriter) {
     (reader, writer)
 }
 
-/// So many lines at level debug.
+/// Makes this many lines at level debug.
 fn chatter(client: &mut Client, lines: usize) {
     for _ in 0..lines / 100 {
         client.send(&b"x nonsense\r\n".repeat(100));
@@ -69,7 +69,7 @@ fn a_log_that_nobody_reads_costs_lines_and_nothing_else() {
         let lost = metric(admin, LOST);
         assert!(lost > 10_000, "{lost}");
         client.ok("NOOP");
-        // Somebody reads on: what had room comes first, then how much is missing.
+        // Reading goes on: first the lines that had room, then the number of missing ones.
         let (mut text, mut piece) = (Vec::new(), vec![0; 1 << 16]);
         let told = until(|| {
             let octets = reader.read(&mut piece).unwrap();
@@ -112,7 +112,7 @@ fn an_end_does_not_wait_for_a_reader() {
     assert!(metric(admin, LOST) > 0);
     assert_eq!(get(admin, "/healthz").code, 200);
     assert!(server.terminate().success());
-    // Nor does an end at the start.
+    // Nor does a reader that is gone at the start.
     let (other, writer) = full_pipe();
     let status = command(&["serve", "--nonsense"]).stderr(writer).status().unwrap();
     assert_eq!(status.code(), Some(64));
@@ -168,7 +168,7 @@ fn files_of_the_log_are_reopened_and_nobody_elses_to_write() {
     for round in 0..2 {
         assert!(!read(Path::new(&format!("{log}.{round}"))).contains("logged in"));
     }
-    // A name that cannot be a file is told, with the flag.
+    // A name that cannot be a file is reported with its flag.
     let output = Server::fail(&folder.path(), &["--log-file", "/nowhere/log"]);
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.code() == Some(73) && said.contains("--log-file /nowhere/log"), "{said}");

@@ -1,4 +1,4 @@
-//! Users who upload, each on a connection and a thread of its own.
+//! Users who upload, each on its own connection and thread.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -7,26 +7,26 @@ use std::time::Duration;
 
 use kit::{Client, Message, PASSWORD, Server};
 
-/// Uploads that go on until it is dropped.
+/// Uploads until it is dropped.
 pub struct Load {
     over: Arc<AtomicBool>,
     threads: Vec<JoinHandle<()>>,
 }
 
-/// What one user does.
+/// The work of one user.
 #[derive(Clone)]
 pub struct Uploader {
     pub user: String,
     pub mailbox: String,
-    /// Octets of a message, and messages of a batch.
+    /// Bytes of a message, and messages of a batch.
     pub size: usize,
     pub batch: usize,
-    /// Time between two batches: a source that is no faster.
+    /// Time between two batches.
     pub pause: Duration,
 }
 
 impl Load {
-    /// Begins to upload. The users must be there; mailboxes are made.
+    /// Begins to upload. The users must exist; mailboxes are created.
     pub fn start(server: &Server, uploaders: &[Uploader]) -> Load {
         let over = Arc::new(AtomicBool::new(false));
         let threads = uploaders.iter().map(|uploader| {

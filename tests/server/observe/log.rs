@@ -1,4 +1,4 @@
-//! The log: every line says which connection it is about, and never what is in mail or passwords.
+//! The log: every line names its connection, and none shows mail or passwords.
 
 use std::fs;
 

@@ -1,4 +1,4 @@
-//! Every metric is there, is documented, and moves as it should after a load that is known.
+//! Every metric exists, is documented, and has the right value after a known load.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -56,7 +56,7 @@ impl Scrape {
         assert!(self.samples.insert(name.into(), value).is_none(), "twice: {name}");
     }
 
-    /// All samples of a name whose labels have this in them, together.
+    /// The sum of all samples of a name whose labels contain this text.
     fn sum(&self, name: &str, label: &str) -> f64 {
         let ours = self
             .samples
@@ -75,7 +75,7 @@ fn scrape(admin: SocketAddr) -> Scrape {
     Scrape::of(&answer.body)
 }
 
-/// A scrape in which a sum has this value.
+/// Scrapes until a sum has this value.
 fn scrape_when(admin: SocketAddr, name: &str, label: &str, value: f64) -> Scrape {
     until(|| {
         let scrape = scrape(admin);
@@ -125,7 +125,7 @@ fn a_known_load_is_counted_to_the_last_octet() {
         ("connections_limit", "", 16_384.0),
         ("leases", "size=\"small\"", 512.0),
         ("leases", "size=\"large\"", 128.0),
-        // One each for the header of the next segment.
+        // One for the header of each next segment.
         ("leases_in_use", "size=\"small\"", 2.0),
         ("leases_in_use", "size=\"large\"", 0.0),
         ("lease_waits_total", "", 0.0),
@@ -137,7 +137,7 @@ fn a_known_load_is_counted_to_the_last_octet() {
     ] {
         let name = format!("mailrace_{name}");
         if name == "mailrace_uploads_active" {
-            // Uploads are looked at twice a second.
+            // Uploads are sampled twice a second.
             scrape_when(admin, &name, label, value);
             continue;
         }
@@ -161,7 +161,7 @@ fn a_known_load_is_counted_to_the_last_octet() {
     let (size, free) = ("mailrace_disk_size_bytes", "mailrace_disk_free_bytes");
     assert!(after.sum(size, "") >= after.sum(free, "") && after.sum(free, "") > 0.0);
 
-    // What has been in the log for ten seconds is in the catalog.
+    // What was in the log for ten seconds is in the catalog.
     let written = until(|| {
         let scrape = scrape(admin);
         (scrape.sum("mailrace_checkpoint_lag_bytes", "") == 0.0).then_some(scrape)
@@ -171,7 +171,7 @@ fn a_known_load_is_counted_to_the_last_octet() {
     scrape_when_gone(admin);
 }
 
-/// A scrape of a time at which each reactor has published everything that came before.
+/// A scrape after each reactor has published everything before this call.
 fn settled(admin: SocketAddr) -> Scrape {
     let turns = |scrape: &Scrape, number| {
         scrape.sum("mailrace_reactor_turns_total", &format!("reactor=\"{number}\""))
@@ -188,7 +188,7 @@ fn scrape_when_gone(admin: SocketAddr) {
     until(|| (scrape(admin).sum("mailrace_connections", "") == 0.0).then_some(()));
 }
 
-/// Nothing is written meanwhile, by nobody.
+/// Nothing else is written in the meantime.
 #[test]
 fn an_account_that_was_only_read_leaves_memory() {
     let folder = Folder::new();
@@ -250,7 +250,7 @@ fn the_status_tells_the_same() {
     assert_eq!(history, 7);
 }
 
-/// The manual explains each metric, and none that is not there.
+/// The manual explains each metric, and no other.
 #[test]
 fn the_manual_lists_every_metric() {
     let folder = Folder::new();

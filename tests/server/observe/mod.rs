@@ -27,10 +27,10 @@ fn observed(folder: &Folder, flags: &[&str]) -> (Server, SocketAddr) {
     (server, admin)
 }
 
-/// Longer than anything takes to show on a busy machine; a test that waits so long has failed.
+/// Longer than any change takes to show on a busy machine. A test that waits this long fails.
 const PATIENCE: Duration = Duration::from_secs(120);
 
-/// Asks again and again until something is so.
+/// Asks repeatedly until there is a result.
 #[track_caller]
 fn until<T>(mut what: impl FnMut() -> Option<T>) -> T {
     let begun = Instant::now();

@@ -8,7 +8,7 @@ use super::load::{Load, Uploader};
 use super::webdriver::{Browser, keep};
 use super::{observed, until};
 
-/// A name that would run if it were taken for HTML.
+/// A name that would run as a script if it were taken for HTML.
 const HOSTILE: &str = "<img src=x onerror=document.title=1>";
 
 fn uploader(mailbox: &str) -> Uploader {
@@ -41,7 +41,7 @@ fn it_shows_what_happens_as_it_happens() {
     assert!(figures.as_str().unwrap().contains("mailrace_messages_total"), "{figures}");
     keep("page-light", &browser.picture());
 
-    // A reload shows the past as well: it is the server that remembers.
+    // A reload shows the history as well: the server keeps it.
     let seconds = "return picture.history.octets.length";
     let before = browser.run(seconds).as_u64().unwrap();
     browser.go(&format!("http://{admin}/"));

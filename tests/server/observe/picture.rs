@@ -60,7 +60,7 @@ fn the_picture_of_the_manual() {
     let _all = Load::start(&server, &uploaders[3..]);
     thread::sleep(step * 4);
     until(|| browser.text("uploads").contains("Mühle").then_some(()));
-    // Where the data of a test lie is of no interest.
+    // The path of a test's data is of no interest.
     browser.run("document.getElementById('disk-path').textContent = '/srv/mail'");
     let picture = browser.picture();
     keep("live-page", &picture);

@@ -1,4 +1,4 @@
-//! `/healthz` and `/readyz`: when they say no, and that they say yes again.
+//! `/healthz` and `/readyz`: when they fail, and that they recover.
 
 use std::io::Read;
 use std::net::SocketAddr;
@@ -49,7 +49,7 @@ fn a_full_disk_takes_no_mail_until_there_is_room() {
     assert!(client.append("INBOX", &[message]).tagged.starts_with("OK"));
 }
 
-/// A log that breaks ends the server; as long as a session does not end, the probe says why.
+/// A failed log ends the server. While a session keeps it from ending, the probe says why.
 #[test]
 fn a_broken_disk_is_not_ready() {
     let Some(image) = Image::new(Kind::Xfs, "observe-broken", 320) else { return };
@@ -61,7 +61,7 @@ fn a_broken_disk_is_not_ready() {
         slow.append("INBOX", &[Message { options: "", octets: &large }]).tagged.starts_with("OK")
     );
     slow.ok("SELECT INBOX");
-    // It does not read what it asks for, so its session cannot be told that it is over.
+    // The client does not read, so its session cannot be told BYE.
     slow.send(b"f FETCH 1 BODY[]\r\n");
     let _ = slow.socket().peek(&mut [0]).unwrap();
     let mut client = server.login();
@@ -69,14 +69,14 @@ fn a_broken_disk_is_not_ready() {
     client.send(b"a CREATE new\r\n");
     let why = wait_for(admin, "/readyz", 503);
     assert!(why.contains("broke: the disk failed"), "{why}");
-    // Only a start mends it.
+    // Only a restart helps.
     let why = wait_for(admin, "/healthz", 503);
     assert!(why.contains("broke: the disk failed"), "{why}");
     drop(slow);
     assert_eq!(server.wait().code(), Some(74));
 }
 
-/// It may come back, and then everything goes on: no restart is asked for.
+/// Space may become free again, and then everything goes on without a restart.
 #[test]
 fn a_disk_that_does_not_answer_is_not_ready_until_it_does() {
     let Some(image) = Image::new(Kind::Ext4, "observe-stalled", 128) else { return };
@@ -95,7 +95,7 @@ fn a_disk_that_does_not_answer_is_not_ready_until_it_does() {
     assert!(server.terminate().success());
 }
 
-/// Whoever holds all connections, or more, without a word.
+/// A client that holds all connections, or more, and sends nothing.
 #[test]
 fn probes_are_answered_in_a_crowd() {
     let (_server, admin) = observed(&Folder::new(), &[]);
@@ -107,7 +107,7 @@ fn probes_are_answered_in_a_crowd() {
             assert_eq!((answer.code, &*answer.body), (200, "ok\n"), "{path} after {round}");
         }
     }
-    // There is no place for what takes longer.
+    // There is no room for requests that take longer.
     assert_eq!(get(admin, "/status.json").code, 503);
     drop(silent);
     wait_for(admin, "/status.json", 200);
@@ -149,7 +149,7 @@ fn it_listens_on_the_loopback_only_and_only_when_asked() {
     assert!(mailrace(&["serve", "--help"], "").status.success());
 }
 
-/// The endpoint ends with the server, and does not hold it up.
+/// The endpoint ends with the server and does not delay it.
 #[test]
 fn it_ends_with_the_server() {
     let (server, admin) = observed(&Folder::new(), &[]);

@@ -1,7 +1,7 @@
 //! A browser without a window, driven over the WebDriver protocol (W3C) by chromedriver.
 //!
-//! Without chromium or chromedriver the tests are left out with a word about it, unless
-//! MAILRACE_BROWSER=required.
+//! Without chromium or chromedriver the tests are skipped and say so; with
+//! MAILRACE_BROWSER=required they fail.
 
 use std::fs;
 use std::io::{BufRead, BufReader, Write, stderr};
@@ -14,23 +14,23 @@ use serde_json::{Value, json};
 
 use super::http::connect;
 
-/// A window of a size.
+/// A window.
 pub struct Browser {
     driver: Child,
     address: SocketAddr,
     session: String,
-    /// Of this run alone.
+    /// The profile of this run.
     _profile: tempfile::TempDir,
 }
 
 impl Browser {
-    /// Opens one; `None` where there is none. Light or dark, as the page is to be.
+    /// Opens a window, light or dark. `None` where there is no browser.
     pub fn open(width: u32, height: u32, dark: bool) -> Option<Browser> {
         let opened = Browser::try_open(width, height, dark);
         if let Err(why) = &opened {
             let required = std::env::var("MAILRACE_BROWSER").is_ok_and(|value| value == "required");
             assert!(!required, "no browser: {why}");
-            // Past the capture of output: it must be seen where all tests pass.
+            // Not captured, so that it is seen when all tests pass.
             let _ = writeln!(stderr(), "skipped: no browser: {why}");
         }
         opened.ok()
@@ -55,7 +55,7 @@ impl Browser {
         Ok(browser)
     }
 
-    /// It has a profile of its own, and talks to nobody but us.
+    /// It has a profile of its own, and contacts no other host.
     fn wanted(&self, width: u32, height: u32, dark: bool) -> Value {
         let mut arguments: Vec<String> = [
             "--headless",
@@ -92,7 +92,7 @@ impl Browser {
         self.post("/execute/sync", &json!({ "script": script, "args": [] }))
     }
 
-    /// The text of the element with this identifier, as it is shown.
+    /// The visible text of the element with this identifier.
     pub fn text(&self, id: &str) -> String {
         let text = self.run(&format!("return document.getElementById({id:?}).innerText"));
         text.as_str().unwrap_or_default().to_owned()
@@ -104,7 +104,7 @@ impl Browser {
         self.run(&script) == Value::Bool(true)
     }
 
-    /// What the page complained about so far: refused scripts, errors.
+    /// Errors and refused scripts of the page so far.
     pub fn complaints(&self) -> Vec<String> {
         let log = self.post("/se/log", &json!({ "type": "browser" }));
         let entries = log.as_array().cloned().unwrap_or_default();
@@ -144,14 +144,14 @@ impl Browser {
 
 impl Drop for Browser {
     fn drop(&mut self) {
-        // The browser ends with its session; without it, with its driver.
+        // The browser ends with its session, or else with its driver.
         let _ = self.call("DELETE", &format!("/{}", self.session), &Value::Null);
         let _ = self.driver.kill();
         let _ = self.driver.wait();
     }
 }
 
-/// The body of an answer: chromedriver keeps the connection whatever it is asked.
+/// The body of an answer. chromedriver always keeps the connection open.
 fn answer(mut socket: impl BufRead) -> std::io::Result<String> {
     let (mut line, mut length) = (String::new(), 0);
     while line != "\r\n" {
@@ -169,19 +169,19 @@ fn answer(mut socket: impl BufRead) -> std::io::Result<String> {
     String::from_utf8(body).map_err(std::io::Error::other)
 }
 
-/// Where the driver listens, as it says on its output.
+/// The address that the driver prints.
 fn port(driver: &mut Child) -> Result<u16, String> {
     let mut lines = BufReader::new(driver.stdout.take().expect("it is piped")).lines();
     let said = lines.by_ref().map_while(Result::ok).find_map(|line| {
         let (_, rest) = line.split_once("started successfully on port ")?;
         rest.trim_end_matches('.').parse().ok()
     });
-    // It may say more, and must not wait for somebody to read it.
+    // It may print more, and must not block on that.
     std::thread::spawn(move || lines.for_each(drop));
     said.ok_or_else(|| "chromedriver does not say where it listens".into())
 }
 
-/// Writes a picture for whoever wants to look at it.
+/// Writes a picture to a file, for inspection.
 pub fn keep(name: &str, picture: &[u8]) {
     let path = format!("{}/{name}.png", env!("CARGO_TARGET_TMPDIR"));
     fs::write(&path, picture).unwrap();

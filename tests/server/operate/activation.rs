@@ -1,5 +1,5 @@
-//! Sockets that are handed over, and a manager that is told. A shell takes the place of systemd: it
-//! puts its standard input and standard error where the protocol wants them.
+//! Socket activation and readiness messages. A shell takes the place of systemd: it puts its
+//! standard input and standard error where the protocol wants them.
 
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader};
@@ -27,7 +27,7 @@ struct Service {
 }
 
 impl Service {
-    /// Starts a server with these sockets, one or two, and the names that they are said to have.
+    /// Starts a server with one or two sockets and the names announced for them.
     fn start(folder: &Folder, names: &str, sockets: &[&dyn AsFd], flags: &[&str]) -> Service {
         let own = |socket: &&dyn AsFd| socket.as_fd().try_clone_to_owned().unwrap();
         let mut sockets = sockets.iter().map(own);
@@ -59,7 +59,7 @@ impl Service {
         Service { child, stdout, log: place, manager }
     }
 
-    /// The next line on standard output; empty at its end.
+    /// The next line of standard output. Empty at its end.
     fn says(&mut self) -> String {
         let mut line = String::new();
         self.stdout.read_line(&mut line).unwrap();
@@ -76,7 +76,7 @@ impl Service {
         kill_process(Pid::from_child(&self.child), signal).unwrap();
     }
 
-    /// How it ended, and its log.
+    /// Its exit status and its log.
     fn ended(&mut self) -> (Option<i32>, String) {
         (self.child.wait().unwrap().code(), fs::read_to_string(&self.log).unwrap_or_default())
     }
@@ -99,7 +99,7 @@ fn a_socket_is_taken_over_and_left_as_it_was() {
     let folder = Folder::new();
     let socket = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = socket.local_addr().unwrap();
-    // It waits before there is any server.
+    // The client waits before there is a server.
     let mut early = Client::connect(address);
 
     let mut service = Service::start(&folder, "imap", &[&socket], &["--reactors", "2"]);
@@ -121,7 +121,7 @@ fn a_socket_is_taken_over_and_left_as_it_was() {
     let (code, log) = service.ended();
     assert_eq!(code, Some(0), "{log}");
 
-    // Nobody is turned away while the next server starts.
+    // No connection is refused while the next server starts.
     let mut between = Client::connect(address);
     let mut service = Service::start(&folder, "imap", &[&socket], &[]);
     greeted(&mut between);

@@ -1,4 +1,4 @@
-//! `mailrace doctor` on whatever machine this is.
+//! `mailrace doctor` on the machine of the test.
 
 use std::fs;
 use std::io::{Write, stderr};
@@ -76,7 +76,7 @@ fn the_same_as_json() {
     for check in checks.iter().filter(|check| check["verdict"] == "to_do") {
         assert!(check["why"].is_string() && check["do"].is_string(), "{check}");
     }
-    // The tests of this repository run here, so these are.
+    // These checks pass wherever the tests run.
     assert_eq!(verdict(&json, "io_uring").0, "fine");
     assert_eq!(verdict(&json, "kernel").0, "fine");
     assert!(verdict(&json, "fdatasync").1.contains("(p99)"), "{json}");
@@ -89,7 +89,7 @@ fn a_folder_that_is_not_there_is_not_made() {
     let json = json(&doctor(&missing, &["--json"]));
     assert!(verdict(&json, "data folder").1.contains("is not there yet"), "{json}");
     assert!(!folder.path().join("some").exists());
-    // A file is no folder; one cannot be made below it either.
+    // A file is not a folder, and no folder can be made below it.
     let file = folder.path().join("file");
     fs::write(&file, "").unwrap();
     let output = doctor(&file, &["--json"]);

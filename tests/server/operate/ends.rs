@@ -1,4 +1,4 @@
-//! How a command ends when it cannot do its work: what it is about, and what to do.
+//! Errors of commands name the object, the cause and the remedy.
 
 use std::fs;
 use std::io::{BufRead, BufReader};
@@ -50,7 +50,7 @@ fn the_folder_is_named_and_the_way_on() {
         );
     }
     server.kill();
-    // Acknowledged mail is damaged: the name of its file alone would not say where.
+    // Acknowledged mail is damaged. The name of the file alone would not say where.
     let (segment, at) = folder.find(b"first").unwrap();
     let mut octets = fs::read(&segment).unwrap();
     octets[at] ^= 1;
@@ -60,7 +60,7 @@ fn the_folder_is_named_and_the_way_on() {
     assert!(damaged.contains(&data) && damaged.contains(name), "{damaged}");
 }
 
-/// A server that may write no file longer than so many blocks of 512 octets.
+/// A server whose files are limited to this many blocks of 512 bytes.
 fn limited(folder: &Folder, blocks: u32) -> Command {
     let mut shell = Command::new("sh");
     shell.args(["-c", &format!("ulimit -f {blocks}; exec \"$@\""), "sh"]);
@@ -78,7 +78,7 @@ fn a_limit_on_the_size_of_files_is_named() {
     assert_eq!(output.status.code(), Some(74), "{output:?}");
     assert!(said(&output).contains("RLIMIT_FSIZE"), "{output:?}");
     assert!(said(&output).contains(folder.path().to_str().unwrap()), "{output:?}");
-    // Less than a segment has: smaller ones will do.
+    // Less than a segment: smaller segments are used.
     let folder = Folder::new();
     let mut child = limited(&folder, 20_000).spawn().unwrap();
     let mut line = String::new();

@@ -1,4 +1,4 @@
-//! The files of `tuning/` go with the program: they name what there is, and nothing else.
+//! The files of `tuning/` match the program: they name only flags and settings that exist.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -16,7 +16,7 @@ fn read(name: &str) -> String {
     fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
-/// The keys of a configuration file, those in comments as well.
+/// The keys of a configuration file, including those in comments.
 fn keys(text: &str) -> BTreeSet<&str> {
     let setting = |line: &'_ str| -> bool { !line.starts_with(' ') && line.contains(" = ") };
     let lines = text.lines().map(|line| line.strip_prefix('#').unwrap_or(line));
@@ -36,7 +36,7 @@ fn the_configuration_that_is_shipped_has_every_key() {
     let example = String::from_utf8(example.stdout).unwrap();
     assert_eq!(keys(&shipped), keys(&example));
     assert!(keys(&shipped).contains("listen"));
-    // Elsewhere, and on a port that is free: the check tries both.
+    // In another folder and on a free port: the check tries both.
     let folder = Folder::new();
     let path = folder.path().join("mailrace.toml");
     let here = format!("data = {:?}\nlisten = '127.0.0.1:0'\n", folder.path());
@@ -54,7 +54,7 @@ fn the_unit_asks_for_what_the_limits_say() {
     assert_eq!((values(&unit, "LimitCORE"), values(&unit, "UMask")), (vec!["0"], vec!["0077"]));
     let start = values(&unit, "ExecStart")[0];
     let line = start.strip_prefix("/usr/bin/mailrace ").expect("the package puts it there");
-    // The line is understood, up to the file that is not there.
+    // The line is accepted, except for the file that does not exist.
     let output = mailrace(&line.split(' ').collect::<Vec<_>>(), "");
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.code() == Some(78) && said.contains("/etc/mailrace"), "{output:?}");

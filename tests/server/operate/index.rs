@@ -1,4 +1,4 @@
-//! A fault of the index is a fault of one account.
+//! A fault in the index affects one account only.
 
 use kit::{Folder, Message, PASSWORD, Server};
 use redb::{Database, ReadableDatabase, TableDefinition};
@@ -47,7 +47,7 @@ fn a_fault_of_the_index_ends_the_sessions_of_one_account() {
     let (mut idle, mut client) = (server.login(), server.login());
     client.ok("SELECT INBOX");
     client.send(b"x STORE 1 +FLAGS (\\Seen)\r\n");
-    // The reader gets no OK, and neither does the one who is idle wait for ever.
+    // The reader gets no OK, and an idle session does not wait for ever.
     for client in [&mut client, &mut idle] {
         let said = client.response().expect("a farewell").text();
         assert!(said.starts_with("* BYE [UNAVAILABLE] this account is not available"), "{said}");

@@ -1,5 +1,4 @@
-//! What is taken from a server that runs, or never given to it: descriptors, locked memory, its
-//! folder.
+//! A server that runs out of descriptors or locked memory, or loses its folder.
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write, stderr};
@@ -15,7 +14,7 @@ fn descriptors(pid: Pid, current: u64) {
     prlimit(Some(pid), Resource::Nofile, Rlimit { current: Some(current), maximum }).unwrap();
 }
 
-/// Without one the next segment cannot be opened. That is no disk that fails.
+/// Without a descriptor the next segment cannot be opened. The disk has not failed.
 #[test]
 fn a_lack_of_descriptors_is_no_room_for_now() {
     let folder = Folder::new();
@@ -57,7 +56,7 @@ fn a_folder_that_goes_away_ends_the_promises() {
     }
 }
 
-/// Files that are removed one by one leave the folder as it was.
+/// Removes the files one by one and leaves the folder.
 #[test]
 fn a_segment_that_is_deleted_ends_the_promises() {
     let folder = Folder::new();
@@ -73,12 +72,12 @@ fn a_segment_that_is_deleted_ends_the_promises() {
     assert_eq!(server.wait().code(), Some(72));
 }
 
-/// What the server says when nobody asks it anything.
+/// What the server sends unasked.
 fn until_bye(client: &mut Client) -> String {
     client.response().expect("a word at the end").text()
 }
 
-/// Rings count against the limit on locked memory of an ordinary user.
+/// Rings count against an ordinary user's limit on locked memory.
 #[test]
 fn a_server_starts_with_as_little_locked_memory_as_there_is() {
     if !rustix::process::geteuid().is_root() {

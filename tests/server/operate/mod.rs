@@ -1,4 +1,4 @@
-//! What an operator relies on: the doctor, sockets and signs of a service manager, data of another
+//! What an operator relies on: the doctor, socket activation and readiness, data of another
 //! version, and the files of `tuning/`.
 
 mod activation;

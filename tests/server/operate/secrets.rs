@@ -1,4 +1,4 @@
-//! What others on the machine get to see of mail and passwords: nothing.
+//! Other users of the machine see nothing of mail and passwords.
 
 use std::fs::{self, Permissions};
 use std::io::{BufRead, BufReader};
@@ -9,7 +9,7 @@ use std::process::{Child, Command, Stdio};
 use kit::{Folder, Message, Server, command, mailrace};
 use rustix::process::{Pid, Signal, kill_process};
 
-/// A shell that makes everything for everybody.
+/// A shell with umask 0.
 fn careless(line: &str) -> Command {
     let mailrace = command(&[]).get_program().to_string_lossy().into_owned();
     let mut command = Command::new("sh");
@@ -32,7 +32,7 @@ fn serve_carelessly(data: &Path) {
     assert!(child.wait().unwrap().success());
 }
 
-/// All that is in a data folder, itself included, with its permissions.
+/// All files of a data folder, and the folder itself, with their permissions.
 fn modes(folder: &Path) -> Vec<(PathBuf, u32)> {
     let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o7777;
     let mut all = vec![(folder.to_owned(), mode(folder))];
@@ -80,7 +80,7 @@ fn what_was_open_before_is_closed_and_named() {
         let open = if path.is_dir() { 0o755 } else { 0o644 };
         fs::set_permissions(&path, Permissions::from_mode(open)).unwrap();
     }
-    // The doctor says what is wrong, and the start mends it.
+    // The doctor reports it, and the start corrects it.
     let data = folder.path();
     let doctor = || mailrace(&["doctor", "--json", "--data", data.to_str().unwrap()], "");
     let found = |output: Vec<u8>| {
@@ -96,7 +96,7 @@ fn what_was_open_before_is_closed_and_named() {
     let log = server.log();
     assert!(log.contains("had the permissions 0755") && log.contains("0700 now"), "{log}");
     assert_eq!(found(doctor().stdout)["verdict"], "fine");
-    // Once more there is nothing to say.
+    // The second time there is nothing to report.
     assert!(server.terminate().success());
     let said = log.matches("had the permissions").count();
     let server = Server::start(&folder);
@@ -114,7 +114,7 @@ fn a_folder_that_is_not_mailraces_alone_is_not_taken() {
     assert_eq!(output.status.code(), Some(73), "{output:?}");
     assert!(said.contains("0755") && said.contains("not mailrace's alone"), "{said}");
     assert_eq!(fs::metadata(&data).unwrap().permissions().mode() & 0o7777, 0o755);
-    // Where nobody else gets in, other files do no harm.
+    // In a private folder the permissions of other files do not matter.
     fs::set_permissions(&data, Permissions::from_mode(0o700)).unwrap();
     drop(Server::start(&place));
 }

@@ -1,4 +1,4 @@
-//! Data that a newer or older mailrace has written: a clear word, and nothing is touched.
+//! Data of a newer or older mailrace: a clear error, and nothing is changed.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -26,7 +26,7 @@ fn data() -> Folder {
     folder
 }
 
-/// Every file below a folder. The lock is taken anew by each server.
+/// Every file below a folder, except the lock.
 fn contents(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
     let mut found = BTreeMap::new();
     for entry in fs::read_dir(folder).unwrap() {
@@ -74,7 +74,7 @@ fn segments_of_a_newer_mailrace_are_left_alone() {
         }
         assert!(contents(&folder.path()) == before, "something was touched");
     }
-    // The mailrace that has written it reads it again.
+    // The version that wrote it can still read it.
     set_version(&folder, 2);
     let server = Server::start(&folder);
     assert!(server.login().ok("STATUS INBOX (MESSAGES)").texts()[0].contains("MESSAGES 1"));
@@ -122,7 +122,7 @@ fn a_catalog_of_a_newer_mailrace_is_left_alone() {
     assert!(differ.is_empty(), "touched: {differ:?}");
     assert_eq!(format(), known + 5);
 
-    // As it says: without it all is there again.
+    // As the message says: without the catalog everything is there again.
     fs::remove_file(folder.catalog()).unwrap();
     let server = Server::start(&folder);
     assert!(server.login().ok("STATUS INBOX (MESSAGES)").texts()[0].contains("MESSAGES 1"));

@@ -1,4 +1,4 @@
-//! Results that are followed (RFC 5267).
+//! Results with updates (RFC 5267).
 
 use std::fs::OpenOptions;
 
@@ -17,7 +17,7 @@ fn three() -> (Server, Client, Client) {
     (server, client, other)
 }
 
-/// Sends a command with a tag of its own; gives the untagged responses.
+/// Sends a command and returns the untagged responses.
 #[track_caller]
 fn tagged(client: &mut Client, tag: &str, command: &str) -> Vec<String> {
     client.send(format!("{tag} {command}\r\n").as_bytes());
@@ -37,7 +37,7 @@ fn flags_that_others_change() {
     other.ok("STORE 2 -FLAGS (\\Flagged)");
     let news = lines(&mut client, "NOOP");
     assert_eq!(news.last().unwrap(), "* ESEARCH (TAG \"B01\") UID REMOVEFROM (0 2)");
-    // Changes that do not matter are not told.
+    // Changes that do not affect the result are not told.
     other.ok("STORE 1 +FLAGS (\\Answered)");
     assert_eq!(lines(&mut client, "NOOP").len(), 1);
     // Nor are those of messages that stay what they are.
@@ -71,7 +71,7 @@ fn messages_that_come_and_go() {
     assert!(reply.tagged.starts_with("OK [APPENDUID "), "{}", reply.tagged);
     assert_eq!(news.last().unwrap(), "* ESEARCH (TAG \"n\") ADDTO (0 7:8)", "{news:?}");
     assert_eq!(lines(&mut client, "NOOP"), [""; 0]);
-    // Also of a pipeline, each in its turn, and of what is refused nothing.
+    // Also in a pipeline, each in its turn. A refused one changes nothing.
     let mut pipeline = append_text("p1", "INBOX", &[own]);
     pipeline.extend(append_text("p2", "nowhere", &[own]));
     pipeline.extend(append_text("p3", "INBOX", &[own]));
@@ -86,7 +86,7 @@ fn messages_that_come_and_go() {
     }
     other.ok("STORE 1:3 +FLAGS.SILENT (\\Deleted)");
     other.ok("EXPUNGE");
-    // Told before the numbers change.
+    // They are told before the numbers change.
     let news = lines(&mut client, "NOOP");
     let at = |text: &str| {
         news.iter().position(|line| line == text).unwrap_or_else(|| panic!("{news:?}"))
@@ -174,14 +174,14 @@ fn idle_tells_at_once() {
     assert!(client.reply("idle").tagged.starts_with("OK "));
 }
 
-/// Cuts the segment before the block of the only message that holds these.
+/// Cuts the segment before the block with the only message that has these octets.
 fn lose(folder: &Folder, sought: &[u8]) {
     let (path, at) = folder.find(sought).unwrap();
     let segment = OpenOptions::new().write(true).open(path).unwrap();
     segment.set_len(at as u64 / 4096 * 4096).unwrap();
 }
 
-/// Whether a message that cannot be read is in a result, nobody knows.
+/// It is unknown whether a message that cannot be read is in a result.
 #[test]
 fn a_result_that_is_not_known_is_not_followed() {
     let folder = Folder::new();
@@ -207,7 +207,7 @@ fn a_result_that_is_not_known_is_not_followed() {
     append(&mut other, &[("", b"Subject: e\r\n\r\nsecond gem\r\n")]);
     let news = lines(&mut client, "NOOP");
     assert!(!news.iter().any(|line| line.contains("ESEARCH")), "{news:?}");
-    // Nor when it cannot be read from the start.
+    // The same when it cannot be read from the start.
     lose(&folder, b"second gem");
     for (tag, command) in followed {
         client.send(format!("{tag} {command}\r\n").as_bytes());

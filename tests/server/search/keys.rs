@@ -61,7 +61,7 @@ fn what_the_index_knows() {
             ("RECENT", &[1, 2, 3, 4]),
             ("NEW", &[2, 3]),
             ("OLD", &[]),
-            // The day that is written counts, whatever its zone.
+            // The written day counts, whatever its zone.
             ("BEFORE 8-Feb-1994", &[1]),
             ("ON 8-Feb-1994", &[2]),
             ("SINCE 8-Feb-1994 BEFORE \"1-Jan-2021\"", &[2, 3]),
@@ -93,7 +93,7 @@ fn what_the_index_knows() {
         assert!(!found(&mut client, &format!("SMALLER {size}")).contains(&number));
         assert!(found(&mut client, &format!("SMALLER {}", size + 1)).contains(&number));
     }
-    // The client hears of no message that another session has seen first as recent.
+    // A message that another session saw first is not recent.
     let mut other = server.login();
     other.ok("SELECT INBOX");
     check(&mut other, &[("RECENT", &[]), ("OLD", &[1, 2, 3, 4]), ("NEW", &[])]);
@@ -116,7 +116,7 @@ fn what_the_header_knows() {
             ("HEADER X-Empty x", &[]),
             ("HEADER X-Folded \"one two\"", &[1]),
             ("NOT HEADER SUBJECT parts", &[1, 2, 4]),
-            // In its own zone; where there is none, the internal date.
+            // In its own zone. Without a date, the internal date.
             ("SENTON 7-Feb-1994", &[1]),
             ("SENTON 8-Feb-1994", &[2]),
             ("SENTBEFORE 8-Feb-1994", &[1]),
@@ -224,7 +224,7 @@ fn messages_that_another_session_expunged() {
     let mut other = server.login();
     other.ok("SELECT INBOX");
     other.ok("EXPUNGE");
-    // The client does not know yet, and must not be told now.
+    // The client does not know it yet, and must not be told now.
     check(&mut client, &[("TEXT just", &[]), ("ALL", &[1, 2, 3]), ("*", &[])]);
     let uid = client.ok("UID SEARCH SEEN").texts();
     assert_eq!(uid, ["* SEARCH 1", "* 4 EXPUNGE", "* 3 RECENT"]);

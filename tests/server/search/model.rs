@@ -1,4 +1,4 @@
-//! Random keys over random messages, held against an evaluation that knows no index and no plan.
+//! Random keys over random messages, compared with a naive evaluation.
 
 use kit::Random;
 
@@ -48,7 +48,7 @@ fn mail(random: &mut Random, number: u32) -> Mail {
 
 type Fits = Box<dyn Fn(&Mail) -> bool>;
 
-/// A key as it is written, and what it means.
+/// The text of a key, and its meaning.
 fn key(random: &mut Random, depth: usize, count: u32) -> (String, Fits) {
     let kind = random.below(if depth == 0 { 9 } else { 13 });
     match kind {
@@ -91,7 +91,7 @@ fn key(random: &mut Random, depth: usize, count: u32) -> (String, Fits) {
         }
         8 => {
             let word = random.below(WORDS.len());
-            // Fields have names, one of which is one of the words.
+            // One of the words is also the name of a field.
             let fits = move |mail: &Mail| {
                 WORDS[word] == "date" || mail.body.contains(&word) || mail.subject.contains(&word)
             };

@@ -93,7 +93,7 @@ fn results_are_kept() {
         assert_eq!(line(&mut client, &command), expected, "{options}");
         assert_eq!(line(&mut client, "SEARCH $"), format!("* SEARCH {saved}"), "{options}");
     }
-    // What is expunged leaves it, and new messages do not come in.
+    // Expunged messages leave it, and new ones do not enter.
     client.ok("SEARCH RETURN (SAVE) ALL");
     append(&mut client, &[("", b"new\r\n")]);
     let mut other = server.login();

@@ -1,4 +1,4 @@
-//! HIGHESTMODSEQ: what a client must know to be told nothing twice, and to miss nothing (RFC 7162).
+//! HIGHESTMODSEQ: a client that resumes from it hears nothing twice and misses nothing (RFC 7162).
 
 use kit::{Folder, Message, Reply, Server};
 
@@ -16,7 +16,7 @@ fn told(reply: &Reply) -> Option<u64> {
     highest.or_else(fetched).map(|number| number.parse().unwrap())
 }
 
-/// What a client hears that comes back with this HIGHESTMODSEQ: flags, and what has gone.
+/// What a client is told that resumes from this HIGHESTMODSEQ: flags and expunged messages.
 fn missed(server: &Server, highest: u64) -> Vec<String> {
     let mut client = login(server);
     let status = client.ok("STATUS INBOX (UIDVALIDITY)").texts().concat();
@@ -100,7 +100,7 @@ fn while_an_expunge_waits_the_client_is_held_back() {
     other.ok("STORE 1 +FLAGS.SILENT (\\Deleted)");
     other.ok("EXPUNGE");
     other.ok("STORE 2 +FLAGS.SILENT (\\Flagged)");
-    // Numbers stay, so VANISHED has to wait; the MODSEQ of message 3 is higher.
+    // Numbers must stay, so VANISHED has to wait. The MODSEQ of message 3 is higher.
     let reply = client.ok("FETCH 2:3 (FLAGS MODSEQ)");
     assert!(!reply.texts().iter().any(|line| line.contains("VANISHED")));
     assert_eq!(told(&reply), Some(before), "{:?}", reply.texts());

@@ -1,10 +1,10 @@
-//! Keywords come with the messages that have them, and go with the last.
+//! A keyword appears with its first message and disappears with its last.
 
 use kit::{Client, Folder, Message, Server};
 
 const NONE: &str = "* FLAGS (\\Answered \\Flagged \\Deleted \\Seen \\Draft)";
 
-/// FLAGS and PERMANENTFLAGS of a mailbox, as a session is told that selects it.
+/// FLAGS and PERMANENTFLAGS of a mailbox, as told by SELECT.
 fn flags(client: &mut Client, mailbox: &str) -> [String; 2] {
     let told = client.ok(&format!("SELECT {mailbox}")).texts();
     let find = |begin: &str| told.iter().find(|line| line.starts_with(begin)).unwrap().clone();
@@ -36,7 +36,7 @@ fn an_append_that_fails_leaves_no_keywords() {
     broken.send(b"a APPEND INBOX (broken) {5+}\r\nhel");
     broken.reset();
     assert_eq!(flags(&mut client, "INBOX")[0], NONE);
-    // Over a restart, too.
+    // After a restart, too.
     drop(client);
     assert!(server.terminate().success());
     let server = Server::start(&folder);
@@ -83,7 +83,7 @@ fn keywords_of_messages_that_are_gone_make_room() {
     client.ok("STORE 1 -FLAGS (new)");
     assert_eq!(flags(&mut client, "INBOX")[0], NONE);
 
-    // And once more, with all that has gone collected.
+    // Once more, after unused keywords were collected.
     client.ok("UNSELECT");
     other.ok("UNSELECT");
     for prefix in ["a", "b", "c", "d"] {
@@ -94,7 +94,7 @@ fn keywords_of_messages_that_are_gone_make_room() {
     }
     assert_eq!(flags(&mut client, "INBOX")[0], NONE);
     drop((client, other));
-    // What the log says from its beginning is the same.
+    // A replay of the whole log gives the same.
     assert!(server.terminate().success());
     std::fs::remove_file(folder.catalog()).unwrap();
     let server = Server::start(&folder);

@@ -1,67 +1,64 @@
-//! What a client must think is in its mailbox, from nothing but what the server tells it.
+//! A client that keeps the [view](View) of its session, and can resume from it.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::ops::RangeInclusive;
+use std::collections::BTreeMap;
 
-use kit::{Client, Fetched, Message, Random, Reply, Server};
+use kit::model::flags::{Flags, written};
+use kit::model::mirror::Mirror as View;
+use kit::model::reply::{self, Fetched};
+use kit::{Client, Message, Random, Reply, Response, Server, append_text, numbers};
 
-/// What stands behind the word of a response code.
+/// The data of a response code.
 pub fn code(text: &str, word: &str) -> Option<String> {
     let rest = text.split(&format!("[{word} ")).nth(1)?;
     rest.split(']').next().map(str::to_owned)
 }
 
-fn uid_of(fetched: &Fetched) -> u32 {
-    u32::try_from(fetched.number("UID")).unwrap()
+/// Parses a response as the model does, which knows all flags that are set here.
+fn parse(response: &[u8], then: impl FnOnce(reply::Reply<'_>)) {
+    then(reply::parse(&[response, b"\r\n"].concat()).expect("a response"));
 }
 
-fn flags_of(fetched: &Fetched) -> BTreeSet<String> {
-    let flags = fetched.flags().into_iter();
-    flags.filter(|flag| *flag != "\\Recent").map(str::to_owned).collect()
-}
-
-/// The ranges of a set.
-fn ranges(set: &str) -> impl Iterator<Item = RangeInclusive<u32>> + '_ {
-    set.split(',').map(|range| {
-        let (first, last) = range.split_once(':').unwrap_or((range, range));
-        first.parse().unwrap()..=last.parse().unwrap()
-    })
-}
-
-/// A message, as far as it is known.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-struct Known {
-    uid: Option<u32>,
-    flags: Option<BTreeSet<String>>,
+/// Flags by UID of the FETCH responses among these.
+fn flags_by_uid(responses: &[Response]) -> BTreeMap<u32, Flags> {
+    let mut flags = BTreeMap::new();
+    for response in responses {
+        parse(&response.octets, |reply| {
+            if let reply::Reply::Fetch(Fetched { uid, flags: told, .. }) = reply {
+                flags.insert(uid.expect("a UID"), told.expect("flags"));
+            }
+        });
+    }
+    flags
 }
 
 pub struct Mirror {
     client: Client,
-    messages: Vec<Known>,
+    view: View,
     tag: String,
-    validity: String,
     /// HIGHESTMODSEQ as RFC 7162 has a client keep it: as it was told last, or a higher MODSEQ that
     /// a command told after it.
     highest: u64,
-    /// Highest MODSEQ of the command under way.
+    /// Highest MODSEQ of the command in flight.
     modseq: u64,
     /// It has enabled QRESYNC.
     resumes: bool,
 }
 
 impl Mirror {
-    /// Of a client that has logged in.
-    pub fn of(client: Client, resumes: bool) -> Mirror {
-        let (messages, tag, validity) = (Vec::new(), String::new(), String::new());
-        let mut mirror = Mirror { client, messages, tag, validity, highest: 0, modseq: 0, resumes };
-        let selected = mirror.client.ok("SELECT INBOX");
-        mirror.validity = code(&selected.texts().concat(), "UIDVALIDITY").unwrap();
+    /// Selects INBOX with a client that has logged in.
+    pub fn of(mut client: Client, resumes: bool) -> Mirror {
+        let selected = client.ok("SELECT INBOX");
+        let validity = code(&selected.texts().concat(), "UIDVALIDITY").unwrap().parse().unwrap();
+        let (name, messages) = ("INBOX".into(), Vec::new());
+        let view = View { name, validity, modseq: 0, read_only: false, messages };
+        let mut mirror =
+            Mirror { client, view, tag: String::new(), highest: 0, modseq: 0, resumes };
         mirror.take(&selected, false);
         mirror.settle();
         mirror
     }
 
-    /// Asks for all there is.
+    /// Asks for everything.
     pub fn settle(&mut self) {
         for command in ["NOOP", "UID FETCH 1:* (UID FLAGS)"] {
             let reply = self.client.ok(command);
@@ -70,24 +67,23 @@ impl Mirror {
     }
 
     /// UIDs and flags, by number.
-    pub fn messages(&self) -> Vec<(u32, Vec<String>)> {
-        let of = |known: &Known| {
-            let flags = known.flags.as_ref().expect("all were asked for");
-            (known.uid.expect("all were asked for"), flags.iter().cloned().collect())
-        };
-        self.messages.iter().map(of).collect()
+    pub fn messages(&self) -> Vec<(u32, String)> {
+        let known = self.view.messages.iter().map(|known| known.uid.zip(known.flags));
+        let known = known.map(|known| known.expect("all were asked for"));
+        known.map(|(uid, flags)| (uid, written(flags))).collect()
     }
 
-    /// Sends some command. Whether it names messages by number, so that numbers must not change.
+    /// Sends a random command. Returns whether it names messages by number, so that numbers must
+    /// not change.
     pub fn send(&mut self, random: &mut Random) -> bool {
         self.tag = self.client.tag();
-        let count = self.messages.len().max(1);
+        let count = self.view.messages.len().max(1);
         let (one, two) = (random.within(1, count), random.within(1, count));
         let set = format!("{}:{}", one.min(two), one.max(two));
-        let flag = random.pick(&["\\Seen", "\\Flagged", "\\Deleted", "$Work", "\\Answered"]);
+        let flag = random.pick(&["\\Seen", "\\Flagged", "\\Deleted", "work", "\\Answered"]);
         let sign = random.pick(&["+", "-", ""]);
         let silent = random.pick(&["", ".SILENT"]);
-        let empty = self.messages.is_empty();
+        let empty = self.view.messages.is_empty();
         let (command, by_number) = match random.below(12) {
             0 | 1 if !empty => (format!("STORE {set} {sign}FLAGS{silent} ({flag})"), true),
             2 => (format!("UID STORE {one}:* {sign}FLAGS{silent} ({flag})"), false),
@@ -99,7 +95,7 @@ impl Mirror {
             8 if !empty => (format!("COPY {one} INBOX"), false),
             9 | 10 => {
                 let message = Message { options: "(\\Seen) ", octets: b"A: b\r\n\r\nc" };
-                let append = kit::append_text(&self.tag, "INBOX", &[message, message]);
+                let append = append_text(&self.tag, "INBOX", &[message, message]);
                 self.client.send(&append);
                 return false;
             }
@@ -109,43 +105,38 @@ impl Mirror {
         by_number
     }
 
-    /// Reads what comes of it.
+    /// Reads the answer.
     pub fn read(&mut self, by_number: bool) {
         let tag = self.tag.clone();
         let reply = self.client.reply(&tag);
-        // Others expunge what this client does not know to be gone. Only COPY and MOVE say NO then,
-        // as RFC 2180 has it, or Dovecot where that leaves a choice.
+        // Other sessions expunge messages that this client does not know to be gone. Only COPY and
+        // MOVE answer NO then, as RFC 2180 says, or as Dovecot does where that leaves a choice.
         let gone = "NO [EXPUNGEISSUED] the messages have gone";
         assert!(reply.tagged.starts_with("OK ") || reply.tagged == gone, "{}", reply.tagged);
         self.take(&reply, by_number);
     }
 
-    /// What a client knows that was cut off now, and asks what it has missed: it must come to know
-    /// all that is there, but for messages of which it was told nothing yet but that they are.
+    /// Checks that this client, if it were cut off now, would learn everything that it missed. It
+    /// need not learn of messages of which it only knew that they exist.
     pub fn resume(&self, server: &Server) {
         let mut client = super::login(server);
         client.ok("ENABLE QRESYNC");
-        let (validity, highest) = (&self.validity, self.highest);
+        let (validity, highest) = (self.view.validity, self.highest);
         if !self.resumes {
             return;
         }
         let selected = client.ok(&format!("SELECT INBOX (QRESYNC ({validity} {highest}))"));
-        let known = self.messages.iter().filter_map(|known| known.uid.zip(known.flags.clone()));
-        let mut known: BTreeMap<u32, BTreeSet<String>> = known.collect();
-        let unknown = self.messages.len() - known.len();
-        for response in &selected.untagged {
-            if let Some(fetched) = Fetched::parse(response) {
-                known.insert(uid_of(&fetched), flags_of(&fetched));
-            } else if let Some(set) = response.text().strip_prefix("* VANISHED (EARLIER) ") {
-                let gone: Vec<_> = ranges(set).collect();
-                known.retain(|uid, _| !gone.iter().any(|range| range.contains(uid)));
+        let known = self.view.messages.iter().filter_map(|known| known.uid.zip(known.flags));
+        let mut known: BTreeMap<u32, Flags> = known.collect();
+        let unknown = self.view.messages.len() - known.len();
+        known.extend(flags_by_uid(&selected.untagged));
+        for text in selected.texts() {
+            if let Some(set) = text.strip_prefix("* VANISHED (EARLIER) ") {
+                let gone = numbers(set).expect("a set");
+                known.retain(|uid, _| !gone.contains(uid));
             }
         }
-        let all = client.ok("UID FETCH 1:* (FLAGS)");
-        let there: BTreeMap<_, _> = Fetched::all(&all.untagged)
-            .iter()
-            .map(|fetched| (uid_of(fetched), flags_of(fetched)))
-            .collect();
+        let there = flags_by_uid(&client.ok("UID FETCH 1:* (FLAGS)").untagged);
         let missing = there.keys().filter(|uid| !known.contains_key(uid)).count();
         assert!(missing <= unknown, "{missing} of {there:?} are not in {known:?}");
         for (uid, flags) in known {
@@ -155,26 +146,7 @@ impl Mirror {
 
     fn take(&mut self, reply: &Reply, by_number: bool) {
         for response in &reply.untagged {
-            let text = response.text();
-            if let Some(highest) = code(&text, "HIGHESTMODSEQ") {
-                (self.highest, self.modseq) = (highest.parse().unwrap(), 0);
-            }
-            let words: Vec<&str> = text.split(' ').collect();
-            if let Some(fetched) = Fetched::parse(response) {
-                self.learn(&fetched, &text);
-            } else if words.get(2) == Some(&"EXISTS") {
-                let count: usize = words[1].parse().unwrap();
-                assert!(count >= self.messages.len(), "fewer without an EXPUNGE: {text}");
-                self.messages.resize(count, Known::default());
-            } else if words.get(2) == Some(&"EXPUNGE") {
-                assert!(!by_number, "numbers change amid a command");
-                let number: usize = words[1].parse().unwrap();
-                assert!((1..=self.messages.len()).contains(&number), "{text}");
-                self.messages.remove(number - 1);
-            } else if words.get(1) == Some(&"VANISHED") {
-                assert!(!by_number, "numbers change amid a command");
-                self.vanish(words[2]);
-            }
+            parse(&response.octets, |reply| self.hear(reply, by_number));
         }
         if let Some(highest) = code(&reply.tagged, "HIGHESTMODSEQ") {
             (self.highest, self.modseq) = (highest.parse().unwrap(), 0);
@@ -182,49 +154,25 @@ impl Mirror {
         self.highest = self.highest.max(std::mem::take(&mut self.modseq));
     }
 
-    fn learn(&mut self, fetched: &Fetched, text: &str) {
-        let number = fetched.number as usize;
-        assert!((1..=self.messages.len()).contains(&number), "{text}");
-        let known = &mut self.messages[number - 1];
-        if text.contains("UID ") {
-            let uid = u32::try_from(fetched.number("UID")).unwrap();
-            assert!(
-                known.uid.is_none_or(|known| known == uid),
-                "number {number} is {known:?}: {text}"
-            );
-            known.uid = Some(uid);
-        }
-        if text.contains("FLAGS ") {
-            known.flags = Some(flags_of(fetched));
-        } else if text.contains("MODSEQ ") {
-            // Its own STORE, which did not ask for the flags.
-            known.flags = None;
-        }
-        if let Some(modseq) = text.split("MODSEQ (").nth(1) {
-            let modseq = modseq.split(')').next().unwrap().parse().unwrap();
-            self.modseq = self.modseq.max(modseq);
-        }
-    }
-
-    /// Who is told UIDs must know them: the client asks for those of new messages.
-    fn vanish(&mut self, set: &str) {
-        for range in ranges(set) {
-            for uid in range {
-                let found = self.messages.iter().position(|known| known.uid == Some(uid));
-                let at = found.unwrap_or_else(|| self.only_unknown(uid));
-                self.messages.remove(at);
+    fn hear(&mut self, reply: reply::Reply<'_>, by_number: bool) {
+        let ends = matches!(reply, reply::Reply::Expunge(_) | reply::Reply::Vanished(..));
+        assert!(!(ends && by_number), "numbers change during a command");
+        match reply {
+            reply::Reply::Untagged(status) if status.code == "HIGHESTMODSEQ" => {
+                (self.highest, self.modseq) = (status.data.parse().unwrap(), 0);
             }
+            reply::Reply::Fetch(fetched) => {
+                self.view.learn(&fetched).unwrap();
+                if fetched.modseq.is_some() && fetched.flags.is_none() {
+                    // Its own STORE, which did not ask for the flags.
+                    self.view.messages[fetched.number as usize - 1].flags = None;
+                }
+                self.modseq = self.modseq.max(fetched.modseq.unwrap_or_default());
+            }
+            reply::Reply::Exists(count) => self.view.exists(count).unwrap(),
+            reply::Reply::Expunge(number) => drop(self.view.expunge(number).unwrap()),
+            reply::Reply::Vanished(_, uids) => self.view.vanished(&uids).unwrap(),
+            _ => {}
         }
-    }
-
-    /// UIDs ascend with the numbers, so that of a message whose UID was never told its neighbours
-    /// tell enough, if it is the only one there.
-    fn only_unknown(&self, uid: u32) -> usize {
-        let after = self.messages.iter().position(|known| known.uid.is_some_and(|own| own > uid));
-        let end = after.unwrap_or(self.messages.len());
-        let start = self.messages[..end].iter().rposition(|known| known.uid.is_some());
-        let start = start.map_or(0, |start| start + 1);
-        assert!(start < end, "UID {uid} vanished and was never there");
-        start
     }
 }

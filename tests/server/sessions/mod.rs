@@ -32,8 +32,8 @@ fn append(client: &mut Client, count: usize) {
     assert!(reply.tagged.starts_with("OK "), "{}", reply.tagged);
 }
 
-/// Some sessions do at random what sessions do, several at the same time. Each keeps a mirror of
-/// what its client must think there is; in the end all mirrors show what is there.
+/// Sessions act at random, several at the same time. Each keeps a mirror of the mailbox from what
+/// it is told; in the end every mirror shows what is there.
 #[test]
 fn every_client_can_follow_what_the_others_do() {
     let mut random = Random::seeded();
@@ -115,7 +115,7 @@ fn expunges_wait_while_messages_are_named_by_number() {
     let texts = other.ok("UID FETCH 3:4 (FLAGS)").texts();
     let expunges = texts.iter().filter(|text| *text == "* 1 EXPUNGE").count();
     assert_eq!(expunges, 2, "{texts:?}");
-    // What was numbered 3 and 4 before the client was told still was in this answer.
+    // In this answer, messages still have the numbers from before the client was told.
     assert!(texts.iter().any(|text| text.starts_with("* 3 FETCH (UID 3")), "{texts:?}");
 }
 
@@ -190,7 +190,7 @@ fn a_client_that_comes_back_hears_what_it_missed() {
     assert!(texts.iter().any(|text| text == "* VANISHED (EARLIER) 2,5:6"), "{texts:?}");
     let fetched: Vec<_> = texts.iter().filter(|text| text.contains("FETCH")).collect();
     assert!(fetched.len() == 1 && fetched[0].contains("UID 7 FLAGS (\\Answered)"), "{texts:?}");
-    // Of another mailbox of that name it knows nothing.
+    // It knows nothing of another mailbox of that name.
     let texts = client.ok(&format!("SELECT INBOX (QRESYNC (1 {modseq}))")).texts();
     assert!(!texts.iter().any(|text| text.contains("VANISHED")), "{texts:?}");
 }

@@ -1,4 +1,4 @@
-//! What an account whose quota is full can still do, and what uploads claim that do not come.
+//! What an account with a full quota can still do, and the room that unfinished uploads claim.
 
 use kit::{Client, Folder, Message, PASSWORD, Server, USER};
 
@@ -19,7 +19,7 @@ fn answer(client: &mut Client, command: &str) -> String {
     client.command(command).tagged
 }
 
-/// Clients that do not know MOVE delete by COPY, STORE and EXPUNGE.
+/// Clients without MOVE delete by COPY, STORE and EXPUNGE.
 #[test]
 fn who_has_filled_the_quota_can_delete_through_the_trash() {
     for create in [
@@ -42,7 +42,7 @@ fn who_has_filled_the_quota_can_delete_through_the_trash() {
         client.ok("SELECT INBOX");
         assert!(answer(&mut client, "COPY 1 other").starts_with("NO [OVERQUOTA]"));
         assert!(answer(&mut client, &format!("COPY 1:2 {trash}")).starts_with("OK [COPYUID "));
-        // Not for ever: as much again as the quota.
+        // Not without limit: once more the quota.
         assert!(answer(&mut client, &format!("COPY 1 {trash}")).starts_with("NO [OVERQUOTA]"));
         assert!(append(&mut client, 10).starts_with("NO [OVERQUOTA]"));
         client.ok("STORE 1:2 +FLAGS.SILENT (\\Deleted)");
@@ -63,14 +63,14 @@ fn an_announcement_keeps_nobody_from_the_quota() {
     slow.send(b"a APPEND INBOX {5000000}\r\n");
     assert!(slow.line().unwrap().starts_with(b"+ "));
     assert!(append(&mut other, 3_000_000).starts_with("OK "));
-    // Now it does not fit any more. The rest of it is thrown away, nothing of it stays.
+    // Now it does not fit any more. The rest is discarded, and nothing of it is stored.
     slow.send(&vec![b'q'; 5_000_000]);
     slow.send(b"\r\n");
     let refused = slow.reply("a").tagged;
     assert!(refused.starts_with("NO [OVERQUOTA]"), "{refused}");
     let status = slow.ok("STATUS INBOX (MESSAGES SIZE)").texts();
     assert_eq!(status, ["* STATUS INBOX (MESSAGES 1 SIZE 3000000)"]);
-    // Nor is anything of it claimed any more; and amid a batch it is said which message it was.
+    // Its claim is released. Within a batch the answer says which message it was.
     assert!(append(&mut slow, 1_900_000).starts_with("OK "));
     slow.ok("SELECT INBOX");
     slow.ok("STORE 1:* +FLAGS.SILENT (\\Deleted)");

@@ -1,5 +1,5 @@
-//! Changes of several sessions at the same moment: what one of them was told stays true, whatever
-//! the others do to the same messages.
+//! Changes of several sessions at the same moment: what a session was told stays true, whatever the
+//! others do to the same messages.
 
 use std::collections::BTreeSet;
 
@@ -7,12 +7,12 @@ use kit::{Client, Fetched, Folder, Message, PASSWORD, Server, USER};
 
 use super::{login, selected};
 
-/// So many, each second one of another kind, that a change of one kind takes several records.
+/// So many messages of two alternating kinds that a change of one kind takes several records.
 const MESSAGES: usize = 36_000;
 
 const ROUNDS: usize = 3;
 
-/// Messages, each second one with these flags.
+/// Messages, every second one with these flags.
 fn fill(client: &mut Client, mailbox: &str, options: &str) {
     let octets = b"Subject: x\r\n\r\nbody\r\n";
     let (plain, other) = (Message { options: "", octets }, Message { options, octets });
@@ -21,7 +21,7 @@ fn fill(client: &mut Client, mailbox: &str, options: &str) {
     assert!(reply.tagged.starts_with("OK "), "{}", reply.tagged);
 }
 
-/// The UIDs of a mailbox's messages that a search finds.
+/// The UIDs that a search finds.
 fn found(client: &mut Client, mailbox: &str, keys: &str) -> BTreeSet<u64> {
     client.ok(&format!("SELECT {mailbox}"));
     let found = client.ok(&format!("UID SEARCH {keys}")).texts();
@@ -41,7 +41,7 @@ fn send_stores(client: &mut Client, before: u64, change: &str) -> Vec<(u64, Stri
     stores
 }
 
-/// The messages of which the client was told that they have, or have not, this flag now.
+/// The messages whose flags, as told, have or lack this flag now.
 fn told(client: &mut Client, stores: Vec<(u64, String)>, flag: &str, set: bool) -> BTreeSet<u64> {
     let mut told = BTreeSet::new();
     for (uid, tag) in stores {
@@ -58,8 +58,8 @@ fn told(client: &mut Client, stores: Vec<(u64, String)>, flag: &str, set: bool) 
     told
 }
 
-/// All messages of INBOX come to a new mailbox by this command, while another session flags the
-/// last of them. Those that it was told are flagged are flagged where they are then.
+/// This command takes all messages of INBOX to a new mailbox while another session flags the last
+/// of them. Every message that was reported as flagged is flagged in the new mailbox.
 fn flags_survive(server: &Server, command: &str, target: &str) {
     let mut acknowledged = 0;
     for _ in 0..ROUNDS {
@@ -138,7 +138,7 @@ fn a_conditional_store_overwrites_nothing_that_came_before_it() {
         let stores = send_stores(&mut other, 0, "FLAGS (\\Flagged)");
         told(&mut other, stores, "\\Flagged", true);
         let reply = one.reply(&tag);
-        // The other session's flags came later, or they were left alone and the client was told.
+        // The flags of the other session came later, or were left alone and the client was told.
         let flagged = found(&mut login(&server), &mailbox, "FLAGGED");
         let all: BTreeSet<_> = (MESSAGES as u64 - 49..=MESSAGES as u64).collect();
         assert_eq!(flagged, all, "{}", reply.tagged);

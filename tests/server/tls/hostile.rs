@@ -1,4 +1,4 @@
-//! What is no TLS, and what stops amid it.
+//! Connections that are not TLS, or stop in the middle of it.
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpStream};
@@ -20,7 +20,7 @@ fn what_is_no_tls_is_turned_away_and_others_go_on() {
     for sent in [&b"a LOGIN alice secret\r\n"[..], b"GET / HTTP/1.1\r\n\r\n", &garbage, &endless] {
         for cut in [sent.len(), sent.len() / 2, 1] {
             let mut socket = TcpStream::connect(server.tls_address()).unwrap();
-            // It may have hung up already.
+            // It may have closed the connection already.
             let _ = socket.write_all(&sent[..cut]);
             let _ = socket.shutdown(Shutdown::Write);
             let mut heard = Vec::new();
@@ -72,7 +72,7 @@ fn whoever_does_not_come_to_an_end_with_the_handshake_is_cut_off() {
     ends.into_iter().for_each(|end| end.join().unwrap());
 }
 
-/// Whoever cuts the connection between two records forges nothing: what is not whole is not there.
+/// A connection cut between two records forges nothing: an incomplete message is not stored.
 #[test]
 fn a_message_that_was_cut_off_is_not_there() {
     let (_folder, identity, server) = start(&[]);
@@ -83,7 +83,7 @@ fn a_message_that_was_cut_off_is_not_there() {
         greeted(&mut client);
         login(&mut client);
         client.send(&text[..cut]);
-        // In a while without the alert that ends TLS, once with it.
+        // Once without the alert that ends TLS, once with it.
         if cut == 1000 {
             client.tls().send_close_notify();
             client.send(b"");

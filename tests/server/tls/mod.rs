@@ -1,5 +1,5 @@
 //! TLS as clients see it: from the first octet on, and by STARTTLS; certificates that are replaced
-//! while sessions go on; what is no TLS, or stops amid it.
+//! while sessions go on; connections that are not TLS, or stop in the middle of it.
 
 mod hostile;
 mod renewal;
@@ -32,7 +32,7 @@ fn capabilities(client: &mut Client) -> String {
     client.ok("CAPABILITY").texts().remove(0)
 }
 
-/// Octets of any kind, in no order.
+/// Random octets.
 fn octets(length: usize, seed: u64) -> Vec<u8> {
     let mut random = kit::Random::new(seed);
     (0..length).map(|_| random.below(256) as u8).collect()
@@ -66,9 +66,9 @@ fn mail_comes_in_and_goes_out_by_tls() {
             assert!(back == message.octets, "message {at} by {version:?}");
         }
         client.ok("LOGOUT");
-        // It hangs up as TLS wants it: what came is all there is.
+        // It closes TLS properly: nothing was cut off.
         assert_eq!(client.line(), None);
-        // The ticket spares the next one a handshake.
+        // With the ticket the next connection resumes.
         let mut client = Client::by_tls(server.tls_address(), config);
         greeted(&mut client);
         assert_eq!(client.tls().handshake_kind(), Some(HandshakeKind::Resumed));
@@ -85,7 +85,7 @@ fn the_accounts_of_all_reactors_are_reached() {
         folder.add_user(&user, PASSWORD, &[]);
         let mut client = Client::by_tls(server.tls_address(), config.clone());
         greeted(&mut client);
-        // The next commands come along with the login, before the connection moves.
+        // The next commands arrive with the login, before the connection moves.
         let text =
             format!("a LOGIN {user} {PASSWORD}\r\nb NOOP\r\nc APPEND INBOX {{5+}}\r\nhello\r\n");
         client.send(text.as_bytes());
@@ -141,7 +141,7 @@ fn a_session_goes_over_to_tls_and_not_twice() {
     assert!(client.command("STARTTLS").tagged.starts_with("BAD "));
 }
 
-/// What somebody between put behind STARTTLS must not be taken for the client's.
+/// Octets that a man in the middle put behind STARTTLS must not be taken for the client's.
 #[test]
 fn what_comes_behind_starttls_in_clear_text_is_thrown_away() {
     let (_folder, identity, server) = start(&[]);
@@ -150,7 +150,7 @@ fn what_comes_behind_starttls_in_clear_text_is_thrown_away() {
     let reply = client.reply("a");
     assert!(reply.tagged.starts_with("OK ") && reply.untagged.is_empty(), "{reply:?}");
     client.secure(identity.config(&TLS13));
-    // Nobody has logged in, and nothing answers `b`.
+    // No user is logged in, and nothing answers `b`.
     let reply = client.command("SELECT INBOX");
     assert!(reply.tagged.starts_with("NO ") && reply.untagged.is_empty(), "{reply:?}");
     login(&mut client);

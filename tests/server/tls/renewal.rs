@@ -1,4 +1,4 @@
-//! Certificates are replaced while the server runs.
+//! Certificates that are replaced while the server runs.
 
 use std::fs;
 use std::thread;
@@ -10,7 +10,7 @@ use rustls::version::TLS13;
 
 use super::{greeted, login, start};
 
-/// Waits until the log has this text so often.
+/// Waits until the log has this text this many times.
 fn wait_for_log(server: &Server, text: &str, times: usize) {
     for _ in 0..6000 {
         if server.log().matches(text).count() >= times {
@@ -29,7 +29,7 @@ fn a_new_certificate_is_shown_to_new_clients_and_nobody_is_cut_off() {
     greeted(&mut old);
     login(&mut old);
     identity.renew();
-    // Not before it is told.
+    // Not before SIGHUP.
     greeted(&mut Client::by_tls(server.tls_address(), before.clone()));
     server.signal(Signal::HUP);
     wait_for_log(&server, "certificate and key reloaded", 1);
@@ -38,7 +38,7 @@ fn a_new_certificate_is_shown_to_new_clients_and_nobody_is_cut_off() {
     login(&mut new);
     assert!(!Client::by_tls(server.tls_address(), before).try_send(b"a NOOP\r\n"));
     old.ok("NOOP");
-    // A bad one is named, and the last good one stays.
+    // A bad certificate is named, and the last good one stays in use.
     fs::write(&identity.key, "no key").unwrap();
     let good = identity.config(&TLS13);
     server.signal(Signal::HUP);

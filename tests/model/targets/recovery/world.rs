@@ -1,4 +1,4 @@
-//! Logs that are written as the server writes them, and spoilt as nobody should.
+//! Logs written as the server writes them, and then corrupted.
 
 use imap::types::{InternalDate, ModSeq, Uid};
 use mailrace::store::{
@@ -17,19 +17,19 @@ const SALT: u64 = 0x5EED;
 
 pub struct World {
     pub disk: Disk,
-    /// What was written, as recovery should find it.
+    /// What recovery should find.
     pub written: Vec<Replayed>,
-    /// What a catalog would name.
+    /// Positions that a catalog would have.
     pub positions: Vec<LogPosition>,
     sequencer: Sequencer,
     epoch: Epoch,
     segment: u64,
     batch: u64,
-    /// Messages of the batch that is open.
+    /// Messages of the open batch.
     open: Vec<MessageRecord>,
     /// Its first frame.
     open_since: Option<Place>,
-    /// The frames of this epoch, each with the place from which it would have to be read again.
+    /// The frames of this epoch, each with the place from which a replay would have to start.
     frames: Vec<(Place, Option<Place>)>,
     spoilt: bool,
 }
@@ -51,7 +51,7 @@ impl World {
         }
     }
 
-    /// Whether the disk holds what was written to it, whole.
+    /// Whether the disk still holds everything that was written.
     pub fn is_sound(&self) -> bool {
         !self.spoilt
     }
@@ -90,12 +90,12 @@ impl World {
         self.disk.create(SegmentId(self.segment), (blocks * BLOCK) as u32);
     }
 
-    /// A frame with messages, and the footer of their batch or not.
+    /// A frame with messages, with or without the footer of their batch.
     fn messages(&mut self, input: &mut Input<'_>, last: bool) {
         let octets: Vec<&[u8]> = (0..1 + input.below(3)).map(|_| input.short(60)).collect();
         let octets: Vec<&[u8]> = octets.into_iter().filter(|octets| !octets.is_empty()).collect();
         let mut payload = octets.concat();
-        // Now and then more than a block.
+        // Sometimes more than a block.
         let more = if input.below(8) == 0 { BLOCK } else { 0 };
         payload.resize(payload.len() + more, b'x');
         let count = octets.len();
@@ -163,7 +163,7 @@ impl World {
     /// A frame with any other change.
     fn change(&mut self, input: &mut Input<'_>) {
         let record = record(input);
-        // Those belong to batches, which have a step of their own.
+        // They belong to batches, which have their own step.
         let of_batch = matches!(
             record,
             Record::Messages { .. }
@@ -212,7 +212,7 @@ impl World {
         }
     }
 
-    /// The server is killed, and starts again.
+    /// The server is killed and starts again.
     fn restart(&mut self) {
         let recovered = recover(&mut self.disk, &[], &mut |_| Ok(()));
         let recovered = match recovered {
@@ -233,7 +233,7 @@ impl World {
         self.batch += 1;
     }
 
-    /// What a checkpoint would name that was made when some frame had become durable.
+    /// The position of a checkpoint made when some frame had become durable.
     fn position(&mut self, input: &mut Input<'_>) {
         let durable = self.sequencer.durable();
         let durable = self.frames.iter().filter(|(place, _)| place.lsn <= durable).count();
