@@ -86,7 +86,7 @@ impl Keys {
     /// passwords: a user's salt changes with the password, so a salt that never changes would
     /// reveal an unknown name. Each name changes at its own times, half a year to three years
     /// apart.
-    pub fn of_nobody(secret: &[u8; KEY], name: &str, usual: Usual, unix_seconds: u64) -> Keys {
+    pub fn of_unknown(secret: &[u8; KEY], name: &str, usual: Usual, unix_seconds: u64) -> Keys {
         let draw = |what: &str| mac(secret, format!("{what} {name}").as_bytes());
         let number = |what: &str| u64::from_le_bytes(*draw(what).first_chunk().expect("32 octets"));
         let life = SHORTEST_LIFE + number("life") % (LONGEST_LIFE - SHORTEST_LIFE);
@@ -208,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_keys_is_refused() {
+    fn malformed_keys_are_refused() {
         for (from, to) in [
             ("SCRAM-SHA-256$", "SCRAM-SHA-1$"),
             ("4096:", "0:"),
@@ -227,28 +227,28 @@ mod tests {
     }
 
     #[test]
-    fn nobody_has_the_same_keys_always_and_others_than_anybody_else() {
+    fn unknown_names_have_stable_and_distinct_keys() {
         let usual = Usual::of_ours();
         let nobody = |secret: u8, name: &str| {
-            Keys::of_nobody(&[secret; KEY], name, usual, 1_800_000_000).to_string()
+            Keys::of_unknown(&[secret; KEY], name, usual, 1_800_000_000).to_string()
         };
         assert_eq!(nobody(1, "mallory"), nobody(1, "mallory"));
         assert_ne!(nobody(1, "mallory"), nobody(2, "mallory"));
         assert_ne!(nobody(1, "mallory"), nobody(1, "trudy"));
         let real = Keys::new(&Password::new(*b"x")).unwrap();
-        let fake = Keys::of_nobody(&[1; KEY], "mallory", real.usual(), 0);
+        let fake = Keys::of_unknown(&[1; KEY], "mallory", real.usual(), 0);
         assert_eq!(fake.usual(), real.usual());
         let long = Usual { salt: LONGEST_SALT, ..usual };
-        assert_eq!(Keys::of_nobody(&[1; KEY], "mallory", long, 0).usual(), long);
+        assert_eq!(Keys::of_unknown(&[1; KEY], "mallory", long, 0).usual(), long);
     }
 
     /// A user's salt changes now and then, and not all on one day.
     #[test]
-    fn nobodys_salt_changes_at_times_of_its_own() {
+    fn the_salt_of_an_unknown_name_changes_at_its_own_times() {
         const DAY: u64 = 24 * 3600;
         let usual = Usual::of_ours();
         let changes = |name: &str| -> Vec<u64> {
-            let salt = |day| Keys::of_nobody(&[1; KEY], name, usual, day * DAY).salt;
+            let salt = |day| Keys::of_unknown(&[1; KEY], name, usual, day * DAY).salt;
             let days = 20_000..20_000 + 6 * 365;
             days.filter(|&day| salt(day) != salt(day + 1)).collect()
         };
@@ -261,7 +261,7 @@ mod tests {
         // When the usual iterations change, it is as if the password had been set again.
         let salt = |iterations| {
             let usual = Usual { iterations: NonZeroU32::new(iterations).unwrap(), ..usual };
-            Keys::of_nobody(&[1; KEY], "mallory", usual, 0).salt
+            Keys::of_unknown(&[1; KEY], "mallory", usual, 0).salt
         };
         assert_ne!(salt(4096), salt(65_536));
     }

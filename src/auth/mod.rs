@@ -29,4 +29,4 @@ pub use sasl::{Mechanism, MechanismName, SaslError, Step};
 pub use throttle::network;
 pub use tokens::{TokenConfig, TokenKeysError, Tokens};
 pub use users::{Kept, NameError, User, UserError, Users};
-pub use verifier::{Busy, Refusal, Verdict, Verifier, VerifierOptions};
+pub use verifier::{Busy, LoginRefusal, Verdict, Verifier, VerifierOptions};

@@ -18,9 +18,9 @@ impl Remembered {
         Remembered { key, hashes: Recent::new(capacity) }
     }
 
-    /// Whether this user logged in with this password while the stored hash was `phc`.
+    /// Checks whether this user logged in with this password while the stored hash was `phc`.
     /// [`blake3::Hash`] compares in constant time.
-    pub(super) fn knows(&mut self, name: &str, phc: &str, password: &Password) -> bool {
+    pub(super) fn check(&mut self, name: &str, phc: &str, password: &Password) -> bool {
         let hash = self.hash(phc, password);
         self.hashes.get(name).is_some_and(|known| *known == hash)
     }
@@ -53,12 +53,12 @@ mod tests {
     #[test]
     fn the_same_password_under_the_same_hash_is_known() {
         let mut remembered = Remembered::new([7; 32], 8);
-        assert!(!remembered.knows("alice", "phc", &password("secret")));
+        assert!(!remembered.check("alice", "phc", &password("secret")));
         remembered.remember("alice", "phc", &password("secret"));
-        assert!(remembered.knows("alice", "phc", &password("secret")));
-        assert!(!remembered.knows("alice", "phc", &password("Secret")));
-        assert!(!remembered.knows("alice", "changed", &password("secret")));
-        assert!(!remembered.knows("alice", "phcs", &password("ecret")));
-        assert!(!remembered.knows("bob", "phc", &password("secret")));
+        assert!(remembered.check("alice", "phc", &password("secret")));
+        assert!(!remembered.check("alice", "phc", &password("Secret")));
+        assert!(!remembered.check("alice", "changed", &password("secret")));
+        assert!(!remembered.check("alice", "phcs", &password("ecret")));
+        assert!(!remembered.check("bob", "phc", &password("secret")));
     }
 }

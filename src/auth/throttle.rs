@@ -33,8 +33,17 @@ pub(super) struct Throttle {
     counts: Recent<[u8; 16], Bucket>,
 }
 
-/// The time at which all failures will have leaked out. A failure moves it by a share of the
-/// window.
+/// A leaky bucket, stored as the time at which it will be empty. A failure moves that time by a
+/// share of the window, so the bucket leaks without a timer, and nothing is stored for an empty
+/// one. With 10 failures in a window of 600 s, a share is 60 s:
+///
+/// ```text
+/// at 0 s      3 failures     empty at 180 s: 3 failures left
+/// at 100 s    1 failure      empty at 240 s: 140 s left, rounded up to 3 failures
+/// at 240 s                   empty
+/// ```
+///
+/// A login is refused while one more share would exceed the window.
 type Bucket = Instant;
 
 impl Throttle {
@@ -54,8 +63,8 @@ impl Throttle {
         if wait.is_zero() { Ok(()) } else { Err(wait) }
     }
 
-    /// Whether `more` further failures at once might exceed the limit of an address.
-    pub fn is_near(&mut self, from: IpAddr, more: u32, now: Instant) -> bool {
+    /// Checks whether `more` further failures at once might exceed the limit of an address.
+    pub fn check_margin(&mut self, from: IpAddr, more: u32, now: Instant) -> bool {
         let key = self.address(from);
         let left = self.counts.get(&key).map_or(Duration::ZERO, |at| at.duration_since(now));
         left + share(self.each_address) * more > limits::LOGIN_WINDOW
@@ -171,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn an_address_is_refused_after_so_many_failures_and_no_other() {
+    fn only_the_address_with_too_many_failures_is_refused() {
         let (mut throttle, now) = throttle(50);
         for number in 0..50 {
             let name = format!("user{number}");

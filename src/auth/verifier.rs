@@ -44,12 +44,12 @@ pub enum Verdict {
     /// Accepted. [`User::acting`] is set if a master user acts.
     Accepted(User),
     /// Refused. Tell the client after this delay.
-    Refused(Refusal, Duration),
+    Refused(LoginRefusal, Duration),
 }
 
 /// Why a claim is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Refusal {
+pub enum LoginRefusal {
     /// Name and evidence do not match. Neither the reply nor its timing tells which is wrong.
     Wrong,
     /// They match, but this user may not open the requested mail.
@@ -58,12 +58,12 @@ pub enum Refusal {
     TooMany(Duration),
 }
 
-impl fmt::Display for Refusal {
+impl fmt::Display for LoginRefusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Refusal::Wrong => f.write_str("user name, password or token is wrong"),
-            Refusal::NotAllowed => f.write_str("not allowed to open the mail of that user"),
-            Refusal::TooMany(wait) => write!(
+            LoginRefusal::Wrong => f.write_str("user name, password or token is wrong"),
+            LoginRefusal::NotAllowed => f.write_str("not allowed to open the mail of that user"),
+            LoginRefusal::TooMany(wait) => write!(
                 f,
                 "too many failed logins; try again in {} seconds",
                 wait.as_millis().div_ceil(1000)
@@ -72,13 +72,13 @@ impl fmt::Display for Refusal {
     }
 }
 
-impl Refusal {
+impl LoginRefusal {
     /// The text for the operator.
     #[must_use]
     pub fn for_operator(self) -> String {
         match self {
-            Refusal::TooMany(_) => format!("{self}; see --login-failures"),
-            Refusal::Wrong | Refusal::NotAllowed => self.to_string(),
+            LoginRefusal::TooMany(_) => format!("{self}; see --login-failures"),
+            LoginRefusal::Wrong | LoginRefusal::NotAllowed => self.to_string(),
         }
     }
 }
@@ -96,7 +96,7 @@ struct Shared {
     throttle: Mutex<Throttle>,
     /// Hash of an unknown password. Unknown users are checked against it, so that a name takes
     /// equally long whether or not it exists.
-    nobody: Box<str>,
+    unknown_hash: Box<str>,
     /// Seed of keys for unknown names.
     secret: [u8; KEY],
     hashed: AtomicU64,
@@ -158,7 +158,7 @@ impl Verifier {
             tokens: options.tokens,
             remembered: Mutex::new(Remembered::new(random()?, limits::REMEMBERED_LOGINS)),
             throttle: Mutex::new(throttle),
-            nobody: password::hash(&Password::new(random()?)).map_err(io::Error::other)?,
+            unknown_hash: password::hash(&Password::new(random()?)).map_err(io::Error::other)?,
             secret,
             hashed: AtomicU64::new(0),
             one_user: Gates::new(),
@@ -290,7 +290,7 @@ impl Shared {
             return verdict;
         }
         let mut others = Some(self.one_address.with_others(address));
-        let near = self.throttle().is_near(from, self.threads, Instant::now());
+        let near = self.throttle().check_margin(from, self.threads, Instant::now());
         let _alone = near.then(|| {
             others.take();
             self.one_address.alone(address)
@@ -300,7 +300,7 @@ impl Shared {
             return refused;
         }
         let user = users.get(name);
-        let phc = user.map_or(&*self.nobody, |user| &*user.phc);
+        let phc = user.map_or(&*self.unknown_hash, |user| &*user.phc);
         let right = password::matches(password, phc);
         self.hashed.fetch_add(u64::from(right.is_some()), Ordering::Relaxed);
         match user {
@@ -308,7 +308,7 @@ impl Shared {
                 self.remembered().remember(name, phc, password);
                 self.authorize(users, from, user, target)
             }
-            _ => self.fail(from, name, Refusal::Wrong),
+            _ => self.fail(from, name, LoginRefusal::Wrong),
         }
     }
 
@@ -322,7 +322,7 @@ impl Shared {
         let user = users.get(name).filter(|user| user.keys.as_ref() == Some(&proof.keys.0));
         match user {
             Some(user) if right => self.authorize(users, from, user, target),
-            _ => self.fail(from, name, Refusal::Wrong),
+            _ => self.fail(from, name, LoginRefusal::Wrong),
         }
     }
 
@@ -350,7 +350,7 @@ impl Shared {
         };
         match user {
             Some(user) => self.authorize(users, from, user, acts_for.as_deref()),
-            None => self.fail(from, claimed, Refusal::Wrong),
+            None => self.fail(from, claimed, LoginRefusal::Wrong),
         }
     }
 
@@ -370,7 +370,7 @@ impl Shared {
         };
         match user {
             Some(user) => self.authorize(users, from, user, acts_for),
-            None => self.fail(from, acts_for.unwrap_or_default(), Refusal::NotAllowed),
+            None => self.fail(from, acts_for.unwrap_or_default(), LoginRefusal::NotAllowed),
         }
     }
 
@@ -386,7 +386,7 @@ impl Shared {
                 let master = Some(Arc::new(user.clone()));
                 Verdict::Accepted(User { master, ..target.clone() })
             }
-            _ => self.fail(from, &user.name, Refusal::NotAllowed),
+            _ => self.fail(from, &user.name, LoginRefusal::NotAllowed),
         }
     }
 
@@ -409,7 +409,7 @@ impl Shared {
     fn keys(&self, users: &Table, name: &str) -> Keyring {
         let keys = users.get(name).and_then(|user| user.keys.clone());
         Keyring(keys.unwrap_or_else(|| {
-            let keys = Keys::of_nobody(&self.secret, name, users.usual(), unix_seconds());
+            let keys = Keys::of_unknown(&self.secret, name, users.usual(), unix_seconds());
             Arc::new(keys)
         }))
     }
@@ -417,7 +417,7 @@ impl Shared {
     fn recall(&self, users: &Table, identity: &Identity, password: &Password) -> Option<Verdict> {
         let (name, target) = self.resolve(identity);
         let user = users.get(name)?;
-        let known = self.remembered().knows(name, &user.phc, password);
+        let known = self.remembered().check(name, &user.phc, password);
         // A user who may not open this mail is still checked completely, and counted.
         match (known, target) {
             (true, None) => Some(Verdict::Accepted(user.clone())),
@@ -431,10 +431,11 @@ impl Shared {
 
     fn admit(&self, from: IpAddr, name: &str) -> Result<(), Verdict> {
         let admitted = self.throttle().admit(from, name, Instant::now());
-        admitted.map_err(|wait| Verdict::Refused(Refusal::TooMany(wait), limits::LOGIN_DELAY_MAX))
+        admitted
+            .map_err(|wait| Verdict::Refused(LoginRefusal::TooMany(wait), limits::LOGIN_DELAY_MAX))
     }
 
-    fn fail(&self, from: IpAddr, name: &str, why: Refusal) -> Verdict {
+    fn fail(&self, from: IpAddr, name: &str, why: LoginRefusal) -> Verdict {
         Verdict::Refused(why, self.throttle().failed(from, name, Instant::now()))
     }
 

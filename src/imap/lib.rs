@@ -11,11 +11,11 @@
 //! A server first finds the end of a command, then parses it:
 //!
 //! ```
-//! use imap::protocol::{Command, Frame, Framer, Limits, parse};
+//! use imap::protocol::{Command, Scan, Framer, Limits, parse};
 //!
 //! let received = b"a1 SELECT \"Sent Mail\"\r\na2 NO";
 //! let mut framer = Framer::new(Limits::AFTER_LOGIN);
-//! let Frame::Command { length } = framer.scan(received) else { panic!("a line is complete") };
+//! let Scan::Command { length } = framer.scan(received) else { panic!("a line is complete") };
 //! let tagged = parse(&received[..length], false).unwrap();
 //! assert_eq!(tagged.tag.as_str(), "a1");
 //! assert!(matches!(tagged.command, Command::Select(_)));

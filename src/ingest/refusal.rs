@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use bytes::BytesMut;
 
 use imap::protocol::response::{Code, Condition, tagged, untagged};
-use imap::protocol::{OptionsError, Refusal as Answer, Tag};
+use imap::protocol::{ErrorReply, OptionsError, Tag};
 
 /// A tagged NO or BAD.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,9 +40,9 @@ impl Refusal {
 
 impl From<OptionsError> for Refusal {
     fn from(error: OptionsError) -> Refusal {
-        match error.refusal {
-            Answer::No => Refusal::no(None, error.text),
-            Answer::Bad => Refusal::bad(error.text),
+        match error.reply {
+            ErrorReply::No => Refusal::no(None, error.text),
+            ErrorReply::Bad => Refusal::bad(error.text),
         }
     }
 }

@@ -241,7 +241,7 @@ mod tests {
     }
 
     #[test]
-    fn a_panic_is_told_and_the_thread_goes_on() {
+    fn a_panic_is_reported_and_the_thread_continues() {
         let jobs = Jobs::start("test", 1, Jobs::ANY).unwrap();
         block_on(async {
             let panicked = jobs.run(|| panic!("on purpose")).await;

@@ -8,7 +8,7 @@ use crate::limits::{DISCARDED_BEFORE_LOGIN, RECEIVE};
 use crate::net::{Output, Transport};
 use crate::reactor::{receive_within, timeout};
 use imap::protocol::{
-    Discard, Frame, Framer, Limits, Line, ParseError, Tag, first_words, is_append, line, parse,
+    Discard, Framer, Limits, Line, ParseError, Scan, Tag, first_words, is_append, line, parse,
 };
 
 /// How long a client is expected to be about to send.
@@ -143,18 +143,18 @@ impl Input {
         }
         loop {
             let on_first_line = self.framer.is_on_first_line();
-            let frame = self.framer.scan(&self.buffer);
+            let scan = self.framer.scan(&self.buffer);
             // A command may have ten thousand literals.
-            if !self.is_welcome(frame, on_first_line, output) {
-                return self.next_of(frame);
+            if !self.is_welcome(scan, on_first_line, output) {
+                return self.next_of(scan);
             }
         }
     }
 
-    /// Whether a frame is a literal that may come. The client has been told then, and the framer
+    /// Whether the scan found a literal that may come. The client has been told then, and the framer
     /// stands behind the announcement.
-    fn is_welcome(&self, frame: Frame, on_first_line: bool, output: &Rc<Output>) -> bool {
-        let Frame::Literal { literal, at, fits: true } = frame else { return false };
+    fn is_welcome(&self, scan: Scan, on_first_line: bool, output: &Rc<Output>) -> bool {
+        let Scan::Literal { literal, at, fits: true } = scan else { return false };
         // What command it is, the first line says. An unknown one is refused before the client
         // sends the literal for nothing (RFC 3501 section 7.5).
         let line = &self.buffer[..at];
@@ -167,18 +167,18 @@ impl Input {
         true
     }
 
-    fn next_of(&mut self, frame: Frame) -> Option<Next> {
-        match frame {
-            Frame::NeedMore => None,
-            Frame::Command { length } => {
+    fn next_of(&mut self, scan: Scan) -> Option<Next> {
+        match scan {
+            Scan::NeedMore => None,
+            Scan::Command { length } => {
                 let rest = self.buffer.split_off(length);
                 Some(Next::Command(std::mem::replace(&mut self.buffer, rest)))
             }
-            Frame::Literal { at, .. } if is_append(&self.buffer[..at]) => {
+            Scan::Literal { at, .. } if is_append(&self.buffer[..at]) => {
                 self.framer.reset();
                 Some(Next::Append)
             }
-            Frame::Literal { literal, at, fits } => {
+            Scan::Literal { literal, at, fits } => {
                 let text = match self.unknown(&self.buffer[..at]) {
                     Some(text) if fits => text,
                     _ => format!("a literal of {} octets is too large here", literal.size),
@@ -193,7 +193,7 @@ impl Input {
                     refused => refused,
                 })
             }
-            Frame::LineTooLong { at: 0 } => {
+            Scan::LineTooLong { at: 0 } => {
                 // The line goes on, its tag has arrived.
                 let begun = first_words(&self.buffer);
                 self.discard = Some(Discard::line());
@@ -209,7 +209,7 @@ impl Input {
                     }
                 })
             }
-            Frame::LineTooLong { at } => {
+            Scan::LineTooLong { at } => {
                 Some(self.refuse(at, Some(Discard::line()), TOO_LONG.to_owned()))
             }
         }

@@ -10,7 +10,7 @@ use super::deadline::Deadline;
 use super::dispatch::{Flow, Session};
 use super::vigil::Vigil;
 use crate::auth::{
-    Busy, Claim, Identity, Mechanism, MechanismName, Password, Refusal, SaslError, Step, User,
+    Busy, Claim, Identity, LoginRefusal, Mechanism, MechanismName, Password, SaslError, Step, User,
     Verdict,
 };
 use crate::home::{Arrival, FAULTY, Seat};
@@ -242,16 +242,21 @@ impl Session {
         self.accepted(tag, user).await
     }
 
-    async fn refused(&mut self, tag: &Tag, why: Refusal, mechanism: Option<&Mechanism>) -> Flow {
+    async fn refused(
+        &mut self,
+        tag: &Tag,
+        why: LoginRefusal,
+        mechanism: Option<&Mechanism>,
+    ) -> Flow {
         if let Some(last) = mechanism.and_then(Mechanism::refused)
             && let Err(NoResponse::Gone) = self.challenge(&last).await
         {
             return Flow::Over;
         }
         let code = match why {
-            Refusal::Wrong => Code::AuthenticationFailed,
-            Refusal::NotAllowed => Code::AuthorizationFailed,
-            Refusal::TooMany(_) => Code::Unavailable,
+            LoginRefusal::Wrong => Code::AuthenticationFailed,
+            LoginRefusal::NotAllowed => Code::AuthorizationFailed,
+            LoginRefusal::TooMany(_) => Code::Unavailable,
         };
         self.no(tag, Some(code), &why.to_string());
         self.failures += 1;

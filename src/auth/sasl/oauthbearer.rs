@@ -88,7 +88,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_response_is_refused() {
+    fn malformed_responses_are_refused() {
         for response in [
             "",
             "\x01",

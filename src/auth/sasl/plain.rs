@@ -60,7 +60,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_message_is_refused() {
+    fn malformed_messages_are_refused() {
         for message in [
             &b""[..],
             b"tim",

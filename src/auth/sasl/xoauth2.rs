@@ -45,7 +45,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_response_is_refused() {
+    fn malformed_responses_are_refused() {
         for response in [&b""[..], b"user=x\x01\x01", b"auth=Bearer x\x01\x01", b"user=\xff\x01"] {
             assert!(Xoauth2.step(response).is_err(), "{response:?}");
         }

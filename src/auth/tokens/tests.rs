@@ -177,7 +177,7 @@ fn the_user_is_named_by_the_one_claim_that_the_operator_chose() {
 
 /// The header comes from the client, and an error quotes it.
 #[test]
-fn why_a_token_is_refused_is_short_and_has_no_controls() {
+fn refusals_of_tokens_are_short_and_printable() {
     let tokens = Issuer::new(Signer::ed25519()).tokens();
     let alg = format!("x\nlogged in\u{202e}{}", "y".repeat(5000));
     let header = URL_SAFE_NO_PAD.encode(json!({ "alg": alg }).to_string());
@@ -216,7 +216,7 @@ fn only_the_issuer_can_sign() {
 }
 
 #[test]
-fn a_key_is_used_for_what_it_is_for() {
+fn keys_are_used_only_as_declared() {
     let issuer = Issuer::new(Signer::p256());
     let right = issuer.signer.jwk("one");
     let takes = |change: &dyn Fn(&mut Value)| {
@@ -245,7 +245,7 @@ fn a_token_with_a_critical_extension_is_not_taken() {
 }
 
 #[test]
-fn the_file_is_read_anew_and_a_bad_one_leaves_the_former_keys() {
+fn the_file_is_reloaded_and_a_bad_one_leaves_the_previous_keys() {
     let issuer = Issuer::new(Signer::ed25519());
     let tokens = issuer.tokens();
     let token = issuer.sign(&claims());
@@ -259,7 +259,7 @@ fn the_file_is_read_anew_and_a_bad_one_leaves_the_former_keys() {
 }
 
 #[test]
-fn sets_that_are_none_are_refused() {
+fn malformed_key_sets_are_refused() {
     let issuer = Issuer::new(Signer::ed25519());
     let open = |text: &str| {
         std::fs::write(issuer.path(), text).unwrap();

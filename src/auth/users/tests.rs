@@ -92,7 +92,7 @@ fn users_added_at_the_same_time_are_all_there() {
 }
 
 #[test]
-fn what_a_person_wrote_stays() {
+fn lines_written_by_hand_stay() {
     let (folder, users) = folder();
     let path = folder.path().join(FILE);
     fs::write(&path, "# ours\n\n# no line end").unwrap();
@@ -119,7 +119,7 @@ fn an_error_names_file_and_line() {
 }
 
 #[test]
-fn a_file_that_went_bad_leaves_the_former_users() {
+fn a_malformed_file_leaves_the_previous_users() {
     let (folder, users) = folder();
     users.add("alice", &password(), None, Kept::HashOnly).unwrap();
     assert!(users.get("alice").is_some());
@@ -136,7 +136,7 @@ fn a_file_that_went_bad_leaves_the_former_users() {
 
 /// The file becomes a pipe, so a reader blocks until a writer comes.
 #[test]
-fn while_the_file_is_read_everybody_has_the_former_users() {
+fn the_previous_users_are_served_while_the_file_is_read() {
     let (folder, users) = folder();
     users.add("alice", &password(), None, Kept::HashOnly).unwrap();
     assert!(users.get("alice").is_some());
@@ -221,7 +221,7 @@ fn the_list_has_the_order_of_the_file() {
 }
 
 #[test]
-fn nobody_can_be_changed_who_is_not_there() {
+fn unknown_users_cannot_be_changed() {
     let folder = tempfile::tempdir().unwrap();
     let missing = folder.path().join("none");
     for users in [Users::open(folder.path()).unwrap(), Users::open(&missing).unwrap()] {
@@ -234,7 +234,7 @@ fn nobody_can_be_changed_who_is_not_there() {
 }
 
 #[test]
-fn a_user_who_logged_in_is_still_there_or_is_not() {
+fn still_finds_the_current_entry_of_a_user() {
     let folder = tempfile::tempdir().unwrap();
     let (users, _) = written(folder.path());
     let alice = users.get("alice").unwrap();

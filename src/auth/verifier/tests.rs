@@ -35,7 +35,7 @@ fn start(users: Users) -> Verifier {
 }
 
 fn is_wrong(verdict: Result<Verdict, Busy>) -> bool {
-    matches!(verdict, Ok(Verdict::Refused(Refusal::Wrong, _)))
+    matches!(verdict, Ok(Verdict::Refused(LoginRefusal::Wrong, _)))
 }
 
 fn login(verifier: &Verifier, name: &str, password: &str) -> Result<Verdict, Busy> {
@@ -138,7 +138,7 @@ fn held_up(users: Users) -> (Verifier, std::sync::mpsc::Sender<()>) {
 }
 
 #[test]
-fn thousands_wait_and_those_who_go_cost_nothing() {
+fn thousands_wait_and_dropped_logins_cost_nothing() {
     let (_folder, users) = alice();
     let (verifier, end) = held_up(users);
     let mut context = Context::from_waker(Waker::noop());
@@ -155,7 +155,7 @@ fn thousands_wait_and_those_who_go_cost_nothing() {
 }
 
 #[test]
-fn who_guesses_from_one_address_keeps_no_other_waiting() {
+fn guesses_from_one_address_do_not_delay_others() {
     let (_folder, users) = alice();
     let (verifier, end) = held_up(users);
     let mut context = Context::from_waker(Waker::noop());
@@ -227,16 +227,16 @@ fn a_master_is_remembered_as_himself() {
 }
 
 #[test]
-fn after_too_many_failures_nothing_is_looked_at_but_what_was_right_before() {
+fn after_too_many_failures_only_remembered_passwords_work() {
     let (_folder, verifier) = with_master();
     assert!(names(verdict(&verifier, claim("alice", "secret"))).is_some());
     let mut hashed = verifier.hashed();
     for number in 0..limits::LOGIN_FAILURES {
         let refused = verdict(&verifier, claim(&format!("user{number}"), "wrong"));
-        assert!(matches!(refused, Verdict::Refused(Refusal::Wrong, _)), "{number}");
+        assert!(matches!(refused, Verdict::Refused(LoginRefusal::Wrong, _)), "{number}");
         hashed += 1;
     }
-    let too_many = |verdict| matches!(verdict, Verdict::Refused(Refusal::TooMany(_), _));
+    let too_many = |verdict| matches!(verdict, Verdict::Refused(LoginRefusal::TooMany(_), _));
     assert!(too_many(verdict(&verifier, claim("admin", "root"))));
     assert!(too_many(verdict(&verifier, Claim::Token { token: "x".into(), acts_for: None })));
     assert!(block_on(verifier.keys(HERE, "admin")).is_err());
@@ -255,6 +255,6 @@ fn a_bad_token_over_and_over_leaves_others_alone() {
     for _ in 0..2 * limits::LOGIN_FAILURES {
         token("bad");
     }
-    assert!(matches!(token("bad"), Verdict::Refused(Refusal::TooMany(_), _)));
-    assert!(matches!(token("other"), Verdict::Refused(Refusal::Wrong, _)));
+    assert!(matches!(token("bad"), Verdict::Refused(LoginRefusal::TooMany(_), _)));
+    assert!(matches!(token("other"), Verdict::Refused(LoginRefusal::Wrong, _)));
 }

@@ -127,7 +127,7 @@ pub enum Next {
 
 /// Which answer an error gets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Refusal {
+pub enum ErrorReply {
     /// The line is well-formed, but its flags or date cannot be kept. RFC 3501 section 6.3.11: NO
     /// is for "error in flags or date/time", BAD for "arguments invalid".
     No,
@@ -139,7 +139,7 @@ pub enum Refusal {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OptionsError {
     /// NO or BAD.
-    pub refusal: Refusal,
+    pub reply: ErrorReply,
     /// The reason, as told to the client.
     pub text: String,
     /// The literal announced at the end of the line.
@@ -157,30 +157,30 @@ pub struct OptionsError {
 pub fn parse_append_options(text: &[u8]) -> Result<Next, OptionsError> {
     let announced = Literal::at_end(text);
     let (literal, end) = announced.map_or((None, text.len()), |(l, at)| (Some(l), at));
-    let failed = |refusal, text| OptionsError { refusal, text, literal };
+    let failed = |reply, text| OptionsError { reply, text, literal };
     let mut cursor = Cursor::new(&text[..end], false);
     cursor.spaces();
     if literal.is_none() && cursor.rest().is_empty() {
         return Ok(Next::End);
     }
     let options = options(&mut cursor)
-        .map_err(|e| failed(Refusal::Bad, format!("expected {} at octet {}", e.what, e.at)))?;
+        .map_err(|e| failed(ErrorReply::Bad, format!("expected {} at octet {}", e.what, e.at)))?;
     let Some(literal) = literal else {
-        return Err(failed(Refusal::Bad, "expected a message literal".into()));
+        return Err(failed(ErrorReply::Bad, "expected a message literal".into()));
     };
     if let Some(refused) = options.flags.refused {
-        return Err(failed(Refusal::No, refused.to_string()));
+        return Err(failed(ErrorReply::No, refused.to_string()));
     }
     let date = match options.date.as_deref().map(|date| (date, InternalDate::parse(date))) {
         None => None,
         Some((_, Ok(date))) => Some(date),
         Some((date, Err(error))) => {
-            let (refusal, why) = match error {
-                DateError::Malformed => (Refusal::Bad, "is malformed"),
-                DateError::OutOfRange => (Refusal::No, "does not exist"),
+            let (reply, why) = match error {
+                DateError::Malformed => (ErrorReply::Bad, "is malformed"),
+                DateError::OutOfRange => (ErrorReply::No, "does not exist"),
             };
             let text = format!("the internal date \"{}\" {why}", grammar::quoted(date));
-            return Err(failed(refusal, text));
+            return Err(failed(reply, text));
         }
     };
     let utf8 = options.utf8;
@@ -299,7 +299,7 @@ mod tests {
     }
 
     #[test]
-    fn heads_that_are_none_keep_the_literal() {
+    fn invalid_heads_keep_the_literal() {
         for (line, expected, at) in [
             ("a APPEND ~{5}", "a mailbox name", 9),
             ("a APPEND (\\Seen) {5}", "a mailbox name", 9),
@@ -348,8 +348,8 @@ mod tests {
 
     #[test]
     fn errors_say_no_or_bad_and_keep_the_literal() {
-        use Refusal::{Bad, No};
-        for (text, refusal) in [
+        use ErrorReply::{Bad, No};
+        for (text, reply) in [
             (" (\\Odd) {5}", No),
             (" (a]b) {5}", No),
             (" (\u{fc}) {5}", No),
@@ -368,12 +368,12 @@ mod tests {
             (" CATENATE (URL \"x\" TEXT {5}", Bad),
         ] {
             let error = parse_append_options(text.as_bytes()).unwrap_err();
-            assert_eq!((error.refusal, error.literal), (refusal, Some(literal(5))), "{text}");
+            assert_eq!((error.reply, error.literal), (reply, Some(literal(5))), "{text}");
         }
         let error = parse_append_options(b" (\\Odd)").unwrap_err();
-        assert_eq!((error.refusal, error.literal), (Bad, None));
+        assert_eq!((error.reply, error.literal), (Bad, None));
         let many: String = (0..1025).map(|n| format!("k{n} ")).collect();
         let error = parse_append_options(format!("({many}){{5}}").as_bytes()).unwrap_err();
-        assert_eq!(error.refusal, No);
+        assert_eq!(error.reply, No);
     }
 }

@@ -71,7 +71,7 @@ impl Limits {
 
 /// What [`Framer::scan`] found. Offsets count from the start of the command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Frame {
+pub enum Scan {
     /// The command continues beyond the buffer.
     NeedMore,
     /// A whole command of `length` octets, line end included. The framer has reset itself: remove
@@ -137,7 +137,7 @@ impl Framer {
     }
 
     /// Scans the buffered octets of the current command. Octets of later commands may follow.
-    pub fn scan(&mut self, buffered: &[u8]) -> Frame {
+    pub fn scan(&mut self, buffered: &[u8]) -> Scan {
         let fresh = buffered.get(self.searched..).unwrap_or_default();
         let Some(newline) = memchr(b'\n', fresh) else {
             self.searched = self.searched.max(buffered.len());
@@ -147,7 +147,7 @@ impl Framer {
             return if begun && self.text_until(self.searched) > self.limits.line + 1 {
                 self.too_long()
             } else {
-                Frame::NeedMore
+                Scan::NeedMore
             };
         };
         let end = self.searched + newline + 1;
@@ -158,13 +158,13 @@ impl Framer {
         match Literal::at_end(line) {
             None => {
                 self.reset();
-                Frame::Command { length: end }
+                Scan::Command { length: end }
             }
             Some((literal, _)) => self.literal(literal, end),
         }
     }
 
-    fn literal(&mut self, literal: Literal, at: usize) -> Frame {
+    fn literal(&mut self, literal: Literal, at: usize) -> Scan {
         let size = usize::try_from(literal.size).unwrap_or(usize::MAX);
         let fits = size <= self.limits.literals - self.literals;
         if fits {
@@ -174,13 +174,13 @@ impl Framer {
         } else {
             self.reset();
         }
-        Frame::Literal { literal, at, fits }
+        Scan::Literal { literal, at, fits }
     }
 
-    fn too_long(&mut self) -> Frame {
+    fn too_long(&mut self) -> Scan {
         let at = self.line_start;
         self.reset();
-        Frame::LineTooLong { at }
+        Scan::LineTooLong { at }
     }
 
     /// Octets of the command before `end`, without literals.
@@ -359,10 +359,10 @@ mod tests {
     }
 
     /// Scans on past every literal that fits.
-    fn scan_on(framer: &mut Framer, buffered: &[u8]) -> Frame {
+    fn scan_on(framer: &mut Framer, buffered: &[u8]) -> Scan {
         loop {
             match framer.scan(buffered) {
-                Frame::Literal { fits: true, .. } => {}
+                Scan::Literal { fits: true, .. } => {}
                 other => return other,
             }
         }
@@ -374,9 +374,9 @@ mod tests {
         let length = commands.len() - "b NOOP\n".len();
         for cut in 0..length {
             let mut framer = framer();
-            assert_eq!(scan_on(&mut framer, &commands[..cut]), Frame::NeedMore, "cut at {cut}");
-            assert_eq!(scan_on(&mut framer, commands), Frame::Command { length }, "cut at {cut}");
-            assert_eq!(framer.scan(&commands[length..]), Frame::Command { length: 7 });
+            assert_eq!(scan_on(&mut framer, &commands[..cut]), Scan::NeedMore, "cut at {cut}");
+            assert_eq!(scan_on(&mut framer, commands), Scan::Command { length }, "cut at {cut}");
+            assert_eq!(framer.scan(&commands[length..]), Scan::Command { length: 7 });
         }
     }
 
@@ -385,48 +385,48 @@ mod tests {
         let command = format!("{:36}{{5+}}\r\nhello", "a LOGIN").into_bytes();
         for length in 42..47 {
             let mut framer = framer();
-            assert_eq!(scan_on(&mut framer, &command[..length]), Frame::NeedMore, "{length}");
-            assert_eq!(scan_on(&mut framer, &command), Frame::LineTooLong { at: 47 }, "{length}");
+            assert_eq!(scan_on(&mut framer, &command[..length]), Scan::NeedMore, "{length}");
+            assert_eq!(scan_on(&mut framer, &command), Scan::LineTooLong { at: 47 }, "{length}");
         }
     }
 
     #[test]
-    fn a_literal_is_told_once_and_its_octets_are_not_read() {
+    fn a_literal_is_reported_once_and_its_octets_are_not_scanned() {
         let mut framer = framer();
-        let told = Frame::Literal { literal: literal(9, true), at: 7, fits: true };
-        assert_eq!(framer.scan(b"a {9}"), Frame::NeedMore);
+        let told = Scan::Literal { literal: literal(9, true), at: 7, fits: true };
+        assert_eq!(framer.scan(b"a {9}"), Scan::NeedMore);
         assert_eq!(framer.scan(b"a {9}\r\n"), told);
-        assert_eq!(framer.scan(b"a {9}\r\n"), Frame::NeedMore);
-        assert_eq!(framer.scan(b"a {9}\r\nb\nc\nd\n{5"), Frame::NeedMore);
-        assert_eq!(framer.scan(b"a {9}\r\nb\nc\nd\n{5}\n\n"), Frame::Command { length: 17 });
+        assert_eq!(framer.scan(b"a {9}\r\n"), Scan::NeedMore);
+        assert_eq!(framer.scan(b"a {9}\r\nb\nc\nd\n{5"), Scan::NeedMore);
+        assert_eq!(framer.scan(b"a {9}\r\nb\nc\nd\n{5}\n\n"), Scan::Command { length: 17 });
     }
 
     #[test]
     fn limits_count_the_whole_command() {
         let mut framer = framer();
         let mut buffered = b"a {10+}\n0123456789 {10+}\n0123456789 ".to_vec();
-        assert!(matches!(framer.scan(&buffered), Frame::Literal { fits: true, .. }));
-        assert!(matches!(framer.scan(&buffered), Frame::Literal { fits: true, .. }));
-        assert_eq!(framer.scan(&buffered), Frame::NeedMore);
+        assert!(matches!(framer.scan(&buffered), Scan::Literal { fits: true, .. }));
+        assert!(matches!(framer.scan(&buffered), Scan::Literal { fits: true, .. }));
+        assert_eq!(framer.scan(&buffered), Scan::NeedMore);
         buffered.extend_from_slice(b"{1+}\n");
-        let over = Frame::Literal { literal: literal(1, false), at: 41, fits: false };
+        let over = Scan::Literal { literal: literal(1, false), at: 41, fits: false };
         assert_eq!(framer.scan(&buffered), over);
         let mut empty = b"a {0+}\n".repeat(5);
-        assert!((0..5).all(|_| matches!(framer.scan(&empty), Frame::Literal { fits: true, .. })));
+        assert!((0..5).all(|_| matches!(framer.scan(&empty), Scan::Literal { fits: true, .. })));
         empty.extend_from_slice(b"a {0+}\n");
-        assert_eq!(framer.scan(&empty), Frame::LineTooLong { at: 35 });
+        assert_eq!(framer.scan(&empty), Scan::LineTooLong { at: 35 });
     }
 
     #[test]
     fn lines_too_long() {
         let mut framer = framer();
-        assert_eq!(framer.scan(&[b'x'; 41]), Frame::NeedMore);
-        assert_eq!(framer.scan(&[b'x'; 42]), Frame::LineTooLong { at: 0 });
+        assert_eq!(framer.scan(&[b'x'; 41]), Scan::NeedMore);
+        assert_eq!(framer.scan(&[b'x'; 42]), Scan::LineTooLong { at: 0 });
         let mut line = [b'x'; 42];
         line[41] = b'\n';
-        assert_eq!(framer.scan(&line), Frame::LineTooLong { at: 0 });
+        assert_eq!(framer.scan(&line), Scan::LineTooLong { at: 0 });
         line[40] = b'\r';
-        assert_eq!(framer.scan(&line), Frame::Command { length: 42 });
+        assert_eq!(framer.scan(&line), Scan::Command { length: 42 });
     }
 
     #[test]
@@ -434,13 +434,13 @@ mod tests {
         let mut framer = Framer::new(Limits::AFTER_LOGIN);
         let command = b"a APPEND x {18446744073709551616}\r\n";
         let literal = literal(u64::MAX, true);
-        assert_eq!(framer.scan(command), Frame::Literal { literal, at: 35, fits: false });
+        assert_eq!(framer.scan(command), Scan::Literal { literal, at: 35, fits: false });
         assert!(Discard::after(literal).is_none());
-        assert_eq!(framer.scan(b"b NOOP\r\n"), Frame::Command { length: 8 });
+        assert_eq!(framer.scan(b"b NOOP\r\n"), Scan::Command { length: 8 });
     }
 
     #[test]
-    fn what_is_thrown_away_ends_with_the_command_however_it_is_cut() {
+    fn discard_ends_with_the_command_however_it_is_cut() {
         let rest =
             b"ab\ncd (\\Seen) {4+}\r\nx\n{9 ~{000000000000000000000000002+}\n\n\n {7}\r\nb NOOP";
         let end = rest.len() - "b NOOP".len();

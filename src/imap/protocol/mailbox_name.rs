@@ -410,7 +410,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_pattern_says_of_names() {
+    fn prefix_and_levels_of_a_pattern() {
         for (pattern, beginning, literal, levels) in [
             ("a/b", "a/b", true, Some(2)),
             ("a/%", "a/", false, Some(2)),

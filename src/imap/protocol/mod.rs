@@ -26,11 +26,11 @@ mod tests;
 mod utf7;
 
 pub use append::{
-    Head, HeadError, Next, Options, OptionsError, Refusal, after_utf8, is_append,
+    ErrorReply, Head, HeadError, Next, Options, OptionsError, after_utf8, is_append,
     parse_append_head, parse_append_options,
 };
 pub use command::{Command, Secret, Tag, Tagged, decode_sasl};
-pub use framing::{Discard, Frame, Framer, Limits, Line, Literal, line};
+pub use framing::{Discard, Framer, Limits, Line, Literal, Scan, line};
 pub use grammar::{
     BinarySection, BodySection, Create, DateField, DateOrder, Depth, Fetch, FetchItem, FlagError,
     FlagList, GetMetadata, List, Partial, PartialRange, QResync, ReturnOptions, Returns, Search,

@@ -5,7 +5,7 @@ use proptest::prelude::*;
 
 use super::response::{self, Condition};
 use super::{
-    Command, Discard, Frame, Framer, HeaderScanner, Limits, Literal, MailboxName, Next, Pattern,
+    Command, Discard, Framer, HeaderScanner, Limits, Literal, MailboxName, Next, Pattern, Scan,
     SequenceSet, decode_sasl, is_append, line, parse, parse_append_head, parse_append_options,
 };
 
@@ -90,10 +90,10 @@ fn read_by_all(octets: &[u8]) {
 }
 
 /// Where the command ends if every literal is accepted.
-fn framed(framer: &mut Framer, octets: &[u8]) -> Frame {
+fn framed(framer: &mut Framer, octets: &[u8]) -> Scan {
     loop {
         match framer.scan(octets) {
-            Frame::Literal { fits: true, .. } => {}
+            Scan::Literal { fits: true, .. } => {}
             other => return other,
         }
     }
@@ -119,7 +119,7 @@ proptest! {
         let whole = framed(&mut Framer::new(limits), &octets);
         let mut framer = Framer::new(limits);
         let first = framed(&mut framer, &octets[..cut.index(octets.len())]);
-        if first == Frame::NeedMore {
+        if first == Scan::NeedMore {
             prop_assert_eq!(framed(&mut framer, &octets), whole);
         } else {
             prop_assert_eq!(first, whole);
@@ -127,16 +127,16 @@ proptest! {
     }
 
     #[test]
-    fn what_is_discarded_is_what_would_have_been_framed(
+    fn discard_ends_where_the_framer_would(
         octets in spoilt(), cut in any::<prop::sample::Index>(),
     ) {
         let octets = [&octets[..], b"\r\n"].concat();
         let mut framer = Framer::new(Limits { line: usize::MAX - 1, literals: usize::MAX / 2 });
         let end = loop {
             match framer.scan(&octets) {
-                Frame::Literal { literal, at, .. } if literal.synchronising => break Some(at),
-                Frame::Literal { fits: true, .. } => {}
-                Frame::Command { length } => break Some(length),
+                Scan::Literal { literal, at, .. } if literal.synchronising => break Some(at),
+                Scan::Literal { fits: true, .. } => {}
+                Scan::Command { length } => break Some(length),
                 _ => break None,
             }
         };

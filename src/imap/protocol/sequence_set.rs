@@ -206,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_set_is_refused_where_it_ends() {
+    fn invalid_sets_are_refused_at_the_first_bad_octet() {
         for (text, at) in [
             ("", 0),
             ("0", 0),
@@ -231,7 +231,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn ranges_hold_what_the_set_names(
+        fn ranges_contain_the_numbers_of_the_set(
             pairs in prop::collection::vec((0u32..30, 0u32..30), 1..6), max in 1u32..30,
         ) {
             let text = |n: u32| if n == 0 { "*".to_string() } else { n.to_string() };

@@ -293,7 +293,7 @@ fn store() {
 }
 
 #[test]
-fn what_is_no_command() {
+fn invalid_commands_are_refused() {
     for (text, expected) in [
         ("", "expected a tag at octet 0"),
         ("\r\n", "expected a tag at octet 0"),

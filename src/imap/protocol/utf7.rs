@@ -139,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn what_has_another_encoding_is_refused() {
+    fn other_encodings_of_a_name_are_refused() {
         for wire in [
             "&Jjo!",
             "&U,BTFw-&ZeVnLIqe-",
@@ -166,7 +166,7 @@ mod tests {
         }
 
         #[test]
-        fn what_decodes_encodes_to_itself(wire in "[&A-Ca-c,+=-]{0,12}") {
+        fn decoded_names_encode_to_the_input(wire in "[&A-Ca-c,+=-]{0,12}") {
             if let Some(text) = decode(wire.as_bytes()) {
                 prop_assert_eq!(encode(&text), wire);
             }

@@ -321,7 +321,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_date_is_refused() {
+    fn invalid_dates_are_refused() {
         use DateError::{Malformed, OutOfRange};
         for (text, error) in [
             ("31-Apr-2001 00:00:00 +0000", OutOfRange),
@@ -382,7 +382,7 @@ mod tests {
     }
 
     #[test]
-    fn rotten_bits_are_no_date() {
+    fn corrupt_bits_are_refused() {
         assert_eq!(InternalDate::from_bits(0), None);
         assert_eq!(InternalDate::from_bits(u64::MAX), None);
         let date = InternalDate::from_unix(1_000_000_000);

@@ -132,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn what_touches_or_overlaps_is_one() {
+    fn touching_and_overlapping_ranges_are_merged() {
         let uids = [range(9, 9), range(5, 6), range(7, 8), range(1, 2), range(2, 3), range(8, 7)];
         assert_eq!(UidRange::ascending(&uids), [range(1, 3), range(5, 9)]);
         let end = [range(u32::MAX, u32::MAX), range(1, u32::MAX)];

@@ -230,7 +230,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn dates_are_told_before_clients_refuse_them() {
+    fn expiry_is_reported_before_clients_refuse_the_certificate() {
         let day = 24 * 3600;
         let validity = Validity { from: 100 * day, until: 200 * day };
         let concern = |now| validity.concern(Path::new("cert.pem"), now);

@@ -231,7 +231,7 @@ fn the_end_comes_behind_the_last_octet() {
 }
 
 #[test]
-fn what_is_no_tls_is_answered_by_an_alert() {
+fn garbage_is_answered_with_an_alert() {
     let made = made();
     for garbage in
         [&b"a LOGIN alice secret\r\n"[..], b"\x16\x03\x01\xff\xff0", b"GET / HTTP/1.1\r\n\r\n"]
@@ -263,7 +263,7 @@ fn a_record_that_was_changed_ends_it() {
 }
 
 #[test]
-fn files_that_do_not_do_are_named_and_the_former_ones_stay() {
+fn unusable_files_are_named_and_the_previous_ones_stay() {
     let made = made();
     let files = made.acceptor.files().clone();
     let tell = |files: &TlsFiles| Acceptor::new(files.clone()).unwrap_err().to_string();

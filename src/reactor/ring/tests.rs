@@ -48,7 +48,7 @@ fn octets_arrive_at_their_place_in_the_lease() {
 }
 
 #[test]
-fn an_interrupt_gives_back_what_has_come() {
+fn an_interrupt_returns_received_octets() {
     on_reactor(|| async {
         let arena = arena();
         let (conn, mut client) = pair().await;
@@ -67,7 +67,7 @@ fn an_interrupt_gives_back_what_has_come() {
 }
 
 #[test]
-fn an_interrupt_does_not_end_what_begins_after_it() {
+fn an_interrupt_does_not_affect_later_operations() {
     on_reactor(|| async {
         let arena = arena();
         let (conn, mut client) = pair().await;
@@ -114,7 +114,7 @@ fn leases_run_out_and_come_back_in_order() {
 }
 
 #[test]
-fn a_shortage_interrupts_who_waits_with_a_lease() {
+fn a_shortage_interrupts_an_idle_lease_holder() {
     on_reactor(|| async {
         let arena = arena();
         let (conn, _client) = pair().await;
@@ -134,7 +134,7 @@ fn a_shortage_interrupts_who_waits_with_a_lease() {
 }
 
 #[test]
-fn a_shortage_of_large_leases_interrupts_nobody_with_a_small_one() {
+fn a_shortage_of_large_leases_spares_holders_of_small_ones() {
     on_reactor(|| async {
         let arena = Arena::new().unwrap();
         let (conn, _client) = pair().await;
@@ -160,7 +160,7 @@ fn a_shortage_of_large_leases_interrupts_nobody_with_a_small_one() {
 }
 
 #[test]
-fn files_keep_what_was_written() {
+fn files_return_what_was_written() {
     on_reactor(|| async {
         let arena = arena();
         let folder = tempfile::tempdir().unwrap();
@@ -200,7 +200,7 @@ fn sending_reaches_the_client_and_a_closed_one_is_an_error() {
 }
 
 #[test]
-fn an_interrupt_does_not_end_what_is_being_sent() {
+fn an_interrupt_does_not_end_a_send() {
     on_reactor(|| async {
         let (conn, mut client) = pair().await;
         let conn = std::rc::Rc::new(conn);
@@ -279,7 +279,7 @@ fn a_submission_that_is_refused_for_now_goes_later() {
 
 /// More long-waiting operations than the queue has entries.
 #[test]
-fn what_waits_long_takes_no_room_in_the_queue() {
+fn long_waits_do_not_fill_the_queue() {
     on_reactor(|| async {
         let (conn, _client) = pair().await;
         let conn = std::rc::Rc::new(conn);

@@ -4,7 +4,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use imap::protocol::{Frame, Framer, Limits, is_append};
+use imap::protocol::{Framer, Limits, Scan, is_append};
 use kit::Random;
 use mailrace::store::{BatchId, Epoch, FrameHeader, LogId, Lsn, Record, SegmentHeader, SegmentId};
 use mailrace::tools::Generator;
@@ -171,8 +171,8 @@ fn commands_said() -> Vec<Vec<u8>> {
         let mut framer = Framer::new(Limits { line: 1 << 20, literals: 1 << 20 });
         loop {
             match framer.scan(rest) {
-                Frame::Literal { fits: true, .. } => {}
-                Frame::Command { length } => {
+                Scan::Literal { fits: true, .. } => {}
+                Scan::Command { length } => {
                     commands.push(rest[..length].to_vec());
                     rest = &rest[length..];
                 }

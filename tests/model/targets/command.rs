@@ -3,7 +3,7 @@
 //! Input: an octet of flags, then what a client sends.
 
 use imap::protocol::{
-    Frame, Framer, Limits, Literal, Next, Tagged, decode_sasl, is_append, line, parse,
+    Framer, Limits, Literal, Next, Scan, Tagged, decode_sasl, is_append, line, parse,
     parse_append_head, parse_append_options,
 };
 
@@ -58,8 +58,8 @@ fn framed(octets: &[u8]) -> Option<usize> {
     let mut framer = Framer::new(LIMITS);
     loop {
         match framer.scan(octets) {
-            Frame::Literal { fits: true, .. } => {}
-            Frame::Command { length } => return Some(length),
+            Scan::Literal { fits: true, .. } => {}
+            Scan::Command { length } => return Some(length),
             _ => return None,
         }
     }

@@ -2,7 +2,7 @@
 //!
 //! Input: an octet that sets limits, a seed of slices, then what a client sends.
 
-use imap::protocol::{Discard, Frame, Framer, Limits, Literal};
+use imap::protocol::{Discard, Framer, Limits, Literal, Scan};
 
 use super::input::{Input, slices};
 
@@ -61,14 +61,14 @@ fn step(
         return true;
     }
     match framer.scan(buffer) {
-        Frame::NeedMore => return false,
-        Frame::Command { length } => events.push(Event::Command(buffer.drain(..length).collect())),
-        Frame::Literal { fits: true, .. } => {}
-        Frame::Literal { literal, at, fits: false } => {
+        Scan::NeedMore => return false,
+        Scan::Command { length } => events.push(Event::Command(buffer.drain(..length).collect())),
+        Scan::Literal { fits: true, .. } => {}
+        Scan::Literal { literal, at, fits: false } => {
             events.push(Event::Refused(buffer.drain(..at).collect()));
             *discard = Discard::after(literal);
         }
-        Frame::LineTooLong { at } => {
+        Scan::LineTooLong { at } => {
             buffer.drain(..at);
             events.push(Event::TooLong);
             *discard = Some(Discard::line());

@@ -62,7 +62,7 @@ fn another_proof_proves_nothing() {
     // Neither is the right proof accepted with keys of an unknown name.
     let mut scram = exchange();
     scram.step(FIRST.as_bytes()).unwrap();
-    scram.keys(Keyring(Arc::new(Keys::of_nobody(
+    scram.keys(Keyring(Arc::new(Keys::of_unknown(
         &[1; 32],
         "user",
         crate::auth::keys::Usual::of_ours(),

@@ -293,7 +293,7 @@ mod tests {
     }
 
     #[test]
-    fn a_megabyte_of_openings_takes_no_time() {
+    fn unclosed_words_take_linear_time() {
         let start = std::time::Instant::now();
         for piece in ["=?", "=?a?q?", "=?a", "?=", "=?a?x?b?="] {
             let text = piece.repeat(1 << 20);

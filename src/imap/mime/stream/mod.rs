@@ -20,12 +20,12 @@ struct Feed {
     held: Vec<u8>,
     /// Their offset in the message.
     start: u64,
-    cursor: Cursor,
+    delivered: Delivered,
 }
 
 /// How much of what the walk has seen was passed on.
 #[derive(Default)]
-struct Cursor {
+struct Delivered {
     /// The part being passed on.
     number: Option<usize>,
     /// Whether its body has begun.
@@ -45,7 +45,7 @@ struct Seen<'w> {
 
 impl Feed {
     fn new(walk: Walk) -> Feed {
-        Feed { walk, held: Vec::new(), start: 0, cursor: Cursor::default() }
+        Feed { walk, held: Vec::new(), start: 0, delivered: Delivered::default() }
     }
 
     /// Takes the next piece and shows `look` what it adds, step by step, until `look` breaks.
@@ -59,7 +59,7 @@ impl Feed {
         let window = Window::new(&self.held, self.start, last);
         loop {
             let step = self.walk.advance(window);
-            let seen = self.cursor.see(&self.walk, window);
+            let seen = self.delivered.see(&self.walk, window);
             if look(&self.walk, &seen, step)? || step == Step::End {
                 return Ok(true);
             }
@@ -78,11 +78,11 @@ impl Feed {
     }
 }
 
-impl Cursor {
+impl Delivered {
     fn see<'w>(&mut self, walk: &Walk, window: Window<'w>) -> Seen<'w> {
         let number = walk.number();
         if self.number != Some(number) {
-            *self = Cursor { number: Some(number), begun: false, taken: walk.start() };
+            *self = Delivered { number: Some(number), begun: false, taken: walk.start() };
         }
         let mut seen = Seen { header: &[], begins: false, body: &[] };
         if !self.begun {

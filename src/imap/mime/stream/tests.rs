@@ -114,12 +114,12 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(3000))]
 
     #[test]
-    fn cuts_change_no_outline(message in message(), length in 1_usize..40) {
+    fn cuts_do_not_change_the_outline(message in message(), length in 1_usize..40) {
         check_outline(&message, length);
     }
 
     #[test]
-    fn cuts_change_no_search(
+    fn cuts_do_not_change_the_search(
         message in message(),
         needles in prop::collection::vec("(a|B|b|é|É|e| |\r\n|あ|=|:|ab|m){0,3}", 1..4),
         length in 1_usize..40,

@@ -289,7 +289,7 @@ fn mail_with_two_cr_has_a_body() {
 }
 
 #[test]
-fn fields_folded_after_the_colon_begin_with_no_blank() {
+fn values_folded_after_the_colon_begin_without_a_blank() {
     let header = "Date:\r\n Mon, 1 Jan 2024 10:00:00 +0000\r\nMessage-ID:\r\n\t<a@x>\r\n\
         In-Reply-To:\r\n <b@x>\r\n\r\n";
     assert_eq!(

@@ -129,6 +129,17 @@ const HIGH: u64 = 0x8080_8080_8080_8080;
 const LOW: u64 = 0x0101_0101_0101_0101;
 
 /// Upper case of eight octets at once; the result for non-ASCII octets is arbitrary.
+///
+/// Additions to seven-bit octets never carry into the next octet, so their highest bits work as
+/// eight comparisons. Upper and lower case differ in the bit 0x20. For four octets:
+///
+/// ```text
+/// word                      a    Z    z    {      61 5a 7a 7b
+/// + 1f: is it at least a?                         80 79 99 9a
+/// + 05: is it beyond z?                           66 5f 7f 80
+/// from_a & !beyond_z & 80                         80 00 80 00
+/// >> 2, then xor            A    Z    Z    {      41 5a 5a 7b
+/// ```
 fn uppercase(word: u64) -> u64 {
     let seven = word & !HIGH;
     // The highest bit of each octet tells which are at least `a`, and which are beyond `z`.
@@ -214,7 +225,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn the_table_says_what_the_rules_say(text in "(?s)[ -~é-ſА-я漢가-힣]{0,80}.{0,20}") {
+        fn the_table_agrees_with_the_rules(text in "(?s)[ -~é-ſА-я漢가-힣]{0,80}.{0,20}") {
             let mut expected = String::new();
             for c in text.chars() {
                 decompose_compatible(titlecase(c), |part| expected.push(part));

@@ -90,7 +90,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(2000))]
 
     #[test]
-    fn what_is_found_is_what_is_there(
+    fn the_search_agrees_with_the_model(
         message in message(),
         needle in "(a|B|b|é|É|e| |\t|\r\n|あ|=|\\?|:|ab|m){0,4}",
     ) {

@@ -198,7 +198,7 @@ mod tests {
 
     /// The results of Dovecot 2.3 for the same searches.
     #[test]
-    fn body_and_text_cover_what_dovecot_covers() {
+    fn body_and_text_match_where_dovecot_matches() {
         for (text, body, whole) in [
             ("innersubj", false, true),
             ("innerbody", true, true),
@@ -221,7 +221,7 @@ mod tests {
     }
 
     #[test]
-    fn addresses_are_found_without_what_stands_in_them() {
+    fn addresses_are_found_without_their_comments() {
         let header = b"From: Joe (c) <user-from (comment)@ (comment) domain.org>\r\n\
             To: \"a b\"@x.org, list: c (d) @x.org;\r\nSubject: a (b)@c\r\n\r\n";
         for (name, text, expected) in [

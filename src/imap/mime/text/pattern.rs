@@ -181,7 +181,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn the_fast_way_finds_what_the_slow_one_does(
+        fn the_fast_search_agrees_with_the_slow_one(
             needle in "(?s)[aAbB@` ]{0,3}[aAbBé\u{301}ßﬁ]{0,2}",
             text in "(?s)[aAbB@` ]{0,40}[aAbBéE\u{301}ßﬁf]{0,10}[ab]{0,10}",
         ) {

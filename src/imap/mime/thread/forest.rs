@@ -142,7 +142,7 @@ impl Forest {
     /// Makes `parent` the parent of `child`, which has none, unless that makes a loop.
     fn link(&mut self, parent: u32, child: u32) {
         debug_assert_eq!(self.parent(child), NONE, "cut first");
-        if self.descends(parent, child) {
+        if self.search_up(parent, child) {
             return;
         }
         self.nodes[child].parent = parent;
@@ -158,9 +158,9 @@ impl Forest {
         }
     }
 
-    /// Whether `node` is `ancestor` or below it. If the searches have used up their steps, which
+    /// Searches upwards from `node`: is it `ancestor` or below it? If the searches have used up their steps, which
     /// takes hostile mail, the answer is yes.
-    fn descends(&mut self, node: u32, ancestor: u32) -> bool {
+    fn search_up(&mut self, node: u32, ancestor: u32) -> bool {
         if node == ancestor {
             return true;
         }

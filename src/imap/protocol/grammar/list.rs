@@ -218,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_unknown_is_refused_with_what_is_known() {
+    fn unknown_options_are_refused_with_the_known_ones() {
         for (text, expected) in [
             ("(ODD) \"\" %", "SUBSCRIBED, REMOTE, RECURSIVEMATCH or SPECIAL-USE at octet 8"),
             ("\"\" % RETURN (ODD)", "SUBSCRIBED, CHILDREN, SPECIAL-USE or STATUS at octet 20"),

@@ -159,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn a_separator_at_the_end_is_told() {
+    fn a_trailing_separator_is_reported() {
         let new = create("owatagusiam/");
         assert_eq!((new.mailbox, new.parent), (MailboxName::from_utf8("owatagusiam"), true));
         assert!(!create("owatagusiam").parent);
@@ -191,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn names_in_utf8_are_what_they_look_like() {
+    fn utf8_names_are_taken_literally() {
         let named = |text: &str, utf8| match parse(text.as_bytes(), utf8).map(|t| t.command) {
             Ok(Command::Delete(name)) => name.map(|name| name.to_string()),
             other => panic!("{other:?}"),

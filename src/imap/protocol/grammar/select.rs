@@ -139,7 +139,7 @@ mod tests {
 
     /// RFC 7162 section 3.2.5.
     #[test]
-    fn what_the_client_knows() {
+    fn qresync_parameters_are_read() {
         let (validity, modseq) = (UidValidity(67_890_007), ModSeq(20_050_715_194_045_000));
         let expected = |known, matched| Some(QResync { validity, modseq, known, matched });
         let known = "41,43:211,214:541";
@@ -160,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_unknown_is_named() {
+    fn unknown_parameters_are_named() {
         let odd = select("b (condstore  X-Y (1 2 (\")\" 4)) QRESYNC (1 2)  Z.z 1:* )");
         assert!(odd.condstore && odd.qresync.is_some());
         assert_eq!(odd.unknown.as_deref(), Some("X-Y"));

@@ -302,7 +302,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_client_said_breaks_no_line() {
+    fn client_text_cannot_break_a_line() {
         let line = |text: &str| written(|o| untagged(o, Condition::Bad, None, text));
         assert_eq!(line("a\r\n* OK b\0\x7fü"), "* BAD a??* OK b???\r\n");
         assert_eq!(line("[ALERT] x"), "* BAD (ALERT] x\r\n");

@@ -149,7 +149,7 @@ fn keys_are_joined() {
 }
 
 #[test]
-fn what_is_no_search() {
+fn invalid_searches_are_refused() {
     for (text, expected) in [
         ("SEARCH", "expected a space at octet 8"),
         ("SEARCH ", "expected a search key at octet 9"),
