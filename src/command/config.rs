@@ -3,10 +3,10 @@
 use std::fmt::Write as _;
 use std::path::PathBuf;
 
-use clap::{Arg, Args, Subcommand};
+use clap::{Arg, Args, Command, Subcommand};
 
 use super::exit::{self, Failure};
-use super::{file, serve, settings};
+use super::{file, serve};
 
 /// Check a configuration file, or print an example with every key
 #[derive(Args, Debug)]
@@ -26,16 +26,16 @@ enum Action {
     Example,
 }
 
-pub(super) fn run(args: ConfigArgs) -> Result<(), Failure> {
+pub(super) fn run(args: ConfigArgs, program: Command) -> Result<(), Failure> {
     match args.action {
-        Action::Check { file } => {
-            let line = ["mailrace".into(), "serve".into(), "--config".into(), file.clone().into()];
-            let config = settings::resolve(&line)?;
+        Action::Check { file: path } => {
+            let line = ["mailrace".into(), "serve".into(), "--config".into(), path.clone().into()];
+            let config = file::resolve(program, &line)?;
             let checked = serve::check(&config)
                 .map_err(|failure| Failure { code: exit::Code::Config, ..failure })?;
             let warnings = checked.warnings.iter().map(|what| format!("mailrace: {what}\n"));
             let warnings: String = warnings.collect();
-            exit::say(&format!("{warnings}mailrace: {} is valid\n", file.display()))
+            exit::say(&format!("{warnings}mailrace: {} is valid\n", path.display()))
         }
         Action::Example => exit::say(&example()),
     }
@@ -44,9 +44,8 @@ pub(super) fn run(args: ConfigArgs) -> Result<(), Failure> {
 /// Every key as a comment, with its default.
 pub(crate) fn example() -> String {
     let mut text = String::from(
-        "# Configuration of mailrace. Every key is also a flag of `mailrace serve`, which \
-         overrides\n\
-         # the key. Check this file with `mailrace config check FILE`.\n",
+        "# Configuration of mailrace. Every key is also a flag of `mailrace serve`, which\n\
+         # overrides the key. Check this file with `mailrace config check FILE`.\n",
     );
     for arg in file::keys() {
         let Some(key) = arg.get_long() else { continue };

@@ -11,15 +11,17 @@
 //! every flag is a key. A flag on the command line overrides the key.
 
 use std::error::Error;
+use std::ffi::OsString;
 use std::fmt;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use clap::{Arg, ArgMatches, Args, Command, parser::ValueSource};
+use clap::{Arg, ArgMatches, Args, Command, FromArgMatches, parser::ValueSource};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
+use super::exit::{self, Failure};
 use super::settings::ServeArgs;
 
 /// How similar a misspelt key and a known one must be, from 0 to 1, as clap has it for flags.
@@ -85,6 +87,45 @@ pub(super) fn keys() -> Vec<Arg> {
     let flags = serve().get_arguments().cloned().collect::<Vec<_>>();
     let is_key = |arg: &Arg| arg.get_long().is_some_and(|long| !NOT_KEYS.contains(&long));
     flags.into_iter().filter(is_key).collect()
+}
+
+/// The settings of a command line `mailrace serve …`, completed from its configuration file.
+/// `program` is the definition of the whole command line.
+pub(super) fn resolve(program: Command, line: &[OsString]) -> Result<ServeArgs, Failure> {
+    let args = read(program, line)?;
+    if args.oauth_keys.is_some() && args.oauth_user_claim.is_none() {
+        let code = if args.config.is_some() { exit::Code::Config } else { exit::Code::Usage };
+        return Err(Failure::new(code, NO_USER_CLAIM));
+    }
+    Ok(args)
+}
+
+/// There is no default: only the operator knows which claims users can set themselves.
+const NO_USER_CLAIM: &str = "--oauth-keys needs --oauth-user-claim, the token claim that names \
+     the user: one that users cannot set themselves, such as sub, or email if the issuer verifies \
+     addresses (a token must then contain email_verified: true)";
+
+fn read(program: Command, line: &[OsString]) -> Result<ServeArgs, Failure> {
+    let matches = program.clone().try_get_matches_from(line).map_err(usage)?;
+    let Some(serve) = matches.subcommand_matches("serve") else {
+        return Err(Failure::new(exit::Code::Usage, "not a serve command"));
+    };
+    let args = ServeArgs::from_arg_matches(serve).map_err(usage)?;
+    let Some(path) = &args.config else { return Ok(args) };
+    let file = ConfigFile::read(path).map_err(|error| Failure::new(exit::Code::Config, error))?;
+    let all = line.iter().cloned().chain(file.beside(serve).map(OsString::from));
+    let all = program.try_get_matches_from(all).map_err(|error| {
+        Failure::new(exit::Code::Config, format!("{}: {}", path.display(), usage(error).sentence))
+    })?;
+    let serve = all.subcommand_matches("serve").unwrap_or(serve);
+    ServeArgs::from_arg_matches(serve).map_err(usage)
+}
+
+fn usage(error: clap::Error) -> Failure {
+    let text = error.to_string();
+    let text = text.trim_start_matches("error: ").split("\n\n").next().unwrap_or_default();
+    let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    Failure::new(exit::Code::Usage, text)
 }
 
 fn serve() -> Command {

@@ -134,7 +134,7 @@ fn troubles_of_log(look: Look) -> Tell {
         Trouble::Lost(lines) => Some(look.line(
             Level::WARN,
             &format!(
-                "{lines} lines of the log were lost because its reader or its disk was too slow, \
+                "{lines} lines of the log were lost because its reader or its disk was too slow \
                  or failed"
             ),
         )),

@@ -20,7 +20,7 @@ mod user;
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 
 pub use bench::{BenchArgs, DemoArgs};
 pub use cert::CertArgs;
@@ -68,16 +68,16 @@ pub fn run() -> ExitCode {
         Err(error) => return exit::usage(&error),
     };
     let done = match line.command {
-        Command::Serve(_) => settings::resolve(&arguments).and_then(serve::run),
+        Command::Serve(_) => file::resolve(Line::command(), &arguments).and_then(serve::run),
         Command::User(args) => user::run(args),
         Command::Cert(args) => cert::run(args),
-        Command::Config(args) => config::run(args),
+        Command::Config(args) => config::run(args, Line::command()),
         Command::Demo(args) => quietly(|| tools::demo(&args.into())),
         Command::Bench(args) => quietly(|| tools::bench(&(*args).into())),
         Command::Doctor(args) => doctor::run(&args),
         Command::Top(args) => top::run(&args),
-        Command::Completions(args) => shell::completions(&args),
-        Command::Man(args) => shell::man(&args),
+        Command::Completions(args) => shell::completions(&args, Line::command()),
+        Command::Man(args) => shell::man(&args, Line::command()),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -94,8 +94,6 @@ fn quietly(tool: impl FnOnce() -> Result<(), ToolError>) -> Result<(), Failure> 
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
-
     use super::*;
 
     #[test]

@@ -4,17 +4,13 @@
 //! completions, manual pages and the table in the manual are made from these declarations. A new
 //! setting is a field of [`ServeArgs`], and its use.
 
-use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Args, CommandFactory, FromArgMatches};
+use clap::Args;
 use tracing_subscriber::EnvFilter;
 
-use super::Line;
-use super::exit::{self, Failure};
-use super::file::ConfigFile;
 use super::logs::LogFormat;
 use super::size::parse_size;
 use crate::auth::{MechanismName, TokenConfig};
@@ -172,44 +168,6 @@ pub struct ServeArgs {
     /// one JSON object per line. Reopened on SIGHUP and SIGUSR1
     #[arg(long, value_name = "FILE")]
     pub audit_log: Option<PathBuf>,
-}
-
-/// The settings of a command line `mailrace serve …`, completed from its configuration file.
-pub(super) fn resolve(line: &[OsString]) -> Result<ServeArgs, Failure> {
-    let args = read(line)?;
-    if args.oauth_keys.is_some() && args.oauth_user_claim.is_none() {
-        let code = if args.config.is_some() { exit::Code::Config } else { exit::Code::Usage };
-        return Err(Failure::new(code, NO_USER_CLAIM));
-    }
-    Ok(args)
-}
-
-/// There is no default: only the operator knows which claims users can set themselves.
-const NO_USER_CLAIM: &str = "--oauth-keys needs --oauth-user-claim, the token claim that names \
-     the user: one that users cannot set themselves, such as sub, or email if the issuer verifies \
-     addresses (a token must then contain email_verified: true)";
-
-fn read(line: &[OsString]) -> Result<ServeArgs, Failure> {
-    let matches = Line::command().try_get_matches_from(line).map_err(usage)?;
-    let Some(serve) = matches.subcommand_matches("serve") else {
-        return Err(Failure::new(exit::Code::Usage, "not a serve command"));
-    };
-    let args = ServeArgs::from_arg_matches(serve).map_err(usage)?;
-    let Some(path) = &args.config else { return Ok(args) };
-    let file = ConfigFile::read(path).map_err(|error| Failure::new(exit::Code::Config, error))?;
-    let all = line.iter().cloned().chain(file.beside(serve).map(OsString::from));
-    let all = Line::command().try_get_matches_from(all).map_err(|error| {
-        Failure::new(exit::Code::Config, format!("{}: {}", path.display(), usage(error).sentence))
-    })?;
-    let serve = all.subcommand_matches("serve").unwrap_or(serve);
-    ServeArgs::from_arg_matches(serve).map_err(usage)
-}
-
-fn usage(error: clap::Error) -> Failure {
-    let text = error.to_string();
-    let text = text.trim_start_matches("error: ").split("\n\n").next().unwrap_or_default();
-    let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
-    Failure::new(exit::Code::Usage, text)
 }
 
 /// The configuration of a server with these settings.

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, CommandFactory};
+use clap::{Args, Command};
 use clap_complete::{Shell, generate};
 
 use super::exit::{self, Failure};
@@ -21,14 +21,14 @@ pub struct ManArgs {
     folder: PathBuf,
 }
 
-pub(super) fn completions(args: &CompletionsArgs) -> Result<(), Failure> {
+pub(super) fn completions(args: &CompletionsArgs, mut program: Command) -> Result<(), Failure> {
     let mut text = Vec::new();
-    generate(args.shell, &mut super::Line::command(), "mailrace", &mut text);
+    generate(args.shell, &mut program, "mailrace", &mut text);
     exit::say(&String::from_utf8_lossy(&text))
 }
 
-pub(super) fn man(args: &ManArgs) -> Result<(), Failure> {
-    let written = clap_mangen::generate_to(super::Line::command(), &args.folder);
+pub(super) fn man(args: &ManArgs, program: Command) -> Result<(), Failure> {
+    let written = clap_mangen::generate_to(program, &args.folder);
     written.map_err(|error| {
         let folder = args.folder.display();
         Failure::new(exit::Code::Io, format!("cannot write manual pages into {folder}: {error}"))

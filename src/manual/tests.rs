@@ -61,8 +61,7 @@ fn the_file_of_the_package_is_the_example() {
     let data = format!("#data = {:?}\n", crate::server::Config::default().data);
     let example = crate::command::config::example();
     assert!(example.contains(&data), "{example}");
-    let ours = "# The package creates this folder, and the unit lets the server write to no \
-                other.\n\
+    let ours = "# The package creates it, and the unit lets the server write to no other folder.\n\
                 data = \"/var/lib/mailrace\"\n";
     same("tuning/mailrace.toml", "", "", &example.replace(&data, ours));
 }

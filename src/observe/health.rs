@@ -22,7 +22,7 @@ const STUCK: Duration = Duration::from_secs(60);
 /// times as long as any client waits for a reply.
 const LOOPS: Duration = Duration::from_secs(300);
 
-/// The reactors are checked every second; a longer gap than this means that the process was
+/// The reactors are checked every second. A longer gap than this means that the process was
 /// stopped.
 const GAP: Duration = Duration::from_secs(2);
 

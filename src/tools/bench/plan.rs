@@ -33,8 +33,8 @@ impl Plan {
     /// Checks the options and gets the messages.
     pub fn new(options: &BenchOptions) -> Result<Plan, ToolError> {
         if options.synchronising && options.pipeline > 1 {
-            let text = "--pipeline and --synchronising exclude each other: one sends without \
-                        waiting, the other waits";
+            let text =
+                "--pipeline sends without waiting, but --synchronising waits: use one of them";
             return Err(ToolError::Usage(text.into()));
         }
         let literals = match options.synchronising {

@@ -124,7 +124,7 @@ mod tests {
             assert_eq!(scheduler(&facts(setting, None)).verdict, verdict, "{setting:?}");
         }
         let found = |setting| scheduler(&facts(Some(setting), None)).found;
-        assert!(found("none mq-deadline [bfq]").starts_with("bfq on sda; it shares"));
+        assert!(found("none mq-deadline [bfq]").starts_with("bfq on sda; it suits"));
         assert_eq!(found("none [mq-deadline]"), "mq-deadline on sda");
     }
 

@@ -155,7 +155,7 @@ mod tests {
         let fine = fdatasync(&facts(1..=200));
         assert_eq!(fine.verdict, Verdict::Fine);
         assert!(fine.found.contains("100 µs (p50), 198 µs (p99)"), "{fine:?}");
-        assert!(fine.found.contains("10000 a second"), "{fine:?}");
+        assert!(fine.found.contains("at most 10000 per second"), "{fine:?}");
         assert_eq!(fdatasync(&facts([6000; 100])).verdict, Verdict::ToDo);
         let tail = (0..100).map(|n| if n < 98 { 100 } else { 200_000 });
         assert_eq!(fdatasync(&facts(tail)).verdict, Verdict::ToDo);

@@ -96,8 +96,7 @@ fn kind(mount: &Mount) -> Finding {
             ("it is in memory: all mail is lost at the next boot", "use a folder on a disk")
         }
         "overlay" | "aufs" => (
-            "it is a container's own layer: mail is deleted with the container, and writes are \
-             slower",
+            "it is a container's own layer: mail goes with the container, and writes are slower",
             "mount a volume at the data folder",
         ),
         "btrfs" | "zfs" | "bcachefs" => (
@@ -112,8 +111,7 @@ fn kind(mount: &Mount) -> Finding {
                     .contains(&network) =>
         {
             (
-                "each fdatasync depends on another program or machine, which mailrace cannot \
-                 verify",
+                "each fdatasync depends on a program or machine that mailrace cannot verify",
                 "use ext4 or XFS on a disk of this machine",
             )
         }
