@@ -155,8 +155,8 @@
 //! *Expunge*: mailbox (8), mod-sequence (8), number of ranges (4), reserved (4), ranges, account
 //! (text).
 //!
-//! *Set metadata*: mailbox (8), special uses (2; the bits of RFC 6154), whether they replace those of
-//! the mailbox (1; 1 yes, 0 no, and the special uses before are zero), reserved (1), number of
+//! *Set metadata*: mailbox (8), special uses (2; the bits of RFC 6154), whether they replace those
+//! of the mailbox (1; 1 yes, 0 no, and the special uses before are zero), reserved (1), number of
 //! entries (4), account (text), entries. An entry is its name (text, in lower case), the length of
 //! its value (4), and the value; a length of 2³² − 1 means no value and removes the entry. Entries
 //! that are not listed stay.

@@ -40,8 +40,8 @@ pub(super) enum Next {
     Flood,
     /// A command over a limit; it was, or will be, thrown away.
     Refused { tag: Option<Tag>, text: String },
-    /// The same of a SETMETADATA whose values are over the limit of literals, which has an answer of
-    /// its own.
+    /// The same of a SETMETADATA whose values are over the limit of literals, which has an answer
+    /// of its own.
     LargeValue { tag: Tag, text: String },
     /// Nothing, for too long.
     Idle,
@@ -151,8 +151,8 @@ impl Input {
         }
     }
 
-    /// Whether the scan found a literal that may come. The client has been told then, and the framer
-    /// stands behind the announcement.
+    /// Whether the scan found a literal that may come. The client has been told then, and the
+    /// framer stands behind the announcement.
     fn is_welcome(&self, scan: Scan, on_first_line: bool, output: &Rc<Output>) -> bool {
         let Scan::Literal { literal, at, fits: true } = scan else { return false };
         // What command it is, the first line says. An unknown one is refused before the client

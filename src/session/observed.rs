@@ -207,8 +207,8 @@ pub(super) mod changes {
         tracing::info!(target: AUDIT_TARGET, mailbox, "mailbox created");
     }
 
-    /// The special use of a mailbox changed, or entries of its metadata. Values are not logged: they
-    /// may be private.
+    /// The special use of a mailbox changed, or entries of its metadata. Values are not logged:
+    /// they may be private.
     pub fn metadata_set(mailbox: &str, uses: Option<SpecialUse>, entries: &[Box<str>]) {
         let uses = uses.map(|uses| uses.names().collect::<Vec<_>>().join(" "));
         tracing::info!(

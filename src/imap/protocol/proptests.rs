@@ -31,7 +31,7 @@ const COMMANDS: &[&[u8]] = &[
     b"b9 UID FETCH 1:9 (PREVIEW (LAZY) EMAILID) (CHANGEDSINCE 5 VANISHED PARTIAL 2:3)\r\n",
     b"c1 APPEND x (\\Seen) UTF8 (~{310}\r\n",
     b"c3 GETMETADATA (MAXSIZE 1024 DEPTH infinity) \"a b\" (/private/specialuse \"/shared/x\")\r\n",
-    b"c4 SETMETADATA Sent (/private/specialuse \"\\\\Sent\" /shared/x NIL /shared/y ~{2+}\r\n\0a)\r\n",
+    b"c4 SETMETADATA S (/private/specialuse \"\\\\Sent\" /shared/x NIL /shared/y ~{2+}\r\n\0a)\r\n",
     b"c2 CANCELUPDATE \"a\" b\r\n",
     b"b4 UID MOVE 4294967295:* \"Trash\"\r\n",
 ];

@@ -19,8 +19,8 @@ fn set(client: &mut Client, entry: &str, value: &[u8]) -> String {
     client.reply(&tag).tagged
 }
 
-/// A migrated mailbox becomes the one for sent mail, and stays so after kill -9 and after an orderly
-/// stop: from the log, and from the catalog.
+/// A migrated mailbox becomes the one for sent mail, and stays so after kill -9 and after an
+/// orderly stop: from the log, and from the catalog.
 #[test]
 fn metadata_survives_any_end() {
     let folder = Folder::new();

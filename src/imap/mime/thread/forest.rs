@@ -158,8 +158,8 @@ impl Forest {
         }
     }
 
-    /// Searches upwards from `node`: is it `ancestor` or below it? If the searches have used up their steps, which
-    /// takes hostile mail, the answer is yes.
+    /// Searches upwards from `node`: is it `ancestor` or below it? If the searches have used up
+    /// their steps, which takes hostile mail, the answer is yes.
     fn search_up(&mut self, node: u32, ancestor: u32) -> bool {
         if node == ancestor {
             return true;

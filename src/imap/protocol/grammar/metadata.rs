@@ -169,7 +169,7 @@ mod tests {
 
     fn get(text: &str) -> GetMetadata {
         match parsed(text.as_bytes()) {
-            Ok(get) => get,
+            Ok(Command::GetMetadata(get)) => get,
             other => panic!("{text}: {other:?}"),
         }
     }
