@@ -1,4 +1,4 @@
-//! What keeps secrets from others on the machine: no core dumps, no permissions for others.
+//! Keeps secrets from other users of the machine: no core dumps, private files.
 
 use rustix::fs::Mode;
 use rustix::io;
@@ -6,16 +6,16 @@ use rustix::process::{
     DumpableBehavior, Resource, Rlimit, set_dumpable_behavior, setrlimit, umask,
 };
 
-/// Files and folders that are made from now on are their owner's alone, whatever the shell or the
-/// service manager has set.
+/// Makes files and folders that are created from now on private to their owner, whatever umask the
+/// shell or the service manager has set.
 pub(super) fn only_for_owner() {
     umask(Mode::from_raw_mode(0o077));
 }
 
-/// No core dump from now on: it would hold mail, passwords and keys. The limit alone does not do,
-/// for a program that takes dumps from the kernel, like systemd-coredump, gets them all the same;
-/// so the process is marked as one that is not to be dumped, which keeps debuggers of other users
-/// than root away as well.
+/// Disables core dumps, which would contain mail, passwords and keys. The limit alone is not
+/// enough, because programs that receive dumps from the kernel, such as systemd-coredump, ignore
+/// it. So the process is also marked as not dumpable, which keeps debuggers of users other than
+/// root away too.
 pub(super) fn no_core_dumps() -> io::Result<()> {
     setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) })?;
     set_dumpable_behavior(DumpableBehavior::NotDumpable)

@@ -1,12 +1,11 @@
-//! A log on its way out of the process: any thread adds lines to a bounded queue, and a thread of
-//! its own writes them.
+//! Writes a log: any thread adds lines to a bounded queue, and a thread of its own writes them.
 //!
-//! Adding never waits for the reader of the log and never fails. When the queue is full, lines are
-//! lost and counted, and a line that says so follows those that got through. What cannot be written
-//! stays in the queue and is tried again every second.
+//! Adding a line never waits for the reader of the log and never fails. If the queue is full, lines
+//! are lost and counted, and a line that says so follows the ones that got through. Lines that
+//! cannot be written stay in the queue; the thread retries every second.
 //!
-//! tracing-appender's `non_blocking` bounds lines instead of bytes, knows no reopening, and drops
-//! what a failed write held: hence this one.
+//! tracing-appender's `non_blocking` bounds lines instead of bytes, cannot reopen files, and drops
+//! the content of a failed write.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
@@ -23,38 +22,38 @@ use rustix::io::Errno;
 use crate::limits::{LOG_FAREWELL, LOG_PATIENCE, LOG_RETRY};
 use crate::stats::LineCounts;
 
-/// Written at once to a file.
+/// Bytes written to a file at a time.
 const FILE_PIECE: usize = 64 << 10;
 
-/// Written at once to a pipe: so much is never mixed with what others write (PIPE_BUF).
+/// Bytes written to a pipe at a time, so that they never mix with the output of others (PIPE_BUF).
 const PIPE_PIECE: usize = 4 << 10;
 
-/// A queue that grew beyond this gives its memory back when it is empty.
+/// An empty queue keeps at most this many bytes of memory.
 const KEPT: usize = 1 << 20;
 
 /// Where lines go.
 pub(super) enum Place {
-    /// Standard error, as the process got it.
+    /// Standard error of the process.
     Stderr,
     /// A file that is appended to.
     File(PathBuf),
 }
 
-/// What happens to a log that its operator must hear of.
+/// Trouble of a log that the operator must know about.
 pub(super) enum Trouble<'a> {
-    /// So many lines were lost, and those behind them got through.
+    /// This many lines were lost; later ones got through.
     Lost(u64),
     /// The queue is full: lines are lost from now on.
     Full,
-    /// It cannot be written.
+    /// The log cannot be written.
     Failed(&'a io::Error),
-    /// It cannot be opened anew; the former file stays in use.
+    /// The file cannot be reopened; the previous one stays in use.
     NotReopened(&'a io::Error),
-    /// It is written again.
+    /// The log can be written again.
     Mended,
 }
 
-/// Makes a line of a trouble for the log itself, if it belongs there, and tells others.
+/// Reports trouble. Returns a line for the log itself, if one belongs there.
 pub(super) type Tell = Box<dyn Fn(&Trouble) -> Option<Vec<u8>> + Send + Sync>;
 
 /// A log with its thread. Clones are the same log.
@@ -63,9 +62,9 @@ pub(super) struct Journal(Arc<Shared>);
 
 struct Shared {
     queue: Mutex<Queue>,
-    /// There is something to do for the thread.
+    /// Signals that the thread has something to do.
     work: Condvar,
-    /// The thread has done something.
+    /// Signals that the thread has made progress.
     done: Condvar,
     limit: usize,
     counts: &'static LineCounts,
@@ -75,27 +74,26 @@ struct Shared {
 #[derive(Default)]
 struct Queue {
     text: Vec<u8>,
-    /// Bytes that the thread has taken and not written.
+    /// Bytes that the thread has taken and not yet written.
     in_hand: usize,
-    /// Lines lost of which no line tells yet.
+    /// Lost lines that have not been reported yet.
     lost: u64,
     reopen: bool,
     failing: bool,
 }
 
 impl Queue {
-    /// Whether there is nothing to write, or no way to.
+    /// Whether there is nothing to write, or writing fails.
     fn is_over(&self) -> bool {
         self.failing || (self.text.is_empty() && self.in_hand == 0)
     }
 }
 
 impl Journal {
-    /// Opens the place and starts the thread. Standard error that cannot be had is no error: it is
-    /// tried again.
+    /// Opens the log and starts its thread. If standard error cannot be opened, the thread retries.
     ///
     /// # Errors
-    /// When the file cannot be opened, or the system gives no thread.
+    /// If the file cannot be opened, or the thread cannot be started.
     pub fn start(
         place: Place,
         limit: usize,
@@ -113,7 +111,7 @@ impl Journal {
         Ok(Journal(shared))
     }
 
-    /// Adds a line, its end included, or loses it. Never blocks.
+    /// Adds a line including its line end, or loses it. Never blocks.
     pub fn push(&self, line: &[u8]) {
         let mut queue = self.0.queue();
         if queue.text.len() + queue.in_hand + line.len() <= self.0.limit {
@@ -130,13 +128,13 @@ impl Journal {
         }
     }
 
-    /// Has the file opened anew, by its name, before more is written.
+    /// Makes the thread reopen the file by its name before it writes more.
     pub fn reopen(&self) {
         self.0.queue().reopen = true;
         self.0.work.notify_one();
     }
 
-    /// Waits until all lines are written, as long as there is progress, and not for ever.
+    /// Waits until all lines are written, for a limited time and only while there is progress.
     pub fn flush(&self) {
         let begun = Instant::now();
         let mut queue = self.0.queue();
@@ -180,7 +178,7 @@ impl Writer {
         }
     }
 
-    /// Waits for lines, and takes all. Gives how many were lost behind them.
+    /// Waits for lines and takes them all. Returns how many were lost after them.
     fn take(&mut self, text: &mut Vec<u8>) -> u64 {
         let shared = self.shared.clone();
         let mut queue = shared.queue();
@@ -202,7 +200,7 @@ impl Writer {
         }
     }
 
-    /// Writes all of it, however long that takes.
+    /// Writes all of the text, however long that takes.
     fn write(&mut self, text: &[u8]) {
         let mut at = 0;
         while at < text.len() {
@@ -212,7 +210,7 @@ impl Writer {
                 Err(error) => {
                     self.failing(Some(&error));
                     if self.rest() {
-                        // The line that had begun is written again, in the other file.
+                        // Repeats the started line in the new file.
                         at = memchr::memrchr(b'\n', &text[..at]).map_or(0, |end| end + 1);
                     }
                     continue;
@@ -238,7 +236,7 @@ impl Writer {
             Place::Stderr => PIPE_PIECE,
             Place::File(_) => FILE_PIECE,
         };
-        // Whole lines, as long as one is not longer than that.
+        // Whole lines, unless one is longer than a piece.
         let piece = match text.get(..most).map(|piece| memchr::memrchr(b'\n', piece)) {
             None => text,
             Some(Some(end)) => &text[..=end],
@@ -246,7 +244,7 @@ impl Writer {
         };
         match file.write(piece) {
             Ok(0) => Err(io::ErrorKind::WriteZero.into()),
-            // Whoever shares it with us has made it not block.
+            // Another process that shares the descriptor has made it non-blocking.
             Err(error) if Errno::from_io_error(&error) == Some(Errno::AGAIN) => {
                 poll(&mut [PollFd::new(file, PollFlags::OUT)], None)?;
                 Ok(0)
@@ -255,7 +253,7 @@ impl Writer {
         }
     }
 
-    /// Notes that a write failed, or did not; the first of each is told.
+    /// Notes whether a write failed, and reports each change.
     fn failing(&self, error: Option<&io::Error>) {
         let mut queue = self.shared.queue();
         let before = std::mem::replace(&mut queue.failing, error.is_some());
@@ -267,7 +265,7 @@ impl Writer {
         }
     }
 
-    /// Waits before the next attempt. Whether another file is open then.
+    /// Waits before the next attempt. Returns whether a new file was opened meanwhile.
     fn rest(&mut self) -> bool {
         let shared = self.shared.clone();
         let wait = shared.work.wait_timeout_while(shared.queue(), LOG_RETRY, |q| !q.reopen);
@@ -275,8 +273,8 @@ impl Writer {
         reopen && matches!(self.reopen(), Ok(true))
     }
 
-    /// Opens the file by its name; `false` when it has none. When that fails the former one stays
-    /// in use, and the line says so.
+    /// Reopens the file by its name; `false` if the log is no file. On failure the previous file
+    /// stays in use, and the error is a line that says so.
     fn reopen(&mut self) -> Result<bool, Option<Vec<u8>>> {
         self.shared.queue().reopen = false;
         let Place::File(path) = &self.place else { return Ok(false) };
@@ -290,14 +288,14 @@ impl Writer {
     }
 }
 
-/// A descriptor of our own: the standard library's would be locked while a write blocks, and
-/// whoever else has to say something would wait as well.
+/// A descriptor of our own: the standard library would keep its own locked while a write blocks,
+/// and other writers would wait too.
 fn stderr() -> io::Result<File> {
     Ok(File::from(io::stderr().as_fd().try_clone_to_owned()?))
 }
 
-/// Opens a file to append to, of which others may at most read. A named pipe that nobody reads is
-/// an error, and none that waits.
+/// Opens a file for appending, with mode 0640 if it is created. A named pipe without a reader is an
+/// error instead of a wait.
 fn open(path: &Path) -> io::Result<File> {
     let nonblocking = rustix::fs::OFlags::NONBLOCK.bits().cast_signed();
     OpenOptions::new().append(true).create(true).mode(0o640).custom_flags(nonblocking).open(path)

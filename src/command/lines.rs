@@ -1,8 +1,8 @@
-//! The writer of the log: an event is one line, and nothing in it moves a cursor, changes a color
-//! or turns the direction of writing.
+//! Formats the lines of the log: an event is one line, and nothing in it can move the cursor,
+//! change colors or reverse the direction of writing.
 //!
-//! Names, tokens and error texts hold whatever a client sent. They are escaped here, behind the
-//! formatter, so that no call that logs can forget to.
+//! Names, tokens and error texts contain whatever a client sent. They are escaped here, after the
+//! formatter, so that no logging call can forget to.
 
 use std::fmt::Write as _;
 use std::io::{self, IsTerminal, Write};
@@ -20,21 +20,21 @@ use crate::stats::escaped;
 /// How lines look.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Look {
-    /// Each is a JSON object.
+    /// Whether each line is a JSON object.
     pub json: bool,
-    /// The level is shown in its color.
+    /// Whether the level is colored.
     pub color: bool,
-    /// Each begins with its priority, as journald wants it: `<6>` and so on (sd-daemon(3)).
+    /// Whether each line begins with its priority for journald, such as `<6>` (sd-daemon(3)).
     pub priority: bool,
 }
 
-/// The log, line by line.
+/// Makes a writer per line of the log.
 pub(super) struct Lines {
     pub journal: Journal,
     pub look: Look,
 }
 
-/// One line on its way.
+/// The writer of one line.
 pub(super) struct Line<'a> {
     journal: &'a Journal,
     look: Look,
@@ -42,17 +42,15 @@ pub(super) struct Line<'a> {
 }
 
 impl Look {
-    /// For standard error: colors when it is a terminal and `NO_COLOR` is not set, priorities when
-    /// it is journald's.
+    /// For standard error: colors on a terminal unless `NO_COLOR` is set, priorities for journald.
     pub fn of_stderr(json: bool) -> Look {
         let unwanted = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
         let color = !json && io::stderr().is_terminal() && !unwanted;
         Look { json, color, priority: is_journal() }
     }
 
-    /// A line without its end becomes one with it, escaped and decorated. Escapes are those of
-    /// JSON, where such characters only ever stand inside a string: a line of JSON means the same
-    /// afterwards.
+    /// Escapes and decorates a line and adds the line end. Escapes are those of JSON, in which such
+    /// characters occur only inside strings, so a line of JSON keeps its meaning.
     fn finish(self, level: Level, text: &str) -> String {
         let mut line = String::with_capacity(text.len() + 16);
         if self.priority {
@@ -66,7 +64,7 @@ impl Look {
         line
     }
 
-    /// A line as the formatter would make it, for those who cannot ask it.
+    /// A line as the formatter would make it, for messages that do not come from an event.
     pub fn line(self, level: Level, message: &str) -> Vec<u8> {
         let mut time = String::new();
         let _ = SystemTime.format_time(&mut Writer::new(&mut time));
@@ -85,8 +83,8 @@ impl Look {
     }
 }
 
-/// Whether standard error is a stream to journald: JOURNAL_STREAM names the device and the inode
-/// of the one that the service was started with (systemd.exec(5)).
+/// Whether standard error is connected to journald: JOURNAL_STREAM has the device and the inode of
+/// that stream (systemd.exec(5)).
 fn is_journal() -> bool {
     let Ok(stream) = std::env::var("JOURNAL_STREAM") else { return false };
     let Ok(stat) = rustix::fs::fstat(io::stderr().as_fd()) else { return false };
@@ -116,7 +114,7 @@ impl<'a> MakeWriter<'a> for Lines {
 }
 
 impl Write for Line<'_> {
-    /// Takes a whole event, as the formatter hands it over.
+    /// The formatter passes a whole event at a time.
     fn write(&mut self, event: &[u8]) -> io::Result<usize> {
         let text = String::from_utf8_lossy(event);
         let text = text.strip_suffix('\n').unwrap_or(&text);
@@ -124,13 +122,13 @@ impl Write for Line<'_> {
         Ok(event.len())
     }
 
-    /// The thread of the journal writes without being asked.
+    /// The journal writes by itself.
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
     }
 }
 
-/// Colors the level, the first word that is one: only the time stands before it.
+/// Colors the level, the first word that names one: only the time precedes it.
 fn color(line: &mut String, level: Level) {
     let (name, number) = match level {
         Level::ERROR => ("ERROR", 31),

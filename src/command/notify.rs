@@ -1,4 +1,4 @@
-//! Tells the service manager how far the server is: the protocol of sd_notify(3).
+//! Reports the state of the server to the service manager with sd_notify(3).
 
 use std::io;
 use std::os::linux::net::SocketAddrExt;
@@ -6,7 +6,7 @@ use std::os::unix::net::{SocketAddr, UnixDatagram};
 
 use rustix::time::{ClockId, clock_gettime};
 
-/// Whoever wants to know; nobody, without NOTIFY_SOCKET.
+/// The service manager; none without NOTIFY_SOCKET.
 pub(super) struct Manager(Option<String>);
 
 impl Manager {
@@ -14,28 +14,28 @@ impl Manager {
         Manager(std::env::var("NOTIFY_SOCKET").ok().filter(|address| !address.is_empty()))
     }
 
-    /// Connections are taken.
+    /// Connections are accepted.
     pub(super) fn ready(&self) {
         self.tell("READY=1");
     }
 
-    /// SIGHUP has come; [`Manager::ready`] follows.
+    /// The server is reloading; [`Manager::ready`] follows.
     pub(super) fn reloading(&self) {
         let now = clock_gettime(ClockId::Monotonic);
         let micros = now.tv_sec * 1_000_000 + now.tv_nsec / 1000;
         self.tell(&format!("RELOADING=1\nMONOTONIC_USEC={micros}"));
     }
 
-    /// The end has begun.
+    /// The server is stopping.
     pub(super) fn stopping(&self, why: &str) {
         self.tell(&format!("STOPPING=1\nSTATUS={}", why.replace('\n', " ")));
     }
 
-    /// A manager that cannot be told is no reason to stop serving.
+    /// Sends a state. A failure is logged and changes nothing.
     fn tell(&self, state: &str) {
         let Some(address) = &self.0 else { return };
         if let Err(error) = send(address, state) {
-            tracing::warn!("the service manager at {address} cannot be told {state:?}: {error}");
+            tracing::warn!("cannot send {state:?} to the service manager at {address}: {error}");
         }
     }
 }
