@@ -1,7 +1,10 @@
 //! The checker can fail for commands in doubt: each place of a message has one lawful way to it.
+//! And for names and metadata.
 
 use super::content::{Content, Sizes};
-use super::unlawful::{found_from, is_wrong, model, sent};
+use super::names::{NameOp, SPECIAL_USE};
+use super::session::Kind;
+use super::unlawful::{Desk, at_desk, found_from, is_wrong, model, sent};
 use crate::Random;
 
 /// Messages A to D were UIDs 1 to 4, and their MOVE or COPY to the end of the same mailbox is in
@@ -55,4 +58,58 @@ fn steps_of_a_move_are_whole() {
             wrong => is_wrong(wrong, about),
         }
     }
+}
+
+#[test]
+fn names_as_last_acknowledged() {
+    let model = model();
+    let begin = |change| {
+        let mut model = model.borrow_mut();
+        let op = model.next_op();
+        model.accounts[0].names.begin(op, change);
+        op
+    };
+    at_desk(&model, 0, async |desk| {
+        let node = desk.model.borrow_mut().accounts[0].names.node();
+        let kind = Kind::Names(begin(NameOp::Create("a".into(), node)));
+        desk.ask("CREATE a", kind, "% OK [MAILBOXID (m1)] -").await.unwrap();
+        let list = |names: &str| format!("* LIST () \"/\" INBOX\n{names}% OK -");
+        desk.ask("LIST", Kind::List, &list("* LIST () \"/\" a\n")).await.unwrap();
+        is_wrong(desk.ask("LIST", Kind::List, &list("")).await, "LIST tells");
+        let kind = Kind::Status("a".into());
+        is_wrong(desk.ask("STATUS a", kind, "% NO [NONEXISTENT] -").await, "not to be there");
+        let kind = Kind::Names(begin(NameOp::Delete("b".into())));
+        is_wrong(desk.ask("DELETE b", kind, "% OK -").await, "cannot be");
+    });
+}
+
+#[test]
+fn what_was_noted_last() {
+    at_desk(&model(), 0, async |desk| {
+        let set = |desk: &Desk<'_>, value: Option<&str>| {
+            let entries = vec![(SPECIAL_USE.into(), value.map(Into::into))];
+            let mut model = desk.model.borrow_mut();
+            let op = model.next_op();
+            model.accounts[0].names.begin(op, NameOp::Note("INBOX".into(), entries));
+            Kind::Names(op)
+        };
+        let list = |uses: &str| format!("* LIST ({uses}) \"/\" INBOX\n% OK -");
+        let told = |use_: &str| format!("* METADATA INBOX ({SPECIAL_USE} \"{use_}\")\n% OK -");
+        let get = || Kind::Metadata("INBOX".into());
+        // It may have been carried out while it was not answered.
+        let sent = set(desk, Some("\\Sent"));
+        desk.ask("LIST", Kind::List, &list("")).await.unwrap();
+        desk.ask("LIST", Kind::List, &list("\\HasNoChildren \\Sent")).await.unwrap();
+        desk.ask("SETMETADATA", sent, "% OK -").await.unwrap();
+        desk.ask("GETMETADATA", get(), &told("\\\\Sent")).await.unwrap();
+        is_wrong(desk.ask("LIST", Kind::List, &list("")).await, "LIST tells");
+        is_wrong(desk.ask("GETMETADATA", get(), "% OK -").await, "GETMETADATA of INBOX");
+        is_wrong(desk.ask("GETMETADATA", get(), &told("\\\\Junk")).await, "GETMETADATA of INBOX");
+        let sent = set(desk, None);
+        desk.ask("SETMETADATA", sent, "% OK -").await.unwrap();
+        desk.ask("GETMETADATA", get(), "% OK -").await.unwrap();
+        is_wrong(desk.ask("LIST", Kind::List, &list("\\Sent")).await, "LIST tells");
+        let refused = set(desk, None);
+        is_wrong(desk.ask("SETMETADATA", refused, "% NO [NONEXISTENT] -").await, "cannot be");
+    });
 }

@@ -14,7 +14,6 @@ use std::time::Duration;
 use super::content::{Content, Sizes};
 use super::flags::Change;
 use super::message::{Action, Op};
-use super::names::{NameOp, SPECIAL_USE};
 use super::session::{Kind, Session};
 use super::verify::verify;
 use super::wire::{Dial, Stop, Wire};
@@ -58,9 +57,9 @@ impl Paper {
 }
 
 /// A client at work: one account, INBOX with UIDVALIDITY 7 selected.
-struct Desk<'a> {
+pub(super) struct Desk<'a> {
     paper: &'a Paper,
-    model: Shared,
+    pub model: Shared,
     session: Session<'a, &'a Paper>,
     tag: usize,
 }
@@ -92,7 +91,7 @@ fn run<T>(future: impl Future<Output = T>) -> T {
 }
 
 /// Seats a client.
-fn at_desk(model: &Shared, exists: u32, test: impl AsyncFnOnce(&mut Desk<'_>)) {
+pub(super) fn at_desk(model: &Shared, exists: u32, test: impl AsyncFnOnce(&mut Desk<'_>)) {
     run(seat(model, exists, test));
 }
 
@@ -114,7 +113,7 @@ async fn seat(model: &Shared, exists: u32, test: impl AsyncFnOnce(&mut Desk<'_>)
 
 impl Desk<'_> {
     /// A command; `%` in the answer is its tag.
-    async fn ask(&mut self, command: &str, kind: Kind, answer: &str) -> Result<(), String> {
+    pub async fn ask(&mut self, command: &str, kind: Kind, answer: &str) -> Result<(), String> {
         self.tag += 1;
         self.paper.says(&answer.replace('%', &format!("t{}", self.tag)));
         let mut result = self.session.ask(command, kind).await;
@@ -371,60 +370,6 @@ fn octets_dates_flags_and_uids() {
     let (op, _) = sent(&model, 1);
     let again = model.borrow_mut().appended(op, 7, &[6]);
     assert!(matches!(again, Err(Stop::Wrong(text)) if text.contains("given before")));
-}
-
-#[test]
-fn names_as_last_acknowledged() {
-    let model = model();
-    let begin = |change| {
-        let mut model = model.borrow_mut();
-        let op = model.next_op();
-        model.accounts[0].names.begin(op, change);
-        op
-    };
-    at_desk(&model, 0, async |desk| {
-        let node = desk.model.borrow_mut().accounts[0].names.node();
-        let kind = Kind::Names(begin(NameOp::Create("a".into(), node)));
-        desk.ask("CREATE a", kind, "% OK [MAILBOXID (m1)] -").await.unwrap();
-        let list = |names: &str| format!("* LIST () \"/\" INBOX\n{names}% OK -");
-        desk.ask("LIST", Kind::List, &list("* LIST () \"/\" a\n")).await.unwrap();
-        is_wrong(desk.ask("LIST", Kind::List, &list("")).await, "LIST tells");
-        let kind = Kind::Status("a".into());
-        is_wrong(desk.ask("STATUS a", kind, "% NO [NONEXISTENT] -").await, "not to be there");
-        let kind = Kind::Names(begin(NameOp::Delete("b".into())));
-        is_wrong(desk.ask("DELETE b", kind, "% OK -").await, "cannot be");
-    });
-}
-
-#[test]
-fn what_was_noted_last() {
-    at_desk(&model(), 0, async |desk| {
-        let set = |desk: &Desk<'_>, value: Option<&str>| {
-            let entries = vec![(SPECIAL_USE.into(), value.map(Into::into))];
-            let mut model = desk.model.borrow_mut();
-            let op = model.next_op();
-            model.accounts[0].names.begin(op, NameOp::Note("INBOX".into(), entries));
-            Kind::Names(op)
-        };
-        let list = |uses: &str| format!("* LIST ({uses}) \"/\" INBOX\n% OK -");
-        let told = |use_: &str| format!("* METADATA INBOX ({SPECIAL_USE} \"{use_}\")\n% OK -");
-        let get = || Kind::Metadata("INBOX".into());
-        // It may have been carried out while it was not answered.
-        let sent = set(desk, Some("\\Sent"));
-        desk.ask("LIST", Kind::List, &list("")).await.unwrap();
-        desk.ask("LIST", Kind::List, &list("\\HasNoChildren \\Sent")).await.unwrap();
-        desk.ask("SETMETADATA", sent, "% OK -").await.unwrap();
-        desk.ask("GETMETADATA", get(), &told("\\\\Sent")).await.unwrap();
-        is_wrong(desk.ask("LIST", Kind::List, &list("")).await, "LIST tells");
-        is_wrong(desk.ask("GETMETADATA", get(), "% OK -").await, "GETMETADATA of INBOX");
-        is_wrong(desk.ask("GETMETADATA", get(), &told("\\\\Junk")).await, "GETMETADATA of INBOX");
-        let sent = set(desk, None);
-        desk.ask("SETMETADATA", sent, "% OK -").await.unwrap();
-        desk.ask("GETMETADATA", get(), "% OK -").await.unwrap();
-        is_wrong(desk.ask("LIST", Kind::List, &list("\\Sent")).await, "LIST tells");
-        let refused = set(desk, None);
-        is_wrong(desk.ask("SETMETADATA", refused, "% NO [NONEXISTENT] -").await, "cannot be");
-    });
 }
 
 // ---- Commands at the same time -----------------------------------------------------------------
