@@ -44,8 +44,8 @@ impl MailboxName {
     }
 
     /// Decodes a name from a client: modified UTF-7, or raw UTF-8 if it contains octets over 127.
-    /// With `utf8`, always UTF-8, and `&` stands for itself: the client enabled IMAP4rev2 (RFC
-    /// 9051) or UTF8=ACCEPT (RFC 6855 section 3).
+    /// With `utf8`, always UTF-8, and `&` stands for itself: the client enabled IMAP4rev2
+    /// (RFC 9051) or UTF8=ACCEPT (RFC 6855 section 3).
     ///
     /// # Errors
     /// If it cannot be decoded, or is not a valid name.

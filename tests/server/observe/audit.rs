@@ -188,7 +188,7 @@ fn a_trail_that_cannot_be_written_is_told_and_goes_on_later() {
     client.ok("LOGOUT");
     assert!(server.terminate().success());
     let log = server_log(&folder);
-    let told = format!("the audit log {} cannot be written: No space left", file.display());
+    let told = format!("cannot write the audit log {}: No space left", file.display());
     assert_eq!(log.matches(&told).count(), 1, "{log}");
     // The lines that waited are there, complete.
     let messages: Vec<_> = trail(&file).iter().map(|line| line["message"].clone()).collect();

@@ -160,7 +160,7 @@ fn what_is_no_socket_to_listen_on_is_named() {
     let datagrams = UnixDatagram::unbound().unwrap();
     let cases: [(&str, &dyn AsFd, &str); 5] = [
         ("mailrace.socket", &socket, "FileDescriptorName="),
-        ("imap:imaps", &socket, "LISTEN_FDS=1 with names for 2"),
+        ("imap:imaps", &socket, "LISTEN_FDNAMES has 2 names"),
         ("imap", &file, "descriptor 3"),
         ("imap", &datagrams, "descriptor 3"),
         ("", &socket, "FileDescriptorName="),
