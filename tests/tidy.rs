@@ -31,7 +31,7 @@ struct Finding {
 
 type Rule = fn(&Source) -> Vec<Finding>;
 
-const RULES: [Rule; 9] = [
+const RULES: [Rule; 11] = [
     file_is_small,
     lines_are_short,
     blanks_are_spaces,
@@ -41,6 +41,8 @@ const RULES: [Rule; 9] = [
     nothing_prints,
     no_machine_is_named,
     dependencies_are_justified,
+    modules_stay_in_their_folder,
+    documented_tests_exist,
 ];
 
 #[test]
@@ -161,6 +163,25 @@ fn dependencies_are_justified(source: &Source) -> Vec<Finding> {
         above = line;
     }
     findings
+}
+
+/// What two crates share is a crate, not a file that both include.
+fn modules_stay_in_their_folder(source: &Source) -> Vec<Finding> {
+    source.rust_lines(&source.text, |line| {
+        let leaves = line.trim_start().starts_with("#[path") && line.contains("../");
+        leaves.then(|| "a module outside the folder of its file".into())
+    })
+}
+
+/// The commands in documents name tests that exist.
+fn documented_tests_exist(source: &Source) -> Vec<Finding> {
+    let (flag, root) = (["--te", "st "].concat(), Path::new(env!("CARGO_MANIFEST_DIR")));
+    source.lines(&source.text, |line| {
+        let name = word_at(line.split_once(&flag)?.1);
+        let files = [format!("tests/{name}.rs"), format!("tests/{name}/main.rs")];
+        let exists = files.iter().any(|file| root.join(file).exists());
+        (!exists && !name.is_empty()).then(|| format!("there is no test {name}"))
+    })
 }
 
 /// A module uses only those above it in the list of its crate's lib.rs, in tests as well.
@@ -416,6 +437,14 @@ mod rules_can_fail {
         finds(dependencies_are_justified, "Cargo.toml", &dev.replace("# Why.", ""), &dev);
         let inner = "tests/model/Cargo.toml";
         finds(dependencies_are_justified, inner, &good.replace("# Why.", ""), good);
+    }
+
+    #[test]
+    fn modules_and_documented_commands() {
+        let (bad, good) = ("    #[path = \"../b.rs\"]", "#[path = \"b.rs\"]");
+        finds(modules_stay_in_their_folder, "src/a.rs", bad, good);
+        let command = |name| ["cargo test --te", "st ", name].concat();
+        finds(documented_tests_exist, "a.md", &command("serve x"), &command("server x"));
     }
 
     #[test]
