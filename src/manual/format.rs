@@ -155,11 +155,10 @@
 //! *Expunge*: mailbox (8), mod-sequence (8), number of ranges (4), reserved (4), ranges, account
 //! (text).
 //!
-//! *Set metadata*: mailbox (8), special uses (2; the bits of RFC 6154), whether they replace those
-//! of the mailbox (1; 1 yes, 0 no, and the special uses before are zero), reserved (1), number of
-//! entries (4), account (text), entries. An entry is its name (text, in lower case), the length of
-//! its value (4), and the value; a length of 2³² − 1 means no value and removes the entry. Entries
-//! that are not listed stay.
+//! *Set metadata*: mailbox (8), special uses (2; the bits of RFC 6154), 1 if these replace those of
+//! the mailbox or 0 if they are zero and ignored (1), reserved (1), number of entries (4), account
+//! (text), entries. An entry is its name (text, in lower case), the length of its value (4), and
+//! the value; a length of 2³² − 1 removes the entry. Entries that are not listed stay.
 //!
 //! *Rename mailbox*: the old name is replaced by the new one, both as the name of a mailbox and at
 //! the start of the names of all mailboxes below it. Those below are renamed even if no mailbox has

@@ -1,12 +1,12 @@
-//! The metadata of an account's mailboxes together.
+//! The account's limit on the metadata of its mailboxes.
 
 use super::Account;
 use crate::limits::METADATA_OCTETS_OF_ACCOUNT;
 use crate::store::{MailboxId, MetadataEntry};
 
 impl Account {
-    /// Whether the mailbox and the account have room for these changes of entries, each of which is
-    /// named once. Changes that free room always pass. If `false`: `NO [METADATA TOOMANY]`.
+    /// Whether the mailbox and the account have room for these changes, which name each entry at
+    /// most once. Changes that free room always pass. If `false`: `NO [METADATA TOOMANY]`.
     #[must_use]
     pub fn has_room_for_metadata(&self, mailbox: MailboxId, changes: &[MetadataEntry]) -> bool {
         let Some(mailbox) = self.mailbox(mailbox) else { return false };

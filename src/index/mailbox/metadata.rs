@@ -1,10 +1,10 @@
-//! The metadata of a mailbox: entries that clients set (RFC 5464). Its special use is not among
-//! them; the mailbox keeps that as bits.
+//! The metadata of a mailbox: entries that clients set (RFC 5464). The special use is not an entry
+//! here; the mailbox stores it as bits.
 //!
 //! In the row of the mailbox:
 //!
 //! ```text
-//! count u32, then of each: name text, length of the value u32, value
+//! count u32, then for each entry: name text, length of the value u32, value
 //! ```
 
 use std::collections::BTreeMap;
@@ -15,7 +15,7 @@ use crate::index::error::Rot;
 use crate::limits::{METADATA_ENTRIES, METADATA_OCTETS};
 use crate::store::MetadataEntry;
 
-/// Bytes that an entry takes beside its name and value, about.
+/// Approximate bytes of an entry beside its name and value.
 const OVERHEAD: usize = 64;
 
 /// See the head of this file.
@@ -27,13 +27,13 @@ pub struct Metadata {
 }
 
 impl Metadata {
-    /// The value of the entry of this name, which is in lower case.
+    /// The value of an entry, by its name in lower case.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&[u8]> {
         self.entries.get(name).map(|value| &**value)
     }
 
-    /// All entries with their values, in the order of their names.
+    /// All entries, ascending by name.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &[u8])> {
         self.entries.iter().map(|(name, value)| (&**name, &**value))
     }
@@ -45,20 +45,20 @@ impl Metadata {
     ) -> impl Iterator<Item = (&'a str, &'a [u8])> + use<'a, 'n> {
         let from = (Bound::Excluded(name), Bound::Unbounded);
         let all = self.entries.range::<str, _>(from).map(|(name, value)| (&**name, &**value));
-        // Names such as `/private-x` stand between `/private` and `/private/a`.
+        // Names such as `/private-x` sort between `/private` and `/private/a`.
         let begins = move |(own, _): &(&str, _)| own.starts_with(name);
         let inside = move |(own, _): &(&str, _)| own.as_bytes().get(name.len()) == Some(&b'/');
         all.take_while(begins).filter(inside)
     }
 
-    /// Bytes in memory, about.
+    /// Approximate bytes in memory.
     #[must_use]
     pub fn octets(&self) -> usize {
         self.octets
     }
 
-    /// Bytes that the entries would take after these changes; `None` when a mailbox may not have as
-    /// many bytes or entries.
+    /// Bytes of the entries after these changes; `None` when that exceeds the limit of bytes or
+    /// entries of a mailbox.
     pub(in crate::index) fn octets_after(&self, changes: &[MetadataEntry]) -> Option<usize> {
         let (mut entries, mut octets) = (self.entries.len(), self.octets);
         for change in changes {
