@@ -81,7 +81,7 @@ mod tests {
     }
 
     #[test]
-    fn nobody_to_tell_is_no_error() {
+    fn without_a_manager_nothing_is_sent() {
         Manager(None).ready();
         Manager(Some("/nowhere/to/be/found".into())).ready();
         Manager(Some("vsock:2:1".into())).ready();

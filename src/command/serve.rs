@@ -80,7 +80,7 @@ fn serve(
     let server = Server::start(Config { handed_over, ..config(args) }).map_err(failed)?;
     // The endpoint outlives the server, to report that it is stopping.
     let endpoint = admin.map(|bound| Endpoint::start(bound, server.watch())).transpose()?;
-    // Whoever waits for the address must find the messages of the start in the log.
+    // A program that waits for the address must find the messages of the start in the log.
     logs.flush();
     if let Err(error) = announce(&server, endpoint.as_ref()) {
         tracing::warn!("cannot write the addresses to standard output: {error}");

@@ -141,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn who_looks_holds_nobody_up() {
+    fn a_reader_does_not_block_publishing() {
         let (refusals, board) = (Refusals::new(true), Mutex::default());
         refusals.add(What::Login, || refused("why"));
         let looking = board.lock().unwrap();
@@ -153,9 +153,9 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_kept_for_nobody() {
+    fn without_an_observer_only_counts_are_kept() {
         let refusals = Refusals::new(false);
-        refusals.add(What::Login, || panic!("nobody wants it"));
+        refusals.add(What::Login, || panic!("not to be made"));
         assert_eq!(refusals.counts(), [0, 1, 0]);
     }
 }
