@@ -7,8 +7,6 @@ mod doctor;
 mod exit;
 mod file;
 mod guard;
-mod journal;
-mod lines;
 mod logs;
 mod notify;
 mod serve;

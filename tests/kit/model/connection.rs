@@ -3,7 +3,7 @@
 use std::io::ErrorKind;
 use std::time::Duration;
 
-use super::reply::end_of;
+use super::wire::reply::end_of;
 use super::wire::{Checked, Dial, Stop, Wire};
 use crate::Random;
 

@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use super::flags::Flags;
-use super::reply::Fetched;
+use super::wire::reply::Fetched;
 use super::wire::{Checked, ensure};
 
 /// A message, as far as the session knows it.

@@ -20,19 +20,16 @@ pub mod client;
 mod commands;
 pub mod connection;
 pub mod content;
-#[cfg(test)]
-mod doubt;
 mod explain;
 pub mod flags;
 pub mod mailbox;
 pub mod message;
 pub mod mirror;
 pub mod names;
-pub mod reply;
 mod resolve;
 pub mod session;
 #[cfg(test)]
-mod unlawful;
+mod tests;
 pub mod verify;
 pub mod wire;
 

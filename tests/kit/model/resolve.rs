@@ -8,8 +8,8 @@ use super::flags::written;
 use super::message::{Message, Op, Outcome};
 use super::mirror::Mirror;
 use super::names::Said;
-use super::reply::Status;
 use super::session::{Kind, Known, Sent, Session, Told};
+use super::wire::reply::Status;
 use super::wire::{Checked, Dial, ensure, wrong};
 use crate::numbers;
 

@@ -9,7 +9,7 @@ use super::connection::Connection;
 use super::message::{Moment, Op};
 use super::mirror::Mirror;
 use super::names::Notes;
-use super::reply::{Fetched, Reply, Status, parse};
+use super::wire::reply::{Fetched, Reply, Status, parse};
 use super::wire::{Checked, Dial, Stop, ensure, wrong};
 use crate::Random;
 

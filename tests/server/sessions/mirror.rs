@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use kit::model::flags::{Flags, written};
 use kit::model::mirror::Mirror as View;
-use kit::model::reply::{self, Fetched};
+use kit::model::wire::reply::{self, Fetched};
 use kit::{Client, Message, Random, Reply, Response, Server, append_text, numbers};
 
 /// The data of a response code.

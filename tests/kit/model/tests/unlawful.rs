@@ -11,14 +11,14 @@ use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use super::content::{Content, Sizes};
-use super::flags::Change;
-use super::message::{Action, Op};
-use super::session::{Kind, Session};
-use super::verify::verify;
-use super::wire::{Dial, Stop, Wire};
-use super::{Bounds, Model, Person, Shared};
 use crate::Random;
+use crate::model::content::{Content, Sizes};
+use crate::model::flags::Change;
+use crate::model::message::{Action, Op};
+use crate::model::session::{Kind, Session};
+use crate::model::verify::verify;
+use crate::model::wire::{Dial, Stop, Wire};
+use crate::model::{Bounds, Model, Person, Shared};
 
 /// The answers, whatever the client says.
 struct Paper(RefCell<VecDeque<Vec<u8>>>);
@@ -291,7 +291,7 @@ pub(super) fn found_from(first: usize, model: &Shared, contents: &[Content]) -> 
          * OK [HIGHESTMODSEQ 20] -\nt5 OK -"
     ));
     for (number, content) in contents.iter().enumerate() {
-        let flags = super::flags::written(content.flags);
+        let flags = crate::model::flags::written(content.flags);
         let date = content.date.as_deref().unwrap_or(" 1-Jan-2001 00:00:00 +0000");
         let (size, uid, number) = (content.octets.len(), number + first, number + 1);
         let start = format!(
@@ -448,7 +448,7 @@ fn a_conditional_store_does_not_come_after_another() {
             {
                 let mut model = desk.model.borrow_mut();
                 let message = model.message(0, 7, 5).expect("UID 5");
-                message.end(op, super::message::Outcome::Found, 9).unwrap();
+                message.end(op, crate::model::message::Outcome::Found, 9).unwrap();
             }
             let told = format!("* 1 FETCH (UID 5 FLAGS ({flags}) MODSEQ (6))\n% OK -");
             match desk.fetch(&[5], &told).await {
@@ -472,7 +472,7 @@ fn causes_in_doubt_are_told_apart() {
             model.seen((0, 7, 4), flags, Some(3), since).unwrap();
             let message = model.message(0, 7, 4).expect("UID 4");
             message.begin(op, Action::Flags(Change::Add, 256));
-            message.end(op, super::message::Outcome::Found, since).unwrap();
+            message.end(op, crate::model::message::Outcome::Found, since).unwrap();
             if moved {
                 model.copy((0, 7), vec![4], &inbox, true);
             }

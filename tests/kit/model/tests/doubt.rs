@@ -1,11 +1,11 @@
 //! The checker can fail for commands in doubt: each place of a message has one lawful way to it.
 //! And for names and metadata.
 
-use super::content::{Content, Sizes};
-use super::names::{NameOp, SPECIAL_USE};
-use super::session::Kind;
 use super::unlawful::{Desk, at_desk, found_from, is_wrong, model, sent};
 use crate::Random;
+use crate::model::content::{Content, Sizes};
+use crate::model::names::{NameOp, SPECIAL_USE};
+use crate::model::session::Kind;
 
 /// Messages A to D were UIDs 1 to 4, and their MOVE or COPY to the end of the same mailbox is in
 /// doubt, as is the APPEND of X.

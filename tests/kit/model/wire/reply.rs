@@ -1,7 +1,7 @@
 //! The responses of a server, as far as the clients of the model need them.
 
-use super::flags::{Flags, parse as parse_flags};
-use super::wire::{Checked, wrong};
+use super::{Checked, wrong};
+use crate::model::flags::{Flags, parse as parse_flags};
 use crate::numbers;
 
 /// What LIST tells of mailboxes beside their special uses.

@@ -1,5 +1,8 @@
 //! The logs of a process: where they go. No thread ever waits for them.
 
+mod journal;
+mod lines;
+
 use std::backtrace::{Backtrace, BacktraceStatus};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -13,10 +16,10 @@ use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, fmt};
 
 use super::exit::{self, Failure};
-use super::journal::{Journal, Place, Tell, Trouble};
-use super::lines::{Lines, Look};
 use crate::limits::{AUDIT_QUEUE, LOG_QUEUE};
 use crate::stats::{self, AUDIT_TARGET};
+use journal::{Journal, Place, Tell, Trouble};
+use lines::{Lines, Look};
 
 /// Format of the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

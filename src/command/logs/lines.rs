@@ -180,7 +180,7 @@ mod tests {
         let line = String::from_utf8(look.line(Level::WARN, "12 lines\n")).unwrap();
         assert!(
             line.starts_with("<4>20")
-                && line.ends_with("Z  WARN mailrace::command::lines: 12 lines\\n\n"),
+                && line.ends_with("Z  WARN mailrace::command::logs::lines: 12 lines\\n\n"),
             "{line}"
         );
         let line = Look { json: true, ..Look::default() }.line(Level::ERROR, "\"");

@@ -1,5 +1,7 @@
 //! How clients reach the server: a real socket, a simulated network, or paper.
 
+pub mod reply;
+
 use std::io;
 use std::time::Duration;
 
@@ -63,7 +65,7 @@ macro_rules! ensure {
         }
     };
 }
-pub(super) use ensure;
+pub(in crate::model) use ensure;
 
 /// [`Stop::Wrong`].
 pub fn wrong<T>(text: impl Into<String>) -> Checked<T> {

@@ -1,0 +1,4 @@
+//! What the model accepts and what it refuses.
+
+mod doubt;
+mod unlawful;
