@@ -1,4 +1,4 @@
-//! One server for one data folder.
+//! The lock on a data folder: one server at a time.
 
 use std::fmt;
 use std::fs::{File, OpenOptions};
@@ -8,28 +8,28 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{FlockOperation, flock};
 
-/// Held as long as the server works on its data folder. The kernel lets go of it when the process
-/// ends, however it ends; the file itself stays.
+/// Held as long as the server uses its data folder. The kernel releases it when the process ends,
+/// however that happens; the file itself stays.
 #[derive(Debug)]
 pub struct DataLock {
     _file: File,
 }
 
-/// Why the data folder is not ours.
+/// Why the data folder cannot be locked.
 #[derive(Debug)]
 pub enum LockError {
-    /// Another server works on it.
+    /// Another server uses it.
     Held {
         /// The lock file.
         path: PathBuf,
-        /// The process that has it, if it left its number.
+        /// The process that holds the lock, if it left its number.
         pid: Option<u32>,
     },
     /// The lock file could not be opened or written.
     Io {
         /// The lock file.
         path: PathBuf,
-        /// Why.
+        /// What the system said.
         error: io::Error,
     },
 }
@@ -48,14 +48,14 @@ impl DataLock {
         }
     }
 
-    /// Whether a server works on this folder.
+    /// Whether a server uses this folder.
     #[must_use]
     pub fn is_held(dir: &Path) -> bool {
         let held = |file| flock(&file, FlockOperation::NonBlockingLockShared).is_err();
         File::open(dir.join("lock")).is_ok_and(held)
     }
 
-    /// The locked file, or the process that holds it.
+    /// The locked file, or the number of the process that holds the lock.
     fn open(path: &Path) -> io::Result<Result<File, Option<u32>>> {
         let mut options = OpenOptions::new();
         options.read(true).write(true).create(true).truncate(false).mode(0o600);
@@ -69,7 +69,7 @@ impl DataLock {
             }
             Err(error) => return Err(error.into()),
         }
-        // A word for whoever comes second, over the last one. A full disk does not prevent a start.
+        // For the message of a second server. A full disk does not prevent a start.
         let _ = writeln!(file, "{:<15}", std::process::id());
         Ok(Ok(file))
     }
@@ -88,7 +88,14 @@ impl fmt::Display for LockError {
     }
 }
 
-impl std::error::Error for LockError {}
+impl std::error::Error for LockError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            LockError::Held { .. } => None,
+            LockError::Io { error, .. } => Some(error),
+        }
+    }
+}
 
 #[cfg(test)]
 mod tests {

@@ -17,7 +17,7 @@ mod recover;
 mod segments;
 
 pub use append::sequencer::{self, Sequencer, SyncPlan};
-pub use append::{Frame, Hold, Log, LogError, LogGauges, LogStats};
+pub use append::{Cause, Frame, Hold, Log, LogError, LogGauges, LogStats};
 pub use format::frame::{self, FrameHeader, HEADER, sealed_len};
 pub use format::{
     BatchId, BitSet, Commit, EmailId, Epoch, Fragment, HeaderError, KeywordList, LogId,
@@ -25,7 +25,7 @@ pub use format::{
     SegmentHeader, SegmentId, VERSION, bits, decode_records, has_bit,
 };
 pub use lock::{DataLock, LockError};
-pub use pool::{PoolConfig, PoolCounts, Prepared, Purpose, SegmentPool, Spare};
+pub use pool::{NoSegment, PoolConfig, PoolCounts, Prepared, Purpose, SegmentPool, Spare};
 pub use read::{Checksum, Damaged, Files, ReadError, Reader, Stored, verify};
 pub use recover::{
     Change, Damage, Lost, LostFrames, Medium, Recovered, RecoveryError, Replayed, StoredSegments,

@@ -6,6 +6,7 @@
 //! lets sessions have their turns meanwhile, and keeps the actions behind it waiting.
 
 mod actions;
+mod error;
 mod moving;
 pub mod sequencer;
 mod sync;
@@ -14,8 +15,6 @@ mod tests;
 
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, VecDeque};
-use std::fmt;
-use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -31,7 +30,8 @@ use crate::stats::Histogram;
 use crate::store::format::{
     BatchId, Epoch, LogId, LogPosition, Lsn, Place, Record, SegmentId, seal, sealed_len,
 };
-use crate::store::pool::{Prepared, Purpose, SegmentPool, is_shortage};
+use crate::store::pool::{NoSegment, Prepared, Purpose, SegmentPool};
+pub use error::{Cause, LogError};
 use sequencer::Sequencer;
 
 const STOPPING: &str = "the server is stopping";
@@ -40,17 +40,6 @@ const STOPPING: &str = "the server is stopping";
 #[derive(Clone)]
 pub struct Log {
     inner: Rc<Inner>,
-}
-
-/// Why the log takes nothing.
-#[derive(Clone, Debug)]
-pub enum LogError {
-    /// There is no room for another segment, or no descriptor. What was acknowledged is safe; the
-    /// client may try again later.
-    Full(Rc<str>),
-    /// A write or an fdatasync failed. What the disk kept is unknown until the server starts
-    /// again and reads it: nothing more is promised.
-    Poisoned(Rc<str>),
 }
 
 /// Counters for the operator.
@@ -136,7 +125,7 @@ struct State {
     /// First frames of batches whose records are in the log and whose commit is not.
     held: BTreeMap<Lsn, (SegmentId, u32)>,
     last_batch: BatchId,
-    broken: Option<Rc<str>>,
+    broken: Option<Cause>,
 }
 
 impl State {
@@ -148,12 +137,12 @@ impl State {
 
 /// A segment that was asked for ahead of time.
 enum Next {
-    Asked(oneshot::Receiver<io::Result<Prepared>>),
+    Asked(oneshot::Receiver<Result<Prepared, NoSegment>>),
     Here(Prepared),
 }
 
 impl Next {
-    async fn come(self) -> Result<io::Result<Prepared>, oneshot::error::RecvError> {
+    async fn come(self) -> Result<Result<Prepared, NoSegment>, oneshot::error::RecvError> {
         match self {
             Next::Asked(asked) => asked.await,
             Next::Here(prepared) => Ok(Ok(prepared)),
@@ -185,11 +174,11 @@ impl Log {
     ) -> Result<Log, LogError> {
         let next = match pool.request_small().await {
             Ok(Ok(prepared)) => Some(Next::Here(prepared)),
-            Ok(Err(error)) if is_shortage(&error) => {
+            Ok(Err(error)) if error.is_shortage() => {
                 tracing::warn!("reactor {} starts without room for mail: {error}", log.0);
                 None
             }
-            Ok(Err(error)) => return Err(LogError::Poisoned(error.to_string().into())),
+            Ok(Err(error)) => return Err(LogError::Poisoned(error.into())),
             Err(_) => return Err(LogError::Full(STOPPING.into())),
         };
         let state = State {
@@ -298,7 +287,8 @@ impl Log {
             match result {
                 Ok(()) => log.written(&place),
                 Err(error) => {
-                    log.poison(&format!("writing segment {} failed: {error}", place.segment));
+                    let what = format!("writing segment {} failed", place.segment);
+                    log.poison(Cause::new(what, error));
                 }
             }
         });
@@ -342,7 +332,7 @@ impl Log {
     }
 
     /// Waits until the log breaks; says why.
-    pub async fn broken(&self) -> Rc<str> {
+    pub async fn broken(&self) -> Cause {
         loop {
             let broken = self.inner.broken.notified();
             if let Some(why) = &self.inner.state.borrow().broken {
@@ -362,7 +352,7 @@ impl Log {
 
     /// Breaks the log, because what is written to it would not be found again.
     pub fn lose(&self, why: &str) {
-        self.poison(why);
+        self.poison(why.into());
     }
 
     /// Counters.
@@ -431,13 +421,3 @@ impl Drop for Hold {
         self.log.inner.state.borrow_mut().held.remove(&self.lsn);
     }
 }
-
-impl fmt::Display for LogError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            LogError::Full(why) | LogError::Poisoned(why) => f.write_str(why),
-        }
-    }
-}
-
-impl std::error::Error for LogError {}

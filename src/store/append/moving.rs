@@ -1,13 +1,11 @@
 //! From one segment to the next.
 
-use std::io;
-
 use tokio::sync::oneshot;
 
-use super::{Log, LogError, Next, STOPPING};
+use super::{Cause, Log, LogError, Next, STOPPING};
 use crate::limits::BLOCK;
 use crate::reactor::{Instant, Lease, LogFile, unix_seconds};
-use crate::store::pool::{Prepared, Purpose, is_shortage};
+use crate::store::pool::{NoSegment, Prepared, Purpose};
 
 impl Log {
     /// Moves to the next segment. Its header is written before frames are; the old segment is
@@ -61,15 +59,13 @@ impl Log {
     /// What the pool has answered: a segment, or none for now. Anything else breaks the log.
     fn accept(
         &self,
-        answer: Result<io::Result<Prepared>, oneshot::error::RecvError>,
+        answer: Result<Result<Prepared, NoSegment>, oneshot::error::RecvError>,
     ) -> Result<Result<Prepared, LogError>, LogError> {
         match answer {
             Ok(Ok(prepared)) => Ok(Ok(prepared)),
-            Ok(Err(error)) if is_shortage(&error) => {
-                Ok(Err(LogError::Full(error.to_string().into())))
-            }
+            Ok(Err(error)) if error.is_shortage() => Ok(Err(LogError::Full(error.into()))),
             Ok(Err(error)) => {
-                self.poison(&error.to_string());
+                self.poison(error.into());
                 Err(self.error())
             }
             Err(_) => Err(LogError::Full(STOPPING.into())),
@@ -106,6 +102,8 @@ impl Log {
             }
             let header =
                 state.sequencer.open_segment(prepared.segment, prepared.size, unix_seconds());
+            // The counterpart of the check when the header is read.
+            assert_eq!(header.check(), Ok(()), "the header of segment {}", prepared.segment);
             header.encode(&mut lease.octets_mut()[..BLOCK]);
             self.inner.pool.segments().activate(prepared.segment);
             state.files.insert(prepared.segment, file.clone());
@@ -117,8 +115,8 @@ impl Log {
         state.answered();
         if let Err(error) = result {
             drop(state);
-            let why = format!("writing the header of segment {} failed: {error}", prepared.segment);
-            self.poison(&why);
+            let what = format!("writing the header of segment {} failed", prepared.segment);
+            self.poison(Cause::new(what, error));
             return Err(self.error());
         }
         state.sequencer.header_written(prepared.segment);

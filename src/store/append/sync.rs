@@ -1,7 +1,7 @@
 //! Group commit, and what comes of it: actions run, or the log breaks.
 
 use super::sequencer::SyncPlan;
-use super::{Log, State};
+use super::{Cause, Log, State};
 use crate::reactor::fault::{Fault, made};
 use crate::reactor::{Instant, spawn};
 
@@ -44,7 +44,10 @@ impl Log {
                     synced = file.sync_data().await;
                 }
                 if let Err(error) = synced {
-                    self.poison(&format!("fdatasync of segment {segment} failed: {error}"));
+                    self.poison(Cause::new(
+                        format!("fdatasync of segment {segment} failed"),
+                        error,
+                    ));
                     return;
                 }
                 let micros = begun.elapsed().as_micros() as u64;
@@ -78,7 +81,7 @@ impl Log {
         });
     }
 
-    pub(super) fn poison(&self, why: &str) {
+    pub(super) fn poison(&self, why: Cause) {
         let actions = {
             let mut state = self.inner.state.borrow_mut();
             if state.broken.is_some() {
@@ -89,7 +92,7 @@ impl Log {
                  again: it recovers everything acknowledged"
             );
             state.sequencer.poison();
-            state.broken = Some(why.into());
+            state.broken = Some(why);
             state.owed = None;
             std::mem::take(&mut state.actions)
         };

@@ -1,5 +1,5 @@
-//! Octets to records. Rot ends in an error, never in a panic or a large allocation: every count
-//! is held against the octets that are there before room is made for it.
+//! Octets to records. Damaged octets end in an error, never in a panic or a large allocation: every
+//! count is checked against the octets that are left before memory is allocated for it.
 
 use std::fmt;
 use std::sync::Arc;
@@ -14,37 +14,37 @@ use imap::types::{
     FlagChange, Flags, InternalDate, Keyword, ModSeq, SpecialUse, Uid, UidRange, UidValidity,
 };
 
-/// Why octets are no valid record.
+/// Why octets are not a valid record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RecordError {
     /// The region ends within the record.
     Short,
-    /// The octets changed since they were written, or were not written whole.
+    /// The octets changed since they were written, or were written in part only.
     Checksum {
-        /// As it stands in front of the record.
+        /// In the head of the record.
         expected: u64,
-        /// As computed.
+        /// Computed from its octets.
         got: u64,
     },
-    /// A kind or version of record that this mailrace does not know.
+    /// A kind or version of record that this version of mailrace does not know.
     Unknown {
-        /// As it stands in front of the record.
+        /// The kind in the head of the record.
         kind: u16,
-        /// Likewise.
+        /// The version in the head of the record.
         version: u16,
     },
-    /// The checksum is right, a field is not: a bug of whoever wrote it.
+    /// The checksum is right, but this field is not: a bug in the program that wrote it.
     Field(&'static str),
-    /// The region holds more or fewer records than the frame says.
+    /// The region does not hold as many records as the frame says.
     Count {
-        /// As the frame says.
+        /// In the frame's header.
         expected: u32,
-        /// As found.
+        /// Found in the region.
         got: u32,
     },
 }
 
-/// All records of a frame's region, of which the frame's header says that there are `expected`.
+/// All records in the region of a frame. The frame's header says that there are `expected`.
 ///
 /// # Errors
 /// When any of them is not what was written.
@@ -116,7 +116,7 @@ fn message_list(body: &mut Take<'_>) -> Result<(BatchId, Vec<MessageRecord>), Re
     Ok((batch, messages))
 }
 
-/// The sets of keywords that the messages of a record have, from number 0, the empty one, on.
+/// The sets of keywords of a record, by number. Number 0 is the empty set.
 fn keyword_sets(body: &mut Take<'_>) -> Result<Vec<KeywordList>, RecordError> {
     let (names, count) = (need(body.u16())?, need(body.u16())?);
     let names = Arc::new(keyword_list(body, names)?);
@@ -171,7 +171,7 @@ fn commit(body: &mut Take<'_>) -> Result<Record, RecordError> {
         messages: need(body.u32())?,
         account: text(body)?,
     };
-    // The last UID must exist too.
+    // The last UID must be a valid one too.
     let last = commit.messages.checked_sub(1).and_then(|more| commit.first_uid.0.checked_add(more));
     if commit.first_uid.0 == 0 || last.is_none() {
         return Err(RecordError::Field("UIDs"));
@@ -317,7 +317,7 @@ fn text(body: &mut Take<'_>) -> Result<Box<str>, RecordError> {
     Ok(text.into())
 }
 
-/// A count of entries of at least `each` octets, as many as can be there.
+/// A count of entries of at least `each` octets, checked against what is left.
 fn entries(body: &mut Take<'_>, each: usize) -> Result<usize, RecordError> {
     let count = need(body.u32())? as usize;
     bounded(body, count, each)?;

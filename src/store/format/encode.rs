@@ -9,22 +9,22 @@ use super::record::{Commit, MessageRecord, MetadataEntry, Record};
 use crate::limits::KEYWORD_LENGTH;
 use imap::types::{FlagChange, Keyword, UidRange};
 
-/// Octets in front of every record: length, kind, version, checksum.
+/// Bytes before the body of every record: length, kind, version, checksum.
 pub(super) const HEAD: usize = 16;
-/// A message without its fragments.
+/// Bytes of a message without its fragments.
 pub(super) const MESSAGE: usize = 40;
-/// One fragment.
+/// Bytes of a fragment.
 pub(super) const FRAGMENT: usize = 16;
-/// An entry of metadata without its name and value.
+/// Bytes of an entry of metadata without its name and value.
 pub(super) const ENTRY: usize = 6;
 /// The length of a value that says that there is none.
 pub(super) const NO_VALUE: u32 = u32::MAX;
-/// One range of UIDs.
+/// Bytes of a range of UIDs.
 pub(super) const RANGE: usize = 8;
-/// A `Messages`, `References` or `Fragments` body before its table or first entry.
+/// Bytes of a `Messages`, `References` or `Fragments` body before its table or first entry.
 const BATCH: usize = 16;
 
-/// The number that tells the kinds of records apart on the disk.
+/// The kinds of records, with their numbers on the disk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u16)]
 pub(super) enum Kind {
@@ -48,7 +48,7 @@ impl Kind {
         match self {
             // Version 0 had no special uses.
             Kind::CreateMailbox => 1,
-            // Version 0 spelt out the keywords of each message.
+            // Version 0 spelled out the keywords of each message.
             Kind::Messages | Kind::References => 1,
             _ => 0,
         }
@@ -56,7 +56,7 @@ impl Kind {
 }
 
 impl Record {
-    /// Octets it takes in a frame, a multiple of 8.
+    /// Length in a frame in bytes, a multiple of 8.
     #[must_use]
     pub fn encoded_len(&self) -> usize {
         let body = match self {
@@ -83,11 +83,12 @@ impl Record {
         (HEAD + body).next_multiple_of(8)
     }
 
-    /// Writes it to the beginning of `out` and returns [`encoded_len`](Self::encoded_len).
+    /// Writes the record to the beginning of `out`, and returns
+    /// [`encoded_len`](Self::encoded_len).
     ///
     /// # Panics
-    /// When `out` is shorter than that, or a name or list is longer than its count can say
-    /// (65,535 octets of account or mailbox name or keywords): the layers above bound them.
+    /// When `out` is shorter than that, or a name or list is too long for its count (65,535 bytes of
+    /// account name or mailbox name, 65,535 keywords): the layers above bound them.
     pub fn encode(&self, out: &mut [u8]) -> usize {
         let total = self.encoded_len();
         let (head, body) = out[..total].split_at_mut(HEAD);
@@ -95,7 +96,11 @@ impl Record {
         let kind = self.encode_body(&mut put);
         let length = put.len();
         put.pad();
-        debug_assert_eq!(put.len() + HEAD, total);
+        assert_eq!(
+            put.len() + HEAD,
+            total,
+            "a record of kind {kind:?} has another length than said"
+        );
         let (number, version) = (kind as u16, kind.version());
         let checksum = checksum(length as u32, number, version, &body[..length]);
         let mut put = Put::new(head);
@@ -190,17 +195,17 @@ impl Record {
         }
     }
 
-    /// Octets of a `Messages` or `References` record without its messages and their keywords.
+    /// Bytes of a `Messages` or `References` record without its messages and their keywords.
     pub const MESSAGES_OVERHEAD: usize = HEAD + BATCH;
 
-    /// How many fragments fit into one `Fragments` record of at most `octets`.
+    /// How many fragments fit into one `Fragments` record of at most `octets` bytes.
     #[must_use]
     pub fn fragments_that_fit(octets: usize) -> usize {
         octets.saturating_sub(HEAD + BATCH) / FRAGMENT
     }
 }
 
-/// XXH3-64 of the body, with length, kind and version as the seed: so the checksum covers them too.
+/// XXH3-64 of the body. Its seed is made of length, kind and version, so it covers them too.
 pub(super) fn checksum(length: u32, kind: u16, version: u16, body: &[u8]) -> u64 {
     let seed = u64::from(length) | u64::from(kind) << 32 | u64::from(version) << 48;
     xxh3_64_with_seed(body, seed)

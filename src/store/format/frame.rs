@@ -1,9 +1,9 @@
-//! Frames: one write each, a header, received octets, records. Octet by octet:
+//! Frames. Each is one write: a header, received octets, records. Octet by octet:
 //! [`crate::manual::format`].
 //!
-//! The order of work is: know how long payload and records are ([`sealed_len`]), have the place
-//! reserved by the [`Sequencer`](crate::store::Sequencer), tell the messages where they lie
-//! ([`payload_offset`]), then [`seal`] and write.
+//! To write one: compute its length from those of payload and records ([`sealed_len`]), have the
+//! [`Sequencer`](crate::store::Sequencer) reserve a place, tell the messages where they lie
+//! ([`payload_offset`]), then [`seal`] it.
 
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -14,51 +14,51 @@ use super::record::Record;
 use super::segment::{HeaderError, VERSION, opening};
 use crate::limits::{BLOCK, FRAME};
 
-/// Octets of a frame's header: the payload begins here.
+/// Length of a frame's header in bytes. The payload begins here.
 pub const HEADER: usize = 128;
 
 const MAGIC: &[u8; 4] = b"mrfr";
 const CHECKSUM_AT: usize = HEADER - 8;
 
-/// What stands in front of every frame.
+/// The header of a frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FrameHeader {
     /// The run of the server that wrote it.
     pub epoch: Epoch,
-    /// Whose log it belongs to.
+    /// The log it belongs to.
     pub log: LogId,
-    /// As in the header of the segment.
+    /// The salt in the header of the segment.
     pub salt: u64,
     /// The segment it was written to.
     pub segment: SegmentId,
-    /// Its place in the log.
+    /// Its number in the log.
     pub lsn: Lsn,
-    /// The LSN that was known durable when this frame was composed. Proves that what came up to
-    /// there has once been on the disk.
+    /// The highest LSN known durable when this frame was composed. It proves that all frames up to
+    /// that one were on the disk.
     pub watermark: Lsn,
-    /// The batch whose octets these are; of several small ones the first. For people with a hex
-    /// dump, not for recovery.
+    /// The batch that the octets belong to, or the first of several small ones. For people with a
+    /// hex dump; recovery does not use it.
     pub stream: BatchId,
-    /// How many frames of that batch came before.
+    /// How many frames of that batch come before this one.
     pub position: u32,
-    /// Octets of the frame, a multiple of [`BLOCK`].
+    /// Length of the frame in bytes, a multiple of [`BLOCK`].
     pub length: u32,
-    /// Octets of payload from [`HEADER`] on.
+    /// Bytes of payload, from [`HEADER`] on.
     pub payload: u32,
-    /// Octets of records from [`records_at`] on, a multiple of 8.
+    /// Bytes of records, from [`records_at`] on; a multiple of 8.
     pub records: u32,
-    /// How many records that are.
+    /// How many records those are.
     pub count: u32,
 }
 
-/// Where the records begin behind so much payload.
+/// Offset in the frame of the records, after this many bytes of payload.
 #[must_use]
 pub fn records_at(payload: usize) -> usize {
     (HEADER + payload).next_multiple_of(8)
 }
 
-/// Length of a frame with so much payload and records (the sum of
-/// [`Record::encoded_len`](super::Record::encoded_len)): a multiple of [`BLOCK`].
+/// Length of a frame with this many bytes of payload and of records (the sum of
+/// [`Record::encoded_len`](super::Record::encoded_len)). A multiple of [`BLOCK`].
 #[must_use]
 pub fn sealed_len(payload: usize, records: usize) -> usize {
     (records_at(payload) + records).next_multiple_of(BLOCK)
@@ -67,16 +67,16 @@ pub fn sealed_len(payload: usize, records: usize) -> usize {
 /// Offset in the segment of payload octet `at` of the frame at `place`.
 #[must_use]
 pub fn payload_offset(place: &Place, at: usize) -> u32 {
-    assert!(HEADER + at <= place.length as usize, "an offset beyond the frame");
+    assert!(HEADER + at <= place.length as usize, "payload octet {at} lies behind its frame");
     place.offset + (HEADER + at) as u32
 }
 
-/// Completes the frame around the payload that already lies in `frame` from [`HEADER`] on:
-/// header before it, records behind it, zeros to the end of the last block. Returns the length
+/// Completes the frame around the payload that is already in `frame` from [`HEADER`] on: the
+/// header before it, the records after it, zeros to the end of the last block. Returns the length
 /// to write, which is that of `place`.
 ///
 /// # Panics
-/// When `place` was not reserved for exactly this, or `frame` is shorter than it.
+/// When `place` was reserved for another length, or `frame` is shorter than that.
 pub fn seal(
     frame: &mut [u8],
     place: &Place,
@@ -94,7 +94,12 @@ pub fn seal(
         end += record.encode(&mut frame[end..]);
     }
     frame[end..].fill(0);
-    assert_eq!(length, sealed_len(payload, end - start), "reserved for another frame");
+    assert_eq!(
+        length,
+        sealed_len(payload, end - start),
+        "the place of frame {} was reserved for another length",
+        place.lsn
+    );
     let header = FrameHeader {
         epoch: place.epoch,
         log: place.log,
@@ -109,12 +114,14 @@ pub fn seal(
         records: (end - start) as u32,
         count: records.len() as u32,
     };
+    // The counterpart of the check in `decode`.
+    assert_eq!(header.check(), Ok(()), "frame {} of segment {}", header.lsn, header.segment);
     header.encode(&mut frame[..HEADER]);
     length
 }
 
 impl FrameHeader {
-    /// Writes the header into the first [`HEADER`] octets of `out`.
+    /// Writes the header into the first [`HEADER`] bytes of `out`.
     ///
     /// # Panics
     /// When `out` is shorter.
@@ -136,32 +143,37 @@ impl FrameHeader {
         put.u32(self.payload);
         put.u32(self.records);
         put.u32(self.count);
-        debug_assert!(put.len() <= CHECKSUM_AT);
+        assert!(put.len() <= CHECKSUM_AT, "the fields of a frame header run into its checksum");
         let checksum = xxh3_64(&out[..CHECKSUM_AT]);
         out[CHECKSUM_AT..].copy_from_slice(&checksum.to_le_bytes());
     }
 
-    /// Reads a header. What it says about itself is coherent: lengths fit into each other and
-    /// under [`FRAME`].
+    /// Reads a header. Its lengths fit each other and are at most [`FRAME`].
     ///
     /// # Errors
-    /// When there is none, or not one of this version.
+    /// When there is none, or it is not of this version.
     pub fn decode(octets: &[u8]) -> Result<FrameHeader, HeaderError> {
         let octets = octets.get(..HEADER).ok_or(HeaderError::Magic)?;
         opening(octets, MAGIC, CHECKSUM_AT)?;
         let header = FrameHeader::fields(&octets[MAGIC.len() + 2..]);
         let header = header.ok_or(HeaderError::Field("length"))?;
-        let (payload, records) = (header.payload as usize, header.records as usize);
-        if header.length as usize > FRAME || payload > FRAME || records > FRAME {
+        header.check()?;
+        Ok(header)
+    }
+
+    /// Whether the header is coherent: before it is written, and after it was read.
+    fn check(&self) -> Result<(), HeaderError> {
+        let (payload, records) = (self.payload as usize, self.records as usize);
+        if self.length as usize > FRAME || payload > FRAME || records > FRAME {
             return Err(HeaderError::Field("length"));
         }
-        if header.length as usize != sealed_len(payload, records) {
+        if self.length as usize != sealed_len(payload, records) {
             return Err(HeaderError::Field("length"));
         }
-        if header.lsn.0 == 0 || header.watermark >= header.lsn {
+        if self.lsn.0 == 0 || self.watermark >= self.lsn {
             return Err(HeaderError::Field("LSN"));
         }
-        Ok(header)
+        Ok(())
     }
 
     fn fields(octets: &[u8]) -> Option<FrameHeader> {

@@ -1,17 +1,17 @@
-//! The keywords of messages: sets of small numbers that point into a table of names.
+//! Keywords of messages: sets of small numbers that point into a table of names.
 
 use std::fmt;
 use std::sync::Arc;
 
 use imap::types::Keyword;
 
-/// A set of small numbers, one bit each. The last octet is never zero, so equal sets have equal
-/// octets.
+/// A set of small numbers, one bit each. The last byte is never zero, so equal sets have equal
+/// bytes.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct BitSet(Vec<u8>);
 
 impl BitSet {
-    /// The set that these octets are, lowest bit first.
+    /// The set that these bytes encode, lowest bit first.
     #[must_use]
     pub fn of(octets: &[u8]) -> BitSet {
         let mut set = BitSet(octets.to_vec());
@@ -19,13 +19,13 @@ impl BitSet {
         set
     }
 
-    /// Its octets, lowest bit first.
+    /// Its bytes, lowest bit first.
     #[must_use]
     pub fn octets(&self) -> &[u8] {
         &self.0
     }
 
-    /// Whether nothing is in it.
+    /// Whether it is empty.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
@@ -49,7 +49,7 @@ impl BitSet {
         self.trim();
     }
 
-    /// Takes out all numbers of another set.
+    /// Removes all numbers of another set.
     pub fn remove(&mut self, other: &[u8]) {
         self.0.iter_mut().zip(other).for_each(|(octet, other)| *octet &= !other);
         self.trim();
@@ -75,7 +75,7 @@ pub fn bits(set: &[u8]) -> impl Iterator<Item = u16> {
 }
 
 /// The keywords of a message. Messages with the same keywords share one list, and lists share the
-/// table of names that their bits point into: a list costs its message eight bytes.
+/// table of names that their bits point into, so a list costs its message eight bytes.
 #[derive(Clone, Default)]
 pub struct KeywordList(Option<Arc<List>>);
 
@@ -85,10 +85,10 @@ struct List {
 }
 
 impl KeywordList {
-    /// The keywords of a table that have these bits.
+    /// The keywords of this table whose bits are set.
     ///
     /// # Panics
-    /// When a bit lies beyond the table.
+    /// When a bit is beyond the end of the table.
     #[must_use]
     pub fn new(table: &Arc<Vec<Keyword>>, bits: &BitSet) -> KeywordList {
         let last = self::bits(bits.octets()).last();
@@ -97,7 +97,7 @@ impl KeywordList {
         KeywordList((!bits.is_empty()).then(list))
     }
 
-    /// Whether there is none.
+    /// Whether there are none.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_none()
@@ -116,7 +116,7 @@ impl KeywordList {
         self.0.as_ref().map(|list| (&list.table, &*list.bits))
     }
 
-    /// What tells this list from others in memory. Two lists that differ here may be equal.
+    /// Tells this list from others in memory. Lists with different identities may be equal.
     #[must_use]
     pub fn identity(&self) -> usize {
         self.0.as_ref().map_or(0, |list| Arc::as_ptr(list).addr())
@@ -145,7 +145,7 @@ impl FromIterator<Keyword> for KeywordList {
     }
 }
 
-/// As sets: neither order nor case makes a difference.
+/// Compares as sets, regardless of order and case.
 impl PartialEq for KeywordList {
     fn eq(&self, other: &KeywordList) -> bool {
         self.identity() == other.identity() || self.in_capitals() == other.in_capitals()

@@ -1,7 +1,7 @@
-//! Little-endian integers into and out of octets, every step bounded.
+//! Little-endian integers to and from octets, with every step bounded.
 
-/// Writes one value after the other. Running over the end is a bug of the caller, who sized the
-/// place, and panics.
+/// Writes one value after the other. It panics at the end of its room: the caller has computed how
+/// much is needed, so that is a bug.
 pub(super) struct Put<'a> {
     out: &'a mut [u8],
     at: usize,
@@ -42,20 +42,20 @@ impl<'a> Put<'a> {
         self.at += count;
     }
 
-    /// Zeros up to the next multiple of 8 from where this began.
+    /// Writes zeros up to the next multiple of 8, counted from the beginning.
     pub(super) fn pad(&mut self) {
         let end = self.at.next_multiple_of(8);
         self.out[self.at..end].fill(0);
         self.at = end;
     }
 
-    /// How much was written.
+    /// Bytes written so far.
     pub(super) fn len(&self) -> usize {
         self.at
     }
 }
 
-/// Takes one value after the other; `None` at the end of what there is.
+/// Reads one value after the other; `None` when too few octets are left.
 pub(super) struct Take<'a> {
     octets: &'a [u8],
     at: usize,
@@ -66,7 +66,7 @@ impl<'a> Take<'a> {
         Take { octets, at: 0 }
     }
 
-    /// What is left.
+    /// Bytes that are left.
     pub(super) fn left(&self) -> usize {
         self.octets.len() - self.at
     }
@@ -102,7 +102,7 @@ impl<'a> Take<'a> {
         self.array().map(u128::from_le_bytes)
     }
 
-    /// Zeros up to the next multiple of 8 from where this began.
+    /// Reads zeros up to the next multiple of 8, counted from the beginning.
     pub(super) fn pad(&mut self) -> Option<()> {
         let padding = self.octets(self.at.next_multiple_of(8) - self.at)?;
         padding.iter().all(|&o| o == 0).then_some(())

@@ -1,6 +1,6 @@
-//! The table of keywords at the head of a `Messages` or `References` record. Each keyword stands
-//! there once, and each set of keywords as bits; a message names its set by a number. So a hundred
-//! thousand messages with a thousand keywords each cost no more than their sets.
+//! The keyword table at the head of a `Messages` or `References` record. It has each keyword once,
+//! and each set of keywords as bits; a message refers to its set by number. So a hundred thousand
+//! messages with a thousand keywords each cost no more than their sets.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use super::keywords::{BitSet, KeywordList, bits};
 use super::record::{MessageRecord, Record};
 use imap::types::Keyword;
 
-/// How many octets a `Messages` or `References` record takes, while messages are added to it.
+/// The length of a `Messages` or `References` record while messages are added to it.
 #[derive(Default)]
 pub struct Packing {
     messages: usize,
@@ -18,8 +18,9 @@ pub struct Packing {
 }
 
 impl Packing {
-    /// Adds a message to the record. Returns the octets that the record takes with it
-    /// ([`Record::encoded_len`]); `usize::MAX` when no record can name so many sets of keywords.
+    /// Adds a message. Returns the length in bytes that the record has with it
+    /// ([`Record::encoded_len`]), or `usize::MAX` when no record can name that many sets of
+    /// keywords.
     pub fn add(&mut self, message: &MessageRecord) -> usize {
         self.messages += MESSAGE + message.fragments.len() * FRAGMENT;
         match self.table.number(&message.keywords) {
@@ -28,36 +29,36 @@ impl Packing {
         }
     }
 
-    /// Octets that the record takes with the messages so far.
+    /// Length in bytes of the record with the messages so far.
     #[must_use]
     pub fn octets(&self) -> usize {
         Record::MESSAGES_OVERHEAD + self.messages + self.table.len()
     }
 }
 
-/// A table that lists point into, and the numbers that its names have in a record.
+/// A table that keyword lists point into, and the numbers that its names have in the record.
 type Source = (Arc<Vec<Keyword>>, Vec<Option<u16>>);
 
-/// See the head of this file.
+/// The keyword table of one record: see the [module](self).
 #[derive(Default)]
 pub(super) struct KeywordTable {
     /// In the order of first use.
     names: Vec<Keyword>,
     by_name: HashMap<Keyword, u16>,
-    /// Octets of all names.
+    /// Bytes of all names.
     text: usize,
-    /// Set number 1, 2, and so on. The empty set has the number 0.
+    /// Sets number 1, 2, and so on. Number 0 is the empty set.
     sets: Vec<BitSet>,
     by_bits: HashMap<BitSet, u16>,
-    /// Lists by [`KeywordList::identity`]; kept, so that none gets the identity of another.
+    /// Lists by [`KeywordList::identity`]. They are kept alive, so that no other list can get the
+    /// same identity.
     known: HashMap<usize, (KeywordList, u16)>,
-    /// The table that lists pointed into last, and the numbers that its names have here.
+    /// The table that the last list pointed into.
     source: Option<Source>,
 }
 
 impl KeywordTable {
-    /// The number of a set, which is added when it is not there. `None` when there is no number
-    /// left.
+    /// The number of a set, which is added if it is new. `None` when no number is left.
     pub(super) fn number(&mut self, list: &KeywordList) -> Option<u16> {
         let Some((table, octets)) = list.parts() else { return Some(0) };
         if let Some(&(_, number)) = self.known.get(&list.identity()) {
@@ -102,12 +103,12 @@ impl KeywordTable {
         Some(number)
     }
 
-    /// Octets that it takes in a record, a multiple of 8.
+    /// Length in a record in bytes, a multiple of 8.
     pub(super) fn len(&self) -> usize {
         (self.text + self.sets.len() * self.width()).next_multiple_of(8)
     }
 
-    /// Octets of each set.
+    /// Bytes of each set.
     pub(super) fn width(&self) -> usize {
         self.names.len().div_ceil(8)
     }
@@ -124,7 +125,7 @@ impl KeywordTable {
 /// The table of these messages.
 ///
 /// # Panics
-/// When no record can name so many sets of keywords.
+/// When no record can name that many sets of keywords.
 pub(super) fn table_of(messages: &[MessageRecord]) -> KeywordTable {
     let mut table = KeywordTable::default();
     for message in messages {
@@ -134,15 +135,15 @@ pub(super) fn table_of(messages: &[MessageRecord]) -> KeywordTable {
 }
 
 impl Record {
-    /// Octets of a `Messages` or `References` record with these messages.
+    /// Length in bytes of a `Messages` or `References` record with these messages.
     #[must_use]
     pub fn messages_len(messages: &[MessageRecord]) -> usize {
         let each = messages.iter().map(|message| MESSAGE + message.fragments.len() * FRAGMENT);
         Record::MESSAGES_OVERHEAD + each.sum::<usize>() + table_of(messages).len()
     }
 
-    /// How many of `messages`, from the first on, fit into one `Messages` or `References`
-    /// record of at most `octets` ([`encoded_len`](Self::encoded_len)).
+    /// How many of `messages`, from the first on, fit into one `Messages` or `References` record of
+    /// at most `octets` bytes ([`encoded_len`](Self::encoded_len)).
     #[must_use]
     pub fn messages_that_fit(messages: &[MessageRecord], octets: usize) -> usize {
         let mut packing = Packing::default();

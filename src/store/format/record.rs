@@ -1,4 +1,4 @@
-//! What a log is made of besides message octets: the records at the end of frames.
+//! Records, at the end of frames: everything in a log besides the octets of messages.
 
 use super::ids::{BatchId, Fragment, MailboxId};
 use super::keywords::KeywordList;
@@ -6,20 +6,20 @@ use imap::types::{
     FlagChange, Flags, InternalDate, Keyword, ModSeq, SpecialUse, Uid, UidRange, UidValidity,
 };
 
-/// A change, as it stands in the log.
+/// A change, as the log has it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Record {
-    /// Messages of a batch that is not committed yet. A batch has one or more of these; the octets
-    /// they point to stand in this frame or in earlier ones.
+    /// Messages of a batch that is not committed yet. A batch has one or more of these. The octets
+    /// they point to are in this frame or in earlier ones.
     Messages {
         /// The batch they belong to.
         batch: BatchId,
         /// In the order in which they were sent.
         messages: Vec<MessageRecord>,
     },
-    /// Messages of a batch that is not committed yet, like `Messages`, whose octets came with
-    /// earlier batches: what COPY and MOVE bring into a mailbox. Those octets were durable, and had
-    /// been checked, before this batch began; nobody checks them again for its sake.
+    /// Like `Messages`, for messages whose octets came with earlier batches: COPY and MOVE write
+    /// these. The octets were durable and checked before this batch began, so they are not checked
+    /// again with it.
     References {
         /// The batch they belong to.
         batch: BatchId,
@@ -27,19 +27,19 @@ pub enum Record {
         messages: Vec<MessageRecord>,
     },
     /// The first fragments of the next message in a `Messages` or `References` record of this
-    /// batch, for a message in so many pieces that one frame cannot name them all. There may be
-    /// several of these.
+    /// batch, when the message is in more pieces than one frame can name. There may be several of
+    /// these.
     Fragments {
         /// The batch the message belongs to.
         batch: BatchId,
-        /// In order; those in the [`MessageRecord`] come after them.
+        /// In order. Those in the [`MessageRecord`] follow.
         fragments: Vec<Fragment>,
     },
-    /// The commit footer: makes all `Messages` and `References` of the batch part of the mailbox,
+    /// The commit footer. It makes all `Messages` and `References` of the batch part of the mailbox,
     /// with ascending UIDs from `first_uid` on.
     Commit(Commit),
-    /// The batch will never be committed. Without this record it is the same, but whoever reads the
-    /// log keeps the batch in mind to the end.
+    /// The batch will never be committed. Without this record the result is the same, but a reader
+    /// of the log has to remember the batch to the end.
     Cancel {
         /// The batch.
         batch: BatchId,
@@ -54,25 +54,25 @@ pub enum Record {
         name: Box<str>,
         /// Its UIDVALIDITY.
         uid_validity: UidValidity,
-        /// What it is meant for (RFC 6154), as bits.
+        /// Its special uses (RFC 6154), as bits.
         uses: SpecialUse,
     },
-    /// Another name for a mailbox and for all mailboxes below it. They keep their identifiers and
-    /// UIDVALIDITYs.
+    /// A new name for a mailbox and for all mailboxes below it. They keep identifier and
+    /// UIDVALIDITY.
     RenameMailbox {
         /// Their owner.
         account: Box<str>,
-        /// The old name. There need not be a mailbox of this name, if there are some below it.
+        /// The old name. The mailbox itself need not exist, if there are some below it.
         from: Box<str>,
         /// The new one.
         to: Box<str>,
     },
-    /// A name that LSUB lists from now on, or lists no longer; whether there is a mailbox of that
-    /// name makes no difference.
+    /// A name that LSUB lists from now on, or no longer lists. There need not be a mailbox of that
+    /// name.
     Subscribe {
-        /// Whose list.
+        /// The account whose list it is.
         account: Box<str>,
-        /// As the name of a mailbox is written.
+        /// Written like the name of a mailbox.
         name: Box<str>,
         /// Whether it is listed.
         subscribed: bool,
@@ -96,32 +96,32 @@ pub enum Record {
         /// Its identifier.
         mailbox: MailboxId,
     },
-    /// New flags of messages that exist. UIDs that do not exist are passed over.
+    /// New flags for messages. UIDs that do not exist are skipped.
     SetFlags {
         /// Owner of the mailbox.
         account: Box<str>,
-        /// Where.
+        /// The mailbox.
         mailbox: MailboxId,
         /// Mod-sequence that the changed messages get.
         modseq: ModSeq,
-        /// Which.
+        /// UIDs of the messages.
         uids: Vec<UidRange>,
-        /// How.
+        /// Whether the flags are added, removed, or replace all others.
         change: FlagChange,
         /// System flags.
         flags: Flags,
         /// Keywords.
         keywords: Vec<Keyword>,
     },
-    /// Messages taken out of a mailbox for good. UIDs that do not exist are passed over.
+    /// Messages removed from a mailbox for good. UIDs that do not exist are skipped.
     Expunge {
         /// Owner of the mailbox.
         account: Box<str>,
-        /// Where.
+        /// The mailbox.
         mailbox: MailboxId,
         /// Mod-sequence of the change.
         modseq: ModSeq,
-        /// Which.
+        /// UIDs of the messages.
         uids: Vec<UidRange>,
     },
 }
@@ -148,7 +148,7 @@ pub struct Commit {
     pub first_uid: Uid,
     /// Mod-sequence of all of them.
     pub modseq: ModSeq,
-    /// When they were saved (RFC 8514), seconds since 1970 UTC.
+    /// SAVEDATE (RFC 8514) of all of them, in seconds since 1970 UTC.
     pub save_date: i64,
     /// How many messages the batch has. At least one.
     pub messages: u32,
@@ -159,8 +159,8 @@ pub struct Commit {
 /// One message of a batch.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MessageRecord {
-    /// RFC822.SIZE in octets: the sum of its fragments, those in `Fragments` records before it
-    /// included. At least 1.
+    /// RFC822.SIZE in octets: the sum of its fragments, including those in `Fragments` records
+    /// before it. At least 1.
     pub size: u64,
     /// INTERNALDATE.
     pub date: InternalDate,
@@ -170,6 +170,6 @@ pub struct MessageRecord {
     pub keywords: KeywordList,
     /// XXH3-128 (seed 0) of its octets.
     pub checksum: u128,
-    /// Where its octets are, in order.
+    /// Where its octets lie, in order.
     pub fragments: Vec<Fragment>,
 }

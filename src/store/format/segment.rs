@@ -8,62 +8,62 @@ use super::ids::{Epoch, LogId, Lsn, SegmentId};
 use super::octets::{Put, Take};
 use crate::limits::BLOCK;
 
-/// Version of the whole format: segments, frames and records. Version 1 spelt out the keywords of
+/// Version of the whole format: segments, frames and records. Version 1 spelled out the keywords of
 /// each message.
 pub const VERSION: u16 = 2;
 
-/// Octets of the header that say something; zeros fill the rest of the block.
+/// Bytes of the header that are used. Zeros fill the rest of the block.
 const LENGTH: usize = 96;
 const MAGIC: &[u8; 8] = b"mailrace";
 const CHECKSUM_AT: usize = LENGTH - 8;
 
-/// What stands in the first block of a segment.
+/// The first block of a segment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SegmentHeader {
     /// The segment's own number, as in its file name.
     pub segment: SegmentId,
     /// The run of the server that wrote it.
     pub epoch: Epoch,
-    /// Whose log it belongs to.
+    /// The log it belongs to.
     pub log: LogId,
-    /// How many logs were written in that epoch.
+    /// How many logs that epoch has.
     pub logs: u16,
-    /// Drawn at random for each log of each epoch and repeated in every frame. Clients never see
-    /// it, so no message that holds the image of a frame is ever taken for one.
+    /// A random number for each log of each epoch, repeated in every frame. Clients never see it,
+    /// so a message that contains the image of a frame is never mistaken for one.
     pub salt: u64,
     /// LSN of the first frame in this segment.
     pub first_lsn: Lsn,
-    /// The LSN that was known durable when this header was composed.
+    /// The highest LSN known durable when this header was composed.
     pub watermark: Lsn,
-    /// The segment that the log came from, and where its last frame ends. `None` in the first
-    /// segment of an epoch.
+    /// The segment that the log comes from, and the offset at which its last frame ends. `None` in
+    /// the first segment of a log.
     pub previous: Option<(SegmentId, u32)>,
-    /// Length of the file when it was prepared. Recovery cuts off what was not used.
+    /// Length of the file in bytes when it was prepared. Recovery cuts off what was not used.
     pub size: u32,
     /// When it was taken into use, in seconds since 1970 UTC.
     pub created: u64,
 }
 
-/// Why octets are no valid header of a segment or frame.
+/// Why octets are not a valid header of a segment or frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum HeaderError {
-    /// Nothing but zeros: never written.
+    /// Only zeros: never written.
     Zeros,
-    /// Something else stands there.
+    /// Something other than a header.
     Magic,
     /// Written by a mailrace of another version of the format.
     OtherVersion {
-        /// Version of the format, not [`VERSION`].
+        /// Version of the format, which is not [`VERSION`].
         version: u16,
     },
-    /// The octets changed since they were written, or were not written whole.
+    /// The octets changed since they were written, or were written in part only.
     Checksum {
-        /// As it stands in the header.
+        /// In the header.
         expected: u64,
-        /// As computed.
+        /// Computed from its octets.
         got: u64,
     },
-    /// The checksum is right, a field is not: a bug of whoever wrote it.
+    /// The checksum is right, but this field is not: a bug in the program that wrote it.
     Field(&'static str),
 }
 
@@ -90,7 +90,7 @@ impl SegmentHeader {
         put.u32(self.size);
         put.u64(self.created);
         put.u16(self.logs);
-        debug_assert!(put.len() <= CHECKSUM_AT);
+        assert!(put.len() <= CHECKSUM_AT, "the fields of a segment header run into its checksum");
         let checksum = xxh3_64(&block[..CHECKSUM_AT]);
         block[CHECKSUM_AT..LENGTH].copy_from_slice(&checksum.to_le_bytes());
     }
@@ -98,18 +98,35 @@ impl SegmentHeader {
     /// Reads the header block.
     ///
     /// # Errors
-    /// When it is none, or not one of this version.
+    /// When there is none, or it is not of this version.
     pub fn decode(block: &[u8]) -> Result<SegmentHeader, HeaderError> {
         let octets = block.get(..LENGTH).ok_or(HeaderError::Magic)?;
         if block.iter().all(|&o| o == 0) {
             return Err(HeaderError::Zeros);
         }
-        let version = opening(octets, MAGIC, CHECKSUM_AT)?;
-        debug_assert_eq!(version, VERSION);
-        SegmentHeader::fields(&octets[MAGIC.len() + 2..]).ok_or(HeaderError::Field("length"))?
+        opening(octets, MAGIC, CHECKSUM_AT)?;
+        let header = SegmentHeader::fields(&octets[MAGIC.len() + 2..]);
+        let header = header.ok_or(HeaderError::Field("length"))?;
+        header.check()?;
+        Ok(header)
     }
 
-    fn fields(octets: &[u8]) -> Option<Result<SegmentHeader, HeaderError>> {
+    /// Whether the header is coherent: before it is written, and after it was read.
+    pub(in crate::store) fn check(&self) -> Result<(), HeaderError> {
+        if self.first_lsn.0 == 0 || self.watermark >= self.first_lsn {
+            return Err(HeaderError::Field("first LSN"));
+        }
+        if self.log.0 >= self.logs {
+            return Err(HeaderError::Field("log"));
+        }
+        let is_end = |end: u32| (end as usize).is_multiple_of(BLOCK) && end != 0;
+        if self.previous.is_some_and(|(_, end)| !is_end(end)) {
+            return Err(HeaderError::Field("end of the previous segment"));
+        }
+        Ok(())
+    }
+
+    fn fields(octets: &[u8]) -> Option<SegmentHeader> {
         let mut take = Take::new(octets);
         let log = LogId(take.u16()?);
         let epoch = Epoch(take.u32()?);
@@ -122,16 +139,7 @@ impl SegmentHeader {
         let created = take.u64()?;
         let logs = take.u16()?;
         let previous = (previous.0.0 != 0).then_some(previous);
-        if first_lsn.0 == 0 || watermark >= first_lsn {
-            return Some(Err(HeaderError::Field("first LSN")));
-        }
-        if log.0 >= logs {
-            return Some(Err(HeaderError::Field("log")));
-        }
-        if previous.is_some_and(|(_, end)| !(end as usize).is_multiple_of(BLOCK) || end == 0) {
-            return Some(Err(HeaderError::Field("end of the previous segment")));
-        }
-        Some(Ok(SegmentHeader {
+        Some(SegmentHeader {
             segment,
             epoch,
             log,
@@ -142,13 +150,13 @@ impl SegmentHeader {
             previous,
             size,
             created,
-        }))
+        })
     }
 }
 
-/// What headers of segments and frames have in common: magic, version, and a checksum at
-/// `checksum_at` over all before it. The version comes back; it is ours.
-pub(super) fn opening(header: &[u8], magic: &[u8], checksum_at: usize) -> Result<u16, HeaderError> {
+/// Checks what headers of segments and frames have in common: magic, version, and a checksum at
+/// `checksum_at` over everything before it.
+pub(super) fn opening(header: &[u8], magic: &[u8], checksum_at: usize) -> Result<(), HeaderError> {
     let mut take = Take::new(header);
     if take.octets(magic.len()) != Some(magic) {
         let zeros = header.iter().all(|&o| o == 0);
@@ -161,7 +169,7 @@ pub(super) fn opening(header: &[u8], magic: &[u8], checksum_at: usize) -> Result
         return Err(HeaderError::Checksum { expected, got });
     }
     match version {
-        VERSION => Ok(version),
+        VERSION => Ok(()),
         0 => Err(HeaderError::Field("version")),
         _ => Err(HeaderError::OtherVersion { version }),
     }

@@ -1,9 +1,9 @@
-//! Segments made ready ahead of need, by a thread of their own.
+//! Segments prepared ahead of need, by a thread of the pool's own.
 //!
-//! A file that is merely allocated makes every fdatasync wait for the file system's journal, six
-//! times longer on ext4 than a file whose blocks have all been written once. So segments are
-//! filled with zeros before they are used. When ingestion outruns that, a merely allocated one
-//! has to do.
+//! In a file that is only allocated, every fdatasync waits for the file system's journal: on ext4
+//! six times as long as in a file whose blocks have all been written once. So segments are filled
+//! with zeros before they are used. When ingestion is faster than that, an allocated one is used
+//! as it is.
 
 use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -12,10 +12,12 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 use tokio::sync::oneshot;
 
+mod error;
 mod preparation;
 mod preparing;
 mod spare;
 
+pub use error::NoSegment;
 pub use spare::Spare;
 
 use crate::limits::BLOCK;
@@ -30,25 +32,25 @@ use preparing::{Kind, Request, Worker};
 pub struct PoolConfig {
     /// The folder of the segments.
     pub segments: Segments,
-    /// Octets of a segment, a multiple of [`BLOCK`].
+    /// Length of a segment in bytes. This and the other lengths are multiples of [`BLOCK`].
     pub size: u32,
-    /// Octets of a segment that someone waits for while the server starts; likewise.
+    /// Length of a segment that a reactor waits for while the server starts.
     pub first: u32,
-    /// Octets of the smallest segment for mail, made when the disk has no room for more; likewise.
+    /// Length of the smallest segment for mail, made when the disk has no room for a larger one.
     pub least: u32,
-    /// Octets of a segment that is held back for records; likewise.
+    /// Length of a segment that is held back for changes, for when the disk is full.
     pub reserve: u32,
-    /// How many of these to hold.
+    /// How many segments to hold back.
     pub reserves: usize,
-    /// Room that is held for the catalog.
+    /// Room on the disk that is held for the catalog.
     pub spare: Spare,
     /// How many segments to keep ready.
     pub ahead: usize,
-    /// The first number that no segment ever had.
+    /// The lowest number that no segment has had.
     pub first_id: SegmentId,
-    /// Prepared by an earlier run and not used; with their lengths.
+    /// Segments that an earlier run prepared and did not use, with their lengths in bytes.
     pub ready: Vec<(SegmentId, u64)>,
-    /// Octets ingested so far, by all reactors: while it ascends, preparing steps back.
+    /// Bytes that all reactors have written. While it grows fast, preparation slows down.
     pub ingested: Arc<AtomicU64>,
 }
 
@@ -71,16 +73,16 @@ pub struct Prepared {
     pub segment: SegmentId,
     /// The file, open for reading and writing.
     pub file: File,
-    /// Its length in octets.
+    /// Its length in bytes.
     pub size: u32,
-    /// Whether every block has been written once. If not, each fdatasync pays the journal of the
-    /// file system.
+    /// Whether every block has been written once. If not, each fdatasync waits for the journal of
+    /// the file system.
     pub written: bool,
     /// Whether the file is open with O_DIRECT.
     pub direct: bool,
 }
 
-/// Handle of the thread; it ends with the last one.
+/// A handle to the thread, which ends when the last handle is dropped.
 #[derive(Clone)]
 pub struct SegmentPool {
     inner: Arc<Inner>,
@@ -94,19 +96,19 @@ struct Inner {
     segments: Segments,
 }
 
-/// For the operator; outlives the pool.
+/// Counters for the operator. They outlive the pool.
 #[derive(Debug, Default)]
 pub struct PoolCounts {
-    /// Segments that are ready to be used.
+    /// Segments that are ready.
     pub ready: AtomicU64,
-    /// Segments that were handed out merely allocated.
+    /// Segments that were handed out allocated and not written.
     pub unprepared: AtomicU64,
-    /// Segments that are held back for records.
+    /// Segments that are held back for changes.
     pub reserve: AtomicU64,
-    /// Octets that a segment for mail can have at most: one that is ready, or one that the disk has
-    /// room for. 0 when there is no room for mail.
+    /// Bytes of the largest segment for mail: one that is ready, or one that the disk has room for.
+    /// 0 when there is no room for mail.
     pub room: AtomicU64,
-    /// Why files of the log are not where they should be any more.
+    /// Why files of the log are no longer where they should be.
     pub lost: OnceLock<String>,
 }
 
@@ -114,7 +116,7 @@ impl SegmentPool {
     /// Starts the thread. The folder must exist.
     ///
     /// # Errors
-    /// When a size is no multiple of [`BLOCK`] or leaves no room for a frame, or the thread cannot
+    /// When a length is not a multiple of [`BLOCK`] or has no room for a frame, or the thread cannot
     /// be started.
     pub fn start(config: PoolConfig) -> io::Result<SegmentPool> {
         for size in [config.size, config.first, config.least, config.reserve] {
@@ -139,24 +141,27 @@ impl SegmentPool {
         &self.inner.segments
     }
 
-    /// A segment: one that is ready, or else one that is merely allocated, as large as the disk has
-    /// room for. It comes at once.
+    /// Asks for a segment: one that is ready, or else one that is only allocated, as large as the
+    /// disk has room for. It comes at once.
     #[must_use]
-    pub fn request(&self) -> oneshot::Receiver<io::Result<Prepared>> {
+    pub fn request(&self) -> oneshot::Receiver<Result<Prepared, NoSegment>> {
         self.ask(Kind::Usual)
     }
 
-    /// A segment that was held back, for frames of this purpose. The last quarter of them is for
-    /// those that remove something.
+    /// Asks for a segment that was held back, for frames of this purpose. The last quarter of them is
+    /// for frames that remove something.
     #[must_use]
-    pub fn request_reserve(&self, purpose: Purpose) -> oneshot::Receiver<io::Result<Prepared>> {
+    pub fn request_reserve(
+        &self,
+        purpose: Purpose,
+    ) -> oneshot::Receiver<Result<Prepared, NoSegment>> {
         self.ask(Kind::Reserve { last: purpose == Purpose::Removes })
     }
 
-    /// For the first segment of a reactor: one that is ready, or else one of
-    /// [`PoolConfig::first`] octets, written through while the caller waits.
+    /// Asks for the first segment of a reactor: one that is ready, or else one of
+    /// [`PoolConfig::first`] bytes, filled with zeros while the caller waits.
     #[must_use]
-    pub fn request_small(&self) -> oneshot::Receiver<io::Result<Prepared>> {
+    pub fn request_small(&self) -> oneshot::Receiver<Result<Prepared, NoSegment>> {
         self.ask(Kind::First)
     }
 
@@ -165,25 +170,25 @@ impl SegmentPool {
         self.send(Request::ReleaseSpare);
     }
 
-    /// Deletes a segment in which nothing lives any more. What goes wrong is logged; the file is
-    /// then there again after the next start.
+    /// Deletes a segment in which nothing lives. A failure is logged; the segment is there again
+    /// after the next start.
     pub fn delete(&self, segment: SegmentId) {
         self.send(Request::Delete(segment));
     }
 
-    /// How many segments were handed out merely allocated.
+    /// How many segments were handed out allocated and not written.
     #[must_use]
     pub fn unprepared(&self) -> u64 {
         self.inner.counts.unprepared.load(Ordering::Relaxed)
     }
 
-    /// Its counters, to be looked at from any thread.
+    /// Counters, which any thread may read.
     #[must_use]
     pub fn counts(&self) -> Arc<PoolCounts> {
         self.inner.counts.clone()
     }
 
-    /// Completes when as many segments are ready as shall be, or no more can be had.
+    /// Completes when all segments that are to be ready are, or no more can be prepared.
     #[must_use]
     pub fn settled(&self) -> oneshot::Receiver<()> {
         let (settled, receiver) = oneshot::channel();
@@ -191,7 +196,7 @@ impl SegmentPool {
         receiver
     }
 
-    fn ask(&self, kind: Kind) -> oneshot::Receiver<io::Result<Prepared>> {
+    fn ask(&self, kind: Kind) -> oneshot::Receiver<Result<Prepared, NoSegment>> {
         let (reply, receiver) = oneshot::channel();
         self.send(Request::Segment { kind, reply });
         receiver
@@ -199,7 +204,7 @@ impl SegmentPool {
 
     fn send(&self, request: Request) {
         let requests = self.inner.requests.as_ref().expect("the sender goes last");
-        // Without the thread the reply is dropped, which its receiver sees.
+        // If the thread has ended, the reply is dropped, and its receiver sees that.
         let _ = requests.send(request);
     }
 }
@@ -208,32 +213,10 @@ impl Drop for Inner {
     fn drop(&mut self) {
         drop(self.requests.take());
         if let Some(thread) = self.thread.get_mut().unwrap_or_else(PoisonError::into_inner).take() {
-            // It panics only by a bug, which has said so itself.
+            // A panic is a bug, and was reported by the thread itself.
             let _ = thread.join();
         }
     }
-}
-
-/// Whether somebody can make room, and all is well again.
-pub(super) fn is_full(error: &io::Error) -> bool {
-    use io::ErrorKind::{FileTooLarge, QuotaExceeded, StorageFull};
-    // The last one for a limit on the size of files.
-    matches!(error.kind(), StorageFull | QuotaExceeded | FileTooLarge)
-}
-
-/// Kind of an error that has words for the operator instead of the system's number.
-pub(super) const OUT_OF_FILES: io::ErrorKind = io::ErrorKind::ResourceBusy;
-
-/// Whether there is no descriptor left, of this process or of the system.
-pub(super) fn is_out_of_files(error: &io::Error) -> bool {
-    matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE))
-}
-
-/// Whether the system has not enough of something just now: room, descriptors, memory. What else
-/// goes wrong with a new segment is a disk that fails.
-pub(super) fn is_shortage(error: &io::Error) -> bool {
-    let passing = matches!(error.kind(), OUT_OF_FILES | io::ErrorKind::OutOfMemory);
-    is_full(error) || is_out_of_files(error) || passing
 }
 
 #[cfg(test)]
@@ -289,10 +272,11 @@ mod tests {
             (libc::EROFS, false),
             (libc::ENOENT, false),
         ] {
-            let error = || io::Error::from_raw_os_error(code);
-            assert_eq!(is_shortage(&error()), short, "{code}");
-            let explained = super::preparation::explain(error(), 4 << 20, &config);
-            assert_eq!(is_shortage(&explained), short, "{explained}");
+            let error =
+                NoSegment::new(io::Error::from_raw_os_error(code), 4 << 20, &config.segments);
+            assert_eq!(error.is_shortage(), short, "{error}");
+            let source = std::error::Error::source(&error).unwrap();
+            assert!(error.to_string().contains(&source.to_string()), "{error}");
         }
     }
 

@@ -2,14 +2,14 @@
 
 use std::io;
 
-use super::{OUT_OF_FILES, PoolConfig, is_out_of_files};
+use super::NoSegment;
 use crate::limits::BLOCK;
 use crate::reactor::files::File;
 use crate::store::format::SegmentId;
 use crate::store::segments::Segments;
 
-/// Zeros written at a time: long enough for full speed, short enough that a request waits for a
-/// millisecond only.
+/// Bytes of zeros written at a time: enough for full speed, and few enough that a request waits no
+/// more than a millisecond.
 const STEP: usize = 1 << 20;
 
 /// A file on its way to become a segment.
@@ -18,10 +18,10 @@ pub(super) struct Preparation {
     segments: Segments,
     file: File,
     pub size: u32,
-    /// Octets from the start that have been written.
+    /// Bytes from the start that have been written.
     pub done: u32,
     pub direct: bool,
-    /// It will be held back for records.
+    /// It will be held back for changes.
     pub held_back: bool,
 }
 
@@ -33,37 +33,54 @@ impl Preparation {
         Ok(())
     }
 
-    /// Begins the file of a segment, and takes room on the disk for it.
-    pub fn begin(segment: SegmentId, size: u32, config: &PoolConfig) -> io::Result<Preparation> {
-        let segments = config.segments.clone();
-        let (file, direct) =
-            segments.create(segment).map_err(|error| explain(error, size, config))?;
+    /// Creates the file, and allocates room on the disk for it.
+    pub fn begin(
+        segment: SegmentId,
+        size: u32,
+        segments: Segments,
+    ) -> Result<Preparation, NoSegment> {
+        let failed = |error| NoSegment::new(error, size, &segments);
+        let (file, direct) = segments.create(segment).map_err(failed)?;
         let mut begun =
             Preparation { segment, segments, file, size, done: 0, direct, held_back: false };
         match begun.allocate() {
             Ok(()) => Ok(begun),
-            Err(error) => {
-                begun.discard();
-                Err(explain(error, size, config))
-            }
+            Err(error) => Err(begun.fail(error)),
         }
     }
 
-    /// Writes some zeros; true when none are missing any more.
-    pub fn step(&mut self, zeros: &Zeros) -> io::Result<bool> {
+    /// Whether every block has been written.
+    pub fn is_written(&self) -> bool {
+        self.done == self.size
+    }
+
+    /// Writes the next zeros. If that fails, the room of the file is free again.
+    pub fn step(mut self, zeros: &Zeros) -> Result<Preparation, NoSegment> {
         let length = STEP.min((self.size - self.done) as usize);
-        self.file.write_all_at(zeros.get(length), u64::from(self.done))?;
-        self.done += length as u32;
-        Ok(self.done == self.size)
+        match self.file.write_all_at(zeros.get(length), u64::from(self.done)) {
+            Ok(()) => {
+                self.done += length as u32;
+                Ok(self)
+            }
+            Err(error) => Err(self.fail(error)),
+        }
     }
 
-    /// Makes it a segment, durably. When that fails, its room is free again.
-    pub fn finish(self) -> io::Result<File> {
-        self.segments.publish(self.segment, &self.file, self.size)?;
-        Ok(self.file)
+    /// Makes it a segment, durably. If that fails, the room of the file is free again.
+    pub fn finish(self) -> Result<File, NoSegment> {
+        match self.segments.publish(self.segment, &self.file, self.size) {
+            Ok(()) => Ok(self.file),
+            Err(error) => Err(NoSegment::new(error, self.size, &self.segments)),
+        }
     }
 
-    /// What cannot be removed now is removed at the next start.
+    fn fail(self, error: io::Error) -> NoSegment {
+        let failed = NoSegment::new(error, self.size, &self.segments);
+        self.discard();
+        failed
+    }
+
+    /// Gives the file up. If it cannot be removed now, the next start removes it.
     pub fn discard(self) {
         self.segments.discard(self.segment);
     }
@@ -85,22 +102,4 @@ impl Zeros {
     fn get(&self, length: usize) -> &[u8] {
         &self.octets[self.start..self.start + length]
     }
-}
-
-/// The error with what was wanted, for the operator.
-pub(super) fn explain(error: io::Error, size: u32, config: &PoolConfig) -> io::Error {
-    let mut text = format!(
-        "no segment of {} MiB in {}: {error}",
-        size >> 20,
-        config.segments.folder().display()
-    );
-    if error.kind() == io::ErrorKind::FileTooLarge {
-        text.push_str("; it is over the limit on the size of files (RLIMIT_FSIZE)");
-    }
-    let kind = if is_out_of_files(&error) { OUT_OF_FILES } else { error.kind() };
-    io::Error::new(kind, text)
-}
-
-pub(super) fn no_room() -> io::Error {
-    io::Error::from_raw_os_error(libc::ENOSPC)
 }

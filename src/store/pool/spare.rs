@@ -1,7 +1,7 @@
-//! Room on the disk that is held for the catalog, as a file that says nothing.
+//! Room on the disk for the catalog, held by a file without content.
 //!
-//! The catalog grows while a start brings it to the end of the log, and by checkpoints. Without
-//! room for that a server could not start on a full disk. So this file is given up then, and made
+//! The catalog grows at checkpoints, and while a start brings it to the end of the log. Without
+//! room for that a server could not start on a full disk. So this file is deleted then, and created
 //! again when there is plenty of room.
 
 use std::io;
@@ -13,7 +13,7 @@ use crate::reactor::files;
 /// The name of the file in the data folder.
 const NAME: &str = "spare";
 
-/// It is made only where the disk has room for so many of it.
+/// The file is created only where the disk has room for this many of it.
 const PLENTY: u64 = 2;
 
 /// A file that holds room on the disk for the catalog.
@@ -24,7 +24,7 @@ pub struct Spare {
 }
 
 impl Spare {
-    /// So many bytes in the data folder; with none there is no such file.
+    /// This many bytes in the data folder. With 0 there is no such file.
     #[must_use]
     pub fn new(data: &Path, size: u64) -> Spare {
         Spare { folder: data.to_owned(), size }
@@ -34,8 +34,8 @@ impl Spare {
         self.folder.join(NAME)
     }
 
-    /// Gives up the room, if there is less on the disk. `false` when there is more, or none was
-    /// held.
+    /// Deletes the file if the disk has less room than it holds. `false` when the disk has more, or
+    /// there was no file.
     ///
     /// # Errors
     /// Those of the disk.
@@ -45,12 +45,12 @@ impl Spare {
             return Ok(false);
         }
         files::remove(&self.path())?;
-        // What is free only after a loss of power is of no use now.
+        // So that the room is free now, and not only after a power loss.
         files::sync_folder(&self.folder)?;
         Ok(true)
     }
 
-    /// Holds the room, if there is plenty.
+    /// Creates the file, if there is plenty of room.
     pub(super) fn hold(&self) -> io::Result<()> {
         let plenty = self.size.saturating_mul(PLENTY);
         if self.size == 0 || files::room(&self.folder)? < plenty {

@@ -1,5 +1,5 @@
-//! Putting batches together from the frames they are spread over, and checking every octet that
-//! came with them.
+//! Putting batches together from the frames that they are spread over, and checking every octet
+//! that came with them.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -16,39 +16,39 @@ use crate::store::format::{
 };
 use imap::types::Uid;
 
-/// How much of a message is read at a time.
+/// Bytes of a message that are read at a time.
 const AHEAD: usize = 256 << 10;
 
 /// The batches of one log that are not committed yet.
 pub(super) struct Batches<'a> {
     medium: &'a dyn Medium,
-    /// All segments with their lengths.
+    /// All segments with their lengths in bytes.
     lengths: &'a BTreeMap<SegmentId, u64>,
     window: Window,
     open: BTreeMap<BatchId, Open>,
-    /// Frames are lost: batches may be there in part, and what a reference points to may never have
-    /// been checked.
+    /// Frames are lost. So batches may be there in part, and the octets that a reference points to
+    /// may never have been checked.
     has_holes: bool,
-    /// The highest segment that a fragment lies in.
+    /// The highest segment in which a fragment lies.
     pub(super) highest: SegmentId,
 }
 
-/// What a frame makes valid.
+/// What a frame commits.
 #[derive(Default)]
 pub(super) struct Taken {
     /// The changes.
     pub(super) changes: Vec<Change>,
-    /// Messages among them whose octets are not what was received.
+    /// Messages among them whose octets are not those that were received.
     pub(super) wrong: Vec<Wrong>,
-    /// Messages that ought to be among them.
+    /// Messages that should be among them.
     pub(super) missing: Vec<Missing>,
 }
 
-/// Messages of one batch whose octets are not what was received.
+/// Messages of one batch whose octets are not those that were received.
 pub(super) struct Wrong {
-    /// What the log stops for, if it was not durable.
+    /// Why the log stops here, if they were not durable.
     pub(super) stop: Stop,
-    /// Where each of them begins.
+    /// The first fragment of each.
     pub(super) first: Vec<Fragment>,
 }
 
@@ -62,10 +62,10 @@ pub(super) struct Missing {
 #[derive(Default)]
 struct Open {
     messages: Vec<MessageRecord>,
-    /// Frames are lost in which messages of this batch may have stood: how many messages came
-    /// before the first hole, and how many before the last.
+    /// Frames are lost that may have had messages of this batch: how many messages came before the
+    /// first hole, and how many before the last.
     hole: Option<(usize, usize)>,
-    /// Which of them came as references: their octets are checked for the batch they came with.
+    /// Those that came as references: their octets are checked with the batch that brought them.
     references: Vec<Range<usize>>,
     /// Fragments of the message that comes next.
     ahead: Vec<Fragment>,
@@ -83,7 +83,7 @@ impl<'a> Batches<'a> {
         }
     }
 
-    /// From here on what comes may lack its beginning.
+    /// Frames are lost here: what follows may lack its beginning.
     pub(super) fn hole(&mut self) {
         self.has_holes = true;
         for open in self.open.values_mut() {
@@ -94,16 +94,16 @@ impl<'a> Batches<'a> {
         }
     }
 
-    /// Messages of batches that are not committed yet.
+    /// How many messages belong to batches that are not committed yet.
     pub(super) fn uncommitted(&self) -> usize {
         self.open.values().map(|open| open.messages.len()).sum()
     }
 
-    /// Takes the records of one frame; the changes that it makes valid come back, checked. With
-    /// `applied`, the catalog has them already: they are neither checked nor given back.
+    /// Takes the records of one frame, and returns the changes that it commits, checked. If they are
+    /// `applied`, the catalog has them already: they are neither checked nor returned.
     ///
-    /// `frame_of` says of a fragment in which frame it lies; `Lsn(0)` is one that is known to have
-    /// been durable.
+    /// `frame_of` gives the frame in which a fragment lies, or `Lsn(0)` for one that is known to
+    /// have been durable.
     pub(super) fn take(
         &mut self,
         records: Vec<Record>,
@@ -142,7 +142,7 @@ impl<'a> Batches<'a> {
         Ok(taken)
     }
 
-    /// The batch to which these messages come.
+    /// The open batch that these messages belong to.
     fn open(&mut self, batch: BatchId, messages: &[MessageRecord]) -> &mut Open {
         let fragments = messages.iter().flat_map(|message| &message.fragments);
         let highest = fragments.map(|fragment| fragment.segment).max();
@@ -183,8 +183,8 @@ impl<'a> Batches<'a> {
         Ok(())
     }
 
-    /// Commits those messages of a batch whose places in it are known: those before the first hole,
-    /// and those behind the last.
+    /// Commits the messages of a batch whose places in it are known: those before the first hole,
+    /// and those after the last.
     fn commit_in_part(
         &mut self,
         commit: &Commit,
@@ -202,7 +202,7 @@ impl<'a> Batches<'a> {
             let uids = (Uid(lost), Uid(rest - 1));
             taken.missing.push(Missing { account, mailbox, uids });
         }
-        // The second is there in any case: no UID of the batch may be given again.
+        // The second part always follows, even if empty: no UID of the batch may be given again.
         for (first_uid, messages) in [(Uid(start), messages), (Uid(rest), behind)] {
             let octets = total(messages.iter().map(|message| message.size)).unwrap_or_default();
             let count = messages.len() as u32;
@@ -214,8 +214,8 @@ impl<'a> Batches<'a> {
         Ok(())
     }
 
-    /// Compares the octets of all messages with what was received, but for those that came as
-    /// references while all is there that they refer to.
+    /// Compares the octets of all messages with their checksums, except for references while no
+    /// frame is lost.
     fn check(
         &mut self,
         commit: &Commit,
@@ -239,7 +239,7 @@ impl<'a> Batches<'a> {
         }
         if wrong > 0 {
             let mut what = format!("{wrong} of {count} messages do not have their checksum");
-            // They may lie in another file than their commit.
+            // The octets may lie in another file than their commit.
             if let Some(&Fragment { segment, offset, .. }) = first.first() {
                 let file = segment.file_name();
                 what.push_str(&format!(", the first begins at octet {offset} of {file}"));
@@ -250,7 +250,7 @@ impl<'a> Batches<'a> {
         Ok(None)
     }
 
-    /// Whether the message's octets are what was received.
+    /// Whether the octets of the message are those that were received.
     fn is_whole(&mut self, message: &MessageRecord) -> Result<bool, RecoveryError> {
         let mut hash = Xxh3Default::new();
         for fragment in &message.fragments {

@@ -1,4 +1,4 @@
-//! Why recovery stopped, in words for the operator who has to do something about it.
+//! Why recovery stopped, for the operator who has to act on it.
 
 use std::fmt;
 use std::io;
@@ -6,12 +6,12 @@ use std::io;
 use crate::store::format::{Epoch, Fragment, LogId, Lsn, MailboxId, SegmentId, VERSION};
 use imap::types::Uid;
 
-/// Acknowledged data that is not there any more.
+/// Acknowledged data that is lost or changed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Damage {
     /// The segment.
     pub file: SegmentId,
-    /// Where in it, in octets.
+    /// Where in it, in bytes.
     pub offset: u64,
     /// The epoch of the log.
     pub epoch: Epoch,
@@ -21,41 +21,40 @@ pub struct Damage {
     pub lsn: Lsn,
     /// What is wrong with it, and how it is known that it was acknowledged.
     pub what: String,
-    /// How many messages of which mailboxes are affected, as far as that can be told.
+    /// Mailboxes, and how many messages of each are affected, as far as that is known.
     pub messages: Vec<(MailboxId, u32)>,
-    /// What is gone.
+    /// What is lost.
     pub lost: Lost,
 }
 
-/// What a [`Damage`] has taken.
+/// What is lost by a [`Damage`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Lost {
-    /// Octets of messages whose records are whole: the first fragment of each message.
+    /// Octets of messages whose records are sound: the first fragment of each message.
     Octets(Vec<Fragment>),
-    /// Frames, with all changes that they held.
+    /// Frames, with all changes in them.
     Frames(LostFrames),
-    /// Messages of a batch whose records stood in lost frames, but whose commit is whole.
+    /// Messages of a batch whose records were in lost frames, while its commit is sound.
     Messages {
         /// Owner of the mailbox.
         account: Box<str>,
         /// First and last UID of the batch's messages that are lost.
         uids: (Uid, Uid),
     },
-    /// No change that is known of: a header that the frames behind it replace, or a file that does
-    /// not fit into any log.
+    /// No known change: a header that can be replaced by what the frames after it say, or a file that
+    /// fits into no log.
     File,
 }
 
 /// A hole in a log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LostFrames {
-    /// The first frame behind the hole; `None` when there is none, and nothing tells how many
-    /// frames are gone.
+    /// The first frame after the hole. `None` when there is none, and so the number of lost frames
+    /// is unknown.
     pub until: Option<Lsn>,
-    /// How many UIDs, or mod-sequences, a mailbox may have given in them at most.
+    /// The most UIDs, or mod-sequences, that a mailbox may have given in them.
     pub given: u32,
-    /// How many logs its epoch had, which tells whose changes the log held; 0 when that is not
-    /// known.
+    /// How many logs its epoch had, which tells whose changes the log had. 0 when unknown.
     pub logs: u16,
 }
 
@@ -64,23 +63,23 @@ pub struct LostFrames {
 pub enum RecoveryError {
     /// The medium failed.
     Io {
-        /// The segment, if it was one.
+        /// The segment, unless it was the folder.
         file: Option<SegmentId>,
-        /// Where in it.
+        /// Where in it, in bytes.
         offset: u64,
-        /// Why.
+        /// What the system said.
         error: io::Error,
     },
     /// Acknowledged data is damaged. Nothing was changed.
     Damaged(Box<Damage>),
-    /// Written by a mailrace of another version of the format. Nothing was changed.
+    /// The segment has another version of the format. Nothing was changed.
     OtherVersion {
         /// The segment.
         file: SegmentId,
         /// Version of its format.
         version: u16,
     },
-    /// A record, whole, that only a newer mailrace can have written. Nothing was changed.
+    /// A sound record that only a newer mailrace can have written. Nothing was changed.
     UnknownRecord {
         /// The segment.
         file: SegmentId,
@@ -107,7 +106,7 @@ impl RecoveryError {
 }
 
 impl Damage {
-    /// Whether the octets of this message, by its first fragment, are among what is damaged.
+    /// Whether the octets of the message that begins with this fragment are damaged.
     #[must_use]
     pub fn takes(&self, first: &Fragment) -> bool {
         matches!(&self.lost, Lost::Octets(all) if all.contains(first))
@@ -168,4 +167,14 @@ impl fmt::Display for RecoveryError {
     }
 }
 
-impl std::error::Error for RecoveryError {}
+impl std::error::Error for RecoveryError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            RecoveryError::Io { error, .. } => Some(error),
+            RecoveryError::Visit(error) => Some(&**error),
+            RecoveryError::Damaged(_)
+            | RecoveryError::OtherVersion { .. }
+            | RecoveryError::UnknownRecord { .. } => None,
+        }
+    }
+}

@@ -14,22 +14,23 @@ use crate::store::segments::Segments;
 /// Files kept open at a time: recovery reads few at once, and a large store has thousands.
 const OPEN_FILES: usize = 16;
 
-/// Where segments are kept: a folder, or memory in tests.
+/// Where segments lie: a folder, or memory in tests.
 pub trait Medium {
-    /// All segments with their lengths in octets, in any order.
+    /// All segments with their lengths in bytes, in any order.
     ///
     /// # Errors
-    /// Those of the medium; likewise below.
+    /// Those of the medium, as for the other methods.
     fn segments(&self) -> io::Result<Vec<(SegmentId, u64)>>;
 
-    /// Reads into `out` from `offset` on. Less than asked for only at the end of the file.
+    /// Reads into `out` from `offset` on. Returns less than `out` has room for only at the end of
+    /// the file.
     #[allow(clippy::missing_errors_doc)]
     fn read_at(&self, segment: SegmentId, offset: u64, out: &mut [u8]) -> io::Result<usize>;
 
-    /// Shortens a segment, or leaves it as long as it is; if some of the zeros that end its last
-    /// frame are missing, they are put back. All of it is durable on return, also what was written
-    /// long before: after a process was killed the disk may hold octets, and
-    /// recovery build on them, that a power loss would still take away.
+    /// Shortens a segment, or leaves its length as it is. If some of the zeros at the end of its last
+    /// frame are missing, they are put back. All of it is durable on return, even what was written
+    /// long before: after a process was killed, the disk may show octets that recovery relies on and
+    /// that a power loss could still take away.
     #[allow(clippy::missing_errors_doc)]
     fn truncate(&mut self, segment: SegmentId, length: u64) -> io::Result<()>;
 
@@ -84,7 +85,8 @@ impl Medium for StoredSegments {
     }
 }
 
-/// Whether the octets of a message are what was received. What cannot be read is not.
+/// Whether the octets of a message are those that were received. If they cannot be read, they are
+/// not.
 pub fn is_whole(
     medium: &dyn Medium,
     fragments: impl Iterator<Item = Fragment>,

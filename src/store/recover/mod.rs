@@ -1,25 +1,35 @@
 //! Reading the log after a start.
 //!
-//! A power loss leaves the log with a torn tail: frames that were being written, some there, some
-//! not, some in part. Nothing of that was acknowledged, so it is cut off, and the log ends with
-//! its last valid frame. Rot looks just the same at first: a frame that is not valid. What tells
-//! them apart are the *durable watermarks* in later frames. A watermark at or above the missing
-//! LSN proves that this frame had been on the disk, whole, and that clients may have been told so.
-//! Then recovery stops, says what is gone, and changes nothing.
+//! A power loss leaves a log with a torn tail: of the frames that were being written some are there,
+//! some are not, some are there in part. None of them was acknowledged, so they are cut off, and the
+//! log ends with its last valid frame. Damage looks the same at first: a frame that is not valid.
+//! The *durable watermarks* in later frames tell the two apart. A watermark at or above the LSN of
+//! the invalid frame proves that this frame was on the disk, whole, and that clients may have been
+//! told so. Then recovery stops, says what is gone, and changes nothing.
 //!
-//! Four more facts are proofs of the same kind: the catalog says that it has the frame; the log
-//! is one of an older epoch (no epoch begins before all older logs are cut clean); the octets of a
-//! committed message do not have their checksum, and their commit is proven by one of the others,
-//! or they lie in frames that were durable before their commit was written.
+//! For example, frames 1 to 4 were written, and frame 3 is invalid:
 //!
-//! The steps: [`survey`] reads the headers of all segments, [`walk`] reads each log along its
-//! chain of segments, [`batches`] puts committed messages together and checks them, [`verdict`]
-//! decides between torn and damaged with what [`search`] finds behind the first invalid frame.
-//! Only when all logs are read is anything cut.
+//! ```text
+//!  1  watermark 0      1  watermark 0
+//!  2  watermark 1      2  watermark 1
+//!  3  invalid          3  invalid
+//!  4  watermark 2      4  watermark 3
+//!  torn: cut at 3      damaged: 3 was durable when 4 was composed
+//! ```
 //!
-//! What to do about damage is for the [`Visitor`] to say: stop, or go on without what is lost. Then
-//! the walk looks for the next frame of its log that is whole, in the same segment or the next one,
-//! and goes on there. LSNs tell how many frames are gone.
+//! Four other facts prove the same: the catalog has read the frame; the log belongs to an older
+//! epoch (no epoch begins before all older logs are cut clean); the octets of a committed message
+//! do not have their checksum, and one of the other facts proves its commit; or those octets lie in
+//! frames that were durable before the commit was written.
+//!
+//! The steps: [`survey`] reads the headers of all segments. [`walk`] reads each log along its chain
+//! of segments. [`batches`] puts committed messages together and checks them. [`verdict`] decides
+//! between torn and damaged, by what [`search`] finds after the first invalid frame. [`plan`]
+//! collects what to cut, and nothing is cut before all logs were read.
+//!
+//! The [`Visitor`] decides about damage: stop, or go on without what is lost. If it goes on, the
+//! walk looks for the next valid frame of its log, in the same segment or the next one, and
+//! continues there. LSNs tell how many frames are lost.
 
 mod batches;
 mod error;
@@ -43,15 +53,15 @@ use self::walk::{End, Walk};
 use crate::limits::BLOCK;
 use crate::store::format::{HeaderError, LogPosition, SegmentHeader, SegmentId};
 
-/// Reads all logs from the positions `from` on, visits every change in order of epoch, log and
-/// LSN, and cuts off what was never acknowledged. Any damage ends it.
+/// Reads all logs from the positions `from` on, visits every change in the order of epoch, log and
+/// LSN, and cuts off what was never acknowledged. Any damage ends it with an error.
 ///
-/// A log that `from` does not name is read from its beginning, unless its epoch lies below all
-/// that are named: then the catalog has all of it. With `from` empty, everything is read.
+/// A log that `from` does not name is read from its beginning, unless its epoch is below all that
+/// are named: then the catalog has all of it. With `from` empty, everything is read.
 ///
 /// # Errors
-/// See [`RecoveryError`]. After an error nothing on the medium has changed, except after one of
-/// the medium itself while it was cut; then the next recovery goes on with that.
+/// See [`RecoveryError`]. After an error nothing on the medium has changed, unless the medium failed
+/// while it was being cut; then the next recovery continues that.
 pub fn recover(
     medium: &mut dyn Medium,
     from: &[LogPosition],
@@ -70,7 +80,7 @@ pub fn recover(
     recover_with(medium, from, &mut Strict(visit))
 }
 
-/// Notes whether there is damage.
+/// Passes everything on to a visitor, and remembers whether there was damage.
 struct Noting<'v> {
     visitor: &'v mut dyn Visitor,
     damaged: bool,
@@ -91,7 +101,7 @@ impl Visitor for Noting<'_> {
     }
 }
 
-/// The same as [`recover`], for whoever decides about damage.
+/// The same as [`recover`], with a visitor that decides about damage.
 ///
 /// # Errors
 /// See [`RecoveryError`], and those of the visitor.
@@ -107,7 +117,7 @@ pub fn recover_with(
     let mut plan = Plan::default();
     let strays = survey.judge_strays(medium, from, &mut plan, visitor)?;
     let survey = survey;
-    // Some may have come back with segments that have no header.
+    // Segments without a header may have brought some of the missing positions back.
     let astray: Vec<_> = survey.check_positions(from).iter().map(|d| (d.epoch, d.log)).collect();
     let judge = Judge { medium, survey: &survey, strays: &strays };
     let mut recovered = Recovered {
@@ -139,7 +149,7 @@ pub fn recover_with(
             End::Torn(stop) => plan.cut(&survey, &walk, &stop),
             End::Damaged => plan.keep(&survey, &walk),
         }
-        // Also above files that are gone: what is left of a message must not lead into a new one.
+        // Also above missing files: a fragment of an old message must not lead into a new one.
         let highest = SegmentId(walk.highest().0.saturating_add(1));
         if walk.has_holes && highest.0 < u64::MAX {
             recovered.next_segment = recovered.next_segment.max(highest);
@@ -150,7 +160,7 @@ pub fn recover_with(
     }
     plan.settle(visitor.damaged);
     if visitor.damaged {
-        // One that seems never to have been used may be what is left of one that was.
+        // A segment that looks unused may be the remains of one that was used.
         recovered.ready.clear();
     }
     visitor.end(medium)?;
@@ -158,11 +168,10 @@ pub fn recover_with(
     Ok(recovered)
 }
 
-/// Looks at the headers of all segments, before anything at all is changed.
+/// Checks the version in the headers of all segments, before anything is changed.
 ///
 /// # Errors
-/// [`RecoveryError::OtherVersion`] when one was written by a mailrace of another format; those of
-/// the medium.
+/// [`RecoveryError::OtherVersion`] when one has another version of the format; those of the medium.
 pub fn check_versions(medium: &dyn Medium) -> Result<(), RecoveryError> {
     let mut block = [0; BLOCK];
     for (file, _) in medium.segments().map_err(RecoveryError::io(None, 0))? {

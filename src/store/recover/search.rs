@@ -1,4 +1,4 @@
-//! Finding frames where none should be: behind the first invalid one.
+//! Finding frames after the first invalid one, where none should be.
 
 use super::error::RecoveryError;
 use super::medium::Medium;
@@ -6,29 +6,30 @@ use super::window::Window;
 use crate::limits::BLOCK;
 use crate::store::format::{FrameHeader, HEADER, SegmentId};
 
-/// From where a frame was expected, and behind every frame that is found, each block is looked
-/// at. Frames follow each other without a gap, so this is how much in a row may have rotted.
+/// From the place of the expected frame on, and after every frame that is found, this many bytes are
+/// searched block by block. Frames follow each other without a gap, so this is the longest damaged
+/// stretch that is searched whole.
 const DENSE: u64 = 16 << 20;
 
-/// Further on, one block in so many octets shows whether there is anything but the zeros that the
-/// segment was prepared with: reading all of them would take a second for each log.
+/// Further on, one block in this many bytes shows whether there is anything but the zeros that the
+/// segment was prepared with. Reading all of them would take a second for each log.
 const SPARSE: u64 = 8 << 20;
 
-/// How much is read at a time.
+/// Bytes read at a time.
 const AHEAD: usize = 1 << 20;
 
-/// What to make of a header that was found.
+/// What the caller makes of a header that was found.
 pub(super) enum Found {
-    /// A frame of the log: go on behind it.
+    /// A frame of the log: continue after it.
     Frame,
-    /// The image of one in somebody's message, or what is left of one: go on within it.
+    /// The image of a frame in a message, or the remains of one: continue inside it.
     Image,
     /// The search is over.
     Enough,
 }
 
-/// Calls `found` with every header of a frame in `segment` from `offset` on, and its offset;
-/// whether it has found enough comes back.
+/// Calls `found` with every frame header in `segment` from `offset` on, and with its offset. Returns
+/// whether `found` has had enough.
 pub(super) fn frames(
     medium: &dyn Medium,
     segment: SegmentId,
@@ -58,7 +59,7 @@ pub(super) fn frames(
     Ok(false)
 }
 
-/// Whether nothing but zeros stands from `offset` on, as far as samples show.
+/// Whether there are only zeros from `offset` on, as far as samples show.
 pub(super) fn is_blank(
     medium: &dyn Medium,
     segment: SegmentId,
@@ -70,7 +71,7 @@ pub(super) fn is_blank(
     Ok(near.iter().all(|&o| o == 0) && trace(medium, segment, length, offset)?.is_none())
 }
 
-/// The offset, at or behind `offset`, from which something may stand that is not zeros.
+/// The offset, not before `offset`, from which on there may be something other than zeros.
 fn trace(
     medium: &dyn Medium,
     segment: SegmentId,
@@ -83,7 +84,7 @@ fn trace(
         let read = medium.read_at(segment, at, &mut block);
         let read = read.map_err(RecoveryError::io(segment, at))?;
         if block[..read].iter().any(|&o| o != 0) {
-            // The block looked at before this one was blank; those between are unknown.
+            // The sample before this one was blank. What lies between is unknown.
             return Ok(Some(at.saturating_sub(SPARSE - BLOCK as u64).max(offset)));
         }
         at += SPARSE;

@@ -3,18 +3,18 @@
 use super::error::RecoveryError;
 use crate::store::format::{Lsn, MailboxId};
 
-/// Why the walk goes no further: the first invalid frame.
+/// Why the walk stops: the first invalid frame.
 pub(super) struct Stop {
     pub(super) what: String,
-    /// Nothing stands there at all.
+    /// There is nothing at all.
     pub(super) blank: bool,
-    /// It is the octets of a message that are wrong: they lie in frames up to this one, so that it
-    /// is damage if this one was durable.
+    /// The octets of a message are wrong, and lie in frames up to this one: if it was durable, that
+    /// is damage.
     pub(super) held_by: Option<Lsn>,
     pub(super) messages: Vec<(MailboxId, u32)>,
 }
 
-/// What can go wrong with a frame: it is not valid, or reading it failed.
+/// What can go wrong with a frame: it is invalid, or reading it failed.
 pub(super) enum Broken {
     Stop(Stop),
     Failed(RecoveryError),

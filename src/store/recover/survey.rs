@@ -11,19 +11,19 @@ use crate::limits::BLOCK;
 use crate::store::format::{Epoch, HeaderError, LogId, LogPosition, Lsn, SegmentHeader, SegmentId};
 use crate::store::segments::usable;
 
-/// UIDs that a hole of unknown size is taken to have given in a mailbox at most. A mailbox has room
-/// for 250 such holes.
+/// The most UIDs that a hole of unknown size is assumed to have given in a mailbox. A mailbox has
+/// room for 250 such holes.
 pub(super) const GIVEN_MAX: u32 = 1 << 24;
 
-/// See the [module](self).
+/// What the headers say: see the [module](self).
 pub(super) struct Survey {
-    /// By epoch and log, in the order in which they are visited.
+    /// Logs by epoch and number, in the order in which they are visited.
     pub(super) logs: BTreeMap<(Epoch, LogId), Log>,
-    /// Prepared and never used, with their lengths.
+    /// Segments that were prepared and never used, with their lengths in bytes.
     pub(super) ready: Vec<(SegmentId, u64)>,
     /// Files without a valid header.
     headless: Vec<Headless>,
-    /// All files with their lengths.
+    /// All files with their lengths in bytes.
     pub(super) lengths: BTreeMap<SegmentId, u64>,
 }
 
@@ -32,15 +32,15 @@ pub(super) struct Log {
     pub(super) epoch: Epoch,
     pub(super) id: LogId,
     pub(super) segments: BTreeMap<SegmentId, Segment>,
-    /// For each segment that the log left, the one that it went on in.
+    /// For each segment that the log left, the one that it continued in.
     after: BTreeMap<SegmentId, SegmentId>,
 }
 
-/// One of them.
+/// A segment of a log.
 #[derive(Clone, Copy)]
 pub(super) struct Segment {
     pub(super) header: SegmentHeader,
-    /// Length of the file in octets.
+    /// Length of the file in bytes.
     pub(super) length: u64,
 }
 
@@ -50,7 +50,7 @@ struct Headless {
     why: HeaderError,
 }
 
-/// A segment without a header, in which there are frames that nothing proves acknowledged.
+/// A segment without a header, with frames of which nothing proves that they were acknowledged.
 pub(super) struct Stray {
     pub(super) epoch: Epoch,
     pub(super) log: LogId,
@@ -96,15 +96,15 @@ impl Survey {
         Ok(survey)
     }
 
-    /// The newest epoch: only its logs can have torn tails. All older ones were cut clean before
-    /// it began.
+    /// The newest epoch. Only its logs can have torn tails: all older ones were cut clean before it
+    /// began.
     pub(super) fn newest(&self) -> Epoch {
         self.logs.keys().next_back().map_or(Epoch(0), |&(epoch, _)| epoch)
     }
 
-    /// Holds the headers of each log against each other. One writer made one chain of segments;
-    /// what is none was put together of two, and which is the right one nobody can say. If the
-    /// visitor goes on, it is without the segment that came second.
+    /// Compares the headers of each log. One writer makes one chain of segments. If they form no
+    /// chain, files of two logs were mixed, and which are the right ones cannot be known. If the
+    /// visitor goes on, then without the segment that came second.
     pub(super) fn check_chains(&mut self, visitor: &mut dyn Visitor) -> Result<(), RecoveryError> {
         for log in self.logs.values_mut() {
             let (mut left, mut misfits) = (BTreeSet::new(), Vec::new());
@@ -131,7 +131,7 @@ impl Survey {
         Ok(())
     }
 
-    /// Holds the catalog's positions against the files that are there: what is wrong with them.
+    /// Compares the positions of the catalog with the files. Returns what is wrong with them.
     pub(super) fn check_positions(&self, from: &[LogPosition]) -> Vec<Damage> {
         let mut wrong = Vec::new();
         for position in from {
@@ -165,8 +165,8 @@ impl Survey {
         wrong
     }
 
-    /// Decides about the files without a header: torn, then they are removed, or damaged. If the
-    /// visitor goes on, those whose frames can be recognised belong to their logs again.
+    /// Decides about the files without a header: torn, and removed, or damaged. If the visitor goes
+    /// on, those whose frames can be recognised become part of their logs again.
     pub(super) fn judge_strays(
         &mut self,
         medium: &dyn Medium,
@@ -182,14 +182,14 @@ impl Survey {
             let Some((stray, lowest)) = frames else {
                 if headless.why != HeaderError::Zeros && !blank {
                     let what = format!("{}, and no frame can be recognised", headless.why);
-                    // It may have held anybody's changes.
+                    // It may have had changes of any account.
                     let hole = LostFrames { until: None, given: GIVEN_MAX, logs: 0 };
                     let damage = headless.damage(Epoch(0), LogId(0), Lsn(0), what);
                     visitor.damage(Damage { lost: Lost::Frames(hole), ..damage })?;
                     continue;
                 }
                 match headless.why {
-                    // The visitor knows: the catalog had read up to here.
+                    // The visitor was told when the positions of the catalog were checked.
                     _ if named => {}
                     HeaderError::Zeros if blank => {
                         plan.remove(headless.segment, "it was not in use yet");
@@ -222,8 +222,8 @@ impl Survey {
         Ok(strays)
     }
 
-    /// What the frames in a file without a header have to say: the log, the highest watermark,
-    /// and their lowest LSN.
+    /// What the frames in a file without a header say: their log, the highest watermark, and the
+    /// lowest LSN.
     fn frames_of(
         &self,
         medium: &dyn Medium,
@@ -233,7 +233,7 @@ impl Survey {
         let mut seen: Option<(Stray, Lsn)> = None;
         let mut salt = None;
         search::frames(medium, segment, length, BLOCK as u64, |frame, _| {
-            // Of a log without any other segment, the first frame has to be trusted.
+            // If the log has no other segment, the first frame has to be trusted.
             let known = self.logs.get(&(frame.epoch, frame.log)).map(Log::salt);
             if frame.salt != *salt.get_or_insert(known.unwrap_or(frame.salt)) {
                 return Found::Image;
@@ -278,7 +278,7 @@ impl Survey {
     }
 }
 
-/// No honest use has come so far: somebody named or wrote this file by hand.
+/// No real use gets this far: the file was named or written by hand.
 fn at_the_end(file: SegmentId, epoch: Epoch) -> Damage {
     let what = "its number or its epoch is the last there can be, and none could follow".into();
     let (log, lsn, messages, lost) = (LogId(0), Lsn(0), Vec::new(), Lost::File);
@@ -291,7 +291,7 @@ impl Headless {
         Damage { file, offset: 0, epoch, log, lsn, what, messages, lost }
     }
 
-    /// The segment with as much of a header as its frames tell.
+    /// The segment, with what its frames tell in place of its header.
     fn adopt(&self, stray: &Stray, lowest: Lsn) -> Segment {
         let header = SegmentHeader {
             segment: self.segment,
@@ -322,7 +322,7 @@ impl Log {
         }
     }
 
-    /// Leaves these out, as if they were not there.
+    /// Removes these segments from the log, as if they did not exist.
     fn take_out(&mut self, misfits: &[SegmentId]) {
         self.segments.retain(|segment, _| !misfits.contains(segment));
         self.after.clear();
@@ -333,12 +333,12 @@ impl Log {
         }
     }
 
-    /// How many logs its epoch had; 0 when no header tells.
+    /// How many logs its epoch had; 0 when no header says so.
     pub(super) fn count(&self) -> u16 {
         self.segments.values().map(|segment| segment.header.logs).max().unwrap_or_default()
     }
 
-    /// The segment the log began in.
+    /// The segment in which the log began.
     pub(super) fn root(&self) -> Option<SegmentId> {
         let begins =
             |header: &SegmentHeader| header.previous.is_none() && header.first_lsn == Lsn(1);
@@ -346,8 +346,8 @@ impl Log {
         root.map(|segment| segment.header.segment)
     }
 
-    /// The next segment that a walk has not come to, when it has to look for one: the first of
-    /// those that begin with frame `lsn` or a later one.
+    /// The next segment for a walk that has to look for one: of those not reached that begin with
+    /// frame `lsn` or a later one, the first.
     pub(super) fn next_from(&self, lsn: Lsn, reached: &BTreeSet<SegmentId>) -> Option<&Segment> {
         let later = self.segments.values().filter(|segment| {
             segment.header.first_lsn >= lsn && !reached.contains(&segment.header.segment)
@@ -355,13 +355,13 @@ impl Log {
         later.min_by_key(|segment| segment.header.first_lsn)
     }
 
-    /// The segment that the log moved to from `segment`, and the offset at which it left that.
+    /// The segment in which the log continued after `segment`, and the offset at which it left that.
     pub(super) fn successor(&self, segment: SegmentId) -> Option<(SegmentHeader, u32)> {
         let later = self.segments.get(self.after.get(&segment)?)?;
         later.header.previous.map(|(_, end)| (later.header, end))
     }
 
-    /// The segments that come before `segment`, and where each was left.
+    /// The segments before `segment` in the log, and the offset at which each was left.
     pub(super) fn ancestors(&self, segment: SegmentId) -> BTreeMap<SegmentId, u32> {
         let mut ancestors = BTreeMap::new();
         let mut at = segment;
@@ -373,7 +373,7 @@ impl Log {
         ancestors
     }
 
-    /// Segments that cannot be reached from `start`, though they come after it, in order.
+    /// Segments that come after `start` and were not reached from it, in order.
     pub(super) fn unreached(
         &self,
         start: SegmentId,
@@ -392,7 +392,7 @@ impl Log {
         unreached
     }
 
-    /// The same in all of its segments.
+    /// The salt, which is the same in all of its segments.
     pub(super) fn salt(&self) -> u64 {
         self.segments.values().next().map_or(0, |segment| segment.header.salt)
     }

@@ -12,7 +12,7 @@ use crate::reactor::fault::{Fault, made};
 use crate::store::format::{FrameHeader, Lsn, SegmentId};
 
 impl Plan {
-    /// Cuts off the rest of a log behind the first invalid frame, which never was acknowledged.
+    /// Cuts off the rest of a log from the first invalid frame on: it was never acknowledged.
     pub(super) fn cut(&mut self, survey: &Survey, walk: &Walk<'_>, stop: &Stop) {
         let later = walk.log.unreached(walk.start, &walk.reached);
         let torn = !stop.blank || !later.is_empty();
@@ -32,14 +32,14 @@ impl Plan {
         }
     }
 
-    /// Leaves a log as it is whose end is damaged. What was read of it is synced like any other.
+    /// Leaves a log with a damaged end as it is. What was read of it is synced like any other.
     pub(super) fn keep(&mut self, survey: &Survey, walk: &Walk<'_>) {
         if walk.log.epoch == survey.newest() {
             self.sync(walk);
         }
     }
 
-    /// Decides about a log whose first segment is not there: never durable, or damaged.
+    /// Decides about a log whose first segment is missing: never durable, or damaged.
     pub(super) fn remove_rootless(
         &mut self,
         judge: &Judge<'_>,
@@ -71,11 +71,11 @@ impl Plan {
         Ok(None)
     }
 
-    /// Gives back what segments did not use of their files. Those that were read in the newest
-    /// epoch are synced in any case: until now, nothing promises that their octets stay.
+    /// Cuts off what segments did not use of their files. Those that were read in the newest epoch
+    /// are synced in any case: so far nothing guarantees that their octets stay.
     ///
-    /// Where frames are lost, nothing is given back but what stands behind the end of the log: the
-    /// rest is needed by whoever looks into the damage.
+    /// Where frames are lost, only what follows the end of the log is cut off. The rest is evidence
+    /// for those who look into the damage.
     fn trim(&mut self, walk: &Walk<'_>, newest: bool) {
         if walk.has_holes {
             if newest {
@@ -95,14 +95,14 @@ impl Plan {
         }
     }
 
-    /// Syncs what was read, at its length.
+    /// Syncs what was read, and keeps its length.
     fn sync(&mut self, walk: &Walk<'_>) {
         let reached = walk.reached.iter().filter_map(|segment| walk.log.segments.get(segment));
         self.shorten.extend(reached.map(|Segment { header, length }| (header.segment, *length)));
     }
 }
 
-/// Whoever decides between torn and damaged.
+/// Decides between torn and damaged.
 pub(super) struct Judge<'a> {
     pub(super) medium: &'a dyn Medium,
     pub(super) survey: &'a Survey,
@@ -110,8 +110,8 @@ pub(super) struct Judge<'a> {
 }
 
 impl Judge<'_> {
-    /// How it is known that the frame the walk stopped at was durable, or `lsn` before it, which
-    /// holds the octets that are wrong.
+    /// The proof, if there is one, that the frame at which the walk stopped was durable; or that
+    /// `lsn` was, an earlier frame with the octets that are wrong.
     pub(super) fn proof(
         &self,
         walk: &Walk<'_>,
@@ -137,7 +137,7 @@ impl Judge<'_> {
         Ok(durable.then_some("later frames say that it was durable"))
     }
 
-    /// Whether anything in these segments says that `lsn` was durable.
+    /// Whether anything in these segments proves that `lsn` was durable.
     fn is_durable(
         &self,
         log: &Log,
@@ -162,7 +162,7 @@ impl Judge<'_> {
     }
 }
 
-/// Whether a watermark says that a frame was durable.
+/// Whether a watermark proves that a frame was durable.
 pub(super) fn proves(watermark: Lsn, lsn: Lsn) -> bool {
     watermark >= lsn && !made(Fault::WatermarkIgnored)
 }

@@ -6,7 +6,7 @@ use crate::store::format::{
     Commit, Epoch, LogId, LogPosition, Lsn, MessageRecord, Record, SegmentId,
 };
 
-/// Whoever is told what recovery finds.
+/// Is told what recovery finds.
 pub trait Visitor {
     /// A change, in the order of the logs.
     ///
@@ -14,15 +14,15 @@ pub trait Visitor {
     /// Ends recovery.
     fn change(&mut self, replayed: Replayed) -> Result<(), VisitError>;
 
-    /// Acknowledged data is damaged. With `Ok` recovery goes on without it: behind lost frames
-    /// where the log can be found again, with messages as their records have them. Nothing that is
-    /// damaged is ever cut, removed or written over.
+    /// Acknowledged data is damaged. After `Ok` recovery continues without it: after lost frames it
+    /// continues where the log can be found again, and messages are as their records say. Nothing
+    /// that is damaged is ever cut, removed or overwritten.
     ///
     /// # Errors
-    /// Ends recovery; the damage itself, where it is not to be put up with.
+    /// Ends recovery. To refuse the damage, return it as the error.
     fn damage(&mut self, damage: Damage) -> Result<(), RecoveryError>;
 
-    /// All is read, and nothing cut yet.
+    /// All logs were read, and nothing was cut yet.
     ///
     /// # Errors
     /// Ends recovery.
@@ -44,12 +44,12 @@ pub struct Replayed {
     pub change: Change,
 }
 
-/// See [`Replayed`].
+/// What a [`Replayed`] changes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Change {
-    /// A committed batch; the octets of every message that came with it have been checked.
+    /// A committed batch. The octets of every message that came with it were checked.
     Append {
-        /// The footer.
+        /// The commit footer.
         commit: Commit,
         /// The messages, as many as the footer says.
         messages: Vec<MessageRecord>,
@@ -58,24 +58,24 @@ pub enum Change {
     Other(Record),
 }
 
-/// What recovery leaves behind: the log is cut clean, a new epoch may begin.
+/// The result of recovery: all logs are cut clean, and a new epoch may begin.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Recovered {
-    /// Above all epochs there have been.
+    /// Above all epochs so far.
     pub next_epoch: Epoch,
-    /// Above all segments there have been.
+    /// Above all segments so far.
     pub next_segment: SegmentId,
-    /// Segments that were prepared and not used, with their lengths.
+    /// Segments that were prepared and not used, with their lengths in bytes.
     pub ready: Vec<(SegmentId, u64)>,
-    /// The end of every log that was read. Once the catalog holds all that was visited, these
-    /// are its positions.
+    /// The end of every log that was read. They are the positions of the catalog once it has all
+    /// that was visited.
     pub ends: Vec<LogPosition>,
-    /// Logs that were not read, because their epoch lies below all positions given.
+    /// Logs that were not read, because their epoch is below all given positions.
     pub closed: Vec<(Epoch, LogId)>,
-    /// What was cut off, in words, one sentence each.
+    /// What was cut off, one sentence each.
     pub cut: Vec<String>,
     /// Frames read.
     pub frames: u64,
-    /// Octets of those frames.
+    /// Bytes of those frames.
     pub octets: u64,
 }

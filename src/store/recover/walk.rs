@@ -1,4 +1,4 @@
-//! Reading one log, frame by frame, along its chain of segments.
+//! Reading one log frame by frame, along its chain of segments.
 
 use std::collections::{BTreeSet, VecDeque};
 
@@ -17,35 +17,35 @@ use crate::store::format::{
     SegmentId, decode_records, records_at,
 };
 
-/// How much is read at a time: many small frames, or the header of a large one and no more.
+/// Bytes read at a time: many small frames, or the header of a large one and little more.
 const AHEAD: usize = 64 << 10;
 
-/// Octets of records that it takes at least to give a UID or a mod-sequence: a message has a
-/// checksum and a fragment of 16 octets each, another change more.
+/// The fewest bytes of records that give a UID or a mod-sequence: a message has a checksum and a
+/// fragment of 16 bytes each, any other change takes more.
 const LEAST: u64 = 32;
 
-/// Frames, with segment and offset, in their order.
+/// Frames in order, with segment and offset.
 type Uncovered = VecDeque<(Lsn, SegmentId, u32)>;
 
-/// See the [module](self).
+/// A walk along one log: see the [module](self).
 pub(super) struct Walk<'a> {
     medium: &'a dyn Medium,
     pub(super) log: &'a Log,
     window: Window,
     batches: Batches<'a>,
-    /// Frames that were read, and that no watermark has covered yet.
+    /// Frames that were read and that no watermark has covered yet.
     uncovered: Uncovered,
-    /// The catalog has all up to here.
+    /// The catalog has everything up to here.
     pub(super) applied: Lsn,
     /// Where the walk began.
     pub(super) start: SegmentId,
-    /// The segments that it came through, this one included.
+    /// The segments it has reached, including the current one.
     pub(super) reached: BTreeSet<SegmentId>,
-    /// Where the next frame is expected, and its number.
+    /// The segment in which the next frame is expected. Its offset and number follow.
     pub(super) segment: SegmentId,
     pub(super) offset: u32,
     pub(super) lsn: Lsn,
-    /// The segment after this one, and where this one ends.
+    /// The next segment, and the offset at which the current one ends.
     next: Option<(SegmentHeader, u32)>,
     pub(super) frames: u64,
     pub(super) octets: u64,
@@ -55,9 +55,9 @@ pub(super) struct Walk<'a> {
 
 /// How a walk ends.
 pub(super) enum End {
-    /// Behind the last frame, or at one that never was acknowledged.
+    /// After the last frame, or at one that was never acknowledged.
     Torn(Stop),
-    /// At one that was, with nothing behind it. The visitor has been told.
+    /// At one that was acknowledged, with nothing after it. The visitor was told.
     Damaged,
 }
 
@@ -65,8 +65,8 @@ pub(super) enum End {
 type Spot = (SegmentId, u32, Lsn);
 
 impl<'a> Walk<'a> {
-    /// From the position of the catalog, or else from the beginning of the log; `None` when the
-    /// segment it began in is not there.
+    /// From the position of the catalog, or else from the beginning of the log. `None` when the
+    /// segment in which it began is missing.
     pub(super) fn begin(
         medium: &'a dyn Medium,
         survey: &'a Survey,
@@ -80,7 +80,7 @@ impl<'a> Walk<'a> {
         Some(Walk::new(medium, survey, log, at, applied))
     }
 
-    /// The same when nothing stands there any more: from the next segment on.
+    /// From the next segment on, when nothing is left at the place where the walk should begin.
     pub(super) fn begin_behind(
         medium: &'a dyn Medium,
         survey: &'a Survey,
@@ -122,9 +122,9 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// Visits every change up to the first invalid frame that may be cut off. What lies before it
-    /// and is not valid is damage: the visitor is told, and if it goes on, so does the walk, behind
-    /// the damage. `told` is whether it knows of damage already.
+    /// Visits every change up to the first invalid frame that may be cut off. Invalid frames before
+    /// that are damage: the visitor is told, and if it goes on, the walk continues after the damage.
+    /// `told` says whether the visitor knows of damage already.
     pub(super) fn run(
         &mut self,
         judge: &Judge<'_>,
@@ -143,8 +143,8 @@ impl<'a> Walk<'a> {
             };
             let Some(proof) = judge.proof(self, self.lsn)? else { return Ok(End::Torn(stop)) };
             let next = self.find()?;
-            // A header is lost that the log did not need, if this is where it went on; the visitor
-            // has been told of the header.
+            // If the log continues in the next segment with this frame, only that segment's header is
+            // lost, and the visitor was told of it.
             let whole = |&(segment, _, lsn): &Spot| segment != self.segment && lsn == self.lsn;
             if !told || !stop.blank || !next.as_ref().is_some_and(whole) {
                 let what = format!("{}, but {proof}", stop.what);
@@ -160,8 +160,8 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// Goes past a frame and visits what it makes valid; or stops at it, if octets that came with
-    /// it are wrong and never were durable.
+    /// Passes a frame and visits what it commits. Stops at it if octets that came with it are wrong
+    /// and were never durable.
     fn pass(
         &mut self,
         taken: Taken,
@@ -170,11 +170,11 @@ impl<'a> Walk<'a> {
         visitor: &mut dyn Visitor,
     ) -> Result<Option<Stop>, RecoveryError> {
         for wrong in taken.wrong {
-            // A frame that was durable had all before it.
+            // A frame was durable only together with all frames before it.
             let lsn = wrong.stop.held_by.map_or(self.lsn, |held_by| held_by.min(self.lsn));
             let proof = match judge.proof(self, lsn)? {
                 Some(proof) => proof,
-                // They may lie in what is lost, and then nothing tells whether they were durable.
+                // The octets may lie in lost frames, and then nothing tells whether they were durable.
                 None if self.has_holes => "frames before it are lost",
                 None => return Ok(Some(wrong.stop)),
             };
@@ -214,8 +214,8 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// The next frame of the log behind the one that is not valid, or the segment that it went on
-    /// in.
+    /// The next frame of the log after the invalid one, or the beginning of the segment in which it
+    /// continued.
     fn find(&self) -> Result<Option<Spot>, RecoveryError> {
         let here = &self.log.segments[&self.segment];
         let end = self.next.map_or(here.length, |(_, end)| here.length.min(u64::from(end)));
@@ -236,7 +236,7 @@ impl<'a> Walk<'a> {
         }))
     }
 
-    /// What lies between here and the next frame.
+    /// What is lost between here and the next frame.
     fn lost(&self, next: Option<Spot>) -> LostFrames {
         let here = self.log.segments.get(&self.segment);
         let rest = here.map_or(0, |here| here.length.saturating_sub(u64::from(self.offset)));
@@ -244,7 +244,7 @@ impl<'a> Walk<'a> {
             Some((segment, offset, _)) if segment == self.segment => {
                 u64::from(offset - self.offset)
             }
-            // Segments may be missing in between: then only the number of frames is known.
+            // Segments may be missing in between. Then only the number of frames is known.
             Some((.., lsn)) => rest.max((lsn.0 - self.lsn.0).saturating_mul(LARGE_LEASE as u64)),
             None => rest,
         };
@@ -256,7 +256,7 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// The highest segment that a message lies in.
+    /// The highest segment in which a message lies.
     pub(super) fn highest(&self) -> SegmentId {
         self.batches.highest
     }
@@ -269,12 +269,12 @@ impl<'a> Walk<'a> {
             segment: self.segment,
             offset: self.offset,
             lsn: self.lsn,
-            // Above it only where what the catalog had read is damaged.
+            // Higher than that only where frames that the catalog had read are damaged.
             applied: self.applied.max(Lsn(self.lsn.0 - 1)),
         }
     }
 
-    /// One frame with its length, which is still to be passed; or on to the next segment.
+    /// Reads one frame, which is still to be passed, and its length; or moves to the next segment.
     fn step(&mut self) -> Result<Option<(Taken, u32)>, Broken> {
         let Some((header, end)) = self.next else {
             return self.frame(u32::MAX).map(Some);
@@ -296,7 +296,7 @@ impl<'a> Walk<'a> {
         Ok(None)
     }
 
-    /// Reads and checks a frame that ends by `end` at the latest.
+    /// Reads and checks a frame that must end at `end` or before.
     fn frame(&mut self, end: u32) -> Result<(Taken, u32), Broken> {
         let start = u64::from(self.offset);
         let octets = self.window.read(self.medium, self.segment, start, HEADER)?;
@@ -318,13 +318,13 @@ impl<'a> Walk<'a> {
         self.check_place(&header, end)?;
         let at = start + records_at(header.payload as usize) as u64;
         let wanted = header.records as usize;
-        // A frame without records has a payload all the same.
+        // Even a frame without records must have all of its payload.
         if at + wanted as u64 > self.log.segments[&self.segment].length {
             return Err(Stop::new("the file ends within this frame".into()).into());
         }
         let region = self.window.read(self.medium, self.segment, at, wanted)?;
         let records = decode_records(region, header.count).map_err(|error| match error {
-            // Its checksum is right: somebody meant it.
+            // Its checksum is right, so a newer mailrace wrote it.
             RecordError::Unknown { kind, version } => {
                 let file = self.segment;
                 Broken::Failed(RecoveryError::UnknownRecord { file, kind, version })
@@ -339,7 +339,7 @@ impl<'a> Walk<'a> {
         Ok((taken, header.length))
     }
 
-    /// Whether the frame is the one that belongs here.
+    /// Checks that the frame is the one that belongs here.
     fn check_place(&self, header: &FrameHeader, end: u32) -> Result<(), Stop> {
         let ours = header.epoch == self.log.epoch
             && header.log == self.log.id
@@ -358,7 +358,7 @@ impl<'a> Walk<'a> {
     }
 }
 
-/// The frame in which a fragment lies; `Lsn(0)` when it lies before all that are not covered.
+/// The frame in which a fragment lies, or `Lsn(0)` when that is before all uncovered frames.
 fn frame_of(log: &Log, uncovered: &Uncovered, fragment: &Fragment) -> Lsn {
     let Some(&(_, segment, offset)) = uncovered.front() else { return Lsn(0) };
     let before = match fragment.segment == segment {
@@ -370,7 +370,7 @@ fn frame_of(log: &Log, uncovered: &Uncovered, fragment: &Fragment) -> Lsn {
     };
     match before {
         true => Lsn(0),
-        // One that lies nowhere proves nothing.
+        // A fragment in no known frame proves nothing.
         false => uncovered.iter().rev().find(holds).map_or(Lsn(u64::MAX), |(lsn, ..)| *lsn),
     }
 }

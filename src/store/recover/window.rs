@@ -1,4 +1,4 @@
-//! Reads that look a little ahead, so that many small ones cost few system calls.
+//! Reads with a buffer that reads ahead, so that many small reads cost few system calls.
 
 use super::error::RecoveryError;
 use super::medium::Medium;
@@ -7,11 +7,11 @@ use crate::store::format::SegmentId;
 /// A stretch of one segment in memory.
 pub(super) struct Window {
     buffer: Vec<u8>,
-    /// How much to read at least.
+    /// Bytes to read at least.
     ahead: usize,
     segment: SegmentId,
     offset: u64,
-    /// How much of the buffer holds what the segment holds.
+    /// Bytes of the buffer that were read.
     filled: usize,
 }
 
@@ -20,7 +20,7 @@ impl Window {
         Window { buffer: Vec::new(), ahead, segment: SegmentId(0), offset: 0, filled: 0 }
     }
 
-    /// So many octets from `offset` on; fewer only where the segment ends.
+    /// `length` bytes from `offset` on; fewer only at the end of the segment.
     pub(super) fn read(
         &mut self,
         medium: &dyn Medium,
