@@ -18,7 +18,7 @@ use crate::index::{Account, ApplyError};
 use crate::reactor::fault::{Fault, made};
 use crate::reactor::{Arena, LeaseClass, thresholds};
 use crate::store::{
-    BatchId, Fragment, Frame, HEADER, Hold, Log, LogError, MailboxId, MessageRecord, Purpose,
+    BatchId, Fragments, Frame, HEADER, Hold, Log, LogError, MailboxId, MessageRecord, Purpose,
     Record, sealed_len,
 };
 use imap::types::UidRange;
@@ -54,7 +54,7 @@ pub struct Composed {
     /// The batch they belong to, if they are one, and its frames so far.
     pub stream: (BatchId, u32),
     /// Of the first message in `records`: fragments that frames before this one name.
-    pub ahead: Vec<Fragment>,
+    pub ahead: Fragments,
     /// Keeps those frames within reach of recovery; dropped when this step is durable.
     pub hold: Option<Hold>,
 }
@@ -171,7 +171,7 @@ fn messages_in(record: &Record) -> usize {
 fn apply(
     account: &mut Account,
     records: Vec<Record>,
-    mut ahead: Vec<Fragment>,
+    mut ahead: Fragments,
 ) -> Result<(), ApplyError> {
     let mut references: Vec<MessageRecord> = Vec::new();
     for record in records {

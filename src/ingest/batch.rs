@@ -1,15 +1,9 @@
 //! The messages of one APPEND while they arrive, and where their octets went.
 
-use xxhash_rust::xxh3::{Xxh3, xxh3_128};
-
 use crate::reactor::unix_seconds;
-use crate::store::{Fragment, KeywordList, MessageRecord, Place, Record, SegmentId};
+use crate::store::{Fragments, Incoming, KeywordList, MessageRecord, Place, Record, place};
 use imap::protocol::Options;
 use imap::types::InternalDate;
-
-/// Fragments in the frame that is still being filled carry this instead of a segment; their
-/// offset counts from the start of the frame. No segment has the number 0.
-const THIS_FRAME: SegmentId = SegmentId(0);
 
 /// All that is known of a batch before it is committed.
 #[derive(Default)]
@@ -20,63 +14,29 @@ pub struct Batch {
     /// need the memory of all twice.
     logged: Vec<Vec<MessageRecord>>,
     /// Of messages with many fragments, by their number in the batch: those that are in the log.
-    early: Vec<(usize, Vec<Fragment>)>,
+    early: Vec<(usize, Fragments)>,
     /// Octets of all complete messages.
     pub octets: u64,
     current: Option<Incoming>,
-}
-
-/// A message of which some octets are still to come.
-struct Incoming {
-    record: MessageRecord,
-    /// Made when the message turns out not to lie in one piece; it is half a kilobyte.
-    hash: Option<Box<Xxh3>>,
-    announced: u64,
 }
 
 impl Batch {
     /// Begins a message. `keywords` are those of the options, in a list that it shares with others.
     pub fn begin(&mut self, options: &Options, keywords: KeywordList) {
         assert!(self.current.is_none(), "a message begins before the last one ended");
-        let record = MessageRecord {
-            size: 0,
-            date: options.date.unwrap_or_else(now),
-            flags: options.flags,
-            keywords,
-            checksum: 0,
-            fragments: Vec::with_capacity(1),
-        };
-        self.current = Some(Incoming { record, hash: None, announced: options.literal.size });
+        let date = options.date.unwrap_or_else(now);
+        let incoming = Incoming::new(options.literal.size, date, options.flags, keywords);
+        self.current = Some(incoming);
     }
 
     /// Takes octets of the current message, which lie at `offset` of the frame being filled.
     pub fn octets(&mut self, octets: &[u8], offset: usize) {
-        let current = self.current.as_mut().expect("octets belong to a message");
-        let offset = u32::try_from(offset).expect("a frame is small");
-        let length = u32::try_from(octets.len()).expect("a frame is small");
-        current.record.size += u64::from(length);
-        if current.record.size == current.announced && current.hash.is_none() {
-            current.record.checksum = xxh3_128(octets);
-        } else {
-            current.hash.get_or_insert_with(|| Box::new(Xxh3::new())).update(octets);
-        }
-        match current.record.fragments.last_mut() {
-            Some(last) if last.segment == THIS_FRAME => {
-                assert_eq!(last.offset + last.length, offset, "octets of a message lie together");
-                last.length += length;
-            }
-            _ => current.record.fragments.push(Fragment { segment: THIS_FRAME, offset, length }),
-        }
+        self.current.as_mut().expect("octets belong to a message").octets(octets, offset);
     }
 
     /// Ends the current message.
     pub fn end(&mut self) {
-        let current = self.current.take().expect("a message ends once");
-        let mut record = current.record;
-        assert_eq!(record.size, current.announced, "the literal had another size");
-        if let Some(hash) = current.hash {
-            record.checksum = hash.digest128();
-        }
+        let record = self.current.take().expect("a message ends once").end();
         self.octets += record.size;
         self.messages.push(record);
     }
@@ -98,21 +58,20 @@ impl Batch {
         self.logged.push(messages);
     }
 
-    /// Whether the current message has at least so many fragments.
+    /// Whether the fragments of the current message take at least this many bytes of memory.
     #[must_use]
-    pub fn has_many_fragments(&self, enough: usize) -> bool {
-        self.current.as_ref().is_some_and(|incoming| incoming.record.fragments.len() >= enough)
+    pub fn has_fragments_for(&self, octets: usize) -> bool {
+        self.current.as_ref().is_some_and(|incoming| incoming.has_fragments_for(octets))
     }
 
     /// The fragments of the current message, all of which are placed: their frame is written.
     #[must_use]
-    pub fn take_fragments(&mut self) -> Vec<Fragment> {
-        let current = self.current.as_mut();
-        current.map(|incoming| std::mem::take(&mut incoming.record.fragments)).unwrap_or_default()
+    pub fn take_fragments(&mut self) -> Fragments {
+        self.current.as_mut().map(Incoming::take_fragments).unwrap_or_default()
     }
 
     /// These fragments of the current message are in the log.
-    pub fn fragments_logged(&mut self, fragments: Vec<Fragment>) {
+    pub fn fragments_logged(&mut self, fragments: Fragments) {
         let number = self.count();
         match self.early.last_mut() {
             Some((at, early)) if *at == number => early.extend(fragments),
@@ -140,8 +99,8 @@ impl Batch {
 
     /// Says where the frame that was being filled goes.
     pub fn placed(&mut self, frame: &Place) {
-        let current = self.current.as_mut().map(|incoming| &mut incoming.record);
-        place(current.into_iter().chain(self.messages.iter_mut().rev()), frame);
+        let messages = self.messages.iter_mut().rev();
+        place(self.current.as_mut(), messages, (frame.segment, frame.offset));
     }
 }
 
@@ -149,25 +108,12 @@ fn now() -> InternalDate {
     InternalDate::from_unix(unix_seconds().cast_signed())
 }
 
-/// Tells messages, the last one first, where the frame that was being filled goes.
-pub(super) fn place<'a>(messages: impl Iterator<Item = &'a mut MessageRecord>, frame: &Place) {
-    for (nth, message) in messages.enumerate() {
-        match message.fragments.last_mut() {
-            Some(last) if last.segment == THIS_FRAME => {
-                last.segment = frame.segment;
-                last.offset += frame.offset;
-            }
-            // The current message may have nothing in this frame; the others stand in order.
-            _ if nth == 0 => {}
-            _ => break,
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::{Epoch, LogId, Lsn};
+    use xxhash_rust::xxh3::xxh3_128;
+
+    use crate::store::{Epoch, LogId, Lsn, SegmentId};
     use imap::protocol::Literal;
     use imap::types::Flags;
 
@@ -176,7 +122,7 @@ mod tests {
         Options { flags: Flags::default(), keywords: vec![], date: None, utf8: false, literal }
     }
 
-    fn place(segment: u64, offset: u32) -> Place {
+    fn at(segment: u64, offset: u32) -> Place {
         Place {
             segment: SegmentId(segment),
             offset,
@@ -198,14 +144,16 @@ mod tests {
         batch.begin(&options(6), KeywordList::default());
         batch.octets(b"de", 140);
         batch.octets(b"f", 142);
-        batch.placed(&place(7, 4096));
+        batch.placed(&at(7, 4096));
         batch.octets(b"ghi", 128);
         batch.end();
-        batch.placed(&place(8, 8192));
-        let fragment =
-            |segment, offset, length| Fragment { segment: SegmentId(segment), offset, length };
-        assert_eq!(batch.messages[0].fragments, [fragment(7, 4224, 3)]);
-        assert_eq!(batch.messages[1].fragments, [fragment(7, 4236, 3), fragment(8, 8320, 3)]);
+        batch.placed(&at(8, 8192));
+        let fragments = |message: &MessageRecord| {
+            let all = message.fragments.iter();
+            all.map(|one| (one.segment.0, one.offset, one.length)).collect::<Vec<_>>()
+        };
+        assert_eq!(fragments(&batch.messages[0]), [(7, 4224, 3)]);
+        assert_eq!(fragments(&batch.messages[1]), [(7, 4236, 3), (8, 8320, 3)]);
         assert_eq!(batch.messages[0].checksum, xxh3_128(b"abc"));
         assert_eq!(batch.messages[1].checksum, xxh3_128(b"defghi"));
         assert_eq!((batch.count(), batch.octets), (2, 9));

@@ -6,7 +6,6 @@ use std::rc::Rc;
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::admission::{DELETED, FULL_OF_KEYWORDS};
-use super::batch;
 use super::current::{Current, Finished};
 use super::refusal::Refusal;
 use super::taking::{admit_many, arrive, free, many_sets};
@@ -17,7 +16,7 @@ use crate::limits::LARGE_LEASE;
 use crate::reactor::fault::{Fault, made};
 use crate::reactor::{LeaseClass, thresholds, unix_seconds};
 use crate::store::{
-    BatchId, Commit, Fragment, Frame, HEADER, KeywordList, LogError, MessageRecord, Place, Record,
+    self, BatchId, Commit, Frame, HEADER, KeywordList, LogError, MessageRecord, Place, Record,
     sealed_len,
 };
 use imap::protocol::Tag;
@@ -174,8 +173,7 @@ impl Upload {
     /// A message of gigabytes has more fragments than one record holds. What goes ahead belongs to
     /// the message that comes next in the log, so the messages before it go first.
     async fn log_fragments(&mut self, current: &mut Current) -> Result<(), Ended> {
-        let enough = (records_waiting() / size_of::<Fragment>()).max(1);
-        if !current.batch.has_many_fragments(enough) {
+        if !current.batch.has_fragments_for(records_waiting()) {
             return Ok(());
         }
         self.log_messages(current, 0).await?;
@@ -282,7 +280,7 @@ impl Footers {
     fn placed(&mut self, place: &Place) -> Vec<Record> {
         for record in &mut self.records {
             if let Record::Messages { messages, .. } = record {
-                batch::place(messages.iter_mut().rev(), place);
+                store::place(None, messages.iter_mut().rev(), (place.segment, place.offset));
             }
         }
         std::mem::take(&mut self.records)

@@ -39,8 +39,8 @@
 //! hash of the user's name, and after login a connection moves to it; so the changes of an account
 //! have one order, that of its log. Reactors talk by messages.
 //!
-//! What would make a reactor wait runs elsewhere: [password hashes](crate::auth::Verifier), the
-//! making of [segments](crate::store), checkpoints of the catalog.
+//! What would make a reactor wait runs elsewhere: [password hashes](crate::auth::Verifier),
+//! preparing [segments](crate::store) and opening them for reading, checkpoints of the catalog.
 //!
 //! The number of reactors may be another one at every start. Each start is a new *epoch*, written
 //! into the segments of that run, so that an account's older logs come before its newer ones.

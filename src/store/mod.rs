@@ -1,12 +1,15 @@
-//! What is on the disk: segments, the log written to them, and how it is read again.
+//! What lies on the disk: segments, the log written to them, and how it is read.
 //!
 //! ```text
-//!  format    records, frames and headers, octet by octet
-//!  pool      segment files made ready ahead of need
-//!  append    record ── encode ─▶ frame ── place from the sequencer ─▶ segment ─▶ fdatasync
-//!  read      a segment's octets while the server runs
+//!  format    records, frames and headers, octet by octet; no I/O
+//!  segments  the files: names, lengths, states
+//!  pool      segment files prepared ahead of need
+//!  append    records ─ sealed ─▶ frame ── place from the sequencer ─▶ segment ─▶ fdatasync
 //!  recover   after a start: segments ─▶ changes in the order of the log ─▶ index
+//!  read      octets of messages, while the server runs
 //! ```
+//!
+//! Each of these imports only those above it. `lock` stands apart: one server for a data folder.
 
 mod append;
 mod format;
@@ -20,9 +23,9 @@ pub use append::sequencer::{self, Sequencer, SyncPlan};
 pub use append::{Cause, Frame, Hold, Log, LogError, LogGauges, LogStats};
 pub use format::frame::{self, FrameHeader, HEADER, sealed_len};
 pub use format::{
-    BatchId, BitSet, Commit, EmailId, Epoch, Fragment, HeaderError, KeywordList, LogId,
-    LogPosition, Lsn, MailboxId, MessageRecord, MetadataEntry, Packing, Place, Record, RecordError,
-    SegmentHeader, SegmentId, VERSION, bits, decode_records, has_bit,
+    BatchId, BitSet, Commit, EmailId, Epoch, Fragment, Fragments, HeaderError, Incoming,
+    KeywordList, LogId, LogPosition, Lsn, MailboxId, MessageRecord, MetadataEntry, Packing, Place,
+    Record, RecordError, SegmentHeader, SegmentId, VERSION, bits, decode_records, has_bit, place,
 };
 pub use lock::{DataLock, LockError};
 pub use pool::{NoSegment, PoolConfig, PoolCounts, Prepared, Purpose, SegmentPool, Spare};

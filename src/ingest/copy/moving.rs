@@ -8,7 +8,7 @@ use crate::home::Composed;
 use crate::index::{Account, AsWritten, Entry, KeywordSet, Mailbox};
 use crate::reactor::fault::{Fault, made};
 use crate::reactor::{LeaseClass, breathe, thresholds};
-use crate::store::{Fragment, KeywordList, MessageRecord, Packing, Purpose, Record};
+use crate::store::{Fragments, KeywordList, MessageRecord, Packing, Purpose, Record};
 use imap::types::{ModSeq, Uid, UidRange};
 
 /// So few messages need no large lease.
@@ -37,7 +37,7 @@ struct Moved {
 /// it. Octets stay where they are whatever others do to the message, so this stays true.
 struct Ahead {
     uid: Uid,
-    fragments: Vec<Fragment>,
+    fragments: Fragments,
     writing: Writing,
 }
 
@@ -229,7 +229,7 @@ impl Job<'_> {
 
     /// The first message, if it is in so many pieces that one frame cannot name them all, and the
     /// fragments that go ahead.
-    fn in_many_pieces(&self, uids: &[UidRange], from: Uid) -> Option<(Uid, Vec<Fragment>)> {
+    fn in_many_pieces(&self, uids: &[UidRange], from: Uid) -> Option<(Uid, Fragments)> {
         let account = self.ledger.owner.account.borrow();
         let mut messages =
             from_uid(account.mailbox(self.source)?, uids, from).take(thresholds().step_messages);
@@ -239,7 +239,7 @@ impl Job<'_> {
         Some((first.uid(), first.fragments().take(ahead).collect()))
     }
 
-    async fn write_ahead(&self, uid: Uid, fragments: Vec<Fragment>) -> Result<Ahead, CopyError> {
+    async fn write_ahead(&self, uid: Uid, fragments: Fragments) -> Result<Ahead, CopyError> {
         let mut writing = Writing::new(self.ledger.log);
         let batch = writing.batch;
         for part in fragments.chunks(fragments_at_once()) {

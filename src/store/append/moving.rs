@@ -1,4 +1,4 @@
-//! From one segment to the next.
+//! Moving from one segment to the next.
 
 use tokio::sync::oneshot;
 
@@ -8,8 +8,8 @@ use crate::reactor::{Instant, Lease, LogFile, unix_seconds};
 use crate::store::pool::{NoSegment, Prepared, Purpose};
 
 impl Log {
-    /// Moves to the next segment. Its header is written before frames are; the old segment is
-    /// synced before anything in the new one counts as durable, which the sequencer sees to.
+    /// Moves to the next segment. The sequencer makes sure that nothing in it counts as durable
+    /// before its header and all of the old segment are.
     pub(super) async fn move_on(&self, purpose: Purpose) -> Result<(), LogError> {
         let (next, header) = {
             let mut state = self.inner.state.borrow_mut();
@@ -29,7 +29,7 @@ impl Log {
         result
     }
 
-    /// A segment to go on in, and what it is for at least: some are held back for a purpose.
+    /// The next segment, and the lowest purpose that it is for: some are held back.
     async fn obtain(
         &self,
         next: Option<Next>,
@@ -41,7 +41,7 @@ impl Log {
         {
             return Ok((prepared, Purpose::Adds));
         }
-        // That there was none some time ago says nothing.
+        // There may be room by now.
         let full = match self.accept(pool.request().await)? {
             Ok(prepared) => return Ok((prepared, Purpose::Adds)),
             Err(full) => full,
@@ -56,7 +56,7 @@ impl Log {
         Err(full)
     }
 
-    /// What the pool has answered: a segment, or none for now. Anything else breaks the log.
+    /// Judges the answer of the pool: a segment, or none for now. Anything else breaks the log.
     fn accept(
         &self,
         answer: Result<Result<Prepared, NoSegment>, oneshot::error::RecvError>,
@@ -79,7 +79,7 @@ impl Log {
         mut lease: Lease,
     ) -> Result<(), LogError> {
         if self.inner.state.borrow().broken.is_some() {
-            // It broke while the segment was prepared, which the next start finds ready.
+            // It broke in the meantime. The next start finds the segment ready.
             self.inner.state.borrow_mut().header = Some(lease);
             return Err(self.error());
         }
@@ -120,7 +120,7 @@ impl Log {
             return Err(self.error());
         }
         state.sequencer.header_written(prepared.segment);
-        // Frames may have been written before it, and wait for it to be synced.
+        // Frames that were written before it may wait for it, to be synced.
         self.inner.work.notify_one();
         Ok(())
     }

@@ -1,37 +1,37 @@
-//! Order and position of what one reactor writes; it does no I/O itself.
+//! The order and the places of what one reactor writes. No I/O.
 //!
-//! Frames get their place and LSN before they are written, and writes complete in any order. A
-//! sync covers all frames up to the first one that is still being written, so that *durable* is
-//! always one number: everything up to that LSN, nothing known beyond.
+//! Frames get their place and LSN before they are written, and writes complete in any order. A sync
+//! covers all frames up to the first one that is still being written. So *durable* is always a
+//! single number: everything up to that LSN is durable, and beyond it nothing is known.
 
 use std::collections::VecDeque;
 
 use crate::limits::{BLOCK, FRAME};
 use crate::store::format::{Epoch, LogId, Lsn, Place, SegmentHeader, SegmentId};
 
-/// What one sync makes durable, and how.
+/// What a sync makes durable, and which files it takes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use = "the files have to be synced"]
 pub struct SyncPlan {
     /// All frames up to this one.
     pub through: Lsn,
-    /// The files to fdatasync, older ones before newer ones.
+    /// The segments to fdatasync, older ones before newer ones.
     pub segments: Vec<SegmentId>,
 }
 
-/// See the [module](self).
+/// Gives frames their places: see the [module](self).
 #[derive(Debug)]
 pub struct Sequencer {
     epoch: Epoch,
     log: LogId,
     logs: u16,
     salt: u64,
-    /// Segments that hold something not durable, and the one written now, last.
+    /// Segments with something that is not durable. The last one is the one being written.
     segments: VecDeque<Open>,
     next: Lsn,
     /// All frames up to here have been written.
     completed: Lsn,
-    /// For each frame from `completed + 1` on, whether it has been written.
+    /// For each frame from `completed + 1` on, whether it was written.
     writes: VecDeque<bool>,
     durable: Lsn,
     syncing: bool,
@@ -50,8 +50,8 @@ struct Open {
 }
 
 impl Sequencer {
-    /// The log of a new epoch, without a segment yet. Of `logs` reactors this is number `log`.
-    /// `salt` must be random and unknown to clients: see [`SegmentHeader::salt`].
+    /// A log of a new epoch, without a segment yet: number `log` of `logs`. `salt` must be random
+    /// and unknown to clients: see [`SegmentHeader::salt`].
     #[must_use]
     pub fn new(epoch: Epoch, log: LogId, logs: u16, salt: u64) -> Sequencer {
         assert!(log.0 < logs, "log {log} of {logs}");
@@ -70,12 +70,12 @@ impl Sequencer {
         }
     }
 
-    /// Goes on in `segment`, a file of `size` octets. The caller writes the header at offset 0,
-    /// and says so with [`header_written`](Self::header_written); frames may be written at the
-    /// same time. `created` is in seconds since 1970 UTC.
+    /// Continues in `segment`, a file of `size` bytes. The caller writes the header at offset 0 and
+    /// then calls [`header_written`](Self::header_written); frames may be written at the same time.
+    /// `created` is in seconds since 1970 UTC.
     ///
     /// # Panics
-    /// When poisoned, or when `size` is no multiple of [`BLOCK`] or leaves no room for a frame.
+    /// When poisoned, or when `size` is not a multiple of [`BLOCK`] or has no room for a frame.
     pub fn open_segment(&mut self, segment: SegmentId, size: u32, created: u64) -> SegmentHeader {
         assert!(!self.poisoned, "log {} is poisoned", self.log);
         assert!((size as usize).is_multiple_of(BLOCK) && size as usize >= 2 * BLOCK, "{size}");
@@ -102,10 +102,10 @@ impl Sequencer {
         }
     }
 
-    /// The header of `segment` has been written.
+    /// The header of `segment` was written.
     ///
     /// # Panics
-    /// When that segment was not opened, or the header was written before.
+    /// When that segment is not open, or its header was written before.
     pub fn header_written(&mut self, segment: SegmentId) {
         let mut open = self.segments.iter_mut().filter(|open| open.segment == segment);
         let open = open.next().expect("only an open segment's header is written");
@@ -113,13 +113,13 @@ impl Sequencer {
         open.header_written = true;
     }
 
-    /// Whether a frame of `length` octets fits in what is left of the segment.
+    /// Whether a frame of `length` bytes fits into the rest of the segment.
     #[must_use]
     pub fn fits(&self, length: u32) -> bool {
         self.segments.back().is_some_and(|open| open.size - open.offset >= length)
     }
 
-    /// Octets that are left in the segment; 0 when there is none.
+    /// Bytes left in the segment; 0 when there is none.
     #[must_use]
     pub fn left(&self) -> u32 {
         self.segments.back().map_or(0, |open| open.size - open.offset)
@@ -137,11 +137,11 @@ impl Sequencer {
         self.segments.iter().any(|open| open.segment == segment)
     }
 
-    /// The next place in the log, for a frame of `length` octets. `None` when it does not fit in
-    /// what is left of the segment, or there is none: open the next one.
+    /// Reserves the next place in the log, for a frame of `length` bytes. `None` when it does not
+    /// fit into the rest of the segment, or there is no segment: open the next one.
     ///
     /// # Panics
-    /// When poisoned, or when `length` is no multiple of [`BLOCK`] from one block to [`FRAME`].
+    /// When poisoned, or when `length` is not a multiple of [`BLOCK`] from one block to [`FRAME`].
     pub fn reserve(&mut self, length: u32) -> Option<Place> {
         assert!(!self.poisoned, "log {} is poisoned", self.log);
         let fits =
@@ -167,7 +167,7 @@ impl Sequencer {
         Some(place)
     }
 
-    /// The frame `lsn` has been written. In any order.
+    /// Frame `lsn` was written. Frames may be written in any order.
     ///
     /// # Panics
     /// When it was not reserved, or was written before.
@@ -182,7 +182,7 @@ impl Sequencer {
         }
     }
 
-    /// Plans a sync of all that has been written. `None` when nothing has since the last one, or
+    /// Plans a sync of everything that was written. `None` when nothing was since the last one, or
     /// the log is poisoned.
     ///
     /// # Panics
@@ -195,8 +195,8 @@ impl Sequencer {
         }
         let mut segments = Vec::new();
         for (at, open) in self.segments.iter().enumerate() {
-            // The header counts too: without it the way to the next segment is lost, even if
-            // no frame fitted into this one.
+            // The header counts too: without it the chain to the next segment is broken, even if
+            // this one has no frame.
             let end = self.segments.get(at + 1).map_or(self.next, |later| later.first_lsn);
             let unsynced = end > self.durable.next() || !open.header_durable;
             if open.first_lsn <= through && unsynced {
@@ -207,7 +207,7 @@ impl Sequencer {
         Some(SyncPlan { through, segments })
     }
 
-    /// All files of the plan have been synced.
+    /// All files of the plan were synced.
     ///
     /// # Panics
     /// When no sync is in flight.
@@ -247,13 +247,13 @@ impl Sequencer {
         !self.poisoned && self.syncable() > self.durable
     }
 
-    /// A write or a sync has failed: nothing becomes durable any more. What the kernel did with
-    /// the octets is unknown, so a second try would prove nothing.
+    /// A write or a sync failed: from now on nothing becomes durable. What the kernel did with the
+    /// octets is unknown, so a second attempt would prove nothing.
     pub fn poison(&mut self) {
         self.poisoned = true;
     }
 
-    /// All writes up to here are complete, headers of segments included.
+    /// All writes up to this LSN are complete, including headers of segments.
     #[must_use]
     pub fn syncable(&self) -> Lsn {
         let missing = self.segments.iter().find(|open| !open.header_written);
@@ -271,7 +271,7 @@ mod tests {
         Sequencer::new(Epoch(2), LogId(0), 1, 9)
     }
 
-    /// With a segment of so many blocks whose header is written.
+    /// With a segment of this many blocks whose header is written.
     fn opened(blocks: u32) -> Sequencer {
         let mut sequencer = sequencer();
         sequencer.open_segment(SegmentId(1), (blocks + 1) * ONE, 0);

@@ -87,8 +87,8 @@ impl Record {
     /// [`encoded_len`](Self::encoded_len).
     ///
     /// # Panics
-    /// When `out` is shorter than that, or a name or list is too long for its count (65,535 bytes of
-    /// account name or mailbox name, 65,535 keywords): the layers above bound them.
+    /// When `out` is shorter than that, or a name or list is too long for its count (65,535 bytes
+    /// of account name or mailbox name, 65,535 keywords): the layers above bound them.
     pub fn encode(&self, out: &mut [u8]) -> usize {
         let total = self.encoded_len();
         let (head, body) = out[..total].split_at_mut(HEAD);

@@ -35,8 +35,8 @@ pub enum Record {
         /// In order. Those in the [`MessageRecord`] follow.
         fragments: Vec<Fragment>,
     },
-    /// The commit footer. It makes all `Messages` and `References` of the batch part of the mailbox,
-    /// with ascending UIDs from `first_uid` on.
+    /// The commit footer. It makes all `Messages` and `References` of the batch part of the
+    /// mailbox, with ascending UIDs from `first_uid` on.
     Commit(Commit),
     /// The batch will never be committed. Without this record the result is the same, but a reader
     /// of the log has to remember the batch to the end.

@@ -116,8 +116,8 @@ impl SegmentPool {
     /// Starts the thread. The folder must exist.
     ///
     /// # Errors
-    /// When a length is not a multiple of [`BLOCK`] or has no room for a frame, or the thread cannot
-    /// be started.
+    /// When a length is not a multiple of [`BLOCK`] or has no room for a frame, or the thread
+    /// cannot be started.
     pub fn start(config: PoolConfig) -> io::Result<SegmentPool> {
         for size in [config.size, config.first, config.least, config.reserve] {
             if !usable(u64::from(size)) {
@@ -148,8 +148,8 @@ impl SegmentPool {
         self.ask(Kind::Usual)
     }
 
-    /// Asks for a segment that was held back, for frames of this purpose. The last quarter of them is
-    /// for frames that remove something.
+    /// Asks for a segment that was held back, for frames of this purpose. The last quarter of them
+    /// is for frames that remove something.
     #[must_use]
     pub fn request_reserve(
         &self,

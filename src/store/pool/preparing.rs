@@ -18,9 +18,9 @@ use crate::reactor::{Instant, hesitate, timeout};
 use crate::store::format::SegmentId;
 use crate::store::segments::usable;
 
-/// Pause before each step while mail comes in at [`BUSY`] or faster. It leaves the disk to the mail,
-/// and still prepares some 60 MB/s: without that, under load that never ends, no segment would be
-/// prepared. With less mail the pause is shorter in proportion.
+/// Pause before each step while mail comes in at [`BUSY`] or faster. It leaves the disk to the
+/// mail, and still prepares some 60 MB/s: without that, under load that never ends, no segment
+/// would be prepared. With less mail the pause is shorter in proportion.
 const PAUSE: Duration = Duration::from_millis(15);
 
 /// Bytes of mail a second that keep a disk busy.
@@ -59,8 +59,8 @@ pub(super) struct Worker {
     reserve: VecDeque<(SegmentId, u32)>,
     current: Option<Preparation>,
     zeros: Zeros,
-    /// Preparation failed when the disk had this many bytes of room. It is tried again when there is
-    /// more, or for the next request.
+    /// Preparation failed when the disk had this many bytes of room. It is tried again when there
+    /// is more, or for the next request.
     stalled: Option<u64>,
     /// The failure was logged, and no preparation has succeeded since.
     complained: bool,

@@ -99,7 +99,8 @@ impl<'a> Batches<'a> {
         self.open.values().map(|open| open.messages.len()).sum()
     }
 
-    /// Takes the records of one frame, and returns the changes that it commits, checked. If they are
+    /// Takes the records of one frame, and returns the changes that it commits, checked. If they
+    /// are
     /// `applied`, the catalog has them already: they are neither checked nor returned.
     ///
     /// `frame_of` gives the frame in which a fragment lies, or `Lsn(0)` for one that is known to

@@ -41,8 +41,8 @@ pub enum Lost {
         /// First and last UID of the batch's messages that are lost.
         uids: (Uid, Uid),
     },
-    /// No known change: a header that can be replaced by what the frames after it say, or a file that
-    /// fits into no log.
+    /// No known change: a header that can be replaced by what the frames after it say, or a file
+    /// that fits into no log.
     File,
 }
 

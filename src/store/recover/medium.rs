@@ -27,10 +27,10 @@ pub trait Medium {
     #[allow(clippy::missing_errors_doc)]
     fn read_at(&self, segment: SegmentId, offset: u64, out: &mut [u8]) -> io::Result<usize>;
 
-    /// Shortens a segment, or leaves its length as it is. If some of the zeros at the end of its last
-    /// frame are missing, they are put back. All of it is durable on return, even what was written
-    /// long before: after a process was killed, the disk may show octets that recovery relies on and
-    /// that a power loss could still take away.
+    /// Shortens a segment, or leaves its length as it is. If some of the zeros at the end of its
+    /// last frame are missing, they are put back. All of it is durable on return, even what was
+    /// written long before: after a process was killed, the disk may show octets that recovery
+    /// relies on and that a power loss could still take away.
     #[allow(clippy::missing_errors_doc)]
     fn truncate(&mut self, segment: SegmentId, length: u64) -> io::Result<()>;
 

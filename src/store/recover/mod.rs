@@ -1,11 +1,11 @@
 //! Reading the log after a start.
 //!
-//! A power loss leaves a log with a torn tail: of the frames that were being written some are there,
-//! some are not, some are there in part. None of them was acknowledged, so they are cut off, and the
-//! log ends with its last valid frame. Damage looks the same at first: a frame that is not valid.
-//! The *durable watermarks* in later frames tell the two apart. A watermark at or above the LSN of
-//! the invalid frame proves that this frame was on the disk, whole, and that clients may have been
-//! told so. Then recovery stops, says what is gone, and changes nothing.
+//! A power loss leaves a log with a torn tail: of the frames that were being written some are
+//! there, some are not, some are there in part. None of them was acknowledged, so they are cut off,
+//! and the log ends with its last valid frame. Damage looks the same at first: a frame that is not
+//! valid. The *durable watermarks* in later frames tell the two apart. A watermark at or above the
+//! LSN of the invalid frame proves that this frame was on the disk, whole, and that clients may
+//! have been told so. Then recovery stops, says what is gone, and changes nothing.
 //!
 //! For example, frames 1 to 4 were written, and frame 3 is invalid:
 //!
@@ -60,8 +60,8 @@ use crate::store::format::{HeaderError, LogPosition, SegmentHeader, SegmentId};
 /// are named: then the catalog has all of it. With `from` empty, everything is read.
 ///
 /// # Errors
-/// See [`RecoveryError`]. After an error nothing on the medium has changed, unless the medium failed
-/// while it was being cut; then the next recovery continues that.
+/// See [`RecoveryError`]. After an error nothing on the medium has changed, unless the medium
+/// failed while it was being cut; then the next recovery continues that.
 pub fn recover(
     medium: &mut dyn Medium,
     from: &[LogPosition],

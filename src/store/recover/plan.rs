@@ -9,8 +9,8 @@ use crate::store::format::SegmentId;
 pub(super) struct Plan {
     /// Segments to remove, in this order: newest first, so that what is left is always a log.
     pub(super) remove: Vec<SegmentId>,
-    /// Files in which there is nothing but an invalid header: to remove unless there is damage, which
-    /// they may be a part of.
+    /// Files in which there is nothing but an invalid header: to remove unless there is damage,
+    /// which they may be a part of.
     doubtful: Vec<SegmentId>,
     /// Segments to shorten to this many bytes, and to sync.
     pub(super) shorten: Vec<(SegmentId, u64)>,

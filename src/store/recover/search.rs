@@ -6,9 +6,9 @@ use super::window::Window;
 use crate::limits::BLOCK;
 use crate::store::format::{FrameHeader, HEADER, SegmentId};
 
-/// From the place of the expected frame on, and after every frame that is found, this many bytes are
-/// searched block by block. Frames follow each other without a gap, so this is the longest damaged
-/// stretch that is searched whole.
+/// From the place of the expected frame on, and after every frame that is found, this many bytes
+/// are searched block by block. Frames follow each other without a gap, so this is the longest
+/// damaged stretch that is searched whole.
 const DENSE: u64 = 16 << 20;
 
 /// Further on, one block in this many bytes shows whether there is anything but the zeros that the
@@ -28,8 +28,8 @@ pub(super) enum Found {
     Enough,
 }
 
-/// Calls `found` with every frame header in `segment` from `offset` on, and with its offset. Returns
-/// whether `found` has had enough.
+/// Calls `found` with every frame header in `segment` from `offset` on, and with its offset.
+/// Returns whether `found` has had enough.
 pub(super) fn frames(
     medium: &dyn Medium,
     segment: SegmentId,

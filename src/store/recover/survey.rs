@@ -355,7 +355,8 @@ impl Log {
         later.min_by_key(|segment| segment.header.first_lsn)
     }
 
-    /// The segment in which the log continued after `segment`, and the offset at which it left that.
+    /// The segment in which the log continued after `segment`, and the offset at which it left
+    /// that.
     pub(super) fn successor(&self, segment: SegmentId) -> Option<(SegmentHeader, u32)> {
         let later = self.segments.get(self.after.get(&segment)?)?;
         later.header.previous.map(|(_, end)| (later.header, end))

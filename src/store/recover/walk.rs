@@ -123,7 +123,8 @@ impl<'a> Walk<'a> {
     }
 
     /// Visits every change up to the first invalid frame that may be cut off. Invalid frames before
-    /// that are damage: the visitor is told, and if it goes on, the walk continues after the damage.
+    /// that are damage: the visitor is told, and if it goes on, the walk continues after the
+    /// damage.
     /// `told` says whether the visitor knows of damage already.
     pub(super) fn run(
         &mut self,
@@ -143,8 +144,8 @@ impl<'a> Walk<'a> {
             };
             let Some(proof) = judge.proof(self, self.lsn)? else { return Ok(End::Torn(stop)) };
             let next = self.find()?;
-            // If the log continues in the next segment with this frame, only that segment's header is
-            // lost, and the visitor was told of it.
+            // If the log continues in the next segment with this frame, only that segment's header
+            // is lost, and the visitor was told of it.
             let whole = |&(segment, _, lsn): &Spot| segment != self.segment && lsn == self.lsn;
             if !told || !stop.blank || !next.as_ref().is_some_and(whole) {
                 let what = format!("{}, but {proof}", stop.what);
@@ -174,7 +175,8 @@ impl<'a> Walk<'a> {
             let lsn = wrong.stop.held_by.map_or(self.lsn, |held_by| held_by.min(self.lsn));
             let proof = match judge.proof(self, lsn)? {
                 Some(proof) => proof,
-                // The octets may lie in lost frames, and then nothing tells whether they were durable.
+                // The octets may lie in lost frames, and then nothing tells whether they were
+                // durable.
                 None if self.has_holes => "frames before it are lost",
                 None => return Ok(Some(wrong.stop)),
             };
