@@ -85,7 +85,7 @@ impl Checkpoints {
         let owners = self.home.owners.borrow();
         let in_use = owners.values().filter_map(|cell| cell.get());
         let dirty: usize = in_use.map(|owner| owner.account.borrow().dirty_octets()).sum();
-        let log = self.home.log.stats().octets - last.log;
+        let log = self.home.log.0.stats().octets - last.log;
         let aged = last.at.elapsed() >= INTERVAL && (dirty > 0 || log > 0 || self.keeps_unused());
         let Thresholds { checkpoint_dirty, checkpoint_log, .. } = thresholds();
         dirty >= checkpoint_dirty || log >= checkpoint_log || aged
@@ -106,7 +106,7 @@ impl Checkpoints {
 
     /// Writes a checkpoint; `false` when that failed. Only one may be written at a time.
     async fn write(&self) -> bool {
-        let Some(position) = self.home.log.position() else {
+        let Some(position) = self.home.log.0.position() else {
             self.forget().await;
             return true;
         };
@@ -115,7 +115,7 @@ impl Checkpoints {
             // The position would cover changes that the catalog does not have.
             return true;
         }
-        let log = self.home.log.stats().octets;
+        let log = self.home.log.0.stats().octets;
         *self.last.borrow_mut() = Last { at: Instant::now(), log };
         let mut checkpoint = Checkpoint::new(vec![position]);
         for owner in &owners {

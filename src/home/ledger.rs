@@ -1,125 +1,154 @@
-//! The way of a change into the log, when it is about messages or mailboxes that are there.
+//! The one way of a change into the log, and from there into the account.
 //!
 //! Whatever a record says must be true at the moment it is written. Between a command and that
-//! moment the session waits: for a lease, for room in the log. Others do not stand still meanwhile,
-//! and what a session found out before it waited is hearsay. So a record is made by a closure that
-//! runs when nothing is left to wait for; it cannot await, and gets the account as it is written at
-//! that moment ([`Mailbox::as_written`](crate::index::Mailbox::as_written)):
+//! moment the session waits for memory and for room in the log, and other sessions go on; what the
+//! session found out before it waited may be wrong by then. So a frame is composed by a closure
+//! that runs when there is nothing left to wait for. The closure is synchronous, so nothing can
+//! happen between what it sees and what is written. It gets the account as it is written at that
+//! moment ([`Mailbox::as_written`](crate::index::Mailbox::as_written)) and puts its records into a
+//! [`Page`]:
 //!
 //! ```text
-//! lease ─▶ room in the log ─▶ compose ─▶ frame is written, account is told ─▶ durable ─▶ applied
-//!   waits        waits        └───────── one step, nothing waits ─────────┘    waits
+//! lease ─▶ room in the log ─▶ compose ─▶ frame is written ─▶ durable ─▶ applied, told, notified
+//!   waits        waits        └── one step, nothing waits ──┘   waits
 //! ```
+//!
+//! APPEND, COPY, MOVE, STORE, EXPUNGE and the changes of names all go this way. What a page changes
+//! is applied when its frame is durable, in the order of the log, and sessions are notified then.
+//! The mailboxes in it stay in memory until that moment, whatever happens to the session.
 
 use std::rc::Rc;
 
-use super::owner::Owner;
-use crate::index::{Account, ApplyError};
+use super::owner::{Owner, Pinned};
+use super::page::{Page, Part, Room, Sheet, Space, Stream};
 use crate::reactor::fault::{Fault, made};
 use crate::reactor::{Arena, LeaseClass, thresholds};
-use crate::store::{
-    BatchId, Fragments, Frame, HEADER, Hold, Log, LogError, MailboxId, MessageRecord, Purpose,
-    Record, sealed_len,
-};
-use imap::types::UidRange;
+use crate::store::{Frame, Log, LogError, MailboxId, Place, Purpose, Record, Slot, sealed_len};
 
 /// What clients are told of an account whose index is at fault. The log says more.
 pub const FAULTY: &str = "this account is not available until the server is restarted; nothing \
      that was acknowledged is lost";
 
-/// Octets for records in the largest frame.
-pub const ROOM: usize = room_in(LeaseClass::Large);
-
-/// Octets for records in a frame that fills a lease and holds nothing else.
-const fn room_in(class: LeaseClass) -> usize {
-    class.size() - HEADER - 8
-}
-
-/// The way into the log of one account's changes. A record is composed in the step that writes it.
+/// The way into the log for the changes of one account.
 #[derive(Clone, Copy)]
 pub struct Ledger<'a> {
-    /// Where records go.
-    pub log: &'a Log,
-    /// Memory for frames.
-    pub arena: &'a Arena,
-    /// Whose account is changed.
-    pub owner: &'a Rc<Owner>,
+    log: &'a Log,
+    arena: &'a Arena,
+    owner: &'a Rc<Owner>,
 }
 
-/// What one step writes: the records of one frame.
-#[derive(Default)]
-pub struct Composed {
-    /// In order. Mod-sequences and UIDs in them were reserved when they were composed.
-    pub records: Vec<Record>,
-    /// The batch they belong to, if they are one, and its frames so far.
-    pub stream: (BatchId, u32),
-    /// Of the first message in `records`: fragments that frames before this one name.
-    pub ahead: Fragments,
-    /// Keeps those frames within reach of recovery; dropped when this step is durable.
-    pub hold: Option<Hold>,
+/// A page that went into the log.
+struct Written<T> {
+    told: T,
+    /// `None` when there was nothing to write.
+    place: Option<Place>,
+    /// Records of a batch whose commit comes later.
+    ahead: Vec<Record>,
 }
 
-impl From<Record> for Composed {
-    fn from(record: Record) -> Composed {
-        Composed { records: vec![record], ..Composed::default() }
+impl<'a> Ledger<'a> {
+    /// Changes of this account go to this log, in frames made in memory of this arena.
+    #[must_use]
+    pub fn new(log: &'a Log, arena: &'a Arena, owner: &'a Rc<Owner>) -> Ledger<'a> {
+        Ledger { log, arena, owner }
     }
-}
 
-impl Ledger<'_> {
-    /// Waits for a lease of this class and for room in the log, then has `compose` make a step of
-    /// at most so many octets of records as it is told, and writes it; nothing is awaited between.
-    /// What it changes is applied once it is durable; for that the mailboxes in it stay in memory,
-    /// whatever becomes of the session. `None` when there is nothing to write.
+    /// The account that is changed.
+    #[must_use]
+    pub fn owner(&self) -> &'a Rc<Owner> {
+        self.owner
+    }
+
+    /// A batch of which nothing is written yet.
+    #[must_use]
+    pub fn begin(&self) -> Stream {
+        Stream::new(self.log.next_batch())
+    }
+
+    /// Waits for memory and for room in the log, then has `compose` fill a page, and writes it as
+    /// one frame. While `compose` runs the account is borrowed: no [`Pinned`] may be dropped in it.
+    /// A page without payload and records is not written. Either way its actions run
+    /// when everything before it is durable.
     ///
     /// # Errors
-    /// When the log takes nothing, and those of `compose`: then nothing was written.
+    /// Those of the log, and those of `compose`; then nothing was written.
     ///
     /// # Panics
-    /// When the records are longer than was said.
+    /// When the page is longer than the room.
+    pub async fn write<T, E: From<LogError>>(
+        &self,
+        room: Room<'_>,
+        compose: impl FnOnce(&mut Page<'_>) -> Result<T, E>,
+    ) -> Result<T, E> {
+        self.put(room, compose).await.map(|written| written.told)
+    }
+
+    /// The same for a change of messages that exist. While a copy needs them as they are, it waits.
+    ///
+    /// # Errors
+    /// As [`Ledger::write`].
+    ///
+    /// # Panics
+    /// As [`Ledger::write`].
     pub async fn step<T, E: From<LogError>>(
         &self,
         class: LeaseClass,
         purpose: Purpose,
-        compose: impl FnOnce(&mut Account, usize) -> Result<Option<(Composed, T)>, E>,
-    ) -> Result<Option<T>, E> {
+        compose: impl FnOnce(&mut Page<'_>) -> Result<T, E>,
+    ) -> Result<T, E> {
         let _shared = self.owner.changing.read().await;
-        let lease = self.arena.lease(class).await;
-        self.log.ready_for(class.size(), purpose).await?;
-        // From here to the write nothing is awaited.
-        let room = room_in(class).min(thresholds().records_room);
-        let composed = self.owner.risk(|account| {
-            let composed = compose(account, room);
-            if let Ok(Some((composed, _))) = &composed {
-                composed.records.iter().for_each(|record| account.wrote(record));
-            }
-            Ok(composed)
-        });
-        let composed = composed.ok_or_else(|| LogError::Poisoned(FAULTY.into()))??;
-        let Some((Composed { records, stream: (stream, position), ahead, hold }, told)) = composed
-        else {
-            return Ok(None);
+        self.write(Room::filling(class).purpose(purpose), compose).await
+    }
+
+    /// Writes one record that adds something, and that no other session can make untrue, because
+    /// one session at a time writes records of its kind ([`Owner::structure`]). Returns when it is
+    /// durable and applied.
+    ///
+    /// # Errors
+    /// When the log takes nothing.
+    pub async fn add(&self, record: Record) -> Result<(), LogError> {
+        let class = LeaseClass::holding(sealed_len(0, record.encoded_len()));
+        let compose = |page: &mut Page<'_>| {
+            page.change(record);
+            Ok::<_, LogError>(())
         };
-        let records_len = records.iter().map(Record::encoded_len).sum();
-        assert!(sealed_len(0, records_len) <= class.size(), "a step fits into its frame");
-        let named = records.iter().filter_map(changed_messages);
-        let pinned: Vec<_> = named.filter_map(|mailbox| self.owner.pin(mailbox)).collect();
-        let frame = Frame { lease, stream, position, payload: 0, records_len };
-        self.owner.logged(sealed_len(0, records_len));
-        let (_, records) = self.log.write(frame, |_| records, ());
-        let owner = self.owner.clone();
-        if made(Fault::ChangedBeforeDurable) {
-            owner.risk(|account| apply(account, records, ahead));
-            owner.changed.notify_waiters();
-            return Ok(Some(told));
+        self.step(class, Purpose::Adds, compose).await?;
+        self.durable().await
+    }
+
+    /// Writes records of a batch whose commit comes later, and gives them back. No records are no
+    /// frame.
+    ///
+    /// # Errors
+    /// When the log takes nothing.
+    pub async fn write_ahead(
+        &self,
+        stream: &mut Stream,
+        room: Room<'_>,
+        records: Vec<Record>,
+    ) -> Result<Vec<Record>, LogError> {
+        if records.is_empty() {
+            return Ok(records);
         }
-        let (log, messages) = (self.log.clone(), records.iter().map(messages_in).sum());
-        self.log.when_durable_in_turns(async move {
-            owner.risk(|account| apply(account, records, ahead));
-            drop((pinned, hold));
-            owner.changed.notify_waiters();
-            log.worked(messages).await;
-        });
-        Ok(Some(told))
+        let position = stream.frames();
+        let compose = |page: &mut Page<'_>| {
+            page.belongs_to(stream.id, position);
+            page.ahead(records);
+            Ok::<_, LogError>(())
+        };
+        let written = self.put(room, compose).await?;
+        if let Some(place) = &written.place {
+            stream.wrote_records(|| self.log.hold(place));
+        }
+        Ok(written.ahead)
+    }
+
+    /// Waits until everything written so far is durable and applied.
+    ///
+    /// # Errors
+    /// When it never will be.
+    pub async fn durable(&self) -> Result<(), LogError> {
+        self.log.durable().await
     }
 
     /// Waits until the mailbox has room for one more change that is written and not applied.
@@ -135,60 +164,106 @@ impl Ledger<'_> {
         Ok(())
     }
 
-    /// One record that adds something, and that nothing else can make untrue meanwhile, because its
-    /// kind is written by one session at a time ([`Owner::structure`]). Returns when it is durable
-    /// and applied.
-    ///
-    /// # Errors
-    /// When the log takes nothing.
-    pub async fn write(&self, record: Record) -> Result<(), LogError> {
-        let class = LeaseClass::holding(sealed_len(0, record.encoded_len()));
-        self.step(class, Purpose::Adds, |_, _| Ok::<_, LogError>(Some((record.into(), ()))))
-            .await?;
-        self.log.durable().await
+    async fn put<T, E: From<LogError>>(
+        &self,
+        room: Room<'_>,
+        compose: impl FnOnce(&mut Page<'_>) -> Result<T, E>,
+    ) -> Result<Written<T>, E> {
+        let Room { space, records, purpose, in_flight, credit } = room;
+        let permit = match in_flight {
+            Some(frames) => Some(frames.clone().acquire_owned().await.expect("never closed")),
+            None => None,
+        };
+        let (lease, payload) = match space {
+            Space::Filled(lease, payload) => (lease, payload),
+            Space::Empty(class) => (self.arena.lease(class).await, 0),
+        };
+        let written = self.log.slot(sealed_len(payload, records), purpose, |slot| {
+            let (told, sheet) = self.compose(&slot, records, compose)?;
+            let pinned = self.pin_changed(&sheet);
+            let place = (payload > 0 || sheet.len > 0).then(|| {
+                let length = sealed_len(payload, sheet.len);
+                let cost = credit.map_or(length, |credit| credit.frame(length, payload));
+                self.owner.logged(cost);
+                let (stream, position) = sheet.stream;
+                let frame = Frame { lease, stream, position, payload, records_len: sheet.len };
+                slot.write(frame, sheet.records(), permit)
+            });
+            let ahead = self.apply_when_durable(sheet, pinned);
+            Ok(Written { told, place, ahead })
+        });
+        written.await?
+    }
+
+    /// Has a page composed. From here on the account counts what it changes as written.
+    fn compose<T, E: From<LogError>>(
+        &self,
+        slot: &Slot<'_>,
+        records: usize,
+        compose: impl FnOnce(&mut Page<'_>) -> Result<T, E>,
+    ) -> Result<(T, Sheet), E> {
+        let composed = self.owner.risk(|account| {
+            let mut page = Page::new(account, slot.begins_at(), records);
+            let told = compose(&mut page);
+            let Page { account, sheet, .. } = page;
+            Ok(told.map(|told| {
+                sheet.records().for_each(|record| account.wrote(record));
+                (told, sheet)
+            }))
+        });
+        composed.ok_or_else(|| LogError::Poisoned(FAULTY.into()))?
+    }
+
+    /// Keeps the messages in memory that a page changes.
+    fn pin_changed(&self, sheet: &Sheet) -> Vec<Pinned> {
+        sheet.records().filter_map(changed_mailbox).filter_map(|id| self.owner.pin(id)).collect()
+    }
+
+    /// Once the frame is durable: the account has the changes, replies are sent, sessions are
+    /// notified, and what is left is dropped, all that in as many turns of the reactor as it takes.
+    /// Gives the records of a batch whose commit comes later.
+    fn apply_when_durable(&self, sheet: Sheet, pinned: Vec<Pinned>) -> Vec<Record> {
+        let Sheet { ahead, mut parts, leftovers, .. } = sheet;
+        if parts.is_empty() {
+            return ahead;
+        }
+        let (owner, log) = (self.owner.clone(), self.log.clone());
+        if made(Fault::ShownBeforeDurable) || made(Fault::ChangedBeforeDurable) {
+            parts = apply_early(&owner, parts);
+        }
+        self.log.when_durable_in_turns(async move {
+            let mut changed = 0;
+            for part in parts {
+                changed += part.apply(&owner, &log).await;
+            }
+            drop(pinned);
+            owner.changed.notify_waiters();
+            log.worked(changed).await;
+            for () in leftovers.into_iter().flatten() {
+                log.worked(1).await;
+            }
+        });
+        ahead
     }
 }
 
 /// The mailbox whose messages must be in memory for this record to be applied.
-fn changed_messages(record: &Record) -> Option<MailboxId> {
+fn changed_mailbox(record: &Record) -> Option<MailboxId> {
     match record {
         Record::SetFlags { mailbox, .. } | Record::Expunge { mailbox, .. } => Some(*mailbox),
         _ => None,
     }
 }
 
-/// How many messages a record is about.
-fn messages_in(record: &Record) -> usize {
-    match record {
-        Record::SetFlags { uids, .. } | Record::Expunge { uids, .. } => {
-            UidRange::count(uids) as usize
-        }
-        Record::Commit(commit) => commit.messages as usize,
-        _ => 0,
-    }
-}
-
-fn apply(
-    account: &mut Account,
-    records: Vec<Record>,
-    mut ahead: Fragments,
-) -> Result<(), ApplyError> {
-    let mut references: Vec<MessageRecord> = Vec::new();
-    for record in records {
-        match record {
-            Record::References { messages, .. } => {
-                references = messages;
-                if let Some(first) = references.first_mut().filter(|_| !made(Fault::AheadForgotten))
-                {
-                    ahead.append(&mut first.fragments);
-                    first.fragments = std::mem::take(&mut ahead);
-                }
-            }
-            Record::Commit(commit) => {
-                account.append(&commit, std::mem::take(&mut references))?;
-            }
-            change => account.apply(&change)?,
-        }
-    }
-    Ok(())
+/// The mistake: applies what should wait for the disk. Gives the rest.
+fn apply_early(owner: &Rc<Owner>, parts: Vec<Part>) -> Vec<Part> {
+    let is_early = |part: &Part| match part {
+        Part::Batch(_) => made(Fault::ShownBeforeDurable),
+        Part::Change(_) => made(Fault::ChangedBeforeDurable),
+        Part::Then(_) => false,
+    };
+    let (early, late): (Vec<_>, Vec<_>) = parts.into_iter().partition(is_early);
+    early.into_iter().for_each(|part| part.apply_at_once(owner));
+    owner.changed.notify_waiters();
+    late
 }

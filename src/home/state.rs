@@ -11,6 +11,7 @@ use tokio::sync::{Notify, mpsc};
 use super::accounts::Loading;
 use super::arrival::{Arrival, Farewell};
 use super::connections::ConnectionLimit;
+use super::guarded::GuardedLog;
 use super::ledger::Ledger;
 use super::offload::Offload;
 use super::owner::Owner;
@@ -22,7 +23,7 @@ use crate::index::Catalog;
 use crate::net::Transport;
 use crate::reactor::Arena;
 use crate::stats::{Counters, Tally};
-use crate::store::{Epoch, Files, Log, Reader, Stored};
+use crate::store::{Epoch, Files, Reader, Stored};
 use imap::protocol::response::Code;
 
 /// Everything that belongs to one reactor.
@@ -33,8 +34,8 @@ pub struct Home {
     pub epoch: Epoch,
     /// Memory for what is received and written.
     pub arena: Arena,
-    /// The log, for writing.
-    pub log: Log,
+    /// The log. A [`Ledger`] writes to it.
+    pub log: GuardedLog,
     /// Segments, for reading.
     pub files: Files,
     /// The index on disk.
@@ -60,7 +61,7 @@ pub struct Home {
     /// Messages that are being uploaded.
     pub unfinished: Rc<Unfinished>,
     /// What was committed here.
-    pub committed: Rc<Cell<Committed>>,
+    pub committed: Cell<Committed>,
     /// Accounts in use.
     pub owners: RefCell<BTreeMap<Box<str>, Loading>>,
     /// Connections of all sessions, to end them.
@@ -88,7 +89,7 @@ impl Home {
     /// The way into the log for changes of this account.
     #[must_use]
     pub fn ledger<'a>(&'a self, owner: &'a Rc<Owner>) -> Ledger<'a> {
-        Ledger { log: &self.log, arena: &self.arena, owner }
+        Ledger::new(&self.log.0, &self.arena, owner)
     }
 
     /// Reads messages for one command: of each about the first `reach` octets.

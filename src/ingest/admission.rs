@@ -35,15 +35,15 @@ impl Upload {
     /// them.
     pub(super) fn admit(&mut self, options: &Options) -> Result<KeywordList, Refusal> {
         let size = options.literal.size;
-        if size > self.context.append_limit {
+        if size > self.by.home.settings.append_limit {
             let text = format!(
                 "it has {size} octets, and the largest message taken here {}",
-                self.context.append_limit
+                self.by.home.settings.append_limit
             );
             return Err(Refusal::no(Some(Code::TooBig), text));
         }
         let claimed = size.min(ANNOUNCED);
-        let owner = &self.context.owner;
+        let owner = &self.by.owner;
         let Some(claim) = owner.claim(claimed).filter(|_| owner.may_hold(size - claimed)) else {
             let text = format!("the account's quota has no room for its {size} octets");
             return Err(Refusal::no(Some(Code::OverQuota), text));
@@ -53,7 +53,7 @@ impl Upload {
             let text = "too many messages are in unfinished batches; send smaller ones";
             return Err(Refusal::no(Some(Code::Limit), text));
         }
-        let keywords = current.keywords(&self.context.owner, &options.keywords)?;
+        let keywords = current.keywords(&self.by.owner, &options.keywords)?;
         match &mut current.claim {
             Some(old) => old.add(claim),
             None => current.claim = Some(claim),

@@ -1,7 +1,7 @@
 //! The messages of one APPEND while they arrive, and where their octets went.
 
 use crate::reactor::unix_seconds;
-use crate::store::{Fragments, Incoming, KeywordList, MessageRecord, Place, Record, place};
+use crate::store::{Fragments, Incoming, KeywordList, MessageRecord, Record, SegmentId, place};
 use imap::protocol::Options;
 use imap::types::InternalDate;
 
@@ -79,10 +79,10 @@ impl Batch {
         }
     }
 
-    /// All messages, whole, of which `last` were still to be logged with the footer.
-    pub fn all(&mut self, last: Vec<MessageRecord>) -> impl Iterator<Item = MessageRecord> {
-        let logged = std::mem::take(&mut self.logged).into_iter().chain([last]).flatten();
-        let mut early = std::mem::take(&mut self.early).into_iter().peekable();
+    /// All messages, whole, of which `last` were logged with the commit.
+    pub fn into_all(self, last: Vec<MessageRecord>) -> impl Iterator<Item = MessageRecord> {
+        let logged = self.logged.into_iter().chain([last]).flatten();
+        let mut early = self.early.into_iter().peekable();
         logged.enumerate().map(move |(number, mut message)| {
             if let Some((_, mut fragments)) = early.next_if(|(at, _)| *at == number) {
                 fragments.append(&mut message.fragments);
@@ -97,10 +97,9 @@ impl Batch {
         self.logged.into_iter().chain([self.messages])
     }
 
-    /// Says where the frame that was being filled goes.
-    pub fn placed(&mut self, frame: &Place) {
-        let messages = self.messages.iter_mut().rev();
-        place(self.current.as_mut(), messages, (frame.segment, frame.offset));
+    /// Takes note of where the frame goes that was being filled.
+    pub fn placed(&mut self, begins_at: (SegmentId, u32)) {
+        place(self.current.as_mut(), self.messages.iter_mut().rev(), begins_at);
     }
 }
 
@@ -113,26 +112,12 @@ mod tests {
     use super::*;
     use xxhash_rust::xxh3::xxh3_128;
 
-    use crate::store::{Epoch, LogId, Lsn, SegmentId};
     use imap::protocol::Literal;
     use imap::types::Flags;
 
     fn options(size: u64) -> Options {
         let literal = Literal { size, synchronising: false, binary: false };
         Options { flags: Flags::default(), keywords: vec![], date: None, utf8: false, literal }
-    }
-
-    fn at(segment: u64, offset: u32) -> Place {
-        Place {
-            segment: SegmentId(segment),
-            offset,
-            length: 4096,
-            lsn: Lsn(1),
-            watermark: Lsn(0),
-            epoch: Epoch(1),
-            log: LogId(0),
-            salt: 0,
-        }
     }
 
     #[test]
@@ -144,10 +129,10 @@ mod tests {
         batch.begin(&options(6), KeywordList::default());
         batch.octets(b"de", 140);
         batch.octets(b"f", 142);
-        batch.placed(&at(7, 4096));
+        batch.placed((SegmentId(7), 4096));
         batch.octets(b"ghi", 128);
         batch.end();
-        batch.placed(&at(8, 8192));
+        batch.placed((SegmentId(8), 8192));
         let fragments = |message: &MessageRecord| {
             let all = message.fragments.iter();
             all.map(|one| (one.segment.0, one.offset, one.length)).collect::<Vec<_>>()

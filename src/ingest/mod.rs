@@ -14,6 +14,7 @@ mod pending;
 mod refusal;
 mod taking;
 mod upload;
+mod uploader;
 
 #[cfg(test)]
 mod machine_tests;
@@ -21,6 +22,7 @@ mod machine_tests;
 pub use batch::Batch;
 pub use copy::{Copied, CopyError, copy_messages};
 pub use machine::{Machine, Step};
-pub use pending::Pending;
+pub use pending::{Answer, Pending};
 pub use refusal::Refusal;
-pub use upload::{Ended, Upload, UploadContext};
+pub use upload::{Ended, Upload};
+pub use uploader::Client;

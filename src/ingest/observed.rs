@@ -3,22 +3,22 @@
 use std::time::Duration;
 
 use super::refusal::Refusal;
-use super::upload::UploadContext;
+use super::uploader::Uploader;
 use crate::index::Mailbox;
 use crate::reactor::{Instant, unix_seconds};
 use crate::stats::{AUDIT_TARGET, Refused, What, harmless, uid_set};
-use crate::store::Commit;
-use imap::types::{Uid, UidRange};
+use crate::store::MailboxId;
+use imap::types::UidRange;
 
-impl UploadContext {
+impl Uploader {
     /// An APPEND was refused.
     pub(super) fn refused(&self, refusal: &Refusal) {
-        let progress = &self.progress;
+        let progress = &self.client.progress;
         let mailbox = progress.asked();
         self.span.in_scope(|| {
             tracing::info!(mailbox = harmless(&mailbox), "APPEND refused: {}", refusal.text);
         });
-        self.counters.refusals.add(What::Append, || {
+        self.home.counters.refusals.add(What::Append, || {
             Refused::new(unix_seconds(), progress.peer(), What::Append, &refusal.text)
                 .of(progress.user())
                 .in_mailbox(&mailbox)
@@ -26,21 +26,32 @@ impl UploadContext {
     }
 
     /// A batch is durable. Its first octets came at `begun`, its last at `complete`.
-    pub(super) fn committed(&self, commit: &Commit, begun: Instant, complete: Instant) {
-        self.progress.committed(commit.messages);
+    pub(super) fn committed(
+        &self,
+        mailbox: MailboxId,
+        uids: UidRange,
+        octets: u64,
+        begun: Instant,
+        complete: Instant,
+    ) {
+        let messages = UidRange::count(&[uids]);
+        self.client.progress.committed(messages);
+        let mut committed = self.home.committed.get();
+        committed.batches += 1;
+        committed.messages += u64::from(messages);
+        committed.octets += octets;
+        self.home.committed.set(committed);
         let (disk, all) = (complete.elapsed(), begun.elapsed());
-        let first = commit.first_uid;
-        let last = Uid(first.0 + (commit.messages - 1));
         let account = self.owner.account.borrow();
         self.span.in_scope(|| {
             tracing::info!(
                 target: AUDIT_TARGET,
-                mailbox = account.mailbox(commit.mailbox).map(Mailbox::name),
-                uids = uid_set(&[UidRange { first, last }]),
-                messages = commit.messages,
-                octets = commit.octets,
+                mailbox = account.mailbox(mailbox).map(Mailbox::name),
+                uids = uid_set(&[uids]),
+                messages,
+                octets,
                 disk_ms = milliseconds(disk),
-                messages_per_second = (f64::from(commit.messages) / seconds(all)) as u64,
+                messages_per_second = (f64::from(messages) / seconds(all)) as u64,
                 "appended"
             );
         });

@@ -1,35 +1,15 @@
-//! A durable batch on its way into its mailbox, in as many turns of the reactor as it takes.
+//! What a large batch needs beside its octets, in as many turns of the reactor as it takes: room
+//! for its keywords in the mailbox, and its end when it will not be.
 
 use std::rc::Rc;
 
-use crate::home::{Owner, Pinned};
+use crate::home::{GuardedLog, Owner, Pinned};
 use crate::index::Mailbox;
 use crate::reactor::{breathe, thresholds};
-use crate::store::{Commit, KeywordList, Log, MailboxId, MessageRecord};
-
-/// Shows a batch, all at once, after taking it in piece by piece. To be awaited in an action that
-/// the log carries out in turns, so that nothing else happens to the account meanwhile.
-pub(super) async fn arrive(
-    owner: &Owner,
-    log: &Log,
-    commit: &Commit,
-    messages: impl Iterator<Item = MessageRecord>,
-) {
-    let Some(mut arriving) = owner.risk(|account| account.expect(commit)) else { return };
-    let (mut messages, piece) = (messages, thresholds().chunk_messages);
-    loop {
-        let next = messages.by_ref().take(piece);
-        match owner.risk(|account| account.take_in(&mut arriving, next)) {
-            None => return,
-            Some(taken) if taken < piece => break,
-            Some(taken) => log.worked(taken).await,
-        }
-    }
-    owner.risk(|account| account.show(arriving));
-}
+use crate::store::{KeywordList, MailboxId};
 
 /// Drops things of which a batch may have one for each message, in turns.
-pub(super) async fn free<T>(log: &Log, things: impl IntoIterator<Item = T>) {
+pub(super) async fn free<T>(log: &GuardedLog, things: impl IntoIterator<Item = T>) {
     for thing in things {
         drop(thing);
         log.worked(1).await;

@@ -6,29 +6,26 @@
 //! pipeline goes back to the session's buffer before the frame is written, so that no other
 //! command ever reaches the disk.
 
-use std::cell::{Cell, RefCell};
 use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Duration;
 
-use bytes::BytesMut;
 use tokio::sync::Semaphore;
+use tracing::Span;
 
 use super::admission::OwnKeywords;
 use super::batch::Batch;
 use super::current::{Current, Finished};
 use super::machine::{Machine, Step};
-use super::pending::Pending;
 use super::refusal::Refusal;
-use crate::home::{Committed, Credit, Owner, Unfinished};
+use super::uploader::{Client, Uploader};
+use crate::home::{Credit, Home, Owner};
 use crate::limits::{LARGE_LEASE, SMALL_LEASE};
-use crate::net::{Output, Transport};
-use crate::reactor::{Arena, Instant, Lease, LeaseClass, receive_within, timeout, unix_seconds};
-use crate::stats::{Counters, Progress};
-use crate::store::{HEADER, Log, LogError};
+use crate::reactor::{Instant, Lease, LeaseClass, receive_within, timeout, unix_seconds};
+use crate::store::{Commit, HEADER, LogError, Record};
 use imap::protocol::response::Code;
 use imap::protocol::{MailboxName, Options, Tag, is_append};
+use imap::types::{ModSeq, Uid};
 
 /// Frames of one connection that may be on their way to the disk while the next is filled.
 const FRAMES_IN_FLIGHT: usize = 3;
@@ -48,47 +45,9 @@ pub enum Ended {
     Broken(LogError),
 }
 
-/// What an upload works with.
-#[derive(Clone)]
-pub struct UploadContext {
-    /// The client.
-    pub conn: Rc<Transport>,
-    /// Replies to it.
-    pub output: Rc<Output>,
-    /// Its account.
-    pub owner: Rc<Owner>,
-    /// Memory.
-    pub arena: Arena,
-    /// Disk.
-    pub log: Log,
-    /// A client that sends nothing for so long has gone.
-    pub idle_time: Duration,
-    /// Largest message taken, in octets (RFC 7889).
-    pub append_limit: u64,
-    /// Whether the client enabled IMAP4rev2 or UTF8=ACCEPT: see [`Machine::new`].
-    pub utf8: bool,
-    /// Writes what the session has to tell before a tagged OK: EXISTS of its selected mailbox.
-    pub announce: Rc<dyn Fn(&mut BytesMut)>,
-    /// Where replies wait that the session sends itself, because it has to tell more before them
-    /// than `announce` can write. Then one APPEND is carried out at a time.
-    pub held: Option<Rc<RefCell<BytesMut>>>,
-    /// Batches on their way.
-    pub pending: Rc<Pending>,
-    /// Messages of batches that are not committed.
-    pub unfinished: Rc<Unfinished>,
-    /// What was committed, for the operator.
-    pub committed: Rc<Cell<Committed>>,
-    /// What this connection uploads, likewise.
-    pub progress: Rc<Progress>,
-    /// What was refused, likewise.
-    pub counters: Rc<Counters>,
-    /// Which connection it is, for the log.
-    pub span: tracing::Span,
-}
-
 /// Carries out the APPENDs of a pipeline.
 pub struct Upload {
-    pub(super) context: UploadContext,
+    pub(super) by: Rc<Uploader>,
     /// Octets that are not in a lease: before the first literal, and after the last APPEND.
     heap: Vec<u8>,
     heap_at: usize,
@@ -119,32 +78,13 @@ pub(super) struct Open {
     pub filled: usize,
 }
 
-impl UploadContext {
-    /// Sends a tagged response, or leaves that to the session.
-    pub(super) fn reply(&self, compose: impl FnOnce(&mut BytesMut)) {
-        match &self.held {
-            Some(held) => compose(&mut held.borrow_mut()),
-            None => self.output.push(compose),
-        }
-    }
-
-    /// Waits for octets, holding no memory for them.
-    async fn wait(&self) -> Result<(), Ended> {
-        self.conn.quick_ack();
-        match timeout(self.idle_time, self.conn.readable()).await {
-            Some(result) => result.map_err(gone),
-            None => Err(Ended::Idle),
-        }
-    }
-}
-
 impl Upload {
     /// For the commands at the start of `heap`, the first of which is an APPEND whose first line
     /// has arrived.
     #[must_use]
-    pub fn new(context: UploadContext, heap: Vec<u8>) -> Upload {
+    pub fn new(home: Rc<Home>, owner: Rc<Owner>, client: Client, heap: Vec<u8>) -> Upload {
         Upload {
-            context,
+            by: Rc::new(Uploader { home, owner, client, span: Span::current() }),
             heap,
             heap_at: 0,
             open: None,
@@ -168,7 +108,7 @@ impl Upload {
         let result = self.commands().await;
         let finished = std::mem::take(&mut self.finished).into_iter().map(|one| one.current);
         for unwanted in finished.chain(self.current.take()).chain(self.given_up.take()) {
-            unwanted.free(&self.context.log).await;
+            unwanted.free(&self.by.home.log).await;
         }
         result.map(|()| self.heap)
     }
@@ -179,9 +119,9 @@ impl Upload {
             let follows =
                 memchr::memchr(b'\n', self.unread()).is_some() && is_append(self.unread());
             // The session goes on when the client has read its replies, or may write again.
-            let waits = self.context.output.is_full()
-                || self.context.owner.wait().is_some()
-                || self.context.held.is_some();
+            let client = &self.by.client;
+            let waits =
+                client.output.is_full() || self.by.owner.wait().is_some() || client.one_by_one;
             if !follows || waits {
                 break;
             }
@@ -193,7 +133,7 @@ impl Upload {
     }
 
     async fn command(&mut self) -> Result<(), Ended> {
-        let mut machine = Machine::new(self.context.utf8);
+        let mut machine = Machine::new(self.by.client.utf8);
         loop {
             if machine.literal_left() > 0 && self.open.is_none() && !machine.is_refused() {
                 self.advance(machine.literal_left()).await?;
@@ -207,14 +147,14 @@ impl Upload {
                     }
                 }
                 Step::MessageEnd => {
-                    self.context.progress.message();
+                    self.by.client.progress.message();
                     self.batch().end();
                 }
                 _ => {}
             }
             self.take(taken);
             if let Some(unwanted) = self.given_up.take() {
-                unwanted.free(&self.context.log).await;
+                unwanted.free(&self.by.home.log).await;
             }
             match step {
                 Step::Octets(_) | Step::MessageEnd => {}
@@ -228,14 +168,14 @@ impl Upload {
                     let work = 1 + options.keywords.len();
                     self.message(options, &mut machine);
                     // A lease holds twenty thousand messages of an octet.
-                    self.context.log.worked(work).await;
+                    self.by.home.log.worked(work).await;
                     self.room(&mut machine).await?;
                 }
                 Step::Complete => {
                     self.complete(machine.tag());
                     return Ok(());
                 }
-                Step::Refused(refusal) => return self.refused(machine.tag(), &refusal).await,
+                Step::Refused(refusal) => return self.refused(machine.tag(), refusal).await,
             }
         }
     }
@@ -264,29 +204,24 @@ impl Upload {
         let current = self.current.as_mut().expect("messages belong to a batch");
         current.arrive(octets)?;
         current.batch.octets(&open.lease.octets()[at..at + octets], at);
-        self.context.progress.octets(octets);
+        self.by.client.progress.octets(octets);
         self.credit.mail(octets);
         Ok(())
     }
 
     fn mailbox(&mut self, name: &MailboxName, machine: &mut Machine) {
-        self.context.progress.asks_for(name.as_str());
-        match self.context.owner.mailbox_named(name.as_str()) {
+        self.by.client.progress.asks_for(name.as_str());
+        match self.by.owner.mailbox_named(name.as_str()) {
             Some(mailbox) => {
-                self.context.progress.goes_to(name.as_str(), unix_seconds());
-                let id = self.context.log.next_batch();
-                let batch = Batch::default();
-                let share = self.context.unfinished.share();
+                self.by.client.progress.goes_to(name.as_str(), unix_seconds());
                 self.current = Some(Current {
-                    id,
-                    batch,
-                    share,
+                    stream: self.by.home.ledger(&self.by.owner).begin(),
+                    batch: Batch::default(),
+                    share: self.by.home.unfinished.share(),
                     keywords: OwnKeywords::default(),
                     mailbox,
                     claim: None,
                     unclaimed: 0,
-                    frames: 0,
-                    hold: None,
                     begun: Instant::now(),
                 });
             }
@@ -312,18 +247,18 @@ impl Upload {
     }
 
     fn invite(&self) {
-        self.context.output.push(|out| out.extend_from_slice(b"+ OK\r\n"));
+        self.by.client.output.push(|out| out.extend_from_slice(b"+ OK\r\n"));
     }
 
     /// A client that sends without reading what invites it waits here, and holds no lease.
     async fn room(&mut self, machine: &mut Machine) -> Result<(), Ended> {
-        if !self.context.output.is_full() {
+        if !self.by.client.output.is_full() {
             return Ok(());
         }
         self.retreat();
         self.commit().await?;
         self.refuse_if_full(machine);
-        self.context.output.room().await.map_err(|_| Ended::Gone)
+        self.by.client.output.room().await.map_err(|_| Ended::Gone)
     }
 
     /// There was no room on the disk for what has arrived of the command.
@@ -335,10 +270,27 @@ impl Upload {
 
     fn complete(&mut self, tag: Option<&Tag>) {
         let current = self.current.take().expect("a complete command has a batch");
-        let reply = self.context.pending.begin();
         let tag = tag.expect("a complete command has a tag").clone();
-        let complete = Instant::now();
-        self.finished.push(Finished { tag, current, reply, complete, admitted: None });
+        let commit = Commit {
+            batch: current.stream.id,
+            account: self.by.owner.name(),
+            mailbox: current.mailbox,
+            first_uid: Uid(0),
+            modseq: ModSeq(0),
+            save_date: unix_seconds().cast_signed(),
+            messages: u32::try_from(current.batch.count()).expect("fewer messages than octets"),
+            octets: current.batch.octets,
+        };
+        self.finished.push(Finished {
+            tag,
+            current,
+            reply: self.by.client.pending.begin(),
+            complete: Instant::now(),
+            commit_len: Record::Commit(commit.clone()).encoded_len(),
+            commit,
+            messages_len: 0,
+            admitted: None,
+        });
     }
 
     /// The batch will not be. Its octets stay behind as a gap, if others in the frame count; or go
@@ -352,15 +304,19 @@ impl Upload {
     }
 
     /// Replies of earlier commands come first.
-    async fn refused(&mut self, tag: Option<&Tag>, refusal: &Refusal) -> Result<(), Ended> {
+    async fn refused(&mut self, tag: Option<&Tag>, refusal: Refusal) -> Result<(), Ended> {
         self.give_up();
         self.retreat();
         self.commit().await?;
-        if !self.context.pending.none().await {
+        if !self.by.client.pending.none().await {
             return Err(Ended::Broken(LogError::Poisoned("the log broke".into())));
         }
-        self.context.refused(refusal);
-        self.context.reply(|out| refusal.write(out, tag));
+        let pending = &self.by.client.pending;
+        self.by.refuse(tag.cloned(), refusal, pending.begin());
+        // What is sent next, such as an invitation to go on, comes after it.
+        if !self.by.client.one_by_one && !pending.none().await {
+            return Err(Ended::Broken(LogError::Poisoned("the log broke".into())));
+        }
         Ok(())
     }
 
@@ -379,14 +335,24 @@ impl Upload {
         if self.unread().is_empty() {
             // No memory for a client that announces and does not send.
             (self.heap, self.heap_at) = (Vec::new(), 0);
-            self.context.wait().await?;
+            self.wait().await?;
         }
         let large = self.eager || left > (SMALL_LEASE - HEADER) as u64;
         let class = if large { LeaseClass::Large } else { LeaseClass::Small };
-        let lease = self.context.arena.lease(class).await;
+        let lease = self.by.home.arena.lease(class).await;
         self.open = Some(Open { lease, parsed: HEADER, filled: HEADER });
         self.refill();
         Ok(())
+    }
+
+    /// Waits for octets, holding no memory for them.
+    async fn wait(&self) -> Result<(), Ended> {
+        let conn = &self.by.client.conn;
+        conn.quick_ack();
+        match timeout(self.by.home.settings.idle_time, conn.readable()).await {
+            Some(result) => result.map_err(gone),
+            None => Err(Ended::Idle),
+        }
     }
 
     /// Moves octets from the buffer into the lease.
@@ -417,9 +383,9 @@ impl Upload {
         }
         // A lease that was just taken is for octets that are there already: to give it up unused
         // would bring nobody on.
-        if self.context.arena.is_short() && open.filled > HEADER {
+        if self.by.home.arena.is_short() && open.filled > HEADER {
             self.commit().await?;
-            return self.context.wait().await;
+            return self.wait().await;
         }
         self.receive(machine.literal_left()).await
     }
@@ -428,10 +394,10 @@ impl Upload {
         self.heap.drain(..self.heap_at);
         self.heap_at = 0;
         self.heap.shrink_to_fit();
-        self.context.wait().await?;
+        self.wait().await?;
         let limit = if discarded { DISCARDED } else { TEXT };
         let heap = std::mem::take(&mut self.heap);
-        let (result, heap) = self.context.conn.recv_buf(heap, limit).await;
+        let (result, heap) = self.by.client.conn.recv_buf(heap, limit).await;
         self.heap = heap;
         match result {
             Ok(0) => Err(Ended::Gone),
@@ -447,13 +413,14 @@ impl Upload {
         // A literal that fills the lease is worth one wake-up only, unless others want the lease,
         // or the client may wait for our ACK amid the literal: those that ask before they send a
         // literal also write it in pieces (c-client: the header, then the body).
-        let all = left >= room as u64 && !self.synchronising && !self.context.arena.is_short();
-        let conn = self.context.conn.clone();
+        let all = left >= room as u64 && !self.synchronising && !self.by.home.arena.is_short();
+        let conn = self.by.client.conn.clone();
         conn.quick_ack();
-        let idle = self.context.arena.idle(open.lease.class(), conn.interrupt_handle());
+        let idle = self.by.home.arena.idle(open.lease.class(), conn.interrupt_handle());
         let receiving = conn.recv(open.lease, open.filled..open.filled + room, all);
         let ((result, lease), late) =
-            receive_within(self.context.idle_time, || conn.interrupt_handle(), receiving).await;
+            receive_within(self.by.home.settings.idle_time, || conn.interrupt_handle(), receiving)
+                .await;
         drop(idle);
         open.lease = lease;
         match result {

@@ -10,10 +10,10 @@ use tokio::sync::{Notify, mpsc, oneshot};
 
 use super::StartError;
 use super::shared::Shared;
-use crate::home::{Arrival, Checkpoints, Home};
+use crate::home::{Arrival, Checkpoints, GuardedLog, Home, publish};
 use crate::net::{Acceptor, Concern};
 use crate::reactor::{Arena, Bound, Listener, Peer, random, sleep, spawn, timeout, unix_seconds};
-use crate::session::{publish, serve};
+use crate::session::serve;
 use crate::stats::{Counters, Tally};
 use crate::store::{Files, Log, LogId, PoolCounts, Sequencer};
 use imap::protocol::response::Code;
@@ -126,7 +126,7 @@ async fn home(
         number,
         epoch: shared.epoch,
         arena,
-        log,
+        log: GuardedLog::new(log),
         files: Files::new(shared.segments.clone(), shared.openers.clone()),
         catalog: shared.catalog.clone(),
         verifier: shared.verifier.clone(),
@@ -139,7 +139,7 @@ async fn home(
         tally,
         counters: Rc::new(Counters::new(shared.settings.observed)),
         unfinished: Rc::default(),
-        committed: Rc::default(),
+        committed: Cell::default(),
         owners: RefCell::default(),
         roster: RefCell::default(),
         ending: RefCell::default(),

@@ -1,49 +1,76 @@
 //! APPEND (RFC 3501 section 6.3.11, RFC 3502): hands the connection to [`crate::ingest`].
 
 use std::cell::RefCell;
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
 
 use bytes::BytesMut;
-use tracing::Span;
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 use super::dispatch::{Flow, Session};
-use super::selected::announce;
-use crate::ingest::{Ended, Machine, Refusal, Step, Upload, UploadContext};
+use super::enable::Enabled;
+use super::selected::{Selected, announce};
+use crate::home::Owner;
+use crate::ingest::{Answer, Client, Ended, Machine, Refusal, Step, Upload};
+use crate::net::Output;
+use crate::reactor::spawn;
 use imap::protocol::response::Code;
+
+/// Sends the answers of uploads when they are due, whatever the session does at that moment.
+struct Answering {
+    answers: UnboundedReceiver<Answer>,
+    /// Not kept alive for this: a connection that moves to another reactor takes its output along.
+    output: Weak<Output>,
+    selected: Rc<RefCell<Option<Selected>>>,
+    owner: Rc<Owner>,
+    enabled: Enabled,
+}
+
+impl Answering {
+    /// Ends when nobody can owe an answer any more.
+    async fn run(mut self) {
+        while let Some(answer) = self.answers.recv().await {
+            let Some(output) = self.output.upgrade() else { return };
+            output.push(|out| {
+                if answer.is_ok() {
+                    // New messages are announced before the OK of the command that brought them.
+                    announce(&self.selected, &self.owner, self.enabled, out);
+                }
+                answer.write(out);
+            });
+            answer.sent();
+        }
+    }
+}
 
 impl Session {
     pub(super) async fn append(&mut self) -> Flow {
         let Some((_, owner)) = self.user.clone() else { return self.append_before_login().await };
         self.may_write(&owner).await;
-        let progress = self.progress();
-        let (selected, home) = (self.selected.clone(), &self.home);
-        let (told, enabled) = (owner.clone(), self.enabled);
-        // What changes in a followed result is told before the reply, and found out at leisure.
-        let held = self.follows().then(Rc::<RefCell<BytesMut>>::default);
-        let announces = held.is_none();
-        let context = UploadContext {
+        let (sender, answers) = unbounded_channel();
+        // Changes of a followed result are told before the reply, and it takes time to find them.
+        let follows = self.follows();
+        let client = Client {
             conn: self.conn.clone(),
             output: self.output.clone(),
-            owner,
-            arena: home.arena.clone(),
-            log: home.log.clone(),
-            idle_time: home.settings.idle_time,
-            append_limit: home.settings.append_limit,
-            utf8: self.enabled.utf8_names(),
-            announce: Rc::new(move |out: &mut BytesMut| {
-                if announces {
-                    announce(&selected, &told, enabled, out);
-                }
-            }),
-            held: held.clone(),
+            answers: sender,
             pending: self.pending.clone(),
-            unfinished: home.unfinished.clone(),
-            committed: home.committed.clone(),
-            progress,
-            counters: home.counters.clone(),
-            span: Span::current(),
+            progress: self.progress(),
+            utf8: self.enabled.utf8_names(),
+            one_by_one: follows,
         };
-        let flow = match Upload::new(context, self.input.take()).run().await {
+        let upload = Upload::new(self.home.clone(), owner.clone(), client, self.input.take());
+        if follows {
+            let flow = self.upload(upload).await;
+            return self.answer_with_news(answers, flow).await;
+        }
+        let (selected, enabled) = (self.selected.clone(), self.enabled);
+        let output = Rc::downgrade(&self.output);
+        spawn(Answering { answers, output, selected, owner, enabled }.run());
+        self.upload(upload).await
+    }
+
+    async fn upload(&mut self, upload: Upload) -> Flow {
+        match upload.run().await {
             Ok(rest) => {
                 self.input.put_back(rest);
                 Flow::On
@@ -60,12 +87,24 @@ impl Session {
                 }
                 Flow::Over
             }
-        };
-        let Some(held) = held else { return flow };
+        }
+    }
+
+    /// Ends an APPEND as any other command: the news come before the answer.
+    async fn answer_with_news(
+        &mut self,
+        mut answers: UnboundedReceiver<Answer>,
+        flow: Flow,
+    ) -> Flow {
+        let mut octets = BytesMut::new();
+        while let Some(answer) = answers.recv().await {
+            answer.write(&mut octets);
+            answer.sent();
+        }
         if !self.pending.none().await {
             return Flow::Over;
         }
-        self.answer(held.take());
+        self.answer(octets);
         self.conclude(flow, true).await
     }
 

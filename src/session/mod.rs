@@ -11,7 +11,6 @@ mod input;
 mod login;
 mod mailboxes;
 mod observed;
-mod publish;
 mod reply;
 mod search;
 mod selected;
@@ -21,4 +20,3 @@ mod vigil;
 
 pub use dispatch::serve;
 pub use login::CAPABILITIES;
-pub use publish::publish;

@@ -20,7 +20,7 @@ mod recover;
 mod segments;
 
 pub use append::sequencer::{self, Sequencer, SyncPlan};
-pub use append::{Cause, Frame, Hold, Log, LogError, LogGauges, LogStats};
+pub use append::{Cause, Frame, Hold, Log, LogError, LogGauges, LogStats, Slot};
 pub use format::frame::{self, FrameHeader, HEADER, sealed_len};
 pub use format::{
     BatchId, BitSet, Commit, EmailId, Epoch, Fragment, Fragments, HeaderError, Incoming,

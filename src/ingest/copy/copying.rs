@@ -1,18 +1,16 @@
 //! A copy: one batch, whole or not at all. Its messages stay as they are until it is committed.
 
 use std::collections::HashMap;
+use std::rc::Rc;
 use std::sync::Arc;
 
-use super::writing::Writing;
 use super::{Copied, CopyError, Job, fragments_at_once, reserve};
-use crate::home::{Claim, Owner, Pinned, ROOM};
+use crate::home::{Claim, Owner, Pinned, ROOM, Room, Stream};
 use crate::index::{Chunk, Entry, KeywordSet};
-use crate::ingest::taking::{admit_many, arrive, free};
+use crate::ingest::taking::admit_many;
 use crate::reactor::fault::{Fault, made};
 use crate::reactor::{breathe, thresholds};
-use crate::store::{
-    BatchId, Frame, KeywordList, MailboxId, MessageRecord, Packing, Record, sealed_len,
-};
+use crate::store::{BatchId, KeywordList, MailboxId, MessageRecord, Packing, Record};
 use imap::types::{SpecialUse, Uid, UidRange};
 
 /// What clients call the mailbox for what is deleted, where none has that special use: those that
@@ -30,12 +28,12 @@ impl Job<'_> {
         let written = {
             // Until the commit is written nobody changes a message: what the frames ahead of it say
             // would not be true any more.
-            let _still = self.ledger.owner.changing.write().await;
+            let _still = self.ledger.owner().changing.write().await;
             self.settled().await?;
             self.write_whole(uids).await?
         };
         // Also when there was none of them: that others took them out has to be durable first.
-        self.ledger.log.durable().await?;
+        self.ledger.durable().await?;
         if let Some((from, to)) = written {
             copied.from = from;
             copied.to = vec![to];
@@ -45,7 +43,7 @@ impl Job<'_> {
 
     /// Whether the target is where clients put what they delete.
     fn is_to_trash(&self) -> bool {
-        let account = self.ledger.owner.account.borrow();
+        let account = self.ledger.owner().account.borrow();
         account.mailbox(self.target).is_some_and(|target| {
             let name = target.name();
             target.special_use().contains(SpecialUse::TRASH)
@@ -57,11 +55,11 @@ impl Job<'_> {
     /// meanwhile.
     async fn settled(&self) -> Result<(), CopyError> {
         let source = self.source;
-        let owner = self.ledger.owner;
+        let owner = self.ledger.owner();
         let is_settled =
             || owner.account.borrow().mailbox(source).is_none_or(|m| m.unapplied() == 0);
         while !is_settled() {
-            self.ledger.log.durable().await?;
+            self.ledger.durable().await?;
         }
         Ok(())
     }
@@ -71,7 +69,7 @@ impl Job<'_> {
         &self,
         uids: &[UidRange],
     ) -> Result<Option<(Vec<UidRange>, UidRange)>, CopyError> {
-        let owner = self.ledger.owner;
+        let owner = self.ledger.owner();
         let selection = Selection::take(owner, self.source, uids).await?;
         if selection.messages == 0 {
             return Ok(None);
@@ -87,26 +85,25 @@ impl Job<'_> {
         }
         let admitted = admit_many(owner, self.target, selection.sets.values()).await;
         let admitted = admitted.ok_or(CopyError::Keywords)?;
-        let mut writing = Writing::new(self.ledger.log);
+        let mut stream = self.ledger.begin();
         let from = selection.uids.clone();
-        match self.write(&mut writing, selection, (claim, admitted)).await {
+        match self.write_batch(&mut stream, selection, (claim, admitted)).await {
             Ok(to) => Ok(Some((from, to))),
             Err(error) => {
-                self.cancel(writing).await;
+                self.cancel(stream).await;
                 Err(error)
             }
         }
     }
 
     /// Writes all frames. On return they are on their way.
-    async fn write(
+    async fn write_batch(
         &self,
-        writing: &mut Writing,
+        stream: &mut Stream,
         selection: Selection,
         reserved: (Claim, Pinned),
     ) -> Result<UidRange, CopyError> {
-        let (owner, log) = (self.ledger.owner, self.ledger.log);
-        let batch = writing.batch;
+        let batch = stream.id;
         let room = ROOM.min(thresholds().records_room);
         let (mut messages, mut packing) = (Vec::new(), Packing::default());
         for mut message in selection.records() {
@@ -114,12 +111,12 @@ impl Job<'_> {
                 let rest = message.fragments.split_off(fragments_at_once());
                 let fragments = std::mem::replace(&mut message.fragments, rest);
                 let before = references(batch, &mut messages, &mut packing);
-                self.frame(writing, before.into_iter().collect()).await?;
-                self.frame(writing, vec![Record::Fragments { batch, fragments }]).await?;
+                self.write_ahead(stream, before.into_iter().collect()).await?;
+                self.write_ahead(stream, vec![Record::Fragments { batch, fragments }]).await?;
             }
             if packing.add(&message) > room {
                 let before = references(batch, &mut messages, &mut packing);
-                self.frame(writing, before.into_iter().collect()).await?;
+                self.write_ahead(stream, before.into_iter().collect()).await?;
                 packing.add(&message);
             }
             messages.push(message);
@@ -129,33 +126,30 @@ impl Job<'_> {
         let footer = Record::Commit(commit.clone()).encoded_len();
         if packing.octets() + footer > room {
             let before = references(batch, &mut messages, &mut packing);
-            self.frame(writing, before.into_iter().collect()).await?;
+            self.write_ahead(stream, before.into_iter().collect()).await?;
         }
-        let mut records: Vec<Record> =
-            references(batch, &mut messages, &mut packing).into_iter().collect();
-        let records_len = footer + records.iter().map(Record::encoded_len).sum::<usize>();
-        let (lease, permit) = self.ready(writing, records_len).await?;
-        // From here to the write nothing is awaited: UIDs and mod-sequences ascend with the log.
-        let to = {
-            let mut account = owner.account.borrow_mut();
-            self.open(&account, self.source)?;
-            self.open(&account, self.target)?;
-            reserve(account.mailbox_mut(self.target).expect("it is open"), &mut commit)?
-        };
-        records.push(Record::Commit(commit.clone()));
-        let (stream, position) = (batch, writing.position);
-        let frame = Frame { lease, stream, position, payload: 0, records_len };
-        owner.logged(sealed_len(0, records_len));
-        log.write(frame, |_| records, permit);
-        let (owner, hold) = (owner.clone(), writing.hold.take());
-        let own = log.clone();
-        log.when_durable_in_turns(async move {
-            arrive(&owner, &own, &commit, selection.records()).await;
-            drop((reserved, hold));
-            owner.changed.notify_waiters();
-            free(&own, selection.sets).await;
-        });
-        Ok(to)
+        let last_len = packing.octets();
+        let last = references(batch, &mut messages, &mut packing).map(|last| (last, last_len));
+        let records_len = footer + last.as_ref().map_or(0, |(_, len)| *len);
+        let room = Room::of(records_len).among(&self.in_flight);
+        // A guard must not be dropped while the account is borrowed.
+        let mut reserved = Some(reserved);
+        self.ledger
+            .write(room, |page| {
+                self.open(page.account, self.source)?;
+                self.open(page.account, self.target)?;
+                let target = page.account.mailbox_mut(self.target).expect("it is open");
+                let to = reserve(target, &mut commit)?;
+                page.belongs_to(batch, stream.frames());
+                let (selection, hold) = (Rc::new(selection), stream.take_hold());
+                let shared = selection.clone();
+                page.commit(last, commit, |_| shared.shared_records());
+                let reserved = reserved.take();
+                page.then(move || drop((reserved, hold)));
+                page.drop_later(selection.into_leftovers());
+                Ok(to)
+            })
+            .await
     }
 }
 
@@ -238,8 +232,23 @@ impl Selection {
     }
 
     fn records(&self) -> impl Iterator<Item = MessageRecord> + '_ {
-        let entries = self.chunks.iter().flat_map(|chunk| chunk.iter());
-        let chosen = entries.filter(|entry| UidRange::covers(&self.uids, entry.uid()));
+        self.chunks.iter().flat_map(|chunk| self.records_in(chunk))
+    }
+
+    fn records_in<'s>(&'s self, chunk: &'s Chunk) -> impl Iterator<Item = MessageRecord> + 's {
+        let chosen = chunk.iter().filter(|entry| UidRange::covers(&self.uids, entry.uid()));
         chosen.map(|entry: Entry<'_>| entry.to_record(self.sets[&entry.keywords()].clone()))
+    }
+
+    /// What there may be one of for each message, when nothing else needs it.
+    fn into_leftovers(self: Rc<Self>) -> impl Iterator<Item = (KeywordSet, KeywordList)> {
+        let sets = move || Rc::into_inner(self).map(|selection| selection.sets);
+        std::iter::once_with(sets).flatten().flatten()
+    }
+
+    /// The same for a selection that is shared. One chunk of it is in memory twice.
+    fn shared_records(self: Rc<Self>) -> impl Iterator<Item = MessageRecord> {
+        (0..self.chunks.len())
+            .flat_map(move |at| self.records_in(&self.chunks[at]).collect::<Vec<_>>())
     }
 }

@@ -15,18 +15,23 @@ mod copying;
 mod moving;
 #[cfg(test)]
 mod tests;
-mod writing;
 
 use std::fmt;
+use std::sync::Arc;
 
-use crate::home::Ledger;
+use tokio::sync::Semaphore;
+
+use crate::home::{Ledger, Room, Stream};
 use crate::index::{Account, Mailbox};
 use crate::reactor::{thresholds, unix_seconds};
-use crate::store::{BatchId, Commit, LogError, MailboxId};
+use crate::store::{BatchId, Commit, LogError, MailboxId, Record};
 use imap::types::{ModSeq, Uid, UidRange, UidValidity};
 
 /// Fragments of one message in the record that also has the rest of it; more go ahead.
 const FRAGMENTS: usize = 4 << 10;
+
+/// Frames of one batch that may be on their way to the disk.
+const FRAMES_IN_FLIGHT: usize = 3;
 
 /// As many of them as there may be on this machine.
 fn fragments_at_once() -> usize {
@@ -78,7 +83,7 @@ pub async fn copy_messages(
     moved: bool,
 ) -> Result<Copied, CopyError> {
     let (validity, end) = {
-        let account = ledger.owner.account.borrow();
+        let account = ledger.owner().account.borrow();
         let mailbox = |id| account.mailbox(id).ok_or(CopyError::NoMailbox(id));
         let (source, target) = (mailbox(source)?, mailbox(target)?);
         assert_eq!(source.to_load(), None, "the source is pinned and loaded");
@@ -88,7 +93,8 @@ pub async fn copy_messages(
     let there = UidRange { first: Uid(1), last: Uid(end.0 - 1) };
     let uids = UidRange::intersection(&UidRange::ascending(uids), &[there]);
     let mut copied = Copied { validity, from: Vec::new(), to: Vec::new(), unfinished: None };
-    let job = Job { account: ledger.owner.name(), ledger, source, target };
+    let in_flight = Arc::new(Semaphore::new(FRAMES_IN_FLIGHT));
+    let job = Job { account: ledger.owner().name(), ledger, source, target, in_flight };
     match moved {
         true => job.move_in_steps(&uids, &mut copied).await?,
         false => job.copy_whole(&uids, &mut copied).await?,
@@ -101,13 +107,31 @@ struct Job<'a> {
     account: Box<str>,
     source: MailboxId,
     target: MailboxId,
+    /// Limits the frames on their way to the disk.
+    in_flight: Arc<Semaphore>,
 }
 
 impl Job<'_> {
     /// A mailbox, unless it is gone or its deletion is on its way.
     fn open<'a>(&self, account: &'a Account, id: MailboxId) -> Result<&'a Mailbox, CopyError> {
-        let open = account.mailbox(id).filter(|_| !self.ledger.owner.is_dying(id));
+        let open = account.mailbox(id).filter(|_| !self.ledger.owner().is_dying(id));
         open.ok_or(CopyError::NoMailbox(id))
+    }
+
+    /// Writes records of a batch that is not complete. No records are no frame.
+    async fn write_ahead(&self, stream: &mut Stream, records: Vec<Record>) -> Result<(), LogError> {
+        let records_len = records.iter().map(Record::encoded_len).sum();
+        let room = Room::of(records_len).among(&self.in_flight);
+        self.ledger.write_ahead(stream, room, records).await.map(drop)
+    }
+
+    /// The batch will not be committed. Recovery need not keep it in mind then; it is no harm when
+    /// there is no room to say so.
+    async fn cancel(&self, mut stream: Stream) {
+        if stream.frames() > 0 {
+            let cancel = Record::Cancel { batch: stream.id };
+            let _ = self.write_ahead(&mut stream, vec![cancel]).await;
+        }
     }
 
     /// The footer of a batch, but for UIDs and mod-sequence.

@@ -2,9 +2,8 @@
 
 use std::collections::HashMap;
 
-use super::writing::Writing;
 use super::{Copied, CopyError, Job, fragments_at_once, reserve};
-use crate::home::Composed;
+use crate::home::{Page, Stream};
 use crate::index::{Account, AsWritten, Entry, KeywordSet, Mailbox};
 use crate::reactor::fault::{Fault, made};
 use crate::reactor::{LeaseClass, breathe, thresholds};
@@ -18,6 +17,8 @@ const FEW: u32 = 64;
 #[derive(Default)]
 struct Taken {
     messages: Vec<MessageRecord>,
+    /// Bytes of the record with these messages.
+    messages_len: usize,
     uids: Vec<UidRange>,
     /// The keywords of all of them.
     sets: HashMap<KeywordSet, KeywordList>,
@@ -38,7 +39,7 @@ struct Moved {
 struct Ahead {
     uid: Uid,
     fragments: Fragments,
-    writing: Writing,
+    stream: Stream,
 }
 
 impl Job<'_> {
@@ -69,7 +70,7 @@ impl Job<'_> {
         copied.from = UidRange::ascending(&copied.from);
         copied.to = UidRange::ascending(&copied.to);
         // Also when others took them all: that has to be durable before it is told.
-        self.ledger.log.durable().await?;
+        self.ledger.durable().await?;
         match failed {
             Some(error) if copied.from.is_empty() => Err(error),
             failed => {
@@ -91,23 +92,23 @@ impl Job<'_> {
         let (mut class, mut ahead) = (class, None);
         if let Some((uid, fragments)) = self.in_many_pieces(uids, from) {
             class = LeaseClass::Large;
-            ahead = Some(self.write_ahead(uid, fragments).await?);
+            ahead = Some(self.log_ahead(uid, fragments).await?);
         }
         let mut next = None;
         let moved = self
             .ledger
-            .step(class, Purpose::Changes, |account, room| {
-                let mut taken = self.take(account, uids, from, room, ahead.as_ref())?;
+            .step(class, Purpose::Changes, |page| {
+                let taken = self.take(page.account, uids, from, page.room, ahead.as_ref())?;
                 next = taken.next;
                 if taken.messages.is_empty() {
                     return Ok(None);
                 }
                 let used = ahead.take_if(|ahead| taken.uids[0].first == ahead.uid);
-                self.compose(account, &mut taken, used).map(Some)
+                self.compose(page, taken, used).map(Some)
             })
             .await;
         if let Some(unused) = ahead {
-            self.cancel(unused.writing).await;
+            self.cancel(unused.stream).await;
         }
         if let Some(moved) = moved? {
             if made(Fault::MoveInTwoFrames) {
@@ -130,7 +131,7 @@ impl Job<'_> {
         ahead: Option<&Ahead>,
     ) -> Result<Taken, CopyError> {
         let source = self.open(account, self.source)?;
-        let batch = ahead.map(|ahead| ahead.writing.batch).unwrap_or_default();
+        let batch = ahead.map(|ahead| ahead.stream.id).unwrap_or_default();
         let around = Record::Commit(self.footer(batch, 0, 0)).encoded_len()
             + self.expunge(ModSeq(0), Vec::new()).encoded_len();
         // Records are padded to eight octets.
@@ -160,13 +161,15 @@ impl Job<'_> {
                 record.fragments.drain(..ahead.fragments.len());
             }
             let ranges = (taken.uids.len() + 1) * size_of::<UidRange>();
-            if packing.add(&record).saturating_add(ranges) > room {
+            let messages_len = packing.add(&record);
+            if messages_len.saturating_add(ranges) > room {
                 return match taken.messages.is_empty() {
                     true => Err(CopyError::Keywords),
                     false => Ok(taken),
                 };
             }
             taken.octets += record.size;
+            taken.messages_len = messages_len;
             taken.messages.push(record);
             UidRange::push(&mut taken.uids, uid);
             if alone {
@@ -181,46 +184,45 @@ impl Job<'_> {
     /// The frame of a step: the messages, their commit, their expunge.
     fn compose(
         &self,
-        account: &mut Account,
-        taken: &mut Taken,
+        page: &mut Page<'_>,
+        taken: Taken,
         ahead: Option<Ahead>,
-    ) -> Result<(Composed, Moved), CopyError> {
-        self.open(account, self.target)?;
-        let target = account.mailbox_mut(self.target).expect("it is open");
+    ) -> Result<Moved, CopyError> {
+        self.open(page.account, self.target)?;
+        let target = page.account.mailbox_mut(self.target).expect("it is open");
         if !target.admit_all(taken.sets.values()) {
             return Err(CopyError::Keywords);
         }
-        let Ahead { fragments, mut writing, .. } =
-            ahead.unwrap_or_else(|| Ahead::none(Writing::new(self.ledger.log)));
-        let messages = std::mem::take(&mut taken.messages);
+        let Ahead { fragments, stream, .. } =
+            ahead.unwrap_or_else(|| Ahead::none(self.ledger.begin()));
+        let Taken { messages, messages_len, uids: from, octets, next, .. } = taken;
         let count = u32::try_from(messages.len()).expect("a frame names fewer");
-        let mut commit = self.footer(writing.batch, count, taken.octets);
+        let mut commit = self.footer(stream.id, count, octets);
         let to = reserve(target, &mut commit)?;
-        let source = account.mailbox_mut(self.source).expect("it is open");
+        let source = page.account.mailbox_mut(self.source).expect("it is open");
         let reserved = source.reserve(0).expect("a reservation of no UID never runs out");
-        let from = std::mem::take(&mut taken.uids);
-        let mut records = vec![
-            Record::References { batch: writing.batch, messages },
-            Record::Commit(commit),
-            self.expunge(reserved.modseq, from.clone()),
-        ];
-        if made(Fault::MoveInTwoFrames) {
-            records.pop();
+        let references = Record::References { batch: stream.id, messages };
+        page.belongs_to(stream.id, stream.frames());
+        page.commit(Some((references, messages_len)), commit, |messages| {
+            joined(fragments, messages).into_iter()
+        });
+        if !made(Fault::MoveInTwoFrames) {
+            page.change(self.expunge(reserved.modseq, from.clone()));
         }
-        let stream = (writing.batch, writing.position);
-        let step = Composed { records, stream, ahead: fragments, hold: writing.hold.take() };
-        Ok((step, Moved { from, to, next: taken.next }))
+        page.then(move || drop(stream));
+        Ok(Moved { from, to, next })
     }
 
     /// The mistake: what was moved is taken out in a step of its own.
     async fn expunge_alone(&self, uids: Vec<UidRange>) -> Result<(), CopyError> {
-        let compose = |account: &mut Account, _| {
-            let source = account.mailbox_mut(self.source);
+        let compose = |page: &mut Page<'_>| {
+            let source = page.account.mailbox_mut(self.source);
             let source = source.ok_or(CopyError::NoMailbox(self.source))?;
             let reserved = source.reserve(0).expect("a reservation of no UID never runs out");
-            Ok::<_, CopyError>(Some((self.expunge(reserved.modseq, uids).into(), ())))
+            page.change(self.expunge(reserved.modseq, uids));
+            Ok::<_, CopyError>(())
         };
-        self.ledger.step(LeaseClass::Large, Purpose::Changes, compose).await.map(|_| ())
+        self.ledger.step(LeaseClass::Large, Purpose::Changes, compose).await
     }
 
     fn expunge(&self, modseq: ModSeq, uids: Vec<UidRange>) -> Record {
@@ -230,7 +232,7 @@ impl Job<'_> {
     /// The first message, if it is in so many pieces that one frame cannot name them all, and the
     /// fragments that go ahead.
     fn in_many_pieces(&self, uids: &[UidRange], from: Uid) -> Option<(Uid, Fragments)> {
-        let account = self.ledger.owner.account.borrow();
+        let account = self.ledger.owner().account.borrow();
         let mut messages =
             from_uid(account.mailbox(self.source)?, uids, from).take(thresholds().step_messages);
         let first = messages.find_map(|(_, message)| message)?.entry;
@@ -239,25 +241,34 @@ impl Job<'_> {
         Some((first.uid(), first.fragments().take(ahead).collect()))
     }
 
-    async fn write_ahead(&self, uid: Uid, fragments: Fragments) -> Result<Ahead, CopyError> {
-        let mut writing = Writing::new(self.ledger.log);
-        let batch = writing.batch;
+    async fn log_ahead(&self, uid: Uid, fragments: Fragments) -> Result<Ahead, CopyError> {
+        let mut stream = self.ledger.begin();
+        let batch = stream.id;
         for part in fragments.chunks(fragments_at_once()) {
             let record = Record::Fragments { batch, fragments: part.to_vec() };
-            if let Err(error) = self.frame(&mut writing, vec![record]).await {
-                self.cancel(writing).await;
+            if let Err(error) = self.write_ahead(&mut stream, vec![record]).await {
+                self.cancel(stream).await;
                 return Err(error.into());
             }
         }
-        Ok(Ahead { uid, fragments, writing })
+        Ok(Ahead { uid, fragments, stream })
     }
 }
 
 impl Ahead {
     /// Nothing is ahead of this batch.
-    fn none(writing: Writing) -> Ahead {
-        Ahead { uid: Uid(0), fragments: Vec::new(), writing }
+    fn none(stream: Stream) -> Ahead {
+        Ahead { uid: Uid(0), fragments: Fragments::default(), stream }
     }
+}
+
+/// Gives the first message the fragments that were ahead of it in the log.
+fn joined(mut ahead: Fragments, mut messages: Vec<MessageRecord>) -> Vec<MessageRecord> {
+    if let Some(first) = messages.first_mut().filter(|_| !made(Fault::AheadForgotten)) {
+        ahead.append(&mut first.fragments);
+        first.fragments = ahead;
+    }
+    messages
 }
 
 /// The mistake: a message as it is seen, whatever is written about it.

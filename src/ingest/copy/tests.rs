@@ -9,16 +9,15 @@ use std::sync::atomic::AtomicU64;
 use xxhash_rust::xxh3::xxh3_128;
 
 use super::{Copied, CopyError, copy_messages};
-use crate::home::{Ledger, Owner};
+use crate::home::{Ledger, Owner, Page, Room};
 use crate::index::{Account, OnDamage, replay};
 use crate::limits::{KEYWORDS, STEP_MESSAGES};
 use crate::reactor::{Arena, LeaseClass, Options, breathe, probe, run};
 use crate::store::{
-    BatchId, Commit, Epoch, Fragment, Frame, HEADER, Log, LogId, MailboxId, MessageRecord,
-    PoolConfig, Record, SegmentId, SegmentPool, Segments, Sequencer, Spare, StoredSegments, frame,
-    sealed_len,
+    Commit, Epoch, Fragment, HEADER, Log, LogError, LogId, MailboxId, MessageRecord, PoolConfig,
+    Record, SegmentId, SegmentPool, Segments, Sequencer, Spare, StoredSegments,
 };
-use imap::types::{Flags, InternalDate, Keyword, SpecialUse, Uid, UidRange, UidValidity};
+use imap::types::{Flags, InternalDate, Keyword, ModSeq, SpecialUse, Uid, UidRange, UidValidity};
 
 const INBOX: MailboxId = MailboxId(1);
 const WORK: MailboxId = MailboxId(2);
@@ -49,56 +48,19 @@ impl World {
         let pool = SegmentPool::start(pool).unwrap();
         let sequencer = Sequencer::new(epoch, id, 1, 7);
         let log = Log::start(sequencer, epoch, id, pool, Arc::default(), &arena).await.unwrap();
-        log.ready(LeaseClass::Large.size()).await.unwrap();
         let world = World { log, arena, owner: Owner::new(Account::new("anna"), quota) };
-        // The first segment is taken into use by what is written first.
-        world.log.ready(LeaseClass::Large.size()).await.unwrap();
         for (mailbox, name) in [(INBOX, "INBOX"), (WORK, "Work")] {
-            world.change(Record::CreateMailbox {
+            let created = Record::CreateMailbox {
                 account: "anna".into(),
                 mailbox,
                 name: name.into(),
                 uid_validity: UidValidity(99),
                 uses: SpecialUse::default(),
-            });
+            };
+            world.ledger().add(created).await.unwrap();
         }
-        world.log.durable().await.unwrap();
         world.owner.account.borrow_mut().mailbox_mut(INBOX).unwrap().pin();
         world
-    }
-
-    fn write(
-        &self,
-        payload: &[u8],
-        records: impl FnOnce(&crate::store::Place) -> Vec<Record>,
-        len: usize,
-    ) {
-        let mut lease = self.arena.try_lease(LeaseClass::Large).unwrap();
-        lease.octets_mut()[HEADER..HEADER + payload.len()].copy_from_slice(payload);
-        let frame = Frame {
-            lease,
-            stream: BatchId(0),
-            position: 0,
-            payload: payload.len(),
-            records_len: len,
-        };
-        let (_, records) = self.log.write(frame, records, ());
-        let owner = self.owner.clone();
-        self.log.when_durable(move || {
-            let mut account = owner.account.borrow_mut();
-            match &records[..] {
-                [Record::Messages { messages, .. }, Record::Commit(commit)] => {
-                    account.append(commit, messages).unwrap();
-                }
-                [record] => account.apply(record).unwrap(),
-                other => panic!("{other:?}"),
-            }
-        });
-    }
-
-    fn change(&self, record: Record) {
-        let len = record.encoded_len();
-        self.write(b"", |_| vec![record], len);
     }
 
     /// Puts messages into INBOX, each in pieces of these lengths.
@@ -122,37 +84,36 @@ impl World {
                     fragments,
                 });
             }
-            let batch = self.log.next_batch();
-            let (messages, octets) = (records.len() as u32, payload.len() as u64);
-            let reserved =
-                self.owner.account.borrow_mut().mailbox_mut(INBOX).unwrap().reserve(messages);
-            let reserved = reserved.unwrap();
-            let commit = Commit {
-                batch,
+            let stream = self.ledger().begin();
+            let mut commit = Commit {
+                batch: stream.id,
                 account: "anna".into(),
                 mailbox: INBOX,
-                first_uid: reserved.first_uid,
-                modseq: reserved.modseq,
+                first_uid: Uid(0),
+                modseq: ModSeq(0),
                 save_date: 1,
-                messages,
-                octets,
+                messages: records.len() as u32,
+                octets: payload.len() as u64,
             };
-            let mut records =
-                vec![Record::Messages { batch, messages: records }, Record::Commit(commit)];
-            let len = records.iter().map(Record::encoded_len).sum();
-            self.log.ready(sealed_len(payload.len(), len)).await.unwrap();
-            self.write(
-                &payload,
-                |place| {
-                    let Record::Messages { messages, .. } = &mut records[0] else { unreachable!() };
-                    for fragment in messages.iter_mut().flat_map(|m| &mut m.fragments) {
-                        fragment.segment = place.segment;
-                        fragment.offset = frame::payload_offset(place, fragment.offset as usize);
-                    }
-                    records
-                },
-                len,
-            );
+            let len = Record::messages_len(&records);
+            let records_len = len + Record::Commit(commit.clone()).encoded_len();
+            let mut lease = self.arena.try_lease(LeaseClass::Large).unwrap();
+            lease.octets_mut()[HEADER..HEADER + payload.len()].copy_from_slice(&payload);
+            let room = Room::around(lease, payload.len(), records_len);
+            let compose = |page: &mut Page<'_>| {
+                let (segment, offset) = page.begins_at;
+                for fragment in records.iter_mut().flat_map(|m| &mut m.fragments) {
+                    fragment.segment = segment;
+                    fragment.offset += offset + HEADER as u32;
+                }
+                let mailbox = page.account.mailbox_mut(INBOX).unwrap();
+                let reserved = mailbox.reserve(commit.messages).unwrap();
+                (commit.first_uid, commit.modseq) = (reserved.first_uid, reserved.modseq);
+                let record = Record::Messages { batch: stream.id, messages: records };
+                page.commit(Some((record, len)), commit, Vec::into_iter);
+                Ok::<_, LogError>(())
+            };
+            self.ledger().write(room, compose).await.unwrap();
         }
         self.log.durable().await.unwrap();
     }
@@ -162,7 +123,7 @@ impl World {
     }
 
     fn ledger(&self) -> Ledger<'_> {
-        Ledger { log: &self.log, arena: &self.arena, owner: &self.owner }
+        Ledger::new(&self.log, &self.arena, &self.owner)
     }
 
     fn shown(&self) -> Shown {
@@ -370,6 +331,19 @@ fn a_copy_that_is_refused_changes_nothing() {
         world.owner.quota.set(Some(20));
         let result = copy_messages(world.ledger(), INBOX, &both, INBOX, true).await;
         assert_eq!(result.unwrap().to, [range(3, 4)]);
+    });
+}
+
+#[test]
+fn a_copy_to_a_mailbox_that_is_being_deleted_leaves_the_account_alone() {
+    in_world(None, |world| async move {
+        world.append(&[&[10], &[10]], &[]).await;
+        world.owner.dying.borrow_mut().insert(WORK);
+        for moved in [false, true] {
+            let result = world.copy(&[range(1, 2)], moved).await;
+            assert!(matches!(result, Err(CopyError::NoMailbox(WORK))), "{result:?}");
+        }
+        assert!(!world.owner.is_faulty());
     });
 }
 

@@ -210,11 +210,11 @@ impl Home {
         }
         let ranges = looked.changed.len() * size_of::<UidRange>();
         let class = LeaseClass::holding(sealed_len(0, empty + ranges));
-        let mut nothing = None;
         let ledger = self.ledger(owner);
-        let step = ledger.step(class, change.purpose(), |account, room| {
-            let name: Box<str> = account.name().into();
-            let found = account.mailbox_mut(mailbox).filter(|_| !owner.is_dying(mailbox));
+        let step = ledger.step(class, change.purpose(), |page| {
+            let name: Box<str> = page.account.name().into();
+            let room = page.room;
+            let found = page.account.mailbox_mut(mailbox).filter(|_| !owner.is_dying(mailbox));
             let found = found.ok_or(ChangeError::Gone)?;
             let ranges =
                 thresholds().uid_ranges.min(room.saturating_sub(empty) / size_of::<UidRange>());
@@ -223,24 +223,19 @@ impl Home {
                 false => Part::look(found, uids, from, ranges, change),
             };
             if part.changed.is_empty() {
-                nothing = Some(part);
-                return Ok(None);
+                return Ok((None, part));
             }
             if !change.admit(found, &part.changed) {
                 return Err(ChangeError::Keywords);
             }
             let reserved = found.reserve(0).expect("a reservation of no UID never runs out");
-            let record = change.record(name, reserved.modseq, part.changed.clone());
-            Ok(Some((record.into(), (reserved.modseq, part))))
+            page.change(change.record(name, reserved.modseq, part.changed.clone()));
+            Ok((Some(reserved.modseq), part))
         });
-        match step.await? {
-            Some((modseq, part)) => {
-                all.modseqs.push(modseq);
-                let next = all.take(part);
-                Ok((next.filter(|_| !made(Fault::ChangeInPart)), true))
-            }
-            None => Ok((nothing.and_then(|part| all.take(part)), true)),
-        }
+        let (modseq, part) = step.await?;
+        let next = all.take(part).filter(|_| modseq.is_none() || !made(Fault::ChangeInPart));
+        all.modseqs.extend(modseq);
+        Ok((next, true))
     }
 }
 

@@ -157,7 +157,7 @@ impl Home {
         let uid_validity = uid_validity.ok_or(CreateError::NoUidValidity)?;
         let name = name.as_str().into();
         let record = Record::CreateMailbox { account, mailbox, name, uid_validity, uses };
-        self.ledger(owner).write(record).await.map_err(CreateError::Log)?;
+        self.ledger(owner).add(record).await.map_err(CreateError::Log)?;
         Ok(mailbox)
     }
 
@@ -212,11 +212,14 @@ impl Home {
         let record = Record::DeleteMailbox { account: owner.name(), mailbox };
         let class = LeaseClass::holding(sealed_len(0, record.encoded_len()));
         let ledger = self.ledger(owner);
-        let step = ledger.step(class, Purpose::Removes, |account, _| {
-            let found = account.mailbox(mailbox).is_some_and(allowed);
-            Ok::<_, LogError>(found.then(|| (record.into(), ())))
+        let step = ledger.step(class, Purpose::Removes, |page| {
+            let found = page.account.mailbox(mailbox).is_some_and(allowed);
+            if found {
+                page.change(record);
+            }
+            Ok::<_, LogError>(found)
         });
-        let written = step.await?.is_some();
+        let written = step.await?;
         self.log.durable().await?;
         Ok(written)
     }

@@ -202,11 +202,14 @@ impl Change {
         let adds = entries.iter().any(|entry| entry.value.is_some());
         let purpose = if adds { Purpose::Adds } else { Purpose::Changes };
         let names = entries.iter().map(|entry| entry.name.clone()).collect();
-        let record = Record::SetMetadata { account: ledger.owner.name(), mailbox, uses, entries };
+        let record = Record::SetMetadata { account: ledger.owner().name(), mailbox, uses, entries };
         let class = LeaseClass::holding(sealed_len(0, record.encoded_len()));
-        let step = ledger.step(class, purpose, |_, _| Ok::<_, LogError>(Some((record.into(), ()))));
+        let step = ledger.step(class, purpose, |page| {
+            page.change(record);
+            Ok::<_, LogError>(())
+        });
         step.await?;
-        ledger.log.durable().await?;
+        ledger.durable().await?;
         Ok(Some((uses, names)))
     }
 }

@@ -40,7 +40,7 @@ impl Session {
             from: from.as_str().into(),
             to: to.as_str().into(),
         };
-        match self.home.ledger(owner).write(record).await {
+        match self.home.ledger(owner).add(record).await {
             Ok(()) => {
                 changes::renamed(from.as_str(), to.as_str());
                 self.ok(tag, "RENAME completed");

@@ -64,7 +64,7 @@ impl Session {
         owner: &Rc<Owner>,
     ) {
         let (account, name) = (owner.name(), name.as_str().into());
-        match self.home.ledger(owner).write(Record::Subscribe { account, name, subscribed }).await {
+        match self.home.ledger(owner).add(Record::Subscribe { account, name, subscribed }).await {
             Ok(()) if subscribed => self.ok(tag, "SUBSCRIBE completed"),
             Ok(()) => self.ok(tag, "UNSUBSCRIBE completed"),
             Err(error) => self.not_written(tag, &error),

@@ -214,27 +214,29 @@ impl Log {
         let log = Log { inner: Rc::new(inner) };
         let has_segment = log.inner.state.borrow().next.is_some();
         if has_segment {
-            log.ready(BLOCK).await?;
+            log.ready_for(BLOCK, Purpose::Adds).await?;
         }
         spawn(log.clone().sync_for_ever());
         Ok(log)
     }
 
-    /// Waits until a frame of `length` octets of mail can be written. Holds until the caller awaits
-    /// something else: reserve before the next await.
+    /// Waits until a frame of up to `length` bytes can be written, then runs `work` in that moment.
+    /// The slot cannot leave `work`, and `work` cannot await: nothing else can take the room in
+    /// between. On a full disk some purposes have room that is held back for them.
     ///
     /// # Errors
-    /// When it will not be possible soon.
-    pub async fn ready(&self, length: usize) -> Result<(), LogError> {
-        self.ready_for(length, Purpose::Adds).await
+    /// When there will be no room soon; `work` has not run.
+    pub async fn slot<T>(
+        &self,
+        length: usize,
+        purpose: Purpose,
+        work: impl FnOnce(Slot<'_>) -> T,
+    ) -> Result<T, LogError> {
+        self.ready_for(length, purpose).await?;
+        Ok(work(Slot { log: self, length }))
     }
 
-    /// The same for a frame of any purpose. For some there is room that is held back for when the
-    /// disk is full.
-    ///
-    /// # Errors
-    /// When it will not be possible soon.
-    pub async fn ready_for(&self, length: usize, purpose: Purpose) -> Result<(), LogError> {
+    async fn ready_for(&self, length: usize, purpose: Purpose) -> Result<(), LogError> {
         let length = u32::try_from(length).expect("a frame is small");
         loop {
             let moved = self.inner.moved.notified();
@@ -254,22 +256,17 @@ impl Log {
         }
     }
 
-    /// Writes a frame: `payload` octets are in the lease behind the header's room. Call after
-    /// [`Log::ready`] without an await between.
-    ///
-    /// `records` is asked for the records once the place is known, and must give as many octets
-    /// as `records_len` says; they come back for whoever applies them later. The lease goes back
-    /// when the write is complete, as does `permit`.
-    pub fn write<R, P>(&self, frame: Frame, records: R, permit: P) -> (Place, Vec<Record>)
-    where
-        R: FnOnce(&Place) -> Vec<Record>,
-        P: 'static,
-    {
+    fn write<'r>(
+        &self,
+        frame: Frame,
+        records: impl IntoIterator<Item = &'r Record>,
+        permit: impl Sized + 'static,
+    ) -> Place {
         let Frame { mut lease, stream, position, payload, records_len } = frame;
         let length = u32::try_from(sealed_len(payload, records_len)).expect("a frame is small");
         let (place, file) = {
             let mut state = self.inner.state.borrow_mut();
-            let place = state.sequencer.reserve(length).expect("ready() was asked before");
+            let place = state.sequencer.reserve(length).expect("there is room in a slot");
             // In time for it to be there when this one is full, and not before: a segment that
             // waits here cannot be used by another log.
             if state.next.is_none() && state.sequencer.is_nearly_full() {
@@ -278,8 +275,7 @@ impl Log {
             state.pending.push_back(place);
             (place, state.files[&place.segment].clone())
         };
-        let records = records(&place);
-        let sealed = seal(lease.octets_mut(), &place, stream, position, payload, &records);
+        let sealed = seal(lease.octets_mut(), &place, stream, position, payload, records);
         let log = self.clone();
         spawn(async move {
             let (result, lease) = file.write_at(lease, sealed, place.offset.into()).await;
@@ -292,7 +288,7 @@ impl Log {
                 }
             }
         });
-        (place, records)
+        place
     }
 
     /// A number for a batch.
@@ -402,9 +398,39 @@ impl Log {
     }
 }
 
-/// What [`Log::write`] writes.
+/// Room in the log for one frame, in the moment in which it can be written: see [`Log::slot`].
+pub struct Slot<'a> {
+    log: &'a Log,
+    length: usize,
+}
+
+impl Slot<'_> {
+    /// The segment and offset where the frame will begin.
+    #[must_use]
+    pub fn begins_at(&self) -> (SegmentId, u32) {
+        self.log.inner.state.borrow().sequencer.end().expect("there is room in a slot")
+    }
+
+    /// Writes the frame. The records must take as many bytes as the frame says. The lease and
+    /// `permit` are dropped when the write is complete.
+    ///
+    /// # Panics
+    /// When the frame is longer than the slot.
+    pub fn write<'r>(
+        self,
+        frame: Frame,
+        records: impl IntoIterator<Item = &'r Record>,
+        permit: impl Sized + 'static,
+    ) -> Place {
+        let length = sealed_len(frame.payload, frame.records_len);
+        assert!(length <= self.length, "a frame of {length} bytes in a slot of {}", self.length);
+        self.log.write(frame, records, permit)
+    }
+}
+
+/// What [`Slot::write`] writes.
 pub struct Frame {
-    /// The payload lies in it from [`super::HEADER`] on.
+    /// The payload lies in it from [`crate::store::HEADER`] on.
     pub lease: Lease,
     /// Whose octets these are; of several batches the first.
     pub stream: BatchId,

@@ -119,6 +119,13 @@ impl Sequencer {
         self.segments.back().is_some_and(|open| open.size - open.offset >= length)
     }
 
+    /// The segment and offset where the next frame that fits will begin; `None` when there is no
+    /// segment.
+    #[must_use]
+    pub fn end(&self) -> Option<(SegmentId, u32)> {
+        self.segments.back().map(|open| (open.segment, open.offset))
+    }
+
     /// Bytes left in the segment; 0 when there is none.
     #[must_use]
     pub fn left(&self) -> u32 {

@@ -40,9 +40,9 @@ async fn log() -> (Log, Arena) {
 async fn write(log: &Log, arena: &Arena) {
     let lease = arena.lease(LeaseClass::Small).await;
     let payload = 100;
-    log.ready(HEADER + payload).await.expect("room");
+    log.ready_for(HEADER + payload, Purpose::Adds).await.expect("room");
     let frame = Frame { lease, stream: BatchId(0), position: 0, payload, records_len: 0 };
-    log.write(frame, |_| Vec::new(), ());
+    log.write(frame, [], ());
 }
 
 #[test]
@@ -58,7 +58,7 @@ fn a_frame_that_is_there_before_its_segments_header_becomes_durable() {
             while log.inner.state.borrow().sequencer.fits(LARGE_LEASE as u32) {
                 write(&log, &arena).await;
             }
-            spawn(async move { other.ready(LARGE_LEASE).await });
+            spawn(async move { other.ready_for(LARGE_LEASE, Purpose::Adds).await });
             // The header is on its way for some milliseconds; which of the two is written first is
             // the disk's affair.
             while !log.inner.state.borrow().sequencer.fits(LARGE_LEASE as u32) {

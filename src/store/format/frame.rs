@@ -77,21 +77,22 @@ pub fn payload_offset(place: &Place, at: usize) -> u32 {
 ///
 /// # Panics
 /// When `place` was reserved for another length, or `frame` is shorter than that.
-pub fn seal(
+pub fn seal<'r>(
     frame: &mut [u8],
     place: &Place,
     stream: BatchId,
     position: u32,
     payload: usize,
-    records: &[Record],
+    records: impl IntoIterator<Item = &'r Record>,
 ) -> usize {
     let start = records_at(payload);
     let length = place.length as usize;
     let frame = &mut frame[..length];
     frame[HEADER + payload..start].fill(0);
-    let mut end = start;
+    let (mut end, mut count) = (start, 0);
     for record in records {
         end += record.encode(&mut frame[end..]);
+        count += 1;
     }
     frame[end..].fill(0);
     assert_eq!(
@@ -112,7 +113,7 @@ pub fn seal(
         length: place.length,
         payload: payload as u32,
         records: (end - start) as u32,
-        count: records.len() as u32,
+        count,
     };
     // The counterpart of the check in `decode`.
     assert_eq!(header.check(), Ok(()), "frame {} of segment {}", header.lsn, header.segment);

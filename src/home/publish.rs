@@ -1,17 +1,17 @@
-//! The counters of a reactor, for other threads to read.
+//! Publishes the counters of a reactor, for other threads to read.
 
 use std::rc::Rc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use crate::home::{Committed, Home};
+use super::state::{Committed, Home};
 use crate::reactor::{Instant, sleep};
 use crate::stats::{Figure, Values};
 
-/// How often the counters are published.
+/// Time between two publications.
 const TICK: Duration = Duration::from_millis(50);
 
-/// Uploads change every second anyway: they are looked at once in so many ticks.
+/// Readers compute rates of uploads over seconds, so they are published once in this many ticks.
 const TICKS_OF_UPLOADS: u64 = 10;
 
 /// Publishes the counters of a reactor for as long as it runs.
@@ -60,7 +60,7 @@ impl Home {
     }
 
     fn count_log(&self, values: &mut Values) {
-        let (tally, log, gauges) = (&self.tally, self.log.stats(), self.log.gauges());
+        let (tally, log, gauges) = (&self.tally, self.log.0.stats(), self.log.0.gauges());
         tally.open_segments.store(gauges.open_segments as u64, Ordering::Relaxed);
         tally.room.store(gauges.room.into(), Ordering::Relaxed);
         values.set(Figure::LogFrames, log.frames);
@@ -70,7 +70,7 @@ impl Home {
         values.set(Figure::LogStalled, micros(gauges.stalled));
         *values.histogram_mut(Figure::Fdatasync) = gauges.sync_latency;
         *values.histogram_mut(Figure::FdatasyncGroup) = gauges.group;
-        if let Some(position) = self.log.position() {
+        if let Some(position) = self.log.0.position() {
             values.set(Figure::LogSegment, position.segment.0);
             values.set(Figure::LogPosition, position.offset.into());
         }
