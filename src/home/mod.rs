@@ -6,10 +6,11 @@
 //! once they are durable. [`Checkpoints`] copies what was applied to the catalog.
 //!
 //! ```text
-//!  session, ingest ──▶ Ledger ──▶ store: frame, fdatasync
-//!                        │                   │ durable
-//!                        ▼                   ▼
-//!                      Owner ◀── applied, sessions notified ──▶ Checkpoints ──▶ catalog
+//!  session, ingest ──compose──▶ Ledger ──▶ store: frame, fdatasync
+//!                                  │                │ durable
+//!                                  └─▶ Owner ◀──────┘ applied, sessions notified
+//!                                        │
+//!                                        └──▶ Checkpoints ──▶ catalog
 //! ```
 
 mod accounts;

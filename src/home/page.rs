@@ -70,7 +70,8 @@ impl<'c> Room<'c> {
         Room { purpose, ..self }
     }
 
-    /// Counts the frame among these until its write is complete, and waits while there are too many.
+    /// Counts the frame among these until its write is complete, and waits while there are too
+    /// many.
     #[must_use]
     pub fn among(self, in_flight: &'c Arc<Semaphore>) -> Room<'c> {
         Room { in_flight: Some(in_flight), ..self }
@@ -238,9 +239,9 @@ impl Part {
 }
 
 impl Batch {
-    /// Shows the messages, all at once, after taking them in piece by piece. Nothing else happens to
-    /// the account in between, because actions of the log run one after the other. Gives how many
-    /// messages there were in the last piece.
+    /// Shows the messages, all at once, after taking them in piece by piece. Nothing else happens
+    /// to the account in between, because actions of the log run one after the other. Gives how
+    /// many messages there were in the last piece.
     async fn arrive(self, owner: &Rc<Owner>, log: &Log) -> usize {
         let (commit, mut messages) = self.open();
         let Some(mut arriving) = owner.risk(|account| account.expect(&commit)) else { return 0 };

@@ -37,18 +37,18 @@ const DISCARDED: usize = 64 << 10;
 /// Why an upload ended other than by a reply: the connection is to be closed.
 #[derive(Debug)]
 pub enum Ended {
-    /// The client went away. Batches that were complete are kept, the last one vanished whole.
+    /// The client has gone. Complete batches are kept, and nothing of the last one.
     Gone,
-    /// The client fell silent amid a command. The same holds for its batches.
+    /// The client fell silent within a command. Its batches are treated the same way.
     Idle,
-    /// The log takes nothing any more.
+    /// The log accepts nothing any more.
     Broken(LogError),
 }
 
 /// Carries out the APPENDs of a pipeline.
 pub struct Upload {
     pub(super) by: Rc<Uploader>,
-    /// Octets that are not in a lease: before the first literal, and after the last APPEND.
+    /// Octets that are not in a lease: those before the first literal and after the last APPEND.
     heap: Vec<u8>,
     heap_at: usize,
     pub(super) open: Option<Open>,
@@ -57,24 +57,24 @@ pub struct Upload {
     /// The batch that is being received.
     pub(super) current: Option<Current>,
     pub(super) frames: Arc<Semaphore>,
-    /// There was no room for the batch that was being received.
+    /// The disk had no room for the batch that was being received.
     pub(super) full: Option<Refusal>,
-    /// The client asked whether it may send the literal that is being received.
+    /// The literal that is being received is a synchronising one: the client waited for our `+`.
     synchronising: bool,
-    /// The client fills leases faster than they are small.
+    /// The client fills small leases quickly; from now on it gets large ones.
     eager: bool,
-    /// A batch that will not be, to be dropped when there is time.
+    /// A batch that was given up, to be dropped in turns of the reactor.
     given_up: Option<Current>,
-    /// What it may log for nothing.
+    /// What it may log free of charge.
     pub(super) credit: Credit,
 }
 
 /// The frame being filled.
 pub(super) struct Open {
     pub lease: Lease,
-    /// Up to here the machine has read.
+    /// End of what the machine has read.
     pub parsed: usize,
-    /// Up to here there are octets.
+    /// End of what was received.
     pub filled: usize,
 }
 

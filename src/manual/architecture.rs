@@ -45,6 +45,23 @@
 //! The number of reactors may be another one at every start. Each start is a new *epoch*, written
 //! into the segments of that run, so that an account's older logs come before its newer ones.
 //!
+//! What a reactor holds is its [`Home`](crate::home::Home): memory, log, catalog, the accounts that
+//! live on it and the connections it serves. Sessions and uploads borrow it, and hold only what is
+//! their own.
+//!
+//! ## One way into the log
+//!
+//! Every change of an account goes the same way: APPEND, COPY, MOVE, STORE, EXPUNGE, and changes of
+//! mailboxes and their names. A [`Ledger`](crate::home::Ledger) waits for memory and for room in
+//! the log, and then has a closure compose one frame. The closure cannot await, so what it sees of
+//! the account is still true when the frame is written. When the frame is durable the ledger
+//! applies the change to the account, hands replies to the sessions that are owed them, and
+//! notifies the others. The log itself gives room only inside such a closure
+//! ([`Log::slot`](crate::store::Log::slot)), and only the ledger has the log.
+//!
+//! An upload does not write to its client, but for the invitations to go on. It hands each
+//! [`Answer`](crate::ingest::Answer) to its session, which knows what the client has to hear first.
+//!
 //! ## Back-pressure instead of failure
 //!
 //! Memory does not grow with load. The arena has a fixed size, a sum with a reason for each term in
@@ -72,7 +89,8 @@
 //! ## Where a change belongs
 //!
 //! - A command or a response of IMAP: its grammar in [`protocol`](imap::protocol), what it does in
-//!   [`session`](crate::session).
+//!   [`session`](crate::session): the state of a session in `session.rs`, its life in `life.rs`,
+//!   which command runs what in `dispatch.rs`, and a file or folder for each family of commands.
 //! - What a message says of itself, for FETCH, SEARCH, SORT and THREAD: [`mime`](imap::mime).
 //! - What a reactor holds for its sessions, and how a change gets into the log:
 //!   [`home`](crate::home).

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use super::dispatch::Session;
+use super::session::Session;
 use crate::home::Owner;
 use crate::reactor::sleep;
 use crate::stats::Figure;

@@ -6,9 +6,9 @@ use std::rc::{Rc, Weak};
 use bytes::BytesMut;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
-use super::dispatch::{Flow, Session};
-use super::enable::Enabled;
+use super::enabled::Enabled;
 use super::selected::{Selected, announce};
+use super::session::{Flow, Session};
 use crate::home::Owner;
 use crate::ingest::{Answer, Client, Ended, Machine, Refusal, Step, Upload};
 use crate::net::Output;

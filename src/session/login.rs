@@ -7,7 +7,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
 use super::deadline::Deadline;
-use super::dispatch::{Flow, Session};
+use super::session::{Flow, Session};
 use super::vigil::Vigil;
 use crate::auth::{
     Busy, Claim, Identity, LoginRefusal, Mechanism, MechanismName, Password, SaslError, Step, User,

@@ -6,17 +6,21 @@ mod change;
 mod deadline;
 mod dispatch;
 mod enable;
+mod enabled;
 mod fetch;
 mod input;
+mod life;
 mod login;
 mod mailboxes;
 mod observed;
 mod reply;
 mod search;
 mod selected;
+#[expect(clippy::module_inception, reason = "a session is what this folder is about")]
+mod session;
 mod tls;
 mod trouble;
 mod vigil;
 
-pub use dispatch::serve;
+pub use life::serve;
 pub use login::CAPABILITIES;

@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use tracing::Span;
 
-use super::dispatch::Session;
+use super::session::Session;
 use crate::auth::User;
 use crate::home::{Home, Owner};
 use crate::ingest::Copied;

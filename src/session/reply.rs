@@ -2,8 +2,8 @@
 
 use bytes::BytesMut;
 
-use super::dispatch::{Flow, Session};
 use super::selected::tell_highest;
+use super::session::{Flow, Reply, Session};
 use crate::store::LogError;
 use imap::protocol::response::{Code, Condition, tagged, untagged};
 use imap::protocol::{MailboxName, NameError, Tag};
@@ -13,14 +13,6 @@ pub(super) const NO_ROOM: &str = "there is no room on the disk";
 
 /// Tagged OK of a command that named messages which another session has expunged.
 pub(super) const EXPUNGED: &str = "some messages were expunged by another session";
-
-/// The tagged response of the command under way, until the news have been told.
-#[derive(Default)]
-pub(super) struct Reply {
-    octets: BytesMut,
-    /// A tagged OK without a response code: it can carry HIGHESTMODSEQ.
-    plain: Option<(Tag, Box<str>)>,
-}
 
 impl Session {
     /// Tells the news, then the tagged response, between them the highest mod-sequence.

@@ -3,7 +3,7 @@
 
 use std::io::ErrorKind;
 
-use super::dispatch::{Flow, Session};
+use super::session::{Flow, Session};
 use imap::protocol::Tag;
 use imap::protocol::response::{Condition, tagged};
 

@@ -6,7 +6,7 @@
 use std::pin::pin;
 use std::time::Duration;
 
-use super::dispatch::Session;
+use super::session::Session;
 use crate::net::Gone;
 use crate::reactor::{Instant, timeout};
 use imap::protocol::response::{Condition, untagged};

@@ -4,8 +4,8 @@ use std::rc::Rc;
 
 use crate::home::Owner;
 use crate::ingest::{CopyError, copy_messages};
-use crate::session::dispatch::Session;
 use crate::session::observed::changes;
+use crate::session::session::Session;
 use crate::store::MailboxId;
 use imap::protocol::response::{Code, Condition, untagged};
 use imap::protocol::{MailboxName, NameError, SequenceSet, Tag};

@@ -6,8 +6,8 @@ use super::{ChangeError, Changed, MessageChange, Verdict};
 use crate::home::Owner;
 use crate::index::{AsWritten, Mailbox};
 use crate::reactor::fault::{Fault, made};
-use crate::session::dispatch::Session;
 use crate::session::observed::changes;
+use crate::session::session::Session;
 use crate::store::{MailboxId, Purpose, Record};
 use imap::protocol::{SequenceSet, Tag};
 use imap::types::{Flags, ModSeq, Uid, UidRange};
@@ -70,7 +70,7 @@ impl Session {
             .borrow()
             .mailbox(mailbox)
             .is_some_and(|found| found.counts().deleted > 0 || found.unapplied() > 0);
-        let last = self.selected.borrow().as_ref().and_then(|selected| selected.view.last());
+        let last = self.selected.borrow().as_ref().and_then(|selected| selected.shown.view.last());
         let Some(last) = last.filter(|_| marked) else { return Ok(Changed::default()) };
         let known = UidRange { first: Uid(1), last };
         let uids = UidRange::intersection(uids, &[known]);

@@ -13,8 +13,8 @@ mod store;
 use std::fmt;
 use std::rc::Rc;
 
-use super::dispatch::Session;
 use super::reply::NO_ROOM;
+use super::session::Session;
 #[cfg(doc)]
 use crate::home::Ledger;
 use crate::home::{Home, Owner};

@@ -6,10 +6,10 @@ use super::{ChangeError, MessageChange, Verdict};
 use crate::home::Owner;
 use crate::index::{AsWritten, KeywordChange, KeywordSet, Mailbox};
 use crate::reactor::fault::{Fault, made};
-use crate::session::dispatch::Session;
 use crate::session::observed::changes;
 use crate::session::reply::EXPUNGED;
 use crate::session::selected::Told;
+use crate::session::session::Session;
 use crate::store::{MailboxId, Purpose, Record};
 use imap::protocol::response::Code;
 use imap::protocol::{FlagError, Store, Tag};
@@ -120,7 +120,7 @@ impl Session {
     /// UIDs, or the message numbers they have, as the command named messages.
     fn as_asked(&self, uids: &[UidRange], uid: bool) -> Vec<(u32, u32)> {
         match &*self.selected.borrow() {
-            Some(selected) if !uid => selected.numbers(uids),
+            Some(selected) if !uid => selected.shown.numbers(uids),
             _ => uids.iter().map(|range| (range.first.0, range.last.0)).collect(),
         }
     }

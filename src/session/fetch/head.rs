@@ -1,9 +1,11 @@
 //! Where the header of a message ends.
 
-use super::Reader;
 use crate::index::Found;
-use crate::store::ReadError;
+use crate::store::{self, ReadError};
 use imap::protocol::HeaderScanner;
+
+/// Reads the octets of messages for one command.
+pub(in crate::session) type Reader<'a> = store::Reader<'a, Found>;
 
 /// Octets that are read of a message of which the header is wanted: nearly all headers are
 /// shorter.

@@ -3,7 +3,7 @@
 use bytes::BytesMut;
 
 use crate::index::{Entry, KeywordSet, Keywords};
-use crate::session::enable::Enabled;
+use crate::session::enabled::Enabled;
 use crate::session::selected::Selected;
 use imap::protocol::FetchItem;
 use imap::protocol::response::{FetchResponse, message_flags};
@@ -38,7 +38,7 @@ impl Items {
             match item {
                 FetchItem::Uid => answer.uid(out, entry.uid()),
                 FetchItem::Flags => {
-                    let recent = !self.without_recent && selected.is_recent(entry.uid());
+                    let recent = !self.without_recent && selected.shown.is_recent(entry.uid());
                     let flags = self.flags(entry, recent, keywords);
                     answer.written(out, "FLAGS", flags);
                 }

@@ -1,12 +1,12 @@
 //! Large messages whose parts are asked for: threads beside the reactors look at them piece by
 //! piece, few at a time, one for each user.
 
-use super::Reader;
+use super::head::Reader;
 use super::parts::Parts;
 use crate::home::Turn;
 use crate::index::Found;
 use crate::limits::LARGE_MESSAGE as LARGE;
-use crate::session::dispatch::Session;
+use crate::session::session::Session;
 use crate::session::trouble::Trouble;
 use crate::session::vigil::Vigil;
 use crate::store::Checksum;

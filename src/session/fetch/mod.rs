@@ -19,19 +19,20 @@ use std::time::Duration;
 
 use bytes::BytesMut;
 
+use self::head::Reader;
 use self::items::Items;
 use self::octets::Scratch;
 use self::wanted::Wanted;
-use super::dispatch::Session;
 use super::reply::EXPUNGED;
 use super::selected::vanished;
+use super::session::Session;
 use super::trouble::Trouble;
 use crate::home::Owner;
-use crate::index::{Batch, Found, Walk};
+use crate::index::{Batch, Walk};
 use crate::net::{BUFFER, Gone, buffer};
 use crate::reactor::{breathe, timeout};
 use crate::session::change::ChangeError;
-use crate::store::{self, LogError, MailboxId};
+use crate::store::{LogError, MailboxId};
 use imap::protocol::response::{self, Code, FetchResponse};
 use imap::protocol::{Fetch, FetchItem, PartialRange, SequenceSet, Tag};
 use imap::types::{ModSeq, Uid, UidRange};
@@ -44,9 +45,6 @@ const KNOWN: usize = 8 << 10;
 
 /// A client that reads has made room by then; one that does not needs no lease.
 const SOON: Duration = Duration::from_millis(50);
-
-/// Reads the octets of messages for one command.
-pub(super) type Reader<'a> = store::Reader<'a, Found>;
 
 /// What an answer came to.
 #[derive(Default)]
@@ -129,7 +127,7 @@ impl Session {
         // `*` is the highest UID there has been: the newest messages may be those that are gone.
         let highest = mailbox.counts().uid_next.0 - 1;
         let known: Vec<_> = match set.is_saved() {
-            true => selected.saved.clone(),
+            true => selected.shown.saved.clone(),
             false => set.resolve(highest).uids().collect(),
         };
         let gone = vanished(mailbox, selected, since, &known, None);
@@ -169,7 +167,7 @@ impl Session {
         let selected = self.selected.borrow();
         let account = owner.account.borrow();
         match (selected.as_ref(), account.mailbox(mailbox)) {
-            (Some(selected), Some(mailbox)) => walk.step(&selected.view, mailbox, batch),
+            (Some(selected), Some(mailbox)) => walk.step(&selected.shown.view, mailbox, batch),
             // It was deleted by another session.
             _ => walk.give_up(),
         }
@@ -180,7 +178,7 @@ impl Session {
     async fn answer_uids(&self, uids: &[UidRange]) -> Result<(), Gone> {
         let mut out = buffer();
         for &UidRange { first, last } in uids {
-            let number = self.selected.borrow().as_ref().and_then(|s| s.view.sequence(first));
+            let number = self.selected.borrow().as_ref().and_then(|s| s.shown.view.sequence(first));
             let Some(number) = number else { continue };
             for uid in first.0..=last.0 {
                 let mut message = FetchResponse::begin(&mut out, number + (uid - first.0));

@@ -6,8 +6,8 @@ use std::time::Duration;
 use bytes::BytesMut;
 use memchr::memchr;
 
-use super::Reader;
 use super::decoded::Sizes;
+use super::head::Reader;
 use super::head::header_length;
 use super::parts::{Finder, Part, Parts, write_fields};
 use super::section::{FieldNames, Filter};
@@ -16,7 +16,7 @@ use crate::index::Found;
 use crate::limits::{LARGE_LEASE, LARGE_MESSAGE as LARGE};
 use crate::net::{BUFFER, Gone};
 use crate::reactor::{Instant, breathe, timeout};
-use crate::session::dispatch::Session;
+use crate::session::session::Session;
 use crate::session::trouble::Trouble;
 use crate::session::vigil::Vigil;
 use crate::store::{Checksum, verify};

@@ -10,7 +10,7 @@ use crate::home::Owner;
 use crate::limits::LIST_WORK;
 use crate::net::{GATHERED, Gone};
 use crate::reactor::breathe;
-use crate::session::dispatch::{Flow, Session};
+use crate::session::session::{Flow, Session};
 use imap::protocol::response::{self, Code, ListEntry};
 use imap::protocol::{List, MailboxName, Pattern, SelectionOptions, StatusItem, Tag};
 

@@ -7,7 +7,7 @@ use bytes::BytesMut;
 
 use crate::home::Owner;
 use crate::index::Mailbox;
-use crate::session::dispatch::Session;
+use crate::session::session::Session;
 use crate::store::MailboxId;
 use imap::protocol::response::{self, Code, StatusValue};
 use imap::protocol::{MailboxName, NameError, StatusItem, Tag};

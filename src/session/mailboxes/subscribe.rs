@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use crate::home::Owner;
 use crate::reactor::thresholds;
-use crate::session::dispatch::Session;
+use crate::session::session::Session;
 use crate::store::Record;
 use imap::protocol::response::Code;
 use imap::protocol::{MailboxName, NameError, Tag};

@@ -7,8 +7,8 @@
 use bytes::BytesMut;
 
 use crate::net::{GATHERED, Gone};
-use crate::session::dispatch::Session;
 use crate::session::selected::Selected;
+use crate::session::session::Session;
 use imap::protocol::response::{EsearchResponse, SearchResponse};
 use imap::protocol::{PartialRange, Returns, Tag};
 use imap::types::{ModSeq, Uid, UidRange};
@@ -105,7 +105,7 @@ impl Items {
 /// order.
 fn numbers(selected: &Selected, uids: &[UidRange]) -> Vec<(u32, u32)> {
     let mut runs: Vec<(u32, u32)> = Vec::new();
-    for (first, last) in selected.numbers(uids) {
+    for (first, last) in selected.shown.numbers(uids) {
         match runs.last_mut() {
             Some(run) if run.1 + 1 == first => run.1 = last,
             _ => runs.push((first, last)),

@@ -2,22 +2,20 @@
 //! has come into the result of an earlier search, and what has gone from it.
 
 use std::ops::ControlFlow;
-use std::sync::Arc;
 
 use bytes::BytesMut;
 
-use super::program::Program;
-
-use super::{Command, Failed, Place, Unread, one};
+use super::followed::{Context, Order, Part, insert, numbers_of};
+use super::{Command, Failed, Place, Unread};
 use crate::home::{HeldMemory, Owner};
-use crate::limits::{CONTEXT_RANGES, CONTEXT_SORTED, CONTEXTS};
+use crate::limits::{CONTEXT_RANGES, CONTEXTS};
 use crate::net::Gone;
 use crate::reactor::JobError;
-use crate::session::dispatch::Session;
+use crate::session::session::Session;
 use imap::mime::Sorter;
 use imap::protocol::Tag;
 use imap::protocol::response::{self, Code, Condition, EsearchResponse};
-use imap::types::{Uid, UidRange};
+use imap::types::UidRange;
 
 /// Why a result is not followed, for the client.
 const TOO_MUCH: &str = "too much to be followed";
@@ -57,87 +55,6 @@ impl From<JobError> for Lost {
     }
 }
 
-/// The results that are followed in the selected mailbox.
-#[derive(Default)]
-pub(in crate::session) struct Contexts {
-    followed: Vec<Context>,
-    /// Messages whose flags have changed since the results were last looked at; not in order.
-    changed: Vec<UidRange>,
-    /// Messages from this one on were not looked at yet.
-    next: Uid,
-}
-
-struct Context {
-    tag: Tag,
-    uid: bool,
-    program: Arc<Program>,
-    result: Order,
-    held: HeldMemory,
-}
-
-/// A result.
-enum Order {
-    /// In the order of the mailbox.
-    Mailbox(Vec<UidRange>),
-    /// UIDs as SORT has put them. The sorter knows these, and those that have gone since.
-    Sorted { uids: Vec<u32>, known: Vec<UidRange>, sorter: Sorter },
-}
-
-impl Contexts {
-    /// Whether the result of the command with this tag is followed.
-    pub(super) fn has(&self, tag: &Tag) -> bool {
-        self.followed.iter().any(|context| context.tag == *tag)
-    }
-
-    /// Flags of these messages have changed.
-    pub(in crate::session) fn change(&mut self, uids: &[UidRange]) {
-        if !self.followed.is_empty() {
-            self.changed.extend_from_slice(uids);
-        }
-    }
-
-    fn ranges(&self) -> usize {
-        self.followed.iter().map(|context| context.result.weight()).sum()
-    }
-}
-
-impl Context {
-    /// Whether it takes no more than it may: it grows while it is followed.
-    fn may_stay(&mut self) -> bool {
-        let octets = self.program.memory() + self.result.memory();
-        self.held.set(octets) && self.result.sorted() as usize <= CONTEXT_SORTED
-    }
-}
-
-impl Order {
-    /// About, in ranges.
-    fn weight(&self) -> usize {
-        match self {
-            Order::Mailbox(uids) => uids.len(),
-            Order::Sorted { uids, .. } => uids.len() / 2,
-        }
-    }
-
-    /// Messages whose keys are known, of a result of SORT.
-    fn sorted(&self) -> u32 {
-        match self {
-            Order::Mailbox(_) => 0,
-            Order::Sorted { known, .. } => UidRange::count(known),
-        }
-    }
-
-    /// Memory in bytes, about.
-    fn memory(&self) -> usize {
-        let range = size_of::<UidRange>();
-        match self {
-            Order::Mailbox(uids) => uids.len() * range,
-            Order::Sorted { uids, known, sorter } => {
-                uids.len() * size_of::<u32>() + known.len() * range + sorter.memory()
-            }
-        }
-    }
-}
-
 /// What became of messages of a result.
 #[derive(Clone, Copy)]
 enum Change {
@@ -145,14 +62,6 @@ enum Change {
     Added,
     /// REMOVEFROM
     Removed,
-}
-
-/// Numbers in a result that stand together, at a position counted from 1; 0 where positions mean
-/// nothing.
-struct Part {
-    position: u32,
-    uids: Vec<UidRange>,
-    len: u32,
 }
 
 impl Session {
@@ -188,7 +97,7 @@ impl Session {
             return self.tell_no_update(&context.tag, TOO_MUCH);
         }
         if contexts.followed.is_empty() {
-            contexts.next = selected.view.last().unwrap_or_default().next();
+            contexts.next = selected.shown.view.last().unwrap_or_default().next();
             contexts.changed.clear();
         }
         contexts.followed.push(context);
@@ -352,13 +261,13 @@ impl Session {
             return None;
         }
         let changed = UidRange::ascending(&std::mem::take(&mut contexts.changed));
-        let last = selected.view.last().unwrap_or_default();
+        let last = selected.shown.view.last().unwrap_or_default();
         let mut new = Vec::new();
         if contexts.next <= last {
             new.push(UidRange { first: contexts.next, last });
             contexts.next = last.next();
         }
-        let view: Vec<_> = selected.view.runs().collect();
+        let view: Vec<_> = selected.shown.view.runs().collect();
         let (changed, new) =
             (UidRange::intersection(&changed, &view), UidRange::intersection(&new, &view));
         let any = !changed.is_empty() || !new.is_empty();
@@ -376,71 +285,4 @@ impl Session {
             selected.contexts.followed = followed;
         }
     }
-}
-
-impl Order {
-    /// Takes these messages, ascending, out. Gives those that were there.
-    fn remove(&mut self, gone: &[UidRange]) -> Vec<Part> {
-        match self {
-            Order::Mailbox(uids) => {
-                let lost = UidRange::intersection(uids, gone);
-                if !lost.is_empty() {
-                    *uids = UidRange::difference(uids, &lost);
-                }
-                vec![Part { position: 0, len: UidRange::count(&lost), uids: lost }]
-            }
-            Order::Sorted { uids, .. } => {
-                let (mut parts, mut kept) = (Vec::<Part>::new(), 0);
-                uids.retain(|&uid| {
-                    if !UidRange::covers(gone, Uid(uid)) {
-                        kept += 1;
-                        return true;
-                    }
-                    // What was removed before has closed up already.
-                    match parts.last_mut() {
-                        Some(part) if part.position == kept + 1 => part.push(uid),
-                        _ => parts.push(Part::new(kept + 1, uid)),
-                    }
-                    false
-                });
-                parts
-            }
-        }
-    }
-}
-
-/// Puts those of `fit`, ascending, that are not there yet where `order` has them. Gives them with
-/// the positions they get, one after the other.
-fn insert(uids: &mut Vec<u32>, order: &[u32], fit: &[UidRange]) -> Vec<Part> {
-    let mut there = std::mem::take(uids).into_iter().peekable();
-    let mut parts = Vec::<Part>::new();
-    for &uid in order {
-        let was_there = there.next_if_eq(&uid).is_some();
-        if was_there {
-            uids.push(uid);
-        } else if UidRange::covers(fit, Uid(uid)) {
-            uids.push(uid);
-            let position = uids.len() as u32;
-            match parts.last_mut() {
-                Some(part) if part.position + part.len == position => part.push(uid),
-                _ => parts.push(Part::new(position, uid)),
-            }
-        }
-    }
-    parts
-}
-
-impl Part {
-    fn new(position: u32, uid: u32) -> Part {
-        Part { position, uids: vec![one(Uid(uid))], len: 1 }
-    }
-
-    fn push(&mut self, uid: u32) {
-        UidRange::push(&mut self.uids, Uid(uid));
-        self.len += 1;
-    }
-}
-
-fn numbers_of(runs: &[UidRange]) -> impl Iterator<Item = u32> + '_ {
-    runs.iter().flat_map(|run| run.first.0..=run.last.0)
 }

@@ -4,7 +4,7 @@ use std::cell::OnceCell;
 use std::sync::Arc;
 
 use crate::index::{Entry, KeywordSet, Keywords};
-use crate::session::selected::Selected;
+use crate::session::selected::Shown;
 use crate::store::{EmailId, SegmentId};
 use imap::mime::{Needle, sent_date};
 use imap::protocol::{DateOrder, SequenceSet};
@@ -49,14 +49,14 @@ pub(super) enum Leaf {
 pub(super) struct Known<'a> {
     table: &'a Keywords,
     numbers: Vec<Option<u16>>,
-    selected: &'a Selected,
+    shown: &'a Shown,
 }
 
 impl<'a> Known<'a> {
     /// As the mailbox is now.
-    pub fn new(keywords: &[Keyword], table: &'a Keywords, selected: &'a Selected) -> Known<'a> {
+    pub fn new(keywords: &[Keyword], table: &'a Keywords, shown: &'a Shown) -> Known<'a> {
         let numbers = keywords.iter().map(|keyword| table.number(keyword)).collect();
-        Known { table, numbers, selected }
+        Known { table, numbers, shown }
     }
 
     fn has(&self, set: KeywordSet, keyword: u32) -> bool {
@@ -97,7 +97,7 @@ impl Leaf {
         Some(match self {
             Leaf::Flags(flags) => entry.flags().contains(*flags),
             Leaf::Keyword(keyword) => known.has(entry.keywords(), *keyword),
-            Leaf::Recent => known.selected.is_recent(entry.uid()),
+            Leaf::Recent => known.shown.is_recent(entry.uid()),
             Leaf::Internal(order, day) => order.holds(entry.date().date(), *day),
             Leaf::Saved(order, day) => order.holds(Date::from_unix(entry.save_date()), *day),
             Leaf::Older(moment) => entry.date().to_unix() <= *moment,
@@ -129,8 +129,8 @@ impl Leaf {
 
 /// Where the messages are that a set of numbers names. All messages between two numbers lie between
 /// their UIDs, so this has as many ranges as the set, whatever gaps the mailbox has.
-pub(super) fn between(set: &SequenceSet, selected: &Selected) -> Arc<[UidRange]> {
-    let (view, len) = (&selected.view, selected.view.len());
+pub(super) fn between(set: &SequenceSet, shown: &Shown) -> Arc<[UidRange]> {
+    let (view, len) = (&shown.view, shown.view.len());
     let range = |(first, last): (u32, u32)| {
         let (first, last) = (view.uid(first)?, view.uid(last.min(len))?);
         Some(UidRange { first, last })
@@ -139,8 +139,8 @@ pub(super) fn between(set: &SequenceSet, selected: &Selected) -> Arc<[UidRange]>
 }
 
 /// The UIDs that a set names. A range to `*` names messages that are still to come as well.
-pub(super) fn uids(set: &SequenceSet, selected: &Selected) -> Arc<[UidRange]> {
-    let last = selected.view.last().map_or(0, |uid| uid.0);
+pub(super) fn uids(set: &SequenceSet, shown: &Shown) -> Arc<[UidRange]> {
+    let last = shown.view.last().map_or(0, |uid| uid.0);
     let mut uids: Vec<_> = set.resolve(last).uids().collect();
     if set.has_star() {
         let later: Vec<_> = set.resolve(u32::MAX).uids().collect();

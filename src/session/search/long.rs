@@ -5,10 +5,10 @@ use super::scan::{Rests, Scan};
 use crate::index::Found;
 use crate::limits::{LARGE_LEASE, LARGE_MESSAGE as LARGE, MIME_HEADER, SEARCH_PIECE};
 use crate::reactor::breathe;
-use crate::session::dispatch::Session;
-use crate::session::fetch::Reader;
+use crate::session::fetch::head::Reader;
 use crate::session::fetch::head::header_length;
 use crate::session::fetch::section::{FieldNames, Filter};
+use crate::session::session::Session;
 use crate::session::trouble::Trouble;
 use imap::mime::{TextSearch, TooLong};
 

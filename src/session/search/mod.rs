@@ -7,6 +7,7 @@
 mod answer;
 mod contexts;
 mod fields;
+mod followed;
 mod leaf;
 mod long;
 mod order;
@@ -17,12 +18,12 @@ use std::ops::ControlFlow;
 use std::rc::Rc;
 use std::sync::Arc;
 
-pub(super) use contexts::Contexts;
+pub(super) use followed::Contexts;
 
 use self::answer::{Hits, Need};
 use self::program::{NotReady, Program};
 use self::scan::Place;
-use super::dispatch::Session;
+use super::session::Session;
 use super::trouble::Trouble;
 use crate::home::Owner;
 use crate::net::Gone;
@@ -31,7 +32,7 @@ use crate::store::MailboxId;
 use imap::mime::CHARSETS;
 use imap::protocol::response::Code;
 use imap::protocol::{Returns, Search, SearchKey, Sort, Tag, Thread};
-use imap::types::{ModSeq, Uid, UidRange};
+use imap::types::{ModSeq, UidRange};
 
 /// What strings are in that come without a charset: ASCII, and UTF-8 where they are not.
 const DEFAULT_CHARSET: &str = "US-ASCII";
@@ -166,11 +167,11 @@ impl Session {
                 self.bad(tag, text);
                 return None;
             }
-            match Program::new(key, charset, selected, now) {
+            match Program::new(key, charset, &selected.shown, now) {
                 Ok(program) => program,
                 Err(NotReady::TooMany) => {
                     if saves {
-                        selected.saved.clear();
+                        selected.shown.saved.clear();
                     }
                     let text = "too many keys for one search; search in several steps";
                     self.no(tag, Some(Code::Limit), text);
@@ -179,7 +180,7 @@ impl Session {
                 Err(NotReady::BadCharset) => {
                     // RFC 5182 section 2.1.
                     if saves {
-                        selected.saved.clear();
+                        selected.shown.saved.clear();
                     }
                     self.no(tag, Some(Code::BadCharset(&CHARSETS)), "unknown charset");
                     return None;
@@ -274,7 +275,7 @@ impl Session {
         let Some(returns) = command.returns.filter(|returns| returns.save) else { return };
         let saved = if unread.is_none() { hits.saved(&returns) } else { Vec::new() };
         if let Some(selected) = &mut *self.selected.borrow_mut() {
-            selected.saved = saved;
+            selected.shown.saved = saved;
         }
     }
 
@@ -282,7 +283,7 @@ impl Session {
     fn view_uids(&self) -> Vec<UidRange> {
         let selected = self.selected.borrow();
         selected.as_ref().map_or_else(Vec::new, |selected| {
-            selected.view.runs().collect() //
+            selected.shown.view.runs().collect() //
         })
     }
 
@@ -314,12 +315,7 @@ impl Session {
             && command.returns.is_some_and(|returns| returns.save)
             && let Some(selected) = &mut *self.selected.borrow_mut()
         {
-            selected.saved.clear();
+            selected.shown.saved.clear();
         }
     }
-}
-
-/// A message by itself.
-fn one(uid: Uid) -> UidRange {
-    UidRange { first: uid, last: uid }
 }

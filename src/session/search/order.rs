@@ -11,7 +11,7 @@ use super::answer::Hits;
 use super::{Command, Failed, Unread};
 use crate::home::{HeldMemory, Seat};
 use crate::net::GATHERED;
-use crate::session::dispatch::Session;
+use crate::session::session::Session;
 use crate::session::vigil::Vigil;
 use imap::mime::Sorter;
 use imap::mime::thread::{Message, Threader};
@@ -125,7 +125,7 @@ impl Session {
             && let Some(selected) = &*self.selected.borrow()
         {
             for node in &mut nodes {
-                node.number = node.number.and_then(|uid| selected.view.sequence(Uid(uid)));
+                node.number = node.number.and_then(|uid| selected.shown.view.sequence(Uid(uid)));
             }
         }
         self.tell_threads(&nodes).await?;

@@ -12,7 +12,7 @@ use super::leaf::{Asked, Leaf, between, email_id, uids};
 pub(super) use super::leaf::{Cost, Known};
 use crate::index::{Entry, Keywords};
 use crate::limits::{SEARCH_KEYS, SEARCH_STRINGS};
-use crate::session::selected::Selected;
+use crate::session::selected::Shown;
 use imap::mime::{BadCharset, Needle};
 use imap::protocol::{DateField, SearchKey};
 use imap::types::{Date, Keyword, ModSeq, UidRange};
@@ -63,7 +63,7 @@ impl From<BadCharset> for NotReady {
 #[derive(Clone, Copy)]
 struct Context<'a> {
     charset: &'a str,
-    selected: &'a Selected,
+    shown: &'a Shown,
     now: i64,
     /// `$`, of which there is one copy however often it is named.
     saved: &'a OnceCell<Arc<[UidRange]>>,
@@ -82,7 +82,7 @@ impl Program {
     pub fn new(
         key: &SearchKey,
         charset: &str,
-        selected: &Selected,
+        shown: &Shown,
         now: i64,
     ) -> Result<Program, NotReady> {
         // Even if no string is in it.
@@ -96,12 +96,12 @@ impl Program {
             has_modseq: false,
         };
         let saved = &OnceCell::new();
-        program.root = program.node(key, Context { charset, selected, now, saved })?;
+        program.root = program.node(key, Context { charset, shown, now, saved })?;
         Ok(program)
     }
 
     fn node(&mut self, key: &SearchKey, context: Context<'_>) -> Result<Node, NotReady> {
-        let Context { charset, selected, now, saved } = context;
+        let Context { charset, shown, now, saved } = context;
         let leaf = match key {
             SearchKey::All | SearchKey::SaveDateSupported => return Ok(Node::Always(true)),
             // No message has a thread's identifier (RFC 8474 section 5.2).
@@ -136,10 +136,10 @@ impl Program {
             SearchKey::Body(text) => Leaf::Body(Needle::new(text, charset)?),
             SearchKey::Text(text) => Leaf::Text(Needle::new(text, charset)?),
             SearchKey::Sequence(set) | SearchKey::Uid(set) if set.is_saved() => {
-                Leaf::Uids(saved.get_or_init(|| selected.saved.as_slice().into()).clone())
+                Leaf::Uids(saved.get_or_init(|| shown.saved.as_slice().into()).clone())
             }
-            SearchKey::Sequence(set) => Leaf::Uids(between(set, selected)),
-            SearchKey::Uid(set) => Leaf::Uids(uids(set, selected)),
+            SearchKey::Sequence(set) => Leaf::Uids(between(set, shown)),
+            SearchKey::Uid(set) => Leaf::Uids(uids(set, shown)),
             SearchKey::ModSeq(modseq) => {
                 self.has_modseq = true;
                 Leaf::ModSeq(ModSeq(*modseq))
@@ -162,8 +162,8 @@ impl Program {
     }
 
     /// What the keys are asked of, as the mailbox is now.
-    pub fn known<'a>(&self, table: &'a Keywords, selected: &'a Selected) -> Known<'a> {
-        Known::new(&self.keywords, table, selected)
+    pub fn known<'a>(&self, table: &'a Keywords, shown: &'a Shown) -> Known<'a> {
+        Known::new(&self.keywords, table, shown)
     }
 
     /// What has to be read of a message of which the cheap keys do not decide.

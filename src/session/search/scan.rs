@@ -17,9 +17,9 @@ use crate::index::{Batch, Entry, Found, Walk};
 use crate::limits::{LARGE_MESSAGE as LARGE, SEARCH_PIECE, SEARCH_STEP};
 use crate::net::Gone;
 use crate::reactor::breathe;
-use crate::session::dispatch::Session;
-use crate::session::fetch::Reader;
+use crate::session::fetch::head::Reader;
 use crate::session::fetch::head::{HEAD, header_length};
+use crate::session::session::Session;
 use crate::session::trouble::Trouble;
 use crate::session::vigil::Vigil;
 use crate::store::MailboxId;
@@ -161,7 +161,7 @@ impl Session {
         let (Some(selected), Some(mailbox)) = (&*selected, account.mailbox(place.mailbox)) else {
             return ControlFlow::Break(());
         };
-        let known = scan.program.known(mailbox.keywords(), selected);
+        let known = scan.program.known(mailbox.keywords(), &selected.shown);
         for at in range {
             let entry = batch.entry(at);
             match scan.program.by_index(entry, &known) {
@@ -190,7 +190,7 @@ impl Session {
             else {
                 return Ok(false);
             };
-            let known = scan.program.known(mailbox.keywords(), selected);
+            let known = scan.program.known(mailbox.keywords(), &selected.shown);
             scan.program.answers(message.entry(), &known)
         };
         match self.ask_octets(scan, message, &mut answers).await {

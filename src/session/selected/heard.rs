@@ -15,8 +15,7 @@ use bytes::BytesMut;
 use super::Selected;
 use crate::index::{Changes, Mailbox};
 use crate::reactor::fault::{Fault, made};
-use crate::session::dispatch::Session;
-use crate::session::enable::Enabled;
+use crate::session::enabled::Enabled;
 use imap::protocol::response::{self, Code, Condition};
 use imap::types::ModSeq;
 
@@ -27,7 +26,7 @@ pub(in crate::session) struct Heard {
     /// Highest mod-sequence that it was told since, without having heard of all below it.
     told: Cell<ModSeq>,
     /// The tagged OK must say what `all` is.
-    owed: bool,
+    pub(super) owed: bool,
 }
 
 /// `* OK [HIGHESTMODSEQ n]`, as a response of its own.
@@ -64,7 +63,7 @@ impl Heard {
 
 impl Selected {
     /// The end of a command: see [`Heard::settle`].
-    fn settle(&mut self, enabled: Enabled) -> Option<ModSeq> {
+    pub(super) fn settle(&mut self, enabled: Enabled) -> Option<ModSeq> {
         // Of messages that are gone it has not heard yet.
         let all = match self.gone.is_empty() || made(Fault::HighestOverExpunge) {
             true => self.known,
@@ -85,23 +84,6 @@ impl Selected {
         }
         self.known = mailbox.counts().highest_modseq;
         self.settle(enabled)
-    }
-}
-
-impl Session {
-    /// The HIGHESTMODSEQ that the client is to be told at the end of a command, behind the news.
-    pub(in crate::session) fn highest_to_tell(&self) -> Option<ModSeq> {
-        let mut selected = self.selected.borrow_mut();
-        selected.as_mut()?.settle(self.enabled)
-    }
-
-    /// The tagged OK must carry HIGHESTMODSEQ, since messages were expunged (RFC 7162 section
-    /// 3.2.7, RFC 6851 section 4.4).
-    pub(in crate::session) fn owes_highest(&self) {
-        if let Some(selected) = self.selected.borrow_mut().as_mut().filter(|_| self.enabled.qresync)
-        {
-            selected.heard.owed = true;
-        }
     }
 }
 

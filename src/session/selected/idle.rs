@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::heard::tell_highest;
 use crate::home::Owner;
 use crate::reactor::timeout;
-use crate::session::dispatch::{Flow, Session};
+use crate::session::session::{Flow, Session};
 use crate::stats::Standing;
 use imap::protocol::Tag;
 use imap::protocol::response::{Condition, continuation, untagged};

@@ -14,10 +14,10 @@ use super::heard::tell_highest;
 use crate::home::Owner;
 use crate::index::{Changes, Entry, Keywords, Mailbox, What};
 use crate::net::{GATHERED, Gone};
-use crate::session::dispatch::Session;
-use crate::session::enable::Enabled;
+use crate::session::enabled::Enabled;
+use crate::session::session::Session;
 use imap::protocol::response::{self, Code, Condition, FetchResponse};
-use imap::types::{Keyword, Uid, UidRange};
+use imap::types::{Keyword, ModSeq, Uid, UidRange};
 
 /// Why no news can be told.
 pub(in crate::session) enum NoNews {
@@ -84,7 +84,7 @@ impl Selected {
         }
         self.known = mailbox.counts().highest_modseq;
         self.own.clear();
-        self.gone = UidRange::union(&self.gone, &self.known_of(gone.into_iter()));
+        self.gone = UidRange::union(&self.gone, &self.shown.known_of(gone.into_iter()));
         flags.sort_unstable_by_key(|range| range.first);
         flags
     }
@@ -92,7 +92,7 @@ impl Selected {
     /// The mailbox has changed more than it remembers: every message is looked at.
     fn compare(&self, mailbox: &Mailbox, flags: &mut Vec<UidRange>, gone: &mut Vec<UidRange>) {
         let mut there = mailbox.range(UidRange::ALL).peekable();
-        for uid in self.view.uids() {
+        for uid in self.shown.view.uids() {
             while there.next_if(|entry| entry.uid() < uid).is_some() {}
             match there.next_if(|entry| entry.uid() == uid) {
                 None => UidRange::push(gone, uid),
@@ -104,18 +104,18 @@ impl Selected {
 
     fn tell_new(&mut self, mailbox: &mut Mailbox, enabled: Enabled, out: &mut BytesMut) {
         let uid_next = mailbox.counts().uid_next;
-        let before = self.view.len();
+        let before = self.shown.view.len();
         if self.uid_next != uid_next {
             let new = UidRange { first: self.uid_next, last: Uid(uid_next.0 - 1) };
             self.uid_next = uid_next;
-            mailbox.add_to(&mut self.view, new);
+            mailbox.add_to(&mut self.shown.view, new);
             self.take_recent(mailbox);
         }
-        if self.view.len() != before {
-            response::number(out, self.view.len(), "EXISTS");
+        if self.shown.view.len() != before {
+            response::number(out, self.shown.view.len(), "EXISTS");
         }
-        let recent = self.recent_count();
-        if !enabled.rev2 && (self.view.len() != before || recent != self.recent_told) {
+        let recent = self.shown.recent_count();
+        if !enabled.rev2 && (self.shown.view.len() != before || recent != self.recent_told) {
             response::number(out, recent, "RECENT");
         }
         self.recent_told = recent;
@@ -148,14 +148,14 @@ impl Selected {
         enabled: Enabled,
         out: &mut BytesMut,
     ) {
-        let Some(number) = self.view.sequence(entry.uid()) else { return };
+        let Some(number) = self.shown.view.sequence(entry.uid()) else { return };
         let mut answer = FetchResponse::begin(out, number);
         if told.uid {
             answer.uid(out, entry.uid());
         }
         if told.flags {
             let keywords = mailbox.keywords().of(entry.keywords()).map(Keyword::as_str);
-            let recent = !enabled.rev2 && self.is_recent(entry.uid());
+            let recent = !enabled.rev2 && self.shown.is_recent(entry.uid());
             answer.flags(out, entry.flags(), keywords, recent);
         }
         if told.modseq {
@@ -163,6 +163,23 @@ impl Selected {
             answer.modseq(out, entry.modseq());
         }
         answer.end(out);
+    }
+}
+
+impl Session {
+    /// The HIGHESTMODSEQ that the client is to be told at the end of a command, behind the news.
+    pub(in crate::session) fn highest_to_tell(&self) -> Option<ModSeq> {
+        let mut selected = self.selected.borrow_mut();
+        selected.as_mut()?.settle(self.enabled)
+    }
+
+    /// The tagged OK must carry HIGHESTMODSEQ, since messages were expunged (RFC 7162 section
+    /// 3.2.7, RFC 6851 section 4.4).
+    pub(in crate::session) fn owes_highest(&self) {
+        if let Some(selected) = self.selected.borrow_mut().as_mut().filter(|_| self.enabled.qresync)
+        {
+            selected.heard.owed = true;
+        }
     }
 }
 
@@ -218,7 +235,7 @@ impl Session {
             return Ok(());
         }
         let numbers = match &mut *self.selected.borrow_mut() {
-            Some(selected) => selected.view.remove_all(&gone),
+            Some(selected) => selected.shown.view.remove_all(&gone),
             None => return Ok(()),
         };
         if self.enabled.qresync {

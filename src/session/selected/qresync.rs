@@ -8,7 +8,7 @@ use super::{Selected, Told};
 use crate::home::Owner;
 use crate::index::Mailbox;
 use crate::net::Gone;
-use crate::session::dispatch::Session;
+use crate::session::session::Session;
 use imap::protocol::response;
 use imap::protocol::{QResync, SequenceSet};
 use imap::types::{ModSeq, Uid, UidRange};
@@ -33,7 +33,7 @@ impl Session {
                 Some(known) => known.resolve(u32::MAX).uids().collect(),
                 None => vec![UidRange::ALL],
             };
-            let from = asked.matched.as_ref().and_then(|pair| agreed(&selected.view, pair));
+            let from = asked.matched.as_ref().and_then(|pair| agreed(&selected.shown.view, pair));
             let vanished = vanished(mailbox, selected, asked.modseq, &known, from);
             if !vanished.is_empty() {
                 self.output.push(|out: &mut BytesMut| response::vanished(out, true, vanished));
@@ -87,7 +87,7 @@ fn missing(selected: &Selected, within: UidRange) -> Vec<UidRange> {
     if within.first > within.last {
         return Vec::new();
     }
-    UidRange::difference(&[within], &selected.view.runs().collect::<Vec<_>>())
+    UidRange::difference(&[within], &selected.shown.view.runs().collect::<Vec<_>>())
 }
 
 /// The highest UID up to which the client's pairs of numbers and UIDs are the server's.

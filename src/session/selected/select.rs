@@ -5,8 +5,8 @@ use std::rc::Rc;
 use super::Selected;
 use crate::home::{Owner, Pinned};
 use crate::index::{Mailbox, View};
-use crate::session::dispatch::Session;
 use crate::session::mailboxes::mailbox_id;
+use crate::session::session::Session;
 use crate::store::MailboxId;
 use imap::protocol::response::{self, Code, Condition, ListEntry};
 use imap::protocol::{MailboxName, Select, Tag};
@@ -81,13 +81,13 @@ impl Session {
                 response::untagged(out, Condition::Ok, Some(code), text);
             };
             selected.flags(mailbox.keywords(), out);
-            response::number(out, selected.view.len(), "EXISTS");
+            response::number(out, selected.shown.view.len(), "EXISTS");
             if enabled.rev2 {
                 let entry = ListEntry::new(name, &[]);
                 response::list(out, "LIST", &entry, enabled.names());
             } else {
                 response::number(out, selected.recent_told, "RECENT");
-                if let Some(unseen) = first_unseen(mailbox, &selected.view) {
+                if let Some(unseen) = first_unseen(mailbox, &selected.shown.view) {
                     ok(out, &Code::Unseen(unseen), "first unseen message");
                 }
             }

@@ -53,6 +53,6 @@ fn recent_messages_in_a_row_are_one_range() {
         append(INBOX, &mut owner.account.borrow_mut());
         with(&mut |mailbox| selected.take_recent(mailbox));
     }
-    assert_eq!(selected.recent, [UidRange { first: Uid(1), last: Uid(100) }]);
-    assert!(selected.is_recent(Uid(1)) && selected.is_recent(Uid(100)));
+    assert_eq!(selected.shown.recent, [UidRange { first: Uid(1), last: Uid(100) }]);
+    assert!(selected.shown.is_recent(Uid(1)) && selected.shown.is_recent(Uid(100)));
 }
