@@ -1,7 +1,7 @@
 //! mailrace: an IMAP server built around bulk ingestion.
 //!
 //! The path of a message, in the order of the modules below. A module may use those above it
-//! in this list, never those below; `tests/tidy.rs` keeps it so. What needs no I/O, the grammar of
+//! in this list, never those below; `tests/tidy` keeps it so. What needs no I/O, the grammar of
 //! IMAP and the reading of mail, is a crate of its own: [`imap`].
 //!
 //! ```text

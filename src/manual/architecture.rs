@@ -104,5 +104,5 @@
 //! - A setting: a flag in [`command`](crate::command::ServeArgs). Configuration file, example and
 //!   [`settings`](super::settings) follow.
 //!
-//! A module uses those above it in the list of `src/lib.rs`, never those below. `tests/tidy.rs`
+//! A module uses those above it in the list of `src/lib.rs`, never those below. `tests/tidy`
 //! fails when that is broken.
