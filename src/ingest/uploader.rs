@@ -23,8 +23,9 @@ pub struct Client {
     pub conn: Rc<Transport>,
     /// Where invitations to go on are sent.
     pub output: Rc<Output>,
-    /// Where answers go; whoever receives them sends them to the client.
-    pub answers: UnboundedSender<Answer>,
+    /// Where answers go; the receiver sends them to the client. Boxed, because a channel allocates
+    /// room for 32 at once, and ten thousand connections may wait in an APPEND.
+    pub answers: UnboundedSender<Box<Answer>>,
     /// Answers that are owed.
     pub pending: Rc<Pending>,
     /// What this connection uploads, for the operator.
@@ -68,6 +69,6 @@ impl Uploader {
 
     fn answer(&self, tag: Option<Tag>, outcome: Result<Appended, Refusal>, reply: PendingReply) {
         // A session that is gone has nobody to tell.
-        let _ = self.client.answers.send(Answer { tag, outcome, reply });
+        let _ = self.client.answers.send(Box::new(Answer { tag, outcome, reply }));
     }
 }

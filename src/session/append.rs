@@ -17,7 +17,7 @@ use imap::protocol::response::Code;
 
 /// Sends the answers of uploads when they are due, whatever the session does at that moment.
 struct Answering {
-    answers: UnboundedReceiver<Answer>,
+    answers: UnboundedReceiver<Box<Answer>>,
     /// Not kept alive for this: a connection that moves to another reactor takes its output along.
     output: Weak<Output>,
     selected: Rc<RefCell<Option<Selected>>>,
@@ -93,7 +93,7 @@ impl Session {
     /// Ends an APPEND as any other command: the news come before the answer.
     async fn answer_with_news(
         &mut self,
-        mut answers: UnboundedReceiver<Answer>,
+        mut answers: UnboundedReceiver<Box<Answer>>,
         flow: Flow,
     ) -> Flow {
         let mut octets = BytesMut::new();
