@@ -1,4 +1,4 @@
-//! COPY and MOVE (RFC 3501 section 6.4.7, RFC 6851): references to octets that are there.
+//! COPY and MOVE (RFC 3501 section 6.4.7, RFC 6851). The copy refers to the same octets in the log.
 
 use std::rc::Rc;
 
@@ -12,7 +12,7 @@ use imap::protocol::{MailboxName, NameError, SequenceSet, Tag};
 use imap::types::UidRange;
 
 impl Session {
-    /// With `moves` the messages are taken out of where they were.
+    /// Copies messages; with `moves` it also expunges them from the source.
     pub(in crate::session) async fn copy(
         &mut self,
         tag: &Tag,
@@ -30,7 +30,7 @@ impl Session {
             return self.no(tag, Some(Code::TryCreate), "no such mailbox; CREATE it first");
         };
         if !moves && self.has_damaged(source, &uids, owner) {
-            // A copy would be one more message that cannot be read.
+            // A copy of a damaged message would be a second unreadable message.
             let text = "a message is damaged; copy the others without it";
             return self.no(tag, Some(Code::Corruption), text);
         }
@@ -51,7 +51,7 @@ impl Session {
         if !moves {
             return self.ok_code(tag, uids, text);
         }
-        // Before the first EXPUNGE, so that clients know where a message went (section 4.3).
+        // Sent before the first EXPUNGE, so that clients know where a message went (section 4.3).
         self.output.push(|out| untagged(out, Condition::Ok, Some(&uids), "moved"));
         if let Some(error) = &copied.unfinished {
             return self.not_copied(tag, error, source);
@@ -60,7 +60,7 @@ impl Session {
         self.ok(tag, text);
     }
 
-    /// Whether the start found octets of any of these messages damaged.
+    /// Whether the check at startup found any of these messages damaged.
     fn has_damaged(&self, mailbox: MailboxId, uids: &[UidRange], owner: &Owner) -> bool {
         let damaged = &self.home.settings.quarantine.messages;
         if damaged.is_empty() {
@@ -72,7 +72,7 @@ impl Session {
         entries.any(|entry| damaged.has(&entry))
     }
 
-    /// A copy from this mailbox failed.
+    /// Replies that a copy from this mailbox failed.
     pub(in crate::session) fn not_copied(&self, tag: &Tag, error: &CopyError, source: MailboxId) {
         let code = match error {
             CopyError::Quota => Code::OverQuota,

@@ -13,7 +13,7 @@ use imap::protocol::{SequenceSet, Tag};
 use imap::types::{Flags, ModSeq, Uid, UidRange};
 
 impl Session {
-    /// With a set, only messages in it are taken out.
+    /// Expunges messages marked `\Deleted`; with a set, only messages in it.
     pub(in crate::session) async fn expunge(
         &mut self,
         tag: &Tag,
@@ -42,7 +42,7 @@ impl Session {
         self.ok(tag, "EXPUNGE completed");
     }
 
-    /// CLOSE takes messages marked `\Deleted` out for good, unless the mailbox is read-only.
+    /// CLOSE expunges messages marked `\Deleted`, unless the mailbox is read-only.
     pub(in crate::session) async fn close(&mut self, tag: &Tag, owner: &Rc<Owner>) {
         let Some(mailbox) = self.mailbox(tag) else { return };
         if !self.is_read_only() {
@@ -58,7 +58,7 @@ impl Session {
         self.ok(tag, "CLOSE completed");
     }
 
-    /// Takes out the messages marked `\Deleted` that the client knows to be there.
+    /// Expunges the messages of the view that are marked `\Deleted`.
     async fn expunge_deleted(
         &self,
         mailbox: MailboxId,

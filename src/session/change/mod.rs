@@ -1,10 +1,9 @@
-//! Changes of messages that are there: STORE, EXPUNGE, COPY, MOVE, and the `\Seen` of FETCH.
+//! Changes of existing messages: STORE, EXPUNGE, COPY, MOVE, and the `\Seen` of FETCH.
 //!
-//! A change of many messages is a row of steps. Each looks at some thousand messages as they are
-//! written at that moment, decides, and writes one record, all in one go
-//! ([`Ledger::step`]); other sessions get their turn between two steps. So a message that another
-//! session unmarks, moves or flags while an EXPUNGE works its way up to it is judged by what it is
-//! then.
+//! A change of many messages is a series of steps. Each step looks at the current state of a few
+//! thousand messages, decides, and writes one record, all without awaiting ([`Ledger::step`]).
+//! Other sessions get a turn between two steps. If another session unmarks, moves or flags a
+//! message before an EXPUNGE reaches it, the EXPUNGE sees the new state.
 
 mod copy;
 mod expunge;
@@ -28,12 +27,12 @@ use imap::types::{Flags, ModSeq, Uid, UidRange};
 
 /// Why messages are not changed.
 pub(in crate::session) enum ChangeError {
-    /// The log takes nothing.
+    /// The log does not accept the record.
     Log(LogError),
-    /// The mailbox is gone, or somebody is deleting it, which may fail yet: to say that all is done
-    /// would be to promise what the log does not hold.
+    /// The mailbox is gone, or being deleted. That deletion may still fail, so the change must not
+    /// be reported as done: the log does not have it.
     Gone,
-    /// The mailbox has as many keywords, or sets of them, as it can hold.
+    /// The mailbox has reached its limit of keywords, or of sets of keywords.
     Keywords,
 }
 
@@ -56,29 +55,30 @@ impl fmt::Display for ChangeError {
     }
 }
 
-/// What a command does about one message.
+/// The decision for one message.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Verdict {
-    /// It is changed.
+    /// Change it.
     Change,
-    /// It is already what it is to be.
+    /// It needs no change.
     Keep,
-    /// It has changed since the client last looked (RFC 7162 section 3.1.3).
+    /// It has changed since the client last saw it (RFC 7162 section 3.1.3).
     Modified,
 }
 
-/// A change of messages of one mailbox.
+/// A change of messages in one mailbox.
 trait MessageChange {
-    /// What its records are for.
+    /// The purpose of its records, which decides what space they may use.
     fn purpose(&self) -> Purpose;
 
-    /// Called in the step that writes the record, or finds that there is nothing to write.
+    /// Decides for one message. Called in the step that writes the record, or finds nothing to
+    /// write.
     fn judge(&mut self, mailbox: &Mailbox, message: &AsWritten<'_>) -> Verdict;
 
-    /// Whether the mailbox has room for what the change of these messages needs; makes it.
+    /// Makes room in the mailbox for the change of these messages. `false` if there is none.
     fn admit(&self, mailbox: &mut Mailbox, uids: &[UidRange]) -> bool;
 
-    /// Whether it sets or clears `\Deleted` of a message with these flags that it changes.
+    /// Whether the change of a message with these flags sets or clears `\Deleted`.
     fn turns_deleted(&self, _flags: Flags) -> bool {
         false
     }
@@ -87,26 +87,26 @@ trait MessageChange {
     fn record(&self, account: Box<str>, modseq: ModSeq, uids: Vec<UidRange>) -> Record;
 }
 
-/// What came of a change. All ranges ascend.
+/// The result of a change. All ranges ascend.
 #[derive(Default)]
 pub(in crate::session) struct Changed {
-    /// Of the records.
+    /// Mod-sequences of the records.
     pub modseqs: Vec<ModSeq>,
     /// Messages that were changed.
     pub changed: Vec<UidRange>,
-    /// The same, and those that needed no change.
+    /// Messages that were changed, and those that needed no change.
     pub done: Vec<UidRange>,
-    /// Messages of which `\Deleted` was set or cleared.
+    /// Messages whose `\Deleted` was set or cleared.
     pub deleted: Vec<UidRange>,
-    /// Messages that had changed before, and were left alone.
+    /// Messages not changed, because they had changed since UNCHANGEDSINCE.
     pub modified: Vec<UidRange>,
-    /// Some messages are not there any more.
+    /// Whether some messages no longer exist.
     pub gone: bool,
-    /// Why messages from this UID on are as they were. Those below were changed.
+    /// The first UID that was not processed, and why. Messages below it were changed.
     pub unfinished: Option<(Uid, ChangeError)>,
 }
 
-/// What one step found.
+/// The result of one step.
 #[derive(Default)]
 struct Part {
     changed: Vec<UidRange>,
@@ -114,12 +114,12 @@ struct Part {
     done: Vec<UidRange>,
     modified: Vec<UidRange>,
     gone: bool,
-    /// Where the next step begins; `None` after the last.
+    /// The first UID of the next step; `None` after the last.
     next: Option<Uid>,
 }
 
 impl Session {
-    /// Tells why messages were not changed, none of them.
+    /// Replies why no message was changed.
     pub(in crate::session) fn not_changed(&self, tag: &Tag, error: &ChangeError) {
         match error {
             ChangeError::Log(error) => self.not_written(tag, error),
@@ -128,7 +128,7 @@ impl Session {
         }
     }
 
-    /// Tells why a change ended before this UID.
+    /// Replies why a change stopped before this UID.
     fn not_finished(&self, tag: &Tag, from: Uid, error: &ChangeError) {
         let (code, why) = match error {
             ChangeError::Log(LogError::Full(why)) => {
@@ -145,11 +145,11 @@ impl Session {
 }
 
 impl Home {
-    /// Changes messages of a mailbox that is pinned and loaded. `uids` ascend. Returns when all
-    /// that it tells of is durable, what others changed before included.
+    /// Changes messages of a pinned, loaded mailbox. `uids` ascend. Returns when its result is
+    /// durable, including earlier changes by others that the result depends on.
     ///
     /// # Errors
-    /// When nothing was changed. What stops it later is told in [`Changed::unfinished`].
+    /// When nothing was changed. An error after the first change is in [`Changed::unfinished`].
     async fn change_messages(
         &self,
         owner: &Rc<Owner>,
@@ -183,7 +183,8 @@ impl Home {
         }
     }
 
-    /// One step. Gives where the next begins, and whether it saw what is not durable yet.
+    /// Runs one step. Returns the first UID of the next step, and whether this step depends on
+    /// changes that are not durable yet.
     async fn change_some(
         &self,
         owner: &Rc<Owner>,
@@ -195,7 +196,7 @@ impl Home {
     ) -> Result<(Option<Uid>, bool), ChangeError> {
         self.ledger(owner).not_too_far_ahead(mailbox).await?;
         let empty = change.record(owner.name(), ModSeq(0), Vec::new()).encoded_len() + 8;
-        // What changes nothing needs no lease, and no room on the disk.
+        // A step without changes needs no lease and no space on the disk.
         let (looked, unapplied) = {
             let account = owner.account.borrow();
             let found = account.mailbox(mailbox).filter(|_| !owner.is_dying(mailbox));
@@ -240,7 +241,7 @@ impl Home {
 }
 
 impl Changed {
-    /// Adds what a step did. Gives where the next begins.
+    /// Adds the result of a step. Returns the first UID of the next step.
     fn take(&mut self, part: Part) -> Option<Uid> {
         self.changed.extend(part.changed);
         self.deleted.extend(part.deleted);
@@ -252,8 +253,8 @@ impl Changed {
 }
 
 impl Part {
-    /// Judges messages from this UID on, until there are so many ranges to change, or it has looked
-    /// at [`STEP_MESSAGES`](crate::limits::STEP_MESSAGES).
+    /// Judges messages from this UID on, until there are `ranges` ranges to change, or
+    /// [`STEP_MESSAGES`](crate::limits::STEP_MESSAGES) messages were judged.
     fn look(
         mailbox: &Mailbox,
         uids: &[UidRange],

@@ -48,7 +48,7 @@ impl Session {
         self.is_own(&done.modseqs);
         let sets = change.change.of(Flags::default(), change.flags).contains(Flags::DELETED);
         changes::marked(owner, mailbox, &done.deleted, sets);
-        // The mod-sequence is told even to those who do not want the flags (section 3.1.3).
+        // MODSEQ is sent even with .SILENT (section 3.1.3).
         let told = Told {
             uid: store.uid || self.enabled.tells_uids(),
             flags: !store.silent,
@@ -67,16 +67,16 @@ impl Session {
                 self.ok_code(tag, Code::Modified(&modified), text);
             }
             (true, true) => {
-                // Those that are there were changed, which RFC 2180 section 4.2.1 calls success.
-                // Without .SILENT the missing FETCH responses and the code tell the rest.
+                // The existing messages were changed, which is success (RFC 2180 section 4.2.1).
+                // Without .SILENT the missing FETCH responses and the response code tell the rest.
                 self.ok_code(tag, Code::ExpungeIssued, EXPUNGED);
             }
             (true, false) => self.ok(tag, "STORE completed"),
         }
     }
 
-    /// Marks messages as read that a FETCH has shown. Gives those that were not, for the client to
-    /// be told.
+    /// Sets `\Seen` on messages that a FETCH returned. Returns those that did not have it, so that
+    /// the client can be told.
     ///
     /// # Errors
     /// See [`ChangeError`].
@@ -86,7 +86,7 @@ impl Session {
         uids: &[UidRange],
         owner: &Rc<Owner>,
     ) -> Result<Vec<UidRange>, ChangeError> {
-        // Most mail is read again and again.
+        // Fast path: most messages have been read before.
         let read = owner
             .account
             .borrow()
@@ -101,7 +101,7 @@ impl Session {
             flags: Flags::SEEN,
             keywords: &[],
             unchanged_since: None,
-            // The client did not ask for it: what is held back is for those who do.
+            // The client did not request this change, so it may not use the reserved disk space.
             purpose: Purpose::Adds,
             last: None,
             named: None,
@@ -117,7 +117,7 @@ impl Session {
         }
     }
 
-    /// UIDs, or the message numbers they have, as the command named messages.
+    /// UIDs, or their message numbers, as in the command.
     fn as_asked(&self, uids: &[UidRange], uid: bool) -> Vec<(u32, u32)> {
         match &*self.selected.borrow() {
             Some(selected) if !uid => selected.shown.numbers(uids),
@@ -126,19 +126,19 @@ impl Session {
     }
 }
 
-/// A change of flags.
+/// A change of flags and keywords.
 struct SetFlags<'a> {
     mailbox: MailboxId,
     change: FlagChange,
     flags: Flags,
     keywords: &'a [Keyword],
-    /// Messages with a higher mod-sequence are left alone.
+    /// Messages with a higher mod-sequence are not changed.
     unchanged_since: Option<u64>,
     purpose: Purpose,
-    /// Whether the change keeps this set of keywords: messages often have the same as the one
-    /// before.
+    /// The last set of keywords, and whether the change leaves it as it is: consecutive messages
+    /// often have the same set.
     last: Option<(KeywordSet, bool)>,
-    /// The change in the table of the mailbox, and which keywords that had.
+    /// The change in terms of the mailbox's keyword table, and the version of that table.
     named: Option<(u64, KeywordChange)>,
 }
 

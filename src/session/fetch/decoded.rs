@@ -1,4 +1,4 @@
-//! BINARY of large messages: parts are decoded as they are read, once to count them and once to
+//! BINARY of large messages. A part is decoded as it is read: once to count its octets, and once to
 //! send them.
 
 use std::collections::BTreeMap;
@@ -13,11 +13,11 @@ use imap::mime::{Decoder, Transfer};
 use imap::protocol::FetchItem;
 use imap::protocol::response::FetchResponse;
 
-/// How long parts are when decoded, by where they begin.
+/// The decoded sizes of parts, in octets, by the offset of the part.
 pub(super) type Sizes = BTreeMap<u64, u64>;
 
 impl One<'_, '_, '_> {
-    /// How many octets of a part are left when its encoding is undone.
+    /// The decoded size of a part, in octets.
     pub(super) async fn decoded_size(
         &mut self,
         octets: &Range<u64>,
@@ -27,7 +27,7 @@ impl One<'_, '_, '_> {
         self.decoded_up_to(octets, transfer, u64::MAX, sizes).await
     }
 
-    /// The same, or `most` when there are more.
+    /// The decoded size of a part, but at most `most`: decoding stops there.
     async fn decoded_up_to(
         &mut self,
         octets: &Range<u64>,
@@ -58,7 +58,7 @@ impl One<'_, '_, '_> {
         Ok(most.min(size))
     }
 
-    /// Sends what an item asks for of a part.
+    /// Sends the range of a decoded part that an item requests.
     pub(super) async fn send_decoded(
         &mut self,
         answer: &mut FetchResponse,
@@ -85,7 +85,7 @@ impl One<'_, '_, '_> {
             let (from, to) = (wanted.start.clamp(before, end), wanted.end.clamp(before, end));
             put(self.out, item, &decoded[within(from - before..to.max(from) - before)]);
             if at >= octets.end && end < wanted.end && decoded.is_empty() {
-                // The octets are others than a moment ago.
+                // The message differs from what was read a moment ago.
                 return Err(ReadError::damaged(self.message, "changes while it is read").into());
             }
             before = end;

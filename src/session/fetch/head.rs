@@ -1,4 +1,4 @@
-//! Where the header of a message ends.
+//! Finds the end of a message's header.
 
 use crate::index::Found;
 use crate::store::{self, ReadError};
@@ -7,12 +7,11 @@ use imap::protocol::HeaderScanner;
 /// Reads the octets of messages for one command.
 pub(in crate::session) type Reader<'a> = store::Reader<'a, Found>;
 
-/// Octets that are read of a message of which the header is wanted: nearly all headers are
-/// shorter.
+/// Octets read of a message when only its header is needed. Nearly all headers are shorter.
 pub(in crate::session) const HEAD: u64 = 8 << 10;
 
-/// The length of the header of the current message, empty line included; `limit` if it does not
-/// end before.
+/// The length of the header of the current message, including the empty line; `limit` if the header
+/// is longer.
 pub(in crate::session) async fn header_length(
     reader: &mut Reader<'_>,
     message: &Found,
@@ -20,7 +19,7 @@ pub(in crate::session) async fn header_length(
 ) -> Result<u64, ReadError> {
     let (mut scanner, mut at, reach) = (HeaderScanner::new(), 0, reader.reach());
     while at < limit {
-        // Many a header ends within what is read ahead of each message in any case.
+        // Many headers end within the octets that are read ahead anyway.
         let to = if at < reach { reach.min(limit) } else { limit };
         let piece = reader.piece(message, at..to).await?;
         at += piece.len() as u64;

@@ -1,4 +1,4 @@
-//! What the index knows of a message, written without looking at anything else.
+//! The FETCH items that the index answers alone.
 
 use bytes::BytesMut;
 
@@ -9,22 +9,22 @@ use imap::protocol::FetchItem;
 use imap::protocol::response::{FetchResponse, message_flags};
 use imap::types::{Flags, InternalDate, Keyword};
 
-/// Writes the items of message after message.
+/// Writes the items of one message after another.
 pub(super) struct Items {
-    /// The client does not want to hear of `\Recent` (RFC 9051 appendix E).
+    /// The client does not want `\Recent` (RFC 9051 appendix E).
     without_recent: bool,
-    /// The flags of the message before, and how they were written: most have the same.
+    /// The flags of the previous message, and their text: most messages have the same flags.
     flags: Option<(Flags, KeywordSet, bool)>,
     written: BytesMut,
 }
 
 impl Items {
-    /// For a client that has enabled this.
+    /// Items for a client with these extensions enabled.
     pub fn new(enabled: Enabled) -> Items {
         Items { without_recent: enabled.rev2, flags: None, written: BytesMut::new() }
     }
 
-    /// Begins the answer for a message, and writes those of the items that the index knows.
+    /// Starts the response for a message, and writes the items that the index answers.
     pub fn begin(
         &mut self,
         out: &mut BytesMut,

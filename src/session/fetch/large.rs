@@ -1,5 +1,5 @@
-//! Large messages whose parts are asked for: threads beside the reactors look at them piece by
-//! piece, few at a time, one for each user.
+//! Parts of large messages. The offload pool parses such a message piece by piece: a few messages
+//! at a time, and one per user.
 
 use super::head::Reader;
 use super::parts::Parts;
@@ -13,15 +13,15 @@ use crate::store::Checksum;
 use imap::mime::{Outliner, TextSearch, TooLong};
 use imap::protocol::FetchItem;
 
-/// Pieces of a large message, after which other users may have theirs first.
+/// Pieces of a large message after which other users get a turn.
 const PIECES: usize = 16;
 
-/// What looks at a message that comes in pieces.
+/// A parser or search that takes a message in pieces.
 pub(in crate::session) trait Looks: Send + 'static {
-    /// Takes the next octets, the last or not. Whether it has seen enough.
+    /// Takes the next piece; `last` marks the final one. Returns whether it needs no more.
     fn look(&mut self, piece: &[u8], last: bool) -> Result<bool, TooLong>;
 
-    /// What it takes in memory, in bytes.
+    /// Its memory, in bytes.
     fn memory(&self) -> usize;
 }
 
@@ -46,9 +46,9 @@ impl Looks for TextSearch {
 }
 
 impl Session {
-    /// Has threads beside the reactor look at the first `length` octets of a message, in pieces of
-    /// so many. Between two of them the client may turn out to have gone, and other users may have
-    /// their turn. When all of the message was looked at, its checksum was right.
+    /// Feeds the first `length` octets of a message to `looks` on the offload pool, in pieces of
+    /// `piece` octets. Between pieces it checks whether the client has disconnected, and other
+    /// users may get a turn. If it reads the complete message, it has verified the checksum.
     ///
     /// # Errors
     /// See [`Trouble`].
@@ -60,7 +60,7 @@ impl Session {
         mut looks: L,
     ) -> Result<(L, Turn), Trouble> {
         let (offload, user, size) = (&self.home.offload, self.user_name(), message.entry().size());
-        // Who waits for a turn holds no lease.
+        // Release the lease before waiting for a turn.
         reader.rest();
         let mut turn = self.watch(vigil, offload.turn(user)).await?;
         let (mut at, mut pieces) = (0, 0);
@@ -82,7 +82,7 @@ impl Session {
             self.still_there(vigil)?;
             pieces += 1;
             if pieces >= PIECES && !last && offload.is_awaited() && looks.memory() as u64 <= LARGE {
-                // What it holds is no more than any command may.
+                // It may keep this memory without a turn: no more than any command may have.
                 reader.rest();
                 drop(turn);
                 turn = self.watch(vigil, offload.turn(user)).await?;
@@ -95,8 +95,8 @@ impl Session {
         Ok((looks, turn))
     }
 
-    /// Finds the parts of a message over [`LARGE`], or what its long header says; then only the
-    /// first `length` octets are looked at.
+    /// Finds the parts of a message over [`LARGE`]. If only a long header matters, `length` is
+    /// shorter than the message.
     pub(super) async fn parse_large(
         &self,
         message: &Found,

@@ -1,9 +1,9 @@
-//! FETCH (RFC 3501 section 6.4.5): what of a message is asked for, and its octets.
+//! FETCH (RFC 3501 section 6.4.5).
 //!
-//! The [index](crate::index) finds the messages, a chunk at a time; [`items`] answers what the
-//! index knows; the [store](crate::store) reads ahead what it does not; [`octets`] sends that, and
-//! [`parts`] finds the parts of messages. A command gathers no more than fills a buffer, and
-//! between two buffers it waits for a client that does not read.
+//! The [index](crate::index) finds the messages, a chunk at a time. [`items`] answers what the
+//! index has; the [store](crate::store) reads the rest ahead. [`octets`] sends it, and [`parts`]
+//! finds the parts of messages. A command buffers at most one buffer of output, then waits for the
+//! client to read.
 
 mod decoded;
 pub(super) mod head;
@@ -37,25 +37,25 @@ use imap::protocol::response::{self, Code, FetchResponse};
 use imap::protocol::{Fetch, FetchItem, PartialRange, SequenceSet, Tag};
 use imap::types::{ModSeq, Uid, UidRange};
 
-/// Chunks looked at before others get a turn, when there is nothing to send: half a millisecond.
+/// Chunks walked before the command yields, when there is nothing to send: half a millisecond.
 const STEPS: usize = 64;
 
-/// Messages that a reader knows of in advance: at 50 octets each they fill its two leases.
+/// Messages queued in a reader: at 50 octets each they fill its two leases.
 const KNOWN: usize = 8 << 10;
 
-/// A client that reads has made room by then; one that does not needs no lease.
+/// How long the command keeps its lease while it waits for the client to read.
 const SOON: Duration = Duration::from_millis(50);
 
-/// What an answer came to.
+/// What went wrong during a FETCH.
 #[derive(Default)]
 struct Outcome {
-    /// Messages that are not there any more.
+    /// Messages that no longer exist.
     missing: u64,
     /// Messages that cannot be read.
     damaged: u64,
-    /// Messages whose headers are too long for what was asked of them.
+    /// Messages whose headers are too long for a requested item.
     too_long: u64,
-    /// Parts were asked for whose encoding is unknown.
+    /// Whether a requested part has an unknown encoding.
     unknown_encoding: bool,
 }
 
@@ -88,8 +88,8 @@ impl Session {
             match self.set_seen(mailbox, &uids, owner).await {
                 Ok(unseen) if unseen.is_empty() => {}
                 Ok(_) => self.tell_seen(&mut wanted),
-                // Mail can be read when the disk is full, and while its mailbox is being deleted;
-                // the flag waits for the next time.
+                // Mail stays readable when the disk is full, and while its mailbox is being
+                // deleted. The flag is set by a later FETCH.
                 Err(ChangeError::Log(LogError::Full(_)) | ChangeError::Gone) => {}
                 Err(error) => return self.not_changed(tag, &error),
             }
@@ -108,7 +108,8 @@ impl Session {
         }
     }
 
-    /// Whoever sets a flag by fetching is told so (RFC 3501 section 6.4.5, RFC 7162 section 3.2.4).
+    /// The flags that FETCH sets are part of its response (RFC 3501 section 6.4.5, RFC 7162 section
+    /// 3.2.4).
     fn tell_seen(&self, wanted: &mut Wanted) {
         if self.enabled.condstore {
             wanted.add(FetchItem::ModSeq);
@@ -119,12 +120,12 @@ impl Session {
         }
     }
 
-    /// VANISHED (EARLIER), which comes before all FETCH responses (RFC 7162 section 3.2.6).
+    /// VANISHED (EARLIER), sent before all FETCH responses (RFC 7162 section 3.2.6).
     fn tell_vanished(&self, set: &SequenceSet, since: ModSeq, owner: &Owner) {
         let (selected, account) = (self.selected.borrow(), owner.account.borrow());
         let Some(selected) = &*selected else { return };
         let Some(mailbox) = account.mailbox(selected.mailbox) else { return };
-        // `*` is the highest UID there has been: the newest messages may be those that are gone.
+        // `*` is the highest UID ever used: the newest messages may be among the expunged ones.
         let highest = mailbox.counts().uid_next.0 - 1;
         let known: Vec<_> = match set.is_saved() {
             true => selected.shown.saved.clone(),
@@ -150,13 +151,14 @@ impl Session {
             return self.no(tag, Some(Code::UnknownCte), text);
         }
         if outcome.missing > 0 {
-            // What is there was told. To NO many clients answer with the same FETCH once more.
+            // OK, because the existing messages were sent. After NO many clients would repeat the
+            // FETCH.
             return self.ok_code(tag, Code::ExpungeIssued, EXPUNGED);
         }
         self.ok(tag, "FETCH completed");
     }
 
-    /// The next messages of a walk; `false` when there are no more.
+    /// The next messages of a walk; `false` at its end.
     pub(super) fn step(
         &self,
         mailbox: MailboxId,
@@ -168,13 +170,13 @@ impl Session {
         let account = owner.account.borrow();
         match (selected.as_ref(), account.mailbox(mailbox)) {
             (Some(selected), Some(mailbox)) => walk.step(&selected.shown.view, mailbox, batch),
-            // It was deleted by another session.
+            // Another session has deleted the mailbox.
             _ => walk.give_up(),
         }
     }
 
-    /// Which number is which message the session knows by itself, also of messages whose EXPUNGE it
-    /// has not been told of.
+    /// Answers FETCH of UIDs alone, from the session's view. It includes messages whose EXPUNGE the
+    /// client has not been sent.
     async fn answer_uids(&self, uids: &[UidRange]) -> Result<(), Gone> {
         let mut out = buffer();
         for &UidRange { first, last } in uids {
@@ -268,7 +270,7 @@ impl Session {
                 Ok(unknown_encoding) => {
                     outcome.unknown_encoding |= unknown_encoding;
                     self.trail.fetched.set(self.trail.fetched.get() + 1);
-                    // An answer has an item at least (RFC 3501 section 9, `msg-att`).
+                    // A response has at least one item (RFC 3501 section 9, `msg-att`).
                     let written = out.get(start..).unwrap_or_default();
                     if unknown_encoding && written.ends_with(b" FETCH ()\r\n") {
                         out.truncate(start);
@@ -296,7 +298,7 @@ impl Session {
         Ok(outcome)
     }
 
-    /// Hands on what was gathered, and waits while the client does not read.
+    /// Sends the buffer, and waits while the client does not read.
     async fn hand_on(
         &self,
         out: &mut BytesMut,

@@ -1,4 +1,4 @@
-//! The octets of a message, from the leases they were read into to the buffer they are sent from.
+//! Sends the octets of a message from the leases of the reader.
 
 use std::ops::Range;
 use std::time::Duration;
@@ -24,46 +24,46 @@ use imap::mime::TooLong;
 use imap::protocol::response::FetchResponse;
 use imap::protocol::{FetchItem, Partial};
 
-/// Items up to here are answered from the reader's lease; a client that asks for more at once may
-/// take long to read them, and gets them from memory of its own.
+/// Up to this number of items are answered from the reader's lease. A client that requests more may
+/// take long to read them, so they are answered from a copy.
 const MANY: usize = 16;
 
-/// Octets of an answer that are written at once, from the reader's lease.
+/// Octets of a response that are written at once, from the reader's lease.
 const AT_ONCE: u64 = (BUFFER + LARGE_LEASE) as u64;
 
-/// Octets of a message that are looked at for one client before others have their turn: half a
+/// Octets of a message processed for one client before other sessions get a turn: half a
 /// millisecond.
 const FETCH_STEP: u64 = 512 << 10;
 
-/// What an item costs, besides the octets that are looked at for it.
+/// The cost of an item, besides its octets.
 const ITEM: u64 = 8 << 10;
 
-/// So long a client may take for an answer of megabytes when others wait for memory: at 32 MiB
-/// half a megabyte a second.
+/// How long a client may take to read a response of megabytes while others wait for the memory: for
+/// 32 MiB it must read half a megabyte a second.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Memory that is used again for message after message.
+/// Buffers reused for every message.
 #[derive(Default)]
 pub(super) struct Scratch {
-    /// A message, or its header, that did not lie together.
+    /// A message, or its header, copied because it is not contiguous in the lease.
     octets: Vec<u8>,
-    /// Fields of a header, or an envelope.
+    /// Selected header fields, or an envelope.
     made: Vec<u8>,
     checksum: Checksum,
 }
 
-/// What is known of the message that is being answered.
+/// What is known of the current message.
 #[derive(Default)]
 struct Progress {
-    /// Length of its header.
+    /// Length of its header, in octets.
     header: Option<u64>,
-    /// Its checksum was found right.
+    /// The checksum was verified.
     checked: bool,
-    /// Some of it was sent already.
+    /// A part of the response has been sent.
     sent: bool,
 }
 
-/// What it takes to answer one message.
+/// The state of answering one message.
 pub(super) struct One<'o, 'r, 'h> {
     session: &'o Session,
     pub message: &'o Found,
@@ -71,13 +71,13 @@ pub(super) struct One<'o, 'r, 'h> {
     pub reader: &'r mut Reader<'h>,
     scratch: &'o mut Scratch,
     progress: Progress,
-    /// Octets looked at since others last had their turn.
+    /// Octets processed since the last yield.
     pub work: u64,
 }
 
 impl Session {
-    /// Writes those items of an answer for which the message must be read, and ends the answer.
-    /// `true` when a part is encoded in a way that is not known.
+    /// Writes the items that need the octets of the message, and ends the response. Returns `true`
+    /// if a part has an unknown encoding.
     pub(super) async fn octets(
         &self,
         mut answer: FetchResponse,
@@ -100,7 +100,8 @@ impl Session {
             }
             Err(Trouble::Gone) => Err(Trouble::Gone),
             Err(error) if one.progress.sent => {
-                // The client must not take what it was sent for the message, so it gets no end.
+                // No end of the response: the client must not take the octets it has for the
+                // message.
                 tracing::error!("FETCH cuts the connection in the middle of an answer: {error}");
                 self.conn.shutdown();
                 Err(Trouble::Gone)
@@ -111,7 +112,7 @@ impl Session {
 }
 
 impl One<'_, '_, '_> {
-    /// Items for which the parts of the message need not be known.
+    /// Items that do not need the parts of the message.
     async fn plain(&mut self, answer: &mut FetchResponse, wanted: &Wanted) -> Result<(), Trouble> {
         let size = self.message.entry().size();
         for (item, names) in wanted.items.iter().zip(&wanted.names) {
@@ -134,7 +135,7 @@ impl One<'_, '_, '_> {
                 let whole = partial.is_none() && octets.end == size;
                 self.send(item, octets, whole && !self.progress.checked).await?;
             }
-            // With one item the caller does so.
+            // With a single item the caller does this.
             if wanted.items.len() > 1 {
                 self.hand_on_if(false).await?;
             }
@@ -142,7 +143,7 @@ impl One<'_, '_, '_> {
         Ok(())
     }
 
-    /// Fields of a header that stands in the message.
+    /// Selected fields of a header that is a range of the message.
     async fn fields(
         &mut self,
         answer: &mut FetchResponse,
@@ -160,7 +161,7 @@ impl One<'_, '_, '_> {
             self.rest().await;
             return Ok(());
         }
-        // Once to count what there is to send, and once to send it.
+        // The first pass counts the octets to send, the second sends them.
         let (mut filter, mut kept) = (Filter::new(names), 0);
         let mut at = header.start;
         while at < header.end {
@@ -190,7 +191,7 @@ impl One<'_, '_, '_> {
         Ok(())
     }
 
-    /// Lets others have their turn after so much work.
+    /// Yields to other sessions after `FETCH_STEP` octets.
     pub(super) async fn rest(&mut self) {
         if self.work >= FETCH_STEP {
             self.work = 0;
@@ -198,7 +199,8 @@ impl One<'_, '_, '_> {
         }
     }
 
-    /// Looks at the client when that is due, as long as nothing of the answer was sent.
+    /// Checks for a disconnected client when that is due, until a part of the response has been
+    /// sent.
     pub(super) fn still_there(&self, vigil: &mut Vigil) -> Result<(), Gone> {
         if self.progress.sent { Ok(()) } else { self.session.still_there(vigil) }
     }
@@ -222,7 +224,7 @@ impl One<'_, '_, '_> {
         Ok(())
     }
 
-    /// The length of the header, empty line included.
+    /// The length of the header, including the empty line.
     async fn header(&mut self) -> Result<u64, Trouble> {
         if let Some(length) = self.progress.header {
             return Ok(length);
@@ -232,8 +234,8 @@ impl One<'_, '_, '_> {
         Ok(length)
     }
 
-    /// Sends a range of the message; when `check` is set, which needs the range to be the rest of
-    /// the message, only if its checksum is right.
+    /// Sends a range of the message. With `check` the range must extend to the end of the message,
+    /// and a wrong checksum is an error.
     async fn send(
         &mut self,
         item: &FetchItem,
@@ -271,8 +273,8 @@ impl One<'_, '_, '_> {
         Ok(())
     }
 
-    /// Hands on what was gathered when there is enough. As long as nothing of a message was sent,
-    /// nothing has to be if it turns out to be damaged: so that waits, unless it is large.
+    /// Sends the buffer when it is full enough. A small message is kept until it is complete, so
+    /// that nothing of a damaged one has been sent; a large one is not.
     pub(super) async fn hand_on_if(&mut self, large: bool) -> Result<(), Gone> {
         let enough = if large { BUFFER } else { BUFFER + LARGE_LEASE };
         if self.out.len() >= enough {
@@ -282,7 +284,7 @@ impl One<'_, '_, '_> {
         Ok(())
     }
 
-    /// Items some of which need the parts of the message.
+    /// Items of which some need the parts of the message.
     async fn parsed(
         &mut self,
         answer: &mut FetchResponse,
@@ -332,7 +334,7 @@ impl One<'_, '_, '_> {
         unknown
     }
 
-    /// Items of a message that is in memory of its own, each found when it is to be sent.
+    /// Items of a message in memory. Each is located when it is to be sent.
     async fn one_by_one(
         &mut self,
         answer: &mut FetchResponse,
@@ -349,7 +351,7 @@ impl One<'_, '_, '_> {
             unknown |= part.is_unknown();
             let made = &mut self.scratch.made;
             part.write(answer, self.out, item, (octets, names.as_ref(), made));
-            // To find a part takes a walk over those before it.
+            // Finding a part walks over the parts before it.
             self.work += ITEM + part.octets();
             self.hand_on_if(true).await?;
             self.rest().await;
@@ -357,7 +359,7 @@ impl One<'_, '_, '_> {
         Ok(unknown)
     }
 
-    /// Items of a large message whose parts are known, read once more piece by piece.
+    /// Items of a large message whose parts are known: a second read, piece by piece.
     async fn large(
         &mut self,
         answer: &mut FetchResponse,
@@ -404,7 +406,7 @@ impl One<'_, '_, '_> {
         Ok(())
     }
 
-    /// Hands on what was gathered of an answer that is in memory.
+    /// Sends the buffer of a response that is in memory.
     async fn hand_on_in_turn(&mut self, parts: &Parts, begun: Instant) -> Result<(), Gone> {
         let mut room = timeout(PATIENCE, self.hand_on_if(true)).await.transpose()?.is_some();
         while !room {
@@ -414,7 +416,8 @@ impl One<'_, '_, '_> {
         self.yield_turn(parts, begun)
     }
 
-    /// Whoever takes long to read what is in memory must not keep others waiting.
+    /// Ends the connection of a client that takes too long to read a response in memory, if others
+    /// wait for that memory.
     fn yield_turn(&self, parts: &Parts, begun: Instant) -> Result<(), Gone> {
         if parts.turn.is_none()
             || begun.elapsed() < PATIENCE
@@ -427,7 +430,7 @@ impl One<'_, '_, '_> {
     }
 }
 
-/// The octets that an item asks for of a section.
+/// The partial range of a section item.
 fn plain_partial(item: &FetchItem) -> Option<Partial> {
     match item {
         FetchItem::Section(body) => body.partial,
@@ -435,7 +438,8 @@ fn plain_partial(item: &FetchItem) -> Option<Partial> {
     }
 }
 
-/// Writes those of some octets that are wanted; they stand `before` others. Gives where they end.
+/// Writes the octets of the requested range. `before` is the offset of `octets` in the item.
+/// Returns the offset of their end.
 fn write_part(
     out: &mut BytesMut,
     item: &FetchItem,
@@ -449,8 +453,8 @@ fn write_part(
     end
 }
 
-/// Writes octets of an item that was announced. A literal cannot have NUL (RFC 3501 and RFC 9051,
-/// `CHAR8`), only that of BINARY can: elsewhere 0x80 stands for it, as in Dovecot's answers.
+/// Writes octets of an announced item. Only literals of BINARY may contain NUL (RFC 3501 and RFC
+/// 9051, `CHAR8`); elsewhere it is replaced by 0x80, as Dovecot does.
 pub(super) fn put(out: &mut BytesMut, item: &FetchItem, octets: &[u8]) {
     let start = out.len();
     out.extend_from_slice(octets);
@@ -463,7 +467,7 @@ pub(super) fn put(out: &mut BytesMut, item: &FetchItem, octets: &[u8]) {
     }
 }
 
-/// Writes the name of an item and how many octets follow.
+/// Writes the name of an item and the number of octets that follow.
 pub(super) fn announce(
     answer: &mut FetchResponse,
     out: &mut BytesMut,
@@ -480,7 +484,7 @@ pub(super) fn announce(
     }
 }
 
-/// A range of octets that are in memory.
+/// Converts a range of octets in memory to indexes.
 pub(super) fn within(octets: Range<u64>) -> Range<usize> {
     let at = |octet| usize::try_from(octet).expect("what is in memory is counted by a usize");
     at(octets.start)..at(octets.end)

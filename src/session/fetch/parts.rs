@@ -1,4 +1,4 @@
-//! Items that need the parts of a message.
+//! FETCH items that need the parts of a message.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -14,57 +14,57 @@ use imap::mime::{BinaryError, Message, Outline, TooLong, Transfer, envelope, pre
 use imap::protocol::response::{FetchResponse, string};
 use imap::protocol::{FetchItem, HeaderScanner, Partial, SectionText};
 
-/// What each item of a command is for one large message, in the order of the items.
+/// The items of a command for one large message, in the order of the command.
 pub(super) struct Parts {
     pub items: Vec<Part>,
-    /// Octets that the items hold.
+    /// Bytes that the items hold.
     pub held: u64,
-    /// They take so much memory that others wait for it.
+    /// A turn of the offload pool, kept while the items hold memory that others wait for.
     pub turn: Option<Turn>,
 }
 
-/// What an item is for one message.
+/// One item for one message.
 pub(super) enum Part {
-    /// The index has answered it already.
+    /// Already answered by the index.
     Known,
-    /// A value, written.
+    /// The name and the value, written.
     Written(&'static str, BytesMut),
     /// Octets of the message.
     Range(Range<u64>),
-    /// Octets of a part whose encoding was undone. Items that name the same part share it.
+    /// A range of a decoded part. Items for the same part share its octets.
     Decoded(Arc<Vec<u8>>, Range<usize>),
-    /// Octets of a part whose encoding is undone as they are sent.
+    /// A part to decode while it is sent.
     Encoded(Range<u64>, Transfer),
-    /// Fields of the header that stands there; the item says which, and which octets of them.
+    /// Selected fields of the header at this range; the item has the names and the partial range.
     Fields(Range<u64>),
     /// `BINARY.SIZE`
     Size(u64),
-    /// The same of a part that is decoded to be counted.
+    /// `BINARY.SIZE` of a part that must be decoded to be counted.
     EncodedSize(Range<u64>, Transfer),
-    /// What headers say is too long to be told.
+    /// The headers are too long to answer this item.
     TooLong,
-    /// Encoded in a way that is not known.
+    /// The part has an unknown transfer encoding.
     UnknownEncoding,
 }
 
-/// A part without its encoding.
+/// A part without its transfer encoding.
 #[derive(Clone)]
 enum Bare {
-    /// It stands in the message like that.
+    /// Not encoded: a range of the message.
     Range(Range<u64>),
     Decoded(Arc<Vec<u8>>),
     Encoded(Range<u64>, Transfer),
 }
 
-/// A message that is asked for item after item. Of one in memory each part is decoded once: all of
-/// them together are no larger than the message.
+/// Locates the items of one message. If the message is in memory, each part is decoded once:
+/// together the decoded parts are no larger than the message.
 pub(super) struct Finder<'m> {
     of: Source<'m>,
     size: u64,
-    /// Length of the header.
+    /// Length of the header, in octets.
     header: u64,
     bare: BTreeMap<Vec<u32>, Result<Bare, BinaryError>>,
-    /// Several items may name the same part.
+    /// Whether decoded parts are kept, because several items may name the same part.
     keeps: bool,
 }
 
@@ -74,7 +74,7 @@ enum Source<'m> {
 }
 
 impl Parts {
-    /// What the items are of a message of `size` octets.
+    /// Locates the items in a message of `size` octets.
     pub fn find(outline: Outline, size: u64, items: &[FetchItem]) -> Parts {
         let header = outline.header;
         let (of, bare) = (Source::Outline(outline), BTreeMap::new());
@@ -89,7 +89,7 @@ impl Parts {
 }
 
 impl<'m> Finder<'m> {
-    /// Looks at a message for so many items.
+    /// Parses a message in memory; `items` is the number of items to locate.
     pub fn new(octets: &'m [u8], items: usize, global: bool) -> Finder<'m> {
         let message = Message::parse(octets, global);
         let mut scanner = HeaderScanner::new();
@@ -105,7 +105,7 @@ impl<'m> Finder<'m> {
         }
     }
 
-    /// What an envelope is made of.
+    /// The header fields, from which an envelope is made.
     fn fields(&self) -> &[u8] {
         match &self.of {
             Source::Memory(_, octets) => &octets[within(0..self.header)],
@@ -113,7 +113,7 @@ impl<'m> Finder<'m> {
         }
     }
 
-    /// What an item is.
+    /// Locates an item.
     pub fn part(&mut self, item: &FetchItem) -> Part {
         let (size, header) = (self.size, self.header);
         let message = self.message();
@@ -151,7 +151,7 @@ impl<'m> Finder<'m> {
             }
             FetchItem::Section(body) => {
                 let text = body.section.text.as_ref();
-                // As Dovecot does it: what is not there is empty.
+                // A missing part is empty, as in Dovecot.
                 let range = message.section(&body.section.part, text).unwrap_or(0..0);
                 let range = range.start.min(size)..range.end.min(size);
                 match text {
@@ -185,7 +185,7 @@ impl<'m> Finder<'m> {
         }
     }
 
-    /// The part of these numbers without its encoding.
+    /// The part with this number, without its transfer encoding.
     fn bare(&mut self, part: &[u32]) -> Result<Bare, BinaryError> {
         if let Some(known) = self.bare.get(part) {
             return known.clone();
@@ -206,12 +206,12 @@ impl<'m> Finder<'m> {
 }
 
 impl Part {
-    /// Octets that it holds.
+    /// Bytes that it holds.
     fn held(&self) -> u64 {
         if let Part::Written(_, value) = self { value.len() as u64 } else { 0 }
     }
 
-    /// Octets that it takes in an answer at most, besides its name.
+    /// Octets of its value in the response, at most.
     pub fn octets(&self) -> u64 {
         match self {
             Part::Known | Part::UnknownEncoding | Part::TooLong => 0,
@@ -231,8 +231,8 @@ impl Part {
         matches!(self, Part::TooLong)
     }
 
-    /// Writes it, for a message that is in memory. `names` are those of the item, if it asks for
-    /// fields, and `made` is memory for them.
+    /// Writes an item of a message in memory. `names` are the field names of the item, if any;
+    /// `made` is a buffer for the fields.
     pub fn write(
         &self,
         answer: &mut FetchResponse,
@@ -258,13 +258,13 @@ impl Part {
             }
             (Part::Size(size), FetchItem::BinarySize(of)) => answer.binary_size(out, of, *size),
             (Part::Size(_) | Part::Fields(_), _) => {}
-            // Of a message that is not in memory.
+            // Only for messages that are not in memory.
             (Part::Encoded(..) | Part::EncodedSize(..), _) => {}
         }
     }
 }
 
-/// Writes fields of a header that is in memory.
+/// Writes selected fields of a header in memory.
 pub(super) fn write_fields(
     answer: &mut FetchResponse,
     out: &mut BytesMut,

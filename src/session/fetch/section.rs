@@ -1,4 +1,4 @@
-//! Fields of a header, by name.
+//! Selects header fields by name.
 
 use std::collections::HashSet;
 
@@ -6,23 +6,23 @@ use memchr::memchr;
 
 use crate::limits::LINE;
 
-/// Up to so many names are compared one by one.
+/// Up to this number of names are compared one by one.
 const FEW: usize = 16;
 
-/// The names of HEADER.FIELDS, made ready once for all headers.
+/// The names of HEADER.FIELDS, prepared once for all headers.
 #[derive(Debug)]
 pub(in crate::session) struct FieldNames {
-    /// All fields but these.
+    /// HEADER.FIELDS.NOT: all fields but these.
     not: bool,
-    /// Whether a name begins with this octet, in either case.
+    /// The first octets of the names, in either case.
     initials: [bool; 256],
-    /// Names in lower case: few, or as many as a command has room for.
+    /// The names in lower case, if there are at most `FEW`. `many` has them in any case.
     few: Vec<Vec<u8>>,
     many: HashSet<Vec<u8>>,
 }
 
 impl FieldNames {
-    /// Fields of these names, or, with `not`, all others.
+    /// Selects the fields with these names, or with `not` all others.
     pub fn new(not: bool, names: &[Vec<u8>]) -> FieldNames {
         let names = names.iter().filter(|name| !name.is_empty());
         let many: HashSet<_> = names.map(|name| name.to_ascii_lowercase()).collect();
@@ -35,9 +35,9 @@ impl FieldNames {
         FieldNames { not, initials, few, many }
     }
 
-    /// Whether the field that begins with this line is one of those wanted.
+    /// Whether the field that starts with this line is selected.
     fn keep(&self, line: &[u8]) -> bool {
-        // Most fields differ in their first letter from the few that are asked for.
+        // The first letter alone rules out most fields.
         if !self.not && !self.initials[line[0] as usize] {
             return false;
         }
@@ -53,27 +53,27 @@ impl FieldNames {
     }
 }
 
-/// Takes a header in pieces and gives the fields that are wanted, with the lines that continue them
-/// and the empty line at the end (RFC 3501 section 6.4.5). Holds nothing but a line that is in two
+/// Takes a header in pieces and returns the selected fields, with their continuation lines and the
+/// final empty line (RFC 3501 section 6.4.5). It copies only lines that are split between two
 /// pieces.
 #[derive(Debug)]
 pub(in crate::session) struct Filter<'n> {
     names: &'n FieldNames,
     held: Vec<u8>,
-    /// The field under way is wanted.
+    /// Whether the current field is selected.
     keep: bool,
-    /// The line under way is longer than what is held of one; its end follows.
+    /// The current line is longer than the limit for a copy; its rest follows.
     amid: bool,
     ended: bool,
 }
 
 impl<'n> Filter<'n> {
-    /// Of a header of which nothing has been taken yet.
+    /// For the start of a header.
     pub fn new(names: &'n FieldNames) -> Filter<'n> {
         Filter { names, held: Vec::new(), keep: false, amid: false, ended: false }
     }
 
-    /// Takes the next piece.
+    /// Takes the next piece, and calls `give` with the selected octets.
     pub fn feed(&mut self, mut piece: &[u8], mut give: impl FnMut(&[u8])) {
         while !self.ended && !piece.is_empty() {
             let end = memchr(b'\n', piece).map(|at| at + 1);
@@ -88,7 +88,7 @@ impl<'n> Filter<'n> {
                 self.line(line, &mut give);
             } else {
                 self.held.extend_from_slice(line);
-                // No name is longer: what is held decides.
+                // No name is longer than this, so the copied part decides.
                 self.amid = end.is_none() && self.held.len() > LINE;
                 if end.is_some() || self.amid {
                     let held = std::mem::take(&mut self.held);
@@ -98,7 +98,7 @@ impl<'n> Filter<'n> {
         }
     }
 
-    /// The header ends here. One without an empty line gets one.
+    /// Ends the header, and adds the empty line if it is missing.
     pub fn end(mut self, mut give: impl FnMut(&[u8])) {
         let held = std::mem::take(&mut self.held);
         if !held.is_empty() {
@@ -120,7 +120,7 @@ impl<'n> Filter<'n> {
     }
 }
 
-/// Writes the fields of a header that is in memory.
+/// Appends the selected fields of a header in memory to `kept`.
 pub(super) fn filter_header(header: &[u8], names: &FieldNames, kept: &mut Vec<u8>) {
     let mut filter = Filter::new(names);
     filter.feed(header, |octets| kept.extend_from_slice(octets));
@@ -138,7 +138,7 @@ mod tests {
         let names = FieldNames::new(not, &names);
         let mut kept = Vec::new();
         filter_header(header, &names, &mut kept);
-        // In any pieces the same.
+        // The result does not depend on how the header is cut into pieces.
         for length in 1..header.len() {
             let (mut filter, mut pieces) = (Filter::new(&names), Vec::new());
             for piece in header.chunks(length) {

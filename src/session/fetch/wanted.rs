@@ -1,4 +1,4 @@
-//! What a FETCH asks of each message, and what has to be looked at for it.
+//! The items of a FETCH, and what must be read to answer them.
 
 use std::collections::HashSet;
 use std::ops::Range;
@@ -7,32 +7,32 @@ use super::head::HEAD;
 use super::section::FieldNames;
 use imap::protocol::{FetchItem, Partial, SectionText};
 
-/// Up to so many items are compared one by one.
+/// Up to this number of items are compared one by one.
 const FEW: usize = 16;
 
 /// The items of a command.
 pub(super) struct Wanted {
     pub items: Vec<FetchItem>,
-    /// For each item the names of its fields, if it asks for fields.
+    /// The field names of each item, if it has any.
     pub names: Vec<Option<FieldNames>>,
-    /// The index is not enough.
+    /// Whether messages must be read.
     pub reads: bool,
-    /// The parts of messages must be found, for which all of each message is needed.
+    /// Whether the parts of messages must be found, for which complete messages are needed.
     pub parses: bool,
-    /// They must be only for previews that are to cost nothing.
+    /// Whether the parts are needed only for previews with LAZY.
     pub lazy: bool,
-    /// Octets from the start of each message that will be read.
+    /// Octets to read from the start of each message.
     pub reach: u64,
-    /// Whoever fetches this has seen the message.
+    /// Whether an item sets `\Seen`.
     pub sets_seen: bool,
 }
 
-/// Octets of a message that are found without knowing its parts.
+/// A section that is found without parsing the parts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Plain {
     /// `BODY[]`
     Whole,
-    /// `BODY[HEADER]`: with the empty line that ends it.
+    /// `BODY[HEADER]`, including the final empty line.
     Header,
     /// `BODY[HEADER.FIELDS (…)]`, or `.NOT`.
     Fields,
@@ -42,7 +42,7 @@ pub(super) enum Plain {
 
 impl Wanted {
     pub fn new(items: Vec<FetchItem>) -> Wanted {
-        // Twice the same is answered once, as Dovecot does.
+        // A repeated item is answered once, as in Dovecot.
         let mut distinct: Vec<FetchItem> = Vec::with_capacity(items.len());
         if items.len() <= FEW {
             for item in items {
@@ -62,7 +62,7 @@ impl Wanted {
         Wanted { reads: reach > 0, parses, lazy, reach, sets_seen, items: distinct, names }
     }
 
-    /// Asks for one more item.
+    /// Adds an item, unless it is there already.
     pub fn add(&mut self, item: FetchItem) {
         if !self.items.contains(&item) {
             self.names.insert(0, field_names(&item));
@@ -96,7 +96,7 @@ fn reach(item: &FetchItem) -> u64 {
     }
 }
 
-/// Whether the parts of the message must be found.
+/// Whether an item needs the parts of the message.
 pub(super) fn parses(item: &FetchItem) -> bool {
     match item {
         FetchItem::Body
@@ -109,7 +109,7 @@ pub(super) fn parses(item: &FetchItem) -> bool {
     }
 }
 
-/// The octets that an item asks for, and which of them, if no part has to be found for that.
+/// The section and partial range of an item, if it can be answered without the parts.
 pub(super) fn plain(item: &FetchItem) -> Option<(Plain, Option<Partial>)> {
     Some(match item {
         FetchItem::Rfc822 => (Plain::Whole, None),
@@ -129,7 +129,7 @@ pub(super) fn plain(item: &FetchItem) -> Option<(Plain, Option<Partial>)> {
     })
 }
 
-/// What a partial (`<offset.length>`) leaves of a range.
+/// Applies a partial range (`<offset.length>`) to a range.
 pub(super) fn cut(octets: Range<u64>, partial: Option<Partial>) -> Range<u64> {
     match partial {
         None => octets,

@@ -16,24 +16,24 @@ use imap::types::{SpecialUse, Uid};
 
 const DELETED: &str = "DELETE completed";
 
-/// Levels without a mailbox that a session remembers to have gone: more than a name has.
+/// Deleted hierarchy levels that a session remembers: more than a name has levels.
 const LEVELS: usize = 64;
 
 /// Why a mailbox was not created.
 pub(in crate::session) enum CreateError {
-    /// There is one of that name.
+    /// The name is taken.
     Exists,
-    /// The account has as many as it can have.
+    /// The account has the maximum number of mailboxes.
     TooMany,
     /// The account has no UIDVALIDITY left.
     NoUidValidity,
-    /// The log takes nothing.
+    /// The log does not accept the record.
     Log(LogError),
 }
 
 impl Session {
-    /// Levels above the new mailbox need not be created: they are there as long as something is
-    /// below them.
+    /// Hierarchy levels above the new mailbox are not created: they exist as long as there is a
+    /// name below them.
     pub(in crate::session) async fn create(&self, tag: &Tag, create: Create, owner: &Rc<Owner>) {
         let Some(name) = self.valid(tag, create.mailbox) else { return };
         if let Some(unknown) = create.unknown_use {
@@ -69,7 +69,7 @@ impl Session {
         }
     }
 
-    /// What is below a mailbox stays when it is deleted.
+    /// Mailboxes below the deleted one stay.
     pub(in crate::session) async fn delete(
         &mut self,
         tag: &Tag,
@@ -102,8 +102,8 @@ impl Session {
 }
 
 impl Session {
-    /// Levels above a mailbox that is deleted go with it when nothing else is below them. A client
-    /// that deletes a tree from below comes to them next, and means what has happened already.
+    /// Remembers the hierarchy levels that disappear with a mailbox, because nothing else is below
+    /// them. A client that deletes a tree bottom-up deletes these levels next, and gets OK.
     fn note_levels_above(&mut self, name: &MailboxName, owner: &Owner) {
         let account = owner.account.borrow();
         let mut level = name.as_str();
@@ -120,7 +120,7 @@ impl Session {
         }
     }
 
-    /// Whether this was a level that went with the last mailbox below it. Asked once.
+    /// Whether this level disappeared with the last mailbox below it. Forgets it.
     fn was_level(&mut self, name: &MailboxName) -> bool {
         let found = self.levels.iter().position(|level| **level == *name.as_str());
         found.map(|at| self.levels.remove(at)).is_some()
@@ -128,10 +128,10 @@ impl Session {
 }
 
 impl Home {
-    /// INBOX exists from the start: it is made when the account is first used.
+    /// Creates INBOX when the account is first used, so that it always exists.
     ///
     /// # Errors
-    /// When the log takes nothing.
+    /// When the log does not accept the record.
     pub(in crate::session) async fn inbox(&self, owner: &Rc<Owner>) -> Result<(), LogError> {
         match self.create(owner, &MailboxName::inbox(), SpecialUse::default()).await {
             Err(CreateError::Log(error)) => Err(error),
@@ -161,8 +161,8 @@ impl Home {
         Ok(mailbox)
     }
 
-    /// The mailbox that was deleted, and how many messages it had; `None` when there is none of
-    /// that name.
+    /// Deletes the mailbox with this name. Returns it and its number of messages; `None` if there
+    /// is none.
     pub(super) async fn delete(
         &self,
         owner: &Rc<Owner>,
@@ -179,7 +179,7 @@ impl Home {
         Ok(deleted.then_some((mailbox, messages)))
     }
 
-    /// Takes back a mailbox that was just made, unless another session has put something into it.
+    /// Deletes a mailbox that was just created, unless another session has added something to it.
     pub(super) async fn delete_unused(
         &self,
         owner: &Rc<Owner>,
@@ -196,7 +196,7 @@ impl Home {
         mailbox: MailboxId,
         allowed: impl FnOnce(&Mailbox) -> bool,
     ) -> Result<bool, LogError> {
-        // From here on nothing more is appended to it.
+        // From here on nothing is appended to the mailbox.
         owner.dying.borrow_mut().insert(mailbox);
         let result = self.write_deletion(owner, mailbox, allowed).await;
         owner.dying.borrow_mut().remove(&mailbox);

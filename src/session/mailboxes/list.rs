@@ -14,19 +14,19 @@ use crate::session::session::{Flow, Session};
 use imap::protocol::response::{self, Code, ListEntry};
 use imap::protocol::{List, MailboxName, Pattern, SelectionOptions, StatusItem, Tag};
 
-/// Steps between two rests of the reactor: a millisecond or two.
+/// Steps between two yields: a millisecond or two.
 const STEPS: usize = 1 << 20;
 
-/// Steps that it takes to find a name and what there is to say of it.
+/// Steps counted for finding a name and its attributes.
 const NAME: usize = 2_000;
 
-/// What each name that RECURSIVEMATCH looks through for others counts.
+/// Steps counted for each name that RECURSIVEMATCH visits below another.
 const LOOK: usize = 200;
 
-/// Why names are not told to the end.
+/// Why a listing stops early.
 enum Stop {
     Gone,
-    /// The patterns take too long.
+    /// The patterns need more than [`LIST_WORK`] steps.
     Work,
 }
 
@@ -51,8 +51,8 @@ impl Session {
         self.listed(tag, told, "LIST completed")
     }
 
-    /// LSUB knows no names but those subscribed, and with `%` the levels above them: these are
-    /// `\Noselect`, which here says that they are not subscribed.
+    /// LSUB lists only subscribed names and, for `%`, the levels above them; these are `\Noselect`,
+    /// which here means that they are not subscribed.
     pub(in crate::session) async fn lsub(
         &mut self,
         tag: &Tag,
@@ -71,7 +71,7 @@ impl Session {
         self.listed(tag, told, "LSUB completed")
     }
 
-    /// What the client looks for. A pattern that no name can match, such as `&*`, finds nothing.
+    /// The patterns of the client. A pattern that no name can match, such as `&*`, finds nothing.
     fn patterns<'p>(
         &self,
         reference: &[u8],
@@ -95,24 +95,24 @@ impl Session {
     }
 }
 
-/// Tells names one after the other. Of all names it holds those it has come to.
+/// Sends names one by one. It keeps in memory only the names it is working on.
 struct Lister<'s> {
     session: &'s Session,
     owner: &'s Rc<Owner>,
     patterns: Vec<Pattern>,
-    /// Names that were found and not looked at yet: a mailbox and the levels above it.
+    /// Names that were found but not processed yet: a mailbox and the levels above it.
     waiting: VecDeque<MailboxName>,
     out: BytesMut,
-    /// Steps since the last rest of the reactor.
+    /// Steps since the last yield.
     steps: usize,
-    /// Steps in all that count against [`LIST_WORK`].
+    /// Total steps that count against [`LIST_WORK`].
     work: usize,
     hidden: Without,
     used: Without,
 }
 
-/// Levels that have none of the names below them that were looked for. Nor have the levels below
-/// them, which come next.
+/// Levels known to have no match below them. They rule out the levels below them too, which come
+/// next.
 #[derive(Default)]
 struct Without(Vec<String>);
 
@@ -176,7 +176,7 @@ impl<'s> Lister<'s> {
         Ok(())
     }
 
-    /// The next name that a pattern matches. Waits here while the client does not read.
+    /// The next name that a pattern matches. Waits while the client does not read.
     async fn next(&mut self, names: &mut Names) -> Result<Option<MailboxName>, Stop> {
         loop {
             if self.out.len() >= GATHERED {
@@ -208,9 +208,8 @@ impl<'s> Lister<'s> {
         Ok(false)
     }
 
-    /// Whether a name below this one is among those selected and matches no pattern: without the
-    /// levels above it a client that asks for RECURSIVEMATCH would never hear of it (RFC 5258
-    /// section 3.5).
+    /// Whether a selected name below this one matches no pattern. Without the levels above it, a
+    /// client that uses RECURSIVEMATCH would never learn of that name (RFC 5258 section 3.5).
     async fn has_hidden(
         &mut self,
         of: Of,
@@ -278,7 +277,8 @@ impl<'s> Lister<'s> {
         let mut attributes = Vec::with_capacity(8);
         match (&level.mailbox, list.extended || session.enabled.rev2) {
             (Some(_), _) => {}
-            // It implies the other (RFC 5258 section 3), and those who know it want it.
+            // It implies `\Noselect` (RFC 5258 section 3), and clients with LIST-EXTENDED expect
+            // it.
             (None, true) => attributes.push("\\NonExistent"),
             (None, false) => attributes.push("\\Noselect"),
         }

@@ -1,4 +1,4 @@
-//! GETMETADATA and SETMETADATA (RFC 5464), and special use by them (RFC 6154 section 4).
+//! GETMETADATA and SETMETADATA (RFC 5464), including special use (RFC 6154 section 4).
 //!
 //! A mailbox has shared and private entries. Only its owner can reach either. The server itself has
 //! no entries and refuses to create any, as RFC 5464 section 3.3 allows.
@@ -17,17 +17,17 @@ use imap::protocol::response::{self, Code};
 use imap::protocol::{Depth, GetMetadata, NameError, SetMetadata, Tag};
 use imap::types::SpecialUse;
 
-/// The entry that is the special use, in which each is written as LIST tells it.
+/// The entry of the special use; its value is the attributes as LIST sends them.
 const SPECIAL_USE: &str = "/private/specialuse";
 
-/// What SETMETADATA makes of a mailbox.
+/// The changes of a SETMETADATA.
 #[derive(Default)]
 struct Change {
     uses: Option<SpecialUse>,
     entries: Vec<MetadataEntry>,
 }
 
-/// Why an entry is not set.
+/// Why an entry is refused.
 enum Refused {
     Name,
     Value,
@@ -69,7 +69,7 @@ impl Session {
         }
     }
 
-    /// All entries are set, or none.
+    /// Sets all entries or none.
     pub(in crate::session) async fn set_metadata(
         &self,
         tag: &Tag,
@@ -107,7 +107,7 @@ impl Session {
         }
     }
 
-    /// A value that was too large to be read.
+    /// Refuses a value that was too large to read.
     pub(in crate::session) fn value_too_large(&self, tag: &Tag) {
         self.entry_refused(tag, &Refused::Value);
     }
@@ -126,8 +126,8 @@ impl Session {
         }
     }
 
-    /// INBOX keeps its entries when its messages move to another mailbox, which gets the same (RFC
-    /// 5464 section 4.1), if there is room.
+    /// Copies the entries of INBOX to the new mailbox when INBOX is renamed; INBOX keeps its own
+    /// (RFC 5464 section 4.1). Without room for them, the copy has none.
     pub(super) async fn copy_metadata(
         &self,
         from: MailboxId,
@@ -154,7 +154,7 @@ impl Session {
 }
 
 impl Change {
-    /// The last value of an entry that is named several times counts.
+    /// The last value counts if an entry is named several times.
     fn of(entries: Vec<(Box<str>, Option<Vec<u8>>)>) -> Result<Change, Refused> {
         let mut uses = None;
         let mut last = BTreeMap::new();
@@ -178,7 +178,7 @@ impl Change {
         Ok(Change { uses, entries: last.into_iter().map(entry).collect() })
     }
 
-    /// Without what is so already. Nobody else changes it meanwhile.
+    /// Removes changes that have no effect. No other session changes the entries in between.
     fn of_what_differs(mut self, owner: &Owner, mailbox: MailboxId) -> Change {
         let account = owner.account.borrow();
         if let Some(mailbox) = account.mailbox(mailbox) {
@@ -189,7 +189,8 @@ impl Change {
         self
     }
 
-    /// Returns when it is durable: what was written, `None` when there was nothing to write.
+    /// Writes the change, and returns when it is durable: the changes written, or `None` if there
+    /// were none.
     async fn write(
         self,
         ledger: Ledger<'_>,
@@ -214,7 +215,7 @@ impl Change {
     }
 }
 
-/// As LIST tells it, separated by spaces; `None` when there is none.
+/// The special use as LIST sends it, separated by spaces; `None` if there is none.
 fn written(uses: SpecialUse) -> Option<Box<[u8]>> {
     let names = uses.names().collect::<Vec<_>>().join(" ");
     (!names.is_empty()).then(|| names.into_bytes().into())
@@ -230,8 +231,8 @@ fn uses_of(value: &[u8]) -> Result<SpecialUse, Refused> {
         .try_fold(SpecialUse::default(), |all, one| Ok(all.union(one?)))
 }
 
-/// Entries by their names in lower case, as the client spells them and with their values. When it
-/// asks for nothing but the entries that it names, those that are not there are told as NIL.
+/// The requested entries with their values, by the name in lower case, spelled as the client did.
+/// With depth 0, missing entries are NIL.
 fn asked_for<'a>(
     named: &'a [Box<str>],
     depth: Depth,
@@ -261,7 +262,7 @@ fn asked_for<'a>(
     found
 }
 
-/// Whether an entry is below another, at most so far.
+/// Whether an entry is below another, within this depth.
 fn is_within(name: &str, above: &str, depth: Depth) -> bool {
     let rest = name.strip_prefix(above).and_then(|rest| rest.strip_prefix('/'));
     rest.is_some_and(|rest| depth == Depth::Infinity || !rest.contains('/'))

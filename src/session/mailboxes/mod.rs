@@ -1,5 +1,4 @@
-//! Commands on mailboxes as such: their names, what there is of them, and what is in them in
-//! numbers.
+//! Commands on mailboxes: names, attributes, metadata and status.
 
 mod create;
 mod list;

@@ -13,7 +13,8 @@ use imap::protocol::{MailboxName, NameError, Tag};
 use imap::types::{SpecialUse, UidRange};
 
 impl Session {
-    /// A mailbox takes all that is below it along. Sessions that have it selected notice nothing.
+    /// Renames a mailbox and all mailboxes below it. Sessions that have it selected are not
+    /// affected.
     pub(in crate::session) async fn rename(
         &self,
         tag: &Tag,
@@ -49,7 +50,7 @@ impl Session {
         }
     }
 
-    /// INBOX stays: its messages move to a new mailbox, what is below it stays where it is.
+    /// INBOX stays: its messages move to a new mailbox. Mailboxes below INBOX are not renamed.
     async fn rename_inbox(&self, tag: &Tag, to: &MailboxName, owner: &Rc<Owner>) {
         let Some(inbox) = owner.mailbox_named(MailboxName::inbox().as_str()) else {
             return self.no(tag, Some(Code::NonExistent), "there is no INBOX");
@@ -72,7 +73,7 @@ impl Session {
                 self.not_copied(tag, &error, inbox);
             }
             Err(error) => {
-                // Nothing has moved, so the new mailbox need not stay.
+                // No message has moved, so the new mailbox is deleted.
                 if let Err(error) = self.home.delete_unused(owner, target).await {
                     tracing::warn!(mailbox = %to, "an empty mailbox stays behind: {error}");
                 }

@@ -21,7 +21,7 @@ impl Session {
         owner: &Rc<Owner>,
     ) {
         let Some(name) = self.valid(tag, name) else { return };
-        // Whoever asks for it knows what it is (RFC 7162 section 3.1).
+        // Asking for HIGHESTMODSEQ enables CONDSTORE (RFC 7162 section 3.1).
         if items.contains(&StatusItem::HighestModSeq) {
             self.enable_condstore();
         }
@@ -61,7 +61,7 @@ impl Session {
     }
 }
 
-/// MAILBOXID (RFC 8474 section 4): letters and digits.
+/// MAILBOXID: letters and digits (RFC 8474 section 4).
 pub(in crate::session) fn mailbox_id(id: MailboxId) -> String {
     format!("m{:x}", id.0)
 }

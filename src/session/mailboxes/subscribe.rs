@@ -10,8 +10,8 @@ use imap::protocol::response::Code;
 use imap::protocol::{MailboxName, NameError, Tag};
 
 impl Session {
-    /// Names are subscribed to, not mailboxes: a name stays when its mailbox goes. But to subscribe
-    /// there must be one, or one below.
+    /// Subscribes to a name, which stays when its mailbox is deleted. A mailbox must exist with
+    /// that name or below it.
     pub(in crate::session) async fn subscribe(
         &self,
         tag: &Tag,
@@ -40,7 +40,7 @@ impl Session {
         }
     }
 
-    /// That there is no such subscription is no error.
+    /// Succeeds even if there is no such subscription.
     pub(in crate::session) async fn unsubscribe(
         &self,
         tag: &Tag,

@@ -1,5 +1,5 @@
-//! The tree of names that LIST and LSUB look at: step by step, without a copy of it. Between two
-//! steps the client may be slow and names may change; what changes meanwhile may be told or not.
+//! The tree of names that LIST and LSUB walk, step by step and without a copy. The client may be
+//! slow and names may change between two steps; such a change may or may not be listed.
 
 use std::collections::BTreeSet;
 use std::collections::btree_set;
@@ -10,22 +10,22 @@ use crate::store::MailboxId;
 use imap::protocol::{MailboxName, Pattern, SelectionOptions};
 use imap::types::SpecialUse;
 
-/// What comes after the separator: where the names below a level end.
+/// The character after the separator: the upper bound of the names below a level.
 const AFTER_SEPARATOR: char = '0';
 
 const _: () = assert!(AFTER_SEPARATOR as u32 == MailboxName::SEPARATOR as u32 + 1);
 
-/// A name: of a mailbox, of a level above one, or one that is merely subscribed.
+/// A name: a mailbox, a level above one, or only a subscription.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Level {
-    /// The mailbox of this name.
+    /// The mailbox with this name.
     pub mailbox: Option<MailboxId>,
-    /// What it is for.
+    /// The special use of the mailbox.
     pub special_use: SpecialUse,
-    /// There are mailboxes below.
+    /// Whether there are mailboxes below.
     pub children: bool,
     pub subscribed: bool,
-    /// Names below are subscribed.
+    /// Whether names below are subscribed.
     pub subscribed_below: bool,
 }
 
@@ -45,7 +45,7 @@ impl Level {
         }
     }
 
-    /// Whether the options select it (RFC 5258 section 3.1).
+    /// Whether the selection options select it (RFC 5258 section 3.1).
     pub fn is_selected(&self, options: SelectionOptions) -> bool {
         let there = options.subscribed || self.mailbox.is_some() || self.children;
         there
@@ -54,21 +54,21 @@ impl Level {
     }
 }
 
-/// What the names below a level begin with.
+/// The common prefix of the names below a level.
 pub(super) fn below(name: &str) -> String {
     format!("{name}{}", MailboxName::SEPARATOR)
 }
 
-/// Which names there are to look at. Levels above them are among those looked at.
+/// The names to walk, including the levels above them.
 #[derive(Clone, Copy)]
 pub(super) enum Of {
     Mailboxes,
     Subscriptions,
 }
 
-/// The names that patterns may match.
+/// The names that patterns can match.
 pub(super) enum Names {
-    /// There is no wildcard.
+    /// Patterns without wildcards: one name each.
     Each(btree_set::IntoIter<MailboxName>),
     Walk(Walk),
 }
@@ -87,7 +87,7 @@ impl Names {
         Names::Walk(Walk::new(of, beginning, levels.flatten()))
     }
 
-    /// Some of those that come next; `None` at the end.
+    /// The next few names; `None` at the end.
     pub fn next(&mut self, account: &Account) -> Option<Vec<MailboxName>> {
         match self {
             Names::Each(names) => names.next().map(|name| vec![name]),
@@ -99,7 +99,8 @@ impl Names {
     }
 }
 
-/// The beginning of names as they are kept: INBOX in capitals. What may become INBOX is cut off.
+/// A prefix in the stored form, with INBOX in capitals. A prefix that may still become INBOX is
+/// replaced by the empty one, which covers all names.
 fn canonical(beginning: String) -> String {
     const INBOX: &str = "INBOX";
     let length = beginning.len().min(INBOX.len());
@@ -118,15 +119,15 @@ fn common(mut one: String, other: String) -> String {
     one
 }
 
-/// Goes through names, ascending. The names below a level stand together, so a level without a
-/// mailbox is found with the first name below it: the one before that is not below it.
+/// Walks names in ascending order. The names below a level are adjacent, so a level without a
+/// mailbox is found with the first name below it: the name before that is not below the level.
 pub(super) struct Walk {
     of: Of,
     beginning: String,
-    /// Names with more levels are passed over, those below one of them in one step.
+    /// Names with more levels are skipped; all names below one of them are skipped in one step.
     levels: usize,
     from: Bound<String>,
-    /// The name that was found last.
+    /// The last name that was found.
     last: String,
 }
 
@@ -136,7 +137,7 @@ impl Walk {
         Walk { of, beginning, levels: levels.unwrap_or(usize::MAX), from, last: String::new() }
     }
 
-    /// The next name, and before it the levels above it that were not told yet.
+    /// The next name, preceded by the levels above it that were not returned before.
     pub fn next(&mut self, account: &Account) -> Option<Vec<String>> {
         let from = self.from.as_ref().map(String::as_str);
         let (found, is_name): (_, &dyn Fn(&str) -> bool) = match self.of {
@@ -216,7 +217,7 @@ mod tests {
         assert_eq!(names(&account, Of::Mailboxes, &["%"]), ["INBOX", "a", "z"]);
         assert_eq!(names(&account, Of::Mailboxes, &["a/b/%"]), ["a/b/c", "a/b/d"]);
         assert_eq!(names(&account, Of::Mailboxes, &["a/b!*"]), ["a/b!x", "a/b!x/y"]);
-        // What may be INBOX is looked for among all names.
+        // A prefix that may be INBOX is searched among all names.
         assert_eq!(names(&account, Of::Mailboxes, &["inb%"]), ["INBOX", "a", "z"]);
         assert_eq!(names(&account, Of::Mailboxes, &["a/b", "inbox"]), ["INBOX", "a/b"]);
         assert_eq!(names(&account, Of::Subscriptions, &["*"]), ["s", "s/t"]);

@@ -1,8 +1,8 @@
-//! What a search has found, and how it is told: `* SEARCH`, `* SORT`, `* ESEARCH`.
+//! Writes the results of a search: `* SEARCH`, `* SORT` and `* ESEARCH`.
 //!
-//! Results are runs of UIDs, or of message numbers, in the order in which they are to be sent; each
-//! run ascends by one. Long answers leave in pieces, and a client that does not read them is
-//! waited for.
+//! A result is a list of runs of UIDs or message numbers, in the order in which they are sent; each
+//! run ascends by one. Long answers are sent in pieces, each after the client has read enough of
+//! the previous ones.
 
 use bytes::BytesMut;
 
@@ -13,25 +13,25 @@ use imap::protocol::response::{EsearchResponse, SearchResponse};
 use imap::protocol::{PartialRange, Returns, Tag};
 use imap::types::{ModSeq, Uid, UidRange};
 
-/// Runs written between two looks at how much is gathered.
+/// Runs written between two checks of the size of the buffer.
 const RUNS: usize = 1024;
 
-/// How much of a result has to be known.
+/// How much of a result must be found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Need {
     All,
-    /// So many from the start and so many from the end.
+    /// This number of messages from the start, and this number from the end.
     Ends(u32, u32),
 }
 
-/// A result, as far as it is needed: how it begins and how it ends. Both are all of it when all is
-/// needed.
+/// The start and the end of a result, as far as they are needed. With `Need::All` both are the
+/// complete result.
 pub(super) struct Hits {
     pub start: Vec<UidRange>,
     pub end: Vec<UidRange>,
 }
 
-/// The parts of a result that were asked for.
+/// The parts of a result that the client requested.
 #[derive(Default)]
 struct Items {
     min: Option<Uid>,
@@ -42,7 +42,7 @@ struct Items {
 }
 
 impl Need {
-    /// What these options take (RFC 4731, RFC 5182 section 2.4, RFC 9394).
+    /// What these result options need (RFC 4731, RFC 5182 section 2.4, RFC 9394).
     pub fn of(returns: Option<&Returns>) -> Need {
         let Some(returns) = returns else { return Need::All };
         let ends = returns.min || returns.max || returns.partial.is_some();
@@ -81,7 +81,7 @@ impl Hits {
         items
     }
 
-    /// What `$` is after a command with SAVE (RFC 5182 section 2.4, RFC 9394 section 3.2).
+    /// The value of `$` after a command with SAVE (RFC 5182 section 2.4, RFC 9394 section 3.2).
     pub fn saved(&self, returns: &Returns) -> Vec<UidRange> {
         match Need::of(Some(&Returns { update: false, ..*returns })) {
             Need::All => UidRange::ascending(&self.start),
@@ -91,7 +91,7 @@ impl Hits {
 }
 
 impl Items {
-    /// All messages in these items, ascending.
+    /// All messages that these items mention, ascending.
     fn mentioned(&self) -> Vec<UidRange> {
         let ends =
             self.min.into_iter().chain(self.max).map(|uid| UidRange { first: uid, last: uid });
@@ -101,8 +101,8 @@ impl Items {
     }
 }
 
-/// The message numbers of these UIDs, as the client knows them: runs of first and last, in the same
-/// order.
+/// The message numbers of these UIDs in the client's view: runs of first and last, in the order
+/// given.
 fn numbers(selected: &Selected, uids: &[UidRange]) -> Vec<(u32, u32)> {
     let mut runs: Vec<(u32, u32)> = Vec::new();
     for (first, last) in selected.shown.numbers(uids) {
@@ -115,7 +115,7 @@ fn numbers(selected: &Selected, uids: &[UidRange]) -> Vec<(u32, u32)> {
 }
 
 impl Session {
-    /// `* SEARCH` or `* SORT`, which is `command`.
+    /// Sends `* SEARCH` or `* SORT`; `command` is the keyword.
     pub(super) async fn tell_numbers(
         &self,
         command: &str,
@@ -137,7 +137,7 @@ impl Session {
         self.output.pass_on(&mut out).await
     }
 
-    /// `* ESEARCH`. `modseq` gives the highest mod-sequence of some messages.
+    /// Sends `* ESEARCH`. `modseq` returns the highest mod-sequence of the messages it is given.
     pub(super) async fn tell_items(
         &self,
         tag: &Tag,
@@ -147,7 +147,8 @@ impl Session {
         modseq: impl Fn(&[UidRange]) -> Option<ModSeq>,
     ) -> Result<(), Gone> {
         let items = hits.items(returns);
-        // MODSEQ is that of what is told, of all if that is counted (RFC 4731 section 3.2).
+        // MODSEQ covers the messages mentioned, or the complete result with COUNT (RFC 4731 section
+        // 3.2).
         let modseq = match items.count {
             Some(_) => modseq(&hits.start),
             None => modseq(&items.mentioned()),
@@ -189,7 +190,7 @@ impl Session {
         self.output.pass_on(&mut out).await
     }
 
-    /// Runs of UIDs, or of their message numbers, as a response names them.
+    /// Converts runs of UIDs to the numbers of the response: UIDs, or message numbers.
     pub(super) fn told(&self, uid: bool, uids: &[UidRange]) -> Vec<(u32, u32)> {
         match (uid, &*self.selected.borrow()) {
             (false, Some(selected)) => numbers(selected, uids),
@@ -197,8 +198,8 @@ impl Session {
         }
     }
 
-    /// A set in the order given, passed on where it is long. `begin` writes the item with as much
-    /// of the set as there is at first.
+    /// Writes a set in the order given, and sends the buffer whenever it is full. `begin` writes
+    /// the item with the first runs of the set.
     pub(super) async fn write_set(
         &self,
         out: &mut BytesMut,
@@ -273,7 +274,7 @@ mod tests {
         assert_eq!(saved(partial(9, 30, false)), []);
         assert_eq!(saved(Returns { max: true, ..partial(1, 1, false) }), runs(&[(2, 2), (21, 21)]));
         assert_eq!(saved(Returns { count: true, ..partial(1, 1, false) }), all);
-        // Of a result of SORT the least message comes first; `$` knows no order.
+        // The minimum of a SORT result is its first message; `$` has no order.
         let sorted = runs(&[(9, 9), (3, 4), (1, 1)]);
         let hits = Hits { start: sorted.clone(), end: sorted };
         assert_eq!(hits.saved(&Returns { min: true, ..NONE }), runs(&[(9, 9)]));

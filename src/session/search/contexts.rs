@@ -1,5 +1,5 @@
-//! Results that are followed (RFC 5267): after each change of the mailbox the client is told what
-//! has come into the result of an earlier search, and what has gone from it.
+//! Live search results (RFC 5267). After each change of the mailbox the client is told which
+//! messages have entered or left the result of an earlier search.
 
 use std::ops::ControlFlow;
 
@@ -17,16 +17,16 @@ use imap::protocol::Tag;
 use imap::protocol::response::{self, Code, Condition, EsearchResponse};
 use imap::types::UidRange;
 
-/// Why a result is not followed, for the client.
+/// Texts for the client: why a result does not receive updates.
 const TOO_MUCH: &str = "too much to be followed";
 const UNREADABLE: &str = "a message cannot be read, so it is not known what the result is";
 const BROKEN: &str = "the disk cannot be read";
 
-/// Why a result was not brought up to date.
+/// Why an update of a result failed.
 enum Lost {
-    /// The client has gone.
+    /// The client has disconnected.
     Gone,
-    /// It cannot be followed any more, for this reason.
+    /// The result can no longer receive updates, for this reason.
     Result(&'static str),
 }
 
@@ -55,7 +55,7 @@ impl From<JobError> for Lost {
     }
 }
 
-/// What became of messages of a result.
+/// What happened to messages of a result.
 #[derive(Clone, Copy)]
 enum Change {
     /// ADDTO
@@ -65,8 +65,8 @@ enum Change {
 }
 
 impl Session {
-    /// From now on the client is told what changes in this result; or else that it is not. `held`
-    /// is the memory of the command, which becomes that of the result.
+    /// Starts updates for this result, or tells the client that there are none. `held` is the
+    /// memory of the command; the result takes it over.
     pub(super) fn follow(
         &self,
         command: &Command<'_>,
@@ -75,7 +75,7 @@ impl Session {
         held: HeldMemory,
     ) {
         if !unread.is_none() {
-            // Nobody knows whether the message that cannot be read is in the result.
+            // The unreadable message may or may not belong to the result.
             return self.tell_no_update(command.tag, UNREADABLE);
         }
         let mut selected = self.selected.borrow_mut();
@@ -103,8 +103,7 @@ impl Session {
         contexts.followed.push(context);
     }
 
-    /// The client is not told, or not any more, what changes in this result (RFC 5267 section
-    /// 4.3.2).
+    /// Tells the client that this result gets no updates, or no more (RFC 5267 section 4.3.2).
     fn tell_no_update(&self, tag: &Tag, why: &str) {
         let code = Code::NoUpdate(tag.as_str());
         self.output.push(|out| response::untagged(out, Condition::No, Some(&code), why));
@@ -132,8 +131,8 @@ impl Session {
         }
     }
 
-    /// Before the client is told that these messages, ascending, are gone: REMOVEFROM (RFC 5267
-    /// section 4.3.4).
+    /// Sends REMOVEFROM for these messages, ascending, before the client is told that they are gone
+    /// (RFC 5267 section 4.3.4).
     pub(in crate::session) async fn contexts_lose(&self, lost: &[UidRange]) -> Result<(), Gone> {
         if !self.follows() || lost.is_empty() {
             return Ok(());
@@ -150,7 +149,7 @@ impl Session {
         result
     }
 
-    /// After the client was told what is new and what has changed: ADDTO and REMOVEFROM.
+    /// Sends ADDTO and REMOVEFROM, after the client was told of new messages and changed flags.
     pub(in crate::session) async fn update_contexts(&self, owner: &Owner) -> Result<(), Gone> {
         let Some((mailbox, changed, new)) = self.unseen_changes() else { return Ok(()) };
         let place = Place { mailbox, owner };
@@ -177,7 +176,7 @@ impl Session {
         result
     }
 
-    /// Tells what has changed in a result.
+    /// Brings one result up to date and sends the difference.
     async fn update(
         &self,
         context: &mut Context,
@@ -219,7 +218,7 @@ impl Session {
         if context.may_stay() { Ok(()) } else { Err(Lost::Result(TOO_MUCH)) }
     }
 
-    /// Tells what has come into a result or gone from it, if anything.
+    /// Sends what has entered or left a result, if anything.
     async fn tell_parts(
         &self,
         context: &Context,
@@ -252,7 +251,8 @@ impl Session {
         selected.as_ref().is_some_and(|selected| !selected.contexts.followed.is_empty())
     }
 
-    /// The mailbox, messages with other flags, and new ones, of those the client knows.
+    /// The mailbox, the messages whose flags have changed, and the new messages, within the
+    /// client's view.
     fn unseen_changes(&self) -> Option<(crate::store::MailboxId, Vec<UidRange>, Vec<UidRange>)> {
         let mut selected = self.selected.borrow_mut();
         let selected = selected.as_mut()?;
@@ -274,7 +274,7 @@ impl Session {
         any.then_some((selected.mailbox, changed, new))
     }
 
-    /// Taken out while they are told, which takes time.
+    /// Takes the results out, because sending their updates awaits.
     fn take_followed(&self) -> Vec<Context> {
         let mut selected = self.selected.borrow_mut();
         selected.as_mut().map(|s| std::mem::take(&mut s.contexts.followed)).unwrap_or_default()

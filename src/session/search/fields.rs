@@ -1,42 +1,42 @@
-//! Keys about header fields. When there are many they are answered in one pass over a header: each
-//! field is compared with the keys of its name alone, and decoded once for all of them.
+//! Search keys for header fields. Many of them are answered in one pass over the header: each field
+//! is compared only with the keys of its name, and decoded once for all of them.
 
 use std::collections::HashMap;
 
 use imap::mime::{FieldText, Fields, Needle};
 
-/// Up to so many keys are asked one by one, until one decides.
+/// Up to this number of keys, each gets a pass of its own, until one decides.
 const FEW: usize = 4;
 
 /// The keys about fields, by name.
 #[derive(Debug, Default)]
 pub(super) struct FieldKeys {
-    /// Names in lower case, and the places of the keys among all keys.
+    /// The indexes of the keys in the program, by field name in lower case.
     by_name: HashMap<Vec<u8>, Vec<u32>>,
     keys: usize,
-    /// Length of the longest name.
+    /// Length of the longest name, in bytes.
     longest: usize,
 }
 
 impl FieldKeys {
-    /// Adds a key.
+    /// Adds the key at index `place` of the program.
     pub fn add(&mut self, name: &[u8], place: u32) {
         self.keys += 1;
         self.longest = self.longest.max(name.len());
         self.by_name.entry(name.to_ascii_lowercase()).or_default().push(place);
     }
 
-    /// How many there are.
+    /// Number of keys.
     pub fn len(&self) -> usize {
         self.keys
     }
 
-    /// Whether one pass for all is better than one for each.
+    /// Whether one pass for all keys is faster than one pass per key.
     pub fn are_many(&self) -> bool {
         self.keys > FEW
     }
 
-    /// Answers all of them that are not answered yet. `header` may be the whole message.
+    /// Answers all keys that have no answer yet. `header` may be the complete message.
     pub fn answer<'n>(
         &self,
         header: &[u8],
@@ -68,7 +68,7 @@ mod tests {
     use proptest::prelude::*;
 
     proptest! {
-        /// One pass finds what a pass for each key finds.
+        /// A single pass has the same results as a pass per key.
         #[test]
         fn one_pass_is_as_good_as_many(
             header in "([ab]:( [uvw]{0,3}|=\\?utf-8\\?q\\?v=C3=A9\\?=|\r\n u){0,3}\r\n){0,6}",

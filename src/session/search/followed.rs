@@ -1,4 +1,4 @@
-//! Results that are followed (RFC 5267), and how they change.
+//! Results with updates (RFC 5267), and the changes they go through.
 
 use std::sync::Arc;
 
@@ -9,42 +9,42 @@ use imap::mime::Sorter;
 use imap::protocol::Tag;
 use imap::types::{Uid, UidRange};
 
-/// The results that are followed in the selected mailbox.
+/// The results of the selected mailbox that receive updates.
 #[derive(Default)]
 pub(in crate::session) struct Contexts {
     pub(super) followed: Vec<Context>,
-    /// Messages whose flags have changed since the results were last looked at; not in order.
+    /// Messages whose flags have changed since the last update; in no order.
     pub(super) changed: Vec<UidRange>,
-    /// Messages from this one on were not looked at yet.
+    /// The first UID that no update has looked at.
     pub(super) next: Uid,
 }
 
-/// A result that is followed.
+/// A result that receives updates.
 pub(super) struct Context {
-    /// Of the command that found it.
+    /// The tag of the command that produced it.
     pub tag: Tag,
-    /// Whether the client is told UIDs.
+    /// Whether the client gets UIDs or message numbers.
     pub uid: bool,
     pub program: Arc<Program>,
     pub result: Order,
     pub held: HeldMemory,
 }
 
-/// A result.
+/// A result and its order.
 pub(super) enum Order {
     /// In the order of the mailbox.
     Mailbox(Vec<UidRange>),
-    /// UIDs as SORT has put them. The sorter knows these, and those that have gone since.
+    /// The order of SORT. `known` has every message that the sorter holds, including removed ones.
     Sorted { uids: Vec<u32>, known: Vec<UidRange>, sorter: Sorter },
 }
 
 impl Contexts {
-    /// Whether the result of the command with this tag is followed.
+    /// Whether the result of the command with this tag receives updates.
     pub(super) fn has(&self, tag: &Tag) -> bool {
         self.followed.iter().any(|context| context.tag == *tag)
     }
 
-    /// Flags of these messages have changed.
+    /// Notes that flags of these messages have changed.
     pub(in crate::session) fn change(&mut self, uids: &[UidRange]) {
         if !self.followed.is_empty() {
             self.changed.extend_from_slice(uids);
@@ -57,7 +57,7 @@ impl Contexts {
 }
 
 impl Context {
-    /// Whether it takes no more than it may: it grows while it is followed.
+    /// Whether its memory is still within the limits: it grows with every update.
     pub fn may_stay(&mut self) -> bool {
         let octets = self.program.memory() + self.result.memory();
         self.held.set(octets) && self.result.sorted() as usize <= CONTEXT_SORTED
@@ -65,7 +65,7 @@ impl Context {
 }
 
 impl Order {
-    /// About, in ranges.
+    /// Approximate size in ranges.
     pub fn weight(&self) -> usize {
         match self {
             Order::Mailbox(uids) => uids.len(),
@@ -73,7 +73,7 @@ impl Order {
         }
     }
 
-    /// Messages whose keys are known, of a result of SORT.
+    /// Number of messages in the sorter; 0 without SORT.
     fn sorted(&self) -> u32 {
         match self {
             Order::Mailbox(_) => 0,
@@ -81,7 +81,7 @@ impl Order {
         }
     }
 
-    /// Memory in bytes, about.
+    /// Approximate memory in bytes.
     fn memory(&self) -> usize {
         let range = size_of::<UidRange>();
         match self {
@@ -93,8 +93,8 @@ impl Order {
     }
 }
 
-/// Numbers in a result that stand together, at a position counted from 1; 0 where positions mean
-/// nothing.
+/// Adjacent messages of a result. `position` counts from 1; it is 0 where the order is that of the
+/// mailbox.
 pub(super) struct Part {
     pub position: u32,
     pub uids: Vec<UidRange>,
@@ -102,7 +102,7 @@ pub(super) struct Part {
 }
 
 impl Order {
-    /// Takes these messages, ascending, out. Gives those that were there.
+    /// Removes these messages, ascending. Returns those that were in the result.
     pub fn remove(&mut self, gone: &[UidRange]) -> Vec<Part> {
         match self {
             Order::Mailbox(uids) => {
@@ -119,7 +119,7 @@ impl Order {
                         kept += 1;
                         return true;
                     }
-                    // What was removed before has closed up already.
+                    // Positions account for the messages removed before.
                     match parts.last_mut() {
                         Some(part) if part.position == kept + 1 => part.push(uid),
                         _ => parts.push(Part::new(kept + 1, uid)),
@@ -132,8 +132,8 @@ impl Order {
     }
 }
 
-/// Puts those of `fit`, ascending, that are not there yet where `order` has them. Gives them with
-/// the positions they get, one after the other.
+/// Inserts the missing messages of `fit`, ascending, where `order` places them. Returns them with
+/// their positions; each position accounts for the insertions before it.
 pub(super) fn insert(uids: &mut Vec<u32>, order: &[u32], fit: &[UidRange]) -> Vec<Part> {
     let mut there = std::mem::take(uids).into_iter().peekable();
     let mut parts = Vec::<Part>::new();

@@ -1,4 +1,4 @@
-//! A key by itself: what it costs, and its answer for a message.
+//! A single search key: its cost, and its answer for a message.
 
 use std::cell::OnceCell;
 use std::sync::Arc;
@@ -10,29 +10,29 @@ use imap::mime::{Needle, sent_date};
 use imap::protocol::{DateOrder, SequenceSet};
 use imap::types::{Date, Flags, Keyword, ModSeq, UidRange};
 
-/// What has to be read of a message.
+/// How much of a message a key has to read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Cost {
-    /// Nothing: the index knows.
+    /// Nothing: the index has the answer.
     Index,
-    /// Its header.
+    /// The header.
     Header,
-    /// All of it.
+    /// The complete message.
     Whole,
 }
 
-/// A key that is made of no others.
+/// A search key without operands that are keys.
 #[derive(Debug)]
 pub(super) enum Leaf {
     Flags(Flags),
-    /// A keyword, by its place in the list of the program.
+    /// A keyword, by its index in the program's list.
     Keyword(u32),
     Recent,
     Internal(DateOrder, Date),
     Saved(DateOrder, Date),
-    /// The internal date is not after this.
+    /// The internal date is at or before this moment, in seconds since 1970.
     Older(i64),
-    /// The internal date is not before this.
+    /// The internal date is at or after this moment, in seconds since 1970.
     Younger(i64),
     Larger(u64),
     Smaller(u64),
@@ -45,7 +45,7 @@ pub(super) enum Leaf {
     Text(Needle),
 }
 
-/// What keys that the index answers are asked of, besides the message itself.
+/// What the keys answered by the index need besides the message's entry.
 pub(super) struct Known<'a> {
     table: &'a Keywords,
     numbers: Vec<Option<u16>>,
@@ -53,7 +53,7 @@ pub(super) struct Known<'a> {
 }
 
 impl<'a> Known<'a> {
-    /// As the mailbox is now.
+    /// For the current state of the mailbox.
     pub fn new(keywords: &[Keyword], table: &'a Keywords, shown: &'a Shown) -> Known<'a> {
         let numbers = keywords.iter().map(|keyword| table.number(keyword)).collect();
         Known { table, numbers, shown }
@@ -64,10 +64,10 @@ impl<'a> Known<'a> {
     }
 }
 
-/// A message, or its header, that is asked for several keys.
+/// A message, or its header, while several keys are evaluated on it.
 pub(super) struct Asked<'a> {
     pub octets: &'a [u8],
-    /// That of the internal date.
+    /// The day of the internal date.
     day: Date,
     sent: OnceCell<Date>,
 }
@@ -77,7 +77,7 @@ impl<'a> Asked<'a> {
         Asked { octets, day, sent: OnceCell::new() }
     }
 
-    /// The day of the sent date. A message without a date that can be read was sent when it came.
+    /// The day of the Date field, or of the internal date if that field is missing or invalid.
     fn sent(&self) -> Date {
         let read = || sent_date(self.octets).map_or(self.day, |sent| Date(sent.day));
         *self.sent.get_or_init(read)
@@ -127,8 +127,9 @@ impl Leaf {
     }
 }
 
-/// Where the messages are that a set of numbers names. All messages between two numbers lie between
-/// their UIDs, so this has as many ranges as the set, whatever gaps the mailbox has.
+/// The UID ranges between the ends of each range of message numbers. All messages between two
+/// numbers lie between their UIDs, so the result has no more ranges than the set, whatever gaps the
+/// mailbox has.
 pub(super) fn between(set: &SequenceSet, shown: &Shown) -> Arc<[UidRange]> {
     let (view, len) = (&shown.view, shown.view.len());
     let range = |(first, last): (u32, u32)| {
@@ -138,7 +139,7 @@ pub(super) fn between(set: &SequenceSet, shown: &Shown) -> Arc<[UidRange]> {
     set.resolve(len).iter().filter_map(range).collect()
 }
 
-/// The UIDs that a set names. A range to `*` names messages that are still to come as well.
+/// The UIDs that a set names. A range to `*` includes messages that arrive later.
 pub(super) fn uids(set: &SequenceSet, shown: &Shown) -> Arc<[UidRange]> {
     let last = shown.view.last().map_or(0, |uid| uid.0);
     let mut uids: Vec<_> = set.resolve(last).uids().collect();
@@ -149,7 +150,7 @@ pub(super) fn uids(set: &SequenceSet, shown: &Shown) -> Arc<[UidRange]> {
     uids.into()
 }
 
-/// The inverse of what FETCH answers for EMAILID.
+/// Parses an EMAILID as FETCH prints it.
 pub(super) fn email_id(text: &[u8]) -> Option<EmailId> {
     let text = std::str::from_utf8(text).ok()?;
     let (segment, offset) = text.strip_prefix('M')?.split_once('-')?;

@@ -1,4 +1,4 @@
-//! Messages and headers that are too long to be held.
+//! Messages and headers too long to hold in memory.
 
 use super::program::Answers;
 use super::scan::{Rests, Scan};
@@ -12,8 +12,9 @@ use crate::session::session::Session;
 use crate::session::trouble::Trouble;
 use imap::mime::{TextSearch, TooLong};
 
-/// Fields that SORT and THREAD read, and how much of each: of those that are compared or of which
-/// the first address counts, the beginning; of references all. A million of them is refused.
+/// The fields that SORT and THREAD read of a long header, how many bytes of each are kept, and
+/// whether a longer field is an error. For fields that are compared, or whose first address counts,
+/// the beginning is enough. References are needed completely; over [`LARGE`] they are refused.
 const FIELDS: [(&str, usize, bool); 8] = [
     ("Date", 16 << 10, false),
     ("From", 64 << 10, false),
@@ -25,10 +26,10 @@ const FIELDS: [(&str, usize, bool); 8] = [
     ("In-Reply-To", 16 << 10, false),
 ];
 
-/// Smallest piece of a message in which many strings are looked for.
+/// Smallest piece of a message, in bytes, in which many strings are searched.
 const PIECE: u64 = 64 << 10;
 
-/// What is used again for header after header.
+/// Buffers reused for every header.
 #[derive(Default)]
 pub(super) struct Headers {
     octets: Vec<u8>,
@@ -36,7 +37,7 @@ pub(super) struct Headers {
 }
 
 impl Session {
-    /// Asks about a header over [`LARGE`].
+    /// Evaluates the header keys on a header over [`LARGE`].
     pub(super) async fn ask_endless_header(
         &self,
         scan: &mut Scan<'_>,
@@ -47,7 +48,7 @@ impl Session {
         if length > MIME_HEADER as u64 {
             return Err(TooLong.into());
         }
-        // Who waits for a turn holds no lease.
+        // Release the lease before waiting for a turn.
         scan.reader.rest();
         let turn = self.home.offload.turn(self.user_name());
         let _turn = self.watch(&mut scan.rests.vigil, turn).await?;
@@ -57,7 +58,7 @@ impl Session {
         self.ask_long_header(scan, header, day, answers).await
     }
 
-    /// Looks for the strings that are left in a message over [`LARGE`], in one pass.
+    /// Searches a message over [`LARGE`] for the remaining strings, in one pass.
     pub(super) async fn ask_stream(
         &self,
         scan: &mut Scan<'_>,
@@ -73,7 +74,8 @@ impl Session {
         Ok(scan.program.by_texts(places.into_iter().zip(search.found()), answers))
     }
 
-    /// The header of a message; of one longer than a lease the fields that SORT and THREAD read.
+    /// The header of a message. Of a header longer than a lease, only the fields that SORT and
+    /// THREAD read.
     pub(super) async fn digest<'o>(
         &self,
         reader: &'o mut Reader<'_>,
@@ -112,7 +114,7 @@ impl Session {
         }
         octets.clear();
         for (_, mut kept) in filters {
-            // The filter gives the empty line too, if there was room for it.
+            // The filter returns the final empty line too, if there was room for it.
             let ends: [&[u8]; 3] = [b"\n\r\r\n", b"\n\r\n", b"\n\n"];
             let end = ends.iter().find(|end| kept.ends_with(end)).map_or(0, |end| end.len() - 1);
             kept.truncate(kept.len() - end);

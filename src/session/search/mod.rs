@@ -1,8 +1,7 @@
 //! SEARCH, SORT and THREAD (RFC 3501 section 6.4.4, RFC 4731, 5182, 5256, 5267, 9394).
 //!
-//! [`program`] makes the keys ready, [`scan`] goes through the mailbox with them, [`answer`] tells
-//! what was found, [`order`] sorts it and makes threads of it, and [`contexts`] tells later what
-//! has changed in it.
+//! [`program`] compiles the keys, [`scan`] evaluates them on the mailbox, [`answer`] sends the
+//! result, [`order`] sorts and threads it, and [`contexts`] sends later changes of it.
 
 mod answer;
 mod contexts;
@@ -34,15 +33,15 @@ use imap::protocol::response::Code;
 use imap::protocol::{Returns, Search, SearchKey, Sort, Tag, Thread};
 use imap::types::{ModSeq, UidRange};
 
-/// What strings are in that come without a charset: ASCII, and UTF-8 where they are not.
+/// The charset of strings without CHARSET: ASCII, or UTF-8 for strings that are not ASCII.
 const DEFAULT_CHARSET: &str = "US-ASCII";
 
-/// How many messages could not be asked.
+/// Numbers of messages that could not be searched.
 #[derive(Clone, Copy, Debug, Default)]
 struct Unread {
-    /// They cannot be read, or not as they were stored.
+    /// Unreadable, or different from what was stored.
     damaged: u64,
-    /// Their headers are too long.
+    /// The header is too long.
     too_long: u64,
 }
 
@@ -51,7 +50,7 @@ impl Unread {
         self.damaged + self.too_long == 0
     }
 
-    /// Counts a message that cannot be asked, and goes on without it.
+    /// Counts a message that cannot be searched, so that the search can continue.
     fn note(&mut self, what: &str, trouble: Trouble) -> Result<(), Gone> {
         match trouble {
             Trouble::Gone => return Err(Gone),
@@ -74,13 +73,13 @@ impl std::ops::AddAssign for Unread {
     }
 }
 
-/// Why there is no result.
+/// Why a command has no result.
 enum Failed {
-    /// The client has gone: nobody to tell.
+    /// The client has disconnected.
     Gone,
-    /// NO \[UNAVAILABLE\].
+    /// The reply is NO \[UNAVAILABLE\].
     Broken(JobError),
-    /// NO \[LIMIT\].
+    /// The reply is NO \[LIMIT\].
     TooMuch,
 }
 
@@ -96,7 +95,7 @@ impl From<Gone> for Failed {
     }
 }
 
-/// A command on its way.
+/// A SEARCH, SORT or THREAD in progress.
 struct Command<'a> {
     name: &'static str,
     tag: &'a Tag,
@@ -114,7 +113,7 @@ impl Session {
             return self.bad(tag, "with UTF8=ACCEPT strings are UTF-8, and CHARSET is not taken");
         }
         if self.enabled.rev2 && returns.is_none() {
-            // RFC 9051 section 6.4.4: there is no other answer.
+            // There is no other response (RFC 9051 section 6.4.4).
             returns = Some(Returns { all: true, ..Returns::default() });
         }
         let charset = charset.as_deref().unwrap_or(DEFAULT_CHARSET);
@@ -147,7 +146,8 @@ impl Session {
         self.end_search(&command, result);
     }
 
-    /// The keys, ready to be asked, and the mailbox; otherwise the client was told.
+    /// Compiles the keys, and finds the selected mailbox. On `None` the client already has its
+    /// reply.
     fn ready(
         &mut self,
         tag: &Tag,
@@ -204,7 +204,7 @@ impl Session {
         Ok(unread)
     }
 
-    /// What fits, as far as it is needed.
+    /// The messages that match, as far as they are needed.
     async fn hits(&self, command: &Command<'_>) -> Result<(Hits, Unread), Failed> {
         let (program, place) = (&command.program, command.place);
         let (start, end) = match Need::of(command.returns.as_ref()) {
@@ -222,7 +222,7 @@ impl Session {
             unread = self.scan(program, place, self.view_uids(), hit).await?;
         }
         if end == 0 || left > 0 && start > 0 {
-            // All there is.
+            // The first scan has found everything.
             return Ok((Hits { end: found.clone(), start: found }, unread));
         }
         let (last, more) = self.scan_last(program, place, self.view_uids(), end).await?;
@@ -230,7 +230,7 @@ impl Session {
         Ok((Hits { start: found, end: last }, unread))
     }
 
-    /// All messages that fit.
+    /// All messages that match.
     async fn all_hits(&self, command: &Command<'_>) -> Result<(Vec<UidRange>, Unread), Failed> {
         let mut found = Vec::new();
         let hit = |entry: crate::index::Entry<'_>| {
@@ -242,7 +242,7 @@ impl Session {
         Ok((found, unread))
     }
 
-    /// Tells what was found in the form that was asked for.
+    /// Sends the result in the requested form.
     async fn tell_hits(&self, command: &Command<'_>, hits: &Hits) -> Result<(), Failed> {
         let modseq = |uids: &[UidRange]| self.highest_modseq(command, uids);
         match &command.returns {
@@ -250,7 +250,7 @@ impl Session {
                 let modseq = modseq(&hits.start);
                 self.tell_numbers(command.name, command.uid, &hits.start, modseq).await?;
             }
-            // Nothing but SAVE: the client will use `$` (RFC 5182 section 2.2).
+            // With SAVE alone there is no response: the client will use `$` (RFC 5182 section 2.2).
             Some(returns) if *returns == (Returns { save: true, ..Returns::default() }) => {}
             Some(returns) => {
                 self.tell_items(command.tag, command.uid, returns, hits, modseq).await?;
@@ -259,7 +259,8 @@ impl Session {
         Ok(())
     }
 
-    /// Of a command that asked for mod-sequences (RFC 7162 section 3.1.6).
+    /// The highest mod-sequence of these messages, if the command searched for mod-sequences (RFC
+    /// 7162 section 3.1.6).
     fn highest_modseq(&self, command: &Command<'_>, uids: &[UidRange]) -> Option<ModSeq> {
         if !command.program.has_modseq {
             return None;
@@ -270,7 +271,7 @@ impl Session {
         entries.map(|entry| entry.modseq()).max()
     }
 
-    /// RFC 5182 section 2.1.
+    /// Sets `$` (RFC 5182 section 2.1).
     fn save(&self, command: &Command<'_>, hits: &Hits, unread: Unread) {
         let Some(returns) = command.returns.filter(|returns| returns.save) else { return };
         let saved = if unread.is_none() { hits.saved(&returns) } else { Vec::new() };
@@ -279,7 +280,7 @@ impl Session {
         }
     }
 
-    /// The messages that the client knows.
+    /// The messages in the client's view.
     fn view_uids(&self) -> Vec<UidRange> {
         let selected = self.selected.borrow();
         selected.as_ref().map_or_else(Vec::new, |selected| {

@@ -1,7 +1,7 @@
-//! SORT and THREAD (RFC 5256, RFC 5957): what was found, in another order.
+//! SORT and THREAD (RFC 5256, RFC 5957).
 //!
-//! Keys are gathered in one pass over the headers, and put in order by a thread that no other
-//! session waits for. The memory for it is a part of what the user may have.
+//! One pass over the headers collects the sort keys; a thread of the offload pool sorts them, so
+//! other sessions do not wait. The memory counts against the user's limit.
 
 use std::ops::ControlFlow;
 
@@ -19,10 +19,10 @@ use imap::protocol::response::{self, ThreadNode};
 use imap::protocol::{SortCriterion, ThreadAlgorithm};
 use imap::types::{Uid, UidRange};
 
-/// Message-IDs that are linked at a time, by a thread beside the reactor: some milliseconds.
+/// Message-IDs linked per job of the offload pool: a few milliseconds.
 const IDS: usize = 1 << 16;
 
-/// Messages of threads that are written before the client gets some of them.
+/// Nodes of the threads written between two checks of the size of the buffer.
 const NODES: usize = 4096;
 
 impl Session {
@@ -53,18 +53,18 @@ impl Session {
         Ok(unread)
     }
 
-    /// Gives memory back. Hundreds of megabytes take some milliseconds.
+    /// Frees memory outside the reactor: hundreds of megabytes take a few milliseconds.
     async fn discard<T: Send + 'static>(&self, memory: T) -> Result<(), Failed> {
         Ok(self.home.offload.run(self.user_name(), move || drop(memory)).await?)
     }
 
-    /// Memory of a command, nothing yet.
+    /// An empty memory reservation for a command.
     pub(super) fn held(&self) -> Result<HeldMemory, Failed> {
-        // Only a session of a user runs commands that take memory.
+        // Only a session with a user runs commands that reserve memory.
         self.seat.as_ref().map(Seat::held).ok_or(Failed::Gone)
     }
 
-    /// Has the sorter take these messages, whose memory is `held`.
+    /// Adds these messages to the sorter, and sets `held` to its memory.
     pub(super) async fn add_to_sorter(
         &self,
         place: super::Place<'_>,
@@ -136,7 +136,7 @@ impl Session {
         let mut out = BytesMut::new();
         response::thread_begin(&mut out, nodes.is_empty());
         while !nodes.is_empty() {
-            // Up to the end of a thread.
+            // Split only between threads.
             let from = nodes.len().min(NODES);
             let end = nodes[from..].iter().position(|node| node.depth == 0);
             let (some, rest) = nodes.split_at(end.map_or(nodes.len(), |end| from + end));

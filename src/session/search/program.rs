@@ -1,8 +1,8 @@
-//! What a message must be, made ready once to be asked of many messages.
+//! Search keys, compiled once and evaluated on many messages.
 //!
-//! Keys are told apart by what it costs to answer them: what the index knows, what stands in the
-//! header, what takes the whole message. Among keys that belong together the cheap ones come
-//! first, and a message of which they decide is not read.
+//! Keys are ordered by cost: those the index can answer, those that need the header, those that
+//! need the complete message. In each AND and OR the cheap keys come first, and a message is not
+//! read if they decide.
 
 use std::cell::OnceCell;
 use std::sync::Arc;
@@ -17,7 +17,7 @@ use imap::mime::{BadCharset, Needle};
 use imap::protocol::{DateField, SearchKey};
 use imap::types::{Date, Keyword, ModSeq, UidRange};
 
-/// See the head of this file.
+/// The compiled keys of a command.
 #[derive(Debug)]
 pub(super) struct Program {
     root: Node,
@@ -25,14 +25,14 @@ pub(super) struct Program {
     fields: FieldKeys,
     strings: usize,
     keywords: Vec<Keyword>,
-    /// MODSEQ is among the keys (RFC 7162 section 3.1.5).
+    /// Whether MODSEQ is among the keys (RFC 7162 section 3.1.5).
     pub has_modseq: bool,
 }
 
 #[derive(Debug)]
 enum Node {
     Always(bool),
-    /// A key, by its place among all, and what it costs.
+    /// A key, by its index, and its cost.
     Leaf(u32, Cost),
     /// All of these, the cheapest first.
     All(Box<[Node]>),
@@ -41,10 +41,10 @@ enum Node {
     Not(Box<Node>),
 }
 
-/// Sets that show at once where in the mailbox there is nothing to look for, at most.
+/// At most this number of UID sets narrow the range of the scan.
 const NARROWING: usize = 8;
 
-/// Why keys cannot be made ready.
+/// Why keys cannot be compiled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum NotReady {
     /// The charset is unknown.
@@ -59,33 +59,33 @@ impl From<BadCharset> for NotReady {
     }
 }
 
-/// What keys are made ready with.
+/// What compiling needs besides the key.
 #[derive(Clone, Copy)]
 struct Context<'a> {
     charset: &'a str,
     shown: &'a Shown,
     now: i64,
-    /// `$`, of which there is one copy however often it is named.
+    /// A copy of `$`, shared by all keys that name it.
     saved: &'a OnceCell<Arc<[UidRange]>>,
 }
 
-/// What is known of the keys of one message: answers, by the place of the key.
+/// The answers of the keys for one message, by the index of the key.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Answers(Vec<Option<bool>>);
 
 impl Program {
-    /// Makes keys ready. Strings are in `charset`; numbers of messages mean those of the moment,
-    /// and so do ages: `now` is in seconds since 1970.
+    /// Compiles keys. Strings are in `charset`. Message numbers refer to the current view, and ages
+    /// to `now`, in seconds since 1970.
     ///
     /// # Errors
-    /// When the charset is unknown, or there are too many keys.
+    /// When the charset is unknown, or there are too many keys or strings.
     pub fn new(
         key: &SearchKey,
         charset: &str,
         shown: &Shown,
         now: i64,
     ) -> Result<Program, NotReady> {
-        // Even if no string is in it.
+        // Checks the charset even if no key has a string.
         Needle::new(b"", charset)?;
         let mut program = Program {
             root: Node::Always(true),
@@ -104,7 +104,7 @@ impl Program {
         let Context { charset, shown, now, saved } = context;
         let leaf = match key {
             SearchKey::All | SearchKey::SaveDateSupported => return Ok(Node::Always(true)),
-            // No message has a thread's identifier (RFC 8474 section 5.2).
+            // Threads have no identifiers, so no message matches (RFC 8474 section 5.2).
             SearchKey::Nothing | SearchKey::ThreadId(_) => return Ok(Node::Always(false)),
             SearchKey::And(keys) => {
                 let nodes = keys.iter().map(|key| self.node(key, context));
@@ -161,17 +161,17 @@ impl Program {
         Ok(Node::Leaf(place, cost))
     }
 
-    /// What the keys are asked of, as the mailbox is now.
+    /// What the index needs to answer the keys, for the current state of the mailbox.
     pub fn known<'a>(&self, table: &'a Keywords, shown: &'a Shown) -> Known<'a> {
         Known::new(&self.keywords, table, shown)
     }
 
-    /// What has to be read of a message of which the cheap keys do not decide.
+    /// How much of a message must be read if the cheaper keys do not decide.
     pub fn cost(&self) -> Cost {
         self.root.cost()
     }
 
-    /// Whether a key that costs less than all of the message decides of many messages.
+    /// Whether the header alone can rule messages out: a key of an AND needs only the header.
     pub fn has_header_first(&self) -> bool {
         match &self.root {
             Node::All(nodes) => nodes.iter().any(|node| node.cost() == Cost::Header),
@@ -179,22 +179,22 @@ impl Program {
         }
     }
 
-    /// How many keys there are: what it takes to ask them.
+    /// Number of keys: the cost of evaluating them.
     pub fn keys(&self) -> usize {
         self.leaves.len()
     }
 
-    /// How many strings are looked for, one at least: what each octet of a message costs.
+    /// Number of strings, at least 1: the cost per octet of a message.
     pub fn strings(&self) -> u64 {
         self.strings.max(1) as u64
     }
 
-    /// How many of them are looked for in headers, one at least.
+    /// Number of strings searched for in headers, at least 1.
     pub fn field_strings(&self) -> u64 {
         self.fields.len().max(1) as u64
     }
 
-    /// Memory that it takes, in bytes, about.
+    /// Approximate memory in bytes.
     pub fn memory(&self) -> usize {
         let sets = self.leaves.iter().map(|leaf| match leaf {
             Leaf::Uids(uids) => size_of_val(&**uids),
@@ -203,14 +203,14 @@ impl Program {
         self.leaves.len() * (size_of::<Leaf>() + size_of::<Node>()) + sets.sum::<usize>()
     }
 
-    /// Whether the answer may be another when flags of a message have changed.
+    /// Whether a change of flags can change the answer.
     pub fn depends_on_flags(&self) -> bool {
         let depends =
             |leaf: &Leaf| matches!(leaf, Leaf::Flags(_) | Leaf::Keyword(_) | Leaf::ModSeq(_));
         self.leaves.iter().any(depends)
     }
 
-    /// Of these messages, ascending, those that may fit for all that their UIDs say.
+    /// The messages among these, ascending, that the UID sets of the program do not exclude.
     pub fn within(&self, uids: Vec<UidRange>) -> Vec<UidRange> {
         let nodes = match &self.root {
             Node::Always(false) => return Vec::new(),
@@ -233,7 +233,7 @@ impl Program {
         }
     }
 
-    /// Above which mod-sequence all messages are that may fit.
+    /// All messages that match have a mod-sequence above this.
     pub fn above(&self) -> Option<ModSeq> {
         let nodes = match &self.root {
             Node::All(nodes) => nodes,
@@ -249,17 +249,17 @@ impl Program {
         nodes.iter().filter_map(above).max()
     }
 
-    /// Whether a message fits, if the index can say.
+    /// Whether a message matches, if the index can decide.
     pub fn by_index(&self, entry: Entry<'_>, known: &Known<'_>) -> Option<bool> {
         self.root.decide(&mut |place| self.leaves[place].by_index(entry, known))
     }
 
-    /// All that the index can say.
+    /// All answers that the index has.
     pub fn answers(&self, entry: Entry<'_>, known: &Known<'_>) -> Answers {
         Answers(self.leaves.iter().map(|leaf| leaf.by_index(entry, known)).collect())
     }
 
-    /// Whether a message fits, if its header can say. `day` is that of its internal date.
+    /// Whether a message matches, if its header can decide. `day` is the day of the internal date.
     pub fn by_header(&self, header: &[u8], day: Date, answers: &mut Answers) -> Option<bool> {
         let asked = Asked::new(header, day);
         self.root.decide(&mut |place| {
@@ -270,9 +270,8 @@ impl Program {
         })
     }
 
-    /// Whether a message fits of which the header was asked. `None` when this would cost more than
-    /// is left of `work`, in octets looked at: the answers found so far are kept, so it goes on
-    /// there when it is called again.
+    /// Whether a message matches, after `by_header`. `None` when `work`, in octets to look at, is
+    /// used up: the answers found so far are kept, and another call continues from there.
     pub fn by_whole(
         &self,
         message: &[u8],
@@ -296,8 +295,8 @@ impl Program {
         if given_up { fits } else { Some(fits.unwrap_or(false)) }
     }
 
-    /// The strings whose keys are not answered yet: BODY or, with `true`, TEXT. With the places of
-    /// the keys.
+    /// The strings whose keys have no answer yet, with the index of the key and `false` for BODY,
+    /// `true` for TEXT.
     pub fn texts<'p>(
         &'p self,
         answers: &'p Answers,
@@ -310,7 +309,7 @@ impl Program {
         })
     }
 
-    /// Whether a message fits of which the header was asked, with the answers to these keys.
+    /// Whether a message matches, given the answers of the remaining keys.
     pub fn by_texts(
         &self,
         found: impl Iterator<Item = (usize, bool)>,
@@ -360,7 +359,7 @@ impl Node {
         }
     }
 
-    /// All of these nodes, or one of them.
+    /// An AND (`all`) or OR of these nodes.
     fn list(nodes: Vec<Node>, all: bool) -> Node {
         let mut kept = Vec::with_capacity(nodes.len());
         for node in nodes {

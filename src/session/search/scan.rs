@@ -1,9 +1,9 @@
-//! Goes through a mailbox and finds what fits: the index first, then headers, then whole messages.
+//! Evaluates a program on a mailbox: the index first, then headers, then complete messages.
 //!
-//! Messages that have to be read are known some thousands in advance, so that the reader has the
-//! next octets ready; results come in the order of the mailbox all the same. What a search holds
-//! is two leases, and of a message that does not lie in one piece a copy. What would keep a reactor
-//! for long is done by threads beside it, in pieces, and ends when the client has gone.
+//! The reader knows a few thousand messages in advance, so that it has the next octets ready;
+//! results still come in the order of the mailbox. A search holds two leases, and a copy of any
+//! message that is not contiguous in memory. Work that would block a reactor for long runs in
+//! pieces on the offload pool, and ends when the client disconnects.
 
 use std::collections::VecDeque;
 use std::ops::ControlFlow;
@@ -25,55 +25,55 @@ use crate::session::vigil::Vigil;
 use crate::store::MailboxId;
 use imap::types::{Date, UidRange};
 
-/// Questions to the index before others get a turn: a millisecond or two.
+/// Keys evaluated on the index between two yields: a millisecond or two.
 const TURN: usize = 100_000;
 
-/// Messages that a reader knows of in advance, and results that wait behind one that is read.
+/// Messages queued in the reader, and matches that wait behind a message being read.
 const KNOWN: usize = 8 << 10;
 
-/// Work between two rests, as [`SEARCH_STEP`] counts it: a rest costs a system call, which many
-/// small messages would notice.
+/// Work between two yields, in the unit of [`SEARCH_STEP`]. A yield costs a system call, which
+/// would slow a search of many small messages.
 const REST: u64 = 4 * SEARCH_STEP;
 
-/// What the way of a message costs, besides its octets.
+/// The cost of a message besides its octets.
 const MESSAGE: u64 = 256;
 
-/// Messages that the last one is first looked for in.
+/// Messages in the first step of a search from the end.
 const LAST: u32 = 256;
 
-/// Where messages are looked for.
+/// The mailbox to search, and its owner.
 #[derive(Clone, Copy)]
 pub(super) struct Place<'a> {
     pub mailbox: MailboxId,
     pub owner: &'a Owner,
 }
 
-/// A search on its way.
+/// A scan in progress.
 pub(super) struct Scan<'a> {
     pub program: &'a Arc<Program>,
     pub reader: Reader<'a>,
-    /// Messages in order: those that fit, and for each that the reader knows of `None`.
+    /// Messages in mailbox order: `Some` matches, `None` stands for the next message of the reader.
     pending: VecDeque<Option<Found>>,
-    /// Memory that is used again for message after message.
+    /// A buffer reused for every message.
     octets: Vec<u8>,
     unread: Unread,
     pub rests: Rests,
 }
 
-/// When a command lets others have their turn.
+/// Decides when a command yields.
 pub(super) struct Rests {
-    /// Octets looked at since the last time, each as often as strings were looked for in it.
+    /// Octets searched since the last yield, times the number of strings searched for.
     work: u64,
     pub vigil: Vigil,
 }
 
 impl Rests {
-    /// Of a command that begins.
+    /// For a new command.
     pub fn new() -> Rests {
         Rests { work: 0, vigil: Vigil::new() }
     }
 
-    /// Whether it is time after so much more work.
+    /// Adds work; whether a yield is due.
     fn are_due_after(&mut self, work: u64) -> bool {
         self.work += work;
         let due = self.work >= REST;
@@ -85,11 +85,11 @@ impl Rests {
 }
 
 impl Session {
-    /// Gives `hit` the messages among these, ascending, that fit, in their order, until it has
-    /// enough.
+    /// Calls `hit` for each message among these, ascending, that matches, in their order, until
+    /// `hit` breaks.
     ///
     /// # Errors
-    /// When the search cannot go on; not for single messages that cannot be read.
+    /// When the client has disconnected. An unreadable message is counted instead.
     pub(super) async fn scan(
         &self,
         program: &Arc<Program>,
@@ -143,7 +143,7 @@ impl Session {
         }
     }
 
-    /// Lets others have their turn.
+    /// Yields to other sessions.
     async fn rest(&self, rests: &mut Rests) -> Result<(), Gone> {
         breathe().await;
         self.still_there(&mut rests.vigil)
@@ -177,7 +177,7 @@ impl Session {
         ControlFlow::Continue(())
     }
 
-    /// Whether a message fits of which the index cannot say.
+    /// Whether a message matches that the index cannot decide.
     async fn ask_message(
         &self,
         scan: &mut Scan<'_>,
@@ -207,7 +207,7 @@ impl Session {
     ) -> Result<bool, Trouble> {
         let (program, day) = (scan.program, message.entry().date().date());
         let size = message.entry().size();
-        // To ask a key of the index costs about as much as to look at 64 octets.
+        // A key answered by the index costs about as much as 64 octets.
         let mut work = MESSAGE + 64 * program.keys() as u64;
         if program.cost() == Cost::Header || program.has_header_first() || size > LARGE {
             let length = header_length(&mut scan.reader, message, size).await?;
@@ -246,7 +246,7 @@ impl Session {
         Ok(fits)
     }
 
-    /// Asks a thread beside the reactor about a header.
+    /// Evaluates the header keys on the offload pool.
     pub(super) async fn ask_long_header(
         &self,
         scan: &mut Scan<'_>,
@@ -264,7 +264,7 @@ impl Session {
         Ok(fits)
     }
 
-    /// Asks threads beside the reactor about a message for many strings, some at a time.
+    /// Evaluates many strings on the offload pool, in pieces.
     async fn ask_beside(
         &self,
         scan: &mut Scan<'_>,
@@ -292,7 +292,7 @@ impl Session {
         }
     }
 
-    /// The last messages among these that fit, so many of them, or all when they are not as many.
+    /// The last `wanted` messages among these that match, or all if there are fewer.
     pub(super) async fn scan_last(
         &self,
         program: &Arc<Program>,
@@ -322,8 +322,8 @@ impl Session {
         Ok((UidRange::part(&last, all.saturating_sub(wanted) + 1, all), unread))
     }
 
-    /// Gives `visit` each of these messages with its header, or what SORT and THREAD need of a long
-    /// one; an empty one when that is not `wanted` or cannot be read.
+    /// Calls `visit` for each of these messages with its header, or with the fields that SORT and
+    /// THREAD read of a long one. The header is empty when it is not `wanted` or cannot be read.
     pub(super) async fn headers(
         &self,
         place: Place<'_>,
@@ -355,7 +355,7 @@ impl Session {
                     &[]
                 }
             };
-            // What is read of a header costs ten times as much as to look for a string in it.
+            // Parsing a header costs ten times as much as searching it for a string.
             let work = MESSAGE + 10 * header.len() as u64;
             if visit(message.entry(), header).is_break() {
                 return Ok(unread);

@@ -1,11 +1,12 @@
-//! HIGHESTMODSEQ: up to where a client has heard of all changes (RFC 7162 sections 3.1.2 and 3.2).
+//! HIGHESTMODSEQ: the mod-sequence up to which a client has been told all changes (RFC 7162
+//! sections 3.1.2 and 3.2).
 //!
-//! A client that comes back asks for what has changed since the highest mod-sequence it knows: that
-//! of the last HIGHESTMODSEQ, or a higher one that a FETCH response has told it since. So it is
-//! told a new one after messages have come or gone, of which no FETCH response tells, or its next
-//! QRESYNC would tell them once more. And it is told a lower one while an EXPUNGE has to wait, or
-//! it would never hear of that (section 3.2). A client without QRESYNC hears of no EXPUNGE that it
-//! has missed, and is told no lower one.
+//! A client that reconnects asks for changes since the highest mod-sequence it knows: the last
+//! HIGHESTMODSEQ, or a higher MODSEQ of a later FETCH response. It is sent a new HIGHESTMODSEQ
+//! after messages were added or expunged, because no FETCH response tells that; otherwise its next
+//! QRESYNC would repeat the change. It is sent a lower one while an EXPUNGE must wait; otherwise it
+//! would never learn of that (section 3.2). A client without QRESYNC never catches up on missed
+//! EXPUNGEs, and is sent no lower value.
 
 use std::cell::Cell;
 use std::cmp::Ordering;
@@ -19,35 +20,35 @@ use crate::session::enabled::Enabled;
 use imap::protocol::response::{self, Code, Condition};
 use imap::types::ModSeq;
 
-/// What the client of a session knows of mod-sequences.
+/// The mod-sequences that a client knows.
 pub(in crate::session) struct Heard {
-    /// It has heard of every change up to this one.
+    /// The client knows every change up to this one.
     all: ModSeq,
-    /// Highest mod-sequence that it was told since, without having heard of all below it.
+    /// Highest mod-sequence sent since then, although not all changes below it were.
     told: Cell<ModSeq>,
-    /// The tagged OK must say what `all` is.
+    /// Whether the next tagged OK must carry `all`.
     pub(super) owed: bool,
 }
 
-/// `* OK [HIGHESTMODSEQ n]`, as a response of its own.
+/// `* OK [HIGHESTMODSEQ n]` as an untagged response.
 pub(in crate::session) fn tell_highest(out: &mut BytesMut, highest: ModSeq) {
     let code = Code::HighestModSeq(highest);
     response::untagged(out, Condition::Ok, Some(&code), "the highest mod-sequence");
 }
 
 impl Heard {
-    /// Of a client that is told this HIGHESTMODSEQ when it selects the mailbox.
+    /// For a client that gets this HIGHESTMODSEQ from SELECT.
     pub fn new(highest: ModSeq) -> Heard {
         Heard { all: highest, told: Cell::default(), owed: false }
     }
 
-    /// The client is told the mod-sequence of a message.
+    /// Notes that the client is sent the mod-sequence of a message.
     pub fn tells(&self, modseq: ModSeq) {
         self.told.set(self.told.get().max(modseq));
     }
 
-    /// The command is over, and the client has heard of all changes up to `all`. Gives the
-    /// HIGHESTMODSEQ to tell, if it would take another one for the highest, or is owed it.
+    /// Ends a command after which the client knows all changes up to `all`. Returns the
+    /// HIGHESTMODSEQ to send, if the client would assume another one or is owed it.
     fn settle(&mut self, all: ModSeq, enabled: Enabled) -> Option<ModSeq> {
         let believed = self.all.max(self.told.take());
         self.all = all;
@@ -62,9 +63,9 @@ impl Heard {
 }
 
 impl Selected {
-    /// The end of a command: see [`Heard::settle`].
+    /// Ends a command: see [`Heard::settle`].
     pub(super) fn settle(&mut self, enabled: Enabled) -> Option<ModSeq> {
-        // Of messages that are gone it has not heard yet.
+        // The client has not been told that these messages are gone.
         let all = match self.gone.is_empty() || made(Fault::HighestOverExpunge) {
             true => self.known,
             false => self.heard.all,
@@ -72,8 +73,8 @@ impl Selected {
         self.heard.settle(all, enabled)
     }
 
-    /// The client was told of new messages, between commands. If nothing else has changed it has
-    /// heard of all; gives the HIGHESTMODSEQ to tell.
+    /// Notes that the client was told of new messages between commands. If nothing else has
+    /// changed, it knows all changes; returns the HIGHESTMODSEQ to send.
     pub(super) fn catch_up(&mut self, mailbox: &Mailbox, enabled: Enabled) -> Option<ModSeq> {
         let mut changes = match mailbox.changes_since(self.known) {
             Changes::Known(changes) => changes,
@@ -96,13 +97,13 @@ mod tests {
         let enabled = Enabled { condstore: true, qresync: true, ..Enabled::default() };
         let mut heard = Heard::new(ModSeq(10));
         assert_eq!(heard.settle(ModSeq(10), enabled), None);
-        // New messages, or fewer.
+        // Messages were added or expunged.
         assert_eq!(heard.settle(ModSeq(11), enabled), Some(ModSeq(11)));
-        // A FETCH response tells as much.
+        // A FETCH response has sent it already.
         heard.tells(ModSeq(12));
         heard.tells(ModSeq(3));
         assert_eq!(heard.settle(ModSeq(12), enabled), None);
-        // An EXPUNGE waits, and a FETCH response has told a later change.
+        // An EXPUNGE waits, and a FETCH response has sent the mod-sequence of a later change.
         heard.tells(ModSeq(14));
         assert_eq!(heard.settle(ModSeq(12), enabled), Some(ModSeq(12)));
         assert_eq!(heard.settle(ModSeq(12), enabled), None);
@@ -110,7 +111,7 @@ mod tests {
         heard.owed = true;
         assert_eq!(heard.settle(ModSeq(14), enabled), Some(ModSeq(14)));
         assert_eq!(heard.settle(ModSeq(14), enabled), None);
-        // Without QRESYNC none is lower than before, and without CONDSTORE there is none.
+        // The value never goes down without QRESYNC, and is never sent without CONDSTORE.
         let condstore = Enabled { condstore: true, ..Enabled::default() };
         heard.tells(ModSeq(16));
         assert_eq!(heard.settle(ModSeq(15), condstore), None);

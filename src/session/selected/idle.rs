@@ -1,4 +1,4 @@
-//! IDLE (RFC 2177): news at once, until the client says DONE.
+//! IDLE (RFC 2177): sends changes immediately, until the client sends DONE.
 
 use std::pin::pin;
 use std::rc::Rc;
@@ -12,20 +12,20 @@ use crate::stats::Standing;
 use imap::protocol::Tag;
 use imap::protocol::response::{Condition, continuation, untagged};
 
-/// A word now and then keeps routers from forgetting the connection, and finds out whether the
-/// client is still there.
+/// Interval of keep-alive responses. They keep NAT routers from dropping the connection, and detect
+/// a client that has disconnected.
 const STILL_HERE: Duration = Duration::from_secs(120);
 
-/// Longest line that can end IDLE: `DONE`, and what careless clients put behind it.
+/// Longest line that can end IDLE, in octets: `DONE`, and trailing text from careless clients.
 const DONE: usize = 64;
 
-/// What ended the wait.
+/// Why the wait ended.
 enum Woken {
-    /// The client says something, or has gone.
+    /// The client has sent something or disconnected.
     Client,
-    /// Something in the account has changed.
+    /// The account has changed.
     Change,
-    /// Nothing happened for some time.
+    /// The interval has passed.
     Nothing,
 }
 
@@ -52,16 +52,16 @@ impl Session {
         }
     }
 
-    /// Tells news until the client sends something. `false` when the session is over.
+    /// Sends changes until the client sends something. `false` when the session is over.
     async fn wait_for_line(&mut self, owner: &Rc<Owner>) -> bool {
         let (conn, idle_time) = (self.conn.clone(), self.home.settings.idle_time);
         let idle = idle_time.as_secs() / STILL_HERE.as_secs();
         let step = STILL_HERE.min(idle_time);
-        // One operation for the whole of IDLE: each that is dropped stays in the ring.
+        // One operation for the whole IDLE: each dropped operation stays in the ring.
         let mut readable = pin!(conn.readable());
         let mut quiet = 0;
         loop {
-            // Made before the news are gathered, so that nothing falls between the two.
+            // Created before the changes are collected, so that none is missed.
             let changed = owner.changed.notified();
             if !self.goes_on().await {
                 return false;

@@ -1,4 +1,4 @@
-//! The mailbox that a session has selected: what the client knows of it, and how it hears of more.
+//! The selected mailbox of a session: what the client knows of it, and how it learns of changes.
 
 mod heard;
 mod idle;
@@ -21,29 +21,29 @@ pub(super) use news::{Told, announce};
 pub(super) use qresync::vanished;
 pub(super) use shown::{NoSuchMessage, Shown};
 
-/// See the head of this file.
+/// The selected mailbox, and what the client knows of it.
 pub(super) struct Selected {
     pub mailbox: MailboxId,
-    /// So that its messages stay in memory.
+    /// Keeps the messages of the mailbox in memory.
     _pinned: Pinned,
-    /// What the client knows to be there.
+    /// The messages as the client knows them.
     pub shown: Shown,
     pub read_only: bool,
-    /// Results of searches that the client has followed (RFC 5267).
+    /// Search results that receive updates (RFC 5267).
     pub contexts: Contexts,
-    /// The mailbox's UIDNEXT when the client was last told of new messages.
+    /// UIDNEXT of the mailbox when the client was last told of new messages.
     uid_next: Uid,
-    /// Changes up to here were looked at.
+    /// Changes up to this mod-sequence have been processed.
     known: ModSeq,
-    /// Messages of the view that are gone, ascending; the client could not be told yet.
+    /// Expunged messages of the view, ascending, that the client could not be told yet.
     gone: Vec<UidRange>,
-    /// Changes of this session after `known` that its client need not be told of.
+    /// Mod-sequences after `known` of changes by this session, which the client need not be told.
     own: Vec<ModSeq>,
-    /// Up to where the client has heard of all changes.
+    /// The mod-sequence up to which the client knows all changes.
     pub heard: Heard,
-    /// Which keywords the client was told of, and whether more can be made.
+    /// Version of the keyword list that was sent, and whether it allowed new keywords.
     keywords: (u64, bool),
-    /// RECENT as it was last told.
+    /// The last RECENT that was sent.
     recent_told: u32,
 }
 
@@ -69,13 +69,13 @@ impl Selected {
         selected
     }
 
-    /// This session's own change: its client knows, or did not want to.
+    /// Notes a change by this session: its client knows, or has asked not to be told.
     pub fn is_own(&mut self, modseqs: &[ModSeq]) {
         self.own.extend_from_slice(modseqs);
     }
 
-    /// New messages are `\Recent` to the first session that hears of them. A read-only one leaves
-    /// that to others (RFC 3501 section 6.3.2).
+    /// New messages are `\Recent` to the first session that is told of them. A read-only session
+    /// does not take them (RFC 3501 section 6.3.2).
     fn take_recent(&mut self, mailbox: &mut Mailbox) {
         let counts = mailbox.counts();
         let first = if self.read_only { counts.recent_from } else { mailbox.take_recent() };
@@ -84,7 +84,8 @@ impl Selected {
         if first < counts.uid_next {
             let last = Uid(counts.uid_next.0 - 1);
             match self.shown.recent.last_mut().filter(|range| range.last.next() == first) {
-                // A client that appends one message after the other would have a range for each.
+                // Extends the last range: a client that appends messages one by one would get a
+                // range for each.
                 Some(range) => range.last = last,
                 None => self.shown.recent.push(UidRange { first, last }),
             }

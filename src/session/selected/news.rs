@@ -1,9 +1,10 @@
-//! What a session is told of its mailbox without asking (RFC 3501 section 7.3 and 7.4, RFC 2180,
-//! RFC 7162): messages that are gone, new ones, flags that others changed.
+//! The untagged responses that tell a client of changes in its mailbox: expunged messages, new
+//! messages, and flags changed by other sessions (RFC 3501 sections 7.3 and 7.4, RFC 2180, RFC
+//! 7162).
 //!
-//! Before the reply to each command the view is held against the mailbox. What may not be told yet
-//! (EXPUNGE during FETCH, STORE and SEARCH) waits in [`Selected`]; the view keeps its numbers till
-//! then.
+//! Before the reply to each command the view is compared with the mailbox. An EXPUNGE that may not
+//! be sent yet (during FETCH, STORE and SEARCH) waits in [`Selected`]; the view keeps its message
+//! numbers until then.
 
 use std::cell::RefCell;
 
@@ -19,11 +20,11 @@ use crate::session::session::Session;
 use imap::protocol::response::{self, Code, Condition, FetchResponse};
 use imap::types::{Keyword, ModSeq, Uid, UidRange};
 
-/// Why no news can be told.
+/// Why changes cannot be sent.
 pub(in crate::session) enum NoNews {
-    /// The client has gone.
+    /// The client has disconnected.
     Gone,
-    /// The mailbox was deleted by another session.
+    /// Another session has deleted the mailbox.
     Deleted,
 }
 
@@ -33,7 +34,7 @@ impl From<Gone> for NoNews {
     }
 }
 
-/// Which items of a message are told when its flags have changed.
+/// The items of FETCH responses for changed flags.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::session) struct Told {
     pub uid: bool,
@@ -41,8 +42,8 @@ pub(in crate::session) struct Told {
     pub modseq: bool,
 }
 
-/// Tells a client that uploads of new messages: EXISTS and RECENT. All else can wait for the reply
-/// to its next command.
+/// Sends EXISTS and RECENT to a client that uploads messages. All other changes can wait for the
+/// reply to its next command.
 pub(in crate::session) fn announce(
     selected: &RefCell<Option<Selected>>,
     owner: &Owner,
@@ -60,7 +61,7 @@ pub(in crate::session) fn announce(
 }
 
 impl Selected {
-    /// Takes in what has changed in the mailbox. Gives the messages whose flags others have
+    /// Processes the changes of the mailbox. Returns the messages whose flags other sessions have
     /// changed, ascending.
     fn look(&mut self, mailbox: &Mailbox) -> Vec<UidRange> {
         let (mut flags, mut gone) = (Vec::new(), Vec::new());
@@ -89,7 +90,7 @@ impl Selected {
         flags
     }
 
-    /// The mailbox has changed more than it remembers: every message is looked at.
+    /// Compares every message, because the mailbox does not remember that many changes.
     fn compare(&self, mailbox: &Mailbox, flags: &mut Vec<UidRange>, gone: &mut Vec<UidRange>) {
         let mut there = mailbox.range(UidRange::ALL).peekable();
         for uid in self.shown.view.uids() {
@@ -121,8 +122,9 @@ impl Selected {
         self.recent_told = recent;
     }
 
-    /// New keywords come before the first message that has them (RFC 3501 section 7.2.6), and that
-    /// no more can be made, or some can again.
+    /// Sends the keyword list if it has changed: new keywords come before the first message that
+    /// has them (RFC 3501 section 7.2.6). The list also tells whether the mailbox takes new
+    /// keywords.
     pub(in crate::session) fn tell_keywords(&mut self, keywords: &Keywords, out: &mut BytesMut) {
         let now = (keywords.version(), keywords.takes_more());
         if self.keywords != now {
@@ -131,7 +133,7 @@ impl Selected {
         }
     }
 
-    /// FLAGS and PERMANENTFLAGS.
+    /// Sends FLAGS and PERMANENTFLAGS.
     pub(in crate::session) fn flags(&self, keywords: &Keywords, out: &mut BytesMut) {
         let (all, more) = (keywords.all(), keywords.takes_more());
         response::flags(out, &all);
@@ -167,13 +169,13 @@ impl Selected {
 }
 
 impl Session {
-    /// The HIGHESTMODSEQ that the client is to be told at the end of a command, behind the news.
+    /// The HIGHESTMODSEQ to send at the end of a command, after the changes.
     pub(in crate::session) fn highest_to_tell(&self) -> Option<ModSeq> {
         let mut selected = self.selected.borrow_mut();
         selected.as_mut()?.settle(self.enabled)
     }
 
-    /// The tagged OK must carry HIGHESTMODSEQ, since messages were expunged (RFC 7162 section
+    /// Makes the tagged OK carry HIGHESTMODSEQ, because messages were expunged (RFC 7162 section
     /// 3.2.7, RFC 6851 section 4.4).
     pub(in crate::session) fn owes_highest(&self) {
         if let Some(selected) = self.selected.borrow_mut().as_mut().filter(|_| self.enabled.qresync)
@@ -184,8 +186,8 @@ impl Session {
 }
 
 impl Session {
-    /// Tells the client what is new in its mailbox; of messages that are gone only when `expunges`
-    /// may be told now.
+    /// Sends all changes of the mailbox. Expunged messages are included only if `expunges` allows
+    /// it.
     pub(in crate::session) async fn news(&mut self, expunges: bool) -> Result<(), NoNews> {
         let Some((_, owner)) = self.user.clone() else { return Ok(()) };
         let Some(id) = self.selected_mailbox() else { return Ok(()) };
@@ -221,7 +223,7 @@ impl Session {
         Ok(Box::pin(self.update_contexts(&owner)).await?)
     }
 
-    /// The session is over: says why to a client that is still there.
+    /// Ends the session, with the reason if the client is still connected.
     pub(in crate::session) fn end_without_news(&self, why: &NoNews) {
         match why {
             NoNews::Gone => {}
@@ -229,7 +231,7 @@ impl Session {
         }
     }
 
-    /// EXPUNGE, or VANISHED when the client wanted that (RFC 7162 section 3.2.10).
+    /// Sends EXPUNGE, or VANISHED to a client with QRESYNC (RFC 7162 section 3.2.10).
     async fn tell_gone(&mut self, gone: Vec<UidRange>) -> Result<(), Gone> {
         if gone.is_empty() {
             return Ok(());
@@ -251,8 +253,8 @@ impl Session {
         Ok(())
     }
 
-    /// FETCH responses for messages whose flags have changed, those of them that are still there.
-    /// The ranges ascend; they may overlap.
+    /// Sends FETCH responses for those of these messages that still exist. The ranges ascend; they
+    /// may overlap.
     pub(in crate::session) async fn tell_flags(
         &self,
         owner: &Owner,
@@ -272,7 +274,7 @@ impl Session {
         self.output.pass_on(&mut out).await
     }
 
-    /// As many as are worth passing on; gives where to go on.
+    /// Writes responses until the buffer is worth sending. Returns the UID to continue with.
     fn tell_some(&self, owner: &Owner, uids: UidRange, told: Told, out: &mut BytesMut) -> Uid {
         let end = Uid(uids.last.0.saturating_add(1));
         let mut selected = self.selected.borrow_mut();

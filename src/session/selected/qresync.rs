@@ -1,4 +1,4 @@
-//! What a client missed since it was last here (RFC 7162 section 3.2.5).
+//! QRESYNC: what a client missed since its last session (RFC 7162 section 3.2.5).
 
 use std::rc::Rc;
 
@@ -14,8 +14,8 @@ use imap::protocol::{QResync, SequenceSet};
 use imap::types::{ModSeq, Uid, UidRange};
 
 impl Session {
-    /// Behind the responses of SELECT: VANISHED (EARLIER), and FETCH of what has other flags now.
-    /// A client that knew another mailbox of that name learns from its UIDVALIDITY.
+    /// Sends VANISHED (EARLIER) and FETCH for changed flags, after the responses of SELECT. Nothing
+    /// is sent if the client's UIDVALIDITY is that of another mailbox.
     pub(super) async fn resynchronise(
         &self,
         asked: &QResync,
@@ -61,9 +61,9 @@ fn changed_since(mailbox: &Mailbox, uids: &[UidRange], since: ModSeq) -> Vec<Uid
     changed
 }
 
-/// Which of the UIDs that the client knows are gone, ascending. `from` is the last message of which
-/// client and server agree: below it nothing is missing. What the mailbox does not remember is
-/// every UID that there is not (section 3.2.5.1).
+/// The UIDs known to the client that are gone, ascending. Client and server agree up to the UID
+/// `from`: nothing is missing below it. When the mailbox no longer remembers that many changes,
+/// every UID without a message counts as gone (section 3.2.5.1).
 pub(in crate::session) fn vanished(
     mailbox: &Mailbox,
     selected: &Selected,
@@ -82,7 +82,7 @@ pub(in crate::session) fn vanished(
     UidRange::intersection(&gone, known)
 }
 
-/// The UIDs of a range that no message of the view has.
+/// The UIDs of a range that are not in the view.
 fn missing(selected: &Selected, within: UidRange) -> Vec<UidRange> {
     if within.first > within.last {
         return Vec::new();
@@ -90,7 +90,7 @@ fn missing(selected: &Selected, within: UidRange) -> Vec<UidRange> {
     UidRange::difference(&[within], &selected.shown.view.runs().collect::<Vec<_>>())
 }
 
-/// The highest UID up to which the client's pairs of numbers and UIDs are the server's.
+/// The highest UID up to which the client's pairs of message numbers and UIDs match the view.
 fn agreed(view: &crate::index::View, (numbers, uids): &(SequenceSet, SequenceSet)) -> Option<Uid> {
     let numbers = numbers.resolve(u32::MAX);
     let uids = uids.resolve(u32::MAX);

@@ -20,7 +20,7 @@ impl Session {
         read_only: bool,
         owner: &Rc<Owner>,
     ) {
-        // Whatever comes of it, the old mailbox is selected no more.
+        // The previous mailbox is deselected, even if the command fails.
         if self.leave() {
             let text = "the mailbox before is closed";
             self.output.push(|out| {
@@ -62,7 +62,7 @@ impl Session {
         self.ok_code(tag, code, text);
     }
 
-    /// Selects a mailbox that is loaded. `false` when it has gone.
+    /// Selects a loaded mailbox. `false` if it no longer exists.
     fn open(
         &self,
         id: MailboxId,
@@ -100,7 +100,7 @@ impl Session {
         true
     }
 
-    /// No mailbox is selected any more. Whether one was.
+    /// Deselects the mailbox. Returns whether one was selected.
     pub(in crate::session) fn leave(&self) -> bool {
         let selected = self.selected.borrow_mut().take();
         selected.is_some()

@@ -4,18 +4,18 @@ use crate::index::View;
 use imap::protocol::SequenceSet;
 use imap::types::{Uid, UidRange};
 
-/// What the client knows to be there.
+/// The client's view of the mailbox.
 #[derive(Default)]
 pub(in crate::session) struct Shown {
     /// The messages, by number and by UID.
     pub view: View,
-    /// What SEARCH has kept for `$` (RFC 5182).
+    /// The value of `$`, set by SEARCH (RFC 5182).
     pub saved: Vec<UidRange>,
     /// UIDs that are `\Recent` in this session, ascending.
     pub(super) recent: Vec<UidRange>,
 }
 
-/// A message number that no message has (RFC 9051 section 9, `seq-number`).
+/// The message number does not exist (RFC 9051 section 9, `seq-number`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::session) struct NoSuchMessage(pub u32);
 
@@ -24,11 +24,11 @@ impl Shown {
         Shown { view, ..Shown::default() }
     }
 
-    /// The messages that a set names, of those the client knows, as ranges that ascend and have no
-    /// gap. UIDs that do not exist are passed over (RFC 3501 section 6.4.8).
+    /// The messages of the view that a set names, as ascending ranges without gaps. UIDs that do
+    /// not exist are ignored (RFC 3501 section 6.4.8).
     ///
     /// # Errors
-    /// When a message number is beyond the last message: the client has lost count.
+    /// When a message number is beyond the last message: client and server disagree about the view.
     pub fn resolve(&self, set: &SequenceSet, uid: bool) -> Result<Vec<UidRange>, NoSuchMessage> {
         match set.largest() {
             Some(number) if !uid && number > self.view.len() => Err(NoSuchMessage(number)),
@@ -36,8 +36,7 @@ impl Shown {
         }
     }
 
-    /// The same, but message numbers that do not exist are passed over as well: SEARCH looks for
-    /// messages, and finds those that there are.
+    /// Like `resolve`, but message numbers that do not exist are ignored too, as SEARCH needs it.
     pub fn named(&self, set: &SequenceSet, uid: bool) -> Vec<UidRange> {
         if set.is_saved() {
             return self.known_of(self.saved.iter().copied());
@@ -55,7 +54,7 @@ impl Shown {
         uids.flat_map(|range| self.view.uids_of(self.view.sequences(range))).collect()
     }
 
-    /// The numbers of these messages, as ranges; of those that the client knows.
+    /// The message numbers of these UIDs, as ranges; UIDs outside the view are left out.
     pub fn numbers(&self, uids: &[UidRange]) -> Vec<(u32, u32)> {
         let of = |range: &UidRange| self.view.sequences(*range).into_inner();
         uids.iter().map(of).filter(|(first, last)| first <= last).collect()

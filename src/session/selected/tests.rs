@@ -29,7 +29,7 @@ fn append(mailbox: MailboxId, account: &mut Account) {
     account.append(&commit, [message]).unwrap();
 }
 
-/// A session that appends to the mailbox it has selected sums them up after each.
+/// A session that appends to its own mailbox extends one range, message after message.
 #[test]
 fn recent_messages_in_a_row_are_one_range() {
     let mut account = Account::new("a");
