@@ -1,4 +1,4 @@
-//! Commands that write wait while their account has logged too much beside its mail: see
+//! Delays commands that write, while their account has logged too much besides its mail: see
 //! [`crate::limits::LOG_ALLOWANCE`].
 
 use std::time::Duration;
@@ -9,7 +9,7 @@ use crate::reactor::sleep;
 use crate::stats::Figure;
 use imap::protocol::Command;
 
-/// A session that waits looks so often whether the server ends it.
+/// Interval at which a waiting session checks whether the server is ending.
 const LOOK: Duration = Duration::from_millis(500);
 
 impl Session {
@@ -20,7 +20,7 @@ impl Session {
         }
     }
 
-    /// Waits until the account may write. Nothing is held meanwhile.
+    /// Waits until the account may write. Holds no memory while it waits.
     pub(super) async fn may_write(&self, owner: &Owner) {
         if owner.wait().is_some() {
             self.home.counters.one(Figure::LogWaits);
@@ -33,7 +33,7 @@ impl Session {
     }
 }
 
-/// Whether a command writes to the log, APPEND aside.
+/// Whether a command other than APPEND writes to the log.
 fn writes(command: &Command) -> bool {
     matches!(
         command,

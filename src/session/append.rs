@@ -15,10 +15,10 @@ use crate::net::Output;
 use crate::reactor::spawn;
 use imap::protocol::response::Code;
 
-/// Sends the answers of uploads when they are due, whatever the session does at that moment.
+/// Sends the replies of uploads when they are due, independently of the session.
 struct Answering {
     answers: UnboundedReceiver<Box<Answer>>,
-    /// Not kept alive for this: a connection that moves to another reactor takes its output along.
+    /// Weak, because a connection that moves to another reactor takes its output along.
     output: Weak<Output>,
     selected: Rc<RefCell<Option<Selected>>>,
     owner: Rc<Owner>,
@@ -26,13 +26,13 @@ struct Answering {
 }
 
 impl Answering {
-    /// Ends when nobody can owe an answer any more.
+    /// Ends when no upload can owe a reply any more.
     async fn run(mut self) {
         while let Some(answer) = self.answers.recv().await {
             let Some(output) = self.output.upgrade() else { return };
             output.push(|out| {
                 if answer.is_ok() {
-                    // New messages are announced before the OK of the command that brought them.
+                    // New messages are announced before the OK of their APPEND.
                     announce(&self.selected, &self.owner, self.enabled, out);
                 }
                 answer.write(out);
@@ -47,7 +47,7 @@ impl Session {
         let Some((_, owner)) = self.user.clone() else { return self.append_before_login().await };
         self.may_write(&owner).await;
         let (sender, answers) = unbounded_channel();
-        // Changes of a followed result are told before the reply, and it takes time to find them.
+        // Updates of search results come before the reply, and computing them takes time.
         let follows = self.follows();
         let client = Client {
             conn: self.conn.clone(),
@@ -81,7 +81,7 @@ impl Session {
                 Flow::Over
             }
             Err(Ended::Broken(_)) => {
-                // The log says which file of which disk it was.
+                // The log names the file and the disk.
                 if !self.end_if_faulty() && self.home.ending.borrow().is_none() {
                     self.farewell(Some(Code::Unavailable), "the disk failed");
                 }
@@ -90,7 +90,7 @@ impl Session {
         }
     }
 
-    /// Ends an APPEND as any other command: the news come before the answer.
+    /// Ends an APPEND like other commands: changes of the mailbox come before the reply.
     async fn answer_with_news(
         &mut self,
         mut answers: UnboundedReceiver<Box<Answer>>,
@@ -108,7 +108,7 @@ impl Session {
         self.conclude(flow, true).await
     }
 
-    /// Nobody has logged in, and too much was thrown away already.
+    /// Ends a session that sent too much to discard before login.
     pub(super) fn end_flood(&self) -> Flow {
         let text = "too much was sent before login";
         self.append_refused(text);
@@ -116,7 +116,7 @@ impl Session {
         Flow::Over
     }
 
-    /// Nobody has logged in: the command is read and thrown away.
+    /// Reads and discards an APPEND before login.
     async fn append_before_login(&mut self) -> Flow {
         let mut machine = Machine::new(false);
         machine.refuse(Refusal::no(None, "log in first"));

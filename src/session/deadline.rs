@@ -1,4 +1,4 @@
-//! The time that a connection has to log in.
+//! The time limit for logging in.
 
 use std::rc::Rc;
 use std::time::Duration;
@@ -9,16 +9,16 @@ use crate::net::{Output, Transport};
 use crate::reactor::{Instant, sleep, spawn};
 use imap::protocol::response::{Code, Condition, untagged};
 
-/// Who does not read a BYE for so long has gone.
+/// How long a client may take to read the BYE.
 const GRACE: Duration = Duration::from_secs(10);
 
-/// Tells a client that its session ends, and why.
+/// Sends a BYE.
 pub(super) fn bye(output: &Rc<Output>, code: Option<&Code>, why: &str) {
     output.push(|out| untagged(out, Condition::Bye, code, why));
 }
 
-/// Ends a connection unless it is dropped in time. Whatever the client sends meanwhile does not
-/// count: one octet a second makes no login.
+/// Ends a connection unless it is dropped in time. Input does not extend the time, so a client
+/// cannot hold a connection by sending an octet a second.
 pub(super) struct Deadline {
     at: Instant,
     end: JoinHandle<()>,
@@ -43,7 +43,7 @@ impl Deadline {
         Deadline { at, end }
     }
 
-    /// The time that is left.
+    /// The remaining time.
     pub fn left(&self) -> Duration {
         self.at.saturating_duration_since(Instant::now())
     }

@@ -1,4 +1,4 @@
-//! Which command runs what.
+//! Runs the function of each command.
 
 use std::rc::Rc;
 

@@ -10,7 +10,7 @@ impl Session {
     /// ```abnf
     /// enable-data = "ENABLED" *(SP capability)
     /// ```
-    /// Only what this very command has enabled is told; what is not known is passed over.
+    /// ENABLED lists only extensions enabled by this command. Unknown names are ignored.
     pub(super) fn enable(&mut self, tag: &Tag, names: &[Box<str>]) {
         let (before, mut now) = (self.enabled, self.enabled);
         for name in names {
@@ -23,7 +23,7 @@ impl Session {
             }
         }
         let told = [
-            // Not the one that QRESYNC brings along (RFC 7162 section 3.2.3).
+            // Not if QRESYNC enabled it (RFC 7162 section 3.2.3).
             ("CONDSTORE", names.iter().any(|name| &**name == "CONDSTORE") && !before.condstore),
             ("QRESYNC", now.qresync && !before.qresync),
             ("UTF8=ACCEPT", now.utf8 && !before.utf8),
@@ -38,8 +38,8 @@ impl Session {
         self.ok(tag, "ENABLE completed");
     }
 
-    /// The client shows that it knows of mod-sequences. From now on it is told them, beginning with
-    /// that of the selected mailbox (RFC 7162 section 3.1).
+    /// Enables CONDSTORE when the client first uses mod-sequences, and sends HIGHESTMODSEQ of the
+    /// selected mailbox (RFC 7162 section 3.1).
     pub(super) fn enable_condstore(&mut self) {
         if std::mem::replace(&mut self.enabled.condstore, true) {
             return;
@@ -50,7 +50,7 @@ impl Session {
         let Some(mailbox) = mailbox else { return };
         let highest = mailbox.counts().highest_modseq;
         if let Some(selected) = &*self.selected.borrow() {
-            // It may be above changes that the client has not heard of.
+            // It may be above changes that the client has not been told.
             selected.heard.tells(highest);
         }
         let code = Code::HighestModSeq(highest);
@@ -58,7 +58,7 @@ impl Session {
         self.output.push(|out| response::untagged(out, Condition::Ok, Some(&code), text));
     }
 
-    /// Nobody is logged in any more, and nothing is enabled; the connection goes on.
+    /// Logs the user out and disables all extensions. The connection stays open.
     pub(super) async fn unauthenticate(&mut self, tag: &Tag) {
         self.leave();
         self.logged_out("UNAUTHENTICATE");

@@ -1,17 +1,17 @@
-//! What of the protocol a client has asked for.
+//! The protocol extensions that a client has enabled.
 
 use imap::protocol::response::Names;
 
-/// What a client has enabled, by ENABLE or by using it.
+/// Extensions enabled by ENABLE or by their use.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Enabled {
-    /// Mod-sequences are told along with flags (RFC 7162 section 3.1).
+    /// MODSEQ is sent with flags (RFC 7162 section 3.1).
     pub condstore: bool,
-    /// VANISHED instead of EXPUNGE, UIDs with all that is told (RFC 7162 section 3.2).
+    /// VANISHED replaces EXPUNGE, and responses have UIDs (RFC 7162 section 3.2).
     pub qresync: bool,
     /// Names and strings in UTF-8 (RFC 6855).
     pub utf8: bool,
-    /// RFC 9051: names in UTF-8, ESEARCH, nothing of `\Recent`.
+    /// RFC 9051: mailbox names in UTF-8, ESEARCH, no `\Recent`.
     pub rev2: bool,
 }
 
@@ -21,13 +21,13 @@ impl Enabled {
         self.utf8 || self.rev2
     }
 
-    /// Whether news of a message come with its UID (RFC 7162 section 3.2.4, RFC 9051 section
+    /// Whether responses about changed messages have UIDs (RFC 7162 section 3.2.4, RFC 9051 section
     /// 6.1.2).
     pub fn tells_uids(self) -> bool {
         self.qresync || self.rev2
     }
 
-    /// How mailbox names are told.
+    /// The encoding of mailbox names in responses.
     pub fn names(self) -> Names {
         if self.utf8_names() { Names::Utf8 } else { Names::Utf7 }
     }

@@ -1,4 +1,4 @@
-//! What a client sends, cut into commands.
+//! Splits the octets that a client sends into commands.
 
 use std::io::ErrorKind;
 use std::rc::Rc;
@@ -11,41 +11,41 @@ use imap::protocol::{
     Discard, Framer, Limits, Line, ParseError, Scan, Tag, first_words, is_append, line, parse,
 };
 
-/// How long a client is expected to be about to send.
+/// How long a receive keeps its buffer: the client is likely to send something soon.
 const PATIENCE: Duration = Duration::from_millis(500);
 
-/// What a client is told whose line is over its limit.
+/// The reply to a line over its limit.
 const TOO_LONG: &str = "the line is too long";
 
-/// The command buffer of a session. Takes no memory while nothing is in it.
+/// The input buffer of a session. It uses no memory while it is empty.
 pub(super) struct Input {
     conn: Rc<Transport>,
-    /// After so long without a word the client is idle.
+    /// Time without input after which the session is idle.
     idle_time: Duration,
     buffer: Vec<u8>,
     framer: Framer,
-    /// The rest of a command that was refused is being thrown away.
+    /// Set while the rest of a refused command is discarded.
     discard: Option<Discard>,
-    /// Octets that may still be thrown away; `None` after login, when all may.
+    /// Octets that may still be discarded; `None` after login, when there is no limit.
     discardable: Option<u64>,
 }
 
-/// What came.
+/// The next input of a client.
 pub(super) enum Next {
-    /// A whole command, literals included.
+    /// A complete command with its literals.
     Command(Vec<u8>),
-    /// An APPEND whose first line is at the start of the buffer.
+    /// An APPEND; its first line is at the start of the buffer.
     Append,
-    /// More than may be thrown away before login.
+    /// More octets to discard than are allowed before login.
     Flood,
-    /// A command over a limit; it was, or will be, thrown away.
+    /// A command over a limit. Its octets are discarded.
     Refused { tag: Option<Tag>, text: String },
-    /// The same of a SETMETADATA whose values are over the limit of literals, which has an answer
-    /// of its own.
+    /// A SETMETADATA with values over the literal limit, which has a reply of its own. Its octets
+    /// are discarded.
     LargeValue { tag: Tag, text: String },
-    /// Nothing, for too long.
+    /// No input for the idle time.
     Idle,
-    /// The client has gone.
+    /// The client has disconnected.
     End,
 }
 
@@ -56,19 +56,19 @@ impl Input {
         Input { conn, idle_time, buffer: Vec::new(), framer, discard: None, discardable }
     }
 
-    /// After login more is allowed.
+    /// Raises the limits to those after login.
     pub fn logged_in(&mut self) {
         self.framer.set_limits(Limits::AFTER_LOGIN);
         self.discardable = None;
     }
 
-    /// And after logging out again no more than before.
+    /// Restores the limits before login.
     pub fn logged_out(&mut self) {
         self.framer.set_limits(Limits::BEFORE_LOGIN);
         self.discardable = Some(DISCARDED_BEFORE_LOGIN);
     }
 
-    /// Counts octets that are thrown away; `false` when there are too many.
+    /// Counts discarded octets; `false` when there are too many.
     pub fn may_discard(&mut self, octets: usize) -> bool {
         match &mut self.discardable {
             None => true,
@@ -80,19 +80,19 @@ impl Input {
         }
     }
 
-    /// Whether a whole line has been received that was not used yet.
+    /// Whether the buffer has a complete line.
     pub fn has_line(&self) -> bool {
         memchr::memchr(b'\n', &self.buffer).is_some()
     }
 
-    /// Octets that come before anything else.
+    /// Makes these octets the next input. The buffer must be empty.
     pub fn put_back(&mut self, octets: Vec<u8>) {
         assert!(self.buffer.is_empty(), "octets go back to where they came from");
         self.buffer = octets;
         self.framer.reset();
     }
 
-    /// All that was received and not used.
+    /// Takes everything that was received and not used.
     pub fn take(&mut self) -> Vec<u8> {
         self.framer.reset();
         std::mem::take(&mut self.buffer)
@@ -116,7 +116,8 @@ impl Input {
         }
     }
 
-    /// A line that is no command: the answer to a challenge. `None` when there is no more.
+    /// A line that is not a command, such as the response to a challenge. `None` if the client has
+    /// disconnected or the line is too long.
     pub async fn line(&mut self, limit: usize) -> Option<Vec<u8>> {
         loop {
             if let Some(Line { text, length }) = line(&self.buffer) {
@@ -144,19 +145,19 @@ impl Input {
         loop {
             let on_first_line = self.framer.is_on_first_line();
             let scan = self.framer.scan(&self.buffer);
-            // A command may have ten thousand literals.
+            // A loop, not recursion: a command may have ten thousand literals.
             if !self.is_welcome(scan, on_first_line, output) {
                 return self.next_of(scan);
             }
         }
     }
 
-    /// Whether the scan found a literal that may come. The client has been told then, and the
-    /// framer stands behind the announcement.
+    /// Whether the scan found a literal that the client may send. If so, the client was told, and
+    /// the framer continues after the announcement.
     fn is_welcome(&self, scan: Scan, on_first_line: bool, output: &Rc<Output>) -> bool {
         let Scan::Literal { literal, at, fits: true } = scan else { return false };
-        // What command it is, the first line says. An unknown one is refused before the client
-        // sends the literal for nothing (RFC 3501 section 7.5).
+        // The first line names the command. An unknown command is refused before the client sends
+        // the literal in vain (RFC 3501 section 7.5).
         let line = &self.buffer[..at];
         if on_first_line && (is_append(line) || self.unknown(line).is_some()) {
             return false;
@@ -194,13 +195,13 @@ impl Input {
                 })
             }
             Scan::LineTooLong { at: 0 } => {
-                // The line goes on, its tag has arrived.
+                // The tag has arrived; the rest of the line is still to come.
                 let begun = first_words(&self.buffer);
                 self.discard = Some(Discard::line());
                 Some(match begun {
                     Some((tag, verb)) if verb.eq_ignore_ascii_case("ID") => {
-                        // Nothing of what an ID says is needed to answer it, and RFC 2971 section
-                        // 3.3 lets it say more than a line before login may hold.
+                        // The contents of an ID are not needed for its reply, and RFC 2971 section
+                        // 3.3 allows more of them than the line limit before login.
                         let command = format!("{tag} ID NIL\r\n").into_bytes();
                         Next::Command(command)
                     }
@@ -215,7 +216,7 @@ impl Input {
         }
     }
 
-    /// What to say of a command that nobody knows, by its first line.
+    /// The error text for an unknown command, from its first line; `None` if the command is known.
     fn unknown(&self, line: &[u8]) -> Option<String> {
         parse(line, false).err().filter(ParseError::is_unknown_command).map(|e| e.to_string())
     }
@@ -235,7 +236,7 @@ impl Input {
         }
     }
 
-    /// Waits for more octets; `false` when there will be none.
+    /// Waits for more octets. `false` if none will come.
     pub async fn more(&mut self) -> bool {
         self.receive().await == Some(true)
     }
@@ -244,12 +245,14 @@ impl Input {
         self.buffer.drain(..octets);
     }
 
-    /// `Some(false)` at the end, `None` after too long a time.
+    /// Receives into the buffer. `Some(false)` when the client has disconnected, `None` after the
+    /// idle time.
     async fn receive(&mut self) -> Option<bool> {
-        // The next command of a busy client comes at once: worth a buffer, and not two wake-ups.
+        // A busy client sends its next command soon, so a buffer is used at once, instead of two
+        // wake-ups.
         let conn = self.conn.clone();
         if !self.buffer.is_empty() {
-            // A part of a command: its client may write the rest when we have acknowledged this.
+            // A partial command: some clients send the rest only after an acknowledgement.
             conn.quick_ack();
         }
         let buffer = std::mem::take(&mut self.buffer);
@@ -264,7 +267,7 @@ impl Input {
         }
     }
 
-    /// The client is slow, or idle: it waits without holding memory.
+    /// Waits for a slow or idle client without holding memory.
     async fn wait(&mut self) -> Option<bool> {
         self.buffer.shrink_to_fit();
         match timeout(self.idle_time, self.conn.readable()).await? {

@@ -1,4 +1,4 @@
-//! The life of a session: greeting, commands one after the other, the end.
+//! The life of a session: greeting, commands, end.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -18,16 +18,16 @@ use crate::stats::Standing;
 use imap::protocol::response::{Code, Condition, untagged};
 use imap::protocol::{Command, Tag, Tagged};
 
-/// Commands that cannot be read, before login, after which the session ends.
+/// Unparseable commands before login after which the session ends.
 const NONSENSE: u32 = 10;
 
-/// How a session begins.
+/// How a session starts on this reactor.
 enum Begin {
     Greeting {
         implicit_tls: bool,
     },
-    /// Another reactor accepted this user's login, by the command with this tag; these octets came
-    /// after it.
+    /// After a login accepted by another reactor: the user, the tag of the command, and the octets
+    /// received after it.
     Login(User, Tag, Vec<u8>),
 }
 
@@ -45,7 +45,7 @@ pub async fn serve(home: Rc<Home>, arrival: Arrival) {
     let number = home.next_session.get();
     home.next_session.set(number + 1);
     let span = home.span(number, guest.address());
-    // In a box: as a part of this future it would take its memory twice.
+    // Boxed: as a part of this future it would need its memory twice.
     let session = Box::pin(serve_guest(home, number, guest, (permit, trail), begin));
     session.instrument(span).await;
 }
@@ -140,7 +140,7 @@ impl Session {
         None
     }
 
-    /// One command.
+    /// Reads and runs one command.
     async fn turn(&mut self) -> Flow {
         if self.output.room().await.is_err() || self.home.ending.borrow().is_some() {
             return Flow::Over;
@@ -152,7 +152,7 @@ impl Session {
         }
         match next {
             Next::Command(octets) => Box::pin(self.command(&octets)).await,
-            // An upload is a large future, and an idle session should be a small one.
+            // Boxed: an upload is a large future, and an idle session should be small.
             Next::Append => Box::pin(self.append()).await,
             Next::Refused { tag, text } => self.no_sense(tag.as_ref(), &text).await,
             Next::LargeValue { tag, .. } if self.user.is_some() => self.large_value(&tag).await,
@@ -167,13 +167,14 @@ impl Session {
     }
 
     async fn command(&mut self, octets: &[u8]) -> Flow {
-        // Clients send an empty line after a cancelled APPEND. It is not a command.
+        // Some clients send an empty line after a cancelled APPEND. It is not a command.
         if octets.iter().all(|octet| matches!(octet, b'\r' | b'\n' | b' ')) {
             return Flow::On;
         }
         match imap::protocol::parse(octets, self.enabled.utf8_names()) {
             Ok(Tagged { tag, command }) => {
-                // Replies are in the order of commands, and a command sees what came before it.
+                // Replies come in the order of the commands, and a command sees the effect of
+                // earlier ones.
                 if !self.pending.none().await {
                     return Flow::Over;
                 }
@@ -186,7 +187,7 @@ impl Session {
         }
     }
 
-    /// NO to a value that was not read, in its turn (RFC 5464 section 4.3).
+    /// Replies NO to a SETMETADATA whose value was too large to read (RFC 5464 section 4.3).
     async fn large_value(&mut self, tag: &Tag) -> Flow {
         if !self.pending.none().await {
             return Flow::Over;
@@ -195,8 +196,8 @@ impl Session {
         self.conclude(Flow::On, false).await
     }
 
-    /// Whether one more command is taken. Before login there are not many, and after the first few
-    /// they come one after the other in a measured step; after it, the user must still be there.
+    /// Whether the next command may run. Before login the number of commands is limited, and after
+    /// the first few they are paced. After login the user must still exist.
     async fn may_command(&mut self) -> bool {
         if self.user.is_some() {
             self.trail.commands += 1;
@@ -216,7 +217,7 @@ impl Session {
         true
     }
 
-    /// Answers BAD to what is not a command, after the replies that are owed.
+    /// Replies BAD to an unparseable command, after the replies that are owed.
     async fn no_sense(&mut self, tag: Option<&Tag>, text: &str) -> Flow {
         if !self.pending.none().await {
             return Flow::Over;
@@ -233,9 +234,9 @@ impl Session {
     }
 }
 
-/// Whether EXPUNGE responses may be sent during this command. Message numbers must not change while
-/// a command runs that names messages by number, nor between a search and its answer (RFC 3501
-/// section 7.4.1, RFC 5256 section 3).
+/// Whether EXPUNGE responses may be sent during this command. Message numbers must not change
+/// during a command that uses them, nor between a search and its result (RFC 3501 section 7.4.1,
+/// RFC 5256 section 3).
 fn lets_expunges_be_told(command: &Command) -> bool {
     let by_number = match command {
         Command::Fetch(fetch) => !fetch.uid,

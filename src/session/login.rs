@@ -20,7 +20,7 @@ use crate::reactor::{random, sleep, timeout};
 use imap::protocol::response::{Code, continuation};
 use imap::protocol::{Secret, Tag, decode_sasl};
 
-/// What this server can do, but for logging in and limits.
+/// Capabilities that every client gets; those of login and the limits are added later.
 pub const CAPABILITIES: &str = "IMAP4rev1 LITERAL+ SASL-IR ID ENABLE NAMESPACE UNSELECT UIDPLUS \
      MULTIAPPEND STATUS=SIZE IDLE MOVE CONDSTORE QRESYNC UNAUTHENTICATE UTF8=ACCEPT IMAP4rev2 \
      BINARY LIST-EXTENDED LIST-STATUS CHILDREN SPECIAL-USE CREATE-SPECIAL-USE METADATA OBJECTID \
@@ -33,22 +33,21 @@ pub(super) enum Login {
     Sasl { mechanism: Box<str>, initial: Option<Vec<u8>> },
 }
 
-/// Why there is no response to a challenge.
+/// Why a challenge has no response.
 enum NoResponse {
-    /// The client has gone.
+    /// The client has disconnected.
     Gone,
-    /// It said `*`, or no base64.
+    /// The client sent `*`, or invalid base64.
     Cancelled,
 }
 
-/// Whether LOGIN and PLAIN may come in clear text: from this machine only.
+/// Whether the connection comes from this machine, where LOGIN and PLAIN are allowed without TLS.
 fn is_local(address: SocketAddr) -> bool {
     address.ip().to_canonical().is_loopback()
 }
 
 impl Session {
-    /// What this server can do for this client: to be told in the greeting, by CAPABILITY and after
-    /// login.
+    /// The capabilities for this client, for the greeting, CAPABILITY and the reply to a login.
     pub(super) async fn capabilities(&self) -> String {
         let mut list = format!("{CAPABILITIES} APPENDLIMIT={}", self.home.settings.append_limit);
         if self.user.is_some() {
@@ -67,7 +66,7 @@ impl Session {
         list
     }
 
-    /// Mechanisms that would work for this client.
+    /// The mechanisms that this client could use now.
     async fn offered(&self) -> Vec<MechanismName> {
         let (verifier, security) = (&self.home.verifier, &self.security);
         let has_keys = verifier.all_have_keys().await;
@@ -83,14 +82,15 @@ impl Session {
         self.home.settings.mechanisms.iter().copied().filter(works).collect()
     }
 
-    /// Whether passwords may come as they are.
+    /// Whether passwords may be sent unencrypted by the client, because the connection is protected
+    /// or local, or the operator allows it.
     fn is_private(&self) -> bool {
         self.security.private
             || is_local(self.conn.address())
             || self.home.settings.allow_plaintext_auth
     }
 
-    /// LOGIN is as good as the mechanisms that show the password.
+    /// LOGIN is allowed if a mechanism that sends the password is.
     fn takes_passwords(&self) -> bool {
         let allowed = &self.home.settings.mechanisms;
         let shown = [MechanismName::Plain, MechanismName::Login];
@@ -109,7 +109,7 @@ impl Session {
                     self.not_offered(tag, "LOGIN", true);
                     return Flow::On;
                 }
-                // A name that is not UTF-8 is nobody's.
+                // No user has a name that is not UTF-8.
                 let identity = Identity::of(String::from_utf8_lossy(&user));
                 let password = Password::new(password.0);
                 self.claim(tag, Claim::Password { identity, password }, None).await
@@ -163,7 +163,7 @@ impl Session {
         }
     }
 
-    /// Says why a way to log in is closed here.
+    /// Replies that a login method is not available here.
     fn not_offered(&self, tag: &Tag, what: &str, shows_secret: bool) {
         if shows_secret && !self.is_private() {
             let text = "passwords and tokens in clear text are taken from this machine only; \
@@ -189,13 +189,13 @@ impl Session {
     async fn challenge(&mut self, octets: &[u8]) -> Result<Vec<u8>, NoResponse> {
         self.output.push(|out| continuation(out, &STANDARD.encode(octets)));
         let line = self.input.line(LINE_BEFORE_LOGIN).await.ok_or(NoResponse::Gone)?;
-        // `*` cancels (RFC 3501 section 6.2.2); it is no base64 either.
+        // `*` cancels (RFC 3501 section 6.2.2). It is invalid base64 too.
         decode_sasl(&line).map(|secret| secret.0).ok_or(NoResponse::Cancelled)
     }
 
     async fn claim(&mut self, tag: &Tag, claim: Claim, mechanism: Option<&Mechanism>) -> Flow {
         let name = claim.name().to_owned();
-        // A tenth of the time is left to say that it was not enough.
+        // A tenth of the time is kept for the reply that the login took too long.
         let left = self.deadline.as_ref().map_or(Duration::ZERO, Deadline::left) / 10 * 9;
         let verified = async {
             let verified = self.home.verifier.verify(self.conn.address().ip(), claim);
@@ -232,7 +232,7 @@ impl Session {
             match self.challenge(&last).await {
                 Ok(response) if response.is_empty() => {}
                 Err(NoResponse::Gone) => return Flow::Over,
-                // The client does not believe that this is the server it knows.
+                // The client has rejected the server's proof of identity.
                 Ok(_) | Err(NoResponse::Cancelled) => {
                     self.bad(tag, "AUTHENTICATE cancelled");
                     return Flow::On;
@@ -276,7 +276,7 @@ impl Session {
         Flow::On
     }
 
-    /// Hands the session over to the reactor of its account.
+    /// Moves the session to the reactor of its account.
     pub(super) async fn move_to(self, user: User, tag: Tag) {
         let Session { home, conn, output, input, permit, trail, .. } = self;
         if output.flush().await.is_err() {
@@ -287,12 +287,12 @@ impl Session {
         let input = input.into_octets();
         let target = home.reactors.get().and_then(|reactors| reactors.get(target));
         if let (Ok(guest), Some(target)) = (conn.into_guest(), target) {
-            // A reactor that has ended takes nobody, and then the server ends.
+            // If that reactor has ended, the server is about to end too.
             let _ = target.send(Arrival::LoggedIn { guest, user, tag, input, permit, trail });
         }
     }
 
-    /// The account is at home here.
+    /// Completes a login on the reactor of the account.
     pub(super) async fn welcome(&mut self, user: User, tag: &Tag) {
         let most = self.home.settings.connections_per_user;
         let Some(seat) = Seat::take(&self.home.seats, &user.name, most) else {
@@ -300,7 +300,7 @@ impl Session {
             self.login_refused(&user.name, &format!("{text}; see --connections-per-user"));
             return self.no(tag, Some(Code::Limit), &text);
         };
-        // Something may have changed on the way here.
+        // The users file may have changed while the session moved.
         let Some((user, generation)) = self.home.verifier.still(&user) else {
             return self.no(tag, Some(Code::AuthenticationFailed), "the password was changed");
         };
@@ -334,8 +334,8 @@ impl Session {
         self.ok_code(tag, Code::Capability(&capabilities), "logged in");
     }
 
-    /// Whether the user is still in the file, with the password by which the session logged in. It
-    /// is over otherwise, and the client was told. Costs nothing as long as the file is the same.
+    /// Whether the user is still in the users file with the password of this login. If not, the
+    /// session is over and the client was told. Cheap while the file has not changed.
     pub(super) async fn goes_on(&mut self) -> bool {
         let verifier = &self.home.verifier;
         let Some((user, owner)) = &mut self.user else { return true };
@@ -352,7 +352,7 @@ impl Session {
         true
     }
 
-    /// Whether the account was given up under the session, which is over then.
+    /// Ends the session if its account was abandoned after an error. Returns whether it did.
     pub(super) fn end_if_faulty(&self) -> bool {
         let faulty = self.user.as_ref().is_some_and(|(_, owner)| owner.is_faulty());
         if faulty {

@@ -1,4 +1,4 @@
-//! Sessions: what a client's commands do. One file per family of commands.
+//! Sessions: the commands of a client, one file per family.
 
 mod allowance;
 mod append;

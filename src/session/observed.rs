@@ -1,4 +1,4 @@
-//! What a session tells the operator: counters, refusals, lines of the log.
+//! What a session reports to the operator: counters, refusals and log lines.
 
 use std::net::SocketAddr;
 use std::rc::Rc;
@@ -15,7 +15,7 @@ use crate::store::MailboxId;
 use imap::types::{SpecialUse, UidRange};
 
 impl Home {
-    /// A connection is turned away before it gets a session.
+    /// Reports a connection that was refused before it had a session.
     pub fn turned_away(&self, peer: &Peer, reason: &str) {
         let address = peer.address();
         tracing::warn!(peer = %address, "connection refused: {reason}");
@@ -24,11 +24,11 @@ impl Home {
         });
     }
 
-    /// Everything that is logged meanwhile says which connection it is about; once somebody has
-    /// logged in, also whose.
+    /// The span of a connection: its log lines carry the connection's name, and the user after
+    /// login.
     pub(super) fn span(&self, number: u64, peer: SocketAddr) -> Span {
         let id = self.connection_name(number);
-        // At the level of errors, so that whatever is logged says so.
+        // At level ERROR, so that no log filter removes the span.
         tracing::error_span!("connection", id, %peer, user = tracing::field::Empty)
     }
 
@@ -38,7 +38,8 @@ impl Home {
 }
 
 impl Session {
-    /// What it does while it runs no command, or one that is not told apart.
+    /// Sets the state that is reported between commands, and during commands without a state of
+    /// their own.
     pub(super) fn stands(&self) {
         let standing = match (&self.user, self.selected_mailbox()) {
             (None, _) => Standing::Login,
@@ -48,7 +49,7 @@ impl Session {
         self.counted.set(standing);
     }
 
-    /// Somebody has logged in.
+    /// Reports a login.
     pub(super) fn login_accepted(&mut self, user: &User) {
         self.home.counters.one(Figure::Logins);
         Span::current().record("user", &*harmless(&user.name));
@@ -64,7 +65,7 @@ impl Session {
         );
     }
 
-    /// The user's session is over, if there was one.
+    /// Reports the end of a login, if there was one.
     pub(super) fn logged_out(&mut self, why: &str) {
         let Some((begun, before)) = self.trail.begun.take() else { return };
         let now = self.conn.octets();
@@ -80,7 +81,7 @@ impl Session {
         );
     }
 
-    /// The client says what it is (RFC 2971).
+    /// Reports the client's ID (RFC 2971).
     pub(super) fn client_named(&mut self, fields: &[(Vec<u8>, Option<Vec<u8>>)]) {
         let value = |name: &[u8]| {
             let field = fields.iter().find(|(field, _)| field.eq_ignore_ascii_case(name))?;
@@ -98,7 +99,7 @@ impl Session {
         }
     }
 
-    /// A login was refused. The name is whatever the client said.
+    /// Reports a refused login. `user` is unverified text from the client.
     pub(super) fn login_refused(&self, user: &str, reason: &str) {
         let peer = self.conn.address();
         tracing::info!(
@@ -115,7 +116,7 @@ impl Session {
             .add(What::Login, || Refused::new(unix_seconds(), peer, What::Login, reason).of(user));
     }
 
-    /// A handshake failed.
+    /// Reports a failed TLS handshake.
     pub(super) fn no_tls(&self, reason: &str) {
         let peer = self.conn.address();
         tracing::info!("no TLS: {reason}");
@@ -124,7 +125,7 @@ impl Session {
         });
     }
 
-    /// An APPEND was refused before anybody had logged in.
+    /// Reports an APPEND that was refused before login.
     pub(super) fn append_refused(&self, reason: &str) {
         let peer = self.conn.address();
         tracing::info!("APPEND refused: {reason}");
@@ -134,13 +135,13 @@ impl Session {
             .add(What::Append, || Refused::new(unix_seconds(), peer, What::Append, reason));
     }
 
-    /// A command could not be read.
+    /// Reports a command that could not be parsed.
     pub(super) fn misread(&self, text: &str) {
         self.home.counters.one(Figure::ParseErrors);
         tracing::debug!("a command makes no sense: {text}");
     }
 
-    /// What this connection uploads, from its first APPEND on.
+    /// The upload progress of this connection, created at its first APPEND.
     pub(super) fn progress(&mut self) -> Rc<Progress> {
         let user = self.user.as_ref().map_or("", |(user, _)| &*user.name);
         if let Some(progress) = self.progress.as_ref().filter(|one| one.user() == user) {
@@ -155,7 +156,7 @@ impl Session {
     }
 }
 
-/// The audit trail of what changes mail: a line for each command that changed something.
+/// The audit trail: a line for each command that changed mail.
 pub(super) mod changes {
     use super::*;
 
@@ -163,7 +164,7 @@ pub(super) mod changes {
         owner.account.borrow().mailbox(mailbox).map(|found| found.name().to_owned())
     }
 
-    /// `\Deleted` was set, or cleared.
+    /// `\Deleted` was set or cleared.
     pub fn marked(owner: &Owner, mailbox: MailboxId, uids: &[UidRange], deleted: bool) {
         let what = if deleted { "marked as deleted" } else { "no longer marked as deleted" };
         of_messages(owner, mailbox, uids, what);
@@ -186,7 +187,7 @@ pub(super) mod changes {
         );
     }
 
-    /// Copied or moved.
+    /// Messages were copied or moved.
     pub fn copied(owner: &Owner, from: MailboxId, to: &str, copied: &Copied, moves: bool) {
         if copied.from.is_empty() {
             return;
@@ -207,8 +208,8 @@ pub(super) mod changes {
         tracing::info!(target: AUDIT_TARGET, mailbox, "mailbox created");
     }
 
-    /// The special use of a mailbox changed, or entries of its metadata. Values are not logged:
-    /// they may be private.
+    /// The special use of a mailbox or entries of its metadata changed. Values may be private and
+    /// are not logged.
     pub fn metadata_set(mailbox: &str, uses: Option<SpecialUse>, entries: &[Box<str>]) {
         let uses = uses.map(|uses| uses.names().collect::<Vec<_>>().join(" "));
         tracing::info!(
@@ -224,7 +225,7 @@ pub(super) mod changes {
         tracing::info!(target: AUDIT_TARGET, mailbox, messages, "mailbox deleted");
     }
 
-    /// With all that is below it.
+    /// A mailbox was renamed, with all mailboxes below it.
     pub fn renamed(mailbox: &str, to: &str) {
         tracing::info!(target: AUDIT_TARGET, mailbox, to, "mailbox renamed");
     }

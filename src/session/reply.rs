@@ -1,4 +1,4 @@
-//! How a command ends: what is new in the mailbox, then the tagged response.
+//! The end of a command: changes of the mailbox, then the tagged response.
 
 use bytes::BytesMut;
 
@@ -8,14 +8,14 @@ use crate::store::LogError;
 use imap::protocol::response::{Code, Condition, tagged, untagged};
 use imap::protocol::{MailboxName, NameError, Tag};
 
-/// What clients are told of a full disk. The log says more, such as where.
+/// The reply when the disk is full. The log has details such as the path.
 pub(super) const NO_ROOM: &str = "there is no room on the disk";
 
-/// Tagged OK of a command that named messages which another session has expunged.
+/// Tagged OK of a command for messages of which another session has expunged some.
 pub(super) const EXPUNGED: &str = "some messages were expunged by another session";
 
 impl Session {
-    /// Tells the news, then the tagged response, between them the highest mod-sequence.
+    /// Sends the changes of the mailbox, the highest mod-sequence, and the tagged response.
     pub(super) async fn conclude(&mut self, flow: Flow, expunges: bool) -> Flow {
         let news = match flow {
             Flow::On => self.news(expunges).await,
@@ -23,7 +23,7 @@ impl Session {
         };
         let Reply { mut octets, plain } = self.reply.take();
         if self.end_if_faulty() {
-            // Whatever the command found, it was not the account.
+            // The account was lost, so the result of the command means nothing.
             return Flow::Over;
         }
         let highest = match flow {
@@ -52,17 +52,17 @@ impl Session {
         }
     }
 
-    /// A tagged response that was written elsewhere.
+    /// Adds a tagged response that is already written.
     pub(super) fn answer(&self, octets: BytesMut) {
         self.reply.borrow_mut().octets.unsplit(octets);
     }
 
-    /// Tagged OK, to be sent after the news of the selected mailbox; likewise below.
+    /// Sets a tagged OK, to be sent after the changes of the mailbox.
     pub(super) fn ok(&self, tag: &Tag, text: &str) {
         self.reply.borrow_mut().plain = Some((tag.clone(), text.into()));
     }
 
-    /// The same with a response code.
+    /// Sets a tagged OK with a response code, to be sent after the changes of the mailbox.
     pub(super) fn ok_code(&self, tag: &Tag, code: Code, text: &str) {
         tagged(&mut self.reply.borrow_mut().octets, tag, Condition::Ok, Some(&code), text);
     }
@@ -71,8 +71,9 @@ impl Session {
         tagged(&mut self.reply.borrow_mut().octets, tag, Condition::No, code.as_ref(), text);
     }
 
-    /// For what the log did not take. With no room for it, it was not done. When the log broke
-    /// nobody knows before the next start: the command gets no answer, and the session ends.
+    /// Replies to a command that the log did not accept. If the log was full, nothing was done. If
+    /// it failed, the outcome is unknown until the next start: the command gets no reply, and the
+    /// session ends.
     pub(super) fn not_written(&self, tag: &Tag, error: &LogError) {
         match error {
             LogError::Full(why) => {
@@ -83,7 +84,7 @@ impl Session {
         }
     }
 
-    /// The mailbox name of a command; one that is none is refused here.
+    /// The mailbox name of a command. An invalid name is refused here.
     pub(super) fn valid(
         &self,
         tag: &Tag,
@@ -96,13 +97,13 @@ impl Session {
         self.refuse(Some(tag), text);
     }
 
-    /// The session is over: what its client is told when all replies that it is owed are on their
-    /// way. The first reason counts.
+    /// Ends the session with this BYE, sent after all replies that are owed. The first reason
+    /// counts.
     pub(super) fn farewell(&self, code: Option<Code<'static>>, why: &str) {
         self.farewell.borrow_mut().get_or_insert_with(|| (code, why.into()));
     }
 
-    /// BAD; untagged when the tag could not be read.
+    /// Replies BAD; untagged if the tag could not be parsed.
     pub(super) fn refuse(&self, tag: Option<&Tag>, text: &str) {
         let out = &mut self.reply.borrow_mut().octets;
         match tag {

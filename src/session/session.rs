@@ -1,4 +1,4 @@
-//! A session: one client, what it has selected, and what it is owed.
+//! A session: one client, its selected mailbox, and the replies it is owed.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -19,73 +19,73 @@ use imap::protocol::response::Code;
 use imap::protocol::{SequenceSet, Tag};
 use imap::types::UidRange;
 
-/// One client.
+/// The state of a session.
 pub(super) struct Session {
     pub home: Rc<Home>,
     pub conn: Rc<Transport>,
     pub output: Rc<Output>,
     pub input: Input,
-    /// How the connection is protected.
+    /// The protection of the connection.
     pub security: Security,
-    /// Counts it among the connections of the server.
+    /// Counts the connection against the server's limit.
     pub permit: ConnectionPermit,
-    /// Counts it among the sessions of its user, after login.
+    /// After login: counts the session against the user's limit.
     pub seat: Option<Seat>,
-    /// Registers it with the account, after login.
+    /// After login: registers the session with the account.
     pub attending: Option<Attending>,
-    /// Generation of the users file in which the user was last looked up.
+    /// Generation of the users file in which the user was last verified.
     pub generation: u64,
-    /// Failed logins.
+    /// Number of failed logins.
     pub failures: u32,
-    /// Commands before login.
+    /// Number of commands before login.
     pub commands: u32,
-    /// The user who logged in, and the account.
+    /// The user who logged in, and the owner of the account.
     pub user: Option<(User, Rc<Owner>)>,
-    /// The selected mailbox. Shared with the task that answers APPENDs: it announces new messages
-    /// before the OK.
+    /// The selected mailbox. Shared with the task that answers APPENDs, which announces new
+    /// messages before the OK.
     pub selected: Rc<RefCell<Option<Selected>>>,
-    /// Answers to APPENDs that are owed.
+    /// Replies to APPENDs that are still owed.
     pub pending: Rc<Pending>,
-    /// Levels of the hierarchy that went with mailboxes this session has deleted.
+    /// Hierarchy levels that disappeared with mailboxes deleted by this session.
     pub levels: Vec<Box<str>>,
-    /// Ends the connection unless there is a login in time.
+    /// Ends the connection if there is no login in time.
     pub deadline: Option<Deadline>,
-    /// What the client has asked for beyond the base protocol.
+    /// The extensions that the client has enabled.
     pub enabled: Enabled,
-    /// How the current command ends; sent after the news.
+    /// The tagged response of the current command, sent after the mailbox changes.
     pub reply: RefCell<Reply>,
-    /// The BYE at the end, sent after every reply that is owed.
+    /// The BYE, sent after every reply that is owed.
     pub farewell: RefCell<Option<Farewell>>,
-    /// The log broke during a command.
+    /// Whether the log failed during a command.
     pub broken: Cell<bool>,
-    /// Commands before login that could not be read.
+    /// Number of unparseable commands before login.
     pub nonsense: u32,
-    /// Its number among the sessions of this reactor.
+    /// The session's number on this reactor.
     pub number: u64,
-    /// What the audit trail tells of it.
+    /// Figures for the audit trail.
     pub trail: Trail,
-    /// Counts it by what it does, for the operator.
+    /// Counts the session by its state, for the operator.
     pub counted: Rc<Counted>,
-    /// What it has uploaded, since its first APPEND.
+    /// The upload progress, since the first APPEND.
     pub progress: Option<Rc<Progress>>,
 }
 
-/// What happens after a command.
+/// How the session continues after a command.
 pub(super) enum Flow {
-    /// The next command.
+    /// With the next command.
     On,
-    /// The session is over, and the client was told.
+    /// Not at all; the client was told.
     Over,
-    /// The account lives on another reactor.
+    /// On another reactor, which has the account.
     Move(User, Tag),
 }
 
-/// The tagged response of the current command, until the news have been told.
+/// The tagged response of the current command, kept until the mailbox changes have been sent.
 #[derive(Default)]
 pub(super) struct Reply {
-    /// The response, when it is written already.
+    /// A complete response.
     pub octets: BytesMut,
-    /// A tagged OK without a response code: it can carry HIGHESTMODSEQ.
+    /// A tagged OK without a response code, to which HIGHESTMODSEQ can be added.
     pub plain: Option<(Tag, Box<str>)>,
 }
 
@@ -94,7 +94,7 @@ impl Session {
         self.selected.borrow().as_ref().map(|selected| selected.mailbox)
     }
 
-    /// The selected mailbox; BAD when there is none.
+    /// The selected mailbox; without one, replies BAD.
     pub(super) fn mailbox(&self, tag: &Tag) -> Option<MailboxId> {
         let mailbox = self.selected_mailbox();
         if mailbox.is_none() {
@@ -103,7 +103,7 @@ impl Session {
         mailbox
     }
 
-    /// The selected mailbox, and the messages in it that a set names; BAD when it cannot be.
+    /// The selected mailbox and its messages that a set names; replies BAD on failure.
     pub(super) fn messages(
         &self,
         tag: &Tag,
@@ -121,7 +121,7 @@ impl Session {
         }
     }
 
-    /// Whether messages of the selected mailbox may be changed; NO when they may not.
+    /// Whether the selected mailbox may be changed; if not, replies NO.
     pub(super) fn may_change(&self, tag: &Tag) -> bool {
         let read_only = self.is_read_only();
         if read_only {

@@ -1,5 +1,5 @@
-//! STARTTLS (RFC 3501 section 6.2.1, RFC 9051 section 6.2.1), and TLS from the first octet on
-//! (RFC 8314 section 3.2).
+//! STARTTLS (RFC 3501 section 6.2.1, RFC 9051 section 6.2.1) and implicit TLS (RFC 8314 section
+//! 3.2).
 
 use std::io::ErrorKind;
 
@@ -8,13 +8,13 @@ use imap::protocol::Tag;
 use imap::protocol::response::{Condition, tagged};
 
 impl Session {
-    /// Whether the client could go over to TLS.
+    /// Whether STARTTLS is available to the client.
     pub(super) fn offers_tls(&self) -> bool {
         self.home.settings.tls.is_some() && !self.conn.is_private() && self.user.is_none()
     }
 
-    /// What came behind the command in clear text may be somebody else's than the client's: it is
-    /// thrown away.
+    /// Octets received after the command in clear text may come from an attacker. They are
+    /// discarded.
     pub(super) async fn start_tls(&mut self, tag: &Tag) -> Flow {
         let why_not = match () {
             () if self.user.is_some() => "STARTTLS comes before login",
@@ -33,7 +33,7 @@ impl Session {
         Flow::On
     }
 
-    /// The handshake; `false` when the session is over.
+    /// Runs the TLS handshake; `false` when the session is over.
     pub(super) async fn secure(&mut self) -> bool {
         let Some(acceptor) = &self.home.settings.tls else { return false };
         let peer = self.conn.address();
@@ -43,7 +43,7 @@ impl Session {
                 self.security = self.conn.security();
                 true
             }
-            // Somebody looked whether the port is open.
+            // Probably a port scan or a health check.
             Err(error) if error.kind() == ErrorKind::UnexpectedEof => {
                 tracing::debug!(%peer, "gone before the end of the TLS handshake");
                 false

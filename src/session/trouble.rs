@@ -1,4 +1,4 @@
-//! Why a command that reads messages cannot answer.
+//! Errors of commands that read messages.
 
 use std::fmt;
 
@@ -10,13 +10,13 @@ use imap::mime::TooLong;
 /// Why a command cannot answer for a message.
 #[derive(Debug)]
 pub(super) enum Trouble {
-    /// The client has gone: the command ends.
+    /// The client has disconnected, so the command ends.
     Gone,
-    /// The headers of the message are too long for what is asked of them.
+    /// The headers of the message are too long for the request.
     TooLong,
-    /// Its octets cannot be read, or are not those that were stored.
+    /// The octets cannot be read, or differ from what was stored.
     Octets(ReadError),
-    /// A thread beside the reactors failed.
+    /// A job of the offload pool failed.
     Thread(JobError),
 }
 

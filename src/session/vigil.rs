@@ -1,7 +1,7 @@
-//! Commands that take long end when their client has gone.
+//! Ends long commands whose client has disconnected.
 //!
-//! A client that has hung up cannot be told from one that only has nothing more to send. A notice
-//! tells the two apart: the answer of the one that has gone is a reset.
+//! A client that has closed its connection looks like one that only has nothing more to send. The
+//! server sends a notice to tell the two apart: a closed connection answers with a reset.
 
 use std::pin::pin;
 use std::time::Duration;
@@ -11,16 +11,16 @@ use crate::net::Gone;
 use crate::reactor::{Instant, timeout};
 use imap::protocol::response::{Condition, untagged};
 
-/// Time between two looks at a client. One that has gone is noticed at the third.
+/// Time between two checks of a client. A disconnected one is detected at the third.
 const LOOK: Duration = Duration::from_millis(500);
 
-/// When a command looks whether its client is there.
+/// When a command checks its client next.
 pub(super) struct Vigil {
     next: Instant,
 }
 
 impl Vigil {
-    /// Of a command that begins.
+    /// For a command that starts now.
     pub fn new() -> Vigil {
         Vigil { next: Instant::now() + LOOK }
     }
@@ -35,7 +35,7 @@ impl Session {
     /// Checks the client if that is due. Call it only between two replies: it may send a notice.
     ///
     /// # Errors
-    /// When the client has gone.
+    /// When the client has disconnected.
     pub(super) fn still_there(&self, vigil: &mut Vigil) -> Result<(), Gone> {
         if self.output.is_gone() {
             return Err(Gone);
@@ -51,11 +51,11 @@ impl Session {
         Ok(())
     }
 
-    /// Waits for work that may be given up, and checks the client meanwhile. Call it only between
-    /// two replies.
+    /// Waits for `work`, and checks the client at intervals. Call it only between two replies.
+    /// `work` must be safe to drop.
     ///
     /// # Errors
-    /// When the client has gone.
+    /// When the client has disconnected.
     pub(super) async fn watch<T>(
         &self,
         vigil: &mut Vigil,
