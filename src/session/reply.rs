@@ -11,7 +11,7 @@ use imap::protocol::{MailboxName, NameError, Tag};
 /// The reply when the disk is full. The log has details such as the path.
 pub(super) const NO_ROOM: &str = "there is no room on the disk";
 
-/// Tagged OK of a command for messages of which another session has expunged some.
+/// Text of the tagged OK when another session has expunged some of the messages.
 pub(super) const EXPUNGED: &str = "some messages were expunged by another session";
 
 impl Session {

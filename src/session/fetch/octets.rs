@@ -284,7 +284,7 @@ impl One<'_, '_, '_> {
         Ok(())
     }
 
-    /// Items of which some need the parts of the message.
+    /// Items, when at least one needs the parts of the message.
     async fn parsed(
         &mut self,
         answer: &mut FetchResponse,
