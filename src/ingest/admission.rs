@@ -1,4 +1,4 @@
-//! Whether a message of an APPEND may come.
+//! Decides whether a message of an APPEND is accepted.
 
 use std::collections::BTreeMap;
 
@@ -13,26 +13,25 @@ use imap::protocol::Options;
 use imap::protocol::response::Code;
 use imap::types::Keyword;
 
-/// What a client is told whose mailbox has gone.
+/// The reply when the mailbox no longer exists.
 pub(super) const DELETED: &str = "the mailbox was deleted meanwhile";
 pub(super) const FULL_OF_KEYWORDS: &str = "the mailbox has as many keywords, or combinations of \
      them, as it can hold; append to another mailbox, or without some of these";
-/// Octets of keywords, which are ASCII, that a refusal names.
+/// Most octets of keyword names (ASCII) in a refusal.
 const NAMED: usize = 40;
 const TOO_MANY_SETS: &str = "the messages of unfinished batches have too many different \
      combinations of keywords; send smaller batches";
 
-/// The keywords of a batch. The mailbox knows them only when the batch is committed.
+/// The keywords of a batch. The mailbox gets them with the commit.
 #[derive(Default)]
 pub(super) struct OwnKeywords {
     table: Keywords,
-    /// The lists that its messages share, by their sets in the table.
+    /// The keyword lists that messages share, by their sets in the table.
     pub lists: BTreeMap<KeywordSet, KeywordList>,
 }
 
 impl Upload {
-    /// Whether the message may come: size, quota, keywords. Gives the latter as its record has
-    /// them.
+    /// Checks size, quota and keywords of a message. Returns its keyword list.
     pub(super) fn admit(&mut self, options: &Options) -> Result<KeywordList, Refusal> {
         let size = options.literal.size;
         if size > self.by.home.settings.append_limit {
@@ -64,7 +63,7 @@ impl Upload {
 }
 
 impl Current {
-    /// Octets of the current message have arrived: as many more are claimed of the quota.
+    /// Claims quota for octets of the current message that have arrived.
     pub(super) fn arrive(&mut self, octets: usize) -> Result<(), Refusal> {
         let more = self.unclaimed.min(octets as u64);
         if more > 0 && !self.claim.as_mut().is_some_and(|claim| claim.grow(more)) {
@@ -75,7 +74,7 @@ impl Current {
         Ok(())
     }
 
-    /// The list of these keywords, which all messages of the batch share that have the same.
+    /// The list of these keywords. Messages of the batch with equal keywords share it.
     fn keywords(&mut self, owner: &Owner, keywords: &[Keyword]) -> Result<KeywordList, Refusal> {
         if keywords.is_empty() {
             return Ok(KeywordList::default());

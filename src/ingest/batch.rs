@@ -1,27 +1,28 @@
-//! The messages of one APPEND while they arrive, and where their octets went.
+//! The messages of one APPEND while they arrive, and the places of their octets.
 
 use crate::reactor::unix_seconds;
 use crate::store::{Fragments, Incoming, KeywordList, MessageRecord, Record, SegmentId, place};
 use imap::protocol::Options;
 use imap::types::InternalDate;
 
-/// All that is known of a batch before it is committed.
+/// The state of a batch before its commit.
 #[derive(Default)]
 pub struct Batch {
     /// Complete messages whose records are not in the log yet.
     pub messages: Vec<MessageRecord>,
-    /// Messages before `messages`, whose records are, as they were logged: joining them would
-    /// need the memory of all twice.
+    /// Earlier messages, whose records are in the log, grouped as they were logged: joining the
+    /// groups would need the memory of all twice.
     logged: Vec<Vec<MessageRecord>>,
-    /// Of messages with many fragments, by their number in the batch: those that are in the log.
+    /// Fragments already in the log of messages with many fragments, by the message's index in the
+    /// batch.
     early: Vec<(usize, Fragments)>,
-    /// Octets of all complete messages.
+    /// Total octets of complete messages.
     pub octets: u64,
     current: Option<Incoming>,
 }
 
 impl Batch {
-    /// Begins a message. `keywords` are those of the options, in a list that it shares with others.
+    /// Starts a message. `keywords` is the list for the keywords in `options`; messages share it.
     pub fn begin(&mut self, options: &Options, keywords: KeywordList) {
         assert!(self.current.is_none(), "a message begins before the last one ended");
         let date = options.date.unwrap_or_else(now);
@@ -29,7 +30,7 @@ impl Batch {
         self.current = Some(incoming);
     }
 
-    /// Takes octets of the current message, which lie at `offset` of the frame being filled.
+    /// Adds octets of the current message, at `offset` in the open frame.
     pub fn octets(&mut self, octets: &[u8], offset: usize) {
         self.current.as_mut().expect("octets belong to a message").octets(octets, offset);
     }
@@ -41,19 +42,19 @@ impl Batch {
         self.messages.push(record);
     }
 
-    /// Messages that are complete.
+    /// Number of complete messages.
     #[must_use]
     pub fn count(&self) -> usize {
         self.logged.iter().map(Vec::len).sum::<usize>() + self.messages.len()
     }
 
-    /// Octets that `messages` will take in the log.
+    /// Size in the log of the record with `messages`, in octets.
     #[must_use]
     pub fn messages_len(&self) -> usize {
         if self.messages.is_empty() { 0 } else { Record::messages_len(&self.messages) }
     }
 
-    /// The records of the first of `messages` are in the log.
+    /// Notes that the records of these messages, the oldest of `messages`, are in the log.
     pub fn messages_logged(&mut self, messages: Vec<MessageRecord>) {
         self.logged.push(messages);
     }
@@ -64,13 +65,14 @@ impl Batch {
         self.current.as_ref().is_some_and(|incoming| incoming.has_fragments_for(octets))
     }
 
-    /// The fragments of the current message, all of which are placed: their frame is written.
+    /// Takes the fragments of the current message. Their frame must be written, so that they have a
+    /// place.
     #[must_use]
     pub fn take_fragments(&mut self) -> Fragments {
         self.current.as_mut().map(Incoming::take_fragments).unwrap_or_default()
     }
 
-    /// These fragments of the current message are in the log.
+    /// Notes that these fragments of the current message are in the log.
     pub fn fragments_logged(&mut self, fragments: Fragments) {
         let number = self.count();
         match self.early.last_mut() {
@@ -79,7 +81,7 @@ impl Batch {
         }
     }
 
-    /// All messages, whole, of which `last` were logged with the commit.
+    /// All messages with all fragments. `last` were logged with the commit.
     pub fn into_all(self, last: Vec<MessageRecord>) -> impl Iterator<Item = MessageRecord> {
         let logged = self.logged.into_iter().chain([last]).flatten();
         let mut early = self.early.into_iter().peekable();
@@ -92,12 +94,12 @@ impl Batch {
         })
     }
 
-    /// All messages, in pieces, to be dropped.
+    /// All messages in groups, to be dropped.
     pub(super) fn into_pieces(self) -> impl Iterator<Item = Vec<MessageRecord>> {
         self.logged.into_iter().chain([self.messages])
     }
 
-    /// Takes note of where the frame goes that was being filled.
+    /// Sets the place of the frame that was being filled.
     pub fn placed(&mut self, begins_at: (SegmentId, u32)) {
         place(self.current.as_mut(), self.messages.iter_mut().rev(), begins_at);
     }

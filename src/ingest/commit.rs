@@ -1,4 +1,4 @@
-//! From a lease to the log: frames, records, commits.
+//! Writes leases to the log: frames, records, commits.
 
 use std::rc::Rc;
 
@@ -17,17 +17,17 @@ use imap::protocol::response::Code;
 use imap::types::{Uid, UidRange};
 
 /// Bytes of records of an unfinished batch that may wait in memory for its commit; more are written
-/// to the log ahead of it. This much still fits into a large lease with the commit.
+/// to the log ahead of it. This number still fits in a large lease together with the commit.
 const RECORDS_WAITING: usize = LARGE_LEASE / 4;
 
-/// As many of them as may wait on this machine.
+/// `RECORDS_WAITING`, or less on a machine with other thresholds.
 fn records_waiting() -> usize {
     RECORDS_WAITING.min(thresholds().records_waiting)
 }
 
 impl Upload {
-    /// Writes out the frame being filled, and commits everything that is finished. When there is no
-    /// room on the disk all of it is refused, and so is the batch being received.
+    /// Writes the open frame, and commits all finished batches. If the disk is full, all of them
+    /// are refused, and so is the batch being received.
     pub(super) async fn commit(&mut self) -> Result<(), Ended> {
         match self.write_out().await {
             Err(Ended::Broken(LogError::Full(why))) => {
@@ -68,7 +68,7 @@ impl Upload {
         self.log_ahead().await
     }
 
-    /// The usual frame: octets, and the commits of what is finished.
+    /// The usual frame: octets, and the commits of finished batches.
     async fn frame(&mut self, open: Open, records_len: usize) -> Result<(), Ended> {
         let Upload { by, frames, credit, finished, current, .. } = self;
         let payload = open.parsed - HEADER;
@@ -92,7 +92,7 @@ impl Upload {
         by.home.ledger(&by.owner).write(room, compose).await.map_err(Ended::Broken)
     }
 
-    /// The octets, when the commits do not fit behind them.
+    /// A frame with octets only, because the commits do not fit behind them.
     async fn octets_alone(&mut self, open: Open) -> Result<(), Ended> {
         let Upload { by, frames, credit, finished, current, .. } = self;
         let payload = open.parsed - HEADER;
@@ -109,8 +109,7 @@ impl Upload {
         by.home.ledger(&by.owner).write(room, compose).await.map_err(Ended::Broken)
     }
 
-    /// The commit of the first batch that is finished, in a frame of its own: its octets have been
-    /// written before.
+    /// The commit of the first finished batch in a frame of its own, after its octets.
     async fn commit_alone(&mut self) -> Result<(), Ended> {
         let mut one = self.finished.remove(0);
         let logged = self.log_messages(&mut one.current, records_waiting()).await;
@@ -128,7 +127,7 @@ impl Upload {
         by.home.ledger(&by.owner).write(room, compose).await.map_err(Ended::Broken)
     }
 
-    /// Of an unfinished batch that grows large, what is known already goes to the log.
+    /// Writes the records of an unfinished batch to the log when they grow large.
     async fn log_ahead(&mut self) -> Result<(), Ended> {
         let Some(mut current) = self.current.take() else { return Ok(()) };
         let result = match self.log_fragments(&mut current).await {
@@ -139,13 +138,13 @@ impl Upload {
         result
     }
 
-    /// Writes complete messages until their records take no more than `waiting` bytes.
+    /// Writes records of complete messages until the rest takes at most `waiting` bytes.
     async fn log_messages(&mut self, current: &mut Current, waiting: usize) -> Result<(), Ended> {
         while current.batch.messages_len() > waiting {
             let mut messages = std::mem::take(&mut current.batch.messages);
             let fit = Record::messages_that_fit(&messages, ROOM);
             current.batch.messages = messages.split_off(fit);
-            // It would keep the memory of all of them until the batch ends.
+            // Otherwise it would keep the memory for all records until the batch ends.
             messages.shrink_to_fit();
             let record = Record::Messages { batch: current.stream.id, messages };
             let record = self.record_ahead(&mut current.stream, record).await?;
@@ -156,8 +155,8 @@ impl Upload {
         Ok(())
     }
 
-    /// A message of gigabytes has more fragments than one record holds. What goes ahead belongs to
-    /// the message that comes next in the log, so the messages before it go first.
+    /// Writes fragments of a message of gigabytes, which has more than fit in one record. They
+    /// belong to the next message in the log, so the messages before it are written first.
     async fn log_fragments(&mut self, current: &mut Current) -> Result<(), Ended> {
         if !current.batch.has_fragments_for(records_waiting()) {
             return Ok(());
@@ -172,7 +171,7 @@ impl Upload {
         Ok(())
     }
 
-    /// Writes one record of an unfinished batch and gives it back.
+    /// Writes one record of an unfinished batch, and returns it.
     async fn record_ahead(&mut self, stream: &mut Stream, record: Record) -> Result<Record, Ended> {
         let Upload { by, frames, credit, .. } = self;
         let room = Room::of(record.encoded_len()).among(frames).on_credit(credit);
@@ -184,8 +183,8 @@ impl Upload {
 }
 
 impl Finished {
-    /// Makes room for keywords before the commit is composed, when there are too many sets of them
-    /// to be looked up in the turn that does.
+    /// Admits the keywords before the commit is composed, if it has too many sets to look up
+    /// without a yield.
     async fn admit_ahead(&mut self, owner: &Rc<Owner>) {
         let lists = self.current.keywords.lists.values();
         if self.admitted.is_none() && lists.len() > many_sets() {
@@ -193,15 +192,14 @@ impl Finished {
         }
     }
 
-    /// Counts the bytes that its records take in the frame that commits it.
+    /// Counts the bytes of its records in the frame with the commit.
     fn count(&mut self) -> usize {
         self.messages_len = self.current.batch.messages_len();
         self.messages_len + self.commit_len
     }
 
-    /// Gives UIDs to the messages and puts their commit into the page. A batch whose mailbox is
-    /// gone, or out of UIDs, is refused instead. Either way the client gets its reply when the page
-    /// is durable.
+    /// Assigns UIDs to the messages and adds the commit to the page. If the mailbox is gone or out
+    /// of UIDs, the batch is refused. Either way the reply is sent when the page is durable.
     fn commit(self, by: &Rc<Uploader>, page: &mut Page<'_>) {
         let by = by.clone();
         let uids = match self.reserve(&by, page) {
@@ -233,8 +231,8 @@ impl Finished {
         page.commit(last, commit, move |last| batch.into_all(last));
         page.then(move || {
             drop((stream, claim, share, admitted));
-            // A durable batch of an account that was given up is seen by nobody: the session ends
-            // without an answer.
+            // If the account was abandoned after an error, no session can see the batch: the
+            // session ends without a reply.
             if !by.owner.is_faulty() {
                 by.committed(mailbox, range, octets, begun, complete);
                 by.acknowledge(tag, mailbox, range, reply);

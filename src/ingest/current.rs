@@ -1,4 +1,4 @@
-//! A batch between its first octet and its reply.
+//! A batch from its first octet to its reply.
 
 use super::admission::OwnKeywords;
 use super::batch::Batch;
@@ -9,7 +9,7 @@ use crate::reactor::Instant;
 use crate::store::{Commit, MailboxId};
 use imap::protocol::Tag;
 
-/// A batch and where it is to go.
+/// The batch being received, and its target.
 pub(super) struct Current {
     pub stream: Stream,
     pub batch: Batch,
@@ -17,31 +17,31 @@ pub(super) struct Current {
     pub keywords: OwnKeywords,
     pub mailbox: MailboxId,
     pub claim: Option<Claim>,
-    /// Octets of the current message that are not in it yet.
+    /// Announced octets of the current message that `claim` does not cover yet.
     pub unclaimed: u64,
-    /// When its command began.
+    /// When the command started.
     pub begun: Instant,
 }
 
-/// A batch of which everything has arrived.
+/// A batch that has arrived completely.
 pub(super) struct Finished {
     pub tag: Tag,
     pub current: Current,
     pub reply: PendingReply,
-    /// When everything had arrived.
+    /// When it was complete.
     pub complete: Instant,
-    /// Its commit, but for the UIDs and the mod-sequence.
+    /// The commit, without UIDs and mod-sequence.
     pub commit: Commit,
-    /// Bytes that the commit takes.
+    /// Size of the commit, in bytes.
     pub commit_len: usize,
-    /// Bytes that the record of its last messages takes, when they were last counted.
+    /// Size of the record with the last messages, in bytes, when it was last counted.
     pub messages_len: usize,
-    /// Whether there is room for its keywords, if that was asked ahead.
+    /// The result of admitting the keywords, if that was done ahead of the commit.
     pub admitted: Option<Option<Pinned>>,
 }
 
 impl Current {
-    /// Drops a batch that will not be, in turns.
+    /// Drops an abandoned batch, with yields.
     pub(super) async fn free(self, log: &GuardedLog) {
         let Current { batch, keywords, .. } = self;
         for messages in batch.into_pieces() {

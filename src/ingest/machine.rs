@@ -1,9 +1,9 @@
 //! The APPEND command as a state machine without I/O: octets in, steps out.
 //!
-//! It stays in step with the client whatever happens: once the command is refused, the rest of it
-//! is recognised and thrown away, never taken for commands. A refusal is reported when the command
-//! has ended for the client: in place of the `+` of a synchronising literal, or after the line end
-//! behind the last non-synchronising one (RFC 7888 section 4).
+//! It stays in sync with the client. After a refusal it still parses the rest of the command and
+//! discards it, so that message octets are never taken for commands. The refusal is reported where
+//! the client expects a reply: instead of the `+` for a synchronising literal, or after the line
+//! end behind the last non-synchronising literal (RFC 7888 section 4).
 
 use super::refusal::Refusal;
 use crate::limits::{LINE, MAILBOX_NAME};
@@ -13,46 +13,45 @@ use imap::protocol::{
     parse_append_head, parse_append_options,
 };
 
-/// Longest mailbox name as a literal, in octets: modified UTF-7 is longer than the name it stands
-/// for.
+/// Longest mailbox name as a literal, in octets: modified UTF-7 is longer than the name it encodes.
 const NAME: usize = 4 * MAILBOX_NAME;
 
-/// What came of some octets.
+/// The result of parsing some octets.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Step {
-    /// All octets were taken; the command goes on.
+    /// All octets were consumed; the command is not complete.
     More,
     /// The client waits for `+` before it sends the mailbox name.
     Continue,
-    /// The mailbox is known: answer with nothing, or [`Machine::refuse`].
+    /// The mailbox name was parsed. Call [`Machine::refuse`] to reject it.
     Mailbox(MailboxName),
-    /// A message is announced: answer with [`Machine::accept`] or [`Machine::refuse`].
+    /// A message is announced. Call [`Machine::accept`] or [`Machine::refuse`].
     Message(Options),
-    /// So many octets, from where the machine stands, belong to the message.
+    /// The next octets of the input, of this number, belong to the message.
     Octets(usize),
     /// The message is complete.
     MessageEnd,
-    /// The command is complete; what was accepted is the batch.
+    /// The command is complete; the accepted messages are the batch.
     Complete,
-    /// The command is over and refused. Nothing of it may stay.
+    /// The refused command has ended. Nothing of it may be kept.
     Refused(Refusal),
 }
 
-/// Reads one APPEND command.
+/// Parses one APPEND command.
 pub struct Machine {
     state: State,
     tag: Option<Tag>,
-    /// A line that began in earlier octets, or what is left of the first line.
+    /// A partial line from earlier octets, or the rest of the first line.
     line: Vec<u8>,
-    /// `line` is complete.
+    /// Whether `line` is complete.
     whole: bool,
     refusal: Option<Refusal>,
-    /// Messages that were accepted.
+    /// Number of accepted messages.
     accepted: u64,
-    /// The client enabled IMAP4rev2 or UTF8=ACCEPT.
+    /// Whether the client enabled IMAP4rev2 or UTF8=ACCEPT.
     utf8: bool,
-    /// The message that was announced stands in the parentheses of `UTF8 (…)`, the last of which
-    /// is still to come.
+    /// Whether the current message is in `UTF8 (…)`, so that the closing parenthesis is still to
+    /// come.
     in_parentheses: bool,
 }
 
@@ -63,13 +62,13 @@ enum State {
         left: usize,
     },
     Options,
-    /// Between `Step::Message` and the answer to it.
+    /// Between `Step::Message` and the caller's decision.
     Announced(Literal),
     Literal {
         literal: Literal,
         left: u64,
     },
-    /// The rest of a refused command.
+    /// Discarding the rest of a refused command.
     Discarded(Discard),
     Over,
 }
@@ -81,8 +80,8 @@ impl Default for Machine {
 }
 
 impl Machine {
-    /// Stands before the first octet of the tag. `utf8`: the client enabled IMAP4rev2 or
-    /// UTF8=ACCEPT, so that mailbox names are in UTF-8 and messages may come as `UTF8 (…)`.
+    /// Starts before the first octet of the tag. `utf8`: the client enabled IMAP4rev2 or
+    /// UTF8=ACCEPT, so mailbox names are in UTF-8 and messages may come as `UTF8 (…)`.
     #[must_use]
     pub fn new(utf8: bool) -> Machine {
         Machine {
@@ -97,13 +96,13 @@ impl Machine {
         }
     }
 
-    /// The command's tag, once its first line was read and if it has one.
+    /// The command's tag, if its first line was read and has one.
     #[must_use]
     pub fn tag(&self) -> Option<&Tag> {
         self.tag.as_ref()
     }
 
-    /// Octets of the current message that have not come yet; 0 between messages.
+    /// Octets of the current message that have not arrived; 0 between messages.
     #[must_use]
     pub fn literal_left(&self) -> u64 {
         match self.state {
@@ -112,13 +111,13 @@ impl Machine {
         }
     }
 
-    /// Whether octets are being thrown away.
+    /// Whether the rest of the command is being discarded.
     #[must_use]
     pub fn is_refused(&self) -> bool {
         self.refusal.is_some()
     }
 
-    /// Takes the announced message. `true` when the client waits for `+`.
+    /// Accepts the announced message. Returns whether the client waits for `+`.
     ///
     /// # Panics
     /// When no message was announced.
@@ -129,14 +128,14 @@ impl Machine {
         literal.synchronising
     }
 
-    /// Refuses the whole command; steps go on until it has ended. The first refusal counts.
+    /// Refuses the complete command; call `step` until it has ended. The first refusal counts.
     pub fn refuse(&mut self, refusal: Refusal) {
         self.refusal.get_or_insert(refusal);
     }
 
-    /// Refuses the whole command because of the message that is announced or arrives, which the
-    /// refusal then says: a client that sends a thousand must know which one it was. The first
-    /// message is not counted, since most commands have no other.
+    /// Refuses the complete command because of the announced or current message. The text of the
+    /// refusal gets the number of the message, so that the client of a large batch can find it; not
+    /// for the first message, because most commands have only one.
     pub fn refuse_message(&mut self, mut refusal: Refusal) {
         let arrives = matches!(self.state, State::Literal { .. });
         let number = self.accepted + u64::from(!arrives);
@@ -146,8 +145,8 @@ impl Machine {
         self.refuse(refusal);
     }
 
-    /// Reads on. Returns how many octets were taken and what they meant; after [`Step::More`] all
-    /// of them were.
+    /// Parses input. Returns the number of octets consumed and their meaning. After [`Step::More`]
+    /// all were consumed.
     pub fn step(&mut self, input: &[u8]) -> (usize, Step) {
         let mut taken = 0;
         loop {
@@ -161,7 +160,7 @@ impl Machine {
         }
     }
 
-    /// Whether there is something to do without further octets.
+    /// Whether `step` can make progress without input.
     fn can_go_on(&self) -> bool {
         match &self.state {
             State::Head | State::Options => self.whole,
@@ -213,8 +212,7 @@ impl Machine {
         }
     }
 
-    /// Finds the end of a line. Lines between literals that lie whole in the input are read where
-    /// they are.
+    /// Finds the end of a line. A line that is complete in the input is not copied.
     fn line(&mut self, input: &[u8]) -> (usize, Option<Step>) {
         if std::mem::take(&mut self.whole) {
             let line = std::mem::take(&mut self.line);
@@ -245,7 +243,7 @@ impl Machine {
         match parse_append_head(text, self.utf8) {
             Ok(Head::Mailbox { tag, mailbox, rest }) => {
                 self.tag = Some(tag);
-                // With its line end: of that no more than one is taken off.
+                // With its line end, which is stripped only once.
                 self.line = line[rest..].to_vec();
                 self.whole = true;
                 self.state = State::Options;
@@ -324,12 +322,12 @@ impl Machine {
         }
     }
 
-    /// A line of a refused command: either it announces a literal or the command has ended.
+    /// A line of a refused command: it announces a literal, or ends the command.
     fn discard_from(&mut self, text: &[u8]) -> Option<Step> {
         self.discard(Literal::at_end(text).and_then(|(literal, _)| Discard::after(literal)))
     }
 
-    /// Throws away what is left of a refused command; `None` when it has ended for the client.
+    /// Discards the rest of a refused command; `None` if the command has ended for the client.
     fn discard(&mut self, rest: Option<Discard>) -> Option<Step> {
         match rest {
             Some(discard) => {

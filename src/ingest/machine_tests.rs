@@ -1,28 +1,28 @@
-//! APPEND as it is said on the wire, in every slicing.
+//! APPEND as it appears on the wire, cut into slices of all kinds.
 
 use super::machine::{Machine, Step};
 use super::refusal::Refusal;
 use imap::protocol::response::Code;
 use imap::types::Flags;
 
-/// What a server made of a command: what it said, what it took.
+/// The server's side of a command: what it sent and what it accepted.
 #[derive(Debug, Default, PartialEq)]
 struct Heard {
     mailbox: String,
     /// Messages with their flags and dates.
     messages: Vec<(Vec<u8>, Flags, Option<String>)>,
     invitations: usize,
-    /// `None` when the command was complete.
+    /// `None` if the command was completed.
     refusal: Option<Refusal>,
     /// Octets after the command.
     rest: Vec<u8>,
 }
 
-/// A mailbox that is not there, and a size that is too much.
+/// A mailbox that does not exist, and a size over the limit.
 const BOGUS: &str = "bogusname";
 const TOO_BIG: u64 = 35_403;
 
-/// Plays the server for one command that arrives in slices of these lengths, over and over.
+/// Plays the server for a command that arrives in slices of these lengths, repeated.
 fn hear(wire: &[u8], slices: &[usize], utf8: bool) -> Heard {
     let mut machine = Machine::new(utf8);
     let (mut heard, mut current) = (Heard::default(), None);
@@ -73,12 +73,12 @@ fn hear(wire: &[u8], slices: &[usize], utf8: bool) -> Heard {
     }
 }
 
-/// The same in one piece, octet by octet, and in odd pieces.
+/// Parses the command in one piece, octet by octet, and in odd pieces.
 fn hear_all_ways(wire: &[u8]) -> Heard {
     hear_enabled(wire, false)
 }
 
-/// With UTF8=ACCEPT enabled or not.
+/// As `hear_all_ways`, with or without UTF8=ACCEPT.
 fn hear_enabled(wire: &[u8], utf8: bool) -> Heard {
     let whole = hear(wire, &[wire.len()], utf8);
     for slices in [&[1][..], &[2, 3], &[7], &[1, 40, 3]] {
@@ -107,8 +107,8 @@ const SECOND: &str = "Date: Mon, 7 Feb 1994 22:43:04 -0800 (PST)\r\n\
     \r\n\
     3:30 is fine with me.\r\n";
 
-/// RFC 3502 section 6.3.11, first command. The lengths printed there are those of the messages
-/// printed there, with CRLF at the line ends.
+/// RFC 3502 section 6.3.11, first command. The lengths in the RFC are those of its messages with
+/// CRLF line ends.
 #[test]
 fn the_dialogue_of_rfc_3502_two_messages() {
     let wire = format!(
@@ -127,7 +127,7 @@ fn the_dialogue_of_rfc_3502_two_messages() {
     assert_eq!(heard.messages.len(), 2);
 }
 
-/// RFC 3502 section 6.3.11, second command: no invitation for a mailbox that is not there.
+/// RFC 3502 section 6.3.11, second command: no continuation request for a missing mailbox.
 #[test]
 fn the_dialogue_of_rfc_3502_no_mailbox() {
     let heard = hear_all_ways(b"A004 APPEND bogusname (\\Flagged) {1023}\r\nA005 NOOP\r\n");
@@ -216,7 +216,7 @@ fn careless_clients_are_understood() {
     assert_eq!(heard.rest, b"rest");
 }
 
-/// RFC 3501 section 4.3: the announcement stands right before the line end.
+/// RFC 3501 section 4.3: the announcement must be directly before the line end.
 #[test]
 fn a_carriage_return_too_many_announces_nothing() {
     for line in ["a APPEND INBOX {3+}\r\r\n", "a APPEND INBOX {3+}\r\nabc {3+}\r\r\n"] {
@@ -236,7 +236,7 @@ fn a_line_without_an_end_takes_no_memory_and_is_refused() {
     assert_eq!(heard.rest, b"b NOOP\r\n");
 }
 
-/// RFC 6855 section 4: the parenthesis behind the octets belongs to the command.
+/// RFC 6855 section 4: the parenthesis after the octets belongs to the command.
 #[test]
 fn messages_may_come_as_utf8() {
     let wire = b"a APPEND inb&x (\\Seen) UTF8 (~{3+}\r\nabc) {2+}\r\nde \"7-Feb-1994 22:43:04 \

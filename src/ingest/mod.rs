@@ -1,7 +1,7 @@
-//! Taking mail in: from octets on a connection to a batch in the log.
+//! Ingest: from octets on a connection to a batch in the log.
 //!
-//! [`Machine`] reads an APPEND without I/O; [`Batch`] keeps what is known of its messages;
-//! [`Upload`] moves the octets: socket to lease, lease to log, and replies when they are durable.
+//! [`Machine`] parses an APPEND without I/O. [`Batch`] holds the state of its messages. [`Upload`]
+//! moves the octets from socket to lease and from lease to log, and replies when they are durable.
 
 mod admission;
 mod batch;

@@ -1,4 +1,4 @@
-//! What an upload tells the operator: its refusals, and a line for each batch.
+//! What an upload reports to the operator: refusals, and a log line per batch.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use crate::store::MailboxId;
 use imap::types::UidRange;
 
 impl Uploader {
-    /// An APPEND was refused.
+    /// Reports a refused APPEND.
     pub(super) fn refused(&self, refusal: &Refusal) {
         let progress = &self.client.progress;
         let mailbox = progress.asked();
@@ -25,7 +25,7 @@ impl Uploader {
         });
     }
 
-    /// A batch is durable. Its first octets came at `begun`, its last at `complete`.
+    /// Reports a durable batch. Its first octets arrived at `begun`, its last at `complete`.
     pub(super) fn committed(
         &self,
         mailbox: MailboxId,
@@ -58,12 +58,12 @@ impl Uploader {
     }
 }
 
-/// With two decimals.
+/// Milliseconds with two decimals.
 fn milliseconds(time: Duration) -> f64 {
     (time.as_secs_f64() * 100_000.0).round() / 100.0
 }
 
-/// Never none, since it is divided by.
+/// Seconds, at least a microsecond, because they are a divisor.
 fn seconds(time: Duration) -> f64 {
     time.as_secs_f64().max(1e-6)
 }

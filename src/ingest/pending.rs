@@ -1,4 +1,4 @@
-//! Batches of one connection that are on their way to the disk, and the answers they are owed.
+//! Batches of one connection in flight, and the replies they are owed.
 
 use std::cell::Cell;
 use std::rc::Rc;
@@ -11,15 +11,15 @@ use imap::protocol::Tag;
 use imap::protocol::response::{Code, Condition, tagged};
 use imap::types::{UidRange, UidValidity};
 
-/// The tagged response that an APPEND is owed. The session sends it, with what else its client has
-/// to hear first.
+/// The tagged response of an APPEND. The session sends it, after any untagged responses that must
+/// come first.
 pub struct Answer {
     pub(super) tag: Option<Tag>,
     pub(super) outcome: Result<Appended, Refusal>,
     pub(super) reply: PendingReply,
 }
 
-/// What an APPEND has brought (RFC 4315 section 3).
+/// The contents of APPENDUID (RFC 4315 section 3).
 pub(super) struct Appended {
     pub validity: UidValidity,
     pub uids: UidRange,
@@ -32,7 +32,7 @@ impl Answer {
         self.outcome.is_ok()
     }
 
-    /// Writes the tagged response; untagged when the tag could not be read.
+    /// Writes the tagged response; untagged if the tag could not be parsed.
     pub fn write(&self, out: &mut BytesMut) {
         match (&self.outcome, &self.tag) {
             (Ok(Appended { validity, uids }), Some(tag)) => {
@@ -45,30 +45,30 @@ impl Answer {
         }
     }
 
-    /// The response is on its way to the client.
+    /// Notes that the response was sent.
     pub fn sent(self) {
         self.reply.replied();
     }
 }
 
-/// Counts the APPENDs that are owed an answer, so that a command after them can wait.
+/// Counts the APPENDs without a reply, so that a later command can wait for them.
 #[derive(Default)]
 pub struct Pending {
     count: Cell<usize>,
-    /// One of them vanished without an answer: the log broke.
+    /// Whether one was dropped without a reply, because the log failed.
     lost: Cell<bool>,
     done: Notify,
 }
 
 impl Pending {
-    /// Counts one more, until the guard is told that its answer was sent.
+    /// Counts an APPEND until its guard is told that the reply was sent.
     #[must_use]
     pub fn begin(self: &Rc<Self>) -> PendingReply {
         self.count.set(self.count.get() + 1);
         PendingReply { pending: self.clone(), replied: false }
     }
 
-    /// Waits until there is none. `false` when one was lost: the connection must end then.
+    /// Waits until all replies were sent. `false` if one was lost: the connection must end.
     pub async fn none(&self) -> bool {
         loop {
             let done = self.done.notified();
@@ -80,14 +80,14 @@ impl Pending {
     }
 }
 
-/// See [`Pending::begin`].
+/// Counts an APPEND: see [`Pending::begin`].
 pub struct PendingReply {
     pending: Rc<Pending>,
     replied: bool,
 }
 
 impl PendingReply {
-    /// Its answer is on the way.
+    /// Notes that the reply was sent.
     pub fn replied(mut self) {
         self.replied = true;
     }

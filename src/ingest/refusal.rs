@@ -1,4 +1,4 @@
-//! The client's fault, or at least the client's news: a command that is not carried out.
+//! The NO or BAD to a command that is not carried out.
 
 use std::borrow::Cow;
 
@@ -10,11 +10,11 @@ use imap::protocol::{ErrorReply, OptionsError, Tag};
 /// A tagged NO or BAD.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refusal {
-    /// NO: it could not be done. BAD: the command itself is wrong.
+    /// NO if the command failed, BAD if it is invalid.
     pub condition: Condition,
-    /// For the program.
+    /// The response code, for the client program.
     pub code: Option<Code<'static>>,
-    /// For a person: what is wrong and what to do.
+    /// The text for a person: what is wrong, and what to do.
     pub text: Cow<'static, str>,
 }
 
@@ -29,7 +29,7 @@ impl Refusal {
         Refusal { condition: Condition::No, code, text: text.into() }
     }
 
-    /// Writes the response; untagged when the tag could not be read.
+    /// Writes the response; untagged if the tag could not be parsed.
     pub fn write(&self, out: &mut BytesMut, tag: Option<&Tag>) {
         match tag {
             Some(tag) => tagged(out, tag, self.condition, self.code.as_ref(), &self.text),

@@ -1,5 +1,5 @@
-//! What a large batch needs beside its octets, in as many turns of the reactor as it takes: room
-//! for its keywords in the mailbox, and its end when it will not be.
+//! Work on a large batch besides its octets, with yields: admitting its keywords to the mailbox,
+//! and dropping a batch that is not committed.
 
 use std::rc::Rc;
 
@@ -8,7 +8,7 @@ use crate::index::Mailbox;
 use crate::reactor::{breathe, thresholds};
 use crate::store::{KeywordList, MailboxId};
 
-/// Drops things of which a batch may have one for each message, in turns.
+/// Drops the parts of a batch, which may be as numerous as its messages, with yields.
 pub(super) async fn free<T>(log: &GuardedLog, things: impl IntoIterator<Item = T>) {
     for thing in things {
         drop(thing);
@@ -16,9 +16,9 @@ pub(super) async fn free<T>(log: &GuardedLog, things: impl IntoIterator<Item = T
     }
 }
 
-/// Makes room in a mailbox for more sets of keywords than should be looked up in one turn. The
-/// guard keeps it until the messages are there. `None` when there is no room for all, or no
-/// mailbox.
+/// Admits more sets of keywords to a mailbox than should be looked up without a yield. The guard
+/// keeps them until the messages have arrived. `None` if the mailbox has no room for all, or does
+/// not exist.
 pub(super) async fn admit_many<'l>(
     owner: &Rc<Owner>,
     mailbox: MailboxId,
@@ -27,7 +27,7 @@ pub(super) async fn admit_many<'l>(
     let of = |work: &mut dyn FnMut(&mut Mailbox) -> bool| {
         owner.account.borrow_mut().mailbox_mut(mailbox).is_some_and(work)
     };
-    // While it is pinned that cannot be done.
+    // Must come before the pin, which prevents it.
     of(&mut |mailbox| {
         mailbox.collect_keywords();
         true
@@ -45,7 +45,7 @@ pub(super) async fn admit_many<'l>(
     Some(pinned)
 }
 
-/// As many sets of keywords as are admitted in one turn.
+/// Sets of keywords admitted between two yields.
 pub(super) fn many_sets() -> usize {
     (thresholds().step_messages / 4).max(1)
 }

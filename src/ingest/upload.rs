@@ -1,10 +1,10 @@
-//! APPEND with its I/O: octets go from the socket into a lease, at the place from which they are
-//! written.
+//! APPEND with its I/O: octets are received from the socket into a lease, at the position from
+//! which they are written to the disk.
 //!
-//! Until the first literal the command stands in the session's buffer; from then on everything is
-//! received into leases, the text between literals as well. What follows the last APPEND of a
-//! pipeline goes back to the session's buffer before the frame is written, so that no other
-//! command ever reaches the disk.
+//! Up to the first literal, the command is in the session's buffer. From then on everything is
+//! received into leases, including the text between literals. Input after the last APPEND of a
+//! pipeline is moved back to the session's buffer before the frame is written, so that no other
+//! command is ever written to the disk.
 
 use std::io;
 use std::rc::Rc;
@@ -27,60 +27,60 @@ use imap::protocol::response::Code;
 use imap::protocol::{MailboxName, Options, Tag, is_append};
 use imap::types::{ModSeq, Uid};
 
-/// Frames of one connection that may be on their way to the disk while the next is filled.
+/// Frames of one connection that may be in flight while the next is filled.
 const FRAMES_IN_FLIGHT: usize = 3;
 
-/// What is received at once outside of leases: the start of a command, or octets to throw away.
+/// Octets received at once outside of leases: the start of a command, or octets to discard.
 const TEXT: usize = 8 << 10;
 const DISCARDED: usize = 64 << 10;
 
-/// Why an upload ended other than by a reply: the connection is to be closed.
+/// Why an upload ended without a reply, so that the connection must be closed.
 #[derive(Debug)]
 pub enum Ended {
-    /// The client has gone. Complete batches are kept, and nothing of the last one.
+    /// The client has disconnected. Complete batches are kept, the last incomplete one is not.
     Gone,
-    /// The client fell silent within a command. Its batches are treated the same way.
+    /// The client stopped sending within a command. Complete batches are kept, as with `Gone`.
     Idle,
-    /// The log accepts nothing any more.
+    /// The log accepts no more writes.
     Broken(LogError),
 }
 
-/// Carries out the APPENDs of a pipeline.
+/// Runs the APPENDs of a pipeline.
 pub struct Upload {
     pub(super) by: Rc<Uploader>,
-    /// Octets that are not in a lease: those before the first literal and after the last APPEND.
+    /// Octets outside of leases: before the first literal, and after the last APPEND.
     heap: Vec<u8>,
     heap_at: usize,
     pub(super) open: Option<Open>,
-    /// Complete batches that are not committed. Their last octets are in `open`, or in the log.
+    /// Complete batches without a commit. Their last octets are in `open` or in the log.
     pub(super) finished: Vec<Finished>,
-    /// The batch that is being received.
+    /// The batch being received.
     pub(super) current: Option<Current>,
     pub(super) frames: Arc<Semaphore>,
-    /// The disk had no room for the batch that was being received.
+    /// Set when the disk had no room for the batch being received.
     pub(super) full: Option<Refusal>,
-    /// The literal that is being received is a synchronising one: the client waited for our `+`.
+    /// Whether the current literal is synchronising: the client waited for `+`.
     synchronising: bool,
-    /// The client fills small leases quickly; from now on it gets large ones.
+    /// Whether the client fills small leases quickly, so that it gets large ones from now on.
     eager: bool,
-    /// A batch that was given up, to be dropped in turns of the reactor.
+    /// An abandoned batch, to be dropped with yields.
     given_up: Option<Current>,
-    /// What it may log free of charge.
+    /// What it may log without charge to the account's allowance.
     pub(super) credit: Credit,
 }
 
 /// The frame being filled.
 pub(super) struct Open {
     pub lease: Lease,
-    /// End of what the machine has read.
+    /// End of the octets that the machine has consumed.
     pub parsed: usize,
-    /// End of what was received.
+    /// End of the received octets.
     pub filled: usize,
 }
 
 impl Upload {
-    /// For the commands at the start of `heap`, the first of which is an APPEND whose first line
-    /// has arrived.
+    /// For the commands at the start of `heap`. The first is an APPEND whose first line is
+    /// complete.
     #[must_use]
     pub fn new(home: Rc<Home>, owner: Rc<Owner>, client: Client, heap: Vec<u8>) -> Upload {
         Upload {
@@ -99,11 +99,11 @@ impl Upload {
         }
     }
 
-    /// Reads APPENDs as long as one follows the other. Returns what came after them; replies are
-    /// sent when they are due, perhaps later ([`Pending`]).
+    /// Runs APPENDs while the next command is one. Returns the input after them. Replies are sent
+    /// when they are due, perhaps after this returns ([`Pending`]).
     ///
     /// # Errors
-    /// When the connection has to end.
+    /// When the connection must end.
     pub async fn run(mut self) -> Result<Vec<u8>, Ended> {
         let result = self.commands().await;
         let finished = std::mem::take(&mut self.finished).into_iter().map(|one| one.current);
@@ -118,7 +118,8 @@ impl Upload {
             self.command().await?;
             let follows =
                 memchr::memchr(b'\n', self.unread()).is_some() && is_append(self.unread());
-            // The session goes on when the client has read its replies, or may write again.
+            // Return to the session, which waits until the client has read its replies, or may
+            // write again.
             let client = &self.by.client;
             let waits =
                 client.output.is_full() || self.by.owner.wait().is_some() || client.one_by_one;
@@ -167,7 +168,7 @@ impl Upload {
                 Step::Message(options) => {
                     let work = 1 + options.keywords.len();
                     self.message(options, &mut machine);
-                    // A lease holds twenty thousand messages of an octet.
+                    // A lease can hold twenty thousand messages of one octet.
                     self.by.home.log.worked(work).await;
                     self.room(&mut machine).await?;
                 }
@@ -250,7 +251,7 @@ impl Upload {
         self.by.client.output.push(|out| out.extend_from_slice(b"+ OK\r\n"));
     }
 
-    /// A client that sends without reading what invites it waits here, and holds no lease.
+    /// Waits, without a lease, for a client that does not read its continuation requests.
     async fn room(&mut self, machine: &mut Machine) -> Result<(), Ended> {
         if !self.by.client.output.is_full() {
             return Ok(());
@@ -261,7 +262,7 @@ impl Upload {
         self.by.client.output.room().await.map_err(|_| Ended::Gone)
     }
 
-    /// There was no room on the disk for what has arrived of the command.
+    /// Refuses the command if the disk had no room for the octets received so far.
     fn refuse_if_full(&mut self, machine: &mut Machine) {
         if let Some(refusal) = self.full.take() {
             machine.refuse(refusal);
@@ -293,8 +294,8 @@ impl Upload {
         });
     }
 
-    /// The batch will not be. Its octets stay behind as a gap, if others in the frame count; or go
-    /// with the lease.
+    /// Abandons the batch. Its octets stay in the frame as a gap if other batches share it;
+    /// otherwise the lease is dropped.
     fn give_up(&mut self) {
         self.given_up = self.current.take().or(self.given_up.take());
         if self.finished.is_empty() {
@@ -303,7 +304,7 @@ impl Upload {
         }
     }
 
-    /// Replies of earlier commands come first.
+    /// Sends a refusal after the replies of earlier commands.
     async fn refused(&mut self, tag: Option<&Tag>, refusal: Refusal) -> Result<(), Ended> {
         self.give_up();
         self.retreat();
@@ -313,14 +314,14 @@ impl Upload {
         }
         let pending = &self.by.client.pending;
         self.by.refuse(tag.cloned(), refusal, pending.begin());
-        // What is sent next, such as an invitation to go on, comes after it.
+        // The refusal comes before any later output, such as a continuation request.
         if !self.by.client.one_by_one && !pending.none().await {
             return Err(Ended::Broken(LogError::Poisoned("the log broke".into())));
         }
         Ok(())
     }
 
-    /// What is unread in the lease goes back to the buffer.
+    /// Moves unread octets from the lease back to the buffer.
     fn retreat(&mut self) {
         if let Some(open) = &mut self.open {
             let unread = &open.lease.octets()[open.parsed..open.filled];
@@ -330,10 +331,10 @@ impl Upload {
         }
     }
 
-    /// Gets a lease, and moves what has arrived already into it.
+    /// Takes a lease, and moves the octets that have arrived into it.
     async fn advance(&mut self, left: u64) -> Result<(), Ended> {
         if self.unread().is_empty() {
-            // No memory for a client that announces and does not send.
+            // A client that announces a literal and sends nothing gets no memory.
             (self.heap, self.heap_at) = (Vec::new(), 0);
             self.wait().await?;
         }
@@ -345,7 +346,7 @@ impl Upload {
         Ok(())
     }
 
-    /// Waits for octets, holding no memory for them.
+    /// Waits for input without holding memory.
     async fn wait(&self) -> Result<(), Ended> {
         let conn = &self.by.client.conn;
         conn.quick_ack();
@@ -366,9 +367,9 @@ impl Upload {
         self.heap_at += moved;
     }
 
-    /// Everything at hand was read: gets more.
+    /// Gets more input, when everything received was consumed.
     async fn more(&mut self, machine: &Machine) -> Result<(), Ended> {
-        // Whoever waits for a reply does not wait for octets that may never come.
+        // Commit first: a client that waits for a reply may not send more.
         if !self.finished.is_empty() {
             return self.commit().await;
         }
@@ -381,8 +382,8 @@ impl Upload {
             self.eager = true;
             return self.commit().await;
         }
-        // A lease that was just taken is for octets that are there already: to give it up unused
-        // would bring nobody on.
+        // A new lease is only taken for octets that have arrived, so returning it unused would free
+        // nothing in use.
         if self.by.home.arena.is_short() && open.filled > HEADER {
             self.commit().await?;
             return self.wait().await;
@@ -401,7 +402,7 @@ impl Upload {
         self.heap = heap;
         match result {
             Ok(0) => Err(Ended::Gone),
-            // An interrupt that was meant for the lease this connection had a moment ago.
+            // A late interrupt, meant for the previous lease of this connection.
             Err(error) if error.kind() != io::ErrorKind::Interrupted => Err(gone(error)),
             _ => Ok(()),
         }
@@ -410,9 +411,9 @@ impl Upload {
     async fn receive(&mut self, left: u64) -> Result<(), Ended> {
         let Some(mut open) = self.open.take() else { return Ok(()) };
         let room = open.lease.len() - open.filled;
-        // A literal that fills the lease is worth one wake-up only, unless others want the lease,
-        // or the client may wait for our ACK amid the literal: those that ask before they send a
-        // literal also write it in pieces (c-client: the header, then the body).
+        // Wait for the full lease in one operation if the literal fills it. Not if others need the
+        // lease, and not if the client may wait for an ACK within the literal: clients with
+        // synchronising literals also write them in pieces (c-client: the header, then the body).
         let all = left >= room as u64 && !self.synchronising && !self.by.home.arena.is_short();
         let conn = self.by.client.conn.clone();
         conn.quick_ack();
@@ -429,7 +430,7 @@ impl Upload {
                 open.filled += octets;
             }
             Err(_) if late => return Err(Ended::Idle),
-            // Leases ran out while the client was slow: `more` gives this one up.
+            // Leases ran out while the client was slow; `more` returns this one.
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) => return Err(gone(error)),
         }

@@ -1,4 +1,4 @@
-//! Who uploads, and how the client hears of it: answers go to the session, which sends them.
+//! The client of an upload, and the channel for its replies: the session sends them.
 
 use std::rc::Rc;
 
@@ -17,36 +17,36 @@ use crate::store::MailboxId;
 use imap::protocol::Tag;
 use imap::types::{UidRange, UidValidity};
 
-/// A connection, as its uploads need it.
+/// The parts of a connection that an upload needs.
 pub struct Client {
-    /// Where mail comes from.
+    /// The connection that sends mail.
     pub conn: Rc<Transport>,
-    /// Where invitations to go on are sent.
+    /// The output for continuation requests.
     pub output: Rc<Output>,
-    /// Where answers go; the receiver sends them to the client. Boxed, because a channel allocates
-    /// room for 32 at once, and ten thousand connections may wait in an APPEND.
+    /// The channel for replies. The receiver sends them to the client. Boxed, because a channel
+    /// allocates room for 32 at once, and ten thousand connections may wait in an APPEND.
     pub answers: UnboundedSender<Box<Answer>>,
-    /// Answers that are owed.
+    /// Counts the replies that are owed.
     pub pending: Rc<Pending>,
-    /// What this connection uploads, for the operator.
+    /// Upload progress, for the operator.
     pub progress: Rc<Progress>,
     /// Whether the client enabled IMAP4rev2 or UTF8=ACCEPT: see [`Machine::new`].
     pub utf8: bool,
-    /// Whether each APPEND must be answered before the next is carried out.
+    /// Whether each APPEND must be answered before the next is run.
     pub one_by_one: bool,
 }
 
-/// Who uploads, and where to. Shared with what is done when a batch is durable.
+/// The client and the account of an upload. Shared with actions that run when a batch is durable.
 pub(super) struct Uploader {
     pub home: Rc<Home>,
     pub owner: Rc<Owner>,
     pub client: Client,
-    /// The connection, for the log.
+    /// The log span of the connection.
     pub span: Span,
 }
 
 impl Uploader {
-    /// Hands the answer to a batch that is durable to the session.
+    /// Passes the reply for a durable batch to the session.
     pub(super) fn acknowledge(
         &self,
         tag: Tag,
@@ -61,14 +61,14 @@ impl Uploader {
         self.answer(Some(tag), Ok(Appended { validity, uids }), reply);
     }
 
-    /// Hands a refusal to the session.
+    /// Passes a refusal to the session.
     pub(super) fn refuse(&self, tag: Option<Tag>, refusal: Refusal, reply: PendingReply) {
         self.refused(&refusal);
         self.answer(tag, Err(refusal), reply);
     }
 
     fn answer(&self, tag: Option<Tag>, outcome: Result<Appended, Refusal>, reply: PendingReply) {
-        // A session that is gone has nobody to tell.
+        // Fails if the session is gone; then there is no client to tell.
         let _ = self.client.answers.send(Box::new(Answer { tag, outcome, reply }));
     }
 }

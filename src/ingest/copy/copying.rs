@@ -1,4 +1,4 @@
-//! A copy: one batch, whole or not at all. Its messages stay as they are until it is committed.
+//! A copy: one batch, all or nothing. Its messages are locked until it is committed.
 
 use std::collections::HashMap;
 use std::rc::Rc;
@@ -13,8 +13,8 @@ use crate::reactor::{breathe, thresholds};
 use crate::store::{BatchId, KeywordList, MailboxId, MessageRecord, Packing, Record};
 use imap::types::{SpecialUse, Uid, UidRange};
 
-/// What clients call the mailbox for what is deleted, where none has that special use: those that
-/// came before special uses, Outlook, and Apple Mail.
+/// Names of the trash folder in clients that do not use special use: older clients, Outlook, and
+/// Apple Mail. They count only if no mailbox has that special use.
 const TRASH: [&str; 3] = ["Trash", "Deleted Items", "Deleted Messages"];
 
 impl Job<'_> {
@@ -26,13 +26,14 @@ impl Job<'_> {
         copied: &mut Copied,
     ) -> Result<(), CopyError> {
         let written = {
-            // Until the commit is written nobody changes a message: what the frames ahead of it say
-            // would not be true any more.
+            // No session may change a message until the commit is written, or the frames before it
+            // would be wrong.
             let _still = self.ledger.owner().changing.write().await;
             self.settled().await?;
             self.write_whole(uids).await?
         };
-        // Also when there was none of them: that others took them out has to be durable first.
+        // Even if no message was found: the expunge by another session must be durable before the
+        // reply.
         self.ledger.durable().await?;
         if let Some((from, to)) = written {
             copied.from = from;
@@ -41,7 +42,7 @@ impl Job<'_> {
         Ok(())
     }
 
-    /// Whether the target is where clients put what they delete.
+    /// Whether the target is the mailbox for deleted messages.
     fn is_to_trash(&self) -> bool {
         let account = self.ledger.owner().account.borrow();
         account.mailbox(self.target).is_some_and(|target| {
@@ -51,8 +52,7 @@ impl Job<'_> {
         })
     }
 
-    /// Waits until every change of the source that is written has been applied. Others write none
-    /// meanwhile.
+    /// Waits until every written change of the source has been applied. The lock prevents new ones.
     async fn settled(&self) -> Result<(), CopyError> {
         let source = self.source;
         let owner = self.ledger.owner();
@@ -64,7 +64,8 @@ impl Job<'_> {
         Ok(())
     }
 
-    /// Writes all frames: the UIDs that there were, and those they will have when that is durable.
+    /// Writes all frames. Returns the source UIDs that were found, and the UIDs of the copies,
+    /// which are valid once the frames are durable.
     async fn write_whole(
         &self,
         uids: &[UidRange],
@@ -96,7 +97,7 @@ impl Job<'_> {
         }
     }
 
-    /// Writes all frames. On return they are on their way.
+    /// Writes all frames. On return they are in flight.
     async fn write_batch(
         &self,
         stream: &mut Stream,
@@ -132,7 +133,7 @@ impl Job<'_> {
         let last = references(batch, &mut messages, &mut packing).map(|last| (last, last_len));
         let records_len = footer + last.as_ref().map_or(0, |(_, len)| *len);
         let room = Room::of(records_len).among(&self.in_flight);
-        // A guard must not be dropped while the account is borrowed.
+        // The guard must not be dropped while the account is borrowed.
         let mut reserved = Some(reserved);
         self.ledger
             .write(room, |page| {
@@ -153,7 +154,7 @@ impl Job<'_> {
     }
 }
 
-/// The messages that wait for a frame, as a record, if there are any.
+/// A record with the messages that wait for a frame; `None` if there are none.
 fn references(
     batch: BatchId,
     messages: &mut Vec<MessageRecord>,
@@ -164,20 +165,19 @@ fn references(
     (!messages.is_empty()).then_some(Record::References { batch, messages })
 }
 
-/// Messages as they were at one moment. The chunks are those of the mailbox, not copies.
+/// A snapshot of messages. It shares the chunks of the mailbox.
 struct Selection {
     chunks: Vec<Arc<Chunk>>,
-    /// All of them existed.
+    /// The UIDs. Each had a message.
     uids: Vec<UidRange>,
-    /// The keywords, whatever becomes of the source meanwhile.
+    /// The keywords, kept independently of the source.
     sets: HashMap<KeywordSet, KeywordList>,
     messages: u32,
     octets: u64,
 }
 
 impl Selection {
-    /// In as many turns as it takes. The mailbox is pinned, and nobody changes its messages
-    /// meanwhile.
+    /// Takes the snapshot, with yields. The mailbox must be pinned and its messages locked.
     async fn take(owner: &Owner, id: MailboxId, uids: &[UidRange]) -> Result<Selection, CopyError> {
         let mut taken = Selection {
             chunks: Vec::new(),
@@ -202,7 +202,7 @@ impl Selection {
         Ok(taken)
     }
 
-    /// Adds the messages of these UIDs that are in one chunk. Gives where those of the next begin.
+    /// Adds the messages of one chunk. Returns the first UID of the next chunk.
     fn add(
         &mut self,
         owner: &Owner,
@@ -223,7 +223,7 @@ impl Selection {
             self.messages += 1;
             self.octets += entry.size();
         }
-        // The chunk may be there already as it was a turn ago, before mail was appended to it.
+        // The chunk may be there already, in its state before mail was appended to it.
         let end = self.chunks.last().and_then(|taken| taken.iter().next_back()).map(Entry::uid);
         if end < Some(last) {
             self.chunks.push(chunk);
@@ -240,13 +240,13 @@ impl Selection {
         chosen.map(|entry: Entry<'_>| entry.to_record(self.sets[&entry.keywords()].clone()))
     }
 
-    /// What there may be one of for each message, when nothing else needs it.
+    /// The parts whose number grows with the messages, if nothing else uses the snapshot.
     fn into_leftovers(self: Rc<Self>) -> impl Iterator<Item = (KeywordSet, KeywordList)> {
         let sets = move || Rc::into_inner(self).map(|selection| selection.sets);
         std::iter::once_with(sets).flatten().flatten()
     }
 
-    /// The same for a selection that is shared. One chunk of it is in memory twice.
+    /// The message records of a shared snapshot. Only one chunk at a time is copied.
     fn shared_records(self: Rc<Self>) -> impl Iterator<Item = MessageRecord> {
         (0..self.chunks.len())
             .flat_map(move |at| self.records_in(&self.chunks[at]).collect::<Vec<_>>())

@@ -1,15 +1,15 @@
-//! COPY and MOVE (RFC 3501 section 6.4.7, RFC 6851): messages that come into a mailbox by
-//! reference. Their octets stay where they are in the log; what is written is what an index needs.
+//! COPY and MOVE (RFC 3501 section 6.4.7, RFC 6851). Messages enter a mailbox by reference: their
+//! octets stay where they are in the log, and only index records are written.
 //!
-//! The two differ in what may happen half way, and so in how they keep to the truth:
+//! The two commands allow different partial results, so they are written differently:
 //!
-//! - A copy is one batch: all messages are there, or none (RFC 3501 section 6.4.7). A large one
-//!   names its messages in many frames before the last one commits them, so no other session may
-//!   change a message until then: [`copying`] holds the account still.
-//! - A move is a row of small batches, each with its expunge in the same frame, so that no crash
-//!   leaves a message in both mailboxes or in none; a move may be carried out in part, and no
-//!   message is ever moved by half (RFC 6851 section 3.3). Each batch is composed of what is there
-//!   in the step that writes it: [`moving`] holds nobody up.
+//! - A copy is one batch: all messages or none (RFC 3501 section 6.4.7). A large one names its
+//!   messages in many frames before the last frame commits them, so no other session may change a
+//!   message until then: [`copying`] locks the account.
+//! - A move is a series of small batches, each with its expunge in the same frame, so that after a
+//!   crash no message is in both mailboxes or in neither. A move may be incomplete, but each
+//!   message is moved completely or not at all (RFC 6851 section 3.3). Each batch is composed from
+//!   the state in the step that writes it: [`moving`] blocks no other session.
 
 mod copying;
 mod moving;
@@ -27,48 +27,49 @@ use crate::reactor::{thresholds, unix_seconds};
 use crate::store::{BatchId, Commit, LogError, MailboxId, Record};
 use imap::types::{ModSeq, Uid, UidRange, UidValidity};
 
-/// Fragments of one message in the record that also has the rest of it; more go ahead.
+/// Fragments of one message that fit in the record with the rest of it; earlier ones are written
+/// ahead.
 const FRAGMENTS: usize = 4 << 10;
 
-/// Frames of one batch that may be on their way to the disk.
+/// Frames of one batch that may be in flight.
 const FRAMES_IN_FLIGHT: usize = 3;
 
-/// As many of them as there may be on this machine.
+/// `FRAGMENTS`, or less on a machine with other thresholds.
 fn fragments_at_once() -> usize {
     FRAGMENTS.min(thresholds().copied_fragments)
 }
 
-/// What COPYUID tells (RFC 4315 section 3): message by message, `from` became `to`.
+/// The contents of COPYUID (RFC 4315 section 3): the UIDs of `from` became those of `to`, in order.
 #[derive(Clone, Debug)]
 pub struct Copied {
     /// UIDVALIDITY of the target.
     pub validity: UidValidity,
-    /// UIDs in the source, ascending. Empty when none of the messages was there.
+    /// UIDs in the source, ascending. Empty if no message was found.
     pub from: Vec<UidRange>,
-    /// As many UIDs in the target, ascending.
+    /// The same number of UIDs in the target, ascending.
     pub to: Vec<UidRange>,
-    /// Why the messages above these were not moved. Always `None` after a copy.
+    /// Why the messages after these were not moved. Always `None` after a copy.
     pub unfinished: Option<CopyError>,
 }
 
 /// Why nothing was copied or moved.
 #[derive(Clone, Debug)]
 pub enum CopyError {
-    /// One of the mailboxes is gone, or on its way out; when it is the target, `NO [TRYCREATE]`.
+    /// One of the mailboxes is gone or being deleted; `NO [TRYCREATE]` if it is the target.
     NoMailbox(MailboxId),
-    /// The quota does not allow so many octets: `NO [OVERQUOTA]`.
+    /// The quota has no room for the messages: `NO [OVERQUOTA]`.
     Quota,
-    /// The target has as many keywords, or sets of them, as it can hold: `NO [LIMIT]`.
+    /// The target has reached its limit of keywords, or of sets of keywords: `NO [LIMIT]`.
     Keywords,
     /// The target has run out of UIDs: `NO [LIMIT]`.
     Uids,
-    /// The log takes nothing.
+    /// The log does not accept the batch.
     Log(LogError),
 }
 
 /// Copies or moves messages of a mailbox that the caller has pinned and loaded. UIDs that do not
-/// exist are passed over. The target may be the source. On return all is durable, and sessions have
-/// been told.
+/// exist are ignored. Source and target may be the same mailbox. On return everything is durable,
+/// and other sessions were notified.
 ///
 /// # Errors
 /// See [`CopyError`]; then nothing has changed.
@@ -89,7 +90,8 @@ pub async fn copy_messages(
         assert_eq!(source.to_load(), None, "the source is pinned and loaded");
         (target.uid_validity(), source.counts().uid_next)
     };
-    // What comes into the source from now on stays there, were it this very command that brings it.
+    // Messages added to the source from now on are not affected, not even those added by this
+    // command.
     let there = UidRange { first: Uid(1), last: Uid(end.0 - 1) };
     let uids = UidRange::intersection(&UidRange::ascending(uids), &[there]);
     let mut copied = Copied { validity, from: Vec::new(), to: Vec::new(), unfinished: None };
@@ -107,26 +109,26 @@ struct Job<'a> {
     account: Box<str>,
     source: MailboxId,
     target: MailboxId,
-    /// Limits the frames on their way to the disk.
+    /// Limits the frames in flight.
     in_flight: Arc<Semaphore>,
 }
 
 impl Job<'_> {
-    /// A mailbox, unless it is gone or its deletion is on its way.
+    /// Finds a mailbox that exists and is not being deleted.
     fn open<'a>(&self, account: &'a Account, id: MailboxId) -> Result<&'a Mailbox, CopyError> {
         let open = account.mailbox(id).filter(|_| !self.ledger.owner().is_dying(id));
         open.ok_or(CopyError::NoMailbox(id))
     }
 
-    /// Writes records of a batch that is not complete. No records are no frame.
+    /// Writes records of an uncommitted batch. Without records it writes no frame.
     async fn write_ahead(&self, stream: &mut Stream, records: Vec<Record>) -> Result<(), LogError> {
         let records_len = records.iter().map(Record::encoded_len).sum();
         let room = Room::of(records_len).among(&self.in_flight);
         self.ledger.write_ahead(stream, room, records).await.map(drop)
     }
 
-    /// The batch will not be committed. Recovery need not keep it in mind then; it is no harm when
-    /// there is no room to say so.
+    /// Tells recovery that the batch will not be committed, so that it can forget it. A failure is
+    /// harmless.
     async fn cancel(&self, mut stream: Stream) {
         if stream.frames() > 0 {
             let cancel = Record::Cancel { batch: stream.id };
@@ -134,7 +136,7 @@ impl Job<'_> {
         }
     }
 
-    /// The footer of a batch, but for UIDs and mod-sequence.
+    /// The commit of a batch, without UIDs and mod-sequence.
     fn footer(&self, batch: BatchId, messages: u32, octets: u64) -> Commit {
         Commit {
             batch,
@@ -149,7 +151,7 @@ impl Job<'_> {
     }
 }
 
-/// Gives a footer its UIDs and mod-sequence; these are the UIDs.
+/// Sets the UIDs and mod-sequence of a commit, and returns the UIDs.
 fn reserve(target: &mut Mailbox, commit: &mut Commit) -> Result<UidRange, CopyError> {
     let reserved = target.reserve(commit.messages).ok_or(CopyError::Uids)?;
     (commit.first_uid, commit.modseq) = (reserved.first_uid, reserved.modseq);

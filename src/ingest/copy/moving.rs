@@ -1,4 +1,4 @@
-//! A move, step by step: each takes as many messages as one frame can name.
+//! A move in steps: each step moves as many messages as one frame can name.
 
 use std::collections::HashMap;
 
@@ -10,32 +10,32 @@ use crate::reactor::{LeaseClass, breathe, thresholds};
 use crate::store::{Fragments, KeywordList, MessageRecord, Packing, Purpose, Record};
 use imap::types::{ModSeq, Uid, UidRange};
 
-/// So few messages need no large lease.
+/// Up to this number of messages fit in a small lease.
 const FEW: u32 = 64;
 
 /// The messages of one step.
 #[derive(Default)]
 struct Taken {
     messages: Vec<MessageRecord>,
-    /// Bytes of the record with these messages.
+    /// Size of the record with these messages, in bytes.
     messages_len: usize,
     uids: Vec<UidRange>,
-    /// The keywords of all of them.
+    /// The keywords of all messages.
     sets: HashMap<KeywordSet, KeywordList>,
     octets: u64,
-    /// Where the next step begins; `None` after the last.
+    /// The first UID of the next step; `None` after the last.
     next: Option<Uid>,
 }
 
-/// What one step did.
+/// The result of one step.
 struct Moved {
     from: Vec<UidRange>,
     to: UidRange,
     next: Option<Uid>,
 }
 
-/// The first fragments of a message in very many pieces, in the log ahead of the step that moves
-/// it. Octets stay where they are whatever others do to the message, so this stays true.
+/// The first fragments of a message with very many fragments, written to the log before the step
+/// that moves it. They stay valid whatever others do to the message, because octets never move.
 struct Ahead {
     uid: Uid,
     fragments: Fragments,
@@ -44,7 +44,7 @@ struct Ahead {
 
 impl Job<'_> {
     /// # Errors
-    /// When nothing was moved. What stops it later is told in `copied`.
+    /// When nothing was moved. An error after the first step is in `copied`.
     pub(super) async fn move_in_steps(
         &self,
         uids: &[UidRange],
@@ -59,7 +59,7 @@ impl Job<'_> {
         while let Some(from) = next {
             match self.move_some(uids, from, class, copied).await {
                 Ok(then) => next = then,
-                // Keywords take the most room.
+                // Keywords take the most space, so a large lease may help.
                 Err(CopyError::Keywords) if class == LeaseClass::Small => class = LeaseClass::Large,
                 Err(error) => (next, failed) = (None, Some(error)),
             }
@@ -69,7 +69,8 @@ impl Job<'_> {
         }
         copied.from = UidRange::ascending(&copied.from);
         copied.to = UidRange::ascending(&copied.to);
-        // Also when others took them all: that has to be durable before it is told.
+        // Even if no message was moved: the expunge by other sessions must be durable before the
+        // reply.
         self.ledger.durable().await?;
         match failed {
             Some(error) if copied.from.is_empty() => Err(error),
@@ -80,7 +81,8 @@ impl Job<'_> {
         }
     }
 
-    /// One step, from this UID on. Gives where the next begins; `None` after the last.
+    /// Runs one step, from this UID on. Returns the first UID of the next step; `None` after the
+    /// last.
     async fn move_some(
         &self,
         uids: &[UidRange],
@@ -121,7 +123,7 @@ impl Job<'_> {
         Ok(next)
     }
 
-    /// The messages from this UID on, as they are written at this moment.
+    /// Takes messages from this UID on, in their written state.
     fn take(
         &self,
         account: &Account,
@@ -181,7 +183,7 @@ impl Job<'_> {
         Ok(taken)
     }
 
-    /// The frame of a step: the messages, their commit, their expunge.
+    /// Composes the frame of a step: the messages, their commit, and their expunge.
     fn compose(
         &self,
         page: &mut Page<'_>,
@@ -213,7 +215,7 @@ impl Job<'_> {
         Ok(Moved { from, to, next })
     }
 
-    /// The mistake: what was moved is taken out in a step of its own.
+    /// Planted fault: the source messages are expunged in a separate step.
     async fn expunge_alone(&self, uids: Vec<UidRange>) -> Result<(), CopyError> {
         let compose = |page: &mut Page<'_>| {
             let source = page.account.mailbox_mut(self.source);
@@ -229,8 +231,8 @@ impl Job<'_> {
         Record::Expunge { account: self.account.clone(), mailbox: self.source, modseq, uids }
     }
 
-    /// The first message, if it is in so many pieces that one frame cannot name them all, and the
-    /// fragments that go ahead.
+    /// The first message, if one frame cannot name all its fragments, with the fragments to write
+    /// ahead.
     fn in_many_pieces(&self, uids: &[UidRange], from: Uid) -> Option<(Uid, Fragments)> {
         let account = self.ledger.owner().account.borrow();
         let mut messages =
@@ -256,13 +258,13 @@ impl Job<'_> {
 }
 
 impl Ahead {
-    /// Nothing is ahead of this batch.
+    /// No fragments were written ahead.
     fn none(stream: Stream) -> Ahead {
         Ahead { uid: Uid(0), fragments: Fragments::default(), stream }
     }
 }
 
-/// Gives the first message the fragments that were ahead of it in the log.
+/// Adds the fragments written ahead to the first message.
 fn joined(mut ahead: Fragments, mut messages: Vec<MessageRecord>) -> Vec<MessageRecord> {
     if let Some(first) = messages.first_mut().filter(|_| !made(Fault::AheadForgotten)) {
         ahead.append(&mut first.fragments);
@@ -271,13 +273,13 @@ fn joined(mut ahead: Fragments, mut messages: Vec<MessageRecord>) -> Vec<Message
     messages
 }
 
-/// The mistake: a message as it is seen, whatever is written about it.
+/// Planted fault: the applied state of a message, without the changes already written.
 fn as_applied(entry: Entry<'_>) -> AsWritten<'_> {
     let (flags, keywords, modseq) = (entry.flags(), entry.keywords(), entry.modseq());
     AsWritten { entry, flags, keywords, modseq }
 }
 
-/// The named messages from this UID on, as they are written.
+/// The named messages from this UID on, in their written state.
 fn from_uid<'a>(
     mailbox: &'a Mailbox,
     uids: &'a [UidRange],

@@ -1,4 +1,4 @@
-//! COPY and MOVE on a real log, and what a start finds of them.
+//! COPY and MOVE on a real log, and their state after a restart.
 
 use std::cell::Cell;
 use std::path::Path;
@@ -22,7 +22,7 @@ use imap::types::{Flags, InternalDate, Keyword, ModSeq, SpecialUse, Uid, UidRang
 const INBOX: MailboxId = MailboxId(1);
 const WORK: MailboxId = MailboxId(2);
 
-/// A log with an account in it, whose INBOX is pinned, and nothing else of a server.
+/// A log and an account with a pinned INBOX, without the rest of a server.
 struct World {
     log: Log,
     arena: Arena,
@@ -63,7 +63,7 @@ impl World {
         world
     }
 
-    /// Puts messages into INBOX, each in pieces of these lengths.
+    /// Appends messages to INBOX. Each message is given by the lengths of its fragments.
     async fn append(&self, messages: &[&[u32]], keywords: &[Keyword]) {
         for part in messages.chunks(3_000) {
             let (mut payload, mut records) = (Vec::new(), Vec::new());
@@ -133,7 +133,7 @@ impl World {
 
 type Shown = Vec<(u64, Vec<(u32, u64, MessageRecord)>)>;
 
-/// All messages, to compare.
+/// All messages, for comparison.
 fn shown(account: &Account) -> Shown {
     let mailbox = |id| {
         let mailbox = account.mailbox(id).unwrap();
@@ -154,7 +154,7 @@ fn records(shown: &Shown, mailbox: usize) -> Vec<MessageRecord> {
     shown[mailbox].1.iter().map(|(_, _, record)| record.clone()).collect()
 }
 
-/// Runs a test on a reactor, then a start: it has to find what was there in the end.
+/// Runs a test on a reactor, then a restart, which must find the final state.
 fn in_world<F: Future<Output = ()>>(quota: Option<u64>, test: impl FnOnce(Rc<World>) -> F) {
     if let Err(error) = probe(1) {
         eprintln!("SKIPPED: {error}");
@@ -258,7 +258,7 @@ fn others_get_their_turn_while_a_large_batch_comes_and_see_all_of_it_or_nothing(
         let bystander = async {
             let (mut turns, mut seen) = (0, Vec::new());
             while !over.get() {
-                // It is durable, and on its way into the mailbox.
+                // The batch is durable and being applied.
                 turns += usize::from(world.log.position().is_none());
                 seen.push(world.owner.account.borrow().mailbox(WORK).unwrap().counts().messages);
                 breathe().await;
@@ -280,7 +280,7 @@ fn mail_that_comes_while_messages_are_chosen_is_not_copied() {
     in_world(None, |world| async move {
         let messages = |count| vec![&[1][..]; count];
         world.append(&messages(16_800), &[]).await;
-        // A turn ends amid the last chunk, to which mail is appended.
+        // A yield falls within the last chunk, to which mail is appended.
         let odd: Vec<UidRange> = (2..8_400).map(|n| range(2 * n + 1, 2 * n + 1)).collect();
         let copied = {
             let copy = world.copy(&odd, false);
@@ -312,7 +312,7 @@ fn a_copy_that_is_refused_changes_nothing() {
         let before = world.shown();
         let both = [range(1, 2)];
         assert!(matches!(world.copy(&both, false).await, Err(CopyError::Quota)));
-        // It holds no more when it is over, but has as many keywords as it can.
+        // Afterwards the claim is released. Now fill the keyword table.
         world.owner.quota.set(None);
         let keyword = |n: usize| Keyword::new(format!("k{n}").as_bytes()).unwrap();
         {
@@ -326,7 +326,7 @@ fn a_copy_that_is_refused_changes_nothing() {
         let result = copy_messages(world.ledger(), INBOX, &both, gone, false).await;
         assert!(matches!(result, Err(CopyError::NoMailbox(id)) if id == gone));
         assert_eq!(world.shown(), before);
-        // A move needs no room.
+        // A move takes no quota.
         world.owner.dying.borrow_mut().clear();
         world.owner.quota.set(Some(20));
         let result = copy_messages(world.ledger(), INBOX, &both, INBOX, true).await;
@@ -350,7 +350,7 @@ fn a_copy_to_a_mailbox_that_is_being_deleted_leaves_the_account_alone() {
 #[test]
 fn two_sessions_never_move_the_same_message() {
     in_world(None, |world| async move {
-        // So many that neither is over before the other begins.
+        // Enough messages that the two moves overlap.
         world.append(&vec![&[1][..]; 20_010], &[]).await;
         let uids = [range(1, 20_000)];
         let (one, two) = tokio::join!(world.copy(&uids, true), world.copy(&uids, true));
