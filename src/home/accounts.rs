@@ -1,4 +1,4 @@
-//! The accounts that live on a reactor: opened when a session needs them, from the catalog.
+//! The accounts of a reactor, loaded from the catalog when a session needs them.
 
 use std::fmt;
 use std::rc::Rc;
@@ -15,10 +15,10 @@ use crate::store::{LogId, MailboxId};
 /// An account in use, or being loaded by the first session that needs it.
 pub type Loading = Rc<OnceCell<Rc<Owner>>>;
 
-/// Why a mailbox cannot be loaded.
+/// Why a mailbox was not loaded.
 #[derive(Debug)]
 pub enum LoadError {
-    /// It was deleted in the meantime.
+    /// The mailbox was deleted.
     Gone,
     /// The catalog cannot be read.
     Catalog(CatalogError),
@@ -27,7 +27,7 @@ pub enum LoadError {
 }
 
 impl Home {
-    /// The reactor on which an account lives: always the same for a given number of reactors.
+    /// The reactor of an account, which depends only on its name and the number of reactors.
     #[must_use]
     pub fn reactor_of(&self, account: &str) -> usize {
         let reactors = self.reactors.get().map_or(1, Vec::len);
@@ -35,7 +35,7 @@ impl Home {
         LogId::of_account(account, logs).0.into()
     }
 
-    /// The account of a user, loaded from the catalog when it is not in use.
+    /// The account of a user. It is loaded from the catalog if it is not in use.
     ///
     /// # Errors
     /// When the catalog cannot be read.
@@ -56,7 +56,7 @@ impl Home {
     /// dropped.
     ///
     /// # Errors
-    /// When the catalog cannot be read; nothing is kept then.
+    /// When the catalog cannot be read; the mailbox is not pinned then.
     pub async fn load(&self, owner: &Rc<Owner>, id: MailboxId) -> Result<Pinned, LoadError> {
         let pinned = owner.pin(id).ok_or(LoadError::Gone)?;
         loop {

@@ -1,11 +1,11 @@
 //! How much an account with a quota may write to the log beside its mail.
 //!
-//! A quota limits mail, but not what is logged about it: a message of one octet takes a hundred, a
-//! STORE of forty octets a block of 4 KiB, and a MOVE there and back 60 octets for each message, as
-//! often as a client likes. All of that stays in the log, so a client with a small quota could
-//! still fill the disk. Log space beside mail is therefore paid from an allowance that refills with
-//! time. When the allowance is used up, the account's next command waits until it is not. The
-//! command is still carried out, and no other account waits.
+//! A quota limits mail, but not its log records: a message of one octet takes a hundred, a STORE of
+//! forty octets a block of 4 KiB, and a MOVE there and back 60 octets per message, as often as a
+//! client likes. All of that stays in the log, so a client with a small quota could still fill the
+//! disk. Log space besides mail is therefore paid from an allowance that refills with time. When it
+//! is used up, the next command of the account waits for a refill. The command still runs, and no
+//! other account waits.
 
 use std::cell::Cell;
 use std::time::Duration;
@@ -15,7 +15,7 @@ use crate::reactor::Instant;
 
 /// The allowance of one account.
 pub struct Allowance {
-    /// Octets left. Below zero after a command that wrote more than was left.
+    /// Octets left. Negative after a command that wrote more than was left.
     left: Cell<i64>,
     /// When `left` was computed.
     at: Cell<Instant>,
@@ -28,7 +28,7 @@ impl Default for Allowance {
 }
 
 impl Allowance {
-    /// Takes off what was written.
+    /// Charges octets that were written.
     pub fn spend(&self, octets: usize) {
         self.left.set(self.left() - octets as i64);
     }
@@ -40,7 +40,7 @@ impl Allowance {
         Some(Duration::from_secs_f64(owed as f64 / LOG_ALLOWANCE_PER_SECOND as f64))
     }
 
-    /// Whether all of it is left, so that it may be forgotten.
+    /// Whether the allowance is full, so that it need not be remembered.
     #[must_use]
     pub fn is_full(&self) -> bool {
         self.left() == LOG_ALLOWANCE as i64
@@ -50,7 +50,7 @@ impl Allowance {
         let (now, before) = (Instant::now(), self.left.get());
         let grown =
             now.duration_since(self.at.get()).as_secs_f64() * LOG_ALLOWANCE_PER_SECOND as f64;
-        // A fraction of an octet is not lost: until there is a whole one, the clock stands.
+        // Fractions of an octet are kept: `at` advances only with whole octets.
         if grown >= 1.0 {
             self.left.set(before.saturating_add(grown as i64).min(LOG_ALLOWANCE as i64));
             self.at.set(now);
@@ -59,8 +59,9 @@ impl Allowance {
     }
 }
 
-/// What one upload may log free of charge: what its client has sent, and some more for each octet
-/// of mail. That covers the records of ordinary mail and the padding of the last block.
+/// The part of its log records that an upload is not charged for: the octets its client has sent,
+/// and some more per octet of mail. That covers the records of ordinary mail and the padding of the
+/// last block.
 #[derive(Default)]
 pub struct Credit {
     left: usize,

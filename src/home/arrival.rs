@@ -1,4 +1,4 @@
-//! A connection that comes to a reactor, and what travels with it.
+//! Connections that arrive at a reactor, and their state.
 
 use std::cell::Cell;
 use std::rc::Rc;
@@ -10,15 +10,15 @@ use crate::reactor::Instant;
 use imap::protocol::Tag;
 use imap::protocol::response::Code;
 
-/// What a reactor is sent.
+/// A message to a reactor.
 pub enum Arrival {
     /// A connection from a listener.
     New {
         /// The connection.
         guest: Guest,
-        /// Counts it among the connections of the server.
+        /// Counts the connection against the server's limit.
         permit: ConnectionPermit,
-        /// It begins with a TLS handshake (RFC 8314 section 3.2).
+        /// Whether it starts with a TLS handshake (RFC 8314 section 3.2).
         implicit_tls: bool,
     },
     /// A connection from another reactor, which authenticated it.
@@ -27,13 +27,13 @@ pub enum Arrival {
         guest: Guest,
         /// Its user.
         user: User,
-        /// Tag of the command that logged in; its OK is still to be sent.
+        /// Tag of the login command, whose OK is still to be sent.
         tag: Tag,
-        /// What the client has sent since.
+        /// Input received since the login command.
         input: Vec<u8>,
-        /// Counts it among the connections of the server.
+        /// Counts the connection against the server's limit.
         permit: ConnectionPermit,
-        /// What was said before the login.
+        /// Audit data from before the login.
         trail: Trail,
     },
     /// The server stops.
@@ -43,17 +43,17 @@ pub enum Arrival {
 /// The code and the text of the BYE at the end of a session.
 pub type Farewell = (Option<Code<'static>>, Rc<str>);
 
-/// What the audit trail tells of a session.
+/// What the audit trail records of a session.
 #[derive(Debug, Default)]
 pub struct Trail {
-    /// How the client logs in, or tried to.
+    /// The mechanism of the login, or of the last attempt.
     pub mechanism: &'static str,
-    /// What the client says that it is (RFC 2971).
+    /// The name of the client program, from ID (RFC 2971).
     pub client: Option<Box<str>>,
     /// The time of the login, and the octets received and sent up to then.
     pub begun: Option<(Instant, (u64, u64))>,
-    /// Commands since then.
+    /// Number of commands since the login.
     pub commands: u64,
-    /// Messages whose octets were sent since then; one that is sent twice counts twice.
+    /// Messages sent since the login; a message sent twice counts twice.
     pub fetched: Cell<u64>,
 }

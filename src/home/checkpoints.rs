@@ -1,5 +1,5 @@
 //! Checkpoints copy changes from a reactor's memory to the catalog, so that memory stays small and
-//! a start has little of the log to read. No promise depends on them: the log has everything.
+//! a start reads little of the log. Durability does not depend on them: the log has everything.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -15,13 +15,13 @@ use crate::reactor::{Instant, Thresholds, sleep, thresholds};
 use crate::stats::Checkpointed;
 use crate::store::SegmentPool;
 
-/// Time between two checks whether a checkpoint is due.
+/// Time between two checks for a due checkpoint.
 const TICK: Duration = Duration::from_millis(50);
 
-/// Changes reach the catalog within this time, however few they are.
+/// A change reaches the catalog within this time, even if it is the only one.
 const INTERVAL: Duration = Duration::from_secs(10);
 
-/// Pause after a checkpoint that failed, before the next attempt.
+/// Pause after a failed checkpoint.
 const AFTER_FAILURE: Duration = Duration::from_secs(5);
 
 /// Writes the checkpoints of one reactor.
@@ -63,7 +63,7 @@ impl Checkpoints {
                 self.forget().await;
             }
         }
-        // If it fails nothing is lost: the next start reads the log instead.
+        // If it fails, nothing is lost: the next start reads the log instead.
         self.write().await;
     }
 
@@ -91,7 +91,8 @@ impl Checkpoints {
         dirty >= checkpoint_dirty || log >= checkpoint_log || aged
     }
 
-    /// Whether an unused account has to stay in memory because a reader has left a change behind.
+    /// Whether an unused account must stay in memory, because it has a change that is not in the
+    /// catalog.
     fn keeps_unused(&self) -> bool {
         let owners = self.home.owners.borrow();
         owners.values().filter(|cell| !is_used(cell)).any(|cell| {
@@ -104,7 +105,7 @@ impl Checkpoints {
         owners.values().filter_map(|cell| cell.get().cloned()).collect()
     }
 
-    /// Writes a checkpoint; `false` when that failed. Only one may be written at a time.
+    /// Writes a checkpoint; `false` if that failed. Only one may be written at a time.
     async fn write(&self) -> bool {
         let Some(position) = self.home.log.0.position() else {
             self.forget().await;

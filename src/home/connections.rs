@@ -1,4 +1,4 @@
-//! Limits on connections: in all, and from one address.
+//! Limits on connections: total, and per address.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -47,7 +47,7 @@ impl ConnectionLimit {
     /// Counts a connection from this address.
     ///
     /// # Errors
-    /// When it would be one too many.
+    /// When a limit is reached.
     pub fn take(self: &Arc<Self>, from: IpAddr) -> Result<ConnectionPermit, Crowded> {
         let network = network(from);
         let mut taken = self.taken();
@@ -93,7 +93,7 @@ impl fmt::Display for Crowded {
 }
 
 impl Crowded {
-    /// The same for the operator, with the flag that sets the limit.
+    /// The reason for the operator's log, with the flag that sets the limit.
     #[must_use]
     pub fn for_operator(&self) -> String {
         match self {

@@ -1,12 +1,12 @@
-//! The log of a reactor, as everyone but the ledger sees it.
+//! The log of a reactor, without the right to write to it.
 
 use crate::store::{Cause, Log, LogError, SegmentId};
 
-/// A log that can be waited for and watched. Only a [`Ledger`](super::Ledger) writes to it.
+/// A log that can be waited for and observed. Only a [`Ledger`](super::Ledger) writes to it.
 pub struct GuardedLog(pub(super) Log);
 
 impl GuardedLog {
-    /// Leaves writing to the ledgers.
+    /// Restricts a log.
     #[must_use]
     pub fn new(log: Log) -> GuardedLog {
         GuardedLog(log)
@@ -15,18 +15,18 @@ impl GuardedLog {
     /// Waits until everything written so far is durable and applied.
     ///
     /// # Errors
-    /// When it never will be.
+    /// When the log fails first.
     pub async fn durable(&self) -> Result<(), LogError> {
         self.0.durable().await
     }
 
-    /// Waits until the log breaks; says why.
+    /// Waits until the log fails. Returns the cause.
     pub async fn broken(&self) -> Cause {
         self.0.broken().await
     }
 
-    /// Counts work on messages. Other tasks get their turn when there was enough of it for one,
-    /// whoever has done it.
+    /// Counts work on messages, and yields when there was enough of it since the last yield, by any
+    /// task.
     pub async fn worked(&self, messages: usize) {
         self.0.worked(messages).await;
     }
@@ -37,7 +37,7 @@ impl GuardedLog {
         self.0.nameless()
     }
 
-    /// Breaks the log, because what is written to it would not be found again.
+    /// Stops the log, because writes to it would be lost.
     pub fn lose(&self, why: &str) {
         self.0.lose(why);
     }

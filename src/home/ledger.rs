@@ -1,11 +1,11 @@
-//! The one way of a change into the log, and from there into the account.
+//! The only way for a change into the log, and from there into the account.
 //!
-//! Whatever a record says must be true at the moment it is written. Between a command and that
-//! moment the session waits for memory and for room in the log, and other sessions go on; what the
-//! session found out before it waited may be wrong by then. So a frame is composed by a closure
-//! that runs when there is nothing left to wait for. The closure is synchronous, so nothing can
-//! happen between what it sees and what is written. It gets the account as it is written at that
-//! moment ([`Mailbox::as_written`](crate::index::Mailbox::as_written)) and puts its records into a
+//! A record must be true at the moment it is written. Between a command and that moment the session
+//! waits for memory and for room in the log, and other sessions run; anything the session found out
+//! before it waited may be wrong by then. So a frame is composed by a closure that runs when there
+//! is nothing left to wait for. The closure is synchronous, so nothing can happen between its reads
+//! and the write. It gets the account in its written state
+//! ([`Mailbox::as_written`](crate::index::Mailbox::as_written)) and puts its records into a
 //! [`Page`]:
 //!
 //! ```text
@@ -13,9 +13,9 @@
 //!   waits        waits        └── one step, nothing waits ──┘   waits
 //! ```
 //!
-//! APPEND, COPY, MOVE, STORE, EXPUNGE and the changes of names all go this way. What a page changes
-//! is applied when its frame is durable, in the order of the log, and sessions are notified then.
-//! The mailboxes in it stay in memory until that moment, whatever happens to the session.
+//! APPEND, COPY, MOVE, STORE, EXPUNGE and changes of mailbox names all go this way. The changes of
+//! a page are applied when its frame is durable, in the order of the log, and sessions are notified
+//! then. Their mailboxes stay in memory until that moment, whatever happens to the session.
 
 use std::rc::Rc;
 
@@ -25,11 +25,11 @@ use crate::reactor::fault::{Fault, made};
 use crate::reactor::{Arena, LeaseClass, thresholds};
 use crate::store::{Frame, Log, LogError, MailboxId, Place, Purpose, Record, Slot, sealed_len};
 
-/// What clients are told of an account whose index is at fault. The log says more.
+/// The reply for an account that was abandoned after an error. The log has details.
 pub const FAULTY: &str = "this account is not available until the server is restarted; nothing \
      that was acknowledged is lost";
 
-/// The way into the log for the changes of one account.
+/// Writes the changes of one account to the log.
 #[derive(Clone, Copy)]
 pub struct Ledger<'a> {
     log: &'a Log,
@@ -37,38 +37,38 @@ pub struct Ledger<'a> {
     owner: &'a Rc<Owner>,
 }
 
-/// A page that went into the log.
+/// A page after it was composed and written.
 struct Written<T> {
     told: T,
-    /// `None` when there was nothing to write.
+    /// `None` if there was nothing to write.
     place: Option<Place>,
     /// Records of a batch whose commit comes later.
     ahead: Vec<Record>,
 }
 
 impl<'a> Ledger<'a> {
-    /// Changes of this account go to this log, in frames made in memory of this arena.
+    /// For changes of this account, in this log, with frames in the memory of this arena.
     #[must_use]
     pub fn new(log: &'a Log, arena: &'a Arena, owner: &'a Rc<Owner>) -> Ledger<'a> {
         Ledger { log, arena, owner }
     }
 
-    /// The account that is changed.
+    /// The account to change.
     #[must_use]
     pub fn owner(&self) -> &'a Rc<Owner> {
         self.owner
     }
 
-    /// A batch of which nothing is written yet.
+    /// Starts a batch.
     #[must_use]
     pub fn begin(&self) -> Stream {
         Stream::new(self.log.next_batch())
     }
 
-    /// Waits for memory and for room in the log, then has `compose` fill a page, and writes it as
-    /// one frame. While `compose` runs the account is borrowed: no [`Pinned`] may be dropped in it.
-    /// A page without payload and records is not written. Either way its actions run
-    /// when everything before it is durable.
+    /// Waits for memory and for room in the log, then lets `compose` fill a page, and writes it as
+    /// one frame. The account is borrowed while `compose` runs: no [`Pinned`] may be dropped in it.
+    /// A page without payload and records is not written. Either way its actions run when
+    /// everything before it is durable.
     ///
     /// # Errors
     /// Those of the log, and those of `compose`; then nothing was written.
@@ -83,7 +83,8 @@ impl<'a> Ledger<'a> {
         self.put(room, compose).await.map(|written| written.told)
     }
 
-    /// The same for a change of messages that exist. While a copy needs them as they are, it waits.
+    /// Like [`Ledger::write`], for a change of existing messages: it waits while a copy has locked
+    /// them.
     ///
     /// # Errors
     /// As [`Ledger::write`].
@@ -100,12 +101,11 @@ impl<'a> Ledger<'a> {
         self.write(Room::filling(class).purpose(purpose), compose).await
     }
 
-    /// Writes one record that adds something, and that no other session can make untrue, because
-    /// one session at a time writes records of its kind ([`Owner::structure`]). Returns when it is
-    /// durable and applied.
+    /// Writes one record that adds something. The caller holds [`Owner::structure`], so no other
+    /// session can make the record untrue. Returns when it is durable and applied.
     ///
     /// # Errors
-    /// When the log takes nothing.
+    /// When the log does not accept the record.
     pub async fn add(&self, record: Record) -> Result<(), LogError> {
         let class = LeaseClass::holding(sealed_len(0, record.encoded_len()));
         let compose = |page: &mut Page<'_>| {
@@ -116,11 +116,11 @@ impl<'a> Ledger<'a> {
         self.durable().await
     }
 
-    /// Writes records of a batch whose commit comes later, and gives them back. No records are no
-    /// frame.
+    /// Writes records of a batch whose commit comes later, and returns them. Without records it
+    /// writes no frame.
     ///
     /// # Errors
-    /// When the log takes nothing.
+    /// When the log does not accept the records.
     pub async fn write_ahead(
         &self,
         stream: &mut Stream,
@@ -151,10 +151,10 @@ impl<'a> Ledger<'a> {
         self.log.durable().await
     }
 
-    /// Waits until the mailbox has room for one more change that is written and not applied.
+    /// Waits while the mailbox has too many changes that are written but not applied.
     ///
     /// # Errors
-    /// When the log takes nothing.
+    /// When the log has failed.
     pub async fn not_too_far_ahead(&self, mailbox: MailboxId) -> Result<(), LogError> {
         let unapplied =
             || self.owner.account.borrow().mailbox(mailbox).map_or(0, |m| m.unapplied());
@@ -195,7 +195,7 @@ impl<'a> Ledger<'a> {
         written.await?
     }
 
-    /// Has a page composed. From here on the account counts what it changes as written.
+    /// Lets a page be composed, and counts its changes as written in the account.
     fn compose<T, E: From<LogError>>(
         &self,
         slot: &Slot<'_>,
@@ -214,14 +214,13 @@ impl<'a> Ledger<'a> {
         composed.ok_or_else(|| LogError::Poisoned(FAULTY.into()))?
     }
 
-    /// Keeps the messages in memory that a page changes.
+    /// Keeps the messages that a page changes in memory.
     fn pin_changed(&self, sheet: &Sheet) -> Vec<Pinned> {
         sheet.records().filter_map(changed_mailbox).filter_map(|id| self.owner.pin(id)).collect()
     }
 
-    /// Once the frame is durable: the account has the changes, replies are sent, sessions are
-    /// notified, and what is left is dropped, all that in as many turns of the reactor as it takes.
-    /// Gives the records of a batch whose commit comes later.
+    /// Once the frame is durable: applies the changes, has replies sent, notifies sessions, and
+    /// drops the rest, with yields. Returns the records of a batch whose commit comes later.
     fn apply_when_durable(&self, sheet: Sheet, pinned: Vec<Pinned>) -> Vec<Record> {
         let Sheet { ahead, mut parts, leftovers, .. } = sheet;
         if parts.is_empty() {
@@ -247,7 +246,7 @@ impl<'a> Ledger<'a> {
     }
 }
 
-/// The mailbox whose messages must be in memory for this record to be applied.
+/// The mailbox whose messages must be in memory when this record is applied.
 fn changed_mailbox(record: &Record) -> Option<MailboxId> {
     match record {
         Record::SetFlags { mailbox, .. } | Record::Expunge { mailbox, .. } => Some(*mailbox),
@@ -255,7 +254,7 @@ fn changed_mailbox(record: &Record) -> Option<MailboxId> {
     }
 }
 
-/// The mistake: applies what should wait for the disk. Gives the rest.
+/// Planted fault: applies changes before they are durable. Returns the other parts.
 fn apply_early(owner: &Rc<Owner>, parts: Vec<Part>) -> Vec<Part> {
     let is_early = |part: &Part| match part {
         Part::Batch(_) => made(Fault::ShownBeforeDurable),

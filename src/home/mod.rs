@@ -1,9 +1,9 @@
-//! What one reactor holds, and the one way for a change into its log.
+//! The state of one reactor, and the only way for a change into its log.
 //!
-//! [`Home`] is a reactor as its sessions and uploads see it: memory, log, catalog, the accounts
-//! that live here, the connections it serves. [`Owner`] is one of those accounts, with its quota
-//! and what is on its way to the log. [`Ledger`] writes changes of an account and applies them
-//! once they are durable. [`Checkpoints`] copies what was applied to the catalog.
+//! [`Home`] is a reactor as its sessions and uploads see it: memory, log, catalog, accounts and
+//! connections. [`Owner`] is one of the accounts, with its quota and its changes in flight.
+//! [`Ledger`] writes changes of an account and applies them once they are durable. [`Checkpoints`]
+//! copies applied changes to the catalog.
 //!
 //! ```text
 //!  session, ingest ──compose──▶ Ledger ──▶ store: frame, fdatasync

@@ -1,5 +1,5 @@
-//! Threads beside the reactors, for work that would hold a reactor up: parsing large messages,
-//! sorting, building threads.
+//! The offload pool: threads for work that would block a reactor, such as parsing large messages,
+//! sorting and threading.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -11,14 +11,14 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use crate::limits::{LARGE_MESSAGES, PARSERS};
 use crate::reactor::{JobError, Jobs};
 
-/// A reactor's handle to the threads, which all reactors share. Work of one user waits for that of
+/// A reactor's handle to the pool, which all reactors share. Work of a user waits for that of
 /// others.
 pub struct Offload {
     jobs: Jobs,
     /// Limits the large messages of this reactor in memory.
     turns: Arc<Semaphore>,
-    /// Limits each user to one large message at a time, so that a user who asks for many takes
-    /// turns with others. A user without a turn, held or awaited, is forgotten.
+    /// Limits each user to one large message at a time, so that a user who requests many takes
+    /// turns with others. Entries without a turn, held or awaited, are dropped.
     users: Mutex<BTreeMap<Box<str>, Weak<Semaphore>>>,
     /// Sessions that wait for a turn.
     waiting: AtomicUsize,
@@ -30,7 +30,7 @@ pub struct Turn {
     _of_user: OwnedSemaphorePermit,
 }
 
-/// One session that waits for a turn, counted until this is dropped.
+/// Counts a session that waits for a turn, until it is dropped.
 struct Waiting<'a>(&'a AtomicUsize);
 
 impl<'a> Waiting<'a> {

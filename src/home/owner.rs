@@ -16,32 +16,32 @@ use crate::reactor::contain;
 use crate::reactor::fault::{Fault, made};
 use crate::store::MailboxId;
 
-/// An account, its quota, and what is on its way into it.
+/// An account, its quota, and its changes in flight.
 pub struct Owner {
     /// Mailboxes and messages that are durable.
     pub account: RefCell<Account>,
-    /// Most octets of mail in the account; `None` is no limit.
+    /// The quota in octets of mail; `None` is no limit.
     pub quota: Cell<Option<u64>>,
     /// Notified after each change of the account.
     pub changed: Notify,
     /// Held while mailboxes are created, deleted or renamed, and while subscriptions change.
     pub structure: Mutex<()>,
-    /// A step that changes messages holds it shared; a copy holds it alone, because its messages
-    /// must not change while it takes several frames to name them all.
+    /// Shared by steps that change messages. A copy takes it exclusively, because its messages must
+    /// not change while several frames name them.
     pub changing: RwLock<()>,
-    /// Mailboxes whose deletion is on its way to the disk. They accept no more mail.
+    /// Mailboxes with a deletion in flight. They accept no more mail.
     pub dying: RefCell<HashSet<MailboxId>>,
-    /// Octets that uploads and copies on their way have claimed of the quota.
+    /// Octets of the quota claimed by uploads and copies in progress.
     uploading: Cell<u64>,
     allowance: Allowance,
-    /// The index could not apply a durable change.
+    /// Whether the index failed to apply a durable change.
     faulty: Cell<bool>,
     /// Connections of the sessions of this account.
     attending: RefCell<Vec<Rc<Transport>>>,
 }
 
 impl Owner {
-    /// An account without sessions, to which nothing is on its way.
+    /// An account without sessions and without changes in flight.
     #[must_use]
     pub fn new(account: Account, quota: Option<u64>) -> Rc<Owner> {
         Rc::new(Owner {
@@ -58,24 +58,24 @@ impl Owner {
         })
     }
 
-    /// Takes octets that were logged beside mail off the allowance.
+    /// Charges octets that were logged besides mail to the allowance.
     pub fn logged(&self, octets: usize) {
         if self.quota.get().is_some() {
             self.allowance.spend(octets);
         }
     }
 
-    /// How long a command that changes something has to wait for its allowance
-    /// ([`LOG_ALLOWANCE`]); `None` when it need not.
+    /// How long a command that writes has to wait for its allowance ([`LOG_ALLOWANCE`]); `None` if
+    /// not at all.
     #[must_use]
     pub fn wait(&self) -> Option<Duration> {
         self.quota.get().and_then(|_| self.allowance.wait())
     }
 
     /// Runs work on the account that fails only because of a bug or a wrong catalog: composing a
-    /// change, applying a durable one. `None` when it fails or panics, now or earlier. The account
-    /// is then given up: it is emptied and its sessions end, while other accounts go on. Nothing is
-    /// lost, because the log has all of it.
+    /// change, or applying a durable one. `None` if it fails or panics, or did before. The account
+    /// is then abandoned: it is emptied and its sessions end, while other accounts go on. Nothing
+    /// is lost, because the log has all of it.
     pub fn risk<T>(&self, work: impl FnOnce(&mut Account) -> Result<T, ApplyError>) -> Option<T> {
         if self.faulty.get() {
             return None;
@@ -104,21 +104,21 @@ impl Owner {
         None
     }
 
-    /// Whether the account was given up: see [`Owner::risk`].
+    /// Whether the account was abandoned: see [`Owner::risk`].
     #[must_use]
     pub fn is_faulty(&self) -> bool {
         self.faulty.get()
     }
 
-    /// Registers a session of this connection until the guard is dropped. It is woken when the
-    /// account is given up.
+    /// Registers a session of this connection until the guard is dropped. The connection is woken
+    /// if the account is abandoned.
     #[must_use]
     pub fn attend(self: &Rc<Self>, conn: &Rc<Transport>) -> Attending {
         self.attending.borrow_mut().push(conn.clone());
         Attending { owner: self.clone(), conn: conn.clone() }
     }
 
-    /// Whether the account could be dropped from memory and read again without a loss.
+    /// Whether the account can be dropped from memory and loaded again without loss.
     #[must_use]
     pub fn is_idle(&self) -> bool {
         !self.is_faulty() && self.allowance.is_full() && self.account.borrow().is_idle()
@@ -149,7 +149,7 @@ impl Owner {
         self.account.borrow().mailbox(mailbox).is_some() && !self.is_dying(mailbox)
     }
 
-    /// Whether the deletion of the mailbox is on its way to the disk.
+    /// Whether a deletion of the mailbox is in flight.
     #[must_use]
     pub fn is_dying(&self, mailbox: MailboxId) -> bool {
         self.dying.borrow().contains(&mailbox) && !made(Fault::DyingTakesMail)
@@ -163,17 +163,17 @@ impl Owner {
         Some(Pinned { owner: self.clone(), mailbox })
     }
 
-    /// Claims room in the quota for messages of this size until the claim is dropped. `None` when
+    /// Claims quota for messages of this size, in octets, until the claim is dropped. `None` if
     /// there is not enough.
     #[must_use]
     pub fn claim(self: &Rc<Self>, octets: u64) -> Option<Claim> {
         self.claim_within(octets, self.quota.get())
     }
 
-    /// The same for a copy to the trash, which may take the account to twice its quota. Clients
-    /// that do not know MOVE delete by COPY and EXPUNGE, and that must work when the quota is full.
-    /// A copy stores no octets, and appended mail has to fit into the quota, so the octets on disk
-    /// never exceed it.
+    /// Like [`Owner::claim`], for a copy to the trash, which may take the account to twice its
+    /// quota. Clients without MOVE delete by COPY and EXPUNGE, and that must work when the quota is
+    /// full. A copy stores no octets, and appended mail must fit in the quota, so the octets on
+    /// disk never exceed it.
     #[must_use]
     pub fn claim_in_trash(self: &Rc<Self>, octets: u64) -> Option<Claim> {
         self.claim_within(octets, self.quota.get().map(|quota| quota.saturating_mul(2)))
@@ -187,7 +187,7 @@ impl Owner {
         Some(Claim { owner: self.clone(), octets })
     }
 
-    /// Whether the quota has room for a message of this size now, beside what is claimed.
+    /// Whether the quota has room for a message of this size now, in addition to existing claims.
     #[must_use]
     pub fn may_hold(&self, octets: u64) -> bool {
         self.has_room(octets, self.quota.get())
@@ -201,7 +201,7 @@ impl Owner {
     }
 }
 
-/// See [`Owner::attend`].
+/// Registers a session: see [`Owner::attend`].
 pub struct Attending {
     owner: Rc<Owner>,
     conn: Rc<Transport>,
@@ -216,7 +216,7 @@ impl Drop for Attending {
     }
 }
 
-/// See [`Owner::pin`].
+/// Keeps a mailbox in memory: see [`Owner::pin`].
 pub struct Pinned {
     owner: Rc<Owner>,
     mailbox: MailboxId,
@@ -230,14 +230,14 @@ impl Drop for Pinned {
     }
 }
 
-/// See [`Owner::claim`].
+/// A claimed part of the quota: see [`Owner::claim`].
 pub struct Claim {
     owner: Rc<Owner>,
     octets: u64,
 }
 
 impl Claim {
-    /// Claims more. `false` when the quota has no room for it.
+    /// Claims more octets. `false` if the quota has no room for them.
     #[must_use]
     pub fn grow(&mut self, octets: u64) -> bool {
         let Some(more) = self.owner.claim(octets) else { return false };

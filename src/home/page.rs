@@ -1,5 +1,5 @@
-//! What goes into one frame of the log: the room it needs, the page that is composed in it, and
-//! what the page changes once it is durable.
+//! A frame of the log: the room it needs, the page composed in it, and the changes it makes once it
+//! is durable.
 
 use std::rc::Rc;
 use std::sync::Arc;
@@ -23,38 +23,38 @@ const fn room_in(class: LeaseClass) -> usize {
     class.size() - HEADER - 8
 }
 
-/// What a frame needs before it can be composed.
+/// The requirements of a frame, before it is composed.
 pub struct Room<'c> {
     pub(super) space: Space,
-    /// Most bytes of records.
+    /// Limit of the records, in bytes.
     pub(super) records: usize,
     pub(super) purpose: Purpose,
     pub(super) in_flight: Option<&'c Arc<Semaphore>>,
     pub(super) credit: Option<&'c mut Credit>,
 }
 
-/// Memory for a frame.
+/// The memory for a frame.
 pub(super) enum Space {
-    /// A lease that has payload of this length behind the header.
+    /// A lease with payload of this length, in bytes, after the header.
     Filled(Lease, usize),
-    /// A lease that is still to be had.
+    /// A lease of this class, still to be taken.
     Empty(LeaseClass),
 }
 
 impl<'c> Room<'c> {
-    /// For a frame of at most `records` bytes of records, which adds something.
+    /// For a frame of at most `records` bytes of records that add something.
     #[must_use]
     pub fn of(records: usize) -> Room<'c> {
         Room::new(Space::Empty(LeaseClass::holding(sealed_len(0, records))), records)
     }
 
-    /// For a frame of as many records as a lease of this class holds.
+    /// For a frame with as many records as fit in a lease of this class.
     #[must_use]
     pub fn filling(class: LeaseClass) -> Room<'c> {
         Room::new(Space::Empty(class), room_in(class))
     }
 
-    /// For a frame around payload that is in its lease, and at most `records` bytes of records.
+    /// For a frame with payload that is in `lease`, and at most `records` bytes of records.
     #[must_use]
     pub fn around(lease: Lease, payload: usize, records: usize) -> Room<'c> {
         Room::new(Space::Filled(lease, payload), records)
@@ -64,14 +64,13 @@ impl<'c> Room<'c> {
         Room { space, records, purpose: Purpose::Adds, in_flight: None, credit: None }
     }
 
-    /// What the frame is for: on a full disk there is room for some purposes only.
+    /// Sets the purpose of the frame: a full disk has room for some purposes only.
     #[must_use]
     pub fn purpose(self, purpose: Purpose) -> Room<'c> {
         Room { purpose, ..self }
     }
 
-    /// Counts the frame among these until its write is complete, and waits while there are too
-    /// many.
+    /// Limits the frames in flight: waits for a permit, and holds it until the frame is written.
     #[must_use]
     pub fn among(self, in_flight: &'c Arc<Semaphore>) -> Room<'c> {
         Room { in_flight: Some(in_flight), ..self }
@@ -86,25 +85,25 @@ impl<'c> Room<'c> {
 
 /// A frame while it is composed, in the step that writes it.
 pub struct Page<'p> {
-    /// The account, with what is written and not yet durable.
+    /// The account in its written state.
     pub account: &'p mut Account,
     /// The segment and offset where the frame begins.
     pub begins_at: (SegmentId, u32),
-    /// Bytes of records that the frame has room for.
+    /// Room for records, in bytes.
     pub room: usize,
     pub(super) sheet: Sheet,
 }
 
-/// What a page holds.
+/// The contents of a page.
 pub(super) struct Sheet {
-    /// The batch the frame belongs to, and how many frames of it came before.
+    /// The batch of the frame, and its number of earlier frames.
     pub stream: (BatchId, u32),
-    /// Bytes that all records take.
+    /// Size of all records, in bytes.
     pub len: usize,
     /// Records of a batch whose commit comes later.
     pub ahead: Vec<Record>,
     pub parts: Vec<Part>,
-    /// What is dropped in the end.
+    /// Dropped one by one at the end.
     pub leftovers: Vec<Box<dyn Iterator<Item = ()>>>,
 }
 
@@ -112,19 +111,19 @@ pub(super) struct Sheet {
 pub(super) enum Part {
     /// A record that is applied as it is.
     Change(Record),
-    /// Messages and the commit that brings them.
+    /// Messages and their commit.
     Batch(Batch),
     /// Runs when the parts before it have been applied.
     Then(Box<dyn FnOnce()>),
 }
 
 pub(super) struct Batch {
-    /// The record with the last messages, if there is one, and the commit.
+    /// The record with the last messages, if any, and the commit.
     records: Vec<Record>,
     whole: Whole,
 }
 
-/// Makes all messages of a batch of those that its last record names.
+/// Completes the messages of a batch, given those in its last record.
 type Whole = Box<dyn FnOnce(Vec<MessageRecord>) -> Box<dyn Iterator<Item = MessageRecord>>>;
 
 impl<'p> Page<'p> {
@@ -139,8 +138,8 @@ impl<'p> Page<'p> {
         Page { account, begins_at, room: records.min(thresholds().records_room), sheet }
     }
 
-    /// Names the batch that the frame belongs to, and how many frames of it came before. For
-    /// people with a hex dump; recovery does not need it.
+    /// Sets the batch of the frame and its number of earlier frames. Only for people who read a hex
+    /// dump; recovery does not need it.
     pub fn belongs_to(&mut self, batch: BatchId, position: u32) {
         self.sheet.stream = (batch, position);
     }
@@ -151,8 +150,8 @@ impl<'p> Page<'p> {
         self.sheet.parts.push(Part::Change(record));
     }
 
-    /// Adds the commit of a batch. `last` is the record with those of its messages that no frame
-    /// has named before, and the bytes it takes. `whole` makes all messages of the batch of them.
+    /// Adds the commit of a batch. `last` is the record with the messages that no earlier frame
+    /// has, and its size in bytes. `whole` turns its messages into all messages of the batch.
     pub fn commit<I>(
         &mut self,
         last: Option<(Record, usize)>,
@@ -168,13 +167,13 @@ impl<'p> Page<'p> {
         self.sheet.parts.push(Part::Batch(Batch { records, whole }));
     }
 
-    /// Runs an action when the page is durable and what was added before has been applied. It is
-    /// dropped when the log breaks.
+    /// Runs an action when the page is durable and the parts before it are applied. The action is
+    /// dropped if the log fails.
     pub fn then(&mut self, action: impl FnOnce() + 'static) {
         self.sheet.parts.push(Part::Then(Box::new(action)));
     }
 
-    /// Drops things one by one after everything else, so that dropping very many holds nobody up.
+    /// Drops things one by one after everything else, with yields.
     pub fn drop_later<I: Iterator + 'static>(&mut self, things: I) {
         self.sheet.leftovers.push(Box::new(things.map(drop)));
     }
@@ -202,8 +201,8 @@ impl Part {
         }
     }
 
-    /// The frame is durable: the account has what the part says from now on. Gives how many
-    /// messages others have not been given a turn for.
+    /// Applies the part after its frame is durable. Returns the number of messages processed since
+    /// the last yield.
     pub async fn apply(self, owner: &Rc<Owner>, log: &Log) -> usize {
         match self {
             Part::Change(record) => {
@@ -223,7 +222,7 @@ impl Part {
         }
     }
 
-    /// The mistake: not in its turn.
+    /// Planted fault: applies the part out of turn.
     pub fn apply_at_once(self, owner: &Rc<Owner>) {
         match self {
             Part::Change(record) => {
@@ -239,9 +238,9 @@ impl Part {
 }
 
 impl Batch {
-    /// Shows the messages, all at once, after taking them in piece by piece. Nothing else happens
-    /// to the account in between, because actions of the log run one after the other. Gives how
-    /// many messages there were in the last piece.
+    /// Adds the messages in pieces with yields, then shows them all at once. The account does not
+    /// change in between, because actions of the log run one after the other. Returns the number of
+    /// messages in the last piece.
     async fn arrive(self, owner: &Rc<Owner>, log: &Log) -> usize {
         let (commit, mut messages) = self.open();
         let Some(mut arriving) = owner.risk(|account| account.expect(&commit)) else { return 0 };
@@ -275,11 +274,11 @@ impl Batch {
     }
 }
 
-/// A batch on its way into the log, in as many frames as it needs.
+/// A batch while it is written to the log, in any number of frames.
 pub struct Stream {
-    /// Its number.
+    /// The number of the batch.
     pub id: BatchId,
-    /// Frames so far.
+    /// Number of frames so far.
     frames: u32,
     /// Keeps the frames with its records within reach of recovery until the commit is durable.
     hold: Option<Hold>,
@@ -290,25 +289,26 @@ impl Stream {
         Stream { id, frames: 0, hold: None }
     }
 
-    /// How many frames it has.
+    /// Number of frames so far.
     #[must_use]
     pub fn frames(&self) -> u32 {
         self.frames
     }
 
-    /// Counts a frame with payload of the batch. Gives how many came before it.
+    /// Counts a frame with payload of the batch. Returns the number of earlier frames.
     pub fn next_frame(&mut self) -> u32 {
         self.frames += 1;
         self.frames - 1
     }
 
-    /// What keeps its records within reach of recovery; to be dropped when the commit is durable.
+    /// Takes the guard that keeps its records within reach of recovery. Drop it when the commit is
+    /// durable.
     #[must_use]
     pub fn take_hold(&mut self) -> Option<Hold> {
         self.hold.take()
     }
 
-    /// Counts a frame with records of the batch, which is held from the first on.
+    /// Counts a frame with records of the batch. `hold` is called for the first one.
     pub(super) fn wrote_records(&mut self, hold: impl FnOnce() -> Hold) {
         self.frames += 1;
         self.hold.get_or_insert_with(hold);

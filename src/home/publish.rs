@@ -11,7 +11,7 @@ use crate::stats::{Figure, Values};
 /// Time between two publications.
 const TICK: Duration = Duration::from_millis(50);
 
-/// Readers compute rates of uploads over seconds, so they are published once in this many ticks.
+/// Ticks between two publications of uploads: readers compute their rates over seconds.
 const TICKS_OF_UPLOADS: u64 = 10;
 
 /// Publishes the counters of a reactor for as long as it runs.

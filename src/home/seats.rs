@@ -1,4 +1,4 @@
-//! Limits on one user: sessions, and memory for long commands. All sessions of a user are on one
+//! Limits per user: sessions, and memory for long commands. All sessions of a user are on one
 //! reactor.
 
 use std::cell::{Cell, RefCell};
@@ -7,11 +7,11 @@ use std::rc::Rc;
 
 use crate::limits::SORT_OCTETS;
 
-/// What the sessions of one user share.
+/// The totals of all sessions of a user.
 #[derive(Debug, Default)]
 pub struct UserTotals {
     sessions: Cell<usize>,
-    /// Memory in bytes for sorts, threads and followed results.
+    /// Memory in bytes of sorts, threads and results with updates.
     held: Cell<usize>,
 }
 
@@ -26,7 +26,7 @@ pub struct Seat {
 }
 
 impl Seat {
-    /// Counts a session of this user. `None` when the user has `most` already.
+    /// Counts a session of this user. `None` if the user already has `most`.
     #[must_use]
     pub fn take(seats: &Seats, user: &str, most: usize) -> Option<Seat> {
         let mut users = seats.borrow_mut();
@@ -38,7 +38,7 @@ impl Seat {
         Some(Seat { seats: seats.clone(), user: user.into(), totals })
     }
 
-    /// Accounts for the memory of one command; none yet.
+    /// A memory reservation for a command, empty at first.
     #[must_use]
     pub fn held(&self) -> HeldMemory {
         HeldMemory { totals: self.totals.clone(), bytes: 0 }
@@ -55,7 +55,7 @@ impl Drop for Seat {
     }
 }
 
-/// Memory of a sort, of threads or of a followed result. It counts against the limit of its user
+/// Memory of a sort, of threads, or of a result with updates. It counts against the user's limit
 /// ([`SORT_OCTETS`]) until this is dropped.
 pub struct HeldMemory {
     totals: Rc<UserTotals>,
@@ -63,7 +63,7 @@ pub struct HeldMemory {
 }
 
 impl HeldMemory {
-    /// Sets how many bytes it takes now. `false` when its user is over the limit.
+    /// Sets the number of bytes in use. `false` if the user is over the limit.
     pub fn set(&mut self, bytes: usize) -> bool {
         let all = self.totals.held.get() - self.bytes + bytes;
         self.bytes = bytes;

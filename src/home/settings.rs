@@ -1,4 +1,4 @@
-//! What the operator configured, as far as sessions ask for it.
+//! The part of the configuration that sessions use.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,27 +7,27 @@ use crate::auth::MechanismName;
 use crate::index::Quarantine;
 use crate::net::Acceptor;
 
-/// The configuration that sessions and uploads read.
+/// The configuration for sessions and uploads.
 #[derive(Clone, Debug)]
 pub struct Settings {
     /// Largest message accepted, in octets (RFC 7889).
     pub append_limit: u64,
-    /// Most connections of one user.
+    /// Limit of connections per user.
     pub connections_per_user: usize,
-    /// Time from the greeting to a login.
+    /// Time limit from the greeting to a login.
     pub login_time: Duration,
-    /// TLS, when a certificate and a key are configured.
+    /// TLS, if a certificate and a key are configured.
     pub tls: Option<Acceptor>,
-    /// Whether anything reads the lists of uploads and refusals.
+    /// Whether the lists of uploads and refusals have a reader.
     pub observed: bool,
     /// A session ends after this long without input, or without reading its replies.
     pub idle_time: Duration,
-    /// Most commands on a connection before a login.
+    /// Limit of commands on a connection before login.
     pub commands_before_login: u32,
-    /// Mechanisms that may be offered, in the order in which they are.
+    /// Mechanisms that may be offered, in the order of the configuration.
     pub mechanisms: Vec<MechanismName>,
     /// Whether passwords and tokens are accepted in clear text from any address.
     pub allow_plaintext_auth: bool,
-    /// What the start found damaged.
+    /// Damage found by the check at startup.
     pub quarantine: Arc<Quarantine>,
 }

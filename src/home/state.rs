@@ -1,4 +1,4 @@
-//! One reactor, as its sessions and uploads see it.
+//! The state of one reactor, for its sessions and uploads.
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
@@ -28,15 +28,15 @@ use imap::protocol::response::Code;
 
 /// Everything that belongs to one reactor.
 pub struct Home {
-    /// Its number, from 0.
+    /// Its number, counted from 0.
     pub number: usize,
-    /// The run of the server.
+    /// Number of this run of the server.
     pub epoch: Epoch,
-    /// Memory for what is received and written.
+    /// Memory for input and for frames.
     pub arena: Arena,
     /// The log. A [`Ledger`] writes to it.
     pub log: GuardedLog,
-    /// Segments, for reading.
+    /// Segment files, for reading.
     pub files: Files,
     /// The index on disk.
     pub catalog: Catalog,
@@ -46,27 +46,27 @@ pub struct Home {
     pub verifier: Verifier,
     /// What the operator configured.
     pub settings: Settings,
-    /// Channels to all reactors, this one included, in order.
+    /// Channels to all reactors, including this one, by number.
     pub reactors: Arc<OnceLock<Vec<mpsc::UnboundedSender<Arrival>>>>,
-    /// Counts mailboxes of this epoch over all reactors.
+    /// Counts the mailboxes created in this epoch, on all reactors.
     pub mailboxes: Arc<AtomicU64>,
     /// Limits the connections of the whole server.
     pub connections: Arc<ConnectionLimit>,
-    /// Sessions of the users that live here.
+    /// Sessions and memory of the users on this reactor.
     pub seats: Seats,
-    /// For the operator.
+    /// Published counters, for the operator.
     pub tally: Arc<Tally>,
-    /// What goes into the tally.
+    /// Counters that are published in the tally.
     pub counters: Rc<Counters>,
-    /// Messages that are being uploaded.
+    /// Counts the messages of unfinished uploads.
     pub unfinished: Rc<Unfinished>,
-    /// What was committed here.
+    /// Totals of committed mail.
     pub committed: Cell<Committed>,
     /// Accounts in use.
     pub owners: RefCell<BTreeMap<Box<str>, Loading>>,
     /// Connections of all sessions, to end them.
     pub roster: RefCell<BTreeMap<u64, Rc<Transport>>>,
-    /// Set when sessions are to end, with what to tell them.
+    /// Set when all sessions must end: the BYE to send.
     pub ending: RefCell<Option<Farewell>>,
     /// Notified when a session has ended.
     pub ended: Notify,
@@ -74,32 +74,32 @@ pub struct Home {
     pub next_session: Cell<u64>,
 }
 
-/// What a reactor has committed since it started.
+/// Totals committed by a reactor since it started.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Committed {
-    /// Batches.
+    /// Number of batches.
     pub batches: u64,
-    /// Messages in them.
+    /// Number of messages in them.
     pub messages: u64,
     /// Octets of those messages.
     pub octets: u64,
 }
 
 impl Home {
-    /// The way into the log for changes of this account.
+    /// A ledger for changes of this account.
     #[must_use]
     pub fn ledger<'a>(&'a self, owner: &'a Rc<Owner>) -> Ledger<'a> {
         Ledger::new(&self.log.0, &self.arena, owner)
     }
 
-    /// Reads messages for one command: of each about the first `reach` octets.
+    /// A reader for one command, which reads ahead about `reach` octets of each message.
     #[must_use]
     pub fn reader<M: Stored>(&self, reach: u64) -> Reader<'_, M> {
         Reader::new(&self.files, &self.arena, &self.settings.quarantine.messages, reach)
     }
 
-    /// Ends all sessions: none starts another command. Replies that are owed are still sent, those
-    /// for batches on their way to the disk as well, and then a BYE that says why.
+    /// Ends all sessions: none starts another command. Replies that are owed are still sent,
+    /// including those for batches in flight, and then a BYE with the reason.
     pub fn end_sessions(&self, code: Option<Code<'static>>, why: &str) {
         self.ending.borrow_mut().get_or_insert((code, why.into()));
         self.roster.borrow().values().for_each(|conn| conn.shutdown_read());

@@ -1,5 +1,5 @@
-//! A limit on messages of batches that are not committed. What is known of each is kept in memory,
-//! and a client needs six octets to send one.
+//! Limits the messages of uncommitted batches. The record of each is in memory, and a client can
+//! create one with six octets.
 
 use std::cell::Cell;
 use std::rc::Rc;
@@ -9,19 +9,19 @@ use crate::reactor::thresholds;
 use crate::store::KeywordList;
 use imap::types::Keyword;
 
-/// Bytes of a list of keywords beside its bits: the list, and its entry among those of the batch.
+/// Bytes of a keyword list besides its bits: the list, and its entry in the batch.
 const LIST: usize = 100;
 
-/// Messages of unfinished batches, of all uploads of a reactor.
+/// Messages of unfinished batches in all uploads of a reactor.
 #[derive(Default)]
 pub struct Unfinished {
     messages: Cell<usize>,
-    /// Bytes of their lists of keywords.
+    /// Bytes of their keyword lists.
     keywords: Cell<usize>,
 }
 
 impl Unfinished {
-    /// The share of a batch that has no messages yet.
+    /// The share of a new batch.
     #[must_use]
     pub fn share(self: &Rc<Self>) -> UnfinishedShare {
         UnfinishedShare { of: self.clone(), messages: 0, keywords: 0, table: 0 }
@@ -38,8 +38,8 @@ pub struct UnfinishedShare {
 }
 
 impl UnfinishedShare {
-    /// Counts one more message; `false` when the limit is reached. A small batch is never refused,
-    /// so that an upload of millions does not keep others from sending one message.
+    /// Counts one more message; `false` if the limit is reached. A small batch is never refused, so
+    /// that an upload of millions does not prevent others from sending one message.
     #[must_use]
     pub fn add_message(&mut self) -> bool {
         let all = self.of.messages.get();
@@ -52,9 +52,9 @@ impl UnfinishedShare {
         true
     }
 
-    /// Counts one more list of keywords, for which the table of the batch grew by `grown` bytes;
-    /// `false` when the limit is reached. A small batch is never refused. A list keeps the table it
-    /// points into alive, and that is a new one whenever the batch has got another keyword.
+    /// Counts one more keyword list, for which the table of the batch grew by `grown` bytes;
+    /// `false` if the limit is reached. A small batch is never refused. A list keeps the table it
+    /// refers to alive, and each new keyword in the batch creates a new table.
     #[must_use]
     pub fn add_keywords(&mut self, list: &KeywordList, grown: usize) -> bool {
         let Some((table, bits)) = list.parts() else { return true };
