@@ -1,5 +1,4 @@
-//! What is done when frames are durable: in the order of their LSNs, at once or in turns of the
-//! reactor.
+//! Actions that run when frames are durable, in the order of their LSNs: at once or with yields.
 
 use std::pin::Pin;
 
@@ -8,15 +7,15 @@ use tokio::sync::oneshot;
 use super::{Log, LogError};
 use crate::reactor::{Instant, breathe, thresholds};
 
-/// What is done when a frame is durable.
+/// An action that runs when a frame is durable.
 pub(super) enum Action {
     AtOnce(Box<dyn FnOnce()>),
     InTurns(Pin<Box<dyn Future<Output = ()>>>),
 }
 
 impl Log {
-    /// Runs `action` when everything written so far is durable, after all actions so far; at once
-    /// when it is. Drops it unrun when the log breaks.
+    /// Runs `action` when everything written so far is durable, after all earlier actions;
+    /// immediately if nothing is pending. If the log fails, the action is dropped without running.
     pub fn when_durable(&self, action: impl FnOnce() + 'static) {
         match self.is_idle() {
             true => action(),
@@ -24,14 +23,14 @@ impl Log {
         }
     }
 
-    /// The same for an action that may take long: it says how much it has done by [`Log::worked`].
-    /// Sessions get their turns meanwhile; what is behind it waits, and so do checkpoints.
+    /// Like `when_durable`, for a long action. It yields by calling [`Log::worked`] with the
+    /// amount of work done. Later actions and checkpoints wait for it.
     pub fn when_durable_in_turns(&self, action: impl Future<Output = ()> + 'static) {
         self.queue(Action::InTurns(Box::pin(action)));
     }
 
-    /// So many messages were dealt with, by an action or by a session that reads them. Others get
-    /// their turn when that is enough for one, whether one batch has done it or a thousand.
+    /// Counts messages processed by an action or by a session that reads them. Yields when enough
+    /// were processed since the last yield, by one task or by many.
     pub async fn worked(&self, messages: usize) {
         let worked = self.inner.worked.get() + messages;
         let enough = worked >= thresholds().step_messages;
@@ -56,7 +55,7 @@ impl Log {
         let last = state.sequencer.last_reserved();
         state.actions.push_back((last, action));
         state.owed.get_or_insert_with(Instant::now);
-        // What is on its way to the disk says itself when it has come there.
+        // Later frames notify the sync task when their write completes.
         if last <= state.sequencer.syncable() {
             self.inner.work.notify_one();
         }
@@ -65,17 +64,18 @@ impl Log {
     /// Waits until everything written so far is durable.
     ///
     /// # Errors
-    /// When it never will be.
+    /// When the log fails first.
     pub async fn durable(&self) -> Result<(), LogError> {
         let (sender, receiver) = oneshot::channel();
-        // Whoever waited may have gone.
+        // The waiting task may have been dropped.
         self.when_durable(move || {
             let _ = sender.send(());
         });
         receiver.await.map_err(|_| self.error())
     }
 
-    /// Runs the actions of everything durable, in order. An action may write to the log.
+    /// Runs the actions of everything durable, in order, and returns their number. An action may
+    /// write to the log.
     pub(super) async fn run_actions(&self) -> usize {
         let mut run = 0;
         loop {

@@ -1,21 +1,22 @@
-//! Why a log takes nothing.
+//! Errors of writing to a log.
 
 use std::error::Error;
 use std::fmt;
 use std::rc::Rc;
 
-/// Why the log takes nothing. Many may be told of one failure, so clones share what is behind it.
+/// Why the log accepts no write. One failure may be reported to many tasks, so clones share its
+/// cause.
 #[derive(Clone, Debug)]
 pub enum LogError {
-    /// There is no room for another segment, or no file descriptor. What was acknowledged is safe,
-    /// and the client may try again later.
+    /// There is no space for another segment, or no file descriptor. Acknowledged data is safe, and
+    /// the client may try again later.
     Full(Cause),
-    /// A write or an fdatasync failed. What the disk kept is unknown until the server starts again
-    /// and reads it: this log promises nothing any more.
+    /// A write or an fdatasync failed. The contents of the disk are unknown until the server starts
+    /// again and reads it, so this log acknowledges nothing any more.
     Poisoned(Cause),
 }
 
-/// What happened, for the operator, with the error behind it if there is one.
+/// The cause, for the operator, with the underlying error if there is one.
 #[derive(Clone, Debug)]
 pub struct Cause {
     text: Rc<str>,
@@ -23,13 +24,13 @@ pub struct Cause {
 }
 
 impl Cause {
-    /// What was done, and the error that it ended in.
+    /// From the operation and its error.
     pub(super) fn new(what: impl fmt::Display, error: impl Error + 'static) -> Cause {
         Cause { text: format!("{what}: {error}").into(), error: Some(Rc::new(error)) }
     }
 }
 
-/// An error that needs no more words.
+/// The text of this error needs no addition.
 impl From<crate::store::pool::NoSegment> for Cause {
     fn from(error: crate::store::pool::NoSegment) -> Cause {
         Cause { text: error.to_string().into(), error: Some(Rc::new(error)) }

@@ -1,9 +1,10 @@
-//! The log of one reactor in motion: frames to the disk, one fdatasync for all that wait.
+//! The log of one reactor at run time: writes frames, and syncs them with one fdatasync for all
+//! that wait.
 //!
-//! What becomes of a frame, in this order: a place is reserved, the frame is written, an fdatasync
-//! begun after that returns, its action runs. Actions run in the order of their LSNs; that is how
-//! sessions come to see batches in the order in which their UIDs were given. One that takes long
-//! lets sessions have their turns meanwhile, and keeps the actions behind it waiting.
+//! A frame goes through these steps: a place is reserved, the frame is written, an fdatasync that
+//! started later returns, its action runs. Actions run in the order of their LSNs, so sessions see
+//! batches in the order in which their UIDs were assigned. A long action yields to sessions, while
+//! later actions wait.
 
 mod actions;
 mod error;
@@ -36,7 +37,7 @@ use sequencer::Sequencer;
 
 const STOPPING: &str = "the server is stopping";
 
-/// One reactor's log. A handle: clones mean the same log.
+/// The log of one reactor. Clones are handles to the same log.
 #[derive(Clone)]
 pub struct Log {
     inner: Rc<Inner>,
@@ -47,50 +48,50 @@ pub struct Log {
 pub struct LogStats {
     /// Frames written.
     pub frames: u64,
-    /// Octets written, headers and padding included.
+    /// Octets written, including headers and padding.
     pub octets: u64,
     /// fdatasync calls.
     pub syncs: u64,
-    /// Microseconds spent in them.
+    /// Time spent in fdatasync, in microseconds.
     pub sync_micros: u64,
-    /// Segments taken into use that were merely allocated, not written: each fdatasync in them
-    /// waits for the file system's journal.
+    /// Segments taken into use that were allocated but not written in advance: each fdatasync in
+    /// them waits for the file system's journal.
     pub unwritten_segments: u64,
 }
 
-/// What else there is to know for the operator.
+/// Gauges and histograms for the operator.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct LogGauges {
-    /// How long calls of fdatasync took, in microseconds.
+    /// Durations of fdatasync calls, in microseconds.
     pub sync_latency: Histogram,
-    /// How many waited for one and the same: batches, and changes of flags and names.
+    /// Number of writers that waited for one fdatasync: batches, and changes of flags and names.
     pub group: Histogram,
-    /// The last LSN that is durable.
+    /// The last durable LSN.
     pub durable: Lsn,
-    /// Segments that are written to, or written and not synced yet, or wait for the first frame.
+    /// Segments being written, not synced yet, or prepared for the next frame.
     pub open_segments: usize,
-    /// How long the disk has owed an answer for which somebody waits.
+    /// Time since the disk last completed a sync, while a task waits for one.
     pub stalled: Duration,
-    /// The largest frame of mail that needs no other segment than those it has, in octets.
+    /// The largest frame of mail that fits without requesting another segment, in octets.
     pub room: u32,
 }
 
 struct Inner {
     state: RefCell<State>,
     pool: SegmentPool,
-    /// Octets that all reactors have written: the pool steps back while it grows.
+    /// Octets written by all reactors: the pool reduces its work while this grows.
     ingested: Arc<AtomicU64>,
-    /// Something was written or wants to be durable.
+    /// Notified when a write has completed or an action waits for a sync.
     work: Notify,
-    /// The log moved to the next segment, or broke.
+    /// Notified when the log has moved to the next segment, or failed.
     moved: Notify,
-    /// The log broke.
+    /// Notified when the log has failed.
     broken: Notify,
     stats: Cell<LogStats>,
     histograms: RefCell<Histograms>,
-    /// It was said that segments are written without O_DIRECT.
+    /// Whether the warning about segments without O_DIRECT was logged.
     buffered: Cell<bool>,
-    /// Messages that actions have dealt with in this turn.
+    /// Messages processed since the last yield.
     worked: Cell<usize>,
 }
 
@@ -104,38 +105,38 @@ struct State {
     sequencer: Sequencer,
     epoch: Epoch,
     log: LogId,
-    /// Files that are written to or not synced yet.
+    /// Files that are being written or not synced yet.
     files: BTreeMap<SegmentId, LogFile>,
-    /// The next segment, asked for ahead of time.
+    /// The next segment, requested in advance.
     next: Option<Next>,
-    /// What the segment that is written to is for, at least.
+    /// The lowest purpose that may write to the current segment.
     open_to: Purpose,
-    /// Somebody is moving to the next segment; holds the lease for its header meanwhile.
+    /// Whether a task is moving to the next segment; that task holds the lease for its header.
     moving: bool,
     header: Option<Lease>,
     actions: VecDeque<(Lsn, Action)>,
-    /// An action is being carried out. Those behind it may be due as well.
+    /// Whether an action is running. Later ones may be due too.
     acting: bool,
-    /// Since when the disk has owed an answer to those who wait: none has come since then.
+    /// Since when tasks have waited for the disk without an answer from it.
     owed: Option<Instant>,
     /// Frames that are not durable, oldest first.
     pending: VecDeque<Place>,
-    /// Where replay may begin so as to miss nothing that is not durable.
+    /// The latest start of a replay that misses nothing that is not durable.
     durable_end: Option<(SegmentId, u32)>,
-    /// First frames of batches whose records are in the log and whose commit is not.
+    /// First frames of batches whose records are in the log without their commit.
     held: BTreeMap<Lsn, (SegmentId, u32)>,
     last_batch: BatchId,
     broken: Option<Cause>,
 }
 
 impl State {
-    /// The disk has answered: those who still wait do so from now on.
+    /// The disk has answered, so the time of the remaining waiters starts again.
     fn answered(&mut self) {
         self.owed = (!self.actions.is_empty()).then(Instant::now);
     }
 }
 
-/// A segment that was asked for ahead of time.
+/// A segment requested in advance.
 enum Next {
     Asked(oneshot::Receiver<Result<Prepared, NoSegment>>),
     Here(Prepared),
@@ -157,10 +158,10 @@ pub struct Hold {
 }
 
 impl Log {
-    /// Begins a log in its first segment and starts the task that syncs it. The header there says
-    /// that the logs of earlier epochs were complete: damage at their end would not show without
-    /// it. Where the disk is full there is no segment: then what is stored can be read, and changes
-    /// go to one that was held back.
+    /// Starts a log in its first segment, and the task that syncs it. The segment header records
+    /// that the logs of earlier epochs were complete: without it, damage at their end would go
+    /// unnoticed. If the disk is full, there is no segment: stored data can be read, and changes go
+    /// to a reserved segment.
     ///
     /// # Errors
     /// When the disk fails.
@@ -220,12 +221,12 @@ impl Log {
         Ok(log)
     }
 
-    /// Waits until a frame of up to `length` bytes can be written, then runs `work` in that moment.
-    /// The slot cannot leave `work`, and `work` cannot await: nothing else can take the room in
-    /// between. On a full disk some purposes have room that is held back for them.
+    /// Waits until a frame of up to `length` bytes can be written, then runs `work` immediately.
+    /// The slot cannot leave `work`, and `work` cannot await, so nothing else can take the room. A
+    /// full disk has reserved room for some purposes.
     ///
     /// # Errors
-    /// When there will be no room soon; `work` has not run.
+    /// When there is no room and none is expected soon; `work` has not run.
     pub async fn slot<T>(
         &self,
         length: usize,
@@ -267,8 +268,8 @@ impl Log {
         let (place, file) = {
             let mut state = self.inner.state.borrow_mut();
             let place = state.sequencer.reserve(length).expect("there is room in a slot");
-            // In time for it to be there when this one is full, and not before: a segment that
-            // waits here cannot be used by another log.
+            // Early enough to be there when this segment is full, but no earlier: no other log can
+            // use a segment that waits here.
             if state.next.is_none() && state.sequencer.is_nearly_full() {
                 state.next = Some(Next::Asked(self.inner.pool.request()));
             }
@@ -291,7 +292,7 @@ impl Log {
         place
     }
 
-    /// A number for a batch.
+    /// A new batch number.
     #[must_use]
     pub fn next_batch(&self) -> BatchId {
         let mut state = self.inner.state.borrow_mut();
@@ -299,8 +300,8 @@ impl Log {
         state.last_batch
     }
 
-    /// The first frame with records of a batch stays within reach of recovery until the guard is
-    /// dropped, which must not be before the commit is durable.
+    /// Keeps the first frame with records of a batch within reach of recovery until the guard is
+    /// dropped. Drop it only when the commit is durable.
     #[must_use]
     pub fn hold(&self, place: &Place) -> Hold {
         let at = (place.segment, place.offset);
@@ -310,8 +311,8 @@ impl Log {
         Hold { log: self.clone(), lsn: place.lsn }
     }
 
-    /// The position that a checkpoint of this moment covers: everything durable has been seen by
-    /// its action. `None` before the first frame, and while an action is being carried out.
+    /// The position that a checkpoint taken now covers: the actions of everything durable have run.
+    /// `None` before the first frame, and while an action runs.
     #[must_use]
     pub fn position(&self) -> Option<LogPosition> {
         let state = self.inner.state.borrow();
@@ -327,7 +328,7 @@ impl Log {
         Some(LogPosition { epoch: state.epoch, log: state.log, segment, offset, lsn, applied })
     }
 
-    /// Waits until the log breaks; says why.
+    /// Waits until the log fails. Returns the cause.
     pub async fn broken(&self) -> Cause {
         loop {
             let broken = self.inner.broken.notified();
@@ -338,7 +339,7 @@ impl Log {
         }
     }
 
-    /// A segment that is written to, or not synced yet, and that somebody deleted.
+    /// A segment that is being written or not synced yet, and whose file was deleted.
     #[must_use]
     pub fn nameless(&self) -> Option<SegmentId> {
         let state = self.inner.state.borrow();
@@ -346,7 +347,7 @@ impl Log {
         state.files.iter().find(|(_, file)| deleted(file)).map(|(&segment, _)| segment)
     }
 
-    /// Breaks the log, because what is written to it would not be found again.
+    /// Stops the log, because writes to it would be lost.
     pub fn lose(&self, why: &str) {
         self.poison(why.into());
     }
@@ -357,7 +358,7 @@ impl Log {
         self.inner.stats.get()
     }
 
-    /// The same of what is more than counters.
+    /// Gauges and histograms for the operator.
     #[must_use]
     pub fn gauges(&self) -> LogGauges {
         let (state, histograms) = (self.inner.state.borrow(), self.inner.histograms.borrow());
@@ -398,20 +399,20 @@ impl Log {
     }
 }
 
-/// Room in the log for one frame, in the moment in which it can be written: see [`Log::slot`].
+/// Room in the log for one frame, valid only inside the closure of [`Log::slot`].
 pub struct Slot<'a> {
     log: &'a Log,
     length: usize,
 }
 
 impl Slot<'_> {
-    /// The segment and offset where the frame will begin.
+    /// The segment and offset where the frame begins.
     #[must_use]
     pub fn begins_at(&self) -> (SegmentId, u32) {
         self.log.inner.state.borrow().sequencer.end().expect("there is room in a slot")
     }
 
-    /// Writes the frame. The records must take as many bytes as the frame says. The lease and
+    /// Writes the frame. The records must have the size that the frame announces. The lease and
     /// `permit` are dropped when the write is complete.
     ///
     /// # Panics
@@ -428,17 +429,17 @@ impl Slot<'_> {
     }
 }
 
-/// What [`Slot::write`] writes.
+/// The contents of [`Slot::write`].
 pub struct Frame {
-    /// The payload lies in it from [`crate::store::HEADER`] on.
+    /// The payload is in it from [`crate::store::HEADER`] on.
     pub lease: Lease,
-    /// Whose octets these are; of several batches the first.
+    /// The batch of these octets; the first one if there are several.
     pub stream: BatchId,
-    /// Frames of that batch before this one.
+    /// Number of earlier frames of that batch.
     pub position: u32,
-    /// Octets of payload.
+    /// Size of the payload, in octets.
     pub payload: usize,
-    /// Octets that the records will take.
+    /// Size of the records, in octets.
     pub records_len: usize,
 }
 

@@ -8,8 +8,8 @@ use crate::reactor::{Instant, Lease, LogFile, unix_seconds};
 use crate::store::pool::{NoSegment, Prepared, Purpose};
 
 impl Log {
-    /// Moves to the next segment. The sequencer makes sure that nothing in it counts as durable
-    /// before its header and all of the old segment are.
+    /// Moves to the next segment. The sequencer ensures that nothing in it counts as durable before
+    /// its header and the complete old segment are.
     pub(super) async fn move_on(&self, purpose: Purpose) -> Result<(), LogError> {
         let (next, header) = {
             let mut state = self.inner.state.borrow_mut();
@@ -29,7 +29,7 @@ impl Log {
         result
     }
 
-    /// The next segment, and the lowest purpose that it is for: some are held back.
+    /// The next segment, and the lowest purpose that may use it: some segments are reserved.
     async fn obtain(
         &self,
         next: Option<Next>,
@@ -41,7 +41,7 @@ impl Log {
         {
             return Ok((prepared, Purpose::Adds));
         }
-        // There may be room by now.
+        // There may be room now.
         let full = match self.accept(pool.request().await)? {
             Ok(prepared) => return Ok((prepared, Purpose::Adds)),
             Err(full) => full,
@@ -56,7 +56,7 @@ impl Log {
         Err(full)
     }
 
-    /// Judges the answer of the pool: a segment, or none for now. Anything else breaks the log.
+    /// Evaluates the reply of the pool: a segment, or none for now. Any other reply stops the log.
     fn accept(
         &self,
         answer: Result<Result<Prepared, NoSegment>, oneshot::error::RecvError>,
@@ -79,7 +79,7 @@ impl Log {
         mut lease: Lease,
     ) -> Result<(), LogError> {
         if self.inner.state.borrow().broken.is_some() {
-            // It broke in the meantime. The next start finds the segment ready.
+            // The log failed in the meantime. The next start finds the segment ready.
             self.inner.state.borrow_mut().header = Some(lease);
             return Err(self.error());
         }
@@ -120,7 +120,7 @@ impl Log {
             return Err(self.error());
         }
         state.sequencer.header_written(prepared.segment);
-        // Frames that were written before it may wait for it, to be synced.
+        // Frames written before the header may now be synced.
         self.inner.work.notify_one();
         Ok(())
     }

@@ -1,15 +1,15 @@
-//! The order and the places of what one reactor writes. No I/O.
+//! The order and places of the frames of one reactor. No I/O.
 //!
-//! Frames get their place and LSN before they are written, and writes complete in any order. A sync
-//! covers all frames up to the first one that is still being written. So *durable* is always a
-//! single number: everything up to that LSN is durable, and beyond it nothing is known.
+//! Frames get a place and an LSN before they are written, and writes complete in any order. A sync
+//! covers all frames before the first one still being written. So *durable* is a single number:
+//! everything up to that LSN is durable, and nothing is known about later frames.
 
 use std::collections::VecDeque;
 
 use crate::limits::{BLOCK, FRAME};
 use crate::store::format::{Epoch, LogId, Lsn, Place, SegmentHeader, SegmentId};
 
-/// What a sync makes durable, and which files it takes.
+/// The frames that a sync makes durable, and the files to sync.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use = "the files have to be synced"]
 pub struct SyncPlan {
@@ -26,10 +26,10 @@ pub struct Sequencer {
     log: LogId,
     logs: u16,
     salt: u64,
-    /// Segments with something that is not durable. The last one is the one being written.
+    /// Segments with frames that are not durable. The last one is being written.
     segments: VecDeque<Open>,
     next: Lsn,
-    /// All frames up to here have been written.
+    /// All frames up to this one have been written.
     completed: Lsn,
     /// For each frame from `completed + 1` on, whether it was written.
     writes: VecDeque<bool>,
@@ -42,7 +42,7 @@ pub struct Sequencer {
 struct Open {
     segment: SegmentId,
     size: u32,
-    /// Where the next frame goes.
+    /// Offset of the next frame.
     offset: u32,
     first_lsn: Lsn,
     header_written: bool,
@@ -50,8 +50,8 @@ struct Open {
 }
 
 impl Sequencer {
-    /// A log of a new epoch, without a segment yet: number `log` of `logs`. `salt` must be random
-    /// and unknown to clients: see [`SegmentHeader::salt`].
+    /// A log of a new epoch without a segment: number `log` of `logs`. `salt` must be random and
+    /// unknown to clients: see [`SegmentHeader::salt`].
     #[must_use]
     pub fn new(epoch: Epoch, log: LogId, logs: u16, salt: u64) -> Sequencer {
         assert!(log.0 < logs, "log {log} of {logs}");
@@ -102,7 +102,7 @@ impl Sequencer {
         }
     }
 
-    /// The header of `segment` was written.
+    /// Notes that the header of `segment` was written.
     ///
     /// # Panics
     /// When that segment is not open, or its header was written before.
@@ -119,14 +119,13 @@ impl Sequencer {
         self.segments.back().is_some_and(|open| open.size - open.offset >= length)
     }
 
-    /// The segment and offset where the next frame that fits will begin; `None` when there is no
-    /// segment.
+    /// The segment and offset of the next frame that fits; `None` without a segment.
     #[must_use]
     pub fn end(&self) -> Option<(SegmentId, u32)> {
         self.segments.back().map(|open| (open.segment, open.offset))
     }
 
-    /// Bytes left in the segment; 0 when there is none.
+    /// Bytes left in the segment; 0 without a segment.
     #[must_use]
     pub fn left(&self) -> u32 {
         self.segments.back().map_or(0, |open| open.size - open.offset)
@@ -144,8 +143,8 @@ impl Sequencer {
         self.segments.iter().any(|open| open.segment == segment)
     }
 
-    /// Reserves the next place in the log, for a frame of `length` bytes. `None` when it does not
-    /// fit into the rest of the segment, or there is no segment: open the next one.
+    /// Reserves the next place in the log for a frame of `length` bytes. `None` if it does not fit
+    /// in the rest of the segment, or there is no segment: open the next one.
     ///
     /// # Panics
     /// When poisoned, or when `length` is not a multiple of [`BLOCK`] from one block to [`FRAME`].
@@ -174,7 +173,7 @@ impl Sequencer {
         Some(place)
     }
 
-    /// Frame `lsn` was written. Frames may be written in any order.
+    /// Notes that frame `lsn` was written. Frames may be written in any order.
     ///
     /// # Panics
     /// When it was not reserved, or was written before.
@@ -189,11 +188,11 @@ impl Sequencer {
         }
     }
 
-    /// Plans a sync of everything that was written. `None` when nothing was since the last one, or
-    /// the log is poisoned.
+    /// Plans a sync of all completed writes. `None` if there are none since the last sync, or the
+    /// log is poisoned.
     ///
     /// # Panics
-    /// When a sync is in flight: there is only one at a time.
+    /// When a sync is in flight: only one may be.
     pub fn begin_sync(&mut self) -> Option<SyncPlan> {
         assert!(!self.syncing, "one sync at a time");
         let through = self.syncable();
@@ -202,8 +201,8 @@ impl Sequencer {
         }
         let mut segments = Vec::new();
         for (at, open) in self.segments.iter().enumerate() {
-            // The header counts too: without it the chain to the next segment is broken, even if
-            // this one has no frame.
+            // The header counts too, even without a frame in this segment: it is a link of the
+            // chain to the next segment.
             let end = self.segments.get(at + 1).map_or(self.next, |later| later.first_lsn);
             let unsynced = end > self.durable.next() || !open.header_durable;
             if open.first_lsn <= through && unsynced {
@@ -214,7 +213,7 @@ impl Sequencer {
         Some(SyncPlan { through, segments })
     }
 
-    /// All files of the plan were synced.
+    /// Notes that all files of the plan were synced.
     ///
     /// # Panics
     /// When no sync is in flight.
@@ -236,31 +235,31 @@ impl Sequencer {
         }
     }
 
-    /// Everything up to this LSN is durable.
+    /// The last durable LSN.
     #[must_use]
     pub fn durable(&self) -> Lsn {
         self.durable
     }
 
-    /// The LSN reserved last, 0 before the first.
+    /// The last reserved LSN; 0 before the first.
     #[must_use]
     pub fn last_reserved(&self) -> Lsn {
         Lsn(self.next.0 - 1)
     }
 
-    /// Whether a sync begun now would make something durable.
+    /// Whether a sync started now would make something durable.
     #[must_use]
     pub fn wants_sync(&self) -> bool {
         !self.poisoned && self.syncable() > self.durable
     }
 
-    /// A write or a sync failed: from now on nothing becomes durable. What the kernel did with the
-    /// octets is unknown, so a second attempt would prove nothing.
+    /// Notes that a write or a sync failed: nothing becomes durable any more. The kernel may have
+    /// dropped the octets, so a second sync would prove nothing.
     pub fn poison(&mut self) {
         self.poisoned = true;
     }
 
-    /// All writes up to this LSN are complete, including headers of segments.
+    /// The LSN up to which all writes are complete, including segment headers.
     #[must_use]
     pub fn syncable(&self) -> Lsn {
         let missing = self.segments.iter().find(|open| !open.header_written);
@@ -278,7 +277,7 @@ mod tests {
         Sequencer::new(Epoch(2), LogId(0), 1, 9)
     }
 
-    /// With a segment of this many blocks whose header is written.
+    /// A sequencer with a segment of this many blocks, whose header is written.
     fn opened(blocks: u32) -> Sequencer {
         let mut sequencer = sequencer();
         sequencer.open_segment(SegmentId(1), (blocks + 1) * ONE, 0);
@@ -300,7 +299,7 @@ mod tests {
         sequencer.written(Lsn(3));
         sequencer.written(Lsn(1));
         assert_eq!(sequencer.begin_sync().unwrap().through, Lsn(1));
-        // What completes while the sync is in flight is not covered by it.
+        // A sync does not cover writes that complete while it is in flight.
         sequencer.written(Lsn(2));
         let plan = SyncPlan { through: Lsn(1), segments: vec![SegmentId(1)] };
         sequencer.synced(&plan);
@@ -334,7 +333,7 @@ mod tests {
         sequencer.written(Lsn(2));
         assert_eq!(sequencer.begin_sync(), None);
         sequencer.written(Lsn(1));
-        // The header of 7 is not there yet, so what is in 7 does not count.
+        // Frames in segment 7 do not count before its header is written.
         let plan = sequencer.begin_sync().unwrap();
         assert_eq!((plan.through, &plan.segments[..]), (Lsn(1), &[SegmentId(1)][..]));
         sequencer.synced(&plan);

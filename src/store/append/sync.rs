@@ -1,4 +1,4 @@
-//! Group commit, and what comes of it: actions run, or the log breaks.
+//! Group commit, and its result: actions run, or the log fails.
 
 use super::sequencer::SyncPlan;
 use super::{Cause, Log, State};
@@ -6,7 +6,7 @@ use crate::reactor::fault::{Fault, made};
 use crate::reactor::{Instant, spawn};
 
 impl Log {
-    /// Group commit: while one fdatasync is in flight, whoever comes next gathers for the next.
+    /// Group commit: writes that complete during an fdatasync share the next one.
     pub(super) async fn sync_for_ever(self) {
         loop {
             let work = self.inner.work.notified();
@@ -96,7 +96,7 @@ impl Log {
             state.owed = None;
             std::mem::take(&mut state.actions)
         };
-        // Dropped outside of the borrow: what they hold may look at the log.
+        // Dropped outside of the borrow: the captured values may access the log.
         drop(actions);
         self.inner.work.notify_one();
         self.inner.moved.notify_waiters();

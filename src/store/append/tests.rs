@@ -1,4 +1,4 @@
-//! What only the order of events on the disk decides.
+//! Cases that depend on the order of events on the disk.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -53,14 +53,14 @@ fn a_frame_that_is_there_before_its_segments_header_becomes_durable() {
         let result = run(Options { core: None }, async {
             machine.switch_on();
             let (log, arena) = log().await;
-            // Somebody wants the next segment and then writes nothing: an EXPUNGE of nothing.
+            // A task requests the next segment and then writes nothing, like an EXPUNGE of nothing.
             let other = log.clone();
             while log.inner.state.borrow().sequencer.fits(LARGE_LEASE as u32) {
                 write(&log, &arena).await;
             }
             spawn(async move { other.ready_for(LARGE_LEASE, Purpose::Adds).await });
-            // The header is on its way for some milliseconds; which of the two is written first is
-            // the disk's affair.
+            // The header is in flight for a few milliseconds; the disk decides which of the two is
+            // written first.
             while !log.inner.state.borrow().sequencer.fits(LARGE_LEASE as u32) {
                 sleep(Duration::from_millis(1)).await;
             }
