@@ -1,4 +1,4 @@
-//! How much an account with a quota may write to the log beside its mail.
+//! How much an account with a quota may write to the log besides its mail.
 //!
 //! A quota limits mail, but not its log records: a message of one octet takes a hundred, a STORE of
 //! forty octets a block of 4 KiB, and a MOVE there and back 60 octets per message, as often as a

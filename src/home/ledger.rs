@@ -146,7 +146,7 @@ impl<'a> Ledger<'a> {
     /// Waits until everything written so far is durable and applied.
     ///
     /// # Errors
-    /// When it never will be.
+    /// When the log fails first.
     pub async fn durable(&self) -> Result<(), LogError> {
         self.log.durable().await
     }

@@ -124,7 +124,7 @@ impl Owner {
         !self.is_faulty() && self.allowance.is_full() && self.account.borrow().is_idle()
     }
 
-    /// The account itself.
+    /// Ends the sharing and returns the account.
     #[must_use]
     pub fn into_account(self) -> Account {
         self.account.into_inner()

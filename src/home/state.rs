@@ -44,7 +44,7 @@ pub struct Home {
     pub offload: Offload,
     /// Checks passwords.
     pub verifier: Verifier,
-    /// What the operator configured.
+    /// The operator's configuration.
     pub settings: Settings,
     /// Channels to all reactors, including this one, by number.
     pub reactors: Arc<OnceLock<Vec<mpsc::UnboundedSender<Arrival>>>>,

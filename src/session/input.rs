@@ -102,7 +102,7 @@ impl Input {
         self.take()
     }
 
-    /// The next command.
+    /// Waits for the next input, usually a complete command.
     pub async fn next(&mut self, output: &Rc<Output>) -> Next {
         loop {
             if let Some(next) = self.scan(output) {

@@ -16,7 +16,7 @@ use imap::types::{SpecialUse, Uid};
 
 const DELETED: &str = "DELETE completed";
 
-/// Deleted hierarchy levels that a session remembers: more than a name has levels.
+/// Limit of the deleted hierarchy levels that a session remembers: more levels than a name has.
 const LEVELS: usize = 64;
 
 /// Why a mailbox was not created.

@@ -245,7 +245,7 @@ impl Session {
         self.output.pass_on(&mut out).await
     }
 
-    /// Whether results are followed.
+    /// Whether any result receives updates.
     pub(in crate::session) fn follows(&self) -> bool {
         let selected = self.selected.borrow();
         selected.as_ref().is_some_and(|selected| !selected.contexts.followed.is_empty())
@@ -274,7 +274,7 @@ impl Session {
         any.then_some((selected.mailbox, changed, new))
     }
 
-    /// Takes the results out, because sending their updates awaits.
+    /// Takes the results out of the shared state, because sending their updates awaits.
     fn take_followed(&self) -> Vec<Context> {
         let mut selected = self.selected.borrow_mut();
         selected.as_mut().map(|s| std::mem::take(&mut s.contexts.followed)).unwrap_or_default()

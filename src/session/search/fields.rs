@@ -8,7 +8,7 @@ use imap::mime::{FieldText, Fields, Needle};
 /// Up to this number of keys, each gets a pass of its own, until one decides.
 const FEW: usize = 4;
 
-/// The keys about fields, by name.
+/// The keys for header fields, by field name.
 #[derive(Debug, Default)]
 pub(super) struct FieldKeys {
     /// The indexes of the keys in the program, by field name in lower case.

@@ -21,7 +21,7 @@ pub(super) enum Cost {
     Whole,
 }
 
-/// A search key without operands that are keys.
+/// A search key that contains no other keys.
 #[derive(Debug)]
 pub(super) enum Leaf {
     Flags(Flags),
@@ -45,7 +45,7 @@ pub(super) enum Leaf {
     Text(Needle),
 }
 
-/// What the keys answered by the index need besides the message's entry.
+/// The inputs of keys answered by the index, besides the message's entry.
 pub(super) struct Known<'a> {
     table: &'a Keywords,
     numbers: Vec<Option<u16>>,

@@ -59,7 +59,7 @@ impl From<BadCharset> for NotReady {
     }
 }
 
-/// What compiling needs besides the key.
+/// The inputs of compiling a key.
 #[derive(Clone, Copy)]
 struct Context<'a> {
     charset: &'a str,
@@ -161,7 +161,7 @@ impl Program {
         Ok(Node::Leaf(place, cost))
     }
 
-    /// What the index needs to answer the keys, for the current state of the mailbox.
+    /// The inputs of keys answered by the index, for the current state of the mailbox.
     pub fn known<'a>(&self, table: &'a Keywords, shown: &'a Shown) -> Known<'a> {
         Known::new(&self.keywords, table, shown)
     }

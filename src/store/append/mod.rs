@@ -70,7 +70,7 @@ pub struct LogGauges {
     pub durable: Lsn,
     /// Segments being written, not synced yet, or prepared for the next frame.
     pub open_segments: usize,
-    /// Time since the disk last completed a sync, while a task waits for one.
+    /// How long tasks have waited for the disk without an answer from it.
     pub stalled: Duration,
     /// The largest frame of mail that fits without requesting another segment, in octets.
     pub room: u32,
@@ -352,7 +352,7 @@ impl Log {
         self.poison(why.into());
     }
 
-    /// Counters.
+    /// Counters since the start of the log.
     #[must_use]
     pub fn stats(&self) -> LogStats {
         self.inner.stats.get()

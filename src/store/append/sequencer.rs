@@ -19,7 +19,7 @@ pub struct SyncPlan {
     pub segments: Vec<SegmentId>,
 }
 
-/// Gives frames their places: see the [module](self).
+/// Assigns places to frames: see the [module](self).
 #[derive(Debug)]
 pub struct Sequencer {
     epoch: Epoch,
