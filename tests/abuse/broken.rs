@@ -1,5 +1,5 @@
-//! Connections that end where they should not: reset, closed on one side, gone amid a message, amid
-//! a reply, amid IDLE. Thousands of them leave nothing behind, and no batch in part.
+//! Connections that end too early: reset or half-closed, in a message, in a reply, in IDLE.
+//! Thousands of them leave nothing behind, and no batch in part.
 
 use std::collections::HashMap;
 
@@ -16,21 +16,21 @@ const ROUNDS: usize = 2000;
 /// Messages of a batch.
 const BATCH: usize = 3;
 
-/// Memory may grow by so much meanwhile.
+/// Memory may grow by this many bytes.
 const GROWTH: u64 = 24 * MIB;
 
-/// What was left of a batch.
+/// How much of a batch was sent and acknowledged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Fate {
-    /// It was not sent to its end.
+    /// The batch was not sent completely.
     Broken,
-    /// It was, but nobody waited for the reply.
+    /// It was sent, but the client did not wait for the reply.
     Unknown,
     /// The reply was OK.
     Promised,
 }
 
-/// A batch; the messages name it.
+/// A batch whose messages name its number.
 fn batch(number: usize, random: &mut Random) -> Vec<u8> {
     let large = random.pick(&[2_000, 40_000, 600_000]);
     let octets: Vec<_> = (0..BATCH as u64)
@@ -43,20 +43,20 @@ fn batch(number: usize, random: &mut Random) -> Vec<u8> {
     append_text("b", "INBOX", &messages)
 }
 
-/// How a connection ends.
+/// Ends a connection in a random way.
 fn end(mut client: Client, random: &mut Random) {
     match random.below(3) {
         0 => client.reset(),
         1 => drop(client),
         _ => {
-            // One side only: the server must find the end, answer what is whole, and close.
+            // Half-closed: the server must notice, answer complete commands, and close.
             client.end();
             while client.line_or_end().is_some() {}
         }
     }
 }
 
-/// One connection that ends somewhere.
+/// Runs one connection that ends at a random point.
 fn connection(server: &Server, number: usize, random: &mut Random) -> Fate {
     let mut client = Client::connect(server.address());
     if random.one_in(20) {
@@ -138,7 +138,7 @@ fn thousands_that_break_off_leave_nothing_behind() {
     whole_batches(&mut server.login(), &fates);
 }
 
-/// Of each batch all messages are there, or none; those that were promised are.
+/// Checks that each batch is there whole or not at all, and each acknowledged one is there.
 fn whole_batches(client: &mut Client, fates: &[Fate]) {
     client.ok("EXAMINE INBOX");
     client.send(b"f UID FETCH 1:* BODY.PEEK[]\r\n");
@@ -166,13 +166,13 @@ fn whole_batches(client: &mut Client, fates: &[Fate]) {
     }
 }
 
-/// As many uploads as there are leases, each with some octets in one. If one lease were lost,
-/// somebody would have had to give up another: its octets would be on the disk.
+/// Starts as many uploads as there are leases, each with some octets in its lease. If a lease had
+/// been lost, one upload would have to give up its own, and its octets would be on the disk.
 fn client_of_all_leases(server: &Server, folder: &Folder) -> Vec<Client> {
     mailrace::reactor::raise_limits();
     let mark = b"in a lease and not on the disk";
     let mut clients = Vec::new();
-    // The log keeps one of the small ones.
+    // The log uses one of the small leases.
     for (count, size) in [(SMALL_LEASES - 1, 10_000), (LARGE_LEASES, 100_000)] {
         for _ in 0..count {
             let mut client = server.login();
@@ -182,7 +182,7 @@ fn client_of_all_leases(server: &Server, folder: &Folder) -> Vec<Client> {
             clients.push((client, size));
         }
     }
-    // The reactor takes turns: by the third reply it has seen to all of them.
+    // The reactor takes turns: by the third reply it has served all uploads.
     let mut other = server.login();
     (0..3).for_each(|_| drop(other.ok("NOOP")));
     assert_eq!(folder.find(mark), None, "an upload had to give up its lease");

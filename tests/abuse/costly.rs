@@ -1,5 +1,5 @@
-//! Commands of one user that cost much for what they say: memory stays within what the limits say,
-//! and others are served.
+//! Short commands of one user that cost much: memory stays within the limits, and other users are
+//! served.
 
 use std::thread;
 use std::time::{Duration, Instant};
@@ -11,11 +11,11 @@ use crate::gauge::MIB;
 use crate::healthy;
 use crate::probe::{server, toll};
 
-/// What memory may grow by besides: the leases and buffers that are used for the first time, and
-/// what the allocator keeps.
+/// Further memory growth that is allowed: leases and buffers used for the first time, and memory
+/// that the allocator keeps.
 const SLACK: u64 = 32 * MIB;
 
-/// What one command may take.
+/// Memory that one command may take.
 const COMMAND: u64 = limits::MEMORY_OF_SESSION as u64 + SLACK;
 
 fn append(client: &mut Client, octets: &[u8]) {
@@ -28,7 +28,7 @@ fn append_all(client: &mut Client, messages: &[&[u8]]) {
     assert!(reply.tagged.starts_with("OK "), "{}", reply.tagged);
 }
 
-/// A message of one part in base64, of so many octets.
+/// A message with one part in base64, of this many octets.
 fn encoded(octets: usize) -> Vec<u8> {
     let line = "QUJDREVGR0hJSktMTU5PUFFSU1RVVldYWVphYmNkZWZnaGlqa2xtbm9wcXJzdHV2d3h5MDEyMzQ1\r\n";
     let mut message = b"Content-Transfer-Encoding: base64\r\n\r\n".to_vec();
@@ -36,7 +36,7 @@ fn encoded(octets: usize) -> Vec<u8> {
     message
 }
 
-/// FETCH of a message with these items, of which there are many.
+/// FETCH of one message with these many items.
 fn fetch(client: &mut Client, items: impl Iterator<Item = String>) {
     client.ok(&format!("FETCH 1 ({})", items.collect::<Vec<_>>().join(" ")));
 }
@@ -117,7 +117,7 @@ fn a_long_header_in_a_large_message() {
     attack.check("8 lists of fields of a header of 21 MB", most);
 }
 
-/// 20,000 messages of which every second one is gone.
+/// 20,000 messages, with every second one expunged.
 fn with_gaps(client: &mut Client) {
     for _ in 0..2 {
         append_all(client, &vec![&b"A: b\r\n\r\nx"[..]; 10_000]);
@@ -182,7 +182,7 @@ fn strings_in_a_large_message() {
     let search = format!("SEARCH RETURN (COUNT) {}", keys.join(" "));
     let most = limits::MEMORY_OF_LARGE_MESSAGES as u64 + 4 * COMMAND;
     let attack = toll(&server, || {
-        // Several of one user at a time, which all hang up in the middle.
+        // Several clients of one user at a time, which all hang up in the middle.
         let searches = (0..4).map(|_| {
             let mut client = server.login();
             client.ok("SELECT INBOX");
@@ -205,7 +205,7 @@ fn strings_in_a_large_message() {
     healthy(&server, &folder);
 }
 
-/// Waits until the server does nothing any more: no thread of it has used the processor for long.
+/// Waits until the server is idle: half a second with little CPU time.
 fn idle(server: &kit::Server) {
     let used = || {
         let pid = server.pid().as_raw_nonzero();
@@ -219,7 +219,7 @@ fn idle(server: &kit::Server) {
     loop {
         let before = used();
         thread::sleep(Duration::from_millis(500));
-        // The NOOPs that are measured take a few.
+        // The measured NOOPs take some of it.
         if used() - before < 20 {
             break;
         }
@@ -243,7 +243,7 @@ fn a_client_that_only_stops_sending_is_answered() {
     assert!(reply.texts().iter().any(|text| text == "* SEARCH 1"), "{:?}", reply.texts());
 }
 
-/// A message that refers to so many others that nobody has.
+/// A message with 12,000 references to messages that do not exist.
 fn referring(number: usize) -> Vec<u8> {
     let mut message = b"References:".to_vec();
     for reference in 0..12_000 {
@@ -300,7 +300,7 @@ fn sorts_that_are_followed() {
     let most = limits::SORT_OCTETS as u64 * 3 / 2 + COMMAND;
     attack.check("12 sorts that are followed, of 48 MB each", most);
     assert!((4..12).contains(&refused), "{refused} were refused");
-    // Memory comes back with the mailbox.
+    // Leaving the mailbox frees the memory.
     client.ok("UNSELECT");
     client.ok("SELECT INBOX");
     client.ok(sort);

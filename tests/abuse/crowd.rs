@@ -1,4 +1,4 @@
-//! Ten thousand connections at a time, and one more than may be.
+//! Ten thousand connections at a time, and one above the limit.
 
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
@@ -12,14 +12,14 @@ use crate::{healthy, wanted};
 /// Connections in a quick run; MAILRACE_CONNECTIONS=10000 is the real thing.
 const CROWD: usize = 1000;
 
-/// Memory for each of them while it has nothing to do: 10,000 are 80 MiB.
+/// Memory of an idle connection in bytes; 10,000 take 80 MiB.
 const IDLE: u64 = 8 << 10;
 
-/// What memory may grow by besides.
+/// Further memory growth that is allowed, in bytes.
 const SLACK: u64 = 16 * MIB;
 
-/// A connection of which nothing has been read. A client address has some 28,000 ports, of which
-/// earlier tests still hold some, so there are several.
+/// Opens a connection and reads nothing. A client address has some 28,000 ports, and earlier tests
+/// still hold some of them, so there are several addresses.
 pub fn connect(server: SocketAddr, number: usize) -> Client {
     let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
     let host = u8::try_from(1 + number / 4000).expect("a million connections are too many");
@@ -28,7 +28,7 @@ pub fn connect(server: SocketAddr, number: usize) -> Client {
     Client::over(TcpStream::from(socket))
 }
 
-/// So many connections, of which every other one logs in.
+/// Opens `count` connections and logs in on every other one.
 fn crowd(server: &Server, count: usize) -> Vec<Client> {
     let clients = (0..count).map(|number| {
         let mut client = connect(server.address(), number);
@@ -42,7 +42,7 @@ fn crowd(server: &Server, count: usize) -> Vec<Client> {
     clients.collect()
 }
 
-/// How long an APPEND takes, in the middle of some.
+/// Median duration of some APPENDs.
 fn append(client: &mut Client) -> Duration {
     let mut times: Vec<_> = (0..51)
         .map(|_| {
@@ -73,7 +73,7 @@ fn thousands_that_do_nothing_cost_little() {
         let arrived = begun.elapsed();
         let among = append(&mut worker);
         let most = before + IDLE * count as u64 + SLACK;
-        // Those that have just spoken have a buffer for another half a second.
+        // Connections keep their buffer for half a second after the last command.
         gauge.wait_for_memory(most);
         let resident = gauge.resident();
         assert_eq!(gauge.connections(), count + 1);
@@ -96,7 +96,7 @@ fn thousands_that_do_nothing_cost_little() {
         gauge.wait_for_connections(1);
         println!("all gone after {} ms", begun.elapsed().as_millis());
     }
-    // The third crowd needed no more than the first might: what they leave behind is used again.
+    // The third crowd needs no more memory than the first: freed memory is reused.
     gauge.wait_for_memory(before + IDLE * count as u64 + SLACK);
     healthy(&server, &folder);
 }
@@ -120,7 +120,7 @@ fn one_too_many_is_told_so() {
     for client in clients.iter_mut().step_by(2) {
         client.ok("NOOP");
     }
-    // For each that goes there is room for one that comes, however it goes.
+    // Each connection that closes, in whatever way, makes room for one more.
     for number in 0..50 {
         let gone = clients.pop().unwrap();
         match number % 3 {

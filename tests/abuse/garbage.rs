@@ -1,5 +1,5 @@
-//! What makes no sense: octets of every kind, commands in every wrong place. The answer is a BAD or
-//! BYE with a reason or the end of the connection, and service goes on.
+//! Garbage: octets of every kind, and commands in every wrong state. The answer is BAD or BYE with
+//! a reason, or the end of the connection; service continues.
 
 use std::io::Read;
 use std::net::Shutdown;
@@ -13,10 +13,10 @@ use crate::{healthy, wanted};
 /// Mutations of commands in a quick run, unless MAILRACE_ROUNDS says otherwise.
 const ROUNDS: usize = 2000;
 
-/// Memory may grow by so much.
+/// Memory may grow by this many bytes.
 const GROWTH: u64 = 64 * MIB;
 
-/// Commands that make sense, once logged in and with a mailbox selected.
+/// Valid commands for a session with a mailbox selected.
 const COMMANDS: [&str; 55] = [
     "CAPABILITY",
     "NOOP",
@@ -75,17 +75,17 @@ const COMMANDS: [&str; 55] = [
     "LOGOUT",
 ];
 
-/// Says all of it, and hears all that comes of it. Panics when that is not what a server says.
+/// Sends the octets and returns the lines of the reply. Panics if the first of them is empty.
 fn say(mut client: Client, octets: &[u8], what: &str) -> Vec<String> {
     let mut socket = client.socket().try_clone().unwrap();
     let mut said = Vec::new();
     thread::scope(|scope| {
         scope.spawn(|| {
-            // It may have heard enough before the end.
+            // The server may hang up before the end.
             client.try_send(octets);
             let _ = client.socket().shutdown(Shutdown::Write);
         });
-        // However it ends: a server that has had enough resets what is still on the way.
+        // An error is also an end: a server that hangs up resets unread data.
         let mut buffer = vec![0; 64 << 10];
         while let Ok(length @ 1..) = socket.read(&mut buffer) {
             if said.len() < MIB as usize {
@@ -99,7 +99,7 @@ fn say(mut client: Client, octets: &[u8], what: &str) -> Vec<String> {
     lines
 }
 
-/// Nothing but refusals.
+/// Panics if a line is not a refusal.
 fn refusals(lines: &[String], what: &str) {
     for line in lines.iter().filter(|line| !line.is_empty()) {
         let words: Vec<_> = line.splitn(3, ' ').collect();
@@ -109,7 +109,7 @@ fn refusals(lines: &[String], what: &str) {
     }
 }
 
-/// Octets that are no command, each with its name.
+/// Octets that are no command, each with a name.
 fn junk(random: &mut Random) -> Vec<(&'static str, Vec<u8>)> {
     let mut noise =
         |length: usize| -> Vec<u8> { (0..length).map(|_| random.number() as u8).collect() };
@@ -157,7 +157,7 @@ fn junk_before_login() {
         gauge.wait_for_connections(0);
     }
     for command in COMMANDS {
-        // CAPABILITY, NOOP, ID, LOGIN and LOGOUT are for everybody; the rest is not.
+        // Only CAPABILITY, NOOP, ID, LOGIN, LOGOUT and AUTHENTICATE are valid before login.
         let lines =
             say(server.connect(), format!("a {command}\r\nb XYZZY\r\n").as_bytes(), command);
         let open = ["CAPAB", "NOOP", "ID ", "LOGIN", "LOGOUT", "AUTH"];
@@ -171,7 +171,7 @@ fn junk_before_login() {
     healthy(&server, &folder);
 }
 
-/// Commands that go deep, wide or far; what is asked of the server is much.
+/// Commands with extreme nesting, width or numbers.
 fn exaggerations() -> Vec<(&'static str, Vec<u8>)> {
     let line = |text: String| format!("x {text}\r\n").into_bytes();
     let many = |head: &str, part: &str, octets: usize| {

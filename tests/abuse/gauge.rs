@@ -1,4 +1,4 @@
-//! What the kernel says of the server's process: memory, descriptors, threads.
+//! The kernel's figures of the server process: memory, descriptors, threads.
 
 use std::fs;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -9,18 +9,18 @@ use kit::Server;
 /// A mebibyte.
 pub const MIB: u64 = 1 << 20;
 
-/// One look at the process.
+/// A measurement of the process.
 #[derive(Clone, Copy, Debug)]
 pub struct Sample {
-    /// Since the first look.
+    /// Time since the gauge was made.
     pub at: Duration,
-    /// Octets in memory.
+    /// Resident memory in bytes.
     pub resident: u64,
     /// Open descriptors.
     pub descriptors: usize,
     /// Threads.
     pub threads: u64,
-    /// What the work had counted.
+    /// Units of work done by then, such as commands.
     pub count: u64,
 }
 
@@ -29,12 +29,12 @@ pub struct Sample {
 pub struct Gauge {
     pid: i32,
     begun: Instant,
-    /// Sockets that are no connections.
+    /// Sockets that are not connections.
     own_sockets: usize,
 }
 
 impl Gauge {
-    /// Of this server, to which nobody has connected yet.
+    /// For a server without connections.
     pub fn new(server: &Server) -> Gauge {
         let pid = server.pid().as_raw_nonzero().get();
         let mut gauge = Gauge { pid, begun: Instant::now(), own_sockets: 0 };
@@ -42,19 +42,19 @@ impl Gauge {
         gauge
     }
 
-    /// A number that the kernel tells in /proc/PID/status.
+    /// A number from /proc/PID/status.
     fn status(&self, name: &str) -> u64 {
         let status = fs::read_to_string(format!("/proc/{}/status", self.pid)).expect("a server");
         let line = status.lines().find(|line| line.starts_with(name)).expect("Linux tells it");
         line.split_whitespace().nth(1).and_then(|word| word.parse().ok()).expect("a number")
     }
 
-    /// Octets in memory.
+    /// Resident memory in bytes.
     pub fn resident(&self) -> u64 {
         self.status("VmRSS:") * 1024
     }
 
-    /// The most that there were since the start.
+    /// Peak of the resident memory since the start, in bytes.
     pub fn peak(&self) -> u64 {
         self.status("VmHWM:") * 1024
     }
@@ -64,7 +64,7 @@ impl Gauge {
         fs::read_dir(format!("/proc/{}/fd", self.pid)).expect("a server").count()
     }
 
-    /// Connections that it has not closed.
+    /// Connections that the server has not closed.
     pub fn connections(&self) -> usize {
         let entries = fs::read_dir(format!("/proc/{}/fd", self.pid)).expect("a server");
         let links = entries.flatten().flat_map(|entry| fs::read_link(entry.path()));
@@ -72,7 +72,7 @@ impl Gauge {
         sockets - self.own_sockets
     }
 
-    /// Everything at once.
+    /// Measures everything.
     pub fn sample(&self, count: u64) -> Sample {
         Sample {
             at: self.begun.elapsed(),
@@ -83,7 +83,7 @@ impl Gauge {
         }
     }
 
-    /// Looks at the process in these intervals, until told to end.
+    /// Measures at this interval until `ended` is set.
     pub fn watch(
         &self,
         every: Duration,
@@ -101,7 +101,7 @@ impl Gauge {
         samples
     }
 
-    /// Waits until the server has closed all connections but so many. Panics when it does not.
+    /// Waits until exactly `wanted` connections are open. Panics after a minute.
     pub fn wait_for_connections(&self, wanted: usize) {
         patiently(|| match self.connections() {
             open if open == wanted => Ok(()),
@@ -109,7 +109,7 @@ impl Gauge {
         });
     }
 
-    /// Waits until memory has grown to so many octets. Panics when it does not.
+    /// Waits until resident memory is at least `least` bytes. Panics after a minute.
     pub fn wait_for_memory_of(&self, least: u64) {
         patiently(|| match self.resident() {
             resident if resident >= least => Ok(()),
@@ -117,7 +117,7 @@ impl Gauge {
         });
     }
 
-    /// Waits until memory has gone down to so many octets. Panics when it does not.
+    /// Waits until resident memory is at most `most` bytes. Panics after a minute.
     pub fn wait_for_memory(&self, most: u64) {
         patiently(|| match self.resident() {
             resident if resident <= most => Ok(()),
@@ -134,19 +134,19 @@ fn patiently(check: impl Fn() -> Result<(), String>) {
     }
 }
 
-/// Memory in the second and in the last quarter of a run, and what was counted between the two.
+/// Memory in the second and in the last quarter of a run, and the work done in between.
 #[derive(Clone, Copy, Debug)]
 pub struct Growth {
-    /// Median of the second quarter, in octets.
+    /// Median of the second quarter, in bytes.
     pub before: u64,
-    /// Median of the last.
+    /// Median of the last quarter, in bytes.
     pub after: u64,
-    /// Counted from the middle of the one to the middle of the other.
+    /// Work from the middle of the one quarter to the middle of the other.
     pub count: u64,
 }
 
 impl Growth {
-    /// The first quarter is for warming up: caches fill, journals reach their length.
+    /// Ignores the first quarter, in which caches fill and journals reach their full length.
     pub fn of(samples: &[Sample]) -> Growth {
         let quarter = samples.len() / 4;
         assert!(quarter >= 3, "too few samples for quarters: {}", samples.len());
@@ -156,7 +156,7 @@ impl Growth {
         Growth { before: median(second), after: median(last), count: middle(last) - middle(second) }
     }
 
-    /// Octets by which memory has grown; 0 when it has shrunk.
+    /// Growth of memory in bytes; 0 if it has shrunk.
     pub fn octets(&self) -> u64 {
         self.after.saturating_sub(self.before)
     }

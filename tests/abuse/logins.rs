@@ -1,4 +1,4 @@
-//! Logins and those who never log in: what they cost is bounded, and comes back.
+//! Logins, and connections that never log in: their memory is bounded and is freed again.
 
 use kit::{Folder, PASSWORD, Server, USER};
 use mailrace::limits::{LINE_BEFORE_LOGIN, LITERAL_BEFORE_LOGIN, MEMORY_BEFORE_LOGIN};
@@ -7,7 +7,7 @@ use crate::crowd::connect;
 use crate::gauge::{Gauge, MIB};
 use crate::{healthy, wanted};
 
-/// What a hash works in by default.
+/// Memory of a password hash by default, in bytes.
 const HASH: u64 = 19 * MIB;
 
 #[test]
@@ -15,7 +15,7 @@ fn a_password_check_leaves_no_memory_behind() {
     let folder = Folder::new();
     let server = Server::start(&folder);
     let gauge = Gauge::new(&server);
-    // Everything that a login touches for the first time, but for the hash.
+    // Touch everything that a login needs, except for the hash.
     let mut client = server.connect();
     client.command("NOOP");
     let before = gauge.resident();
@@ -26,8 +26,8 @@ fn a_password_check_leaves_no_memory_behind() {
     gauge.wait_for_memory(before + HASH / 2);
 }
 
-/// Each fills all that a connection may have before login: it does not read its replies, and sends
-/// all but the end of the longest command.
+/// Each connection takes the most memory that is possible before login: it does not read its
+/// replies, and sends the longest command without its end.
 #[test]
 fn who_does_not_log_in_has_so_much_memory_and_no_more() {
     mailrace::reactor::raise_limits();
@@ -49,7 +49,7 @@ fn who_does_not_log_in_has_so_much_memory_and_no_more() {
             client
         })
         .collect();
-    // What a socket holds is not the server's; when it holds this much, it has read all.
+    // Data in a socket is not the server's memory. Once its memory is this large, it has read all.
     let held = (LINE_BEFORE_LOGIN + LITERAL_BEFORE_LOGIN) as u64 * count as u64;
     gauge.wait_for_memory_of(before + held);
     let each = (gauge.resident() - before) / count as u64;

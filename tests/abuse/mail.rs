@@ -1,23 +1,23 @@
-//! Mail that says in its first line what its octets are.
+//! Mail whose first line determines all its octets.
 
 use kit::Random;
 
-/// Words of subjects, by number.
+/// Number of different words in subjects.
 pub const WORDS: usize = 40;
 
-/// A message; everything about it follows from these.
+/// A message. These fields determine all its octets and its date.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Mail {
-    /// Who sent it.
+    /// Number of the sender.
     pub owner: usize,
-    /// The sender's count.
+    /// Number of the message among the sender's.
     pub number: u64,
-    /// Octets, at least; the header takes some in any case.
+    /// Size in octets, at least; the header alone may be larger.
     pub size: usize,
 }
 
 impl Mail {
-    /// Its octets.
+    /// The whole message.
     pub fn octets(self) -> Vec<u8> {
         let Mail { owner, number, size } = self;
         let head = format!(
@@ -30,7 +30,7 @@ impl Mail {
         let mut random = Random::new((owner as u64) << 40 | number);
         while octets.len() < size {
             for _ in 0..8 {
-                // Printable, and each octet another.
+                // Printable random octets.
                 let bits = random.number() & 0x3f3f_3f3f_3f3f_3f3f;
                 octets.extend_from_slice(&(bits + 0x2020_2020_2020_2020).to_le_bytes());
             }
@@ -39,7 +39,7 @@ impl Mail {
         octets
     }
 
-    /// Which message these octets are; `None` when they are none, octet for octet.
+    /// The message with exactly these octets, or `None` if a single octet differs.
     pub fn of(octets: &[u8]) -> Option<Mail> {
         let line = std::str::from_utf8(octets.split(|&octet| octet == b'\r').next()?).ok()?;
         let numbers: Vec<u64> =
@@ -49,18 +49,18 @@ impl Mail {
         (mail.octets() == octets).then_some(mail)
     }
 
-    /// The word of its subject.
+    /// The subject, a single word.
     pub fn word(self) -> String {
         format!("word{}x", self.number as usize % WORDS)
     }
 
-    /// Its date, as it is appended and as it is told.
+    /// Its INTERNALDATE, in APPEND and in FETCH.
     pub fn date(self) -> String {
         let (day, minute) = (self.number % 28 + 1, self.number / 28 % 60);
         format!("{day:2}-Feb-2003 11:{minute:02}:33 -0330")
     }
 
-    /// Octets that it really has: the size, rounded up to a whole line.
+    /// Actual size in octets: `size` rounded up to whole lines.
     pub fn len(self) -> u64 {
         self.octets().len() as u64
     }

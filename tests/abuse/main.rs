@@ -1,6 +1,5 @@
-//! What a server meets in the open: crowds, the slow, the broken, the senseless and the greedy, and
-//! hours of work. Nothing of it may cost what was acknowledged, the service of others, or memory
-//! that does not come back.
+//! Load and attacks: crowds; slow, broken and greedy clients; garbage; hours of work. None of them
+//! may lose acknowledged mail, disturb other clients, or leak memory.
 
 use std::fs;
 
@@ -22,12 +21,12 @@ mod tls;
 mod slow;
 mod unread;
 
-/// How much longer than in a quick run, by an environment variable.
+/// The number in this environment variable, or else the one for a quick run.
 fn wanted(name: &str, quick: usize) -> usize {
     std::env::var(name).map_or(quick, |text| text.parse().expect("a number"))
 }
 
-/// The server serves as if nothing had been, and has said nothing of a bug or a failure.
+/// Checks that the server serves normally, and has logged no bug and no failure.
 fn healthy(server: &Server, folder: &Folder) {
     let mut client = server.login();
     let reply =

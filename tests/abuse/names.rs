@@ -1,4 +1,4 @@
-//! Keywords and names: what a user can make of them in memory, in the log, and of others' time.
+//! Keywords and names: how much memory, log and time of other users they can cost.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -10,13 +10,13 @@ use crate::gauge::MIB;
 use crate::healthy;
 use crate::probe::{server, toll};
 
-/// So many keywords, as a list of flags.
+/// This many keywords, as a flag list.
 fn keywords(count: usize) -> String {
     let words: Vec<_> = (0..count).map(|n| format!("k{n}")).collect();
     format!("({})", words.join(" "))
 }
 
-/// Messages of one octet, with these flags each.
+/// Appends messages of one octet, each with these flags.
 fn append(client: &mut Client, messages: usize, flags: &str) {
     let one = format!(" {flags} {{1+}}\r\nx");
     let mut left = messages;
@@ -29,7 +29,7 @@ fn append(client: &mut Client, messages: usize, flags: &str) {
     }
 }
 
-/// A figure of the admin endpoint.
+/// A metric of the admin endpoint.
 fn figure(admin: SocketAddr, name: &str) -> u64 {
     let mut socket = TcpStream::connect(admin).unwrap();
     let request = format!("GET /metrics HTTP/1.1\r\nHost: {admin}\r\nConnection: close\r\n\r\n");
@@ -41,7 +41,7 @@ fn figure(admin: SocketAddr, name: &str) -> u64 {
     value.parse().expect("a whole number")
 }
 
-/// Octets of log up to now. The counters are published 20 times a second.
+/// Bytes of log up to now. The counters are published 20 times a second.
 fn logged(admin: SocketAddr) -> u64 {
     let turns = || figure(admin, "mailrace_reactor_turns_total");
     let before = turns();
@@ -141,8 +141,8 @@ fn a_move_logs_each_keyword_once() {
     healthy(&server, &folder);
 }
 
-/// An account with a quota of a megabyte writes to the log as fast as it can, and cannot: what it
-/// writes beside its mail has an allowance.
+/// An account with a quota of 1 MiB tries to fill the log. Its allowance for records other than
+/// mail stops it.
 #[test]
 fn a_small_quota_does_not_fill_the_disk() {
     let folder = Folder::new();
@@ -168,7 +168,7 @@ fn a_small_quota_does_not_fill_the_disk() {
     let logged = logged(admin);
     let seconds = begun.elapsed().as_secs();
     println!("{commands} moves of 60,000 messages: {} MiB of log", logged / MIB);
-    // One command writes 4 MiB, and what the account was given has grown meanwhile.
+    // One command writes 4 MiB, and the allowance has grown in the meantime.
     assert!(logged < (128 + seconds + 16) * MIB, "{logged} octets in {seconds} s");
     toll.check("moves there and back", 128 * MIB);
     healthy(&server, &folder);
@@ -215,7 +215,7 @@ fn patterns_that_take_long_to_match() {
         }
     });
     toll.check("16 patterns of 980 wildcards", 24 * MIB);
-    // What people ask for is answered.
+    // Reasonable patterns are answered.
     let mailboxes = client.ok("LIST (SUBSCRIBED RECURSIVEMATCH) \"\" (% 0*/% *)").untagged.len();
     assert_eq!(mailboxes, 60);
     healthy(&server, &folder);

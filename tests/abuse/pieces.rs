@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 use kit::{Client, Folder, Server};
 
 /// Clients without TCP_NODELAY write the next piece of a command when the last is acknowledged. A
-/// server that leaves this to the kernel's timer costs them 40 ms a piece; one that acknowledges
-/// at once is hundreds of times faster, and this test is content with much less.
+/// server that leaves this to the kernel's timer costs them 40 ms per piece. A server that
+/// acknowledges at once is hundreds of times faster; this test demands much less.
 #[test]
 fn pieces_are_acknowledged_at_once() {
     let server = Server::start(&Folder::new());
@@ -22,7 +22,6 @@ fn pieces_are_acknowledged_at_once() {
         ("tag, command, end", vec![b"a ", b"NOOP", b"\r\n"]),
         ("a message in pieces of 8 KiB", message.chunks(8 << 10).chain([&b"\r\n"[..]]).collect()),
     ];
-    // One that asks before it sends: the message after the first of a batch, as c-client writes it.
     for (what, pieces) in cases {
         let mut slow = raw(&server);
         let time = median(|| {
@@ -36,6 +35,7 @@ fn pieces_are_acknowledged_at_once() {
         println!("{what}: {time:?}, a NOOP in one piece {whole:?}");
         assert!(time < Duration::from_millis(20).max(100 * whole), "{what}: {time:?}");
     }
+    // Synchronizing literals: later messages of a batch, in the pieces that c-client writes.
     for header in [100, 4_096, 5_000, 50_000] {
         let (header, body) = (vec![b'h'; header], vec![b'b'; 700]);
         let next = format!(" {{{}}}\r\n", header.len() + body.len());
@@ -52,7 +52,7 @@ fn pieces_are_acknowledged_at_once() {
     }
 }
 
-/// A client that has logged in, and lets the kernel delay what it sends.
+/// A logged-in client without TCP_NODELAY.
 fn raw(server: &Server) -> Client {
     let client = server.login();
     client.socket().set_nodelay(false).unwrap();

@@ -1,5 +1,5 @@
-//! The toll of a command: by how much the server's memory grows while it runs, and how long the
-//! NOOPs of another user on the same reactor wait.
+//! The toll of a command: how much the server's memory grows while it runs, and how long the NOOPs
+//! of another user on the same reactor wait.
 
 use std::fs;
 use std::sync::Arc;
@@ -14,11 +14,11 @@ use crate::gauge::{Gauge, MIB};
 /// The user whose NOOPs are measured.
 const BYSTANDER: &str = "bystander";
 
-/// A NOOP is due each time this has passed.
+/// Interval between two NOOPs.
 const PACE: Duration = Duration::from_millis(2);
 
-/// Of 100 NOOPs, 99 are answered within this while another user's command runs. Asserted only with
-/// `MAILRACE_LATENCY=required`: on a machine that does other work the figure says nothing.
+/// 99 of 100 NOOPs are answered within this time while another user's command runs. Asserted only
+/// with `MAILRACE_LATENCY=required`: on a busy machine the figure means nothing.
 const P99: Duration = Duration::from_millis(100);
 
 /// A server with one reactor and a second user, whose NOOPs are measured.
@@ -27,14 +27,14 @@ pub fn server(folder: &Folder, flags: &[&str]) -> Server {
     Server::with(folder, &[&["--reactors", "1"], flags].concat())
 }
 
-/// NOOPs of the other user, until [`Probe::end`].
+/// Sends NOOPs as the other user until [`Probe::end`].
 pub struct Probe {
     ended: Arc<AtomicBool>,
     thread: JoinHandle<Vec<Duration>>,
 }
 
 impl Probe {
-    /// Logs in and begins. The server is one of [`server`].
+    /// Logs in and starts. The server must come from [`server`].
     pub fn start(server: &Server) -> Probe {
         let mut client = server.connect();
         client.ok(&format!("LOGIN {BYSTANDER} {PASSWORD}"));
@@ -49,7 +49,7 @@ impl Probe {
                 let mut wait = begun.elapsed();
                 waits.push(wait);
                 thread::sleep(PACE.saturating_sub(wait));
-                // Those that were due while this one waited would have waited for the rest of it.
+                // NOOPs that were due in the meantime would have waited for the rest of that time.
                 while wait > PACE {
                     wait -= PACE;
                     waits.push(wait);
@@ -69,15 +69,15 @@ impl Probe {
     }
 }
 
-/// What an attack did to a server.
+/// The effect of an attack on a server.
 pub struct Toll {
-    /// Bytes in memory before it.
+    /// Resident memory before the attack, in bytes.
     pub before: u64,
-    /// The most bytes in memory while it ran.
+    /// Peak of the resident memory during the attack, in bytes.
     pub peak: u64,
     /// How long the other user's NOOPs waited, ascending.
     pub waits: Vec<Duration>,
-    /// How long it ran.
+    /// Duration of the attack.
     pub took: Duration,
 }
 
@@ -97,13 +97,13 @@ pub fn toll(server: &Server, attack: impl FnOnce()) -> Toll {
 }
 
 impl Toll {
-    /// Bytes by which memory has grown at most.
+    /// Largest growth of memory, in bytes.
     pub fn grown(&self) -> u64 {
         self.peak.saturating_sub(self.before)
     }
 
-    /// Prints the figures. Panics when memory has grown by more than `most` bytes, and with
-    /// `MAILRACE_LATENCY=required` when NOOPs waited longer than they may.
+    /// Prints the figures. Panics if memory has grown by more than `most` bytes and, with
+    /// `MAILRACE_LATENCY=required`, if NOOPs waited too long.
     pub fn check(&self, name: &str, most: u64) {
         let p99 = self.waits[self.waits.len() * 99 / 100];
         let longest = self.waits.last().copied().unwrap_or_default();

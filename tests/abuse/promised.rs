@@ -1,5 +1,4 @@
-//! Messages of 4 GiB that are announced and never come: they cost a connection each, and nothing
-//! else.
+//! Messages of 4 GiB that are announced and never sent: each costs a connection and nothing else.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;
@@ -16,13 +15,13 @@ const CONNECTIONS: usize = 1000;
 /// The largest message that can be announced.
 const SIZE: u64 = u32::MAX as u64;
 
-/// Memory for each connection that waits for octets: the state of a session and of an upload.
+/// Memory of a connection that waits for octets, in bytes: the state of a session and an upload.
 const EACH: u64 = 12 << 10;
 
-/// What memory may grow by besides.
+/// Further memory growth that is allowed, in bytes.
 const SLACK: u64 = 16 * MIB;
 
-/// Accounts, in which one such message fits.
+/// Number of accounts with room for one such message.
 const ACCOUNTS: usize = 8;
 
 fn login(server: &Server, number: usize, user: &str) -> Client {
@@ -55,7 +54,7 @@ fn messages_that_never_come_cost_nothing() {
     let count = wanted("MAILRACE_CONNECTIONS", CONNECTIONS);
     let before = (gauge.resident(), disk(&folder));
     let mut clients = Vec::new();
-    // Without a quota, in both ways of announcing.
+    // Without a quota, with and without `+` in the literal.
     for number in 0..count {
         let mut client = login(&server, number, kit::USER);
         let plus = if number % 2 == 0 { "" } else { "+" };
@@ -65,7 +64,7 @@ fn messages_that_never_come_cost_nothing() {
         }
         clients.push(client);
     }
-    // With one: each would fit, and none of them keeps the others of its account from anything.
+    // With a quota: each message alone would fit, and does not block others of its account.
     for account in 0..ACCOUNTS {
         let user = format!("user-{account}");
         for number in 0..4 {
@@ -89,7 +88,7 @@ fn messages_that_never_come_cost_nothing() {
         resident.saturating_sub(before.0) / clients.len() as u64
     );
     healthy(&server, &folder);
-    // Half of them send something before they go: a little, or more than a lease holds.
+    // Half of them send some octets before they leave: a few, or more than a lease holds.
     for (number, client) in clients.iter_mut().enumerate().step_by(2) {
         client.try_send(&vec![b'.'; if number % 100 == 0 { 400_000 } else { 100 }]);
     }
@@ -99,7 +98,7 @@ fn messages_that_never_come_cost_nothing() {
         if number % 3 == 0 { client.reset() } else { drop(client) }
     }
     gauge.wait_for_connections(0);
-    // Nothing of it counts any more.
+    // The quota is free again.
     for account in 0..ACCOUNTS {
         let user = format!("user-{account}");
         let mut clients: Vec<_> = (0..3).map(|number| login(&server, number, &user)).collect();
@@ -112,16 +111,15 @@ fn messages_that_never_come_cost_nothing() {
     }
     gauge.wait_for_connections(0);
     healthy(&server, &folder);
-    // Each octet that was sent may have cost a block, when leases were short; and segments are made
-    // ahead.
+    // When leases were short, each octet may have cost a block. Segments are prepared in advance.
     let most = before.1 + sent + (count as u64 + 1000) * 4096 + 64 * MIB;
     let taken = disk(&folder);
     println!("the log takes {} MiB, {} before", taken / MIB, before.1 / MIB);
     assert!(taken <= most, "{} MiB of disk", taken / MIB);
 }
 
-/// A batch that does not end is refused when what is known of its messages fills its share of
-/// memory, and others go on.
+/// A batch that never ends is refused when the list of its messages fills its share of memory.
+/// Other clients are served.
 #[test]
 fn a_batch_without_end_is_refused() {
     let folder = Folder::new();

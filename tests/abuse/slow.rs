@@ -1,5 +1,5 @@
-//! Clients that send an octet now and then: at login, amid a command, amid a literal. They get all
-//! the time they may have, and keep nothing from others meanwhile.
+//! Clients that send an octet now and then: at login, in a command, in a literal. They get all the
+//! time that they are allowed, and do not hold up others.
 
 use std::time::{Duration, Instant};
 
@@ -9,10 +9,10 @@ use crate::mail::Mail;
 use crate::{healthy, wanted};
 use mailrace::limits::{LARGE_LEASES, LOGIN_TIME, SMALL_LEASES};
 
-/// Between two octets of a slow client.
+/// Time between two octets of a slow client.
 const TRICKLE: Duration = Duration::from_millis(20);
 
-/// Sends these octets, over and over and one at a time, until the server says something.
+/// Sends these octets one at a time, over and over, until the server replies or hangs up.
 fn trickle(client: &mut Client, octets: &[u8]) {
     for octet in octets.iter().cycle() {
         if client.hears_within(TRICKLE) || !client.try_send(&[*octet]) {
@@ -30,13 +30,13 @@ fn who_does_not_log_in_is_told_to_go() {
     let mut again = server.login();
     again.ok("UNAUTHENTICATE");
     let octets: [&[u8]; 5] = [
-        // One that says nothing, and one that never comes to the end of its first command.
+        // A client that sends nothing, and one that never ends its first command.
         b"",
         b"a",
-        // Names and passwords that do not end.
+        // Endless names and passwords.
         b"a LOGIN {4000+}\r\naaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
         b"a AUTHENTICATE PLAIN AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA",
-        // An upload of nobody, which is thrown away as it comes.
+        // An upload before login, which is discarded.
         b"a APPEND INBOX {4000000+}\r\nxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx",
     ];
     std::thread::scope(|scope| {
@@ -54,7 +54,7 @@ fn who_does_not_log_in_is_told_to_go() {
                 assert!(begun.elapsed() >= Duration::from_secs(1), "{:?}", begun.elapsed());
             });
         }
-        // Whole commands do not help either.
+        // Complete commands do not extend the time.
         let mut client = server.connect();
         scope.spawn(move || {
             while client.try_send(b"n NOOP\r\n") {
@@ -72,7 +72,7 @@ fn who_does_not_log_in_is_told_to_go() {
             assert!(again.line().unwrap().starts_with(b"* BYE no login "));
         });
     });
-    // By now it has been there for longer than those.
+    // This logged-in connection is older than those.
     early.ok("NOOP");
     healthy(&server, &folder);
 }
@@ -96,7 +96,7 @@ fn slow_commands_keep_nothing_from_others() {
     }
 }
 
-/// A client amid a message.
+/// A client in the middle of a message.
 struct Uploading {
     client: Client,
     mail: Mail,
@@ -125,7 +125,7 @@ impl Uploading {
     }
 }
 
-/// What others want while leases are short.
+/// Uploads of other clients while leases are short.
 fn others(server: &Server, folder: &Folder, number: &mut u64) {
     let mut client = server.login();
     for size in [1_000, 100_000, 2_000_000] {
@@ -148,7 +148,7 @@ fn more_slow_messages_than_there_are_leases() {
     let server = Server::with(&folder, &["--reactors", "1"]);
     let mut number = 0;
     let mut slow = Vec::new();
-    // Those with small leases have waited longest.
+    // Clients with small leases come first, so they have waited longest.
     for (count, size) in [(SMALL_LEASES + 100, 12_000), (LARGE_LEASES + 100, 60_000)] {
         for _ in 0..count {
             number += 1;
@@ -158,7 +158,7 @@ fn more_slow_messages_than_there_are_leases() {
         }
         others(&server, &folder, &mut number);
     }
-    // An octet each: whoever got a lease back for it must give it up again.
+    // One octet each: a client that gets a lease for it must give it up again.
     for _ in 0..wanted("MAILRACE_ROUNDS", 2) {
         slow.iter_mut().for_each(|one| one.send(1));
         others(&server, &folder, &mut number);

@@ -1,4 +1,4 @@
-//! Sessions by TLS that say nothing: each costs its keys and little else.
+//! Idle TLS sessions: each costs its keys and little else.
 
 use kit::{Client, Folder, Identity, PASSWORD, Server, USER};
 use rustls::version::TLS13;
@@ -9,10 +9,10 @@ use crate::{healthy, wanted};
 /// Connections in a quick run; MAILRACE_CONNECTIONS=10000 is the real thing.
 const CONNECTIONS: usize = 1000;
 
-/// Memory for each session that waits: its own, and that of rustls.
+/// Memory of an idle session in bytes, including that of rustls.
 const EACH: u64 = 32 << 10;
 
-/// What memory may grow by besides.
+/// Further memory growth that is allowed, in bytes.
 const SLACK: u64 = 8 * MIB;
 
 #[test]

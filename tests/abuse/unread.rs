@@ -1,5 +1,5 @@
-//! Clients that send and send and read nothing: the server stops reading from them, keeps little,
-//! serves the others, and has every reply in its order when they read at last.
+//! Clients that send without reading: the server stops reading from them, buffers little and serves
+//! others. When they read at last, every reply arrives in order.
 
 use std::io::{ErrorKind, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -13,23 +13,23 @@ use socket2::{Domain, Socket, Type};
 use crate::gauge::{Gauge, MIB};
 use crate::wanted;
 
-/// Connections that do so at a time.
+/// Number of such connections.
 const CONNECTIONS: usize = 8;
 
-/// What the server may keep for each of them: replies up to its bound, a buffer that is being
-/// filled and one on its way, and the lease of an upload.
+/// Bytes that the server may keep for each of them: replies up to their limit, a buffer being
+/// filled and one being sent, and the lease of an upload.
 const KEPT: u64 = MIB;
 
-/// Octets that the kernel surely does not take for a server that does not read.
+/// More octets than the kernel buffers for a server that does not read.
 const FLOOD: usize = 5 << 20;
 
-/// What its memory may grow by besides.
+/// Further memory growth that is allowed, in bytes.
 const SLACK: u64 = 24 * MIB;
 
-/// A socket takes no octets for so long: nobody reads at the other end.
+/// If a socket accepts no octets for this long, the other end does not read.
 const STUCK: Duration = Duration::from_secs(1);
 
-/// A client for whom the kernel keeps little, so that it is the server's turn to keep.
+/// A client with small kernel buffers, so that data must wait in the server.
 fn narrow(address: SocketAddr) -> Client {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, None).unwrap();
     socket.set_recv_buffer_size(16 << 10).unwrap();
@@ -46,7 +46,7 @@ fn narrow_login(address: SocketAddr) -> Client {
     client
 }
 
-/// Sends as much as the server takes without being read from; gives how much.
+/// Sends as many octets as the server accepts without reading replies; returns their number.
 fn flood(client: &Client, text: &[u8]) -> usize {
     let mut socket = client.socket();
     let patience = socket.write_timeout().unwrap();
@@ -63,8 +63,8 @@ fn flood(client: &Client, text: &[u8]) -> usize {
     sent
 }
 
-/// Many clients send `text` and read nothing; then each reads, and `hear` says whether it heard
-/// what it should. The server may have to remember so many octets of what they sent.
+/// All clients send `text` without reading. Then each reads, and `hear` checks the replies. The
+/// server may use `remembered` bytes of memory more for the mail that they sent.
 fn greedy(
     server: &Server,
     gauge: &Gauge,
@@ -93,7 +93,7 @@ fn greedy(
     println!("{count} clients: at most {most} octets taken, {} KiB more memory", grown >> 10);
     let most = count * KEPT + SLACK + remembered;
     assert!(grown <= most, "{} MiB for {count} clients", grown / MIB);
-    // Others are served as if nothing were.
+    // Other clients are served normally.
     let mut other = server.login();
     let reply = other.append("INBOX", &[Message { options: "", octets: b"Subject: on\r\n\r\n" }]);
     assert!(reply.tagged.starts_with("OK "), "{}", reply.tagged);
@@ -101,7 +101,7 @@ fn greedy(
         for (mut client, sent) in floods {
             let hear = &hear;
             let mut socket = client.socket().try_clone().unwrap();
-            // Fails when the client has heard enough.
+            // Fails when the client hangs up.
             scope.spawn(move || drop(socket.write_all(&text[sent..])));
             scope.spawn(move || {
                 hear(&mut client);
@@ -115,7 +115,7 @@ fn many(server: &Server) -> Vec<Client> {
     (0..CONNECTIONS).map(|_| narrow_login(server.address())).collect()
 }
 
-/// A pipeline of so many octets, or a little more.
+/// A pipeline of at least [`FLOOD`] octets.
 fn pipeline(command: impl Fn(usize) -> String) -> String {
     let mut text = String::new();
     for number in 0.. {
@@ -188,7 +188,7 @@ fn appends_one_behind_the_other() {
     let server = Server::start(&folder);
     let gauge = Gauge::new(&server);
     let text = pipeline(|number| format!("a{number} APPEND INBOX {{5+}}\r\nsmall\r\n"));
-    // Mail comes in: what the index does with it takes the pages that the catalog may have.
+    // The index of the new mail may use the memory allowed for the catalog.
     let index = (limits::CATALOG_CACHE + limits::CHECKPOINT_DIRTY) as u64;
     greedy(&server, &gauge, many(&server), text.as_bytes(), index, |client| {
         let mut last = 0;
@@ -221,8 +221,8 @@ fn invitations_to_send() {
     let folder = Folder::new();
     let server = Server::start(&folder);
     let gauge = Gauge::new(&server);
-    // Nobody waits for the `+`. As many octets come back, and the kernel takes some of them too.
-    // One such client: the server remembers each of its messages.
+    // The client does not wait for the `+`. The replies are as long as the commands, and the kernel
+    // buffers some of them too. Only one client, because the server remembers each message.
     let count = 3 * FLOOD / 6;
     let text = format!("i APPEND INBOX{}\r\n", " {1}\r\nx".repeat(count));
     let client = vec![narrow_login(server.address())];
@@ -264,7 +264,7 @@ fn news_while_idle() {
         client.send(b"DONE\r\n");
         let told = client.reply("i").untagged.len();
         assert!(told >= 3000, "{told}");
-        // And now it knows all that the other has done.
+        // Now the client has heard of every change.
         let fetched = client.ok("FETCH 1:* FLAGS").texts();
         let flagged = fetched.iter().filter(|text| text.contains("\\Flagged")).count();
         assert_eq!(flagged, if rounds.is_multiple_of(2) { 0 } else { 3000 });
@@ -277,8 +277,8 @@ fn who_pauses_in_reading_is_not_cut_off() {
     let server = Server::start(&folder);
     let octets = vec![b'x'; 200_000];
     server.login().append("INBOX", &[Message { options: "", octets: &octets }; 32]);
-    // Of each reply the kernel takes a part. What is left is in some cases so little that the
-    // server waits for the next command meanwhile; after half a second it does so without a buffer.
+    // The kernel buffers a part of each reply. In some cases the rest is so short that the server
+    // already waits for the next command; after half a second, it waits without a buffer.
     let mut clients: Vec<_> = (0..32).map(|_| narrow_login(server.address())).collect();
     for (client, count) in clients.iter_mut().zip(1..) {
         client.ok("EXAMINE INBOX");

@@ -1,8 +1,8 @@
-//! Hours of work: 24 connections that do everything a client can do, as long as is wanted.
+//! 24 connections do everything a client can do, for seconds or hours.
 //!
-//! Each client knows its own messages whole, wherever in the account they are; all it reads is held
-//! against the generator. In the end every message of every mailbox is compared, and once more when
-//! the server has been started again.
+//! Each client knows its own messages in full, wherever in the account they are, and compares all
+//! that it reads with the generator. At the end every message of every mailbox is compared, and
+//! again after a restart.
 
 mod reading;
 mod shadow;
@@ -28,24 +28,24 @@ use crate::wanted;
 /// Connections, four to an account.
 const CONNECTIONS: usize = 24;
 
-/// How long, unless MAILRACE_MINUTES says otherwise.
+/// Length of a run without MAILRACE_MINUTES.
 const QUICK: Duration = Duration::from_secs(6);
 
-/// Octets of disk that a run of any length may take, but for what a few seconds write: the space
-/// of deleted mail is not given back. When more has been written than the time that has passed
-/// allows, clients only read for a while.
+/// Bytes of disk that a run of any length may take, plus a few seconds of writes: the space of
+/// deleted mail is not reclaimed. The allowance grows over the run; clients that are ahead of it
+/// only read for a while.
 const DISK: u64 = 20 << 30;
 
-/// What may be written before that counts.
+/// Bytes that may be written in addition from the start.
 const DISK_FREE: u64 = 1 << 30;
 
-/// By how much the memory of a server that leaks nothing may grow from the second to the last
-/// quarter of a run. Caches may fill a little more: the catalog's pages, journals of mailboxes,
-/// what the allocator keeps; samples differ by some 8 MiB. An hour has millions of commands from
-/// the one to the other, so that a leak of 100 octets a command is ten times as much.
+/// Allowed growth of memory from the second to the last quarter of a run, in bytes. Even without a
+/// leak, caches fill a little more: pages of the catalog, journals of mailboxes, the allocator's
+/// reserves. Samples differ by some 8 MiB. In an hour, millions of commands run between the two
+/// quarters, so a leak of 100 bytes per command is ten times this.
 const GROWTH: u64 = 16 * MIB;
 
-/// So small a leak should be found.
+/// Smallest leak that a long run must find, in bytes per command.
 const LEAK: u64 = 100;
 
 #[test]
@@ -96,7 +96,7 @@ fn load(
 ) -> (Expected, Vec<Sample>) {
     let begun = Instant::now();
     let segments = folder.path().join("segments");
-    // A quick run is worth samples too; an hour has enough of one each second.
+    // A quick run needs frequent samples; for an hour, one per second is enough.
     let every = Duration::from_millis(if length > Duration::from_secs(60) { 1000 } else { 50 });
     let look = |sample: &Sample| {
         let passed = begun.elapsed().as_secs_f64() / length.as_secs_f64();
@@ -113,7 +113,7 @@ fn load(
                 let (account, random) = (number / 4, Random::new(random.number()));
                 let worker = Worker::new(number, user(account), server.address(), common, random);
                 scope.spawn(move || {
-                    // The others would go on for an hour.
+                    // Without this, the others would go on for an hour.
                     let _guard = EndOnPanic(common);
                     (account, worker.run())
                 })
@@ -145,7 +145,7 @@ impl Drop for EndOnPanic<'_> {
     }
 }
 
-/// Octets that the files of a folder take on the disk.
+/// Disk space of the files in a folder, in bytes.
 fn disk(folder: &Path) -> u64 {
     let entries = fs::read_dir(folder).expect("a folder").flatten();
     entries.filter_map(|entry| Some(entry.metadata().ok()?.blocks() * 512)).sum()
@@ -181,7 +181,7 @@ fn report(samples: &[Sample], common: &Common, disk: u64) {
     );
 }
 
-/// Memory is flat, and so is everything else.
+/// Checks that memory, descriptors and threads do not grow.
 fn judge(idle: &Sample, samples: &[Sample]) {
     let growth = Growth::of(samples);
     println!(
@@ -195,7 +195,7 @@ fn judge(idle: &Sample, samples: &[Sample]) {
         println!("too short to show a leak of {LEAK} octets a command; MAILRACE_MINUTES=60 does");
     }
     assert!(growth.octets() <= GROWTH, "memory grows: {growth:?}");
-    // Connections, some of them on their way to the end, and segments that are kept open.
+    // Connections, some of them closing, and segments that are kept open.
     let open = CONNECTIONS * 2 + mailrace::limits::OPEN_SEGMENTS * 2;
     for sample in samples {
         assert!(sample.descriptors <= idle.descriptors + open, "{sample:?}, {idle:?} when idle");
@@ -203,7 +203,7 @@ fn judge(idle: &Sample, samples: &[Sample]) {
     }
 }
 
-/// Every octet of every message.
+/// Compares every octet of every message.
 fn compare(server: &Server, expected: &Expected) {
     for ((account, name), mailbox) in expected {
         let found = shadow::all(&mut login(server, *account), name);

@@ -1,4 +1,4 @@
-//! What only looks.
+//! Commands that only read.
 
 use std::time::Duration;
 
@@ -8,14 +8,14 @@ use super::shadow::{ITEMS, Kept, SEEN};
 use super::worker::Worker;
 use crate::mail::WORDS;
 
-/// How long a client idles at most: others are sure to have done something by then.
+/// Longest IDLE: by then other clients have certainly changed something.
 const IDLE: Duration = Duration::from_millis(50);
 
-/// Whether a message is to be found.
+/// Whether a message matches the search key.
 type Fits<'a> = Box<dyn Fn(&Kept) -> bool + 'a>;
 
 impl Worker<'_> {
-    /// Messages of its own: all that is known of them is compared.
+    /// Fetches messages of its own, and compares everything.
     pub fn fetch_own(&mut self) {
         let Some((place, uids)) = self.some_own() else { return };
         let reply = self.ok(&format!("UID FETCH {} {ITEMS}", set(&uids)));
@@ -24,18 +24,18 @@ impl Worker<'_> {
         assert!(found.iter().eq(known), "{place}: {found:?}");
     }
 
-    /// Whatever is there: each message must be what it says it is.
+    /// Fetches messages of any client: each must have the octets that its first line determines.
     pub fn fetch_anybodys(&mut self) {
         let Some((_, uids)) = self.some_own() else { return };
         let first = self.random.pick(&uids);
         let reply = self.client.command(&format!("UID FETCH {first}:{} {ITEMS}", first + 20));
-        // Others may have taken some away since this session was told last.
+        // Others may have expunged some since the last news to this session.
         assert!(reply.tagged.starts_with("OK "), "{}", reply.tagged);
         let found = self.compared(&reply);
         assert!(found.contains_key(&first), "{found:?}");
     }
 
-    /// A part of a message.
+    /// Fetches parts of a message.
     pub fn fetch_piece(&mut self) {
         let Some((place, uids)) = self.some_own() else { return };
         let uid = self.random.pick(&uids);
@@ -52,7 +52,7 @@ impl Worker<'_> {
         assert!(fetched.octets("BODY[TEXT]") == &octets[text..]);
     }
 
-    /// Looks for its own messages by something that it knows of them.
+    /// Searches among its own messages.
     pub fn search(&mut self) {
         let Some((place, own)) = self.some_own() else { return };
         let word = format!("word{}x", self.random.below(WORDS));
@@ -73,7 +73,7 @@ impl Worker<'_> {
         assert!(found.iter().copied().eq(wanted), "{key} in {place}: {found:?}");
     }
 
-    /// Waits a moment for something that others do.
+    /// IDLE in a mailbox that others may change.
     pub fn idle(&mut self) {
         let places = self.places();
         let place = places[self.random.below(places.len())].clone();
@@ -87,7 +87,7 @@ impl Worker<'_> {
         assert!(reply.tagged.starts_with("OK "), "{}", reply.tagged);
     }
 
-    /// All mailboxes, or some.
+    /// LIST of all mailboxes, or some.
     pub fn list(&mut self) {
         let pattern = self.random.pick(&["*", "%", "own-*"]);
         let texts = self.ok(&format!("LIST \"\" {pattern}")).texts();
@@ -95,7 +95,7 @@ impl Worker<'_> {
         assert!(texts.iter().any(|text| text.ends_with(&own)), "{texts:?}");
     }
 
-    /// Counts of the mailbox that nobody else changes.
+    /// STATUS of the private mailbox.
     pub fn status(&mut self) {
         let place = self.private();
         let reply = self.ok(&format!("STATUS {place} (MESSAGES UNSEEN SIZE)"));
@@ -108,7 +108,7 @@ impl Worker<'_> {
         assert!(texts.iter().any(|text| text.ends_with(&wanted)), "{texts:?} is not {wanted}");
     }
 
-    /// Commands one behind the other, before any reply is read.
+    /// Sends several commands before it reads any reply.
     pub fn pipeline(&mut self) {
         let Some((place, own)) = self.some_own() else { return };
         let (set, mut tags, mut text) = (set(&own), Vec::new(), String::new());

@@ -1,4 +1,4 @@
-//! What a client knows of the messages that are its own.
+//! The messages of one client, as it knows them.
 
 use std::collections::BTreeMap;
 
@@ -6,10 +6,10 @@ use kit::{Client, Fetched};
 
 use crate::mail::Mail;
 
-/// Flags that are played with, sorted as [`Fetched::flags`] has them.
+/// Flags that clients set and clear, sorted as in [`Fetched::flags`].
 pub const FLAGS: [&str; 6] = ["\\Answered", "\\Deleted", "\\Flagged", "\\Seen", "alpha", "beta"];
 
-/// Bit of `\Deleted`: only in mailboxes that nobody else expunges.
+/// Bit of `\Deleted`, which is used only in private mailboxes: EXPUNGE by others would interfere.
 pub const DELETED: u8 = 1 << 1;
 
 /// Bit of `\Seen`.
@@ -18,9 +18,9 @@ pub const SEEN: u8 = 1 << 3;
 /// A message and its flags.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Kept {
-    /// Which it is.
+    /// The message.
     pub mail: Mail,
-    /// One bit each of [`FLAGS`].
+    /// One bit for each of [`FLAGS`].
     pub flags: u8,
 }
 
@@ -33,11 +33,11 @@ pub fn names(flags: u8) -> Vec<&'static str> {
     set.map(|(_, name)| name).collect()
 }
 
-/// What is asked for each message.
+/// The items that FETCH requests for each message.
 pub const ITEMS: &str = "(UID FLAGS INTERNALDATE RFC822.SIZE BODY.PEEK[])";
 
-/// Holds a response to [`ITEMS`] against the generator. `None` when it is no such response, but
-/// news of another's change.
+/// Compares a response to FETCH of [`ITEMS`] with the generator. `None` if it is news of another
+/// client's change instead.
 pub fn checked(fetched: &Fetched) -> Option<(u32, Kept)> {
     if !fetched.has("BODY[]") {
         return None;
@@ -54,7 +54,7 @@ pub fn checked(fetched: &Fetched) -> Option<(u32, Kept)> {
     Some((u32::try_from(fetched.number("UID")).unwrap(), Kept { mail, flags: bits }))
 }
 
-/// Everything in a mailbox, every octet of it compared.
+/// All messages of a mailbox, with every octet compared.
 pub fn all(client: &mut Client, mailbox: &str) -> Mailbox {
     client.ok(&format!("EXAMINE {mailbox}"));
     let tag = client.tag();

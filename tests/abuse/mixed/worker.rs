@@ -1,4 +1,4 @@
-//! One client of the mixed load: its state, its choice of what to do, its connection.
+//! One client of the mixed load: its state, its random choice of actions, its connection.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -13,32 +13,32 @@ use crate::mail::Mail;
 /// Octets of its own messages above which a client deletes some.
 const LIVE: u64 = 4 << 20;
 
-/// Messages likewise.
+/// Number of its own messages above which a client deletes some.
 const LIVE_MESSAGES: usize = 300;
 
-/// Longest pause between two things that a client does, in microseconds.
+/// Longest pause between two actions of a client, in microseconds.
 const PAUSE: usize = 20_000;
 
-/// What all clients share.
+/// State that all clients share.
 #[derive(Default)]
 pub struct Common {
-    /// They are to end.
+    /// The clients must end.
     pub ended: AtomicBool,
-    /// The disk has taken as much as it may by now: nothing is to be written.
+    /// The disk space allowed up to now is used up: clients only read.
     pub frugal: AtomicBool,
     /// Commands that were answered.
     pub commands: AtomicU64,
-    /// Messages appended, and acknowledged.
+    /// Messages appended and acknowledged.
     pub messages: AtomicU64,
-    /// Octets of those.
+    /// Octets of these messages.
     pub appended: AtomicU64,
     /// Messages copied or moved.
     pub copied: AtomicU64,
     /// Messages read and compared.
     pub compared: AtomicU64,
-    /// Octets of those.
+    /// Octets of these messages.
     pub read: AtomicU64,
-    /// Connections begun.
+    /// Connections opened.
     pub connections: AtomicU64,
 }
 
@@ -56,7 +56,7 @@ pub struct Worker<'a> {
     next: u64,
 }
 
-/// What can be done, and how often.
+/// An action and its weight in the random choice.
 type Deed<'a> = (usize, fn(&mut Worker<'a>));
 
 impl<'a> Worker<'a> {
@@ -75,17 +75,17 @@ impl<'a> Worker<'a> {
         Worker { number, user, address, common, random, client, selected, mailboxes, next }
     }
 
-    /// The mailbox that is this client's alone.
+    /// The mailbox that only this client uses.
     pub fn private(&self) -> String {
         format!("own-{}", self.number)
     }
 
-    /// The mailboxes in use; others use all but the private one.
+    /// The mailboxes that this client uses. It shares all but the first.
     pub fn places(&self) -> [String; 3] {
         [self.private(), "INBOX".into(), "bulk".into()]
     }
 
-    /// Works until told to end; gives what must be there.
+    /// Works until told to end; returns its messages, which must be there.
     pub fn run(mut self) -> BTreeMap<String, Mailbox> {
         self.ok(&format!("CREATE {}", self.private()));
         while !self.common.ended.load(Ordering::Relaxed) {
@@ -147,20 +147,20 @@ impl<'a> Worker<'a> {
         self.mailboxes.values().flat_map(BTreeMap::values)
     }
 
-    /// A message that never was.
+    /// A new message.
     pub fn new_mail(&mut self, size: usize) -> Mail {
         self.next += 1;
         Mail { owner: self.number, number: self.next, size }
     }
 
-    /// A command that must succeed.
+    /// Runs a command that must succeed.
     #[track_caller]
     pub fn ok(&mut self, command: &str) -> Reply {
         self.common.commands.fetch_add(1, Ordering::Relaxed);
         self.client.ok(command)
     }
 
-    /// Messages in a reply to [`super::shadow::ITEMS`], each compared.
+    /// The messages in a reply to FETCH of [`super::shadow::ITEMS`], after comparing each.
     pub fn compared(&self, reply: &Reply) -> Mailbox {
         let found: Mailbox = Fetched::all(&reply.untagged).iter().filter_map(checked).collect();
         self.common.compared.fetch_add(found.len() as u64, Ordering::Relaxed);
@@ -169,7 +169,7 @@ impl<'a> Worker<'a> {
         found
     }
 
-    /// A mailbox that holds messages of its own, selected, and some of their UIDs.
+    /// Selects a mailbox with messages of its own. Returns the mailbox and some of their UIDs.
     pub fn some_own(&mut self) -> Option<(String, Vec<u32>)> {
         let places = self.places();
         let place = places[self.random.below(places.len())].clone();
@@ -184,7 +184,7 @@ impl<'a> Worker<'a> {
         Some((place, uids))
     }
 
-    /// Selects a mailbox unless it is.
+    /// Selects a mailbox unless it is selected already.
     pub fn select(&mut self, place: &str) {
         if self.selected.as_deref() != Some(place) {
             self.ok(&format!("SELECT {place}"));
@@ -192,7 +192,7 @@ impl<'a> Worker<'a> {
         }
     }
 
-    /// Another connection instead of this one, which ends in good order or does not.
+    /// Opens a new connection; the old one ends with LOGOUT or without.
     pub fn reconnect(&mut self) {
         if self.random.one_in(2) {
             self.ok("LOGOUT");
@@ -200,7 +200,7 @@ impl<'a> Worker<'a> {
         self.break_off();
     }
 
-    /// Another connection instead of this one, which ends whatever it is in the middle of.
+    /// Opens a new connection; the old one ends at once, whatever it is doing.
     pub fn break_off(&mut self) {
         let client = connect(self.address, &self.user);
         self.common.connections.fetch_add(1, Ordering::Relaxed);

@@ -1,4 +1,4 @@
-//! What changes mailboxes.
+//! Commands that change mailboxes.
 
 use std::sync::atomic::Ordering;
 
@@ -9,7 +9,7 @@ use super::worker::Worker;
 use crate::mail::Mail;
 
 impl Worker<'_> {
-    /// A batch of small messages.
+    /// Appends a batch of small messages.
     pub fn append_small(&mut self) {
         let (count, in_step) = (self.random.within(1, 40), self.random.one_in(4));
         let mails: Vec<_> = (0..count)
@@ -21,7 +21,7 @@ impl Worker<'_> {
         self.append(&mails, in_step);
     }
 
-    /// Some large ones.
+    /// Appends some large messages.
     pub fn append_large(&mut self) {
         let count = self.random.within(1, 3);
         let most = self.random.pick(&[60_000, 300_000, 1_500_000]);
@@ -66,7 +66,7 @@ impl Worker<'_> {
         self.common.appended.fetch_add(octets, Ordering::Relaxed);
     }
 
-    /// Single messages, one command behind the other, before any reply is read.
+    /// Appends single messages, several commands before it reads any reply.
     pub fn append_pipeline(&mut self) {
         let (place, flags) = (self.random_place(), self.random_flags());
         let (mut text, mut sent) = (Vec::new(), Vec::new());
@@ -84,7 +84,7 @@ impl Worker<'_> {
         }
     }
 
-    /// A batch that ends in a message of no octets.
+    /// Cancels a batch by a last message of zero octets.
     pub fn append_cancelled(&mut self) {
         let place = self.random_place();
         let tag = self.client.tag();
@@ -102,7 +102,7 @@ impl Worker<'_> {
         self.common.commands.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// A batch that breaks off somewhere before its end.
+    /// Disconnects in the middle of a batch.
     pub fn append_broken(&mut self) {
         let place = self.random_place();
         let mut octets = Vec::new();
@@ -113,13 +113,13 @@ impl Worker<'_> {
         let messages: Vec<_> =
             octets.iter().map(|octets| Message { options: "", octets }).collect();
         let text = append_text("broken", &place, &messages);
-        // The last line end is what makes it a batch.
+        // Without the last line end, the batch is incomplete.
         let length = self.random.below(text.len() - 2);
         self.client.send(&text[..length]);
         self.break_off();
     }
 
-    /// Gives and takes flags.
+    /// Sets and clears flags.
     pub fn store(&mut self) {
         let Some((place, uids)) = self.some_own() else { return };
         let mut flags = self.random_flags();
@@ -177,13 +177,13 @@ impl Worker<'_> {
         }
     }
 
-    /// Deletes some messages; in the private mailbox also those marked before.
+    /// Expunges some messages; in the private mailbox also those marked before.
     pub fn expunge_some(&mut self) {
         let Some((place, uids)) = self.some_own() else { return };
         self.expunge(&place, &uids);
     }
 
-    /// Deletes half of all that is its own.
+    /// Expunges half of its own messages.
     pub fn expunge_many(&mut self) {
         for place in self.places() {
             let all = self.mailboxes.get(&place).into_iter().flat_map(|mailbox| mailbox.keys());
@@ -215,7 +215,7 @@ impl Worker<'_> {
         mailbox.retain(|uid, kept| !uids.contains(uid) && kept.flags & DELETED == 0);
     }
 
-    /// A mailbox that comes, gets another name, and goes with what is in it.
+    /// Creates a mailbox, renames it, and deletes it with its messages.
     pub fn folder(&mut self) {
         let (one, other) = (format!("a-{}/b", self.number), format!("c-{}", self.number));
         self.ok(&format!("CREATE {one}"));
@@ -235,7 +235,7 @@ impl Worker<'_> {
         places[self.random.below(places.len())].clone()
     }
 
-    /// Any but `\Deleted`.
+    /// Random flags without `\Deleted`.
     fn random_flags(&mut self) -> u8 {
         (self.random.below(1 << FLAGS.len()) as u8) & !DELETED
     }
