@@ -1,5 +1,5 @@
-//! A client that copies, moves, flags, expunges, creates, renames and deletes in mailboxes that it
-//! alone works on, until the server is gone. So it knows what is there after each command.
+//! A client that copies, moves, flags, expunges, creates, renames and deletes in mailboxes of its
+//! own until the server is gone. It knows their content after each command.
 
 use std::collections::VecDeque;
 use std::sync::mpsc::Sender;
@@ -9,7 +9,7 @@ use kit::{Client, Random};
 use crate::load::Id;
 use crate::state::{Change, State};
 
-/// Messages that it has at a time, about.
+/// Approximate number of its messages at a time.
 const MESSAGES: usize = 200;
 
 /// Largest message that it appends.
@@ -21,23 +21,23 @@ const FLAGS: [&str; 6] = ["\\Answered", "\\Deleted", "\\Flagged", "\\Seen", "lat
 pub struct Changer {
     client: Client,
     random: Random,
-    /// Begins the names of its mailboxes.
+    /// Start of the names of its mailboxes.
     pub prefix: &'static str,
     /// Commands sent ahead of their replies.
     pub ahead: usize,
-    /// NO \[UNAVAILABLE\] is an answer: nothing was done, nor will be. Not with any sent ahead.
+    /// NO \[UNAVAILABLE\] is allowed, and then nothing was done. Only with `ahead` at 0.
     pub may_fail: bool,
-    /// How often that was the answer.
+    /// Number of such replies.
     pub refused: usize,
-    /// How often to one that marks, moves or removes mail, or deletes a mailbox.
+    /// Number of them to commands that mark, move or remove mail, or delete a mailbox.
     pub refused_changes: usize,
-    /// Messages of this account's INBOX, from which nobody takes any.
+    /// Messages of this account's INBOX, from which no client removes any.
     library: Vec<(u32, Id)>,
-    /// What is there by the last OK.
+    /// The state after the last OK.
     state: State,
     waiting: VecDeque<Waiting>,
     selected: Option<String>,
-    /// For batches, mailboxes and tags.
+    /// Next number for batches, mailboxes and tags.
     next: u64,
 }
 
@@ -50,7 +50,7 @@ struct Waiting {
 }
 
 impl Changer {
-    /// Goes on from what is there. Batches and mailboxes are numbered from `next`.
+    /// Continues from `state`. Batches and mailboxes are numbered from `next`.
     pub fn new(
         client: Client,
         prefix: &'static str,
@@ -77,18 +77,18 @@ impl Changer {
         }
     }
 
-    /// Works until the server is gone; tells `progress` of each change.
+    /// Works until the server is gone; sends each change to `progress`.
     pub fn run(mut self, progress: &Sender<usize>) -> Changer {
         while self.step().is_some() {
-            // Nobody listens once the server is to go.
+            // The receiver is gone once the server must end.
             let _ = progress.send(1);
         }
-        // What was answered before the end counts, though nothing can be sent any more.
+        // Replies sent before the end still count.
         while !self.waiting.is_empty() && self.reply().is_some() {}
         self
     }
 
-    /// So many commands, and all replies. Panics when the server is gone.
+    /// Runs this many commands and reads all replies. Panics if the server is gone.
     pub fn work(&mut self, commands: usize) {
         for _ in 0..commands {
             self.step().expect("a server");
@@ -98,14 +98,14 @@ impl Changer {
         }
     }
 
-    /// What may be there: each command without a reply may have been carried out, if all before it
+    /// The possible states: a command without a reply may have been carried out, if all before it
     /// were.
     pub fn possible(&self) -> Vec<State> {
         let waiting = self.waiting.iter().map(|waiting| waiting.after.clone());
         std::iter::once(self.state.clone()).chain(waiting).collect()
     }
 
-    /// A command, and before it SELECT, if it needs that. `None` when the server is gone.
+    /// Sends a command, after SELECT if needed. `None` when the server is gone.
     fn step(&mut self) -> Option<()> {
         let change = self.draw();
         let needs = match &change {
@@ -141,7 +141,7 @@ impl Changer {
         Some(())
     }
 
-    /// Takes the next tagged response, which is to the oldest command.
+    /// Reads the next tagged response, which must answer the oldest command.
     fn reply(&mut self) -> Option<()> {
         loop {
             let line = self.client.response()?.text();
@@ -177,11 +177,11 @@ impl Changer {
         });
         self.refused += 1;
         self.refused_changes += usize::from(changes);
-        // Whether CLOSE has closed is for the next SELECT to find out.
+        // The next SELECT shows whether CLOSE was carried out.
         self.selected = None;
     }
 
-    /// What is there when all commands have been carried out.
+    /// The state after all commands, including those without a reply.
     fn latest(&self) -> &State {
         self.waiting.back().map_or(&self.state, |waiting| &waiting.after)
     }
@@ -191,7 +191,7 @@ impl Changer {
         self.next
     }
 
-    // ---- What to do next ------------------------------------------------------------------------
+    // ---- The next command -----------------------------------------------------------------------
 
     fn draw(&mut self) -> Change {
         loop {
@@ -213,7 +213,7 @@ impl Changer {
         }
     }
 
-    /// A name it may give: `c0b`, `c0b/x`.
+    /// A name with its prefix, such as `c0b` or `c0b/x`.
     fn name(&mut self) -> String {
         let top = self.random.pick(&["a", "b", "c", "d"]);
         let below = self.random.pick(&["", "", "/x", "/y"]);
@@ -227,7 +227,7 @@ impl Changer {
         (count > 0).then(|| names[self.random.below(count)].clone())
     }
 
-    /// Some messages of a mailbox that lie together, ascending.
+    /// Some adjacent messages of a mailbox, ascending.
     fn some(&mut self, name: &str, most: usize) -> Option<Vec<u32>> {
         let uids: Vec<u32> = self.latest().mailboxes[name].mail.keys().copied().collect();
         if uids.is_empty() {
@@ -238,7 +238,7 @@ impl Changer {
         Some(uids[first..first + count].to_vec())
     }
 
-    /// Whether the selected mailbox is one of these: what becomes of it then is for other tests.
+    /// Whether one of these is selected. Other tests cover changes to a selected mailbox.
     fn selects(&self, names: &[String]) -> bool {
         self.selected.as_ref().is_some_and(|selected| names.contains(selected))
     }

@@ -1,10 +1,10 @@
-//! Damage by hand: octets and tails of segments.
+//! Chosen damage: octets and tails of segments.
 
 use std::fs;
 
 use kit::{Client, Fetched, Folder, Message, Server};
 
-/// The n-th message of the tests below.
+/// The message with this number.
 pub fn numbered(number: usize) -> Vec<u8> {
     format!("Subject: message <{number}>\r\n\r\n").into_bytes().repeat(300)
 }
@@ -44,7 +44,7 @@ fn damage_to_what_was_acknowledged_stops_the_start_and_changes_nothing() {
         let mut octets = whole.clone();
         octets[damaged] ^= 0x20;
         if octets[damaged] == 0x20 {
-            // Padding: nobody misses it.
+            // Padding, which carries no data.
             continue;
         }
         fs::write(&segment, &octets).unwrap();
@@ -74,7 +74,7 @@ fn a_torn_tail_that_nobody_was_promised_is_cut_off() {
         let mut octets = b"never acknowledged".to_vec();
         octets.resize(4_000_000, b'u');
         unlucky.send(&octets);
-        // Once the next one is invited, all but a few frames of the first are on the disk.
+        // When the next literal is invited, all but a few frames of the first are on the disk.
         unlucky.send(b" {4000000}\r\n");
         assert!(unlucky.response().unwrap().text().starts_with("+ "));
         server.kill();

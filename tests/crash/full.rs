@@ -1,5 +1,5 @@
-//! A disk that is full, by mail or by somebody else's file: what cannot be done is refused, what
-//! was acknowledged is there, and with room all goes on.
+//! A disk filled by mail or by a foreign file: commands without room are refused, acknowledged mail
+//! is there, and everything works again when there is room.
 
 use std::fs;
 
@@ -17,7 +17,7 @@ const FLAGS: [&str; 4] = ["--segment-size", "4M", "--reactors", "2"];
 
 #[test]
 fn a_full_ext4_costs_nothing_that_was_acknowledged() {
-    // ext4 gives a few blocks of a full disk to the superuser if it is not told otherwise.
+    // By default, ext4 reserves a few blocks of a full disk for root.
     fills_up(Kind::Ext4, 128);
 }
 
@@ -39,10 +39,10 @@ fn fills_up(kind: Kind, mib: u64) {
     hands.changer.work(60);
     store.verify(&server, hands);
 
-    // From here on somebody else's file has what is left. Who marks, moves or removes goes on.
+    // Now a foreign file takes the rest. Marking, moving and removing mail still works.
     image.fill(0);
     let mut hands = store.hands(&server);
-    // The segment in use may have room for some of the smaller batches still.
+    // The current segment may still have room for some smaller batches.
     while hands.writer.refused() == 0 {
         hands.writer.work(1);
     }
@@ -52,7 +52,7 @@ fn fills_up(kind: Kind, mib: u64) {
     println!("{kind:?} full: batch {batches} and {changes} of 200 changes were refused");
     store.verify(&server, hands);
 
-    // Whoever is refused may try again in the same session.
+    // A refused client can retry in its session.
     let mut hands = store.hands(&server);
     image.empty();
     store.works(&mut hands);
@@ -60,8 +60,8 @@ fn fills_up(kind: Kind, mib: u64) {
     hands.writer.work(10);
     store.verify(&server, hands);
 
-    // It starts and serves reading, and changes of what is there work. Without a catalog, too: the
-    // room of the old one is the new one's.
+    // A start works, and so do reading and changes of existing mail. Without a catalog, too: the
+    // new one takes the room of the old one.
     server.kill();
     store.works_without_mail();
     fs::remove_file(store.folder.catalog()).unwrap();
@@ -81,7 +81,7 @@ fn fills_up(kind: Kind, mib: u64) {
     store.verify(&server, hands);
 }
 
-/// A data folder and what is known of it.
+/// A data folder and the mail that must be there.
 struct Store {
     folder: Folder,
     shadow: Shadow,
@@ -90,7 +90,7 @@ struct Store {
     next: u64,
 }
 
-/// Clients at work on it.
+/// Clients at work.
 struct Hands {
     writer: Writer,
     changer: Changer,
@@ -118,7 +118,7 @@ impl Store {
         Hands { writer, changer }
     }
 
-    /// Nothing is refused.
+    /// Checks that nothing is refused.
     fn works(&self, hands: &mut Hands) {
         let before = (hands.writer.refused(), hands.changer.refused);
         hands.writer.work(10);
@@ -126,7 +126,7 @@ impl Store {
         assert_eq!((hands.writer.refused(), hands.changer.refused), before, "refused with room");
     }
 
-    /// Everything that was acknowledged can be read.
+    /// Checks that everything acknowledged can be read.
     fn verify(&mut self, server: &Server, hands: Hands) {
         self.shadow.heard(&hands.writer);
         self.owned.heard(hands.changer.possible());
@@ -139,7 +139,7 @@ impl Store {
         self.owned.verify(&mut server.login());
     }
 
-    /// A server starts, everything can be read and changed, and it is killed.
+    /// Starts a server, checks that all mail can be read and changed, and kills it.
     fn works_without_mail(&mut self) {
         let server = self.start();
         let mut hands = self.hands(&server);

@@ -1,11 +1,11 @@
-//! The load: clients that append until the server is gone, and remember what it promised.
+//! The load: clients that append until the server is gone, and record its acknowledgements.
 
 use std::net::SocketAddr;
 use std::sync::mpsc::Sender;
 
 use kit::{Client, Message, PASSWORD, Random, append_text};
 
-/// What is known of a message; its octets, flags and date follow from it.
+/// Identity of a message, which determines its octets, flags and date.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Id {
     pub batch: u64,
@@ -17,7 +17,7 @@ pub struct Id {
 }
 
 impl Id {
-    /// The message: a line that names it, then octets that follow from it.
+    /// The message: a line with its identity, then random octets derived from it.
     pub fn octets(self) -> Vec<u8> {
         let Id { batch, index, of, large } = self;
         let mut octets = format!("X-Id: {batch} {index} {of} {large} \r\n\r\n").into_bytes();
@@ -30,7 +30,7 @@ impl Id {
         octets
     }
 
-    /// What [`Id::octets`] names in its first line.
+    /// The identity in the first line of [`Id::octets`].
     pub fn of_octets(octets: &[u8]) -> Id {
         let line = octets.split(|&octet| octet == b'\r').next().unwrap_or_default();
         let line = std::str::from_utf8(line).expect("a first line");
@@ -51,7 +51,7 @@ impl Id {
         format!("{day:2}-Feb-{year:04} 11:22:33 -0330")
     }
 
-    /// Flags and date, as they stand before the literal.
+    /// Flags and date, as written before the literal.
     pub fn options(self) -> String {
         format!("({}) \"{}\" ", self.flags().join(" "), self.date())
     }
@@ -61,7 +61,7 @@ impl Id {
     }
 }
 
-/// Which mailbox one client fills, and how.
+/// The mailbox that one client fills, and how.
 #[derive(Clone, Copy, Debug)]
 pub struct Style {
     pub user: &'static str,
@@ -76,14 +76,14 @@ pub struct Style {
     pub in_step: bool,
 }
 
-/// A batch that was begun, all of it or a part.
+/// A batch that was sent completely or in part.
 #[derive(Clone, Debug)]
 pub struct Sent {
     pub batch: u64,
     pub of: usize,
     /// UIDVALIDITY, first and last UID, once the server has said OK.
     pub promised: Option<(u32, u32, u32)>,
-    /// The server has said NO: none of it is there, nor ever will be.
+    /// The server has answered NO: the batch must never appear.
     pub refused: bool,
 }
 
@@ -93,11 +93,11 @@ pub struct Writer {
     client: Client,
     random: Random,
     next: u64,
-    /// In this order.
+    /// In the order sent.
     pub sent: Vec<Sent>,
-    /// How many of them have a reply.
+    /// Number of batches with a reply.
     answered: usize,
-    /// NO \[UNAVAILABLE\] is an answer.
+    /// NO \[UNAVAILABLE\] is allowed.
     pub may_fail: bool,
 }
 
@@ -111,15 +111,15 @@ impl Writer {
         Writer { style, client, random, next, sent, answered, may_fail }
     }
 
-    /// Appends until the server is gone; tells `progress` how many octets it has sent.
+    /// Appends until the server is gone; sends the numbers of octets to `progress`.
     pub fn run(mut self, progress: &Sender<usize>) -> Writer {
         while self.batch(progress).is_some() {}
-        // What was answered before the end counts, though nothing can be sent any more.
+        // Replies sent before the end still count.
         while self.reply().is_some() {}
         self
     }
 
-    /// Appends so many batches, and waits for all replies. Panics when the server is gone.
+    /// Appends this many batches and waits for all replies. Panics if the server is gone.
     pub fn work(&mut self, batches: usize) {
         let (progress, _) = std::sync::mpsc::channel();
         for _ in 0..batches {
@@ -130,7 +130,7 @@ impl Writer {
         }
     }
 
-    /// How many batches were refused.
+    /// Number of refused batches.
     pub fn refused(&self) -> usize {
         self.sent.iter().filter(|sent| sent.refused).count()
     }
@@ -174,13 +174,13 @@ impl Writer {
             if !self.client.try_send(slice) {
                 return None;
             }
-            // Nobody listens once the server is to go.
+            // The receiver is gone once the server must end.
             let _ = progress.send(slice.len());
         }
         Some(())
     }
 
-    /// Takes the next tagged response, which must be to the oldest batch.
+    /// Reads the next tagged response, which must answer the oldest batch.
     fn reply(&mut self) -> Option<()> {
         loop {
             let line = self.client.response()?.text();

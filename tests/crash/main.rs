@@ -1,5 +1,5 @@
-//! The real binary, ended in the middle of everything, on disks that are full, fail, or have lost
-//! what they were given: what was acknowledged is there, whole; or the damage is named.
+//! The real binary, killed at any moment, on disks that are full, fail, or lose data: acknowledged
+//! mail is there, whole, or the damage is named.
 
 mod changer;
 mod damage;
@@ -17,10 +17,10 @@ use kit::{Image, Kind};
 
 use rounds::{End, World};
 
-/// Rounds on one folder before the next one begins with nothing: each looks at all there is.
+/// Rounds on one folder before the next folder starts empty: each round checks all mail.
 const ROUNDS: usize = 10;
 
-/// As many crashes as MAILRACE_CRASHES says, or else a few.
+/// Number of crashes: MAILRACE_CRASHES, or else `few`.
 fn crashes(few: usize) -> usize {
     let given = std::env::var("MAILRACE_CRASHES");
     given.map_or(few, |crashes| crashes.parse().expect("a number"))

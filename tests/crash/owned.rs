@@ -1,5 +1,5 @@
-//! What the mailboxes of a client that alone works on them must hold after a crash: what all the
-//! commands with an OK made of them, and of those without a reply some that came first.
+//! The required content of one client's own mailboxes after a crash: the effect of all commands
+//! with an OK, and of the first few commands without a reply, or none.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -8,42 +8,42 @@ use kit::Client;
 use crate::shadow::Opened;
 use crate::state::{Mailbox, State};
 
-/// All that is known of them, from outside.
+/// What must be in these mailboxes, as known from the replies.
 #[derive(Clone)]
 pub struct Owned {
     prefix: &'static str,
-    /// One of these is what is there.
+    /// The states that are possible.
     possible: Vec<State>,
-    /// UIDVALIDITY by mailbox.
+    /// UIDVALIDITY by [`Mailbox::birth`].
     validity: HashMap<u64, u32>,
-    /// The mailbox by name and UIDVALIDITY: never two.
+    /// Birth by name and UIDVALIDITY: no two mailboxes share both.
     given: HashMap<(String, u32), u64>,
 }
 
 impl Owned {
-    /// Nothing is there. `prefix` begins the names.
+    /// No mailboxes yet. All names will start with `prefix`.
     pub fn new(prefix: &'static str) -> Owned {
         let (validity, given) = (HashMap::new(), HashMap::new());
         let possible = vec![State::default()];
         Owned { prefix, possible, validity, given }
     }
 
-    /// What was there when it was last looked at.
+    /// The state at the last check.
     pub fn state(&self) -> &State {
         &self.possible[0]
     }
 
-    /// What may be there now: see [`crate::changer::Changer::possible`].
+    /// Sets the states that are possible now: see [`crate::changer::Changer::possible`].
     pub fn heard(&mut self, possible: Vec<State>) {
         self.possible = possible;
     }
 
-    /// Holds it against the server.
+    /// Compares it with the server.
     pub fn verify(&mut self, client: &mut Client) {
         self.hold_against(&Found::look(client, self.prefix, Opened::look));
     }
 
-    /// The same where octets in the log are damaged. Gives how many messages cannot be read.
+    /// Like [`Owned::verify`], with damaged octets. Returns how many messages cannot be read.
     pub fn verify_damaged(&mut self, client: &mut Client) -> usize {
         let mut lost = 0;
         let found = Found::look(client, self.prefix, |client, name| {
@@ -76,7 +76,7 @@ impl Owned {
     }
 }
 
-/// What the server shows.
+/// The mailboxes and subscriptions that the server shows.
 struct Found {
     mailboxes: BTreeMap<String, Opened>,
     subscribed: Vec<String>,
@@ -104,7 +104,7 @@ impl Found {
         Found { mailboxes: mailboxes.collect(), subscribed }
     }
 
-    /// The first thing that is not as in `state`.
+    /// The first difference from `state`.
     fn difference(&self, state: &State) -> Option<String> {
         let names: Vec<_> = state.mailboxes.keys().collect();
         let found: Vec<_> = self.mailboxes.keys().collect();

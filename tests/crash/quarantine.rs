@@ -1,5 +1,5 @@
-//! Starts that go past damage because the operator says so: what is sound is served, what is not
-//! is named, and nothing that is damaged is touched.
+//! Starts past damage, with `--quarantine`: sound mail is served, damage is named, and damaged
+//! files are not changed.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -11,7 +11,7 @@ use kit::{Client, Fetched, Folder, Message, Server};
 
 use crate::damage::{append_numbered, numbered};
 
-/// A folder with so many numbered messages in INBOX, and no catalog.
+/// A folder with `count` numbered messages in INBOX and no catalog.
 fn without_catalog(count: usize, also: impl FnOnce(&mut Client)) -> Folder {
     let folder = Folder::new();
     let server = Server::start(&folder);
@@ -23,7 +23,7 @@ fn without_catalog(count: usize, also: impl FnOnce(&mut Client)) -> Folder {
     folder
 }
 
-/// Turns over one bit; says what the segment is afterwards.
+/// Flips one bit. Returns the segment after that.
 fn flip(segment: &Path, at: usize) -> Vec<u8> {
     let mut octets = fs::read(segment).unwrap();
     octets[at] ^= 0x10;
@@ -31,7 +31,7 @@ fn flip(segment: &Path, at: usize) -> Vec<u8> {
     octets
 }
 
-/// What a start without the flag says, which must fail.
+/// Starts without the flag, which must fail. Returns the log.
 #[track_caller]
 fn refused(folder: &Folder) -> String {
     let output = Server::fail(&folder.path(), &["--listen", "127.0.0.1:0"]);
@@ -45,7 +45,7 @@ fn quarantined(folder: &Folder) -> Server {
     Server::with(folder, &["--quarantine"])
 }
 
-/// The messages of INBOX by UID, and how FETCH ends.
+/// The messages of INBOX by UID, and the tagged reply to FETCH.
 fn inbox(client: &mut Client) -> (BTreeMap<u64, Vec<u8>>, String) {
     client.ok("SELECT INBOX");
     let reply = client.command("UID FETCH 1:* (UID BODY.PEEK[])");
@@ -65,7 +65,7 @@ fn listed(folder: &Folder) -> String {
     fs::read_to_string(folder.path().join("quarantine.json")).unwrap_or_default()
 }
 
-/// Message `n` has UID `n + 1`, but for those in `lost`.
+/// Checks that message `n` has UID `n + 1`, except for those in `lost`.
 #[track_caller]
 fn expect_all_but(found: &BTreeMap<u64, Vec<u8>>, count: usize, lost: &[usize]) {
     let uids: Vec<_> = (0..count).filter(|n| !lost.contains(n)).map(|n| n as u64 + 1).collect();
@@ -116,7 +116,7 @@ fn a_message_with_one_rotten_bit_is_refused_and_all_others_are_served() {
     let (found, end) = inbox(&mut client);
     assert!(end.starts_with("NO [CORRUPTION] "), "{end}");
     expect_all_but(&found, 10, &[7]);
-    // Not even a part of it that is whole: nothing tells that it is.
+    // Not even an undamaged part: nothing shows that it is undamaged.
     for command in [
         "UID FETCH 8 BODY.PEEK[HEADER]",
         "UID FETCH 8 BODY.PEEK[]<0.10>",
@@ -139,14 +139,14 @@ fn a_message_with_one_rotten_bit_is_refused_and_all_others_are_served() {
     assert!(fs::read(&segment).unwrap()[..at + 4096] == damaged[..at + 4096]);
     assert!(server.terminate().success());
 
-    // The catalog has all of it now, and the damage is still known.
+    // The catalog now covers the damage, and the server still knows of it.
     let said = refused(&folder);
     assert!(said.contains("still there"), "{said}");
     let server = quarantined(&folder);
     let mut client = server.login();
     let (found, _) = inbox(&mut client);
     expect_all_but(&found, 11, &[7]);
-    // Whoever needs it no more can delete it; so the damage ends.
+    // Expunging the message ends the damage.
     client.ok("UID STORE 8 +FLAGS (\\Deleted)");
     client.ok("EXPUNGE");
     client.ok("SELECT copies");
@@ -179,7 +179,7 @@ fn a_message_that_was_restored_is_served_again() {
     expect_all_but(&found, 10, &[]);
 }
 
-/// As much of a copy as the segment has by now.
+/// Restores a segment from a copy, at its present length.
 fn restore(segment: &Path, whole: &[u8]) {
     let length = fs::metadata(segment).unwrap().len() as usize;
     fs::write(segment, &whole[..length.min(whole.len())]).unwrap();
@@ -206,7 +206,7 @@ fn a_lost_frame_takes_its_own_changes_and_no_others() {
     assert!(server.terminate().success());
 
     refused(&folder);
-    // Again with what it left, and again from the log alone.
+    // Again with the new catalog, and again without one.
     for catalog in [true, false] {
         if !catalog {
             fs::remove_file(folder.catalog()).unwrap();
@@ -220,7 +220,7 @@ fn a_lost_frame_takes_its_own_changes_and_no_others() {
         assert!(if catalog { now == validity } else { now >= validity }, "{validity} {now}");
         assert!(server.terminate().success());
     }
-    // When the frame comes back, all that came since fits behind it.
+    // When the frame is restored, all later changes still apply.
     restore(&segment, &whole);
     fs::remove_file(folder.catalog()).unwrap();
     let server = Server::start(&folder);
@@ -253,7 +253,7 @@ fn what_a_lost_frame_created_is_found_under_another_name() {
     client.ok(&format!("EXAMINE \"{name}\""));
     let fetched = Fetched::all(&client.ok("FETCH 1:* BODY.PEEK[]").untagged);
     assert!(fetched.len() == 1 && fetched[0].octets("BODY[]") == octets);
-    // The lost name is free.
+    // The name from the lost frame is free.
     client.ok("CREATE somewhere-else");
 }
 
@@ -295,7 +295,7 @@ fn a_segment_that_is_missing_or_has_no_header_costs_what_only_it_had() {
         }
         server.kill();
         if erase {
-            // What it did not use of its file is given back, as at any start.
+            // The unused end of the file is cut off, as at any start.
             let now = fs::read(&segment).unwrap();
             assert!(now.len() >= 2 << 20 && kept[4096..].starts_with(&now[4096..]));
         } else {

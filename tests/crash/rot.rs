@@ -1,8 +1,8 @@
-//! Files that rot at random: a start recovers everything acknowledged or names the damage; and what
-//! is read is what was written, or is refused.
+//! Files that are damaged at random: a start recovers everything acknowledged or names the damage.
+//! A read returns the original octets or is refused.
 //!
-//! When the last file of a log is gone, cut or blank, and the catalog that has read it as well, it
-//! looks as if that mail had never come. That is a gap in the format, and left out here.
+//! If the last file of a log is deleted, cut or blank, and no catalog has read it, that mail seems
+//! never to have arrived. This is a gap in the format, and left out here.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -14,10 +14,10 @@ use kit::{Folder, Random, Server};
 
 use crate::rounds::{World, flags};
 
-/// Damages, unless MAILRACE_DAMAGES says otherwise.
+/// Number of damages without MAILRACE_DAMAGES.
 const DAMAGES: usize = 20;
 
-/// Damages of one data folder before another is made.
+/// Damages per data folder, each to a fresh copy.
 const DAMAGES_OF_ONE: usize = 30;
 
 const BLOCK: usize = 4096;
@@ -35,7 +35,7 @@ fn rot_is_named_or_does_no_harm() {
             store = Store::new(&mut random);
         }
         let mut what = String::new();
-        // A long run tells of all that goes wrong, not only of the first.
+        // A long run reports every failure, not only the first.
         let attempt = AssertUnwindSafe(|| store.damage(&mut what, &mut random));
         let Ok(outcome) = catch_unwind(attempt) else {
             println!("{number}: {what}: FAILED");
@@ -50,7 +50,7 @@ fn rot_is_named_or_does_no_harm() {
     assert!(failed.is_empty(), "{} damages: {failed:#?}", failed.len());
 }
 
-/// A data folder that is whole, the catalogs it had at other times, and what is known of it.
+/// An undamaged data folder, its catalogs at earlier times, and the mail that must be there.
 struct Store {
     world: World,
     catalogs: Vec<Vec<u8>>,
@@ -69,7 +69,7 @@ impl Store {
         Store { world, catalogs, files }
     }
 
-    /// Damages one file in a copy of the folder, and sees what comes of it.
+    /// Damages one file in a copy of the folder, and checks the outcome.
     fn damage(&self, what: &mut String, random: &mut Random) -> String {
         let folder = Folder::new();
         for (path, octets) in &self.files {
@@ -106,7 +106,7 @@ impl Store {
     }
 }
 
-/// Whether another segment says that the log went on from this one.
+/// Whether another segment names this one as its predecessor.
 fn is_left(segment: &Path, all: &[PathBuf]) -> bool {
     let number: u64 = segment.file_stem().unwrap().to_str().unwrap().parse().unwrap();
     all.iter().any(|other| {
@@ -116,7 +116,7 @@ fn is_left(segment: &Path, all: &[PathBuf]) -> bool {
     })
 }
 
-/// What comes of a segment that is damaged.
+/// Checks the outcome of a damaged segment.
 fn of_segment(mut world: World, what: &str, random: &mut Random) -> String {
     let folder = world.folder.clone();
     let before = contents(&folder.path().join("segments"));
@@ -135,7 +135,7 @@ fn of_segment(mut world: World, what: &str, random: &mut Random) -> String {
             let outcome = past(&mut world, what, random);
             let after = contents(&folder.path().join("segments"));
             for (path, octets) in before {
-                // Of others, what was made ready and never used may be in use now.
+                // Other segments that were prepared and never used may be in use now.
                 if what.contains(path.to_str().unwrap()) {
                     let kept =
                         after.get(&path).unwrap_or_else(|| panic!("{what}: {path:?} is gone"));
@@ -147,7 +147,7 @@ fn of_segment(mut world: World, what: &str, random: &mut Random) -> String {
     }
 }
 
-/// A start that goes past the damage, and one after it that does not want to.
+/// A start that goes past the damage, and one after it without the flag.
 fn past(world: &mut World, what: &str, random: &mut Random) -> &'static str {
     let folder = world.folder.clone();
     fs::write(folder.log(), "").unwrap();
@@ -160,7 +160,7 @@ fn past(world: &mut World, what: &str, random: &mut Random) -> &'static str {
         .lines()
         .any(|line| line.contains("\"what\"") && !line.contains("octets that were received"));
     let outcome = if lost {
-        // One bit takes one frame.
+        // One flipped bit costs at most one frame.
         world.verify_sound(&server, what.contains(" Flip "));
         "goes past it without what was lost"
     } else {
@@ -174,7 +174,7 @@ fn past(world: &mut World, what: &str, random: &mut Random) -> &'static str {
     outcome
 }
 
-/// What comes of a catalog that is damaged: nothing is lost, whatever it takes to find out.
+/// Checks the outcome of a damaged catalog: no mail is lost, but the damage may show only in use.
 fn of_catalog(mut world: World, what: &str, random: &mut Random) -> String {
     let folder = world.folder.clone();
     let outcome = match attempt(&folder, random) {
@@ -184,7 +184,7 @@ fn of_catalog(mut world: World, what: &str, random: &mut Random) -> String {
                 is_calm(&folder, what);
                 return "starts, and all is there".into();
             }
-            // The log is written behind the replies.
+            // The log lags behind the replies, so the server must end first.
             let _ = server.terminate();
             is_calm(&folder, what);
             let log = fs::read_to_string(folder.log()).unwrap();
@@ -206,7 +206,7 @@ fn says_what_to_do(said: &str) -> bool {
     said.contains("catalog.redb") && said.contains("delete")
 }
 
-/// A server, or the last thing it said.
+/// Starts a server. The error is the last line of its log.
 fn attempt(folder: &Folder, random: &mut Random) -> Result<Server, String> {
     fs::write(folder.log(), "").unwrap();
     Server::attempt(folder, &flags(random)).map_err(|status| {
@@ -217,13 +217,13 @@ fn attempt(folder: &Folder, random: &mut Random) -> Result<Server, String> {
     })
 }
 
-/// What redb says of its own panics, which are caught, is not meant.
+/// Checks that no code of ours panicked. Panics inside redb are caught, and allowed.
 fn is_calm(folder: &Folder, what: &str) {
     let log = fs::read_to_string(folder.log()).unwrap();
     assert!(!log.contains("panicked at src/"), "{what}: {log}");
 }
 
-/// The files below a folder that are more than a word to other processes.
+/// All files in a folder and below, except for segments in preparation.
 fn contents(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
     let mut files = BTreeMap::new();
     let mut folders = vec![folder.to_path_buf()];
@@ -241,7 +241,7 @@ fn contents(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
     files
 }
 
-// ---- What happens to files ----------------------------------------------------------------------
+// ---- Damage to files ----------------------------------------------------------------------------
 
 #[derive(Debug)]
 enum Damage {
@@ -261,13 +261,13 @@ enum Damage {
         length: usize,
         seed: u64,
     },
-    /// A block from elsewhere, which gets the one that was here.
+    /// Swaps two blocks.
     Swap {
         at: usize,
         with: PathBuf,
         there: usize,
     },
-    /// A block from elsewhere.
+    /// Overwrites a block with another.
     Copy {
         at: usize,
         from: PathBuf,
@@ -291,7 +291,7 @@ impl Damage {
         let there = block(&other, random);
         match random.below(9) {
             0 | 1 => {
-                // Half of them where the headers of frames are.
+                // Half of the flips hit the headers of frames.
                 let within = random.pick(&[128, BLOCK]);
                 Damage::Flip { at: at + random.below(within), bit: 1 << random.below(8) }
             }
@@ -305,7 +305,7 @@ impl Damage {
         }
     }
 
-    /// Whether the log may look as if it ended before.
+    /// Whether the log may seem to end earlier.
     fn ends_the_log(&self) -> bool {
         matches!(self, Damage::Delete | Damage::Truncate { .. } | Damage::Zero { at: 0, .. })
     }
@@ -314,7 +314,7 @@ impl Damage {
         let open = |path: &Path| File::options().read(true).write(true).open(path).unwrap();
         let file = open(victim);
         let length = file.metadata().unwrap().len() as usize;
-        // Never beyond the end, where Append is for.
+        // Never writes beyond the end; that is for `Append`.
         let room = |at: usize, length_: usize| length_.min(length.saturating_sub(at));
         match self {
             Damage::Flip { at, bit } => {
@@ -353,7 +353,7 @@ fn noise(seed: u64, length: usize) -> Vec<u8> {
     (0..length).map(|_| random.number() as u8).collect()
 }
 
-/// A block, as much of it as there is.
+/// A block, or the part of it before the end of the file.
 fn block_at(file: &File, at: usize) -> Vec<u8> {
     let mut block = vec![0; BLOCK];
     let read = file.read_at(&mut block, at as u64).unwrap();

@@ -1,4 +1,4 @@
-//! Rounds of load and crash on one data folder, each followed by a look at everything.
+//! Rounds of load and crash on one data folder. After each, everything is checked.
 
 use std::fs;
 use std::sync::mpsc::{Receiver, channel};
@@ -14,7 +14,7 @@ use crate::shadow::{Opened, Shadow};
 
 pub const BOB: &str = "bob";
 
-/// Who appends in each round: two accounts, three mailboxes, two of them filled by two clients.
+/// The appending clients: two accounts, three mailboxes, two of them with two clients.
 const STYLES: [Style; 5] = [
     Style { user: USER, mailbox: "INBOX", batch: 40, large: 90_000, ahead: 2, in_step: false },
     Style { user: USER, mailbox: "INBOX", batch: 1, large: 20_000, ahead: 30, in_step: false },
@@ -23,40 +23,40 @@ const STYLES: [Style; 5] = [
     Style { user: BOB, mailbox: "INBOX", batch: 2000, large: 5_000, ahead: 0, in_step: false },
 ];
 
-/// The mailboxes of those.
+/// The mailboxes of [`STYLES`].
 const MAILBOXES: [(&str, &str); 3] = [(USER, "INBOX"), (USER, "bulk"), (BOB, "INBOX")];
 
-/// Who changes what is there meanwhile: user, prefix of the mailboxes, commands sent ahead.
+/// Clients that change mail at the same time: user, mailbox prefix, commands sent ahead.
 const CHANGERS: [(&str, &str, usize); 3] = [(USER, "c0", 0), (USER, "c1", 8), (BOB, "c2", 2)];
 
 /// Largest message that is copied.
 const COPIED: usize = 90_000;
 
-/// What happens to a server under load.
+/// How a server under load ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum End {
     /// kill -9.
     Kill,
     /// SIGTERM.
     Terminate,
-    /// The disk keeps what it has.
+    /// The disk keeps only the data that it already has.
     PowerLoss,
-    /// The disk refuses from now on; it is mended before the next start.
+    /// The disk refuses every operation until the next start.
     DiskFails,
 }
 
-/// A data folder and all that is known of it.
+/// A data folder and the mail that must be there.
 #[derive(Clone)]
 pub struct World {
     pub folder: Folder,
     appended: [Shadow; MAILBOXES.len()],
     owned: [Owned; CHANGERS.len()],
-    /// Rounds that there were, so that no batch comes twice.
+    /// Number of rounds so far, so that batch numbers are unique.
     rounds: u64,
 }
 
 impl World {
-    /// Begins with an empty folder, in which [`USER`] may log in.
+    /// Starts with an empty folder in which [`USER`] exists.
     pub fn new(folder: Folder) -> World {
         folder.add_user(BOB, PASSWORD, &[]);
         let server = Server::start(&folder);
@@ -66,10 +66,10 @@ impl World {
         World { folder, appended: Default::default(), owned, rounds: 0 }
     }
 
-    /// Starts a server, loads it, ends it, perhaps crashes some starts, and looks at what is there.
+    /// Starts a server, loads it, ends it, perhaps kills some starts, and checks everything.
     pub fn round(&mut self, end: End, image: Option<&Image>, random: &mut Random) {
         let server = self.start(random);
-        // Rounds of much new mail, and rounds of many changes to what is there.
+        // Rounds of much new mail, and rounds of many changes to existing mail.
         let bulk = random.one_in(2);
         let most = match bulk {
             true => random.pick(&[200_000, 2_000_000, 8_000_000, 25_000_000]),
@@ -101,7 +101,7 @@ impl World {
         Server::with(&self.folder, &flags(random))
     }
 
-    /// A small round without accidents, of messages that are not large, with so many changes.
+    /// A small round of `changes` changes with small messages, which ends with kill -9.
     pub fn grow(&mut self, changes: usize, random: &mut Random) {
         let server = self.start(random);
         let load = self.load(&server, &|style| style.large <= 40_000, End::Kill, random);
@@ -113,7 +113,7 @@ impl World {
         server.kill();
     }
 
-    /// Sets those to work who change what is there, and those who append in one of these styles.
+    /// Starts the changing clients, and the appending clients of the chosen styles.
     fn load(
         &mut self,
         server: &Server,
@@ -127,7 +127,7 @@ impl World {
             number += 1 << 24;
             number
         };
-        // What does not find room in a log that cannot go on is refused, and rightly so.
+        // When the disk fails, a log that cannot continue rightly refuses mail.
         let fails = matches!(end, End::PowerLoss | End::DiskFails);
         let (sender, octets) = channel();
         let styles = STYLES.iter().filter(|style| appends(style));
@@ -153,7 +153,7 @@ impl World {
         Load { octets, changes, writers, changers }
     }
 
-    /// Some messages of an INBOX.
+    /// Some messages of the INBOX that are small enough to copy.
     fn library(&self, user: &str, random: &mut Random) -> Vec<(u32, Id)> {
         let at = MAILBOXES.iter().position(|own| *own == (user, "INBOX")).unwrap();
         let known = self.appended[at].known();
@@ -161,7 +161,7 @@ impl World {
         small.take(100).map(|(uid, id)| (*uid, *id)).collect()
     }
 
-    /// Waits until everybody has seen the end, and takes down what they know.
+    /// Waits until all clients have seen the end, and records what they know.
     fn heard(&mut self, load: Load) {
         for writer in load.writers.into_iter().map(|thread| thread.join().unwrap()) {
             let mailbox = (writer.style.user, writer.style.mailbox);
@@ -173,7 +173,7 @@ impl World {
         }
     }
 
-    /// Looks where octets in the log are damaged. Gives how many messages cannot be read.
+    /// Checks everything in a log with damaged octets. Returns how many messages cannot be read.
     pub fn verify_damaged(&mut self, server: &Server) -> usize {
         let appended = MAILBOXES.into_iter().zip(&mut self.appended);
         let appended = appended
@@ -186,8 +186,8 @@ impl World {
         appended + owned.sum::<usize>()
     }
 
-    /// Looks where frames are lost: whatever is there is what was written. With `one`, those that
-    /// are missing in a mailbox stood together.
+    /// Checks a log with lost frames: all mail that is there must be the original. With `one`, the
+    /// missing messages of a mailbox must be adjacent.
     pub fn verify_sound(&self, server: &Server, one: bool) {
         for ((user, mailbox), shadow) in MAILBOXES.iter().zip(&self.appended) {
             shadow.verify_sound(&mut login(server, user), mailbox, one);
@@ -202,7 +202,7 @@ impl World {
         }
     }
 
-    /// Whether every mailbox can be: the catalog may be damaged.
+    /// Whether every mailbox can be opened: the catalog may be damaged.
     pub fn can_be_opened(&self, server: &Server) -> bool {
         let mut good = true;
         for user in [USER, BOB] {
@@ -218,7 +218,7 @@ impl World {
         good
     }
 
-    /// Looks at everything.
+    /// Checks everything.
     pub fn verify(&mut self, server: &Server) {
         for ((user, mailbox), shadow) in MAILBOXES.into_iter().zip(&mut self.appended) {
             shadow.verify(&mut login(server, user), mailbox);
@@ -248,7 +248,7 @@ struct Load {
 }
 
 impl Load {
-    /// Until so many octets are on their way, or so many changes have an OK; or more.
+    /// Waits until at least this many octets were sent or this many changes acknowledged.
     fn wait(&self, bulk: bool, most: usize) {
         let progress = if bulk { &self.octets } else { &self.changes };
         let mut done = 0;
@@ -258,7 +258,7 @@ impl Load {
     }
 }
 
-/// Ends the server, or sees it end.
+/// Ends the server, or waits for its end.
 fn finish(server: Server, folder: &Folder, end: End, image: Option<&Image>) {
     match end {
         End::Kill => server.kill(),
@@ -270,7 +270,7 @@ fn finish(server: Server, folder: &Folder, end: End, image: Option<&Image>) {
         End::DiskFails => {
             let mut idle = server.login();
             image.unwrap().fail();
-            // On a reactor whose log has not failed yet, it is the server that stops.
+            // On a reactor whose log has not failed, the BYE says that the server is stopping.
             let bye = idle.response().expect("a word at parting").text();
             let good = ["* BYE [UNAVAILABLE] the disk failed", "* BYE the server is stopping"];
             assert!(good.contains(&&*bye), "{bye}");
@@ -281,7 +281,7 @@ fn finish(server: Server, folder: &Folder, end: End, image: Option<&Image>) {
     }
 }
 
-/// Another number of reactors, and small segments, so that batches go from one to the next.
+/// A random number of reactors, and small segments, so that batches span several.
 pub fn flags(random: &mut Random) -> [&'static str; 4] {
     ["--segment-size", "4M", "--reactors", random.pick(&["1", "2", "3"])]
 }

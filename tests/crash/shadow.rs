@@ -1,5 +1,5 @@
-//! What a mailbox that is only appended to must hold after a crash: what was promised, what was
-//! ever seen, whole batches.
+//! The required content of an append-only mailbox after a crash: all acknowledged mail, all mail
+//! that was ever seen, and only whole batches.
 
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -9,20 +9,20 @@ use kit::{Client, Fetched};
 use crate::load::{Id, Writer};
 use crate::state::Mail;
 
-/// All that is known of one mailbox, from outside.
+/// What must be in one mailbox, as known from replies.
 #[derive(Clone, Default)]
 pub struct Shadow {
     validity: Option<u32>,
-    /// Everything that was promised, or seen after an earlier crash.
+    /// Messages that were acknowledged, or seen after an earlier crash.
     known: BTreeMap<u32, Id>,
-    /// UIDs below were given to somebody.
+    /// All UIDs below this were assigned.
     uid_next: u32,
-    /// Batches that each client sent, in order; the clients of all rounds.
+    /// The batches of each client of all rounds, in the order sent.
     sent: Vec<Vec<u64>>,
 }
 
 impl Shadow {
-    /// Takes down what a client was promised, and what it was not.
+    /// Records the batches of a client: acknowledged, refused, or without a reply.
     pub fn heard(&mut self, writer: &Writer) {
         for sent in &writer.sent {
             let Some((validity, first, last)) = sent.promised else { continue };
@@ -38,22 +38,22 @@ impl Shadow {
         self.sent.push(taken.map(|sent| sent.batch).collect());
     }
 
-    /// Holds it against the mailbox.
+    /// Compares it with the mailbox.
     pub fn verify(&mut self, client: &mut Client, mailbox: &str) {
         let opened = Opened::look(client, mailbox);
         self.hold_against(opened, mailbox);
     }
 
-    /// The same where octets in the log are damaged: the messages are there, though not all of them
-    /// can be read. Gives how many can not.
+    /// Like [`Shadow::verify`], with damaged octets: all messages must be listed. Returns how many
+    /// cannot be read.
     pub fn verify_damaged(&mut self, client: &mut Client, mailbox: &str) -> usize {
         let (opened, lost) = Opened::look_at_damaged(client, mailbox, |uid| self.known[&uid]);
         self.hold_against(opened, mailbox);
         lost
     }
 
-    /// The same where frames are lost: what is there is under the UID that it was promised. With
-    /// `one`, what is missing stood together.
+    /// Like [`Shadow::verify`], with lost frames: each message that is there has the UID that was
+    /// acknowledged. With `one`, the missing messages must be adjacent.
     pub fn verify_sound(&self, client: &mut Client, mailbox: &str, one: bool) {
         if !client.command(&format!("EXAMINE {mailbox}")).tagged.starts_with("OK ") {
             return;
@@ -68,7 +68,7 @@ impl Shadow {
             self.known.range(uid + 1..*next).next().is_none() //
         });
         assert!(together || !one, "more is missing than was lost: {missing:?}");
-        // A mailbox whose creation is lost is another one when it is made again.
+        // If its creation was lost and it was created again, the mailbox is another one.
         let is_known = self.validity == Some(validity);
         assert!(!is_known || uid_next >= self.uid_next, "UIDNEXT {uid_next} went back");
     }
@@ -98,17 +98,17 @@ impl Shadow {
         self.known = found;
     }
 
-    /// What was there when it was last looked at, or promised since.
+    /// The messages at the last check, and those acknowledged since.
     pub fn known(&self) -> &BTreeMap<u32, Id> {
         &self.known
     }
 
-    /// Messages there.
+    /// Number of known messages.
     pub fn len(&self) -> usize {
         self.known.len()
     }
 
-    /// No batch in part, none twice, and of each client those that it sent first.
+    /// Checks that no batch is there in part or twice, or without the earlier ones of its client.
     fn whole_batches(&self, found: &BTreeMap<u32, Id>) {
         let mut batches: HashMap<u64, u32> = HashMap::new();
         let mut expected: Option<(u32, Id)> = None;
@@ -139,7 +139,7 @@ impl Shadow {
     }
 }
 
-/// A mailbox as the server shows it, each message checked.
+/// A mailbox as the server shows it, with each message checked.
 pub struct Opened {
     pub validity: u32,
     pub uid_next: u32,
@@ -147,7 +147,7 @@ pub struct Opened {
 }
 
 impl Opened {
-    /// Opens it and fetches everything.
+    /// Opens the mailbox and fetches everything.
     pub fn look(client: &mut Client, mailbox: &str) -> Opened {
         let mut opened = Opened::examine(client, mailbox);
         let end = opened.fetch(client);
@@ -155,8 +155,8 @@ impl Opened {
         opened
     }
 
-    /// The same where octets are damaged: FETCH says so, and what it does not give is what `known`
-    /// says, to judge by what the index has of it. The number is how many these are.
+    /// Like [`Opened::look`], with damaged octets. A message that FETCH refuses is taken from
+    /// `known`, and compared with the index. Returns the number of these messages, too.
     pub fn look_at_damaged(
         client: &mut Client,
         mailbox: &str,
@@ -180,7 +180,7 @@ impl Opened {
         (opened, lost)
     }
 
-    /// Opens it where messages may be damaged or missing, and fetches what can be.
+    /// Opens a mailbox with damaged or missing messages, and fetches the readable ones.
     pub fn look_at_sound(client: &mut Client, mailbox: &str) -> Opened {
         let mut opened = Opened::examine(client, mailbox);
         let end = opened.fetch(client);
@@ -199,7 +199,7 @@ impl Opened {
         Opened { validity, uid_next, mail: BTreeMap::new() }
     }
 
-    /// Everything that FETCH gives, and how it ends.
+    /// Takes every message from FETCH. Returns its tagged response.
     fn fetch(&mut self, client: &mut Client) -> String {
         client.send(format!("f UID FETCH 1:* ({ITEMS})\r\n").as_bytes());
         loop {
@@ -215,10 +215,10 @@ impl Opened {
     }
 }
 
-/// All that can be asked of a message.
+/// Every item of a message.
 const ITEMS: &str = "UID FLAGS INTERNALDATE RFC822.SIZE BINARY.PEEK[]";
 
-/// A message of which everything is as it was appended, but for the flags.
+/// Checks that a message is as appended, except for its flags.
 fn checked(fetched: &Fetched) -> Mail {
     let octets = fetched.octets("BINARY[]");
     let id = Id::of_octets(octets);

@@ -1,4 +1,4 @@
-//! What is in the mailboxes that one client alone works on, and what its commands make of it.
+//! The state of mailboxes that only one client uses, and the effect of its commands on it.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -16,20 +16,20 @@ pub struct Mail {
 /// One mailbox.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Mailbox {
-    /// Which CREATE made it: another one of the same name is another mailbox.
+    /// Number of the CREATE that made it: a mailbox created again under its name is another one.
     pub birth: u64,
     pub uid_next: u32,
     pub mail: BTreeMap<u32, Mail>,
 }
 
-/// All of them, by name, and the names that are subscribed to.
+/// All mailboxes by name, and the subscribed names.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct State {
     pub mailboxes: BTreeMap<String, Mailbox>,
     pub subscribed: BTreeSet<String>,
 }
 
-/// A command that succeeds.
+/// A successful command.
 #[derive(Clone, Debug)]
 pub enum Change {
     Create {
@@ -56,7 +56,7 @@ pub enum Change {
     Select {
         name: String,
     },
-    /// These messages, of a mailbox that nobody takes anything out of.
+    /// Copies these messages of an INBOX, from which no client removes any.
     Take {
         messages: Vec<(u32, Id)>,
         to: String,
@@ -77,7 +77,7 @@ pub enum Change {
         how: &'static str,
         flags: Vec<&'static str>,
     },
-    /// Of these messages, or of all.
+    /// Restricted to these UIDs, or of the whole mailbox.
     Expunge {
         name: String,
         uids: Option<Vec<u32>>,
@@ -88,7 +88,7 @@ pub enum Change {
 }
 
 impl Mail {
-    /// As it was appended.
+    /// The message as appended.
     pub fn new(id: Id) -> Mail {
         Mail { id, flags: owned(id.flags()) }
     }
@@ -99,7 +99,7 @@ impl Mail {
 }
 
 impl State {
-    /// What the command makes of it; and the UIDs that messages get by it, as APPENDUID and COPYUID
+    /// The state after the command, and the UIDs that the command assigns, as APPENDUID and COPYUID
     /// write them.
     pub fn after(&self, change: &Change) -> (State, Option<String>) {
         let mut state = self.clone();
@@ -160,14 +160,14 @@ impl State {
         None
     }
 
-    /// A mailbox and those below it, by name.
+    /// The names of a mailbox and of all below it.
     pub fn within(&self, name: &str) -> Vec<String> {
         let below = format!("{name}/");
         let within = self.mailboxes.keys().filter(|own| *own == name || own.starts_with(&below));
         within.cloned().collect()
     }
 
-    /// How many messages there are.
+    /// Number of messages.
     pub fn len(&self) -> usize {
         self.mailboxes.values().map(|mailbox| mailbox.mail.len()).sum()
     }
@@ -187,7 +187,7 @@ impl State {
 }
 
 impl Change {
-    /// As it is sent.
+    /// The text of the command.
     pub fn text(&self, tag: &str) -> Vec<u8> {
         let command = match self {
             Change::Append { to, ids } => return append(tag, to, ids),
