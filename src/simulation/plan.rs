@@ -1,4 +1,4 @@
-//! What a run is like: drawn once, from its seed.
+//! The plan of a run, drawn from its seed.
 
 use crate::reactor::Thresholds;
 use crate::reactor::simulation::{Loss, Random, Temper};
@@ -12,37 +12,37 @@ const SEGMENT: u64 = 320 << 10;
 pub struct Plan {
     /// How the machine behaves while clients are at work.
     pub temper: Temper,
-    /// How the server is configured, but for its folder.
+    /// Configuration of the server, without its folder.
     pub config: Config,
-    /// What happens one after the other; in the end everything is looked at in peace.
+    /// The lives in order. After the last, everything is checked without faults.
     pub lives: Vec<Life>,
 }
 
 /// The time from one start of the server to its end.
 #[derive(Clone, Debug)]
 pub struct Life {
-    /// Clients.
+    /// Number of clients.
     pub clients: usize,
-    /// Commands of each, about.
+    /// Approximate number of commands per client.
     pub commands: usize,
-    /// Reactors, as many as at another start or not.
+    /// Number of reactors, which may change from start to start.
     pub reactors: usize,
-    /// The power fails after so many steps; 0 is while it starts.
+    /// The power fails after this many steps; early ones are during the start.
     pub fails_after: Option<u64>,
-    /// What is lost then.
+    /// The unsynced data that is lost then.
     pub loss: Loss,
-    /// Somebody deletes the catalog before the next start.
+    /// The catalog is deleted before the next start.
     pub without_catalog: bool,
-    /// Something durable is spoiled before the next start, which is the last.
+    /// Durable data is damaged before the next start, which is the last.
     pub rots: bool,
-    /// Number of the account that all clients use.
+    /// Number of the account that all clients share.
     pub shared: Option<usize>,
-    /// Its clients mostly move, mark and expunge.
+    /// The clients of the shared account mostly move, mark and expunge.
     pub races: bool,
 }
 
 impl Plan {
-    /// Draws one.
+    /// Draws a plan.
     pub fn draw(random: &mut Random) -> Plan {
         let temper = temper(random);
         let size = random.pick(&[SEGMENT, 512 << 10, 1 << 20, 4 << 20]) as u32;
@@ -84,7 +84,7 @@ impl Life {
             loss: random.pick(&losses),
             without_catalog: random.one_in(4),
             rots: false,
-            // Most often the one with a quota.
+            // Most often the account with a quota.
             shared: random.chance(70).then(|| random.pick(&[0, 1, 1, 2])),
             races: random.one_in(2),
         }
@@ -122,7 +122,7 @@ fn temper(random: &mut Random) -> Temper {
     }
 }
 
-/// Half of the machines take the paths of large mailboxes with small ones, each some of them.
+/// On half of the machines, some low thresholds make small mailboxes take the paths of large ones.
 fn thresholds(random: &mut Random) -> Thresholds {
     let mut all = Thresholds::STANDARD;
     if random.one_in(2) {
@@ -137,7 +137,7 @@ fn thresholds(random: &mut Random) -> Thresholds {
     low(&mut all.uid_ranges, &[1, 1, 2, 3]);
     low(&mut all.records_waiting, &[1, 1, 400]);
     low(&mut all.copied_fragments, &[1, 2, 8]);
-    // One message with all keywords and some fragments still fits.
+    // Still enough room for one message with all keywords and some fragments.
     low(&mut all.records_room, &[2_000, 5_000]);
     low(&mut all.step_messages, &[1, 2, 5]);
     low(&mut all.unapplied, &[1, 2]);
@@ -162,7 +162,7 @@ fn thresholds(random: &mut Random) -> Thresholds {
     all
 }
 
-/// A machine that does what it is told.
+/// Turns off all failures of the machine.
 pub fn calm(temper: &mut Temper) {
     (temper.write_fails, temper.sync_fails, temper.read_fails) = (0, 0, 0);
     (temper.names_fail, temper.room_fails, temper.opens_fail) = (0, 0, 0);

@@ -1,5 +1,4 @@
-//! What may be spoiled so that it has to be noticed: frames of which others say that they were
-//! durable.
+//! Damage that the server must notice: to frames that other frames prove durable.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -21,8 +20,8 @@ struct Piece {
 
 type Logs = BTreeMap<(Epoch, LogId), Vec<Piece>>;
 
-/// Spoils a sector of something that is provably durable; says which, or `None` when there was
-/// nothing.
+/// Damages a sector of a provably durable frame or header. Returns a description, or `None` if
+/// there is none.
 pub fn spoil(disk: &mut Disk, segments: &Path, random: &mut Random) -> Option<String> {
     let logs = logs(disk, segments);
     let newest = logs.keys().map(|(epoch, _)| *epoch).max()?;
@@ -37,8 +36,8 @@ pub fn spoil(disk: &mut Disk, segments: &Path, random: &mut Random) -> Option<St
         }
     }
     let (piece, durable, epoch, newest) = *choices.get(random.below(choices.len()))?;
-    // Octets of mail only where the whole log is known to be complete: a message may go on in a
-    // frame that nothing proves, and then it may as well be torn there.
+    // Octets of mail only in logs of older epochs, which are known to be complete. In the newest
+    // epoch, a message may continue in an unproven frame, and could just as well be torn there.
     let offset = match random.below(4) {
         0 => piece.offset,
         1 if piece.records > 0 => piece.records_at + random.below(piece.records as usize) as u64,
@@ -56,7 +55,7 @@ pub fn spoil(disk: &mut Disk, segments: &Path, random: &mut Random) -> Option<St
     })
 }
 
-/// All frames that can be read, by their logs.
+/// All readable frames and headers, by log.
 fn logs(disk: &Disk, segments: &Path) -> Logs {
     let mut logs = Logs::new();
     for (name, _) in disk.list(segments) {

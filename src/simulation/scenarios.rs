@@ -1,5 +1,5 @@
-//! Runs whose plan is about one thing, for what was found once and must not come back. A seed
-//! stands for another run whenever more is drawn; these do not.
+//! Runs with a plan for one case each: bugs that were found once and must not come back. After any
+//! change to the draws, a seed of the general plan gives another run; a scenario keeps its case.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use crate::server::Config;
 /// Number of the account with a quota.
 const BERT: usize = 1;
 
-/// A machine that never fails, and a life without an end of its own.
+/// A plan with one life and small segments.
 fn plan(temper: Temper, life: Life) -> Plan {
     let config = Config {
         segment_size: 320 << 10,
@@ -51,8 +51,8 @@ fn all_are_right(seeds: u64, draw: impl Fn(&mut Random, u64) -> Plan) {
     assert!(found.is_empty(), "{} of {seeds}: {}", found.len(), told.join("\n"));
 }
 
-/// Sessions that move, mark, copy and expunge the same messages of an account that is nearly full:
-/// what was expunged does not come back by the MOVE, and the quota holds.
+/// Sessions move, mark, copy and expunge the same messages of a nearly full account. MOVE must not
+/// bring back expunged messages, and the quota must hold.
 #[test]
 fn moves_race_expunges() {
     assert!(PEOPLE[BERT].quota.is_some());
@@ -67,7 +67,7 @@ fn moves_race_expunges() {
     });
 }
 
-/// The same in parts: each record names one range of UIDs.
+/// Like `moves_race_expunges`, but each record names only one range of UIDs.
 #[test]
 fn moves_race_expunges_in_parts() {
     all_are_right(150, |random, _| {
@@ -82,8 +82,8 @@ fn moves_race_expunges_in_parts() {
     });
 }
 
-/// Fragments that are in the log ahead of a message belong to that message, whatever came before it
-/// in the same APPEND. All of it is read from the log again.
+/// Fragments that are in the log ahead of a message belong to that message, and not to earlier
+/// messages of the same APPEND. Without a catalog, replay reads all of them.
 #[test]
 fn fragments_do_not_overtake_the_messages_before_them() {
     all_are_right(60, |random, _| {
@@ -98,12 +98,12 @@ fn fragments_do_not_overtake_the_messages_before_them() {
     });
 }
 
-/// A reactor has no room for its first segment, and while the start waits for the others to end the
-/// power fails: at any step.
+/// A reactor has no room for its first segment. The power fails while the start waits for the other
+/// reactors to end, at any step.
 #[test]
 fn the_power_fails_while_a_start_waits_for_room() {
     all_are_right(160, |random, seed| {
-        // Room for the catalog and two segments, and three reactors.
+        // Three reactors, with room for the catalog and two segments.
         let capacity = random.pick(&[800 << 10, 900 << 10, 5 << 20]);
         let full = Temper { disk: 5, sync: 20, thread: 20, capacity, ..Temper::default() };
         let life = Life { reactors: 3, fails_after: Some(20 + seed % 80), ..life() };
@@ -114,7 +114,7 @@ fn the_power_fails_while_a_start_waits_for_room() {
     });
 }
 
-/// When every task waits for another, the run ends and says so.
+/// A deadlock or an endless loop ends the run with a finding.
 #[test]
 fn a_run_that_hangs_is_a_finding() {
     let world = super::world::World::of_a_test(&plan(Temper::default(), life()));

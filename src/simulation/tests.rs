@@ -1,6 +1,6 @@
-//! Runs of the simulation. `MAILRACE_SEED` runs one seed and says what happens, step by step;
-//! with `MAILRACE_SEEDS` so many from it on, on as many threads as there are processors, or as
-//! `MAILRACE_THREADS` says.
+//! Runs of the simulation. `MAILRACE_SEED` runs one seed and prints its steps. With
+//! `MAILRACE_SEEDS=N` it runs N seeds from there on `MAILRACE_THREADS` threads, by default one per
+//! processor.
 
 use std::rc::Rc;
 use std::sync::Mutex;
@@ -13,13 +13,13 @@ use kit::model::Trace;
 use super::world::{Finding, Summary, simulate};
 use crate::reactor::fault::Fault;
 
-/// Runs in a test, unless the environment says otherwise.
+/// Number of seeds without `MAILRACE_SEEDS`.
 const SEEDS: u64 = 300;
 
-/// So many runs are enough to notice any mistake.
+/// Every fault must be noticed within this many seeds.
 const ENOUGH: u64 = 3_000;
 
-/// A line about how far it has come, after so many seeds.
+/// Number of seeds between two lines of progress.
 const PROGRESS: u64 = 10_000;
 
 fn number(name: &str) -> Option<u64> {
@@ -31,7 +31,7 @@ fn threads() -> u64 {
     number("MAILRACE_THREADS").unwrap_or(processors).max(1)
 }
 
-/// Runs all these seeds. What is found is printed at once.
+/// Runs `seeds` seeds, and prints each finding at once. Returns the number of findings, too.
 fn run_all(first: u64, seeds: u64) -> (Summary, u64) {
     let (next, begun) = (AtomicU64::new(first), Instant::now());
     let results = Mutex::new((Summary::default(), 0, 0));
@@ -68,7 +68,7 @@ fn run_all(first: u64, seeds: u64) -> (Summary, u64) {
 fn nothing_is_lost() {
     let (first, seeds) = (number("MAILRACE_SEED"), number("MAILRACE_SEEDS"));
     if let (Some(seed), None) = (first, seeds) {
-        // What the server says of itself, among the steps.
+        // The log of the server, among the steps.
         let _ = tracing_subscriber::fmt().with_max_level(tracing::Level::DEBUG).try_init();
         let say = Rc::new(|line: &str| println!("{line}")) as Trace;
         match simulate(seed, None, Some(say)) {
@@ -83,8 +83,7 @@ fn nothing_is_lost() {
     assert_eq!(findings, 0, "see above; MAILRACE_SEED replays one step by step");
 }
 
-/// The checker notices each mistake that the server can be told to make. `MAILRACE_FAULT` makes
-/// only the one of this name.
+/// The checker notices each planted fault. `MAILRACE_FAULT` names a single one to plant.
 #[test]
 fn each_fault_is_noticed() {
     let only = std::env::var("MAILRACE_FAULT").ok();
@@ -110,7 +109,7 @@ fn each_fault_is_noticed() {
     assert!(unnoticed.is_empty(), "not noticed in {ENOUGH} seeds: {unnoticed:?}");
 }
 
-/// What the first seed says that fails with this fault, and does not without.
+/// The finding of the first seed that fails with this fault and passes without it.
 fn first_notice(fault: Fault) -> Option<Finding> {
     (1..=ENOUGH).find_map(|seed| {
         let finding = simulate(seed, Some(fault), None).err()?;
@@ -118,7 +117,7 @@ fn first_notice(fault: Fault) -> Option<Finding> {
     })
 }
 
-/// What differs between two runs of a seed cannot be replayed.
+/// Otherwise a finding could not be replayed.
 #[test]
 fn the_same_seed_gives_the_same_run() {
     for seed in 1..=20 {

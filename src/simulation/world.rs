@@ -1,4 +1,4 @@
-//! A run from its seed to its end: a server on a simulated machine, clients, and what befalls them.
+//! A run from its seed to its end: a server on a simulated machine, clients, and faults.
 
 use std::cell::RefCell;
 use std::path::PathBuf;
@@ -24,37 +24,37 @@ use crate::reactor::{Options, Thresholds, run, sleep, spawn, timeout};
 use crate::server::{Config, Server, StartError};
 use crate::store::RecoveryError;
 
-/// Longer than anything takes but a deadlock, and shorter than the autologout that would hide it.
+/// Longer than any phase without a deadlock, and shorter than the autologout that would hide one.
 const PATIENCE: Duration = Duration::from_secs(25 * 60);
 
-/// Longer than a whole life takes. When every task waits for another, the clock jumps here, so that
-/// a deadlock of the server or of the harness ends the run instead of hanging it.
+/// Longer than a whole life. In a deadlock of the server or the harness the clock jumps here, so
+/// that the run ends and does not hang.
 const LIFE: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// Whose mail it is: one who may have all the disk, and one with a quota.
+/// The users, one of them with a quota.
 pub const PEOPLE: [Person; 3] = [
     Person { name: "anna", password: "secret", quota: None },
     Person { name: "bert", password: "secret", quota: Some(60_000) },
     Person { name: "cleo", password: "secret", quota: None },
 ];
 
-/// How a run went that found nothing wrong.
+/// Figures of a run without a finding.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Summary {
     /// Starts of the server.
     pub starts: u64,
-    /// Times that the power failed, or the process.
+    /// Lives that ended in a crash.
     pub crashes: u64,
     /// Steps of the machine.
     pub steps: u64,
     /// Replies that clients read.
     pub replies: u64,
-    /// Damage was reported, as it had to be.
+    /// Starts that reported damage, as they had to.
     pub reported: u64,
 }
 
 impl Summary {
-    /// With another run.
+    /// Adds the figures of another run.
     pub fn add(&mut self, other: Summary) {
         self.starts += other.starts;
         self.crashes += other.crashes;
@@ -64,12 +64,12 @@ impl Summary {
     }
 }
 
-/// What was found.
+/// A wrong result of a run.
 #[derive(Debug)]
 pub struct Finding {
-    /// To run it again.
+    /// The seed that repeats it.
     pub seed: u64,
-    /// What is wrong, in words.
+    /// Description of the failure.
     pub what: String,
 }
 
@@ -82,11 +82,11 @@ impl fmt::Display for Finding {
 /// How a life of the server ended.
 #[derive(Debug)]
 pub enum End {
-    /// The power failed, or the server ended as it must when its disk fails.
+    /// The power failed, or the server ended or did not start because its disk failed.
     Crash,
-    /// It was stopped, or never got to work for want of a disk that does.
+    /// The server was stopped in an orderly way.
     Stop,
-    /// It does not start, because something is damaged.
+    /// The server does not start because of damage.
     Damage,
 }
 
@@ -100,7 +100,7 @@ pub struct World {
     summary: RefCell<Summary>,
 }
 
-/// What the model has to know of the machine's sizes.
+/// The sizes of the machine that the model needs.
 fn bounds(thresholds: &Thresholds) -> Bounds {
     Bounds {
         block: BLOCK,
@@ -119,15 +119,15 @@ fn bounds(thresholds: &Thresholds) -> Bounds {
 /// Runs a seed to its end.
 ///
 /// # Errors
-/// What the server did wrong.
+/// The first wrong behaviour of the server.
 pub fn simulate(seed: u64, fault: Option<Fault>, trace: Option<Trace>) -> Result<Summary, Finding> {
     carry_out(seed, Plan::draw, fault, trace)
 }
 
-/// Runs a plan that is drawn otherwise.
+/// Runs a seed with a plan from `draw`.
 ///
 /// # Errors
-/// What the server did wrong.
+/// The first wrong behaviour of the server.
 pub fn carry_out(
     seed: u64,
     draw: impl FnOnce(&mut Random) -> Plan,
@@ -158,8 +158,8 @@ pub fn carry_out(
     }
 }
 
-/// The folder with users and lock; all else is on the machine's disk. One for each thread, gone
-/// with it.
+/// The real folder with the users file and the lock; all other files are on the simulated disk.
+/// Each thread has one, and removes it at its end.
 fn folder() -> PathBuf {
     thread_local!(static FOLDER: tempfile::TempDir = users());
     FOLDER.with(|folder| folder.path().to_owned())
@@ -189,7 +189,7 @@ impl World {
         }
     }
 
-    /// One to try what surrounds a life.
+    /// A world for testing the harness itself.
     pub fn of_a_test(plan: &Plan) -> World {
         let machine = Machine::put_up(1, plan.temper.clone(), None, None);
         World::new(
@@ -211,7 +211,7 @@ impl World {
             self.machine.disk(|disk, random| disk.lose(loss, random));
             if life.without_catalog {
                 let catalog = self.config.data.join("catalog.redb");
-                // It may never have been there.
+                // The catalog may not exist.
                 let _ = self.machine.disk(|disk, _| disk.remove(&catalog));
             }
             if life.rots {
@@ -220,7 +220,7 @@ impl World {
         }
         self.machine.behave(calm);
         self.full = false;
-        // Twice: what the first look changed on the disk has to last as well.
+        // Twice: changes of the first start to the disk must last as well.
         for _ in 0..2 {
             if let End::Damage = self.look()? {
                 self.summary.borrow_mut().reported += 1;
@@ -250,7 +250,7 @@ impl World {
             tokio::select! {
                 biased;
                 () = self.machine.power_fails() => return Ok(End::Crash),
-                // The disk failed, and said so.
+                // The disk failed with an error.
                 () = over_of(&server) => return Ok(End::Crash),
                 result = timeout(PATIENCE, done) => match result {
                     Some(result) => result?,
@@ -261,7 +261,7 @@ impl World {
         })
     }
 
-    /// One life without harm, to look at everything.
+    /// One life without faults that checks everything.
     fn look(&self) -> Result<End, String> {
         self.on_machine(async {
             let server = match self.start(self.config.clone()).await {
@@ -279,7 +279,7 @@ impl World {
         })
     }
 
-    /// Runs a life, and makes sure that nothing of it is left.
+    /// Runs a life, then stops all its tasks. A panic in it is an error.
     pub fn on_machine(
         &self,
         life: impl Future<Output = Result<End, String>>,
@@ -298,11 +298,11 @@ impl World {
         Ok(end)
     }
 
-    /// Starts the server; `None` when it rightly does not start.
+    /// Starts the server. `None` if it rightly does not start.
     async fn start(&self, config: Config) -> Result<Option<Server>, String> {
         self.summary.borrow_mut().starts += 1;
         let (reads, writes) = self.machine.may_fail();
-        // A segment that cannot be made is as good as no room for one.
+        // For the model, a segment that cannot be created is a full disk.
         let (full, rotten) = (self.full || writes, self.rotten || reads);
         let weather = Weather { full, ending: true, rotten };
         self.model.borrow_mut().weather = weather;
@@ -317,7 +317,7 @@ impl World {
                 ready = reactor => ready,
             };
             if ready.is_err() {
-                // The other reactors may be waiting for a disk that answers no more.
+                // The other reactors may wait for a disk that no longer answers.
                 let ended = tokio::select! {
                     biased;
                     () = self.machine.power_fails() => return Ok(None),
@@ -330,13 +330,13 @@ impl World {
         Ok(Some(server))
     }
 
-    /// Whether a start may fail of this.
+    /// Checks that a start may fail with this error.
     fn may_fail(&self, error: &StartError) -> Result<(), String> {
         let temper_is_bad = self.machine.is_off() || self.machine.has_failed() || self.full;
         let damage =
             matches!(error, StartError::Replay(ReplayError::Log(RecoveryError::Damaged(_))));
         self.machine.trace(format_args!("no start: {error}"));
-        // A disk that is full and nothing else keeps nobody from reading.
+        // A full disk alone must not prevent a start.
         let failed = self.machine.is_off() || self.machine.has_failed();
         let only_full = matches!(error, StartError::Log(_)) && !failed;
         match damage {
@@ -346,7 +346,7 @@ impl World {
         }
     }
 
-    /// Clients at work; over when all are.
+    /// Runs the clients until all have ended.
     async fn clients(&self, life: &Life) -> Result<(), String> {
         let (tell, mut told) = tokio::sync::mpsc::unbounded_channel();
         for _ in 0..life.clients {
@@ -354,11 +354,11 @@ impl World {
             let plan = work(&mut random, life);
             let model = self.model.clone();
             let tell = tell.clone();
-            // Whoever listened may have heard enough.
+            // The receiver stops at the first finding.
             spawn(async move { drop(tell.send(client(&Network, model, random, plan).await)) });
         }
         drop(tell);
-        // The first thing that is wrong counts: others follow from it.
+        // Only the first finding counts; others follow from it.
         while let Some(result) = told.recv().await {
             result?;
         }
@@ -369,7 +369,7 @@ impl World {
         format!("nothing moves any more; leases in use: {:?}", self.machine.leases())
     }
 
-    /// Without sessions, a reactor has but the lease for the header of its next segment.
+    /// Without sessions, a reactor holds only the lease for the header of its next segment.
     async fn leases_are_back(&self) -> Result<(), String> {
         for _ in 0..60 {
             if self.machine.leases().iter().all(|&leases| leases == 1) {
@@ -388,7 +388,7 @@ impl World {
             ended = timeout(PATIENCE, server.ended()) => match ended {
                 None => Err("it does not stop".into()),
                 Some(Ok(())) => {
-                    // The threads beside the reactors have their last jobs to do.
+                    // The other threads finish their last jobs.
                     sleep(Duration::from_secs(60)).await;
                     Ok(End::Stop)
                 }
@@ -399,7 +399,7 @@ impl World {
     }
 }
 
-/// What a client is to do.
+/// Draws the work of a client.
 fn work(random: &mut Random, life: &Life) -> client::Plan {
     let sizes = if random.one_in(6) { Sizes::Edges } else { Sizes::Small };
     let append = Style { most: random.pick(&[2, 5, 20]), sizes };
@@ -418,7 +418,7 @@ async fn over_of(server: &Server) {
     let _ = told.await;
 }
 
-/// The way to the server.
+/// The simulated network, for the clients.
 struct Network;
 
 impl Dial for Network {
