@@ -1,13 +1,13 @@
-//! What the server needs at its edges: memory for what is huge, many or idle, and time to start;
-//! and what a storm of failing logins takes from an upload.
+//! Costs at the limits: memory for huge messages, large batches and idle sessions, time to start,
+//! and the effect of many failing logins on an upload.
 //!
 //! ```sh
 //! cargo bench --bench limits                  # all cases
 //! cargo bench --bench limits -- idle million  # some
 //! ```
-//! The real binary runs in a process of its own on a temporary folder; memory is what the kernel
-//! says of that process (VmHWM is the peak, VmRSS the present). Every case checks afterwards that
-//! what was acknowledged is there.
+//! The real binary runs in its own process on a temporary folder. Memory is the kernel's figure for
+//! that process (VmHWM is the peak, VmRSS the present value). Every case checks afterwards that
+//! acknowledged mail is there.
 
 mod server;
 
@@ -80,7 +80,7 @@ fn many_small() {
     report_peak("a batch of 200,000 messages", &server, before);
 }
 
-/// 10,000 connections, logged in, with nothing to do.
+/// 10,000 idle connections after login.
 fn idle() {
     raise_limits();
     let server = Server::new();
@@ -89,7 +89,7 @@ fn idle() {
     for _ in 0..10_000 {
         clients.push(login(&server));
     }
-    // The last one is idle too when those before it have answered once more.
+    // After one more reply from each, the last connection is idle too.
     for client in &mut clients {
         client.ok("NOOP");
     }
@@ -101,7 +101,7 @@ fn idle() {
     );
 }
 
-/// A million messages, kill -9, start.
+/// A start after a million messages and kill -9.
 fn million() {
     let mut server = Server::new();
     let mut client = login(&server);
@@ -130,11 +130,11 @@ fn million() {
     );
 }
 
-/// Connections that fail to log in, each from an address of its own and with ever new names, so
-/// that none of them is cut off.
+/// Number of connections that fail to log in. Each has its own address and always uses new names,
+/// so that none is cut off.
 const STORM: usize = 1000;
 
-/// An upload alone, amid a storm of logins that fail, and alone again.
+/// An upload alone, during a storm of failing logins, and alone again.
 fn storm() {
     raise_limits();
     let server = Server::new();
@@ -166,7 +166,7 @@ fn storm() {
                 }
             });
         }
-        // Until the storm has its full strength.
+        // Until the storm has reached its full strength.
         upload(3);
         let counted = failed.load(Ordering::Relaxed);
         let amid = upload(10);
@@ -177,7 +177,7 @@ fn storm() {
         over.store(true, Ordering::Relaxed);
         (amid, (counted, login))
     });
-    // Its last answers come late.
+    // The last replies to the storm come late.
     std::thread::sleep(Duration::from_secs(20));
     let after = upload(10);
     println!(
@@ -188,7 +188,7 @@ fn storm() {
     );
 }
 
-/// One that guesses, as fast as it gets answers.
+/// A client that guesses passwords as fast as it gets replies.
 struct Stormer {
     server: SocketAddr,
     number: usize,
@@ -201,8 +201,8 @@ impl Stormer {
         Stormer { server, number, tries: 0, stream: None }
     }
 
-    /// Reads what has come, and sends the next guess if it was an answer. How many failures that
-    /// were.
+    /// Reads the available data, and sends the next guess after a reply. Returns the number of
+    /// failures read.
     fn go_on(&mut self) -> u64 {
         let Some(stream) = &mut self.stream else {
             self.stream = self.connect().ok();
@@ -242,7 +242,7 @@ impl Stormer {
     }
 }
 
-/// An APPEND of so many messages of so many octets.
+/// An APPEND of `messages` messages of `octets` octets each.
 fn batch(messages: usize, octets: usize) -> Vec<u8> {
     let mut batch = b"a APPEND INBOX".to_vec();
     for _ in 0..messages {
@@ -276,7 +276,7 @@ fn login(server: &Server) -> Client {
     client
 }
 
-/// Reads to the tagged OK.
+/// Reads up to the tagged OK.
 fn finish(client: &mut Client, tag: &str) {
     let reply = client.reply(tag);
     assert!(reply.tagged.starts_with("OK"), "{}", reply.tagged);

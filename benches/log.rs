@@ -1,11 +1,11 @@
-//! What the log costs by itself: checksum, sealing, O_DIRECT write, fdatasync, through the reactor.
+//! The cost of the log alone: checksum, sealing, O_DIRECT write and fdatasync, in the reactor.
 //!
 //! ```sh
 //! cargo bench --bench log              # 5 seconds for each row
 //! cargo bench --bench log -- --short   # half a second
 //! ```
-//! No network and no IMAP: the ceiling for one reactor on this disk. Afterwards the file is read
-//! back, and every frame and message in it is checked.
+//! There is no network and no IMAP, so this is the ceiling of one reactor on this disk. Afterwards
+//! every frame and message in the file is read back and checked.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
@@ -32,7 +32,7 @@ const SEGMENT: u32 = 256 << 20;
 struct Case {
     /// Messages in a frame.
     messages: usize,
-    /// Octets of each.
+    /// Octets in a message.
     size: usize,
     /// Frames that one fdatasync makes durable.
     group: usize,
@@ -51,7 +51,7 @@ struct Measured {
     frames: u64,
     elapsed: Duration,
     sealing: Duration,
-    /// From the first write of a group to the end of its fdatasync, in microseconds.
+    /// Time from the first write of a group to the end of its fdatasync, in microseconds.
     durable: Histogram<u64>,
 }
 
@@ -78,7 +78,7 @@ fn main() -> io::Result<()> {
     Ok(())
 }
 
-/// A file written over once, as the server prepares its segments.
+/// A file overwritten once with zeros, as the server prepares its segments.
 fn prepare(path: &Path) -> io::Result<File> {
     let mut file = File::create(path)?;
     let zeros = vec![0; 1 << 20];
@@ -138,7 +138,7 @@ async fn measure(case: Case, file: File, duration: Duration) -> io::Result<Measu
     Ok(measured)
 }
 
-/// Begins the file anew, as another segment.
+/// Starts again at the beginning of the file, as the next segment.
 async fn open(
     sequencer: &mut Sequencer,
     segment: SegmentId,
@@ -153,7 +153,7 @@ async fn open(
     Ok(())
 }
 
-/// What the kernel does for the server: new mail in the lease.
+/// Puts new mail into the lease, as the kernel does for the server.
 fn receive(case: Case, lease: &mut Lease, frames: u64) {
     let payload = &mut lease.octets_mut()[HEADER..];
     for message in payload.chunks_exact_mut(case.size).take(case.messages) {
@@ -193,7 +193,7 @@ fn record(case: Case, messages: &[(usize, u128)]) -> Record {
     Record::Messages { batch: BatchId(1), messages: messages.iter().map(message).collect() }
 }
 
-/// Reads back what the last pass over the file wrote.
+/// Reads back and checks the frames of the last pass over the file.
 fn check(case: Case, file: &File) -> io::Result<()> {
     let mut octets = vec![0; SEGMENT as usize];
     file.read_exact_at(&mut octets, 0)?;

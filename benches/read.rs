@@ -1,13 +1,13 @@
-//! What reading costs in a large mailbox.
+//! The cost of reading a large mailbox.
 //!
 //! ```sh
 //! cargo bench --bench read                       # 1,000,000 small messages
 //! cargo bench --bench read -- --messages 200000  # fewer
 //! cargo bench --bench read -- --mbox CORPUS      # real mail, repeated up to 1 GB
 //! ```
-//! The real binary runs in a process of its own on a temporary folder. The client looks at what it
-//! gets no closer than it has to, to count messages and octets; each answer is checked. What the
-//! server answers with BAD it does not have: such a row is passed over aloud.
+//! The real binary runs in its own process on a temporary folder. The client parses replies only as
+//! far as necessary to count messages and octets; each reply is checked. BAD means that the server
+//! does not support the command: the row is skipped with a message.
 
 mod server;
 
@@ -21,16 +21,16 @@ use memchr::memmem::Finder;
 use rustix::process::Signal;
 use server::{PASSWORD, Server, USER};
 
-/// Times that each row is measured.
+/// Number of measurements per row.
 const ROUNDS: usize = 3;
 
-/// Octets to which real mail is repeated.
+/// Real mail is repeated up to this many octets.
 const REPEATED: u64 = 1_000_000_000;
 
 /// Messages in one APPEND.
 const BATCH: usize = 1000;
 
-/// What is asked, and octets in the answer for each message at least.
+/// Name of the row and command.
 const SEARCHES: [(&str, &str); 7] = [
     ("SEARCH by flag", "UID SEARCH UNSEEN"),
     ("SEARCH by date", "UID SEARCH SINCE 1-Jan-2001"),
@@ -76,7 +76,7 @@ fn main() {
     }
 }
 
-/// A message of some 400 octets with a header as they are.
+/// A message of some 400 octets with a typical header.
 fn small(number: usize) -> Bytes {
     let text = format!(
         "Received: from a.example.org by b.example.org; Tue, 07 Feb 2023 22:43:04 -0800\r\n\
@@ -99,7 +99,7 @@ fn real(path: &str) -> Vec<Bytes> {
     (0..times).flat_map(|_| once.iter().cloned()).collect()
 }
 
-/// Appends everything to INBOX; gives the octets.
+/// Appends everything to INBOX. Returns the number of octets.
 fn fill(server: &Server, mail: &[Bytes]) -> u64 {
     let mut client = Client::login(server.address);
     let mut octets = 0;
@@ -117,7 +117,7 @@ fn fill(server: &Server, mail: &[Bytes]) -> u64 {
     octets
 }
 
-/// SELECT of a mailbox that is, or is not, in memory.
+/// SELECT of a mailbox that is in memory, and of one that is not.
 fn selects(server: &mut Server, count: usize) {
     let mut cold = Vec::new();
     for _ in 0..ROUNDS {
@@ -142,13 +142,13 @@ fn milliseconds(mut times: Vec<Duration>) -> String {
     format!("{:.1} ({:.1}-{:.1})", ms(&times[times.len() / 2]), ms(first), ms(last))
 }
 
-/// What a command cost.
+/// The cost of a command.
 struct Cost {
     seconds: f64,
     cpu: f64,
 }
 
-/// Measures a command some times; the median by time.
+/// Measures a command [`ROUNDS`] times. Returns the median by time.
 fn measure(
     server: &Server,
     client: &mut Client,
@@ -204,25 +204,25 @@ fn search(server: &Server, client: &mut Client, name: &str, command: &str, store
     );
 }
 
-/// Counts what it is told and keeps nothing: [`kit::Client`] would take more time than the server.
+/// Counts replies and keeps nothing: [`kit::Client`] would take more time than the server.
 struct Client {
     stream: TcpStream,
     buffer: Vec<u8>,
 }
 
-/// What came of a command.
+/// The counted reply to a command.
 #[derive(Default)]
 struct Answer {
     octets: u64,
-    /// FETCH responses.
+    /// Number of FETCH responses.
     fetched: u64,
-    /// EXISTS of a SELECT.
+    /// Number in the EXISTS response of SELECT.
     exists: Option<usize>,
     /// The tagged response.
     last: String,
 }
 
-/// Octets kept of what was looked at, for what begins there and ends in the next piece.
+/// Octets kept of each piece, for words that end in the next piece.
 const KEPT: usize = 512;
 
 impl Client {
@@ -248,7 +248,7 @@ impl Client {
         time
     }
 
-    /// Reads to the tagged response; whether that is OK. BAD is `false`, NO ends everything.
+    /// Reads up to the tagged response. Returns `true` for OK and `false` for BAD; NO panics.
     fn finish(&mut self, tag: &str, answer: &mut Answer) -> bool {
         let fetch = Finder::new(b" FETCH (");
         let mut kept = 0;
@@ -260,7 +260,7 @@ impl Client {
             if answer.octets < 4096 {
                 answer.exists = answer.exists.or_else(|| exists(here));
             }
-            // What ends in the octets kept was counted already.
+            // Matches within the kept octets were counted already.
             let old = fetch.find_iter(&here[..kept]).count() as u64;
             answer.fetched += fetch.find_iter(here).count() as u64 - old;
             if let Some(text) = here.strip_suffix(b"\r\n") {

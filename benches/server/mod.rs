@@ -1,4 +1,4 @@
-//! The real binary as it is configured by default, and what the kernel says of its process.
+//! The real binary in its default configuration, and the kernel's figures of its process.
 #![allow(dead_code, reason = "each benchmark uses a part of it")]
 
 use std::net::SocketAddr;
@@ -8,13 +8,13 @@ use kit::Folder;
 pub use kit::{PASSWORD, USER};
 use rustix::process::Signal;
 
-/// Sizes of the server's own defaults; the launcher's are those of tests.
+/// The server's own defaults, where the launcher's differ for tests.
 const FLAGS: [&str; 6] = ["--segment-size", "1G", "--segments-ahead", "2", "--log", "warn"];
 
 /// A server on a folder of its own, with one user.
 pub struct Server {
     running: Option<kit::Server>,
-    /// Where it listens.
+    /// The address that it listens on.
     pub address: SocketAddr,
     folder: Folder,
 }
@@ -26,7 +26,7 @@ impl Server {
         Server { address: running.address(), running: Some(running), folder }
     }
 
-    /// Ends the server by this signal and starts it again. Returns when the start began.
+    /// Ends the server with this signal and starts it again. Returns the time when the start began.
     pub fn restart(&mut self, signal: Signal) -> Instant {
         if let Some(server) = self.running.take() {
             server.signal(signal);
@@ -39,7 +39,7 @@ impl Server {
         begun
     }
 
-    /// Processor seconds of all threads of the server.
+    /// CPU time of all threads of the server, in seconds.
     pub fn cpu(&self) -> f64 {
         let stat = std::fs::read_to_string(self.process("stat")).expect("the server runs");
         let (_, fields) = stat.rsplit_once(')').expect("a name in parentheses");
@@ -47,12 +47,12 @@ impl Server {
         times.map(|ticks| ticks.parse::<f64>().expect("a number")).sum::<f64>() / 100.0
     }
 
-    /// Starts a new measurement of the peak of memory.
+    /// Resets the peak of memory.
     pub fn forget_peak(&self) {
         let _ = std::fs::write(self.process("clear_refs"), "5");
     }
 
-    /// Bytes of memory, by their name in /proc/PID/status.
+    /// Memory in bytes, by its name in /proc/PID/status.
     pub fn memory(&self, name: &str) -> u64 {
         let status = std::fs::read_to_string(self.process("status")).expect("the server runs");
         let line = status.lines().find(|line| line.starts_with(name)).expect("Linux has it");
