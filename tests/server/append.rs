@@ -1,5 +1,5 @@
-//! APPEND where it cannot be written down as a transcript: odd octets, pipelines, connections that
-//! end early. Its dialogues are played in `transcripts.rs`.
+//! APPEND cases that a transcript cannot express: odd octets, pipelines, connections that end
+//! early. `transcripts.rs` plays the dialogues.
 
 use kit::{Client, Fetched, Folder, Message, PASSWORD, Random, Server, USER, append_text};
 

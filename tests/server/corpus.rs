@@ -1,5 +1,5 @@
-//! Real mail, there and back: every octet of the corpus that MAILRACE_CORPUS names, a folder with
-//! `messages.mbox` and `torture/`. Without it, generated mail.
+//! Real mail is appended and fetched, and every octet compared. MAILRACE_CORPUS names a folder with
+//! `messages.mbox` and `torture/`; without it, the mail is generated.
 
 use std::io::{Write, stderr};
 use std::path::{Path, PathBuf};

@@ -1,5 +1,5 @@
-//! Tests that talk to a running server, each to one of its own. They run side by side: a test that
-//! measures memory or latency, or needs the machine for itself, belongs to `abuse`.
+//! Black-box tests, each with a server of its own. They run in parallel: a test that measures
+//! memory or latency, or needs an idle machine, belongs to `abuse`.
 
 mod append;
 mod auth;

@@ -1,5 +1,5 @@
-//! Plays every dialogue in `tests/transcripts/` against a server of its own; those of APPEND in
-//! every slicing.
+//! Plays every dialogue in `tests/transcripts/` against a new server; those of APPEND also in every
+//! slicing.
 
 use std::fs;
 use std::path::Path;

@@ -1,4 +1,4 @@
-//! Failed logins: delayed, cut off, without harm to others.
+//! Failed logins are delayed and cut off, and do not affect other users.
 
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::time::{Duration, Instant};

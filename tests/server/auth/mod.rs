@@ -1,4 +1,4 @@
-//! Logging in with all mechanisms, users that are changed while the server runs, and the limits on
+//! Logins with all mechanisms, users that are changed while the server runs, and the limits on
 //! failed logins.
 
 mod bound;

@@ -1,4 +1,4 @@
-//! A client of SCRAM-SHA-256 (RFC 7677), written from the RFC and not from the server.
+//! A SCRAM-SHA-256 client, written from RFC 7677 and independent of the server.
 
 use std::num::NonZeroU32;
 

@@ -1,4 +1,4 @@
-//! `curl imap://`: each command is a session of its own.
+//! `curl imap://`: each run of curl is a session of its own.
 
 use std::fs;
 use std::process::Command;

@@ -1,5 +1,4 @@
-//! Mail clients that people use, against the real binary: each uploads, reads back, changes and
-//! compares.
+//! Real mail clients against the real binary: each uploads, reads back, changes and compares.
 //!
 //! A client that is not installed is skipped and says so; with MAILRACE_CLIENTS=required it fails.
 //! MAILRACE_CLIENT_SERVER=127.0.0.1:143,user,password runs all of them against another server, to

@@ -1,4 +1,4 @@
-//! The same clients over TLS.
+//! imaplib, mbsync and curl over TLS.
 
 use std::fs;
 use std::path::Path;

@@ -1,4 +1,4 @@
-//! Messages larger than what is kept in memory, many of them, and clients that do not read.
+//! Messages larger than the memory for them, many of them, and clients that do not read.
 
 use kit::Random;
 

@@ -1,4 +1,4 @@
-//! The HTTP that the tests need.
+//! A minimal HTTP client.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};

@@ -1,4 +1,4 @@
-//! The destinations of log lines, and that no failure of one stops the server.
+//! The destinations of log lines. No failure of a destination stops the server.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{PipeReader, PipeWriter, Read, Write, pipe};

@@ -1,4 +1,4 @@
-//! Users who upload, each on its own connection and thread.
+//! Users that upload, each on its own connection and thread.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

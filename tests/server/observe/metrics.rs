@@ -1,4 +1,4 @@
-//! Every metric exists, is documented, and has the right value after a known load.
+//! Every metric is exported, documented, and right after a known load.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;

@@ -1,11 +1,11 @@
-//! The picture of the page that the manual shows:
+//! Makes the picture of the live page in the manual:
 //!
 //! ```sh
 //! cargo test --test server -- --ignored the_picture_of_the_manual
 //! ```
 //!
-//! Minutes of load by several users, then `src/manual/live-page.png`. `MAILRACE_MINUTES` makes it
-//! shorter or longer.
+//! After some minutes of load by several users it writes `src/manual/live-page.png`.
+//! `MAILRACE_MINUTES` sets the length of the load.
 
 use std::fs;
 use std::thread;

@@ -1,5 +1,5 @@
-//! Socket activation and readiness messages. A shell takes the place of systemd: it puts its
-//! standard input and standard error where the protocol wants them.
+//! Socket activation and readiness messages. A shell plays the part of systemd: it passes its
+//! standard input and standard error as the descriptors that the protocol prescribes.
 
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader};

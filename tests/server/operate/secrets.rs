@@ -1,4 +1,4 @@
-//! Other users of the machine see nothing of mail and passwords.
+//! Other users of the machine can read neither mail nor passwords.
 
 use std::fs::{self, Permissions};
 use std::io::{BufRead, BufReader};

@@ -1,4 +1,4 @@
-//! The forms of an answer: SEARCH, ESEARCH, `$`, PARTIAL, MODSEQ.
+//! The forms of a result: SEARCH, ESEARCH, `$`, PARTIAL, MODSEQ.
 
 use kit::{Client, Server};
 

@@ -1,4 +1,4 @@
-//! HIGHESTMODSEQ: a client that resumes from it hears nothing twice and misses nothing (RFC 7162).
+//! HIGHESTMODSEQ: a client that resumes from it misses nothing and hears nothing twice (RFC 7162).
 
 use kit::{Folder, Message, Reply, Server};
 

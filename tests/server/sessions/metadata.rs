@@ -1,4 +1,4 @@
-//! Metadata of mailboxes: it survives every kind of end, and it has bounds.
+//! Metadata of mailboxes: it survives every kind of end, and is limited.
 
 use mailrace::limits::{METADATA_ENTRIES, METADATA_NAME, METADATA_OCTETS, METADATA_VALUE};
 

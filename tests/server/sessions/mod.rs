@@ -1,4 +1,4 @@
-//! Several sessions on one mailbox: what each is told, and when (RFC 2180, RFC 7162).
+//! Several sessions on one mailbox: which news each gets, and when (RFC 2180, RFC 7162).
 
 mod highest;
 mod keywords;

@@ -1,4 +1,4 @@
-//! What an account with a full quota can still do, and the room that unfinished uploads claim.
+//! Commands that work with a full quota, and the share that unfinished uploads claim.
 
 use kit::{Client, Folder, Message, PASSWORD, Server, USER};
 

@@ -1,5 +1,5 @@
-//! Changes of several sessions at the same moment: what a session was told stays true, whatever the
-//! others do to the same messages.
+//! Concurrent changes by several sessions: every reply stays true, whatever other sessions do to
+//! the messages.
 
 use std::collections::BTreeSet;
 

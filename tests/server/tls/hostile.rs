@@ -1,4 +1,4 @@
-//! Connections that are not TLS, or stop in the middle of it.
+//! Connections that are not TLS, or end in the middle of it.
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpStream};

@@ -1,5 +1,5 @@
-//! TLS as clients see it: from the first octet on, and by STARTTLS; certificates that are replaced
-//! while sessions go on; connections that are not TLS, or stop in the middle of it.
+//! TLS as clients see it: implicit and with STARTTLS; certificates that are replaced during
+//! sessions; connections that are not TLS, or end in the middle of it.
 
 mod hostile;
 mod renewal;
