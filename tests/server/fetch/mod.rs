@@ -334,7 +334,7 @@ fn message_global_is_a_message_to_who_has_enabled_rev2() {
     );
 }
 
-// ---- What goes wrong --------------------------------------------------------------------------
+// ---- Failures ---------------------------------------------------------------------------------
 
 #[test]
 fn damage_is_told_and_the_rest_is_answered() {
@@ -358,8 +358,8 @@ fn damage_is_told_and_the_rest_is_answered() {
     assert_eq!((reply.code(), fetches(&reply).len()), ("CORRUPTION", 0));
     // Only its header is read, which shows no damage.
     client.ok("FETCH 3 (BODY.PEEK[HEADER])");
-    // Octets of a large one were sent before the damage was seen. The client must not take it for
-    // whole.
+    // Octets of a large message are sent before the damage is found. The client must not mistake it
+    // for complete.
     client.send(b"x FETCH 2 BODY.PEEK[]\r\n");
     let mut taken = 0;
     while let Some(line) = client.line_or_end() {

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use super::http::get;
 use super::{observed, until};
 
-/// The lines of a file, without what differs in every run.
+/// The lines of a file, without the fields that differ in every run.
 fn trail(file: &Path) -> Vec<Value> {
     let text = fs::read_to_string(file).unwrap();
     let line = |line: &str| {

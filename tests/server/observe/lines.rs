@@ -164,7 +164,7 @@ fn files_of_the_log_are_reopened_and_nobody_elses_to_write() {
     assert!(server.terminate().success());
     assert!(read(Path::new(&format!("{log}.0"))).contains("ready after"));
     assert!(read(Path::new(&log)).contains("stopping on signal 15"));
-    // What is in the one is not in the other.
+    // No line is in both files.
     for round in 0..2 {
         assert!(!read(Path::new(&format!("{log}.{round}"))).contains("logged in"));
     }

@@ -161,7 +161,7 @@ fn a_known_load_is_counted_to_the_last_octet() {
     let (size, free) = ("mailrace_disk_size_bytes", "mailrace_disk_free_bytes");
     assert!(after.sum(size, "") >= after.sum(free, "") && after.sum(free, "") > 0.0);
 
-    // What was in the log for ten seconds is in the catalog.
+    // After ten seconds in the log, changes are in the catalog.
     let written = until(|| {
         let scrape = scrape(admin);
         (scrape.sum("mailrace_checkpoint_lag_bytes", "") == 0.0).then_some(scrape)

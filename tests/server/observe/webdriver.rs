@@ -87,7 +87,7 @@ impl Browser {
         self.post("/url", &json!({ "url": url }));
     }
 
-    /// What a piece of JavaScript returns.
+    /// The result of a piece of JavaScript.
     pub fn run(&self, script: &str) -> Value {
         self.post("/execute/sync", &json!({ "script": script, "args": [] }))
     }

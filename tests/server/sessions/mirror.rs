@@ -35,12 +35,12 @@ pub struct Mirror {
     client: Client,
     view: View,
     tag: String,
-    /// HIGHESTMODSEQ as RFC 7162 has a client keep it: as it was told last, or a higher MODSEQ that
-    /// a command told after it.
+    /// HIGHESTMODSEQ as a client keeps it by RFC 7162: the last one reported, or a higher MODSEQ
+    /// reported after it.
     highest: u64,
     /// Highest MODSEQ of the command in flight.
     modseq: u64,
-    /// It has enabled QRESYNC.
+    /// The client has enabled QRESYNC.
     resumes: bool,
 }
 
@@ -58,7 +58,7 @@ impl Mirror {
         mirror
     }
 
-    /// Asks for everything.
+    /// Fetches everything.
     pub fn settle(&mut self) {
         for command in ["NOOP", "UID FETCH 1:* (UID FLAGS)"] {
             let reply = self.client.ok(command);
@@ -109,15 +109,15 @@ impl Mirror {
     pub fn read(&mut self, by_number: bool) {
         let tag = self.tag.clone();
         let reply = self.client.reply(&tag);
-        // Other sessions expunge messages that this client does not know to be gone. Only COPY and
-        // MOVE answer NO then, as RFC 2180 says, or as Dovecot does where that leaves a choice.
+        // Other sessions expunge messages without the knowledge of this client. Then only COPY and
+        // MOVE answer NO, as RFC 2180 says, or as Dovecot does where the RFC leaves a choice.
         let gone = "NO [EXPUNGEISSUED] the messages have gone";
         assert!(reply.tagged.starts_with("OK ") || reply.tagged == gone, "{}", reply.tagged);
         self.take(&reply, by_number);
     }
 
-    /// Checks that this client, if it were cut off now, would learn everything that it missed. It
-    /// need not learn of messages of which it only knew that they exist.
+    /// Checks that this client would learn everything that it missed if it were cut off now.
+    /// Messages with unknown flags are excepted: the client only knew that they exist.
     pub fn resume(&self, server: &Server) {
         let mut client = super::login(server);
         client.ok("ENABLE QRESYNC");

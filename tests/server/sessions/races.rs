@@ -7,7 +7,7 @@ use kit::{Client, Fetched, Folder, Message, PASSWORD, Server, USER};
 
 use super::{login, selected};
 
-/// So many messages of two alternating kinds that a change of one kind takes several records.
+/// Number of messages, of two alternating kinds. A change of one kind takes several records.
 const MESSAGES: usize = 36_000;
 
 const ROUNDS: usize = 3;
@@ -29,8 +29,8 @@ fn found(client: &mut Client, mailbox: &str, keys: &str) -> BTreeSet<u64> {
     numbers.flat_map(|numbers| numbers.split_whitespace().map(|n| n.parse().unwrap())).collect()
 }
 
-/// Sends a UID STORE for each of the last messages, all at once: of so many as a round has, after
-/// these UIDs. They are answered in their order.
+/// Sends a UID STORE for each of the last 50 of [`MESSAGES`] messages, all in one pipeline. The
+/// UIDs of the messages follow `before`. Returns each UID with its tag.
 fn send_stores(client: &mut Client, before: u64, change: &str) -> Vec<(u64, String)> {
     let last = before + MESSAGES as u64;
     let uids = (last - 49..=last).rev();
@@ -41,7 +41,7 @@ fn send_stores(client: &mut Client, before: u64, change: &str) -> Vec<(u64, Stri
     stores
 }
 
-/// The messages whose flags, as told, have or lack this flag now.
+/// The messages reported with this flag, or without it.
 fn told(client: &mut Client, stores: Vec<(u64, String)>, flag: &str, set: bool) -> BTreeSet<u64> {
     let mut told = BTreeSet::new();
     for (uid, tag) in stores {
@@ -58,8 +58,8 @@ fn told(client: &mut Client, stores: Vec<(u64, String)>, flag: &str, set: bool) 
     told
 }
 
-/// This command takes all messages of INBOX to a new mailbox while another session flags the last
-/// of them. Every message that was reported as flagged is flagged in the new mailbox.
+/// Runs a command that takes all messages of INBOX to a new mailbox, while another session flags
+/// the last of them. Every message reported as flagged must be flagged in the new mailbox.
 fn flags_survive(server: &Server, command: &str, target: &str) {
     let mut acknowledged = 0;
     for _ in 0..ROUNDS {
