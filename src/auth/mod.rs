@@ -22,11 +22,10 @@ mod tokens;
 mod users;
 mod verifier;
 
-pub use claim::{Claim, Identity, Keyring, Proof};
-pub use line::LineError;
-pub use password::{Password, PasswordError};
+pub use claim::{Claim, Identity};
+pub use password::Password;
 pub use sasl::{Mechanism, MechanismName, SaslError, Step};
 pub use throttle::network;
 pub use tokens::{TokenConfig, TokenKeysError, Tokens};
-pub use users::{Kept, NameError, User, UserError, Users};
+pub use users::{Kept, User, UserError, Users};
 pub use verifier::{Busy, LoginRefusal, Verdict, Verifier, VerifierOptions};

@@ -31,14 +31,14 @@ pub use account::{Account, RenameError};
 pub use catalog::Catalog;
 pub use checkpoint::Checkpoint;
 pub use chunk::{Chunk, Entry};
-pub use chunks::Piece;
 pub use damaged::{Finding, Quarantine};
 pub use error::{ApplyError, CatalogError, Rot};
-pub use file::{CATALOG_FORMAT, CatalogFile};
+#[cfg(test)]
+use file::{CATALOG_FORMAT, CatalogFile};
 pub use keywords::{KeywordChange, KeywordSet, Keywords};
-pub use mailbox::{
-    Arriving, AsWritten, Changes, Counts, Mailbox, Metadata, Recent, Reserved, What,
-};
-pub use replay::{OnDamage, Replay, ReplayError, replay};
+#[cfg(test)]
+use mailbox::Counts;
+pub use mailbox::{AsWritten, Changes, Mailbox, Reserved, What};
+pub use replay::{OnDamage, ReplayError, replay};
 pub use view::View;
 pub(crate) use walk::{Batch, Found, Walk};

@@ -10,5 +10,5 @@ mod output;
 pub(crate) use output::forget_buffers;
 pub use output::{BUFFER, GATHERED, Gone, Output, buffer};
 pub use security::Security;
-pub use tls::{Acceptor, Concern, TlsError, TlsFiles, Validity};
+pub use tls::{Acceptor, Concern, TlsError, TlsFiles};
 pub use transport::{Guest, Transport};

@@ -24,7 +24,6 @@ mod status;
 mod view;
 
 pub use endpoint::{AdminError, Bound, Endpoint};
-pub use status::{
-    Disk, FigureStatus, FigureValue, History, Latency, Rates, Reactor, Refusal, STATUS_VERSION,
-    Segments, Status, Totals, Upload,
-};
+#[cfg(test)]
+pub(crate) use status::{Disk, FigureValue, History, Rates, Segments, Totals};
+pub use status::{FigureStatus, Refusal, STATUS_VERSION, Status, Upload};

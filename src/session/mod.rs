@@ -23,4 +23,5 @@ mod trouble;
 mod vigil;
 
 pub use life::serve;
-pub use login::CAPABILITIES;
+#[cfg(test)]
+pub(crate) use login::CAPABILITIES;

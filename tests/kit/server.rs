@@ -42,6 +42,7 @@ impl Folder {
     }
 
     /// A folder in which [`USER`] may log in.
+    #[expect(clippy::new_without_default, reason = "it makes a folder on the disk")]
     pub fn new() -> Folder {
         let folder = Folder::empty();
         folder.add_user(USER, PASSWORD, &[]);

@@ -13,7 +13,7 @@ use std::sync::atomic::AtomicUsize;
 
 pub use self::arriving::Arriving;
 use self::journal::Journal;
-pub use self::journal::{Changes, Recent, What};
+pub use self::journal::{Changes, What};
 pub use self::metadata::Metadata;
 pub use self::unapplied::AsWritten;
 use self::unapplied::Unapplied;

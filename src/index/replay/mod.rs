@@ -52,6 +52,7 @@ pub struct Replay {
     /// Number of messages in these changes.
     pub messages: u64,
     /// Number of checkpoints written on the way.
+    #[cfg_attr(not(test), expect(dead_code, reason = "what tests compare"))]
     pub checkpoints: u64,
     /// The damage found.
     pub quarantine: Quarantine,

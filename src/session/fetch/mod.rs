@@ -102,9 +102,8 @@ impl Session {
             false => self.answer_from_index(mailbox, walk, &wanted, owner).await,
             true => self.answer_from_disk(mailbox, walk, &wanted, owner).await,
         };
-        match answered {
-            Ok(outcome) => self.end_fetch(tag, &outcome),
-            Err(Gone) => {}
+        if let Ok(outcome) = answered {
+            self.end_fetch(tag, &outcome);
         }
     }
 

@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use super::flags::{Change, DELETED, Flags, SEEN, written as flags_written};
 use super::message::{Action, Op};
-use super::names::{NameOp, SPECIAL_USE};
+use super::names::{NameOp, NoteChanges, SPECIAL_USE};
 use super::session::{Kind, Session};
 use super::wire::{Checked, Dial};
 use crate::set;
@@ -268,7 +268,7 @@ impl<D: Dial> Session<'_, D> {
     }
 
     /// An entry or several with values or without, and how they are written in SETMETADATA.
-    fn some_notes(&mut self) -> (Vec<(Rc<str>, Option<Rc<str>>)>, String) {
+    fn some_notes(&mut self) -> (NoteChanges, String) {
         let (mut notes, mut texts) = (Vec::new(), Vec::new());
         let from = self.random.below(NOTES.len());
         let end = self.random.within(from + 1, NOTES.len());

@@ -22,8 +22,11 @@ pub enum NameOp {
     /// SUBSCRIBE, or UNSUBSCRIBE.
     Subscribe(Rc<str>, bool),
     /// SETMETADATA: entries and their values, or that they have none.
-    Note(Rc<str>, Vec<(Rc<str>, Option<Rc<str>>)>),
+    Note(Rc<str>, NoteChanges),
 }
+
+/// Entries that SETMETADATA changes, with their new values; without one the entry is removed.
+pub type NoteChanges = Vec<(Rc<str>, Option<Rc<str>>)>;
 
 /// Entries of metadata with their values.
 pub type Notes = BTreeMap<Rc<str>, Rc<str>>;
