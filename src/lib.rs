@@ -12,6 +12,7 @@
 //! ```
 #![deny(missing_docs)]
 #![deny(unsafe_op_in_unsafe_fn)]
+#![cfg_attr(not(test), warn(unreachable_pub))]
 #![cfg_attr(not(test), warn(clippy::unwrap_used))]
 
 pub mod limits;

@@ -38,7 +38,7 @@ pub(super) struct Usual {
 
 impl Usual {
     /// The parameters of new keys.
-    pub fn of_ours() -> Usual {
+    pub(super) fn of_ours() -> Usual {
         Usual { iterations: iterations(), salt: SALT }
     }
 }
@@ -54,12 +54,12 @@ pub(super) struct Keys {
 
 impl Keys {
     /// The parameters of these keys.
-    pub fn usual(&self) -> Usual {
+    pub(super) fn usual(&self) -> Usual {
         Usual { iterations: self.iterations, salt: self.salt.len() }
     }
 
     /// Makes keys for a password with a fresh salt. Takes some tens of milliseconds.
-    pub fn new(password: &Password) -> Result<Keys, getrandom::Error> {
+    pub(super) fn new(password: &Password) -> Result<Keys, getrandom::Error> {
         let mut salt = [0; SALT];
         getrandom::fill(&mut salt)?;
         Ok(Keys::derive(password, &salt, iterations()))
@@ -73,7 +73,7 @@ impl Keys {
     /// StoredKey       := H(ClientKey)
     /// ServerKey       := HMAC(SaltedPassword, "Server Key")
     /// ```
-    pub fn derive(password: &Password, salt: &[u8], iterations: NonZeroU32) -> Keys {
+    pub(super) fn derive(password: &Password, salt: &[u8], iterations: NonZeroU32) -> Keys {
         let mut salted = [0; KEY];
         let secret = normalize(password.octets());
         pbkdf2::derive(pbkdf2::PBKDF2_HMAC_SHA256, iterations, salt, &secret, &mut salted);
@@ -86,7 +86,12 @@ impl Keys {
     /// passwords: a user's salt changes with the password, so a salt that never changes would
     /// reveal an unknown name. Each name changes at its own times, half a year to three years
     /// apart.
-    pub fn of_unknown(secret: &[u8; KEY], name: &str, usual: Usual, unix_seconds: u64) -> Keys {
+    pub(super) fn of_unknown(
+        secret: &[u8; KEY],
+        name: &str,
+        usual: Usual,
+        unix_seconds: u64,
+    ) -> Keys {
         let draw = |what: &str| mac(secret, format!("{what} {name}").as_bytes());
         let number = |what: &str| u64::from_le_bytes(*draw(what).first_chunk().expect("32 octets"));
         let life = SHORTEST_LIFE + number("life") % (LONGEST_LIFE - SHORTEST_LIFE);
@@ -109,7 +114,7 @@ impl Keys {
     /// ClientSignature := HMAC(StoredKey, AuthMessage)
     /// ClientProof     := ClientKey XOR ClientSignature
     /// ```
-    pub fn prove(&self, message: &[u8], proof: &[u8]) -> bool {
+    pub(super) fn prove(&self, message: &[u8], proof: &[u8]) -> bool {
         let Ok(mut key) = <[u8; KEY]>::try_from(proof) else { return false };
         let signature = mac(&self.stored, message);
         key.iter_mut().zip(signature).for_each(|(octet, mask)| *octet ^= mask);
@@ -117,12 +122,12 @@ impl Keys {
     }
 
     /// `ServerSignature := HMAC(ServerKey, AuthMessage)`
-    pub fn signature(&self, message: &[u8]) -> [u8; KEY] {
+    pub(super) fn signature(&self, message: &[u8]) -> [u8; KEY] {
         mac(&self.server, message)
     }
 
     /// Parses the output of `Display`; `None` for anything else.
-    pub fn parse(text: &str) -> Option<Keys> {
+    pub(super) fn parse(text: &str) -> Option<Keys> {
         let mut parts = text.split('$');
         let (scheme, salted, keys) = (parts.next()?, parts.next()?, parts.next()?);
         if scheme != SCHEME || parts.next().is_some() {

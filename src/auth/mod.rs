@@ -22,10 +22,10 @@ mod tokens;
 mod users;
 mod verifier;
 
-pub use claim::{Claim, Identity};
-pub use password::Password;
-pub use sasl::{Mechanism, MechanismName, SaslError, Step};
-pub use throttle::network;
-pub use tokens::{TokenConfig, TokenKeysError, Tokens};
-pub use users::{Kept, User, UserError, Users};
-pub use verifier::{Busy, LoginRefusal, Verdict, Verifier, VerifierOptions};
+pub(crate) use claim::{Claim, Identity};
+pub(crate) use password::Password;
+pub(crate) use sasl::{Mechanism, MechanismName, SaslError, Step};
+pub(crate) use throttle::network;
+pub(crate) use tokens::{TokenConfig, TokenKeysError, Tokens};
+pub(crate) use users::{Kept, User, UserError, Users};
+pub(crate) use verifier::{Busy, LoginRefusal, Verdict, Verifier, VerifierOptions};

@@ -14,12 +14,12 @@ pub(super) struct Recent<K, V> {
 
 impl<K: Hash + Eq, V> Recent<K, V> {
     /// A map of this capacity. Memory is allocated as entries come.
-    pub fn new(capacity: usize) -> Recent<K, V> {
+    pub(super) fn new(capacity: usize) -> Recent<K, V> {
         Recent { half: capacity / 2, young: HashMap::new(), old: HashMap::new() }
     }
 
     /// The value of a key, which counts as used now.
-    pub fn get<Q>(&mut self, key: &Q) -> Option<&V>
+    pub(super) fn get<Q>(&mut self, key: &Q) -> Option<&V>
     where
         K: std::borrow::Borrow<Q>,
         Q: Hash + Eq + ?Sized,
@@ -32,7 +32,7 @@ impl<K: Hash + Eq, V> Recent<K, V> {
     }
 
     /// Sets the value of a key.
-    pub fn insert(&mut self, key: K, value: V) {
+    pub(super) fn insert(&mut self, key: K, value: V) {
         self.old.remove(&key);
         if self.young.len() >= self.half && !self.young.contains_key(&key) {
             self.old = std::mem::take(&mut self.young);

@@ -11,10 +11,10 @@ pub(super) struct Stamp(Option<(u64, i64, i64, u64)>);
 
 impl Stamp {
     /// The stamp of a missing file.
-    pub const NONE: Stamp = Stamp(None);
+    pub(super) const NONE: Stamp = Stamp(None);
 
     /// `None` if the file cannot be examined. Costs one stat.
-    pub fn of(path: &Path) -> Option<Stamp> {
+    pub(super) fn of(path: &Path) -> Option<Stamp> {
         match fs::metadata(path) {
             Ok(metadata) => Some(Stamp::from(&metadata)),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Some(Stamp::NONE),

@@ -49,14 +49,14 @@ type Bucket = Instant;
 impl Throttle {
     /// Allows an address `each_address` failures in [`limits::LOGIN_WINDOW`]. `key` keeps clients
     /// from learning which names share a bucket.
-    pub fn new(key: [u8; 32], each_address: u32, capacity: usize) -> Throttle {
+    pub(super) fn new(key: [u8; 32], each_address: u32, capacity: usize) -> Throttle {
         let each_address = each_address.max(1);
         let each_pair = limits::LOGIN_FAILURES_EACH.min(each_address);
         Throttle { key, each_address, each_pair, counts: Recent::new(capacity) }
     }
 
     /// Whether to check a login; if not, how long to wait.
-    pub fn admit(&mut self, from: IpAddr, name: &str, now: Instant) -> Result<(), Duration> {
+    pub(super) fn admit(&mut self, from: IpAddr, name: &str, now: Instant) -> Result<(), Duration> {
         let address = self.wait(self.address(from), self.each_address, now);
         let pair = self.wait(self.pair(from, name), self.each_pair, now);
         let wait = address.max(pair);
@@ -64,21 +64,21 @@ impl Throttle {
     }
 
     /// Checks whether `more` further failures at once might exceed the limit of an address.
-    pub fn check_margin(&mut self, from: IpAddr, more: u32, now: Instant) -> bool {
+    pub(super) fn check_margin(&mut self, from: IpAddr, more: u32, now: Instant) -> bool {
         let key = self.address(from);
         let left = self.counts.get(&key).map_or(Duration::ZERO, |at| at.duration_since(now));
         left + share(self.each_address) * more > limits::LOGIN_WINDOW
     }
 
     /// A number for the user at this address, and one for the address.
-    pub fn numbers(&self, from: IpAddr, name: &str) -> [usize; 2] {
+    pub(super) fn numbers(&self, from: IpAddr, name: &str) -> [usize; 2] {
         [self.pair(from, name), self.address(from)].map(|key| {
             usize::from(u16::from_le_bytes([key[0], key[1]])) //
         })
     }
 
     /// Counts a failure. Returns how long to delay its answer.
-    pub fn failed(&mut self, from: IpAddr, name: &str, now: Instant) -> Duration {
+    pub(super) fn failed(&mut self, from: IpAddr, name: &str, now: Instant) -> Duration {
         self.count(self.pair(from, name), self.each_pair, now);
         let address = self.count(self.address(from), self.each_address, now);
         let user = self.count(self.user(name), limits::LOGIN_FAILURES_EACH, now);
@@ -137,7 +137,7 @@ fn delay(failures: u32) -> Duration {
 /// What belongs to one client: an IPv4 address, or the first 64 bits of an IPv6 address, because
 /// clients choose the rest freely.
 #[must_use]
-pub fn network(address: IpAddr) -> Ipv6Addr {
+pub(crate) fn network(address: IpAddr) -> Ipv6Addr {
     match address.to_canonical() {
         IpAddr::V4(address) => address.to_ipv6_mapped(),
         IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() >> 64 << 64),

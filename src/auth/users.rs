@@ -21,9 +21,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-pub use self::edit::Kept;
+pub(crate) use self::edit::Kept;
 use self::error::io_error;
-pub use self::error::{NameError, UserError};
+pub(crate) use self::error::{NameError, UserError};
 use super::keys::{Keys, Usual};
 use super::line::{self, LineError};
 use super::stamp::Stamp;
@@ -32,7 +32,7 @@ use crate::reactor::give_way;
 
 /// How often a thread checks the file. After this, plus the time to parse it, a session sees a
 /// change at its next command.
-pub const TICK: Duration = Duration::from_millis(50);
+pub(super) const TICK: Duration = Duration::from_millis(50);
 
 const FILE: &str = "users";
 
@@ -123,22 +123,22 @@ impl User {
 }
 
 impl Table {
-    pub fn get(&self, name: &str) -> Option<&User> {
+    pub(super) fn get(&self, name: &str) -> Option<&User> {
         self.users.get(name)
     }
 
-    pub fn generation(&self) -> u64 {
+    pub(super) fn generation(&self) -> u64 {
         self.generation
     }
 
     /// Whether every user has SCRAM-SHA-256 keys.
-    pub fn all_have_keys(&self) -> bool {
+    pub(super) fn all_have_keys(&self) -> bool {
         self.without_keys == 0
     }
 
     /// The current entry of a user who logged in before. `None` if the user was removed or the
     /// password was changed, or that of the master user who acts.
-    pub fn still(&self, user: &User) -> Option<User> {
+    pub(super) fn still(&self, user: &User) -> Option<User> {
         let same = |old: &User| self.get(&old.name).filter(|new| new.has_password_of(old));
         let mut now = same(user)?.clone();
         now.master = match &user.master {
@@ -149,7 +149,7 @@ impl Table {
     }
 
     /// The parameters of most users' keys, which keys of unknown names must have too.
-    pub fn usual(&self) -> Usual {
+    pub(super) fn usual(&self) -> Usual {
         let most = self.kinds.iter().max_by_key(|(_, count)| **count);
         most.map_or_else(Usual::of_ours, |(kind, _)| *kind)
     }

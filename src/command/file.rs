@@ -55,7 +55,7 @@ pub(super) struct FileError {
 
 impl ConfigFile {
     /// Reads a file and checks each key by itself.
-    pub fn read(path: &Path) -> Result<ConfigFile, FileError> {
+    pub(super) fn read(path: &Path) -> Result<ConfigFile, FileError> {
         let text = fs::read_to_string(path).map_err(|error| FileError {
             path: path.into(),
             problems: vec![(0, format!("cannot be read: {error}"))],
@@ -65,13 +65,13 @@ impl ConfigFile {
     }
 
     /// The value of a key.
-    pub fn value(&self, key: &str) -> Option<&str> {
+    pub(super) fn value(&self, key: &str) -> Option<&str> {
         let flag = self.flags.iter().find(|flag| flag.key == key)?;
         flag.text.strip_prefix("--")?.strip_prefix(key)?.strip_prefix('=')
     }
 
     /// The flags of the keys that neither the command line nor the environment sets.
-    pub fn beside(&self, line: &ArgMatches) -> impl Iterator<Item = &str> {
+    pub(super) fn beside(&self, line: &ArgMatches) -> impl Iterator<Item = &str> {
         let set = |key: &str| {
             let known = keys().into_iter().find(|arg| arg.get_long() == Some(key));
             let id = known.map(|arg| arg.get_id().to_string());

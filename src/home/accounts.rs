@@ -13,7 +13,7 @@ use crate::index::{Account, CatalogError, Rot};
 use crate::store::{LogId, MailboxId};
 
 /// An account in use, or being loaded by the first session that needs it.
-pub type Loading = Rc<OnceCell<Rc<Owner>>>;
+pub(super) type Loading = Rc<OnceCell<Rc<Owner>>>;
 
 /// Why a mailbox was not loaded.
 #[derive(Debug)]

@@ -14,7 +14,7 @@ use crate::limits::{LOG_ALLOWANCE, LOG_ALLOWANCE_PER_SECOND, LOG_CREDIT, LOG_OF_
 use crate::reactor::Instant;
 
 /// The allowance of one account.
-pub struct Allowance {
+pub(super) struct Allowance {
     /// Octets left. Negative after a command that wrote more than was left.
     left: Cell<i64>,
     /// When `left` was computed.
@@ -29,20 +29,20 @@ impl Default for Allowance {
 
 impl Allowance {
     /// Charges octets that were written.
-    pub fn spend(&self, octets: usize) {
+    pub(super) fn spend(&self, octets: usize) {
         self.left.set(self.left() - octets as i64);
     }
 
     /// How long until some allowance is left; `None` when there is some now.
     #[must_use]
-    pub fn wait(&self) -> Option<Duration> {
+    pub(super) fn wait(&self) -> Option<Duration> {
         let owed = u64::try_from(-self.left()).ok().filter(|&owed| owed > 0)?;
         Some(Duration::from_secs_f64(owed as f64 / LOG_ALLOWANCE_PER_SECOND as f64))
     }
 
     /// Whether the allowance is full, so that it need not be remembered.
     #[must_use]
-    pub fn is_full(&self) -> bool {
+    pub(super) fn is_full(&self) -> bool {
         self.left() == LOG_ALLOWANCE as i64
     }
 

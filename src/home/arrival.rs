@@ -41,7 +41,7 @@ pub enum Arrival {
 }
 
 /// The code and the text of the BYE at the end of a session.
-pub type Farewell = (Option<Code<'static>>, Rc<str>);
+pub(crate) type Farewell = (Option<Code<'static>>, Rc<str>);
 
 /// What the audit trail records of a session.
 #[derive(Debug, Default)]

@@ -25,7 +25,7 @@ const INTERVAL: Duration = Duration::from_secs(10);
 const AFTER_FAILURE: Duration = Duration::from_secs(5);
 
 /// Writes the checkpoints of one reactor.
-pub struct Checkpoints {
+pub(crate) struct Checkpoints {
     home: Rc<Home>,
     pool: SegmentPool,
     last: RefCell<Last>,
@@ -44,14 +44,14 @@ struct Last {
 impl Checkpoints {
     /// No checkpoint is written before [`Checkpoints::run`].
     #[must_use]
-    pub fn new(home: Rc<Home>, pool: SegmentPool) -> Checkpoints {
+    pub(crate) fn new(home: Rc<Home>, pool: SegmentPool) -> Checkpoints {
         let last = Last { at: Instant::now(), log: 0 };
         let forgot = Cell::new(last.at);
         Checkpoints { home, pool, last: RefCell::new(last), forgot, stop: Notify::new() }
     }
 
     /// Writes checkpoints as they become due, and a last one after [`Checkpoints::stop`].
-    pub async fn run(&self) {
+    pub(crate) async fn run(&self) {
         let mut pause = TICK;
         while !self.told_to_stop(pause).await {
             pause = TICK;
@@ -68,7 +68,7 @@ impl Checkpoints {
     }
 
     /// Ends [`Checkpoints::run`].
-    pub fn stop(&self) {
+    pub(crate) fn stop(&self) {
         self.stop.notify_one();
     }
 

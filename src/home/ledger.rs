@@ -26,7 +26,7 @@ use crate::reactor::{Arena, LeaseClass, thresholds};
 use crate::store::{Frame, Log, LogError, MailboxId, Place, Purpose, Record, Slot, sealed_len};
 
 /// The reply for an account that was abandoned after an error. The log has details.
-pub const FAULTY: &str = "this account is not available until the server is restarted; nothing \
+pub(crate) const FAULTY: &str = "this account is not available until the server is restarted; nothing \
      that was acknowledged is lost";
 
 /// Writes the changes of one account to the log.

@@ -16,7 +16,7 @@ use crate::store::{
 use imap::types::UidRange;
 
 /// Bytes for records in the largest frame without payload.
-pub const ROOM: usize = room_in(LeaseClass::Large);
+pub(crate) const ROOM: usize = room_in(LeaseClass::Large);
 
 /// Bytes for records in a frame that fills a lease and has no payload.
 const fn room_in(class: LeaseClass) -> usize {
@@ -187,7 +187,7 @@ impl<'p> Page<'p> {
 
 impl Sheet {
     /// All records, in the order in which they are written.
-    pub fn records(&self) -> impl Iterator<Item = &Record> {
+    pub(super) fn records(&self) -> impl Iterator<Item = &Record> {
         self.ahead.iter().chain(self.parts.iter().flat_map(Part::records))
     }
 }
@@ -203,7 +203,7 @@ impl Part {
 
     /// Applies the part after its frame is durable. Returns the number of messages processed since
     /// the last yield.
-    pub async fn apply(self, owner: &Rc<Owner>, log: &Log) -> usize {
+    pub(super) async fn apply(self, owner: &Rc<Owner>, log: &Log) -> usize {
         match self {
             Part::Change(record) => {
                 owner.risk(|account| account.apply(&record));
@@ -223,7 +223,7 @@ impl Part {
     }
 
     /// Planted fault: applies the part out of turn.
-    pub fn apply_at_once(self, owner: &Rc<Owner>) {
+    pub(super) fn apply_at_once(self, owner: &Rc<Owner>) {
         match self {
             Part::Change(record) => {
                 owner.risk(|account| account.apply(&record));

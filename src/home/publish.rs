@@ -15,7 +15,7 @@ const TICK: Duration = Duration::from_millis(50);
 const TICKS_OF_UPLOADS: u64 = 10;
 
 /// Publishes the counters of a reactor for as long as it runs.
-pub async fn publish(home: Rc<Home>) {
+pub(crate) async fn publish(home: Rc<Home>) {
     loop {
         let begun = Instant::now();
         sleep(TICK).await;

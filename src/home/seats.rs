@@ -16,10 +16,10 @@ pub struct UserTotals {
 }
 
 /// Users of a reactor that have sessions.
-pub type Seats = Rc<RefCell<BTreeMap<Box<str>, Rc<UserTotals>>>>;
+pub(super) type Seats = Rc<RefCell<BTreeMap<Box<str>, Rc<UserTotals>>>>;
 
 /// One session of a user, counted until this is dropped.
-pub struct Seat {
+pub(crate) struct Seat {
     seats: Seats,
     user: Box<str>,
     totals: Rc<UserTotals>,
@@ -28,7 +28,7 @@ pub struct Seat {
 impl Seat {
     /// Counts a session of this user. `None` if the user already has `most`.
     #[must_use]
-    pub fn take(seats: &Seats, user: &str, most: usize) -> Option<Seat> {
+    pub(crate) fn take(seats: &Seats, user: &str, most: usize) -> Option<Seat> {
         let mut users = seats.borrow_mut();
         let totals = users.entry(user.into()).or_default().clone();
         if totals.sessions.get() >= most {
@@ -40,7 +40,7 @@ impl Seat {
 
     /// A memory reservation for a command, empty at first.
     #[must_use]
-    pub fn held(&self) -> HeldMemory {
+    pub(crate) fn held(&self) -> HeldMemory {
         HeldMemory { totals: self.totals.clone(), bytes: 0 }
     }
 }
@@ -57,14 +57,14 @@ impl Drop for Seat {
 
 /// Memory of a sort, of threads, or of a result with updates. It counts against the user's limit
 /// ([`SORT_OCTETS`]) until this is dropped.
-pub struct HeldMemory {
+pub(crate) struct HeldMemory {
     totals: Rc<UserTotals>,
     bytes: usize,
 }
 
 impl HeldMemory {
     /// Sets the number of bytes in use. `false` if the user is over the limit.
-    pub fn set(&mut self, bytes: usize) -> bool {
+    pub(crate) fn set(&mut self, bytes: usize) -> bool {
         let all = self.totals.held.get() - self.bytes + bytes;
         self.bytes = bytes;
         self.totals.held.set(all);

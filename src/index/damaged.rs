@@ -82,7 +82,7 @@ impl Finding {
 
 impl Known {
     /// The part of `found` that is not in `known`.
-    pub fn fresh(found: &[Damage], known: &[Known]) -> Vec<Known> {
+    pub(super) fn fresh(found: &[Damage], known: &[Known]) -> Vec<Known> {
         let is_octets = |known: &&Known| matches!(known.damage.lost, Lost::Octets(_));
         let mut octets: BTreeSet<_> = known.iter().filter(is_octets).map(Known::place).collect();
         let mut fresh: Vec<Known> = Vec::new();
@@ -99,12 +99,12 @@ impl Known {
     }
 
     /// Whether changes are lost, not only bytes of messages.
-    pub fn is_hole(&self) -> bool {
+    pub(super) fn is_hole(&self) -> bool {
         !matches!(self.damage.lost, Lost::Octets(_))
     }
 
     /// The damaged log and the hole in it.
-    pub fn hole(&self) -> Option<(LogId, LostFrames)> {
+    pub(super) fn hole(&self) -> Option<(LogId, LostFrames)> {
         match self.damage.lost {
             Lost::Frames(hole) => Some((self.damage.log, hole)),
             _ => None,

@@ -27,18 +27,18 @@ mod walk;
 #[cfg(test)]
 mod tests;
 
-pub use account::{Account, RenameError};
-pub use catalog::Catalog;
-pub use checkpoint::Checkpoint;
-pub use chunk::{Chunk, Entry};
-pub use damaged::{Finding, Quarantine};
-pub use error::{ApplyError, CatalogError, Rot};
+pub(crate) use account::{Account, RenameError};
+pub(crate) use catalog::Catalog;
+pub(crate) use checkpoint::Checkpoint;
+pub(crate) use chunk::{Chunk, Entry};
+pub(crate) use damaged::{Finding, Quarantine};
+pub(crate) use error::{ApplyError, CatalogError, Rot};
 #[cfg(test)]
 use file::{CATALOG_FORMAT, CatalogFile};
-pub use keywords::{KeywordChange, KeywordSet, Keywords};
+pub(crate) use keywords::{KeywordChange, KeywordSet, Keywords};
 #[cfg(test)]
 use mailbox::Counts;
-pub use mailbox::{AsWritten, Changes, Mailbox, Reserved, What};
-pub use replay::{OnDamage, ReplayError, replay};
-pub use view::View;
+pub(crate) use mailbox::{AsWritten, Changes, Mailbox, Reserved, What};
+pub(crate) use replay::{OnDamage, ReplayError, replay};
+pub(crate) use view::View;
 pub(crate) use walk::{Batch, Found, Walk};

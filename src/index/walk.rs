@@ -26,31 +26,31 @@ pub(crate) struct Batch {
 
 impl Batch {
     /// The messages, ascending.
-    pub fn iter(&self) -> impl Iterator<Item = (u32, Entry<'_>)> {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (u32, Entry<'_>)> {
         self.messages.iter().filter_map(|&(number, index)| {
             Some((number, self.chunk.get(index as usize)?)) //
         })
     }
 
     /// Number of messages.
-    pub fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.messages.len()
     }
 
     /// The message at an index of the batch.
-    pub fn entry(&self, at: usize) -> Entry<'_> {
+    pub(crate) fn entry(&self, at: usize) -> Entry<'_> {
         let (_, index) = self.messages[at];
         self.chunk.get(index as usize).expect("it was found there, and chunks do not change")
     }
 
     /// The message at an index of the batch, detached from the batch.
-    pub fn one(&self, at: usize) -> Found {
+    pub(crate) fn one(&self, at: usize) -> Found {
         let (number, index) = self.messages[at];
         Found { number, chunk: self.chunk.clone(), index }
     }
 
     /// The messages, each detached from the batch.
-    pub fn found(&self) -> impl Iterator<Item = Found> + '_ {
+    pub(crate) fn found(&self) -> impl Iterator<Item = Found> + '_ {
         self.messages.iter().map(|&(number, index)| Found {
             number,
             chunk: self.chunk.clone(),
@@ -71,7 +71,7 @@ pub(crate) struct Found {
 
 impl Found {
     /// Its entry in the index.
-    pub fn entry(&self) -> Entry<'_> {
+    pub(crate) fn entry(&self) -> Entry<'_> {
         self.chunk.get(self.index as usize).expect("it was found there, and chunks do not change")
     }
 }
@@ -105,24 +105,24 @@ pub(crate) struct Walk {
 
 impl Walk {
     /// A walk through the messages in these ranges that changed after `since`.
-    pub fn new(uids: Vec<UidRange>, since: Option<ModSeq>) -> Walk {
+    pub(crate) fn new(uids: Vec<UidRange>, since: Option<ModSeq>) -> Walk {
         let next = uids.first().map_or(Uid(1), |range| range.first);
         Walk { uids, range: 0, next, missing: 0, since, steps: 0 }
     }
 
     /// Number of messages so far that are in the view and no longer in the mailbox.
-    pub fn missing(&self) -> u64 {
+    pub(crate) fn missing(&self) -> u64 {
         self.missing
     }
 
     /// Number of steps so far.
-    pub fn steps(&self) -> usize {
+    pub(crate) fn steps(&self) -> usize {
         self.steps
     }
 
     /// Ends the walk because the mailbox was deleted: the remaining messages are missing. Returns
     /// `false`, like a step after the last.
-    pub fn give_up(&mut self) -> bool {
+    pub(crate) fn give_up(&mut self) -> bool {
         while let Some(rest) = self.rest() {
             self.pass(rest.last);
         }
@@ -130,7 +130,7 @@ impl Walk {
     }
 
     /// Takes the next messages: at most those of one chunk, possibly none. `false` at the end.
-    pub fn step(&mut self, view: &View, mailbox: &Mailbox, batch: &mut Batch) -> bool {
+    pub(crate) fn step(&mut self, view: &View, mailbox: &Mailbox, batch: &mut Batch) -> bool {
         batch.messages.clear();
         self.steps += 1;
         let Some(rest) = self.rest() else { return false };

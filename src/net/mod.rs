@@ -8,7 +8,7 @@ mod output;
 
 #[cfg(test)]
 pub(crate) use output::forget_buffers;
-pub use output::{BUFFER, GATHERED, Gone, Output, buffer};
-pub use security::Security;
-pub use tls::{Acceptor, Concern, TlsError, TlsFiles};
-pub use transport::{Guest, Transport};
+pub(crate) use output::{BUFFER, GATHERED, Gone, Output, buffer};
+pub(crate) use security::Security;
+pub(crate) use tls::{Acceptor, Concern, TlsError, TlsFiles};
+pub(crate) use transport::{Guest, Transport};

@@ -20,10 +20,10 @@ use crate::reactor::{spawn, timeout};
 const SMALL: usize = limits::SHORT_REPLY;
 
 /// Bytes of a long reply gathered before they are passed on.
-pub const GATHERED: usize = 64 << 10;
+pub(crate) const GATHERED: usize = 64 << 10;
 
 /// Size of a [`buffer`] in bytes, and how full it should be before it is sent.
-pub const BUFFER: usize = limits::REPLY;
+pub(crate) const BUFFER: usize = limits::REPLY;
 
 /// Buffers that this thread keeps for reuse: as many as are in flight to a few busy clients.
 /// Allocating fresh memory costs more than copying into it.
@@ -35,7 +35,7 @@ thread_local! {
 
 /// An empty buffer of somewhat more than [`BUFFER`] bytes, reused if possible.
 #[must_use]
-pub fn buffer() -> BytesMut {
+pub(crate) fn buffer() -> BytesMut {
     let spare = SPARES.with_borrow_mut(Vec::pop);
     spare.unwrap_or_else(|| BytesMut::with_capacity(BUFFER + SMALL))
 }

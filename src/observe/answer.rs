@@ -40,13 +40,13 @@ pub(super) struct Answers {
 }
 
 impl Answers {
-    pub fn new() -> Answers {
+    pub(super) fn new() -> Answers {
         let policy = HeaderValue::from_str(&policy()).expect("base64 is ASCII");
         Answers { policy }
     }
 
     /// The answer to a request.
-    pub fn answer<B>(
+    pub(super) fn answer<B>(
         &self,
         request: &Request<B>,
         scope: Scope,

@@ -57,7 +57,7 @@ pub enum AdminError {
 
 /// The socket of an endpoint that has not started yet.
 #[derive(Debug)]
-pub struct Bound {
+pub(crate) struct Bound {
     listener: TcpListener,
     address: SocketAddr,
 }
@@ -67,7 +67,7 @@ impl Bound {
     ///
     /// # Errors
     /// See [`AdminError`].
-    pub fn new(address: SocketAddr) -> Result<Bound, AdminError> {
+    pub(crate) fn new(address: SocketAddr) -> Result<Bound, AdminError> {
         if !address.ip().to_canonical().is_loopback() {
             return Err(AdminError::NotLoopback(address));
         }
@@ -80,7 +80,7 @@ impl Bound {
 }
 
 /// A running endpoint. Dropping it stops it.
-pub struct Endpoint {
+pub(crate) struct Endpoint {
     address: SocketAddr,
     stop: Option<oneshot::Sender<()>>,
     thread: Option<thread::JoinHandle<()>>,
@@ -91,7 +91,7 @@ impl Endpoint {
     ///
     /// # Errors
     /// If the operating system refuses a thread.
-    pub fn start(bound: Bound, watch: Watch) -> Result<Endpoint, AdminError> {
+    pub(crate) fn start(bound: Bound, watch: Watch) -> Result<Endpoint, AdminError> {
         let Bound { listener, address } = bound;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         let runtime = runtime.map_err(AdminError::System)?;
@@ -113,7 +113,7 @@ impl Endpoint {
 
     /// The address it listens on, with the real port even if 0 was asked for.
     #[must_use]
-    pub fn address(&self) -> SocketAddr {
+    pub(crate) fn address(&self) -> SocketAddr {
         self.address
     }
 }

@@ -49,13 +49,18 @@ struct Seen {
 }
 
 impl Pulse {
-    pub fn new(readings: &[Reading], now: Instant) -> Pulse {
+    pub(super) fn new(readings: &[Reading], now: Instant) -> Pulse {
         let seen = readings.iter().map(|one| Seen::turning(turns(one), now)).collect();
         Pulse { seen, looked: now }
     }
 
     /// Looks at the reactors. `ticks` returns the CPU time of a thread.
-    pub fn look(&mut self, readings: &[Reading], now: Instant, ticks: impl Fn(u64) -> Option<u64>) {
+    pub(super) fn look(
+        &mut self,
+        readings: &[Reading],
+        now: Instant,
+        ticks: impl Fn(u64) -> Option<u64>,
+    ) {
         // While the process or its machine is stopped, this is not called and no reactor turns.
         let stopped = since(self.looked, now).saturating_sub(GAP);
         self.looked = now;
@@ -75,7 +80,7 @@ impl Pulse {
     }
 
     /// Reactors that will not recover by themselves.
-    pub fn illness(&self, now: Instant) -> Vec<String> {
+    pub(super) fn illness(&self, now: Instant) -> Vec<String> {
         self.each(|number, seen| {
             let (quiet, idle) = (since(seen.turned, now), since(seen.worked, now));
             if idle > STUCK {
@@ -91,7 +96,7 @@ impl Pulse {
     }
 
     /// Reactors that do not respond at the moment.
-    pub fn pauses(&self, now: Instant) -> Vec<String> {
+    pub(super) fn pauses(&self, now: Instant) -> Vec<String> {
         self.each(|number, seen| {
             let quiet = since(seen.turned, now);
             let seconds = quiet.as_secs();

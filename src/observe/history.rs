@@ -30,7 +30,7 @@ impl Past {
     /// Adds the seconds since the last call: one, or more if this thread was not scheduled. What
     /// happened in several seconds is spread evenly over them. What happened before the first call
     /// is not counted.
-    pub fn add(&mut self, readings: &[Reading], seconds: u64) {
+    pub(super) fn add(&mut self, readings: &[Reading], seconds: u64) {
         let now = Second {
             octets: total(readings, Figure::MailBytes),
             messages: total(readings, Figure::Messages),
@@ -57,12 +57,12 @@ impl Past {
     }
 
     /// One figure of each second, oldest first.
-    pub fn each(&self, figure: impl Fn(&Second) -> u64) -> Vec<u64> {
+    pub(super) fn each(&self, figure: impl Fn(&Second) -> u64) -> Vec<u64> {
         self.seconds.iter().map(figure).collect()
     }
 
     /// The mean of a figure over the last `seconds`, or over as many as there are.
-    pub fn rate(&self, seconds: usize, figure: impl Fn(&Second) -> u64) -> f64 {
+    pub(super) fn rate(&self, seconds: usize, figure: impl Fn(&Second) -> u64) -> f64 {
         let last = self.seconds.iter().rev().take(seconds);
         let count = last.len();
         if count == 0 { 0.0 } else { last.map(figure).sum::<u64>() as f64 / count as f64 }

@@ -23,7 +23,7 @@ mod reading;
 mod status;
 mod view;
 
-pub use endpoint::{AdminError, Bound, Endpoint};
+pub(crate) use endpoint::{AdminError, Bound, Endpoint};
 #[cfg(test)]
 pub(crate) use status::{Disk, FigureValue, History, Rates, Segments, Totals};
-pub use status::{FigureStatus, Refusal, STATUS_VERSION, Status, Upload};
+pub(crate) use status::{FigureStatus, Refusal, STATUS_VERSION, Status, Upload};

@@ -40,7 +40,7 @@ pub(super) struct Observer {
 
 impl Observer {
     /// Starts with a first look.
-    pub fn new(watch: Watch) -> Observer {
+    pub(super) fn new(watch: Watch) -> Observer {
         let (now, readings) = (Instant::now(), Reading::all(&watch));
         let mut observer = Observer {
             watch,
@@ -60,7 +60,7 @@ impl Observer {
     }
 
     /// Looks again. To be called every second.
-    pub fn tick(&mut self) {
+    pub(super) fn tick(&mut self) {
         let readings = Reading::all(&self.watch);
         let now = Instant::now();
         let passed = now - std::mem::replace(&mut self.looked, now);
@@ -76,12 +76,12 @@ impl Observer {
     }
 
     /// `/status.json`, as of the last look.
-    pub fn status(&self) -> Bytes {
+    pub(super) fn status(&self) -> Bytes {
         self.status.clone()
     }
 
     /// What only a restart can repair; empty if the process is healthy.
-    pub fn illness(&mut self) -> Vec<String> {
+    pub(super) fn illness(&mut self) -> Vec<String> {
         let readings = Reading::all(&self.watch);
         let now = self.look(&readings);
         let mut illness = self.pulse.illness(now);
@@ -90,13 +90,13 @@ impl Observer {
     }
 
     /// Why the server accepts no mail; empty if it does.
-    pub fn obstacles(&mut self) -> Vec<String> {
+    pub(super) fn obstacles(&mut self) -> Vec<String> {
         let readings = Reading::all(&self.watch);
         self.obstacles_now(&readings)
     }
 
     /// `/metrics`, as of now.
-    pub fn metrics(&mut self) -> String {
+    pub(super) fn metrics(&mut self) -> String {
         let reactors = Reading::all(&self.watch);
         let ready = self.obstacles_now(&reactors).is_empty();
         let process = self.process(&reactors, ready);
@@ -104,7 +104,7 @@ impl Observer {
     }
 
     /// The figures of the process.
-    pub fn process(&self, readings: &[Reading], ready: bool) -> Process {
+    pub(super) fn process(&self, readings: &[Reading], ready: bool) -> Process {
         let (mut process, watch) = (Process::default(), &self.watch);
         let Segments { ready: written, active, reserve, sealed, .. } = self.segments(readings);
         process.set_each(Figure::Segments, [written, active, reserve, sealed]);
@@ -129,7 +129,7 @@ impl Observer {
     }
 
     /// The segments by their states.
-    pub fn segments(&self, readings: &[Reading]) -> Segments {
+    pub(super) fn segments(&self, readings: &[Reading]) -> Segments {
         let ready = self.watch.pool.ready.load(Ordering::Relaxed);
         let active = readings.iter().map(|one| one.open_segments).sum();
         let unwritten = total(readings, Figure::UnwrittenSegments);

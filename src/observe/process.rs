@@ -10,18 +10,18 @@ pub(super) struct Process {
 }
 
 impl Process {
-    pub fn set(&mut self, figure: Figure, value: u64) {
+    pub(super) fn set(&mut self, figure: Figure, value: u64) {
         self.set_each(figure, [value]);
     }
 
     /// Sets a figure with a label, in the order of the label's values.
-    pub fn set_each<const N: usize>(&mut self, figure: Figure, values: [u64; N]) {
+    pub(super) fn set_each<const N: usize>(&mut self, figure: Figure, values: [u64; N]) {
         assert_eq!(figure.declared().scope, Scope::Process, "{figure:?} is a reactor's");
         self.values.set_each(figure, values);
         self.known.push(figure);
     }
 
-    pub fn has(&self, figure: Figure) -> bool {
+    pub(super) fn has(&self, figure: Figure) -> bool {
         self.known.contains(&figure)
     }
 }

@@ -18,7 +18,7 @@ pub(super) struct Reading {
 
 impl Reading {
     /// Reads one reactor.
-    pub fn of(tally: &Tally) -> Reading {
+    pub(super) fn of(tally: &Tally) -> Reading {
         Reading {
             values: tally.values.load(),
             broken: tally.broken.load(Ordering::Relaxed),
@@ -30,17 +30,17 @@ impl Reading {
     }
 
     /// Reads all reactors.
-    pub fn all(watch: &Watch) -> Vec<Reading> {
+    pub(super) fn all(watch: &Watch) -> Vec<Reading> {
         watch.reactors.iter().map(|tally| Reading::of(tally)).collect()
     }
 
     /// A figure; see [`Values::get`].
-    pub fn get(&self, figure: Figure) -> u64 {
+    pub(super) fn get(&self, figure: Figure) -> u64 {
         self.values.get(figure)
     }
 
     /// A histogram.
-    pub fn histogram(&self, figure: Figure) -> &Histogram {
+    pub(super) fn histogram(&self, figure: Figure) -> &Histogram {
         self.values.histogram(figure)
     }
 

@@ -12,11 +12,11 @@ use serde::{Deserialize, Serialize};
 use crate::stats::{Figure, Kind, Unit};
 
 /// Version of the format.
-pub const STATUS_VERSION: u32 = 1;
+pub(crate) const STATUS_VERSION: u32 = 1;
 
 /// The whole object.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Status {
+pub(crate) struct Status {
     /// Version of this format: [`STATUS_VERSION`].
     pub version: u32,
     /// Version of the server.
@@ -60,7 +60,7 @@ pub struct Status {
 
 /// A figure: its declaration, and its values now.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct FigureStatus {
+pub(crate) struct FigureStatus {
     /// Name in `/metrics`, such as `mailrace_log_bytes_total`.
     pub name: String,
     /// `counter`, `gauge` or `histogram`.
@@ -77,7 +77,7 @@ pub struct FigureStatus {
 
 /// A value of a figure.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct FigureValue {
+pub(crate) struct FigureValue {
     /// Value of the label; `mean`, `p50` or `p99` of a histogram; else empty.
     pub of: String,
     /// The value, in the unit of the figure.
@@ -105,7 +105,7 @@ impl FigureStatus {
 
 /// Counts since the start.
 #[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
-pub struct Totals {
+pub(crate) struct Totals {
     /// Messages that became durable.
     pub messages: u64,
     /// Bytes of those messages.
@@ -124,7 +124,7 @@ pub struct Totals {
 
 /// Throughput per second.
 #[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
-pub struct Rates {
+pub(crate) struct Rates {
     /// Bytes of messages that became durable.
     pub octets: f64,
     /// Messages that became durable.
@@ -136,7 +136,7 @@ pub struct Rates {
 /// Throughput in each of the last seconds, oldest first; the last is the second before
 /// [`Status::time`]. Covers ten minutes, or the time since the start.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
-pub struct History {
+pub(crate) struct History {
     /// Seconds from one value to the next.
     pub interval: u64,
     /// Bytes of messages that became durable.
@@ -149,7 +149,7 @@ pub struct History {
 
 /// The file system that holds the log.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
-pub struct Disk {
+pub(crate) struct Disk {
     /// The data folder.
     pub path: String,
     /// Size of the file system; 0 if it cannot be read.
@@ -163,7 +163,7 @@ pub struct Disk {
 
 /// Files of the log.
 #[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
-pub struct Segments {
+pub(crate) struct Segments {
     /// Written with zeros and ready for use.
     pub ready: u64,
     /// In use.
@@ -179,7 +179,7 @@ pub struct Segments {
 
 /// An upload in progress: what one connection appends to one mailbox.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Upload {
+pub(crate) struct Upload {
     /// ID of the connection, as in the log.
     pub connection: String,
     /// Address of the client.
@@ -202,7 +202,7 @@ pub struct Upload {
 
 /// A refusal.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Refusal {
+pub(crate) struct Refusal {
     /// When it happened.
     pub time: u64,
     /// Address of the client.
@@ -219,7 +219,7 @@ pub struct Refusal {
 
 /// One reactor.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
-pub struct Reactor {
+pub(crate) struct Reactor {
     /// Connections.
     pub connections: u64,
     /// Messages that became durable.
@@ -252,7 +252,7 @@ pub struct Reactor {
 
 /// Summary of a histogram. The quantiles are upper bounds, powers of two.
 #[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
-pub struct Latency {
+pub(crate) struct Latency {
     /// Number of values.
     pub count: u64,
     /// Mean, in microseconds.

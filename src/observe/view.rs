@@ -33,7 +33,7 @@ pub(super) struct UploadRates {
 
 impl UploadRates {
     /// Looks at all uploads. To be called every second.
-    pub fn look(&mut self, watch: &Watch) {
+    pub(super) fn look(&mut self, watch: &Watch) {
         let mut before = std::mem::take(&mut self.seen);
         self.active = 0;
         self.busiest.clear();

@@ -64,7 +64,7 @@ pub(super) struct Shape {
 
 impl Shape {
     /// The numbers in [`crate::limits`].
-    pub const STANDARD: Shape = Shape { small: SMALL_LEASES, large: LARGE_LEASES };
+    pub(super) const STANDARD: Shape = Shape { small: SMALL_LEASES, large: LARGE_LEASES };
 
     /// Size of the mapping in bytes.
     const fn octets(self) -> usize {

@@ -34,7 +34,7 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
-    pub fn new(
+    pub(super) fn new(
         config: &Config,
         tls: Option<Acceptor>,
         catalog: Catalog,

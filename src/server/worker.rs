@@ -47,7 +47,7 @@ pub(super) struct Worker {
 
 impl Worker {
     /// Runs the reactor until the server stops or the log breaks.
-    pub async fn run(self) -> Result<(), StartError> {
+    pub(super) async fn run(self) -> Result<(), StartError> {
         let Worker { number, sockets, mut inbox, shared, tally, ready } = self;
         let thread = u64::from(rustix::thread::gettid().as_raw_nonzero().get().unsigned_abs());
         tally.thread.store(thread, Ordering::Relaxed);

@@ -25,7 +25,7 @@ pub(super) struct Deadline {
 }
 
 impl Deadline {
-    pub fn new(time: Duration, conn: &Rc<Transport>, output: &Rc<Output>) -> Deadline {
+    pub(super) fn new(time: Duration, conn: &Rc<Transport>, output: &Rc<Output>) -> Deadline {
         // A session that ends or moves does not wait for this.
         let (conn, output) = (Rc::downgrade(conn), Rc::downgrade(output));
         let at = Instant::now() + time;
@@ -44,7 +44,7 @@ impl Deadline {
     }
 
     /// The remaining time.
-    pub fn left(&self) -> Duration {
+    pub(super) fn left(&self) -> Duration {
         self.at.saturating_duration_since(Instant::now())
     }
 }

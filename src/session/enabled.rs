@@ -17,18 +17,18 @@ pub(super) struct Enabled {
 
 impl Enabled {
     /// Whether the client sends mailbox names in UTF-8.
-    pub fn utf8_names(self) -> bool {
+    pub(super) fn utf8_names(self) -> bool {
         self.utf8 || self.rev2
     }
 
     /// Whether responses about changed messages have UIDs (RFC 7162 section 3.2.4, RFC 9051 section
     /// 6.1.2).
-    pub fn tells_uids(self) -> bool {
+    pub(super) fn tells_uids(self) -> bool {
         self.qresync || self.rev2
     }
 
     /// The encoding of mailbox names in responses.
-    pub fn names(self) -> Names {
+    pub(super) fn names(self) -> Names {
         if self.utf8_names() { Names::Utf8 } else { Names::Utf7 }
     }
 }

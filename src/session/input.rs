@@ -50,26 +50,26 @@ pub(super) enum Next {
 }
 
 impl Input {
-    pub fn new(conn: Rc<Transport>, idle_time: Duration) -> Input {
+    pub(super) fn new(conn: Rc<Transport>, idle_time: Duration) -> Input {
         let framer = Framer::new(Limits::BEFORE_LOGIN);
         let discardable = Some(DISCARDED_BEFORE_LOGIN);
         Input { conn, idle_time, buffer: Vec::new(), framer, discard: None, discardable }
     }
 
     /// Raises the limits to those after login.
-    pub fn logged_in(&mut self) {
+    pub(super) fn logged_in(&mut self) {
         self.framer.set_limits(Limits::AFTER_LOGIN);
         self.discardable = None;
     }
 
     /// Restores the limits before login.
-    pub fn logged_out(&mut self) {
+    pub(super) fn logged_out(&mut self) {
         self.framer.set_limits(Limits::BEFORE_LOGIN);
         self.discardable = Some(DISCARDED_BEFORE_LOGIN);
     }
 
     /// Counts discarded octets; `false` when there are too many.
-    pub fn may_discard(&mut self, octets: usize) -> bool {
+    pub(super) fn may_discard(&mut self, octets: usize) -> bool {
         match &mut self.discardable {
             None => true,
             Some(left) => {
@@ -81,29 +81,29 @@ impl Input {
     }
 
     /// Whether the buffer has a complete line.
-    pub fn has_line(&self) -> bool {
+    pub(super) fn has_line(&self) -> bool {
         memchr::memchr(b'\n', &self.buffer).is_some()
     }
 
     /// Makes these octets the next input. The buffer must be empty.
-    pub fn put_back(&mut self, octets: Vec<u8>) {
+    pub(super) fn put_back(&mut self, octets: Vec<u8>) {
         assert!(self.buffer.is_empty(), "octets go back to where they came from");
         self.buffer = octets;
         self.framer.reset();
     }
 
     /// Takes everything that was received and not used.
-    pub fn take(&mut self) -> Vec<u8> {
+    pub(super) fn take(&mut self) -> Vec<u8> {
         self.framer.reset();
         std::mem::take(&mut self.buffer)
     }
 
-    pub fn into_octets(mut self) -> Vec<u8> {
+    pub(super) fn into_octets(mut self) -> Vec<u8> {
         self.take()
     }
 
     /// Waits for the next input, usually a complete command.
-    pub async fn next(&mut self, output: &Rc<Output>) -> Next {
+    pub(super) async fn next(&mut self, output: &Rc<Output>) -> Next {
         loop {
             if let Some(next) = self.scan(output) {
                 return next;
@@ -118,7 +118,7 @@ impl Input {
 
     /// A line that is not a command, such as the response to a challenge. `None` if the client has
     /// disconnected or the line is too long.
-    pub async fn line(&mut self, limit: usize) -> Option<Vec<u8>> {
+    pub(super) async fn line(&mut self, limit: usize) -> Option<Vec<u8>> {
         loop {
             if let Some(Line { text, length }) = line(&self.buffer) {
                 let text = text.to_vec();
@@ -237,7 +237,7 @@ impl Input {
     }
 
     /// Waits for more octets. `false` if none will come.
-    pub async fn more(&mut self) -> bool {
+    pub(super) async fn more(&mut self) -> bool {
         self.receive().await == Some(true)
     }
 

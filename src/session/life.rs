@@ -32,7 +32,7 @@ enum Begin {
 }
 
 /// Serves a connection until it ends or moves to another reactor.
-pub async fn serve(home: Rc<Home>, arrival: Arrival) {
+pub(crate) async fn serve(home: Rc<Home>, arrival: Arrival) {
     let (guest, permit, trail, begin) = match arrival {
         Arrival::New { guest, permit, implicit_tls } => {
             (guest, permit, Trail::default(), Begin::Greeting { implicit_tls })

@@ -22,6 +22,6 @@ mod tls;
 mod trouble;
 mod vigil;
 
-pub use life::serve;
+pub(crate) use life::serve;
 #[cfg(test)]
 pub(crate) use login::CAPABILITIES;

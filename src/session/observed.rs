@@ -165,12 +165,12 @@ pub(super) mod changes {
     }
 
     /// `\Deleted` was set or cleared.
-    pub fn marked(owner: &Owner, mailbox: MailboxId, uids: &[UidRange], deleted: bool) {
+    pub(crate) fn marked(owner: &Owner, mailbox: MailboxId, uids: &[UidRange], deleted: bool) {
         let what = if deleted { "marked as deleted" } else { "no longer marked as deleted" };
         of_messages(owner, mailbox, uids, what);
     }
 
-    pub fn expunged(owner: &Owner, mailbox: MailboxId, uids: &[UidRange]) {
+    pub(crate) fn expunged(owner: &Owner, mailbox: MailboxId, uids: &[UidRange]) {
         of_messages(owner, mailbox, uids, "expunged");
     }
 
@@ -188,7 +188,7 @@ pub(super) mod changes {
     }
 
     /// Messages were copied or moved.
-    pub fn copied(owner: &Owner, from: MailboxId, to: &str, copied: &Copied, moves: bool) {
+    pub(crate) fn copied(owner: &Owner, from: MailboxId, to: &str, copied: &Copied, moves: bool) {
         if copied.from.is_empty() {
             return;
         }
@@ -204,13 +204,13 @@ pub(super) mod changes {
         );
     }
 
-    pub fn created(mailbox: &str) {
+    pub(crate) fn created(mailbox: &str) {
         tracing::info!(target: AUDIT_TARGET, mailbox, "mailbox created");
     }
 
     /// The special use of a mailbox or entries of its metadata changed. Values may be private and
     /// are not logged.
-    pub fn metadata_set(mailbox: &str, uses: Option<SpecialUse>, entries: &[Box<str>]) {
+    pub(crate) fn metadata_set(mailbox: &str, uses: Option<SpecialUse>, entries: &[Box<str>]) {
         let uses = uses.map(|uses| uses.names().collect::<Vec<_>>().join(" "));
         tracing::info!(
             target: AUDIT_TARGET,
@@ -221,12 +221,12 @@ pub(super) mod changes {
         );
     }
 
-    pub fn deleted(mailbox: &str, messages: u32) {
+    pub(crate) fn deleted(mailbox: &str, messages: u32) {
         tracing::info!(target: AUDIT_TARGET, mailbox, messages, "mailbox deleted");
     }
 
     /// A mailbox was renamed, with all mailboxes below it.
-    pub fn renamed(mailbox: &str, to: &str) {
+    pub(crate) fn renamed(mailbox: &str, to: &str) {
         tracing::info!(target: AUDIT_TARGET, mailbox, to, "mailbox renamed");
     }
 }

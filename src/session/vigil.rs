@@ -21,7 +21,7 @@ pub(super) struct Vigil {
 
 impl Vigil {
     /// For a command that starts now.
-    pub fn new() -> Vigil {
+    pub(super) fn new() -> Vigil {
         Vigil { next: Instant::now() + LOOK }
     }
 }

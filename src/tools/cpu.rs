@@ -9,14 +9,14 @@ use super::ToolError;
 const TICK: Duration = Duration::from_millis(10);
 
 /// Processor time of this process: all its threads, including the kernel's io_uring workers.
-pub fn of_this_process() -> Duration {
+pub(super) fn of_this_process() -> Duration {
     let time = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
     Duration::new(time.tv_sec.unsigned_abs(), u32::try_from(time.tv_nsec).unwrap_or(0))
 }
 
 /// Processor time of process `root` and all its descendants, including those that have ended and
 /// been waited for.
-pub fn of_tree(root: u32) -> Result<Duration, ToolError> {
+pub(super) fn of_tree(root: u32) -> Result<Duration, ToolError> {
     let failed = |error| ToolError::Io { doing: "cannot read /proc".into(), error };
     let mut processes = Vec::new();
     for entry in fs::read_dir("/proc").map_err(failed)? {

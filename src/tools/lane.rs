@@ -9,7 +9,7 @@ use client::{Client, Comparison, Completion, Expected, Trust};
 
 /// Uploads on one connection into one mailbox. No other client uses the mailbox, so message number
 /// n is the n-th acknowledged one.
-pub struct Lane {
+pub(super) struct Lane {
     /// The connection, logged in.
     pub client: Client,
     /// The mailbox, created by [`Lane::open`].
@@ -21,7 +21,7 @@ pub struct Lane {
 
 impl Lane {
     /// Connects, logs in and creates the mailbox.
-    pub fn open(
+    pub(super) fn open(
         address: SocketAddr,
         trust: Option<&Trust>,
         user: &str,
@@ -35,13 +35,17 @@ impl Lane {
     }
 
     /// Number of acknowledged messages.
-    pub fn stored(&self) -> u32 {
+    pub(super) fn stored(&self) -> u32 {
         self.stored
     }
 
     /// Records the OK of an APPEND of `messages`. If the server has UIDPLUS, the OK must name one
     /// UID for each message, above all UIDs before.
-    pub fn acknowledge(&mut self, completion: &Completion, messages: u64) -> Result<(), ToolError> {
+    pub(super) fn acknowledge(
+        &mut self,
+        completion: &Completion,
+        messages: u64,
+    ) -> Result<(), ToolError> {
         self.stored += u32::try_from(messages).expect("UIDs have 32 bits");
         let Some(given) = completion.append_uids() else {
             if self.client.has("UIDPLUS") {
@@ -68,7 +72,7 @@ impl Lane {
     }
 
     /// Checks that the mailbox has as many messages as were acknowledged.
-    pub fn check_count(&mut self) -> Result<(), ToolError> {
+    pub(super) fn check_count(&mut self) -> Result<(), ToolError> {
         let messages = self.client.status(&self.mailbox)?.messages;
         if messages == u64::from(self.stored) {
             return Ok(());
@@ -79,13 +83,13 @@ impl Lane {
     }
 
     /// Selects the mailbox for [`Lane::compare`].
-    pub fn examine(&mut self) -> Result<(), ToolError> {
+    pub(super) fn examine(&mut self) -> Result<(), ToolError> {
         self.client.examine(&self.mailbox).map(drop).map_err(ToolError::from)
     }
 
     /// Fetches messages by ranges of numbers and compares each with what `sent` returns for its
     /// number. Every requested message must arrive.
-    pub fn compare<'a>(
+    pub(super) fn compare<'a>(
         &mut self,
         ranges: &[RangeInclusive<u32>],
         sent: impl Fn(u32) -> Option<&'a Mail>,

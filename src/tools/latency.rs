@@ -9,29 +9,29 @@ const LONGEST: u64 = 600_000_000;
 
 /// Latencies with three digits of precision, from a microsecond up.
 #[derive(Clone, Debug)]
-pub struct Latency(Histogram<u64>);
+pub(super) struct Latency(Histogram<u64>);
 
 impl Latency {
-    pub fn new() -> Latency {
+    pub(super) fn new() -> Latency {
         Latency(Histogram::new_with_bounds(1, LONGEST, 3).expect("the bounds are valid"))
     }
 
-    pub fn record(&mut self, latency: Duration) {
+    pub(super) fn record(&mut self, latency: Duration) {
         self.0.saturating_record(u64::try_from(latency.as_micros()).unwrap_or(LONGEST));
     }
 
     /// Adds all latencies of `other`.
-    pub fn add(&mut self, other: &Latency) {
+    pub(super) fn add(&mut self, other: &Latency) {
         self.0.add(&other.0).expect("all have one shape");
     }
 
     /// Number of latencies.
-    pub fn count(&self) -> u64 {
+    pub(super) fn count(&self) -> u64 {
         self.0.len()
     }
 
     /// The quantile at `share` (0 to 1), in milliseconds.
-    pub fn milliseconds(&self, share: f64) -> f64 {
+    pub(super) fn milliseconds(&self, share: f64) -> f64 {
         self.0.value_at_quantile(share) as f64 / 1e3
     }
 }

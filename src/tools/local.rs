@@ -14,17 +14,17 @@ use crate::server::{Config, Server, StartError};
 use client::Trust;
 
 /// Password of the users on such a server.
-pub const PASSWORD: &str = "bench";
+pub(super) const PASSWORD: &str = "bench";
 
 /// A server on a free loopback port, with a temporary data folder that it removes on drop.
-pub struct LocalServer {
+pub(super) struct LocalServer {
     server: Server,
     trust: Option<Trust>,
     _folder: TempDir,
 }
 
 /// Options of a [`LocalServer`].
-pub struct LocalOptions<'a> {
+pub(super) struct LocalOptions<'a> {
     /// Parent of the data folder; by default the system's temporary folder.
     pub temp: Option<&'a Path>,
     /// Number of reactors; by default one per core.
@@ -39,7 +39,7 @@ pub struct LocalOptions<'a> {
 
 impl LocalServer {
     /// Creates the folder and the users, and starts the server.
-    pub fn start(options: &LocalOptions<'_>) -> Result<LocalServer, ToolError> {
+    pub(super) fn start(options: &LocalOptions<'_>) -> Result<LocalServer, ToolError> {
         let folder = temp_dir(options.temp)?;
         let data = folder.path().to_owned();
         let users = Users::open(&data).map_err(StartError::Users)?;
@@ -68,22 +68,22 @@ impl LocalServer {
     }
 
     /// Where it listens.
-    pub fn address(&self) -> SocketAddr {
+    pub(super) fn address(&self) -> SocketAddr {
         self.server.address()
     }
 
     /// Where it listens with TLS, and the certificate to trust there; `None` without TLS.
-    pub fn by_tls(&self) -> Option<(SocketAddr, &Trust)> {
+    pub(super) fn by_tls(&self) -> Option<(SocketAddr, &Trust)> {
         self.server.tls_address().zip(self.trust.as_ref())
     }
 
     /// Number of fdatasyncs so far.
-    pub fn fdatasyncs(&self) -> u64 {
+    pub(super) fn fdatasyncs(&self) -> u64 {
         self.server.stats().fdatasyncs
     }
 
     /// Stops it and removes its data.
-    pub fn stop(self) -> Result<(), ToolError> {
+    pub(super) fn stop(self) -> Result<(), ToolError> {
         Ok(self.server.stop()?)
     }
 }
@@ -97,7 +97,7 @@ fn certificate(folder: &Path) -> Result<(TlsFiles, Trust), ToolError> {
 }
 
 /// A new folder, removed on drop, in `parent` or the system's temporary folder.
-pub fn temp_dir(parent: Option<&Path>) -> Result<TempDir, ToolError> {
+pub(super) fn temp_dir(parent: Option<&Path>) -> Result<TempDir, ToolError> {
     let system = std::env::temp_dir();
     let parent = parent.unwrap_or(&system);
     // A server logs when it takes away permissions of others; with this mode it need not.

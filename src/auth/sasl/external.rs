@@ -14,7 +14,7 @@ impl External {
     /// response          = [ authz-id-string ]
     /// authz-id-string   = *( UTF8-char-no-nul )
     /// ```
-    pub fn step(&mut self, response: &[u8]) -> Result<Step, SaslError> {
+    pub(super) fn step(&mut self, response: &[u8]) -> Result<Step, SaslError> {
         if response.contains(&0) {
             return Err(SaslError::Malformed("EXTERNAL takes one name"));
         }

@@ -20,7 +20,7 @@ pub(super) struct Login {
 }
 
 impl Login {
-    pub fn step(&mut self, response: &[u8]) -> Result<Step, SaslError> {
+    pub(super) fn step(&mut self, response: &[u8]) -> Result<Step, SaslError> {
         match self.name.take() {
             None => {
                 self.name = Some(text(response, "the user's name is not UTF-8")?);

@@ -25,7 +25,7 @@ use login::Login;
 use oauthbearer::OauthBearer;
 use plain::Plain;
 use scram::Scram;
-pub use step::{SaslError, Step};
+pub(crate) use step::{SaslError, Step};
 use xoauth2::Xoauth2;
 
 /// The name of a mechanism.
@@ -49,7 +49,7 @@ pub enum MechanismName {
 }
 
 /// An exchange in progress.
-pub struct Mechanism(Kind);
+pub(crate) struct Mechanism(Kind);
 
 enum Kind {
     Plain(Plain),
@@ -103,7 +103,7 @@ impl Mechanism {
     /// Begins an exchange. `nonce` was drawn for it; `offers_plus` tells whether the client was
     /// offered SCRAM-SHA-256-PLUS.
     #[must_use]
-    pub fn start(
+    pub(crate) fn start(
         name: MechanismName,
         security: &Security,
         nonce: [u64; 3],
@@ -129,7 +129,7 @@ impl Mechanism {
 
     /// Continues with the client's response, decoded from base64; `None` at the beginning if the
     /// client sent no initial response (RFC 4959).
-    pub fn step(&mut self, response: Option<&[u8]>) -> Step {
+    pub(crate) fn step(&mut self, response: Option<&[u8]>) -> Step {
         let Some(response) = response else {
             // Every mechanism except LOGIN begins with the client's message.
             return Step::Challenge(match self.0 {
@@ -149,7 +149,7 @@ impl Mechanism {
     }
 
     /// Continues with the keys that [`Step::Keys`] asked for.
-    pub fn keys(&mut self, keys: Keyring) -> Step {
+    pub(crate) fn keys(&mut self, keys: Keyring) -> Step {
         match &mut self.0 {
             Kind::Scram(scram) => scram.keys(keys),
             _ => Step::Failed(SaslError::Malformed("no keys were asked for")),
@@ -158,7 +158,7 @@ impl Mechanism {
 
     /// The challenge sent when the claim is accepted; the client answers with an empty response.
     #[must_use]
-    pub fn accepted(&self) -> Option<Vec<u8>> {
+    pub(crate) fn accepted(&self) -> Option<Vec<u8>> {
         match &self.0 {
             Kind::Scram(scram) => scram.accepted(),
             _ => None,
@@ -167,7 +167,7 @@ impl Mechanism {
 
     /// The challenge sent when the claim is refused; the client answers with some response.
     #[must_use]
-    pub fn refused(&self) -> Option<Vec<u8>> {
+    pub(crate) fn refused(&self) -> Option<Vec<u8>> {
         match &self.0 {
             Kind::OauthBearer(_) => Some(oauthbearer::ERROR.to_vec()),
             Kind::Xoauth2(_) => Some(xoauth2::ERROR.to_vec()),

@@ -23,7 +23,7 @@ impl OauthBearer {
     /// authzid     = "a=" saslname
     /// ```
     /// Without channel binding, the flag is `n` or `y`.
-    pub fn step(&mut self, response: &[u8]) -> Result<Step, SaslError> {
+    pub(super) fn step(&mut self, response: &[u8]) -> Result<Step, SaslError> {
         let response = text(response, "it is not UTF-8")?;
         let malformed = SaslError::Malformed("OAUTHBEARER is n,a=name,^Aauth=Bearer token^A^A");
         let (header, pairs) = response.split_once(char::from(KVSEP)).ok_or(malformed)?;

@@ -18,7 +18,7 @@ impl Plain {
     ///             ;; any UTF-8 encoded Unicode character except NUL
     /// ```
     /// The password need not be UTF-8, because LOGIN's need not be either.
-    pub fn step(&mut self, message: &[u8]) -> Result<Step, SaslError> {
+    pub(super) fn step(&mut self, message: &[u8]) -> Result<Step, SaslError> {
         let malformed = SaslError::Malformed("PLAIN has three fields, separated by NUL");
         let mut fields = message.split(|&octet| octet == 0);
         let (Some(authzid), Some(authcid), Some(passwd), None) =

@@ -57,12 +57,12 @@ struct First {
 }
 
 impl Scram {
-    pub fn new(binding: Binding, nonce: [u64; 3]) -> Scram {
+    pub(super) fn new(binding: Binding, nonce: [u64; 3]) -> Scram {
         let octets: Vec<u8> = nonce.iter().flat_map(|number| number.to_le_bytes()).collect();
         Scram { binding, server_nonce: STANDARD.encode(octets), state: State::ClientFirst }
     }
 
-    pub fn step(&mut self, response: &[u8]) -> Result<Step, SaslError> {
+    pub(super) fn step(&mut self, response: &[u8]) -> Result<Step, SaslError> {
         let message = text(response, "it is not UTF-8")?;
         match std::mem::replace(&mut self.state, State::Over) {
             State::ClientFirst => {
@@ -82,7 +82,7 @@ impl Scram {
     /// server-first-message = [reserved-mext ","] nonce "," salt ","
     ///                        iteration-count ["," extensions]
     /// ```
-    pub fn keys(&mut self, keys: Keyring) -> Step {
+    pub(super) fn keys(&mut self, keys: Keyring) -> Step {
         let State::Keys(first) = std::mem::replace(&mut self.state, State::Over) else {
             return Step::Failed(SaslError::Malformed("no keys were asked for"));
         };
@@ -98,7 +98,7 @@ impl Scram {
     /// verifier             = "v=" base64     ;; base-64 encoded ServerSignature.
     /// server-final-message = (server-error / verifier) ["," extensions]
     /// ```
-    pub fn accepted(&self) -> Option<Vec<u8>> {
+    pub(super) fn accepted(&self) -> Option<Vec<u8>> {
         match &self.state {
             State::Claimed { signature } => {
                 Some(format!("v={}", STANDARD.encode(signature)).into_bytes())

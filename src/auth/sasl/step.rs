@@ -6,7 +6,7 @@ use crate::auth::claim::Claim;
 
 /// The result of a response.
 #[derive(Debug)]
-pub enum Step {
+pub(crate) enum Step {
     /// Send this challenge; the exchange continues with the response.
     Challenge(Vec<u8>),
     /// Look up the keys of this name and continue with [`Mechanism::keys`](super::Mechanism::keys).
@@ -19,7 +19,7 @@ pub enum Step {
 
 /// Why an exchange fails.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum SaslError {
+pub(crate) enum SaslError {
     /// The response does not have the form that the mechanism requires.
     Malformed(&'static str),
     /// The channel binding is not that of this connection, or the list of mechanisms was tampered

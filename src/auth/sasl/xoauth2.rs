@@ -17,7 +17,7 @@ impl Xoauth2 {
     /// ```abnf
     /// response = "user=" name %x01 "auth=Bearer " token %x01 %x01
     /// ```
-    pub fn step(&mut self, response: &[u8]) -> Result<Step, SaslError> {
+    pub(super) fn step(&mut self, response: &[u8]) -> Result<Step, SaslError> {
         let response = text(response, "it is not UTF-8")?;
         let field = |key: &str| response.split(SEPARATOR).find_map(|pair| pair.strip_prefix(key));
         let (Some(user), Some(auth)) = (field("user="), field("auth=")) else {

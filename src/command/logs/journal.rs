@@ -94,7 +94,7 @@ impl Journal {
     ///
     /// # Errors
     /// If the file cannot be opened, or the thread cannot be started.
-    pub fn start(
+    pub(super) fn start(
         place: Place,
         limit: usize,
         counts: &'static LineCounts,
@@ -112,7 +112,7 @@ impl Journal {
     }
 
     /// Adds a line including its line end, or loses it. Never blocks.
-    pub fn push(&self, line: &[u8]) {
+    pub(super) fn push(&self, line: &[u8]) {
         let mut queue = self.0.queue();
         if queue.text.len() + queue.in_hand + line.len() <= self.0.limit {
             queue.text.extend_from_slice(line);
@@ -129,13 +129,13 @@ impl Journal {
     }
 
     /// Makes the thread reopen the file by its name before it writes more.
-    pub fn reopen(&self) {
+    pub(super) fn reopen(&self) {
         self.0.queue().reopen = true;
         self.0.work.notify_one();
     }
 
     /// Waits until all lines are written, for a limited time and only while there is progress.
-    pub fn flush(&self) {
+    pub(super) fn flush(&self) {
         let begun = Instant::now();
         let mut queue = self.0.queue();
         while begun.elapsed() < LOG_FAREWELL {

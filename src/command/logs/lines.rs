@@ -43,7 +43,7 @@ pub(super) struct Line<'a> {
 
 impl Look {
     /// For standard error: colors on a terminal unless `NO_COLOR` is set, priorities for journald.
-    pub fn of_stderr(json: bool) -> Look {
+    pub(super) fn of_stderr(json: bool) -> Look {
         let unwanted = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
         let color = !json && io::stderr().is_terminal() && !unwanted;
         Look { json, color, priority: is_journal() }
@@ -65,7 +65,7 @@ impl Look {
     }
 
     /// A line as the formatter would make it, for messages that do not come from an event.
-    pub fn line(self, level: Level, message: &str) -> Vec<u8> {
+    pub(super) fn line(self, level: Level, message: &str) -> Vec<u8> {
         let mut time = String::new();
         let _ = SystemTime.format_time(&mut Writer::new(&mut time));
         let target = module_path!();

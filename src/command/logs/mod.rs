@@ -52,7 +52,7 @@ impl Logs {
     ///
     /// # Errors
     /// If a file cannot be opened.
-    pub fn start(options: LogOptions) -> Result<Logs, Failure> {
+    pub(super) fn start(options: LogOptions) -> Result<Logs, Failure> {
         let json = options.format == LogFormat::Json;
         let (place, look) = match options.file {
             None => (Place::Stderr, Look::of_stderr(json)),
@@ -72,7 +72,7 @@ impl Logs {
     }
 
     /// Reopens the files by their names, so that the previous files can be moved away.
-    pub fn reopen(&self) {
+    pub(super) fn reopen(&self) {
         self.log.reopen();
         self.audit.iter().for_each(Journal::reopen);
     }
@@ -80,7 +80,7 @@ impl Logs {
 
 impl Logs {
     /// Waits briefly until pending lines are written.
-    pub fn flush(&self) {
+    pub(super) fn flush(&self) {
         self.audit.iter().for_each(Journal::flush);
         self.log.flush();
     }

@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 
-pub use self::names::RenameError;
+pub(crate) use self::names::RenameError;
 use self::subscriptions::Subscriptions;
 use super::error::ApplyError;
 use super::mailbox::{Arriving, Mailbox};

@@ -103,7 +103,7 @@ pub struct KeywordChange {
 /// A cache for translating keyword lists to sets of a mailbox. Messages of a batch nearly always
 /// share one table of names, and often one list.
 #[derive(Debug, Default)]
-pub struct Translation {
+pub(super) struct Translation {
     table: Arc<Vec<Keyword>>,
     /// The mailbox's number of each name in `table`, where looked up already.
     numbers: Vec<Option<u16>>,

@@ -11,11 +11,11 @@ mod vanished;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 
-pub use self::arriving::Arriving;
+pub(super) use self::arriving::Arriving;
 use self::journal::Journal;
-pub use self::journal::{Changes, What};
-pub use self::metadata::Metadata;
-pub use self::unapplied::AsWritten;
+pub(crate) use self::journal::{Changes, What};
+pub(super) use self::metadata::Metadata;
+pub(crate) use self::unapplied::AsWritten;
 use self::unapplied::Unapplied;
 use self::vanished::Vanished;
 use super::chunk::{Chunk, Entry};

@@ -28,7 +28,7 @@ use std::io;
 use std::mem;
 use std::path::{Path, PathBuf};
 
-pub use self::error::ReplayError;
+pub(crate) use self::error::ReplayError;
 use super::account::Account;
 use super::checkpoint::{Checkpoint, Coverage};
 use super::damaged::{Finding, Known, NAMES, Quarantine};
@@ -42,7 +42,7 @@ use crate::store::{
 use imap::types::UidRange;
 
 /// Result of a replay. Its `Display` is a line for the operator.
-pub struct Replay {
+pub(crate) struct Replay {
     /// The catalog, complete up to the end of the log.
     pub catalog: CatalogFile,
     /// What recovery found.
@@ -72,7 +72,7 @@ pub enum OnDamage {
 ///
 /// # Errors
 /// See [`ReplayError`]. Nothing is lost; the next attempt continues where this one ended.
-pub fn replay(
+pub(crate) fn replay(
     catalog: &Path,
     medium: &mut dyn Medium,
     on_damage: OnDamage,

@@ -68,7 +68,7 @@ impl Turn {
 
 impl Engine {
     /// An engine for a new connection.
-    pub fn new(acceptor: &Acceptor) -> Result<Engine, Error> {
+    pub(crate) fn new(acceptor: &Acceptor) -> Result<Engine, Error> {
         let secret = Secret::new();
         let mut config = (*acceptor.config()).clone();
         config.key_log = secret.clone();
@@ -86,17 +86,17 @@ impl Engine {
     }
 
     /// Whether the handshake is in progress.
-    pub fn is_handshaking(&self) -> bool {
+    pub(crate) fn is_handshaking(&self) -> bool {
         self.session.is_handshaking()
     }
 
     /// Whether the client has announced that it sends nothing more.
-    pub fn has_ended(&self) -> bool {
+    pub(crate) fn has_ended(&self) -> bool {
         self.ended
     }
 
     /// Whether something can be read without receiving more.
-    pub fn is_readable(&self) -> bool {
+    pub(crate) fn is_readable(&self) -> bool {
         let records = &self.incoming[self.taken..];
         let whole = records.get(3..HEADER).is_some_and(|length| {
             records.len() - HEADER >= usize::from(u16::from_be_bytes([length[0], length[1]]))
@@ -105,19 +105,19 @@ impl Engine {
     }
 
     /// The start of an incomplete record. The next octets received belong after it.
-    pub fn partial(&self) -> &[u8] {
+    pub(crate) fn partial(&self) -> &[u8] {
         &self.incoming[self.taken..]
     }
 
     /// Takes the next octets, which begin with [`Engine::partial`]. Returns the previous buffer for
     /// reuse.
-    pub fn received(&mut self, octets: Vec<u8>) -> Vec<u8> {
+    pub(crate) fn received(&mut self, octets: Vec<u8>) -> Vec<u8> {
         self.taken = 0;
         std::mem::replace(&mut self.incoming, octets)
     }
 
     /// Releases memory that is not needed while waiting.
-    pub fn shrink(&mut self) -> Vec<u8> {
+    pub(crate) fn shrink(&mut self) -> Vec<u8> {
         let partial = self.partial().to_vec();
         if self.given == self.plain.len() {
             (self.plain, self.given) = (Vec::new(), 0);
@@ -126,12 +126,12 @@ impl Engine {
     }
 
     /// Whether records must leave before any other.
-    pub fn has_outgoing(&self) -> bool {
+    pub(crate) fn has_outgoing(&self) -> bool {
         !self.outgoing.is_empty()
     }
 
     /// Takes the records that must leave before any other.
-    pub fn take_outgoing(&mut self) -> Vec<u8> {
+    pub(crate) fn take_outgoing(&mut self) -> Vec<u8> {
         std::mem::take(&mut self.outgoing)
     }
 
@@ -139,7 +139,7 @@ impl Engine {
     ///
     /// # Errors
     /// If the octets are not TLS or not authentic. An alert may be left to send.
-    pub fn read(&mut self, into: &mut [u8]) -> Result<usize, Error> {
+    pub(crate) fn read(&mut self, into: &mut [u8]) -> Result<usize, Error> {
         let waiting = &self.plain[self.given..];
         let mut got = waiting.len().min(into.len());
         into[..got].copy_from_slice(&waiting[..got]);
@@ -162,7 +162,7 @@ impl Engine {
     /// # Errors
     /// As for [`Engine::read`], because received records are processed first; or if the keys are
     /// used up.
-    pub fn write(&mut self, octets: &[u8], out: &mut Vec<u8>) -> Result<(), Error> {
+    pub(crate) fn write(&mut self, octets: &[u8], out: &mut Vec<u8>) -> Result<(), Error> {
         while !self.turn(Job::Write { octets, out: &mut *out })?.is_written()? {}
         Ok(())
     }
@@ -171,7 +171,7 @@ impl Engine {
     ///
     /// # Errors
     /// As for [`Engine::write`].
-    pub fn close(&mut self, out: &mut Vec<u8>) -> Result<(), Error> {
+    pub(crate) fn close(&mut self, out: &mut Vec<u8>) -> Result<(), Error> {
         while !self.turn(Job::Close { out: &mut *out })?.is_written()? {}
         Ok(())
     }
@@ -257,7 +257,7 @@ impl Engine {
     }
 
     /// Protocol version and cipher suite, after the handshake.
-    pub fn description(&self) -> String {
+    pub(crate) fn description(&self) -> String {
         let version = self.session.protocol_version().and_then(|version| version.as_str());
         let suite = self.session.negotiated_cipher_suite();
         let suite = suite.and_then(|suite| suite.suite().as_str());
@@ -265,7 +265,7 @@ impl Engine {
     }
 
     /// The security properties, after the handshake.
-    pub fn security(&self) -> Security {
+    pub(crate) fn security(&self) -> Security {
         let suite = self.session.negotiated_cipher_suite();
         let hash = match suite {
             Some(SupportedCipherSuite::Tls13(suite)) => {

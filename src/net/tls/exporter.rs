@@ -24,12 +24,12 @@ pub(super) struct Secret(OnceLock<Box<[u8]>>);
 
 impl Secret {
     /// For the configuration of a single connection.
-    pub fn new() -> Arc<Secret> {
+    pub(super) fn new() -> Arc<Secret> {
         Arc::default()
     }
 
     /// The binding, if the handshake was TLS 1.3 with this hash.
-    pub fn binding(&self, hash: HashAlgorithm) -> Option<[u8; LENGTH]> {
+    pub(super) fn binding(&self, hash: HashAlgorithm) -> Option<[u8; LENGTH]> {
         let secret = self.0.get()?;
         let (kdf, algorithm) = match hash {
             HashAlgorithm::SHA256 => (HKDF_SHA256, &SHA256),

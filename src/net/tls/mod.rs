@@ -11,7 +11,7 @@ mod engine;
 mod exporter;
 mod names;
 
-pub use acceptor::{Acceptor, Concern, TlsError, TlsFiles};
+pub(crate) use acceptor::{Acceptor, Concern, TlsError, TlsFiles};
 pub(super) use engine::Engine;
 
 #[cfg(test)]

@@ -56,7 +56,7 @@ pub(super) struct Ticket {
 
 impl Ticket {
     /// The next ticket, and whether a [`Ticket::mark`] is due; `None` if the queue may be full.
-    pub fn take() -> Option<(Ticket, bool)> {
+    pub(super) fn take() -> Option<(Ticket, bool)> {
         QUEUE.with(|queue| {
             let waiting = queue.prepared.get() - queue.left.get();
             // One entry is kept free for a mark. A mark is due when half of the entries may be
@@ -68,7 +68,7 @@ impl Ticket {
     }
 
     /// The ticket of a mark, which always has room when [`Ticket::take`] says that one is due.
-    pub fn mark() -> Ticket {
+    pub(super) fn mark() -> Ticket {
         QUEUE.with(|queue| {
             queue.marked.set(true);
             queue.next(true)
@@ -76,7 +76,7 @@ impl Ticket {
     }
 
     /// Waits until there may be room.
-    pub async fn moved() {
+    pub(super) async fn moved() {
         let queue = QUEUE.with(Rc::clone);
         queue.moved.notified().await;
     }

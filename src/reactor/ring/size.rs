@@ -20,7 +20,7 @@ impl RingSize {
     /// From the usual size to the smallest. The usual one has more submissions than most turns of
     /// the executor prepare, and four times as many completions as 8,192 connections have
     /// operations.
-    pub const ALL: [RingSize; 5] = [
+    pub(super) const ALL: [RingSize; 5] = [
         RingSize { submissions: 1024, completions: 32_768 },
         RingSize { submissions: 1024, completions: 8_192 },
         RingSize { submissions: 256, completions: 2_048 },
@@ -30,7 +30,7 @@ impl RingSize {
 
     /// Memory in bytes, in whole pages: the entries of both queues, the head of the rings (320
     /// bytes) and an index of 4 bytes for each submission.
-    pub fn octets(self) -> u64 {
+    pub(super) fn octets(self) -> u64 {
         let (submissions, completions) = (self.submissions as usize, self.completions as usize);
         let rings = (320 + 16 * completions + 4 * submissions).next_multiple_of(BLOCK);
         (rings + (64 * submissions).next_multiple_of(BLOCK)) as u64

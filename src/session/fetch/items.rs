@@ -20,12 +20,12 @@ pub(super) struct Items {
 
 impl Items {
     /// Items for a client with these extensions enabled.
-    pub fn new(enabled: Enabled) -> Items {
+    pub(super) fn new(enabled: Enabled) -> Items {
         Items { without_recent: enabled.rev2, flags: None, written: BytesMut::new() }
     }
 
     /// Starts the response for a message, and writes the items that the index answers.
-    pub fn begin(
+    pub(super) fn begin(
         &mut self,
         out: &mut BytesMut,
         number: u32,

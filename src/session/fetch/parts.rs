@@ -75,7 +75,7 @@ enum Source<'m> {
 
 impl Parts {
     /// Locates the items in a message of `size` octets.
-    pub fn find(outline: Outline, size: u64, items: &[FetchItem]) -> Parts {
+    pub(super) fn find(outline: Outline, size: u64, items: &[FetchItem]) -> Parts {
         let header = outline.header;
         let (of, bare) = (Source::Outline(outline), BTreeMap::new());
         let mut finder = Finder { of, size, header, bare, keeps: false };
@@ -83,14 +83,14 @@ impl Parts {
         Parts { held: items.iter().map(Part::held).sum(), items, turn: None }
     }
 
-    pub fn has_unknown_encoding(&self) -> bool {
+    pub(super) fn has_unknown_encoding(&self) -> bool {
         self.items.iter().any(Part::is_unknown)
     }
 }
 
 impl<'m> Finder<'m> {
     /// Parses a message in memory; `items` is the number of items to locate.
-    pub fn new(octets: &'m [u8], items: usize, global: bool) -> Finder<'m> {
+    pub(super) fn new(octets: &'m [u8], items: usize, global: bool) -> Finder<'m> {
         let message = Message::parse(octets, global);
         let mut scanner = HeaderScanner::new();
         let header = scanner.feed(octets).unwrap_or_else(|| scanner.finish());
@@ -114,7 +114,7 @@ impl<'m> Finder<'m> {
     }
 
     /// Locates an item.
-    pub fn part(&mut self, item: &FetchItem) -> Part {
+    pub(super) fn part(&mut self, item: &FetchItem) -> Part {
         let (size, header) = (self.size, self.header);
         let message = self.message();
         let written = |name, write: &dyn Fn(&mut BytesMut) -> Result<(), TooLong>| {
@@ -212,7 +212,7 @@ impl Part {
     }
 
     /// Octets of its value in the response, at most.
-    pub fn octets(&self) -> u64 {
+    pub(super) fn octets(&self) -> u64 {
         match self {
             Part::Known | Part::UnknownEncoding | Part::TooLong => 0,
             Part::Size(_) | Part::EncodedSize(..) | Part::Encoded(..) => 0,
@@ -223,17 +223,17 @@ impl Part {
         }
     }
 
-    pub fn is_unknown(&self) -> bool {
+    pub(super) fn is_unknown(&self) -> bool {
         matches!(self, Part::UnknownEncoding)
     }
 
-    pub fn is_too_long(&self) -> bool {
+    pub(super) fn is_too_long(&self) -> bool {
         matches!(self, Part::TooLong)
     }
 
     /// Writes an item of a message in memory. `names` are the field names of the item, if any;
     /// `made` is a buffer for the fields.
-    pub fn write(
+    pub(super) fn write(
         &self,
         answer: &mut FetchResponse,
         out: &mut BytesMut,

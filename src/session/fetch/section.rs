@@ -23,7 +23,7 @@ pub(in crate::session) struct FieldNames {
 
 impl FieldNames {
     /// Selects the fields with these names, or with `not` all others.
-    pub fn new(not: bool, names: &[Vec<u8>]) -> FieldNames {
+    pub(crate) fn new(not: bool, names: &[Vec<u8>]) -> FieldNames {
         let names = names.iter().filter(|name| !name.is_empty());
         let many: HashSet<_> = names.map(|name| name.to_ascii_lowercase()).collect();
         let mut initials = [false; 256];
@@ -69,12 +69,12 @@ pub(in crate::session) struct Filter<'n> {
 
 impl<'n> Filter<'n> {
     /// For the start of a header.
-    pub fn new(names: &'n FieldNames) -> Filter<'n> {
+    pub(crate) fn new(names: &'n FieldNames) -> Filter<'n> {
         Filter { names, held: Vec::new(), keep: false, amid: false, ended: false }
     }
 
     /// Takes the next piece, and calls `give` with the selected octets.
-    pub fn feed(&mut self, mut piece: &[u8], mut give: impl FnMut(&[u8])) {
+    pub(crate) fn feed(&mut self, mut piece: &[u8], mut give: impl FnMut(&[u8])) {
         while !self.ended && !piece.is_empty() {
             let end = memchr(b'\n', piece).map(|at| at + 1);
             let (line, rest) = piece.split_at(end.unwrap_or(piece.len()));
@@ -99,7 +99,7 @@ impl<'n> Filter<'n> {
     }
 
     /// Ends the header, and adds the empty line if it is missing.
-    pub fn end(mut self, mut give: impl FnMut(&[u8])) {
+    pub(crate) fn end(mut self, mut give: impl FnMut(&[u8])) {
         let held = std::mem::take(&mut self.held);
         if !held.is_empty() {
             self.line(&held, &mut give);

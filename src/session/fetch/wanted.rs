@@ -41,7 +41,7 @@ pub(super) enum Plain {
 }
 
 impl Wanted {
-    pub fn new(items: Vec<FetchItem>) -> Wanted {
+    pub(super) fn new(items: Vec<FetchItem>) -> Wanted {
         // A repeated item is answered once, as in Dovecot.
         let mut distinct: Vec<FetchItem> = Vec::with_capacity(items.len());
         if items.len() <= FEW {
@@ -63,7 +63,7 @@ impl Wanted {
     }
 
     /// Adds an item, unless it is there already.
-    pub fn add(&mut self, item: FetchItem) {
+    pub(super) fn add(&mut self, item: FetchItem) {
         if !self.items.contains(&item) {
             self.names.insert(0, field_names(&item));
             self.items.insert(0, item);

@@ -30,7 +30,7 @@ pub(super) struct Level {
 }
 
 impl Level {
-    pub fn of(account: &Account, name: &str) -> Level {
+    pub(super) fn of(account: &Account, name: &str) -> Level {
         let mailbox = account.find(name);
         let use_of = |id| account.mailbox(id).map(Mailbox::special_use);
         let below = below(name);
@@ -46,7 +46,7 @@ impl Level {
     }
 
     /// Whether the selection options select it (RFC 5258 section 3.1).
-    pub fn is_selected(&self, options: SelectionOptions) -> bool {
+    pub(super) fn is_selected(&self, options: SelectionOptions) -> bool {
         let there = options.subscribed || self.mailbox.is_some() || self.children;
         there
             && (!options.subscribed || self.subscribed)
@@ -74,7 +74,7 @@ pub(super) enum Names {
 }
 
 impl Names {
-    pub fn new(of: Of, patterns: &[Pattern]) -> Names {
+    pub(super) fn new(of: Of, patterns: &[Pattern]) -> Names {
         if patterns.iter().all(Pattern::is_literal) {
             let name = |pattern: &Pattern| MailboxName::from_utf8(&pattern.beginning()).ok();
             return Names::Each(
@@ -88,7 +88,7 @@ impl Names {
     }
 
     /// The next few names; `None` at the end.
-    pub fn next(&mut self, account: &Account) -> Option<Vec<MailboxName>> {
+    pub(super) fn next(&mut self, account: &Account) -> Option<Vec<MailboxName>> {
         match self {
             Names::Each(names) => names.next().map(|name| vec![name]),
             Names::Walk(walk) => {
@@ -132,13 +132,13 @@ pub(super) struct Walk {
 }
 
 impl Walk {
-    pub fn new(of: Of, beginning: String, levels: Option<usize>) -> Walk {
+    pub(super) fn new(of: Of, beginning: String, levels: Option<usize>) -> Walk {
         let from = Bound::Included(beginning.clone());
         Walk { of, beginning, levels: levels.unwrap_or(usize::MAX), from, last: String::new() }
     }
 
     /// The next name, preceded by the levels above it that were not returned before.
-    pub fn next(&mut self, account: &Account) -> Option<Vec<String>> {
+    pub(super) fn next(&mut self, account: &Account) -> Option<Vec<String>> {
         let from = self.from.as_ref().map(String::as_str);
         let (found, is_name): (_, &dyn Fn(&str) -> bool) = match self.of {
             Of::Mailboxes => (account.next_name(from), &|name| account.find(name).is_some()),

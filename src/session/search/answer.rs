@@ -43,7 +43,7 @@ struct Items {
 
 impl Need {
     /// What these result options need (RFC 4731, RFC 5182 section 2.4, RFC 9394).
-    pub fn of(returns: Option<&Returns>) -> Need {
+    pub(super) fn of(returns: Option<&Returns>) -> Need {
         let Some(returns) = returns else { return Need::All };
         let ends = returns.min || returns.max || returns.partial.is_some();
         if returns.all || returns.count || returns.update || !ends {
@@ -82,7 +82,7 @@ impl Hits {
     }
 
     /// The value of `$` after a command with SAVE (RFC 5182 section 2.4, RFC 9394 section 3.2).
-    pub fn saved(&self, returns: &Returns) -> Vec<UidRange> {
+    pub(super) fn saved(&self, returns: &Returns) -> Vec<UidRange> {
         match Need::of(Some(&Returns { update: false, ..*returns })) {
             Need::All => UidRange::ascending(&self.start),
             Need::Ends(..) => self.items(returns).mentioned(),

@@ -20,24 +20,24 @@ pub(super) struct FieldKeys {
 
 impl FieldKeys {
     /// Adds the key at index `place` of the program.
-    pub fn add(&mut self, name: &[u8], place: u32) {
+    pub(super) fn add(&mut self, name: &[u8], place: u32) {
         self.keys += 1;
         self.longest = self.longest.max(name.len());
         self.by_name.entry(name.to_ascii_lowercase()).or_default().push(place);
     }
 
     /// Number of keys.
-    pub fn len(&self) -> usize {
+    pub(super) fn len(&self) -> usize {
         self.keys
     }
 
     /// Whether one pass for all keys is faster than one pass per key.
-    pub fn are_many(&self) -> bool {
+    pub(super) fn are_many(&self) -> bool {
         self.keys > FEW
     }
 
     /// Answers all keys that have no answer yet. `header` may be the complete message.
-    pub fn answer<'n>(
+    pub(super) fn answer<'n>(
         &self,
         header: &[u8],
         needle: impl Fn(u32) -> Option<&'n Needle>,

@@ -58,7 +58,7 @@ impl Contexts {
 
 impl Context {
     /// Whether its memory is still within the limits: it grows with every update.
-    pub fn may_stay(&mut self) -> bool {
+    pub(super) fn may_stay(&mut self) -> bool {
         let octets = self.program.memory() + self.result.memory();
         self.held.set(octets) && self.result.sorted() as usize <= CONTEXT_SORTED
     }
@@ -66,7 +66,7 @@ impl Context {
 
 impl Order {
     /// Approximate size in ranges.
-    pub fn weight(&self) -> usize {
+    pub(super) fn weight(&self) -> usize {
         match self {
             Order::Mailbox(uids) => uids.len(),
             Order::Sorted { uids, .. } => uids.len() / 2,
@@ -103,7 +103,7 @@ pub(super) struct Part {
 
 impl Order {
     /// Removes these messages, ascending. Returns those that were in the result.
-    pub fn remove(&mut self, gone: &[UidRange]) -> Vec<Part> {
+    pub(super) fn remove(&mut self, gone: &[UidRange]) -> Vec<Part> {
         match self {
             Order::Mailbox(uids) => {
                 let lost = UidRange::intersection(uids, gone);

@@ -54,7 +54,7 @@ pub(super) struct Known<'a> {
 
 impl<'a> Known<'a> {
     /// For the current state of the mailbox.
-    pub fn new(keywords: &[Keyword], table: &'a Keywords, shown: &'a Shown) -> Known<'a> {
+    pub(super) fn new(keywords: &[Keyword], table: &'a Keywords, shown: &'a Shown) -> Known<'a> {
         let numbers = keywords.iter().map(|keyword| table.number(keyword)).collect();
         Known { table, numbers, shown }
     }
@@ -73,7 +73,7 @@ pub(super) struct Asked<'a> {
 }
 
 impl<'a> Asked<'a> {
-    pub fn new(octets: &'a [u8], day: Date) -> Asked<'a> {
+    pub(super) fn new(octets: &'a [u8], day: Date) -> Asked<'a> {
         Asked { octets, day, sent: OnceCell::new() }
     }
 
@@ -85,7 +85,7 @@ impl<'a> Asked<'a> {
 }
 
 impl Leaf {
-    pub fn cost(&self) -> Cost {
+    pub(super) fn cost(&self) -> Cost {
         match self {
             Leaf::Sent(..) | Leaf::Field(..) => Cost::Header,
             Leaf::Body(_) | Leaf::Text(_) => Cost::Whole,
@@ -93,7 +93,7 @@ impl Leaf {
         }
     }
 
-    pub fn by_index(&self, entry: Entry<'_>, known: &Known<'_>) -> Option<bool> {
+    pub(super) fn by_index(&self, entry: Entry<'_>, known: &Known<'_>) -> Option<bool> {
         Some(match self {
             Leaf::Flags(flags) => entry.flags().contains(*flags),
             Leaf::Keyword(keyword) => known.has(entry.keywords(), *keyword),
@@ -111,7 +111,7 @@ impl Leaf {
         })
     }
 
-    pub fn by_header(&self, asked: &Asked<'_>) -> Option<bool> {
+    pub(super) fn by_header(&self, asked: &Asked<'_>) -> Option<bool> {
         Some(match self {
             Leaf::Sent(order, sought) => order.holds(asked.sent(), *sought),
             Leaf::Field(name, needle) => needle.in_header_field(asked.octets, name),
@@ -119,7 +119,7 @@ impl Leaf {
         })
     }
 
-    pub fn needle(&self) -> Option<&Needle> {
+    pub(super) fn needle(&self) -> Option<&Needle> {
         match self {
             Leaf::Field(_, needle) | Leaf::Body(needle) | Leaf::Text(needle) => Some(needle),
             _ => None,

@@ -79,7 +79,7 @@ impl Program {
     ///
     /// # Errors
     /// When the charset is unknown, or there are too many keys or strings.
-    pub fn new(
+    pub(super) fn new(
         key: &SearchKey,
         charset: &str,
         shown: &Shown,
@@ -162,17 +162,17 @@ impl Program {
     }
 
     /// The inputs of keys answered by the index, for the current state of the mailbox.
-    pub fn known<'a>(&self, table: &'a Keywords, shown: &'a Shown) -> Known<'a> {
+    pub(super) fn known<'a>(&self, table: &'a Keywords, shown: &'a Shown) -> Known<'a> {
         Known::new(&self.keywords, table, shown)
     }
 
     /// How much of a message must be read if the cheaper keys do not decide.
-    pub fn cost(&self) -> Cost {
+    pub(super) fn cost(&self) -> Cost {
         self.root.cost()
     }
 
     /// Whether the header alone can rule messages out: a key of an AND needs only the header.
-    pub fn has_header_first(&self) -> bool {
+    pub(super) fn has_header_first(&self) -> bool {
         match &self.root {
             Node::All(nodes) => nodes.iter().any(|node| node.cost() == Cost::Header),
             _ => false,
@@ -180,22 +180,22 @@ impl Program {
     }
 
     /// Number of keys: the cost of evaluating them.
-    pub fn keys(&self) -> usize {
+    pub(super) fn keys(&self) -> usize {
         self.leaves.len()
     }
 
     /// Number of strings, at least 1: the cost per octet of a message.
-    pub fn strings(&self) -> u64 {
+    pub(super) fn strings(&self) -> u64 {
         self.strings.max(1) as u64
     }
 
     /// Number of strings searched for in headers, at least 1.
-    pub fn field_strings(&self) -> u64 {
+    pub(super) fn field_strings(&self) -> u64 {
         self.fields.len().max(1) as u64
     }
 
     /// Approximate memory in bytes.
-    pub fn memory(&self) -> usize {
+    pub(super) fn memory(&self) -> usize {
         let sets = self.leaves.iter().map(|leaf| match leaf {
             Leaf::Uids(uids) => size_of_val(&**uids),
             leaf => leaf.needle().map_or(0, Needle::memory),
@@ -204,14 +204,14 @@ impl Program {
     }
 
     /// Whether a change of flags can change the answer.
-    pub fn depends_on_flags(&self) -> bool {
+    pub(super) fn depends_on_flags(&self) -> bool {
         let depends =
             |leaf: &Leaf| matches!(leaf, Leaf::Flags(_) | Leaf::Keyword(_) | Leaf::ModSeq(_));
         self.leaves.iter().any(depends)
     }
 
     /// The messages among these, ascending, that the UID sets of the program do not exclude.
-    pub fn within(&self, uids: Vec<UidRange>) -> Vec<UidRange> {
+    pub(super) fn within(&self, uids: Vec<UidRange>) -> Vec<UidRange> {
         let nodes = match &self.root {
             Node::Always(false) => return Vec::new(),
             Node::All(nodes) => nodes,
@@ -234,7 +234,7 @@ impl Program {
     }
 
     /// All messages that match have a mod-sequence above this.
-    pub fn above(&self) -> Option<ModSeq> {
+    pub(super) fn above(&self) -> Option<ModSeq> {
         let nodes = match &self.root {
             Node::All(nodes) => nodes,
             node => std::slice::from_ref(node),
@@ -250,17 +250,22 @@ impl Program {
     }
 
     /// Whether a message matches, if the index can decide.
-    pub fn by_index(&self, entry: Entry<'_>, known: &Known<'_>) -> Option<bool> {
+    pub(super) fn by_index(&self, entry: Entry<'_>, known: &Known<'_>) -> Option<bool> {
         self.root.decide(&mut |place| self.leaves[place].by_index(entry, known))
     }
 
     /// All answers that the index has.
-    pub fn answers(&self, entry: Entry<'_>, known: &Known<'_>) -> Answers {
+    pub(super) fn answers(&self, entry: Entry<'_>, known: &Known<'_>) -> Answers {
         Answers(self.leaves.iter().map(|leaf| leaf.by_index(entry, known)).collect())
     }
 
     /// Whether a message matches, if its header can decide. `day` is the day of the internal date.
-    pub fn by_header(&self, header: &[u8], day: Date, answers: &mut Answers) -> Option<bool> {
+    pub(super) fn by_header(
+        &self,
+        header: &[u8],
+        day: Date,
+        answers: &mut Answers,
+    ) -> Option<bool> {
         let asked = Asked::new(header, day);
         self.root.decide(&mut |place| {
             if answers.0[place].is_none() {
@@ -272,7 +277,7 @@ impl Program {
 
     /// Whether a message matches, after `by_header`. `None` when `work`, in octets to look at, is
     /// used up: the answers found so far are kept, and another call continues from there.
-    pub fn by_whole(
+    pub(super) fn by_whole(
         &self,
         message: &[u8],
         day: Date,
@@ -297,7 +302,7 @@ impl Program {
 
     /// The strings whose keys have no answer yet, with the index of the key and `false` for BODY,
     /// `true` for TEXT.
-    pub fn texts<'p>(
+    pub(super) fn texts<'p>(
         &'p self,
         answers: &'p Answers,
     ) -> impl Iterator<Item = (usize, (Needle, bool))> + 'p {
@@ -310,7 +315,7 @@ impl Program {
     }
 
     /// Whether a message matches, given the answers of the remaining keys.
-    pub fn by_texts(
+    pub(super) fn by_texts(
         &self,
         found: impl Iterator<Item = (usize, bool)>,
         answers: &mut Answers,

@@ -69,7 +69,7 @@ pub(super) struct Rests {
 
 impl Rests {
     /// For a new command.
-    pub fn new() -> Rests {
+    pub(super) fn new() -> Rests {
         Rests { work: 0, vigil: Vigil::new() }
     }
 

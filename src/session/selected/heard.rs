@@ -38,12 +38,12 @@ pub(in crate::session) fn tell_highest(out: &mut BytesMut, highest: ModSeq) {
 
 impl Heard {
     /// For a client that gets this HIGHESTMODSEQ from SELECT.
-    pub fn new(highest: ModSeq) -> Heard {
+    pub(crate) fn new(highest: ModSeq) -> Heard {
         Heard { all: highest, told: Cell::default(), owed: false }
     }
 
     /// Notes that the client is sent the mod-sequence of a message.
-    pub fn tells(&self, modseq: ModSeq) {
+    pub(crate) fn tells(&self, modseq: ModSeq) {
         self.told.set(self.told.get().max(modseq));
     }
 

@@ -70,7 +70,7 @@ impl Selected {
     }
 
     /// Notes a change by this session: its client knows, or has asked not to be told.
-    pub fn is_own(&mut self, modseqs: &[ModSeq]) {
+    pub(super) fn is_own(&mut self, modseqs: &[ModSeq]) {
         self.own.extend_from_slice(modseqs);
     }
 

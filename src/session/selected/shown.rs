@@ -29,7 +29,11 @@ impl Shown {
     ///
     /// # Errors
     /// When a message number is beyond the last message: client and server disagree about the view.
-    pub fn resolve(&self, set: &SequenceSet, uid: bool) -> Result<Vec<UidRange>, NoSuchMessage> {
+    pub(crate) fn resolve(
+        &self,
+        set: &SequenceSet,
+        uid: bool,
+    ) -> Result<Vec<UidRange>, NoSuchMessage> {
         match set.largest() {
             Some(number) if !uid && number > self.view.len() => Err(NoSuchMessage(number)),
             _ => Ok(self.named(set, uid)),
@@ -37,7 +41,7 @@ impl Shown {
     }
 
     /// Like `resolve`, but message numbers that do not exist are ignored too, as SEARCH needs it.
-    pub fn named(&self, set: &SequenceSet, uid: bool) -> Vec<UidRange> {
+    pub(crate) fn named(&self, set: &SequenceSet, uid: bool) -> Vec<UidRange> {
         if set.is_saved() {
             return self.known_of(self.saved.iter().copied());
         }
@@ -55,12 +59,12 @@ impl Shown {
     }
 
     /// The message numbers of these UIDs, as ranges; UIDs outside the view are left out.
-    pub fn numbers(&self, uids: &[UidRange]) -> Vec<(u32, u32)> {
+    pub(crate) fn numbers(&self, uids: &[UidRange]) -> Vec<(u32, u32)> {
         let of = |range: &UidRange| self.view.sequences(*range).into_inner();
         uids.iter().map(of).filter(|(first, last)| first <= last).collect()
     }
 
-    pub fn is_recent(&self, uid: Uid) -> bool {
+    pub(crate) fn is_recent(&self, uid: Uid) -> bool {
         let after = self.recent.partition_point(|range| range.first <= uid);
         after > 0 && uid <= self.recent[after - 1].last
     }

@@ -16,7 +16,7 @@ mod record;
 mod segment;
 
 pub use decode::{RecordError, decode_records};
-pub use frame::{FrameHeader, HEADER, records_at, seal, sealed_len};
+pub(super) use frame::{FrameHeader, HEADER, records_at, seal, sealed_len};
 pub use ids::{BatchId, EmailId, Epoch, Fragment, LogId, Lsn, MailboxId, SegmentId};
 pub use incoming::{Fragments, Incoming, place};
 pub use keywords::{BitSet, KeywordList, bits, has_bit};

@@ -34,7 +34,7 @@ impl Preparation {
     }
 
     /// Creates the file, and allocates room on the disk for it.
-    pub fn begin(
+    pub(super) fn begin(
         segment: SegmentId,
         size: u32,
         segments: Segments,
@@ -50,12 +50,12 @@ impl Preparation {
     }
 
     /// Whether every block has been written.
-    pub fn is_written(&self) -> bool {
+    pub(super) fn is_written(&self) -> bool {
         self.done == self.size
     }
 
     /// Writes the next zeros. If that fails, the room of the file is free again.
-    pub fn step(mut self, zeros: &Zeros) -> Result<Preparation, NoSegment> {
+    pub(super) fn step(mut self, zeros: &Zeros) -> Result<Preparation, NoSegment> {
         let length = STEP.min((self.size - self.done) as usize);
         match self.file.write_all_at(zeros.get(length), u64::from(self.done)) {
             Ok(()) => {
@@ -67,7 +67,7 @@ impl Preparation {
     }
 
     /// Makes it a segment, durably. If that fails, the room of the file is free again.
-    pub fn finish(self) -> Result<File, NoSegment> {
+    pub(super) fn finish(self) -> Result<File, NoSegment> {
         match self.segments.publish(self.segment, &self.file, self.size) {
             Ok(()) => Ok(self.file),
             Err(error) => Err(NoSegment::new(error, self.size, &self.segments)),
@@ -81,7 +81,7 @@ impl Preparation {
     }
 
     /// Gives the file up. If it cannot be removed now, the next start removes it.
-    pub fn discard(self) {
+    pub(super) fn discard(self) {
         self.segments.discard(self.segment);
     }
 }
@@ -93,7 +93,7 @@ pub(super) struct Zeros {
 }
 
 impl Zeros {
-    pub fn new() -> Zeros {
+    pub(super) fn new() -> Zeros {
         let octets = vec![0; STEP + BLOCK];
         let start = octets.as_ptr().align_offset(BLOCK);
         Zeros { octets, start }

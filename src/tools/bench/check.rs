@@ -14,7 +14,7 @@ const STRETCHES: u32 = 8;
 const STRETCH: u32 = 16;
 
 /// Counts the messages of every mailbox, fetches a sample or all of them, and compares every octet.
-pub fn check(lanes: &mut [Lane], plan: &Plan, all: bool) -> Result<Comparison, ToolError> {
+pub(super) fn check(lanes: &mut [Lane], plan: &Plan, all: bool) -> Result<Comparison, ToolError> {
     let mut total = Comparison::default();
     std::thread::scope(|scope| {
         let threads: Vec<_> = lanes

@@ -13,7 +13,7 @@ use crate::tools::{ToolError, cpu};
 use client::{Pending, Prepared};
 
 /// A connection that batches are sent over: IMAP, or the floor's bare TCP.
-pub trait Uplink: Send {
+pub(super) trait Uplink: Send {
     /// Names a batch in flight.
     type Ticket;
 
@@ -44,7 +44,7 @@ impl Uplink for Lane {
 }
 
 /// Measurements of a round.
-pub struct Load {
+pub(super) struct Load {
     /// Messages acknowledged.
     pub messages: u64,
     /// Octets of these messages, without command text.
@@ -62,7 +62,7 @@ pub struct Load {
 }
 
 /// Sends over all links in parallel.
-pub fn run<U: Uplink>(links: &mut [U], plan: &Plan) -> Result<Load, ToolError> {
+pub(super) fn run<U: Uplink>(links: &mut [U], plan: &Plan) -> Result<Load, ToolError> {
     let barrier = Barrier::new(links.len() + 1);
     let stop = Stop::new(plan);
     std::thread::scope(|scope| {

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 /// Hardware, kernel and build of a measurement.
 #[derive(Clone, Debug, Serialize)]
-pub struct Environment {
+pub(super) struct Environment {
     /// Model name of the processor.
     pub cpu: String,
     /// Number of cores this process may run on.
@@ -24,7 +24,7 @@ pub struct Environment {
 
 impl Environment {
     /// Reads the current environment.
-    pub fn here(temp: &Path) -> Environment {
+    pub(super) fn here(temp: &Path) -> Environment {
         let uname = rustix::system::uname();
         let (name, release) =
             (uname.sysname().to_string_lossy(), uname.release().to_string_lossy());

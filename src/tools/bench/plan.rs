@@ -9,7 +9,7 @@ use client::{Literals, Mail, Prepared, Source};
 const MADE_UP: usize = 50_000;
 
 /// A round of load.
-pub struct Plan {
+pub(super) struct Plan {
     pool: Vec<Prepared>,
     /// Bytes of the pool before each message, and of the whole.
     octets_before: Vec<u64>,
@@ -31,7 +31,7 @@ pub struct Plan {
 
 impl Plan {
     /// Checks the options and gets the messages.
-    pub fn new(options: &BenchOptions) -> Result<Plan, ToolError> {
+    pub(super) fn new(options: &BenchOptions) -> Result<Plan, ToolError> {
         if options.synchronising && options.pipeline > 1 {
             let text =
                 "--pipeline sends without waiting, but --synchronising waits: use one of them";
@@ -65,23 +65,23 @@ impl Plan {
     }
 
     /// Index of a connection's first message, so that not all send the same one at the same time.
-    pub fn first_message(&self, connection: usize) -> usize {
+    pub(super) fn first_message(&self, connection: usize) -> usize {
         self.pool.len() * connection / self.connections
     }
 
     /// Message `index` of the endlessly repeated pool.
-    pub fn message(&self, index: usize) -> &Prepared {
+    pub(super) fn message(&self, index: usize) -> &Prepared {
         &self.pool[index % self.pool.len()]
     }
 
     /// The batch that begins with message `first`.
-    pub fn batch(&self, first: usize) -> impl Iterator<Item = &Prepared> + Clone {
+    pub(super) fn batch(&self, first: usize) -> impl Iterator<Item = &Prepared> + Clone {
         let start = first % self.pool.len();
         self.pool[start..].iter().chain(self.pool.iter().cycle()).take(self.batch)
     }
 
     /// Bytes of the messages of that batch.
-    pub fn octets_of_batch(&self, first: usize) -> u64 {
+    pub(super) fn octets_of_batch(&self, first: usize) -> u64 {
         let (length, all) = (self.pool.len(), self.octets_before[self.pool.len()]);
         let up_to =
             |index: usize| (index / length) as u64 * all + self.octets_before[index % length];

@@ -11,7 +11,7 @@ use client::Comparison;
 
 /// The results of a run.
 #[derive(Clone, Debug, Serialize)]
-pub struct Report {
+pub(super) struct Report {
     /// The machine it ran on.
     pub machine: Environment,
     /// Description of the load.
@@ -30,7 +30,7 @@ pub struct Report {
 
 /// A round of load.
 #[derive(Clone, Debug, Serialize)]
-pub struct Round {
+pub(super) struct Round {
     /// Messages acknowledged.
     pub messages: u64,
     /// Octets of these messages.
@@ -61,7 +61,7 @@ pub struct Round {
 
 /// Quantiles of the time from the first octet of a batch to its acknowledgement, in milliseconds.
 #[derive(Clone, Copy, Debug, Serialize)]
-pub struct Milliseconds {
+pub(super) struct Milliseconds {
     /// Median.
     pub p50: f64,
     /// 90 % of batches took at most this.
@@ -76,7 +76,7 @@ pub struct Milliseconds {
 
 impl Round {
     /// Computes the figures of a round.
-    pub fn new(load: &Load, cost: &Cost, compared: Option<&Comparison>) -> Round {
+    pub(super) fn new(load: &Load, cost: &Cost, compared: Option<&Comparison>) -> Round {
         let seconds = load.elapsed.as_secs_f64().max(1e-9);
         let per_gigabyte = |cpu: f64| cpu / (load.octets.max(1) as f64 / 1e9);
         let per_message = |cpu: f64| cpu * 1e6 / load.messages.max(1) as f64;
@@ -130,19 +130,19 @@ const FIGURES: [Figure; 16] = [
 
 impl Report {
     /// A report without rounds.
-    pub fn new(machine: Environment, load: String) -> Report {
+    pub(super) fn new(machine: Environment, load: String) -> Report {
         let (rounds, floor, tls) = (Vec::new(), Vec::new(), Vec::new());
         Report { machine, load, rounds, floor, tls, ratio_to_floor: None, ratio_of_tls: None }
     }
 
     /// Computes the ratios.
-    pub fn compare(&mut self) {
+    pub(super) fn compare(&mut self) {
         self.ratio_to_floor = ratio(&self.rounds, &self.floor);
         self.ratio_of_tls = ratio(&self.tls, &self.rounds);
     }
 
     /// The table.
-    pub fn table(&self) -> String {
+    pub(super) fn table(&self) -> String {
         let mut out = String::new();
         let machine = &self.machine;
         let commit = machine.commit.as_deref().unwrap_or("unknown");
@@ -205,7 +205,7 @@ fn rows(out: &mut String, title: &str, rounds: &[Round]) {
 }
 
 /// Sorts the values and returns the median: of an even number, the mean of the middle two.
-pub fn median(values: &mut [f64]) -> Option<f64> {
+pub(super) fn median(values: &mut [f64]) -> Option<f64> {
     values.sort_by(f64::total_cmp);
     let half = values.len() / 2;
     match values.len() {

@@ -12,7 +12,7 @@ use client::{Literals, Trust};
 
 /// How to connect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Way {
+pub(super) enum Way {
     /// Clear text.
     Clear,
     /// With implicit TLS.
@@ -20,7 +20,7 @@ pub enum Way {
 }
 
 /// The server of one round.
-pub enum Target<'a> {
+pub(super) enum Target<'a> {
     /// A running server.
     External {
         /// Its address.
@@ -35,13 +35,13 @@ pub enum Target<'a> {
 }
 
 /// Counters before a round.
-pub struct Before {
+pub(super) struct Before {
     cpu: Option<Duration>,
     fdatasyncs: Option<u64>,
 }
 
 /// The server's cost of a round.
-pub struct Cost {
+pub(super) struct Cost {
     /// CPU time, if known.
     pub cpu: Option<Duration>,
     /// Number of fdatasync calls, if known.
@@ -50,7 +50,7 @@ pub struct Cost {
 
 impl Target<'_> {
     /// Connects to the server that the options name, or starts one with a user per connection.
-    pub fn open(options: &BenchOptions, way: Way) -> Result<Target<'_>, ToolError> {
+    pub(super) fn open(options: &BenchOptions, way: Way) -> Result<Target<'_>, ToolError> {
         if let Some(address) = options.connect {
             let trust = (way == Way::Tls).then(|| trust(options)).transpose()?;
             return Ok(Target::External { address, trust, options });
@@ -64,7 +64,7 @@ impl Target<'_> {
 
     /// Opens the connections of the plan, each with a mailbox of its own. No earlier run has used
     /// the names of these mailboxes.
-    pub fn lanes(&self, plan: &Plan, round: u32) -> Result<Vec<Lane>, ToolError> {
+    pub(super) fn lanes(&self, plan: &Plan, round: u32) -> Result<Vec<Lane>, ToolError> {
         let run = std::process::id();
         let lane = |number: usize| {
             let mailbox = format!("mailrace-bench-{run}-{round}-{number}");
@@ -88,7 +88,7 @@ impl Target<'_> {
     }
 
     /// Reads the counters.
-    pub fn before(&self) -> Result<Before, ToolError> {
+    pub(super) fn before(&self) -> Result<Before, ToolError> {
         Ok(match self {
             Target::External { options, .. } => {
                 Before { cpu: options.server_pid.map(cpu::of_tree).transpose()?, fdatasyncs: None }
@@ -99,7 +99,7 @@ impl Target<'_> {
 
     /// Reads the counters again. The cost of a server in this process is all CPU time but that of
     /// the clients: reactors, helper threads and the kernel's workers.
-    pub fn cost(&self, before: &Before, load: &Load) -> Result<Cost, ToolError> {
+    pub(super) fn cost(&self, before: &Before, load: &Load) -> Result<Cost, ToolError> {
         let now = self.before()?;
         let cpu = match self {
             Target::External { .. } => now.cpu.zip(before.cpu).map(|(n, b)| n.saturating_sub(b)),
@@ -110,7 +110,7 @@ impl Target<'_> {
     }
 
     /// Deletes the mailboxes of a running server, or stops the one in this process.
-    pub fn close(self, lanes: Vec<Lane>) -> Result<(), ToolError> {
+    pub(super) fn close(self, lanes: Vec<Lane>) -> Result<(), ToolError> {
         for mut lane in lanes {
             if matches!(self, Target::External { .. }) {
                 lane.client.command("UNSELECT").or_else(|_| lane.client.command("CLOSE"))?;

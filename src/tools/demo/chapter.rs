@@ -20,7 +20,7 @@ const CHAPTER: u64 = 512 << 20;
 const BATCH: u64 = 16 << 20;
 
 /// Mail in memory, cut into batches.
-pub struct Chapter {
+pub(super) struct Chapter {
     mail: Vec<Prepared>,
     batches: Vec<Range<usize>>,
     octets: u64,
@@ -31,7 +31,7 @@ type Outcome = Result<(Latency, Comparison), ToolError>;
 
 impl Chapter {
     /// Reads the next chapter; `None` at the end of the mail.
-    pub fn read(
+    pub(super) fn read(
         mail: &mut impl Iterator<Item = Result<Mail, ToolError>>,
         batch: usize,
     ) -> Result<Option<Chapter>, ToolError> {
@@ -48,17 +48,17 @@ impl Chapter {
     }
 
     /// Number of messages.
-    pub fn messages(&self) -> u64 {
+    pub(super) fn messages(&self) -> u64 {
         self.mail.len() as u64
     }
 
     /// Octets of its messages.
-    pub fn octets(&self) -> u64 {
+    pub(super) fn octets(&self) -> u64 {
         self.octets
     }
 
     /// Appends the whole chapter, with its batches assigned to the lanes in turn.
-    pub fn upload(&self, lanes: &mut [Lane], progress: &Bar) -> Result<Phase, ToolError> {
+    pub(super) fn upload(&self, lanes: &mut [Lane], progress: &Bar) -> Result<Phase, ToolError> {
         progress.phase("upload");
         self.in_parallel(lanes, |lane, batches| {
             let mut latency = Latency::new();
@@ -74,7 +74,7 @@ impl Chapter {
     }
 
     /// Fetches the whole chapter and compares it. It must be the last one that the lanes stored.
-    pub fn compare(&self, lanes: &mut [Lane], progress: &Bar) -> Result<Phase, ToolError> {
+    pub(super) fn compare(&self, lanes: &mut [Lane], progress: &Bar) -> Result<Phase, ToolError> {
         progress.phase("compare");
         self.in_parallel(lanes, |lane, batches| {
             let sent: Vec<_> = batches.iter().flat_map(|batch| &self.mail[batch.clone()]).collect();

@@ -3,11 +3,11 @@
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 /// Progress of a chapter, in octets sent and received: each octet counts twice.
-pub struct Bar(ProgressBar);
+pub(super) struct Bar(ProgressBar);
 
 impl Bar {
     /// A bar for chapter `number` with `octets`, on standard error if that is a terminal.
-    pub fn new(number: u32, octets: u64) -> Bar {
+    pub(super) fn new(number: u32, octets: u64) -> Bar {
         let bar = ProgressBar::with_draw_target(Some(octets * 2), ProgressDrawTarget::stderr());
         let template = "{prefix} {msg:<8} [{bar:40}] {bytes} of {total_bytes}, {bytes_per_sec}";
         let style = ProgressStyle::with_template(template).expect("the template is well-formed");
@@ -17,12 +17,12 @@ impl Bar {
     }
 
     /// Names the current phase.
-    pub fn phase(&self, name: &'static str) {
+    pub(super) fn phase(&self, name: &'static str) {
         self.0.set_message(name);
     }
 
     /// Advances the bar.
-    pub fn octets(&self, count: u64) {
+    pub(super) fn octets(&self, count: u64) {
         self.0.inc(count);
     }
 }

@@ -11,7 +11,7 @@ use super::mount::Mount;
 
 /// Facts about the disk.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Facts {
+pub(super) struct Facts {
     /// Like `nvme0n1`.
     pub name: String,
     /// Like `[none] mq-deadline bfq`.
@@ -22,7 +22,7 @@ pub struct Facts {
 
 impl Facts {
     /// Reads the facts; `None` when the mount is not on a disk, or /sys is missing.
-    pub fn of(mount: &Mount) -> Option<Facts> {
+    pub(super) fn of(mount: &Mount) -> Option<Facts> {
         let (major, minor) = numbers(mount)?;
         let place = PathBuf::from(format!("/sys/dev/block/{major}:{minor}"));
         Facts::at(&fs::canonicalize(place).ok()?)
@@ -54,7 +54,7 @@ fn numbers(mount: &Mount) -> Option<(u32, u32)> {
 }
 
 /// All checks of the disk.
-pub fn check(facts: Option<&Facts>) -> Vec<Finding> {
+pub(super) fn check(facts: Option<&Facts>) -> Vec<Finding> {
     let Some(facts) = facts else {
         let found = "/sys shows no disk under this file system";
         return vec![Finding::unknown("scheduler", found), Finding::unknown("write cache", found)];

@@ -5,7 +5,7 @@ use serde::Serialize;
 /// Whether something should be done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Verdict {
+pub(super) enum Verdict {
     /// As it should be.
     Fine,
     /// Something should be done.
@@ -16,7 +16,7 @@ pub enum Verdict {
 
 /// The result of a check.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Finding {
+pub(super) struct Finding {
     /// Name of the check.
     pub check: &'static str,
     /// Verdict.
@@ -32,16 +32,16 @@ pub struct Finding {
 }
 
 impl Finding {
-    pub fn fine(check: &'static str, found: impl Into<String>) -> Finding {
+    pub(super) fn fine(check: &'static str, found: impl Into<String>) -> Finding {
         Finding { check, verdict: Verdict::Fine, found: found.into(), why: None, remedy: None }
     }
 
     /// The fact could not be read, for the reason in `found`.
-    pub fn unknown(check: &'static str, found: impl Into<String>) -> Finding {
+    pub(super) fn unknown(check: &'static str, found: impl Into<String>) -> Finding {
         Finding { verdict: Verdict::Unknown, ..Finding::fine(check, found) }
     }
 
-    pub fn to_do(
+    pub(super) fn to_do(
         check: &'static str,
         found: impl Into<String>,
         why: impl Into<String>,

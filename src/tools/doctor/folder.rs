@@ -13,7 +13,7 @@ use crate::server::{Config, exposed};
 use crate::tools::show_size;
 
 /// Facts about the data folder.
-pub struct Facts {
+pub(super) struct Facts {
     /// Its name as given.
     pub data: PathBuf,
     /// The folder, or the nearest existing folder above it, in which it would be created.
@@ -27,7 +27,7 @@ pub struct Facts {
 }
 
 /// An existing folder.
-pub struct Folder {
+pub(super) struct Folder {
     /// Permissions.
     pub mode: u32,
     /// Number of files and folders inside that other users may access, as far as they can be read.
@@ -40,7 +40,7 @@ pub struct Folder {
 
 impl Facts {
     /// Reads the facts.
-    pub fn here(data: &Path, reactors: usize) -> Facts {
+    pub(super) fn here(data: &Path, reactors: usize) -> Facts {
         // Follows symbolic links, as the server does.
         let absolute = std::path::absolute(data).unwrap_or_else(|_| data.to_owned());
         let above = absolute.ancestors().find(|place| place.is_dir());
@@ -68,7 +68,7 @@ fn folder(data: &Path, found: &Metadata) -> io::Result<Folder> {
 }
 
 /// All checks of the folder.
-pub fn check(facts: &Facts) -> Vec<Finding> {
+pub(super) fn check(facts: &Facts) -> Vec<Finding> {
     vec![data(facts), room(facts)]
 }
 

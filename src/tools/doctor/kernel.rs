@@ -6,7 +6,7 @@ use super::finding::Finding;
 use crate::reactor::{Locked, ProbeError, probe, raise_limits};
 
 /// Facts about the kernel.
-pub struct Facts {
+pub(super) struct Facts {
     /// From uname(2), like `6.18.1-amd64`.
     pub release: String,
     /// Result of setting up io_uring, with what the limit on locked memory allows.
@@ -21,7 +21,7 @@ pub struct Facts {
 
 impl Facts {
     /// Reads the facts.
-    pub fn here(reactors: usize) -> Facts {
+    pub(super) fn here(reactors: usize) -> Facts {
         let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
         // A server raises them before it sets up its rings.
         raise_limits();
@@ -38,14 +38,14 @@ impl Facts {
 }
 
 /// The first line of a file in /proc or /sys.
-pub fn line(path: &str) -> Option<String> {
+pub(super) fn line(path: &str) -> Option<String> {
     let text = fs::read_to_string(path).ok()?;
     let line = text.lines().next()?.trim();
     (!line.is_empty()).then(|| line.to_owned())
 }
 
 /// All checks of the kernel.
-pub fn check(facts: &Facts) -> Vec<Finding> {
+pub(super) fn check(facts: &Facts) -> Vec<Finding> {
     vec![release(&facts.release), uring(facts), clock(facts.clock.as_deref())]
 }
 

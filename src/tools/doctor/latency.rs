@@ -30,7 +30,7 @@ const MEDIAN: Duration = Duration::from_millis(5);
 const TAIL: Duration = Duration::from_millis(100);
 
 /// Measured times.
-pub struct Facts {
+pub(super) struct Facts {
     /// Whether the file system has O_DIRECT.
     pub direct: bool,
     /// Time of each write with its fdatasync, ascending; never empty.
@@ -39,7 +39,7 @@ pub struct Facts {
 
 impl Facts {
     /// Writes at most 32 MiB to an unnamed file in this folder, so that nothing can be left behind.
-    pub fn measure(folder: &Path) -> io::Result<Facts> {
+    pub(super) fn measure(folder: &Path) -> io::Result<Facts> {
         let file = tempfile::tempfile_in(folder)?;
         let octets = vec![0; WRITE + BLOCK];
         let start = octets.as_ptr().align_offset(BLOCK);
@@ -86,7 +86,7 @@ fn direct(file: &File, octets: &[u8]) -> io::Result<bool> {
 }
 
 /// Checks the measurement.
-pub fn check(measured: &io::Result<Facts>) -> Vec<Finding> {
+pub(super) fn check(measured: &io::Result<Facts>) -> Vec<Finding> {
     match measured {
         Ok(facts) => vec![direct_io(facts.direct), fdatasync(facts)],
         Err(error) => {

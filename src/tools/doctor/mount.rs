@@ -7,7 +7,7 @@ use super::finding::Finding;
 
 /// A line of /proc/self/mountinfo.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Mount {
+pub(super) struct Mount {
     /// Mount point.
     pub point: String,
     /// Type of the file system, like `ext4`.
@@ -22,7 +22,7 @@ pub struct Mount {
 
 impl Mount {
     /// The mount of a path.
-    pub fn of(path: &Path) -> Option<Mount> {
+    pub(super) fn of(path: &Path) -> Option<Mount> {
         find(&fs::read_to_string("/proc/self/mountinfo").ok()?, path)
     }
 }
@@ -80,7 +80,7 @@ fn unescape(text: &str) -> String {
 }
 
 /// All checks of the file system.
-pub fn check(mount: Option<&Mount>) -> Vec<Finding> {
+pub(super) fn check(mount: Option<&Mount>) -> Vec<Finding> {
     let Some(mount) = mount else {
         let found = "/proc does not show what is mounted there";
         return vec![Finding::unknown("file system", found), Finding::unknown("mount", found)];

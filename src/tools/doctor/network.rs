@@ -10,7 +10,7 @@ const BACKLOG: u64 = 4096;
 const WINDOW: u64 = 4 << 20;
 
 /// Limits of the kernel.
-pub struct Facts {
+pub(super) struct Facts {
     /// `net.core.somaxconn`.
     pub backlog: Option<u64>,
     /// The third number of `net.ipv4.tcp_rmem`, in bytes.
@@ -19,7 +19,7 @@ pub struct Facts {
 
 impl Facts {
     /// Reads the limits.
-    pub fn here() -> Facts {
+    pub(super) fn here() -> Facts {
         let last = |line: String| line.split_whitespace().last()?.parse().ok();
         Facts {
             backlog: line("/proc/sys/net/core/somaxconn").and_then(last),
@@ -29,7 +29,7 @@ impl Facts {
 }
 
 /// All checks of sockets.
-pub fn check(facts: &Facts) -> Vec<Finding> {
+pub(super) fn check(facts: &Facts) -> Vec<Finding> {
     vec![backlog(facts.backlog), receive(facts.receive)]
 }
 

@@ -13,7 +13,7 @@ use crate::tools::show_size;
 const FILES: u64 = 512;
 
 /// Limits of this process.
-pub struct Facts {
+pub(super) struct Facts {
     /// What the limit on locked memory allows to all reactors; `None` without io_uring.
     pub locked: Option<Locked>,
     /// Limit on locked memory in bytes; `None` is unlimited.
@@ -30,7 +30,7 @@ pub struct Facts {
 
 impl Facts {
     /// Reads the limits.
-    pub fn here(reactors: usize, locked: Option<Locked>) -> Facts {
+    pub(super) fn here(reactors: usize, locked: Option<Locked>) -> Facts {
         let cores = sched_getaffinity(None).ok();
         Facts {
             locked,
@@ -44,7 +44,7 @@ impl Facts {
 }
 
 /// All checks of the process.
-pub fn check(facts: &Facts) -> Vec<Finding> {
+pub(super) fn check(facts: &Facts) -> Vec<Finding> {
     vec![
         memlock(facts),
         nofile(facts.nofile),
@@ -79,7 +79,7 @@ fn memlock(facts: &Facts) -> Finding {
 }
 
 /// Remedy for a low limit on locked memory.
-pub const MEMLOCK: &str = "LimitMEMLOCK=infinity in the unit (tuning/systemd/mailrace.service has \
+pub(super) const MEMLOCK: &str = "LimitMEMLOCK=infinity in the unit (tuning/systemd/mailrace.service has \
      it), --ulimit memlock=-1 for a container, memlock in /etc/security/limits.conf for a shell";
 
 fn nofile(limit: Option<u64>) -> Finding {

@@ -14,7 +14,7 @@ const INDENT: usize = 24;
 
 /// All findings.
 #[derive(Clone, Debug, Serialize)]
-pub struct Report {
+pub(super) struct Report {
     /// Version of mailrace.
     pub mailrace: &'static str,
     /// The data folder.
@@ -26,13 +26,13 @@ pub struct Report {
 }
 
 impl Report {
-    pub fn new(data: String, checks: Vec<Finding>) -> Report {
+    pub(super) fn new(data: String, checks: Vec<Finding>) -> Report {
         let to_do = checks.iter().filter(|finding| finding.verdict == Verdict::ToDo).count();
         Report { mailrace: env!("CARGO_PKG_VERSION"), data, to_do, checks }
     }
 
     /// One line per check, followed by what to do.
-    pub fn text(&self) -> String {
+    pub(super) fn text(&self) -> String {
         let mut text = String::new();
         for finding in &self.checks {
             let verdict = match finding.verdict {
@@ -52,7 +52,7 @@ impl Report {
         text
     }
 
-    pub fn json(&self) -> String {
+    pub(super) fn json(&self) -> String {
         serde_json::to_string_pretty(self).expect("a report is plain data")
     }
 }

@@ -14,7 +14,7 @@ const ATTACHMENTS: [(&str, &str, &[u8]); 3] = [
 ];
 
 /// Writes the rest of a message after [`header::write`], for a total of about `size` octets.
-pub fn write(random: &mut Random, out: &mut Vec<u8>, moment: Moment, size: usize) {
+pub(super) fn write(random: &mut Random, out: &mut Vec<u8>, moment: Moment, size: usize) {
     let room = size.saturating_sub(out.len() + 100).max(8);
     match (room, random.below(100)) {
         (2_000.., 0..15) => alternative(random, out, room),

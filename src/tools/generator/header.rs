@@ -68,7 +68,7 @@ const DAYS: [&str; 7] = ["Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"];
 
 /// Time at which a message was sent: seconds since 1970, and the sender's zone.
 #[derive(Clone, Copy)]
-pub struct Moment {
+pub(super) struct Moment {
     unix: i64,
     zone: &'static str,
     ahead: i64,
@@ -76,19 +76,19 @@ pub struct Moment {
 
 impl Moment {
     /// A random time in the years 1996 to 2025.
-    pub fn random(random: &mut Random) -> Moment {
+    pub(super) fn random(random: &mut Random) -> Moment {
         let unix = 820_454_400 + random.below(30 * 31_556_952) as i64;
         let (zone, ahead) = ZONES[random.below(ZONES.len())];
         Moment { unix, zone, ahead }
     }
 
     /// This much later.
-    pub fn after(self, seconds: i64) -> Moment {
+    pub(super) fn after(self, seconds: i64) -> Moment {
         Moment { unix: self.unix + seconds, ..self }
     }
 
     /// As an INTERNALDATE in the sender's zone.
-    pub fn internal_date(self) -> InternalDate {
+    pub(super) fn internal_date(self) -> InternalDate {
         let text = InternalDate::from_unix(self.unix + self.ahead).to_string();
         let text = text.replace("+0000", self.zone);
         InternalDate::parse(text.as_bytes()).expect("a printed date with another zone is a date")
@@ -104,7 +104,7 @@ impl Moment {
 
 /// Writes the header of a message that will have about `size` octets, up to `MIME-Version`, which
 /// the writer of the body adds. Larger messages get longer headers.
-pub fn write(random: &mut Random, out: &mut Vec<u8>, moment: Moment, size: usize) {
+pub(super) fn write(random: &mut Random, out: &mut Vec<u8>, moment: Moment, size: usize) {
     let hops = if size < 1500 { 1 } else { random.between(2, 5) };
     field(out, format_args!("Return-Path: <bounces+{}@example.com>", random.below(1 << 20)));
     for hop in (0..hops).rev() {

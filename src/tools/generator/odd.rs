@@ -4,13 +4,13 @@ use super::random::Random;
 use super::text;
 
 /// Number of kinds.
-pub const KINDS: usize = 18;
+pub(super) const KINDS: usize = 18;
 
 const HEADER: &[u8] = b"From: <odd@example.org>\r\nDate: Mon, 7 Feb 1994 21:52:25 -0800\r\n\
     Subject: odd\r\nMessage-ID: <odd@example.org>\r\n";
 
 /// A message of `kind`, which is below [`KINDS`].
-pub fn write(random: &mut Random, out: &mut Vec<u8>, kind: usize) {
+pub(super) fn write(random: &mut Random, out: &mut Vec<u8>, kind: usize) {
     match kind {
         // No header, no line end, next to nothing.
         0 => out.push(b'x'),

@@ -43,12 +43,12 @@ const FOREIGN: [&str; 16] = [
 const BASE64: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
 /// Lines of words with about `octets` in total, at most 78 each.
-pub fn plain(random: &mut Random, out: &mut Vec<u8>, octets: usize) {
+pub(super) fn plain(random: &mut Random, out: &mut Vec<u8>, octets: usize) {
     paragraphs(random, out, octets, b"\r\n");
 }
 
 /// `format=flowed` (RFC 3676): a line that ends in a space continues on the next.
-pub fn flowed(random: &mut Random, out: &mut Vec<u8>, octets: usize) {
+pub(super) fn flowed(random: &mut Random, out: &mut Vec<u8>, octets: usize) {
     out.extend_from_slice(
         b"> > On Tuesday you wrote: \r\n>> stuffed and quoted \r\n From here on\r\n",
     );
@@ -87,7 +87,7 @@ fn words(random: &mut Random, out: &mut Vec<u8>, until: usize) {
 }
 
 /// Unencoded UTF-8, for `Content-Transfer-Encoding: 8bit`.
-pub fn eight_bit(random: &mut Random, out: &mut Vec<u8>, octets: usize) {
+pub(super) fn eight_bit(random: &mut Random, out: &mut Vec<u8>, octets: usize) {
     let end = out.len() + octets;
     while out.len() < end {
         let line = out.len();
@@ -101,7 +101,7 @@ pub fn eight_bit(random: &mut Random, out: &mut Vec<u8>, octets: usize) {
 }
 
 /// Quoted-printable (RFC 2045 section 6.7), with soft line breaks.
-pub fn quoted_printable(random: &mut Random, out: &mut Vec<u8>, octets: usize) {
+pub(super) fn quoted_printable(random: &mut Random, out: &mut Vec<u8>, octets: usize) {
     let end = out.len() + octets;
     while out.len() < end {
         let line = out.len();
@@ -127,7 +127,7 @@ fn quote(out: &mut Vec<u8>, octet: u8) {
 }
 
 /// `magic` (base64, its length a multiple of four), then base64 of random octets, in lines of 76.
-pub fn base64(random: &mut Random, out: &mut Vec<u8>, octets: usize, magic: &[u8]) {
+pub(super) fn base64(random: &mut Random, out: &mut Vec<u8>, octets: usize, magic: &[u8]) {
     let lines = octets / 78 + 1;
     let start = out.len();
     for _ in 0..lines {
@@ -153,7 +153,7 @@ fn push_base64<const N: usize>(random: &mut Random, out: &mut Vec<u8>) {
 }
 
 /// A token of `length` lower-case letters and digits, as in message IDs and boundaries.
-pub fn token(random: &mut Random, out: &mut Vec<u8>, length: usize) {
+pub(super) fn token(random: &mut Random, out: &mut Vec<u8>, length: usize) {
     const SYMBOLS: &[u8; 32] = b"abcdefghijkmnopqrstuvwxyz2345679";
     let mut bits = 0;
     for n in 0..length {

@@ -23,7 +23,7 @@ pub(super) struct Picture<'a> {
 
 impl Picture<'_> {
     /// Lines for a screen of this size.
-    pub fn fitting(&self, columns: usize, rows: usize) -> Vec<String> {
+    pub(super) fn fitting(&self, columns: usize, rows: usize) -> Vec<String> {
         let (wide, high) = (columns.max(NARROWEST), rows.max(12));
         let mut lines = match self.figures {
             true => figures(self.status, wide),

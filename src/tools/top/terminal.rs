@@ -32,7 +32,7 @@ pub(super) struct Screen {
 
 impl Screen {
     /// Takes the terminal. Keys arrive unbuffered and without echo; Ctrl-C is still a signal.
-    pub fn take() -> io::Result<Screen> {
+    pub(super) fn take() -> io::Result<Screen> {
         let (tell, events) = channel();
         listen(tell.clone())?;
         let before = tcgetattr(stdin()).ok();
@@ -49,7 +49,7 @@ impl Screen {
     }
 
     /// Draws these lines in one write, so that nothing flickers.
-    pub fn draw(&self, lines: &[String]) -> io::Result<()> {
+    pub(super) fn draw(&self, lines: &[String]) -> io::Result<()> {
         let mut picture = String::from("\x1b[H");
         for (at, line) in lines.iter().enumerate() {
             let end = if at + 1 < lines.len() { "\x1b[K\r\n" } else { "\x1b[K" };
@@ -61,7 +61,7 @@ impl Screen {
     }
 
     /// Waits for the user, at most this long.
-    pub fn wait(&self, time: Duration) -> Event {
+    pub(super) fn wait(&self, time: Duration) -> Event {
         self.events.recv_timeout(time).unwrap_or(Event::Time)
     }
 }

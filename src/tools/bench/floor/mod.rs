@@ -24,7 +24,7 @@ use client::{Prepared, SLICES, write_slices};
 use self::receiver::Receivers;
 
 /// One round of the same load without IMAP.
-pub fn round(options: &BenchOptions, plan: &Plan) -> Result<Round, ToolError> {
+pub(super) fn round(options: &BenchOptions, plan: &Plan) -> Result<Round, ToolError> {
     let folder = temp_dir(options.temp.as_deref())?;
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let receivers = Receivers::start(folder.path(), options.reactors.unwrap_or(cores))?;

@@ -26,7 +26,7 @@ const FILE: u64 = 1 << 30;
 const WRITES: usize = 3;
 
 /// Running receivers.
-pub struct Receivers {
+pub(super) struct Receivers {
     addresses: Vec<SocketAddr>,
     threads: Vec<JoinHandle<io::Result<()>>>,
     stop: tokio::sync::watch::Sender<bool>,
@@ -35,7 +35,7 @@ pub struct Receivers {
 
 impl Receivers {
     /// Starts this many reactors, with pre-written files in `folder`.
-    pub fn start(folder: &Path, reactors: usize) -> Result<Receivers, ToolError> {
+    pub(super) fn start(folder: &Path, reactors: usize) -> Result<Receivers, ToolError> {
         let stop = tokio::sync::watch::Sender::new(false);
         let fdatasyncs = Arc::new(AtomicU64::new(0));
         let (mut addresses, mut threads) = (Vec::new(), Vec::new());
@@ -56,17 +56,17 @@ impl Receivers {
     }
 
     /// Address for connection `number`; connections are spread evenly.
-    pub fn address(&self, number: usize) -> SocketAddr {
+    pub(super) fn address(&self, number: usize) -> SocketAddr {
         self.addresses[number % self.addresses.len()]
     }
 
     /// Number of fdatasyncs so far.
-    pub fn fdatasyncs(&self) -> u64 {
+    pub(super) fn fdatasyncs(&self) -> u64 {
         self.fdatasyncs.load(Ordering::Relaxed)
     }
 
     /// Stops all reactors.
-    pub fn stop(self) -> Result<(), ToolError> {
+    pub(super) fn stop(self) -> Result<(), ToolError> {
         self.stop.send_replace(true);
         for thread in self.threads {
             thread.join().expect("a receiver does not panic").map_err(failed)?;

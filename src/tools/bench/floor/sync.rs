@@ -15,7 +15,7 @@ use crate::reactor::{Lease, LogFile, spawn};
 const SYNC_EVERY: u64 = 16 << 20;
 
 /// A file that is overwritten in a circle, with group commit.
-pub struct Ring {
+pub(super) struct Ring {
     file: LogFile,
     size: u64,
     position: Cell<u64>,
@@ -33,7 +33,7 @@ pub struct Ring {
 
 impl Ring {
     /// A ring over `size` bytes of `file`. Starts the task that syncs it.
-    pub fn start(file: LogFile, size: u64, fdatasyncs: Arc<AtomicU64>) -> Rc<Ring> {
+    pub(super) fn start(file: LogFile, size: u64, fdatasyncs: Arc<AtomicU64>) -> Rc<Ring> {
         let ring = Rc::new(Ring {
             file,
             size,
@@ -50,7 +50,7 @@ impl Ring {
     }
 
     /// Writes the first `length` bytes of the lease, whole blocks, at the current position.
-    pub async fn write(&self, lease: Lease, length: usize) -> io::Result<()> {
+    pub(super) async fn write(&self, lease: Lease, length: usize) -> io::Result<()> {
         let mut at = self.position.get();
         if at + length as u64 > self.size {
             at = 0;
@@ -65,13 +65,13 @@ impl Ring {
     }
 
     /// Counts a connection as receiving until the guard is dropped.
-    pub fn receiving(self: &Rc<Self>) -> Receiving {
+    pub(super) fn receiving(self: &Rc<Self>) -> Receiving {
         self.receiving.set(self.receiving.get() + 1);
         Receiving(self.clone())
     }
 
     /// Waits for the return of a sync that began after this call.
-    pub async fn durable(&self) -> io::Result<()> {
+    pub(super) async fn durable(&self) -> io::Result<()> {
         let mine = self.asked.get() + 1;
         self.asked.set(mine);
         self.wake.notify_one();
@@ -101,7 +101,7 @@ impl Ring {
 }
 
 /// See [`Ring::receiving`].
-pub struct Receiving(Rc<Ring>);
+pub(super) struct Receiving(Rc<Ring>);
 
 impl Drop for Receiving {
     fn drop(&mut self) {
