@@ -26,8 +26,8 @@ use crate::reactor::{Arena, LeaseClass, thresholds};
 use crate::store::{Frame, Log, LogError, MailboxId, Place, Purpose, Record, Slot, sealed_len};
 
 /// The reply for an account that was abandoned after an error. The log has details.
-pub(crate) const FAULTY: &str = "this account is not available until the server is restarted; nothing \
-     that was acknowledged is lost";
+pub(crate) const FAULTY: &str = "this account is not available until the server is restarted; \
+     nothing that was acknowledged is lost";
 
 /// Writes the changes of one account to the log.
 #[derive(Clone, Copy)]

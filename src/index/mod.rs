@@ -34,10 +34,10 @@ pub(crate) use chunk::{Chunk, Entry};
 pub(crate) use damaged::{Finding, Quarantine};
 pub(crate) use error::{ApplyError, CatalogError, Rot};
 #[cfg(test)]
-use file::{CATALOG_FORMAT, CatalogFile};
+pub(crate) use file::{CATALOG_FORMAT, CatalogFile};
 pub(crate) use keywords::{KeywordChange, KeywordSet, Keywords};
 #[cfg(test)]
-use mailbox::Counts;
+pub(crate) use mailbox::Counts;
 pub(crate) use mailbox::{AsWritten, Changes, Mailbox, Reserved, What};
 pub(crate) use replay::{OnDamage, ReplayError, replay};
 pub(crate) use view::View;
