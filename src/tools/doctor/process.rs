@@ -79,8 +79,9 @@ fn memlock(facts: &Facts) -> Finding {
 }
 
 /// Remedy for a low limit on locked memory.
-pub(super) const MEMLOCK: &str = "LimitMEMLOCK=infinity in the unit (tuning/systemd/mailrace.service \
-     has it), --ulimit memlock=-1 for a container, memlock in /etc/security/limits.conf for a shell";
+pub(super) const MEMLOCK: &str = "\
+    LimitMEMLOCK=infinity in the unit (tuning/systemd/mailrace.service has it), --ulimit \
+    memlock=-1 for a container, memlock in /etc/security/limits.conf for a shell";
 
 fn nofile(limit: Option<u64>) -> Finding {
     let wanted = CONNECTIONS as u64 + FILES;
