@@ -162,7 +162,9 @@ macro_rules! figures {
             pub const ALL: &[Figure] = &[$(Figure::$figure),*];
         }
 
-        const DECLARED: &[Declared] = &[$($declared),*];
+        const FIGURES: usize = [$(stringify!($figure)),*].len();
+
+        static DECLARED: [Declared; FIGURES] = [$($declared),*];
     };
 }
 
@@ -267,21 +269,25 @@ figures! {
 const LEASE_SIZES: [&str; 2] = ["small", "large"];
 
 /// Where the numbers of each figure begin in [`Values`](super::Values), and the end of the last.
-const FIRST: [usize; DECLARED.len() + 1] = offsets(false);
+const FIRST: [usize; FIGURES + 1] = offsets(false);
 
-/// The same for the histograms.
-const FIRST_HISTOGRAM: [usize; DECLARED.len() + 1] = offsets(true);
+/// Where the histograms of each figure begin.
+const FIRST_HISTOGRAM: [usize; FIGURES + 1] = offsets(true);
 
-/// How many numbers there are, each label's values counted.
-pub(super) const NUMBERS: usize = FIRST[DECLARED.len()];
+/// Room for the numbers of all figures, each label's value counted. A literal, and not the exact
+/// number, because the compiler cannot compute the length of an array that a `Send` future holds
+/// from functions of the same crate.
+pub(super) const NUMBERS: usize = 128;
 
-/// How many histograms there are.
-pub(super) const HISTOGRAMS: usize = FIRST_HISTOGRAM[DECLARED.len()];
+/// Room for the histograms of all figures.
+pub(super) const HISTOGRAMS: usize = 4;
 
-const fn offsets(histograms: bool) -> [usize; DECLARED.len() + 1] {
-    let mut first = [0; DECLARED.len() + 1];
+const _: () = assert!(FIRST[FIGURES] <= NUMBERS && FIRST_HISTOGRAM[FIGURES] <= HISTOGRAMS);
+
+const fn offsets(histograms: bool) -> [usize; FIGURES + 1] {
+    let mut first = [0; FIGURES + 1];
     let mut at = 0;
-    while at < DECLARED.len() {
+    while at < FIGURES {
         let is_histogram = matches!(DECLARED[at].kind, Kind::Histogram { .. });
         let width = if histograms { is_histogram as usize } else { DECLARED[at].width() };
         first[at + 1] = first[at] + width;
@@ -338,8 +344,8 @@ mod tests {
     #[test]
     fn each_number_belongs_to_one_figure() {
         let all: Vec<usize> = Figure::ALL.iter().flat_map(|figure| figure.numbers()).collect();
-        assert_eq!(all, (0..NUMBERS).collect::<Vec<_>>());
+        assert_eq!(all, (0..FIRST[FIGURES]).collect::<Vec<_>>());
         assert_eq!(Figure::Refusals.numbers().len(), What::NAMES.len());
-        assert_eq!(HISTOGRAMS, 3);
+        assert_eq!(FIRST_HISTOGRAM[FIGURES], 3);
     }
 }
