@@ -100,7 +100,7 @@ impl Upload {
     }
 
     /// Runs APPENDs while the next command is one. Returns the input after them. Replies are sent
-    /// when they are due, perhaps after this returns ([`Pending`]).
+    /// when they are due, perhaps after this returns ([`Pending`](super::Pending)).
     ///
     /// # Errors
     /// When the connection must end.

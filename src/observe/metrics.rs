@@ -11,7 +11,7 @@ use super::process::Process;
 use super::reading::Reading;
 use crate::stats::{Declared, Figure, Histogram, Kind, Scope, Unit, Values};
 
-/// Content type of [`text`].
+/// Content type of [`text()`].
 pub(super) const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 /// All figures, read at one moment.

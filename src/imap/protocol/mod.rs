@@ -1,7 +1,7 @@
 //! IMAP without I/O: octets in, values and octets out.
 //!
 //! Input passes three steps. [`Framer`] finds the end of a command without understanding it.
-//! [`parse`] turns a whole command into a [`Command`]. APPEND is the exception: its literals are
+//! [`parse`](parse()) turns a whole command into a [`Command`]. APPEND is the exception: its literals are
 //! never buffered, so [`parse_append_head`] and [`parse_append_options`] read the lines between
 //! them one at a time. [`response`] writes the output.
 //!

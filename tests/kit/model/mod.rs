@@ -47,7 +47,7 @@ use wire::{Checked, ensure, wrong};
 /// Failures that are not the fault of the server.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Weather {
-    /// The disk may be full: NO [UNAVAILABLE].
+    /// The disk may be full: `NO [UNAVAILABLE]`.
     pub full: bool,
     /// The disk may fail, or the server is being stopped: BYE.
     pub ending: bool,
@@ -68,7 +68,7 @@ pub struct Bounds {
     pub keywords: usize,
     /// Different sets of keywords in a mailbox.
     pub keyword_sets: usize,
-    /// Messages of a batch that is never refused with NO [LIMIT].
+    /// Messages of a batch that is never refused with `NO [LIMIT]`.
     pub small_batch: usize,
     /// Messages of unfinished batches.
     pub unfinished_messages: usize,
@@ -211,7 +211,7 @@ impl Model {
         keywords < used || keyword_sets < 1 << used
     }
 
-    /// Whether a batch of this many messages may be refused with NO [LIMIT].
+    /// Whether a batch of this many messages may be refused with `NO [LIMIT]`.
     pub fn may_be_too_much(&self, messages: usize) -> bool {
         let Bounds { small_batch, unfinished_messages, .. } = self.bounds;
         let many = messages > small_batch && unfinished_messages < 1_000;

@@ -39,13 +39,13 @@ pub const SPECIAL_USE: &str = "/private/specialuse";
 pub enum Said {
     /// OK.
     Ok,
-    /// NO [ALREADYEXISTS].
+    /// `NO [ALREADYEXISTS]`.
     AlreadyExists,
-    /// NO [NONEXISTENT]; or NO [HASCHILDREN], which the server finds out a moment later.
+    /// `NO [NONEXISTENT]`; or `NO [HASCHILDREN]`, which the server finds out a moment later.
     NonExistent,
-    /// NO [CANNOT].
+    /// `NO [CANNOT]`.
     Cannot,
-    /// NO [LIMIT].
+    /// `NO [LIMIT]`.
     Limit,
 }
 

@@ -80,7 +80,7 @@ impl Message<'_> {
     /// ```
     ///
     /// # Errors
-    /// If it would be longer than [`MIME_ANSWER`](crate::limits::MIME_ANSWER).
+    /// If it would be longer than [`MIME_ANSWER`].
     pub fn body_structure(&self, extended: bool, out: &mut BytesMut) -> Result<(), TooLong> {
         let (mut open, start): (Vec<(usize, Data)>, _) = (Vec::new(), out.len());
         for (number, part) in self.parts.iter().enumerate() {
