@@ -60,8 +60,8 @@ pub struct ServeArgs {
     #[arg(long)]
     pub allow_plaintext_auth: bool,
 
-    /// Start even if mail is damaged: serve intact mail, refuse the rest, and list the damage in the
-    /// log and in quarantine.json
+    /// Start even if mail is damaged: serve intact mail, refuse the rest, and list the damage in
+    /// the log and in quarantine.json
     #[arg(long)]
     pub quarantine: bool,
 

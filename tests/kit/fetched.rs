@@ -1,6 +1,7 @@
 //! An untagged FETCH response, its items by name.
 //!
-//! [`crate::model::wire::reply`] reads FETCH as well, strictly and only the items that the model knows.
+//! [`crate::model::wire::reply`] reads FETCH as well, strictly and only the items that the model
+//! knows.
 
 use super::Response;
 

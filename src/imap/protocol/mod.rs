@@ -1,9 +1,9 @@
 //! IMAP without I/O: octets in, values and octets out.
 //!
 //! Input passes three steps. [`Framer`] finds the end of a command without understanding it.
-//! [`parse`](parse()) turns a whole command into a [`Command`]. APPEND is the exception: its literals are
-//! never buffered, so [`parse_append_head`] and [`parse_append_options`] read the lines between
-//! them one at a time. [`response`] writes the output.
+//! [`parse`](parse()) turns a whole command into a [`Command`]. APPEND is the exception: its
+//! literals are never buffered, so [`parse_append_head`] and [`parse_append_options`] read the
+//! lines between them one at a time. [`response`] writes the output.
 //!
 //! The grammar is that of RFC 3501 section 9 with the extensions of RFC 4466; each parser quotes
 //! its rule. It is relaxed where clients in the field are careless: any number of spaces for one,
