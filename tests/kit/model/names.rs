@@ -83,6 +83,8 @@ pub struct Names {
     nodes: Vec<Node>,
     /// Names whose mailbox was, or may have been, deleted or renamed.
     pub touched: BTreeSet<Rc<str>>,
+    /// Levels above mailboxes that were deleted.
+    levels: BTreeSet<Rc<str>>,
 }
 
 impl Default for Names {
@@ -92,7 +94,14 @@ impl Default for Names {
         let tree = Tree { names, subscribed, most: usize::MAX, notes };
         let states = vec![State { tree, done: Vec::new() }];
         let nodes = vec![Node::default()];
-        Names { states, pending: vec![], past: vec![], nodes, touched: BTreeSet::new() }
+        Names {
+            states,
+            pending: vec![],
+            past: vec![],
+            nodes,
+            touched: BTreeSet::new(),
+            levels: BTreeSet::new(),
+        }
     }
 }
 
@@ -253,10 +262,19 @@ impl Names {
             return Ok(());
         };
         let change = self.pending.remove(number).1;
+        // A level that disappeared with the last mailbox below it can be deleted as if it existed.
+        let is_level = matches!(&change, NameOp::Delete(name) if self.levels.contains(name));
+        if let (NameOp::Delete(name), Some(Said::Ok)) = (&change, said) {
+            let ends = name.match_indices('/').map(|(at, _)| name[..at].into());
+            self.levels.extend(ends);
+        }
         let before = std::mem::take(&mut self.states);
         for state in &before {
             let found = state.done.iter().position(|(done, _)| *done == op);
-            if said.is_some_and(|said| found.is_none_or(|at| state.done[at].1 != said)) {
+            let fits = |expected: Said, said: Said| {
+                expected == said || (is_level && (expected, said) == (Said::NonExistent, Said::Ok))
+            };
+            if said.is_some_and(|said| found.is_none_or(|at| !fits(state.done[at].1, said))) {
                 continue;
             }
             let mut state = state.clone();
