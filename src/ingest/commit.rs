@@ -29,6 +29,11 @@ impl Upload {
     /// Writes the open frame, and commits all finished batches. If the disk is full, all of them
     /// are refused, and so is the batch being received.
     pub(super) async fn commit(&mut self) -> Result<(), Ended> {
+        // Boxed: most uploads wait for octets, and this future is large.
+        Box::pin(self.commit_or_refuse()).await
+    }
+
+    async fn commit_or_refuse(&mut self) -> Result<(), Ended> {
         match self.write_out().await {
             Err(Ended::Broken(LogError::Full(why))) => {
                 tracing::warn!("no room for mail: {why}");

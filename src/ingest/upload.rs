@@ -80,10 +80,11 @@ pub(super) struct Open {
 
 impl Upload {
     /// For the commands at the start of `heap`. The first is an APPEND whose first line is
-    /// complete.
+    /// complete. Boxed, because each future that an upload passes through would hold a copy, and
+    /// ten thousand connections may wait in an APPEND.
     #[must_use]
-    pub fn new(home: Rc<Home>, owner: Rc<Owner>, client: Client, heap: Vec<u8>) -> Upload {
-        Upload {
+    pub fn new(home: Rc<Home>, owner: Rc<Owner>, client: Client, heap: Vec<u8>) -> Box<Upload> {
+        Box::new(Upload {
             by: Rc::new(Uploader { home, owner, client, span: Span::current() }),
             heap,
             heap_at: 0,
@@ -96,7 +97,7 @@ impl Upload {
             eager: false,
             given_up: None,
             credit: Credit::default(),
-        }
+        })
     }
 
     /// Runs APPENDs while the next command is one. Returns the input after them. Replies are sent
@@ -104,11 +105,11 @@ impl Upload {
     ///
     /// # Errors
     /// When the connection must end.
-    pub async fn run(mut self) -> Result<Vec<u8>, Ended> {
+    pub async fn run(mut self: Box<Self>) -> Result<Vec<u8>, Ended> {
         let result = self.commands().await;
         let finished = std::mem::take(&mut self.finished).into_iter().map(|one| one.current);
         for unwanted in finished.chain(self.current.take()).chain(self.given_up.take()) {
-            unwanted.free(&self.by.home.log).await;
+            Box::pin(unwanted.free(&self.by.home.log)).await;
         }
         result.map(|()| self.heap)
     }
@@ -155,7 +156,7 @@ impl Upload {
             }
             self.take(taken);
             if let Some(unwanted) = self.given_up.take() {
-                unwanted.free(&self.by.home.log).await;
+                Box::pin(unwanted.free(&self.by.home.log)).await;
             }
             match step {
                 Step::Octets(_) | Step::MessageEnd => {}

@@ -69,7 +69,7 @@ impl Session {
         self.upload(upload).await
     }
 
-    async fn upload(&mut self, upload: Upload) -> Flow {
+    async fn upload(&mut self, upload: Box<Upload>) -> Flow {
         match upload.run().await {
             Ok(rest) => {
                 self.input.put_back(rest);
