@@ -20,8 +20,8 @@ use mailrace::limits::BLOCK;
 use mailrace::reactor::{self, Arena, Lease, LeaseClass, LogFile, Options};
 use mailrace::store::frame::{self, HEADER};
 use mailrace::store::{
-    BatchId, Epoch, Fragment, FrameHeader, KeywordList, LogId, MessageRecord, Place, Record,
-    SegmentId, Sequencer, decode_records,
+    BatchId, EmailId, Epoch, Fragment, FrameHeader, KeywordList, LogId, MessageRecord, Place,
+    Record, SegmentId, Sequencer, decode_records,
 };
 use xxhash_rust::xxh3::xxh3_128;
 
@@ -187,6 +187,7 @@ fn record(case: Case, messages: &[(usize, u128)]) -> Record {
         date: InternalDate::from_unix(760_686_745),
         flags: Flags::SEEN,
         keywords: KeywordList::default(),
+        email: EmailId::default(),
         checksum,
         fragments: vec![Fragment { segment: SegmentId(1), offset: 0, length: case.size as u32 }],
     };

@@ -6,7 +6,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::store::MailboxId;
+use crate::store::{EmailId, MailboxId};
 use imap::types::{ModSeq, Uid};
 
 /// A row of the catalog is not what was written: what is wrong with it.
@@ -132,6 +132,15 @@ pub enum ApplyError {
         /// Mod-sequence of the change.
         found: ModSeq,
     },
+    /// The first EMAILID of a batch was given before.
+    EmailIdOutOfOrder {
+        /// The lowest EMAILID that the account has not given.
+        next: EmailId,
+        /// First EMAILID of the batch.
+        found: EmailId,
+    },
+    /// A commit gives no EMAILID to messages that need one.
+    NoEmailId(MailboxId),
     /// A commit names another number of messages than its batch has.
     WrongCount {
         /// Number in the commit.
@@ -166,6 +175,12 @@ impl fmt::Display for ApplyError {
                 f,
                 "a change of mailbox {mailbox} has mod-sequence {found}, HIGHESTMODSEQ is {highest}"
             ),
+            ApplyError::EmailIdOutOfOrder { next, found } => {
+                write!(f, "a batch begins at EMAILID {found}, the next of the account is {next}")
+            }
+            ApplyError::NoEmailId(mailbox) => {
+                write!(f, "a batch for mailbox {mailbox} has messages without EMAILID")
+            }
             ApplyError::WrongCount { announced, found } => {
                 write!(f, "a commit names {announced} messages, its batch has {found}")
             }

@@ -40,7 +40,7 @@ use crate::store::{Epoch, LogId, LogPosition, Lsn, MailboxId, SegmentId};
 use imap::types::{Uid, UidRange};
 
 /// Version of the tables and rows.
-pub(crate) const CATALOG_FORMAT: u64 = 5;
+pub(crate) const CATALOG_FORMAT: u64 = 6;
 
 const META: TableDefinition<&str, u64> = TableDefinition::new("meta");
 const POSITIONS: TableDefinition<(u32, u16), (u64, u32, u64, u64)> =

@@ -12,7 +12,7 @@ use crate::home::{Owner, Page, ROOM, Room, Stream};
 use crate::index::Reserved;
 use crate::limits::LARGE_LEASE;
 use crate::reactor::thresholds;
-use crate::store::{HEADER, LogError, Record, place, sealed_len};
+use crate::store::{EmailId, HEADER, LogError, Record, place, sealed_len};
 use imap::protocol::response::Code;
 use imap::types::{Uid, UidRange};
 
@@ -203,12 +203,12 @@ impl Finished {
         self.messages_len + self.commit_len
     }
 
-    /// Assigns UIDs to the messages and adds the commit to the page. If the mailbox is gone or out
-    /// of UIDs, the batch is refused. Either way the reply is sent when the page is durable.
+    /// Assigns UIDs and EMAILIDs to the messages and adds the commit to the page. If the mailbox is
+    /// gone or out of UIDs, the batch is refused. Either way the reply is sent when the page is durable.
     fn commit(self, by: &Rc<Uploader>, page: &mut Page<'_>) {
         let by = by.clone();
-        let uids = match self.reserve(&by, page) {
-            Ok(uids) => uids,
+        let (uids, first_email) = match self.reserve(&by, page) {
+            Ok(reserved) => reserved,
             Err(refusal) => {
                 let Finished { tag, reply, current, admitted, .. } = self;
                 let Current { claim, share, keywords, batch, .. } = current;
@@ -226,6 +226,7 @@ impl Finished {
             self;
         let Current { mut batch, begun, stream, claim, share, keywords, .. } = current;
         (commit.first_uid, commit.modseq) = (uids.first_uid, uids.modseq);
+        commit.first_email = first_email;
         let messages = std::mem::take(&mut batch.messages);
         let last = (!messages.is_empty())
             .then_some((Record::Messages { batch: stream.id, messages }, messages_len));
@@ -246,9 +247,12 @@ impl Finished {
         page.drop_later(keywords.lists.into_values());
     }
 
-    fn reserve(&self, by: &Uploader, page: &mut Page<'_>) -> Result<Reserved, Refusal> {
+    fn reserve(&self, by: &Uploader, page: &mut Page<'_>) -> Result<(Reserved, EmailId), Refusal> {
         let deleted = || Refusal::no(Some(Code::TryCreate), DELETED);
-        let id = self.commit.mailbox;
+        let (id, messages) = (self.commit.mailbox, self.commit.messages);
+        let used_up = |what| Refusal::no(Some(Code::Limit), what);
+        // Before the UIDs: reserved UIDs must be used, while a gap in EMAILIDs is harmless.
+        let first_email = page.account.reserve_emails(messages);
         let mailbox = page.account.mailbox_mut(id).filter(|_| !by.owner.is_dying(id));
         let mailbox = mailbox.ok_or_else(deleted)?;
         let admitted = match &self.admitted {
@@ -258,7 +262,10 @@ impl Finished {
         if !admitted {
             return Err(Refusal::no(Some(Code::Limit), FULL_OF_KEYWORDS));
         }
-        let reserved = mailbox.reserve(self.commit.messages);
-        reserved.ok_or_else(|| Refusal::no(Some(Code::Limit), "the mailbox has run out of UIDs"))
+        let no_email = || used_up("the account has run out of message identifiers");
+        let first_email = first_email.ok_or_else(no_email)?;
+        let uids = mailbox.reserve(messages);
+        let uids = uids.ok_or_else(|| used_up("the mailbox has run out of UIDs"))?;
+        Ok((uids, first_email))
     }
 }

@@ -22,7 +22,7 @@ use super::uploader::{Client, Uploader};
 use crate::home::{Credit, Home, Owner};
 use crate::limits::{LARGE_LEASE, SMALL_LEASE};
 use crate::reactor::{Instant, Lease, LeaseClass, receive_within, timeout, unix_seconds};
-use crate::store::{Commit, HEADER, LogError, Record};
+use crate::store::{Commit, EmailId, HEADER, LogError, Record};
 use imap::protocol::response::Code;
 use imap::protocol::{MailboxName, Options, Tag, is_append};
 use imap::types::{ModSeq, Uid};
@@ -278,6 +278,7 @@ impl Upload {
             account: self.by.owner.name(),
             mailbox: current.mailbox,
             first_uid: Uid(0),
+            first_email: EmailId(0),
             modseq: ModSeq(0),
             save_date: unix_seconds().cast_signed(),
             messages: u32::try_from(current.batch.count()).expect("fewer messages than octets"),

@@ -1,4 +1,4 @@
-//! # The format on disk, version 2
+//! # The format on disk, version 3
 //!
 //! A data folder holds `segments/`, the log, and `catalog.redb`, a checkpoint of the log. The log
 //! is the truth. This page describes it byte by byte; a test compares the code with the reference
@@ -42,7 +42,7 @@
 //! | offset | length | field |
 //! |---:|---:|---|
 //! | 0 | 8 | `mailrace` |
-//! | 8 | 2 | version of the format: 2 |
+//! | 8 | 2 | version of the format: 3 |
 //! | 10 | 2 | log |
 //! | 12 | 4 | epoch |
 //! | 16 | 8 | number of this segment |
@@ -68,7 +68,7 @@
 //! | offset | length | field |
 //! |---:|---:|---|
 //! | 0 | 4 | `mrfr` |
-//! | 4 | 2 | version of the format: 2 |
+//! | 4 | 2 | version of the format: 3 |
 //! | 6 | 2 | log |
 //! | 8 | 4 | epoch |
 //! | 12 | 4 | length of the frame |
@@ -110,20 +110,21 @@
 //! |---:|---|---:|---|
 //! | 1 | messages | 1 | below |
 //! | 2 | fragments | 0 | batch (8), count (4), reserved (4), that many fragments |
-//! | 3 | commit | 0 | below |
+//! | 3 | commit | 1 | below |
 //! | 4 | cancel | 0 | batch (8) |
 //! | 5 | create mailbox | 1 | below |
 //! | 6 | delete mailbox | 0 | mailbox (8), account (text) |
 //! | 7 | set flags | 0 | below |
 //! | 8 | expunge | 0 | below |
-//! | 9 | references | 1 | below |
+//! | 9 | references | 2 | below |
 //! | 10 | rename mailbox | 0 | account, old name, new name (text each) |
 //! | 11 | subscribe | 0 | 1 to subscribe, 0 to end (1), reserved (1), account, name (text each) |
 //! | 12 | set metadata | 0 | below |
 //!
 //! A record of another kind or version with a valid checksum was written by a newer mailrace: the
 //! server does not start. It does not start either if a segment has another format version.
-//! Version 1 spelt out the keywords of each message.
+//! Version 1 spelt out the keywords of each message. In version 2 the EMAILID of a message was its
+//! place in the log.
 //!
 //! *Messages* and *references*:
 //!
@@ -142,7 +143,8 @@
 //! messages with the same thousand keywords, the record adds those keywords once, and 125 bytes.
 //!
 //! *Commit*: batch (8), mailbox (8), mod-sequence (8), save date (8; signed, seconds since 1970
-//! UTC), bytes of all messages (8), first UID (4), number of messages (4), account (text).
+//! UTC), bytes of all messages (8), first EMAILID (8), first UID (4), number of messages (4), account
+//! (text). The first EMAILID is 0 if the batch has only *references*.
 //!
 //! *Create mailbox*: mailbox (8), UIDVALIDITY (4), special uses (2; the bits of RFC 6154), reserved
 //! (2), account (text), name (text). Version 0, without special uses and the reserved field, is
@@ -175,7 +177,8 @@
 //! | 36 | 2 | number of its keyword set; 0 is the empty set |
 //! | 38 | 1 | flags |
 //! | 39 | 1 | reserved |
-//! | 40 | 16 · *f* | fragments |
+//! | 40 | 8 | EMAILID, not 0; in *references* only |
+//! | 40 or 48 | 16 · *f* | fragments |
 //!
 //! An internal date is, from the lowest bit: 1 if the zone is west of Greenwich (1 bit), the four
 //! digits of the zone as a number (14 bits), second (6), minute (6), hour (5), day (5), month (4),
@@ -193,7 +196,15 @@
 //! The bytes of *messages* came with this batch. Those of *references* came with another batch, in
 //! any log, and were durable before the first frame of this one was composed: a copy names the
 //! fragments of the original. A move has the *expunge* of the originals in the frame of its commit.
-//! Segment and offset of a message's first byte are its identity (EMAILID).
+//!
+//! ## EMAILIDs
+//!
+//! The EMAILID of a message is a number of its account, from 1. The commit gives the messages of
+//! *messages* records the numbers from its first EMAILID on, in the order of their UIDs; each is
+//! above all that the account has given before, even to messages that no longer exist. *References*
+//! carry the EMAILID of the original. So a message keeps it through COPY, MOVE and any rewriting of
+//! its bytes, and no other message of the account ever has it. Clients see it in hexadecimal with an
+//! M in front: number 255 is `Mff`.
 //!
 //! ## Reading a log
 //!

@@ -58,11 +58,15 @@ pub enum Fault {
     CheckpointAmidBatch,
     /// A checkpoint leaves out what SETMETADATA has changed.
     MetadataUnsaved,
+    /// A checkpoint forgets which EMAILIDs were given.
+    EmailIdsForgotten,
+    /// MOVE gives messages new EMAILIDs.
+    EmailIdsOfMoveNew,
 }
 
 impl Fault {
     /// Every fault.
-    pub const ALL: [Fault; 27] = [
+    pub const ALL: [Fault; 29] = [
         Fault::OkBeforeSync,
         Fault::WatermarkIgnored,
         Fault::ShownBeforeDurable,
@@ -90,6 +94,8 @@ impl Fault {
         Fault::HighestOverExpunge,
         Fault::CheckpointAmidBatch,
         Fault::MetadataUnsaved,
+        Fault::EmailIdsForgotten,
+        Fault::EmailIdsOfMoveNew,
     ];
 }
 

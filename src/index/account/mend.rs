@@ -16,7 +16,7 @@
 
 use super::{Account, canonical};
 use crate::index::error::ApplyError;
-use crate::store::{MailboxId, Record};
+use crate::store::{EmailId, MailboxId, Record};
 use imap::types::{SpecialUse, UidValidity};
 
 /// Bits of a mailbox identifier below its epoch.
@@ -75,10 +75,12 @@ impl Account {
 
     /// Gives every mailbox a new UIDVALIDITY, because lost frames may have changed any of them.
     /// A UIDVALIDITY that was given in the lost frames is at most `given` above the last known one,
-    /// or at most the time at which it was given; the new ones are above both.
+    /// or at most the time at which it was given; the new ones are above both. The EMAILIDs that
+    /// may have been given in the lost frames are skipped.
     pub(in crate::index) fn forget_clients(&mut self, now: u64, given: u32) {
         let last = self.last_uid_validity.0.saturating_add(given).min(super::TIME_COUNTS);
         self.last_uid_validity = self.last_uid_validity.max(UidValidity(last));
+        self.gave_emails(EmailId(self.next_email.0.saturating_add(given.into())));
         let ids: Vec<_> = self.mailboxes.keys().copied().collect();
         for id in ids {
             // When UIDVALIDITY values run out, clients keep their caches, which may be wrong.

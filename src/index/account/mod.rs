@@ -16,7 +16,7 @@ use self::subscriptions::Subscriptions;
 use super::error::ApplyError;
 use super::mailbox::{Arriving, Mailbox};
 use super::rows::Saved;
-use crate::store::{Commit, MailboxId, MessageRecord, Record};
+use crate::store::{Commit, EmailId, MailboxId, MessageRecord, Record};
 use imap::types::{SpecialUse, UidValidity};
 
 /// The highest UIDVALIDITY taken from the clock, in seconds since 1970: the year 2072. Above it,
@@ -35,6 +35,10 @@ pub struct Account {
     subscriptions: Subscriptions,
     octets: u64,
     last_uid_validity: UidValidity,
+    /// The lowest EMAILID above those of all messages that the account ever had.
+    next_email: EmailId,
+    /// The next EMAILID to reserve: at least that.
+    unreserved_email: EmailId,
     saved: Saved,
     /// Mailboxes that are in use or may differ from the catalog. A checkpoint visits only these: an
     /// account may have a hundred thousand others.
@@ -67,6 +71,8 @@ impl Account {
             subscriptions: Subscriptions::default(),
             octets: 0,
             last_uid_validity: UidValidity(0),
+            next_email: EmailId(1),
+            unreserved_email: EmailId(1),
             saved: Saved::Clean,
             unsaved: BTreeSet::new(),
             deleted: Vec::new(),
@@ -127,6 +133,22 @@ impl Account {
         }
     }
 
+    /// Reserves EMAILIDs for this many messages, and returns the first; the others follow without a
+    /// gap. Batches must be written and applied in the order of their reservations. `None` when the
+    /// account has run out of them, which takes a log that was made to do it: `NO [LIMIT]`.
+    #[must_use]
+    pub fn reserve_emails(&mut self, messages: u32) -> Option<EmailId> {
+        let first = self.unreserved_email;
+        self.unreserved_email = first.plus(messages)?;
+        Some(first)
+    }
+
+    /// Records that all EMAILIDs below `next` may have been given, so that none is given again.
+    fn gave_emails(&mut self, next: EmailId) {
+        self.next_email = self.next_email.max(next);
+        self.unreserved_email = self.unreserved_email.max(next);
+    }
+
     // ---- Changes, in the order of the log -----------------------------------------------------
 
     /// Applies a durable batch: its commit, and its messages in order.
@@ -149,6 +171,10 @@ impl Account {
     /// # Errors
     /// As [`Account::append`].
     pub fn expect(&mut self, commit: &Commit) -> Result<Arriving, ApplyError> {
+        let (next, found) = (self.next_email, commit.first_email);
+        if found.is_given() && found < next {
+            return Err(ApplyError::EmailIdOutOfOrder { next, found });
+        }
         self.with(commit.mailbox, |mailbox| mailbox.expect(commit))
     }
 
@@ -164,6 +190,7 @@ impl Account {
 
     /// Makes the batch visible, once all its messages are taken in.
     pub fn show(&mut self, arriving: Arriving) -> Result<(), ApplyError> {
+        self.gave_emails(arriving.next_email());
         self.change(arriving.commit().mailbox, |mailbox| mailbox.show(arriving))
     }
 

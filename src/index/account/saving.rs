@@ -7,6 +7,8 @@ use crate::index::codec::{Fields, Row};
 use crate::index::error::Rot;
 use crate::index::mailbox::Mailbox;
 use crate::index::rows::Saved;
+use crate::reactor::fault::{Fault, made};
+use crate::store::EmailId;
 use imap::types::UidValidity;
 
 impl Account {
@@ -16,8 +18,8 @@ impl Account {
         self.dirty_octets
     }
 
-    /// Whether the account can be dropped from memory without loss. Reserved UIDs prevent that; a
-    /// reserved UIDVALIDITY does not.
+    /// Whether the account can be dropped from memory without loss. Reserved UIDs prevent that, and
+    /// with them reserved EMAILIDs; a reserved UIDVALIDITY does not.
     #[must_use]
     pub fn is_idle(&self) -> bool {
         let saved = [self.saved, self.subscriptions.saved] == [Saved::Clean; 2];
@@ -74,11 +76,13 @@ impl Account {
         self.dirty_octets = mailboxes + self.subscriptions.dirty_octets();
     }
 
-    /// `octets u64, last UIDVALIDITY u32`
+    /// `octets u64, last UIDVALIDITY u32, next EMAILID u64`
     fn encode(&self) -> Vec<u8> {
         let mut row = Row::default();
         row.u64(self.octets);
         row.u32(self.last_uid_validity.0);
+        let forgotten = made(Fault::EmailIdsForgotten);
+        row.u64(if forgotten { 1 } else { self.next_email.0 });
         row.seal()
     }
 
@@ -92,12 +96,17 @@ impl Account {
         let mut fields = Fields::open(row)?;
         let octets = fields.u64()?;
         let last_uid_validity = UidValidity(fields.u32()?);
+        let next_email = EmailId(fields.u64()?);
         fields.end()?;
+        if !next_email.is_given() {
+            return Err(Rot("an account has no next EMAILID"));
+        }
         if mailboxes.iter().map(|mailbox| mailbox.counts().octets).sum::<u64>() != octets {
             return Err(Rot("the size of an account is not that of its mailboxes"));
         }
         let mut account = Account { octets, ..Account::new(name) };
         account.gave_uid_validity(last_uid_validity);
+        account.gave_emails(next_email);
         if let Some(row) = subscriptions {
             account.subscriptions = Subscriptions::decode(row)?;
         }

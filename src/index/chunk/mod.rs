@@ -6,7 +6,7 @@
 //! ```text
 //! entries   u32   number of entries, at most 512
 //! fragments u32   number of fragments in the table
-//! entry     80 bytes each, at the offsets below
+//! entry     88 bytes each, at the offsets below
 //! fragment  16 bytes each: segment u64, offset u32, length u32
 //! checksum  u64   XXH3-64 of everything before it
 //! ```
@@ -44,11 +44,12 @@ const MODSEQ: usize = LENGTH + 4;
 const DATE: usize = MODSEQ + 8;
 const SAVE_DATE: usize = DATE + 8;
 const SIZE: usize = SAVE_DATE + 8;
-const CHECKSUM: usize = SIZE + 8;
+const EMAIL: usize = SIZE + 8;
+const CHECKSUM: usize = EMAIL + 8;
 const ENTRY: usize = CHECKSUM + 16;
 const FRAGMENT: usize = 16;
 
-const _: () = assert!(ENTRY == 80);
+const _: () = assert!(ENTRY == 88);
 
 /// See the head of this file.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -135,7 +136,7 @@ impl Chunk {
     /// # Panics
     /// When its UID is not above all others.
     pub(super) fn push(&mut self, placed: Placed, message: &MessageRecord) {
-        let Placed { uid, keywords, modseq, save_date } = placed;
+        let Placed { uid, email, keywords, modseq, save_date } = placed;
         let last = self.iter().next_back().map(|entry| entry.uid());
         assert!(last < Some(uid), "UIDs of a chunk do not ascend: {uid} after {last:?}");
         let mut octets = [0; ENTRY];
@@ -146,6 +147,7 @@ impl Chunk {
         put(&mut octets, DATE, message.date.to_bits().to_le_bytes());
         put(&mut octets, SAVE_DATE, save_date.to_le_bytes());
         put(&mut octets, SIZE, message.size.to_le_bytes());
+        put(&mut octets, EMAIL, email.0.to_le_bytes());
         put(&mut octets, CHECKSUM, message.checksum.to_le_bytes());
         put(&mut octets, COUNT, count(message.fragments.len()));
         if let [fragment] = message.fragments[..] {
@@ -248,6 +250,9 @@ impl Chunk {
                 return Err(Rot("the UIDs of a chunk do not ascend"));
             }
             last = entry.uid();
+            if !entry.email_id().is_given() {
+                return Err(Rot("an entry has no EMAILID"));
+            }
             if InternalDate::from_bits(u64_at(entry.octets, DATE)).is_none() {
                 return Err(Rot("an entry has an impossible date"));
             }
@@ -294,10 +299,11 @@ impl Fill {
     }
 }
 
-/// What a message gets from the mailbox it is put into.
+/// What a message gets from the mailbox it is put into, and from its account.
 #[derive(Clone, Copy)]
 pub(super) struct Placed {
     pub(super) uid: Uid,
+    pub(super) email: EmailId,
     pub(super) keywords: KeywordSet,
     pub(super) modseq: ModSeq,
     pub(super) save_date: i64,
@@ -362,12 +368,10 @@ impl<'a> Entry<'a> {
     /// EMAILID (RFC 8474 section 5.1).
     #[must_use]
     pub fn email_id(self) -> EmailId {
-        let first = self.fragments().next().map(|fragment| (fragment.segment, fragment.offset));
-        let (segment, offset) = first.unwrap_or_default();
-        EmailId { segment, offset }
+        EmailId(u64_at(self.octets, EMAIL))
     }
 
-    /// A log record of this message that names its existing fragments. `keywords` are those of its
+    /// A log record of this message that names its EMAILID and its existing fragments. `keywords` are those of its
     /// set, from the mailbox's table.
     #[must_use]
     pub fn to_record(self, keywords: KeywordList) -> MessageRecord {
@@ -376,6 +380,7 @@ impl<'a> Entry<'a> {
             date: self.date(),
             flags: self.flags(),
             keywords,
+            email: self.email_id(),
             checksum: self.checksum(),
             fragments: self.fragments().collect(),
         }

@@ -13,13 +13,15 @@ fn message(fragments: &[u32]) -> MessageRecord {
         date: InternalDate::from_unix(1_000_000_000),
         flags: Flags::SEEN,
         keywords: KeywordList::default(),
+        email: EmailId::default(),
         checksum: 1 << 100,
         fragments: fragments.iter().enumerate().map(piece).collect(),
     }
 }
 
 fn placed(uid: u32) -> Placed {
-    Placed { uid: Uid(uid), keywords: KeywordSet(3), modseq: ModSeq(9), save_date: -5 }
+    let (uid, email) = (Uid(uid), EmailId(1 << 40 | u64::from(uid)));
+    Placed { uid, email, keywords: KeywordSet(3), modseq: ModSeq(9), save_date: -5 }
 }
 
 fn sample() -> Chunk {
@@ -44,6 +46,7 @@ fn entries_give_back_what_was_put_in() {
     assert_eq!((entry.keywords(), entry.modseq()), (KeywordSet(3), ModSeq(9)));
     assert_eq!((entry.date(), entry.save_date()), (message.date, -5));
     assert_eq!(entry.checksum(), message.checksum);
+    assert_eq!(entry.email_id(), EmailId(1 << 40 | 3));
     assert_eq!(entry.fragments().collect::<Vec<_>>(), message.fragments);
     assert_eq!(chunk.find(Uid(4)), Err(2));
     assert_eq!(chunk.find_range(Uid(3), Uid(7)), 1..3);
@@ -76,6 +79,13 @@ fn a_message_of_4_gib_in_small_frames_fits() {
     chunk.push(placed(1), &message(&vec![16 << 10; 1 << 18]));
     assert!(chunk.fill().is_full());
     assert_eq!(Chunk::decode(&chunk.encode()).unwrap().get(0).unwrap().size(), 4 << 30);
+}
+
+#[test]
+fn every_entry_has_an_emailid() {
+    let mut chunk = Chunk::default();
+    chunk.push(Placed { email: EmailId(0), ..placed(1) }, &message(&[1]));
+    assert_eq!(Chunk::decode(&chunk.encode()), Err(Rot("an entry has no EMAILID")));
 }
 
 /// Rot that the checksum does not show, because it struck before the checksum was made.

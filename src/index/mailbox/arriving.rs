@@ -17,7 +17,7 @@ use super::Mailbox;
 use crate::index::chunk::{Chunk, Fill, Placed};
 use crate::index::error::ApplyError;
 use crate::index::keywords::Translation;
-use crate::store::{Commit, MessageRecord};
+use crate::store::{Commit, EmailId, MessageRecord};
 use imap::types::{Flags, Uid};
 
 /// A batch that is being added to a mailbox.
@@ -32,12 +32,29 @@ pub struct Arriving {
     unseen: u32,
     deleted: u32,
     octets: u64,
+    /// The lowest EMAILID above those of the batch.
+    next_email: EmailId,
 }
 
 impl Arriving {
     /// The batch's commit.
     pub(in crate::index) fn commit(&self) -> &Commit {
         &self.commit
+    }
+
+    /// The lowest EMAILID above those of the messages taken in and of the commit.
+    pub(in crate::index) fn next_email(&self) -> EmailId {
+        self.next_email
+    }
+
+    /// The EMAILID of the message taken in last: its own if it is a reference, otherwise the one
+    /// that the commit gives it.
+    fn email_of(&self, message: &MessageRecord) -> Option<EmailId> {
+        match self.commit.first_email {
+            _ if message.email.is_given() => Some(message.email),
+            first if first.is_given() => first.plus(self.found - 1),
+            _ => None,
+        }
     }
 
     /// The chunk for the next message, new if the last one is full.
@@ -75,6 +92,7 @@ impl Mailbox {
             unseen: 0,
             deleted: 0,
             octets: 0,
+            next_email: commit.first_email.plus(commit.messages).unwrap_or_default(),
         })
     }
 
@@ -97,10 +115,15 @@ impl Mailbox {
             let keywords = keywords.ok_or(ApplyError::TooManyKeywords(self.id))?;
             self.keywords.used(keywords, 1);
             let uid = Uid(first_uid.0 + arriving.found - 1);
+            let email = arriving.email_of(message).ok_or(ApplyError::NoEmailId(self.id))?;
+            // A message that was copied may have a number of lost frames.
+            let beyond = email.plus(1).unwrap_or(email);
+            arriving.next_email = arriving.next_email.max(beyond);
             arriving.unseen += u32::from(!message.flags.contains(Flags::SEEN));
             arriving.deleted += u32::from(message.flags.contains(Flags::DELETED));
             arriving.octets += message.size;
-            arriving.chunk().push(Placed { uid, keywords, modseq, save_date }, message);
+            let placed = Placed { uid, email, keywords, modseq, save_date };
+            arriving.chunk().push(placed, message);
         }
         Ok(taken)
     }

@@ -156,7 +156,7 @@ fn clients_of_the_log_that_has_a_hole_forget_what_they_know() {
     for logs in [0, 1, 64] {
         let told = [other(create("a", INBOX, "INBOX")), append(INBOX, 1, 2, 3), hole(logs)];
         let replay = replayed(&Folder::new(), OnDamage::Quarantine, &told).unwrap();
-        let account = replay.catalog.account("a").unwrap().unwrap();
+        let mut account = replay.catalog.account("a").unwrap().unwrap();
         let inbox = account.mailbox(INBOX).unwrap();
         let before = {
             let told = [other(create("a", INBOX, "INBOX")), append(INBOX, 1, 2, 3)];
@@ -169,6 +169,9 @@ fn clients_of_the_log_that_has_a_hole_forget_what_they_know() {
         let next = if ours { 104 } else { 4 };
         assert_eq!(inbox.counts().uid_next, Uid(next), "{logs}");
         assert_eq!(inbox.counts().highest_modseq.0 > 2, ours, "{logs}");
+        // The last message has the EMAILID 2002.
+        let skipped = if ours { 100 } else { 0 };
+        assert_eq!(account.reserve_emails(1), Some(EmailId(2_003 + skipped)), "{logs}");
     }
 }
 

@@ -72,7 +72,8 @@ fn a_chunk_beyond_its_mailbox_is_rot() {
         let mut chunk = Chunk::default();
         for (uid, modseq) in [(1, 2), (uid, modseq)] {
             let (uid, modseq) = (Uid(uid), ModSeq(modseq));
-            let placed = Placed { uid, keywords: KeywordSet(0), modseq, save_date: 0 };
+            let email = EmailId(1);
+            let placed = Placed { uid, email, keywords: KeywordSet(0), modseq, save_date: 0 };
             chunk.push(placed, &message(uid.0));
         }
         let (mailbox, first, chunk) = (INBOX, Uid(1), Arc::new(chunk));

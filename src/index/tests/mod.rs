@@ -1,5 +1,6 @@
 //! Tests of the index as a whole, on a real catalog in a temporary folder.
 
+mod emails;
 mod file;
 mod mend;
 mod misfit;
@@ -17,7 +18,7 @@ use tempfile::TempDir;
 
 use super::{Account, CatalogFile, Checkpoint};
 use crate::store::{
-    BatchId, Commit, Fragment, KeywordList, MailboxId, MessageRecord, Record, SegmentId,
+    BatchId, Commit, EmailId, Fragment, KeywordList, MailboxId, MessageRecord, Record, SegmentId,
 };
 use imap::types::{
     FlagChange, Flags, InternalDate, Keyword, ModSeq, SpecialUse, Uid, UidRange, UidValidity,
@@ -60,12 +61,14 @@ fn add_flags(mailbox: MailboxId, modseq: ModSeq, uids: Vec<UidRange>, flags: Fla
     Record::SetFlags { account: "a".into(), mailbox, modseq, uids, change, flags, keywords }
 }
 
+/// A commit whose EMAILIDs begin at a thousand times its mod-sequence.
 fn batch(mailbox: MailboxId, first_uid: u32, modseq: u64, messages: &[MessageRecord]) -> Commit {
     Commit {
         batch: BatchId(1),
         account: "a".into(),
         mailbox,
         first_uid: Uid(first_uid),
+        first_email: EmailId(modseq * 1_000),
         modseq: ModSeq(modseq),
         save_date: 1_700_000_000,
         messages: messages.len() as u32,
@@ -80,6 +83,7 @@ fn message(size: u32) -> MessageRecord {
         date: InternalDate::from_unix(i64::from(size) * 1_000),
         flags: Flags::default(),
         keywords: KeywordList::default(),
+        email: EmailId::default(),
         checksum: u128::from(size) << 64,
         fragments: vec![Fragment { segment: SegmentId(3), offset: 4096, length: size }],
     }
@@ -95,8 +99,10 @@ fn keyword(name: &str) -> Keyword {
 
 /// Appends messages as a session would.
 fn append(account: &mut Account, mailbox: MailboxId, messages: &[MessageRecord]) {
-    let reserved = account.mailbox_mut(mailbox).unwrap().reserve(messages.len() as u32).unwrap();
-    let commit = batch(mailbox, reserved.first_uid.0, reserved.modseq.0, messages);
+    let count = messages.len() as u32;
+    let reserved = account.mailbox_mut(mailbox).unwrap().reserve(count).unwrap();
+    let mut commit = batch(mailbox, reserved.first_uid.0, reserved.modseq.0, messages);
+    commit.first_email = account.reserve_emails(count).unwrap();
     account.append(&commit, messages).unwrap();
 }
 

@@ -15,6 +15,7 @@ struct Message {
     keywords: Vec<String>,
     modseq: ModSeq,
     size: u64,
+    email: u64,
     pieces: Vec<u32>,
 }
 
@@ -331,6 +332,7 @@ impl World {
                 keywords: in_capitals(&keywords),
                 modseq: entry.modseq(),
                 size: entry.size(),
+                email: entry.email_id().0,
                 pieces: entry.fragments().map(|fragment| fragment.length).collect(),
             };
             (entry.uid().0, message)
@@ -358,6 +360,8 @@ impl Model {
             keywords: in_capitals(&message.keywords.iter().cloned().collect::<Vec<_>>()),
             modseq: ModSeq(self.modseq),
             size: message.size,
+            // There is one mailbox only, to which nothing is copied.
+            email: u64::from(self.next),
             pieces: message.fragments.iter().map(|fragment| fragment.length).collect(),
         }
     }

@@ -13,9 +13,12 @@ const WORK: MailboxId = MailboxId(8);
 
 /// Two epochs of a log, with several changes in some frames.
 fn history() -> Vec<Replayed> {
-    let append = |mailbox, first_uid, modseq, sizes: std::ops::RangeInclusive<u32>| {
+    let mut email = 1;
+    let mut append = |mailbox, first_uid, modseq, sizes: std::ops::RangeInclusive<u32>| {
         let messages: Vec<_> = sizes.map(message).collect();
-        let commit = batch(mailbox, first_uid, modseq, &messages);
+        let mut commit = batch(mailbox, first_uid, modseq, &messages);
+        commit.first_email = EmailId(email);
+        email += u64::from(commit.messages);
         Change::Append { commit, messages }
     };
     let other = Change::Other;

@@ -106,7 +106,7 @@ impl Job<'_> {
     ) -> Result<UidRange, CopyError> {
         let batch = stream.id;
         let room = ROOM.min(thresholds().records_room);
-        let (mut messages, mut packing) = (Vec::new(), Packing::default());
+        let (mut messages, mut packing) = (Vec::new(), Packing::of_references());
         for mut message in selection.records() {
             while message.fragments.len() > fragments_at_once() {
                 let rest = message.fragments.split_off(fragments_at_once());
@@ -160,7 +160,7 @@ fn references(
     messages: &mut Vec<MessageRecord>,
     packing: &mut Packing,
 ) -> Option<Record> {
-    *packing = Packing::default();
+    *packing = Packing::of_references();
     let messages = std::mem::take(messages);
     (!messages.is_empty()).then_some(Record::References { batch, messages })
 }

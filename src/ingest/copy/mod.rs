@@ -24,7 +24,7 @@ use tokio::sync::Semaphore;
 use crate::home::{Ledger, Room, Stream};
 use crate::index::{Account, Mailbox};
 use crate::reactor::{thresholds, unix_seconds};
-use crate::store::{BatchId, Commit, LogError, MailboxId, Record};
+use crate::store::{BatchId, Commit, EmailId, LogError, MailboxId, Record};
 use imap::types::{ModSeq, Uid, UidRange, UidValidity};
 
 /// Fragments of one message that fit in the record with the rest of it; earlier ones are written
@@ -136,13 +136,15 @@ impl Job<'_> {
         }
     }
 
-    /// The commit of a batch, without UIDs and mod-sequence.
+    /// The commit of a batch, without UIDs and mod-sequence. The messages keep their EMAILIDs, so
+    /// it gives none.
     fn footer(&self, batch: BatchId, messages: u32, octets: u64) -> Commit {
         Commit {
             batch,
             account: self.account.clone(),
             mailbox: self.target,
             first_uid: Uid(0),
+            first_email: EmailId(0),
             modseq: ModSeq(0),
             save_date: unix_seconds().cast_signed(),
             messages,

@@ -138,7 +138,7 @@ impl Job<'_> {
             + self.expunge(ModSeq(0), Vec::new()).encoded_len();
         // Records are padded to eight octets.
         let room = room.saturating_sub(around + 16);
-        let (mut taken, mut packing) = (Taken::default(), Packing::default());
+        let (mut taken, mut packing) = (Taken::default(), Packing::of_references());
         for (looked_at, (uid, message)) in from_uid(source, uids, from).enumerate() {
             taken.next = Some(uid);
             if looked_at == thresholds().step_messages {
@@ -197,10 +197,15 @@ impl Job<'_> {
         }
         let Ahead { fragments, stream, .. } =
             ahead.unwrap_or_else(|| Ahead::none(self.ledger.begin()));
-        let Taken { messages, messages_len, uids: from, octets, next, .. } = taken;
+        let Taken { mut messages, messages_len, uids: from, octets, next, .. } = taken;
         let count = u32::try_from(messages.len()).expect("a frame names fewer");
         let mut commit = self.footer(stream.id, count, octets);
         let to = reserve(target, &mut commit)?;
+        if made(Fault::EmailIdsOfMoveNew) {
+            for message in &mut messages {
+                message.email = page.account.reserve_emails(1).unwrap_or(message.email);
+            }
+        }
         let source = page.account.mailbox_mut(self.source).expect("it is open");
         let reserved = source.reserve(0).expect("a reservation of no UID never runs out");
         let references = Record::References { batch: stream.id, messages };

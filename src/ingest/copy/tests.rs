@@ -14,8 +14,8 @@ use crate::index::{Account, OnDamage, replay};
 use crate::limits::{KEYWORDS, STEP_MESSAGES};
 use crate::reactor::{Arena, LeaseClass, Options, breathe, probe, run};
 use crate::store::{
-    Commit, Epoch, Fragment, HEADER, Log, LogError, LogId, MailboxId, MessageRecord, PoolConfig,
-    Record, SegmentId, SegmentPool, Segments, Sequencer, Spare, StoredSegments,
+    Commit, EmailId, Epoch, Fragment, HEADER, Log, LogError, LogId, MailboxId, MessageRecord,
+    PoolConfig, Record, SegmentId, SegmentPool, Segments, Sequencer, Spare, StoredSegments,
 };
 use imap::types::{Flags, InternalDate, Keyword, ModSeq, SpecialUse, Uid, UidRange, UidValidity};
 
@@ -80,6 +80,7 @@ impl World {
                     date: InternalDate::from_unix(number as i64),
                     flags: Flags(number as u8 & 0x1F),
                     keywords: keywords.iter().cloned().collect(),
+                    email: EmailId::default(),
                     checksum: xxh3_128(&payload[from..]),
                     fragments,
                 });
@@ -90,6 +91,7 @@ impl World {
                 account: "anna".into(),
                 mailbox: INBOX,
                 first_uid: Uid(0),
+                first_email: EmailId(0),
                 modseq: ModSeq(0),
                 save_date: 1,
                 messages: records.len() as u32,
@@ -109,6 +111,7 @@ impl World {
                 let mailbox = page.account.mailbox_mut(INBOX).unwrap();
                 let reserved = mailbox.reserve(commit.messages).unwrap();
                 (commit.first_uid, commit.modseq) = (reserved.first_uid, reserved.modseq);
+                commit.first_email = page.account.reserve_emails(commit.messages).unwrap();
                 let record = Record::Messages { batch: stream.id, messages: records };
                 page.commit(Some((record, len)), commit, Vec::into_iter);
                 Ok::<_, LogError>(())

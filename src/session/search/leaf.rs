@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::index::{Entry, KeywordSet, Keywords};
 use crate::session::selected::Shown;
-use crate::store::{EmailId, SegmentId};
+use crate::store::EmailId;
 use imap::mime::{Needle, sent_date};
 use imap::protocol::{DateOrder, SequenceSet};
 use imap::types::{Date, Flags, Keyword, ModSeq, UidRange};
@@ -153,8 +153,6 @@ pub(super) fn uids(set: &SequenceSet, shown: &Shown) -> Arc<[UidRange]> {
 /// Parses an EMAILID as FETCH prints it.
 pub(super) fn email_id(text: &[u8]) -> Option<EmailId> {
     let text = std::str::from_utf8(text).ok()?;
-    let (segment, offset) = text.strip_prefix('M')?.split_once('-')?;
-    let segment = SegmentId(u64::from_str_radix(segment, 16).ok()?);
-    let id = EmailId { segment, offset: u32::from_str_radix(offset, 16).ok()? };
+    let id = EmailId(u64::from_str_radix(text.strip_prefix('M')?, 16).ok()?);
     (id.to_string() == text).then_some(id)
 }

@@ -1,18 +1,20 @@
 use super::Selected;
 use crate::home::Owner;
 use crate::index::{Account, Mailbox};
-use crate::store::{BatchId, Commit, KeywordList, MailboxId, MessageRecord, Record};
+use crate::store::{BatchId, Commit, EmailId, KeywordList, MailboxId, MessageRecord, Record};
 use imap::types::{Flags, InternalDate, SpecialUse, Uid, UidRange, UidValidity};
 
 const INBOX: MailboxId = MailboxId(1);
 
 fn append(mailbox: MailboxId, account: &mut Account) {
     let reserved = account.mailbox_mut(mailbox).and_then(|found| found.reserve(1)).unwrap();
+    let first_email = account.reserve_emails(1).unwrap();
     let message = MessageRecord {
         size: 1,
         date: InternalDate::from_unix(0),
         flags: Flags::default(),
         keywords: KeywordList::default(),
+        email: EmailId::default(),
         checksum: 0,
         fragments: Vec::new(),
     };
@@ -21,6 +23,7 @@ fn append(mailbox: MailboxId, account: &mut Account) {
         account: "a".into(),
         mailbox,
         first_uid: reserved.first_uid,
+        first_email,
         modseq: reserved.modseq,
         save_date: 0,
         messages: 1,

@@ -5,7 +5,7 @@ use proptest::option;
 use proptest::prelude::*;
 
 use super::decode::{RecordError, decode_records};
-use super::ids::{BatchId, Fragment, MailboxId, SegmentId};
+use super::ids::{BatchId, EmailId, Fragment, MailboxId, SegmentId};
 use super::keywords::KeywordList;
 use super::record::{Commit, MessageRecord, MetadataEntry, Record};
 use imap::types::{
@@ -44,20 +44,27 @@ fn message() -> impl Strategy<Value = MessageRecord> {
             date,
             flags,
             keywords,
+            email: EmailId::default(),
             checksum,
             fragments,
         },
     )
 }
 
+fn reference() -> impl Strategy<Value = MessageRecord> {
+    (message(), 1_u64..)
+        .prop_map(|(message, email)| MessageRecord { email: EmailId(email), ..message })
+}
+
 fn commit() -> impl Strategy<Value = Record> {
-    let numbers = (any::<[u64; 4]>(), any::<i64>(), 1_u32..1 << 31, 1_u32..1 << 31);
-    (numbers, text()).prop_map(|((ids, save_date, first_uid, messages), account)| {
+    let numbers = (any::<[u64; 4]>(), 0_u64..1 << 63, any::<i64>(), 1_u32..1 << 31, 1_u32..1 << 31);
+    (numbers, text()).prop_map(|((ids, email, save_date, first_uid, messages), account)| {
         Record::Commit(Commit {
             batch: BatchId(ids[0]),
             account,
             mailbox: MailboxId(ids[1]),
             first_uid: Uid(first_uid),
+            first_email: EmailId(email),
             modseq: ModSeq(ids[2]),
             save_date,
             messages,
@@ -93,7 +100,7 @@ fn record() -> impl Strategy<Value = Record> {
     prop_oneof![
         (batch.clone(), vec(message(), 0..5))
             .prop_map(|(batch, messages)| Record::Messages { batch, messages }),
-        (batch.clone(), vec(message(), 0..5))
+        (batch.clone(), vec(reference(), 0..5))
             .prop_map(|(batch, messages)| Record::References { batch, messages }),
         (batch.clone(), fragments())
             .prop_map(|(batch, fragments)| Record::Fragments { batch, fragments }),
@@ -200,6 +207,49 @@ fn mailboxes_of_the_first_version_have_no_special_use() {
     assert_eq!(decode_records(&encoded(2), 1), Err(unknown));
 }
 
+/// With the right checksum over fields that were never written so.
+#[test]
+fn emailids_are_numbers_that_were_given() {
+    let encoded = |record: &Record, at: usize, number: u64| {
+        let mut octets = encode(std::slice::from_ref(record));
+        let length = u32::from_le_bytes(octets[..4].try_into().unwrap());
+        let kind = u16::from_le_bytes(octets[4..6].try_into().unwrap());
+        let version = u16::from_le_bytes(octets[6..8].try_into().unwrap());
+        octets[16 + at..][..8].copy_from_slice(&number.to_le_bytes());
+        let body = &octets[16..16 + length as usize];
+        let sum = super::encode::checksum(length, kind, version, body);
+        octets[8..16].copy_from_slice(&sum.to_le_bytes());
+        decode_records(&octets, 1)
+    };
+    let message = MessageRecord {
+        size: 1,
+        date: InternalDate::from_unix(0),
+        flags: Flags::default(),
+        keywords: KeywordList::default(),
+        email: EmailId(9),
+        checksum: 1,
+        fragments: Vec::new(),
+    };
+    let references = Record::References { batch: BatchId(1), messages: vec![message] };
+    // After the head of the record and the other fields of the message.
+    assert_eq!(encoded(&references, 16 + 40, 9), Ok(vec![references.clone()]));
+    assert_eq!(encoded(&references, 16 + 40, 0), Err(RecordError::Field("EMAILID")));
+    let commit = Record::Commit(Commit {
+        batch: BatchId(1),
+        account: "anna".into(),
+        mailbox: MailboxId(2),
+        first_uid: Uid(1),
+        first_email: EmailId(5),
+        modseq: ModSeq(2),
+        save_date: 0,
+        messages: 3,
+        octets: 3,
+    });
+    assert_eq!(encoded(&commit, 40, 5), Ok(vec![commit.clone()]));
+    assert!(encoded(&commit, 40, u64::MAX - 3).is_ok());
+    assert_eq!(encoded(&commit, 40, u64::MAX - 2), Err(RecordError::Field("EMAILIDs")));
+}
+
 #[test]
 fn the_frame_says_how_many_records_there_are() {
     let octets = encode(&[Record::Cancel { batch: BatchId(1) }]);
@@ -224,6 +274,7 @@ fn as_many_messages_as_fit_and_no_more() {
         date: InternalDate::from_unix(0),
         flags: Flags::default(),
         keywords: KeywordList::default(),
+        email: EmailId::default(),
         checksum: 1,
         fragments: vec![fragment],
     };

@@ -4,8 +4,8 @@
 use std::fmt;
 use std::sync::Arc;
 
-use super::encode::{ENTRY, FRAGMENT, HEAD, Kind, MESSAGE, NO_VALUE, RANGE, checksum};
-use super::ids::{BatchId, Fragment, MailboxId, SegmentId};
+use super::encode::{ENTRY, FRAGMENT, HEAD, Kind, MESSAGE, NO_VALUE, RANGE, REFERENCE, checksum};
+use super::ids::{BatchId, EmailId, Fragment, MailboxId, SegmentId};
 use super::keywords::{BitSet, KeywordList, bits};
 use super::octets::Take;
 use super::record::{Commit, MessageRecord, MetadataEntry, Record};
@@ -77,14 +77,14 @@ fn record(take: &mut Take<'_>) -> Result<Record, RecordError> {
     let decode: fn(&mut Take<'_>) -> _ = match () {
         () if is(Kind::Messages, 1) => messages,
         () if is(Kind::Fragments, 0) => fragments,
-        () if is(Kind::Commit, 0) => commit,
+        () if is(Kind::Commit, 1) => commit,
         () if is(Kind::Cancel, 0) => cancel,
         () if is(Kind::CreateMailbox, 0) => |body| create_mailbox(body, false),
         () if is(Kind::CreateMailbox, 1) => |body| create_mailbox(body, true),
         () if is(Kind::DeleteMailbox, 0) => delete_mailbox,
         () if is(Kind::SetFlags, 0) => set_flags,
         () if is(Kind::Expunge, 0) => expunge,
-        () if is(Kind::References, 1) => references,
+        () if is(Kind::References, 2) => references,
         () if is(Kind::RenameMailbox, 0) => rename_mailbox,
         () if is(Kind::Subscribe, 0) => subscribe,
         () if is(Kind::SetMetadata, 0) => set_metadata,
@@ -99,20 +99,23 @@ fn record(take: &mut Take<'_>) -> Result<Record, RecordError> {
 }
 
 fn messages(body: &mut Take<'_>) -> Result<Record, RecordError> {
-    let (batch, messages) = message_list(body)?;
+    let (batch, messages) = message_list(body, false)?;
     Ok(Record::Messages { batch, messages })
 }
 
 fn references(body: &mut Take<'_>) -> Result<Record, RecordError> {
-    let (batch, messages) = message_list(body)?;
+    let (batch, messages) = message_list(body, true)?;
     Ok(Record::References { batch, messages })
 }
 
-fn message_list(body: &mut Take<'_>) -> Result<(BatchId, Vec<MessageRecord>), RecordError> {
+fn message_list(
+    body: &mut Take<'_>,
+    have_ids: bool,
+) -> Result<(BatchId, Vec<MessageRecord>), RecordError> {
     let batch = BatchId(need(body.u64())?);
-    let count = entries(body, MESSAGE)?;
+    let count = entries(body, if have_ids { REFERENCE } else { MESSAGE })?;
     let sets = keyword_sets(body)?;
-    let messages = (0..count).map(|_| message(body, &sets)).collect::<Result<_, _>>()?;
+    let messages = (0..count).map(|_| message(body, &sets, have_ids)).collect::<Result<_, _>>()?;
     Ok((batch, messages))
 }
 
@@ -137,7 +140,11 @@ fn keyword_sets(body: &mut Take<'_>) -> Result<Vec<KeywordList>, RecordError> {
     Ok(sets)
 }
 
-fn message(body: &mut Take<'_>, sets: &[KeywordList]) -> Result<MessageRecord, RecordError> {
+fn message(
+    body: &mut Take<'_>,
+    sets: &[KeywordList],
+    has_id: bool,
+) -> Result<MessageRecord, RecordError> {
     let size = need(body.u64())?;
     let date = InternalDate::from_bits(need(body.u64())?).ok_or(RecordError::Field("date"))?;
     let checksum = need(body.u128())?;
@@ -149,8 +156,12 @@ fn message(body: &mut Take<'_>, sets: &[KeywordList]) -> Result<MessageRecord, R
     if size == 0 {
         return Err(RecordError::Field("size"));
     }
+    let email = if has_id { EmailId(need(body.u64())?) } else { EmailId::default() };
+    if email.is_given() != has_id {
+        return Err(RecordError::Field("EMAILID"));
+    }
     let fragments = fragment_list(body, fragments)?;
-    Ok(MessageRecord { size, date, flags, keywords, checksum, fragments })
+    Ok(MessageRecord { size, date, flags, keywords, email, checksum, fragments })
 }
 
 fn fragments(body: &mut Take<'_>) -> Result<Record, RecordError> {
@@ -167,6 +178,7 @@ fn commit(body: &mut Take<'_>) -> Result<Record, RecordError> {
         modseq: ModSeq(need(body.u64())?),
         save_date: need(body.u64())?.cast_signed(),
         octets: need(body.u64())?,
+        first_email: EmailId(need(body.u64())?),
         first_uid: Uid(need(body.u32())?),
         messages: need(body.u32())?,
         account: text(body)?,
@@ -175,6 +187,10 @@ fn commit(body: &mut Take<'_>) -> Result<Record, RecordError> {
     let last = commit.messages.checked_sub(1).and_then(|more| commit.first_uid.0.checked_add(more));
     if commit.first_uid.0 == 0 || last.is_none() {
         return Err(RecordError::Field("UIDs"));
+    }
+    // As must the number after the last EMAILID.
+    if commit.first_email.plus(commit.messages).is_none() {
+        return Err(RecordError::Field("EMAILIDs"));
     }
     Ok(Record::Commit(commit))
 }

@@ -11,8 +11,10 @@ use imap::types::{FlagChange, Keyword, UidRange};
 
 /// Bytes before the body of every record: length, kind, version, checksum.
 pub(super) const HEAD: usize = 16;
-/// Bytes of a message without its fragments.
+/// Bytes of a message in a `Messages` record, without its fragments.
 pub(super) const MESSAGE: usize = 40;
+/// Bytes of a message in a `References` record, without its fragments: its EMAILID is added.
+pub(super) const REFERENCE: usize = MESSAGE + 8;
 /// Bytes of a fragment.
 pub(super) const FRAGMENT: usize = 16;
 /// Bytes of an entry of metadata without its name and value.
@@ -49,7 +51,10 @@ impl Kind {
             // Version 0 had no special uses.
             Kind::CreateMailbox => 1,
             // Version 0 spelled out the keywords of each message.
-            Kind::Messages | Kind::References => 1,
+            Kind::Messages => 1,
+            // Version 1 had no EMAILIDs; neither had version 0 of commits.
+            Kind::References => 2,
+            Kind::Commit => 1,
             _ => 0,
         }
     }
@@ -60,11 +65,10 @@ impl Record {
     #[must_use]
     pub fn encoded_len(&self) -> usize {
         let body = match self {
-            Record::Messages { messages, .. } | Record::References { messages, .. } => {
-                return Record::messages_len(messages);
-            }
+            Record::Messages { messages, .. } => return Record::messages_len(messages),
+            Record::References { messages, .. } => return Record::references_len(messages),
             Record::Fragments { fragments, .. } => BATCH + fragments.len() * FRAGMENT,
-            Record::Commit(commit) => 48 + text_len(&commit.account),
+            Record::Commit(commit) => 56 + text_len(&commit.account),
             Record::Cancel { .. } => 8,
             Record::CreateMailbox { account, name, .. } => 16 + text_len(account) + text_len(name),
             Record::DeleteMailbox { account, .. } => 8 + text_len(account),
@@ -88,7 +92,8 @@ impl Record {
     ///
     /// # Panics
     /// When `out` is shorter than that, or a name or list is too long for its count (65,535 bytes
-    /// of account name or mailbox name, 65,535 keywords): the layers above bound them.
+    /// of account name or mailbox name, 65,535 keywords): the layers above bound them. When a
+    /// message of a `Messages` record has an EMAILID, or one of a `References` record has none.
     pub fn encode(&self, out: &mut [u8]) -> usize {
         let total = self.encoded_len();
         let (head, body) = out[..total].split_at_mut(HEAD);
@@ -114,11 +119,11 @@ impl Record {
     fn encode_body(&self, put: &mut Put<'_>) -> Kind {
         match self {
             Record::Messages { batch, messages } => {
-                put_messages(put, *batch, messages);
+                put_messages(put, *batch, messages, Kind::Messages);
                 Kind::Messages
             }
             Record::References { batch, messages } => {
-                put_messages(put, *batch, messages);
+                put_messages(put, *batch, messages, Kind::References);
                 Kind::References
             }
             Record::Fragments { batch, fragments } => {
@@ -211,7 +216,7 @@ pub(super) fn checksum(length: u32, kind: u16, version: u16, body: &[u8]) -> u64
     xxh3_64_with_seed(body, seed)
 }
 
-fn put_messages(put: &mut Put<'_>, batch: BatchId, messages: &[MessageRecord]) {
+fn put_messages(put: &mut Put<'_>, batch: BatchId, messages: &[MessageRecord], kind: Kind) {
     let mut table = table_of(messages);
     put.u64(batch.0);
     put.u32(count(messages.len()));
@@ -223,7 +228,11 @@ fn put_messages(put: &mut Put<'_>, batch: BatchId, messages: &[MessageRecord]) {
         put.zeros(table.width() - set.octets().len());
     }
     put.pad();
-    messages.iter().for_each(|message| put_message(put, message, &mut table));
+    for message in messages {
+        let is_reference = kind == Kind::References;
+        assert_eq!(message.email.is_given(), is_reference, "references alone have an EMAILID");
+        put_message(put, message, &mut table);
+    }
 }
 
 fn put_message(put: &mut Put<'_>, message: &MessageRecord, table: &mut KeywordTable) {
@@ -234,6 +243,9 @@ fn put_message(put: &mut Put<'_>, message: &MessageRecord, table: &mut KeywordTa
     put.u16(table.number(&message.keywords).expect("the table is that of the messages"));
     put.u8(message.flags.0);
     put.u8(0);
+    if message.email.is_given() {
+        put.u64(message.email.0);
+    }
     message.fragments.iter().for_each(|&fragment| put_fragment(put, fragment));
 }
 
@@ -249,6 +261,7 @@ fn put_commit(put: &mut Put<'_>, commit: &Commit) {
     put.u64(commit.modseq.0);
     put.octets(&commit.save_date.to_le_bytes());
     put.u64(commit.octets);
+    put.u64(commit.first_email.0);
     put.u32(commit.first_uid.0);
     put.u32(commit.messages);
     put_text(put, &commit.account);

@@ -31,6 +31,13 @@ id!(
     BatchId(u64)
 );
 
+/// EMAILID (RFC 8474 section 5.1): identifies a message in its account, from 1. A message gets the
+/// next number of its account with its UID; COPY and MOVE carry it along, and no other message of
+/// the account ever gets it. It says nothing about where the octets lie. 0 stands for a number that
+/// is still to be given.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct EmailId(pub u64);
+
 /// A run of octets in a segment: part of a message, or all of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Fragment {
@@ -52,17 +59,19 @@ impl LogId {
     }
 }
 
-/// EMAILID (RFC 8474 section 5.1): identifies the octets of a message, and stays the same when the
-/// message is copied or moved. It is the position of the first octet in the log. No two messages
-/// that were received begin at the same octet, because each has at least one and none is ever
-/// overwritten; no segment gets the number of another; copies refer to the same octets. Code that
-/// writes a message to another place must keep its identity.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct EmailId {
-    /// The segment.
-    pub segment: SegmentId,
-    /// Offset in it, in bytes.
-    pub offset: u32,
+impl EmailId {
+    /// The number of the message this many places after the one with this number. `None` when there
+    /// are no such numbers.
+    #[must_use]
+    pub fn plus(self, places: u32) -> Option<EmailId> {
+        self.0.checked_add(u64::from(places)).map(EmailId)
+    }
+
+    /// Whether it was given to a message.
+    #[must_use]
+    pub fn is_given(self) -> bool {
+        self != EmailId(0)
+    }
 }
 
 /// As an `objectid`, without the parentheses around it.
@@ -72,6 +81,6 @@ pub struct EmailId {
 /// ```
 impl fmt::Display for EmailId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "M{:x}-{:x}", self.segment.0, self.offset)
+        write!(f, "M{:x}", self.0)
     }
 }

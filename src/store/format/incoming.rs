@@ -10,7 +10,7 @@
 
 use xxhash_rust::xxh3::{Xxh3, xxh3_128};
 
-use super::ids::{Fragment, SegmentId};
+use super::ids::{EmailId, Fragment, SegmentId};
 use super::keywords::KeywordList;
 use super::record::MessageRecord;
 use imap::types::{Flags, InternalDate};
@@ -40,7 +40,8 @@ impl Incoming {
         keywords: KeywordList,
     ) -> Incoming {
         let (size, checksum, fragments) = (0, 0, Vec::with_capacity(1));
-        let record = MessageRecord { size, date, flags, keywords, checksum, fragments };
+        let email = EmailId::default();
+        let record = MessageRecord { size, date, flags, keywords, email, checksum, fragments };
         Incoming { record, hash: None, announced }
     }
 

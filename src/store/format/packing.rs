@@ -5,24 +5,37 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::encode::{FRAGMENT, MESSAGE, keyword_len};
+use super::encode::{FRAGMENT, MESSAGE, REFERENCE, keyword_len};
 use super::keywords::{BitSet, KeywordList, bits};
 use super::record::{MessageRecord, Record};
 use imap::types::Keyword;
 
 /// The length of a `Messages` or `References` record while messages are added to it.
-#[derive(Default)]
 pub struct Packing {
+    /// Bytes of a message without its fragments.
+    each: usize,
     messages: usize,
     table: KeywordTable,
 }
 
 impl Packing {
+    /// An empty `Messages` record.
+    #[must_use]
+    pub fn of_messages() -> Packing {
+        Packing { each: MESSAGE, messages: 0, table: KeywordTable::default() }
+    }
+
+    /// An empty `References` record.
+    #[must_use]
+    pub fn of_references() -> Packing {
+        Packing { each: REFERENCE, ..Packing::of_messages() }
+    }
+
     /// Adds a message. Returns the length in bytes that the record has with it
     /// ([`Record::encoded_len`]), or `usize::MAX` when no record can name that many sets of
     /// keywords.
     pub fn add(&mut self, message: &MessageRecord) -> usize {
-        self.messages += MESSAGE + message.fragments.len() * FRAGMENT;
+        self.messages += self.each + message.fragments.len() * FRAGMENT;
         match self.table.number(&message.keywords) {
             Some(_) => self.octets(),
             None => usize::MAX,
@@ -135,18 +148,29 @@ pub(super) fn table_of(messages: &[MessageRecord]) -> KeywordTable {
 }
 
 impl Record {
-    /// Length in bytes of a `Messages` or `References` record with these messages.
+    /// Length in bytes of a `Messages` record with these messages.
     #[must_use]
     pub fn messages_len(messages: &[MessageRecord]) -> usize {
-        let each = messages.iter().map(|message| MESSAGE + message.fragments.len() * FRAGMENT);
-        Record::MESSAGES_OVERHEAD + each.sum::<usize>() + table_of(messages).len()
+        list_len(messages, MESSAGE)
     }
 
-    /// How many of `messages`, from the first on, fit into one `Messages` or `References` record of
-    /// at most `octets` bytes ([`encoded_len`](Self::encoded_len)).
+    /// Length in bytes of a `References` record with these messages.
+    #[must_use]
+    pub fn references_len(messages: &[MessageRecord]) -> usize {
+        list_len(messages, REFERENCE)
+    }
+
+    /// How many of `messages`, from the first on, fit into one `Messages` record of at most
+    /// `octets` bytes ([`encoded_len`](Self::encoded_len)).
     #[must_use]
     pub fn messages_that_fit(messages: &[MessageRecord], octets: usize) -> usize {
-        let mut packing = Packing::default();
+        let mut packing = Packing::of_messages();
         messages.iter().take_while(|message| packing.add(message) <= octets).count()
     }
+}
+
+fn list_len(messages: &[MessageRecord], each: usize) -> usize {
+    let fragments =
+        messages.iter().map(|message| message.fragments.len() * FRAGMENT).sum::<usize>();
+    Record::MESSAGES_OVERHEAD + messages.len() * each + fragments + table_of(messages).len()
 }

@@ -1,6 +1,6 @@
 //! Records, at the end of frames: everything in a log besides the octets of messages.
 
-use super::ids::{BatchId, Fragment, MailboxId};
+use super::ids::{BatchId, EmailId, Fragment, MailboxId};
 use super::keywords::KeywordList;
 use imap::types::{
     FlagChange, Flags, InternalDate, Keyword, ModSeq, SpecialUse, Uid, UidRange, UidValidity,
@@ -146,6 +146,9 @@ pub struct Commit {
     pub mailbox: MailboxId,
     /// UID of the first message; the others follow without a gap.
     pub first_uid: Uid,
+    /// EMAILID of the first message; the others follow like the UIDs. Messages of a `References`
+    /// record have their own instead. 0 in a batch that has only such messages.
+    pub first_email: EmailId,
     /// Mod-sequence of all of them.
     pub modseq: ModSeq,
     /// SAVEDATE (RFC 8514) of all of them, in seconds since 1970 UTC.
@@ -168,6 +171,8 @@ pub struct MessageRecord {
     pub flags: Flags,
     /// Keywords. A record names each once, and each set of them once.
     pub keywords: KeywordList,
+    /// EMAILID. 0 in a `Messages` record: the commit gives it.
+    pub email: EmailId,
     /// XXH3-128 (seed 0) of its octets.
     pub checksum: u128,
     /// Where its octets lie, in order.

@@ -9,8 +9,8 @@ use super::octets::{Put, Take};
 use crate::limits::BLOCK;
 
 /// Version of the whole format: segments, frames and records. Version 1 spelled out the keywords of
-/// each message.
-pub const VERSION: u16 = 2;
+/// each message; up to version 2 the place of a message was its EMAILID.
+pub const VERSION: u16 = 3;
 
 /// Bytes of the header that are used. Zeros fill the rest of the block.
 const LENGTH: usize = 96;

@@ -204,10 +204,18 @@ impl<'a> Batches<'a> {
             taken.missing.push(Missing { account, mailbox, uids });
         }
         // The second part always follows, even if empty: no UID of the batch may be given again.
-        for (first_uid, messages) in [(Uid(start), messages), (Uid(rest), behind)] {
+        let first_email = commit.first_email;
+        let rest_email = match first_email.is_given() {
+            true => first_email.plus(rest - start).unwrap_or(first_email),
+            false => first_email,
+        };
+        let parts = [(start, first_email, messages), (rest, rest_email, behind)];
+        for (first_uid, first_email, messages) in parts {
+            let first_uid = Uid(first_uid);
             let octets = total(messages.iter().map(|message| message.size)).unwrap_or_default();
             let count = messages.len() as u32;
-            let commit = Commit { first_uid, messages: count, octets, ..commit.clone() };
+            let commit =
+                Commit { first_uid, first_email, messages: count, octets, ..commit.clone() };
             let wrong = self.check(&commit, &messages, &[], frame_of)?;
             taken.wrong.extend(wrong);
             taken.changes.push(Change::Append { commit, messages });

@@ -194,7 +194,7 @@ impl<D: Dial> Session<'_, D> {
         let body = if peeks { "BODY.PEEK[]" } else { "BODY[]" };
         let uid = self.random.one_in(2);
         let (verb, set) = (if uid { "UID FETCH" } else { "FETCH" }, self.set(&uids, uid));
-        let command = format!("{verb} {set} (UID INTERNALDATE RFC822.SIZE {body})");
+        let command = format!("{verb} {set} (UID EMAILID INTERNALDATE RFC822.SIZE {body})");
         self.ask(&command, Kind::Fetch { op, uids, octets: true }).await
     }
 
@@ -202,7 +202,7 @@ impl<D: Dial> Session<'_, D> {
     pub(super) async fn fetch_all(&mut self) -> Checked {
         let uids = self.mirror.as_ref().map(super::mirror::Mirror::uids).unwrap_or_default();
         let kind = Kind::Fetch { op: None, uids, octets: false };
-        self.ask("UID FETCH 1:* (UID FLAGS MODSEQ)", kind).await
+        self.ask("UID FETCH 1:* (UID FLAGS MODSEQ EMAILID)", kind).await
     }
 
     pub(super) async fn search(&mut self) -> Checked {

@@ -482,7 +482,7 @@ impl<'a> Search<'a> {
             false => source.values(copying.begun),
         };
         !self.is_explained(mailbox, to, copied)
-            && copied.clone().is_like(&Message::known(source.class, source.date.clone())).is_ok()
+            && copied.clone().is_like(&source.to_copy()).is_ok()
             && (there || copied.may_be(None, copying.begun))
             && (!mailbox.fresh.contains(&to)
                 || source.is_vague()

@@ -74,6 +74,7 @@ impl Mailbox {
         ensure!(uid >= next.max(settled), "UID {uid} was given when UIDNEXT was {next}");
         let mut message = Message::new(values);
         (message.class, message.date) = (source.class, source.date.clone());
+        message.email.clone_from(&source.email);
         message.explained = true;
         if source.is_vague() {
             message.blur();
@@ -177,7 +178,7 @@ impl Mailbox {
 }
 
 impl Message {
-    /// Takes octets and date over from another message, which must not contradict those known.
+    /// Takes octets, date and EMAILID over from another message, which must not contradict those known.
     pub fn is_like(&mut self, source: &Message) -> Checked {
         let (own, other) = (self.class, source.class);
         ensure!(
@@ -189,7 +190,13 @@ impl Message {
             own.is_none() || other.is_none() || own == other,
             "the internal date is {own:?}, not {other:?}"
         );
+        let (own, other) = (&self.email, &source.email);
+        ensure!(
+            own.is_none() || other.is_none() || own == other,
+            "the EMAILID is {own:?}, not {other:?}"
+        );
         self.class = self.class.or(source.class);
+        self.email = self.email.take().or_else(|| source.email.clone());
         self.date = self.date.take().or_else(|| source.date.clone());
         Ok(())
     }

@@ -145,6 +145,8 @@ pub struct Message {
     pub class: Option<u32>,
     /// Its internal date, once it is known.
     pub date: Option<Rc<str>>,
+    /// Its EMAILID, once it is known.
+    pub email: Option<Rc<str>>,
     /// The command that brought it is known.
     pub explained: bool,
     /// When a client first heard of it.
@@ -172,6 +174,12 @@ impl Message {
     /// A message of which only octets and date are known.
     pub fn known(class: Option<u32>, date: Option<Rc<str>>) -> Message {
         Message { class, date, ..Message::default() }
+    }
+
+    /// A message of which only what a copy has in common with this one is known.
+    pub fn to_copy(&self) -> Message {
+        let email = self.email.clone();
+        Message { email, ..Message::known(self.class, self.date.clone()) }
     }
 
     fn add(&mut self, state: State) {

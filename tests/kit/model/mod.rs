@@ -8,6 +8,7 @@
 //!
 //! - Flags, expunges and moves: [`message`]. Names: [`names`].
 //! - Batches of APPEND and COPY: below, and [`explain`] for those in doubt.
+//! - EMAILIDs: [`identity`].
 //! - What a client was told counts as much as what was acknowledged, because the server shows
 //!   nothing that is not durable.
 //! - [`client`] acts at random, through a [`session`] over a [`wire`].
@@ -22,6 +23,7 @@ pub mod connection;
 pub mod content;
 mod explain;
 pub mod flags;
+pub mod identity;
 pub mod mailbox;
 pub mod message;
 pub mod mirror;
@@ -39,6 +41,7 @@ use std::rc::Rc;
 
 use content::{Content, Contents};
 use flags::Flags;
+use identity::Origins;
 use mailbox::{Mailbox, at_uid};
 use message::{Action, Message, Moment, Op, Outcome, Value};
 use names::Names;
@@ -97,6 +100,8 @@ pub struct Account {
     pub names: Names,
     /// All mailboxes that ever existed, by UIDVALIDITY.
     pub boxes: BTreeMap<u32, Mailbox>,
+    /// Where its messages come from.
+    pub origins: Origins,
 }
 
 /// How far a batch has come.
@@ -189,6 +194,7 @@ impl Model {
             person: person.clone(),
             names: Names::default(),
             boxes: BTreeMap::new(),
+            origins: Origins::default(),
         };
         Model {
             accounts: people.iter().map(account).collect(),
@@ -357,6 +363,8 @@ impl Model {
                 .arrives(uid, &source, &[Some(content.flags)], begun, now)
                 .map_err(|stop| at_uid(uid, stop))?;
         }
+        let origins = &mut self.accounts[account].origins;
+        uids.iter().for_each(|&uid| origins.appended((validity, uid)));
         Ok(())
     }
 
@@ -463,11 +471,11 @@ impl Model {
             !values.is_empty() || message.is_vague(),
             "UID {from} was copied and was not there"
         );
-        let (class, date) = (message.class, message.date.clone());
-        let mut known = Message::known(class, date);
+        let mut known = message.to_copy();
         if message.is_vague() {
             known.blur();
         }
+        self.accounts[account].origins.copied((source, from), (validity, to));
         let mailbox = self.mailbox(account, validity);
         mailbox.arrives(to, &known, &values, begun, now).map_err(|stop| at_uid(to, stop))
     }

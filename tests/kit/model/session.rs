@@ -368,6 +368,9 @@ impl<'a, D: Dial> Session<'a, D> {
         {
             message.not_before(modseq, since)?;
         }
+        if let Some(email) = fetched.email {
+            model.identified(one, email)?;
+        }
         if fetched.octets.is_some() || fetched.date.is_some() {
             model.read(one, fetched.octets, fetched.date)?;
         }

@@ -60,6 +60,7 @@ async fn look<D: Dial>(dial: &D, model: &Shared, account: usize, random: Random)
         octets += settle(&mut model, account, mailbox, messages)
             .map_err(|stop| stop.about(|| mailbox.name.clone()))?;
     }
+    model.compare_identities(account)?;
     let quota = model.accounts[account].person.quota;
     ensure!(
         quota.is_none_or(|quota| octets <= quota),
@@ -135,9 +136,9 @@ impl<D: Dial> Session<'_, D> {
             .collect();
         let fetch = Kind::Fetch { op: None, uids: Vec::new(), octets: false };
         if rotten {
-            self.ask("UID FETCH 1:* (UID FLAGS MODSEQ)", fetch.clone()).await?;
+            self.ask("UID FETCH 1:* (UID FLAGS MODSEQ EMAILID)", fetch.clone()).await?;
         }
-        let items = "UID FLAGS INTERNALDATE RFC822.SIZE MODSEQ BODY.PEEK[]";
+        let items = "UID FLAGS EMAILID INTERNALDATE RFC822.SIZE MODSEQ BODY.PEEK[]";
         self.ask(&format!("UID FETCH 1:* ({items})"), fetch).await?;
         self.replies().await?;
         let Some(mirror) = &self.mirror else { return wrong("nothing is selected") };
@@ -152,9 +153,11 @@ impl<D: Dial> Session<'_, D> {
                 mirror.modseq
             );
             let mut model = self.model.borrow_mut();
-            let read =
-                model.message(self.account, validity, uid).is_some_and(|m| m.class.is_some());
+            let message = model.message(self.account, validity, uid);
+            let (read, identified) =
+                message.map_or((false, false), |m| (m.class.is_some(), m.email.is_some()));
             ensure!(read || rotten, "{name}: UID {uid} is told of without its octets");
+            ensure!(identified, "{name}: UID {uid} has no EMAILID");
             messages.insert(uid, (flags, known.modseq));
         }
         let uids: BTreeSet<u32> = messages.keys().copied().collect();

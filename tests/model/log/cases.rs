@@ -3,8 +3,8 @@
 use imap::types::{Flags, InternalDate, ModSeq, Uid};
 use kit::Random;
 use mailrace::store::{
-    BatchId, Commit, Epoch, Fragment, KeywordList, LogId, LogPosition, Lsn, MailboxId, Medium,
-    MessageRecord, Record, RecoveryError, SegmentHeader, SegmentId, VERSION,
+    BatchId, Commit, EmailId, Epoch, Fragment, KeywordList, LogId, LogPosition, Lsn, MailboxId,
+    Medium, MessageRecord, Record, RecoveryError, SegmentHeader, SegmentId, VERSION,
 };
 use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed, xxh3_128};
 
@@ -43,9 +43,15 @@ fn message(offset: u32) -> MessageRecord {
         date: InternalDate::from_unix(0),
         flags: Flags::default(),
         keywords: KeywordList::default(),
+        email: EmailId::default(),
         checksum: xxh3_128(b"hello"),
         fragments: vec![Fragment { segment: SegmentId(1), offset: BLOCK + offset, length: 5 }],
     }
+}
+
+/// The message with an EMAILID of its own.
+fn copied(message: MessageRecord) -> MessageRecord {
+    MessageRecord { email: EmailId(7), ..message }
 }
 
 fn commit(batch: u64, messages: u32) -> Commit {
@@ -54,6 +60,7 @@ fn commit(batch: u64, messages: u32) -> Commit {
         account: "anna".into(),
         mailbox: MailboxId(77),
         first_uid: Uid(1),
+        first_email: EmailId(1),
         modseq: ModSeq(1),
         save_date: 0,
         messages,
@@ -208,12 +215,12 @@ fn copies_are_not_read_again() {
         let mut log = Log::new();
         log.segment(1, 8);
         let message = message(128);
-        let batch = |batch, messages| match by_reference {
-            true => Record::References { batch, messages },
-            false => Record::Messages { batch, messages },
+        let batch = |batch, message| match by_reference {
+            true => Record::References { batch, messages: vec![copied(message)] },
+            false => Record::Messages { batch, messages: vec![message] },
         };
         log.frame(b"hello", &[]);
-        log.frame(b"", &[batch(BatchId(2), vec![message]), Record::Commit(commit(2, 1))]);
+        log.frame(b"", &[batch(BatchId(2), message), Record::Commit(commit(2, 1))]);
         log.sync();
         log.frame(b"", &[]);
         log.disk.rot(SegmentId(1), BLOCK as usize + 130, 2);
@@ -235,6 +242,7 @@ fn references_have_to_add_up_like_all_messages() {
         let octets = messages.iter().map(|message| message.size).sum();
         let octets = if announced == 1 { octets } else { 5 };
         let commit = Commit { octets, ..commit(2, announced) };
+        let messages = messages.into_iter().map(copied).collect();
         let references = Record::References { batch: BatchId(2), messages };
         log.frame(b"", &[references, Record::Commit(commit)]);
         log.sync();

@@ -1,7 +1,7 @@
 //! Batches by reference, as COPY writes them: over two frames, of messages that were durable.
 
 use imap::types::{ModSeq, Uid};
-use mailrace::store::{BatchId, Change, Commit, Lsn, MailboxId, MessageRecord, Record};
+use mailrace::store::{BatchId, Change, Commit, EmailId, Lsn, MailboxId, MessageRecord, Record};
 
 /// A committed batch of which copies can be made.
 pub struct Source {
@@ -47,7 +47,10 @@ impl Copying {
         let durable: Vec<_> = self.sources.iter().filter(|source| source.lsn <= durable).collect();
         let Some(source) = durable.get(pick % durable.len().max(1)) else { return };
         if !source.messages.is_empty() {
-            let (messages, octets) = (source.messages.clone(), source.octets.clone());
+            let (mut messages, octets) = (source.messages.clone(), source.octets.clone());
+            for (number, message) in (1..).zip(&mut messages) {
+                message.email = EmailId(source.lsn.0 * 1000 + number);
+            }
             self.open.push(Open { id, messages, octets, began: None });
         }
     }
@@ -93,6 +96,7 @@ impl Open {
             account: "anna".into(),
             mailbox: MailboxId(9),
             first_uid: Uid(self.id.0 as u32 * 1000),
+            first_email: EmailId(0),
             modseq: ModSeq(self.id.0 + 7),
             save_date: 5,
             messages: self.messages.len() as u32,

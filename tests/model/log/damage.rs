@@ -170,11 +170,16 @@ fn is_part(entry: &Entry, written: &Entry) -> bool {
         return false;
     };
     let Some(from) = commit.first_uid.0.checked_sub(whole.first_uid.0) else { return false };
+    let first_email = match whole.first_email.is_given() {
+        true => whole.first_email.plus(from),
+        false => Some(whole.first_email),
+    };
     let range = from as usize..from as usize + messages.len();
     let Some(octets) = written.octets.get(range.clone()) else { return false };
     let mut pairs = octets.iter().zip(&entry.octets);
     commit.mailbox == whole.mailbox
         && commit.modseq == whole.modseq
+        && Some(commit.first_email) == first_email
         && all.get(range) == Some(&messages[..])
         && pairs.all(|(written, found)| found.is_empty() || written == found)
 }

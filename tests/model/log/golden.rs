@@ -9,7 +9,7 @@ use imap::types::{
     FlagChange, Flags, InternalDate, Keyword, ModSeq, SpecialUse, Uid, UidRange, UidValidity,
 };
 use mailrace::store::{
-    BatchId, Change, Commit, Epoch, Fragment, FrameHeader, KeywordList, LogId, MailboxId,
+    BatchId, Change, Commit, EmailId, Epoch, Fragment, FrameHeader, KeywordList, LogId, MailboxId,
     MessageRecord, MetadataEntry, Record, RecordError, SegmentHeader, SegmentId, Sequencer,
     decode_records, frame, recover,
 };
@@ -56,11 +56,14 @@ fn what_was_agreed_is_read() {
     let [Change::Append { commit, messages }, Change::Other(_), ..] = &changes[..] else {
         panic!("{changes:?}");
     };
+    let commit_email = commit.first_email;
     assert_eq!((commit.first_uid, messages.len()), (Uid(41), 2));
     let Some(Change::Append { commit, messages: copied }) = changes.last() else {
         panic!("{changes:?}");
     };
-    assert_eq!((commit.first_uid, &copied[..]), (Uid(5), &messages[1..]));
+    let email = commit_email.plus(1).expect("a low number");
+    let copy = MessageRecord { email, ..messages[1].clone() };
+    assert_eq!((commit.first_uid, &copied[..]), (Uid(5), &[copy][..]));
 }
 
 fn records(segment: &[u8], at: usize) -> Result<Vec<Record>, RecordError> {
@@ -99,6 +102,7 @@ fn batch_records() -> Vec<Record> {
             date: date(" 7-Feb-1994 22:43:04 -0800"),
             flags: Flags::default(),
             keywords: KeywordList::default(),
+            email: EmailId::default(),
             checksum: xxh3_128(FIRST),
             fragments: vec![Fragment { segment: SEGMENT, offset: start, length: 24 }],
         },
@@ -107,6 +111,7 @@ fn batch_records() -> Vec<Record> {
             date: date("17-Jul-1996 02:44:25 +0200"),
             flags: Flags::SEEN,
             keywords: vec![keyword("$Forwarded"), keyword("work")].into(),
+            email: EmailId::default(),
             checksum: xxh3_128(SECOND),
             fragments: vec![
                 Fragment { segment: SEGMENT, offset: second, length: 20 },
@@ -119,6 +124,7 @@ fn batch_records() -> Vec<Record> {
         account: "anna".into(),
         mailbox: MailboxId(2),
         first_uid: Uid(41),
+        first_email: EmailId(0x1_0000_0203),
         modseq: ModSeq(99),
         save_date: 1_700_000_001,
         messages: 2,
@@ -138,10 +144,12 @@ fn other_records() -> Vec<Record> {
         unreachable!("a batch is its messages and its commit");
     };
     messages.remove(0);
+    messages[0].email = EmailId(0x1_0000_0204);
     let commit = Commit {
         batch: BatchId(7),
         mailbox,
         first_uid: Uid(5),
+        first_email: EmailId(0),
         modseq: ModSeq(102),
         messages: 1,
         octets: 25,

@@ -6,8 +6,8 @@ use std::collections::VecDeque;
 use imap::types::{FlagChange, Flags, InternalDate, Keyword, ModSeq, Uid, UidRange};
 use kit::Random;
 use mailrace::store::{
-    BatchId, Change, Commit, Epoch, Fragment, LogId, Lsn, MailboxId, MessageRecord, Place, Record,
-    SegmentId, Sequencer, SyncPlan, frame,
+    BatchId, Change, Commit, EmailId, Epoch, Fragment, LogId, Lsn, MailboxId, MessageRecord, Place,
+    Record, SegmentId, Sequencer, SyncPlan, frame,
 };
 use xxhash_rust::xxh3::xxh3_128;
 
@@ -300,6 +300,7 @@ impl Batch {
             date: InternalDate::from_unix((checksum >> 96) as i64),
             flags: Flags(checksum as u8 & 0x1F),
             keywords: (0..checksum as usize >> 8 & 3).map(|n| keyword(&format!("k{n}"))).collect(),
+            email: EmailId::default(),
             checksum,
             fragments: std::mem::take(&mut self.fragments),
         });
@@ -342,6 +343,7 @@ impl Batch {
             account: "anna".into(),
             mailbox: MailboxId(self.id.0 % 5 + 1),
             first_uid: Uid(self.id.0 as u32 * 1000),
+            first_email: EmailId(self.id.0 * 1000),
             modseq: ModSeq(self.id.0 + 7),
             save_date: -5,
             messages: self.octets.len() as u32,

@@ -7,8 +7,9 @@ use imap::types::{
     FlagChange, Flags, InternalDate, Keyword, ModSeq, SpecialUse, Uid, UidRange, UidValidity,
 };
 use mailrace::store::{
-    BatchId, Commit, Epoch, Fragment, FrameHeader, HEADER, LogId, Lsn, MailboxId, MessageRecord,
-    MetadataEntry, Place, Record, SegmentHeader, SegmentId, VERSION, decode_records, frame,
+    BatchId, Commit, EmailId, Epoch, Fragment, FrameHeader, HEADER, LogId, Lsn, MailboxId,
+    MessageRecord, MetadataEntry, Place, Record, SegmentHeader, SegmentId, VERSION, decode_records,
+    frame,
 };
 use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
@@ -187,7 +188,7 @@ pub fn record(input: &mut Input<'_>) -> Record {
     let (mailbox, modseq) = (MailboxId(input.u16().into()), ModSeq(input.u16().into()));
     match input.below(12) {
         0 => Record::Messages { batch, messages: messages(input) },
-        1 => Record::References { batch, messages: messages(input) },
+        1 => Record::References { batch, messages: references(input) },
         2 => Record::Fragments { batch, fragments: fragments(input) },
         3 => commit(input, batch, mailbox, modseq),
         4 => Record::Cancel { batch },
@@ -217,17 +218,21 @@ pub fn record(input: &mut Input<'_>) -> Record {
 }
 
 fn commit(input: &mut Input<'_>, batch: BatchId, mailbox: MailboxId, modseq: ModSeq) -> Record {
-    let first = input.u32().max(1);
+    let (first, account) = (input.u32().max(1), text(input));
+    let save_date = input.u64().cast_signed();
+    // The largest UID is valid.
+    let messages = 1 + input.u32() % (u32::MAX - first).max(1);
+    let octets = input.u64();
     Record::Commit(Commit {
         batch,
-        account: text(input),
+        account,
         mailbox,
         first_uid: Uid(first),
+        first_email: EmailId(octets % (u64::MAX - u64::from(messages))),
         modseq,
-        save_date: input.u64().cast_signed(),
-        // The largest UID is valid.
-        messages: 1 + input.u32() % (u32::MAX - first).max(1),
-        octets: input.u64(),
+        save_date,
+        messages,
+        octets,
     })
 }
 
@@ -256,10 +261,20 @@ fn messages(input: &mut Input<'_>) -> Vec<MessageRecord> {
         date: InternalDate::from_unix(i64::from(input.u32())),
         flags: Flags(input.u8() & 0x1F),
         keywords: keywords(input).into(),
+        email: EmailId::default(),
         checksum: u128::from(input.u64()),
         fragments: fragments(input),
     };
     (0..input.below(5)).map(|_| message(input)).collect()
+}
+
+/// Messages with any EMAILIDs.
+fn references(input: &mut Input<'_>) -> Vec<MessageRecord> {
+    let mut messages = messages(input);
+    for message in &mut messages {
+        message.email = EmailId((message.checksum as u64).max(1));
+    }
+    messages
 }
 
 fn fragments(input: &mut Input<'_>) -> Vec<Fragment> {

@@ -1,5 +1,6 @@
 //! FETCH from outside: sections, partials, items of all kinds, messages of all sizes.
 
+mod identity;
 mod large;
 
 use std::fs::OpenOptions;

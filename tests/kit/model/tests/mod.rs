@@ -1,4 +1,5 @@
 //! What the model accepts and what it refuses.
 
 mod doubt;
+mod identity;
 mod unlawful;

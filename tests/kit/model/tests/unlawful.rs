@@ -145,7 +145,7 @@ impl Desk<'_> {
         self.ask("NOOP", Kind::Noop, answer).await
     }
 
-    async fn fetch(&mut self, uids: &[u32], answer: &str) -> Result<(), String> {
+    pub async fn fetch(&mut self, uids: &[u32], answer: &str) -> Result<(), String> {
         let kind = Kind::Fetch { op: None, uids: uids.to_vec(), octets: false };
         self.ask("UID FETCH 1:* (UID FLAGS MODSEQ)", kind, answer).await
     }
@@ -296,7 +296,7 @@ pub(super) fn found_from(first: usize, model: &Shared, contents: &[Content]) -> 
         let (size, uid, number) = (content.octets.len(), number + first, number + 1);
         let start = format!(
             "* {number} FETCH (UID {uid} FLAGS ({flags}) INTERNALDATE \"{date}\" \
-             RFC822.SIZE {size} MODSEQ (4) BODY[] {{{size}}}\r\n"
+             RFC822.SIZE {size} MODSEQ (4) EMAILID (M{uid}) BODY[] {{{size}}}\r\n"
         );
         let fetch = [start.as_bytes(), &content.octets, b")\r\n"].concat();
         paper.0.borrow_mut().push_back(fetch);

@@ -63,6 +63,8 @@ pub struct Fetched<'a> {
     pub flags: Option<Flags>,
     /// MODSEQ.
     pub modseq: Option<u64>,
+    /// EMAILID.
+    pub email: Option<&'a str>,
     /// INTERNALDATE.
     pub date: Option<&'a str>,
     /// RFC822.SIZE.
@@ -233,6 +235,10 @@ impl<'a> Cursor<'a> {
                 "MODSEQ" => {
                     fetched.modseq = self.list_of().and_then(self::number);
                     fetched.modseq.is_some()
+                }
+                "EMAILID" => {
+                    fetched.email = self.list_of().and_then(|id| std::str::from_utf8(id).ok());
+                    fetched.email.is_some_and(|id| !id.is_empty())
                 }
                 "UID" => {
                     fetched.uid = self.word().and_then(|word| word.parse().ok());

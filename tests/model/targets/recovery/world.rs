@@ -2,9 +2,9 @@
 
 use imap::types::{InternalDate, ModSeq, Uid};
 use mailrace::store::{
-    BatchId, Change, Commit, Epoch, Fragment, FrameHeader, HEADER, KeywordList, LogId, LogPosition,
-    Lsn, MailboxId, MessageRecord, Place, Record, Replayed, SegmentHeader, SegmentId, Sequencer,
-    frame, recover,
+    BatchId, Change, Commit, EmailId, Epoch, Fragment, FrameHeader, HEADER, KeywordList, LogId,
+    LogPosition, Lsn, MailboxId, MessageRecord, Place, Record, Replayed, SegmentHeader, SegmentId,
+    Sequencer, frame, recover,
 };
 use xxhash_rust::xxh3::{xxh3_64, xxh3_128};
 
@@ -104,6 +104,7 @@ impl World {
             date: InternalDate::from_unix(0),
             flags: Default::default(),
             keywords: KeywordList::default(),
+            email: EmailId::default(),
             checksum: 0,
             fragments: vec![Fragment { segment: SegmentId(1), offset: 0, length: length as u32 }],
         };
@@ -151,6 +152,7 @@ impl World {
                 account: "alice".into(),
                 mailbox: MailboxId(1),
                 first_uid: Uid(1),
+                first_email: EmailId(1),
                 modseq: ModSeq(2),
                 save_date: 0,
                 messages: all as u32,
