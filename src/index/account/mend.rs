@@ -19,6 +19,10 @@ use crate::index::error::ApplyError;
 use crate::store::{EmailId, MailboxId, Record};
 use imap::types::{SpecialUse, UidValidity};
 
+/// EMAILIDs skipped for each UID that lost frames may have given in a mailbox. The number of UIDs
+/// is capped, and the account may have many mailboxes; but EMAILIDs are not scarce as UIDs are.
+const EMAILS: u64 = 1 << 16;
+
 /// Bits of a mailbox identifier below its epoch.
 const EPOCH: u32 = 40;
 
@@ -80,7 +84,7 @@ impl Account {
     pub(in crate::index) fn forget_clients(&mut self, now: u64, given: u32) {
         let last = self.last_uid_validity.0.saturating_add(given).min(super::TIME_COUNTS);
         self.last_uid_validity = self.last_uid_validity.max(UidValidity(last));
-        self.gave_emails(EmailId(self.next_email.0.saturating_add(given.into())));
+        self.gave_emails(EmailId(self.next_email.0.saturating_add(u64::from(given) * EMAILS)));
         let ids: Vec<_> = self.mailboxes.keys().copied().collect();
         for id in ids {
             // When UIDVALIDITY values run out, clients keep their caches, which may be wrong.
