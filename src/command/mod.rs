@@ -13,6 +13,7 @@ mod serve;
 mod settings;
 mod shell;
 mod size;
+mod store;
 mod top;
 mod user;
 
@@ -28,6 +29,7 @@ pub use exit::{Code, Failure};
 pub use logs::LogFormat;
 pub use settings::ServeArgs;
 pub use shell::{CompletionsArgs, ManArgs};
+pub use store::{InspectArgs, VerifyArgs};
 pub use top::TopArgs;
 pub use user::UserArgs;
 
@@ -52,6 +54,8 @@ enum Command {
     Demo(DemoArgs),
     Bench(Box<BenchArgs>),
     Doctor(DoctorArgs),
+    Verify(VerifyArgs),
+    Inspect(InspectArgs),
     Top(TopArgs),
     Completions(CompletionsArgs),
     Man(ManArgs),
@@ -73,6 +77,8 @@ pub fn run() -> ExitCode {
         Command::Demo(args) => quietly(|| tools::demo(&args.into())),
         Command::Bench(args) => quietly(|| tools::bench(&(*args).into())),
         Command::Doctor(args) => doctor::run(&args),
+        Command::Verify(args) => store::verify(&args),
+        Command::Inspect(args) => store::inspect(&args),
         Command::Top(args) => top::run(&args),
         Command::Completions(args) => shell::completions(&args, Line::command()),
         Command::Man(args) => shell::man(&args, Line::command()),

@@ -7,6 +7,7 @@
 //! no mailbox names them.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 
 use redb::{ReadableDatabase, ReadableTable, TableDefinition, WriteTransaction};
 
@@ -73,10 +74,38 @@ impl Quarantine {
 }
 
 impl Finding {
+    /// Name of the damaged file.
+    #[must_use]
+    pub fn file_name(&self) -> String {
+        self.file.map_or_else(|| "catalog.redb".into(), SegmentId::file_name)
+    }
+
     /// A finding about the catalog itself.
     pub(super) fn of_catalog(what: String) -> Finding {
         let (user, mailbox, uids) = (None, None, None);
         Finding { file: None, offset: 0, what, user, mailbox, uids }
+    }
+}
+
+/// A line for the operator: `00000000000000000003.seg at byte 4096: ...; user "anna"`.
+impl fmt::Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Finding { offset, what, user, mailbox, uids, .. } = self;
+        match self.file {
+            Some(_) => write!(f, "{} at byte {offset}: {what}", self.file_name())?,
+            None => write!(f, "{}: {what}", self.file_name())?,
+        }
+        if let Some(user) = user {
+            write!(f, "; user {user:?}")?;
+        }
+        if let Some(mailbox) = mailbox {
+            write!(f, ", mailbox {mailbox:?}")?;
+        }
+        match uids {
+            Some((first, last)) if first == last => write!(f, ", UID {first}"),
+            Some((first, last)) => write!(f, ", UIDs {first} to {last}"),
+            None => Ok(()),
+        }
     }
 }
 
@@ -112,7 +141,7 @@ impl Known {
     }
 
     /// Splits damage into rows: one for each message.
-    fn of(damage: &Damage) -> Vec<Known> {
+    pub(super) fn of(damage: &Damage) -> Vec<Known> {
         match &damage.lost {
             Lost::Octets(first) => {
                 let one = |first: &Fragment| Known {
@@ -125,7 +154,7 @@ impl Known {
     }
 
     /// The row's key without its number.
-    fn place(&self) -> (u64, u64) {
+    pub(super) fn place(&self) -> (u64, u64) {
         match &self.damage.lost {
             Lost::Octets(first) => first.first().map_or((0, 0), |f| (f.segment.0, f.offset.into())),
             _ => (self.damage.file.0, self.damage.offset),
@@ -144,6 +173,15 @@ impl Known {
             && same(&self.damage.lost, &other.damage.lost)
     }
 
+    /// Whether `other` is the loss that this row of the file `losses` records. The bytes of a
+    /// message may be found with the record of a copy as well.
+    pub(super) fn covers(&self, other: &Known) -> bool {
+        match (&self.damage.lost, &other.damage.lost) {
+            (Lost::Octets(_), Lost::Octets(_)) => self.place() == other.place(),
+            _ => self.is(other),
+        }
+    }
+
     /// ```text
     /// kind u16 (0 octets, 1 frames, 2 messages, 3 file), epoch u32, log u16, LSN u64, what text,
     /// mailbox u64, number of its messages u32, then by kind:
@@ -151,7 +189,7 @@ impl Known {
     /// frames:   LSN of the first frame after the hole u64 (0 none), most UIDs given u32, logs u16
     /// messages: account text, first UID u32, last UID u32
     /// ```
-    fn encode(&self) -> Vec<u8> {
+    pub(super) fn encode(&self) -> Vec<u8> {
         let Damage { epoch, log, lsn, what, messages, lost, .. } = &self.damage;
         let mut row = Row::default();
         row.u16(match lost {
@@ -184,7 +222,7 @@ impl Known {
         row.seal()
     }
 
-    fn decode((file, offset): (u64, u64), row: &[u8]) -> Result<Known, Rot> {
+    pub(super) fn decode((file, offset): (u64, u64), row: &[u8]) -> Result<Known, Rot> {
         let mut fields = Fields::open(row)?;
         let kind = fields.u16()?;
         let (epoch, log) = (Epoch(fields.u32()?), LogId(fields.u16()?));

@@ -16,11 +16,13 @@ mod damaged;
 mod error;
 mod file;
 mod keywords;
+mod losses;
 mod mailbox;
 mod replay;
 mod rows;
 #[cfg(test)]
 mod simulated;
+mod verify;
 mod view;
 mod walk;
 
@@ -36,9 +38,11 @@ pub(crate) use error::{ApplyError, CatalogError, Rot};
 #[cfg(test)]
 pub(crate) use file::{CATALOG_FORMAT, CatalogFile};
 pub(crate) use keywords::{KeywordChange, KeywordSet, Keywords};
+pub(crate) use losses::LOSSES;
 #[cfg(test)]
 pub(crate) use mailbox::Counts;
 pub(crate) use mailbox::{AsWritten, Changes, Mailbox, Reserved, What};
 pub(crate) use replay::{OnDamage, ReplayError, replay};
+pub(crate) use verify::{Comparison, Verified, repair, verify};
 pub(crate) use view::View;
 pub(crate) use walk::{Batch, Found, Walk};

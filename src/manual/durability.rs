@@ -97,6 +97,12 @@
 //! `mailrace serve --quarantine` starts although acknowledged data is damaged, serves what is sound
 //! and lists the rest: see [operations](super::operations). Its rules:
 //!
+//! `mailrace verify --repair` writes the damage that it finds to the file `losses` (magic, version,
+//! rows, checksum; beside the catalog, because the catalog may be deleted). A start goes past
+//! damage in that file by the same rules, and stops at any other. It finds the damage both with the
+//! catalog, whose positions may prove it, and without, so that the record fits either start.
+//! Damage before the positions is not read again; the record names it.
+//!
 //! **Damaged octets of a message.** The records are sound, so the message's size, flags and dates
 //! are listed. Every command that needs its octets gets `NO [CORRUPTION]` (RFC 5530), even if the
 //! requested part may be sound: the checksum covers the whole message. COPY refuses the message;

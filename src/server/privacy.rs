@@ -71,8 +71,10 @@ fn belongs_to_us(data: &Path) -> io::Result<bool> {
 
 fn is_ours(name: &str) -> bool {
     let end = name.rsplit_once('.').map_or("", |(_, end)| end);
-    matches!(name, "lock" | "spare" | "users" | "users.lock" | "users.secret" | "users.new")
-        || name.starts_with("catalog.")
+    matches!(
+        name,
+        "lock" | "spare" | "users" | "users.lock" | "users.secret" | "users.new" | "losses"
+    ) || name.starts_with("catalog.")
         || matches!(end, "seg" | "preparing")
 }
 

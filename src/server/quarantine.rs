@@ -6,7 +6,7 @@ use std::path::Path;
 
 use serde::Serialize;
 
-use crate::index::{Finding, Quarantine};
+use crate::index::Quarantine;
 use crate::reactor::{Access, files, unix_seconds};
 
 /// Number of findings that are logged; the file has all.
@@ -50,42 +50,21 @@ pub(super) fn tell(data: &Path, quarantine: &Quarantine) -> io::Result<()> {
         };
     }
     for finding in quarantine.findings.iter().take(LOGGED) {
-        tracing::error!("quarantine: {}", line(finding));
+        tracing::error!("quarantine: {finding}");
     }
     let (count, path_shown) = (quarantine.findings.len(), path.display());
     tracing::error!(
-        "serving with --quarantine: {path_shown} lists all {count} findings. Damaged files are not \
+        "serving what is sound: {path_shown} lists all {count} findings. Damaged files are not \
          changed. Changes in lost frames are lost: mail may be missing, expunged mail may be back, \
          flags may be old, and clients of the affected accounts download everything again"
     );
     write(&path, quarantine)
 }
 
-fn file(finding: &Finding) -> String {
-    finding.file.map_or_else(|| "catalog.redb".into(), |file| file.file_name())
-}
-
-fn line(finding: &Finding) -> String {
-    let Finding { offset, what, user, mailbox, uids, .. } = finding;
-    let mut line = format!("{} at byte {offset}: {what}", file(finding));
-    if let Some(user) = user {
-        line.push_str(&format!("; user {user:?}"));
-    }
-    if let Some(mailbox) = mailbox {
-        line.push_str(&format!(", mailbox {mailbox:?}"));
-    }
-    match uids {
-        Some((first, last)) if first == last => line.push_str(&format!(", UID {first}")),
-        Some((first, last)) => line.push_str(&format!(", UIDs {first} to {last}")),
-        None => {}
-    }
-    line
-}
-
 /// Writes the file under another name, and renames it once it is complete.
 fn write(path: &Path, quarantine: &Quarantine) -> io::Result<()> {
     let damaged = quarantine.findings.iter().map(|finding| Damaged {
-        file: file(finding),
+        file: finding.file_name(),
         offset: finding.offset,
         what: &finding.what,
         user: finding.user.as_deref(),

@@ -247,8 +247,8 @@ figures! {
     DamagedMessages = gauge("damaged_messages", "Messages in mailboxes whose bytes the start found \
                              damaged, copies included").process()
         .watch("**Alert** above 0: `quarantine.json` in the data folder lists them");
-    Damages = gauge("damages", "Holes in the log and other damage that a start with \
-                     `--quarantine` skipped").process()
+    Damages = gauge("damages", "Holes in the log and other damage that the start skipped")
+        .process()
         .watch("**Alert** above 0");
     LogLinesLost = counter("log_lines_lost", "Log lines lost because their reader or disk was too \
                             slow or failed").by("of", &LINE_COUNTS).process()

@@ -31,7 +31,7 @@ pub use lock::{DataLock, LockError};
 pub use pool::{NoSegment, PoolConfig, PoolCounts, Prepared, Purpose, SegmentPool, Spare};
 pub use read::{Checksum, Damaged, Files, ReadError, Reader, Stored, verify};
 pub use recover::{
-    Change, Damage, Lost, LostFrames, Medium, Recovered, RecoveryError, Replayed, StoredSegments,
-    VisitError, Visitor, check_versions, is_whole, recover, recover_with,
+    Change, Damage, Lost, LostFrames, Medium, ReadAhead, Recovered, RecoveryError, Replayed,
+    StoredSegments, VisitError, Visitor, check_versions, is_whole, recover, recover_with,
 };
 pub use segments::{SegmentCounts, SegmentState, Segments};

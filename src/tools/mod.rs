@@ -1,5 +1,5 @@
-//! The subcommands that talk to servers (`demo`, `bench`, `top`) with their parts, and `doctor`,
-//! which checks the machine.
+//! The subcommands that talk to servers (`demo`, `bench`, `top`) with their parts; `doctor`, which
+//! checks the machine; `verify` and `inspect`, which read a data folder.
 //!
 //! The tools speak IMAP over TCP like any other client. Of the server they use its start and its
 //! counters only.
@@ -14,12 +14,14 @@ mod demo;
 mod doctor;
 mod error;
 mod generator;
+mod inspect;
 mod lane;
 mod latency;
 mod local;
 mod options;
 mod size;
 mod top;
+mod verify;
 
 pub use self::bench::run as bench;
 pub use self::certificate::SelfSigned;
@@ -27,6 +29,8 @@ pub use self::demo::run as demo;
 pub use self::doctor::run as doctor;
 pub use self::error::{ToolError, say};
 pub use self::generator::Generator;
+pub use self::inspect::{InspectOptions, run as inspect};
 pub use self::options::{BenchOptions, DemoOptions};
 pub use self::size::show_size;
 pub use self::top::run as top;
+pub use self::verify::{Verdict, VerifyOptions, run as verify};

@@ -11,6 +11,7 @@ mod rot;
 mod rounds;
 mod shadow;
 mod state;
+mod verify;
 
 use kit::{Folder, Random};
 use kit::{Image, Kind};

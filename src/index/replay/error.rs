@@ -3,6 +3,7 @@
 use std::fmt;
 
 use crate::index::error::{ApplyError, CatalogError};
+use crate::index::losses::LossesError;
 use crate::store::{Damage, Epoch, LogId, Lsn, RecoveryError};
 
 /// Why a start failed.
@@ -30,6 +31,8 @@ pub enum ReplayError {
         /// Number of damages.
         count: usize,
     },
+    /// The list of accepted losses cannot be used.
+    Losses(LossesError),
 }
 
 impl ReplayError {
@@ -71,8 +74,9 @@ impl fmt::Display for ReplayError {
                 "damage that an earlier start with --quarantine skipped is still there, in {count} \
                  places. The first: {damage} Restore the damaged files from a copy and delete \
                  catalog.redb, which is rebuilt from the segments; or start with --quarantine \
-                 again. Nothing was changed"
+                 again, or accept the loss with `mailrace verify --repair`. Nothing was changed"
             ),
+            ReplayError::Losses(error) => error.fmt(f),
         }
     }
 }
@@ -83,6 +87,7 @@ impl std::error::Error for ReplayError {
             ReplayError::Catalog(error) => Some(error),
             ReplayError::Log(error) => Some(error),
             ReplayError::Misfit { error, .. } => Some(error),
+            ReplayError::Losses(error) => Some(error),
             ReplayError::Known { .. } => None,
         }
     }

@@ -34,6 +34,7 @@ use super::checkpoint::{Checkpoint, Coverage};
 use super::damaged::{Finding, Known, NAMES, Quarantine};
 use super::error::{ApplyError, CatalogError, Rot};
 use super::file::{CatalogFile, ReplayMarks};
+use super::losses::{self, LossesError};
 use crate::reactor::{files, thresholds, unix_seconds};
 use crate::store::{
     self, Change, Damage, Epoch, LogId, LogPosition, Lost, LostFrames, Lsn, MailboxId, Medium,
@@ -56,6 +57,8 @@ pub(crate) struct Replay {
     pub checkpoints: u64,
     /// The damage found.
     pub quarantine: Quarantine,
+    /// The same as rows: what is damaged now, or was and cannot be checked again.
+    pub(super) known: Vec<Known>,
 }
 
 /// How a start treats damage to acknowledged data.
@@ -79,8 +82,15 @@ pub(crate) fn replay(
 ) -> Result<Replay, ReplayError> {
     // Before the catalog is opened, which may create or empty it.
     store::check_versions(medium).map_err(ReplayError::Log)?;
+    let data = catalog.parent().unwrap_or(Path::new("."));
+    let accepted = match losses::read(data) {
+        // With the flag, any damage is accepted.
+        Err(LossesError::Damaged { .. }) if on_damage == OnDamage::Quarantine => Vec::new(),
+        read => read.map_err(ReplayError::Losses)?,
+    };
     let mut attempt = || {
-        replay_by(catalog, thresholds().replay_gathers, on_damage, |from, visitor| {
+        let gathers = thresholds().replay_gathers;
+        replay_past(catalog, gathers, on_damage, &accepted, |from, visitor| {
             store::recover_with(medium, from, visitor)
         })
     };
@@ -100,7 +110,7 @@ pub(crate) fn replay(
 }
 
 /// Renames the catalog to an unused name.
-fn set_aside(catalog: &Path) -> io::Result<PathBuf> {
+pub(super) fn set_aside(catalog: &Path) -> io::Result<PathBuf> {
     let mut number = 1_u32;
     loop {
         let aside = catalog.with_extension(format!("redb.damaged-{number}"));
@@ -113,15 +123,30 @@ fn set_aside(catalog: &Path) -> io::Result<PathBuf> {
     }
 }
 
+#[cfg(test)]
 pub(super) fn replay_by(
     path: &Path,
     gathers: usize,
     on_damage: OnDamage,
     recover: impl FnOnce(&[LogPosition], &mut dyn Visitor) -> Result<Recovered, RecoveryError>,
 ) -> Result<Replay, ReplayError> {
+    replay_past(path, gathers, on_damage, &[], recover)
+}
+
+/// Replays past the losses that are `accepted`, as if `on_damage` were `Quarantine` for them.
+pub(super) fn replay_past(
+    path: &Path,
+    gathers: usize,
+    on_damage: OnDamage,
+    accepted: &[Known],
+    recover: impl FnOnce(&[LogPosition], &mut dyn Visitor) -> Result<Recovered, RecoveryError>,
+) -> Result<Replay, ReplayError> {
     let mut catalog = CatalogFile::open(path)?;
     let holes: Vec<_> = catalog.damaged()?.into_iter().filter(Known::is_hole).collect();
-    if let Some(first) = holes.first().filter(|_| on_damage == OnDamage::Stop) {
+    let refused = |hole: &&Known| {
+        on_damage == OnDamage::Stop && !accepted.iter().any(|accepted| accepted.covers(hole))
+    };
+    if let Some(first) = holes.iter().find(refused) {
         let (damage, count) = (Box::new(first.damage.clone()), holes.len());
         return Err(ReplayError::Known { damage, count });
     }
@@ -133,17 +158,18 @@ pub(super) fn replay_by(
         catalog = CatalogFile::open(path)?;
     }
     let positions = catalog.positions()?;
-    let mut replayer = Replayer::new(&catalog, gathers, on_damage)?;
+    let mut replayer = Replayer::new(&catalog, gathers, on_damage, accepted)?;
+    replayer.resumes = !positions.is_empty();
     let mut recovered = recover(&positions, &mut replayer).map_err(ReplayError::of_recovery)?;
     replayer.check_done()?;
     let ends = ends(&recovered.ends, &positions);
     if replayer.has_news() || ends != positions {
         replayer.checkpoint(Coverage::Replayed(ends))?;
     }
-    let Replayer { changes, messages, checkpoints, quarantine, .. } = replayer;
+    let Replayer { changes, messages, checkpoints, quarantine, known, .. } = replayer;
     let highest = SegmentId(quarantine.highest.0.saturating_add(1));
     recovered.next_segment = recovered.next_segment.max(highest);
-    Ok(Replay { catalog, recovered, changes, messages, checkpoints, quarantine })
+    Ok(Replay { catalog, recovered, changes, messages, checkpoints, quarantine, known })
 }
 
 /// The positions after a replay. All logs are applied to their ends, so the positions of the last
@@ -177,6 +203,10 @@ struct Replayer<'c> {
     messages: u64,
     checkpoints: u64,
     on_damage: OnDamage,
+    /// Losses that the operator has accepted.
+    accepted: &'c [Known],
+    /// The catalog has positions: the log before them is not read.
+    resumes: bool,
     /// Damage found by earlier starts; after recovery, all damage that is there now.
     known: Vec<Known>,
     were_known: bool,
@@ -193,7 +223,7 @@ impl Visitor for Replayer<'_> {
     fn damage(&mut self, damage: Damage) -> Result<(), RecoveryError> {
         // Whether the message is expunged is known only when everything is replayed.
         let waits = matches!(damage.lost, Lost::Octets(_));
-        if self.on_damage == OnDamage::Stop && !waits {
+        if !waits && !Known::of(&damage).iter().all(|known| self.passes(known)) {
             return Err(damage.into());
         }
         self.found.push(damage);
@@ -210,6 +240,7 @@ impl<'c> Replayer<'c> {
         catalog: &'c CatalogFile,
         gathers: usize,
         on_damage: OnDamage,
+        accepted: &'c [Known],
     ) -> Result<Replayer<'c>, CatalogError> {
         let known = catalog.damaged()?;
         let done = catalog.replayed()?;
@@ -226,6 +257,8 @@ impl<'c> Replayer<'c> {
             messages: 0,
             checkpoints: 0,
             on_damage,
+            accepted,
+            resumes: false,
             were_known: !known.is_empty(),
             known,
             found: Vec::new(),
@@ -239,6 +272,12 @@ impl<'c> Replayer<'c> {
         self.changes > 0 || self.checkpoints > 0 || !self.done.is_empty() || damaged
     }
 
+    /// Whether the start goes on in spite of this damage.
+    fn passes(&self, known: &Known) -> bool {
+        let accepted = || self.accepted.iter().any(|accepted| accepted.covers(known));
+        self.on_damage == OnDamage::Quarantine || accepted()
+    }
+
     fn has_holes(&self) -> bool {
         let lost = |damage: &Damage| matches!(damage.lost, Lost::Frames(_));
         self.found.iter().any(lost) || self.known.iter().any(|known| lost(&known.damage))
@@ -246,15 +285,21 @@ impl<'c> Replayer<'c> {
 
     /// Judges the damage once everything sound is applied.
     fn settle(&mut self, medium: &dyn Medium) -> Result<(), ReplayError> {
-        if self.found.is_empty() && self.known.is_empty() {
+        if self.found.is_empty() && self.known.is_empty() && self.accepted.is_empty() {
             return Ok(());
         }
         let fresh = Known::fresh(&self.found, &self.known);
         let holes: Vec<_> = fresh.iter().filter_map(Known::hole).collect();
         self.known.extend(fresh);
+        if self.resumes {
+            // Those before the positions are not found again. Their changes are in the catalog.
+            let unknown = |one: &&Known| !self.known.iter().any(|known| one.covers(known));
+            let unseen: Vec<_> = self.accepted.iter().filter(unknown).cloned().collect();
+            self.known.extend(unseen);
+        }
         self.checkpoint(Coverage::Replaying(self.reached.clone()))?;
         self.quarantine = self.catalog.quarantine(medium, &mut self.known)?;
-        if let Some(first) = self.known.first().filter(|_| self.on_damage == OnDamage::Stop) {
+        if let Some(first) = self.known.iter().find(|known| !self.passes(known)) {
             let named = |damage: &&Damage| match &first.damage.lost {
                 Lost::Octets(octets) => octets.iter().any(|octets| damage.takes(octets)),
                 _ => false,
@@ -326,7 +371,7 @@ impl<'c> Replayer<'c> {
         self.changes += 1;
         let mut applied = self.apply(&change.change)?;
         if let Err(error) = applied
-            && self.on_damage == OnDamage::Quarantine
+            && (self.on_damage == OnDamage::Quarantine || !self.accepted.is_empty())
             && self.has_holes()
         {
             applied = self.mend(&change.change, error)?;

@@ -144,7 +144,8 @@ impl fmt::Display for RecoveryError {
             RecoveryError::Damaged(damage) => write!(
                 f,
                 "{damage} Nothing was changed. Restore what is damaged from a copy; or start with \
-                 --quarantine, which serves what is sound and lists what is not"
+                 --quarantine, which serves what is sound and lists what is not. `mailrace verify` \
+                 names all damage, and with --repair accepts the loss"
             ),
             RecoveryError::OtherVersion { file, version } if *version < VERSION => {
                 let file = file.file_name();

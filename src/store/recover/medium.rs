@@ -3,6 +3,7 @@
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::io;
+use std::path::Path;
 use std::rc::Rc;
 
 use xxhash_rust::xxh3::Xxh3Default;
@@ -50,6 +51,12 @@ impl StoredSegments {
     #[must_use]
     pub fn new(segments: Segments) -> StoredSegments {
         StoredSegments { segments, open: RefCell::default() }
+    }
+
+    /// The segments in a folder that may be in use: nothing in it is created or removed.
+    #[must_use]
+    pub fn at(folder: &Path) -> StoredSegments {
+        StoredSegments::new(Segments::at(folder))
     }
 
     fn file(&self, segment: SegmentId) -> io::Result<Rc<File>> {

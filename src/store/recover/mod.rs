@@ -31,6 +31,7 @@
 //! walk looks for the next valid frame of its log, in the same segment or the next one, and
 //! continues there. LSNs tell how many frames are lost.
 
+mod ahead;
 mod batches;
 mod error;
 mod medium;
@@ -43,6 +44,7 @@ mod visit;
 mod walk;
 mod window;
 
+pub use self::ahead::ReadAhead;
 pub use self::error::{Damage, Lost, LostFrames, RecoveryError, VisitError};
 pub use self::medium::{Medium, StoredSegments, is_whole};
 use self::plan::Plan;
