@@ -24,10 +24,11 @@ use client::{SourceError, TrustError};
 /// Explains the codes in `--help`.
 pub(super) const CODES: &str = "\
 Exit codes: 0 success; 1 doctor found something to fix; 64 invalid usage; 65 invalid input, or \
-stored data is damaged; 69 io_uring is not available; 70 a bug; 71 the system refused memory, a thread \
-or a ring; 72 the data folder disappeared while the server ran; 73 a file cannot be created; 74 a \
-file or an address cannot be used; 75 another server uses this data folder; 76 a server sent an \
-unexpected reply; 78 the configuration, the users file, a certificate or a key is invalid.";
+stored data is damaged; 69 io_uring is not available; 70 a bug; 71 the system refused memory, a \
+thread or a ring; 72 the data folder disappeared while the server ran; 73 a file cannot be \
+created; 74 a file or an address cannot be used; 75 another server uses this data folder; 76 a \
+server sent an unexpected reply; 78 the configuration, the users file, a certificate or a key is \
+invalid.";
 
 /// An exit code. The numbers are those of sysexits.h.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

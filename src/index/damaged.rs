@@ -63,6 +63,8 @@ pub struct Quarantine {
     copies: usize,
     /// The highest segment that a message of any mailbox names.
     pub(super) highest: SegmentId,
+    /// All segments that messages name.
+    pub(super) named: BTreeSet<SegmentId>,
 }
 
 impl Quarantine {
@@ -333,8 +335,10 @@ impl CatalogFile {
             while let Some(first) = from {
                 let piece = self.chunks(id, first)?;
                 for entry in piece.chunks.iter().flat_map(|(_, chunk)| chunk.iter()) {
-                    let highest = entry.fragments().map(|fragment| fragment.segment).max();
-                    quarantine.highest = quarantine.highest.max(highest.unwrap_or_default());
+                    for Fragment { segment, .. } in entry.fragments() {
+                        quarantine.highest = quarantine.highest.max(segment);
+                        quarantine.named.insert(segment);
+                    }
                     let Some(start) = entry.fragment(0) else { continue };
                     let place = (start.segment.0, start.offset.into());
                     let Some(whole) = octets.get_mut(&place) else { continue };

@@ -171,7 +171,25 @@ fn past(world: &mut World, what: &str, random: &mut Random) -> &'static str {
     assert!(server.terminate().success(), "{what}");
     let again = attempt(&folder, random).err().unwrap_or_else(|| panic!("{what}: is forgotten"));
     assert!(again.contains("--quarantine"), "{what}: {again}");
+    repaired(&folder, what, random);
     outcome
+}
+
+/// Accepts the loss. After that, starts without the flag go past it, with the catalog and without.
+fn repaired(folder: &Folder, what: &str, random: &mut Random) {
+    let data = folder.path();
+    let output = kit::mailrace(&["verify", "--repair", "--data", data.to_str().unwrap()], "");
+    assert!(output.status.success(), "{what}: {output:?}");
+    for catalog in [true, false, true, false] {
+        if !catalog {
+            fs::remove_file(folder.catalog()).unwrap();
+        }
+        match attempt(folder, random) {
+            Ok(server) => assert!(server.terminate().success(), "{what}"),
+            Err(said) => panic!("{what}: refused after the repair, catalog {catalog}: {said}"),
+        }
+        is_calm(folder, what);
+    }
 }
 
 /// Checks the outcome of a damaged catalog: no mail is lost, but the damage may show only in use.

@@ -90,11 +90,20 @@ impl World {
             let after = Duration::from_micros(random.below(60_000) as u64);
             Server::kill_starting(&self.folder, &flags(random), after);
         }
+        self.is_sound();
         let server = self.start(random);
         self.verify(&server);
         server.kill();
         let of = if bulk { "octets" } else { "changes" };
         println!("round {}: {end:?} after {progress} {of}, {}", self.rounds, self.tell());
+    }
+
+    /// Whatever happened, `mailrace verify` finds no damage.
+    fn is_sound(&self) {
+        let data = self.folder.path();
+        let output = kit::mailrace(&["verify", "--data", data.to_str().unwrap()], "");
+        let said = String::from_utf8_lossy(&output.stdout);
+        assert!(output.status.success() && said.contains("sound: "), "{said}");
     }
 
     fn start(&self, random: &mut Random) -> Server {

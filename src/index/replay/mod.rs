@@ -21,14 +21,15 @@
 //! damaged (`check_done`).
 
 mod error;
+mod outcome;
 
 use std::collections::BTreeMap;
-use std::fmt;
-use std::io;
 use std::mem;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 pub(crate) use self::error::ReplayError;
+use self::outcome::ends;
+pub(super) use self::outcome::set_aside;
 use super::account::Account;
 use super::checkpoint::{Checkpoint, Coverage};
 use super::damaged::{Finding, Known, NAMES, Quarantine};
@@ -109,20 +110,6 @@ pub(crate) fn replay(
     }
 }
 
-/// Renames the catalog to an unused name.
-pub(super) fn set_aside(catalog: &Path) -> io::Result<PathBuf> {
-    let mut number = 1_u32;
-    loop {
-        let aside = catalog.with_extension(format!("redb.damaged-{number}"));
-        if !files::exists(&aside)? {
-            files::rename(catalog, &aside)?;
-            files::sync_folder(catalog.parent().unwrap_or(Path::new(".")))?;
-            return Ok(aside);
-        }
-        number += 1;
-    }
-}
-
 #[cfg(test)]
 pub(super) fn replay_by(
     path: &Path,
@@ -169,20 +156,9 @@ pub(super) fn replay_past(
     let Replayer { changes, messages, checkpoints, quarantine, known, .. } = replayer;
     let highest = SegmentId(quarantine.highest.0.saturating_add(1));
     recovered.next_segment = recovered.next_segment.max(highest);
+    // A segment of zeros may be the remains of one that was used. Its number stays taken.
+    recovered.ready.retain(|(segment, _)| !quarantine.named.contains(segment));
     Ok(Replay { catalog, recovered, changes, messages, checkpoints, quarantine, known })
-}
-
-/// The positions after a replay. All logs are applied to their ends, so the positions of the last
-/// epoch imply those of earlier epochs. A log whose files are gone keeps its position: with no
-/// position at all, the next start would read everything.
-fn ends(ends: &[LogPosition], before: &[LogPosition]) -> Vec<LogPosition> {
-    let log = |at: &LogPosition| (at.epoch, at.log);
-    let vanished = before.iter().filter(|old| ends.iter().all(|end| log(end) != log(old)));
-    let mut all: Vec<LogPosition> = ends.iter().chain(vanished).copied().collect();
-    let last = all.iter().map(|at| at.epoch).max();
-    all.retain(|at| Some(at.epoch) == last);
-    all.sort_by_key(log);
-    all
 }
 
 struct Replayer<'c> {
@@ -228,6 +204,10 @@ impl Visitor for Replayer<'_> {
         }
         self.found.push(damage);
         Ok(())
+    }
+
+    fn knows_damage(&self) -> bool {
+        !self.known.is_empty() || !self.accepted.is_empty()
     }
 
     fn end(&mut self, medium: &dyn Medium) -> Result<(), RecoveryError> {
@@ -495,14 +475,4 @@ fn load(
     let id = mailbox.id();
     let rotten = |rot: Rot| CatalogError::damaged(catalog.path(), rot);
     mailbox.load_for(uids, |uids, known| catalog.chunks_of(id, uids, known), rotten)
-}
-
-impl fmt::Display for Replay {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (changes, messages) = (self.changes, self.messages);
-        write!(f, "replayed {changes} changes with {messages} messages")?;
-        let (frames, octets) = (self.recovered.frames, self.recovered.octets);
-        write!(f, " from {frames} frames, {octets} bytes")?;
-        self.recovered.cut.iter().try_for_each(|cut| write!(f, "; {cut}"))
-    }
 }

@@ -94,8 +94,8 @@ impl<'a> Compare<'a> {
             // Beyond the end of the shorter list, the other side may have names not read yet.
             let full = [&ours, &theirs].into_iter().filter(|names| names.len() == NAMES);
             let end = full.filter_map(|names| names.last()).min().cloned();
-            let within = |name: &&Box<str>| end.as_ref().is_none_or(|end| *name <= end);
-            let names: BTreeSet<_> = ours.iter().chain(&theirs).filter(within).cloned().collect();
+            let mut names: BTreeSet<_> = ours.iter().chain(&theirs).cloned().collect();
+            names.retain(|name| end.as_ref().is_none_or(|end| name <= end));
             for name in &names {
                 self.account(name)?;
             }

@@ -98,6 +98,10 @@ impl Visitor for Noting<'_> {
         self.visitor.damage(damage)
     }
 
+    fn knows_damage(&self) -> bool {
+        self.damaged || self.visitor.knows_damage()
+    }
+
     fn end(&mut self, medium: &dyn Medium) -> Result<(), RecoveryError> {
         self.visitor.end(medium)
     }
@@ -160,7 +164,7 @@ pub fn recover_with(
         recovered.octets += walk.octets;
         recovered.ends.push(walk.position());
     }
-    plan.settle(visitor.damaged);
+    plan.settle(visitor.knows_damage());
     if visitor.damaged {
         // A segment that looks unused may be the remains of one that was used.
         recovered.ready.clear();

@@ -22,6 +22,12 @@ pub trait Visitor {
     /// Ends recovery. To refuse the damage, return it as the error.
     fn damage(&mut self, damage: Damage) -> Result<(), RecoveryError>;
 
+    /// Whether damage is known that may lie where this recovery does not look. Then files without a
+    /// valid header are kept: they may be a part of it.
+    fn knows_damage(&self) -> bool {
+        false
+    }
+
     /// All logs were read, and nothing was cut yet.
     ///
     /// # Errors

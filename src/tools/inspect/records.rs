@@ -30,8 +30,8 @@ pub(super) fn describe(record: &Record, text: &mut String) {
             commit.modseq,
         ),
         Record::SetFlags { account, mailbox, modseq, uids, change, flags, keywords } => format!(
-            "{change:?} flags: user {account:?}, mailbox {mailbox}, UIDs {}, mod-sequence {modseq}, \
-             {}",
+            "{change:?} flags: user {account:?}, mailbox {mailbox}, UIDs {}, \
+             mod-sequence {modseq}, {}",
             uid_set(uids),
             names(*flags, keywords.iter()),
         ),
