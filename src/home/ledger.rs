@@ -249,7 +249,9 @@ impl<'a> Ledger<'a> {
 /// The mailbox whose messages must be in memory when this record is applied.
 fn changed_mailbox(record: &Record) -> Option<MailboxId> {
     match record {
-        Record::SetFlags { mailbox, .. } | Record::Expunge { mailbox, .. } => Some(*mailbox),
+        Record::SetFlags { mailbox, .. }
+        | Record::Expunge { mailbox, .. }
+        | Record::Relocate { mailbox, .. } => Some(*mailbox),
         _ => None,
     }
 }

@@ -211,6 +211,7 @@ impl Part {
                     Record::SetFlags { uids, .. } | Record::Expunge { uids, .. } => {
                         UidRange::count(&uids) as usize
                     }
+                    Record::Relocate { messages, .. } => messages.len(),
                     _ => 0,
                 }
             }

@@ -30,7 +30,7 @@ use super::chunk::{Chunk, Entry, Fill};
 use super::error::Rot;
 use super::keywords::{KeywordSet, Keywords};
 use super::rows::{ChunkRow, Saved};
-use crate::store::MailboxId;
+use crate::store::{MailboxId, Relocated};
 use imap::types::{Flags, ModSeq, Uid, UidRange};
 
 /// Consecutive chunks of a mailbox, as read from the catalog.
@@ -207,6 +207,36 @@ impl Chunks {
                 });
             });
         }
+    }
+
+    /// Replaces the fragments of these messages, which are those of `uids` and ascend.
+    ///
+    /// # Errors
+    /// UID and size of a message that has another size than its new fragments.
+    pub(super) fn relocate(
+        &mut self,
+        uids: &[UidRange],
+        messages: &[Relocated],
+    ) -> Result<(), (Uid, u64)> {
+        let find = |uid: Uid| {
+            let index = messages.binary_search_by_key(&uid, |message| message.uid).ok()?;
+            Some(messages[index].fragments.as_slice())
+        };
+        for key in self.keys_of(uids) {
+            let mut found = false;
+            for entry in self.slots[&key].chunk.iter() {
+                let Some(fragments) = find(entry.uid()) else { continue };
+                let lengths = fragments.iter().map(|fragment| u64::from(fragment.length));
+                if lengths.sum::<u64>() != entry.size() {
+                    return Err((entry.uid(), entry.size()));
+                }
+                found = true;
+            }
+            if found {
+                self.change(key, |chunk| chunk.relocate(find));
+            }
+        }
+        Ok(())
     }
 
     /// Keys of the chunks that may hold messages in these ascending ranges.

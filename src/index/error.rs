@@ -148,6 +148,15 @@ pub enum ApplyError {
         /// Number of messages in the batch.
         found: u32,
     },
+    /// A message is relocated to a place of another size.
+    OtherSize {
+        /// The mailbox.
+        mailbox: MailboxId,
+        /// The message.
+        uid: Uid,
+        /// Its size in octets.
+        size: u64,
+    },
     /// The counts of the mailbox do not fit its messages.
     Miscounted(MailboxId),
     /// The mailbox has more keywords than 16 bits can number.
@@ -184,6 +193,10 @@ impl fmt::Display for ApplyError {
             ApplyError::WrongCount { announced, found } => {
                 write!(f, "a commit names {announced} messages, its batch has {found}")
             }
+            ApplyError::OtherSize { mailbox, uid, size } => write!(
+                f,
+                "the new place of message {uid} of mailbox {mailbox} does not have its {size} octets"
+            ),
             ApplyError::Miscounted(mailbox) => {
                 write!(f, "the counts of mailbox {mailbox} do not fit its messages")
             }

@@ -120,6 +120,8 @@
 //! | 10 | rename mailbox | 0 | account, old name, new name (text each) |
 //! | 11 | subscribe | 0 | 1 to subscribe, 0 to end (1), reserved (1), account, name (text each) |
 //! | 12 | set metadata | 0 | below |
+//! | 13 to 15 | reserved for a mailrace on several machines: give slot, take slot, retention | | |
+//! | 16 | relocate | 0 | below |
 //!
 //! A record of another kind or version with a valid checksum was written by a newer mailrace: the
 //! server does not start. It does not start either if a segment has another format version.
@@ -161,6 +163,12 @@
 //! the mailbox or 0 if they are zero and ignored (1), reserved (1), number of entries (4), account
 //! (text), entries. An entry is its name (text, in lower case), the length of its value (4), and
 //! the value; a length of 2³² − 1 removes the entry. Entries that are not listed stay.
+//!
+//! *Relocate*: mailbox (8), number of messages (4), number of segments (2), reserved (2), the numbers
+//! of these segments (8 each) in order of first use, messages, account (text). A message is its UID
+//! (4), its number of fragments (2), and its fragments: index in the list of segments, from 0 (2),
+//! offset (4), length (4). UIDs ascend. From now on the bytes of these messages lie there, where they
+//! were durable before this record was composed. A UID that does not exist is skipped.
 //!
 //! *Rename mailbox*: the old name is replaced by the new one, both as the name of a mailbox and at
 //! the start of the names of all mailboxes below it. Those below are renamed even if no mailbox has

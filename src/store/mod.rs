@@ -25,7 +25,8 @@ pub use format::frame::{self, FrameHeader, HEADER, sealed_len};
 pub use format::{
     BatchId, BitSet, Commit, EmailId, Epoch, Fragment, Fragments, HeaderError, Incoming,
     KeywordList, LogId, LogPosition, Lsn, MailboxId, MessageRecord, MetadataEntry, Packing, Place,
-    Record, RecordError, SegmentHeader, SegmentId, VERSION, bits, decode_records, has_bit, place,
+    Record, RecordError, Relocated, SegmentHeader, SegmentId, VERSION, bits, decode_records,
+    has_bit, place,
 };
 pub use lock::{DataLock, LockError};
 pub use pool::{NoSegment, PoolConfig, PoolCounts, Prepared, Purpose, SegmentPool, Spare};

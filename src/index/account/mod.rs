@@ -216,7 +216,9 @@ impl Account {
                     Ok(())
                 })
             }
-            Record::SetFlags { mailbox, .. } | Record::Expunge { mailbox, .. }
+            Record::SetFlags { mailbox, .. }
+            | Record::Expunge { mailbox, .. }
+            | Record::Relocate { mailbox, .. }
                 if !self.mailboxes.contains_key(mailbox) =>
             {
                 Ok(())
@@ -228,6 +230,9 @@ impl Account {
             Record::Expunge { mailbox, modseq, uids, .. } => {
                 self.change(*mailbox, |mailbox| mailbox.expunge(*modseq, uids))
             }
+            Record::Relocate { mailbox, messages, .. } => {
+                self.change(*mailbox, |mailbox| mailbox.relocate(messages))
+            }
             Record::Messages { .. }
             | Record::References { .. }
             | Record::Fragments { .. }
@@ -237,7 +242,8 @@ impl Account {
     }
 
     /// Notes a change that has been written and will be applied once durable. Later records are
-    /// composed on top of it: see [`Mailbox::as_written`].
+    /// composed on top of it: see [`Mailbox::as_written`]. A relocation changes nothing that they
+    /// depend on: until it is applied, the octets are in both places.
     pub fn wrote(&mut self, record: &Record) {
         if let Record::SetFlags { mailbox, .. } | Record::Expunge { mailbox, .. } = record
             && let Some(mailbox) = self.mailboxes.get_mut(mailbox)

@@ -149,13 +149,7 @@ impl Chunk {
         put(&mut octets, SIZE, message.size.to_le_bytes());
         put(&mut octets, EMAIL, email.0.to_le_bytes());
         put(&mut octets, CHECKSUM, message.checksum.to_le_bytes());
-        put(&mut octets, COUNT, count(message.fragments.len()));
-        if let [fragment] = message.fragments[..] {
-            octets[SEGMENT..SEGMENT + FRAGMENT].copy_from_slice(&pack(fragment));
-        } else {
-            put(&mut octets, SEGMENT, (self.fragments.len() as u64).to_le_bytes());
-            self.fragments.extend(message.fragments.iter().map(|&fragment| pack(fragment)));
-        }
+        put_fragments(&mut octets, &mut self.fragments, &message.fragments);
         self.entries.push(octets);
         self.max_modseq = self.max_modseq.max(modseq);
     }
@@ -167,6 +161,22 @@ impl Chunk {
         put(octets, KEYWORDS, keywords.0.to_le_bytes());
         put(octets, MODSEQ, modseq.0.to_le_bytes());
         self.max_modseq = self.max_modseq.max(modseq);
+    }
+
+    /// Replaces the fragments of the messages for which `new` gives others.
+    pub(super) fn relocate<'f>(&mut self, new: impl Fn(Uid) -> Option<&'f [Fragment]>) {
+        let old = std::mem::take(&mut self.fragments);
+        let table = &mut self.fragments;
+        for octets in &mut self.entries {
+            let entry = Entry { octets, table: &old };
+            if let Some(fragments) = new(entry.uid()) {
+                put_fragments(octets, table, fragments);
+            } else if entry.count() != 1 {
+                let start = table.len() as u64;
+                table.extend_from_slice(entry.in_table());
+                put(octets, SEGMENT, start.to_le_bytes());
+            }
+        }
     }
 
     /// Keeps only the messages for which `keep` is true.
@@ -426,6 +436,22 @@ impl Stored for Entry<'_> {
 
     fn fragment(&self, index: usize) -> Option<Fragment> {
         Entry::fragment(*self, index)
+    }
+}
+
+/// Writes the fragments of a message into its entry, or appends them to the table.
+fn put_fragments(
+    octets: &mut [u8; ENTRY],
+    table: &mut Vec<[u8; FRAGMENT]>,
+    fragments: &[Fragment],
+) {
+    put(octets, COUNT, count(fragments.len()));
+    if let [fragment] = *fragments {
+        octets[SEGMENT..SEGMENT + FRAGMENT].copy_from_slice(&pack(fragment));
+    } else {
+        octets[SEGMENT..SEGMENT + FRAGMENT].fill(0);
+        put(octets, SEGMENT, (table.len() as u64).to_le_bytes());
+        table.extend(fragments.iter().map(|&fragment| pack(fragment)));
     }
 }
 

@@ -67,6 +67,36 @@ fn removing_and_joining_keep_fragments_with_their_messages() {
 }
 
 #[test]
+fn relocating_keeps_the_table_in_order() {
+    let part = |length| Fragment { segment: SegmentId(99), offset: 8192, length };
+    // One becomes two, three become one, two become three, and one stays one.
+    let new = [
+        (Uid(2), vec![part(4), part(6)]),
+        (Uid(3), vec![part(6)]),
+        (Uid(7), vec![part(20)]),
+        (Uid(8), vec![part(1), part(7), part(1)]),
+        (Uid(9), vec![part(1)]),
+    ];
+    for chosen in 0..32_u32 {
+        let mut chunk = sample();
+        let find = |uid| {
+            let at = new.iter().position(|(other, _)| *other == uid)?;
+            (chosen >> at & 1 == 1).then(|| new[at].1.as_slice())
+        };
+        chunk.relocate(find);
+        let expected: Vec<Vec<u32>> = sample()
+            .iter()
+            .map(|entry| match find(entry.uid()) {
+                Some(fragments) => fragments.iter().map(|f| f.length).collect(),
+                None => entry.fragments().map(|f| f.length).collect(),
+            })
+            .collect();
+        assert_eq!(lengths(&chunk), expected, "{chosen:b}");
+        assert_eq!(Chunk::decode(&chunk.encode()), Ok(chunk));
+    }
+}
+
+#[test]
 fn chunks_come_back_from_their_rows() {
     for chunk in [Chunk::default(), sample()] {
         assert_eq!(Chunk::decode(&chunk.encode()), Ok(chunk));

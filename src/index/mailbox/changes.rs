@@ -5,7 +5,7 @@ use super::{Counts, Entry, Mailbox, reserved_after};
 use crate::index::error::ApplyError;
 use crate::index::rows::Saved;
 use crate::reactor::fault::{Fault, made};
-use crate::store::MetadataEntry;
+use crate::store::{MetadataEntry, Relocated};
 use imap::types::{FlagChange, Flags, Keyword, ModSeq, SpecialUse, Uid, UidRange, UidValidity};
 
 /// `None` when the counts do not fit the messages: the mailbox's row in the catalog was wrong.
@@ -139,6 +139,21 @@ impl Mailbox {
         self.vanished.push(modseq, &gone);
         self.journal.push(modseq, What::Expunged(gone.into()));
         self.changed_at(modseq);
+        Ok(())
+    }
+
+    /// Changes where the octets of messages lie.
+    pub(in crate::index) fn relocate(&mut self, messages: &[Relocated]) -> Result<(), ApplyError> {
+        let mut uids = Vec::new();
+        messages.iter().for_each(|message| UidRange::push(&mut uids, message.uid));
+        let uids = self.loaded(&uids)?;
+        let mailbox = self.id;
+        self.chunks.relocate(&uids, messages).map_err(|(uid, size)| ApplyError::OtherSize {
+            mailbox,
+            uid,
+            size,
+        })?;
+        self.touch();
         Ok(())
     }
 

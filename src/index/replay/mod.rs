@@ -23,6 +23,7 @@
 mod error;
 mod outcome;
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::mem;
 use std::path::Path;
@@ -404,7 +405,7 @@ impl<'c> Replayer<'c> {
         self.account(name)?;
         let account = self.accounts.get_mut(name).expect("it was just put there");
         if let Some((mailbox, uids)) = needs(change) {
-            self.gathered += load(self.catalog, account, mailbox, uids)?;
+            self.gathered += load(self.catalog, account, mailbox, &uids)?;
         }
         let before = account.dirty_octets();
         let applied = match change {
@@ -449,18 +450,24 @@ fn owner(change: &Change) -> Option<&str> {
             | Record::Subscribe { account, .. }
             | Record::SetMetadata { account, .. }
             | Record::SetFlags { account, .. }
-            | Record::Expunge { account, .. },
+            | Record::Expunge { account, .. }
+            | Record::Relocate { account, .. },
         ) => Some(account),
         Change::Other(_) => None,
     }
 }
 
 /// The messages that must be in memory to apply a change.
-fn needs(change: &Change) -> Option<(MailboxId, &[UidRange])> {
+fn needs(change: &Change) -> Option<(MailboxId, Cow<'_, [UidRange]>)> {
     match change {
         Change::Other(
             Record::SetFlags { mailbox, uids, .. } | Record::Expunge { mailbox, uids, .. },
-        ) => Some((*mailbox, uids)),
+        ) => Some((*mailbox, uids.into())),
+        Change::Other(Record::Relocate { mailbox, messages, .. }) => {
+            let mut uids = Vec::new();
+            messages.iter().for_each(|message| UidRange::push(&mut uids, message.uid));
+            Some((*mailbox, uids.into()))
+        }
         _ => None,
     }
 }

@@ -7,6 +7,7 @@ use super::*;
 use crate::index::chunk::Placed;
 use crate::index::rows::ChunkRow;
 use crate::index::{ApplyError, Chunk, KeywordSet};
+use crate::store::Relocated;
 
 /// An INBOX with two messages: UIDNEXT 3, HIGHESTMODSEQ 2.
 fn account() -> Account {
@@ -45,6 +46,24 @@ fn a_change_continues_the_mod_sequences_of_its_mailbox() {
     assert_eq!(account().apply(&add_flags(INBOX, found, one(), Flags::SEEN)), late);
     assert_eq!(account().apply(&expunge(INBOX, found, one())), late);
     assert_eq!(account().apply(&expunge(INBOX, ModSeq(3), one())), Ok(()));
+}
+
+#[test]
+fn a_message_is_relocated_whole_and_keeps_its_mod_sequence() {
+    let relocate = |account: &mut Account, length| {
+        let fragments = vec![Fragment { segment: SegmentId(9), offset: 4224, length }];
+        let messages = vec![Relocated { uid: Uid(2), fragments }];
+        account.apply(&Record::Relocate { account: "a".into(), mailbox: INBOX, messages })
+    };
+    let mut account = account();
+    let before = account.mailbox(INBOX).unwrap().counts();
+    assert_eq!(relocate(&mut account, 2), Ok(()));
+    let mailbox = account.mailbox(INBOX).unwrap();
+    assert_eq!(mailbox.counts(), before);
+    let entry = mailbox.get(Uid(2)).unwrap();
+    assert_eq!((entry.modseq(), entry.fragment(0).unwrap().segment), (ModSeq(2), SegmentId(9)));
+    let other = ApplyError::OtherSize { mailbox: INBOX, uid: Uid(2), size: 2 };
+    assert_eq!(relocate(&mut account, 3), Err(other));
 }
 
 #[test]

@@ -7,6 +7,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::index::{Changes, Counts, Entry, What};
+use crate::store::Relocated;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Message {
@@ -34,6 +35,7 @@ enum Step {
     Append { count: u32, flags: u8, keywords: Vec<u8>, pieces: u32 },
     SetFlags { uids: Vec<(u32, u32)>, change: FlagChange, flags: u8, keywords: Vec<u8> },
     Expunge { uids: Vec<(u32, u32)> },
+    Relocate { uids: Vec<(u32, u32)>, pieces: u32 },
     Recent,
     Pin,
     LoadPiece,
@@ -57,6 +59,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
             Step::SetFlags { uids, change, flags, keywords }
         }),
         2 => uids().prop_map(|uids| Step::Expunge { uids }),
+        2 => (uids(), 1..5u32).prop_map(|(uids, pieces)| Step::Relocate { uids, pieces }),
         1 => Just(Step::Recent),
         2 => Just(Step::Pin),
         2 => Just(Step::LoadPiece),
@@ -95,6 +98,7 @@ impl World {
                 self.set_flags(&uids, change, Flags(flags), &keywords);
             }
             Step::Expunge { uids } => self.expunge(&uids),
+            Step::Relocate { uids, pieces } => self.relocate(&uids, pieces),
             Step::Recent => {
                 let from = self.account.mailbox_mut(INBOX).unwrap().take_recent();
                 assert_eq!(from.0, self.model.recent_from);
@@ -212,6 +216,25 @@ impl World {
         self.model.vanished.extend(gone.map(|(uid, _)| (modseq.0, uid)));
     }
 
+    /// Every message in these ranges is cut into so many pieces elsewhere. UIDs that no message has
+    /// are named too.
+    fn relocate(&mut self, uids: &[(u32, u32)], pieces: u32) {
+        let mut messages = Vec::new();
+        for uid in UidRange::ascending(&ranges(uids)).iter().flat_map(|r| r.first.0..=r.last.0) {
+            let size = self.model.messages.get(&uid).map_or(100, |message| message.size as u32);
+            // The model has messages without octets, which the log does not.
+            let Some(last) = size.checked_sub(pieces).filter(|&last| last > 0) else { continue };
+            let lengths: Vec<u32> = (1..pieces).map(|_| 1).chain([last + 1]).collect();
+            if let Some(message) = self.model.messages.get_mut(&uid) {
+                message.pieces = lengths.clone();
+            }
+            let fragment = |length| Fragment { segment: SegmentId(9), offset: 8192, length };
+            let fragments = lengths.into_iter().map(fragment).collect();
+            messages.push(Relocated { uid: Uid(uid), fragments });
+        }
+        self.apply(&Record::Relocate { account: "a".into(), mailbox: INBOX, messages });
+    }
+
     fn reserve(&mut self) -> ModSeq {
         self.model.modseq += 1;
         let reserved = self.account.mailbox_mut(INBOX).unwrap().reserve(0).unwrap();
@@ -221,8 +244,12 @@ impl World {
 
     /// As in a session that has the mailbox selected, or as in replay.
     fn apply(&mut self, record: &Record) {
-        let (Record::SetFlags { uids, .. } | Record::Expunge { uids, .. }) = record else {
-            unreachable!("no other record comes here");
+        let uids = &match record {
+            Record::SetFlags { uids, .. } | Record::Expunge { uids, .. } => uids.clone(),
+            Record::Relocate { messages, .. } => {
+                messages.iter().map(|message| range(message.uid.0, message.uid.0)).collect()
+            }
+            _ => unreachable!("no other record comes here"),
         };
         if self.pins > 0 {
             pin_and_load(&mut self.account, INBOX, &self.file);

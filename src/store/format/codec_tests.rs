@@ -1,13 +1,13 @@
 //! Records through their encoding and back, and what rot makes of it.
 
-use proptest::collection::vec;
+use proptest::collection::{btree_map, vec};
 use proptest::option;
 use proptest::prelude::*;
 
 use super::decode::{RecordError, decode_records};
 use super::ids::{BatchId, EmailId, Fragment, MailboxId, SegmentId};
 use super::keywords::KeywordList;
-use super::record::{Commit, MessageRecord, MetadataEntry, Record};
+use super::record::{Commit, MessageRecord, MetadataEntry, Record, Relocated};
 use imap::types::{
     FlagChange, Flags, InternalDate, Keyword, ModSeq, SpecialUse, Uid, UidRange, UidValidity,
 };
@@ -28,6 +28,19 @@ fn fragments() -> impl Strategy<Value = Vec<Fragment>> {
         length,
     });
     vec(fragment, 0..4)
+}
+
+fn relocated() -> impl Strategy<Value = Vec<Relocated>> {
+    let fragment = (1_u64..4, 0_u32..1 << 31, 1_u32..1 << 31);
+    let fragment = fragment.prop_map(|(segment, offset, length)| Fragment {
+        segment: SegmentId(segment),
+        offset,
+        length,
+    });
+    btree_map(1_u32.., vec(fragment, 1..4), 0..4).prop_map(|messages| {
+        let of = |(uid, fragments)| Relocated { uid: Uid(uid), fragments };
+        messages.into_iter().map(of).collect()
+    })
 }
 
 fn uids() -> impl Strategy<Value = Vec<UidRange>> {
@@ -133,6 +146,9 @@ fn record() -> impl Strategy<Value = Record> {
                 entries
             }),
         set_flags(),
+        (text(), mailbox.clone(), relocated()).prop_map(|(account, mailbox, messages)| {
+            Record::Relocate { account, mailbox, messages }
+        }),
         (text(), mailbox, any::<u64>().prop_map(ModSeq), uids()).prop_map(
             |(account, mailbox, modseq, uids)| Record::Expunge { account, mailbox, modseq, uids }
         ),

@@ -9,6 +9,7 @@ use super::ids::{BatchId, EmailId, Fragment, MailboxId, SegmentId};
 use super::keywords::{BitSet, KeywordList, bits};
 use super::octets::Take;
 use super::record::{Commit, MessageRecord, MetadataEntry, Record};
+use super::relocation;
 use crate::reactor::fault::{Fault, made};
 use imap::types::{
     FlagChange, Flags, InternalDate, Keyword, ModSeq, SpecialUse, Uid, UidRange, UidValidity,
@@ -88,6 +89,7 @@ fn record(take: &mut Take<'_>) -> Result<Record, RecordError> {
         () if is(Kind::RenameMailbox, 0) => rename_mailbox,
         () if is(Kind::Subscribe, 0) => subscribe,
         () if is(Kind::SetMetadata, 0) => set_metadata,
+        () if is(Kind::Relocate, 0) => relocation::take,
         () => return Err(RecordError::Unknown { kind, version }),
     };
     let mut body = Take::new(body);
@@ -326,7 +328,7 @@ fn flags(body: &mut Take<'_>) -> Result<Flags, RecordError> {
     if known.contains(flags) { Ok(flags) } else { Err(RecordError::Field("flags")) }
 }
 
-fn text(body: &mut Take<'_>) -> Result<Box<str>, RecordError> {
+pub(super) fn text(body: &mut Take<'_>) -> Result<Box<str>, RecordError> {
     let length = need(body.u16())?;
     let octets = need(body.octets(usize::from(length)))?;
     let text = std::str::from_utf8(octets).map_err(|_| RecordError::Field("name"))?;
@@ -340,15 +342,15 @@ fn entries(body: &mut Take<'_>, each: usize) -> Result<usize, RecordError> {
     Ok(count)
 }
 
-fn bounded(body: &Take<'_>, count: usize, each: usize) -> Result<(), RecordError> {
+pub(super) fn bounded(body: &Take<'_>, count: usize, each: usize) -> Result<(), RecordError> {
     if count > body.left() / each { Err(RecordError::Field("count")) } else { Ok(()) }
 }
 
-fn zero(reserved: Option<u64>) -> Result<(), RecordError> {
+pub(super) fn zero(reserved: Option<u64>) -> Result<(), RecordError> {
     if need(reserved)? == 0 { Ok(()) } else { Err(RecordError::Field("reserved")) }
 }
 
-fn need<T>(value: Option<T>) -> Result<T, RecordError> {
+pub(super) fn need<T>(value: Option<T>) -> Result<T, RecordError> {
     value.ok_or(RecordError::Field("length"))
 }
 

@@ -6,6 +6,7 @@ use super::ids::{BatchId, Fragment};
 use super::octets::Put;
 use super::packing::{KeywordTable, table_of};
 use super::record::{Commit, MessageRecord, MetadataEntry, Record};
+use super::relocation;
 use crate::limits::KEYWORD_LENGTH;
 use imap::types::{FlagChange, Keyword, UidRange};
 
@@ -42,6 +43,8 @@ pub(super) enum Kind {
     RenameMailbox = 10,
     Subscribe = 11,
     SetMetadata = 12,
+    // 13 to 15 are reserved: see the manual.
+    Relocate = 16,
 }
 
 impl Kind {
@@ -83,6 +86,7 @@ impl Record {
             Record::SetMetadata { account, entries, .. } => {
                 16 + text_len(account) + entries.iter().map(entry_len).sum::<usize>()
             }
+            Record::Relocate { account, messages, .. } => relocation::len(account, messages),
         };
         (HEAD + body).next_multiple_of(8)
     }
@@ -92,7 +96,8 @@ impl Record {
     ///
     /// # Panics
     /// When `out` is shorter than that, or a name or list is too long for its count (65,535 bytes
-    /// of account name or mailbox name, 65,535 keywords): the layers above bound them. When a
+    /// of account name or mailbox name, 65,535 keywords, fragments of a relocated message, or
+    /// segments of a `Relocate`): the layers above bound them. When a
     /// message of a `Messages` record has an EMAILID, or one of a `References` record has none.
     pub fn encode(&self, out: &mut [u8]) -> usize {
         let total = self.encoded_len();
@@ -197,6 +202,10 @@ impl Record {
                 entries.iter().for_each(|entry| put_entry(put, entry));
                 Kind::SetMetadata
             }
+            Record::Relocate { account, mailbox, messages } => {
+                relocation::put(put, account, *mailbox, messages);
+                Kind::Relocate
+            }
         }
     }
 
@@ -289,12 +298,12 @@ fn put_entry(put: &mut Put<'_>, entry: &MetadataEntry) {
     }
 }
 
-fn put_text(put: &mut Put<'_>, text: &str) {
+pub(super) fn put_text(put: &mut Put<'_>, text: &str) {
     put.u16(short(text.len()));
     put.octets(text.as_bytes());
 }
 
-fn text_len(text: &str) -> usize {
+pub(super) fn text_len(text: &str) -> usize {
     2 + text.len()
 }
 
@@ -318,10 +327,10 @@ fn change_code(change: FlagChange) -> u8 {
     }
 }
 
-fn count(length: usize) -> u32 {
+pub(super) fn count(length: usize) -> u32 {
     u32::try_from(length).expect("a frame holds fewer entries than that")
 }
 
-fn short(length: usize) -> u16 {
+pub(super) fn short(length: usize) -> u16 {
     u16::try_from(length).expect("names and keyword lists are bounded far below that")
 }

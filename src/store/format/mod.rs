@@ -13,6 +13,7 @@ mod octets;
 mod packing;
 mod place;
 mod record;
+mod relocation;
 mod segment;
 
 pub use decode::{RecordError, decode_records};
@@ -22,5 +23,5 @@ pub use incoming::{Fragments, Incoming, place};
 pub use keywords::{BitSet, KeywordList, bits, has_bit};
 pub use packing::Packing;
 pub use place::{LogPosition, Place};
-pub use record::{Commit, MessageRecord, MetadataEntry, Record};
+pub use record::{Commit, MessageRecord, MetadataEntry, Record, Relocated};
 pub use segment::{HeaderError, SegmentHeader, VERSION};

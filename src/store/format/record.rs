@@ -124,6 +124,27 @@ pub enum Record {
         /// UIDs of the messages.
         uids: Vec<UidRange>,
     },
+    /// New places for the octets of messages. Nothing else of them changes, so no session is told.
+    /// UIDs that do not exist are skipped. The octets were durable in their new places before this
+    /// record was composed.
+    Relocate {
+        /// Owner of the mailbox.
+        account: Box<str>,
+        /// The mailbox. If others have copies of a message, each gets its own record.
+        mailbox: MailboxId,
+        /// The messages, ascending by UID.
+        messages: Vec<Relocated>,
+    },
+}
+
+/// See [`Record::Relocate`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Relocated {
+    /// The message.
+    pub uid: Uid,
+    /// Where its octets lie from now on, in order: at least one fragment, as long together as the
+    /// message.
+    pub fragments: Vec<Fragment>,
 }
 
 /// See [`Record::SetMetadata`].

@@ -276,7 +276,7 @@ fn names() -> Vec<Vec<u8>> {
 
 fn records(random: &mut Random) -> Vec<Vec<u8>> {
     let mut seeds = vec![frame_header(), segment_header()];
-    for kind in 0..11 {
+    for kind in 0..13 {
         for _ in 0..6 {
             let octets =
                 [&random_octets(random, 12)[..], &[kind], &random_octets(random, 150)].concat();

@@ -10,8 +10,8 @@ use imap::types::{
 };
 use mailrace::store::{
     BatchId, Change, Commit, EmailId, Epoch, Fragment, FrameHeader, KeywordList, LogId, MailboxId,
-    MessageRecord, MetadataEntry, Record, RecordError, SegmentHeader, SegmentId, Sequencer,
-    decode_records, frame, recover,
+    MessageRecord, MetadataEntry, Record, RecordError, Relocated, SegmentHeader, SegmentId,
+    Sequencer, decode_records, frame, recover,
 };
 use xxhash_rust::xxh3::xxh3_128;
 
@@ -193,7 +193,18 @@ fn other_records() -> Vec<Record> {
                 MetadataEntry { name: "/private/comment".into(), value: None },
             ],
         },
-        Record::SetMetadata { account, mailbox, uses: None, entries: Vec::new() },
+        Record::SetMetadata { account: account.clone(), mailbox, uses: None, entries: Vec::new() },
+        Record::Relocate {
+            account,
+            mailbox,
+            messages: vec![
+                Relocated { uid: Uid(4), fragments: vec![fragment] },
+                Relocated {
+                    uid: Uid(6),
+                    fragments: vec![Fragment { segment: SegmentId(5), ..fragment }, fragment],
+                },
+            ],
+        },
         Record::References { batch: BatchId(7), messages },
         Record::Commit(commit),
     ]

@@ -8,8 +8,8 @@ use imap::types::{
 };
 use mailrace::store::{
     BatchId, Commit, EmailId, Epoch, Fragment, FrameHeader, HEADER, LogId, Lsn, MailboxId,
-    MessageRecord, MetadataEntry, Place, Record, SegmentHeader, SegmentId, VERSION, decode_records,
-    frame,
+    MessageRecord, MetadataEntry, Place, Record, Relocated, SegmentHeader, SegmentId, VERSION,
+    decode_records, frame,
 };
 use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
@@ -88,7 +88,7 @@ fn segment_there_and_back(header: &SegmentHeader) {
 fn region(input: &mut Input<'_>) {
     let (mut region, mut count, mut old) = (Vec::new(), 0, false);
     while !input.is_empty() && count < 16 {
-        let (kind, version) = (u16::from(input.u8() % 14), u16::from(input.u8() % 3));
+        let (kind, version) = (u16::from(input.u8() % 18), u16::from(input.u8() % 3));
         let body = input.short(200);
         old |= kind == 5 && version == 0;
         let seed = body.len() as u64 | u64::from(kind) << 32 | u64::from(version) << 48;
@@ -186,7 +186,7 @@ fn fits(record: &Record, room: usize) {
 pub fn record(input: &mut Input<'_>) -> Record {
     let batch = BatchId(input.u64());
     let (mailbox, modseq) = (MailboxId(input.u16().into()), ModSeq(input.u16().into()));
-    match input.below(12) {
+    match input.below(13) {
         0 => Record::Messages { batch, messages: messages(input) },
         1 => Record::References { batch, messages: references(input) },
         2 => Record::Fragments { batch, fragments: fragments(input) },
@@ -209,6 +209,7 @@ pub fn record(input: &mut Input<'_>) -> Record {
             uses: (input.u8() & 1 == 1).then(|| SpecialUse(input.u16())),
             entries: entries(input),
         },
+        11 => Record::Relocate { account: text(input), mailbox, messages: relocated(input) },
         _ => Record::Subscribe {
             account: text(input),
             name: text(input),
@@ -273,6 +274,20 @@ fn references(input: &mut Input<'_>) -> Vec<MessageRecord> {
     let mut messages = messages(input);
     for message in &mut messages {
         message.email = EmailId((message.checksum as u64).max(1));
+    }
+    messages
+}
+
+fn relocated(input: &mut Input<'_>) -> Vec<Relocated> {
+    let mut messages: Vec<Relocated> = Vec::new();
+    for _ in 0..input.below(5) {
+        let mut fragments = fragments(input);
+        fragments.extend(fragments.first().copied());
+        let above = messages.last().map_or(0, |last| last.uid.0);
+        let uid = Uid(above.saturating_add(1).saturating_add(input.u32() >> 8));
+        if !fragments.is_empty() && uid.0 > above {
+            messages.push(Relocated { uid, fragments });
+        }
     }
     messages
 }
