@@ -23,6 +23,9 @@ use imap::types::Uid;
 /// Key: file, offset, and a number that tells apart rows with the same file and offset.
 pub(super) const DAMAGED: TableDefinition<(u64, u64, u16), &[u8]> = TableDefinition::new("damaged");
 
+/// Added to the kind of a row about a stripped segment.
+const OF_STRIPPED: u16 = 16;
+
 /// Account names read from the catalog per step.
 pub(super) const NAMES: usize = 1024;
 
@@ -38,6 +41,8 @@ pub(super) struct Known {
 pub struct Finding {
     /// The segment; `None` when it is the catalog.
     pub file: Option<SegmentId>,
+    /// It is stripped, so the file is its record file.
+    pub stripped: bool,
     /// Byte offset in it.
     pub offset: u64,
     /// What is wrong there.
@@ -79,13 +84,17 @@ impl Finding {
     /// Name of the damaged file.
     #[must_use]
     pub fn file_name(&self) -> String {
-        self.file.map_or_else(|| "catalog.redb".into(), SegmentId::file_name)
+        match self.file {
+            None => "catalog.redb".into(),
+            Some(file) if self.stripped => file.record_file_name(),
+            Some(file) => file.file_name(),
+        }
     }
 
     /// A finding about the catalog itself.
     pub(super) fn of_catalog(what: String) -> Finding {
-        let (user, mailbox, uids) = (None, None, None);
-        Finding { file: None, offset: 0, what, user, mailbox, uids }
+        let (file, user, mailbox, uids) = (None, None, None, None);
+        Finding { file, stripped: false, offset: 0, what, user, mailbox, uids }
     }
 }
 
@@ -185,21 +194,22 @@ impl Known {
     }
 
     /// ```text
-    /// kind u16 (0 octets, 1 frames, 2 messages, 3 file), epoch u32, log u16, LSN u64, what text,
+    /// kind u16 (0 octets, 1 frames, 2 messages, 3 file; 16 more: of a stripped segment), epoch u32, log u16, LSN u64, what text,
     /// mailbox u64, number of its messages u32, then by kind:
     /// octets:   length of the first fragment u32
     /// frames:   LSN of the first frame after the hole u64 (0 none), most UIDs given u32, logs u16
     /// messages: account text, first UID u32, last UID u32
     /// ```
     pub(super) fn encode(&self) -> Vec<u8> {
-        let Damage { epoch, log, lsn, what, messages, lost, .. } = &self.damage;
+        let Damage { stripped, epoch, log, lsn, what, messages, lost, .. } = &self.damage;
         let mut row = Row::default();
-        row.u16(match lost {
+        let kind = match lost {
             Lost::Octets(_) => 0,
             Lost::Frames(_) => 1,
             Lost::Messages { .. } => 2,
             Lost::File => 3,
-        });
+        };
+        row.u16(kind + if *stripped { OF_STRIPPED } else { 0 });
         row.u32(epoch.0);
         row.u16(log.0);
         row.u64(lsn.0);
@@ -227,11 +237,12 @@ impl Known {
     pub(super) fn decode((file, offset): (u64, u64), row: &[u8]) -> Result<Known, Rot> {
         let mut fields = Fields::open(row)?;
         let kind = fields.u16()?;
+        let stripped = kind >= OF_STRIPPED;
         let (epoch, log) = (Epoch(fields.u32()?), LogId(fields.u16()?));
         let (lsn, what) = (Lsn(fields.u64()?), fields.text()?.to_owned());
         let mailbox = (MailboxId(fields.u64()?), fields.u32()?);
         let messages = if mailbox.1 > 0 { vec![mailbox] } else { Vec::new() };
-        let lost = match kind {
+        let lost = match kind % OF_STRIPPED {
             0 => {
                 let offset = u32::try_from(offset)
                     .map_err(|_| Rot("a row of damage has an offset beyond any segment"))?;
@@ -251,7 +262,8 @@ impl Known {
         };
         fields.end()?;
         let file = SegmentId(file);
-        Ok(Known { damage: Damage { file, offset, epoch, log, lsn, what, messages, lost } })
+        let damage = Damage { file, stripped, offset, epoch, log, lsn, what, messages, lost };
+        Ok(Known { damage })
     }
 }
 
@@ -314,8 +326,9 @@ impl CatalogFile {
                 }
                 _ => None,
             };
-            let (file, offset, what) = (Some(damage.file), damage.offset, damage.to_string());
-            quarantine.findings.push(Finding { file, offset, what, user, mailbox, uids });
+            let (file, stripped) = (Some(damage.file), damage.stripped);
+            let (offset, what) = (damage.offset, damage.to_string());
+            quarantine.findings.push(Finding { file, stripped, offset, what, user, mailbox, uids });
         }
         Ok(quarantine)
     }
@@ -349,6 +362,7 @@ impl CatalogFile {
                     quarantine.copies += 1;
                     quarantine.findings.push(Finding {
                         file: Some(start.segment),
+                        stripped: medium.is_stripped(start.segment),
                         offset: start.offset.into(),
                         what: "the message is not what was received: its checksum is wrong".into(),
                         user: Some(name.into()),

@@ -153,6 +153,7 @@ mod tests {
         let row = |lost| Known {
             damage: Damage {
                 file: SegmentId(3),
+                stripped: false,
                 offset: 4224,
                 epoch: Epoch(1),
                 log: LogId(1),

@@ -22,6 +22,7 @@ mod replay;
 mod rows;
 #[cfg(test)]
 mod simulated;
+mod stranded;
 mod verify;
 mod view;
 mod walk;

@@ -3,6 +3,7 @@
 //! ```text
 //!  format    records, frames and headers, octet by octet; no I/O
 //!  segments  the files: names, lengths, states
+//!  records   what stays of a segment when its messages lie elsewhere
 //!  pool      segment files prepared ahead of need
 //!  append    records ─ sealed ─▶ frame ── place from the sequencer ─▶ segment ─▶ fdatasync
 //!  recover   after a start: segments ─▶ changes in the order of the log ─▶ index
@@ -16,6 +17,7 @@ mod format;
 mod lock;
 mod pool;
 mod read;
+mod records;
 mod recover;
 mod segments;
 
@@ -31,6 +33,7 @@ pub use format::{
 pub use lock::{DataLock, LockError};
 pub use pool::{NoSegment, PoolConfig, PoolCounts, Prepared, Purpose, SegmentPool, Spare};
 pub use read::{Checksum, Damaged, Files, ReadError, Reader, Stored, verify};
+pub use records::strip;
 pub use recover::{
     Change, Damage, Lost, LostFrames, Medium, ReadAhead, Recovered, RecoveryError, Replayed,
     StoredSegments, VisitError, Visitor, check_versions, is_whole, recover, recover_with,

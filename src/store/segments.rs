@@ -1,4 +1,5 @@
-//! The segment files of a data folder: their names, paths, lengths and states.
+//! The segment files of a data folder, and the record files beside them: names, paths, lengths and
+//! states.
 //!
 //! Everything that needs a segment's file asks here. [`Segments`] is a handle that any thread may
 //! hold; recovery, the pool, the logs and the readers share one.
@@ -19,6 +20,15 @@ const SUFFIX: &str = ".seg";
 /// The same while the file is being prepared. The next start removes such files.
 const PREPARING: &str = ".preparing";
 
+/// The folder of record files, beside the one of segments.
+const RECORDS: &str = "records";
+
+/// The end of a record file's name.
+const RECORDS_SUFFIX: &str = ".rec";
+
+/// The same while the file is being written. The next start removes such files.
+const WRITING: &str = ".writing";
+
 /// What a segment is used for at the moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SegmentState {
@@ -28,6 +38,8 @@ pub enum SegmentState {
     Active,
     /// Complete and durable. It is only read.
     Sealed,
+    /// Only its records are left, in a record file.
+    Stripped,
 }
 
 /// How many segments are in each state.
@@ -39,6 +51,8 @@ pub struct SegmentCounts {
     pub active: u64,
     /// See [`SegmentState::Sealed`].
     pub sealed: u64,
+    /// See [`SegmentState::Stripped`].
+    pub stripped: u64,
 }
 
 /// The folder of segments. A handle: clones share what is known of the files.
@@ -57,6 +71,8 @@ struct Inner {
 struct Known {
     state: SegmentState,
     length: u64,
+    /// Where its last frame ends, if that is not the end of the file.
+    end: Option<u32>,
 }
 
 impl SegmentId {
@@ -65,12 +81,32 @@ impl SegmentId {
     pub fn file_name(self) -> String {
         format!("{:020}{SUFFIX}", self.0)
     }
+
+    /// Name of the file with its records, once the segment is stripped.
+    #[must_use]
+    pub fn record_file_name(self) -> String {
+        format!("{:020}{RECORDS_SUFFIX}", self.0)
+    }
 }
 
 /// The segment of a file; `None` when mailrace gives no file such a name.
 fn segment_of(name: &str) -> Option<SegmentId> {
     let segment = SegmentId(name.strip_suffix(SUFFIX)?.parse().ok()?);
     (segment.0 > 0 && name == segment.file_name()).then_some(segment)
+}
+
+/// The segment of a record file.
+fn stripped_segment_of(name: &str) -> Option<SegmentId> {
+    let segment = SegmentId(name.strip_suffix(RECORDS_SUFFIX)?.parse().ok()?);
+    (segment.0 > 0 && name == segment.record_file_name()).then_some(segment)
+}
+
+/// The files of a folder, which need not exist.
+fn list_if_there(folder: &Path) -> io::Result<Vec<(String, u64)>> {
+    match files::list(folder) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+        other => other,
+    }
 }
 
 /// Whether a file of this length can be a segment: whole blocks, a header and at least one frame,
@@ -99,7 +135,15 @@ impl Segments {
             }
         }
         files::sync_folder(folder)?;
-        Ok(Segments::at(folder))
+        let segments = Segments::at(folder);
+        let records = segments.records();
+        let all = list_if_there(&records)?;
+        let mut unfinished = all.iter().filter(|(name, _)| name.ends_with(WRITING)).peekable();
+        if unfinished.peek().is_some() {
+            unfinished.try_for_each(|(name, _)| files::remove(&records.join(name)))?;
+            files::sync_folder(&records)?;
+        }
+        Ok(segments)
     }
 
     /// The folder as it is, which must exist.
@@ -120,6 +164,11 @@ impl Segments {
         self.inner.folder.join(segment.file_name())
     }
 
+    /// The folder of record files. The first one creates it.
+    fn records(&self) -> PathBuf {
+        self.inner.folder.with_file_name(RECORDS)
+    }
+
     fn path_while_preparing(&self, segment: SegmentId) -> PathBuf {
         self.inner.folder.join(format!("{:020}{PREPARING}", segment.0))
     }
@@ -136,11 +185,67 @@ impl Segments {
         let mut known = self.known();
         let states = std::mem::take(&mut *known);
         known.extend(listed.iter().map(|&(segment, length)| {
-            let state = states.get(&segment).map_or(SegmentState::Sealed, |known| known.state);
-            (segment, Known { state, length })
+            let known = states.get(&segment);
+            let state = known.map_or(SegmentState::Sealed, |known| known.state);
+            (segment, Known { state, length, end: known.and_then(|known| known.end) })
         }));
+        let stripped = |(_, known): &(SegmentId, Known)| known.state == SegmentState::Stripped;
+        known.extend(states.into_iter().filter(stripped));
         drop(known);
         Ok(listed)
+    }
+
+    /// Reads the folder of record files: all segments with one, and its length in bytes, in any
+    /// order. Their states do not change: see [`Segments::stripped`].
+    ///
+    /// # Errors
+    /// When the folder cannot be read.
+    pub(super) fn list_record_files(&self) -> io::Result<Vec<(SegmentId, u64)>> {
+        let names = list_if_there(&self.records())?.into_iter();
+        Ok(names.filter_map(|(name, length)| Some((stripped_segment_of(&name)?, length))).collect())
+    }
+
+    /// Opens a record file to read what the disk has, past the page cache.
+    ///
+    /// # Errors
+    /// Those of the system.
+    pub(super) fn open_record_file(&self, segment: SegmentId) -> io::Result<File> {
+        files::open_as_stored(&self.records().join(segment.record_file_name()))
+    }
+
+    /// Creates a record file under the name that it has while it is written. Creates their folder
+    /// if it does not exist.
+    ///
+    /// # Errors
+    /// Those of the system.
+    pub(super) fn create_record_file(&self, segment: SegmentId) -> io::Result<File> {
+        let folder = self.records();
+        files::create_folder(&folder)?;
+        // Even if it was there: see `open`.
+        let above = folder.parent().filter(|above| !above.as_os_str().is_empty());
+        files::sync_folder(above.unwrap_or(Path::new(".")))?;
+        let file = files::open(&folder.join(writing_name(segment)), Access::Create)?;
+        // An earlier attempt may have left more than this one writes.
+        file.set_length(0)?;
+        Ok(file)
+    }
+
+    /// Gives a record file its name. Its octets and its name are durable on return. After an error
+    /// the file may be there or not.
+    ///
+    /// # Errors
+    /// Those of the disk.
+    pub(super) fn publish_record_file(&self, segment: SegmentId, file: &File) -> io::Result<()> {
+        file.sync_all()?;
+        let folder = self.records();
+        let path = folder.join(segment.record_file_name());
+        files::rename(&folder.join(writing_name(segment)), &path)?;
+        files::sync_folder(&folder)
+    }
+
+    /// Removes a record file that does not get its name. If that fails, the next start removes it.
+    pub(super) fn discard_record_file(&self, segment: SegmentId) {
+        let _ = files::remove(&self.records().join(writing_name(segment)));
     }
 
     /// Opens a segment for reading messages, with O_DIRECT where the file system has it.
@@ -206,8 +311,8 @@ impl Segments {
 
     /// Notes that a segment is ready.
     pub(super) fn note_ready(&self, segment: SegmentId, length: u64) {
-        let state = SegmentState::Ready;
-        let was = self.known().insert(segment, Known { state, length });
+        let known = Known { state: SegmentState::Ready, length, end: None };
+        let was = self.known().insert(segment, known);
         let was = was.map(|was| was.state);
         assert_ne!(
             was,
@@ -229,12 +334,32 @@ impl Segments {
         self.change(segment, SegmentState::Ready, SegmentState::Active);
     }
 
-    /// Notes that a log has left a segment, and that all of it is durable.
+    /// Notes that a log has left a segment after the frame that ends at `end`, and that all of it is
+    /// durable.
     ///
     /// # Panics
     /// When no log wrote to it.
-    pub(super) fn seal(&self, segment: SegmentId) {
+    pub(super) fn seal(&self, segment: SegmentId, end: u32) {
         self.change(segment, SegmentState::Active, SegmentState::Sealed);
+        self.known().entry(segment).and_modify(|known| known.end = Some(end));
+    }
+
+    /// Notes that the record file of a segment, with this many bytes, has taken its place.
+    ///
+    /// # Panics
+    /// When a log writes to the segment, or it is ready.
+    pub(super) fn stripped(&self, segment: SegmentId, length: u64) {
+        let known = Known { state: SegmentState::Stripped, length, end: None };
+        let was = self.known().insert(segment, known).map(|was| was.state);
+        let in_use = matches!(was, Some(SegmentState::Ready | SegmentState::Active));
+        assert!(!in_use, "segment {segment} is {was:?}, so its records alone cannot stand for it");
+    }
+
+    /// Where the last frame of a sealed segment ends; `None` when there is no sealed one of this
+    /// number.
+    pub(super) fn end(&self, segment: SegmentId) -> Option<u64> {
+        let known = *self.known().get(&segment)?;
+        (known.state == SegmentState::Sealed).then(|| known.end.map_or(known.length, u64::from))
     }
 
     fn change(&self, segment: SegmentId, from: SegmentState, to: SegmentState) {
@@ -266,13 +391,22 @@ impl Segments {
         files::sync_folder(&self.inner.folder)
     }
 
+    /// Deletes the files of segments whose record files have taken their place. Durable on return.
+    ///
+    /// # Errors
+    /// Those of the disk.
+    pub(super) fn remove_superseded(&self, segments: &[SegmentId]) -> io::Result<()> {
+        segments.iter().try_for_each(|&segment| files::remove(&self.path(segment)))?;
+        files::sync_folder(&self.inner.folder)
+    }
+
     /// The state of a segment; `None` when there is none of this number.
     #[must_use]
     pub fn state(&self, segment: SegmentId) -> Option<SegmentState> {
         self.known().get(&segment).map(|known| known.state)
     }
 
-    /// Length of a segment's file in bytes; `None` when there is none of this number.
+    /// Length in bytes of a segment's file, or of its record file if it is stripped; `None` when there is none of this number.
     #[must_use]
     pub fn length(&self, segment: SegmentId) -> Option<u64> {
         self.known().get(&segment).map(|known| known.length)
@@ -287,6 +421,7 @@ impl Segments {
                 SegmentState::Ready => counts.ready += 1,
                 SegmentState::Active => counts.active += 1,
                 SegmentState::Sealed => counts.sealed += 1,
+                SegmentState::Stripped => counts.stripped += 1,
             }
         }
         counts
@@ -296,6 +431,10 @@ impl Segments {
         // A panic of another thread leaves no entry half written.
         self.inner.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn writing_name(segment: SegmentId) -> String {
+    format!("{:020}{WRITING}", segment.0)
 }
 
 #[cfg(test)]
@@ -337,9 +476,15 @@ mod tests {
         // Reading the folder again takes nothing back.
         assert_eq!(segments.list().unwrap(), [(SEVEN, 8192)]);
         assert_eq!(state(&segments), SegmentState::Active);
-        segments.seal(SEVEN);
+        segments.seal(SEVEN, 4096);
         assert_eq!(state(&segments), SegmentState::Sealed);
         assert_eq!(segments.counts(), SegmentCounts { sealed: 1, ..SegmentCounts::default() });
+        assert_eq!(segments.end(SEVEN), Some(4096));
+        segments.stripped(SEVEN, 200);
+        fs::remove_file(segments.path(SEVEN)).unwrap();
+        assert_eq!(segments.list().unwrap(), []);
+        assert_eq!(segments.counts(), SegmentCounts { stripped: 1, ..SegmentCounts::default() });
+        assert_eq!((segments.length(SEVEN), segments.end(SEVEN)), (Some(200), None));
     }
 
     #[test]

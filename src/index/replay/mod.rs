@@ -24,7 +24,7 @@ mod error;
 mod outcome;
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::mem;
 use std::path::Path;
 
@@ -189,6 +189,8 @@ struct Replayer<'c> {
     were_known: bool,
     /// Damage found by this start.
     found: Vec<Damage>,
+    /// The segments in which messages lie that this replay added.
+    named: BTreeSet<SegmentId>,
     quarantine: Quarantine,
 }
 
@@ -243,6 +245,7 @@ impl<'c> Replayer<'c> {
             were_known: !known.is_empty(),
             known,
             found: Vec::new(),
+            named: BTreeSet::new(),
             quarantine: Quarantine::default(),
         })
     }
@@ -266,6 +269,8 @@ impl<'c> Replayer<'c> {
 
     /// Judges the damage once everything sound is applied.
     fn settle(&mut self, medium: &dyn Medium) -> Result<(), ReplayError> {
+        let stranded = self.stranded(medium)?;
+        self.found.extend(stranded);
         if self.found.is_empty() && self.known.is_empty() && self.accepted.is_empty() {
             return Ok(());
         }
@@ -297,6 +302,18 @@ impl<'c> Replayer<'c> {
             self.forget_clients(&holes)?;
         }
         Ok(())
+    }
+
+    /// Messages whose octets are in a stripped segment. The catalog had none when that was stripped,
+    /// so there are some only if this replay has added them, or has lost changes. An interrupted
+    /// replay may have added some too.
+    fn stranded(&mut self, medium: &dyn Medium) -> Result<Vec<Damage>, CatalogError> {
+        let added = self.named.iter().any(|&segment| medium.is_stripped(segment));
+        if !added && self.done.is_empty() && !self.has_holes() {
+            return Ok(Vec::new());
+        }
+        self.checkpoint(Coverage::Replaying(self.reached.clone()))?;
+        self.catalog.stranded(medium)
     }
 
     /// Makes clients resynchronise every mailbox that lost frames may have changed.
@@ -411,6 +428,10 @@ impl<'c> Replayer<'c> {
         let applied = match change {
             Change::Append { commit, messages } => {
                 self.messages += messages.len() as u64;
+                let fragments = messages.iter().flat_map(|message| &message.fragments);
+                for fragment in fragments {
+                    self.named.insert(fragment.segment);
+                }
                 account.append(commit, messages)
             }
             Change::Other(record) => account.apply(record),

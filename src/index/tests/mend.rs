@@ -24,6 +24,7 @@ fn hole(logs: u16) -> Told {
 fn damage(frames: LostFrames) -> Damage {
     Damage {
         file: SegmentId(7),
+        stripped: false,
         offset: 8192,
         epoch: Epoch(1),
         log: LogId(0),

@@ -8,6 +8,7 @@ mod model;
 mod names;
 mod recent;
 mod replay;
+mod stranded;
 mod unsaved;
 mod validity;
 mod written;

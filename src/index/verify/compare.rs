@@ -81,8 +81,9 @@ impl<'a> Compare<'a> {
             };
             let what = format!("{what}, though the catalog has read it up to frame {}", at.lsn);
             let (user, mailbox, uids) = (None, None, None);
+            let stripped = self.medium.is_stripped(file);
             let (file, offset) = (Some(file), offset.into());
-            self.findings.push(Finding { file, offset, what, user, mailbox, uids });
+            self.findings.push(Finding { file, stripped, offset, what, user, mailbox, uids });
         }
         Ok(())
     }
@@ -250,7 +251,9 @@ impl<'a> Compare<'a> {
         self.contradicts |= !self.has_holes;
         let (file, offset) = if in_log { (Some(file), offset) } else { (None, 0) };
         let (user, mailbox, uids) = (Some(user.into()), Some(mailbox.into()), Some(uids));
-        self.findings.push(Finding { file, offset, what: what.into(), user, mailbox, uids });
+        let stripped = file.is_some_and(|file| self.medium.is_stripped(file));
+        let what = what.into();
+        self.findings.push(Finding { file, stripped, offset, what, user, mailbox, uids });
     }
 
     /// Notes that the catalog differs in a user or mailbox.

@@ -137,6 +137,12 @@ impl Sequencer {
         self.segments.back().is_some_and(|open| open.size - open.offset < open.size / 4)
     }
 
+    /// The segments of which something may still be written or synced, each with the offset at which
+    /// its last frame ends.
+    pub fn ends(&self) -> impl Iterator<Item = (SegmentId, u32)> + '_ {
+        self.segments.iter().map(|open| (open.segment, open.offset))
+    }
+
     /// Whether something in `segment` may still be written or synced.
     #[must_use]
     pub fn is_open(&self, segment: SegmentId) -> bool {

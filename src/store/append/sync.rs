@@ -1,5 +1,7 @@
 //! Group commit, and its result: actions run, or the log fails.
 
+use std::collections::BTreeMap;
+
 use super::sequencer::SyncPlan;
 use super::{Cause, Log, State};
 use crate::reactor::fault::{Fault, made};
@@ -66,6 +68,7 @@ impl Log {
 
     fn synced(&self, plan: &SyncPlan) {
         let mut state = self.inner.state.borrow_mut();
+        let ends: BTreeMap<_, _> = state.sequencer.ends().collect();
         state.sequencer.synced(plan);
         let durable = state.sequencer.durable();
         while let Some(place) = state.pending.pop_front_if(|place| place.lsn <= durable) {
@@ -75,7 +78,7 @@ impl Log {
         files.retain(|&segment, _| {
             let is_open = sequencer.is_open(segment);
             if !is_open {
-                self.inner.pool.segments().seal(segment);
+                self.inner.pool.segments().seal(segment, ends[&segment]);
             }
             is_open
         });

@@ -12,8 +12,7 @@ use crate::limits::BLOCK;
 /// each message; up to version 2 the place of a message was its EMAILID.
 pub const VERSION: u16 = 3;
 
-/// Bytes of the header that are used. Zeros fill the rest of the block.
-const LENGTH: usize = 96;
+const LENGTH: usize = SegmentHeader::LENGTH;
 const MAGIC: &[u8; 8] = b"mailrace";
 const CHECKSUM_AT: usize = LENGTH - 8;
 
@@ -68,6 +67,9 @@ pub enum HeaderError {
 }
 
 impl SegmentHeader {
+    /// Bytes of the header that are used. Zeros fill the rest of the block.
+    pub(in crate::store) const LENGTH: usize = 96;
+
     /// Writes the header block into the first [`BLOCK`] octets of `out`.
     ///
     /// # Panics
@@ -154,9 +156,13 @@ impl SegmentHeader {
     }
 }
 
-/// Checks what headers of segments and frames have in common: magic, version, and a checksum at
+/// Checks what headers of segments, frames and record files have in common: magic, version, and a checksum at
 /// `checksum_at` over everything before it.
-pub(super) fn opening(header: &[u8], magic: &[u8], checksum_at: usize) -> Result<(), HeaderError> {
+pub(in crate::store) fn opening(
+    header: &[u8],
+    magic: &[u8],
+    checksum_at: usize,
+) -> Result<(), HeaderError> {
     let mut take = Take::new(header);
     if take.octets(magic.len()) != Some(magic) {
         let zeros = header.iter().all(|&o| o == 0);
@@ -184,7 +190,7 @@ impl fmt::Display for HeaderError {
                 write!(f, "format version {version}, this mailrace reads {VERSION}")
             }
             HeaderError::Checksum { expected, got } => {
-                write!(f, "header checksum {got:016x}, written was {expected:016x}")
+                write!(f, "checksum {got:016x}, written was {expected:016x}")
             }
             HeaderError::Field(name) => write!(f, "field \"{name}\" makes no sense"),
         }

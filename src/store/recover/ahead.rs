@@ -205,7 +205,11 @@ impl ReadAhead {
 
     /// The pieces that are likely to be read after this one.
     fn pieces_after(&self, (segment, number): Key) -> impl Iterator<Item = Key> + '_ {
-        let pieces = |segment: &SegmentId| self.lengths.get(segment).map_or(0, pieces);
+        let pieces = |segment: &SegmentId| match self.stored.is_stripped(*segment) {
+            // Of a record file only small parts are read.
+            true => 0,
+            false => self.lengths.get(segment).map_or(0, pieces),
+        };
         let next = self.after.get(&segment).copied();
         let here = (number + 1..pieces(&segment)).map(move |number| (segment, number));
         let there = next.map(|next| (0..pieces(&next)).map(move |number| (next, number)));
@@ -225,6 +229,9 @@ impl Medium for ReadAhead {
 
     fn read_at(&self, segment: SegmentId, offset: u64, out: &mut [u8]) -> io::Result<usize> {
         let length = self.lengths.get(&segment).copied().ok_or(io::ErrorKind::NotFound)?;
+        if self.stored.is_stripped(segment) {
+            return self.stored.read_at(segment, offset, out);
+        }
         let end = length.min(offset + out.len() as u64);
         let kept = |at: u64| self.shared.lock().pieces.contains_key(&(segment, at / PIECE));
         // A header, or a sample of what should be blank: what follows may not be read at all.
@@ -255,6 +262,14 @@ impl Medium for ReadAhead {
     /// Does nothing.
     fn remove(&mut self, _: SegmentId) -> io::Result<()> {
         Ok(())
+    }
+
+    fn is_stripped(&self, segment: SegmentId) -> bool {
+        self.stored.is_stripped(segment)
+    }
+
+    fn flaw(&self, segment: SegmentId) -> io::Result<Option<HeaderError>> {
+        self.stored.flaw(segment)
     }
 }
 

@@ -259,14 +259,23 @@ impl<'a> Batches<'a> {
         Ok(None)
     }
 
-    /// Whether the octets of the message are those that were received.
+    /// Whether the octets of the message are those that were received. Octets in a stripped segment
+    /// are gone on purpose. Whether the message needs them is known only when everything was read.
     fn is_whole(&mut self, message: &MessageRecord) -> Result<bool, RecoveryError> {
+        let end = |fragment: &Fragment| u64::from(fragment.offset) + u64::from(fragment.length);
+        let is_there = |fragment: &Fragment| {
+            self.lengths.get(&fragment.segment).is_some_and(|&length| end(fragment) <= length)
+        };
+        if !message.fragments.iter().all(is_there) {
+            return Ok(false);
+        }
+        let is_stripped = |fragment: &Fragment| self.medium.is_stripped(fragment.segment);
+        if message.fragments.iter().any(is_stripped) {
+            return Ok(true);
+        }
         let mut hash = Xxh3Default::new();
         for fragment in &message.fragments {
-            let end = u64::from(fragment.offset) + u64::from(fragment.length);
-            if self.lengths.get(&fragment.segment).is_none_or(|&length| length < end) {
-                return Ok(false);
-            }
+            let end = end(fragment);
             let mut at = u64::from(fragment.offset);
             while at < end {
                 let length = AHEAD.min((end - at) as usize);

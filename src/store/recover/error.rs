@@ -11,7 +11,9 @@ use imap::types::Uid;
 pub struct Damage {
     /// The segment.
     pub file: SegmentId,
-    /// Where in it, in bytes.
+    /// It is stripped, so the damaged file is its record file. Recovery sets this.
+    pub stripped: bool,
+    /// Where in the segment, in bytes.
     pub offset: u64,
     /// The epoch of the log.
     pub epoch: Epoch,
@@ -106,6 +108,15 @@ impl RecoveryError {
 }
 
 impl Damage {
+    /// Name of the damaged file.
+    #[must_use]
+    pub fn file_name(&self) -> String {
+        match self.stripped {
+            true => self.file.record_file_name(),
+            false => self.file.file_name(),
+        }
+    }
+
     /// Whether the octets of the message that begins with this fragment are damaged.
     #[must_use]
     pub fn takes(&self, first: &Fragment) -> bool {
@@ -121,10 +132,13 @@ impl From<Damage> for RecoveryError {
 
 impl fmt::Display for Damage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Damage { file, offset, epoch, log, lsn, what, messages, .. } = self;
-        let file = file.file_name();
-        write!(f, "acknowledged data is damaged: {file} at octet {offset} ")?;
-        write!(f, "(frame {lsn} of log {log}, epoch {epoch}): {what}.")?;
+        let Damage { offset, epoch, log, lsn, what, messages, .. } = self;
+        let file = self.file_name();
+        write!(f, "acknowledged data is damaged: {file} at octet {offset}")?;
+        if (*epoch, *lsn) != (Epoch(0), Lsn(0)) {
+            write!(f, " (frame {lsn} of log {log}, epoch {epoch})")?;
+        }
+        write!(f, ": {what}.")?;
         for (mailbox, count) in messages {
             write!(f, " Messages affected in mailbox {mailbox}: {count}.")?;
         }

@@ -27,6 +27,10 @@
 //! between torn and damaged, by what [`search`] finds after the first invalid frame. [`plan`]
 //! collects what to cut, and nothing is cut before all logs were read.
 //!
+//! A segment may be *stripped*: only its records are left ([`records`](super::records)). It is read
+//! like any other, except that octets in it are not checked, and that nothing in it was ever torn:
+//! its log had left it, and all of it was durable, when it was stripped.
+//!
 //! The [`Visitor`] decides about damage: stop, or go on without what is lost. If it goes on, the
 //! walk looks for the next valid frame of its log, in the same segment or the next one, and
 //! continues there. LSNs tell how many frames are lost.
@@ -52,8 +56,7 @@ use self::survey::Survey;
 use self::verdict::Judge;
 pub use self::visit::{Change, Recovered, Replayed, Visitor};
 use self::walk::{End, Walk};
-use crate::limits::BLOCK;
-use crate::store::format::{HeaderError, LogPosition, SegmentHeader, SegmentId};
+use crate::store::format::{HeaderError, LogPosition, SegmentId};
 
 /// Reads all logs from the positions `from` on, visits every change in the order of epoch, log and
 /// LSN, and cuts off what was never acknowledged. Any damage ends it with an error.
@@ -85,6 +88,7 @@ pub fn recover(
 /// Passes everything on to a visitor, and remembers whether there was damage.
 struct Noting<'v> {
     visitor: &'v mut dyn Visitor,
+    medium: &'v dyn Medium,
     damaged: bool,
 }
 
@@ -95,7 +99,8 @@ impl Visitor for Noting<'_> {
 
     fn damage(&mut self, damage: Damage) -> Result<(), RecoveryError> {
         self.damaged = true;
-        self.visitor.damage(damage)
+        let stripped = self.medium.is_stripped(damage.file);
+        self.visitor.damage(Damage { stripped, ..damage })
     }
 
     fn knows_damage(&self) -> bool {
@@ -116,7 +121,23 @@ pub fn recover_with(
     from: &[LogPosition],
     visitor: &mut dyn Visitor,
 ) -> Result<Recovered, RecoveryError> {
-    let visitor = &mut Noting { visitor, damaged: false };
+    let (mut recovered, plan, damaged) = read(medium, from, visitor)?;
+    recovered.cut = plan.apply(medium)?;
+    if !damaged {
+        for segment in medium.remove_superseded().map_err(RecoveryError::io(None, 0))? {
+            recovered.cut.push(format!("segment {segment} was removed: its records are kept"));
+        }
+    }
+    Ok(recovered)
+}
+
+/// Reads all logs. Returns what is to be cut, and whether there is damage.
+fn read(
+    medium: &dyn Medium,
+    from: &[LogPosition],
+    visitor: &mut dyn Visitor,
+) -> Result<(Recovered, Plan, bool), RecoveryError> {
+    let visitor = &mut Noting { visitor, medium, damaged: false };
     let mut survey = Survey::take(medium)?;
     survey.check_chains(visitor)?;
     survey.check_positions(from).into_iter().try_for_each(|damage| visitor.damage(damage))?;
@@ -170,8 +191,7 @@ pub fn recover_with(
         recovered.ready.clear();
     }
     visitor.end(medium)?;
-    recovered.cut = plan.apply(medium)?;
-    Ok(recovered)
+    Ok((recovered, plan, visitor.knows_damage()))
 }
 
 /// Checks the version in the headers of all segments, before anything is changed.
@@ -179,10 +199,8 @@ pub fn recover_with(
 /// # Errors
 /// [`RecoveryError::OtherVersion`] when one has another version of the format; those of the medium.
 pub fn check_versions(medium: &dyn Medium) -> Result<(), RecoveryError> {
-    let mut block = [0; BLOCK];
     for (file, _) in medium.segments().map_err(RecoveryError::io(None, 0))? {
-        let read = medium.read_at(file, 0, &mut block).map_err(RecoveryError::io(file, 0))?;
-        if let Err(HeaderError::OtherVersion { version }) = SegmentHeader::decode(&block[..read]) {
+        if let Err(HeaderError::OtherVersion { version }) = survey::header_of(medium, file)? {
             return Err(RecoveryError::OtherVersion { file, version });
         }
     }

@@ -38,12 +38,18 @@ impl Plan {
         }
     }
 
-    /// Cuts. Returns what was cut, one sentence each.
+    /// Cuts, but no stripped segment: all of it was durable. Returns what was cut, one sentence each.
     pub(super) fn apply(self, medium: &mut dyn Medium) -> Result<Vec<String>, RecoveryError> {
         for segment in self.remove {
+            if medium.is_stripped(segment) {
+                continue;
+            }
             medium.remove(segment).map_err(RecoveryError::io(segment, 0))?;
         }
         for (segment, length) in self.shorten {
+            if medium.is_stripped(segment) {
+                continue;
+            }
             medium.truncate(segment, length).map_err(RecoveryError::io(segment, length))?;
         }
         Ok(self.cut)

@@ -59,6 +59,28 @@ pub(super) struct Stray {
     pub(super) watermark: Lsn,
 }
 
+/// The header of a segment, or why it has none.
+pub(super) fn header_of(
+    medium: &dyn Medium,
+    segment: SegmentId,
+) -> Result<Result<SegmentHeader, HeaderError>, RecoveryError> {
+    let mut block = [0; BLOCK];
+    let read = medium.read_at(segment, 0, &mut block);
+    let read = read.map_err(RecoveryError::io(segment, 0))?;
+    let flaw = if read == 0 { medium.flaw(segment) } else { Ok(None) };
+    match flaw.map_err(RecoveryError::io(segment, 0))? {
+        Some(flaw) => Ok(Err(flaw)),
+        None => Ok(SegmentHeader::decode(&block[..read])),
+    }
+}
+
+/// Whether this segment, or the one before it in its log, is stripped. Everything before it was
+/// durable then: a segment is stripped only after its log has left it and all of it was synced.
+pub(super) fn was_left(medium: &dyn Medium, header: &SegmentHeader) -> bool {
+    let previous = header.previous.map(|(segment, _)| segment);
+    previous.into_iter().chain([header.segment]).any(|segment| medium.is_stripped(segment))
+}
+
 impl Survey {
     pub(super) fn take(medium: &dyn Medium) -> Result<Survey, RecoveryError> {
         let files = medium.segments().map_err(RecoveryError::io(None, 0))?;
@@ -68,11 +90,8 @@ impl Survey {
             headless: Vec::new(),
             lengths: files.into_iter().collect(),
         };
-        let mut block = [0; BLOCK];
         for (&segment, &length) in &survey.lengths {
-            let read = medium.read_at(segment, 0, &mut block);
-            let read = read.map_err(RecoveryError::io(segment, 0))?;
-            let why = match SegmentHeader::decode(&block[..read]) {
+            let why = match header_of(medium, segment)? {
                 Ok(header) if header.segment == segment => {
                     let log = survey.logs.entry((header.epoch, header.log));
                     let log = log.or_insert_with(|| Log::new(header.epoch, header.log));
@@ -117,6 +136,7 @@ impl Survey {
                 misfits.push(header.segment);
                 visitor.damage(Damage {
                     file: header.segment,
+                    stripped: false,
                     offset: 0,
                     epoch: log.epoch,
                     log: log.id,
@@ -149,6 +169,7 @@ impl Survey {
             };
             wrong.push(Damage {
                 file: position.segment,
+                stripped: false,
                 offset: u64::from(position.offset),
                 epoch: position.epoch,
                 log: position.log,
@@ -176,6 +197,13 @@ impl Survey {
     ) -> Result<Vec<Stray>, RecoveryError> {
         let (mut strays, mut adopted) = (Vec::new(), Vec::new());
         for headless in &self.headless {
+            if medium.is_stripped(headless.segment) {
+                // Its record file was durable before it got its name, so it is not torn.
+                let hole = LostFrames { until: None, given: GIVEN_MAX, logs: 0 };
+                let damage = headless.damage(Epoch(0), LogId(0), Lsn(0), headless.why.to_string());
+                visitor.damage(Damage { lost: Lost::Frames(hole), ..damage })?;
+                continue;
+            }
             let frames = self.frames_of(medium, headless)?;
             let blank = is_blank(medium, headless.segment, headless.length, BLOCK as u64)?;
             let named = from.iter().any(|position| position.segment == headless.segment);
@@ -203,7 +231,11 @@ impl Survey {
             let applied = read.map_or(Lsn(0), |position| position.applied);
             let proof = if stray.epoch < self.newest() {
                 "it belongs to an older epoch"
-            } else if named || stray.watermark >= lowest || applied >= lowest {
+            } else if named
+                || stray.watermark >= lowest
+                || applied >= lowest
+                || self.was_left_after(medium, key, lowest)
+            {
                 "what stands in it was durable"
             } else {
                 plan.remove(headless.segment, "nothing in it was acknowledged");
@@ -220,6 +252,14 @@ impl Survey {
             log.or_insert_with(|| Log::new(header.epoch, header.log)).add(segment);
         }
         Ok(strays)
+    }
+
+    /// Whether a log has a stripped segment after this frame.
+    fn was_left_after(&self, medium: &dyn Medium, log: (Epoch, LogId), lsn: Lsn) -> bool {
+        let segments = self.logs.get(&log).into_iter().flat_map(|log| log.segments.values());
+        segments.map(|segment| &segment.header).any(|header| {
+            header.first_lsn > lsn && was_left(medium, header) //
+        })
     }
 
     /// What the frames in a file without a header say: their log, the highest watermark, and the
@@ -281,14 +321,16 @@ impl Survey {
 /// No real use gets this far: the file was named or written by hand.
 fn at_the_end(file: SegmentId, epoch: Epoch) -> Damage {
     let what = "its number or its epoch is the last there can be, and none could follow".into();
-    let (log, lsn, messages, lost) = (LogId(0), Lsn(0), Vec::new(), Lost::File);
-    Damage { file, offset: 0, epoch, log, lsn, what, messages, lost }
+    let (stripped, log, lsn) = (false, LogId(0), Lsn(0));
+    let (messages, lost) = (Vec::new(), Lost::File);
+    Damage { file, stripped, offset: 0, epoch, log, lsn, what, messages, lost }
 }
 
 impl Headless {
     fn damage(&self, epoch: Epoch, log: LogId, lsn: Lsn, what: String) -> Damage {
-        let (file, messages, lost) = (self.segment, Vec::new(), Lost::File);
-        Damage { file, offset: 0, epoch, log, lsn, what, messages, lost }
+        let (file, stripped) = (self.segment, false);
+        let (messages, lost) = (Vec::new(), Lost::File);
+        Damage { file, stripped, offset: 0, epoch, log, lsn, what, messages, lost }
     }
 
     /// The segment, with what its frames tell in place of its header.

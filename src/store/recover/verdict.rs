@@ -5,7 +5,7 @@ use super::medium::Medium;
 use super::plan::Plan;
 use super::search::{self, Found};
 use super::stop::Stop;
-use super::survey::{GIVEN_MAX, Log, Segment, Stray, Survey};
+use super::survey::{GIVEN_MAX, Log, Segment, Stray, Survey, was_left};
 use super::walk::Walk;
 use crate::limits::BLOCK;
 use crate::reactor::fault::{Fault, made};
@@ -54,6 +54,7 @@ impl Plan {
             let until = first.map(|header| header.first_lsn);
             return Ok(Some(Damage {
                 file: missing.map_or(SegmentId(0), |(segment, _)| segment),
+                stripped: false,
                 offset: 0,
                 epoch: log.epoch,
                 log: log.id,
@@ -127,6 +128,9 @@ impl Judge<'_> {
             let clean = here.length == u64::from(walk.offset) && later.is_empty();
             return Ok((!clean).then_some("this log was complete when a later epoch began"));
         }
+        if medium.is_stripped(walk.segment) && here.length > u64::from(walk.offset) {
+            return Ok(Some("its log had left it when its records were put into this file"));
+        }
         if walk.applied >= lsn {
             return Ok(Some("its octets were durable before it was written"));
         }
@@ -145,6 +149,9 @@ impl Judge<'_> {
         lsn: Lsn,
     ) -> Result<bool, RecoveryError> {
         let Judge { medium, strays, .. } = *self;
+        if segments.iter().any(|segment| was_left(medium, &segment.header)) {
+            return Ok(true);
+        }
         let mut ours =
             strays.iter().filter(|stray| (stray.epoch, stray.log) == (log.epoch, log.id));
         if ours.any(|stray| proves(stray.watermark, lsn))

@@ -206,6 +206,7 @@ impl<'a> Walk<'a> {
     fn damage(&self, what: String, lost: Lost) -> Damage {
         Damage {
             file: self.segment,
+            stripped: false,
             offset: u64::from(self.offset),
             epoch: self.log.epoch,
             log: self.log.id,
@@ -309,8 +310,10 @@ impl<'a> Walk<'a> {
                 return Err(Broken::Failed(RecoveryError::OtherVersion { file, version }));
             }
             Err(_) if octets.is_empty() => {
-                let what = "the file ends here".into();
-                return Err(Stop { blank: true, ..Stop::new(what) }.into());
+                let flaw = self.medium.flaw(self.segment);
+                let flaw = flaw.map_err(RecoveryError::io(self.segment, start))?;
+                let what = flaw.map_or("the file ends here".into(), |flaw| flaw.to_string());
+                return Err(Stop { blank: flaw.is_none(), ..Stop::new(what) }.into());
             }
             Err(error) => {
                 let blank = error == HeaderError::Zeros;

@@ -69,7 +69,8 @@ pub fn run(options: &InspectOptions) -> Result<(), ToolError> {
 /// The segment that an argument names.
 fn number(text: &str, lengths: &BTreeMap<SegmentId, u64>) -> Result<SegmentId, ToolError> {
     let name = text.rsplit('/').next().unwrap_or(text);
-    let number = name.strip_suffix(".seg").unwrap_or(name).parse().map(SegmentId);
+    let stem = name.strip_suffix(".seg").or_else(|| name.strip_suffix(".rec"));
+    let number = stem.unwrap_or(name).parse().map(SegmentId);
     number.ok().filter(|segment| lengths.contains_key(segment)).ok_or_else(|| {
         ToolError::Usage(format!(
             "no segment {text}; `mailrace inspect` without a segment lists all"
@@ -87,7 +88,11 @@ impl Inspected<'_> {
     /// What the header of a segment says, in one line.
     fn segment(&self, segment: SegmentId) -> String {
         let length = self.lengths.get(&segment).copied().unwrap_or_default();
-        let mut line = format!("{}: {length} bytes", segment.file_name());
+        let stripped = self.medium.is_stripped(segment);
+        let mut line = match stripped {
+            true => format!("{}: of {length} bytes", segment.record_file_name()),
+            false => format!("{}: {length} bytes", segment.file_name()),
+        };
         let header = match self.header(segment) {
             Ok(Ok(header)) => header,
             Ok(Err(HeaderError::Zeros)) => return line + ", no header: ready, or never used\n",
@@ -100,6 +105,7 @@ impl Inspected<'_> {
             .find(|next| next.previous.is_some_and(|(previous, _)| previous == segment));
         let newest = self.headers.values().map(|header| header.epoch).max();
         let state = match next {
+            _ if stripped => "stripped",
             None if Some(header.epoch) == newest => "last of its log",
             _ => "sealed",
         };

@@ -1,6 +1,7 @@
 //! The format on disk does not change by accident.
 //!
 //! `segment.hex` holds one segment, octet by octet, as [`mailrace::manual::format`] describes it.
+//! `records.hex` holds its record file.
 //! The image was made once and compared with that page. A new version of the format gets a new one.
 
 use std::fmt::Write;
@@ -10,14 +11,16 @@ use imap::types::{
 };
 use mailrace::store::{
     BatchId, Change, Commit, EmailId, Epoch, Fragment, FrameHeader, KeywordList, LogId, MailboxId,
-    MessageRecord, MetadataEntry, Record, RecordError, Relocated, SegmentHeader, SegmentId,
+    Medium, MessageRecord, MetadataEntry, Record, RecordError, Relocated, SegmentHeader, SegmentId,
     Sequencer, decode_records, frame, recover,
 };
 use xxhash_rust::xxh3::xxh3_128;
 
+use super::stripped::Folder;
 use crate::disk::Disk;
 
 const GOLDEN: &str = include_str!("segment.hex");
+const RECORDS: &str = include_str!("records.hex");
 const SEGMENT: SegmentId = SegmentId(7);
 const SIZE: u32 = 4 * 4096;
 const FIRST: &[u8] = b"Subject: one\r\n\r\nFirst.\r\n";
@@ -64,6 +67,34 @@ fn what_was_agreed_is_read() {
     let email = commit_email.plus(1).expect("a low number");
     let copy = MessageRecord { email, ..messages[1].clone() };
     assert_eq!((commit.first_uid, &copied[..]), (Uid(5), &[copy][..]));
+}
+
+#[test]
+fn the_record_file_of_it_is_what_was_agreed() {
+    let folder = Folder::new();
+    let octets = parse(GOLDEN);
+    folder.put_segment(SEGMENT, &octets[..3 * 4096]);
+    folder.strip(SEGMENT).expect("a whole segment");
+    let written = dump(&folder.record_file(SEGMENT));
+    for (number, (written, golden)) in written.lines().zip(RECORDS.lines()).enumerate() {
+        assert_eq!(written, golden, "line {} of records.hex", number + 1);
+    }
+    assert_eq!(written.lines().count(), RECORDS.lines().count());
+
+    let mut whole = Disk::default();
+    whole.create(SEGMENT, SIZE);
+    whole.overwrite(SEGMENT, 0, &octets);
+    folder.lose_segment(SEGMENT);
+    let changes = |medium: &mut dyn Medium| {
+        let mut changes = Vec::new();
+        let recovered = recover(medium, &[], &mut |replayed| {
+            changes.push(replayed);
+            Ok(())
+        });
+        (recovered.expect("whole").ends, changes)
+    };
+    let agreed = changes(&mut whole);
+    assert_eq!(changes(&mut folder.medium()), agreed);
 }
 
 fn records(segment: &[u8], at: usize) -> Result<Vec<Record>, RecordError> {

@@ -11,6 +11,7 @@ mod damage;
 mod forged;
 mod golden;
 mod simple;
+mod stripped;
 mod writer;
 
 use std::collections::BTreeMap;
@@ -68,6 +69,7 @@ proptest! {
         for step in steps {
             world.step(step);
         }
+        stripped::nothing_changes(&mut world);
         world.crash(true, None);
         damage::rot_is_never_cut(&mut world);
     }
