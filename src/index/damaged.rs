@@ -194,7 +194,8 @@ impl Known {
     }
 
     /// ```text
-    /// kind u16 (0 octets, 1 frames, 2 messages, 3 file; 16 more: of a stripped segment), epoch u32, log u16, LSN u64, what text,
+    /// kind u16 (0 octets, 1 frames, 2 messages, 3 file; 16 more: of a stripped segment),
+    /// epoch u32, log u16, LSN u64, what text,
     /// mailbox u64, number of its messages u32, then by kind:
     /// octets:   length of the first fragment u32
     /// frames:   LSN of the first frame after the hole u64 (0 none), most UIDs given u32, logs u16

@@ -195,7 +195,7 @@ impl fmt::Display for ApplyError {
             }
             ApplyError::OtherSize { mailbox, uid, size } => write!(
                 f,
-                "the new place of message {uid} of mailbox {mailbox} does not have its {size} octets"
+                "message {uid} of mailbox {mailbox} has {size} octets, its new place has not"
             ),
             ApplyError::Miscounted(mailbox) => {
                 write!(f, "the counts of mailbox {mailbox} do not fit its messages")

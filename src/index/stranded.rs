@@ -1,9 +1,9 @@
 //! Stranded messages: messages of a mailbox whose octets lie in a segment that is stripped.
 //!
-//! A segment is stripped only once nothing names its octets any more, in a durable checkpoint of the
-//! catalog. So at the end of a replay there must be no such message. If there is one, the change
-//! that expunged or relocated it is lost, or the record file belongs to another data folder: its
-//! octets are lost, and that is damage like any other.
+//! A segment is stripped only once nothing names its octets any more, in a durable checkpoint of
+//! the catalog. So at the end of a replay there must be no such message. If there is one, the
+//! change that expunged or relocated it is lost, or the record file belongs to another data folder:
+//! its octets are lost, and that is damage like any other.
 //!
 //! Looking for them reads the entries of all mailboxes, so a replay does it only when it has seen a
 //! reason to: see `Replayer::stranded`.

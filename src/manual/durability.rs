@@ -92,6 +92,31 @@
 //!
 //! Frames of a batch without a commit record are dead space. Nothing points at them.
 //!
+//! ## Stripped segments
+//!
+//! Most of a segment is octets of messages. When all of its messages are expunged, or their octets
+//! lie elsewhere, only its records are still needed: without them the catalog could not be rebuilt.
+//! They are put into a *record file*, about a hundredth of the segment, and the segment itself is
+//! removed or used again. The order of these steps keeps one place of every octet valid at any
+//! moment:
+//!
+//! 1. The octets of living messages are durable in their new place.
+//! 2. A *relocate* record, which names the new place, is durable, and is applied.
+//! 3. A checkpoint of the catalog that no longer names the segment is durable.
+//! 4. The record file is durable: written under another name, synced, renamed.
+//! 5. The segment's file goes.
+//!
+//! After a crash between the last two steps both files are there. The record file wins if it is
+//! whole, and the start removes the other one. Recovery reads a record file as the segment that it
+//! was made from. It checks the whole file before it believes any frame in it, and does not look
+//! for octets of messages. It does not cut anything in it: a record file cannot be torn, and what
+//! came before it in its log was durable.
+//!
+//! A damaged record file is damage like that of a segment, and is reported by its name. If a
+//! message of a mailbox turns out to need octets of a stripped segment, because the change that
+//! expunged or relocated it is lost, that is reported like damaged octets: the start stops, or with
+//! `--quarantine` serves the rest.
+//!
 //! ## Starting with damage
 //!
 //! `mailrace serve --quarantine` starts although acknowledged data is damaged, serves what is sound
@@ -206,7 +231,8 @@
 //!   step, everything acknowledged or shown is there, octet for octet and with its flags; no batch
 //!   is partial; no UID is assigned twice; leases are returned; nothing hangs. It is shown to
 //!   detect two dozen planted mistakes, listed in `tests/README.md`.
-//! - `tests/model/log`: the log and recovery on a disk that tears, at each write.
+//! - `tests/model/log`: the log and recovery on a disk that tears, at each write; and with any of
+//!   the complete segments stripped.
 //! - `tests/crash`: the real binary, kernel, ext4 and XFS; only the moment of the crash and the
 //!   disk behind a loop device are simulated. kill -9 at any moment, power loss as a file system
 //!   sees it, failing and full disks, rot, and starts that skip it.

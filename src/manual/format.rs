@@ -1,8 +1,9 @@
 //! # The format on disk, version 3
 //!
-//! A data folder holds `segments/`, the log, and `catalog.redb`, a checkpoint of the log. The log
-//! is the truth. This page describes it byte by byte; a test compares the code with the reference
-//! segment in `tests/model/log/segment.hex`.
+//! A data folder holds `segments/` and `records/`, the log, and `catalog.redb`, a checkpoint of the
+//! log. The log is the truth. This page describes it byte by byte; a test compares the code with
+//! the reference segment in `tests/model/log/segment.hex`, and with its record file in
+//! `records.hex` beside it.
 //!
 //! Integers are little-endian. Offsets and lengths are in bytes. A *block* is 4096 bytes.
 //! *Reserved* fields are zero. XXH3 has seed 0 unless stated otherwise.
@@ -164,11 +165,11 @@
 //! (text), entries. An entry is its name (text, in lower case), the length of its value (4), and
 //! the value; a length of 2³² − 1 removes the entry. Entries that are not listed stay.
 //!
-//! *Relocate*: mailbox (8), number of messages (4), number of segments (2), reserved (2), the numbers
-//! of these segments (8 each) in order of first use, messages, account (text). A message is its UID
-//! (4), its number of fragments (2), and its fragments: index in the list of segments, from 0 (2),
-//! offset (4), length (4). UIDs ascend. From now on the bytes of these messages lie there, where they
-//! were durable before this record was composed. A UID that does not exist is skipped.
+//! *Relocate*: mailbox (8), number of messages (4), number of segments (2), reserved (2), the
+//! numbers of these segments (8 each) in order of first use, messages, account (text). A message is
+//! its UID (4), its number of fragments (2), and its fragments: index in the list of segments, from
+//! 0 (2), offset (4), length (4). UIDs ascend. From now on the bytes of these messages lie there,
+//! where they were durable before this record was composed. A UID that does not exist is skipped.
 //!
 //! *Rename mailbox*: the old name is replaced by the new one, both as the name of a mailbox and at
 //! the start of the names of all mailboxes below it. Those below are renamed even if no mailbox has
@@ -191,6 +192,31 @@
 //! An internal date is, from the lowest bit: 1 if the zone is west of Greenwich (1 bit), the four
 //! digits of the zone as a number (14 bits), second (6), minute (6), hour (5), day (5), month (4),
 //! year (14).
+//!
+//! ## Record file
+//!
+//! When no mailbox names octets in a segment any more, the segment may be *stripped*: all of it but
+//! the payload of its frames goes into `records/NNNNNNNNNNNNNNNNNNNN.rec`, and its own file is
+//! removed or used again under another number. A record file is written with the suffix `.writing`,
+//! synced, and renamed; a start removes `.writing` files. Once it has its name it stands for the
+//! segment, even if a file of the segment is still there, unless the record file is damaged.
+//!
+//! | offset | length | field |
+//! |---:|---:|---|
+//! | 0 | 8 | `mailrecs` |
+//! | 8 | 2 | version of the format: 2 |
+//! | 10 | 2 | reserved |
+//! | 12 | 4 | offset in the segment at which its last frame ended |
+//! | 16 | 8 | number of the segment |
+//! | 24 | 96 | bytes 0 to 95 of the segment: its header |
+//! | 120 | 8 | XXH3-64 of bytes 0 to 119 |
+//! | 128 | | for each frame of the segment, in order: its header (128), its records (*r*) |
+//! | | 4 | number of frames |
+//! | | 4 | reserved |
+//! | | 8 | XXH3-64 of everything before it |
+//!
+//! Frames follow each other without gaps, so the header of each tells where the next one was in the
+//! segment. The record file is a hundredth of a segment of ordinary mail.
 //!
 //! ## Batches
 //!
@@ -221,9 +247,15 @@
 //! - its header has the right checksum, log, segment, salt, and the next LSN,
 //! - all its records have the right checksums, and
 //! - every message of every batch that it commits has the right checksum. The bytes of *references*
-//!   are not read: they were checked with the batch that brought them.
+//!   are not read: they were checked with the batch that brought them. Neither are those of a
+//!   message of which a part was in a stripped segment.
 //!
 //! A log ends before its first invalid frame. If the catalog has read further, if a later frame has
 //! a watermark that reaches the LSN of the invalid one, or if a later epoch has begun, acknowledged
 //! data is damaged, and the server does not start. Otherwise the invalid frame is the torn end of
 //! what was being written at the power loss: it is cut off, durably, before a new epoch begins.
+//!
+//! A segment is stripped only after its log has left it and all of it was synced. So nothing in a
+//! stripped segment, or before it in its log, is ever a torn end, and an invalid frame there is
+//! damage. When all logs were read, no message in any mailbox may have a fragment in a stripped
+//! segment; if one has, its octets are lost.

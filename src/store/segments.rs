@@ -334,8 +334,8 @@ impl Segments {
         self.change(segment, SegmentState::Ready, SegmentState::Active);
     }
 
-    /// Notes that a log has left a segment after the frame that ends at `end`, and that all of it is
-    /// durable.
+    /// Notes that a log has left a segment after the frame that ends at `end`, and that all of it
+    /// is durable.
     ///
     /// # Panics
     /// When no log wrote to it.
@@ -406,7 +406,8 @@ impl Segments {
         self.known().get(&segment).map(|known| known.state)
     }
 
-    /// Length in bytes of a segment's file, or of its record file if it is stripped; `None` when there is none of this number.
+    /// Length in bytes of a segment's file, or of its record file if it is stripped; `None` when
+    /// there is none of this number.
     #[must_use]
     pub fn length(&self, segment: SegmentId) -> Option<u64> {
         self.known().get(&segment).map(|known| known.length)

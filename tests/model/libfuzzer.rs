@@ -4,6 +4,8 @@
 
 #[allow(dead_code, reason = "no target loses power")]
 mod disk;
+#[allow(dead_code, reason = "targets use a part of it")]
+mod folder;
 mod targets;
 
 use std::sync::LazyLock;

@@ -5,6 +5,7 @@
 //! - [`fuzz`]: octets of any kind to parsers, state machines, codecs and recovery.
 
 mod disk;
+mod folder;
 mod fuzz;
 mod lawful;
 mod log;

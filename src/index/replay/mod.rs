@@ -304,9 +304,9 @@ impl<'c> Replayer<'c> {
         Ok(())
     }
 
-    /// Messages whose octets are in a stripped segment. The catalog had none when that was stripped,
-    /// so there are some only if this replay has added them, or has lost changes. An interrupted
-    /// replay may have added some too.
+    /// Messages whose octets are in a stripped segment. The catalog had none when that was
+    /// stripped, so there are some only if this replay has added them, or has lost changes. An
+    /// interrupted replay may have added some too.
     fn stranded(&mut self, medium: &dyn Medium) -> Result<Vec<Damage>, CatalogError> {
         let added = self.named.iter().any(|&segment| medium.is_stripped(segment));
         if !added && self.done.is_empty() && !self.has_holes() {

@@ -137,8 +137,8 @@ impl Sequencer {
         self.segments.back().is_some_and(|open| open.size - open.offset < open.size / 4)
     }
 
-    /// The segments of which something may still be written or synced, each with the offset at which
-    /// its last frame ends.
+    /// The segments of which something may still be written or synced, each with the offset at
+    /// which its last frame ends.
     pub fn ends(&self) -> impl Iterator<Item = (SegmentId, u32)> + '_ {
         self.segments.iter().map(|open| (open.segment, open.offset))
     }

@@ -156,8 +156,8 @@ impl SegmentHeader {
     }
 }
 
-/// Checks what headers of segments, frames and record files have in common: magic, version, and a checksum at
-/// `checksum_at` over everything before it.
+/// Checks what headers of segments, frames and record files have in common: magic, version, and a
+/// checksum at `checksum_at` over everything before it.
 pub(in crate::store) fn opening(
     header: &[u8],
     magic: &[u8],

@@ -14,8 +14,8 @@ use crate::store::segments::Segments;
 /// Bytes read at a time.
 const AHEAD: usize = 256 << 10;
 
-/// A record file. Its beginning was checked when it was opened. The rest is checked whole before any
-/// of it is shown.
+/// A record file. Its beginning was checked when it was opened. The rest is checked whole before
+/// any of it is shown.
 pub(in crate::store) struct RecordFile {
     file: File,
     head: Head,

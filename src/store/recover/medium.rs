@@ -16,8 +16,8 @@ use crate::store::segments::Segments;
 /// Files kept open at a time: recovery reads few at once, and a large store has thousands.
 const OPEN_FILES: usize = 16;
 
-/// Record files kept open at a time. Each may have a list of its frames in memory: 24 bytes for each
-/// frame, a few hundred kilobytes for a segment of ordinary mail.
+/// Record files kept open at a time. Each may have a list of its frames in memory: 24 bytes for
+/// each frame, a few hundred kilobytes for a segment of ordinary mail.
 const OPEN_RECORD_FILES: usize = 4;
 
 /// Where segments lie: a folder, or memory in tests.
@@ -45,8 +45,8 @@ pub trait Medium {
     #[allow(clippy::missing_errors_doc)]
     fn remove(&mut self, segment: SegmentId) -> io::Result<()>;
 
-    /// Whether only the records of this segment are left. Where it had octets of messages, zeros are
-    /// read. It is never shortened or deleted.
+    /// Whether only the records of this segment are left. Where it had octets of messages, zeros
+    /// are read. It is never shortened or deleted.
     fn is_stripped(&self, _segment: SegmentId) -> bool {
         false
     }

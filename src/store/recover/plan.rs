@@ -38,7 +38,8 @@ impl Plan {
         }
     }
 
-    /// Cuts, but no stripped segment: all of it was durable. Returns what was cut, one sentence each.
+    /// Cuts, but no stripped segment: all of it was durable. Returns what was cut, one sentence
+    /// each.
     pub(super) fn apply(self, medium: &mut dyn Medium) -> Result<Vec<String>, RecoveryError> {
         for segment in self.remove {
             if medium.is_stripped(segment) {

@@ -16,8 +16,8 @@ use mailrace::store::{
 };
 use xxhash_rust::xxh3::xxh3_128;
 
-use super::stripped::Folder;
 use crate::disk::Disk;
+use crate::folder::Folder;
 
 const GOLDEN: &str = include_str!("segment.hex");
 const RECORDS: &str = include_str!("records.hex");

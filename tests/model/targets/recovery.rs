@@ -3,7 +3,8 @@
 //! Input: an octet of flags, then steps, each an octet and what it needs. Whatever they do to the
 //! disk, recovery ends without a panic. It does not change what it refuses to read. After it has
 //! cut a log, a second recovery reads the same and cuts nothing. A log that was not corrupted is
-//! complete.
+//! complete. When its segments are stripped, it reads the same; and when a record file is corrupted
+//! then, that is damage, or nothing that this recovery needed.
 
 mod world;
 
@@ -15,6 +16,7 @@ use mailrace::store::{
 
 use super::input::Input;
 use crate::disk::Disk;
+use crate::folder::Folder;
 use world::World;
 
 pub fn run(data: &[u8]) {
@@ -29,7 +31,8 @@ pub fn run(data: &[u8]) {
     }
     let from = if flags & 1 == 1 { world.positions.clone() } else { Vec::new() };
     let patience = (flags & 2 == 2).then_some(u32::from(flags >> 4));
-    check(&world, &from, patience);
+    let strips = flags & 12 == 12;
+    check(&world, &from, patience, strips);
 }
 
 type Outcome = Result<(Recovered, Vec<Replayed>), RecoveryError>;
@@ -43,7 +46,7 @@ fn read(disk: &mut Disk, from: &[LogPosition]) -> Outcome {
     Ok((recovered, found))
 }
 
-fn check(world: &World, from: &[LogPosition], patience: Option<u32>) {
+fn check(world: &World, from: &[LogPosition], patience: Option<u32>, strips: bool) {
     let mut disk = world.disk.clone();
     let outcome = read(&mut disk, from);
     let (recovered, found) = match outcome {
@@ -69,9 +72,38 @@ fn check(world: &World, from: &[LogPosition], patience: Option<u32>) {
     assert!(disk.files == after, "the second time octets are cut");
     assert_eq!((again.frames, &again.ends), (recovered.frames, &recovered.ends));
     from_its_ends(&mut disk, &recovered);
+    if strips {
+        stripped(&disk, from, &again, &same);
+    }
     if let Some(patience) = patience {
         killed_while_cutting(world, from, patience, &found, &after);
     }
+}
+
+/// Every segment that can be is stripped, and then one record file is corrupted.
+fn stripped(disk: &Disk, from: &[LogPosition], recovered: &Recovered, found: &[Replayed]) {
+    let folder = Folder::of(disk);
+    let stripped: Vec<_> =
+        disk.files.keys().copied().filter(|&segment| folder.strip(segment).is_ok()).collect();
+    let (again, same) = folder.recover(from).expect("no octets are needed");
+    assert_eq!(same, found, "stripped, something else is found");
+    assert_eq!((&again.ends, again.frames), (&recovered.ends, recovered.frames));
+    assert_eq!(again.cut.len(), stripped.len());
+    let Some(&segment) = stripped.get(found.len() % stripped.len().max(1)) else { return };
+    let mut octets = folder.record_file(segment);
+    let at = (recovered.octets as usize + 31 * found.len()) % octets.len();
+    octets[at] ^= 1 << (found.len() % 8);
+    folder.put_record_file(segment, &octets);
+    let before = folder.content();
+    match folder.recover(from) {
+        Ok((_, other)) => assert_eq!(other, found, "a corrupted record file is believed"),
+        Err(RecoveryError::Damaged(damage)) => {
+            let report = damage.to_string();
+            assert!(report.contains(&segment.record_file_name()), "{report}");
+        }
+        Err(error) => panic!("one octet of a record file: {error}"),
+    }
+    assert!(folder.content() == before, "something was cut");
 }
 
 /// Nothing is left to read from the ends that recovery names.
