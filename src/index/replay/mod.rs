@@ -158,7 +158,8 @@ pub(super) fn replay_past(
     let highest = SegmentId(quarantine.highest.0.saturating_add(1));
     recovered.next_segment = recovered.next_segment.max(highest);
     // A segment of zeros may be the remains of one that was used. Its number stays taken.
-    recovered.ready.retain(|(segment, _)| !quarantine.named.contains(segment));
+    let named = |segment: &SegmentId| known.iter().any(|known| known.damage.file == *segment);
+    recovered.ready.retain(|(one, _)| !quarantine.named.contains(one) && !named(one));
     Ok(Replay { catalog, recovered, changes, messages, checkpoints, quarantine, known })
 }
 
