@@ -204,7 +204,8 @@ impl Finished {
     }
 
     /// Assigns UIDs and EMAILIDs to the messages and adds the commit to the page. If the mailbox is
-    /// gone or out of UIDs, the batch is refused. Either way the reply is sent when the page is durable.
+    /// gone or out of UIDs, the batch is refused. Either way the reply is sent when the page is
+    /// durable.
     fn commit(self, by: &Rc<Uploader>, page: &mut Page<'_>) {
         let by = by.clone();
         let (uids, first_email) = match self.reserve(&by, page) {

@@ -146,8 +146,8 @@
 //! messages with the same thousand keywords, the record adds those keywords once, and 125 bytes.
 //!
 //! *Commit*: batch (8), mailbox (8), mod-sequence (8), save date (8; signed, seconds since 1970
-//! UTC), bytes of all messages (8), first EMAILID (8), first UID (4), number of messages (4), account
-//! (text). The first EMAILID is 0 if the batch has only *references*.
+//! UTC), bytes of all messages (8), first EMAILID (8), first UID (4), number of messages (4),
+//! account (text). The first EMAILID is 0 if the batch has only *references*.
 //!
 //! *Create mailbox*: mailbox (8), UIDVALIDITY (4), special uses (2; the bits of RFC 6154), reserved
 //! (2), account (text), name (text). Version 0, without special uses and the reserved field, is
@@ -237,8 +237,8 @@
 //! *messages* records the numbers from its first EMAILID on, in the order of their UIDs; each is
 //! above all that the account has given before, even to messages that no longer exist. *References*
 //! carry the EMAILID of the original. So a message keeps it through COPY, MOVE and any rewriting of
-//! its bytes, and no other message of the account ever has it. Clients see it in hexadecimal with an
-//! M in front: number 255 is `Mff`.
+//! its bytes, and no other message of the account ever has it. Clients see it in hexadecimal after
+//! an M: number 255 is `Mff`.
 //!
 //! ## Reading a log
 //!

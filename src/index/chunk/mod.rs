@@ -381,8 +381,8 @@ impl<'a> Entry<'a> {
         EmailId(u64_at(self.octets, EMAIL))
     }
 
-    /// A log record of this message that names its EMAILID and its existing fragments. `keywords` are those of its
-    /// set, from the mailbox's table.
+    /// A log record of this message that names its EMAILID and its existing fragments. `keywords`
+    /// are those of its set, from the mailbox's table.
     #[must_use]
     pub fn to_record(self, keywords: KeywordList) -> MessageRecord {
         MessageRecord {

@@ -2,8 +2,8 @@
 //! appended messages of an account share one.
 //!
 //! A client may copy a message before any client was told its EMAILID. So copies are compared once
-//! more when everything is verified, and appended messages with each other only then. Messages in
-//! doubt are compared with what they were told to be, and with nothing else: their cause is a guess.
+//! more when everything is verified, and appended messages with each other only then. What an
+//! APPEND or COPY in doubt has brought is not compared: which of them brought it is a guess.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;

@@ -178,7 +178,8 @@ impl Mailbox {
 }
 
 impl Message {
-    /// Takes octets, date and EMAILID over from another message, which must not contradict those known.
+    /// Takes octets, date and EMAILID over from another message, which must not contradict those
+    /// known.
     pub fn is_like(&mut self, source: &Message) -> Checked {
         let (own, other) = (self.class, source.class);
         ensure!(
