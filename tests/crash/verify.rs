@@ -7,7 +7,9 @@ use std::path::{Path, PathBuf};
 use std::process::Output;
 
 use kit::{Fetched, Folder, Message, Server, mailrace};
+use redb::{Database, ReadableTable, TableDefinition};
 use serde_json::Value;
+use xxhash_rust::xxh3::xxh3_64;
 
 use crate::damage::{append_numbered, numbered};
 
@@ -341,4 +343,30 @@ fn segments_frames_and_records_are_shown_without_mail() {
     assert_eq!(text.lines().filter(|line| line.contains(".seg: ")).count(), 1, "{text}");
     let output = run(&folder, "inspect", &["no-such"]);
     assert_eq!(output.status.code(), Some(64), "{output:?}");
+}
+
+/// A catalog that has forgotten which EMAILIDs were given would give them again.
+#[test]
+fn a_counter_of_the_catalog_that_is_too_low_is_named() {
+    const ACCOUNTS: TableDefinition<&str, &[u8]> = TableDefinition::new("accounts");
+    let folder = stored();
+    assert_eq!(verify(&folder, &[])["sound"], true);
+    let database = Database::open(folder.catalog()).unwrap();
+    let writing = database.begin_write().unwrap();
+    {
+        let mut accounts = writing.open_table(ACCOUNTS).unwrap();
+        let mut row = accounts.get("alice").unwrap().unwrap().value().to_vec();
+        // Between the last UIDVALIDITY and the checksum of the row.
+        assert_eq!(row[12..20], 11_u64.to_le_bytes());
+        row[12..20].copy_from_slice(&5_u64.to_le_bytes());
+        let sum = xxh3_64(&row[..20]).to_le_bytes();
+        row[20..].copy_from_slice(&sum);
+        accounts.insert("alice", &row[..]).unwrap();
+    }
+    writing.commit().unwrap();
+    drop(database);
+    let report = verify(&folder, &[]);
+    assert_eq!(report["sound"], false);
+    let said = report.to_string();
+    assert!(said.contains("would give EMAILID M5 again, the log says Mb is next"), "{said}");
 }

@@ -143,6 +143,11 @@ impl Account {
         Some(first)
     }
 
+    /// The lowest EMAILID above those of all messages that the account ever had.
+    pub(in crate::index) fn next_email(&self) -> EmailId {
+        self.next_email
+    }
+
     /// Records that all EMAILIDs below `next` may have been given, so that none is given again.
     fn gave_emails(&mut self, next: EmailId) {
         self.next_email = self.next_email.max(next);

@@ -117,6 +117,12 @@ impl<'a> Compare<'a> {
             self.note(what.into(), name, None);
             return Ok(());
         };
+        let (ours, theirs) = (log.next_email(), catalog.next_email());
+        // After a hole some are skipped.
+        if theirs < ours {
+            let what = format!("it would give EMAILID {theirs} again, the log says {ours} is next");
+            self.note(what, name, None);
+        }
         let ids = |account: &Account| account.names().map(|(_, id)| id).collect::<BTreeSet<_>>();
         for id in &ids(log) | &ids(catalog) {
             match (log.mailbox(id), catalog.mailbox(id)) {

@@ -19,14 +19,18 @@ pub(super) fn describe(record: &Record, text: &mut String) {
             format!("{} pieces of the next message of batch {batch}", fragments.len())
         }
         Record::Commit(commit) => format!(
-            "commit of batch {}: user {:?}, mailbox {}, {} messages with {} bytes from UID {} on, \
-             mod-sequence {}",
+            "commit of batch {}: user {:?}, mailbox {}, {} messages with {} bytes from UID {}{} \
+             on, mod-sequence {}",
             commit.batch,
             commit.account,
             commit.mailbox,
             commit.messages,
             commit.octets,
             commit.first_uid,
+            match commit.first_email.is_given() {
+                true => format!(" and EMAILID {}", commit.first_email),
+                false => String::new(),
+            },
             commit.modseq,
         ),
         Record::SetFlags { account, mailbox, modseq, uids, change, flags, keywords } => format!(
@@ -61,9 +65,10 @@ pub(super) fn describe(record: &Record, text: &mut String) {
 }
 
 fn one(message: &MessageRecord, text: &mut String) {
-    let MessageRecord { size, date, flags, keywords, checksum, .. } = message;
+    let MessageRecord { size, date, flags, keywords, email, checksum, .. } = message;
     let names = names(*flags, keywords.iter());
-    let _ = write!(text, "      {size} bytes, {date}, {names}, XXH3 {checksum:032x}, at");
+    let email = if email.is_given() { format!("EMAILID {email}, ") } else { String::new() };
+    let _ = write!(text, "      {email}{size} bytes, {date}, {names}, XXH3 {checksum:032x}, at");
     for piece in &message.fragments {
         let _ = write!(text, " {}:{}+{}", piece.segment, piece.offset, piece.length);
     }
