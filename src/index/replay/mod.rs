@@ -20,29 +20,29 @@
 //! has changes that the log has lost. Frame 22 is then never read, and the catalog is refused as
 //! damaged (`check_done`).
 
+mod change;
 mod error;
 mod outcome;
 
-use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::mem;
 use std::path::Path;
 
+use self::change::{load, needs, owner};
 pub(crate) use self::error::ReplayError;
 use self::outcome::ends;
 pub(super) use self::outcome::set_aside;
 use super::account::Account;
 use super::checkpoint::{Checkpoint, Coverage};
 use super::damaged::{Finding, Known, NAMES, Quarantine};
-use super::error::{ApplyError, CatalogError, Rot};
+use super::error::{ApplyError, CatalogError};
 use super::file::{CatalogFile, ReplayMarks};
 use super::losses::{self, LossesError};
 use crate::reactor::{files, thresholds, unix_seconds};
 use crate::store::{
-    self, Change, Damage, Epoch, LogId, LogPosition, Lost, LostFrames, Lsn, MailboxId, Medium,
-    Record, Recovered, RecoveryError, Replayed, SegmentId, VisitError, Visitor,
+    self, Change, Damage, Epoch, LogId, LogPosition, Lost, LostFrames, Lsn, Medium, Record,
+    Recovered, RecoveryError, Replayed, SegmentId, VisitError, Visitor,
 };
-use imap::types::UidRange;
 
 /// Result of a replay. Its `Display` is a line for the operator.
 pub(crate) struct Replay {
@@ -460,48 +460,4 @@ impl<'c> Replayer<'c> {
         self.checkpoints += 1;
         Ok(())
     }
-}
-
-fn owner(change: &Change) -> Option<&str> {
-    match change {
-        Change::Append { commit, .. } => Some(&commit.account),
-        Change::Other(
-            Record::CreateMailbox { account, .. }
-            | Record::DeleteMailbox { account, .. }
-            | Record::RenameMailbox { account, .. }
-            | Record::Subscribe { account, .. }
-            | Record::SetMetadata { account, .. }
-            | Record::SetFlags { account, .. }
-            | Record::Expunge { account, .. }
-            | Record::Relocate { account, .. },
-        ) => Some(account),
-        Change::Other(_) => None,
-    }
-}
-
-/// The messages that must be in memory to apply a change.
-fn needs(change: &Change) -> Option<(MailboxId, Cow<'_, [UidRange]>)> {
-    match change {
-        Change::Other(
-            Record::SetFlags { mailbox, uids, .. } | Record::Expunge { mailbox, uids, .. },
-        ) => Some((*mailbox, uids.into())),
-        Change::Other(Record::Relocate { mailbox, messages, .. }) => {
-            let mut uids = Vec::new();
-            messages.iter().for_each(|message| UidRange::push(&mut uids, message.uid));
-            Some((*mailbox, uids.into()))
-        }
-        _ => None,
-    }
-}
-
-fn load(
-    catalog: &CatalogFile,
-    account: &mut Account,
-    mailbox: MailboxId,
-    uids: &[UidRange],
-) -> Result<usize, CatalogError> {
-    let Some(mailbox) = account.mailbox_mut(mailbox) else { return Ok(0) };
-    let id = mailbox.id();
-    let rotten = |rot: Rot| CatalogError::damaged(catalog.path(), rot);
-    mailbox.load_for(uids, |uids, known| catalog.chunks_of(id, uids, known), rotten)
 }
