@@ -204,7 +204,7 @@
 //! | offset | length | field |
 //! |---:|---:|---|
 //! | 0 | 8 | `mailrecs` |
-//! | 8 | 2 | version of the format: 2 |
+//! | 8 | 2 | version of the format: 3 |
 //! | 10 | 2 | reserved |
 //! | 12 | 4 | offset in the segment at which its last frame ended |
 //! | 16 | 8 | number of the segment |

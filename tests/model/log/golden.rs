@@ -72,7 +72,7 @@ fn what_was_agreed_is_read() {
 #[test]
 fn the_record_file_of_it_is_what_was_agreed() {
     let folder = Folder::new();
-    let octets = parse(GOLDEN);
+    let octets = segment();
     folder.put_segment(SEGMENT, &octets[..3 * 4096]);
     folder.strip(SEGMENT).expect("a whole segment");
     let written = dump(&folder.record_file(SEGMENT));
