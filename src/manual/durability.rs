@@ -73,6 +73,11 @@
 //! arrives faster than segments can be prepared, a segment that is only allocated is used, and a
 //! counter records it.
 //!
+//! The first block of a prepared segment says that the segment is ready. It is written and synced
+//! with the rest before the file gets its name. Recovery relies on this block alone: content behind
+//! it need not be zeros. Ready segments that an earlier run left get numbers of the new epoch, by a
+//! rename and one sync of the directory, before any of them is used.
+//!
 //! A segment's directory entry is synced before the first frame in it is acknowledged, as are the
 //! entries of its parent directories up to the first that existed before. When a log moves to the
 //! next segment, the old segment is synced whole before anything in the new one is acknowledged.
@@ -89,6 +94,18 @@
 //! refuses to start. It names the file, offset and messages, and changes nothing: the decision is
 //! the operator's, with a backup at hand. Only one kind of damage is reported without stopping the
 //! start: octets of expunged messages, which no mailbox names any more.
+//!
+//! A start with a catalog opens only segments of the epochs that the catalog's positions name, and
+//! of later ones: the epoch is in the file's name. Damage to older segments is found when they are
+//! read, by `mailrace verify`, and by a start without a catalog.
+//!
+//! A file that had an earlier use has old frames and old mail behind the end of its log. The header
+//! says so. These frames name other segments, and images of frames in mail lack the salt of the
+//! log, so neither is mistaken for a torn end or for proof of damage.
+//!
+//! Each run begins a segment for each log, even if no mail arrives. The header shows that all older
+//! logs were cut clean. Once the first header of the next run is durable, older segments without a
+//! frame are removed.
 //!
 //! Frames of a batch without a commit record are dead space. Nothing points at them.
 //!
@@ -253,6 +270,8 @@
 //!   written, or the catalog has read them. If they are corrupted in that window, or their segment
 //!   is deleted while there is no catalog, the next start silently takes the log to end before
 //!   them.
+//! - Damage of more than 64 MiB in one piece at the end of a file that had an earlier use: frames
+//!   behind it are not searched for. Segments behind it are.
 //! - Two damages that fit each other, such as a segment and everything that refers to it restored
 //!   from an old copy. Restore a data folder whole.
 //! - Rot in the catalog: redb finds some of it when it opens the file, some when it reads, and not

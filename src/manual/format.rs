@@ -19,22 +19,33 @@
 //! ## Files
 //!
 //! A segment is the file `segments/NNNNNNNNNNNNNNNNNNNN.seg`, named by its number in 20 decimal
-//! digits. No number is used twice. While the file is being filled with zeros its suffix is
-//! `.preparing`; a start removes such files. The length of a segment is a multiple of a block, from
-//! two blocks to 4 GiB less one block, and may differ between segments. A segment whose first block
-//! is all zeros is *ready*: prepared and unused.
+//! digits. The number is epoch · 2⁴⁰ + *k*, with *k* from 1 in each epoch. No number is used twice.
+//! While the file is being filled with zeros its suffix is `.preparing`; a start removes such
+//! files. The length of a segment is a multiple of a block, from two blocks to 4 GiB less one
+//! block, and may differ between segments.
 //!
 //! ```text
-//! │ header block │ frame │ frame │ … │ zeros to the end of the file │
+//! │ header block │ frame │ frame │ … │ zeros, or an earlier use, to the end of the file │
 //! 0            4096                  cut off by the next recovery
 //! ```
 //!
+//! A segment that is prepared and not in use is *ready*, and says so in its first block. That block
+//! is written last and has no number: a start renames the ready segments of earlier epochs to
+//! numbers of its own. What stands behind it need not be zeros. If the second block is a frame of
+//! this segment, the segment was in use and its header is lost.
+//!
 //! ## Logs, epochs, chains
 //!
-//! Each run of the server is an *epoch*, in which each reactor writes one *log*. The frames of a
+//! Each run of the server is an *epoch*, from 1 to 2²⁴ − 1, in which each reactor writes one *log*.
+//! Without a number left for the next epoch, the server does not start. The frames of a
 //! log are numbered from 1 without gaps: the LSN. A log is a chain of segments. Each header names
 //! the segment before it and the offset at which that one ends; the first segment names none.
 //! Within an epoch an account belongs to one log, so epochs and LSNs order the account's changes.
+//! The XXH3-64 of its name, modulo 4096, is its *slot*; the slot modulo the number of logs is its
+//! log.
+//!
+//! A segment without a frame that ends its log says only that its epoch has begun. It is removed
+//! once a header of a later epoch is durable.
 //!
 //! ## Segment header
 //!
@@ -55,12 +66,26 @@
 //! | 60 | 4 | length of this file when it was prepared |
 //! | 64 | 8 | time of first use: seconds since 1970 UTC |
 //! | 72 | 2 | number of logs in this epoch |
-//! | 74 | 14 | reserved |
+//! | 74 | 1 | 1 if the file had an earlier use, else 0 |
+//! | 75 | 13 | reserved |
 //! | 88 | 8 | XXH3-64 of bytes 0 to 87 |
 //!
 //! The *salt* is a random number for each log of each epoch. It is in all segments and frames of
 //! that log, and never leaves the server. Mail may contain the image of a frame with a forged
 //! watermark; without the salt, recovery does not take it for a frame.
+//!
+//! In a file with an earlier use, old frames and old mail follow the end of the log. The old frames
+//! have other segment numbers. Old mail may contain the image of any frame, but not with this salt.
+//!
+//! The first block of a ready segment, of which bytes 96 to 4095 are zero too:
+//!
+//! | offset | length | field |
+//! |---:|---:|---|
+//! | 0 | 8 | `prepared` |
+//! | 8 | 2 | version of the format: 3 |
+//! | 10 | 1 | 1 if the file had an earlier use, else 0 |
+//! | 11 | 77 | reserved |
+//! | 88 | 8 | XXH3-64 of bytes 0 to 87 |
 //!
 //! ## Frame
 //!
@@ -123,6 +148,8 @@
 //! | 12 | set metadata | 0 | below |
 //! | 13 to 15 | reserved for a mailrace on several machines: give slot, take slot, retention | | |
 //! | 16 | relocate | 0 | below |
+//!
+//! The server does not start with a record of a reserved kind.
 //!
 //! A record of another kind or version with a valid checksum was written by a newer mailrace: the
 //! server does not start. It does not start either if a segment has another format version.

@@ -12,7 +12,7 @@ use crate::index::{Catalog, Quarantine};
 use crate::limits::{OPENERS, SEGMENT_LEAST};
 use crate::net::Acceptor;
 use crate::reactor::Jobs;
-use crate::store::{Epoch, PoolConfig, Recovered, SegmentPool, Segments, Spare};
+use crate::store::{Epoch, PoolConfig, Recovered, SegmentId, SegmentPool, Segments, Spare};
 
 /// State shared by the reactors.
 pub(crate) struct Shared {
@@ -52,8 +52,9 @@ impl Shared {
             reserves: config.reserves * reactors,
             spare: Spare::new(&config.data, config.spare),
             ahead: config.segments_ahead,
-            first_id: recovered.next_segment,
+            first_id: SegmentId::first_of(recovered.next_epoch),
             ready: recovered.ready.clone(),
+            stale: recovered.stale.clone(),
             ingested: ingested.clone(),
         };
         Ok(Arc::new(Shared {

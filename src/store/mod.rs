@@ -25,10 +25,10 @@ pub use append::sequencer::{self, Sequencer, SyncPlan};
 pub use append::{Cause, Frame, Hold, Log, LogError, LogGauges, LogStats, Slot};
 pub use format::frame::{self, FrameHeader, HEADER, sealed_len};
 pub use format::{
-    BatchId, BitSet, Commit, EmailId, Epoch, Fragment, Fragments, HeaderError, Incoming,
-    KeywordList, LogId, LogPosition, Lsn, MailboxId, MessageRecord, MetadataEntry, Packing, Place,
-    Record, RecordError, Relocated, SegmentHeader, SegmentId, VERSION, bits, decode_records,
-    has_bit, place,
+    AccountSlot, BatchId, BitSet, Commit, EmailId, Epoch, Fragment, Fragments, HeaderError,
+    Incoming, KeywordList, LogId, LogPosition, Lsn, MailboxId, MessageRecord, MetadataEntry,
+    Packing, Place, ReadyHeader, Record, RecordError, Relocated, SegmentHeader, SegmentId, VERSION,
+    bits, decode_records, has_bit, place,
 };
 pub use lock::{DataLock, LockError};
 pub use pool::{NoSegment, PoolConfig, PoolCounts, Prepared, Purpose, SegmentPool, Spare};
@@ -38,4 +38,4 @@ pub use recover::{
     Change, Damage, Lost, LostFrames, Medium, ReadAhead, Recovered, RecoveryError, Replayed,
     StoredSegments, VisitError, Visitor, check_versions, is_whole, recover, recover_with,
 };
-pub use segments::{SegmentCounts, SegmentState, Segments};
+pub use segments::{ReadySegment, SegmentCounts, SegmentState, Segments};

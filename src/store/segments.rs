@@ -32,7 +32,7 @@ const WRITING: &str = ".writing";
 /// What a segment is used for at the moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SegmentState {
-    /// Prepared and unused: all zeros.
+    /// Prepared and unused: its first block says so.
     Ready,
     /// A log writes to it, or has not synced all of it yet.
     Active,
@@ -73,6 +73,17 @@ struct Known {
     length: u64,
     /// Where its last frame ends, if that is not the end of the file.
     end: Option<u32>,
+}
+
+/// A segment that is prepared and not in use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ReadySegment {
+    /// Its number.
+    pub segment: SegmentId,
+    /// Length of the file in bytes.
+    pub length: u64,
+    /// Whether something other than zeros may stand behind its header.
+    pub reused: bool,
 }
 
 impl SegmentId {
@@ -319,6 +330,28 @@ impl Segments {
             Some(SegmentState::Active),
             "segment {segment} is written to, so it cannot be ready"
         );
+    }
+
+    /// Gives a segment that is ready another number. [`sync_names`](Self::sync_names) makes that
+    /// durable.
+    ///
+    /// # Errors
+    /// Those of the system.
+    pub(super) fn renumber(&self, from: SegmentId, to: SegmentId) -> io::Result<()> {
+        files::rename(&self.path(from), &self.path(to))?;
+        let mut known = self.known();
+        if let Some(was) = known.remove(&from) {
+            known.insert(to, was);
+        }
+        Ok(())
+    }
+
+    /// Makes the names of all segments durable.
+    ///
+    /// # Errors
+    /// Those of the disk.
+    pub(super) fn sync_names(&self) -> io::Result<()> {
+        files::sync_folder(&self.inner.folder)
     }
 
     /// Notes that there is no such segment any more, or none that can be used.

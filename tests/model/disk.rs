@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use std::io;
 
 use kit::Random;
-use mailrace::store::{Medium, SegmentId};
+use mailrace::store::{Medium, ReadyHeader, SegmentId};
 
 const SECTOR: usize = 512;
 const BLOCK: u64 = 4096;
@@ -42,10 +42,35 @@ struct Write {
 }
 
 impl Disk {
-    /// Makes a segment of zeros, durable with its name.
+    /// Makes a segment that is ready, with zeros behind its header, durable with its name.
     pub fn create(&mut self, segment: SegmentId, size: u32) {
-        let old = self.files.insert(segment, vec![0; size as usize]);
+        self.insert(segment, size, vec![0; size as usize], false);
+    }
+
+    /// Makes a segment that is ready, with `left` behind its header, durable with its name.
+    pub fn reuse(&mut self, segment: SegmentId, size: u32, left: &[u8]) {
+        let mut octets = vec![0; size as usize];
+        let room = &mut octets[BLOCK as usize..];
+        let length = room.len().min(left.len());
+        room[..length].copy_from_slice(&left[..length]);
+        self.insert(segment, size, octets, true);
+    }
+
+    fn insert(&mut self, segment: SegmentId, size: u32, mut octets: Vec<u8>, reused: bool) {
+        if u64::from(size) >= BLOCK {
+            ReadyHeader { reused }.encode(&mut octets);
+        }
+        let old = self.files.insert(segment, octets);
         assert!(old.is_none(), "segment {segment} was there before");
+    }
+
+    /// Gives a segment another number, durably.
+    pub fn rename(&mut self, from: SegmentId, to: SegmentId) {
+        let file = self.files.remove(&from).expect("a segment");
+        assert!(self.files.insert(to, file).is_none(), "segment {to} was there before");
+        if let Some(pending) = self.pending.remove(&from) {
+            self.pending.insert(to, pending);
+        }
     }
 
     /// Begins a write and returns its id.

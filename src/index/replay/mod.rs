@@ -155,11 +155,16 @@ pub(super) fn replay_past(
         replayer.checkpoint(Coverage::Replayed(ends))?;
     }
     let Replayer { changes, messages, checkpoints, quarantine, known, .. } = replayer;
-    let highest = SegmentId(quarantine.highest.0.saturating_add(1));
-    recovered.next_segment = recovered.next_segment.max(highest);
-    // A segment of zeros may be the remains of one that was used. Its number stays taken.
+    let highest = quarantine.highest;
+    if highest.epoch() >= Epoch::LAST {
+        let error = RecoveryError::LastEpoch { file: highest, epoch: highest.epoch() };
+        return Err(ReplayError::Log(error));
+    }
+    recovered.next_epoch = recovered.next_epoch.max(highest.epoch().next());
+    // A segment that looks unused may be the remains of one that was used. Its number stays taken.
     let named = |segment: &SegmentId| known.iter().any(|known| known.damage.file == *segment);
-    recovered.ready.retain(|(one, _)| !quarantine.named.contains(one) && !named(one));
+    let is_named = |one: &SegmentId| quarantine.named.contains(one) || named(one);
+    recovered.ready.retain(|ready| !is_named(&ready.segment));
     Ok(Replay { catalog, recovered, changes, messages, checkpoints, quarantine, known })
 }
 

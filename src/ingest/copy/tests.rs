@@ -42,6 +42,7 @@ impl World {
             ahead: 1,
             first_id: SegmentId(1),
             ready: Vec::new(),
+            stale: Vec::new(),
             ingested: Arc::new(AtomicU64::new(0)),
         };
         let (epoch, id, arena) = (Epoch(1), LogId(0), Arena::new().unwrap());

@@ -5,6 +5,7 @@ use tokio::sync::oneshot;
 use super::{Cause, Log, LogError, Next, STOPPING};
 use crate::limits::BLOCK;
 use crate::reactor::{Instant, Lease, LogFile, unix_seconds};
+use crate::store::format::SegmentHeader;
 use crate::store::pool::{NoSegment, Prepared, Purpose};
 
 impl Log {
@@ -93,7 +94,7 @@ impl Log {
             self.count(|stats| stats.unwritten_segments += 1);
         }
         let file = LogFile::new(prepared.file);
-        {
+        let begins = {
             let mut state = self.inner.state.borrow_mut();
             if open_to > std::mem::replace(&mut state.open_to, open_to) {
                 tracing::warn!(
@@ -102,26 +103,41 @@ impl Log {
             }
             let header =
                 state.sequencer.open_segment(prepared.segment, prepared.size, unix_seconds());
+            let header = SegmentHeader { reused: prepared.reused, ..header };
             // The counterpart of the check when the header is read.
             assert_eq!(header.check(), Ok(()), "the header of segment {}", prepared.segment);
             header.encode(&mut lease.octets_mut()[..BLOCK]);
             self.inner.pool.segments().activate(prepared.segment);
             state.files.insert(prepared.segment, file.clone());
             state.owed.get_or_insert_with(Instant::now);
-        }
+            header.previous.is_none()
+        };
         let (result, lease) = file.write_at(lease, BLOCK, 0).await;
-        let mut state = self.inner.state.borrow_mut();
-        state.header = Some(lease);
-        state.answered();
+        {
+            let mut state = self.inner.state.borrow_mut();
+            state.header = Some(lease);
+            state.answered();
+        }
         if let Err(error) = result {
-            drop(state);
             let what = format!("writing the header of segment {} failed", prepared.segment);
             self.poison(Cause::new(what, error));
             return Err(self.error());
         }
-        state.sequencer.header_written(prepared.segment);
+        self.inner.state.borrow_mut().sequencer.header_written(prepared.segment);
         // Frames written before the header may now be synced.
         self.inner.work.notify_one();
+        if !begins {
+            return Ok(());
+        }
+        // Segments of earlier epochs may go only when it is durable that they are earlier.
+        match file.sync_data().await {
+            Ok(()) => self.inner.pool.has_begun(),
+            Err(error) => {
+                let what = format!("fdatasync of segment {} failed", prepared.segment);
+                self.poison(Cause::new(what, error));
+                return Err(self.error());
+            }
+        }
         Ok(())
     }
 }

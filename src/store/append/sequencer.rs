@@ -99,6 +99,7 @@ impl Sequencer {
             previous,
             size,
             created,
+            reused: false,
         }
     }
 

@@ -29,6 +29,7 @@ async fn log() -> (Log, Arena) {
         ahead: 2,
         first_id: SegmentId(1),
         ready: Vec::new(),
+        stale: Vec::new(),
         ingested: ingested.clone(),
     });
     let arena = Arena::new().expect("memory");

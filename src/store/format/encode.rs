@@ -43,8 +43,16 @@ pub(super) enum Kind {
     RenameMailbox = 10,
     Subscribe = 11,
     SetMetadata = 12,
-    // 13 to 15 are reserved: see the manual.
+    // 13 to 15: see RESERVED.
     Relocate = 16,
+}
+
+/// Kinds that only a mailrace that runs on several machines writes, with their names.
+const RESERVED: [(u16, &str); 3] = [(13, "give slot"), (14, "take slot"), (15, "retention")];
+
+/// The name of a reserved kind of record.
+pub(in crate::store) fn reserved(kind: u16) -> Option<&'static str> {
+    RESERVED.iter().find(|(number, _)| *number == kind).map(|(_, name)| *name)
 }
 
 impl Kind {

@@ -10,7 +10,8 @@ id!(
     Lsn(u64)
 );
 id!(
-    /// A segment, from 1. A number is never used again in a data folder.
+    /// A segment: its epoch in the upper 24 bits, and a number from 1 within the epoch. A number is
+    /// never used again in a data folder.
     SegmentId(u64)
 );
 id!(
@@ -18,8 +19,8 @@ id!(
     LogId(u16)
 );
 id!(
-    /// One run of the server on this data folder, from 1. Epochs order the older logs of an
-    /// account before its newer ones.
+    /// One run of the server on this data folder, from 1 to [`Epoch::LAST`]. Epochs order the older
+    /// logs of an account before its newer ones.
     Epoch(u32)
 );
 id!(
@@ -30,6 +31,33 @@ id!(
     /// A batch (all messages of one APPEND, say) within one log of one epoch.
     BatchId(u64)
 );
+id!(
+    /// The part of a data folder's accounts that an account belongs to, below [`AccountSlot::ALL`].
+    /// It depends on the name alone.
+    AccountSlot(u16)
+);
+
+/// Bits of a segment's number that count within its epoch.
+const WITHIN_EPOCH: u32 = 40;
+
+impl Epoch {
+    /// The last epoch that segment numbers have room for.
+    pub const LAST: Epoch = Epoch((1 << (u64::BITS - WITHIN_EPOCH)) - 1);
+}
+
+impl SegmentId {
+    /// The first segment of an epoch.
+    #[must_use]
+    pub fn first_of(epoch: Epoch) -> SegmentId {
+        SegmentId((u64::from(epoch.0) << WITHIN_EPOCH) + 1)
+    }
+
+    /// The epoch in the number. 0 in the numbers that older versions of the format gave.
+    #[must_use]
+    pub fn epoch(self) -> Epoch {
+        Epoch(u32::try_from(self.0 >> WITHIN_EPOCH).expect("24 bits are left"))
+    }
+}
 
 /// EMAILID (RFC 8474 section 5.1): identifies a message in its account, from 1. A message gets the
 /// next number of its account with its UID; COPY and MOVE carry it along, and no other message of
@@ -49,13 +77,30 @@ pub struct Fragment {
     pub length: u32,
 }
 
+impl AccountSlot {
+    /// How many slots there are.
+    pub const ALL: u16 = 4096;
+
+    /// The slot of an account.
+    #[must_use]
+    pub fn of_account(name: &str) -> AccountSlot {
+        let hash = xxhash_rust::xxh3::xxh3_64(name.as_bytes()) % u64::from(AccountSlot::ALL);
+        AccountSlot(u16::try_from(hash).expect("smaller than the count"))
+    }
+
+    /// The log that the changes of this slot's accounts go to when there are this many.
+    #[must_use]
+    pub fn log(self, logs: u16) -> LogId {
+        LogId(self.0 % logs.max(1))
+    }
+}
+
 impl LogId {
     /// The log that an account's changes go to when there are this many. It depends on the name
     /// and the number alone.
     #[must_use]
     pub fn of_account(name: &str, logs: u16) -> LogId {
-        let hash = xxhash_rust::xxh3::xxh3_64(name.as_bytes());
-        LogId(u16::try_from(hash % u64::from(logs.max(1))).expect("smaller than the count"))
+        AccountSlot::of_account(name).log(logs)
     }
 }
 

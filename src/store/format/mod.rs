@@ -17,12 +17,13 @@ mod relocation;
 mod segment;
 
 pub use decode::{RecordError, decode_records};
+pub(super) use encode::reserved;
 pub(super) use frame::{FrameHeader, HEADER, records_at, seal, sealed_len};
-pub use ids::{BatchId, EmailId, Epoch, Fragment, LogId, Lsn, MailboxId, SegmentId};
+pub use ids::{AccountSlot, BatchId, EmailId, Epoch, Fragment, LogId, Lsn, MailboxId, SegmentId};
 pub use incoming::{Fragments, Incoming, place};
 pub use keywords::{BitSet, KeywordList, bits, has_bit};
 pub use packing::Packing;
 pub use place::{LogPosition, Place};
 pub use record::{Commit, MessageRecord, MetadataEntry, Record, Relocated};
 pub(super) use segment::opening;
-pub use segment::{HeaderError, SegmentHeader, VERSION};
+pub use segment::{HeaderError, ReadyHeader, SegmentHeader, VERSION};

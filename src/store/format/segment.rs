@@ -9,11 +9,13 @@ use super::octets::{Put, Take};
 use crate::limits::BLOCK;
 
 /// Version of the whole format: segments, frames and records. Version 1 spelled out the keywords of
-/// each message; up to version 2 the place of a message was its EMAILID.
+/// each message. Up to version 2 the place of a message was its EMAILID, and numbers of segments had
+/// no epoch.
 pub const VERSION: u16 = 3;
 
 const LENGTH: usize = SegmentHeader::LENGTH;
 const MAGIC: &[u8; 8] = b"mailrace";
+const READY: &[u8; 8] = b"prepared";
 const CHECKSUM_AT: usize = LENGTH - 8;
 
 /// The first block of a segment.
@@ -41,6 +43,17 @@ pub struct SegmentHeader {
     pub size: u32,
     /// When it was taken into use, in seconds since 1970 UTC.
     pub created: u64,
+    /// Whether the file had another use before, so that old frames and old mail may stand behind
+    /// the end of the log.
+    pub reused: bool,
+}
+
+/// The first block of a segment that is prepared and not in use yet. It is written last and names
+/// no segment, so the file may be renamed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ReadyHeader {
+    /// Whether something other than zeros may stand behind it.
+    pub reused: bool,
 }
 
 /// Why octets are not a valid header of a segment or frame.
@@ -48,6 +61,8 @@ pub struct SegmentHeader {
 pub enum HeaderError {
     /// Only zeros: never written.
     Zeros,
+    /// The header of a segment that is prepared and not in use.
+    Ready(ReadyHeader),
     /// Something other than a header.
     Magic,
     /// Written by a mailrace of another version of the format.
@@ -92,6 +107,7 @@ impl SegmentHeader {
         put.u32(self.size);
         put.u64(self.created);
         put.u16(self.logs);
+        put.u8(self.reused.into());
         assert!(put.len() <= CHECKSUM_AT, "the fields of a segment header run into its checksum");
         let checksum = xxh3_64(&block[..CHECKSUM_AT]);
         block[CHECKSUM_AT..LENGTH].copy_from_slice(&checksum.to_le_bytes());
@@ -106,6 +122,11 @@ impl SegmentHeader {
         if block.iter().all(|&o| o == 0) {
             return Err(HeaderError::Zeros);
         }
+        if octets.starts_with(READY) {
+            opening(octets, READY, CHECKSUM_AT)?;
+            let reused = flag(octets[READY.len() + 2]).ok_or(HeaderError::Field("reused"))?;
+            return Err(HeaderError::Ready(ReadyHeader { reused }));
+        }
         opening(octets, MAGIC, CHECKSUM_AT)?;
         let header = SegmentHeader::fields(&octets[MAGIC.len() + 2..]);
         let header = header.ok_or(HeaderError::Field("length"))?;
@@ -117,6 +138,13 @@ impl SegmentHeader {
     pub(in crate::store) fn check(&self) -> Result<(), HeaderError> {
         if self.first_lsn.0 == 0 || self.watermark >= self.first_lsn {
             return Err(HeaderError::Field("first LSN"));
+        }
+        if self.epoch > Epoch::LAST {
+            return Err(HeaderError::Field("epoch"));
+        }
+        // A number without an epoch is not taken for one of another epoch.
+        if ![Epoch(0), self.epoch].contains(&self.segment.epoch()) {
+            return Err(HeaderError::Field("segment"));
         }
         if self.log.0 >= self.logs {
             return Err(HeaderError::Field("log"));
@@ -140,6 +168,7 @@ impl SegmentHeader {
         let size = take.u32()?;
         let created = take.u64()?;
         let logs = take.u16()?;
+        let reused = flag(take.u8()?)?;
         let previous = (previous.0.0 != 0).then_some(previous);
         Some(SegmentHeader {
             segment,
@@ -152,7 +181,33 @@ impl SegmentHeader {
             previous,
             size,
             created,
+            reused,
         })
+    }
+}
+
+impl ReadyHeader {
+    /// Writes the header block into the first [`BLOCK`] octets of `out`.
+    ///
+    /// # Panics
+    /// When `out` is shorter.
+    pub fn encode(&self, out: &mut [u8]) {
+        let block = &mut out[..BLOCK];
+        block.fill(0);
+        let mut put = Put::new(block);
+        put.octets(READY);
+        put.u16(VERSION);
+        put.u8(self.reused.into());
+        let checksum = xxh3_64(&block[..CHECKSUM_AT]);
+        block[CHECKSUM_AT..LENGTH].copy_from_slice(&checksum.to_le_bytes());
+    }
+}
+
+fn flag(octet: u8) -> Option<bool> {
+    match octet {
+        0 => Some(false),
+        1 => Some(true),
+        _ => None,
     }
 }
 
@@ -185,6 +240,7 @@ impl fmt::Display for HeaderError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             HeaderError::Zeros => f.write_str("nothing was written here"),
+            HeaderError::Ready(_) => f.write_str("its header says that it is not in use"),
             HeaderError::Magic => f.write_str("no header stands here"),
             HeaderError::OtherVersion { version } => {
                 write!(f, "format version {version}, this mailrace reads {VERSION}")
@@ -215,6 +271,7 @@ mod tests {
             previous: Some((SegmentId(5), 8192)),
             size: 1 << 20,
             created: 1_700_000_000,
+            reused: false,
         }
     }
 
@@ -222,7 +279,8 @@ mod tests {
     fn a_header_comes_back_as_it_was_written() {
         let mut block = vec![0xAA; BLOCK];
         let first = SegmentHeader { previous: None, first_lsn: Lsn(1), ..header() };
-        for header in [header(), SegmentHeader { watermark: Lsn(0), ..first }] {
+        let reused = SegmentHeader { reused: true, ..header() };
+        for header in [header(), reused, SegmentHeader { watermark: Lsn(0), ..first }] {
             header.encode(&mut block);
             assert_eq!(SegmentHeader::decode(&block), Ok(header));
         }
@@ -240,9 +298,47 @@ mod tests {
     }
 
     #[test]
-    fn zeros_are_a_segment_that_is_ready() {
+    fn zeros_are_no_header() {
         assert_eq!(SegmentHeader::decode(&[0; BLOCK]), Err(HeaderError::Zeros));
         assert_eq!(SegmentHeader::decode(&[]), Err(HeaderError::Magic));
+    }
+
+    /// `src/manual/format.rs`, octet by octet.
+    #[test]
+    fn a_segment_that_is_ready_says_so() {
+        for reused in [false, true] {
+            let mut block = vec![0xAA; BLOCK];
+            let ready = ReadyHeader { reused };
+            ready.encode(&mut block);
+            assert_eq!(block[..10], *b"prepared\x03\0");
+            assert_eq!((block[10], &block[11..CHECKSUM_AT]), (reused.into(), &[0; 77][..]));
+            assert!(block[LENGTH..].iter().all(|&octet| octet == 0));
+            assert_eq!(SegmentHeader::decode(&block), Err(HeaderError::Ready(ready)));
+            for at in 0..LENGTH {
+                block[at] ^= 0x10;
+                let damaged = SegmentHeader::decode(&block).expect_err("no segment header");
+                assert!(!matches!(damaged, HeaderError::Ready(_)), "octet {at}");
+                block[at] ^= 0x10;
+            }
+        }
+    }
+
+    #[test]
+    fn numbers_belong_to_their_epoch() {
+        let first = SegmentId::first_of(Epoch(3));
+        assert_eq!((first, first.epoch()), (SegmentId(3 << 40 | 1), Epoch(3)));
+        assert_eq!(SegmentId(u64::MAX).epoch(), Epoch::LAST);
+        let mut block = vec![0; BLOCK];
+        for (segment, epoch, wrong) in [
+            (first, Epoch(3), None),
+            (first, Epoch(4), Some("segment")),
+            (SegmentId(7), Epoch(1 << 24), Some("epoch")),
+        ] {
+            let header = SegmentHeader { segment, epoch, ..header() };
+            header.encode(&mut block);
+            let decoded = SegmentHeader::decode(&block);
+            assert_eq!(decoded, wrong.map_or(Ok(header), |field| Err(HeaderError::Field(field))));
+        }
     }
 
     #[test]

@@ -24,7 +24,7 @@ use crate::limits::BLOCK;
 use crate::reactor::files::File;
 use crate::reactor::{Thread, start_thread};
 use crate::store::format::SegmentId;
-use crate::store::segments::{Segments, usable};
+use crate::store::segments::{ReadySegment, Segments, usable};
 use preparing::{Kind, Request, Worker};
 
 /// How a [`SegmentPool`] works.
@@ -46,10 +46,13 @@ pub struct PoolConfig {
     pub spare: Spare,
     /// How many segments to keep ready.
     pub ahead: usize,
-    /// The lowest number that no segment has had.
+    /// The first number of this epoch.
     pub first_id: SegmentId,
-    /// Segments that an earlier run prepared and did not use, with their lengths in bytes.
-    pub ready: Vec<(SegmentId, u64)>,
+    /// Segments that an earlier epoch prepared and did not use. They get numbers of this one.
+    pub ready: Vec<ReadySegment>,
+    /// Segments of earlier epochs without a frame, in the order in which to remove them. That is
+    /// done once a header of this epoch is durable.
+    pub stale: Vec<SegmentId>,
     /// Bytes that all reactors have written. While it grows fast, preparation slows down.
     pub ingested: Arc<AtomicU64>,
 }
@@ -66,7 +69,7 @@ pub enum Purpose {
     Removes,
 }
 
-/// A segment to write to. All zeros.
+/// A segment to write to.
 #[derive(Debug)]
 pub struct Prepared {
     /// Its number.
@@ -80,6 +83,8 @@ pub struct Prepared {
     pub written: bool,
     /// Whether the file is open with O_DIRECT.
     pub direct: bool,
+    /// Whether something other than zeros may stand behind its header.
+    pub reused: bool,
 }
 
 /// A handle to the thread, which ends when the last handle is dropped.
@@ -112,19 +117,60 @@ pub struct PoolCounts {
     pub lost: OnceLock<String>,
 }
 
+impl PoolConfig {
+    /// Gives the segments that are ready numbers of this epoch, durably, before one of them is
+    /// used: a start may leave out files by the epoch in their names.
+    fn renumber(&mut self) -> io::Result<()> {
+        let PoolConfig { segments, first_id: next, .. } = self;
+        let mut moved = false;
+        let mut renumber = |ready: &mut ReadySegment| -> io::Result<bool> {
+            if ready.segment.epoch() == next.epoch() {
+                return Ok(true);
+            }
+            match segments.renumber(ready.segment, *next) {
+                Ok(()) => {}
+                Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+                // Perhaps the disk is full. Then a segment that is ready is no loss.
+                Err(error) => {
+                    let path = segments.path(ready.segment);
+                    segments.remove(ready.segment).map_err(|_| {
+                        let text = format!("cannot rename {}: {error}", path.display());
+                        io::Error::new(error.kind(), text)
+                    })?;
+                    return Ok(false);
+                }
+            }
+            (ready.segment, *next, moved) = (*next, next.next(), true);
+            Ok(true)
+        };
+        let mut kept = Vec::with_capacity(self.ready.len());
+        for mut ready in std::mem::take(&mut self.ready) {
+            if renumber(&mut ready)? {
+                kept.push(ready);
+            }
+        }
+        self.ready = kept;
+        match moved {
+            true => self.segments.sync_names(),
+            false => Ok(()),
+        }
+    }
+}
+
 impl SegmentPool {
     /// Starts the thread. The folder must exist.
     ///
     /// # Errors
     /// When a length is not a multiple of [`BLOCK`] or has no room for a frame, or the thread
-    /// cannot be started.
-    pub fn start(config: PoolConfig) -> io::Result<SegmentPool> {
+    /// cannot be started; those of the disk.
+    pub fn start(mut config: PoolConfig) -> io::Result<SegmentPool> {
         for size in [config.size, config.first, config.least, config.reserve] {
             if !usable(u64::from(size)) {
                 let text = format!("a segment of {size} octets: it takes a multiple of {BLOCK}");
                 return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
             }
         }
+        config.renumber()?;
         let (requests, queue) = unbounded_channel();
         let counts = Arc::new(PoolCounts::default());
         let segments = config.segments.clone();
@@ -176,6 +222,12 @@ impl SegmentPool {
         self.send(Request::Delete(segment));
     }
 
+    /// Tells that the header of a segment of this epoch is durable. From now on nothing depends on
+    /// [`PoolConfig::stale`].
+    pub fn has_begun(&self) {
+        self.send(Request::HasBegun);
+    }
+
     /// How many segments were handed out allocated and not written.
     #[must_use]
     pub fn unprepared(&self) -> u64 {
@@ -222,6 +274,7 @@ impl Drop for Inner {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::store::format::Epoch;
 
     fn config(dir: &tempfile::TempDir) -> PoolConfig {
         PoolConfig {
@@ -235,7 +288,52 @@ mod tests {
             ahead: 1,
             first_id: SegmentId(5),
             ready: Vec::new(),
+            stale: Vec::new(),
             ingested: Arc::default(),
+        }
+    }
+
+    #[test]
+    fn what_earlier_epochs_prepared_gets_numbers_of_this_one() {
+        let dir = tempfile::tempdir().unwrap();
+        let (old, new) = (SegmentId::first_of(Epoch(3)), SegmentId::first_of(Epoch(4)));
+        let config = PoolConfig { first_id: new, ahead: 2, ..config(&dir) };
+        let mut left: Vec<SegmentId> = (0..3).map(|n| SegmentId(old.0 + n)).collect();
+        for segment in &left[..2] {
+            std::fs::write(dir.path().join(segment.file_name()), vec![0; 3 << 20]).unwrap();
+        }
+        // The third is gone: passed over.
+        let ready = left.iter().map(|&segment| ReadySegment {
+            segment,
+            length: 3 << 20,
+            reused: segment == old,
+        });
+        let pool = SegmentPool::start(PoolConfig { ready: ready.collect(), ..config }).unwrap();
+        for reused in [true, false] {
+            let prepared = pool.request().blocking_recv().unwrap().unwrap();
+            assert_eq!((prepared.segment.epoch(), prepared.reused), (Epoch(4), reused));
+            left.retain(|segment| *segment != prepared.segment);
+        }
+        drop(pool);
+        assert!(left.iter().all(|segment| !dir.path().join(segment.file_name()).exists()));
+    }
+
+    #[test]
+    fn what_says_nothing_is_removed_once_the_epoch_has_begun() {
+        let dir = tempfile::tempdir().unwrap();
+        let stale = [SegmentId(2), SegmentId(1)];
+        let there = || stale.map(|segment| dir.path().join(segment.file_name()).exists());
+        for begins in [false, true] {
+            for segment in stale {
+                std::fs::write(dir.path().join(segment.file_name()), [0; BLOCK]).unwrap();
+            }
+            let config = PoolConfig { stale: stale.into(), ..config(&dir) };
+            let pool = SegmentPool::start(config).unwrap();
+            if begins {
+                pool.has_begun();
+            }
+            drop(pool);
+            assert_eq!(there(), [!begins; 2]);
         }
     }
 

@@ -5,7 +5,7 @@ use std::io;
 use super::NoSegment;
 use crate::limits::BLOCK;
 use crate::reactor::files::File;
-use crate::store::format::SegmentId;
+use crate::store::format::{ReadyHeader, SegmentId};
 use crate::store::segments::Segments;
 
 /// Bytes of zeros written at a time: enough for full speed, and few enough that a request waits no
@@ -66,8 +66,14 @@ impl Preparation {
         }
     }
 
-    /// Makes it a segment, durably. If that fails, the room of the file is free again.
+    /// Makes it a segment that is ready, durably. If that fails, the room of the file is free
+    /// again.
     pub(super) fn finish(self) -> Result<File, NoSegment> {
+        let mut header = Zeros::of(BLOCK);
+        ReadyHeader { reused: false }.encode(header.get_mut());
+        if let Err(error) = self.file.write_all_at(header.get(BLOCK), 0) {
+            return Err(self.fail(error));
+        }
         match self.segments.publish(self.segment, &self.file, self.size) {
             Ok(()) => Ok(self.file),
             Err(error) => Err(NoSegment::new(error, self.size, &self.segments)),
@@ -94,9 +100,18 @@ pub(super) struct Zeros {
 
 impl Zeros {
     pub(super) fn new() -> Zeros {
-        let octets = vec![0; STEP + BLOCK];
+        Zeros::of(STEP)
+    }
+
+    fn of(length: usize) -> Zeros {
+        let octets = vec![0; length + BLOCK];
         let start = octets.as_ptr().align_offset(BLOCK);
         Zeros { octets, start }
+    }
+
+    /// For something other than zeros.
+    fn get_mut(&mut self) -> &mut [u8] {
+        &mut self.octets[self.start..]
     }
 
     fn get(&self, length: usize) -> &[u8] {

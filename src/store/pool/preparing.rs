@@ -16,7 +16,7 @@ use crate::limits::{BLOCK, LARGE_LEASE};
 use crate::reactor::files::{self, File};
 use crate::reactor::{Instant, hesitate, timeout};
 use crate::store::format::SegmentId;
-use crate::store::segments::usable;
+use crate::store::segments::{ReadySegment, usable};
 
 /// Pause before each step while mail comes in at [`BUSY`] or faster. It leaves the disk to the
 /// mail, and still prepares some 60 MB/s: without that, under load that never ends, no segment
@@ -50,13 +50,14 @@ pub(super) enum Request {
     Settled(oneshot::Sender<()>),
     Delete(SegmentId),
     ReleaseSpare,
+    HasBegun,
 }
 
 pub(super) struct Worker {
     config: PoolConfig,
     next: SegmentId,
-    ready: VecDeque<(SegmentId, u32)>,
-    reserve: VecDeque<(SegmentId, u32)>,
+    ready: VecDeque<ReadySegment>,
+    reserve: VecDeque<ReadySegment>,
     current: Option<Preparation>,
     zeros: Zeros,
     /// Preparation failed when the disk had this many bytes of room. It is tried again when there
@@ -79,13 +80,12 @@ pub(super) struct Worker {
 impl Worker {
     pub(super) fn new(config: PoolConfig, counts: Arc<PoolCounts>) -> Worker {
         let (mut ready, mut reserve) = (VecDeque::new(), VecDeque::new());
-        for &(segment, length) in config.ready.iter().filter(|&&(_, length)| usable(length)) {
-            config.segments.note_ready(segment, length);
-            let length = length as u32;
-            let small = (RESERVE_LEAST..=config.reserve).contains(&length);
-            match small && reserve.len() < config.reserves {
-                true => reserve.push_back((segment, length)),
-                false => ready.push_back((segment, length)),
+        for &found in config.ready.iter().filter(|found| usable(found.length)) {
+            config.segments.note_ready(found.segment, found.length);
+            let lengths = u64::from(RESERVE_LEAST)..=config.reserve.into();
+            match lengths.contains(&found.length) && reserve.len() < config.reserves {
+                true => reserve.push_back(found),
+                false => ready.push_back(found),
             }
         }
         Worker {
@@ -131,7 +131,8 @@ impl Worker {
                 Some(Some(Request::Segment { kind, reply })) => {
                     // If the log that asked has gone, the segment is ready for the next one.
                     if let Err(Ok(unused)) = reply.send(self.provide(kind)) {
-                        let entry = (unused.segment, unused.size);
+                        let Prepared { segment, size, reused, .. } = unused;
+                        let entry = ReadySegment { segment, length: size.into(), reused };
                         match kind {
                             Kind::Reserve { .. } => self.reserve.push_front(entry),
                             Kind::First | Kind::Usual => self.ready.push_front(entry),
@@ -141,6 +142,7 @@ impl Worker {
                 Some(Some(Request::Settled(waiting))) => self.settled.push(waiting),
                 Some(Some(Request::Delete(segment))) => self.delete(segment),
                 Some(Some(Request::ReleaseSpare)) => self.release_spare(),
+                Some(Some(Request::HasBegun)) => self.remove_stale(),
                 None if works => self.step(),
                 None => {}
                 Some(None) => break,
@@ -195,8 +197,8 @@ impl Worker {
     }
 
     fn count(&self) {
-        let ready = self.ready.iter().map(|&(_, size)| size).max();
-        let room = ready.map_or_else(|| self.room_for_mail(), u64::from);
+        let ready = self.ready.iter().map(|ready| ready.length).max();
+        let room = ready.unwrap_or_else(|| self.room_for_mail());
         let room = if room < u64::from(self.config.least) { 0 } else { room };
         self.counts.ready.store(self.ready.len() as u64, Ordering::Relaxed);
         self.counts.reserve.store(self.reserve.len() as u64, Ordering::Relaxed);
@@ -212,7 +214,9 @@ impl Worker {
                     self.current = Some(current);
                     return Ok(());
                 }
-                let (entry, held_back) = ((current.segment, current.size), current.held_back);
+                let (segment, length) = (current.segment, current.size.into());
+                let entry = ReadySegment { segment, length, reused: false };
+                let held_back = current.held_back;
                 current.finish().map(|_| match held_back {
                     true => self.reserve.push_back(entry),
                     false => self.ready.push_back(entry),
@@ -266,15 +270,17 @@ impl Worker {
         }
         let reserved = matches!(kind, Kind::Reserve { .. });
         let ready = if reserved { &mut self.reserve } else { &mut self.ready };
-        while let Some((segment, size)) = ready.pop_front() {
+        while let Some(found) = ready.pop_front() {
+            let ReadySegment { segment, length, reused } = found;
+            let size = u32::try_from(length).expect("it is usable");
             match self.config.segments.open_to_write(segment) {
                 Ok((file, direct)) => {
-                    return Ok(Prepared { segment, file, size, written: true, direct });
+                    return Ok(Prepared { segment, file, size, written: true, direct, reused });
                 }
                 Err(error) => {
                     let error = NoSegment::new(error, size, &self.config.segments);
                     if error.is_shortage() {
-                        ready.push_front((segment, size));
+                        ready.push_front(found);
                         return Err(error);
                     }
                     self.config.segments.forget(segment);
@@ -337,7 +343,7 @@ impl Worker {
             begun = begun.step(&self.zeros)?;
         }
         let (segment, written, direct) = (begun.segment, begun.is_written(), begun.direct);
-        Ok(Prepared { segment, file: begun.finish()?, size, written, direct })
+        Ok(Prepared { segment, file: begun.finish()?, size, written, direct, reused: false })
     }
 
     fn begin(&mut self, size: u32) -> Result<Preparation, NoSegment> {
@@ -349,6 +355,17 @@ impl Worker {
     fn delete(&mut self, segment: SegmentId) {
         if let Err(error) = self.config.segments.remove(segment) {
             tracing::warn!("segment {segment} cannot be deleted: {error}");
+        }
+    }
+
+    /// Removes the segments of earlier epochs that have no frame. Those that a failure leaves are a
+    /// chain that the next start understands.
+    fn remove_stale(&mut self) {
+        for segment in std::mem::take(&mut self.config.stale) {
+            if let Err(error) = self.config.segments.remove(segment) {
+                tracing::warn!("segment {segment} is empty and cannot be deleted: {error}");
+                return;
+            }
         }
     }
 

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::io;
 
-use crate::store::format::{Epoch, Fragment, LogId, Lsn, MailboxId, SegmentId, VERSION};
+use crate::store::format::{Epoch, Fragment, LogId, Lsn, MailboxId, SegmentId, VERSION, reserved};
 use imap::types::Uid;
 
 /// Acknowledged data that is lost or changed.
@@ -90,6 +90,13 @@ pub enum RecoveryError {
         /// Version of it.
         version: u16,
     },
+    /// The epoch of this segment is the last there can be. Nothing was changed.
+    LastEpoch {
+        /// The segment.
+        file: SegmentId,
+        /// Its epoch.
+        epoch: Epoch,
+    },
     /// The visitor failed. Nothing was changed.
     Visit(VisitError),
 }
@@ -172,10 +179,23 @@ impl fmt::Display for RecoveryError {
                 write!(f, "{file} was written by a newer mailrace (format {version}, ")?;
                 write!(f, "this one reads {VERSION}). Upgrade. Nothing was changed")
             }
+            RecoveryError::UnknownRecord { file, kind, .. } if let Some(name) = reserved(*kind) => {
+                let file = file.file_name();
+                write!(f, "{file} was written by a mailrace that runs on several machines ")?;
+                write!(f, "(a \"{name}\" record). This one serves folders of a single machine ")?;
+                f.write_str("only. Start it with the former one. Nothing was changed")
+            }
             RecoveryError::UnknownRecord { file, kind, version } => {
                 let file = file.file_name();
                 write!(f, "{file} was written by a newer mailrace (a record of kind {kind}, ")?;
                 write!(f, "version {version}). Upgrade. Nothing was changed")
+            }
+            RecoveryError::LastEpoch { file, epoch } => {
+                let (file, last) = (file.file_name(), Epoch::LAST);
+                write!(f, "{file} belongs to epoch {epoch}. Epochs end with {last}, and this ")?;
+                f.write_str("start needs a higher one. No server gets that far by starting: ")?;
+                f.write_str("remove the file if it was named or copied by mistake. ")?;
+                f.write_str("Nothing was changed")
             }
             RecoveryError::Visit(error) => error.fmt(f),
         }
@@ -189,7 +209,8 @@ impl std::error::Error for RecoveryError {
             RecoveryError::Visit(error) => Some(&**error),
             RecoveryError::Damaged(_)
             | RecoveryError::OtherVersion { .. }
-            | RecoveryError::UnknownRecord { .. } => None,
+            | RecoveryError::UnknownRecord { .. }
+            | RecoveryError::LastEpoch { .. } => None,
         }
     }
 }

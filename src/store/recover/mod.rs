@@ -56,13 +56,14 @@ use self::survey::Survey;
 use self::verdict::Judge;
 pub use self::visit::{Change, Recovered, Replayed, Visitor};
 use self::walk::{End, Walk};
-use crate::store::format::{HeaderError, LogPosition, SegmentId};
+use crate::store::format::{Epoch, HeaderError, LogPosition, SegmentId};
 
 /// Reads all logs from the positions `from` on, visits every change in the order of epoch, log and
 /// LSN, and cuts off what was never acknowledged. Any damage ends it with an error.
 ///
 /// A log that `from` does not name is read from its beginning, unless its epoch is below all that
-/// are named: then the catalog has all of it. With `from` empty, everything is read.
+/// are named: then the catalog has all of it, and its files are not opened. With `from` empty,
+/// everything is read.
 ///
 /// # Errors
 /// See [`RecoveryError`]. After an error nothing on the medium has changed, unless the medium
@@ -138,7 +139,7 @@ fn read(
     visitor: &mut dyn Visitor,
 ) -> Result<(Recovered, Plan, bool), RecoveryError> {
     let visitor = &mut Noting { visitor, medium, damaged: false };
-    let mut survey = Survey::take(medium)?;
+    let mut survey = Survey::take(medium, from)?;
     survey.check_chains(visitor)?;
     survey.check_positions(from).into_iter().try_for_each(|damage| visitor.damage(damage))?;
     let mut plan = Plan::default();
@@ -147,16 +148,10 @@ fn read(
     // Segments without a header may have brought some of the missing positions back.
     let astray: Vec<_> = survey.check_positions(from).iter().map(|d| (d.epoch, d.log)).collect();
     let judge = Judge { medium, survey: &survey, strays: &strays };
-    let mut recovered = Recovered {
-        next_epoch: survey.next_epoch(from, &strays)?,
-        next_segment: survey.next_segment(from)?,
-        ready: survey.ready.clone(),
-        ..Recovered::default()
-    };
-    let lowest = from.iter().map(|position| position.epoch).min();
+    let mut recovered = Recovered { ready: survey.ready.clone(), ..Recovered::default() };
+    let (lowest, mut highest) = (lowest(from), SegmentId(0));
     for (&(epoch, id), log) in &survey.logs {
-        if lowest.is_some_and(|lowest| epoch < lowest) {
-            recovered.closed.push((epoch, id));
+        if epoch < lowest {
             continue;
         }
         let position = from.iter().find(|position| (position.epoch, position.log) == (epoch, id));
@@ -173,33 +168,50 @@ fn read(
         }
         let Some(mut walk) = begun else { continue };
         match walk.run(&judge, visitor.damaged, visitor)? {
-            End::Torn(stop) => plan.cut(&survey, &walk, &stop),
+            End::Torn(stop) => {
+                plan.cut(&survey, &walk, &stop);
+                if !walk.has_holes {
+                    let left = walk.frameless().into_iter();
+                    recovered.stale.extend(left.take_while(|one| !medium.is_stripped(*one)));
+                }
+            }
             End::Damaged => plan.keep(&survey, &walk),
         }
         // Also above missing files: a fragment of an old message must not lead into a new one.
-        let highest = SegmentId(walk.highest().0.saturating_add(1));
-        if walk.has_holes && highest.0 < u64::MAX {
-            recovered.next_segment = recovered.next_segment.max(highest);
+        if walk.has_holes {
+            highest = highest.max(walk.highest());
         }
         recovered.frames += walk.frames;
         recovered.octets += walk.octets;
-        recovered.ends.push(walk.position());
+        recovered.ends.extend(walk.position());
     }
+    recovered.next_epoch = survey.next_epoch(from, &strays, highest)?;
     plan.settle(visitor.knows_damage());
     if visitor.damaged {
-        // A segment that looks unused may be the remains of one that was used.
-        recovered.ready.clear();
+        // What looks unused or empty may be the remains of something that was used.
+        recovered.ready = survey::without_frames(medium, &recovered.ready)?;
+        recovered.stale.clear();
     }
     visitor.end(medium)?;
     Ok((recovered, plan, visitor.knows_damage()))
 }
 
-/// Checks the version in the headers of all segments, before anything is changed.
+/// The lowest epoch that has to be read. The catalog has all of those below it.
+fn lowest(from: &[LogPosition]) -> Epoch {
+    from.iter().map(|position| position.epoch).min().unwrap_or_default()
+}
+
+/// Checks the version in the headers of the newest epoch's segments, and of those that older
+/// versions numbered, before anything is changed. Between them there are only segments that a
+/// mailrace of this version has read before.
 ///
 /// # Errors
 /// [`RecoveryError::OtherVersion`] when one has another version of the format; those of the medium.
 pub fn check_versions(medium: &dyn Medium) -> Result<(), RecoveryError> {
-    for (file, _) in medium.segments().map_err(RecoveryError::io(None, 0))? {
+    let files = medium.segments().map_err(RecoveryError::io(None, 0))?;
+    let newest = files.iter().map(|(file, _)| file.epoch()).max().unwrap_or_default();
+    let checked = |file: &SegmentId| [Epoch(0), newest].contains(&file.epoch());
+    for file in files.into_iter().map(|(file, _)| file).filter(checked) {
         if let Err(HeaderError::OtherVersion { version }) = survey::header_of(medium, file)? {
             return Err(RecoveryError::OtherVersion { file, version });
         }

@@ -11,6 +11,10 @@ use crate::store::format::{FrameHeader, HEADER, SegmentId};
 /// damaged stretch that is searched whole.
 const DENSE: u64 = 16 << 20;
 
+/// The same in a segment that had another use before. There is no further on: between old frames
+/// and old mail no sample tells anything, and reading all of them would take a second for each log.
+const DENSE_IN_NOISE: u64 = 64 << 20;
+
 /// Further on, one block in this many bytes shows whether there is anything but the zeros that the
 /// segment was prepared with. Reading all of them would take a second for each log.
 const SPARSE: u64 = 8 << 20;
@@ -29,29 +33,33 @@ pub(super) enum Found {
 }
 
 /// Calls `found` with every frame header in `segment` from `offset` on, and with its offset.
-/// Returns whether `found` has had enough.
+/// Returns whether `found` has had enough. `reused` says that the file had another use before.
 pub(super) fn frames(
     medium: &dyn Medium,
     segment: SegmentId,
-    length: u64,
+    (length, reused): (u64, bool),
     offset: u64,
     mut found: impl FnMut(&FrameHeader, u64) -> Found,
 ) -> Result<bool, RecoveryError> {
     let mut window = Window::new(AHEAD);
+    let stretch = if reused { DENSE_IN_NOISE } else { DENSE };
     let mut at = offset;
-    let mut dense = at + DENSE;
+    let mut dense = at + stretch;
     while at < length {
         if at >= dense {
+            if reused {
+                break;
+            }
             let Some(trace) = trace(medium, segment, length, at)? else { break };
             at = trace;
-            dense = at + DENSE;
+            dense = at + stretch;
         }
         let header = FrameHeader::decode(window.read(medium, segment, at, HEADER)?).ok();
         match header.filter(|header| header.segment == segment).map(|h| (found(&h, at), h.length)) {
             Some((Found::Enough, _)) => return Ok(true),
             Some((Found::Frame, length)) => {
                 at += u64::from(length);
-                dense = at + DENSE;
+                dense = at + stretch;
             }
             Some((Found::Image, _)) | None => at += BLOCK as u64,
         }

@@ -6,7 +6,7 @@ use crate::store::format::{Lsn, MailboxId};
 /// Why the walk stops: the first invalid frame.
 pub(super) struct Stop {
     pub(super) what: String,
-    /// There is nothing at all.
+    /// There is nothing of this log.
     pub(super) blank: bool,
     /// The octets of a message are wrong, and lie in frames up to this one: if it was durable, that
     /// is damage.

@@ -3,13 +3,17 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::error::{Damage, Lost, LostFrames, RecoveryError};
+use super::lowest;
 use super::medium::Medium;
 use super::plan::Plan;
 use super::search::{self, Found, is_blank};
 use super::visit::Visitor;
 use crate::limits::BLOCK;
-use crate::store::format::{Epoch, HeaderError, LogId, LogPosition, Lsn, SegmentHeader, SegmentId};
-use crate::store::segments::usable;
+use crate::store::format::{
+    Epoch, FrameHeader, HEADER, HeaderError, LogId, LogPosition, Lsn, ReadyHeader, SegmentHeader,
+    SegmentId,
+};
+use crate::store::segments::{ReadySegment, usable};
 
 /// The most UIDs that a hole of unknown size is assumed to have given in a mailbox. A mailbox has
 /// room for 250 such holes.
@@ -19,8 +23,8 @@ pub(super) const GIVEN_MAX: u32 = 1 << 24;
 pub(super) struct Survey {
     /// Logs by epoch and number, in the order in which they are visited.
     pub(super) logs: BTreeMap<(Epoch, LogId), Log>,
-    /// Segments that were prepared and never used, with their lengths in bytes.
-    pub(super) ready: Vec<(SegmentId, u64)>,
+    /// Segments that were prepared and not used.
+    pub(super) ready: Vec<ReadySegment>,
     /// Files without a valid header.
     headless: Vec<Headless>,
     /// All files with their lengths in bytes.
@@ -48,10 +52,13 @@ struct Headless {
     segment: SegmentId,
     length: u64,
     why: HeaderError,
+    /// The segment that the frame in the second block says it is of.
+    first: Option<SegmentId>,
 }
 
 /// A segment without a header, with frames of which nothing proves that they were acknowledged.
 pub(super) struct Stray {
+    segment: SegmentId,
     pub(super) epoch: Epoch,
     pub(super) log: LogId,
     salt: u64,
@@ -74,6 +81,17 @@ pub(super) fn header_of(
     }
 }
 
+/// The segment that the frame in the second block of this one says it is of.
+fn first_frame(
+    medium: &dyn Medium,
+    segment: SegmentId,
+) -> Result<Option<SegmentId>, RecoveryError> {
+    let mut header = [0; HEADER];
+    let read = medium.read_at(segment, BLOCK as u64, &mut header);
+    let read = read.map_err(RecoveryError::io(segment, BLOCK as u64))?;
+    Ok(FrameHeader::decode(&header[..read]).ok().map(|frame| frame.segment))
+}
+
 /// Whether this segment, or the one before it in its log, is stripped. Everything before it was
 /// durable then: a segment is stripped only after its log has left it and all of it was synced.
 pub(super) fn was_left(medium: &dyn Medium, header: &SegmentHeader) -> bool {
@@ -82,7 +100,8 @@ pub(super) fn was_left(medium: &dyn Medium, header: &SegmentHeader) -> bool {
 }
 
 impl Survey {
-    pub(super) fn take(medium: &dyn Medium) -> Result<Survey, RecoveryError> {
+    /// Reads the headers of all segments but those of epochs of which the catalog has everything.
+    pub(super) fn take(medium: &dyn Medium, from: &[LogPosition]) -> Result<Survey, RecoveryError> {
         let files = medium.segments().map_err(RecoveryError::io(None, 0))?;
         let mut survey = Survey {
             logs: BTreeMap::new(),
@@ -90,7 +109,12 @@ impl Survey {
             headless: Vec::new(),
             lengths: files.into_iter().collect(),
         };
+        let lowest = lowest(from);
         for (&segment, &length) in &survey.lengths {
+            // Numbers without an epoch may be of any.
+            if segment.epoch() < lowest && segment.epoch() != Epoch(0) {
+                continue;
+            }
             let why = match header_of(medium, segment)? {
                 Ok(header) if header.segment == segment => {
                     let log = survey.logs.entry((header.epoch, header.log));
@@ -102,17 +126,31 @@ impl Survey {
                 Err(HeaderError::OtherVersion { version }) => {
                     return Err(RecoveryError::OtherVersion { file: segment, version });
                 }
-                Err(HeaderError::Zeros)
-                    if usable(length) && is_blank(medium, segment, length, BLOCK as u64)? =>
+                // With a frame of its own it was in use, and its header was lost.
+                Err(HeaderError::Ready(ReadyHeader { reused }))
+                    if usable(length) && first_frame(medium, segment)? != Some(segment) =>
                 {
-                    survey.ready.push((segment, length));
+                    survey.ready.push(ReadySegment { segment, length, reused });
                     continue;
                 }
                 Err(why) => why,
             };
-            survey.headless.push(Headless { segment, length, why });
+            let first = first_frame(medium, segment)?;
+            survey.headless.push(Headless { segment, length, why, first });
         }
+        survey.find_lost_headers(from);
         Ok(survey)
+    }
+
+    /// A segment that is named as a part of a log was in use, whatever its header says.
+    fn find_lost_headers(&mut self, from: &[LogPosition]) {
+        let left = self.logs.values().flat_map(|log| log.after.keys().copied());
+        let named: BTreeSet<_> = left.chain(from.iter().map(|at| at.segment)).collect();
+        for used in self.ready.extract_if(.., |ready| named.contains(&ready.segment)) {
+            let ReadySegment { segment, length, reused } = used;
+            let why = HeaderError::Ready(ReadyHeader { reused });
+            self.headless.push(Headless { segment, length, why, first: None });
+        }
     }
 
     /// The newest epoch. Only its logs can have torn tails: all older ones were cut clean before it
@@ -207,8 +245,9 @@ impl Survey {
             let frames = self.frames_of(medium, headless)?;
             let blank = is_blank(medium, headless.segment, headless.length, BLOCK as u64)?;
             let named = from.iter().any(|position| position.segment == headless.segment);
-            let Some((stray, lowest)) = frames else {
-                if headless.why != HeaderError::Zeros && !blank {
+            let Some((stray, lowest)) = frames.filter(|_| !headless.was_reused()) else {
+                let no_header = matches!(headless.why, HeaderError::Zeros | HeaderError::Ready(_));
+                if !no_header && !blank && !headless.was_reused() {
                     let what = format!("{}, and no frame can be recognised", headless.why);
                     // It may have had changes of any account.
                     let hole = LostFrames { until: None, given: GIVEN_MAX, logs: 0 };
@@ -216,13 +255,9 @@ impl Survey {
                     visitor.damage(Damage { lost: Lost::Frames(hole), ..damage })?;
                     continue;
                 }
-                match headless.why {
-                    // The visitor was told when the positions of the catalog were checked.
-                    _ if named => {}
-                    HeaderError::Zeros if blank => {
-                        plan.remove(headless.segment, "it was not in use yet");
-                    }
-                    _ => plan.doubt(headless.segment),
+                // Otherwise the visitor was told when the positions of the catalog were checked.
+                if !named {
+                    plan.doubt(headless.segment);
                 }
                 continue;
             };
@@ -272,7 +307,7 @@ impl Survey {
         let Headless { segment, length, .. } = *headless;
         let mut seen: Option<(Stray, Lsn)> = None;
         let mut salt = None;
-        search::frames(medium, segment, length, BLOCK as u64, |frame, _| {
+        search::frames(medium, segment, (length, false), BLOCK as u64, |frame, _| {
             // If the log has no other segment, the first frame has to be trusted.
             let known = self.logs.get(&(frame.epoch, frame.log)).map(Log::salt);
             if frame.salt != *salt.get_or_insert(known.unwrap_or(frame.salt)) {
@@ -280,7 +315,7 @@ impl Survey {
             }
             let (epoch, log) = (frame.epoch, frame.log);
             let (salt, watermark) = (frame.salt, frame.watermark);
-            let first = (Stray { epoch, log, salt, watermark }, frame.lsn);
+            let first = (Stray { segment, epoch, log, salt, watermark }, frame.lsn);
             let (stray, lowest) = seen.get_or_insert(first);
             stray.watermark = stray.watermark.max(frame.watermark);
             *lowest = frame.lsn.min(*lowest);
@@ -289,44 +324,56 @@ impl Survey {
         Ok(seen)
     }
 
+    /// Above the epochs of all headers, files, positions and strays, and above that of `highest`, a
+    /// segment that messages name.
     pub(super) fn next_epoch(
         &self,
         from: &[LogPosition],
         strays: &[Stray],
+        highest: SegmentId,
     ) -> Result<Epoch, RecoveryError> {
-        let named = from.iter().map(|position| position.epoch);
-        let stray = strays.iter().map(|stray| stray.epoch);
-        let last = named.chain(stray).fold(self.newest(), Epoch::max);
-        let file = self.logs.values().next_back().and_then(|log| log.segments.keys().next());
-        let file = file.copied().unwrap_or_default();
-        if last.0 == u32::MAX {
-            Err(at_the_end(file, last))?
-        }
-        Ok(last.next())
-    }
-
-    pub(super) fn next_segment(&self, from: &[LogPosition]) -> Result<SegmentId, RecoveryError> {
-        let files = self.lengths.keys().copied();
-        let named = from.iter().map(|position| position.segment);
+        let files = self.lengths.keys().chain([&highest]).map(|&file| (file.epoch(), file));
+        let named = from.iter().map(|at| (at.epoch.max(at.segment.epoch()), at.segment));
         let segments = self.logs.values().flat_map(|log| log.segments.values());
-        let left = segments.filter_map(|segment| segment.header.previous.map(|(file, _)| file));
-        let last = files.chain(named).chain(left).fold(SegmentId(0), SegmentId::max);
-        if last.0 == u64::MAX {
-            Err(at_the_end(last, Epoch(0)))?
+        let headers = segments.flat_map(|Segment { header, .. }| {
+            let left = header.previous.map(|(file, _)| (file.epoch(), header.segment));
+            left.into_iter().chain([(header.epoch, header.segment)])
+        });
+        let strays = strays.iter().map(|stray| (stray.epoch, stray.segment));
+        let last = files.chain(named).chain(headers).chain(strays).max();
+        let (epoch, file) = last.unwrap_or_default();
+        match epoch < Epoch::LAST {
+            true => Ok(epoch.next()),
+            false => Err(RecoveryError::LastEpoch { file, epoch }),
         }
-        Ok(last.next())
     }
 }
 
-/// No real use gets this far: the file was named or written by hand.
-fn at_the_end(file: SegmentId, epoch: Epoch) -> Damage {
-    let what = "its number or its epoch is the last there can be, and none could follow".into();
-    let (stripped, log, lsn) = (false, LogId(0), Lsn(0));
-    let (messages, lost) = (Vec::new(), Lost::File);
-    Damage { file, stripped, offset: 0, epoch, log, lsn, what, messages, lost }
+/// Those of the segments that look ready in which no frame of their own can be found.
+pub(super) fn without_frames(
+    medium: &dyn Medium,
+    ready: &[ReadySegment],
+) -> Result<Vec<ReadySegment>, RecoveryError> {
+    let mut unused = Vec::new();
+    for &found in ready {
+        let ReadySegment { segment, length, .. } = found;
+        let start = BLOCK as u64;
+        if !search::frames(medium, segment, (length, false), start, |_, _| Found::Enough)? {
+            unused.push(found);
+        }
+    }
+    Ok(unused)
 }
 
 impl Headless {
+    /// Whether it had another use before and none since: its first frame is still that of another
+    /// segment. So it became part of a log, if at all, at the moment of the crash, and its header is
+    /// torn.
+    fn was_reused(&self) -> bool {
+        let torn = !matches!(self.why, HeaderError::Field(_));
+        torn && self.first.is_some_and(|segment| segment != self.segment)
+    }
+
     fn damage(&self, epoch: Epoch, log: LogId, lsn: Lsn, what: String) -> Damage {
         let (file, stripped) = (self.segment, false);
         let (messages, lost) = (Vec::new(), Lost::File);
@@ -346,6 +393,7 @@ impl Headless {
             previous: None,
             size: 0,
             created: 0,
+            reused: true,
         };
         Segment { header, length: self.length }
     }

@@ -110,35 +110,52 @@ pub(super) struct Judge<'a> {
     pub(super) strays: &'a [Stray],
 }
 
+/// What stands behind the place at which a walk stopped.
+pub(super) struct Evidence {
+    /// The proof, if there is one, that the frame there was durable; or an earlier frame, with the
+    /// octets that are wrong.
+    pub(super) proof: Option<&'static str>,
+    /// Whether frames of the log were seen there.
+    pub(super) frames: bool,
+}
+
+impl From<&'static str> for Evidence {
+    fn from(proof: &'static str) -> Evidence {
+        Evidence { proof: Some(proof), frames: false }
+    }
+}
+
 impl Judge<'_> {
-    /// The proof, if there is one, that the frame at which the walk stopped was durable; or that
-    /// `lsn` was, an earlier frame with the octets that are wrong.
-    pub(super) fn proof(
-        &self,
-        walk: &Walk<'_>,
-        lsn: Lsn,
-    ) -> Result<Option<&'static str>, RecoveryError> {
+    /// The evidence about the frame at which the walk stopped; or about `lsn`, an earlier one.
+    pub(super) fn evidence(&self, walk: &Walk<'_>, lsn: Lsn) -> Result<Evidence, RecoveryError> {
         let Judge { medium, survey, .. } = *self;
         let later = walk.log.unreached(walk.start, &walk.reached);
         let here = &walk.log.segments[&walk.segment];
         if walk.applied >= walk.lsn {
-            return Ok(Some("the catalog has read it"));
+            return Ok("the catalog has read it".into());
         }
         if walk.log.epoch < survey.newest() {
             let clean = here.length == u64::from(walk.offset) && later.is_empty();
-            return Ok((!clean).then_some("this log was complete when a later epoch began"));
+            let proof = (!clean).then_some("this log was complete when a later epoch began");
+            return Ok(Evidence { proof, frames: false });
         }
         if medium.is_stripped(walk.segment) && here.length > u64::from(walk.offset) {
-            return Ok(Some("its log had left it when its records were put into this file"));
+            return Ok("its log had left it when its records were put into this file".into());
         }
         if walk.applied >= lsn {
-            return Ok(Some("its octets were durable before it was written"));
+            return Ok("its octets were durable before it was written".into());
         }
-        let (segment, length, offset) = (here.header.segment, here.length, u64::from(walk.offset));
-        let durable =
-            search::frames(medium, segment, length, offset, |f, _| shows(f, walk.log, lsn))?
-                || self.is_durable(walk.log, &later, lsn)?;
-        Ok(durable.then_some("later frames say that it was durable"))
+        let (extent, mut frames) = ((here.length, here.header.reused), false);
+        let look = |frame: &FrameHeader, _| {
+            let found = shows(frame, walk.log, lsn);
+            frames |= !matches!(found, Found::Image);
+            found
+        };
+        let offset = u64::from(walk.offset);
+        let durable = search::frames(medium, here.header.segment, extent, offset, look)?
+            || self.is_durable(walk.log, &later, lsn)?;
+        let proof = durable.then_some("later frames say that it was durable");
+        Ok(Evidence { proof, frames })
     }
 
     /// Whether anything in these segments proves that `lsn` was durable.
@@ -160,8 +177,8 @@ impl Judge<'_> {
             return Ok(true);
         }
         for Segment { header, length } in segments {
-            let start = BLOCK as u64;
-            if search::frames(medium, header.segment, *length, start, |f, _| shows(f, log, lsn))? {
+            let (extent, start) = ((*length, header.reused), BLOCK as u64);
+            if search::frames(medium, header.segment, extent, start, |f, _| shows(f, log, lsn))? {
                 return Ok(true);
             }
         }

@@ -5,6 +5,7 @@ use super::medium::Medium;
 use crate::store::format::{
     Commit, Epoch, LogId, LogPosition, Lsn, MessageRecord, Record, SegmentId,
 };
+use crate::store::segments::ReadySegment;
 
 /// Is told what recovery finds.
 pub trait Visitor {
@@ -67,17 +68,16 @@ pub enum Change {
 /// The result of recovery: all logs are cut clean, and a new epoch may begin.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Recovered {
-    /// Above all epochs so far.
+    /// Above all epochs so far, and above that of every segment so far.
     pub next_epoch: Epoch,
-    /// Above all segments so far.
-    pub next_segment: SegmentId,
-    /// Segments that were prepared and not used, with their lengths in bytes.
-    pub ready: Vec<(SegmentId, u64)>,
-    /// The end of every log that was read. They are the positions of the catalog once it has all
-    /// that was visited.
+    /// Segments that were prepared and not used.
+    pub ready: Vec<ReadySegment>,
+    /// Segments without a frame that no log continues behind. They say no more than that their
+    /// epoch has begun, and can be removed in this order once a later one has, durably.
+    pub stale: Vec<SegmentId>,
+    /// The end of every log that was read and has a frame. They are the positions of the catalog
+    /// once it has all that was visited. None of them is in a segment of `stale`.
     pub ends: Vec<LogPosition>,
-    /// Logs that were not read, because their epoch is below all given positions.
-    pub closed: Vec<(Epoch, LogId)>,
     /// What was cut off, one sentence each.
     pub cut: Vec<String>,
     /// Frames read.

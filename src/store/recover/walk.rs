@@ -133,7 +133,7 @@ impl<'a> Walk<'a> {
         visitor: &mut dyn Visitor,
     ) -> Result<End, RecoveryError> {
         loop {
-            let stop = match self.step() {
+            let mut stop = match self.step() {
                 Ok(None) => continue,
                 Ok(Some((taken, length))) => match self.pass(taken, length, judge, visitor)? {
                     None => continue,
@@ -142,7 +142,11 @@ impl<'a> Walk<'a> {
                 Err(Broken::Stop(stop)) => stop,
                 Err(Broken::Failed(error)) => return Err(error),
             };
-            let Some(proof) = judge.proof(self, self.lsn)? else { return Ok(End::Torn(stop)) };
+            let evidence = judge.evidence(self, self.lsn)?;
+            let Some(proof) = evidence.proof else {
+                stop.blank &= !evidence.frames;
+                return Ok(End::Torn(stop));
+            };
             let next = self.find()?;
             // If the log continues in the next segment with this frame, only that segment's header
             // is lost, and the visitor was told of it.
@@ -173,7 +177,7 @@ impl<'a> Walk<'a> {
         for wrong in taken.wrong {
             // A frame was durable only together with all frames before it.
             let lsn = wrong.stop.held_by.map_or(self.lsn, |held_by| held_by.min(self.lsn));
-            let proof = match judge.proof(self, lsn)? {
+            let proof = match judge.evidence(self, lsn)?.proof {
                 Some(proof) => proof,
                 // The octets may lie in lost frames, and then nothing tells whether they were
                 // durable.
@@ -224,7 +228,8 @@ impl<'a> Walk<'a> {
         let end = self.next.map_or(here.length, |(_, end)| here.length.min(u64::from(end)));
         let mut next = None;
         let from = u64::from(self.offset) + BLOCK as u64;
-        search::frames(self.medium, self.segment, end, from, |frame, at| {
+        let extent = (end, here.header.reused);
+        search::frames(self.medium, self.segment, extent, from, |frame, at| {
             let ours = (frame.epoch, frame.log, frame.salt)
                 == (self.log.epoch, self.log.id, self.log.salt());
             if !ours || frame.lsn <= self.lsn {
@@ -264,17 +269,42 @@ impl<'a> Walk<'a> {
         self.batches.highest
     }
 
-    /// The end of the log, once the walk has stopped.
-    pub(super) fn position(&self) -> LogPosition {
-        LogPosition {
+    /// The end of the log, once the walk has stopped: behind its last frame. `None` when it has no
+    /// frame.
+    pub(super) fn position(&self) -> Option<LogPosition> {
+        let (mut segment, mut offset) = (self.segment, self.offset);
+        if !self.has_holes
+            && let Some(last) = self.frameless().last()
+        {
+            let before = self.log.segments[last].header.previous?;
+            if self.log.segments.contains_key(&before.0) {
+                (segment, offset) = before;
+            }
+        }
+        Some(LogPosition {
             epoch: self.log.epoch,
             log: self.log.id,
-            segment: self.segment,
-            offset: self.offset,
+            segment,
+            offset,
             lsn: self.lsn,
             // Higher than that only where frames that the catalog had read are damaged.
             applied: self.applied.max(Lsn(self.lsn.0 - 1)),
+        })
+    }
+
+    /// The segments at the end of the log that have no frame, the last one first.
+    pub(super) fn frameless(&self) -> Vec<SegmentId> {
+        let mut frameless = Vec::new();
+        let (mut at, mut end) = (self.segment, self.offset);
+        while end == BLOCK as u32
+            && let Some(segment) = self.log.segments.get(&at)
+            && !frameless.contains(&at)
+        {
+            frameless.push(at);
+            let Some(previous) = segment.header.previous else { break };
+            (at, end) = previous;
         }
+        frameless
     }
 
     /// Reads one frame, which is still to be passed, and its length; or moves to the next segment.
@@ -303,9 +333,11 @@ impl<'a> Walk<'a> {
     fn frame(&mut self, end: u32) -> Result<(Taken, u32), Broken> {
         let start = u64::from(self.offset);
         let octets = self.window.read(self.medium, self.segment, start, HEADER)?;
+        // Behind the end there are zeros, or what an earlier use of the file has left.
+        let reused = self.log.segments[&self.segment].header.reused;
         let header = match FrameHeader::decode(octets) {
             Ok(header) => header,
-            Err(HeaderError::OtherVersion { version }) => {
+            Err(HeaderError::OtherVersion { version }) if !reused => {
                 let file = self.segment;
                 return Err(Broken::Failed(RecoveryError::OtherVersion { file, version }));
             }
@@ -316,7 +348,7 @@ impl<'a> Walk<'a> {
                 return Err(Stop { blank: flaw.is_none(), ..Stop::new(what) }.into());
             }
             Err(error) => {
-                let blank = error == HeaderError::Zeros;
+                let blank = reused || error == HeaderError::Zeros;
                 return Err(Stop { blank, ..Stop::new(error.to_string()) }.into());
             }
         };
@@ -351,7 +383,10 @@ impl<'a> Walk<'a> {
             && header.salt == self.log.salt()
             && header.segment == self.segment;
         let what = if !ours {
-            format!("a frame of another log or segment ({}) stands here", header.segment)
+            let what =
+                format!("a frame of another log or segment ({}) stands here", header.segment);
+            let blank = self.log.segments[&self.segment].header.reused;
+            return Err(Stop { blank, ..Stop::new(what) });
         } else if header.lsn != self.lsn {
             format!("frame {} stands here", header.lsn)
         } else if self.offset.checked_add(header.length).is_none_or(|after| after > end) {

@@ -95,7 +95,11 @@ impl Inspected<'_> {
         };
         let header = match self.header(segment) {
             Ok(Ok(header)) => header,
-            Ok(Err(HeaderError::Zeros)) => return line + ", no header: ready, or never used\n",
+            Ok(Err(HeaderError::Ready(ready))) => {
+                let behind = if ready.reused { "an earlier use" } else { "zeros" };
+                return line + &format!(", ready, {behind} behind its header\n");
+            }
+            Ok(Err(HeaderError::Zeros)) => return line + ", no header: never used\n",
             Ok(Err(error)) => return line + &format!(", DAMAGED header: {error}\n"),
             Err(error) => return line + &format!(", UNREADABLE: {error}\n"),
         };

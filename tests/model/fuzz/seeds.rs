@@ -332,6 +332,7 @@ fn segment_header() -> Vec<u8> {
         previous: Some((SegmentId(1), 8192)),
         size: 1 << 20,
         created: 0,
+        reused: true,
     };
     let mut octets = vec![0; 4096];
     header.encode(&mut octets);

@@ -21,7 +21,7 @@ use crate::folder::Folder;
 
 const GOLDEN: &str = include_str!("segment.hex");
 const RECORDS: &str = include_str!("records.hex");
-const SEGMENT: SegmentId = SegmentId(7);
+const SEGMENT: SegmentId = SegmentId(3 << 40 | 7);
 const SIZE: u32 = 4 * 4096;
 const FIRST: &[u8] = b"Subject: one\r\n\r\nFirst.\r\n";
 const SECOND: &[u8] = b"Subject: two\r\n\r\nSecond.\r\n";
@@ -107,7 +107,8 @@ fn records(segment: &[u8], at: usize) -> Result<Vec<Record>, RecordError> {
 fn segment() -> Vec<u8> {
     let mut octets = vec![0; SIZE as usize];
     let mut sequencer = Sequencer::new(Epoch(3), LogId(1), 2, 0x1122_3344_5566_7788);
-    sequencer.open_segment(SEGMENT, SIZE, 1_700_000_000).encode(&mut octets);
+    let header = sequencer.open_segment(SEGMENT, SIZE, 1_700_000_000);
+    SegmentHeader { reused: true, ..header }.encode(&mut octets);
     sequencer.header_written(SEGMENT);
 
     let payload = [FIRST, GAP, SECOND].concat();
@@ -186,7 +187,7 @@ fn other_records() -> Vec<Record> {
         octets: 25,
         ..commit
     };
-    let fragment = Fragment { segment: SegmentId(6), offset: 4224, length: 3000 };
+    let fragment = Fragment { segment: SegmentId(3 << 40 | 6), offset: 4224, length: 3000 };
     vec![
         Record::CreateMailbox {
             account: account.clone(),

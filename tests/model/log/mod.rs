@@ -10,6 +10,8 @@ mod copying;
 mod damage;
 mod forged;
 mod golden;
+mod noise;
+mod numbers;
 mod simple;
 mod stripped;
 mod writer;
@@ -18,8 +20,8 @@ use std::collections::BTreeMap;
 
 use kit::Random;
 use mailrace::store::{
-    Change, Epoch, Fragment, LogId, LogPosition, Lsn, Medium, Recovered, RecoveryError, SegmentId,
-    recover,
+    Change, Epoch, Fragment, LogId, LogPosition, Lsn, Medium, ReadySegment, Recovered,
+    RecoveryError, SegmentId, recover,
 };
 use proptest::prelude::*;
 
@@ -89,8 +91,9 @@ pub struct World {
     /// The positions that the catalog would have.
     checkpoint: Vec<LogPosition>,
     next_segment: SegmentId,
-    ready: Vec<SegmentId>,
-    sizes: BTreeMap<SegmentId, u32>,
+    ready: Vec<ReadySegment>,
+    /// Segments without a frame, to remove once this epoch has begun.
+    stale: Vec<SegmentId>,
 }
 
 impl World {
@@ -102,9 +105,9 @@ impl World {
             history: Vec::new(),
             frames: BTreeMap::new(),
             checkpoint: Vec::new(),
-            next_segment: SegmentId(1),
+            next_segment: SegmentId(0),
             ready: Vec::new(),
-            sizes: BTreeMap::new(),
+            stale: Vec::new(),
         };
         world.start(Epoch(1));
         world
@@ -112,6 +115,12 @@ impl World {
 
     fn start(&mut self, epoch: Epoch) {
         let salt = self.random.number();
+        self.next_segment = SegmentId::first_of(epoch);
+        for ready in &mut self.ready {
+            self.disk.rename(ready.segment, self.next_segment);
+            ready.segment = self.next_segment;
+            self.next_segment = self.next_segment.next();
+        }
         let writer = |log| Writer::new(epoch, LogId(log), LOGS, salt ^ u64::from(log));
         self.writers = (0..LOGS).map(writer).collect();
         // One segment is ready ahead of need.
@@ -122,9 +131,13 @@ impl World {
         let size = (9 + self.random.below(12) as u32) * 4096;
         let segment = self.next_segment;
         self.next_segment = segment.next();
-        self.disk.create(segment, size);
-        self.sizes.insert(segment, size);
-        self.ready.push(segment);
+        let reused = self.random.one_in(2);
+        let left = noise::octets(self, segment);
+        match reused {
+            true => self.disk.reuse(segment, size, &left),
+            false => self.disk.create(segment, size),
+        }
+        self.ready.push(ReadySegment { segment, length: size.into(), reused });
     }
 
     fn step(&mut self, step: Step) {
@@ -143,15 +156,19 @@ impl World {
                 if self.ready.is_empty() {
                     self.prepare();
                 }
-                let (ready, sizes) = (&mut self.ready, &self.sizes);
+                let ready = &mut self.ready;
                 let (writers, random) = (&mut self.writers, &mut self.random);
                 writers[log].frame(&mut self.disk, random, room, other, |_| {
-                    let segment = ready.pop().expect("filled above");
-                    (segment, sizes[&segment])
+                    ready.pop().expect("filled above") //
                 });
             }
             Step::Complete { log, pick } => self.writers[log].complete(&mut self.disk, pick),
-            Step::Sync { log } => self.writers[log].sync(&mut self.disk),
+            Step::Sync { log } => {
+                self.writers[log].sync(&mut self.disk);
+                if self.writers[log].sequencer.durable() > Lsn(0) {
+                    self.stale.drain(..).for_each(|segment| self.disk.lose_file(segment));
+                }
+            }
             Step::Checkpoint => self.checkpoint(),
             Step::Crash { power, patience } => self.crash(power, patience),
         }
@@ -200,8 +217,9 @@ impl World {
             let kept = writer.frames.iter().filter(|frame| frame.place.lsn <= end).copied();
             self.frames.insert((writer.epoch, writer.log), kept.collect());
         }
-        self.ready = recovered.ready.iter().map(|&(segment, _)| segment).collect();
-        assert!(recovered.next_segment <= self.next_segment);
+        (self.ready, self.stale) = (recovered.ready, recovered.stale);
+        // Below that only after a recovery that was killed had removed all files of an epoch.
+        assert!(recovered.next_epoch <= self.writers[0].epoch.next());
         self.start(recovered.next_epoch);
     }
 
@@ -234,14 +252,13 @@ impl World {
         assert_eq!(again, found);
         assert_eq!(recovered.cut, Vec::<String>::new());
         let positions = self.checkpoint.clone();
-        let (recovered, rest) = self.read(&positions).expect("the checkpoint is in the log");
+        let (_, rest) = self.read(&positions).expect("the checkpoint is in the log");
         let lowest = positions.iter().map(|position| position.epoch).min().unwrap_or_default();
         let expected = found.iter().filter(|entry| {
             let at = positions.iter().find(|p| (p.epoch, p.log) == (entry.epoch, entry.log));
             entry.epoch >= lowest && at.is_none_or(|at| entry.lsn > at.applied)
         });
         assert!(rest.iter().eq(expected), "from the checkpoint something else was found");
-        assert!(recovered.closed.iter().all(|&(epoch, _)| epoch < lowest));
         let (recovered, nothing) = self.read(&recovered.ends).expect("its own ends");
         assert!(nothing.is_empty() && recovered.frames == 0);
         assert!(before == self.disk.files, "a clean log was changed");

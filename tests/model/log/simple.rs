@@ -1,8 +1,8 @@
 //! A log of small frames, written one after the other, for single cases.
 
 use mailrace::store::{
-    BatchId, Epoch, LogId, LogPosition, Record, Recovered, RecoveryError, SegmentId, Sequencer,
-    frame, recover,
+    BatchId, Epoch, LogId, LogPosition, Record, Recovered, RecoveryError, SegmentHeader, SegmentId,
+    Sequencer, frame, recover,
 };
 
 use crate::disk::Disk;
@@ -12,7 +12,7 @@ pub const BLOCK: u32 = 4096;
 
 pub struct Log {
     pub disk: Disk,
-    sequencer: Sequencer,
+    pub sequencer: Sequencer,
 }
 
 impl Log {
@@ -29,8 +29,20 @@ impl Log {
     pub fn segment(&mut self, segment: u64, blocks: u32) {
         let (segment, size) = (SegmentId(segment), blocks * BLOCK);
         self.disk.create(segment, size);
+        self.enter(segment, size, false);
+    }
+
+    /// The same in a file that had another use before, with this behind its header.
+    pub fn reused(&mut self, segment: u64, blocks: u32, left: &[u8]) {
+        let (segment, size) = (SegmentId(segment), blocks * BLOCK);
+        self.disk.reuse(segment, size, left);
+        self.enter(segment, size, true);
+    }
+
+    fn enter(&mut self, segment: SegmentId, size: u32, reused: bool) {
         let mut block = vec![0; BLOCK as usize];
-        self.sequencer.open_segment(segment, size, 0).encode(&mut block);
+        let header = self.sequencer.open_segment(segment, size, 0);
+        SegmentHeader { reused, ..header }.encode(&mut block);
         self.write(segment, 0, block);
         self.sequencer.header_written(segment);
     }

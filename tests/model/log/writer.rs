@@ -7,7 +7,7 @@ use imap::types::{FlagChange, Flags, InternalDate, Keyword, ModSeq, Uid, UidRang
 use kit::Random;
 use mailrace::store::{
     BatchId, Change, Commit, EmailId, Epoch, Fragment, LogId, Lsn, MailboxId, MessageRecord, Place,
-    Record, SegmentId, Sequencer, SyncPlan, frame,
+    ReadySegment, Record, SegmentHeader, SegmentId, Sequencer, SyncPlan, frame,
 };
 use xxhash_rust::xxh3::xxh3_128;
 
@@ -137,7 +137,7 @@ impl Writer {
         random: &mut Random,
         room: usize,
         other: bool,
-        new_segment: impl FnOnce(&mut Disk) -> (SegmentId, u32),
+        new_segment: impl FnOnce(&mut Disk) -> ReadySegment,
     ) {
         let mut payload = Vec::new();
         let mut records = Vec::new();
@@ -210,13 +210,14 @@ impl Writer {
         &mut self,
         disk: &mut Disk,
         length: u32,
-        new_segment: impl FnOnce(&mut Disk) -> (SegmentId, u32),
+        new_segment: impl FnOnce(&mut Disk) -> ReadySegment,
     ) -> Place {
         if let Some(place) = self.sequencer.reserve(length) {
             return place;
         }
-        let (segment, size) = new_segment(disk);
-        let header = self.sequencer.open_segment(segment, size, 1_700_000_000);
+        let ReadySegment { segment, length: size, reused } = new_segment(disk);
+        let header = self.sequencer.open_segment(segment, size as u32, 1_700_000_000);
+        let header = SegmentHeader { reused, ..header };
         let mut block = vec![0xEE; 4096];
         header.encode(&mut block);
         let write = disk.write(segment, 0, block);

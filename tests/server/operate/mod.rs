@@ -7,5 +7,6 @@ mod ends;
 mod files;
 mod index;
 mod limits;
+mod numbers;
 mod secrets;
 mod versions;

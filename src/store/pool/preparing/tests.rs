@@ -3,10 +3,15 @@
 use std::fs;
 
 use super::*;
+use crate::store::format::{HeaderError, ReadyHeader, SegmentHeader};
 use crate::store::pool::Spare;
 use crate::store::segments::Segments;
 
-fn worker(dir: &tempfile::TempDir, ready: Vec<(SegmentId, u64)>) -> Worker {
+fn ready(segment: u64, length: u64) -> ReadySegment {
+    ReadySegment { segment: SegmentId(segment), length, reused: false }
+}
+
+fn worker(dir: &tempfile::TempDir, ready: Vec<ReadySegment>) -> Worker {
     let config = PoolConfig {
         segments: Segments::open(dir.path()).unwrap(),
         size: 5 << 19,
@@ -18,6 +23,7 @@ fn worker(dir: &tempfile::TempDir, ready: Vec<(SegmentId, u64)>) -> Worker {
         ahead: 2,
         first_id: SegmentId(10),
         ready,
+        stale: Vec::new(),
         ingested: Arc::default(),
     };
     Worker::new(config, Arc::default())
@@ -30,11 +36,13 @@ fn segments_are_filled_with_zeros_ahead() {
     while worker.wants_work() {
         worker.step();
     }
-    assert_eq!(worker.ready, [(SegmentId(10), 5 << 19), (SegmentId(11), 5 << 19)]);
+    assert_eq!(worker.ready, [ready(10, 5 << 19), ready(11, 5 << 19)]);
     let prepared = worker.provide(Kind::Usual).unwrap();
     assert!(prepared.written && prepared.segment == SegmentId(10));
     let octets = fs::read(dir.path().join(SegmentId(10).file_name())).unwrap();
-    assert!(octets.len() == 5 << 19 && octets.iter().all(|&o| o == 0));
+    assert!(octets.len() == 5 << 19 && octets[BLOCK..].iter().all(|&o| o == 0));
+    let header = SegmentHeader::decode(&octets[..BLOCK]);
+    assert_eq!(header, Err(HeaderError::Ready(ReadyHeader { reused: false })));
     assert_eq!(worker.counts.unprepared.load(Ordering::Relaxed), 0);
 }
 
@@ -57,7 +65,7 @@ fn what_is_held_back_comes_first_and_outlives_the_run() {
     while first.wants_work() {
         first.step();
     }
-    assert_eq!(first.reserve, [(SegmentId(10), 1 << 19), (SegmentId(11), 1 << 19)]);
+    assert_eq!(first.reserve, [ready(10, 1 << 19), ready(11, 1 << 19)]);
     assert_eq!(first.ready.len(), 2);
     // Mail never gets them, however often it asks.
     for _ in 0..4 {
@@ -68,11 +76,11 @@ fn what_is_held_back_comes_first_and_outlives_the_run() {
     assert_eq!(first.provide(any).unwrap().segment, SegmentId(10));
     assert!(first.provide(any).unwrap_err().is_full());
 
-    let left = vec![(SegmentId(11), 1 << 19), (SegmentId(12), 5 << 19)];
+    let left = vec![ready(11, 1 << 19), ready(12, 5 << 19)];
     let config = PoolConfig { reserves: 2, ready: left, ..first.config };
     let mut second = Worker::new(config, Arc::default());
-    assert_eq!(second.reserve, [(SegmentId(11), 1 << 19)]);
-    assert_eq!(second.ready, [(SegmentId(12), 5 << 19)]);
+    assert_eq!(second.reserve, [ready(11, 1 << 19)]);
+    assert_eq!(second.ready, [ready(12, 5 << 19)]);
     assert!(second.lacks_reserve() && second.provide(last).is_ok());
     assert!(second.provide(last).unwrap_err().is_full());
 }
@@ -95,7 +103,7 @@ fn a_folder_that_is_gone_is_noticed() {
 fn what_earlier_runs_left_is_used_first() {
     let dir = tempfile::tempdir().unwrap();
     fs::write(dir.path().join(SegmentId(3).file_name()), vec![0; 3 * BLOCK]).unwrap();
-    let left = vec![(SegmentId(2), 100), (SegmentId(3), 3 * BLOCK as u64), (SegmentId(4), 8192)];
+    let left = vec![ready(2, 100), ready(3, 3 * BLOCK as u64), ready(4, 8192)];
     let mut worker = worker(&dir, left);
     let prepared = worker.provide(Kind::Usual).unwrap();
     assert_eq!((prepared.segment, prepared.size), (SegmentId(3), 3 * BLOCK as u32));

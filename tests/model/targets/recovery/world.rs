@@ -3,8 +3,8 @@
 use imap::types::{InternalDate, ModSeq, Uid};
 use mailrace::store::{
     BatchId, Change, Commit, EmailId, Epoch, Fragment, FrameHeader, HEADER, KeywordList, LogId,
-    LogPosition, Lsn, MailboxId, MessageRecord, Place, Record, Replayed, SegmentHeader, SegmentId,
-    Sequencer, frame, recover,
+    LogPosition, Lsn, MailboxId, MessageRecord, Place, ReadyHeader, ReadySegment, Record, Replayed,
+    SegmentHeader, SegmentId, Sequencer, frame, recover,
 };
 use xxhash_rust::xxh3::{xxh3_64, xxh3_128};
 
@@ -23,7 +23,11 @@ pub struct World {
     pub positions: Vec<LogPosition>,
     sequencer: Sequencer,
     epoch: Epoch,
-    segment: u64,
+    segment: SegmentId,
+    /// Segments that are ready.
+    ready: Vec<ReadySegment>,
+    /// Segments without a frame, to remove once this epoch has begun.
+    stale: Vec<SegmentId>,
     batch: u64,
     /// Messages of the open batch.
     open: Vec<MessageRecord>,
@@ -42,7 +46,9 @@ impl World {
             positions: Vec::new(),
             sequencer: Sequencer::new(Epoch(1), LogId(0), 1, SALT),
             epoch: Epoch(1),
-            segment: 0,
+            segment: SegmentId::first_of(Epoch(1)),
+            ready: Vec::new(),
+            stale: Vec::new(),
             batch: 1,
             open: Vec::new(),
             open_since: None,
@@ -74,20 +80,61 @@ impl World {
     }
 
     fn segment(&mut self, blocks: usize) {
-        self.segment += 1;
-        let (segment, size) = (SegmentId(self.segment), blocks * BLOCK);
-        self.disk.create(segment, size as u32);
+        let fits = |ready: &mut ReadySegment| ready.length >= (blocks * BLOCK) as u64;
+        let ready = self.ready.pop_if(fits).unwrap_or_else(|| {
+            let segment = self.next_segment();
+            self.disk.create(segment, (blocks * BLOCK) as u32);
+            ReadySegment { segment, length: (blocks * BLOCK) as u64, reused: false }
+        });
+        let ReadySegment { segment, length, reused } = ready;
         let mut block = vec![0; BLOCK];
-        self.sequencer.open_segment(segment, size as u32, 0).encode(&mut block);
+        let header = self.sequencer.open_segment(segment, length as u32, 0);
+        SegmentHeader { reused, ..header }.encode(&mut block);
         self.disk.put(segment, 0, &block);
         self.sequencer.header_written(segment);
+        for stale in std::mem::take(&mut self.stale) {
+            self.disk.files.remove(&stale);
+        }
+    }
+
+    fn next_segment(&mut self) -> SegmentId {
+        let segment = self.segment;
+        self.segment = segment.next();
+        segment
     }
 
     /// A segment that is ready and not in use.
     fn prepare(&mut self, input: &mut Input<'_>) {
-        self.segment += 1;
-        let blocks = 2 + input.below(4);
-        self.disk.create(SegmentId(self.segment), (blocks * BLOCK) as u32);
+        let (segment, size) = (self.next_segment(), (2 + input.below(12)) * BLOCK);
+        let left = self.left_behind(segment, input);
+        match &left {
+            Some(left) => self.disk.reuse(segment, size as u32, left),
+            None => self.disk.create(segment, size as u32),
+        }
+        self.ready.push(ReadySegment { segment, length: size as u64, reused: left.is_some() });
+    }
+
+    /// What an earlier use may have left behind the header of a segment: frames of another one, and
+    /// mail with anything in it.
+    fn left_behind(&self, segment: SegmentId, input: &mut Input<'_>) -> Option<Vec<u8>> {
+        let old = self.disk.pick(input.below(16))?;
+        let mut octets = self.disk.get(old, BLOCK, usize::MAX).to_vec();
+        let first = FrameHeader::decode(&octets).ok()?;
+        if first.segment != old {
+            return None;
+        }
+        octets.resize(octets.len() + input.below(4) * BLOCK, b'm');
+        for image in octets.chunks_exact_mut(BLOCK).skip(1) {
+            let (lsn, salt) = (Lsn(input.below(20) as u64 + 1), input.u64());
+            // The salt is all that a client cannot know.
+            if input.below(2) == 0 && !(SALT..SALT + 2000).contains(&salt) {
+                let (epoch, log, length) = (segment.epoch(), LogId(0), BLOCK as u32);
+                let (offset, watermark) = (0, Lsn(lsn.0 - 1));
+                let place = Place { segment, offset, length, lsn, watermark, epoch, log, salt };
+                frame::seal(image, &place, BatchId(1), 0, 0, []);
+            }
+        }
+        Some(octets)
     }
 
     /// A frame with messages, with or without the footer of their batch.
@@ -227,7 +274,14 @@ impl World {
         }
         self.positions = recovered.ends;
         self.epoch = recovered.next_epoch.max(self.epoch);
-        self.segment = self.segment.max(recovered.next_segment.0 - 1);
+        self.segment = SegmentId::first_of(self.epoch).max(self.segment);
+        (self.ready, self.stale) = (Vec::new(), recovered.stale);
+        for mut ready in recovered.ready {
+            let segment = self.next_segment();
+            self.disk.rename(ready.segment, segment);
+            ready.segment = segment;
+            self.ready.push(ready);
+        }
         self.sequencer = Sequencer::new(self.epoch, LogId(0), 1, SALT + u64::from(self.epoch.0));
         self.open.clear();
         self.open_since = None;
@@ -269,6 +323,7 @@ impl World {
                 self.disk.put(segment, offset, &[octet ^ 1 << input.below(8)]);
             }
             13 => self.sign(segment, block, HEADER),
+            14 if input.below(4) == 0 => self.plant_ready(segment, input),
             14 => self.sign(segment, 0, 96),
             15 => self.plant_frame(segment, block, input),
             16 => self.plant_segment(segment, input),
@@ -321,12 +376,19 @@ impl World {
         self.disk.put(segment, at, &octets);
     }
 
+    fn plant_ready(&mut self, segment: SegmentId, input: &mut Input<'_>) {
+        let mut block = vec![0; BLOCK];
+        ReadyHeader { reused: input.below(2) == 0 }.encode(&mut block);
+        self.disk.put(segment, 0, &block);
+    }
+
     fn plant_segment(&mut self, segment: SegmentId, input: &mut Input<'_>) {
         let wild = input.below(4) == 0;
-        let previous = (SegmentId(input.below(8) as u64), (input.below(12) * BLOCK) as u32);
+        let previous = SegmentId(segment.0 & !7 | input.below(8) as u64);
+        let previous = (previous, (input.below(12) * BLOCK) as u32);
         let header = SegmentHeader {
             segment,
-            epoch: Epoch(if wild { input.u32() } else { input.below(4) as u32 }),
+            epoch: if wild { Epoch(input.u32()) } else { segment.epoch() },
             log: LogId(input.below(2) as u16),
             logs: 2,
             salt: SALT + input.below(3) as u64,
@@ -335,6 +397,7 @@ impl World {
             previous: (input.below(2) == 0).then_some(previous),
             size: input.u32(),
             created: 0,
+            reused: input.below(2) == 0,
         };
         let mut block = vec![0; BLOCK];
         header.encode(&mut block);
