@@ -4,7 +4,8 @@ use proptest::collection::{btree_map, vec};
 use proptest::option;
 use proptest::prelude::*;
 
-use super::decode::{RecordError, decode_records};
+use super::decode::decode_records;
+use super::fields::RecordError;
 use super::ids::{BatchId, EmailId, Fragment, MailboxId, SegmentId};
 use super::keywords::KeywordList;
 use super::record::{Commit, MessageRecord, MetadataEntry, Record, Relocated};

@@ -1,10 +1,13 @@
 //! Octets to records. Damaged octets end in an error, never in a panic or a large allocation: every
 //! count is checked against the octets that are left before memory is allocated for it.
 
-use std::fmt;
 use std::sync::Arc;
 
-use super::encode::{ENTRY, FRAGMENT, HEAD, Kind, MESSAGE, NO_VALUE, RANGE, REFERENCE, checksum};
+use super::encode::{Kind, checksum};
+use super::fields::{
+    ENTRY, FRAGMENT, HEAD, MESSAGE, NO_VALUE, RANGE, REFERENCE, RecordError, bounded, need, text,
+    zero,
+};
 use super::ids::{BatchId, EmailId, Fragment, MailboxId, SegmentId};
 use super::keywords::{BitSet, KeywordList, bits};
 use super::octets::Take;
@@ -14,36 +17,6 @@ use crate::reactor::fault::{Fault, made};
 use imap::types::{
     FlagChange, Flags, InternalDate, Keyword, ModSeq, SpecialUse, Uid, UidRange, UidValidity,
 };
-
-/// Why octets are not a valid record.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum RecordError {
-    /// The region ends within the record.
-    Short,
-    /// The octets changed since they were written, or were written in part only.
-    Checksum {
-        /// In the head of the record.
-        expected: u64,
-        /// Computed from its octets.
-        got: u64,
-    },
-    /// A kind or version of record that this version of mailrace does not know.
-    Unknown {
-        /// The kind in the head of the record.
-        kind: u16,
-        /// The version in the head of the record.
-        version: u16,
-    },
-    /// The checksum is right, but this field is not: a bug in the program that wrote it.
-    Field(&'static str),
-    /// The region does not hold as many records as the frame says.
-    Count {
-        /// In the frame's header.
-        expected: u32,
-        /// Found in the region.
-        got: u32,
-    },
-}
 
 /// All records in the region of a frame. The frame's header says that there are `expected`.
 ///
@@ -328,48 +301,9 @@ fn flags(body: &mut Take<'_>) -> Result<Flags, RecordError> {
     if known.contains(flags) { Ok(flags) } else { Err(RecordError::Field("flags")) }
 }
 
-pub(super) fn text(body: &mut Take<'_>) -> Result<Box<str>, RecordError> {
-    let length = need(body.u16())?;
-    let octets = need(body.octets(usize::from(length)))?;
-    let text = std::str::from_utf8(octets).map_err(|_| RecordError::Field("name"))?;
-    Ok(text.into())
-}
-
 /// A count of entries of at least `each` octets, checked against what is left.
 fn entries(body: &mut Take<'_>, each: usize) -> Result<usize, RecordError> {
     let count = need(body.u32())? as usize;
     bounded(body, count, each)?;
     Ok(count)
 }
-
-pub(super) fn bounded(body: &Take<'_>, count: usize, each: usize) -> Result<(), RecordError> {
-    if count > body.left() / each { Err(RecordError::Field("count")) } else { Ok(()) }
-}
-
-pub(super) fn zero(reserved: Option<u64>) -> Result<(), RecordError> {
-    if need(reserved)? == 0 { Ok(()) } else { Err(RecordError::Field("reserved")) }
-}
-
-pub(super) fn need<T>(value: Option<T>) -> Result<T, RecordError> {
-    value.ok_or(RecordError::Field("length"))
-}
-
-impl fmt::Display for RecordError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            RecordError::Short => f.write_str("a record runs over the end of its frame"),
-            RecordError::Checksum { expected, got } => {
-                write!(f, "record checksum {got:016x}, written was {expected:016x}")
-            }
-            RecordError::Unknown { kind, version } => {
-                write!(f, "record of kind {kind}, version {version}: unknown")
-            }
-            RecordError::Field(name) => write!(f, "field \"{name}\" of a record makes no sense"),
-            RecordError::Count { expected, got } => {
-                write!(f, "{got} records in a frame that should have {expected}")
-            }
-        }
-    }
-}
-
-impl std::error::Error for RecordError {}

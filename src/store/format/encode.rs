@@ -2,6 +2,9 @@
 
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
+use super::fields::{
+    BATCH, ENTRY, FRAGMENT, HEAD, NO_VALUE, RANGE, count, keyword_len, put_text, short, text_len,
+};
 use super::ids::{BatchId, Fragment};
 use super::octets::Put;
 use super::packing::{KeywordTable, table_of};
@@ -9,23 +12,6 @@ use super::record::{Commit, MessageRecord, MetadataEntry, Record};
 use super::relocation;
 use crate::limits::KEYWORD_LENGTH;
 use imap::types::{FlagChange, Keyword, UidRange};
-
-/// Bytes before the body of every record: length, kind, version, checksum.
-pub(super) const HEAD: usize = 16;
-/// Bytes of a message in a `Messages` record, without its fragments.
-pub(super) const MESSAGE: usize = 40;
-/// Bytes of a message in a `References` record, without its fragments: its EMAILID is added.
-pub(super) const REFERENCE: usize = MESSAGE + 8;
-/// Bytes of a fragment.
-pub(super) const FRAGMENT: usize = 16;
-/// Bytes of an entry of metadata without its name and value.
-pub(super) const ENTRY: usize = 6;
-/// The length of a value that says that there is none.
-pub(super) const NO_VALUE: u32 = u32::MAX;
-/// Bytes of a range of UIDs.
-pub(super) const RANGE: usize = 8;
-/// Bytes of a `Messages`, `References` or `Fragments` body before its table or first entry.
-const BATCH: usize = 16;
 
 /// The kinds of records, with their numbers on the disk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -306,15 +292,6 @@ fn put_entry(put: &mut Put<'_>, entry: &MetadataEntry) {
     }
 }
 
-pub(super) fn put_text(put: &mut Put<'_>, text: &str) {
-    put.u16(short(text.len()));
-    put.octets(text.as_bytes());
-}
-
-pub(super) fn text_len(text: &str) -> usize {
-    2 + text.len()
-}
-
 fn entry_len(entry: &MetadataEntry) -> usize {
     ENTRY + entry.name.len() + entry.value.as_ref().map_or(0, |value| value.len())
 }
@@ -323,22 +300,10 @@ fn keywords_len(keywords: &[Keyword]) -> usize {
     keywords.iter().map(keyword_len).sum()
 }
 
-pub(super) fn keyword_len(keyword: &Keyword) -> usize {
-    1 + keyword.as_str().len()
-}
-
 fn change_code(change: FlagChange) -> u8 {
     match change {
         FlagChange::Replace => 0,
         FlagChange::Add => 1,
         FlagChange::Remove => 2,
     }
-}
-
-pub(super) fn count(length: usize) -> u32 {
-    u32::try_from(length).expect("a frame holds fewer entries than that")
-}
-
-pub(super) fn short(length: usize) -> u16 {
-    u16::try_from(length).expect("names and keyword lists are bounded far below that")
 }

@@ -6,6 +6,7 @@ pub mod frame;
 mod codec_tests;
 mod decode;
 mod encode;
+mod fields;
 mod ids;
 mod incoming;
 mod keywords;
@@ -16,8 +17,9 @@ mod record;
 mod relocation;
 mod segment;
 
-pub use decode::{RecordError, decode_records};
+pub use decode::decode_records;
 pub(super) use encode::reserved;
+pub use fields::RecordError;
 pub(super) use frame::{FrameHeader, HEADER, records_at, seal, sealed_len};
 pub use ids::{AccountSlot, BatchId, EmailId, Epoch, Fragment, LogId, Lsn, MailboxId, SegmentId};
 pub use incoming::{Fragments, Incoming, place};

@@ -5,7 +5,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::encode::{FRAGMENT, MESSAGE, REFERENCE, keyword_len};
+use super::fields::{FRAGMENT, MESSAGE, REFERENCE, keyword_len};
 use super::keywords::{BitSet, KeywordList, bits};
 use super::record::{MessageRecord, Record};
 use imap::types::Keyword;

@@ -12,8 +12,7 @@
 
 use std::collections::BTreeMap;
 
-use super::decode::{RecordError, bounded, need, text, zero};
-use super::encode::{count, put_text, short, text_len};
+use super::fields::{RecordError, bounded, count, need, put_text, short, text, text_len, zero};
 use super::ids::{Fragment, MailboxId, SegmentId};
 use super::octets::{Put, Take};
 use super::record::{Record, Relocated};

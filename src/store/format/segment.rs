@@ -9,8 +9,8 @@ use super::octets::{Put, Take};
 use crate::limits::BLOCK;
 
 /// Version of the whole format: segments, frames and records. Version 1 spelled out the keywords of
-/// each message. Up to version 2 the place of a message was its EMAILID, and numbers of segments had
-/// no epoch.
+/// each message. Up to version 2 the place of a message was its EMAILID, and numbers of segments
+/// had no epoch.
 pub const VERSION: u16 = 3;
 
 const LENGTH: usize = SegmentHeader::LENGTH;

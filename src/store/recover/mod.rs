@@ -52,7 +52,7 @@ pub use self::ahead::ReadAhead;
 pub use self::error::{Damage, Lost, LostFrames, RecoveryError, VisitError};
 pub use self::medium::{Medium, StoredSegments, is_whole};
 use self::plan::Plan;
-use self::survey::Survey;
+use self::survey::{Survey, lowest};
 use self::verdict::Judge;
 pub use self::visit::{Change, Recovered, Replayed, Visitor};
 use self::walk::{End, Walk};
@@ -194,11 +194,6 @@ fn read(
     }
     visitor.end(medium)?;
     Ok((recovered, plan, visitor.knows_damage()))
-}
-
-/// The lowest epoch that has to be read. The catalog has all of those below it.
-fn lowest(from: &[LogPosition]) -> Epoch {
-    from.iter().map(|position| position.epoch).min().unwrap_or_default()
 }
 
 /// Checks the version in the headers of the newest epoch's segments, and of those that older

@@ -3,7 +3,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::error::{Damage, Lost, LostFrames, RecoveryError};
-use super::lowest;
 use super::medium::Medium;
 use super::plan::Plan;
 use super::search::{self, Found, is_blank};
@@ -349,6 +348,11 @@ impl Survey {
     }
 }
 
+/// The lowest epoch that has to be read. The catalog has all of those below it.
+pub(super) fn lowest(from: &[LogPosition]) -> Epoch {
+    from.iter().map(|position| position.epoch).min().unwrap_or_default()
+}
+
 /// Those of the segments that look ready in which no frame of their own can be found.
 pub(super) fn without_frames(
     medium: &dyn Medium,
@@ -367,8 +371,8 @@ pub(super) fn without_frames(
 
 impl Headless {
     /// Whether it had another use before and none since: its first frame is still that of another
-    /// segment. So it became part of a log, if at all, at the moment of the crash, and its header is
-    /// torn.
+    /// segment. So it became part of a log, if at all, at the moment of the crash, and its header
+    /// is torn.
     fn was_reused(&self) -> bool {
         let torn = !matches!(self.why, HeaderError::Field(_));
         torn && self.first.is_some_and(|segment| segment != self.segment)
