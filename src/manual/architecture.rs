@@ -22,9 +22,9 @@
 //!
 //! **The wire is the log.** While a connection is inside an APPEND with literals, its octets are
 //! received straight into a *lease*, a piece of the [arena](crate::reactor::Arena), at the place
-//! from which they will be written. The octets of a message are never moved. The few octets of
-//! command text between two messages are stored along with them, as a gap that nothing points at.
-//! So a batch of a thousand messages needs no copy and no write per message.
+//! from which they will be written. Nothing copies them on the way. The few octets of command text
+//! between two messages are stored along with them, as a gap that nothing points at. So a batch of
+//! a thousand messages needs no copy and no write per message.
 //!
 //! Commands never reach the disk, apart from these gaps. A connection outside APPEND reads into a
 //! small command buffer. The part of a literal that has already arrived there is copied into the

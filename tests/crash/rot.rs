@@ -136,7 +136,7 @@ fn of_segment(mut world: World, what: &str, random: &mut Random) -> String {
             let after = contents(&folder.path().join("segments"));
             for (path, octets) in before {
                 // Segments that were prepared and never used may be in use now. One that is all
-                // zeros looks like one of them: it has nothing to keep.
+                // zeros may be gone: it has nothing to keep.
                 let blank = octets.iter().all(|&octet| octet == 0);
                 if what.contains(path.to_str().unwrap()) && !blank {
                     let kept =

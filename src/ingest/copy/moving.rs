@@ -35,7 +35,8 @@ struct Moved {
 }
 
 /// The first fragments of a message with very many fragments, written to the log before the step
-/// that moves it. They stay valid whatever others do to the message, because octets never move.
+/// that moves it. They stay valid whatever others do to the message: octets are not given up
+/// while a change that names them is under way.
 struct Ahead {
     uid: Uid,
     fragments: Fragments,

@@ -104,7 +104,7 @@ impl ReadAhead {
             let read = stored.read_at(segment, 0, &mut block)?;
             match SegmentHeader::decode(&block[..read]) {
                 Ok(header) => drop(headers.insert(segment, header)),
-                Err(HeaderError::Zeros | HeaderError::Ready(_)) => unused.push(segment),
+                Err(HeaderError::Ready(_)) => unused.push(segment),
                 Err(_) => {}
             }
         }

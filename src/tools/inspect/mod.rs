@@ -82,7 +82,8 @@ impl Inspected<'_> {
     fn header(&self, segment: SegmentId) -> io::Result<Result<SegmentHeader, HeaderError>> {
         let mut block = [0; BLOCK];
         let read = self.medium.read_at(segment, 0, &mut block)?;
-        Ok(SegmentHeader::decode(&block[..read]))
+        let flaw = if read == 0 { self.medium.flaw(segment)? } else { None };
+        Ok(flaw.map_or_else(|| SegmentHeader::decode(&block[..read]), Err))
     }
 
     /// What the header of a segment says, in one line.
@@ -99,7 +100,6 @@ impl Inspected<'_> {
                 let behind = if ready.reused { "an earlier use" } else { "zeros" };
                 return line + &format!(", ready, {behind} behind its header\n");
             }
-            Ok(Err(HeaderError::Zeros)) => return line + ", no header: never used\n",
             Ok(Err(error)) => return line + &format!(", DAMAGED header: {error}\n"),
             Err(error) => return line + &format!(", UNREADABLE: {error}\n"),
         };
