@@ -62,11 +62,13 @@ pub enum Fault {
     EmailIdsForgotten,
     /// MOVE gives messages new EMAILIDs.
     EmailIdsOfMoveNew,
+    /// A start applies frames that a power loss could still take away.
+    TailUnsettled,
 }
 
 impl Fault {
     /// Every fault.
-    pub const ALL: [Fault; 29] = [
+    pub const ALL: [Fault; 30] = [
         Fault::OkBeforeSync,
         Fault::WatermarkIgnored,
         Fault::ShownBeforeDurable,
@@ -96,6 +98,7 @@ impl Fault {
         Fault::MetadataUnsaved,
         Fault::EmailIdsForgotten,
         Fault::EmailIdsOfMoveNew,
+        Fault::TailUnsettled,
     ];
 }
 

@@ -10,7 +10,8 @@ use std::time::Instant;
 
 use kit::model::Trace;
 
-use super::world::{Finding, Summary, simulate};
+use super::scenarios::aimed_at;
+use super::world::{Finding, Summary, carry_out, simulate};
 use crate::reactor::fault::Fault;
 
 /// Number of seeds without `MAILRACE_SEEDS`.
@@ -111,9 +112,14 @@ fn each_fault_is_noticed() {
 
 /// The finding of the first seed that fails with this fault and passes without it.
 fn first_notice(fault: Fault) -> Option<Finding> {
+    let aimed = aimed_at(fault);
+    let run = |seed, fault| match aimed {
+        Some(draw) => carry_out(seed, |random| draw(random, seed), fault, None),
+        None => simulate(seed, fault, None),
+    };
     (1..=ENOUGH).find_map(|seed| {
-        let finding = simulate(seed, Some(fault), None).err()?;
-        simulate(seed, None, None).ok().map(|_| finding)
+        let finding = run(seed, Some(fault)).err()?;
+        run(seed, None).ok().map(|_| finding)
     })
 }
 

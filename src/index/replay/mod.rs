@@ -15,10 +15,10 @@
 //! end         position 14            position 23            marks deleted
 //! ```
 //!
-//! Each log has a mark of its own because each can lose its own tail: until recovery ends, the tail
-//! of the newest epoch is not known to be durable. If log 1 comes back ending at 21, the catalog
-//! has changes that the log has lost. Frame 22 is then never read, and the catalog is refused as
-//! damaged (`check_done`).
+//! Each log has a mark of its own, because their frames are applied in the order of commits.
+//! Recovery makes a segment durable before it reads it, so a power loss takes no frame that has a
+//! mark. If log 1 ends at 21 all the same, the catalog has changes that the log has lost: frame 22
+//! is never read, and the catalog is refused as damaged (`check_done`).
 
 mod change;
 mod error;
@@ -411,13 +411,13 @@ impl<'c> Replayer<'c> {
         }
     }
 
-    /// Refuses a catalog with changes that its log has lost: an earlier replay wrote them, and a
-    /// power loss came before recovery had made the tail of that log durable.
+    /// Refuses a catalog with changes that its log has lost: an earlier replay wrote them, and the
+    /// disk has not kept what it had called durable.
     fn check_done(&self) -> Result<(), CatalogError> {
         let Some((&(epoch, log), lsn)) = self.unseen.first_key_value() else { return Ok(()) };
         let what = format!(
-            "a power loss during a start has put it ahead of the log: it contains frame {lsn} of \
-             log {log} of epoch {epoch}, which the log has lost"
+            "it is ahead of the log: it contains frame {lsn} of log {log} of epoch {epoch}, which \
+             the log has lost"
         );
         let cause = Box::<dyn std::error::Error + Send + Sync>::from(what).into();
         Err(CatalogError::Damaged { path: self.catalog.path().into(), cause })

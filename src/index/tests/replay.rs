@@ -261,7 +261,7 @@ fn a_checkpoint_names_the_last_frame_of_every_log() {
     assert_eq!(folder.open().replayed().unwrap(), reached.into());
 }
 
-/// A power loss after an interrupted replay takes the unsynced tail of either log.
+/// After an interrupted replay, the tail of either log is lost.
 #[test]
 fn a_catalog_ahead_of_any_of_two_logs_is_refused() {
     let history = two_logs();

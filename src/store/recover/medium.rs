@@ -34,10 +34,16 @@ pub trait Medium {
     #[allow(clippy::missing_errors_doc)]
     fn read_at(&self, segment: SegmentId, offset: u64, out: &mut [u8]) -> io::Result<usize>;
 
+    /// Makes what the disk shows of a segment durable: after a process was killed, a power loss
+    /// could still take octets away, and the catalog may soon have what was read from them. A
+    /// medium for reading alone does nothing.
+    #[allow(clippy::missing_errors_doc)]
+    fn settle(&self, _segment: SegmentId) -> io::Result<()> {
+        Ok(())
+    }
+
     /// Shortens a segment, or leaves its length as it is. If some of the zeros at the end of its
-    /// last frame are missing, they are put back. All of it is durable on return, even what was
-    /// written long before: after a process was killed, the disk may show octets that recovery
-    /// relies on and that a power loss could still take away.
+    /// last frame are missing, they are put back. All of it is durable on return.
     #[allow(clippy::missing_errors_doc)]
     fn truncate(&mut self, segment: SegmentId, length: u64) -> io::Result<()>;
 
@@ -164,6 +170,13 @@ impl Medium for StoredSegments {
             return self.record_file(segment)?.map_or(Ok(0), |file| file.read_at(out, offset));
         }
         self.file(segment)?.read_at(out, offset)
+    }
+
+    fn settle(&self, segment: SegmentId) -> io::Result<()> {
+        match self.is_stripped(segment) {
+            true => Ok(()),
+            false => self.file(segment)?.sync_all(),
+        }
     }
 
     fn is_stripped(&self, segment: SegmentId) -> bool {

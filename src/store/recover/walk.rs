@@ -12,6 +12,7 @@ use super::verdict::{Judge, proves};
 use super::visit::{Replayed, Visitor};
 use super::window::Window;
 use crate::limits::{BLOCK, LARGE_LEASE};
+use crate::reactor::fault::{Fault, made};
 use crate::store::format::{
     Fragment, FrameHeader, HEADER, HeaderError, LogPosition, Lsn, RecordError, SegmentHeader,
     SegmentId, decode_records, records_at,
@@ -51,6 +52,10 @@ pub(super) struct Walk<'a> {
     pub(super) octets: u64,
     /// Frames are lost.
     pub(super) has_holes: bool,
+    /// Nothing guarantees that what is read stays: no later epoch has begun.
+    newest: bool,
+    /// The last segment whose octets were made durable.
+    settled: Option<SegmentId>,
 }
 
 /// How a walk ends.
@@ -119,6 +124,8 @@ impl<'a> Walk<'a> {
             frames: 0,
             octets: 0,
             has_holes: false,
+            newest: log.epoch == survey.newest(),
+            settled: None,
         }
     }
 
@@ -133,6 +140,7 @@ impl<'a> Walk<'a> {
         visitor: &mut dyn Visitor,
     ) -> Result<End, RecoveryError> {
         loop {
+            self.settle()?;
             let mut stop = match self.step() {
                 Ok(None) => continue,
                 Ok(Some((taken, length))) => match self.pass(taken, length, judge, visitor)? {
@@ -163,6 +171,19 @@ impl<'a> Walk<'a> {
             (self.segment, self.offset, self.lsn) = (segment, offset, lsn);
             self.next = self.log.successor(segment);
         }
+    }
+
+    /// Makes a segment durable before anything is read from it. Else, if this start failed later, a
+    /// power loss could take away frames that the visitor has in the catalog by then.
+    fn settle(&mut self) -> Result<(), RecoveryError> {
+        let here = self.log.segments.contains_key(&self.segment);
+        if here && self.newest && self.settled != Some(self.segment) && !made(Fault::TailUnsettled)
+        {
+            let settled = self.medium.settle(self.segment);
+            settled.map_err(RecoveryError::io(self.segment, 0))?;
+            self.settled = Some(self.segment);
+        }
+        Ok(())
     }
 
     /// Passes a frame and visits what it commits. Stops at it if octets that came with it are wrong
