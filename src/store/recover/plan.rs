@@ -7,7 +7,8 @@ use crate::store::format::SegmentId;
 /// What to cut off once all logs were read.
 #[derive(Default)]
 pub(super) struct Plan {
-    /// Segments to remove, in this order: newest first, so that what is left is always a log.
+    /// Segments to remove, in this order: of a log newest first, so that what is left is always a
+    /// log.
     pub(super) remove: Vec<SegmentId>,
     /// Files in which there is nothing but an invalid header: to remove unless there is damage,
     /// which they may be a part of.
@@ -29,13 +30,18 @@ impl Plan {
         self.doubtful.push(segment);
     }
 
-    /// Decides about those files once it is known whether there is damage.
+    /// Decides about those files once it is known whether there is damage. They are removed first:
+    /// without the later segments that name them, some would count as prepared.
     pub(super) fn settle(&mut self, damaged: bool) {
-        for segment in std::mem::take(&mut self.doubtful) {
-            if !damaged {
-                self.remove(segment, "it was not in use yet");
-            }
+        let doubtful = std::mem::take(&mut self.doubtful);
+        if damaged {
+            return;
         }
+        let others = std::mem::take(&mut self.remove);
+        for segment in doubtful {
+            self.remove(segment, "it was not in use yet");
+        }
+        self.remove.extend(others);
     }
 
     /// Cuts, but no stripped segment: all of it was durable. Returns what was cut, one sentence
