@@ -11,7 +11,7 @@ mod world;
 use std::collections::BTreeMap;
 
 use mailrace::store::{
-    Change, LogPosition, Medium, Recovered, RecoveryError, Replayed, SegmentId, recover,
+    Change, LogPosition, Recovered, RecoveryError, Replayed, SegmentId, recover,
 };
 
 use super::input::Input;
