@@ -3,6 +3,7 @@
 
 use super::damaged::Known;
 use super::file::ReplayMarks;
+use super::live::LiveRow;
 use super::rows::{ChunkRow, MailboxRow};
 use crate::store::{LogPosition, MailboxId};
 
@@ -14,6 +15,7 @@ pub struct Checkpoint {
     pub(super) subscriptions: Vec<(Box<str>, Vec<u8>)>,
     pub(super) mailboxes: Vec<MailboxRow>,
     pub(super) chunks: Vec<ChunkRow>,
+    pub(super) live: Vec<LiveRow>,
     pub(super) deleted: Vec<(Box<str>, MailboxId)>,
     pub(super) coverage: Coverage,
     /// All known damage. `None` leaves the table as it is.

@@ -13,6 +13,7 @@
 //! subscribed account name → row (account/subscriptions.rs)
 //! mailboxes  (account, mailbox) → row (mailbox/saving.rs)
 //! chunks     (mailbox, first UID) → row (chunk.rs)
+//! live, live_in, segments: what lives in each segment (live.rs)
 //! ```
 
 use std::collections::BTreeMap;
@@ -32,6 +33,7 @@ use super::chunk::Chunk;
 use super::chunks::Piece;
 use super::damaged::{self, DAMAGED};
 use super::error::{CatalogError, Rot};
+use super::live;
 use super::mailbox::Mailbox;
 use super::rows::ChunkRow;
 use crate::limits::CATALOG_CACHE;
@@ -293,6 +295,7 @@ impl CatalogFile {
             let transaction = begin_write(database)?;
             write_accounts(&transaction, checkpoint)?;
             write_chunks(&transaction, checkpoint)?;
+            live::write(&transaction, &checkpoint.deleted, &checkpoint.live)?;
             write_coverage(&transaction, &checkpoint.coverage)?;
             if let Some(known) = &checkpoint.damaged {
                 damaged::write(&transaction, known)?;
@@ -330,6 +333,7 @@ fn prepare(database: &Database) -> Result<(), Failure> {
     transaction.open_table(SUBSCRIBED)?;
     transaction.open_table(MAILBOXES)?;
     transaction.open_table(CHUNKS)?;
+    live::prepare(&transaction)?;
     Ok(transaction.commit()?)
 }
 

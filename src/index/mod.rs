@@ -16,6 +16,7 @@ mod damaged;
 mod error;
 mod file;
 mod keywords;
+mod live;
 mod losses;
 mod mailbox;
 mod replay;

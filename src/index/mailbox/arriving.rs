@@ -17,6 +17,7 @@ use super::Mailbox;
 use crate::index::chunk::{Chunk, Fill, Placed};
 use crate::index::error::ApplyError;
 use crate::index::keywords::Translation;
+use crate::index::live::LiveChanges;
 use crate::store::{Commit, EmailId, MessageRecord};
 use imap::types::{Flags, Uid};
 
@@ -28,6 +29,7 @@ pub struct Arriving {
     before: Fill,
     chunks: Vec<Chunk>,
     by: Translation,
+    live: LiveChanges,
     found: u32,
     unseen: u32,
     deleted: u32,
@@ -88,6 +90,7 @@ impl Mailbox {
             before: self.chunks.last_fill(),
             chunks: Vec::new(),
             by: Translation::default(),
+            live: LiveChanges::default(),
             found: 0,
             unseen: 0,
             deleted: 0,
@@ -122,6 +125,7 @@ impl Mailbox {
             arriving.unseen += u32::from(!message.flags.contains(Flags::SEEN));
             arriving.deleted += u32::from(message.flags.contains(Flags::DELETED));
             arriving.octets += message.size;
+            message.fragments.iter().for_each(|&fragment| arriving.live.comes(fragment));
             let placed = Placed { uid, email, keywords, modseq, save_date };
             arriving.chunk().push(placed, message);
         }
@@ -144,6 +148,7 @@ impl Mailbox {
         counts.octets += arriving.octets;
         counts.uid_next = Uid(first_uid.0 + messages);
         self.chunks.link(arriving.chunks);
+        self.live.join(arriving.live);
         self.changed_at(modseq);
         Ok(())
     }

@@ -125,11 +125,12 @@ impl Mailbox {
     ) -> Result<(), ApplyError> {
         self.check_modseq(modseq)?;
         let uids = self.loaded(uids)?;
-        let (counts, table) = (&mut self.counts, &mut self.keywords);
+        let (counts, table, live) = (&mut self.counts, &mut self.keywords, &mut self.live);
         let (mut gone, mut counted) = (Vec::new(), true);
         self.chunks.remove(&uids, |entry| {
             UidRange::push(&mut gone, entry.uid());
             counted &= counts.remove(entry).is_some();
+            entry.fragments().for_each(|fragment| live.goes(fragment));
             counted &= table.released(entry.keywords()).is_some();
         });
         if !counted {

@@ -22,6 +22,7 @@ use super::chunk::{Chunk, Entry};
 use super::chunks::{Chunks, Piece};
 use super::error::Rot;
 use super::keywords::{KeywordSet, Keywords};
+use super::live::LiveChanges;
 use super::rows::Saved;
 use super::view::View;
 use crate::store::{KeywordList, MailboxId};
@@ -81,6 +82,9 @@ pub struct Mailbox {
     next: Reserved,
     unapplied: Unapplied,
     chunks: Chunks,
+    live: LiveChanges,
+    /// The changes that the checkpoint in flight writes.
+    saving: LiveChanges,
     pins: u32,
     journal: Journal,
     saved: Saved,
@@ -116,6 +120,8 @@ impl Mailbox {
             next: reserved_after(&counts),
             unapplied: Unapplied::default(),
             chunks: Chunks::empty(),
+            live: LiveChanges::default(),
+            saving: LiveChanges::default(),
             pins: 0,
             journal: Journal::default(),
             saved: Saved::Dirty,
@@ -350,7 +356,7 @@ impl Mailbox {
     /// Approximate bytes in memory.
     #[must_use]
     pub fn octets_in_memory(&self) -> usize {
-        self.row_octets() + self.chunks.octets() + self.journal.octets()
+        self.row_octets() + self.chunks.octets() + self.live.octets() + self.journal.octets()
     }
 
     // ---- Past changes -------------------------------------------------------------------------

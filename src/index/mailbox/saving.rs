@@ -1,5 +1,7 @@
 //! Writing mailboxes to the catalog, and reading them.
 
+use std::mem;
+
 use super::journal::Journal;
 use super::unapplied::Unapplied;
 use super::vanished::Vanished;
@@ -9,6 +11,7 @@ use crate::index::chunks::Chunks;
 use crate::index::codec::{Fields, Row};
 use crate::index::error::Rot;
 use crate::index::keywords::Keywords;
+use crate::index::live::{LiveChanges, LiveRow};
 use crate::index::rows::{MailboxRow, Saved};
 use crate::store::MailboxId;
 use imap::types::{ModSeq, SpecialUse, Uid, UidValidity};
@@ -29,7 +32,8 @@ impl Mailbox {
 
     /// Whether the mailbox can be dropped from memory without loss.
     pub(in crate::index) fn is_idle(&self) -> bool {
-        self.pins == 0 && self.saved == Saved::Clean && self.chunks.is_saved() && self.is_settled()
+        let saved = self.saved == Saved::Clean && self.chunks.is_saved() && self.live.is_empty();
+        self.pins == 0 && saved && self.is_settled()
     }
 
     /// Adds what changed to a checkpoint. [`Mailbox::decode`] and [`Mailbox::load`] check what is
@@ -39,6 +43,11 @@ impl Mailbox {
         if self.saved.begin() {
             let (account, mailbox) = (account.into(), self.id);
             checkpoint.mailboxes.push(MailboxRow { account, mailbox, row: self.encode() });
+        }
+        if !self.live.is_empty() {
+            self.saving = mem::take(&mut self.live);
+            let (account, mailbox) = (account.into(), self.id);
+            checkpoint.live.push(LiveRow { account, mailbox, changes: self.saving.clone() });
         }
         let before = checkpoint.chunks.len();
         self.chunks.begin_saving(self.id, &mut checkpoint.chunks);
@@ -50,6 +59,10 @@ impl Mailbox {
     pub(in crate::index) fn end_saving(&mut self, written: bool) {
         self.saved.end(written);
         self.chunks.end_saving(written);
+        let saving = mem::take(&mut self.saving);
+        if !written {
+            self.live.join(saving);
+        }
         if self.pins == 0 {
             self.chunks.drop_clean();
             self.collect_keywords();
@@ -116,6 +129,8 @@ impl Mailbox {
             next: reserved_after(&counts),
             unapplied: Unapplied::default(),
             chunks,
+            live: LiveChanges::default(),
+            saving: LiveChanges::default(),
             pins: 0,
             journal: Journal::default(),
             saved: Saved::Clean,

@@ -2,6 +2,7 @@
 
 mod emails;
 mod file;
+mod live;
 mod mend;
 mod misfit;
 mod model;

@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use proptest::prelude::*;
 
 use super::*;
+use crate::index::live::{Live, LiveIn};
 use crate::index::{Changes, Counts, Entry, What};
 use crate::store::Relocated;
 
@@ -349,6 +350,25 @@ impl World {
         }
     }
 
+    /// The catalog has counted every fragment of every message. Piece `n` of a message lies in
+    /// segment `n`.
+    fn check_live(&self) {
+        let mut live: BTreeMap<SegmentId, Live> = BTreeMap::new();
+        for message in self.model.messages.values() {
+            for (segment, &piece) in message.pieces.iter().enumerate() {
+                let live = live.entry(SegmentId(segment as u64)).or_default();
+                live.fragments += 1;
+                live.octets += u64::from(piece);
+            }
+        }
+        assert_eq!(self.file.live().unwrap(), live.clone().into_iter().collect::<Vec<_>>());
+        for (segment, live) in live {
+            let all = [LiveIn { account: "a".into(), mailbox: INBOX, live }];
+            assert_eq!(self.file.live_in(segment, ("", MailboxId(0)), 9).unwrap(), all);
+            assert_eq!(self.file.live_in(segment, ("a", INBOX), 9).unwrap(), []);
+        }
+    }
+
     fn check_messages(&mut self) {
         pin_and_load(&mut self.account, INBOX, &self.file);
         let mailbox = self.account.mailbox(INBOX).unwrap();
@@ -429,6 +449,7 @@ proptest! {
         world.restart();
         world.check_counts();
         world.check_vanished();
+        world.check_live();
         world.check_messages();
     }
 }

@@ -132,6 +132,9 @@ fn shown(file: &CatalogFile) -> Shown {
             shown.push((label, account.octets(), mailbox.counts(), entries));
         }
     }
+    let octets = shown.iter().map(|(.., counts, _)| counts.octets).sum::<u64>();
+    let live = file.live().unwrap().iter().map(|(_, live)| live.octets).sum::<u64>();
+    assert_eq!(live, octets, "what lives in the segments is what the mailboxes have");
     shown
 }
 
