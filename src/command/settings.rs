@@ -18,7 +18,7 @@ use crate::index::OnDamage;
 use crate::limits;
 use crate::net::TlsFiles;
 use crate::reactor::HandedOver;
-use crate::server::Config;
+use crate::server::{CleaningConfig, Config};
 
 /// The data folder if nothing else is said.
 pub(super) const DATA: &str = "./mailrace-data";
@@ -77,6 +77,11 @@ pub struct ServeArgs {
     #[arg(long, value_name = "N", default_value_t = 2,
           value_parser = clap::value_parser!(u16).range(0..=64))]
     pub segments_ahead: u16,
+
+    /// Bytes a second that cleaning may write to get space back: 50M, 1G [default: automatic, more
+    /// when there is more to get back]
+    #[arg(long, value_name = "SIZE", value_parser = parse_rate)]
+    pub clean_rate: Option<u64>,
 
     /// Size limit of a message in bytes (APPENDLIMIT, RFC 7889)
     #[arg(long, value_name = "SIZE", default_value_t = limits::APPEND_LIMIT,
@@ -199,6 +204,7 @@ pub(super) fn config(args: &ServeArgs) -> Config {
         mechanisms: args.auth_mechanisms.clone().unwrap_or(standard.mechanisms),
         master_users: args.master_user.iter().map(|name| name.as_str().into()).collect(),
         tokens: tokens(args),
+        cleaning: CleaningConfig { rate: args.clean_rate, ..standard.cleaning },
         on_damage: if args.quarantine { OnDamage::Quarantine } else { OnDamage::Stop },
     }
 }
@@ -235,6 +241,13 @@ fn parse_segment_size(text: &str) -> Result<u32, String> {
     match u32::try_from(size) {
         Ok(size) if fits && size.is_multiple_of(limits::BLOCK as u32) => Ok(size),
         _ => Err(format!("must be {}M to 4092M, in steps of 4K", limits::SEGMENT_SIZE_MIN >> 20)),
+    }
+}
+
+fn parse_rate(text: &str) -> Result<u64, String> {
+    match parse_size(text)? {
+        0 => Err("nothing would ever be cleaned; the least is 1".into()),
+        rate => Ok(rate),
     }
 }
 

@@ -40,16 +40,24 @@ impl Home {
     /// # Errors
     /// When the catalog cannot be read.
     pub async fn owner(&self, user: &User) -> Result<Rc<Owner>, CatalogError> {
-        let name = user.account();
+        let owner = self.owner_named(&user.account()).await?;
+        owner.quota.set(user.quota);
+        Ok(owner)
+    }
+
+    /// The account of this name. If no session of it has set a quota, it has none.
+    ///
+    /// # Errors
+    /// When the catalog cannot be read.
+    pub(super) async fn owner_named(&self, name: &str) -> Result<Rc<Owner>, CatalogError> {
+        let name: Box<str> = name.into();
         let cell = self.owners.borrow_mut().entry(name.clone()).or_default().clone();
         let owner = cell.get_or_try_init(async || {
             let stored = self.catalog.account(&name).await?;
             let account = stored.unwrap_or_else(|| Account::new(&name));
-            Ok::<_, CatalogError>(Owner::new(account, user.quota))
+            Ok::<_, CatalogError>(Owner::new(account, None))
         });
-        let owner = owner.await?.clone();
-        owner.quota.set(user.quota);
-        Ok(owner)
+        owner.await.cloned()
     }
 
     /// Loads all messages of a mailbox into memory, and keeps them there until the guard is

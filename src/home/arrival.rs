@@ -3,6 +3,7 @@
 use std::cell::Cell;
 use std::rc::Rc;
 
+use super::cleaning::steps::Cleaning;
 use super::connections::ConnectionPermit;
 use crate::auth::User;
 use crate::net::Guest;
@@ -36,6 +37,8 @@ pub enum Arrival {
         /// Audit data from before the login.
         trail: Trail,
     },
+    /// A step in the cleaning of a segment.
+    Clean(Cleaning),
     /// The server stops.
     Stop,
 }

@@ -13,7 +13,7 @@ use super::state::Home;
 use crate::index::{CatalogError, Checkpoint};
 use crate::reactor::{Instant, Thresholds, sleep, thresholds};
 use crate::stats::Checkpointed;
-use crate::store::SegmentPool;
+use crate::store::{LogError, Lsn, SegmentPool};
 
 /// Time between two checks for a due checkpoint.
 const TICK: Duration = Duration::from_millis(50);
@@ -31,6 +31,12 @@ pub(crate) struct Checkpoints {
     last: RefCell<Last>,
     /// When unused accounts were last dropped from memory.
     forgot: Cell<Instant>,
+    /// The catalog has all changes of this log up to here.
+    covered: Cell<Lsn>,
+    /// The highest LSN that somebody waits for.
+    wanted: Cell<Lsn>,
+    /// Notified when `covered` has grown.
+    written: Notify,
     stop: Notify,
 }
 
@@ -47,7 +53,16 @@ impl Checkpoints {
     pub(crate) fn new(home: Rc<Home>, pool: SegmentPool) -> Checkpoints {
         let last = Last { at: Instant::now(), log: 0 };
         let forgot = Cell::new(last.at);
-        Checkpoints { home, pool, last: RefCell::new(last), forgot, stop: Notify::new() }
+        Checkpoints {
+            home,
+            pool,
+            last: RefCell::new(last),
+            forgot,
+            covered: Cell::default(),
+            wanted: Cell::default(),
+            written: Notify::new(),
+            stop: Notify::new(),
+        }
     }
 
     /// Writes checkpoints as they become due, and a last one after [`Checkpoints::stop`].
@@ -65,6 +80,21 @@ impl Checkpoints {
         }
         // If it fails, nothing is lost: the next start reads the log instead.
         self.write().await;
+    }
+
+    /// Waits until the catalog has everything that was written to the log so far.
+    ///
+    /// # Errors
+    /// When the log fails first.
+    pub(super) async fn cover(&self) -> Result<(), LogError> {
+        self.home.log.durable().await?;
+        let wanted = self.home.log.0.gauges().durable;
+        while self.covered.get() < wanted {
+            let written = self.written.notified();
+            self.wanted.set(self.wanted.get().max(wanted));
+            written.await;
+        }
+        Ok(())
     }
 
     /// Ends [`Checkpoints::run`].
@@ -88,7 +118,8 @@ impl Checkpoints {
         let log = self.home.log.0.stats().octets - last.log;
         let aged = last.at.elapsed() >= INTERVAL && (dirty > 0 || log > 0 || self.keeps_unused());
         let Thresholds { checkpoint_dirty, checkpoint_log, .. } = thresholds();
-        dirty >= checkpoint_dirty || log >= checkpoint_log || aged
+        let wanted = self.wanted.get() > self.covered.get();
+        wanted || dirty >= checkpoint_dirty || log >= checkpoint_log || aged
     }
 
     /// Whether an unused account must stay in memory, because it has a change that is not in the
@@ -123,6 +154,10 @@ impl Checkpoints {
             owner.account.borrow_mut().begin_saving(&mut checkpoint);
         }
         let result = self.home.catalog.write(checkpoint).await;
+        if result.is_ok() {
+            self.covered.set(position.applied);
+            self.written.notify_waiters();
+        }
         for owner in &owners {
             owner.account.borrow_mut().end_saving(result.is_ok());
         }

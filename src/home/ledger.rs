@@ -62,7 +62,7 @@ impl<'a> Ledger<'a> {
     /// Starts a batch.
     #[must_use]
     pub fn begin(&self) -> Stream {
-        Stream::new(self.log.next_batch())
+        Stream::new(self.log.begin())
     }
 
     /// Waits for memory and for room in the log, then lets `compose` fill a page, and writes it as
@@ -169,7 +169,7 @@ impl<'a> Ledger<'a> {
         room: Room<'_>,
         compose: impl FnOnce(&mut Page<'_>) -> Result<T, E>,
     ) -> Result<Written<T>, E> {
-        let Room { space, records, purpose, in_flight, credit } = room;
+        let Room { space, records, purpose, in_flight, credit, charged } = room;
         let permit = match in_flight {
             Some(frames) => Some(frames.clone().acquire_owned().await.expect("never closed")),
             None => None,
@@ -184,7 +184,9 @@ impl<'a> Ledger<'a> {
             let place = (payload > 0 || sheet.len > 0).then(|| {
                 let length = sealed_len(payload, sheet.len);
                 let cost = credit.map_or(length, |credit| credit.frame(length, payload));
-                self.owner.logged(cost);
+                if charged {
+                    self.owner.logged(cost);
+                }
                 let (stream, position) = sheet.stream;
                 let frame = Frame { lease, stream, position, payload, records_len: sheet.len };
                 slot.write(frame, sheet.records(), permit)

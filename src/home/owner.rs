@@ -3,6 +3,7 @@
 use std::cell::{Cell, RefCell};
 use std::collections::HashSet;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{Mutex, Notify, RwLock};
@@ -28,7 +29,7 @@ pub struct Owner {
     pub structure: Mutex<()>,
     /// Shared by steps that change messages. A copy takes it exclusively, because its messages must
     /// not change while several frames name them.
-    pub changing: RwLock<()>,
+    pub changing: Arc<RwLock<()>>,
     /// Mailboxes with a deletion in flight. They accept no more mail.
     pub dying: RefCell<HashSet<MailboxId>>,
     /// Octets of the quota claimed by uploads and copies in progress.
@@ -49,7 +50,7 @@ impl Owner {
             quota: Cell::new(quota),
             changed: Notify::new(),
             structure: Mutex::new(()),
-            changing: RwLock::new(()),
+            changing: Arc::default(),
             dying: RefCell::default(),
             uploading: Cell::new(0),
             allowance: Allowance::default(),

@@ -11,7 +11,8 @@ use super::owner::Owner;
 use crate::index::Account;
 use crate::reactor::{Lease, LeaseClass, thresholds};
 use crate::store::{
-    BatchId, Commit, HEADER, Hold, Log, MessageRecord, Purpose, Record, SegmentId, sealed_len,
+    BatchId, Begun, Commit, HEADER, Hold, Log, MessageRecord, Purpose, Record, SegmentId,
+    sealed_len,
 };
 use imap::types::UidRange;
 
@@ -31,6 +32,8 @@ pub struct Room<'c> {
     pub(super) purpose: Purpose,
     pub(super) in_flight: Option<&'c Arc<Semaphore>>,
     pub(super) credit: Option<&'c mut Credit>,
+    /// Whether the account pays for the frame with its allowance.
+    pub(super) charged: bool,
 }
 
 /// The memory for a frame.
@@ -61,7 +64,14 @@ impl<'c> Room<'c> {
     }
 
     fn new(space: Space, records: usize) -> Room<'c> {
-        Room { space, records, purpose: Purpose::Adds, in_flight: None, credit: None }
+        Room {
+            space,
+            records,
+            purpose: Purpose::Adds,
+            in_flight: None,
+            credit: None,
+            charged: true,
+        }
     }
 
     /// Sets the purpose of the frame: a full disk has room for some purposes only.
@@ -74,6 +84,12 @@ impl<'c> Room<'c> {
     #[must_use]
     pub fn among(self, in_flight: &'c Arc<Semaphore>) -> Room<'c> {
         Room { in_flight: Some(in_flight), ..self }
+    }
+
+    /// Does not charge the frame to the account, because no client has asked for it.
+    #[must_use]
+    pub fn uncharged(self) -> Room<'c> {
+        Room { charged: false, ..self }
     }
 
     /// Charges the frame to this credit first, and the rest to the allowance of the account.
@@ -275,7 +291,8 @@ impl Batch {
     }
 }
 
-/// A batch while it is written to the log, in any number of frames.
+/// A batch while it is written to the log, in any number of frames. Keep it until the batch is in
+/// its mailbox.
 pub struct Stream {
     /// The number of the batch.
     pub id: BatchId,
@@ -283,11 +300,13 @@ pub struct Stream {
     frames: u32,
     /// Keeps the frames with its records within reach of recovery until the commit is durable.
     hold: Option<Hold>,
+    /// Keeps the segments with its octets from being cleaned.
+    _begun: Begun,
 }
 
 impl Stream {
-    pub(super) fn new(id: BatchId) -> Stream {
-        Stream { id, frames: 0, hold: None }
+    pub(super) fn new(begun: Begun) -> Stream {
+        Stream { id: begun.id(), frames: 0, hold: None, _begun: begun }
     }
 
     /// Number of frames so far.

@@ -9,8 +9,10 @@ use super::checkpoint::Checkpoint;
 use super::chunks::Piece;
 use super::error::CatalogError;
 use super::file::CatalogFile;
+use super::live::counts::Live;
+use super::live::residents::{LiveIn, Residents};
 use crate::reactor::Jobs;
-use crate::store::MailboxId;
+use crate::store::{MailboxId, SegmentId};
 use imap::types::Uid;
 
 /// A handle on the catalog. Dropping the last handle waits for pending work and closes the file.
@@ -44,6 +46,34 @@ impl Catalog {
     #[allow(clippy::missing_errors_doc)]
     pub async fn chunks(&self, mailbox: MailboxId, from: Uid) -> Result<Piece, CatalogError> {
         self.ask(&self.read, move |file| file.chunks(mailbox, from)).await
+    }
+
+    /// What lives in each segment, as of the last checkpoints: see [`Live`].
+    #[allow(clippy::missing_errors_doc)]
+    pub async fn live(&self) -> Result<Vec<(SegmentId, Live)>, CatalogError> {
+        self.ask(&self.read, CatalogFile::live).await
+    }
+
+    /// The next mailboxes with mail in a segment, after the given one.
+    #[allow(clippy::missing_errors_doc)]
+    pub async fn live_in(
+        &self,
+        segment: SegmentId,
+        (account, mailbox): (Box<str>, MailboxId),
+        count: usize,
+    ) -> Result<Vec<LiveIn>, CatalogError> {
+        self.ask(&self.read, move |file| file.live_in(segment, (&account, mailbox), count)).await
+    }
+
+    /// Some of the messages of a mailbox that have octets in a segment.
+    #[allow(clippy::missing_errors_doc)]
+    pub async fn residents(
+        &self,
+        segment: SegmentId,
+        mailbox: MailboxId,
+        from: Uid,
+    ) -> Result<Residents, CatalogError> {
+        self.ask(&self.read, move |file| file.residents(segment, mailbox, from)).await
     }
 
     /// Writes a checkpoint atomically; it is durable on return. Checkpoints are written in call

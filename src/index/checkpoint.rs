@@ -3,7 +3,7 @@
 
 use super::damaged::Known;
 use super::file::ReplayMarks;
-use super::live::LiveRow;
+use super::live::counts::LiveRow;
 use super::rows::{ChunkRow, MailboxRow};
 use crate::store::{LogPosition, MailboxId};
 

@@ -29,6 +29,7 @@ use std::sync::Arc;
 use super::chunk::{Chunk, Entry, Fill};
 use super::error::Rot;
 use super::keywords::{KeywordSet, Keywords};
+use super::live::counts::LiveChanges;
 use super::rows::{ChunkRow, Saved};
 use crate::store::{MailboxId, Relocated};
 use imap::types::{Flags, ModSeq, Uid, UidRange};
@@ -217,6 +218,7 @@ impl Chunks {
         &mut self,
         uids: &[UidRange],
         messages: &[Relocated],
+        live: &mut LiveChanges,
     ) -> Result<(), (Uid, u64)> {
         let find = |uid: Uid| {
             let index = messages.binary_search_by_key(&uid, |message| message.uid).ok()?;
@@ -230,6 +232,8 @@ impl Chunks {
                 if lengths.sum::<u64>() != entry.size() {
                     return Err((entry.uid(), entry.size()));
                 }
+                entry.fragments().for_each(|old| live.goes(old));
+                fragments.iter().for_each(|&new| live.comes(new));
                 found = true;
             }
             if found {
@@ -315,6 +319,16 @@ impl Chunks {
         self.insert(chunks, keywords)?;
         self.presence = Presence::Of(uids);
         Ok(())
+    }
+
+    /// Takes chunks that the catalog has. The mailbox was pinned before they were read, so a chunk
+    /// that has changed since is in memory.
+    pub(super) fn bring(
+        &mut self,
+        chunks: Vec<(Uid, Chunk)>,
+        keywords: &Keywords,
+    ) -> Result<(), Rot> {
+        self.insert(chunks, keywords)
     }
 
     /// Adds chunks from the catalog. Chunks in memory are newer and win. Keywords are checked after

@@ -13,7 +13,8 @@ use redb::{ReadableDatabase, ReadableTable, TableDefinition, WriteTransaction};
 
 use super::codec::{Fields, Row};
 use super::error::{CatalogError, Rot};
-use super::file::{CatalogFile, Failure};
+use super::failure::Failure;
+use super::file::CatalogFile;
 use crate::store::{
     Damage, Damaged, Epoch, Fragment, LogId, Lost, LostFrames, Lsn, MailboxId, Medium, SegmentId,
     is_whole,

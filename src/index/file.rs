@@ -20,7 +20,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, PoisonError, RwLock, RwLockWriteGuard};
+use std::sync::{PoisonError, RwLock, RwLockWriteGuard};
 
 use redb::{
     Builder, Database, DatabaseError, ReadableDatabase, ReadableTable, TableDefinition, TableError,
@@ -33,7 +33,8 @@ use super::chunk::Chunk;
 use super::chunks::Piece;
 use super::damaged::{self, DAMAGED};
 use super::error::{CatalogError, Rot};
-use super::live;
+use super::failure::Failure;
+use super::live::tables as live;
 use super::mailbox::Mailbox;
 use super::rows::ChunkRow;
 use crate::limits::CATALOG_CACHE;
@@ -90,7 +91,7 @@ impl CatalogFile {
             CatalogFile::create(path)?;
         }
         if let Some(found) = newer(path) {
-            return Err(Failure::Newer(found).explain(path));
+            return Err(Failure::Newer { found, known: CATALOG_FORMAT }.explain(path));
         }
         CatalogFile::open_by(path, standard())
     }
@@ -316,7 +317,9 @@ impl Drop for CatalogFile {
 fn prepare(database: &Database) -> Result<(), Failure> {
     match format(database)? {
         Some(CATALOG_FORMAT) => return Ok(()),
-        Some(found) if found > CATALOG_FORMAT => return Err(Failure::Newer(found)),
+        Some(found) if found > CATALOG_FORMAT => {
+            return Err(Failure::Newer { found, known: CATALOG_FORMAT });
+        }
         _ => {}
     }
     let transaction = begin_write(database)?;
@@ -447,47 +450,4 @@ fn write_coverage(transaction: &WriteTransaction, coverage: &Coverage) -> Result
         table.insert((at.epoch.0, at.log.0), place)?;
     }
     Ok(())
-}
-
-// ---- Errors ------------------------------------------------------------------------------------
-
-pub(super) enum Failure {
-    Redb(redb::Error),
-    Rot(Rot),
-    Newer(u64),
-}
-
-impl<E: Into<redb::Error>> From<E> for Failure {
-    fn from(error: E) -> Failure {
-        Failure::Redb(error.into())
-    }
-}
-
-impl From<Rot> for Failure {
-    fn from(rot: Rot) -> Failure {
-        Failure::Rot(rot)
-    }
-}
-
-impl Failure {
-    fn explain(self, path: &Path) -> CatalogError {
-        use std::io::ErrorKind::{InvalidData, UnexpectedEof};
-        let at = path.to_path_buf();
-        match self {
-            Failure::Newer(found) => CatalogError::Newer { path: at, found, known: CATALOG_FORMAT },
-            Failure::Rot(rot) => CatalogError::damaged(path, rot),
-            Failure::Redb(error) => match error {
-                redb::Error::DatabaseAlreadyOpen | redb::Error::LockProtocolMismatch => {
-                    CatalogError::InUse { path: at }
-                }
-                // redb reports a file that is not a database, or is too short, in this way.
-                redb::Error::Io(error) if matches!(error.kind(), InvalidData | UnexpectedEof) => {
-                    CatalogError::damaged(path, error)
-                }
-                redb::Error::Io(error) => CatalogError::io(path)(error),
-                redb::Error::PreviousIo => CatalogError::Io { path: at, cause: Arc::new(error) },
-                error => CatalogError::damaged(path, error),
-            },
-        }
-    }
 }

@@ -14,6 +14,7 @@ mod chunks;
 mod codec;
 mod damaged;
 mod error;
+mod failure;
 mod file;
 mod keywords;
 mod live;
@@ -40,6 +41,8 @@ pub(crate) use error::{ApplyError, CatalogError, Rot};
 #[cfg(test)]
 pub(crate) use file::{CATALOG_FORMAT, CatalogFile};
 pub(crate) use keywords::{KeywordChange, KeywordSet, Keywords};
+pub(crate) use live::counts::Live;
+pub(crate) use live::residents::Resident;
 pub(crate) use losses::LOSSES;
 #[cfg(test)]
 pub(crate) use mailbox::Counts;

@@ -210,6 +210,28 @@
 //! positions. A background checkpoint writes it in one transaction. It may lag, and it may be
 //! deleted while the server is stopped: what it lacks is read from the log.
 //!
+//! ## Space that comes back
+//!
+//! Expunged mail leaves dead octets in its segment. When there is one dead octet to five living
+//! ones, or the disk has little room, sealed segments are *cleaned*, the one with most to give back
+//! first. A segment in which nothing lives is given back at once. Nothing that was acknowledged may
+//! depend on a file that is about to go, so each step is durable before the next one begins:
+//!
+//! 1. The octets of living messages are read, compared with their checksums, and written again at
+//!    the end of the log.
+//! 2. Records say where these messages lie now. Messages keep UID, flags, mod-sequence and EMAILID,
+//!    and no client is told anything.
+//! 3. A checkpoint of every reactor has these changes, and everything else that was written by
+//!    then. If the catalog still counts a fragment in the segment, for example of a copy made
+//!    meanwhile, all of this is repeated.
+//! 4. Commands that may hold places in the segment end.
+//! 5. The records of the segment are written to a file of their own, about a hundredth of its size.
+//!    With them the catalog can still be rebuilt from nothing.
+//! 6. The file is used for other mail, or deleted.
+//!
+//! A crash between two steps leaves each message in its old place or in its new one. A message that
+//! fails its checksum is reported and stays, and its segment with it.
+//!
 //! ## Disks and file systems
 //!
 //! - ext4 and XFS with barriers, the default: the promise holds. mailrace uses O_DIRECT, and

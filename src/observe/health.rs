@@ -200,6 +200,7 @@ mod tests {
             connections: 10,
             segment: 16 << 20,
             reactors: Vec::new(),
+            space: Arc::default(),
             pool: Arc::new(pool),
             damaged_messages: 0,
             damages: 0,

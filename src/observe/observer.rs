@@ -15,7 +15,7 @@ use super::view::{UploadRates, status};
 use crate::limits::{LARGE_LEASES, SMALL_LEASES};
 use crate::reactor::{Instant, unix_seconds};
 use crate::server::Watch;
-use crate::stats::{AUDIT, Figure, LOG, LineCounts};
+use crate::stats::{AUDIT, Figure, LOG, LineCounts, SpaceCounts};
 
 /// Seconds between two counts of the segment files: there may be thousands.
 const SECONDS_OF_SEGMENTS: u64 = 10;
@@ -109,6 +109,16 @@ impl Observer {
         let Segments { ready: written, active, reserve, sealed, .. } = self.segments(readings);
         process.set_each(Figure::Segments, [written, active, reserve, sealed]);
         process.set_each(Figure::Leases, [SMALL_LEASES, LARGE_LEASES].map(|count| count as u64));
+        let SpaceCounts { live, dead, cleaned, given_back, rewritten } = &*watch.space;
+        for (figure, count) in [
+            (Figure::LiveBytes, live),
+            (Figure::DeadBytes, dead),
+            (Figure::CleanedSegments, cleaned),
+            (Figure::CleanedBytes, given_back),
+            (Figure::RewrittenBytes, rewritten),
+        ] {
+            process.set(figure, count.load(Ordering::Relaxed));
+        }
         if let Some(Room { size, available }) = self.room {
             process.set(Figure::DiskSize, size);
             process.set(Figure::DiskFree, available);

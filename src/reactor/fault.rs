@@ -64,11 +64,21 @@ pub enum Fault {
     EmailIdsOfMoveNew,
     /// A start applies frames that a power loss could still take away.
     TailUnsettled,
+    /// A segment is left while a reader may hold places in it.
+    ReaderNotAwaited,
+    /// A segment is cleaned while an unfinished batch has octets in it.
+    UnfinishedForgotten,
+    /// A relocation is written before its octets are durable.
+    RelocatedBeforeDurable,
+    /// Nobody looks for copies that were made while a segment was emptied.
+    CopiesForgotten,
+    /// A segment counts as empty as of a checkpoint from before it was sealed.
+    EmptyByOldCheckpoint,
 }
 
 impl Fault {
     /// Every fault.
-    pub const ALL: [Fault; 30] = [
+    pub const ALL: [Fault; 35] = [
         Fault::OkBeforeSync,
         Fault::WatermarkIgnored,
         Fault::ShownBeforeDurable,
@@ -99,6 +109,11 @@ impl Fault {
         Fault::EmailIdsForgotten,
         Fault::EmailIdsOfMoveNew,
         Fault::TailUnsettled,
+        Fault::ReaderNotAwaited,
+        Fault::UnfinishedForgotten,
+        Fault::RelocatedBeforeDurable,
+        Fault::CopiesForgotten,
+        Fault::EmptyByOldCheckpoint,
     ];
 }
 

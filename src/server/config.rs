@@ -70,6 +70,31 @@ pub struct Config {
     pub tokens: Option<TokenConfig>,
     /// What to do if acknowledged mail is damaged.
     pub on_damage: OnDamage,
+    /// When and how fast segments are cleaned.
+    pub cleaning: CleaningConfig,
+}
+
+/// When and how fast segments are cleaned: living messages are written again, so that their segment
+/// can be used for other mail.
+#[derive(Clone, Debug)]
+pub struct CleaningConfig {
+    /// Octets a second that may be written again; `None` adapts it to the dead octets there are.
+    pub rate: Option<u64>,
+    /// Cleaning begins when there is one dead octet to this many living ones.
+    pub begin: u64,
+    /// It is as fast as it can be when there is one dead octet to this many living ones.
+    pub end: u64,
+    /// Whether every segment with a dead octet is cleaned.
+    pub eager: bool,
+    /// Time between two looks for something to clean.
+    pub look: Duration,
+}
+
+impl Default for CleaningConfig {
+    fn default() -> CleaningConfig {
+        let look = Duration::from_secs(5);
+        CleaningConfig { rate: None, begin: 5, end: 4, eager: false, look }
+    }
 }
 
 impl Default for Config {
@@ -101,6 +126,7 @@ impl Default for Config {
             master_users: Vec::new(),
             tokens: None,
             on_damage: OnDamage::Stop,
+            cleaning: CleaningConfig::default(),
         }
     }
 }

@@ -5,6 +5,7 @@
 //! finished and answered, and the catalog gets a last checkpoint.
 
 mod check;
+mod cleaner;
 mod config;
 mod error;
 mod folder;
@@ -17,7 +18,7 @@ mod watch;
 mod worker;
 
 pub use check::Checked;
-pub use config::Config;
+pub use config::{CleaningConfig, Config};
 pub use error::StartError;
 pub use privacy::{Exposed, exposed};
 pub use running::{Server, Stats};

@@ -106,7 +106,12 @@ impl Server {
             tls,
             reactors: Vec::new(),
             threads: Vec::new(),
-            watch: Watch { pool: shared.pool.counts(), certificate, ..watch },
+            watch: Watch {
+                pool: shared.pool.counts(),
+                space: shared.space.clone(),
+                certificate,
+                ..watch
+            },
             pool: shared.pool.clone(),
             over: Arc::default(),
             _lock: lock,

@@ -5,13 +5,14 @@ use std::sync::{Arc, OnceLock};
 
 use tokio::sync::mpsc;
 
-use super::{Config, StartError, resources};
+use super::{CleaningConfig, Config, StartError, resources};
 use crate::auth::{Tokens, Users, Verifier, VerifierOptions};
 use crate::home::{Arrival, ConnectionLimit, Offload, Settings};
 use crate::index::{Catalog, Quarantine};
 use crate::limits::{OPENERS, SEGMENT_LEAST};
 use crate::net::Acceptor;
 use crate::reactor::Jobs;
+use crate::stats::SpaceCounts;
 use crate::store::{Epoch, PoolConfig, Recovered, SegmentId, SegmentPool, Segments, Spare};
 
 /// State shared by the reactors.
@@ -22,6 +23,8 @@ pub(crate) struct Shared {
     pub pool: SegmentPool,
     pub settings: Settings,
     pub segments: Segments,
+    /// Length of a whole segment in bytes.
+    pub segment_size: u64,
     /// Threads that open segments for reading.
     pub openers: Jobs,
     pub epoch: Epoch,
@@ -31,6 +34,8 @@ pub(crate) struct Shared {
     pub mailboxes: Arc<AtomicU64>,
     pub connections: Arc<ConnectionLimit>,
     pub ingested: Arc<AtomicU64>,
+    pub cleaning: CleaningConfig,
+    pub space: Arc<SpaceCounts>,
 }
 
 impl Shared {
@@ -75,6 +80,7 @@ impl Shared {
                 quarantine: Arc::new(quarantine),
             },
             segments,
+            segment_size: config.segment_size.into(),
             openers: Jobs::start("opener", OPENERS, Jobs::ANY).map_err(StartError::System)?,
             epoch: recovered.next_epoch,
             count: u16::try_from(reactors).map_err(|_| StartError::TooManyReactors)?,
@@ -84,6 +90,8 @@ impl Shared {
             mailboxes: Arc::new(AtomicU64::new(1)),
             connections: ConnectionLimit::new(connections, config.connections_per_address),
             ingested,
+            cleaning: config.cleaning.clone(),
+            space: Arc::default(),
         }))
     }
 }

@@ -8,7 +8,7 @@ use std::sync::atomic::AtomicBool;
 use super::Config;
 use crate::index::Quarantine;
 use crate::net::Acceptor;
-use crate::stats::Tally;
+use crate::stats::{SpaceCounts, Tally};
 use crate::store::PoolCounts;
 
 /// The state of a running server, readable from any thread. It keeps only these counters alive.
@@ -27,6 +27,8 @@ pub struct Watch {
     pub reactors: Vec<Arc<Tally>>,
     /// Counts of the segment pool.
     pub pool: Arc<PoolCounts>,
+    /// Counts of the cleaning.
+    pub space: Arc<SpaceCounts>,
     /// Messages in mailboxes whose bytes the start found damaged.
     pub damaged_messages: u64,
     /// Other damage that the start found and skipped.
@@ -52,6 +54,7 @@ impl Watch {
             segment: super::shared::least_segment(config).into(),
             reactors: Vec::new(),
             pool: Arc::default(),
+            space: Arc::default(),
             damaged_messages: messages as u64,
             damages: (findings - messages) as u64,
             certificate: None,

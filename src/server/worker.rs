@@ -9,8 +9,9 @@ use std::time::Duration;
 use tokio::sync::{Notify, mpsc, oneshot};
 
 use super::StartError;
+use super::cleaner::Cleaner;
 use super::shared::Shared;
-use crate::home::{Arrival, Checkpoints, GuardedLog, Home, publish};
+use crate::home::{Arrival, Checkpoints, GuardedLog, Home, carry_out, publish};
 use crate::net::{Acceptor, Concern};
 use crate::reactor::{Arena, Bound, Listener, Peer, random, sleep, spawn, timeout, unix_seconds};
 use crate::session::serve;
@@ -69,6 +70,13 @@ impl Worker {
             (0, Some(acceptor)) => Some(spawn(remind(acceptor.clone()))),
             _ => None,
         };
+        let cleaning = match number {
+            0 => {
+                let cleaner = Cleaner::new(shared.clone()).map_err(StartError::System)?;
+                Some(spawn(cleaner.run()))
+            }
+            _ => None,
+        };
         let guarding = spawn(guard(home.clone(), shared.pool.counts()));
         let _ = ready.send(());
         let broken = loop {
@@ -76,6 +84,9 @@ impl Worker {
                 biased;
                 arrival = inbox.recv() => match arrival {
                     Some(Arrival::Stop) | None => break None,
+                    Some(Arrival::Clean(step)) => {
+                        drop(spawn(carry_out(step, home.clone(), checkpoints.clone())));
+                    }
                     Some(arrival) => drop(spawn(serve(home.clone(), arrival))),
                 },
                 why = home.log.broken() => break Some(why),
@@ -96,7 +107,7 @@ impl Worker {
         accepting.iter().for_each(|task| task.abort());
         publishing.abort();
         guarding.abort();
-        reminding.iter().for_each(|task| task.abort());
+        reminding.iter().chain(&cleaning).for_each(|task| task.abort());
         if let Some(why) = broken {
             let lost = shared.pool.counts().lost.get().is_some();
             let why = why.to_string();

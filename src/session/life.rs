@@ -40,7 +40,7 @@ pub(crate) async fn serve(home: Rc<Home>, arrival: Arrival) {
         Arrival::LoggedIn { guest, user, tag, input, permit, trail } => {
             (guest, permit, trail, Begin::Login(user, tag, input))
         }
-        Arrival::Stop => return,
+        Arrival::Clean(_) | Arrival::Stop => return,
     };
     let number = home.next_session.get();
     home.next_session.set(number + 1);

@@ -1,8 +1,10 @@
 //! The plan of a run, drawn from its seed.
 
+use std::time::Duration;
+
 use crate::reactor::Thresholds;
 use crate::reactor::simulation::{Loss, Random, Temper};
-use crate::server::Config;
+use crate::server::{CleaningConfig, Config};
 
 /// The smallest segment that holds the largest frame and its header.
 const SEGMENT: u64 = 320 << 10;
@@ -63,6 +65,13 @@ impl Plan {
         if let Some(last) = lives.last_mut() {
             last.rots = rots;
         }
+        let look = Duration::from_millis(random.pick(&[10, 200, 3_000]));
+        let eager = random.chance(60);
+        let rate = random.pick(&[None, Some(100_000), Some(1 << 30)]);
+        let config = Config {
+            cleaning: CleaningConfig { rate, eager, look, ..CleaningConfig::default() },
+            ..config
+        };
         Plan { temper, config, lives }
     }
 }

@@ -10,7 +10,7 @@ use super::world::{Finding, PEOPLE, carry_out};
 use crate::reactor::fault::Fault;
 use crate::reactor::simulation::{Loss, Temper};
 use crate::reactor::{Thresholds, sleep};
-use crate::server::Config;
+use crate::server::{CleaningConfig, Config};
 
 /// Number of the account with a quota.
 const BERT: usize = 1;
@@ -139,8 +139,24 @@ fn failed_starts(random: &mut Random, _: u64) -> Plan {
 pub fn aimed_at(fault: Fault) -> Option<fn(&mut Random, u64) -> Plan> {
     match fault {
         Fault::TailUnsettled => Some(failed_starts),
+        Fault::RelocatedBeforeDurable => Some(busy_cleaning),
         _ => None,
     }
+}
+
+/// Segments are cleaned all the time on a slow disk, and the power fails meanwhile.
+fn busy_cleaning(random: &mut Random, _: u64) -> Plan {
+    let mut plan = Plan::draw(random);
+    (plan.temper.disk, plan.temper.sync) = (random.pick(&[1, 30]), 100);
+    let look = Duration::from_millis(1);
+    plan.config.cleaning =
+        CleaningConfig { rate: None, eager: true, look, ..CleaningConfig::default() };
+    for life in &mut plan.lives {
+        life.loss = random.pick(&[Loss::AnySectors, Loss::OneSector]);
+        life.fails_after = Some(random.within(1_000, 8_000) as u64);
+        life.rots = false;
+    }
+    plan
 }
 
 /// A deadlock or an endless loop ends the run with a finding.

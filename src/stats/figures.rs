@@ -237,6 +237,18 @@ figures! {
                       without mail on a full disk")
         .by("state", &["ready", "active", "reserve", "sealed"]).process()
         .watch("`ready` at 0 for long: see unwritten segments");
+    LiveBytes = gauge("live", "Bytes of the messages in all mailboxes, copies included, as of the \
+                       last checkpoints").bytes().process();
+    DeadBytes = gauge("dead", "Bytes of sealed segments that no mailbox names: expunged mail, \
+                       records, and the rest of blocks").bytes().process()
+        .watch("Above a quarter of the live bytes for long: cleaning does not keep up; see \
+                `--clean-rate`");
+    CleanedSegments = counter("cleaned_segments", "Segments that were emptied and given back")
+        .process();
+    CleanedBytes = counter("cleaned", "Bytes of those segments").bytes().process();
+    RewrittenBytes = counter("rewritten", "Bytes of messages that cleaning wrote again").bytes()
+        .process()
+        .watch("Divided by the bytes of messages: the write amplification of cleaning");
     DiskSize = gauge("disk_size", "Size of the file system that holds the log").bytes().process();
     DiskFree = gauge("disk_free", "Free space on that file system").bytes().process()
         .watch("**Alert** on `predict_linear(mailrace_disk_free_bytes[10m], 4 * 3600) < 0`");

@@ -17,7 +17,7 @@ use super::Mailbox;
 use crate::index::chunk::{Chunk, Fill, Placed};
 use crate::index::error::ApplyError;
 use crate::index::keywords::Translation;
-use crate::index::live::LiveChanges;
+use crate::index::live::counts::LiveChanges;
 use crate::store::{Commit, EmailId, MessageRecord};
 use imap::types::{Flags, Uid};
 

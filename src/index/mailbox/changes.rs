@@ -143,17 +143,14 @@ impl Mailbox {
         Ok(())
     }
 
-    /// Changes where the octets of messages lie.
+    /// Changes where the octets of messages lie. Messages that are not in memory are left out: in
+    /// operation they were expunged, or else their old segment goes on counting them.
     pub(in crate::index) fn relocate(&mut self, messages: &[Relocated]) -> Result<(), ApplyError> {
         let mut uids = Vec::new();
         messages.iter().for_each(|message| UidRange::push(&mut uids, message.uid));
-        let uids = self.loaded(&uids)?;
         let mailbox = self.id;
-        self.chunks.relocate(&uids, messages).map_err(|(uid, size)| ApplyError::OtherSize {
-            mailbox,
-            uid,
-            size,
-        })?;
+        let relocated = self.chunks.relocate(&uids, messages, &mut self.live);
+        relocated.map_err(|(uid, size)| ApplyError::OtherSize { mailbox, uid, size })?;
         self.touch();
         Ok(())
     }

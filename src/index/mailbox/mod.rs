@@ -22,7 +22,7 @@ use super::chunk::{Chunk, Entry};
 use super::chunks::{Chunks, Piece};
 use super::error::Rot;
 use super::keywords::{KeywordSet, Keywords};
-use super::live::LiveChanges;
+use super::live::counts::LiveChanges;
 use super::rows::Saved;
 use super::view::View;
 use crate::store::{KeywordList, MailboxId};
@@ -276,6 +276,16 @@ impl Mailbox {
     pub fn load(&mut self, piece: Piece) -> Result<(), Rot> {
         self.check_chunks(&piece.chunks)?;
         self.chunks.load(piece, self.counts.messages, &self.keywords)
+    }
+
+    /// Takes the chunks of messages that are to be relocated. They were read while the mailbox was
+    /// pinned, and stay until it is unpinned.
+    ///
+    /// # Errors
+    /// When the catalog contradicts itself.
+    pub fn bring(&mut self, chunks: Vec<(Uid, Chunk)>) -> Result<(), Rot> {
+        self.check_chunks(&chunks)?;
+        self.chunks.bring(chunks, &self.keywords)
     }
 
     /// Chunks from the catalog end below UIDNEXT and HIGHESTMODSEQ, as they did when written.

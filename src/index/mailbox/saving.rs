@@ -11,7 +11,7 @@ use crate::index::chunks::Chunks;
 use crate::index::codec::{Fields, Row};
 use crate::index::error::Rot;
 use crate::index::keywords::Keywords;
-use crate::index::live::{LiveChanges, LiveRow};
+use crate::index::live::counts::{LiveChanges, LiveRow};
 use crate::index::rows::{MailboxRow, Saved};
 use crate::store::MailboxId;
 use imap::types::{ModSeq, SpecialUse, Uid, UidValidity};

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::index::CatalogError;
-use crate::index::live::{Live, LiveIn};
+use crate::index::live::{counts::Live, residents::LiveIn};
 
 const OTHER: MailboxId = MailboxId(8);
 

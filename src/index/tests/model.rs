@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use proptest::prelude::*;
 
 use super::*;
-use crate::index::live::{Live, LiveIn};
+use crate::index::live::{counts::Live, residents::LiveIn};
 use crate::index::{Changes, Counts, Entry, What};
 use crate::store::Relocated;
 

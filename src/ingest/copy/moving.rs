@@ -35,8 +35,7 @@ struct Moved {
 }
 
 /// The first fragments of a message with very many fragments, written to the log before the step
-/// that moves it. They stay valid whatever others do to the message: octets are not given up
-/// while a change that names them is under way.
+/// that moves it.
 struct Ahead {
     uid: Uid,
     fragments: Fragments,
@@ -150,7 +149,8 @@ impl Job<'_> {
             let gone = || source.get(uid).filter(|_| made(Fault::MovesTogether)).map(as_applied);
             let Some(message) = message.or_else(gone) else { continue };
             let in_pieces = message.entry.fragments().len() > fragments_at_once();
-            let alone = in_pieces && ahead.is_some_and(|ahead| ahead.uid == uid);
+            let alone =
+                in_pieces && ahead.is_some_and(|ahead| ahead.is_start_of(uid, message.entry));
             if in_pieces && !(alone && taken.messages.is_empty()) {
                 return Ok(taken);
             }
@@ -264,6 +264,12 @@ impl Job<'_> {
 }
 
 impl Ahead {
+    /// Whether these fragments are still the first ones of this message: its octets may have been
+    /// relocated since.
+    fn is_start_of(&self, uid: Uid, entry: Entry<'_>) -> bool {
+        self.uid == uid && entry.fragments().zip(&self.fragments).all(|(now, then)| now == *then)
+    }
+
     /// No fragments were written ahead.
     fn none(stream: Stream) -> Ahead {
         Ahead { uid: Uid(0), fragments: Fragments::default(), stream }

@@ -2,7 +2,7 @@
 
 use std::error::Error;
 use std::fmt;
-use std::rc::Rc;
+use std::sync::Arc;
 
 /// Why the log accepts no write. One failure may be reported to many tasks, so clones share its
 /// cause.
@@ -19,21 +19,21 @@ pub enum LogError {
 /// The cause, for the operator, with the underlying error if there is one.
 #[derive(Clone, Debug)]
 pub struct Cause {
-    text: Rc<str>,
-    error: Option<Rc<dyn Error>>,
+    text: Arc<str>,
+    error: Option<Arc<dyn Error + Send + Sync>>,
 }
 
 impl Cause {
     /// From the operation and its error.
-    pub(super) fn new(what: impl fmt::Display, error: impl Error + 'static) -> Cause {
-        Cause { text: format!("{what}: {error}").into(), error: Some(Rc::new(error)) }
+    pub(super) fn new(what: impl fmt::Display, error: impl Error + Send + Sync + 'static) -> Cause {
+        Cause { text: format!("{what}: {error}").into(), error: Some(Arc::new(error)) }
     }
 }
 
 /// The text of this error needs no addition.
 impl From<crate::store::pool::NoSegment> for Cause {
     fn from(error: crate::store::pool::NoSegment) -> Cause {
-        Cause { text: error.to_string().into(), error: Some(Rc::new(error)) }
+        Cause { text: error.to_string().into(), error: Some(Arc::new(error)) }
     }
 }
 
@@ -60,7 +60,9 @@ impl fmt::Display for LogError {
 impl Error for LogError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
-            LogError::Full(cause) | LogError::Poisoned(cause) => cause.error.as_deref(),
+            LogError::Full(cause) | LogError::Poisoned(cause) => {
+                cause.error.as_deref().map(|error| error as &(dyn Error + 'static))
+            }
         }
     }
 }

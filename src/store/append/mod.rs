@@ -15,6 +15,7 @@ mod sync;
 mod tests;
 
 use std::cell::{Cell, RefCell};
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -126,6 +127,10 @@ struct State {
     /// First frames of batches whose records are in the log without their commit.
     held: BTreeMap<Lsn, (SegmentId, u32)>,
     last_batch: BatchId,
+    /// Segments of this log, in the order in which it came to them.
+    order: BTreeMap<SegmentId, usize>,
+    /// Batches whose octets no record names yet, by the number of segments at their beginning.
+    begun: BTreeMap<usize, usize>,
     broken: Option<Cause>,
 }
 
@@ -147,6 +152,33 @@ impl Next {
         match self {
             Next::Asked(asked) => asked.await,
             Next::Here(prepared) => Ok(Ok(prepared)),
+        }
+    }
+}
+
+/// A batch that has begun: see [`Log::begin`].
+pub struct Begun {
+    log: Log,
+    id: BatchId,
+    after: usize,
+}
+
+impl Begun {
+    /// The number of the batch.
+    #[must_use]
+    pub fn id(&self) -> BatchId {
+        self.id
+    }
+}
+
+impl Drop for Begun {
+    fn drop(&mut self) {
+        let begun = &mut self.log.inner.state.borrow_mut().begun;
+        if let Entry::Occupied(mut count) = begun.entry(self.after) {
+            *count.get_mut() -= 1;
+            if *count.get() == 0 {
+                count.remove();
+            }
         }
     }
 }
@@ -198,6 +230,8 @@ impl Log {
             durable_end: None,
             held: BTreeMap::new(),
             last_batch: BatchId(0),
+            order: BTreeMap::new(),
+            begun: BTreeMap::new(),
             broken: None,
         };
         let inner = Inner {
@@ -292,12 +326,26 @@ impl Log {
         place
     }
 
-    /// A new batch number.
+    /// Begins a batch. Keep the guard until the batch is in its mailbox, or given up.
     #[must_use]
-    pub fn next_batch(&self) -> BatchId {
+    pub fn begin(&self) -> Begun {
         let mut state = self.inner.state.borrow_mut();
         state.last_batch = state.last_batch.next();
-        state.last_batch
+        let (id, after) = (state.last_batch, state.order.len());
+        *state.begun.entry(after).or_default() += 1;
+        Begun { log: self.clone(), id, after }
+    }
+
+    /// Whether the log may still write to a segment, or a batch that no record names yet may have
+    /// octets in it.
+    #[must_use]
+    pub fn is_using(&self, segment: SegmentId) -> bool {
+        let state = self.inner.state.borrow();
+        let Some(&at) = state.order.get(&segment) else { return false };
+        let earliest = state.begun.first_key_value().map(|(&after, _)| after);
+        // A batch begun when there were `n` segments has octets in the last of them, or later.
+        let unnamed = earliest.is_some_and(|after| at + 1 >= after);
+        state.files.contains_key(&segment) || unnamed && !made(Fault::UnfinishedForgotten)
     }
 
     /// Keeps the first frame with records of a batch within reach of recovery until the guard is

@@ -109,6 +109,8 @@ impl Log {
             header.encode(&mut lease.octets_mut()[..BLOCK]);
             self.inner.pool.segments().activate(prepared.segment);
             state.files.insert(prepared.segment, file.clone());
+            let at = state.order.len();
+            state.order.insert(prepared.segment, at);
             state.owed.get_or_insert_with(Instant::now);
             header.previous.is_none()
         };

@@ -17,7 +17,7 @@ use imap::types::{Flags, InternalDate};
 
 /// Stands for the segment in fragments that lie in a frame without a place. No segment has the
 /// number 0.
-const THIS_FRAME: SegmentId = SegmentId(0);
+pub(super) const THIS_FRAME: SegmentId = SegmentId(0);
 
 /// Fragments of one message, in order.
 pub type Fragments = Vec<Fragment>;

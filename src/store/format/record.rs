@@ -1,6 +1,7 @@
 //! Records, at the end of frames: everything in a log besides the octets of messages.
 
-use super::ids::{BatchId, EmailId, Fragment, MailboxId};
+use super::ids::{BatchId, EmailId, Fragment, MailboxId, SegmentId};
+use super::incoming::THIS_FRAME;
 use super::keywords::KeywordList;
 use imap::types::{
     FlagChange, Flags, InternalDate, Keyword, ModSeq, SpecialUse, Uid, UidRange, UidValidity,
@@ -145,6 +146,39 @@ pub struct Relocated {
     /// Where its octets lie from now on, in order: at least one fragment, as long together as the
     /// message.
     pub fragments: Vec<Fragment>,
+}
+
+impl Relocated {
+    /// A message without octets yet.
+    #[must_use]
+    pub fn new(uid: Uid) -> Relocated {
+        Relocated { uid, fragments: Vec::new() }
+    }
+
+    /// Adds its next octets, which are in the frame being filled: `length` of them from `offset`
+    /// on.
+    ///
+    /// # Panics
+    /// When the octets of one message do not lie together in a frame.
+    pub fn octets(&mut self, offset: usize, length: usize) {
+        let [offset, length] =
+            [offset, length].map(|n| u32::try_from(n).expect("a frame is small"));
+        match self.fragments.last_mut() {
+            Some(last) if last.segment == THIS_FRAME => {
+                assert_eq!(last.offset + last.length, offset, "octets of a message lie together");
+                last.length += length;
+            }
+            _ => self.fragments.push(Fragment { segment: THIS_FRAME, offset, length }),
+        }
+    }
+
+    /// Gives its octets in the frame that was being filled the place of that frame.
+    pub fn place(&mut self, (segment, offset): (SegmentId, u32)) {
+        if let Some(last) = self.fragments.last_mut().filter(|last| last.segment == THIS_FRAME) {
+            last.segment = segment;
+            last.offset += offset;
+        }
+    }
 }
 
 /// See [`Record::SetMetadata`].

@@ -10,7 +10,7 @@
 //! There is one encoding of each record: UIDs ascend, and the table has the segments in the order
 //! in which fragments first name them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::fields::{RecordError, bounded, count, need, put_text, short, text, text_len, zero};
 use super::ids::{Fragment, MailboxId, SegmentId};
@@ -108,6 +108,16 @@ impl Table {
             }
         }
         table
+    }
+}
+
+impl Relocated {
+    /// Bytes that a record grows by when it names this message as well. `segments` has those that
+    /// it names already, and is added to.
+    #[must_use]
+    pub fn len_among(&self, segments: &mut BTreeSet<SegmentId>) -> usize {
+        let new = self.fragments.iter().filter(|fragment| segments.insert(fragment.segment));
+        MESSAGE + self.fragments.len() * FRAGMENT + new.count() * SEGMENT
     }
 }
 

@@ -228,6 +228,16 @@ impl SegmentPool {
         self.send(Request::HasBegun);
     }
 
+    /// Takes back a segment in which nothing lives, and whose records are durable elsewhere. It is
+    /// ready for other mail, or it is deleted when there are enough. The receiver is told when that
+    /// is done.
+    #[must_use]
+    pub fn take_back(&self, segment: SegmentId) -> oneshot::Receiver<()> {
+        let (done, receiver) = oneshot::channel();
+        self.send(Request::TakeBack(segment, done));
+        receiver
+    }
+
     /// How many segments were handed out allocated and not written.
     #[must_use]
     pub fn unprepared(&self) -> u64 {

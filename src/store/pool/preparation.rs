@@ -69,8 +69,7 @@ impl Preparation {
     /// Makes it a segment that is ready, durably. If that fails, the room of the file is free
     /// again.
     pub(super) fn finish(self) -> Result<File, NoSegment> {
-        let mut header = Zeros::of(BLOCK);
-        ReadyHeader { reused: false }.encode(header.get_mut());
+        let header = Zeros::with(ReadyHeader { reused: false });
         if let Err(error) = self.file.write_all_at(header.get(BLOCK), 0) {
             return Err(self.fail(error));
         }
@@ -109,12 +108,14 @@ impl Zeros {
         Zeros { octets, start }
     }
 
-    /// For something other than zeros.
-    fn get_mut(&mut self) -> &mut [u8] {
-        &mut self.octets[self.start..]
+    /// The first block of a segment that is ready.
+    pub(super) fn with(header: ReadyHeader) -> Zeros {
+        let mut block = Zeros::of(BLOCK);
+        header.encode(&mut block.octets[block.start..]);
+        block
     }
 
-    fn get(&self, length: usize) -> &[u8] {
+    pub(super) fn get(&self, length: usize) -> &[u8] {
         &self.octets[self.start..self.start + length]
     }
 }

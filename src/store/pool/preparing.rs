@@ -15,7 +15,7 @@ use super::{NoSegment, PoolConfig, PoolCounts, Prepared};
 use crate::limits::{BLOCK, LARGE_LEASE};
 use crate::reactor::files::{self, File};
 use crate::reactor::{Instant, hesitate, timeout};
-use crate::store::format::SegmentId;
+use crate::store::format::{ReadyHeader, SegmentId};
 use crate::store::segments::{ReadySegment, usable};
 
 /// Pause before each step while mail comes in at [`BUSY`] or faster. It leaves the disk to the
@@ -49,6 +49,7 @@ pub(super) enum Request {
     Segment { kind: Kind, reply: oneshot::Sender<Result<Prepared, NoSegment>> },
     Settled(oneshot::Sender<()>),
     Delete(SegmentId),
+    TakeBack(SegmentId, oneshot::Sender<()>),
     ReleaseSpare,
     HasBegun,
 }
@@ -80,6 +81,8 @@ pub(super) struct Worker {
 impl Worker {
     pub(super) fn new(config: PoolConfig, counts: Arc<PoolCounts>) -> Worker {
         let (mut ready, mut reserve) = (VecDeque::new(), VecDeque::new());
+        // Nobody else may use or clean what is about to be removed.
+        config.stale.iter().for_each(|&stale| config.segments.forget(stale));
         for &found in config.ready.iter().filter(|found| usable(found.length)) {
             config.segments.note_ready(found.segment, found.length);
             let lengths = u64::from(RESERVE_LEAST)..=config.reserve.into();
@@ -141,6 +144,11 @@ impl Worker {
                 }
                 Some(Some(Request::Settled(waiting))) => self.settled.push(waiting),
                 Some(Some(Request::Delete(segment))) => self.delete(segment),
+                Some(Some(Request::TakeBack(segment, done))) => {
+                    self.take_back(segment);
+                    // Nobody waits when the server is stopping.
+                    let _ = done.send(());
+                }
                 Some(Some(Request::ReleaseSpare)) => self.release_spare(),
                 Some(Some(Request::HasBegun)) => self.remove_stale(),
                 None if works => self.step(),
@@ -366,6 +374,29 @@ impl Worker {
                 tracing::warn!("segment {segment} is empty and cannot be deleted: {error}");
                 return;
             }
+        }
+    }
+
+    /// Makes a stripped segment ready for other mail, or deletes its file.
+    fn take_back(&mut self, segment: SegmentId) {
+        let reused = match self.ready.len() < self.config.ahead && self.current.is_none() {
+            true => {
+                let header = Zeros::with(ReadyHeader { reused: true });
+                let (least, header) = (self.config.size / 2, header.get(BLOCK));
+                self.config.segments.reuse(segment, self.next, least, header)
+            }
+            false => Ok(None),
+        };
+        match reused {
+            Ok(Some(ready)) => {
+                self.next = self.next.next();
+                return self.ready.push_back(ready);
+            }
+            Ok(None) => {}
+            Err(error) => tracing::warn!("segment {segment} cannot be used again: {error}"),
+        }
+        if let Err(error) = self.config.segments.remove_superseded(&[segment]) {
+            tracing::warn!("segment {segment} is stripped and cannot be deleted: {error}");
         }
     }
 

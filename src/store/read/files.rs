@@ -1,13 +1,14 @@
 //! Segments that are open for reading.
 
-use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::cell::{Cell, RefCell};
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::rc::Rc;
 
-use tokio::sync::OnceCell;
+use tokio::sync::{Notify, OnceCell};
 
 use super::error::ReadError;
+use crate::reactor::fault::{Fault, made};
 use crate::reactor::{Jobs, LogFile, thresholds};
 use crate::store::format::SegmentId;
 use crate::store::segments::Segments;
@@ -26,6 +27,25 @@ struct Inner {
     segments: Segments,
     jobs: Jobs,
     open: RefCell<BTreeMap<SegmentId, Opening>>,
+    /// Readers at work, by number.
+    readers: RefCell<BTreeSet<u64>>,
+    /// Number of the next reader.
+    next_reader: Cell<u64>,
+    /// Notified when a reader has ended.
+    ended: Notify,
+}
+
+/// A reader at work: see [`Files::leave`].
+pub(super) struct AtWork {
+    files: Files,
+    number: u64,
+}
+
+impl Drop for AtWork {
+    fn drop(&mut self) {
+        self.files.inner.readers.borrow_mut().remove(&self.number);
+        self.files.inner.ended.notify_waiters();
+    }
 }
 
 /// A segment that is open, or that the first session to want it is opening.
@@ -35,13 +55,44 @@ impl Files {
     /// The segments of this folder, opened by these threads.
     #[must_use]
     pub fn new(segments: Segments, jobs: Jobs) -> Files {
-        Files { inner: Rc::new(Inner { segments, jobs, open: RefCell::default() }) }
+        let inner = Inner {
+            segments,
+            jobs,
+            open: RefCell::default(),
+            readers: RefCell::default(),
+            next_reader: Cell::new(0),
+            ended: Notify::new(),
+        };
+        Files { inner: Rc::new(inner) }
     }
 
     /// The folder.
     #[must_use]
     pub fn segments(&self) -> &Segments {
         &self.inner.segments
+    }
+
+    /// Registers a reader for as long as it holds places of messages.
+    pub(super) fn work(&self) -> AtWork {
+        let number = self.inner.next_reader.get();
+        self.inner.next_reader.set(number + 1);
+        self.inner.readers.borrow_mut().insert(number);
+        AtWork { files: self.clone(), number }
+    }
+
+    /// Closes a segment that no message lies in any more, once every reader of now has ended: they
+    /// may hold places in it, and will open it to read them. Later readers find no message there.
+    pub async fn leave(&self, segment: SegmentId) {
+        let next = self.inner.next_reader.get();
+        loop {
+            let ended = self.inner.ended.notified();
+            let oldest = self.inner.readers.borrow().first().copied();
+            if oldest.is_none_or(|oldest| oldest >= next) || made(Fault::ReaderNotAwaited) {
+                break;
+            }
+            ended.await;
+        }
+        self.inner.open.borrow_mut().remove(&segment);
     }
 
     /// A segment, open for reading.

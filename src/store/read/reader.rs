@@ -8,7 +8,7 @@ use std::ops::Range;
 use tokio::task::JoinHandle;
 
 use super::error::ReadError;
-use super::files::Files;
+use super::files::{AtWork, Files};
 use super::message::{Damaged, Stored};
 use crate::limits::{BLOCK, LARGE_LEASE};
 use crate::reactor::{Arena, Lease, LeaseClass, breathe, spawn};
@@ -22,6 +22,7 @@ const GAP: u64 = 64 << 10;
 /// together lie together.
 pub struct Reader<'a, M> {
     files: &'a Files,
+    _at_work: AtWork,
     arena: &'a Arena,
     damaged: &'a Damaged,
     /// Octets from the start of each message in the queue that will be wanted.
@@ -88,10 +89,12 @@ impl Extent {
 
 impl<'a, M: Stored> Reader<'a, M> {
     /// For messages of which the first `reach` octets will be wanted. Those that are `damaged` are
-    /// not read.
+    /// not read. Make the reader before their places are looked up: from then on, no segment that
+    /// they may lie in is used for other mail.
     pub fn new(files: &'a Files, arena: &'a Arena, damaged: &'a Damaged, reach: u64) -> Self {
         let (queue, window, ahead, progress) = (VecDeque::new(), None, None, Progress::default());
-        Reader { files, arena, damaged, reach, queue, window, ahead, progress }
+        let _at_work = files.work();
+        Reader { files, _at_work, arena, damaged, reach, queue, window, ahead, progress }
     }
 
     /// Octets from the start of each message that are read ahead.

@@ -4,6 +4,10 @@
 //! Everything that needs a segment's file asks here. [`Segments`] is a handle that any thread may
 //! hold; recovery, the pool, the logs and the readers share one.
 
+mod ready;
+#[cfg(test)]
+mod tests;
+
 use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -332,28 +336,6 @@ impl Segments {
         );
     }
 
-    /// Gives a segment that is ready another number. [`sync_names`](Self::sync_names) makes that
-    /// durable.
-    ///
-    /// # Errors
-    /// Those of the system.
-    pub(super) fn renumber(&self, from: SegmentId, to: SegmentId) -> io::Result<()> {
-        files::rename(&self.path(from), &self.path(to))?;
-        let mut known = self.known();
-        if let Some(was) = known.remove(&from) {
-            known.insert(to, was);
-        }
-        Ok(())
-    }
-
-    /// Makes the names of all segments durable.
-    ///
-    /// # Errors
-    /// Those of the disk.
-    pub(super) fn sync_names(&self) -> io::Result<()> {
-        files::sync_folder(&self.inner.folder)
-    }
-
     /// Notes that there is no such segment any more, or none that can be used.
     pub(super) fn forget(&self, segment: SegmentId) {
         self.known().remove(&segment);
@@ -446,6 +428,15 @@ impl Segments {
         self.known().get(&segment).map(|known| known.length)
     }
 
+    /// The segments that are complete and durable, and where their last frames end, in bytes.
+    #[must_use]
+    pub fn sealed(&self) -> Vec<(SegmentId, u64)> {
+        let known = self.known();
+        let sealed = known.iter().filter(|(_, known)| known.state == SegmentState::Sealed);
+        let end = |known: &Known| known.end.map_or(known.length, u64::from);
+        sealed.map(|(&segment, known)| (segment, end(known))).collect()
+    }
+
     /// How many segments are in each state.
     #[must_use]
     pub fn counts(&self) -> SegmentCounts {
@@ -469,65 +460,4 @@ impl Segments {
 
 fn writing_name(segment: SegmentId) -> String {
     format!("{:020}{WRITING}", segment.0)
-}
-
-#[cfg(test)]
-mod tests {
-    use std::fs;
-
-    use super::*;
-
-    const SEVEN: SegmentId = SegmentId(7);
-
-    #[test]
-    fn only_segments_are_listed_and_half_prepared_ones_removed() {
-        let dir = tempfile::tempdir().unwrap();
-        for name in ["00000000000000000007.seg", "7.seg", "notes.txt", "x.preparing"] {
-            fs::write(dir.path().join(name), [1; 10]).unwrap();
-        }
-        let segments = Segments::open(dir.path()).unwrap();
-        assert_eq!(segments.list().unwrap(), [(SEVEN, 10)]);
-        assert!(!dir.path().join("x.preparing").exists());
-        segments.truncate(SEVEN, 5).unwrap();
-        assert_eq!(segments.length(SEVEN), Some(5));
-        assert_eq!(segments.list().unwrap(), [(SEVEN, 5)]);
-        segments.remove(SEVEN).unwrap();
-        assert_eq!(segments.list().unwrap(), []);
-        assert_eq!(segments.state(SEVEN), None);
-    }
-
-    #[test]
-    fn a_segment_goes_from_ready_to_active_to_sealed() {
-        let dir = tempfile::tempdir().unwrap();
-        let segments = Segments::open(dir.path()).unwrap();
-        let (file, _) = segments.create(SEVEN).unwrap();
-        assert_eq!(segments.list().unwrap(), []);
-        file.set_length(8192).unwrap();
-        segments.publish(SEVEN, &file, 8192).unwrap();
-        let state = |segments: &Segments| segments.state(SEVEN).unwrap();
-        assert_eq!(state(&segments), SegmentState::Ready);
-        segments.activate(SEVEN);
-        // Reading the folder again takes nothing back.
-        assert_eq!(segments.list().unwrap(), [(SEVEN, 8192)]);
-        assert_eq!(state(&segments), SegmentState::Active);
-        segments.seal(SEVEN, 4096);
-        assert_eq!(state(&segments), SegmentState::Sealed);
-        assert_eq!(segments.counts(), SegmentCounts { sealed: 1, ..SegmentCounts::default() });
-        assert_eq!(segments.end(SEVEN), Some(4096));
-        segments.stripped(SEVEN, 200);
-        fs::remove_file(segments.path(SEVEN)).unwrap();
-        assert_eq!(segments.list().unwrap(), []);
-        assert_eq!(segments.counts(), SegmentCounts { stripped: 1, ..SegmentCounts::default() });
-        assert_eq!((segments.length(SEVEN), segments.end(SEVEN)), (Some(200), None));
-    }
-
-    #[test]
-    #[should_panic(expected = "has to be Ready")]
-    fn a_sealed_segment_is_never_written_to_again() {
-        let dir = tempfile::tempdir().unwrap();
-        fs::write(dir.path().join(SEVEN.file_name()), [0; 8192]).unwrap();
-        let segments = Segments::open(dir.path()).unwrap();
-        segments.list().unwrap();
-        segments.activate(SEVEN);
-    }
 }

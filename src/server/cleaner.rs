@@ -1,0 +1,353 @@
+//! The cleaning of segments: which one is next, how fast, and the order of the steps.
+//!
+//! Nothing that was acknowledged may depend on a file that is about to go. So each step is durable
+//! before the next one begins, and a crash between any two leaves every message in its old place or
+//! in its new one:
+//!
+//! ```text
+//! empty, cover   on all reactors, again and again, until the catalog names nothing in the segment
+//! leave          on all reactors
+//! strip          its records are durable in a file of their own
+//! take back      the file is ready for other mail, or it goes
+//! ```
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use tokio::sync::oneshot;
+
+use super::config::CleaningConfig;
+use super::shared::Shared;
+use crate::home::{Arrival, CleanError, Cleaning, Emptied, Pace};
+use crate::index::Live;
+use crate::reactor::fault::{Fault, made};
+use crate::reactor::{Jobs, files, sleep};
+use crate::stats::SpaceCounts;
+use crate::store::{SegmentId, strip};
+
+/// Pause after a failure.
+const AFTER_FAILURE: Duration = Duration::from_secs(60);
+
+/// Rounds of emptying, after which a segment is left alone for this time: copies of its messages
+/// are made faster than they are relocated.
+const ROUNDS: usize = 8;
+
+/// Octets of records that relocating a message takes, about.
+const RECORD: u64 = 40;
+
+/// A segment is worth cleaning when at least this part of it comes back.
+const LEAST: f64 = 0.125;
+
+/// The same for a server that is told to clean whatever it can.
+const EAGER: f64 = 0.02;
+
+/// The slowest automatic rate, in octets a second, when cleaning begins.
+const SLOWEST: u64 = 32 << 20;
+
+/// The fastest automatic rate.
+const FASTEST: u64 = 1 << 30;
+
+/// Cleans the segments of a server.
+pub(super) struct Cleaner {
+    shared: Arc<Shared>,
+    how: CleaningConfig,
+    pace: Arc<Pace>,
+    counts: Arc<SpaceCounts>,
+    /// A thread that writes record files.
+    jobs: Jobs,
+    /// Segments with messages that cannot be relocated.
+    stuck: BTreeSet<SegmentId>,
+    /// Octets that relocating has written lately for each octet that it should need. Small mail in
+    /// many mailboxes costs more than its octets: without this, its segments would be cleaned
+    /// again and again, and nothing would come back.
+    cost: f64,
+}
+
+/// What the catalog and the folder say.
+struct Survey {
+    /// Sealed segments with their lengths and what lives in them.
+    segments: Vec<(SegmentId, u64, Live)>,
+    /// Octets of messages in all segments.
+    live: u64,
+    /// Octets that cleaning would give back.
+    dead: u64,
+}
+
+/// Why a segment was not cleaned.
+enum NotCleaned {
+    /// The server stops.
+    Stopping,
+    /// It has messages that cannot be relocated.
+    Stuck,
+    /// It is in use, or copies came in faster than they were relocated.
+    Busy,
+    /// The log, the catalog or the disk failed, or has no room.
+    Failed(String),
+}
+
+impl Survey {
+    fn of(live: Vec<(SegmentId, Live)>, sealed: Vec<(SegmentId, u64)>) -> Survey {
+        let octets = live.iter().map(|(_, live)| live.octets).sum();
+        let live: BTreeMap<_, _> = live.into_iter().collect();
+        let named = |segment: SegmentId| live.get(&segment).copied().unwrap_or_default();
+        let segments: Vec<_> =
+            sealed.iter().map(|&(segment, length)| (segment, length, named(segment))).collect();
+        let dead = segments.iter().map(|&(_, length, live)| gain(length, live)).sum();
+        Survey { segments, live: octets, dead }
+    }
+
+    /// The segment to clean next: of those in which nothing lives, or of which at least this part
+    /// comes back, the one that gives back the largest part.
+    fn next(
+        &self,
+        stuck: &BTreeSet<SegmentId>,
+        least: f64,
+        cost: f64,
+    ) -> Option<(SegmentId, u64, Live)> {
+        let part = |length, live| 1.0 - needed(live) as f64 * cost / length as f64;
+        let candidates = self.segments.iter().filter(|&&(segment, length, live)| {
+            let worthy = live.fragments == 0 || part(length, live) >= least;
+            !stuck.contains(&segment) && worthy
+        });
+        let best = candidates.max_by(|one, other| {
+            part(one.1, one.2).total_cmp(&part(other.1, other.2)) //
+        });
+        best.copied()
+    }
+}
+
+/// What cleaning a segment of this length gives back.
+fn gain(length: u64, live: Live) -> u64 {
+    length.saturating_sub(needed(live))
+}
+
+/// Octets of log that living messages need.
+fn needed(live: Live) -> u64 {
+    live.octets + live.fragments * RECORD
+}
+
+impl Cleaner {
+    pub(super) fn new(shared: Arc<Shared>) -> io::Result<Cleaner> {
+        let (how, counts) = (shared.cleaning.clone(), shared.space.clone());
+        let pace = Arc::new(Pace::new(how.rate.unwrap_or(SLOWEST)));
+        let jobs = Jobs::start("cleaner", 1, Jobs::ANY)?;
+        Ok(Cleaner { shared, how, pace, counts, jobs, stuck: BTreeSet::new(), cost: 1.0 })
+    }
+
+    /// Cleans for as long as the server runs.
+    pub(super) async fn run(mut self) {
+        let mut pause = self.how.look;
+        loop {
+            sleep(pause).await;
+            pause = self.how.look;
+            let survey = match self.survey().await {
+                Ok(survey) => survey,
+                Err(why) => {
+                    tracing::warn!("no segment is cleaned for now: {why}");
+                    pause = AFTER_FAILURE;
+                    continue;
+                }
+            };
+            self.set_pace(&survey);
+            let least = self.least(&survey);
+            let next = survey.next(&self.stuck, least, self.cost);
+            let Some((segment, length, live)) = next else { continue };
+            match self.clean(segment, length, live).await {
+                // Perhaps there is more to do.
+                Ok(()) => pause = Duration::ZERO,
+                Err(NotCleaned::Stopping) => return,
+                Err(NotCleaned::Busy) => {}
+                Err(NotCleaned::Stuck) => {
+                    self.stuck.insert(segment);
+                }
+                Err(NotCleaned::Failed(why)) => {
+                    tracing::warn!("segment {segment} is not cleaned for now: {why}");
+                    pause = AFTER_FAILURE;
+                }
+            }
+        }
+    }
+
+    async fn survey(&self) -> Result<Survey, String> {
+        let live = self.shared.catalog.live().await.map_err(|error| error.to_string())?;
+        let survey = Survey::of(live, self.shared.segments.sealed());
+        self.counts.live.store(survey.live, Ordering::Relaxed);
+        self.counts.dead.store(survey.dead, Ordering::Relaxed);
+        Ok(survey)
+    }
+
+    /// The part of a segment that must come back so that it is cleaned now.
+    fn least(&self, survey: &Survey) -> f64 {
+        let due = survey.dead >= survey.live / self.how.begin || self.is_short_of_room();
+        match (self.how.eager, due) {
+            (true, _) => EAGER,
+            (false, true) => LEAST,
+            (false, false) => f64::INFINITY,
+        }
+    }
+
+    fn is_short_of_room(&self) -> bool {
+        let folder = self.shared.segments.folder();
+        let (room, size) = (files::room(folder), self.shared.segment_size);
+        room.is_ok_and(|room| room < 4 * size)
+    }
+
+    /// Cleaning is slow when it begins, and as fast as it can be when the limit is near.
+    fn set_pace(&self, survey: &Survey) {
+        let rate = self.how.rate.unwrap_or_else(|| {
+            let (begin, end) = (survey.live / self.how.begin, survey.live / self.how.end);
+            let beyond =
+                survey.dead.saturating_sub(begin) as f64 / end.saturating_sub(begin) as f64;
+            match self.is_short_of_room() || !beyond.is_finite() || beyond >= 1.0 {
+                true => FASTEST,
+                false => SLOWEST + (beyond * (FASTEST - SLOWEST) as f64) as u64,
+            }
+        });
+        self.pace.set(rate);
+    }
+
+    /// Empties a segment, and gives its file back.
+    async fn clean(
+        &mut self,
+        segment: SegmentId,
+        length: u64,
+        live: Live,
+    ) -> Result<(), NotCleaned> {
+        let mut emptied = Emptied::default();
+        let mut round = 0;
+        loop {
+            let (segment, pace) = (segment, self.pace.clone());
+            let done = self
+                .all(move |reply| Cleaning::Empty { segment, pace: pace.clone(), reply })
+                .await?;
+            let mut stuck = 0;
+            for done in done {
+                let done = done.map_err(NotCleaned::from)?;
+                stuck += done.stuck;
+                emptied.add(done);
+            }
+            if stuck > 0 {
+                return Err(NotCleaned::Stuck);
+            }
+            if !made(Fault::EmptyByOldCheckpoint) {
+                for covered in self.all(|reply| Cleaning::Cover { reply }).await? {
+                    covered.map_err(NotCleaned::from)?;
+                }
+            }
+            if self.is_empty(segment).await? || made(Fault::CopiesForgotten) {
+                break;
+            }
+            round += 1;
+            if round == ROUNDS {
+                return Err(NotCleaned::Busy);
+            }
+        }
+        self.all(|reply| Cleaning::Leave { segment, reply }).await?;
+        let segments = self.shared.segments.clone();
+        let stripped = self.jobs.run(move || strip(&segments, segment)).await;
+        match stripped {
+            Ok(Ok(_)) => {}
+            Ok(Err(error)) => return Err(NotCleaned::Failed(error.to_string())),
+            Err(_) => return Err(NotCleaned::Stopping),
+        }
+        let taken = self.shared.pool.take_back(segment).await;
+        taken.map_err(|_| NotCleaned::Stopping)?;
+        let Emptied { messages, octets, written, .. } = emptied;
+        if live.fragments > 0 {
+            let cost = written as f64 / needed(live) as f64;
+            self.cost = ((3.0 * self.cost + cost) / 4.0).max(1.0);
+        }
+        tracing::debug!("segment {segment} was cleaned: {messages} messages were relocated");
+        self.counts.cleaned.fetch_add(1, Ordering::Relaxed);
+        self.counts.given_back.fetch_add(length, Ordering::Relaxed);
+        self.counts.rewritten.fetch_add(octets, Ordering::Relaxed);
+        Ok(())
+    }
+
+    async fn is_empty(&self, segment: SegmentId) -> Result<bool, NotCleaned> {
+        let named = self.shared.catalog.live_in(segment, ("".into(), Default::default()), 1).await;
+        let named = named.map_err(|error| NotCleaned::Failed(error.to_string()))?;
+        Ok(named.is_empty())
+    }
+
+    /// Asks all reactors for a step, and waits for all of them.
+    async fn all<T>(
+        &self,
+        step: impl Fn(oneshot::Sender<T>) -> Cleaning,
+    ) -> Result<Vec<T>, NotCleaned> {
+        let reactors = self.shared.reactors.get().ok_or(NotCleaned::Stopping)?;
+        let mut answers = Vec::new();
+        for reactor in reactors {
+            let (reply, answer) = oneshot::channel();
+            reactor.send(Arrival::Clean(step(reply))).map_err(|_| NotCleaned::Stopping)?;
+            answers.push(answer);
+        }
+        let mut all = Vec::new();
+        for answer in answers {
+            all.push(answer.await.map_err(|_| NotCleaned::Stopping)?);
+        }
+        Ok(all)
+    }
+}
+
+impl From<CleanError> for NotCleaned {
+    fn from(error: CleanError) -> NotCleaned {
+        match error {
+            CleanError::InUse => NotCleaned::Busy,
+            error => NotCleaned::Failed(error.to_string()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MIB: u64 = 1 << 20;
+
+    fn survey(segments: &[(u64, u64)]) -> Survey {
+        let numbered = segments.iter().zip(1..);
+        let live = numbered.clone().filter(|((_, live), _)| *live > 0);
+        let live = live.map(|(&(_, octets), segment)| {
+            (SegmentId(segment), Live { fragments: 1, octets: octets * MIB })
+        });
+        let sealed = numbered.map(|(&(length, _), segment)| (SegmentId(segment), length * MIB));
+        Survey::of(live.collect(), sealed.collect())
+    }
+
+    #[test]
+    fn the_segment_that_gives_back_most_is_next() {
+        let survey = survey(&[(100, 90), (100, 60), (100, 99), (10, 5)]);
+        assert_eq!((survey.live / MIB, survey.dead / MIB), (254, 55));
+        assert_eq!(
+            survey.next(&BTreeSet::new(), LEAST, 1.0).map(|(segment, ..)| segment),
+            Some(SegmentId(4))
+        );
+        assert_eq!(
+            survey.next(&BTreeSet::from([SegmentId(4)]), LEAST, 1.0).map(|(segment, ..)| segment),
+            Some(SegmentId(2))
+        );
+        let stuck = [2, 4].map(SegmentId).into();
+        assert_eq!(
+            survey.next(&stuck, LEAST, 1.0).map(|(segment, ..)| segment),
+            None,
+            "a tenth is not worth the writing"
+        );
+        assert_eq!(
+            survey.next(&BTreeSet::new(), f64::INFINITY, 1.0).map(|(segment, ..)| segment),
+            None
+        );
+    }
+
+    #[test]
+    fn a_segment_in_which_nothing_lives_costs_nothing() {
+        let survey = survey(&[(100, 10), (100, 0)]);
+        assert_eq!(
+            survey.next(&BTreeSet::new(), f64::INFINITY, 1.0).map(|(segment, ..)| segment),
+            Some(SegmentId(2))
+        );
+    }
+}
