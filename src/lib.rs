@@ -26,6 +26,7 @@ mod home;
 pub mod ingest;
 mod session;
 pub mod server;
+mod control;
 mod observe;
 pub mod tools;
 pub mod command;

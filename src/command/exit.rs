@@ -26,9 +26,9 @@ pub(super) const CODES: &str = "\
 Exit codes: 0 success; 1 doctor found something to fix; 64 invalid usage; 65 invalid input, or \
 stored data is damaged; 69 io_uring is not available; 70 a bug; 71 the system refused memory, a \
 thread or a ring; 72 the data folder disappeared while the server ran; 73 a file cannot be \
-created; 74 a file or an address cannot be used; 75 another server uses this data folder; 76 a \
-server sent an unexpected reply; 78 the configuration, the users file, a certificate or a key is \
-invalid.";
+created; 74 a file or an address cannot be used; 75 another server uses this data folder, or \
+does not answer; 76 a server sent an unexpected reply; 78 the configuration, the users file, a \
+certificate or a key is invalid.";
 
 /// An exit code. The numbers are those of sysexits.h.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,7 +41,7 @@ pub enum Code {
     Usage = 64,
     /// Input is invalid, or stored data is damaged.
     Data = 65,
-    /// Another server uses the data folder.
+    /// Another server uses the data folder, or does not answer. Later it may be possible.
     Running = 75,
     /// A configuration, users, certificate or key file is invalid.
     Config = 78,
@@ -122,6 +122,7 @@ impl From<ToolError> for Failure {
             | ToolError::Trust(TrustError::Read { .. })
             | ToolError::Io { .. } => Code::Io,
             ToolError::Source(_) => Code::Data,
+            ToolError::Refused(_) => Code::Running,
             ToolError::Client(_) | ToolError::Differs(_) | ToolError::Answer(_) => Code::Protocol,
             ToolError::Server(error) => Code::from(error),
         };

@@ -29,7 +29,7 @@ pub use exit::{Code, Failure};
 pub use logs::LogFormat;
 pub use settings::ServeArgs;
 pub use shell::{CompletionsArgs, ManArgs};
-pub use store::{InspectArgs, VerifyArgs};
+pub use store::{CleanArgs, InspectArgs, SpaceArgs, VerifyArgs};
 pub use top::TopArgs;
 pub use user::UserArgs;
 
@@ -56,6 +56,8 @@ enum Command {
     Doctor(DoctorArgs),
     Verify(VerifyArgs),
     Inspect(InspectArgs),
+    Space(SpaceArgs),
+    Clean(CleanArgs),
     Top(TopArgs),
     Completions(CompletionsArgs),
     Man(ManArgs),
@@ -79,6 +81,8 @@ pub fn run() -> ExitCode {
         Command::Doctor(args) => doctor::run(&args),
         Command::Verify(args) => store::verify(&args),
         Command::Inspect(args) => store::inspect(&args),
+        Command::Space(args) => store::space(args),
+        Command::Clean(args) => store::clean(args),
         Command::Top(args) => top::run(&args),
         Command::Completions(args) => shell::completions(&args, Line::command()),
         Command::Man(args) => shell::man(&args, Line::command()),

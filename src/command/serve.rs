@@ -16,6 +16,7 @@ use super::guard;
 use super::logs::{LogOptions, Logs};
 use super::notify::Manager;
 use super::settings::{ServeArgs, config};
+use crate::control::Control;
 use crate::limits;
 use crate::observe::{self, AdminError, Endpoint};
 use crate::reactor::HandedOver;
@@ -80,6 +81,7 @@ fn serve(
     let server = Server::start(Config { handed_over, ..config(args) }).map_err(failed)?;
     // The endpoint outlives the server, to report that it is stopping.
     let endpoint = admin.map(|bound| Endpoint::start(bound, server.watch())).transpose()?;
+    let control = Control::start(&args.data, server.handle());
     // A program that waits for the address must find the messages of the start in the log.
     logs.flush();
     if let Err(error) = announce(&server, endpoint.as_ref()) {
@@ -89,6 +91,8 @@ fn serve(
     let why = wait(&server, signals, &manager, logs);
     tracing::info!("{why}");
     manager.stopping(&why);
+    // Before the folder is free for another server.
+    drop(control);
     server.stop().map_err(failed)
 }
 

@@ -179,6 +179,7 @@ pub struct ServeArgs {
 pub(super) fn config(args: &ServeArgs) -> Config {
     let standard = Config::default();
     Config {
+        listens: true,
         data: args.data.clone(),
         listen: args.listen,
         tls_listen: args.tls_listen,

@@ -353,7 +353,7 @@ fn newer(path: &Path) -> Option<u64> {
 }
 
 /// The catalog's version; `None` in a new database.
-fn format(database: &impl ReadableDatabase) -> Result<Option<u64>, Failure> {
+pub(super) fn format(database: &impl ReadableDatabase) -> Result<Option<u64>, Failure> {
     match database.begin_read()?.open_table(META) {
         Ok(meta) => Ok(meta.get("format")?.map(|version| version.value())),
         Err(TableError::TableDoesNotExist(_)) => Ok(None),

@@ -43,6 +43,7 @@ pub(crate) use file::{CATALOG_FORMAT, CatalogFile};
 pub(crate) use keywords::{KeywordChange, KeywordSet, Keywords};
 pub(crate) use live::counts::Live;
 pub(crate) use live::residents::Resident;
+pub(crate) use live::stopped::stored_live;
 pub(crate) use losses::LOSSES;
 #[cfg(test)]
 pub(crate) use mailbox::Counts;

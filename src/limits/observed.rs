@@ -24,6 +24,16 @@ pub const ADMIN_REQUEST_TIME: Duration = Duration::from_secs(10);
 /// Lifetime of an admin connection. A client that does not read must not hold it for ever.
 pub const ADMIN_CONNECTION_TIME: Duration = Duration::from_secs(120);
 
+/// Simultaneous connections to the control socket: an operator, and a script or two.
+pub const CONTROL_CONNECTIONS: usize = 4;
+
+/// Longest request on the control socket, in bytes. Those of commands have some fifty.
+pub const CONTROL_REQUEST: usize = 4 << 10;
+
+/// Time for a request on the control socket to arrive, and for an answer to be read. Commands do
+/// both at once; others must not hold a connection for ever.
+pub const CONTROL_TIME: Duration = Duration::from_secs(10);
+
 /// Seconds of throughput that the admin endpoint remembers: ten minutes.
 pub const HISTORY: usize = 600;
 

@@ -17,14 +17,15 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use tokio::sync::oneshot;
+use tokio::sync::{mpsc, oneshot};
 
+use super::asked::{AskedToClean, Cleaned};
 use super::config::CleaningConfig;
 use super::shared::Shared;
 use crate::home::{Arrival, CleanError, Cleaning, Emptied, Pace};
 use crate::index::Live;
 use crate::reactor::fault::{Fault, made};
-use crate::reactor::{Jobs, files, sleep};
+use crate::reactor::{Jobs, files, timeout};
 use crate::stats::SpaceCounts;
 use crate::store::{SegmentId, strip};
 
@@ -39,7 +40,11 @@ const ROUNDS: usize = 8;
 const RECORD: u64 = 40;
 
 /// A segment is worth cleaning when at least this part of it comes back.
-const LEAST: f64 = 0.125;
+pub(super) const LEAST: f64 = 0.125;
+
+/// The same when an operator asks for everything. Less than this may be the frames and records of
+/// messages that all live: writing them again would give nothing back.
+const LEAST_ASKED: f64 = 1.0 / 32.0;
 
 /// The same for a server that is told to clean whatever it can.
 const EAGER: f64 = 0.02;
@@ -58,6 +63,8 @@ pub(super) struct Cleaner {
     counts: Arc<SpaceCounts>,
     /// A thread that writes record files.
     jobs: Jobs,
+    /// Requests of operators.
+    asked: mpsc::Receiver<AskedToClean>,
     /// Segments with messages that cannot be relocated.
     stuck: BTreeSet<SegmentId>,
     /// Octets that relocating has written lately for each octet that it should need. Small mail in
@@ -67,13 +74,13 @@ pub(super) struct Cleaner {
 }
 
 /// What the catalog and the folder say.
-struct Survey {
+pub(super) struct Survey {
     /// Sealed segments with their lengths and what lives in them.
-    segments: Vec<(SegmentId, u64, Live)>,
+    pub(super) segments: Vec<(SegmentId, u64, Live)>,
     /// Octets of messages in all segments.
-    live: u64,
+    pub(super) live: u64,
     /// Octets that cleaning would give back.
-    dead: u64,
+    pub(super) dead: u64,
 }
 
 /// Why a segment was not cleaned.
@@ -84,12 +91,14 @@ enum NotCleaned {
     Stuck,
     /// It is in use, or copies came in faster than they were relocated.
     Busy,
+    /// It was empty, and the pool has removed it.
+    Gone,
     /// The log, the catalog or the disk failed, or has no room.
     Failed(String),
 }
 
 impl Survey {
-    fn of(live: Vec<(SegmentId, Live)>, sealed: Vec<(SegmentId, u64)>) -> Survey {
+    pub(super) fn of(live: Vec<(SegmentId, Live)>, sealed: Vec<(SegmentId, u64)>) -> Survey {
         let octets = live.iter().map(|(_, live)| live.octets).sum();
         let live: BTreeMap<_, _> = live.into_iter().collect();
         let named = |segment: SegmentId| live.get(&segment).copied().unwrap_or_default();
@@ -101,26 +110,40 @@ impl Survey {
 
     /// The segment to clean next: of those in which nothing lives, or of which at least this part
     /// comes back, the one that gives back the largest part.
-    fn next(
+    pub(super) fn next(
         &self,
         stuck: &BTreeSet<SegmentId>,
         least: f64,
         cost: f64,
     ) -> Option<(SegmentId, u64, Live)> {
-        let part = |length, live| 1.0 - needed(live) as f64 * cost / length as f64;
-        let candidates = self.segments.iter().filter(|&&(segment, length, live)| {
-            let worthy = live.fragments == 0 || part(length, live) >= least;
-            !stuck.contains(&segment) && worthy
-        });
-        let best = candidates.max_by(|one, other| {
-            part(one.1, one.2).total_cmp(&part(other.1, other.2)) //
-        });
-        best.copied()
+        let candidates = self.worth(least, cost);
+        let candidates = candidates.filter(|(segment, ..)| !stuck.contains(segment));
+        candidates.max_by(|one, other| {
+            part(one.1, one.2, cost).total_cmp(&part(other.1, other.2, cost)) //
+        })
+    }
+
+    /// The segments of which at least this part comes back.
+    fn worth(&self, least: f64, cost: f64) -> impl Iterator<Item = (SegmentId, u64, Live)> {
+        let worthy = move |&&(_, length, live): &&(SegmentId, u64, Live)| {
+            live.fragments == 0 || part(length, live, cost) >= least
+        };
+        self.segments.iter().filter(worthy).copied()
+    }
+
+    /// Whether there is enough to give back that cleaning begins.
+    pub(super) fn is_due(&self, how: &CleaningConfig) -> bool {
+        self.dead >= self.live / how.begin
     }
 }
 
+/// The part of a segment of this length that comes back.
+fn part(length: u64, live: Live, cost: f64) -> f64 {
+    1.0 - needed(live) as f64 * cost / length as f64
+}
+
 /// What cleaning a segment of this length gives back.
-fn gain(length: u64, live: Live) -> u64 {
+pub(super) fn gain(length: u64, live: Live) -> u64 {
     length.saturating_sub(needed(live))
 }
 
@@ -134,15 +157,22 @@ impl Cleaner {
         let (how, counts) = (shared.cleaning.clone(), shared.space.clone());
         let pace = Arc::new(Pace::new(how.rate.unwrap_or(SLOWEST)));
         let jobs = Jobs::start("cleaner", 1, Jobs::ANY)?;
-        Ok(Cleaner { shared, how, pace, counts, jobs, stuck: BTreeSet::new(), cost: 1.0 })
+        let asked = shared.asked.take_receiver();
+        Ok(Cleaner { shared, how, pace, counts, jobs, asked, stuck: BTreeSet::new(), cost: 1.0 })
     }
 
     /// Cleans for as long as the server runs.
     pub(super) async fn run(mut self) {
         let mut pause = self.how.look;
         loop {
-            sleep(pause).await;
+            let asked = timeout(pause, self.asked.recv()).await.flatten();
             pause = self.how.look;
+            if let Some(asked) = asked {
+                if let Err(NotCleaned::Stopping) = self.answer(asked).await {
+                    return;
+                }
+                continue;
+            }
             let survey = match self.survey().await {
                 Ok(survey) => survey,
                 Err(why) => {
@@ -157,9 +187,9 @@ impl Cleaner {
             let Some((segment, length, live)) = next else { continue };
             match self.clean(segment, length, live).await {
                 // Perhaps there is more to do.
-                Ok(()) => pause = Duration::ZERO,
+                Ok(_) => pause = Duration::ZERO,
                 Err(NotCleaned::Stopping) => return,
-                Err(NotCleaned::Busy) => {}
+                Err(NotCleaned::Busy | NotCleaned::Gone) => {}
                 Err(NotCleaned::Stuck) => {
                     self.stuck.insert(segment);
                 }
@@ -169,6 +199,63 @@ impl Cleaner {
                 }
             }
         }
+    }
+
+    /// Cleans as an operator asked, and tells what is done.
+    async fn answer(&mut self, asked: AskedToClean) -> Result<(), NotCleaned> {
+        let done = self.clean_as_asked(&asked).await;
+        // An operator who has gone need not be told.
+        let _ = asked.tell.send(match &done {
+            Ok(()) => Cleaned::All,
+            Err(NotCleaned::Failed(why)) => Cleaned::Failed { why: why.clone() },
+            // The end of the channel says it.
+            Err(_) => return done,
+        });
+        done
+    }
+
+    async fn clean_as_asked(&mut self, asked: &AskedToClean) -> Result<(), NotCleaned> {
+        let AskedToClean { all, tell } = asked;
+        // What was expunged a moment ago counts too.
+        self.cover().await?;
+        let survey = self.survey().await.map_err(NotCleaned::Failed)?;
+        let least = if *all { LEAST_ASKED } else { self.least(&survey) };
+        // Segments that fill up because of this are not cleaned in turn: there would be no end.
+        let mut wanted: BTreeMap<_, _> = survey
+            .worth(least, self.cost)
+            .map(|(segment, length, live)| (segment, gain(length, live)))
+            .collect();
+        let bytes = wanted.values().sum();
+        let _ = tell.send(Cleaned::Begun { segments: wanted.len() as u64, bytes });
+        while !tell.is_closed() {
+            let survey = self.survey().await.map_err(NotCleaned::Failed)?;
+            let least = if *all { LEAST_ASKED } else { self.least(&survey) };
+            let others = survey.segments.iter().map(|(segment, ..)| *segment);
+            let others = others.filter(|segment| !wanted.contains_key(segment)).collect();
+            let next = survey.next(&others, least, self.cost);
+            let Some((segment, length, live)) = next else { break };
+            wanted.remove(&segment);
+            match all {
+                true => self.pace.set(FASTEST),
+                false => self.set_pace(&survey),
+            }
+            let left = |why: &str| Cleaned::Left { segment: segment.0, why: why.into() };
+            let _ = tell.send(match self.clean(segment, length, live).await {
+                Ok(emptied) => {
+                    self.stuck.remove(&segment);
+                    let (segment, rewritten) = (segment.0, emptied.octets);
+                    Cleaned::Segment { segment, bytes: length, rewritten }
+                }
+                Err(NotCleaned::Stuck) => {
+                    self.stuck.insert(segment);
+                    left("it has messages that cannot be read or moved; see the log")
+                }
+                Err(NotCleaned::Busy) => left("it is in use"),
+                Err(NotCleaned::Gone) => continue,
+                Err(error) => return Err(error),
+            });
+        }
+        Ok(())
     }
 
     async fn survey(&self) -> Result<Survey, String> {
@@ -181,7 +268,7 @@ impl Cleaner {
 
     /// The part of a segment that must come back so that it is cleaned now.
     fn least(&self, survey: &Survey) -> f64 {
-        let due = survey.dead >= survey.live / self.how.begin || self.is_short_of_room();
+        let due = survey.is_due(&self.how) || self.is_short_of_room();
         match (self.how.eager, due) {
             (true, _) => EAGER,
             (false, true) => LEAST,
@@ -215,7 +302,7 @@ impl Cleaner {
         segment: SegmentId,
         length: u64,
         live: Live,
-    ) -> Result<(), NotCleaned> {
+    ) -> Result<Emptied, NotCleaned> {
         let mut emptied = Emptied::default();
         let mut round = 0;
         loop {
@@ -233,9 +320,7 @@ impl Cleaner {
                 return Err(NotCleaned::Stuck);
             }
             if !made(Fault::EmptyByOldCheckpoint) {
-                for covered in self.all(|reply| Cleaning::Cover { reply }).await? {
-                    covered.map_err(NotCleaned::from)?;
-                }
+                self.cover().await?;
             }
             if self.is_empty(segment).await? || made(Fault::CopiesForgotten) {
                 break;
@@ -250,6 +335,9 @@ impl Cleaner {
         let stripped = self.jobs.run(move || strip(&segments, segment)).await;
         match stripped {
             Ok(Ok(_)) => {}
+            Ok(Err(error)) if error.kind() == io::ErrorKind::NotFound => {
+                return Err(NotCleaned::Gone);
+            }
             Ok(Err(error)) => return Err(NotCleaned::Failed(error.to_string())),
             Err(_) => return Err(NotCleaned::Stopping),
         }
@@ -264,6 +352,14 @@ impl Cleaner {
         self.counts.cleaned.fetch_add(1, Ordering::Relaxed);
         self.counts.given_back.fetch_add(length, Ordering::Relaxed);
         self.counts.rewritten.fetch_add(octets, Ordering::Relaxed);
+        Ok(emptied)
+    }
+
+    /// Brings the catalog up to everything that was written so far.
+    async fn cover(&self) -> Result<(), NotCleaned> {
+        for covered in self.all(|reply| Cleaning::Cover { reply }).await? {
+            covered.map_err(NotCleaned::from)?;
+        }
         Ok(())
     }
 

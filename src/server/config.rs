@@ -20,6 +20,8 @@ pub struct Config {
     pub data: PathBuf,
     /// Address to listen on without TLS; clients can upgrade with STARTTLS.
     pub listen: SocketAddr,
+    /// Whether it listens at all. Without, it only looks after its data.
+    pub listens: bool,
     /// Address to listen on with implicit TLS; needs `tls`.
     pub tls_listen: Option<SocketAddr>,
     /// Sockets from the service manager, used instead of these addresses.
@@ -102,6 +104,7 @@ impl Default for Config {
         Config {
             data: PathBuf::from("./mailrace-data"),
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 1143)),
+            listens: true,
             tls_listen: None,
             handed_over: HandedOver::default(),
             tls: None,

@@ -8,6 +8,7 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 
 use super::folder::{make_folder, recover};
+use super::handle::Handle;
 use super::resources::{self, Ring};
 use super::shared::Shared;
 use super::worker::{Sockets, Worker};
@@ -27,6 +28,7 @@ pub struct Server {
     reactors: Vec<mpsc::UnboundedSender<Arrival>>,
     threads: Vec<Thread<Result<(), StartError>>>,
     watch: Watch,
+    handle: Handle,
     pool: SegmentPool,
     over: Arc<Over>,
     /// Last field: released after all threads have ended.
@@ -89,10 +91,12 @@ impl Server {
         let listen = |error| StartError::Listen(config.listen, error);
         let sockets = match &config.handed_over.imap {
             Some(socket) => Bound::adopt(socket, reactors),
-            None => Bound::all(config.listen, reactors),
+            None if config.listens => Bound::all(config.listen, reactors),
+            None => Ok(Vec::new()),
         };
         let sockets = sockets.map_err(listen)?;
-        let address = sockets[0].address().map_err(listen)?;
+        let address = sockets.first().map(Bound::address).transpose().map_err(listen)?;
+        let address = address.unwrap_or(config.listen);
         let tls = config.tls.clone().map(Acceptor::new).transpose().map_err(StartError::Tls)?;
         let (tls_sockets, tls_address) = listen_by_tls(&config, tls.as_ref(), reactors)?;
         let watch = Watch::new(address, &config, connections, &quarantine);
@@ -112,12 +116,13 @@ impl Server {
                 certificate,
                 ..watch
             },
+            handle: Handle::new(config.data.clone(), &shared),
             pool: shared.pool.clone(),
             over: Arc::default(),
             _lock: lock,
         };
-        let mut tls = tls_sockets.into_iter();
-        let sockets = sockets.into_iter().map(|plain| Sockets { plain, tls: tls.next() });
+        let (mut plain, mut tls) = (sockets.into_iter(), tls_sockets.into_iter());
+        let sockets = std::iter::repeat_with(|| Sockets { plain: plain.next(), tls: tls.next() });
         let ready = server.launch(&shared, rings.into_iter().zip(sockets).collect());
         Ok((server, ready))
     }
@@ -150,7 +155,7 @@ impl Server {
         ready
     }
 
-    /// Where it listens. The port is the actual one, even if the configuration has 0.
+    /// Where it listens, if it does. The port is the actual one, even if the configuration has 0.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
@@ -199,6 +204,12 @@ impl Server {
     #[must_use]
     pub fn watch(&self) -> Watch {
         self.watch.clone()
+    }
+
+    /// What commands ask through. It keeps nothing of the server alive.
+    #[must_use]
+    pub(crate) fn handle(&self) -> Handle {
+        self.handle.clone()
     }
 
     /// Calls `tell` once when a reactor ends by itself, for example because the disk fails.

@@ -5,6 +5,7 @@ use std::sync::{Arc, OnceLock};
 
 use tokio::sync::mpsc;
 
+use super::asked::CleanRequests;
 use super::{CleaningConfig, Config, StartError, resources};
 use crate::auth::{Tokens, Users, Verifier, VerifierOptions};
 use crate::home::{Arrival, ConnectionLimit, Offload, Settings};
@@ -36,6 +37,7 @@ pub(crate) struct Shared {
     pub ingested: Arc<AtomicU64>,
     pub cleaning: CleaningConfig,
     pub space: Arc<SpaceCounts>,
+    pub asked: CleanRequests,
 }
 
 impl Shared {
@@ -92,6 +94,7 @@ impl Shared {
             ingested,
             cleaning: config.cleaning.clone(),
             space: Arc::default(),
+            asked: CleanRequests::new(),
         }))
     }
 }

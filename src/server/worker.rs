@@ -32,7 +32,7 @@ const LOOK: Duration = Duration::from_millis(250);
 
 /// Where a reactor listens.
 pub(super) struct Sockets {
-    pub plain: Bound,
+    pub plain: Option<Bound>,
     pub tls: Option<Bound>,
 }
 
@@ -53,7 +53,7 @@ impl Worker {
         let thread = u64::from(rustix::thread::gettid().as_raw_nonzero().get().unsigned_abs());
         tally.thread.store(thread, Ordering::Relaxed);
         let home = home(number, &shared, tally).await?;
-        let plain = Some((Rc::new(Listener::new(sockets.plain)), false));
+        let plain = sockets.plain.map(|socket| (Rc::new(Listener::new(socket)), false));
         let tls = sockets.tls.map(|socket| (Rc::new(Listener::new(socket)), true));
         let listeners: Vec<_> = plain.into_iter().chain(tls).collect();
         let checkpoints = Rc::new(Checkpoints::new(home.clone(), shared.pool.clone()));

@@ -37,6 +37,9 @@ pub enum ToolError {
     /// The peer is not a mailrace admin endpoint.
     #[error("{0}")]
     Answer(String),
+    /// A server that uses the data folder does not do what it was asked for.
+    #[error("{0}")]
+    Refused(String),
     /// A file or thread of the tool failed.
     #[error("{doing}: {error}")]
     Io {

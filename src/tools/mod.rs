@@ -1,5 +1,6 @@
 //! The subcommands that talk to servers (`demo`, `bench`, `top`) with their parts; `doctor`, which
-//! checks the machine; `verify` and `inspect`, which read a data folder.
+//! checks the machine; `verify` and `inspect`, which read a data folder; `space` and `clean`, which
+//! ask its server.
 //!
 //! The tools speak IMAP over TCP like any other client. Of the server they use its start and its
 //! counters only.
@@ -20,6 +21,7 @@ mod latency;
 mod local;
 mod options;
 mod size;
+mod space;
 mod top;
 mod verify;
 
@@ -32,5 +34,6 @@ pub use self::generator::Generator;
 pub use self::inspect::{InspectOptions, run as inspect};
 pub use self::options::{BenchOptions, DemoOptions};
 pub use self::size::show_size;
+pub use self::space::{CleanOptions, SpaceOptions, clean, run as space};
 pub use self::top::run as top;
 pub use self::verify::{Verdict, VerifyOptions, run as verify};

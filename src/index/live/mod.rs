@@ -16,4 +16,5 @@
 
 pub(super) mod counts;
 pub(super) mod residents;
+pub(super) mod stopped;
 pub(super) mod tables;

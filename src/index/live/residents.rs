@@ -6,25 +6,29 @@ use super::counts::Live;
 use super::tables::{LIVE, SEGMENTS};
 use crate::index::chunk::{Chunk, Entry};
 use crate::index::error::CatalogError;
+use crate::index::failure::Failure;
 use crate::index::file::CatalogFile;
 use crate::store::{Fragment, Fragments, MailboxId, SegmentId, Stored};
 use imap::types::Uid;
+
+/// What lives in each segment: see [`CatalogFile::live`].
+pub(super) fn all(database: &impl ReadableDatabase) -> Result<Vec<(SegmentId, Live)>, Failure> {
+    let table = database.begin_read()?.open_table(SEGMENTS)?;
+    let mut live = Vec::new();
+    for row in table.iter()? {
+        let (segment, row) = row?;
+        let (fragments, octets) = row.value();
+        live.push((SegmentId(segment.value()), Live { fragments, octets }));
+    }
+    Ok(live)
+}
 
 impl CatalogFile {
     /// What lives in each segment, ascending by segment; segments in which nothing lives are left
     /// out.
     #[allow(clippy::missing_errors_doc)]
     pub fn live(&self) -> Result<Vec<(SegmentId, Live)>, CatalogError> {
-        self.work(|database| {
-            let table = database.begin_read()?.open_table(SEGMENTS)?;
-            let mut live = Vec::new();
-            for row in table.iter()? {
-                let (segment, row) = row?;
-                let (fragments, octets) = row.value();
-                live.push((SegmentId(segment.value()), Live { fragments, octets }));
-            }
-            Ok(live)
-        })
+        self.work(|database| all(database))
     }
 
     /// The next mailboxes with mail in a segment after `after`, ascending by account and mailbox,

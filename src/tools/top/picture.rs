@@ -139,7 +139,20 @@ fn head(status: &Status, columns: usize) -> Vec<String> {
             used(segments.sealed),
             used(segments.unwritten)
         ),
+        format!(
+            "Space        {} live, {} dead, {} segments cleaned, {} given back",
+            size(figure(status, "mailrace_live_bytes")),
+            size(figure(status, "mailrace_dead_bytes")),
+            used(figure(status, "mailrace_cleaned_segments_total")),
+            size(figure(status, "mailrace_cleaned_bytes_total"))
+        ),
     ]
+}
+
+/// The sum of a figure's values; 0 when the server has no such figure.
+fn figure(status: &Status, name: &str) -> u64 {
+    let figure = status.figures.iter().find(|figure| figure.name == name);
+    figure.map_or(0, |figure| figure.values.iter().map(|one| one.value as u64).sum())
 }
 
 fn title(text: &str) -> String {

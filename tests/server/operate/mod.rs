@@ -9,4 +9,5 @@ mod index;
 mod limits;
 mod numbers;
 mod secrets;
+mod space;
 mod versions;

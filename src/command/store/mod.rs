@@ -1,9 +1,13 @@
 //! `mailrace verify` and `mailrace inspect`: check and show what a data folder holds.
 
+mod space;
+
 use std::path::PathBuf;
 
 use clap::Args;
 
+pub use self::space::{CleanArgs, SpaceArgs};
+pub(super) use self::space::{clean, space};
 use super::exit::{self, Code, Failure};
 use super::settings::DATA;
 use crate::tools::{self, InspectOptions, Verdict, VerifyOptions};

@@ -1,0 +1,52 @@
+//! `mailrace space` and `mailrace clean`: what takes space in a data folder, and giving it back.
+//! Both ask a running server, and work on a folder that no server uses.
+
+mod ask;
+mod clean;
+mod text;
+
+use std::path::{Path, PathBuf};
+
+use super::error::{ToolError, say};
+use crate::control::{Answer, Request};
+use crate::index::{ReplayError, stored_live};
+use crate::server::{Space, StartError, of_stopped};
+
+pub use self::clean::{CleanOptions, run as clean};
+
+/// What `space` prints.
+#[derive(Clone, Debug)]
+pub struct SpaceOptions {
+    /// The data folder.
+    pub data: PathBuf,
+    /// Print JSON.
+    pub json: bool,
+}
+
+/// Prints what takes space.
+///
+/// # Errors
+/// When the folder or its catalog cannot be read, or its server does not answer.
+pub fn run(options: &SpaceOptions) -> Result<(), ToolError> {
+    let space = match ask::ask(&options.data, Request::Space {})? {
+        Some(mut answers) => match answers.next().transpose()? {
+            Some(Answer::Space(space)) => *space,
+            _ => return Err(ask::unexpected()),
+        },
+        None => of_folder(&options.data)?,
+    };
+    say(&match options.json {
+        true => serde_json::to_string_pretty(&space).expect("it is plain data") + "\n",
+        false => text::table(&space),
+    })
+}
+
+/// What takes space in a folder that no server uses.
+fn of_folder(data: &Path) -> Result<Space, ToolError> {
+    let refused = |error| StartError::Data(data.to_owned(), error);
+    // First, because a folder that is not there has no catalog either.
+    of_stopped(data, None).map_err(refused)?;
+    let live = stored_live(&data.join("catalog.redb"));
+    let live = live.map_err(|error| StartError::Replay(ReplayError::Catalog(error)))?;
+    Ok(of_stopped(data, live).map_err(refused)?)
+}
