@@ -20,6 +20,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{PoisonError, RwLock, RwLockWriteGuard};
 
 use redb::{
@@ -46,13 +47,13 @@ use imap::types::{Uid, UidRange};
 pub(crate) const CATALOG_FORMAT: u64 = 6;
 
 const META: TableDefinition<&str, u64> = TableDefinition::new("meta");
-const POSITIONS: TableDefinition<(u32, u16), (u64, u32, u64, u64)> =
+pub(super) const POSITIONS: TableDefinition<(u32, u16), (u64, u32, u64, u64)> =
     TableDefinition::new("positions");
-const REPLAYING: TableDefinition<(u32, u16), u64> = TableDefinition::new("replaying");
-const ACCOUNTS: TableDefinition<&str, &[u8]> = TableDefinition::new("accounts");
-const SUBSCRIBED: TableDefinition<&str, &[u8]> = TableDefinition::new("subscribed");
-const MAILBOXES: TableDefinition<(&str, u64), &[u8]> = TableDefinition::new("mailboxes");
-const CHUNKS: TableDefinition<(u64, u32), &[u8]> = TableDefinition::new("chunks");
+pub(super) const REPLAYING: TableDefinition<(u32, u16), u64> = TableDefinition::new("replaying");
+pub(super) const ACCOUNTS: TableDefinition<&str, &[u8]> = TableDefinition::new("accounts");
+pub(super) const SUBSCRIBED: TableDefinition<&str, &[u8]> = TableDefinition::new("subscribed");
+pub(super) const MAILBOXES: TableDefinition<(&str, u64), &[u8]> = TableDefinition::new("mailboxes");
+pub(super) const CHUNKS: TableDefinition<(u64, u32), &[u8]> = TableDefinition::new("chunks");
 
 type ChunkTable<'t> = redb::Table<'t, (u64, u32), &'static [u8]>;
 
@@ -64,6 +65,8 @@ pub struct CatalogFile {
     opener: Box<Opener>,
     /// Locked for writing only to open and close the database; work holds a read lock.
     database: RwLock<Option<Database>>,
+    /// How often the database was to be closed: long work ends then.
+    closings: AtomicU64,
 }
 
 fn standard() -> Box<Opener> {
@@ -88,7 +91,7 @@ impl CatalogFile {
     /// See [`CatalogError`]. Only a damaged or newer file has to be deleted.
     pub fn open(path: &Path) -> Result<CatalogFile, CatalogError> {
         if !files::exists(path).map_err(CatalogError::io(path))? {
-            CatalogFile::create(path)?;
+            CatalogFile::create(path, |_| Ok::<_, CatalogError>(()))?;
         }
         if let Some(found) = newer(path) {
             return Err(Failure::Newer { found, known: CATALOG_FORMAT }.explain(path));
@@ -96,27 +99,41 @@ impl CatalogFile {
         CatalogFile::open_by(path, standard())
     }
 
-    /// Creates an empty catalog under a temporary name and renames it when it is complete. A crash
-    /// in between leaves no file that the operator has to delete.
-    fn create(path: &Path) -> Result<(), CatalogError> {
+    /// Creates a catalog under a temporary name, fills it, and renames it when it is complete. A
+    /// crash in between leaves no file that the operator has to delete.
+    pub(super) fn create<E: From<CatalogError>>(
+        path: &Path,
+        fill: impl FnOnce(&CatalogFile) -> Result<(), E>,
+    ) -> Result<(), E> {
         let unfinished = path.with_extension("creating");
         match files::remove(&unfinished) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                return Err(CatalogError::io(&unfinished)(error));
+                return Err(CatalogError::io(&unfinished)(error).into());
             }
             _ => {}
         }
         // redb would not set the permissions that all our files have.
         drop(files::open(&unfinished, Access::Create).map_err(CatalogError::io(&unfinished))?);
-        drop(CatalogFile::open_by(&unfinished, standard())?);
+        let file = CatalogFile::open_by(&unfinished, standard())?;
+        if let Err(error) = fill(&file) {
+            drop(file);
+            let _ = files::remove(&unfinished);
+            return Err(error);
+        }
+        drop(file);
         let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
         files::rename(&unfinished, path)
             .and_then(|()| files::sync_folder(folder.unwrap_or(Path::new("."))))
-            .map_err(CatalogError::io(path))
+            .map_err(|error| CatalogError::io(path)(error).into())
     }
 
     pub(super) fn open_by(path: &Path, opener: Box<Opener>) -> Result<CatalogFile, CatalogError> {
-        let file = CatalogFile { path: path.into(), opener, database: RwLock::new(None) };
+        let file = CatalogFile {
+            path: path.into(),
+            opener,
+            database: RwLock::new(None),
+            closings: AtomicU64::new(0),
+        };
         file.work(prepare)?;
         Ok(file)
     }
@@ -156,10 +173,16 @@ impl CatalogFile {
 
     /// Closes the database. If redb panics, the file is damaged, and the next open finds it again.
     fn close(&self) {
+        self.closings.fetch_add(1, Ordering::Relaxed);
         let closing = AssertUnwindSafe(|| {
             self.database.write().unwrap_or_else(PoisonError::into_inner).take();
         });
         let _ = catch_unwind(closing);
+    }
+
+    /// A number that changes when the database is to be closed. Work of any length looks at it.
+    pub(super) fn closings(&self) -> u64 {
+        self.closings.load(Ordering::Relaxed)
     }
 
     // ---- Reading ------------------------------------------------------------------------------
@@ -362,7 +385,7 @@ pub(super) fn format(database: &impl ReadableDatabase) -> Result<Option<u64>, Fa
 }
 
 /// Begins a write with quick repair, so that a start after a crash does not walk the whole file.
-fn begin_write(database: &Database) -> Result<WriteTransaction, Failure> {
+pub(super) fn begin_write(database: &Database) -> Result<WriteTransaction, Failure> {
     let mut transaction = database.begin_write()?;
     transaction.set_quick_repair(true);
     Ok(transaction)

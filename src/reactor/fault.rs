@@ -74,11 +74,15 @@ pub enum Fault {
     CopiesForgotten,
     /// A segment counts as empty as of a checkpoint from before it was sealed.
     EmptyByOldCheckpoint,
+    /// A snapshot is not synced before it gets its name, and one that ends early is believed.
+    SnapshotHalfBelieved,
+    /// Record files go before the snapshot that has everything in them is durable.
+    RecordsDroppedEarly,
 }
 
 impl Fault {
     /// Every fault.
-    pub const ALL: [Fault; 35] = [
+    pub const ALL: [Fault; 37] = [
         Fault::OkBeforeSync,
         Fault::WatermarkIgnored,
         Fault::ShownBeforeDurable,
@@ -114,6 +118,8 @@ impl Fault {
         Fault::RelocatedBeforeDurable,
         Fault::CopiesForgotten,
         Fault::EmptyByOldCheckpoint,
+        Fault::SnapshotHalfBelieved,
+        Fault::RecordsDroppedEarly,
     ];
 }
 

@@ -33,7 +33,7 @@ pub use format::{
 pub use lock::{DataLock, LockError};
 pub use pool::{NoSegment, PoolConfig, PoolCounts, Prepared, Purpose, SegmentPool, Spare};
 pub use read::{Checksum, Damaged, Files, ReadError, Reader, Stored, verify};
-pub use records::strip;
+pub use records::{Dropped, drop_records, strip, was_dropped};
 pub use recover::{
     Change, Damage, Lost, LostFrames, Medium, ReadAhead, Recovered, RecoveryError, Replayed,
     StoredSegments, VisitError, Visitor, check_versions, is_whole, recover, recover_with,

@@ -4,6 +4,7 @@ use std::fmt;
 
 use crate::index::error::{ApplyError, CatalogError};
 use crate::index::losses::LossesError;
+use crate::index::snapshot::SnapshotError;
 use crate::store::{Damage, Epoch, LogId, Lsn, RecoveryError};
 
 /// Why a start failed.
@@ -33,6 +34,8 @@ pub enum ReplayError {
     },
     /// The list of accepted losses cannot be used.
     Losses(LossesError),
+    /// There is no catalog, and no snapshot to make it from.
+    Snapshot(SnapshotError),
 }
 
 impl ReplayError {
@@ -44,6 +47,15 @@ impl ReplayError {
                 Err(inner) => ReplayError::Log(RecoveryError::Visit(inner)),
             },
             error => ReplayError::Log(error),
+        }
+    }
+}
+
+impl From<SnapshotError> for ReplayError {
+    fn from(error: SnapshotError) -> ReplayError {
+        match error {
+            SnapshotError::Catalog(error) => ReplayError::Catalog(error),
+            error => ReplayError::Snapshot(error),
         }
     }
 }
@@ -77,6 +89,7 @@ impl fmt::Display for ReplayError {
                  again, or accept the loss with `mailrace verify --repair`. Nothing was changed"
             ),
             ReplayError::Losses(error) => error.fmt(f),
+            ReplayError::Snapshot(error) => error.fmt(f),
         }
     }
 }
@@ -88,6 +101,7 @@ impl std::error::Error for ReplayError {
             ReplayError::Log(error) => Some(error),
             ReplayError::Misfit { error, .. } => Some(error),
             ReplayError::Losses(error) => Some(error),
+            ReplayError::Snapshot(error) => Some(error),
             ReplayError::Known { .. } => None,
         }
     }

@@ -38,6 +38,7 @@ use super::damaged::{Finding, Known, NAMES, Quarantine};
 use super::error::{ApplyError, CatalogError};
 use super::file::{CatalogFile, ReplayMarks};
 use super::losses::{self, LossesError};
+use super::snapshot::{self, SnapshotError};
 use crate::reactor::{files, thresholds, unix_seconds};
 use crate::store::{
     self, Change, Damage, Epoch, LogId, LogPosition, Lost, LostFrames, Lsn, Medium, Record,
@@ -90,24 +91,46 @@ pub(crate) fn replay(
         Err(LossesError::Damaged { .. }) if on_damage == OnDamage::Quarantine => Vec::new(),
         read => read.map_err(ReplayError::Losses)?,
     };
+    let mut unusable = restored(data, catalog, on_damage)?;
     let mut attempt = || {
         let gathers = thresholds().replay_gathers;
         replay_past(catalog, gathers, on_damage, &accepted, |from, visitor| {
             store::recover_with(medium, from, visitor)
         })
     };
-    match attempt() {
+    let mut replay = match attempt() {
         Err(
             error @ (ReplayError::Catalog(CatalogError::Damaged { .. })
             | ReplayError::Misfit { .. }),
         ) if on_damage == OnDamage::Quarantine => {
             let aside = set_aside(catalog).map_err(CatalogError::io(catalog))?;
             let what = format!("set aside as {}: {error}", aside.display());
+            unusable = restored(data, catalog, on_damage)?;
             let mut replay = attempt()?;
             replay.quarantine.findings.insert(0, Finding::of_catalog(what));
-            Ok(replay)
+            replay
         }
-        other => other,
+        other => other?,
+    };
+    replay.quarantine.findings.splice(0..0, unusable);
+    Ok(replay)
+}
+
+/// Makes the catalog from a snapshot if there is none. With --quarantine, a snapshot that cannot be
+/// used is a finding, and the log is replayed from where it begins.
+fn restored(
+    data: &Path,
+    catalog: &Path,
+    on_damage: OnDamage,
+) -> Result<Option<Finding>, ReplayError> {
+    match snapshot::restore(data, catalog) {
+        Ok(_) => Ok(None),
+        Err(error @ (SnapshotError::Damaged { .. } | SnapshotError::Missing(_)))
+            if on_damage == OnDamage::Quarantine =>
+        {
+            Ok(Some(Finding::of_catalog(format!("not made from a snapshot: {error}"))))
+        }
+        Err(error) => Err(error.into()),
     }
 }
 
@@ -143,9 +166,11 @@ pub(super) fn replay_past(
         // marks would skip them.
         drop(catalog);
         files::remove(path).map_err(CatalogError::io(path))?;
+        restored(path.parent().unwrap_or(Path::new(".")), path, on_damage)?;
         catalog = CatalogFile::open(path)?;
     }
-    let positions = catalog.positions()?;
+    // Files of earlier epochs may have been dropped since.
+    let positions = snapshot::newest(catalog.positions()?);
     let mut replayer = Replayer::new(&catalog, gathers, on_damage, accepted)?;
     replayer.resumes = !positions.is_empty();
     let mut recovered = recover(&positions, &mut replayer).map_err(ReplayError::of_recovery)?;

@@ -13,10 +13,12 @@
 //! or damaged, never torn. From that moment on it stands for the segment, even while the segment's
 //! own file is still there: that may already be in use for something else.
 
+mod dropping;
 mod format;
 mod reader;
 mod writer;
 
+pub use dropping::{Dropped, drop_records, was_dropped};
 pub(super) use reader::RecordFile;
 pub use writer::strip;
 

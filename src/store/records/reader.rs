@@ -8,7 +8,9 @@ use xxhash_rust::xxh3::Xxh3Default;
 use super::format::{CHECKSUM, HEAD, Head, TAIL, tail};
 use crate::limits::BLOCK;
 use crate::reactor::files::File;
-use crate::store::format::{FrameHeader, HEADER, HeaderError, SegmentId, records_at};
+use crate::store::format::{
+    FrameHeader, HEADER, HeaderError, SegmentHeader, SegmentId, records_at,
+};
 use crate::store::segments::Segments;
 
 /// Bytes read at a time.
@@ -51,6 +53,11 @@ impl RecordFile {
     /// Where the last frame of the segment ended: the length of what is shown.
     pub(in crate::store) fn end(&self) -> u64 {
         self.head.end.into()
+    }
+
+    /// The header of the segment.
+    pub(super) fn header(&self) -> &SegmentHeader {
+        &self.head.header
     }
 
     /// Checks the whole file. Returns why it cannot be believed, if it cannot.

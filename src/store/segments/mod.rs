@@ -4,9 +4,12 @@
 //! Everything that needs a segment's file asks here. [`Segments`] is a handle that any thread may
 //! hold; recovery, the pool, the logs and the readers share one.
 
+mod dropping;
 mod ready;
 #[cfg(test)]
 mod tests;
+
+pub(super) use dropping::was_dropped;
 
 use std::collections::BTreeMap;
 use std::io;
