@@ -206,6 +206,7 @@ pub(super) fn config(args: &ServeArgs) -> Config {
         master_users: args.master_user.iter().map(|name| name.as_str().into()).collect(),
         tokens: tokens(args),
         cleaning: CleaningConfig { rate: args.clean_rate, ..standard.cleaning },
+        snapshots: standard.snapshots,
         on_damage: if args.quarantine { OnDamage::Quarantine } else { OnDamage::Stop },
     }
 }

@@ -2,6 +2,7 @@
 //! reads, so that a SELECT never waits for a checkpoint.
 
 use std::io;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::account::Account;
@@ -11,6 +12,7 @@ use super::error::CatalogError;
 use super::file::CatalogFile;
 use super::live::counts::Live;
 use super::live::residents::{LiveIn, Residents};
+use super::snapshot::{Snapshot, SnapshotError};
 use crate::reactor::Jobs;
 use crate::store::{MailboxId, SegmentId};
 use imap::types::Uid;
@@ -81,6 +83,20 @@ impl Catalog {
     #[allow(clippy::missing_errors_doc)]
     pub async fn write(&self, checkpoint: Checkpoint) -> Result<(), CatalogError> {
         self.ask(&self.write, move |file| file.write(&checkpoint)).await
+    }
+
+    /// Writes a snapshot into this folder, on one of these threads. See
+    /// [`CatalogFile::write_snapshot`].
+    #[allow(clippy::missing_errors_doc)]
+    pub async fn write_snapshot(
+        &self,
+        jobs: &Jobs,
+        folder: PathBuf,
+        pause: impl Fn(usize) -> bool + Send + 'static,
+    ) -> Result<Option<Snapshot>, SnapshotError> {
+        let file = self.file.clone();
+        let written = jobs.run(move || file.write_snapshot(&folder, &pause)).await;
+        written.unwrap_or(Err(CatalogError::Closed.into()))
     }
 
     /// Drops accounts off the reactor: one account may have a hundred thousand mailboxes.

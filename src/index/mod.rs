@@ -50,7 +50,7 @@ pub(crate) use losses::LOSSES;
 pub(crate) use mailbox::Counts;
 pub(crate) use mailbox::{AsWritten, Changes, Mailbox, Reserved, What};
 pub(crate) use replay::{OnDamage, ReplayError, replay};
-pub(crate) use snapshot::{SNAPSHOTS, Snapshot, SnapshotError};
+pub(crate) use snapshot::{SNAPSHOTS, check as check_snapshot};
 pub(crate) use verify::{Comparison, Verified, repair, verify};
 pub(crate) use view::View;
 pub(crate) use walk::{Batch, Found, Walk};

@@ -232,6 +232,26 @@
 //! A crash between two steps leaves each message in its old place or in its new one. A message that
 //! fails its checksum is reported and stays, and its segment with it.
 //!
+//! ## Snapshots, and what they replace
+//!
+//! The records of segments that came back pile up, though most of them only say what became of mail
+//! that is gone. When they have 64 MiB more than after the last snapshot, and three times the size
+//! of the catalog, or when there are 256 more files, the catalog is copied to `snapshot/`: all its
+//! rows as of one instant, with the position in each log. A thread of low priority does it, at
+//! 32 MiB a second. Again each step is durable before the next one begins:
+//!
+//! 1. The snapshot is written under another name, synced and renamed, and its folder is synced.
+//! 2. Older snapshots are removed.
+//! 3. A note says that the log may lack its beginning.
+//! 4. Record files go whose segments lie wholly before the positions and were stripped before the
+//!    snapshot was begun. Segments with living octets stay; their records are not read any more.
+//!
+//! The catalog can still be deleted: the next start makes it from the snapshot, and replays the log
+//! from its positions. A snapshot of which one bit is wrong is not believed. If there is no catalog
+//! either, the server does not start; with `--quarantine` it serves what the log still has. While
+//! the catalog knows of damage, no snapshot is written: the whole log may be needed once the
+//! damaged files are restored.
+//!
 //! ## Disks and file systems
 //!
 //! - ext4 and XFS with barriers, the default: the promise holds. mailrace uses O_DIRECT, and

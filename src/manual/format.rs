@@ -1,7 +1,8 @@
 //! # The format on disk, version 3
 //!
-//! A data folder holds `segments/` and `records/`, the log, and `catalog.redb`, a checkpoint of the
-//! log. The log is the truth. This page describes it byte by byte; a test compares the code with
+//! A data folder holds `segments/` and `records/`, the log, `catalog.redb`, a checkpoint of the
+//! log, and `snapshot/`, a copy of the catalog that replaces the beginning of the log. The log is
+//! the truth. This page describes it byte by byte; a test compares the code with
 //! the reference segment in `tests/model/log/segment.hex`, and with its record file in
 //! `records.hex` beside it.
 //!
@@ -244,6 +245,68 @@
 //!
 //! Frames follow each other without gaps, so the header of each tells where the next one was in the
 //! segment. The record file is a hundredth of a segment of ordinary mail.
+//!
+//! Record files go when a snapshot has everything in them. Before the first one goes, a file named
+//! `dropped` is put beside them: from then on a log may lack its beginning, and a data folder
+//! without catalog needs its snapshot. What stands in that file is for people to read.
+//!
+//! ## Snapshot
+//!
+//! `snapshot/NNNNNNNNNNNNNNNNNNNN.snap` has all rows of the catalog as of one instant. It is written
+//! with the suffix `.writing`, synced, and renamed; then those with lower numbers are removed, and
+//! the one with the highest number counts. None of it is believed unless all of it is right.
+//!
+//! | offset | length | field |
+//! |---:|---:|---|
+//! | 0 | 8 | `mailsnap` |
+//! | 8 | 2 | version of this format: 1 |
+//! | 10 | 2 | reserved |
+//! | 12 | 4 | version of the catalog's rows |
+//! | 16 | 8 | number of the snapshot |
+//! | 24 | 8 | XXH3-64 of bytes 0 to 23 |
+//! | 32 | | blocks |
+//! | | 4 | 0, the length of an empty block |
+//! | | 4 | 0 |
+//! | | 8 | XXH3-64 of these 8 bytes |
+//! | | 8 | number of all rows |
+//! | | 8 | number of blocks |
+//! | | 8 | XXH3-64 of everything before it |
+//!
+//! A block ends with the row that makes it 256 KiB or longer:
+//!
+//! | offset | length | field |
+//! |---:|---:|---|
+//! | 0 | 4 | length of its rows, *l* |
+//! | 4 | 4 | number of its rows |
+//! | 8 | 8 | XXH3-64 of bytes 0 to 7 |
+//! | 16 | *l* | rows |
+//! | 16 + *l* | 8 | XXH3-64 of the rows |
+//!
+//! A row:
+//!
+//! | length | field |
+//! |---:|---|
+//! | 1 | table |
+//! | 8 | first number |
+//! | 8 | second number |
+//! | 2 | length of the name, *n* |
+//! | *n* | name, UTF-8 |
+//! | 4 | length of the value, *v* |
+//! | *v* | value |
+//!
+//! | table | first number | second number | name | value |
+//! |---|---|---|---|---|
+//! | 1 positions | epoch · 2¹⁶ + log | segment | | offset (4), next LSN (8), last LSN applied (8) |
+//! | 2 accounts | 0 | 0 | account | row |
+//! | 3 subscriptions | 0 | 0 | account | row |
+//! | 4 mailboxes | mailbox | 0 | account | row |
+//! | 5 chunks | mailbox | first UID | | row |
+//! | 6 octets in use | segment | mailbox | account | fragments (8), octets (8) |
+//!
+//! Tables and rows are in ascending order. Values of the tables 2 to 5 are rows of the catalog,
+//! which end with an XXH3-64 of their own. Positions are those of the last epoch only: logs of
+//! earlier ones are in the snapshot to their ends, and so are their segments. A log of the last
+//! epoch without position is read from its beginning.
 //!
 //! ## Batches
 //!

@@ -74,6 +74,31 @@ pub struct Config {
     pub on_damage: OnDamage,
     /// When and how fast segments are cleaned.
     pub cleaning: CleaningConfig,
+    /// When and how fast snapshots of the catalog are written.
+    pub snapshots: SnapshotConfig,
+}
+
+/// When and how fast snapshots of the catalog are written, so that record files can be dropped: as
+/// soon as there are more of them since the last snapshot than either limit allows.
+#[derive(Clone, Debug)]
+pub struct SnapshotConfig {
+    /// Octets in record files that are worth a snapshot in any case.
+    pub least: u64,
+    /// How often the size of the catalog record files must have, too.
+    pub times: u64,
+    /// Number of record files.
+    pub files: u64,
+    /// Octets a second that may be written.
+    pub rate: Option<u64>,
+    /// Time between two looks at the record files.
+    pub look: Duration,
+}
+
+impl Default for SnapshotConfig {
+    fn default() -> SnapshotConfig {
+        let look = Duration::from_secs(60);
+        SnapshotConfig { least: 64 << 20, times: 3, files: 256, rate: Some(32 << 20), look }
+    }
 }
 
 /// When and how fast segments are cleaned: living messages are written again, so that their segment
@@ -130,6 +155,7 @@ impl Default for Config {
             tokens: None,
             on_damage: OnDamage::Stop,
             cleaning: CleaningConfig::default(),
+            snapshots: SnapshotConfig::default(),
         }
     }
 }

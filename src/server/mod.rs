@@ -16,13 +16,14 @@ mod quarantine;
 mod resources;
 mod running;
 mod shared;
+mod snapshots;
 mod space;
 mod watch;
 mod worker;
 
 pub(crate) use asked::Cleaned;
 pub use check::Checked;
-pub use config::{CleaningConfig, Config};
+pub use config::{CleaningConfig, Config, SnapshotConfig};
 pub use error::StartError;
 pub(crate) use handle::{Handle, NoAnswer};
 pub use privacy::{Exposed, exposed};

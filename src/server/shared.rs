@@ -6,7 +6,7 @@ use std::sync::{Arc, OnceLock};
 use tokio::sync::mpsc;
 
 use super::asked::CleanRequests;
-use super::{CleaningConfig, Config, StartError, resources};
+use super::{CleaningConfig, Config, SnapshotConfig, StartError, resources};
 use crate::auth::{Tokens, Users, Verifier, VerifierOptions};
 use crate::home::{Arrival, ConnectionLimit, Offload, Settings};
 use crate::index::{Catalog, Quarantine};
@@ -36,6 +36,7 @@ pub(crate) struct Shared {
     pub connections: Arc<ConnectionLimit>,
     pub ingested: Arc<AtomicU64>,
     pub cleaning: CleaningConfig,
+    pub snapshots: SnapshotConfig,
     pub space: Arc<SpaceCounts>,
     pub asked: CleanRequests,
 }
@@ -93,6 +94,7 @@ impl Shared {
             connections: ConnectionLimit::new(connections, config.connections_per_address),
             ingested,
             cleaning: config.cleaning.clone(),
+            snapshots: config.snapshots.clone(),
             space: Arc::default(),
             asked: CleanRequests::new(),
         }))

@@ -11,6 +11,7 @@ use tokio::sync::{Notify, mpsc, oneshot};
 use super::StartError;
 use super::cleaner::Cleaner;
 use super::shared::Shared;
+use super::snapshots::Snapshots;
 use crate::home::{Arrival, Checkpoints, GuardedLog, Home, carry_out, publish};
 use crate::net::{Acceptor, Concern};
 use crate::reactor::{Arena, Bound, Listener, Peer, random, sleep, spawn, timeout, unix_seconds};
@@ -77,6 +78,13 @@ impl Worker {
             }
             _ => None,
         };
+        let keeping = match number {
+            0 => {
+                let snapshots = Snapshots::new(shared.clone()).map_err(StartError::System)?;
+                Some(spawn(snapshots.run()))
+            }
+            _ => None,
+        };
         let guarding = spawn(guard(home.clone(), shared.pool.counts()));
         let _ = ready.send(());
         let broken = loop {
@@ -107,7 +115,7 @@ impl Worker {
         accepting.iter().for_each(|task| task.abort());
         publishing.abort();
         guarding.abort();
-        reminding.iter().chain(&cleaning).for_each(|task| task.abort());
+        reminding.iter().chain(&cleaning).chain(&keeping).for_each(|task| task.abort());
         if let Some(why) = broken {
             let lost = shared.pool.counts().lost.get().is_some();
             let why = why.to_string();

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::reactor::Thresholds;
 use crate::reactor::simulation::{Loss, Random, Temper};
-use crate::server::{CleaningConfig, Config};
+use crate::server::{CleaningConfig, Config, SnapshotConfig};
 
 /// The smallest segment that holds the largest frame and its header.
 const SEGMENT: u64 = 320 << 10;
@@ -70,6 +70,7 @@ impl Plan {
         let rate = random.pick(&[None, Some(100_000), Some(1 << 30)]);
         let config = Config {
             cleaning: CleaningConfig { rate, eager, look, ..CleaningConfig::default() },
+            snapshots: snapshots(random),
             ..config
         };
         Plan { temper, config, lives }
@@ -97,6 +98,16 @@ impl Life {
             shared: random.chance(70).then(|| random.pick(&[0, 1, 1, 2])),
             races: random.one_in(2),
         }
+    }
+}
+
+/// On most machines, record files are dropped soon.
+fn snapshots(random: &mut Random) -> SnapshotConfig {
+    let look = Duration::from_millis(random.pick(&[20, 500, 5_000]));
+    let often = SnapshotConfig { least: 0, times: 0, files: 0, rate: None, look };
+    match random.chance(70) {
+        true => often,
+        false => SnapshotConfig { rate: None, ..SnapshotConfig::default() },
     }
 }
 

@@ -1,6 +1,7 @@
 //! Filling a catalog from a snapshot.
 
 use std::collections::BTreeMap;
+use std::io;
 use std::path::Path;
 
 use super::format::{SnapshotRow, Table, number};
@@ -38,6 +39,29 @@ pub(in crate::index) fn restore(data: &Path, catalog: &Path) -> Result<bool, Sna
     };
     CatalogFile::create(catalog, |file| fill(file, &folder, newest))?;
     Ok(true)
+}
+
+/// Checks the newest snapshot of a data folder whole, and returns its number; `None` when there is
+/// none.
+///
+/// # Errors
+/// See [`SnapshotError`].
+pub(crate) fn check(data: &Path) -> Result<Option<u64>, SnapshotError> {
+    let folder = data.join(SNAPSHOTS);
+    let listed = list(&folder);
+    let listed = listed.map_err(|error| SnapshotError::Io { path: folder.clone(), error })?;
+    let Some(newest) = listed.into_iter().max() else { return Ok(None) };
+    let explain = |broken: Broken| broken.explain(&path_of(&folder, newest));
+    let mut reading = match Reading::open(&folder, newest) {
+        // A newer one has taken its place.
+        Err(Broken::Io(error)) if error.kind() == io::ErrorKind::NotFound => return check(data),
+        opened => opened.map_err(explain)?,
+    };
+    let mut block = Vec::new();
+    while let Some(count) = reading.next(&mut block).map_err(explain)? {
+        rows(&block, count, |_| Ok(())).map_err(|flaw: Flaw| explain(flaw.into()))?;
+    }
+    Ok(Some(newest))
 }
 
 /// What the rows of the table `live` add up to, by segment: fragments and octets.

@@ -33,6 +33,7 @@ use super::error::CatalogError;
 use crate::reactor::files;
 use crate::store::LogPosition;
 
+pub(crate) use filling::check;
 pub(super) use filling::restore;
 
 /// Name of the folder, within the data folder.
@@ -43,7 +44,7 @@ const SUFFIX: &str = ".snap";
 
 /// A snapshot that was written.
 #[derive(Clone, Debug)]
-pub(crate) struct Snapshot {
+pub struct Snapshot {
     /// Its number.
     pub number: u64,
     /// The position in each log up to which it is complete. Logs of earlier epochs are in it to

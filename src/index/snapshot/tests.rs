@@ -120,7 +120,7 @@ impl Data {
     }
 
     fn snapshot(&self) -> Snapshot {
-        self.open().write_snapshot(&self.folder(), &|_| ()).unwrap().unwrap()
+        self.open().write_snapshot(&self.folder(), &|_| true).unwrap().unwrap()
     }
 
     fn restore(&self) -> Result<bool, SnapshotError> {
@@ -189,6 +189,10 @@ fn every_octet_counts() {
     let octets = fs::read(&path).unwrap();
     let refused = |octets: &[u8], what: &str| {
         fs::write(&path, octets).unwrap();
+        let error = check(data.0.path()).unwrap_err();
+        assert!(matches!(error, SnapshotError::Damaged { .. }), "{what}: {error}");
+    };
+    let not_made = |what: &str| {
         let error = data.restore().unwrap_err();
         assert!(matches!(error, SnapshotError::Damaged { .. }), "{what}: {error}");
         assert!(!data.catalog().exists(), "{what}");
@@ -199,12 +203,24 @@ fn every_octet_counts() {
         wrong[at] ^= 0x10;
         refused(&wrong, &format!("octet {at} is wrong"));
     }
-    for length in (0..octets.len()).step_by(7).chain([octets.len() - 1]) {
+    not_made("its last octet is wrong");
+    for length in 0..octets.len() {
         refused(&octets[..length], &format!("it ends after {length} octets"));
     }
+    not_made("its last octet is missing");
     refused(&[&octets[..], b"x"].concat(), "something follows");
+    not_made("something follows");
     fs::write(&path, &octets).unwrap();
+    assert_eq!(check(data.0.path()).unwrap(), Some(written.number));
     assert!(data.restore().unwrap());
+}
+
+#[test]
+fn a_snapshot_that_is_told_to_stop_leaves_nothing() {
+    let data = Data::filled(6_000);
+    let error = data.open().write_snapshot(&data.folder(), &|_| false).unwrap_err();
+    assert!(matches!(error, SnapshotError::Io { .. }), "{error}");
+    assert_eq!(fs::read_dir(data.folder()).unwrap().count(), 0);
 }
 
 #[test]
@@ -239,7 +255,8 @@ fn what_a_crash_left_of_a_catalog_is_replaced() {
 fn no_snapshot_is_taken_amid_a_replay_or_before_the_first_checkpoint() {
     let data = Data::new();
     let file = data.open();
-    let none = |file: &CatalogFile| file.write_snapshot(&data.folder(), &|_| ()).unwrap().is_none();
+    let none =
+        |file: &CatalogFile| file.write_snapshot(&data.folder(), &|_| true).unwrap().is_none();
     assert!(none(&file));
     let write = |coverage| {
         file.write(&Checkpoint { coverage, ..Checkpoint::default() }).unwrap();
@@ -267,4 +284,41 @@ fn a_log_without_beginning_needs_a_snapshot() {
     assert!(error.to_string().contains("neither a catalog nor a snapshot"), "{error}");
     let replay = start(crate::index::OnDamage::Quarantine).map_err(|e| e.to_string()).ok().unwrap();
     assert_eq!(replay.quarantine.findings.len(), 1);
+}
+
+/// Octet by octet, as the manual has it.
+#[test]
+fn what_is_written_is_what_was_agreed() {
+    let data = Data::new();
+    let file = data.open();
+    let coverage = Coverage::Positions(vec![position(5, 1, 77)]);
+    file.write(&Checkpoint { coverage, ..Checkpoint::default() }).unwrap();
+    drop(file);
+    data.snapshot();
+    let sealed = |octets: &mut Vec<u8>, from: usize| {
+        let checksum = xxhash_rust::xxh3::xxh3_64(&octets[from..]);
+        octets.extend(checksum.to_le_bytes());
+    };
+    let mut agreed = b"mailsnap\x01\0\0\0".to_vec();
+    agreed.extend((crate::index::CATALOG_FORMAT as u32).to_le_bytes());
+    agreed.extend(1_u64.to_le_bytes());
+    sealed(&mut agreed, 0);
+    agreed.extend([43, 0, 0, 0, 1, 0, 0, 0]);
+    sealed(&mut agreed, 32);
+    agreed.push(1);
+    agreed.extend([1, 0, 5, 0, 0, 0, 0, 0]);
+    agreed.extend([9, 0, 0, 0, 0, 5, 0, 0]);
+    agreed.extend([0, 0]);
+    agreed.extend([20, 0, 0, 0]);
+    agreed.extend([0, 32, 0, 0]);
+    agreed.extend([77, 0, 0, 0, 0, 0, 0, 0]);
+    agreed.extend([80, 0, 0, 0, 0, 0, 0, 0]);
+    sealed(&mut agreed, 48);
+    let end = agreed.len();
+    agreed.extend([0; 8]);
+    sealed(&mut agreed, end);
+    agreed.extend(1_u64.to_le_bytes());
+    agreed.extend(1_u64.to_le_bytes());
+    sealed(&mut agreed, 0);
+    assert_eq!(fs::read(path_of(&data.folder(), 1)).unwrap(), agreed);
 }

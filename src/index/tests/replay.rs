@@ -2,7 +2,8 @@
 
 use super::*;
 use crate::index::replay::{OnDamage, Replay, ReplayError, replay_by};
-use crate::index::{ApplyError, CatalogError, Counts};
+use crate::index::snapshot::restore;
+use crate::index::{ApplyError, CatalogError, Counts, SNAPSHOTS};
 use crate::store::{
     Change, Epoch, LogId, LogPosition, Lsn, Recovered, RecoveryError, Relocated, Replayed,
     VisitError,
@@ -187,6 +188,25 @@ fn starts_in_between_make_no_difference() {
         drop(replayed(&folder, 30_000, &history[..end]).unwrap());
     }
     assert_eq!(shown(&folder.open()), expected());
+}
+
+#[test]
+fn a_snapshot_and_the_log_behind_it_make_the_whole() {
+    let history = history();
+    for end in [2, 3, 4, 6, 9, 10, 12, 15, 18] {
+        let folder = Folder::new();
+        let (data, snapshots) = (folder.0.path(), folder.0.path().join(SNAPSHOTS));
+        let replay = replayed(&folder, 30_000, &history[..end]).unwrap();
+        replay.catalog.write_snapshot(&snapshots, &|_| true).unwrap().unwrap();
+        drop(replay);
+        // It went on for a while, and then the catalog was lost.
+        drop(replayed(&folder, 0, &history).unwrap());
+        std::fs::remove_file(folder.path()).unwrap();
+        assert!(restore(data, &folder.path()).unwrap());
+        let replay = replayed(&folder, 0, &history).unwrap();
+        assert_eq!(replay.changes as usize, history.len() - end);
+        assert_eq!(shown(&replay.catalog), expected(), "a snapshot after {end} changes");
+    }
 }
 
 #[test]

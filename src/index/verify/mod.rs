@@ -11,6 +11,7 @@
 //! The folder `work` needs room for two catalogs, about 200 bytes for each message.
 
 mod compare;
+mod octets;
 
 use std::fs;
 use std::io;
@@ -21,8 +22,9 @@ use super::damaged::{Finding, Known};
 use super::error::CatalogError;
 use super::losses;
 use super::replay::{OnDamage, Replay, ReplayError, replay_past, set_aside};
+use super::snapshot::{self, SnapshotError};
 use crate::reactor::{files, thresholds};
-use crate::store::{self, Medium, RecoveryError, SegmentHeader};
+use crate::store::{self, Medium, RecoveryError, SegmentHeader, was_dropped};
 
 /// What a check found.
 pub(crate) struct Verified {
@@ -72,7 +74,19 @@ pub(crate) fn verify(
     medium: &mut dyn Medium,
 ) -> Result<Verified, ReplayError> {
     store::check_versions(medium).map_err(ReplayError::Log)?;
-    let log = pass(&work.join("log.redb"), medium)?;
+    let kept = snapshot::check(data);
+    // Without its beginning, the log says nothing about what came before the snapshot.
+    let (path, mut restored) = (work.join("log.redb"), false);
+    if was_dropped(data).map_err(CatalogError::io(data))? && kept.is_ok() {
+        restored = snapshot::restore(data, &path)?;
+    }
+    let mut log = pass(&path, medium)?;
+    // Where the snapshot ends in a segment that is still written to, there is nothing to read.
+    let in_use: Vec<_> = active.into_iter().flatten().map(|header| header.segment).collect();
+    log.known.retain(|known| !in_use.contains(&known.damage.file));
+    let is_in_use = |one: &Finding| one.file.is_some_and(|file| in_use.contains(&file));
+    log.quarantine.findings.retain(|one| !is_in_use(one));
+    let log = log;
     let mut verified = Verified {
         findings: log.quarantine.findings.clone(),
         messages: log.messages,
@@ -84,6 +98,16 @@ pub(crate) fn verify(
         unusable_losses: None,
         losses: log.known.clone(),
     };
+    match kept {
+        Ok(_) => {}
+        Err(error @ SnapshotError::Damaged { .. }) => {
+            verified.findings.push(Finding::of_catalog(error.to_string()));
+        }
+        Err(error) => return Err(error.into()),
+    }
+    if restored {
+        octets::check(&log.catalog, medium, &mut verified.findings)?;
+    }
     let catalog = data.join("catalog.redb");
     if let Some(active) = active {
         verified.comparison = Comparison::InUse;

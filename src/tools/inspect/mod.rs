@@ -8,6 +8,7 @@ use std::io;
 use std::path::PathBuf;
 
 use super::error::{ToolError, say};
+use crate::index::check_snapshot;
 use crate::limits::BLOCK;
 use crate::store::{
     FrameHeader, HEADER, HeaderError, Medium, SegmentHeader, SegmentId, StoredSegments,
@@ -61,6 +62,13 @@ pub fn run(options: &InspectOptions) -> Result<(), ToolError> {
         say(&all.segment(segment))?;
         if options.frames {
             all.frames(segment)?;
+        }
+    }
+    if wanted.is_none() {
+        match check_snapshot(&options.data) {
+            Ok(None) => {}
+            Ok(Some(number)) => say(&format!("snapshot {number} of the catalog: whole\n"))?,
+            Err(error) => say(&format!("snapshot of the catalog: DAMAGED: {error}\n"))?,
         }
     }
     Ok(())
