@@ -10,7 +10,7 @@ use super::world::{Finding, PEOPLE, carry_out};
 use crate::reactor::fault::Fault;
 use crate::reactor::simulation::{Loss, Temper};
 use crate::reactor::{Thresholds, sleep};
-use crate::server::{CleaningConfig, Config};
+use crate::server::{CleaningConfig, Config, SnapshotConfig};
 
 /// Number of the account with a quota.
 const BERT: usize = 1;
@@ -140,8 +140,23 @@ pub fn aimed_at(fault: Fault) -> Option<fn(&mut Random, u64) -> Plan> {
     match fault {
         Fault::TailUnsettled => Some(failed_starts),
         Fault::RelocatedBeforeDurable => Some(busy_cleaning),
+        Fault::SnapshotHalfBelieved | Fault::RecordsDroppedEarly => Some(many_snapshots),
         _ => None,
     }
+}
+
+/// Segments are cleaned and snapshots are taken all the time, and catalogs are deleted.
+fn many_snapshots(random: &mut Random, _: u64) -> Plan {
+    let mut plan = Plan::draw(random);
+    let look = Duration::from_millis(1);
+    plan.config.cleaning =
+        CleaningConfig { rate: None, eager: true, look, ..CleaningConfig::default() };
+    plan.config.snapshots = SnapshotConfig { least: 0, times: 0, files: 0, rate: None, look };
+    for life in &mut plan.lives {
+        (life.loss, life.without_catalog) = (Loss::Everything, true);
+        life.rots = false;
+    }
+    plan
 }
 
 /// Segments are cleaned all the time on a slow disk, and the power fails meanwhile.

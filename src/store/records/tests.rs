@@ -5,11 +5,11 @@ use std::path::PathBuf;
 
 use tempfile::TempDir;
 
-use super::{RecordFile, strip};
+use super::{Dropped, RecordFile, drop_records, strip, was_dropped};
 use crate::limits::BLOCK;
 use crate::store::format::{
-    BatchId, Epoch, FrameHeader, HEADER, HeaderError, LogId, MailboxId, Record, SegmentId,
-    records_at,
+    BatchId, Epoch, FrameHeader, HEADER, HeaderError, LogId, LogPosition, Lsn, MailboxId, Record,
+    SegmentId, records_at,
 };
 use crate::store::{SegmentState, Segments, Sequencer, frame, sealed_len};
 
@@ -101,6 +101,52 @@ fn a_record_file_shows_the_segment_without_its_payload() {
             }
         }
     }
+}
+
+fn position(epoch: u32, log: u16, segment: SegmentId, lsn: u64) -> LogPosition {
+    let (epoch, log) = (Epoch(epoch), LogId(log));
+    LogPosition { epoch, log, segment, offset: 4096, lsn: Lsn(lsn), applied: Lsn(lsn - 1) }
+}
+
+#[test]
+fn record_files_go_once_a_snapshot_has_everything_in_them() {
+    let eight = SegmentId(8);
+    let folder = Folder::new(&[10, 77, 5_000]);
+    let length = strip(&folder.segments, SEVEN).unwrap();
+    let stripped = folder.segments.record_files();
+    assert_eq!(stripped, [(SEVEN, length)]);
+    let dropped = |positions: &[LogPosition]| {
+        drop_records(&folder.segments, &stripped, positions).unwrap().files > 0
+    };
+    let covered = [position(2, 0, eight, 4), position(2, 1, SegmentId(9), 7)];
+    assert!(!dropped(&covered), "the segment's own file is there");
+    fs::remove_file(folder.segments.path(SEVEN)).unwrap();
+    assert!(!dropped(&[]));
+    assert!(!dropped(&[position(2, 0, SEVEN, 2)]), "the position is in it");
+    assert!(!dropped(&[position(2, 1, eight, 9)]), "the log has no position");
+    assert!(!dropped(&[position(2, 0, eight, 1)]), "the position is before it");
+    assert!(!dropped(&[position(1, 0, eight, 9)]), "the positions are of an earlier epoch");
+    let octets = fs::read(folder.path()).unwrap();
+    fs::write(folder.path(), &octets[..octets.len() - 1]).unwrap();
+    assert!(!dropped(&covered), "it is damaged");
+    fs::write(folder.path(), &octets).unwrap();
+    assert!(!was_dropped(folder.dir.path()).unwrap());
+
+    let all = Dropped { files: 1, octets: length };
+    assert_eq!(drop_records(&folder.segments, &stripped, &covered).unwrap(), all);
+    assert!(!folder.path().exists());
+    assert!(was_dropped(folder.dir.path()).unwrap());
+    assert_eq!(folder.segments.state(SEVEN), None);
+}
+
+#[test]
+fn later_epochs_cover_all_of_the_earlier_ones() {
+    let folder = Folder::new(&[10]);
+    strip(&folder.segments, SEVEN).unwrap();
+    fs::remove_file(folder.segments.path(SEVEN)).unwrap();
+    let stripped = folder.segments.record_files();
+    let later = [position(3, 5, SegmentId(3 << 40 | 1), 1)];
+    assert_eq!(drop_records(&folder.segments, &stripped, &later).unwrap().files, 1);
 }
 
 #[test]
