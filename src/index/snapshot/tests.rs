@@ -35,7 +35,7 @@ fn message(size: u32) -> MessageRecord {
         size: u64::from(size),
         date: InternalDate::from_unix(i64::from(size) * 1_000),
         flags: Flags::default(),
-        keywords: if size % 7 == 0 { keywords } else { KeywordList::default() },
+        keywords: if size.is_multiple_of(7) { keywords } else { KeywordList::default() },
         email: EmailId::default(),
         checksum: u128::from(size) << 64,
         fragments: vec![Fragment {
