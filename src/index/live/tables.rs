@@ -9,9 +9,12 @@ use crate::index::error::Rot;
 use crate::index::failure::Failure;
 use crate::store::{MailboxId, SegmentId};
 
-pub(in crate::index) const LIVE: TableDefinition<(u64, &str, u64), (u64, u64)> = TableDefinition::new("live");
-pub(in crate::index) const LIVE_IN: TableDefinition<(u64, u64), ()> = TableDefinition::new("live_in");
-pub(in crate::index) const SEGMENTS: TableDefinition<u64, (u64, u64)> = TableDefinition::new("segments");
+pub(in crate::index) const LIVE: TableDefinition<(u64, &str, u64), (u64, u64)> =
+    TableDefinition::new("live");
+pub(in crate::index) const LIVE_IN: TableDefinition<(u64, u64), ()> =
+    TableDefinition::new("live_in");
+pub(in crate::index) const SEGMENTS: TableDefinition<u64, (u64, u64)> =
+    TableDefinition::new("segments");
 
 /// Makes the tables.
 pub(in crate::index) fn prepare(transaction: &WriteTransaction) -> Result<(), Failure> {

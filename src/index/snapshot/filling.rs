@@ -7,8 +7,9 @@ use std::path::Path;
 use super::format::{SnapshotRow, Table, number};
 use super::reading::{Broken, Reading, rows};
 use super::{Flaw, SNAPSHOTS, SnapshotError, list, path_of};
+use crate::index::failure::Failure;
 use crate::index::file::{
-    ACCOUNTS, CHUNKS, CatalogFile, Failure, MAILBOXES, POSITIONS, SUBSCRIBED, begin_write,
+    ACCOUNTS, CHUNKS, CatalogFile, MAILBOXES, POSITIONS, SUBSCRIBED, begin_write,
 };
 use crate::index::live::tables::{LIVE, LIVE_IN, SEGMENTS};
 use crate::reactor::files;

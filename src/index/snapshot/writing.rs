@@ -11,8 +11,9 @@ use super::{Flaw, Snapshot, SnapshotError, list, path_of, remove_others};
 use crate::index::codec::Fields;
 use crate::index::damaged::DAMAGED;
 use crate::index::error::CatalogError;
+use crate::index::failure::Failure;
 use crate::index::file::{
-    ACCOUNTS, CHUNKS, CatalogFile, Failure, MAILBOXES, POSITIONS, REPLAYING, SUBSCRIBED,
+    ACCOUNTS, CHUNKS, CatalogFile, MAILBOXES, POSITIONS, REPLAYING, SUBSCRIBED,
 };
 use crate::index::live::tables::LIVE;
 use crate::reactor::Access;

@@ -414,6 +414,8 @@ impl Segments {
     /// # Errors
     /// Those of the disk.
     pub(super) fn remove_superseded(&self, segments: &[SegmentId]) -> io::Result<()> {
+        // A power loss may have come between the renaming of a record file and the sync.
+        files::sync_folder(&self.records())?;
         segments.iter().try_for_each(|&segment| files::remove(&self.path(segment)))?;
         files::sync_folder(&self.inner.folder)
     }
