@@ -67,6 +67,9 @@ pub(super) struct Cleaner {
     asked: mpsc::Receiver<AskedToClean>,
     /// Segments with messages that cannot be relocated.
     stuck: BTreeSet<SegmentId>,
+    /// Segments that were in use when their turn came. They are asked for again when there is no
+    /// other: an upload may take hours.
+    busy: BTreeSet<SegmentId>,
     /// Octets that relocating has written lately for each octet that it should need. Small mail in
     /// many mailboxes costs more than its octets: without this, its segments would be cleaned
     /// again and again, and nothing would come back.
@@ -158,7 +161,8 @@ impl Cleaner {
         let pace = Arc::new(Pace::new(how.rate.unwrap_or(SLOWEST)));
         let jobs = Jobs::start("cleaner", 1, Jobs::ANY)?;
         let asked = shared.asked.take_receiver();
-        Ok(Cleaner { shared, how, pace, counts, jobs, asked, stuck: BTreeSet::new(), cost: 1.0 })
+        let (stuck, busy) = (BTreeSet::new(), BTreeSet::new());
+        Ok(Cleaner { shared, how, pace, counts, jobs, asked, stuck, busy, cost: 1.0 })
     }
 
     /// Cleans for as long as the server runs.
@@ -183,14 +187,20 @@ impl Cleaner {
             };
             self.set_pace(&survey);
             let least = self.least(&survey);
-            let next = survey.next(&self.stuck, least, self.cost);
-            let Some((segment, length, live)) = next else { continue };
+            let next = survey.next(&(&self.stuck | &self.busy), least, self.cost);
+            let Some((segment, length, live)) = next else {
+                self.busy.clear();
+                continue;
+            };
             match self.clean(segment, length, live).await {
                 // Perhaps there is more to do.
                 Ok(_) => pause = Duration::ZERO,
                 Err(NotCleaned::Stopping) => return,
-                Err(NotCleaned::Busy | NotCleaned::Gone) => {}
-                Err(NotCleaned::Stuck) => {
+                Err(NotCleaned::Busy) => {
+                    self.busy.insert(segment);
+                    pause = Duration::ZERO;
+                }
+                Err(NotCleaned::Stuck | NotCleaned::Gone) => {
                     self.stuck.insert(segment);
                 }
                 Err(NotCleaned::Failed(why)) => {
@@ -308,7 +318,10 @@ impl Cleaner {
         loop {
             let (segment, pace) = (segment, self.pace.clone());
             let done = self
-                .all(move |reply| Cleaning::Empty { segment, pace: pace.clone(), reply })
+                .all(move |reply| {
+                    let pace = pace.clone();
+                    Cleaning::Empty { segment, octets: live.octets, pace, reply }
+                })
                 .await?;
             let mut stuck = 0;
             for done in done {

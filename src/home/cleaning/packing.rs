@@ -53,8 +53,8 @@ impl Packing {
     /// the frame.
     pub(super) async fn write(
         &mut self,
-        home: &Home,
-        owner: &Rc<Owner>,
+        (home, owner): (&Home, &Rc<Owner>),
+        purpose: Purpose,
         rest: impl FnOnce(),
         unfinished: Option<&mut Relocated>,
     ) -> Result<usize, LogError> {
@@ -74,7 +74,7 @@ impl Packing {
         };
         lease.octets_mut()[HEADER..HEADER + length].copy_from_slice(&self.payload);
         let stream: Stream = ledger.begin();
-        let room = Room::around(lease, length, 0).purpose(Purpose::Changes).uncharged();
+        let room = Room::around(lease, length, 0).purpose(purpose).uncharged();
         let place = ledger.write(room, |page| {
             page.belongs_to(stream.id, 0);
             Ok::<_, LogError>(page.begins_at)

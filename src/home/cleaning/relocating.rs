@@ -17,6 +17,7 @@ use super::packing::Packing;
 use super::steps::{CleanError, Emptied};
 use crate::home::{Home, Owner, Page, Pinned, ROOM, Room};
 use crate::index::Resident;
+use crate::limits::RESERVE;
 use crate::reactor::fault::{Fault, made};
 use crate::reactor::{LeaseClass, sleep, thresholds};
 use crate::store::{
@@ -35,6 +36,10 @@ const STEP: usize = 4096;
 /// ends.
 const STEP_OCTETS: usize = 8 << 20;
 
+/// A segment with no more than this is emptied even on a full disk, with room held back for changes:
+/// more comes back than it takes.
+const FEW_OCTETS: u64 = RESERVE as u64 / 2;
+
 /// For a pause of this length, leases are given back.
 const LONG: Duration = Duration::from_millis(5);
 
@@ -46,6 +51,7 @@ const REMEMBERED: usize = 1 << 16;
 pub(super) struct Relocating<'a> {
     home: &'a Rc<Home>,
     segment: SegmentId,
+    purpose: Purpose,
     pace: &'a Pace,
     done: Emptied,
     packing: Packing,
@@ -70,10 +76,17 @@ struct Waiting {
 }
 
 impl<'a> Relocating<'a> {
-    pub(super) fn new(home: &'a Rc<Home>, segment: SegmentId, pace: &'a Pace) -> Relocating<'a> {
+    pub(super) fn new(
+        home: &'a Rc<Home>,
+        segment: SegmentId,
+        octets: u64,
+        pace: &'a Pace,
+    ) -> Relocating<'a> {
+        let purpose = if octets <= FEW_OCTETS { Purpose::Changes } else { Purpose::Adds };
         Relocating {
             home,
             segment,
+            purpose,
             pace,
             done: Emptied::default(),
             packing: Packing::new(),
@@ -186,8 +199,10 @@ impl<'a> Relocating<'a> {
             at += taken as u64;
             if self.packing.is_full() {
                 let home = self.home;
-                let written =
-                    self.packing.write(home, owner, || reader.rest(), Some(&mut new)).await?;
+                let written = self
+                    .packing
+                    .write((home, owner), self.purpose, || reader.rest(), Some(&mut new))
+                    .await?;
                 self.rest_after(written, reader).await;
             }
         }
@@ -244,7 +259,8 @@ impl<'a> Relocating<'a> {
         owner: &Rc<Owner>,
         reader: &mut Reader<'_, Resident>,
     ) -> Result<(), CleanError> {
-        let written = self.packing.write(self.home, owner, || reader.rest(), None).await?;
+        let written =
+            self.packing.write((self.home, owner), self.purpose, || reader.rest(), None).await?;
         self.rest_after(written, reader).await;
         // Whoever waits for a lease must hold none.
         reader.rest();
@@ -326,7 +342,7 @@ impl<'a> Relocating<'a> {
             let length = sealed_len(0, now.encoded_len());
             self.done.written += length as u64;
             let room = Room::filling(LeaseClass::holding(length));
-            let room = room.purpose(Purpose::Changes).uncharged();
+            let room = room.purpose(self.purpose).uncharged();
             let compose = |page: &mut Page<'_>| {
                 page.change(now);
                 Ok::<_, LogError>(())

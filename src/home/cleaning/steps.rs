@@ -15,6 +15,8 @@ pub enum Cleaning {
     Empty {
         /// The segment.
         segment: SegmentId,
+        /// Octets that live in it, as far as is known: a full disk has room for few.
+        octets: u64,
         /// How fast.
         pace: Arc<Pace>,
         /// What was done.

@@ -148,11 +148,13 @@ fn expunged_mail_is_given_back_and_the_rest_stays() {
     // Of what is sealed, less is dead than lives.
     assert!(space["dead"].as_u64() < space["live"].as_u64(), "{space:#}");
     assert!(space["records"]["files"].as_u64() > Some(0), "{space:#}");
-    assert_eq!((&space["running"], &space["next"]), (&true.into(), &Value::Null), "{space:#}");
+    assert_eq!((&space["running"], &space["due"]), (&true.into(), &false.into()), "{space:#}");
     // The active and ready segments are not cleaned.
     let most = sum(&mail) + sum(&copies) + (24 << 20);
     assert!(space["total"].as_u64() < Some(most + (24 << 20)), "{space:#}");
-    assert!(clean_all(&folder).contains("nothing to give back"));
+    // The segment that was active in the meantime may be worth cleaning now; there is an end.
+    let mut again = (0..6).map(|_| clean_all(&folder));
+    assert!(again.any(|report| report.contains("nothing to give back")));
     check(&mut client, "INBOX", &mail);
     check(&mut client, "Copies", &copies);
 
