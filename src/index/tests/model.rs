@@ -18,7 +18,8 @@ struct Message {
     modseq: ModSeq,
     size: u64,
     email: u64,
-    pieces: Vec<u32>,
+    /// Segment and length of each fragment.
+    pieces: Vec<(SegmentId, u32)>,
 }
 
 #[derive(Debug, Default)]
@@ -30,6 +31,9 @@ struct Model {
     /// Mod-sequence and UID of each expunge.
     vanished: Vec<(u64, u32)>,
 }
+
+/// Where relocated messages lie. Appended ones have piece `n` in segment `n`.
+const NEW: SegmentId = SegmentId(9);
 
 #[derive(Clone, Debug)]
 enum Step {
@@ -217,8 +221,8 @@ impl World {
         self.model.vanished.extend(gone.map(|(uid, _)| (modseq.0, uid)));
     }
 
-    /// Every message in these ranges is cut into so many pieces elsewhere. UIDs that no message has
-    /// are named too.
+    /// Every message in these ranges is cut into this many pieces in segment [`NEW`]. The record also
+    /// names UIDs that no message has.
     fn relocate(&mut self, uids: &[(u32, u32)], pieces: u32) {
         let mut messages = Vec::new();
         for uid in UidRange::ascending(&ranges(uids)).iter().flat_map(|r| r.first.0..=r.last.0) {
@@ -227,9 +231,9 @@ impl World {
             let Some(last) = size.checked_sub(pieces).filter(|&last| last > 0) else { continue };
             let lengths: Vec<u32> = (1..pieces).map(|_| 1).chain([last + 1]).collect();
             if let Some(message) = self.model.messages.get_mut(&uid) {
-                message.pieces = lengths.clone();
+                message.pieces = lengths.iter().map(|&length| (NEW, length)).collect();
             }
-            let fragment = |length| Fragment { segment: SegmentId(9), offset: 8192, length };
+            let fragment = |length| Fragment { segment: NEW, offset: 8192, length };
             let fragments = lengths.into_iter().map(fragment).collect();
             messages.push(Relocated { uid: Uid(uid), fragments });
         }
@@ -350,15 +354,14 @@ impl World {
         }
     }
 
-    /// The catalog has counted every fragment of every message. Piece `n` of a message lies in
-    /// segment `n`.
+    /// The catalog has counted every fragment of every message in its segment.
     fn check_live(&self) {
         let mut live: BTreeMap<SegmentId, Live> = BTreeMap::new();
         for message in self.model.messages.values() {
-            for (segment, &piece) in message.pieces.iter().enumerate() {
-                let live = live.entry(SegmentId(segment as u64)).or_default();
+            for &(segment, length) in &message.pieces {
+                let live = live.entry(segment).or_default();
                 live.fragments += 1;
-                live.octets += u64::from(piece);
+                live.octets += u64::from(length);
             }
         }
         assert_eq!(self.file.live().unwrap(), live.clone().into_iter().collect::<Vec<_>>());
@@ -380,7 +383,7 @@ impl World {
                 modseq: entry.modseq(),
                 size: entry.size(),
                 email: entry.email_id().0,
-                pieces: entry.fragments().map(|fragment| fragment.length).collect(),
+                pieces: entry.fragments().map(piece).collect(),
             };
             (entry.uid().0, message)
         };
@@ -409,9 +412,13 @@ impl Model {
             size: message.size,
             // There is one mailbox only, to which nothing is copied.
             email: u64::from(self.next),
-            pieces: message.fragments.iter().map(|fragment| fragment.length).collect(),
+            pieces: message.fragments.iter().copied().map(piece).collect(),
         }
     }
+}
+
+fn piece(fragment: Fragment) -> (SegmentId, u32) {
+    (fragment.segment, fragment.length)
 }
 
 fn ranges(uids: &[(u32, u32)]) -> Vec<UidRange> {
