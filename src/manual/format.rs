@@ -252,9 +252,10 @@
 //!
 //! ## Snapshot
 //!
-//! `snapshot/NNNNNNNNNNNNNNNNNNNN.snap` has all rows of the catalog as of one instant. It is written
-//! with the suffix `.writing`, synced, and renamed; then those with lower numbers are removed, and
-//! the one with the highest number counts. None of it is believed unless all of it is right.
+//! `snapshot/NNNNNNNNNNNNNNNNNNNN.snap` has all rows of the catalog as of one instant. It is
+//! written with the suffix `.writing`, synced, and renamed; then those with lower numbers are
+//! removed, and the one with the highest number counts. None of it is believed unless all of it is
+//! right.
 //!
 //! | offset | length | field |
 //! |---:|---:|---|

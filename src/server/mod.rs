@@ -6,7 +6,6 @@
 
 mod asked;
 mod check;
-mod cleaner;
 mod config;
 mod error;
 mod folder;
@@ -16,7 +15,6 @@ mod quarantine;
 mod resources;
 mod running;
 mod shared;
-mod snapshots;
 mod space;
 mod watch;
 mod worker;

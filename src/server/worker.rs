@@ -9,9 +9,8 @@ use std::time::Duration;
 use tokio::sync::{Notify, mpsc, oneshot};
 
 use super::StartError;
-use super::cleaner::Cleaner;
 use super::shared::Shared;
-use super::snapshots::Snapshots;
+use super::space::{Cleaner, Snapshots};
 use crate::home::{Arrival, Checkpoints, GuardedLog, Home, carry_out, publish};
 use crate::net::{Acceptor, Concern};
 use crate::reactor::{Arena, Bound, Listener, Peer, random, sleep, spawn, timeout, unix_seconds};

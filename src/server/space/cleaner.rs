@@ -19,13 +19,13 @@ use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
 
-use super::asked::{AskedToClean, Cleaned};
-use super::config::CleaningConfig;
-use super::shared::Shared;
 use crate::home::{Arrival, CleanError, Cleaning, Emptied, Pace};
 use crate::index::Live;
 use crate::reactor::fault::{Fault, made};
 use crate::reactor::{Jobs, files, timeout};
+use crate::server::asked::{AskedToClean, Cleaned};
+use crate::server::config::CleaningConfig;
+use crate::server::shared::Shared;
 use crate::stats::SpaceCounts;
 use crate::store::{SegmentId, strip};
 
@@ -56,7 +56,7 @@ const SLOWEST: u64 = 32 << 20;
 const FASTEST: u64 = 1 << 30;
 
 /// Cleans the segments of a server.
-pub(super) struct Cleaner {
+pub(in crate::server) struct Cleaner {
     shared: Arc<Shared>,
     how: CleaningConfig,
     pace: Arc<Pace>,
@@ -156,7 +156,7 @@ fn needed(live: Live) -> u64 {
 }
 
 impl Cleaner {
-    pub(super) fn new(shared: Arc<Shared>) -> io::Result<Cleaner> {
+    pub(in crate::server) fn new(shared: Arc<Shared>) -> io::Result<Cleaner> {
         let (how, counts) = (shared.cleaning.clone(), shared.space.clone());
         let pace = Arc::new(Pace::new(how.rate.unwrap_or(SLOWEST)));
         let jobs = Jobs::start("cleaner", 1, Jobs::ANY)?;
@@ -166,7 +166,7 @@ impl Cleaner {
     }
 
     /// Cleans for as long as the server runs.
-    pub(super) async fn run(mut self) {
+    pub(in crate::server) async fn run(mut self) {
         let mut pause = self.how.look;
         loop {
             let asked = timeout(pause, self.asked.recv()).await.flatten();

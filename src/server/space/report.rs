@@ -10,11 +10,11 @@ use std::sync::atomic::Ordering;
 use serde::{Deserialize, Serialize};
 
 use super::cleaner::{LEAST, Survey, gain};
-use super::config::CleaningConfig;
-use super::folder::SEGMENTS;
-use super::shared::Shared;
 use crate::index::Live;
 use crate::limits::BLOCK;
+use crate::server::config::CleaningConfig;
+use crate::server::folder::SEGMENTS;
+use crate::server::shared::Shared;
 use crate::store::{HeaderError, SegmentHeader, SegmentId, SegmentState};
 
 /// Version of [`Space`]. Members may be added; if one is removed or changes its meaning, this is
@@ -101,7 +101,11 @@ impl Files {
 }
 
 /// What takes space in the folder of a running server.
-pub(super) fn of_running(data: &Path, live: Vec<(SegmentId, Live)>, shared: &Shared) -> Space {
+pub(in crate::server) fn of_running(
+    data: &Path,
+    live: Vec<(SegmentId, Live)>,
+    shared: &Shared,
+) -> Space {
     let state = |segment| shared.segments.state(segment);
     let mut space = Space::of_files(data, |segment, _| match state(segment) {
         Some(SegmentState::Active) => Kind::Active,

@@ -15,14 +15,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use std::{io, thread};
 
-use super::config::SnapshotConfig;
-use super::shared::Shared;
 use crate::index::SNAPSHOTS;
 use crate::reactor::{Jobs, files, sleep};
+use crate::server::config::SnapshotConfig;
+use crate::server::shared::Shared;
 use crate::store::{Dropped, drop_records};
 
 /// Writes snapshots for as long as the server runs.
-pub(super) struct Snapshots {
+pub(in crate::server) struct Snapshots {
     shared: Arc<Shared>,
     how: SnapshotConfig,
     data: PathBuf,
@@ -42,7 +42,7 @@ impl Drop for Snapshots {
 }
 
 impl Snapshots {
-    pub(super) fn new(shared: Arc<Shared>) -> io::Result<Snapshots> {
+    pub(in crate::server) fn new(shared: Arc<Shared>) -> io::Result<Snapshots> {
         let data = shared.segments.folder().parent().unwrap_or(Path::new(".")).to_owned();
         Ok(Snapshots {
             how: shared.snapshots.clone(),
@@ -56,7 +56,7 @@ impl Snapshots {
     }
 
     /// Looks again and again whether a snapshot is due.
-    pub(super) async fn run(mut self) {
+    pub(in crate::server) async fn run(mut self) {
         loop {
             sleep(self.how.look).await;
             let done = match self.is_due().await {

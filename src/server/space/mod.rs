@@ -1,0 +1,10 @@
+//! The space of a data folder: what takes it, and how the space of deleted mail is given back.
+
+mod cleaner;
+mod report;
+mod snapshots;
+
+pub(super) use cleaner::Cleaner;
+pub(super) use report::of_running;
+pub(crate) use report::{Files, NextCleaning, Space, of_stopped};
+pub(super) use snapshots::Snapshots;
