@@ -31,9 +31,9 @@ const CONNECTIONS: usize = 24;
 /// Length of a run without MAILRACE_MINUTES.
 const QUICK: Duration = Duration::from_secs(6);
 
-/// Bytes of disk that a run of any length may take, plus a few seconds of writes: the space of
-/// deleted mail is not reclaimed. The allowance grows over the run; clients that are ahead of it
-/// only read for a while.
+/// Bytes of disk that a run of any length may take, plus a few seconds of writes: clients may write
+/// faster than cleaning gives back the space of deleted mail. The allowance grows over the run;
+/// while the log is ahead of it, clients only read.
 const DISK: u64 = 20 << 30;
 
 /// Bytes that may be written in addition from the start.
