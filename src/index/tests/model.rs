@@ -221,8 +221,8 @@ impl World {
         self.model.vanished.extend(gone.map(|(uid, _)| (modseq.0, uid)));
     }
 
-    /// Every message in these ranges is cut into this many pieces in segment [`NEW`]. The record also
-    /// names UIDs that no message has.
+    /// Every message in these ranges is cut into this many pieces in segment [`NEW`]. The record
+    /// also names UIDs that no message has.
     fn relocate(&mut self, uids: &[(u32, u32)], pieces: u32) {
         let mut messages = Vec::new();
         for uid in UidRange::ascending(&ranges(uids)).iter().flat_map(|r| r.first.0..=r.last.0) {
