@@ -43,7 +43,9 @@ use crate::reactor::{Access, files, thresholds};
 use crate::store::{Epoch, LogId, LogPosition, Lsn, MailboxId, SegmentId};
 use imap::types::{Uid, UidRange};
 
-/// Version of the tables and rows.
+/// Version of the tables and rows. A catalog of an older one is emptied and rebuilt from the log.
+/// Once a snapshot was taken, the beginning of the log may be gone: whoever raises this number must
+/// convert the rows of catalogs and snapshots, or refuse them.
 pub(crate) const CATALOG_FORMAT: u64 = 6;
 
 const META: TableDefinition<&str, u64> = TableDefinition::new("meta");
