@@ -244,7 +244,7 @@ fn is_calm(folder: &Folder, what: &str) {
     assert!(!log.contains("panicked at src/"), "{what}: {log}");
 }
 
-/// All files in a folder and below, except for segments in preparation.
+/// All regular files in a folder and below, except for segments in preparation.
 fn contents(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
     let mut files = BTreeMap::new();
     let mut folders = vec![folder.to_path_buf()];
@@ -253,7 +253,7 @@ fn contents(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
             let path = entry.unwrap().path();
             if path.is_dir() {
                 folders.push(path);
-            } else if path.extension().is_none_or(|end| end != "preparing") {
+            } else if path.is_file() && path.extension().is_none_or(|end| end != "preparing") {
                 let octets = fs::read(&path).unwrap();
                 files.insert(path.strip_prefix(folder).unwrap().into(), octets);
             }
