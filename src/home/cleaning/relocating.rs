@@ -36,8 +36,8 @@ const STEP: usize = 4096;
 /// ends.
 const STEP_OCTETS: usize = 8 << 20;
 
-/// A segment with no more than this is emptied even on a full disk, with room held back for changes:
-/// more comes back than it takes.
+/// A segment with no more than this is emptied even on a full disk, with room held back for
+/// changes: more comes back than it takes.
 const FEW_OCTETS: u64 = RESERVE as u64 / 2;
 
 /// For a pause of this length, leases are given back.
