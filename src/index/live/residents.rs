@@ -28,7 +28,7 @@ impl CatalogFile {
     /// out.
     #[allow(clippy::missing_errors_doc)]
     pub fn live(&self) -> Result<Vec<(SegmentId, Live)>, CatalogError> {
-        self.work(|database| all(database))
+        self.work(all)
     }
 
     /// The next mailboxes with mail in a segment after `after`, ascending by account and mailbox,

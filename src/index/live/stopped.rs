@@ -13,6 +13,9 @@ use crate::index::failure::Failure;
 use crate::index::file::{CATALOG_FORMAT, format};
 use crate::store::SegmentId;
 
+/// `None` if the catalog is of another format.
+type Found = Result<Option<Vec<(SegmentId, Live)>>, Failure>;
+
 /// What lives in each segment according to a catalog that no server uses, without changing it.
 /// `None` if there is no catalog, or it is of another format.
 ///
@@ -22,13 +25,13 @@ pub(crate) fn stored_live(path: &Path) -> Result<Option<Vec<(SegmentId, Live)>>,
     if !path.try_exists().map_err(CatalogError::io(path))? {
         return Ok(None);
     }
-    fn read(database: &impl ReadableDatabase) -> Result<Option<Vec<(SegmentId, Live)>>, Failure> {
+    fn read(database: &impl ReadableDatabase) -> Found {
         match format(database)? {
             Some(CATALOG_FORMAT) => all(database).map(Some),
             _ => Ok(None),
         }
     }
-    let guarded = |look: &dyn Fn() -> Result<Option<Vec<(SegmentId, Live)>>, Failure>| {
+    let guarded = |look: &dyn Fn() -> Found| {
         catch_unwind(AssertUnwindSafe(look))
             .unwrap_or_else(|_| Err(Rot("the database contradicts itself").into()))
     };

@@ -160,7 +160,7 @@ impl Space {
     /// The files of a folder. `kind` is given the number and the length of each segment.
     fn of_files(data: &Path, mut kind: impl FnMut(SegmentId, u64) -> Kind) -> Space {
         let mut space = Space::empty(data);
-        if let Ok(stat) = rustix::fs::statvfs(&data.join(SEGMENTS)) {
+        if let Ok(stat) = rustix::fs::statvfs(data.join(SEGMENTS)) {
             space.disk_size = stat.f_blocks * stat.f_frsize;
             space.disk_free = stat.f_bavail * stat.f_frsize;
         }
