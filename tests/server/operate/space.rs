@@ -55,7 +55,7 @@ fn fill(client: &mut Client, random: &mut Random) -> Mail {
 /// Expunges all but a fifth of INBOX at random, and takes it out of `mail`.
 fn expunge(client: &mut Client, random: &mut Random, mail: &mut Mail) {
     client.ok("SELECT INBOX");
-    let gone: Vec<u32> = mail.keys().copied().filter(|_| random.number() % 5 != 0).collect();
+    let gone: Vec<u32> = mail.keys().copied().filter(|_| !random.one_in(5)).collect();
     let set = gone.iter().map(u32::to_string).collect::<Vec<_>>().join(",");
     client.ok(&format!("UID STORE {set} +FLAGS.SILENT (\\Deleted)"));
     client.ok(&format!("UID EXPUNGE {set}"));
@@ -194,9 +194,8 @@ fn cleaning_amid_other_work_loses_nothing() {
             let client = &mut worker;
             client.ok("CREATE Moved");
             client.ok("SELECT INBOX");
-            let mut next = 321;
             let uids: Vec<u32> = mail.keys().copied().collect();
-            for uid in uids.into_iter().chain(std::iter::repeat(0)) {
+            for (next, uid) in (321..).zip(uids.into_iter().chain(std::iter::repeat(0))) {
                 if uid == 0 && done.load(Ordering::Relaxed) {
                     break;
                 }
@@ -213,7 +212,6 @@ fn cleaning_amid_other_work_loses_nothing() {
                 let reply = client.append("INBOX", &[Message { options: "", octets: &octets }]);
                 assert!(reply.tagged.starts_with("OK"), "{}", reply.tagged);
                 mail.insert(next, octets);
-                next += 1;
             }
             (mail, moved)
         });
