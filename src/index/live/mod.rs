@@ -2,8 +2,8 @@
 //! have. Copies count like other messages, although they share their octets: a segment may seem to
 //! hold more than it does, and one that seems empty is empty.
 //!
-//! A mailbox counts what changed since the last checkpoint ([`LiveChanges`]). The checkpoint adds
-//! that to the rows of these tables:
+//! A mailbox counts what changed since the last checkpoint
+//! ([`LiveChanges`](counts::LiveChanges)). The checkpoint adds that to the rows of these tables:
 //!
 //! ```text
 //! live      (segment, account, mailbox) → fragments, octets

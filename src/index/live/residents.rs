@@ -116,7 +116,7 @@ impl Stored for Resident {
 pub struct Residents {
     /// The messages, ascending by UID.
     pub messages: Vec<Resident>,
-    /// Their chunks, for [`Mailbox::bring`](super::Mailbox::bring).
+    /// Their chunks, for [`Mailbox::bring`](crate::index::Mailbox::bring).
     pub chunks: Vec<(Uid, Chunk)>,
     /// Where to go on; `None` at the end of the mailbox.
     pub next: Option<Uid>,
