@@ -205,7 +205,11 @@ pub(super) fn config(args: &ServeArgs) -> Config {
         mechanisms: args.auth_mechanisms.clone().unwrap_or(standard.mechanisms),
         master_users: args.master_user.iter().map(|name| name.as_str().into()).collect(),
         tokens: tokens(args),
-        cleaning: CleaningConfig { rate: args.clean_rate, ..standard.cleaning },
+        cleaning: CleaningConfig {
+            rate: args.clean_rate,
+            least: 2 * u64::from(args.segment_size),
+            ..standard.cleaning
+        },
         snapshots: standard.snapshots,
         on_damage: if args.quarantine { OnDamage::Quarantine } else { OnDamage::Stop },
     }

@@ -266,13 +266,23 @@ impl CatalogFile {
     /// The next few chunks of a mailbox that begin at or above `from`.
     #[allow(clippy::missing_errors_doc)]
     pub fn chunks(&self, mailbox: MailboxId, from: Uid) -> Result<Piece, CatalogError> {
+        self.chunks_up_to(thresholds().chunks_at_once, mailbox, from)
+    }
+
+    /// The same, at most `count` of them.
+    pub(super) fn chunks_up_to(
+        &self,
+        count: usize,
+        mailbox: MailboxId,
+        from: Uid,
+    ) -> Result<Piece, CatalogError> {
         self.work(|database| {
             let table = database.begin_read()?.open_table(CHUNKS)?;
             let mut piece = Piece { from, chunks: Vec::new(), next: None };
             for entry in table.range((mailbox.0, from.0)..=(mailbox.0, u32::MAX))? {
                 let (key, row) = entry?;
                 let first = Uid(key.value().1);
-                if piece.chunks.len() == thresholds().chunks_at_once {
+                if piece.chunks.len() == count {
                     piece.next = Some(first);
                     break;
                 }

@@ -213,7 +213,7 @@
 //! ## Space that comes back
 //!
 //! Expunged mail leaves dead octets in its segment. When there is one dead octet to five living
-//! ones, or the disk has little room, sealed segments are *cleaned*, the one with most to give back
+//! ones and they are more than two segments, or the disk has little room, sealed segments are *cleaned*, the one with most to give back
 //! first. A segment in which nothing lives is given back at once. Nothing that was acknowledged may
 //! depend on a file that is about to go, so each step is durable before the next one begins:
 //!

@@ -109,6 +109,9 @@ pub struct CleaningConfig {
     pub rate: Option<u64>,
     /// Cleaning begins when there is one dead octet to this many living ones.
     pub begin: u64,
+    /// It does not begin before there are this many dead octets: two segments, which is less than
+    /// what a server prepares.
+    pub least: u64,
     /// It is as fast as it can be when there is one dead octet to this many living ones.
     pub end: u64,
     /// Whether every segment with a dead octet is cleaned.
@@ -120,7 +123,7 @@ pub struct CleaningConfig {
 impl Default for CleaningConfig {
     fn default() -> CleaningConfig {
         let look = Duration::from_secs(5);
-        CleaningConfig { rate: None, begin: 5, end: 4, eager: false, look }
+        CleaningConfig { rate: None, begin: 5, least: 2 << 30, end: 4, eager: false, look }
     }
 }
 

@@ -69,7 +69,7 @@ impl Plan {
         let eager = random.chance(60);
         let rate = random.pick(&[None, Some(100_000), Some(1 << 30)]);
         let config = Config {
-            cleaning: CleaningConfig { rate, eager, look, ..CleaningConfig::default() },
+            cleaning: CleaningConfig { rate, eager, look, least: 0, ..CleaningConfig::default() },
             snapshots: snapshots(random),
             ..config
         };

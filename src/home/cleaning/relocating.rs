@@ -36,6 +36,10 @@ const STEP: usize = 4096;
 /// ends.
 const STEP_OCTETS: usize = 8 << 20;
 
+/// Bytes of chunks that are kept in memory for messages to name. In a mailbox with few messages in
+/// the segment, each may need a chunk of its own.
+const BROUGHT: usize = 2 << 20;
+
 /// A segment with no more than this is emptied even on a full disk, with room held back for
 /// changes: more comes back than it takes.
 const FEW_OCTETS: u64 = RESERVE as u64 / 2;
@@ -45,7 +49,7 @@ const LONG: Duration = Duration::from_millis(5);
 
 /// New places that are remembered, for copies of the same messages. A copy beyond that is written
 /// again by itself.
-const REMEMBERED: usize = 1 << 16;
+const REMEMBERED: usize = 1 << 14;
 
 /// The work on one segment.
 pub(super) struct Relocating<'a> {
@@ -59,6 +63,8 @@ pub(super) struct Relocating<'a> {
     waiting: Vec<Waiting>,
     /// Messages and octets packed since the last records.
     unnamed: (usize, usize),
+    /// Bytes of chunks brought into memory since then.
+    brought: usize,
     /// New places of messages of the current account, by their old beginnings.
     moved: HashMap<(SegmentId, u32), Fragments>,
 }
@@ -92,6 +98,7 @@ impl<'a> Relocating<'a> {
             packing: Packing::new(),
             waiting: Vec::new(),
             unnamed: (0, 0),
+            brought: 0,
             moved: HashMap::new(),
         }
     }
@@ -137,11 +144,16 @@ impl<'a> Relocating<'a> {
             let mut reader = self.home.reader(u64::MAX);
             let found = self.home.catalog.residents(self.segment, mailbox, first).await?;
             from = found.next;
+            self.brought += found.chunks.iter().map(|(_, chunk)| chunk.octets()).sum::<usize>();
             if let Some(mailbox) = owner.account.borrow_mut().mailbox_mut(mailbox) {
                 mailbox.bring(found.chunks).map_err(CleanError::Rot)?;
             }
             if !found.messages.is_empty() {
                 self.messages(owner, (mailbox, pinned), &mut reader, found.messages).await?;
+            }
+            if self.brought >= BROUGHT {
+                // Then nothing pins them any more, and a checkpoint lets them go.
+                self.name(owner, &mut reader).await?;
             }
         }
         Ok(())
@@ -264,7 +276,7 @@ impl<'a> Relocating<'a> {
         self.rest_after(written, reader).await;
         // Whoever waits for a lease must hold none.
         reader.rest();
-        self.unnamed = (0, 0);
+        (self.unnamed, self.brought) = ((0, 0), 0);
         if !made(Fault::RelocatedBeforeDurable) {
             self.home.log.durable().await?;
         }

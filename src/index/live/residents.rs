@@ -8,6 +8,7 @@ use crate::index::chunk::{Chunk, Entry};
 use crate::index::error::CatalogError;
 use crate::index::failure::Failure;
 use crate::index::file::CatalogFile;
+use crate::reactor::thresholds;
 use crate::store::{Fragment, Fragments, MailboxId, SegmentId, Stored};
 use imap::types::Uid;
 
@@ -73,6 +74,9 @@ pub struct LiveIn {
     pub live: Live,
 }
 
+/// Chunks whose messages are read at a time: about 4,096 messages.
+const RESIDENT_CHUNKS: usize = 8;
+
 /// A message with octets in a segment.
 #[derive(Clone, Debug)]
 pub struct Resident {
@@ -132,7 +136,8 @@ impl CatalogFile {
         mailbox: MailboxId,
         from: Uid,
     ) -> Result<Residents, CatalogError> {
-        let piece = self.chunks(mailbox, from)?;
+        let count = RESIDENT_CHUNKS.min(thresholds().chunks_at_once);
+        let piece = self.chunks_up_to(count, mailbox, from)?;
         let lies_there = |entry: &Entry<'_>| entry.fragments().any(|f| f.segment == segment);
         let chunks = piece.chunks.into_iter();
         let chunks: Vec<_> =

@@ -12,6 +12,7 @@
 //! ```
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -136,7 +137,7 @@ impl Survey {
 
     /// Whether there is enough to give back that cleaning begins.
     pub(super) fn is_due(&self, how: &CleaningConfig) -> bool {
-        self.dead >= self.live / how.begin
+        self.dead >= (self.live / how.begin).max(how.least)
     }
 }
 
@@ -177,21 +178,20 @@ impl Cleaner {
                 }
                 continue;
             }
-            let survey = match self.survey().await {
-                Ok(survey) => survey,
+            let next = match self.next().await {
+                Ok(Some(next)) => next,
+                Ok(None) => {
+                    self.busy.clear();
+                    continue;
+                }
+                Err(NotCleaned::Stopping) => return,
                 Err(why) => {
                     tracing::warn!("no segment is cleaned for now: {why}");
                     pause = AFTER_FAILURE;
                     continue;
                 }
             };
-            self.set_pace(&survey);
-            let least = self.least(&survey);
-            let next = survey.next(&(&self.stuck | &self.busy), least, self.cost);
-            let Some((segment, length, live)) = next else {
-                self.busy.clear();
-                continue;
-            };
+            let (segment, length, live) = next;
             match self.clean(segment, length, live).await {
                 // Perhaps there is more to do.
                 Ok(_) => pause = Duration::ZERO,
@@ -209,6 +209,26 @@ impl Cleaner {
                 }
             }
         }
+    }
+
+    /// The segment to clean now.
+    async fn next(&mut self) -> Result<Option<(SegmentId, u64, Live)>, NotCleaned> {
+        let mut next = None;
+        for is_known in [false, true] {
+            let survey = self.survey().await.map_err(NotCleaned::Failed)?;
+            self.set_pace(&survey);
+            let least = self.least(&survey);
+            next = survey.next(&(&self.stuck | &self.busy), least, self.cost);
+            if next.is_none() {
+                break;
+            }
+            if !is_known && !made(Fault::EmptyByOldCheckpoint) {
+                // The segments that were left last have mail that the catalog lacks: they seem
+                // emptier than they are.
+                self.cover().await?;
+            }
+        }
+        Ok(next)
     }
 
     /// Cleans as an operator asked, and tells what is done.
@@ -315,6 +335,13 @@ impl Cleaner {
     ) -> Result<Emptied, NotCleaned> {
         let mut emptied = Emptied::default();
         let mut round = 0;
+        if live.fragments == 0 && !made(Fault::EmptyByOldCheckpoint) {
+            // It may have been left a moment ago, full of mail that the catalog lacks.
+            self.cover().await?;
+            if !self.is_empty(segment).await? {
+                return Err(NotCleaned::Busy);
+            }
+        }
         loop {
             let (segment, pace) = (segment, self.pace.clone());
             let done = self
@@ -399,6 +426,18 @@ impl Cleaner {
             all.push(answer.await.map_err(|_| NotCleaned::Stopping)?);
         }
         Ok(all)
+    }
+}
+
+impl fmt::Display for NotCleaned {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            NotCleaned::Stopping => "the server stops",
+            NotCleaned::Stuck => "it has messages that cannot be read or moved",
+            NotCleaned::Busy => "it is in use",
+            NotCleaned::Gone => "it is no longer there",
+            NotCleaned::Failed(why) => why,
+        })
     }
 }
 
