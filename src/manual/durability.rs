@@ -213,9 +213,10 @@
 //! ## Space that comes back
 //!
 //! Expunged mail leaves dead octets in its segment. When there is one dead octet to five living
-//! ones and they are more than two segments, or the disk has little room, sealed segments are *cleaned*, the one with most to give back
-//! first. A segment in which nothing lives is given back at once. Nothing that was acknowledged may
-//! depend on a file that is about to go, so each step is durable before the next one begins:
+//! ones and they are more than two segments, or the disk has little room, sealed segments are
+//! *cleaned*, the one with most to give back first. A segment in which nothing lives is given back
+//! at once. Nothing that was acknowledged may depend on a file that is about to go, so each step is
+//! durable before the next one begins:
 //!
 //! 1. The octets of living messages are read, compared with their checksums, and written again at
 //!    the end of the log.

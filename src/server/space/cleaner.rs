@@ -466,36 +466,24 @@ mod tests {
         Survey::of(live.collect(), sealed.collect())
     }
 
+    fn next(survey: &Survey, stuck: &[u64], least: f64) -> Option<u64> {
+        let stuck = stuck.iter().map(|&segment| SegmentId(segment)).collect();
+        survey.next(&stuck, least, 1.0).map(|(segment, ..)| segment.0)
+    }
+
     #[test]
     fn the_segment_that_gives_back_most_is_next() {
         let survey = survey(&[(100, 90), (100, 60), (100, 99), (10, 5)]);
         assert_eq!((survey.live / MIB, survey.dead / MIB), (254, 55));
-        assert_eq!(
-            survey.next(&BTreeSet::new(), LEAST, 1.0).map(|(segment, ..)| segment),
-            Some(SegmentId(4))
-        );
-        assert_eq!(
-            survey.next(&BTreeSet::from([SegmentId(4)]), LEAST, 1.0).map(|(segment, ..)| segment),
-            Some(SegmentId(2))
-        );
-        let stuck = [2, 4].map(SegmentId).into();
-        assert_eq!(
-            survey.next(&stuck, LEAST, 1.0).map(|(segment, ..)| segment),
-            None,
-            "a tenth is not worth the writing"
-        );
-        assert_eq!(
-            survey.next(&BTreeSet::new(), f64::INFINITY, 1.0).map(|(segment, ..)| segment),
-            None
-        );
+        assert_eq!(next(&survey, &[], LEAST), Some(4));
+        assert_eq!(next(&survey, &[4], LEAST), Some(2));
+        assert_eq!(next(&survey, &[2, 4], LEAST), None, "a tenth is not worth the writing");
+        assert_eq!(next(&survey, &[], f64::INFINITY), None);
     }
 
     #[test]
     fn a_segment_in_which_nothing_lives_costs_nothing() {
         let survey = survey(&[(100, 10), (100, 0)]);
-        assert_eq!(
-            survey.next(&BTreeSet::new(), f64::INFINITY, 1.0).map(|(segment, ..)| segment),
-            Some(SegmentId(2))
-        );
+        assert_eq!(next(&survey, &[], f64::INFINITY), Some(2));
     }
 }
