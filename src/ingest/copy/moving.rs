@@ -23,6 +23,8 @@ struct Taken {
     /// The keywords of all messages.
     sets: HashMap<KeywordSet, KeywordList>,
     octets: u64,
+    /// Whether the first fragments of the message, the only one, are in the log already.
+    continues_ahead: bool,
     /// The first UID of the next step; `None` after the last.
     next: Option<Uid>,
 }
@@ -105,7 +107,8 @@ impl Job<'_> {
                 if taken.messages.is_empty() {
                     return Ok(None);
                 }
-                let used = ahead.take_if(|ahead| taken.uids[0].first == ahead.uid);
+                // Not if the message was relocated meanwhile, and a frame can name all of it now.
+                let used = ahead.take_if(|_| taken.continues_ahead);
                 self.compose(page, taken, used).map(Some)
             })
             .await;
@@ -176,6 +179,7 @@ impl Job<'_> {
             taken.messages.push(record);
             UidRange::push(&mut taken.uids, uid);
             if alone {
+                taken.continues_ahead = true;
                 taken.next = Some(uid.next());
                 return Ok(taken);
             }
