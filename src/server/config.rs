@@ -122,7 +122,7 @@ pub struct CleaningConfig {
 
 impl Default for CleaningConfig {
     fn default() -> CleaningConfig {
-        let look = Duration::from_secs(5);
+        let look = Duration::from_secs(30);
         CleaningConfig { rate: None, begin: 5, least: 2 << 30, end: 4, eager: false, look }
     }
 }
