@@ -78,11 +78,13 @@ pub enum Fault {
     SnapshotHalfBelieved,
     /// Record files go before the snapshot that has everything in them is durable.
     RecordsDroppedEarly,
+    /// A start does not wait for the writes that a killed server has left in flight.
+    LateWritesForgotten,
 }
 
 impl Fault {
     /// Every fault.
-    pub const ALL: [Fault; 37] = [
+    pub const ALL: [Fault; 38] = [
         Fault::OkBeforeSync,
         Fault::WatermarkIgnored,
         Fault::ShownBeforeDurable,
@@ -120,6 +122,7 @@ impl Fault {
         Fault::EmptyByOldCheckpoint,
         Fault::SnapshotHalfBelieved,
         Fault::RecordsDroppedEarly,
+        Fault::LateWritesForgotten,
     ];
 }
 

@@ -135,10 +135,25 @@ fn failed_starts(random: &mut Random, _: u64) -> Plan {
     Plan { lives, ..plan(temper, life()) }
 }
 
+/// Servers on a slow disk are killed one after the other, and what they were writing lands later: in
+/// the segment that the next server has begun.
+#[test]
+fn what_a_killed_server_left_in_flight_harms_nothing() {
+    all_are_right(200, kills);
+}
+
+fn kills(random: &mut Random, _: u64) -> Plan {
+    let temper = Temper { disk: 200, ..Temper::default() };
+    let mut killed = || Life { fails_after: Some(random.within(200, 1_500) as u64), ..life() };
+    let lives = (0..5).map(|_| killed()).collect();
+    Plan { lives, ..plan(temper, life()) }
+}
+
 /// A plan aimed at a fault that hardly any seed of the general plan would notice.
 pub fn aimed_at(fault: Fault) -> Option<fn(&mut Random, u64) -> Plan> {
     match fault {
         Fault::TailUnsettled => Some(failed_starts),
+        Fault::LateWritesForgotten => Some(kills),
         Fault::RelocatedBeforeDurable => Some(busy_cleaning),
         Fault::SnapshotHalfBelieved | Fault::RecordsDroppedEarly => Some(many_snapshots),
         _ => None,

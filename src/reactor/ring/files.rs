@@ -7,7 +7,8 @@ use std::os::fd::{AsRawFd, RawFd};
 use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt};
 use std::path::Path;
 
-use rustix::fs::{FallocateFlags, OFlags};
+use rustix::fs::{FallocateFlags, FlockOperation, OFlags, flock};
+use rustix::io::Errno;
 
 use crate::reactor::Access;
 
@@ -88,6 +89,24 @@ impl File {
     pub fn sync_all(&self) -> io::Result<()> {
         self.0.sync_all()
     }
+
+    /// Marks the file as written to for as long as it is open. Each operation that the kernel works
+    /// on keeps it open, even when the process was killed: see [`wait_for_writers`].
+    ///
+    /// # Errors
+    /// When it is marked already, and those of the system.
+    pub fn mark_written(&self) -> io::Result<()> {
+        supported(flock(&self.0, FlockOperation::NonBlockingLockExclusive)).map(drop)
+    }
+}
+
+/// Whether the lock was taken. A file system without locks has none to wait for.
+fn supported(locked: Result<(), Errno>) -> io::Result<bool> {
+    match locked {
+        Ok(()) => Ok(true),
+        Err(Errno::NOLCK | Errno::NOSYS | Errno::OPNOTSUPP) => Ok(false),
+        Err(error) => Err(error.into()),
+    }
 }
 
 impl From<fs::File> for File {
@@ -109,6 +128,21 @@ pub fn open_as_stored(path: &Path) -> io::Result<File> {
     // A hint. Where it is ignored, O_DIRECT has left no pages behind.
     let _ = rustix::fs::fadvise(&file.0, 0, None, rustix::fs::Advice::DontNeed);
     Ok(file)
+}
+
+/// Waits until no write to the file is in flight. With O_DIRECT the kernel goes on with the writes of
+/// a killed process for a moment after its end, and of another file system call that reads or writes
+/// the same file none waits for them. `told` is called before a wait.
+#[allow(clippy::missing_errors_doc)]
+pub fn wait_for_writers(path: &Path, told: impl FnOnce()) -> io::Result<()> {
+    let file = fs::File::open(path)?;
+    match flock(&file, FlockOperation::NonBlockingLockShared) {
+        Err(Errno::WOULDBLOCK) => {
+            told();
+            supported(flock(&file, FlockOperation::LockShared)).map(drop)
+        }
+        other => supported(other).map(drop),
+    }
 }
 
 /// Opens a file with O_DIRECT if the file system supports it; the second value tells whether it

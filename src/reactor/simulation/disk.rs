@@ -23,6 +23,15 @@ pub struct Disk {
     folders: BTreeMap<PathBuf, bool>,
     /// Last number given to a node or a write.
     last: u64,
+    /// Writes that a process has left behind, which the disk has not done yet.
+    late: Vec<Late>,
+}
+
+/// A write that was in flight when its process ended.
+struct Late {
+    node: u64,
+    offset: u64,
+    octets: Vec<u8>,
 }
 
 enum Change {
@@ -57,8 +66,8 @@ fn missing() -> io::Error {
 impl Disk {
     pub(super) fn new() -> Disk {
         let (nodes, names, durable) = (BTreeMap::new(), Names::new(), Names::new());
-        let (changes, folders) = (Vec::new(), BTreeMap::new());
-        Disk { nodes, names, durable, changes, folders, last: 0 }
+        let (changes, folders, late) = (Vec::new(), BTreeMap::new(), Vec::new());
+        Disk { nodes, names, durable, changes, folders, last: 0, late }
     }
 
     fn number(&mut self) -> u64 {
@@ -156,6 +165,34 @@ impl Disk {
         self.node_mut(node).write(offset, octets, number);
     }
 
+    /// Leaves a write in flight whose process has ended.
+    pub(super) fn leave(&mut self, node: u64, offset: u64, octets: &[u8]) {
+        self.late.push(Late { node, offset, octets: octets.into() });
+    }
+
+    /// Whether writes of an ended process are in flight.
+    pub(super) fn has_late(&self) -> bool {
+        !self.late.is_empty()
+    }
+
+    /// Does the writes to a file that are still in flight.
+    pub(super) fn land(&mut self, node: u64) {
+        let landing: Vec<Late> = self.late.extract_if(.., |late| late.node == node).collect();
+        landing.iter().for_each(|late| self.do_late(late));
+    }
+
+    /// Does one of all writes in flight.
+    pub(super) fn land_one(&mut self, random: &mut Random) {
+        let late = self.late.swap_remove(random.below(self.late.len()));
+        self.do_late(&late);
+    }
+
+    fn do_late(&mut self, late: &Late) {
+        if self.nodes.contains_key(&late.node) {
+            self.write(late.node, late.offset, &late.octets);
+        }
+    }
+
     pub(super) fn set_length(&mut self, node: u64, length: u64) {
         self.node_mut(node).set_length(length);
     }
@@ -193,6 +230,7 @@ impl Disk {
     pub fn lose(&mut self, loss: Loss, random: &mut Random) {
         let last = self.last;
         if loss != Loss::Nothing {
+            self.late.clear();
             let at_stake = self.folders.values().any(|durable| !durable);
             if at_stake && (loss == Loss::Everything || random.one_in(2)) {
                 self.lose_folders();

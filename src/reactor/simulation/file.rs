@@ -48,19 +48,20 @@ impl LogFile {
         let machine = the_machine();
         let (longest, fails) = begin(&machine);
         machine.step_or_hang().await;
+        let write = InFlight { machine: &machine, node, offset, length, lease: Some(lease) };
         machine.delay(longest).await;
         if machine.random(|random| random.one_in(3)) {
-            write_some(&machine, node, &lease.octets()[..length], offset);
+            write_some(&machine, node, write.octets(), offset);
             machine.delay(longest).await;
         }
         machine.step_or_hang().await;
         if machine.fails(fails) {
-            write_some(&machine, node, &lease.octets()[..length], offset);
-            return (Err(io::Error::from_raw_os_error(libc::EIO)), lease);
+            write_some(&machine, node, write.octets(), offset);
+            return (Err(io::Error::from_raw_os_error(libc::EIO)), write.over());
         }
         machine.trace(format_args!("disk: wrote {length} octets of file {node} at {offset}"));
-        machine.disk.borrow_mut().write(node, offset, &lease.octets()[..length]);
-        (Ok(()), lease)
+        machine.disk.borrow_mut().write(node, offset, write.octets());
+        (Ok(()), write.over())
     }
 
     /// The planted fault: the lease is reused before its octets have been written.
@@ -131,6 +132,34 @@ impl LogFile {
                 disk.synced(node, last);
                 Ok(())
             }
+        }
+    }
+}
+
+/// A write that the kernel works on. The disk may do it after its process was killed.
+struct InFlight<'m> {
+    machine: &'m Machine,
+    node: u64,
+    offset: u64,
+    length: usize,
+    /// `None` once the operation is over.
+    lease: Option<Lease>,
+}
+
+impl InFlight<'_> {
+    fn octets(&self) -> &[u8] {
+        &self.lease.as_ref().expect("it is not over").octets()[..self.length]
+    }
+
+    fn over(mut self) -> Lease {
+        self.lease.take().expect("it is not over")
+    }
+}
+
+impl Drop for InFlight<'_> {
+    fn drop(&mut self) {
+        if self.lease.is_some() && self.machine.is_off() && self.machine.random(|r| r.one_in(2)) {
+            self.machine.disk.borrow_mut().leave(self.node, self.offset, self.octets());
         }
     }
 }

@@ -107,7 +107,10 @@ impl File {
                 let fails = machine.temper.borrow().names_fail;
                 operate(&machine, fails)?;
                 machine.trace(format_args!("file {node}: {length} octets long"));
-                machine.disk.borrow_mut().set_length(*node, length);
+                let mut disk = machine.disk.borrow_mut();
+                // The kernel waits for the writes in flight before it changes a length.
+                disk.land(*node);
+                disk.set_length(*node, length);
                 Ok(())
             }
         }
@@ -149,6 +152,15 @@ impl File {
         match self {
             File::Real(file) => file.names(),
             File::Simulated(_) => Ok(1),
+        }
+    }
+
+    /// Marks the file as written to. On the machine, [`wait_for_writers`] needs no mark.
+    #[allow(clippy::missing_errors_doc)]
+    pub fn mark_written(&self) -> io::Result<()> {
+        match self {
+            File::Real(file) => file.mark_written(),
+            File::Simulated(_) => Ok(()),
         }
     }
 
@@ -211,6 +223,17 @@ pub fn open_as_stored(path: &Path) -> io::Result<File> {
         Some(_) => open(path, Access::Read),
         None => Ok(File::Real(real::open_as_stored(path)?)),
     }
+}
+
+/// Waits until no write to the file is in flight.
+#[allow(clippy::missing_errors_doc)]
+pub fn wait_for_writers(path: &Path, told: impl FnOnce()) -> io::Result<()> {
+    let Some(machine) = machine() else { return real::wait_for_writers(path, told) };
+    operate(&machine, 0)?;
+    let mut disk = machine.disk.borrow_mut();
+    let node = disk.find(path)?;
+    disk.land(node);
+    Ok(())
 }
 
 /// Opens a file with O_DIRECT, which the machine always supports.

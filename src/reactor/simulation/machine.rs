@@ -17,6 +17,10 @@ use crate::reactor::arena::{Shape, Shared};
 use crate::reactor::fault::Fault;
 use crate::reactor::{Instant, Thresholds};
 
+/// A write whose process has ended takes about this many steps of the machine: often more than the
+/// next start.
+const LATE: usize = 1_000;
+
 thread_local! {
     static MACHINE: RefCell<Option<Rc<Machine>>> = const { RefCell::new(None) };
 }
@@ -292,9 +296,17 @@ impl Machine {
         if self.fails_at.get().is_some_and(|at| steps >= at) {
             self.switch_off();
         }
-        match self.is_off() {
-            true => Err(io::Error::other("the power is off")),
-            false => Ok(()),
+        if self.is_off() {
+            return Err(io::Error::other("the power is off"));
+        }
+        self.land_late();
+        Ok(())
+    }
+
+    /// Does a write of an earlier process, now and then, as long as there are any.
+    fn land_late(&self) {
+        if self.disk.borrow().has_late() && self.random(|random| random.one_in(LATE)) {
+            self.disk.borrow_mut().land_one(&mut self.random.borrow_mut());
         }
     }
 

@@ -18,6 +18,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::limits::BLOCK;
 use crate::reactor::Access;
+use crate::reactor::fault::{Fault, made};
 use crate::reactor::files::{self, File};
 use crate::store::format::SegmentId;
 
@@ -137,7 +138,8 @@ pub(super) fn usable(length: u64) -> bool {
 
 impl Segments {
     /// Opens the folder. Creates it if it does not exist, and removes files whose preparation was
-    /// interrupted.
+    /// interrupted. Waits for the writes that a killed server has left to the kernel: they must not
+    /// land in what is read or written from now on.
     ///
     /// # Errors
     /// When the folder cannot be read or written.
@@ -154,6 +156,7 @@ impl Segments {
         }
         files::sync_folder(folder)?;
         let segments = Segments::at(folder);
+        segments.wait_for_writers()?;
         let records = segments.records();
         let all = list_if_there(&records)?;
         let mut unfinished = all.iter().filter(|(name, _)| name.ends_with(WRITING)).peekable();
@@ -288,7 +291,9 @@ impl Segments {
     /// # Errors
     /// Those of the system.
     pub(super) fn open_to_write(&self, segment: SegmentId) -> io::Result<(File, bool)> {
-        files::open_direct(&self.path(segment), Access::Write)
+        let (file, direct) = files::open_direct(&self.path(segment), Access::Write)?;
+        file.mark_written()?;
+        Ok((file, direct))
     }
 
     /// Creates the file of a new segment under the name it has while it is prepared. The second
@@ -297,7 +302,28 @@ impl Segments {
     /// # Errors
     /// Those of the system.
     pub(super) fn create(&self, segment: SegmentId) -> io::Result<(File, bool)> {
-        files::open_direct(&self.path_while_preparing(segment), Access::Create)
+        let (file, direct) =
+            files::open_direct(&self.path_while_preparing(segment), Access::Create)?;
+        file.mark_written()?;
+        Ok((file, direct))
+    }
+
+    /// Waits for writes to files of the newest epoch: a server writes to those of its own epoch, and
+    /// that is above all earlier ones.
+    fn wait_for_writers(&self) -> io::Result<()> {
+        if made(Fault::LateWritesForgotten) {
+            return Ok(());
+        }
+        let listed = files::list(&self.inner.folder)?.into_iter();
+        let all: Vec<SegmentId> = listed.filter_map(|(name, _)| segment_of(&name)).collect();
+        let newest = all.iter().map(|segment| segment.epoch()).max();
+        for &segment in all.iter().filter(|segment| Some(segment.epoch()) == newest) {
+            let path = self.path(segment);
+            files::wait_for_writers(&path, || {
+                tracing::info!("{} is still being written by the disk: waiting", path.display());
+            })?;
+        }
+        Ok(())
     }
 
     /// Removes a file that does not become a segment. If that fails, the next start removes it.

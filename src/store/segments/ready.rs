@@ -3,6 +3,7 @@
 use std::io;
 
 use super::{ReadySegment, SegmentState, Segments, usable};
+use crate::reactor::Access;
 use crate::reactor::files;
 use crate::store::format::SegmentId;
 
@@ -40,7 +41,7 @@ impl Segments {
     ) -> io::Result<Option<ReadySegment>> {
         let state = self.state(stripped);
         assert_eq!(state, Some(SegmentState::Stripped), "segment {stripped} has its octets");
-        let (file, _) = self.open_to_write(stripped)?;
+        let file = files::open(&self.path(stripped), Access::Write)?;
         let length = file.length()?;
         if length < least.into() || !usable(length) || file.names()? > 1 {
             return Ok(None);

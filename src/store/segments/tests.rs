@@ -57,3 +57,31 @@ fn a_sealed_segment_is_never_written_to_again() {
     segments.list().unwrap();
     segments.activate(SEVEN);
 }
+
+/// As long as an operation of a killed process holds a file that is written to, a start waits.
+#[test]
+fn writes_of_an_earlier_process_are_waited_for() {
+    let dir = tempfile::tempdir().unwrap();
+    let segments = Segments::open(dir.path()).unwrap();
+    let (file, _) = segments.create(SEVEN).unwrap();
+    file.set_length(8192).unwrap();
+    segments.publish(SEVEN, &file, 8192).unwrap();
+    drop(file);
+    let (writing, _) = segments.open_to_write(SEVEN).unwrap();
+    let opening = std::thread::spawn({
+        let folder = dir.path().to_owned();
+        move || Segments::open(&folder).map(drop)
+    });
+    let (_, inode) = writing.identity().unwrap();
+    let waits = || {
+        let locks = fs::read_to_string("/proc/locks").unwrap();
+        let waiting = format!(":{inode} 0 EOF");
+        locks.lines().any(|line| line.contains("-> FLOCK") && line.ends_with(&waiting))
+    };
+    while !waits() {
+        assert!(!opening.is_finished(), "it did not wait");
+        std::thread::yield_now();
+    }
+    drop(writing);
+    opening.join().unwrap().unwrap();
+}
