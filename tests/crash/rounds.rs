@@ -1,11 +1,13 @@
 //! Rounds of load and crash on one data folder. After each, everything is checked.
 
 use std::fs;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::mpsc::{Receiver, channel};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use kit::{Client, Folder, Image, PASSWORD, Random, Server, USER};
+use kit::{Client, Folder, Image, Message, PASSWORD, Random, Server, USER};
 
 use crate::changer::Changer;
 use crate::load::{Id, Style, Writer};
@@ -77,9 +79,11 @@ impl World {
         };
         let progress = random.below(most);
         let load = self.load(&server, &|style| bulk || style.batch < 40, end, random);
+        let cleaning = random.one_in(2).then(|| Cleaning::begin(&server, &self.folder));
         load.wait(bulk, progress);
         finish(server, &self.folder, end, image);
         self.heard(load);
+        let cleaned = cleaning.map_or(0, Cleaning::end);
         if let Some(image) = image.filter(|_| matches!(end, End::PowerLoss | End::DiskFails)) {
             image.remount();
         }
@@ -95,7 +99,11 @@ impl World {
         self.verify(&server);
         server.kill();
         let of = if bulk { "octets" } else { "changes" };
-        println!("round {}: {end:?} after {progress} {of}, {}", self.rounds, self.tell());
+        let records = fs::read_dir(self.folder.path().join("records"));
+        let (round, told, records) = (self.rounds, self.tell(), records.map_or(0, Iterator::count));
+        println!(
+            "round {round}: {end:?} after {progress} {of}, cleaned {cleaned} times, {records} record files, {told}"
+        );
     }
 
     /// Whatever happened, `mailrace verify` finds no damage.
@@ -264,6 +272,47 @@ impl Load {
         while done < most {
             done += progress.recv().expect("clients that go on");
         }
+    }
+}
+
+/// `mailrace clean --all`, again and again: beside the server, and on its folder once it was killed.
+struct Cleaning {
+    stop: Arc<AtomicBool>,
+    thread: JoinHandle<usize>,
+}
+
+impl Cleaning {
+    fn begin(server: &Server, folder: &Folder) -> Cleaning {
+        // Mail that is gone already, in the segments that the load goes on with.
+        let gone = vec![b'x'; 1 << 20];
+        for user in [USER, BOB] {
+            let mut client = login(server, user);
+            client.ok("CREATE gone");
+            let message = Message { options: "", octets: &gone };
+            let reply = client.append("gone", &[message; 2]).tagged;
+            assert!(reply.starts_with("OK "), "{reply}");
+            client.ok("DELETE gone");
+        }
+        let (folder, stop) = (folder.clone(), Arc::new(AtomicBool::new(false)));
+        let stopped = Arc::clone(&stop);
+        let thread = thread::spawn(move || {
+            let data = folder.path();
+            let data = data.to_str().unwrap();
+            let mut cleaned = 0;
+            while !stopped.load(Relaxed) {
+                // It fails when the server or the disk does.
+                let output = kit::mailrace(&["clean", "--all", "--data", data], "");
+                cleaned += usize::from(output.status.success());
+            }
+            cleaned
+        });
+        Cleaning { stop, thread }
+    }
+
+    /// Returns how often it was done.
+    fn end(self) -> usize {
+        self.stop.store(true, Relaxed);
+        self.thread.join().unwrap()
     }
 }
 
