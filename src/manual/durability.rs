@@ -297,7 +297,7 @@
 //!   one seed. It shows that assumptions 1 to 6 are enough: whatever subset survives at whatever
 //!   step, everything acknowledged or shown is there, octet for octet and with its flags; no batch
 //!   is partial; no UID is assigned twice; leases are returned; nothing hangs. It is shown to
-//!   detect two dozen planted mistakes, listed in `tests/README.md`.
+//!   detect forty planted mistakes, listed in `tests/README.md`.
 //! - `tests/model/log`: the log and recovery on a disk that tears, at each write; and with any of
 //!   the complete segments stripped.
 //! - `tests/crash`: the real binary, kernel, ext4 and XFS; only the moment of the crash and the

@@ -78,13 +78,17 @@ pub enum Fault {
     SnapshotHalfBelieved,
     /// Record files go before the snapshot that has everything in them is durable.
     RecordsDroppedEarly,
+    /// Record files go of which the snapshot has only the beginning.
+    TailDropped,
+    /// The first message of each batch does not count as living in its segment.
+    LivingUncounted,
     /// A start does not wait for the writes that a killed server has left in flight.
     LateWritesForgotten,
 }
 
 impl Fault {
     /// Every fault.
-    pub const ALL: [Fault; 38] = [
+    pub const ALL: [Fault; 40] = [
         Fault::OkBeforeSync,
         Fault::WatermarkIgnored,
         Fault::ShownBeforeDurable,
@@ -122,6 +126,8 @@ impl Fault {
         Fault::EmptyByOldCheckpoint,
         Fault::SnapshotHalfBelieved,
         Fault::RecordsDroppedEarly,
+        Fault::TailDropped,
+        Fault::LivingUncounted,
         Fault::LateWritesForgotten,
     ];
 }

@@ -155,7 +155,9 @@ pub fn aimed_at(fault: Fault) -> Option<fn(&mut Random, u64) -> Plan> {
         Fault::TailUnsettled => Some(failed_starts),
         Fault::LateWritesForgotten => Some(kills),
         Fault::RelocatedBeforeDurable => Some(busy_cleaning),
-        Fault::SnapshotHalfBelieved | Fault::RecordsDroppedEarly => Some(many_snapshots),
+        Fault::SnapshotHalfBelieved | Fault::RecordsDroppedEarly | Fault::TailDropped => {
+            Some(many_snapshots)
+        }
         _ => None,
     }
 }

@@ -18,6 +18,7 @@ use crate::index::chunk::{Chunk, Fill, Placed};
 use crate::index::error::ApplyError;
 use crate::index::keywords::Translation;
 use crate::index::live::counts::LiveChanges;
+use crate::reactor::fault::{Fault, made};
 use crate::store::{Commit, EmailId, MessageRecord};
 use imap::types::{Flags, Uid};
 
@@ -125,7 +126,9 @@ impl Mailbox {
             arriving.unseen += u32::from(!message.flags.contains(Flags::SEEN));
             arriving.deleted += u32::from(message.flags.contains(Flags::DELETED));
             arriving.octets += message.size;
-            message.fragments.iter().for_each(|&fragment| arriving.live.comes(fragment));
+            if arriving.found > 1 || !made(Fault::LivingUncounted) {
+                message.fragments.iter().for_each(|&fragment| arriving.live.comes(fragment));
+            }
             let placed = Placed { uid, email, keywords, modseq, save_date };
             arriving.chunk().push(placed, message);
         }

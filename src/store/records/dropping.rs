@@ -4,6 +4,7 @@ use std::io;
 use std::path::Path;
 
 use super::RecordFile;
+use crate::reactor::fault::{Fault, made};
 use crate::store::format::{LogPosition, SegmentId};
 use crate::store::segments::{self, Segments};
 
@@ -68,5 +69,6 @@ fn is_covered(
     }
     let position = positions.iter().find(|at| (at.epoch, at.log) == (header.epoch, header.log));
     Ok(header.epoch < epoch
+        || made(Fault::TailDropped)
         || position.is_some_and(|at| at.segment != segment && header.first_lsn < at.lsn))
 }
