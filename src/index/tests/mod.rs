@@ -9,6 +9,7 @@ mod model;
 mod names;
 mod recent;
 mod replay;
+mod sparse;
 mod stranded;
 mod unsaved;
 mod validity;

@@ -161,9 +161,11 @@ impl Verified {
         let newest = active.iter().map(|header| header.epoch).max();
         for end in &log.recovered.ends {
             let length = lengths.iter().find(|(segment, _)| *segment == end.segment);
+            let length = length.map(|&(segment, length)| medium.end(segment, length)).transpose();
+            let length = length.map_err(|error| ReplayError::Log(io(error)))?;
             let left = active.iter().filter_map(|header| header.previous);
             let wanted = match Some(end.epoch) < newest {
-                true => length.map(|(_, length)| *length),
+                true => length,
                 false => left
                     .filter(|(segment, _)| *segment == end.segment)
                     .map(|left| left.1.into())

@@ -38,6 +38,7 @@ const READERS: usize = 4;
 /// The segments of a data folder, to read all of them once.
 pub struct ReadAhead {
     stored: StoredSegments,
+    /// Where each segment ends.
     lengths: BTreeMap<SegmentId, u64>,
     /// The segment in which each log continued.
     after: BTreeMap<SegmentId, SegmentId>,
@@ -97,7 +98,10 @@ impl ReadAhead {
     ) -> io::Result<ReadAhead> {
         let segments = Segments::at(folder);
         let stored = StoredSegments::new(segments.clone());
-        let mut lengths: BTreeMap<_, _> = stored.segments()?.into_iter().collect();
+        let mut lengths = BTreeMap::new();
+        for (segment, length) in stored.segments()? {
+            lengths.insert(segment, stored.end(segment, length)?);
+        }
         let (mut headers, mut unused) = (BTreeMap::new(), Vec::new());
         let mut block = [0; BLOCK];
         for &segment in lengths.keys() {

@@ -22,7 +22,7 @@ const AHEAD: usize = 256 << 10;
 /// The batches of one log that are not committed yet.
 pub(super) struct Batches<'a> {
     medium: &'a dyn Medium,
-    /// All segments with their lengths in bytes.
+    /// All segments with the lengths of their files in bytes.
     lengths: &'a BTreeMap<SegmentId, u64>,
     window: Window,
     open: BTreeMap<BatchId, Open>,
@@ -263,14 +263,17 @@ impl<'a> Batches<'a> {
     /// are gone on purpose. Whether the message needs them is known only when everything was read.
     fn is_whole(&mut self, message: &MessageRecord) -> Result<bool, RecoveryError> {
         let end = |fragment: &Fragment| u64::from(fragment.offset) + u64::from(fragment.length);
-        let is_there = |fragment: &Fragment| {
-            self.lengths.get(&fragment.segment).is_some_and(|&length| end(fragment) <= length)
-        };
-        if !message.fragments.iter().all(is_there) {
-            return Ok(false);
+        let mut needs_stripped = false;
+        for fragment in &message.fragments {
+            let Fragment { segment, offset, .. } = *fragment;
+            let Some(&length) = self.lengths.get(&segment) else { return Ok(false) };
+            let length = self.medium.end(segment, length);
+            if end(fragment) > length.map_err(RecoveryError::io(segment, offset.into()))? {
+                return Ok(false);
+            }
+            needs_stripped |= self.medium.is_stripped(segment);
         }
-        let is_stripped = |fragment: &Fragment| self.medium.is_stripped(fragment.segment);
-        if message.fragments.iter().any(is_stripped) {
+        if needs_stripped {
             return Ok(true);
         }
         let mut hash = Xxh3Default::new();

@@ -22,12 +22,19 @@ const OPEN_RECORD_FILES: usize = 4;
 
 /// Where segments lie: a folder, or memory in tests.
 pub trait Medium {
-    /// All segments with their lengths in bytes, in any order. The length of a stripped segment is
-    /// the offset at which its last frame ended.
+    /// All segments with the lengths of their files in bytes, in any order. No file is opened for
+    /// that: there may be many.
     ///
     /// # Errors
     /// Those of the medium, as for the other methods.
     fn segments(&self) -> io::Result<Vec<(SegmentId, u64)>>;
+
+    /// Where a segment ends, if its file has this length: there. A stripped segment ends at the
+    /// offset at which its last frame ended.
+    #[allow(clippy::missing_errors_doc)]
+    fn end(&self, _segment: SegmentId, length: u64) -> io::Result<u64> {
+        Ok(length)
+    }
 
     /// Reads into `out` from `offset` on. Returns less than `out` has room for only at the end of
     /// the file.
@@ -155,14 +162,20 @@ impl Medium for StoredSegments {
                 }
                 superseded.push(segment);
             }
-            let end = self.record_file(segment)?.map_or(length, |file| file.end());
-            all.insert(segment, end);
+            all.insert(segment, length);
             stripped.insert(segment);
             self.segments.stripped(segment, length);
         }
         self.stripped.replace(stripped);
         self.superseded.replace(superseded);
         Ok(all.into_iter().collect())
+    }
+
+    fn end(&self, segment: SegmentId, length: u64) -> io::Result<u64> {
+        match self.is_stripped(segment) {
+            true => Ok(self.record_file(segment)?.map_or(length, |file| file.end())),
+            false => Ok(length),
+        }
     }
 
     fn read_at(&self, segment: SegmentId, offset: u64, out: &mut [u8]) -> io::Result<usize> {

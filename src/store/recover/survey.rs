@@ -26,7 +26,7 @@ pub(super) struct Survey {
     pub(super) ready: Vec<ReadySegment>,
     /// Files without a valid header.
     headless: Vec<Headless>,
-    /// All files with their lengths in bytes.
+    /// All segments with the lengths of their files in bytes.
     pub(super) lengths: BTreeMap<SegmentId, u64>,
 }
 
@@ -43,7 +43,7 @@ pub(super) struct Log {
 #[derive(Clone, Copy)]
 pub(super) struct Segment {
     pub(super) header: SegmentHeader,
-    /// Length of the file in bytes.
+    /// Length of the file in bytes; of a stripped segment, where its last frame ended.
     pub(super) length: u64,
 }
 
@@ -118,6 +118,8 @@ impl Survey {
                 Ok(header) if header.segment == segment => {
                     let log = survey.logs.entry((header.epoch, header.log));
                     let log = log.or_insert_with(|| Log::new(header.epoch, header.log));
+                    let length = medium.end(segment, length);
+                    let length = length.map_err(RecoveryError::io(segment, 0))?;
                     log.add(Segment { header, length });
                     continue;
                 }

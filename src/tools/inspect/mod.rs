@@ -50,7 +50,9 @@ pub fn run(options: &InspectOptions) -> Result<(), ToolError> {
         doing: format!("cannot read {}", folder.display()),
         error,
     })?;
-    let lengths: BTreeMap<_, _> = listed.into_iter().collect();
+    // A record file that cannot be read is shown below.
+    let end = |(segment, length)| (segment, medium.end(segment, length).unwrap_or(length));
+    let lengths: BTreeMap<_, _> = listed.into_iter().map(end).collect();
     let wanted = options.segment.as_deref().map(|text| number(text, &lengths)).transpose()?;
     let mut all = Inspected { medium, lengths, headers: BTreeMap::new(), options };
     for &segment in all.lengths.keys() {

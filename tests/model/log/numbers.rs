@@ -91,6 +91,18 @@ fn with_a_catalog_only_files_of_the_newest_epochs_are_opened() {
 }
 
 #[test]
+fn one_header_tells_the_version_of_an_epoch() {
+    let mut log = Log::after(epochs(3).0.disk, Epoch(4));
+    for number in 1..=20 {
+        log.segment(segment(4, number), 8);
+        log.frame(b"a", &[]);
+    }
+    let medium = Counting { disk: &mut log.disk, read: RefCell::default() };
+    check_versions(&medium).expect("all of this version");
+    assert_eq!(medium.read.into_inner(), BTreeSet::from([SegmentId(segment(4, 1))]));
+}
+
+#[test]
 fn an_older_format_is_refused_even_by_a_start_that_would_not_read_it() {
     let (mut log, _) = epochs(3);
     log.disk.create(SegmentId(4), 8 * BLOCK);
