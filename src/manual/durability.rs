@@ -84,6 +84,8 @@
 //! A segment's directory entry is synced before the first frame in it is acknowledged, as are the
 //! entries of its parent directories up to the first that existed before. When a log moves to the
 //! next segment, the old segment is synced whole before anything in the new one is acknowledged.
+//! Then it is cut to the end of its last frame, so that the next start has little to cut. Nothing
+//! depends on that: a start cuts what is still too long.
 //!
 //! ## After a crash
 //!

@@ -78,7 +78,9 @@ impl Log {
         files.retain(|&segment, _| {
             let is_open = sequencer.is_open(segment);
             if !is_open {
-                self.inner.pool.segments().seal(segment, ends[&segment]);
+                let end = ends[&segment];
+                self.inner.pool.segments().seal(segment, end);
+                self.inner.pool.shorten(segment, end);
             }
             is_open
         });

@@ -228,6 +228,12 @@ impl SegmentPool {
         self.send(Request::HasBegun);
     }
 
+    /// Cuts a segment that its log has left to where its last frame ends. Not durable: where it is
+    /// lost, or fails, the next start does it. It would take longer to cut all segments then.
+    pub(super) fn shorten(&self, segment: SegmentId, end: u32) {
+        self.send(Request::Shorten(segment, end));
+    }
+
     /// Takes back a segment in which nothing lives, and whose records are durable elsewhere. It is
     /// ready for other mail, or it is deleted when there are enough. The receiver is told when that
     /// is done.
@@ -345,6 +351,24 @@ mod tests {
             drop(pool);
             assert_eq!(there(), [!begins; 2]);
         }
+    }
+
+    #[test]
+    fn a_segment_that_its_log_has_left_ends_with_its_last_frame() {
+        let dir = tempfile::tempdir().unwrap();
+        let config = config(&dir);
+        let segments = config.segments.clone();
+        let pool = SegmentPool::start(config).unwrap();
+        let made = [0; 2].map(|_| pool.request().blocking_recv().unwrap().unwrap().segment);
+        made.iter().for_each(|&segment| segments.note_ready(segment, 3 << 20));
+        made.iter().for_each(|&segment| segments.activate(segment));
+        segments.seal(made[0], 8192);
+        // The second one is still written to.
+        made.iter().for_each(|&segment| pool.shorten(segment, 8192));
+        drop(pool);
+        let length = |segment: SegmentId| segments.path(segment).metadata().unwrap().len();
+        assert_eq!(made.map(length), [8192, 3 << 20]);
+        assert_eq!((segments.length(made[0]), segments.end(made[0])), (Some(8192), Some(8192)));
     }
 
     #[test]

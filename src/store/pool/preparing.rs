@@ -49,6 +49,7 @@ pub(super) enum Request {
     Segment { kind: Kind, reply: oneshot::Sender<Result<Prepared, NoSegment>> },
     Settled(oneshot::Sender<()>),
     Delete(SegmentId),
+    Shorten(SegmentId, u32),
     TakeBack(SegmentId, oneshot::Sender<()>),
     ReleaseSpare,
     HasBegun,
@@ -144,6 +145,11 @@ impl Worker {
                 }
                 Some(Some(Request::Settled(waiting))) => self.settled.push(waiting),
                 Some(Some(Request::Delete(segment))) => self.delete(segment),
+                Some(Some(Request::Shorten(segment, end))) => {
+                    if let Err(error) = self.config.segments.shorten(segment, end) {
+                        tracing::debug!("segment {segment} stays as long as it is: {error}");
+                    }
+                }
                 Some(Some(Request::TakeBack(segment, done))) => {
                     self.take_back(segment);
                     // Nobody waits when the server is stopping.

@@ -6,6 +6,7 @@
 
 mod dropping;
 mod ready;
+mod shortening;
 #[cfg(test)]
 mod tests;
 
