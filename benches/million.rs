@@ -10,10 +10,8 @@
 //! for the mail and 4 GiB. After each start, every mailbox must have what was acknowledged. Figures
 //! are medians with the least and the greatest.
 
-mod disk;
-mod mail;
-#[path = "../server/mod.rs"]
 mod server;
+mod stored;
 
 use std::fs;
 use std::path::Path;
@@ -26,8 +24,9 @@ use mailrace::server::Server as Within;
 use mailrace::server::{CleaningConfig, Config, SnapshotConfig};
 use rustix::process::Signal;
 
-use mail::{Account, Mail};
 use server::Server;
+use stored::mail::{Account, Mail};
+use stored::{disk, mail};
 
 const MIB: f64 = 1048576.0;
 
