@@ -284,10 +284,10 @@
 //! 4. After a failed fdatasync, data that could be read back before may differ. A read after a
 //!    restart shows what the disk has: recovery makes the kernel drop the pages of segments before
 //!    it reads them.
-//! 5. Writes of a killed process may land after its end: with O_DIRECT, the kernel goes on with them
-//!    and lets the next process open the files meanwhile. So a server holds a lock on each file it
-//!    writes to. An operation in flight keeps the file open, and with it the lock, and a start waits
-//!    for that before it reads the log.
+//! 5. Writes of a killed process may land after its end: with O_DIRECT, the kernel goes on with
+//!    them and lets the next process open the files meanwhile. So a server holds a lock on each
+//!    file it writes to. An operation in flight keeps the file open, and with it the lock, and a
+//!    start waits for that before it reads the log.
 //! 6. Durable data may rot. Then a checksum of a frame header, a record or a message is wrong.
 //!    Headers and records have 64 bits, each message has 128. These checksums find accidents; they
 //!    are no defence against an attacker who can write to the disk.

@@ -135,8 +135,8 @@ fn failed_starts(random: &mut Random, _: u64) -> Plan {
     Plan { lives, ..plan(temper, life()) }
 }
 
-/// Servers on a slow disk are killed one after the other, and what they were writing lands later: in
-/// the segment that the next server has begun.
+/// Servers on a slow disk are killed one after the other, and what they were writing lands later:
+/// in the segment that the next server has begun.
 #[test]
 fn what_a_killed_server_left_in_flight_harms_nothing() {
     all_are_right(200, kills);

@@ -102,7 +102,8 @@ impl World {
         let records = fs::read_dir(self.folder.path().join("records"));
         let (round, told, records) = (self.rounds, self.tell(), records.map_or(0, Iterator::count));
         println!(
-            "round {round}: {end:?} after {progress} {of}, cleaned {cleaned} times, {records} record files, {told}"
+            "round {round}: {end:?} after {progress} {of}, cleaned {cleaned} times, \
+             {records} record files, {told}"
         );
     }
 
@@ -275,7 +276,8 @@ impl Load {
     }
 }
 
-/// `mailrace clean --all`, again and again: beside the server, and on its folder once it was killed.
+/// `mailrace clean --all`, again and again: beside the server, and on its folder once it was
+/// killed.
 struct Cleaning {
     stop: Arc<AtomicBool>,
     thread: JoinHandle<usize>,

@@ -130,9 +130,9 @@ pub fn open_as_stored(path: &Path) -> io::Result<File> {
     Ok(file)
 }
 
-/// Waits until no write to the file is in flight. With O_DIRECT the kernel goes on with the writes of
-/// a killed process for a moment after its end, and of another file system call that reads or writes
-/// the same file none waits for them. `told` is called before a wait.
+/// Waits until no write to the file is in flight. With O_DIRECT the kernel goes on with the writes
+/// of a killed process for a moment after its end, and of another file system call that reads or
+/// writes the same file none waits for them. `told` is called before a wait.
 #[allow(clippy::missing_errors_doc)]
 pub fn wait_for_writers(path: &Path, told: impl FnOnce()) -> io::Result<()> {
     let file = fs::File::open(path)?;

@@ -309,8 +309,8 @@ impl Segments {
         Ok((file, direct))
     }
 
-    /// Waits for writes to files of the newest epoch: a server writes to those of its own epoch, and
-    /// that is above all earlier ones.
+    /// Waits for writes to files of the newest epoch: a server writes to those of its own epoch,
+    /// and that is above all earlier ones.
     fn wait_for_writers(&self) -> io::Result<()> {
         if made(Fault::LateWritesForgotten) {
             return Ok(());
