@@ -104,7 +104,7 @@ impl From<&StartError> for Code {
                 ReplayError::Catalog(CatalogError::Io { .. })
                 | ReplayError::Log(RecoveryError::Io { .. }),
             ) => Code::Io,
-            StartError::Replay(_) => Code::Data,
+            StartError::Replay(_) | StartError::NoData(..) => Code::Data,
             StartError::TooManyReactors => Code::Usage,
             StartError::System(_) | StartError::Rings(_) => Code::System,
             StartError::Vanished => Code::Bug,

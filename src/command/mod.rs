@@ -29,7 +29,7 @@ pub use exit::{Code, Failure};
 pub use logs::LogFormat;
 pub use settings::ServeArgs;
 pub use shell::{CompletionsArgs, ManArgs};
-pub use store::{CleanArgs, InspectArgs, SpaceArgs, VerifyArgs};
+pub use store::{BackupArgs, CleanArgs, InspectArgs, RestoreArgs, SpaceArgs, VerifyArgs};
 pub use top::TopArgs;
 pub use user::UserArgs;
 
@@ -58,6 +58,8 @@ enum Command {
     Inspect(InspectArgs),
     Space(SpaceArgs),
     Clean(CleanArgs),
+    Backup(BackupArgs),
+    Restore(RestoreArgs),
     Top(TopArgs),
     Completions(CompletionsArgs),
     Man(ManArgs),
@@ -83,6 +85,8 @@ pub fn run() -> ExitCode {
         Command::Inspect(args) => store::inspect(&args),
         Command::Space(args) => store::space(args),
         Command::Clean(args) => store::clean(args),
+        Command::Backup(args) => store::backup(&args),
+        Command::Restore(args) => store::restore(&args),
         Command::Top(args) => top::run(&args),
         Command::Completions(args) => shell::completions(&args, Line::command()),
         Command::Man(args) => shell::man(&args, Line::command()),

@@ -5,7 +5,7 @@ use super::damaged::Known;
 use super::file::ReplayMarks;
 use super::live::counts::LiveRow;
 use super::rows::{ChunkRow, MailboxRow};
-use crate::store::{LogPosition, MailboxId};
+use crate::store::{Epoch, LogPosition, MailboxId};
 
 /// See the head of this file. Create and fill it without an await in between, so that all accounts
 /// of the named logs stand at the same position of those logs.
@@ -20,6 +20,8 @@ pub struct Checkpoint {
     pub(super) coverage: Coverage,
     /// All known damage. `None` leaves the table as it is.
     pub(super) damaged: Option<Vec<Known>>,
+    /// The catalog has the consequences of all restores of backups up to this epoch.
+    pub(super) restored: Option<Epoch>,
 }
 
 /// How far into each log the catalog is complete once the checkpoint is written.

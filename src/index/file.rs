@@ -5,7 +5,7 @@
 //! and the next caller opens it again: a full disk may have room by that time.
 //!
 //! ```text
-//! meta       "format" → version
+//! meta       "format" → version; "restored" → epoch (restored.rs)
 //! positions  (epoch, log) → segment, offset, LSN, applied LSN: complete up to this
 //! replaying  (epoch, log) → LSN: progress of an interrupted replay in each log
 //! damaged    damage that earlier starts found and skipped (damaged.rs)
@@ -48,7 +48,9 @@ use imap::types::{Uid, UidRange};
 /// convert the rows of catalogs and snapshots, or refuse them.
 pub(crate) const CATALOG_FORMAT: u64 = 6;
 
-const META: TableDefinition<&str, u64> = TableDefinition::new("meta");
+pub(super) const META: TableDefinition<&str, u64> = TableDefinition::new("meta");
+/// Key in `meta` of the last epoch that was left for good by a restore: see `restored.rs`.
+pub(super) const LEFT: &str = "restored";
 pub(super) const POSITIONS: TableDefinition<(u32, u16), (u64, u32, u64, u64)> =
     TableDefinition::new("positions");
 pub(super) const REPLAYING: TableDefinition<(u32, u16), u64> = TableDefinition::new("replaying");
@@ -335,6 +337,9 @@ impl CatalogFile {
             write_coverage(&transaction, &checkpoint.coverage)?;
             if let Some(known) = &checkpoint.damaged {
                 damaged::write(&transaction, known)?;
+            }
+            if let Some(epoch) = checkpoint.restored {
+                transaction.open_table(META)?.insert(LEFT, u64::from(epoch.0))?;
             }
             Ok(transaction.commit()?)
         })

@@ -21,6 +21,7 @@ mod live;
 mod losses;
 mod mailbox;
 mod replay;
+mod restored;
 mod rows;
 #[cfg(test)]
 mod simulated;
@@ -50,7 +51,11 @@ pub(crate) use losses::LOSSES;
 pub(crate) use mailbox::Counts;
 pub(crate) use mailbox::{AsWritten, Changes, Mailbox, Reserved, What};
 pub(crate) use replay::{OnDamage, ReplayError, replay};
-pub(crate) use snapshot::{SNAPSHOTS, check as check_snapshot};
+pub(crate) use restored::{Restored, note_restored};
+pub(crate) use snapshot::{
+    SNAPSHOTS, SnapshotError, check as check_snapshot, check_one as check_one_snapshot,
+    name_of as snapshot_name, newest_of as newest_snapshot,
+};
 pub(crate) use verify::{Comparison, Verified, repair, verify};
 pub(crate) use view::View;
 pub(crate) use walk::{Batch, Found, Walk};

@@ -198,6 +198,24 @@
 //! segment, delete `catalog.redb`, and the next start reads everything again. If a start is
 //! interrupted after a hole, its catalog is discarded and rebuilt.
 //!
+//! ## Backups
+//!
+//! `mailrace backup` needs no help of the server. It takes sealed segments and record files whole,
+//! and of each segment in use the frames up to the first that is not there yet. Every acknowledged
+//! frame, and all before it, are on the disk, so they are among them. The end is found first, and
+//! then exactly that much is copied: what a watermark in the copy calls durable was durable before
+//! the end was found. What is torn in the copy is cut off like after a power loss.
+//!
+//! A link shares its content with the server's file. So nothing in a file with two names may
+//! change: a segment is used again only if it has one name, and segments that recovery may cut are
+//! copied.
+//!
+//! After a restore, clients know more than the server, as after lost frames, and the same is done:
+//! every mailbox gets a new UIDVALIDITY, and numbers are skipped. The log cannot say where, because
+//! it is that of the backup. The file `restored` has the last epoch of each backup that the folder
+//! was restored from, and the time of the restore. A replay does this before the first change of a
+//! later epoch, or at its end, and notes in the catalog that it was done.
+//!
 //! ## When the disk fails
 //!
 //! A failed fdatasync is never retried. The kernel may have dropped the dirty pages, and would

@@ -24,6 +24,9 @@ pub enum StartError {
     /// The data folder cannot be used.
     #[error("cannot use the folder {path}: {1}", path = .0.display())]
     Data(PathBuf, #[source] io::Error),
+    /// The folder is a backup, or a restore into it is not complete.
+    #[error("{path} {1}", path = .0.display())]
+    NoData(PathBuf, &'static str),
     /// Another server uses the data folder.
     #[error(transparent)]
     Lock(LockError),

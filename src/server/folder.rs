@@ -10,9 +10,23 @@ use crate::store::{Recovered, Segments, Spare, StoredSegments};
 /// The folder of the log, within the data folder.
 pub(super) const SEGMENTS: &str = "segments";
 
+/// The file that makes a folder a backup. A server on it would change what is to be restored, and
+/// give UIDs that clients know.
+pub(crate) const MANIFEST: &str = "backup.json";
+
+/// The file in a data folder while a backup is restored to it.
+pub(crate) const RESTORING: &str = "restoring";
+
 /// Creates the data folder, if missing, and makes its name durable: a power loss that removed the
 /// folder would take the mail with it.
 pub(super) fn make_folder(data: &Path) -> Result<(), StartError> {
+    let marks = [
+        (MANIFEST, "is a backup. Run `mailrace restore` to make a data folder of it"),
+        (RESTORING, "was not restored completely. Run `mailrace restore` again"),
+    ];
+    if let Some((_, why)) = marks.iter().find(|(name, _)| data.join(name).exists()) {
+        return Err(StartError::NoData(data.to_owned(), why));
+    }
     let is_begun = files::exists(&data.join(SEGMENTS));
     let made = files::create_folder(data).and_then(|()| match is_begun? {
         true => Ok(()),

@@ -23,6 +23,7 @@ pub(crate) use asked::Cleaned;
 pub use check::Checked;
 pub use config::{CleaningConfig, Config, SnapshotConfig};
 pub use error::StartError;
+pub(crate) use folder::{MANIFEST, RESTORING};
 pub(crate) use handle::{Handle, NoAnswer};
 pub use privacy::{Exposed, exposed};
 pub use running::{Server, Stats};

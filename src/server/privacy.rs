@@ -73,7 +73,14 @@ fn is_ours(name: &str) -> bool {
     let end = name.rsplit_once('.').map_or("", |(_, end)| end);
     matches!(
         name,
-        "lock" | "spare" | "users" | "users.lock" | "users.secret" | "users.new" | "losses"
+        "lock"
+            | "spare"
+            | "users"
+            | "users.lock"
+            | "users.secret"
+            | "users.new"
+            | "losses"
+            | "restored"
     ) || name.starts_with("catalog.")
         || matches!(end, "seg" | "preparing")
 }

@@ -35,7 +35,8 @@ pub use pool::{NoSegment, PoolConfig, PoolCounts, Prepared, Purpose, SegmentPool
 pub use read::{Checksum, Damaged, Files, ReadError, Reader, Stored, verify};
 pub use records::{Dropped, drop_records, strip, was_dropped};
 pub use recover::{
-    Change, Damage, Lost, LostFrames, Medium, ReadAhead, Recovered, RecoveryError, Replayed,
-    StoredSegments, VisitError, Visitor, check_versions, is_whole, recover, recover_with,
+    Change, Damage, ImageEnd, ImageFile, ImagePart, LogImage, Lost, LostFrames, Medium, ReadAhead,
+    Recovered, RecoveryError, Replayed, StoredSegments, VisitError, Visitor, check_versions, image,
+    is_whole, recover, recover_with,
 };
 pub use segments::{ReadySegment, SegmentCounts, SegmentState, Segments};

@@ -1,6 +1,6 @@
 //! The subcommands that talk to servers (`demo`, `bench`, `top`) with their parts; `doctor`, which
 //! checks the machine; `verify` and `inspect`, which read a data folder; `space` and `clean`, which
-//! ask its server.
+//! ask its server; `backup` and `restore`, which copy one.
 //!
 //! The tools speak IMAP over TCP like any other client. Of the server they use its start and its
 //! counters only.
@@ -8,6 +8,7 @@
 //! [`Generator`] generates mail, [`client::Source`] reads it from files. [`client::Client`] sends
 //! it and compares what comes back.
 
+mod backup;
 mod bench;
 mod certificate;
 mod cpu;
@@ -25,6 +26,7 @@ mod space;
 mod top;
 mod verify;
 
+pub use self::backup::{BackupOptions, RestoreOptions, restore, run as backup};
 pub use self::bench::run as bench;
 pub use self::certificate::SelfSigned;
 pub use self::demo::run as demo;

@@ -42,7 +42,7 @@ pub enum Verdict {
 
 /// The report. Members may be added; if one is removed or changes its meaning, `version` is raised.
 #[derive(Serialize)]
-struct Report {
+pub(super) struct Report {
     version: u32,
     data: String,
     /// A server uses the folder, so only complete segments were checked.
@@ -86,6 +86,17 @@ struct Damaged {
 /// # Errors
 /// When the check cannot be done. Damage is no error.
 pub fn run(options: &VerifyOptions) -> Result<Verdict, ToolError> {
+    let report = examine(options)?;
+    say(&if options.json { report.json() } else { report.text() })?;
+    Ok(match report.findings() {
+        0 => Verdict::Sound,
+        _ if report.repaired => Verdict::Repaired,
+        count => Verdict::Damaged(count),
+    })
+}
+
+/// The same without printing the report.
+pub(super) fn examine(options: &VerifyOptions) -> Result<Report, ToolError> {
     let data = &options.data;
     let refused = |error| StartError::Data(data.clone(), error);
     let folder = data.join(SEGMENTS);
@@ -125,7 +136,7 @@ pub fn run(options: &VerifyOptions) -> Result<Verdict, ToolError> {
         index::repair(data, &verified).map_err(refused)?;
     }
     drop(lock);
-    let report = Report {
+    Ok(Report {
         version: 1,
         data: data.display().to_string(),
         running,
@@ -141,12 +152,6 @@ pub fn run(options: &VerifyOptions) -> Result<Verdict, ToolError> {
         recorded: verified.recorded || repaired,
         repaired,
         damaged,
-    };
-    say(&if options.json { report.json() } else { report.text() })?;
-    Ok(match report.damaged.len() {
-        0 => Verdict::Sound,
-        _ if repaired => Verdict::Repaired,
-        count => Verdict::Damaged(count),
     })
 }
 
@@ -200,11 +205,19 @@ impl Damaged {
 }
 
 impl Report {
+    pub(super) fn findings(&self) -> usize {
+        self.damaged.len()
+    }
+
+    pub(super) fn value(&self) -> serde_json::Value {
+        serde_json::to_value(self).expect("a report is plain data")
+    }
+
     fn json(&self) -> String {
         serde_json::to_string_pretty(self).expect("a report is plain data") + "\n"
     }
 
-    fn text(&self) -> String {
+    pub(super) fn text(&self) -> String {
         let mut text = String::new();
         for damaged in &self.damaged {
             let _ = writeln!(text, "damaged: {}", escaped(&damaged.line));

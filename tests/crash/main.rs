@@ -1,6 +1,7 @@
 //! The real binary, killed at any moment, on disks that are full, fail, or lose data: acknowledged
 //! mail is there, whole, or the damage is named.
 
+mod backup;
 mod changer;
 mod damage;
 mod full;

@@ -1,6 +1,8 @@
 //! Why a start failed, explained to the operator.
 
 use std::fmt;
+use std::io;
+use std::path::PathBuf;
 
 use crate::index::error::{ApplyError, CatalogError};
 use crate::index::losses::LossesError;
@@ -36,6 +38,8 @@ pub enum ReplayError {
     Losses(LossesError),
     /// There is no catalog, and no snapshot to make it from.
     Snapshot(SnapshotError),
+    /// The list of restored backups cannot be used.
+    Restored(PathBuf, io::Error),
 }
 
 impl ReplayError {
@@ -74,6 +78,12 @@ impl fmt::Display for ReplayError {
             }
             ReplayError::Catalog(error) => error.fmt(f),
             ReplayError::Log(error) => error.fmt(f),
+            ReplayError::Restored(path, error) => write!(
+                f,
+                "cannot use {}: {error}. It says which backups this folder was restored from. Copy \
+                 it from a newer backup of this folder, or restore the backup again",
+                path.display()
+            ),
             ReplayError::Misfit { epoch, log, lsn, error } => write!(
                 f,
                 "frame {lsn} of log {log} of epoch {epoch} contradicts the log before it: {error}. \
@@ -102,6 +112,7 @@ impl std::error::Error for ReplayError {
             ReplayError::Misfit { error, .. } => Some(error),
             ReplayError::Losses(error) => Some(error),
             ReplayError::Snapshot(error) => Some(error),
+            ReplayError::Restored(_, error) => Some(error),
             ReplayError::Known { .. } => None,
         }
     }

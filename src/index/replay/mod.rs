@@ -22,27 +22,30 @@
 
 mod change;
 mod error;
+mod forget;
 mod outcome;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::mem;
 use std::path::Path;
 
 use self::change::{load, needs, owner};
 pub(crate) use self::error::ReplayError;
+pub(super) use self::forget::restores;
 use self::outcome::ends;
 pub(super) use self::outcome::set_aside;
 use super::account::Account;
 use super::checkpoint::{Checkpoint, Coverage};
-use super::damaged::{Finding, Known, NAMES, Quarantine};
+use super::damaged::{Finding, Known, Quarantine};
 use super::error::{ApplyError, CatalogError};
 use super::file::{CatalogFile, ReplayMarks};
 use super::losses::{self, LossesError};
+use super::restored::Restored;
 use super::snapshot::{self, SnapshotError};
-use crate::reactor::{files, thresholds, unix_seconds};
+use crate::reactor::{files, thresholds};
 use crate::store::{
-    self, Change, Damage, Epoch, LogId, LogPosition, Lost, LostFrames, Lsn, Medium, Record,
-    Recovered, RecoveryError, Replayed, SegmentId, VisitError, Visitor,
+    self, Change, Damage, Epoch, LogId, LogPosition, Lost, Lsn, Medium, Record, Recovered,
+    RecoveryError, Replayed, SegmentId, VisitError, Visitor,
 };
 
 /// Result of a replay. Its `Display` is a line for the operator.
@@ -91,10 +94,11 @@ pub(crate) fn replay(
         Err(LossesError::Damaged { .. }) if on_damage == OnDamage::Quarantine => Vec::new(),
         read => read.map_err(ReplayError::Losses)?,
     };
-    let mut unusable = restored(data, catalog, on_damage)?;
+    let mut unusable = from_snapshot(data, catalog, on_damage)?;
+    let restored = restores(data)?;
     let mut attempt = || {
         let gathers = thresholds().replay_gathers;
-        replay_past(catalog, gathers, on_damage, &accepted, |from, visitor| {
+        replay_past(catalog, gathers, on_damage, (&accepted, &restored), |from, visitor| {
             store::recover_with(medium, from, visitor)
         })
     };
@@ -105,7 +109,7 @@ pub(crate) fn replay(
         ) if on_damage == OnDamage::Quarantine => {
             let aside = set_aside(catalog).map_err(CatalogError::io(catalog))?;
             let what = format!("set aside as {}: {error}", aside.display());
-            unusable = restored(data, catalog, on_damage)?;
+            unusable = from_snapshot(data, catalog, on_damage)?;
             let mut replay = attempt()?;
             replay.quarantine.findings.insert(0, Finding::of_catalog(what));
             replay
@@ -118,7 +122,7 @@ pub(crate) fn replay(
 
 /// Makes the catalog from a snapshot if there is none. With --quarantine, a snapshot that cannot be
 /// used is a finding, and the log is replayed from where it begins.
-fn restored(
+fn from_snapshot(
     data: &Path,
     catalog: &Path,
     on_damage: OnDamage,
@@ -141,15 +145,16 @@ pub(super) fn replay_by(
     on_damage: OnDamage,
     recover: impl FnOnce(&[LogPosition], &mut dyn Visitor) -> Result<Recovered, RecoveryError>,
 ) -> Result<Replay, ReplayError> {
-    replay_past(path, gathers, on_damage, &[], recover)
+    replay_past(path, gathers, on_damage, (&[], &[]), recover)
 }
 
-/// Replays past the losses that are `accepted`, as if `on_damage` were `Quarantine` for them.
+/// Replays past the losses that are `accepted`, as if `on_damage` were `Quarantine` for them, and
+/// makes clients forget what they know where the log leaves a backup that was `restored`.
 pub(super) fn replay_past(
     path: &Path,
     gathers: usize,
     on_damage: OnDamage,
-    accepted: &[Known],
+    (accepted, restored): (&[Known], &[Restored]),
     recover: impl FnOnce(&[LogPosition], &mut dyn Visitor) -> Result<Recovered, RecoveryError>,
 ) -> Result<Replay, ReplayError> {
     let mut catalog = CatalogFile::open(path)?;
@@ -161,18 +166,23 @@ pub(super) fn replay_past(
         let (damage, count) = (Box::new(first.damage.clone()), holes.len());
         return Err(ReplayError::Known { damage, count });
     }
-    if !holes.is_empty() && !catalog.replayed()?.is_empty() {
+    let mut pending = catalog.pending(restored)?;
+    let forgets = !holes.is_empty() || !pending.is_empty();
+    if forgets && !catalog.replayed()?.is_empty() {
         // The replay was interrupted after a hole. If the lost frames are back, from a backup, the
-        // marks would skip them.
+        // marks would skip them. Or some mailboxes have a new UIDVALIDITY already, and must not get
+        // another that no later replay would give them.
         drop(catalog);
         files::remove(path).map_err(CatalogError::io(path))?;
-        restored(path.parent().unwrap_or(Path::new(".")), path, on_damage)?;
+        from_snapshot(path.parent().unwrap_or(Path::new(".")), path, on_damage)?;
         catalog = CatalogFile::open(path)?;
+        pending = catalog.pending(restored)?;
     }
     // Files of earlier epochs may have been dropped since.
     let positions = snapshot::newest(catalog.positions()?);
     let mut replayer = Replayer::new(&catalog, gathers, on_damage, accepted)?;
     replayer.resumes = !positions.is_empty();
+    replayer.restored = pending;
     let mut recovered = recover(&positions, &mut replayer).map_err(ReplayError::of_recovery)?;
     replayer.check_done()?;
     let ends = ends(&recovered.ends, &positions);
@@ -223,6 +233,10 @@ struct Replayer<'c> {
     /// The segments in which messages lie that this replay added.
     named: BTreeSet<SegmentId>,
     quarantine: Quarantine,
+    /// Restores of backups whose epochs are not behind this replay yet.
+    restored: VecDeque<Restored>,
+    /// The last of those that are.
+    left: Option<Epoch>,
 }
 
 impl Visitor for Replayer<'_> {
@@ -245,7 +259,9 @@ impl Visitor for Replayer<'_> {
     }
 
     fn end(&mut self, medium: &dyn Medium) -> Result<(), RecoveryError> {
-        self.settle(medium).map_err(|error| RecoveryError::Visit(error.into()))
+        self.settle(medium)
+            .and_then(|()| Ok(self.leave_backups(None)?))
+            .map_err(|error| RecoveryError::Visit(error.into()))
     }
 }
 
@@ -278,6 +294,8 @@ impl<'c> Replayer<'c> {
             found: Vec::new(),
             named: BTreeSet::new(),
             quarantine: Quarantine::default(),
+            restored: VecDeque::new(),
+            left: None,
         })
     }
 
@@ -330,7 +348,7 @@ impl<'c> Replayer<'c> {
             });
         }
         if !holes.is_empty() {
-            self.forget_clients(&holes)?;
+            self.forget_lost(&holes)?;
         }
         Ok(())
     }
@@ -345,30 +363,6 @@ impl<'c> Replayer<'c> {
         }
         self.checkpoint(Coverage::Replaying(self.reached.clone()))?;
         self.catalog.stranded(medium)
-    }
-
-    /// Makes clients resynchronise every mailbox that lost frames may have changed.
-    fn forget_clients(&mut self, holes: &[(LogId, LostFrames)]) -> Result<(), CatalogError> {
-        let (now, mut after) = (unix_seconds(), String::new());
-        loop {
-            let names = self.catalog.names(&after, NAMES)?;
-            let Some(last) = names.last() else { return Ok(()) };
-            after = last.to_string();
-            for name in &names {
-                let lost = holes.iter().filter(|(log, hole)| {
-                    hole.logs == 0 || LogId::of_account(name, hole.logs) == *log
-                });
-                let given = lost.map(|(_, hole)| hole.given).reduce(u32::saturating_add);
-                let Some(given) = given else { continue };
-                let account = self.account(name)?;
-                account.forget_clients(now, given);
-                let octets = account.dirty_octets();
-                self.gathered += octets;
-                if self.gathered >= self.gathers {
-                    self.checkpoint(Coverage::Replaying(self.reached.clone()))?;
-                }
-            }
-        }
     }
 
     /// The account, from memory or the catalog; a new one if it has no row.
@@ -390,6 +384,9 @@ impl<'c> Replayer<'c> {
                 self.unseen.remove(&(epoch, log));
             }
             return Ok(());
+        }
+        if !self.restored.is_empty() {
+            self.leave_backups(Some(epoch))?;
         }
         let frame = (epoch, log, lsn);
         if self.gathered >= self.gathers && self.last.is_some_and(|last| last != frame) {
@@ -474,7 +471,8 @@ impl<'c> Replayer<'c> {
     /// Writes all changes in memory to the catalog and drops the accounts.
     fn checkpoint(&mut self, coverage: Coverage) -> Result<(), CatalogError> {
         let ends = matches!(coverage, Coverage::Replayed(_));
-        let mut checkpoint = Checkpoint { coverage, ..Checkpoint::default() };
+        let restored = self.left;
+        let mut checkpoint = Checkpoint { coverage, restored, ..Checkpoint::default() };
         if ends && self.has_news() {
             checkpoint.damaged = Some(self.known.clone());
         } else if self.has_holes() {

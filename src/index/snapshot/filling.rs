@@ -9,7 +9,7 @@ use super::reading::{Broken, Reading, rows};
 use super::{Flaw, SNAPSHOTS, SnapshotError, list, path_of};
 use crate::index::failure::Failure;
 use crate::index::file::{
-    ACCOUNTS, CHUNKS, CatalogFile, MAILBOXES, POSITIONS, SUBSCRIBED, begin_write,
+    ACCOUNTS, CHUNKS, CatalogFile, LEFT, MAILBOXES, META, POSITIONS, SUBSCRIBED, begin_write,
 };
 use crate::index::live::tables::{LIVE, LIVE_IN, SEGMENTS};
 use crate::reactor::files;
@@ -48,21 +48,39 @@ pub(in crate::index) fn restore(data: &Path, catalog: &Path) -> Result<bool, Sna
 /// # Errors
 /// See [`SnapshotError`].
 pub(crate) fn check(data: &Path) -> Result<Option<u64>, SnapshotError> {
-    let folder = data.join(SNAPSHOTS);
-    let listed = list(&folder);
-    let listed = listed.map_err(|error| SnapshotError::Io { path: folder.clone(), error })?;
-    let Some(newest) = listed.into_iter().max() else { return Ok(None) };
-    let explain = |broken: Broken| broken.explain(&path_of(&folder, newest));
-    let mut reading = match Reading::open(&folder, newest) {
+    let Some(newest) = newest(data)? else { return Ok(None) };
+    match check_one(data, newest) {
         // A newer one has taken its place.
-        Err(Broken::Io(error)) if error.kind() == io::ErrorKind::NotFound => return check(data),
-        opened => opened.map_err(explain)?,
-    };
+        Err(SnapshotError::Io { error, .. }) if error.kind() == io::ErrorKind::NotFound => {
+            check(data)
+        }
+        checked => checked.map(|()| Some(newest)),
+    }
+}
+
+/// The number of the newest snapshot of a data folder; `None` when there is none.
+///
+/// # Errors
+/// Those of the disk.
+pub(crate) fn newest(data: &Path) -> Result<Option<u64>, SnapshotError> {
+    let folder = data.join(SNAPSHOTS);
+    let listed = list(&folder).map_err(|error| SnapshotError::Io { path: folder, error })?;
+    Ok(listed.into_iter().max())
+}
+
+/// Checks the snapshot with this number whole.
+///
+/// # Errors
+/// See [`SnapshotError`].
+pub(crate) fn check_one(data: &Path, number: u64) -> Result<(), SnapshotError> {
+    let folder = data.join(SNAPSHOTS);
+    let explain = |broken: Broken| broken.explain(&path_of(&folder, number));
+    let mut reading = Reading::open(&folder, number).map_err(explain)?;
     let mut block = Vec::new();
     while let Some(count) = reading.next(&mut block).map_err(explain)? {
         rows(&block, count, |_| Ok(())).map_err(|flaw: Flaw| explain(flaw.into()))?;
     }
-    Ok(Some(newest))
+    Ok(())
 }
 
 /// What the rows of the table `live` add up to, by segment: fragments and octets.
@@ -149,6 +167,7 @@ struct Tables<'t> {
     chunks: redb::Table<'t, (u64, u32), &'static [u8]>,
     live: redb::Table<'t, (u64, &'static str, u64), (u64, u64)>,
     live_in: redb::Table<'t, (u64, u64), ()>,
+    meta: redb::Table<'t, &'static str, u64>,
 }
 
 impl<'t> Tables<'t> {
@@ -161,6 +180,7 @@ impl<'t> Tables<'t> {
             chunks: transaction.open_table(CHUNKS)?,
             live: transaction.open_table(LIVE)?,
             live_in: transaction.open_table(LIVE_IN)?,
+            meta: transaction.open_table(META)?,
         })
     }
 
@@ -198,6 +218,9 @@ impl<'t> Tables<'t> {
                 self.live_in.insert((second, first), ()).map_err(failed)?;
                 let sum = sums.entry(first).or_default();
                 *sum = (sum.0.saturating_add(lives.0), sum.1.saturating_add(lives.1));
+            }
+            Table::Restored => {
+                self.meta.insert(LEFT, first).map_err(failed)?;
             }
         }
         Ok(())

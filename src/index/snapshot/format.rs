@@ -28,12 +28,13 @@ pub(super) enum Table {
     Mailboxes = 4,
     Chunks = 5,
     Live = 6,
+    Restored = 7,
 }
 
 impl Table {
     fn of(number: u8) -> Option<Table> {
-        use Table::{Accounts, Chunks, Live, Mailboxes, Positions, Subscribed};
-        let all = [Positions, Accounts, Subscribed, Mailboxes, Chunks, Live];
+        use Table::{Accounts, Chunks, Live, Mailboxes, Positions, Restored, Subscribed};
+        let all = [Positions, Accounts, Subscribed, Mailboxes, Chunks, Live, Restored];
         all.into_iter().find(|&table| table as u8 == number)
     }
 }

@@ -33,8 +33,8 @@ use super::error::CatalogError;
 use crate::reactor::files;
 use crate::store::LogPosition;
 
-pub(crate) use filling::check;
 pub(super) use filling::restore;
+pub(crate) use filling::{check, check_one, newest as newest_of};
 
 /// Name of the folder, within the data folder.
 pub(crate) const SNAPSHOTS: &str = "snapshot";
@@ -103,7 +103,12 @@ pub enum SnapshotError {
 }
 
 fn path_of(folder: &Path, number: u64) -> PathBuf {
-    folder.join(format!("{number:020}{SUFFIX}"))
+    folder.join(name_of(number))
+}
+
+/// The name of a snapshot's file.
+pub(crate) fn name_of(number: u64) -> String {
+    format!("{number:020}{SUFFIX}")
 }
 
 /// The numbers of the snapshots in a folder, which need not exist.

@@ -13,7 +13,7 @@ use crate::index::damaged::DAMAGED;
 use crate::index::error::CatalogError;
 use crate::index::failure::Failure;
 use crate::index::file::{
-    ACCOUNTS, CHUNKS, CatalogFile, MAILBOXES, POSITIONS, REPLAYING, SUBSCRIBED,
+    ACCOUNTS, CHUNKS, CatalogFile, LEFT, MAILBOXES, META, POSITIONS, REPLAYING, SUBSCRIBED,
 };
 use crate::index::live::tables::LIVE;
 use crate::reactor::Access;
@@ -169,6 +169,11 @@ fn write_rows(
         octets[..8].copy_from_slice(&fragments.to_le_bytes());
         octets[8..].copy_from_slice(&lengths.to_le_bytes());
         put(SnapshotRow { table: Table::Live, first, second, name, octets: &octets })?;
+    }
+    // Without it, a catalog made from this would make clients forget everything once more.
+    if let Some(left) = transaction.open_table(META)?.get(LEFT)? {
+        let (first, second, name, octets) = (left.value(), 0, "", &[][..]);
+        put(SnapshotRow { table: Table::Restored, first, second, name, octets })?;
     }
     Ok(Some(positions))
 }

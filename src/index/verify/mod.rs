@@ -21,7 +21,8 @@ use self::compare::Compare;
 use super::damaged::{Finding, Known};
 use super::error::CatalogError;
 use super::losses;
-use super::replay::{OnDamage, Replay, ReplayError, replay_past, set_aside};
+use super::replay::{OnDamage, Replay, ReplayError, replay_past, restores, set_aside};
+use super::restored::Restored;
 use super::snapshot::{self, SnapshotError};
 use crate::reactor::{files, thresholds};
 use crate::store::{self, Medium, RecoveryError, SegmentHeader, was_dropped};
@@ -74,13 +75,14 @@ pub(crate) fn verify(
     medium: &mut dyn Medium,
 ) -> Result<Verified, ReplayError> {
     store::check_versions(medium).map_err(ReplayError::Log)?;
+    let restored = restores(data)?;
     let kept = snapshot::check(data);
     // Without its beginning, the log says nothing about what came before the snapshot.
-    let (path, mut restored) = (work.join("log.redb"), false);
+    let (path, mut filled) = (work.join("log.redb"), false);
     if was_dropped(data).map_err(CatalogError::io(data))? && kept.is_ok() {
-        restored = snapshot::restore(data, &path)?;
+        filled = snapshot::restore(data, &path)?;
     }
-    let mut log = pass(&path, medium)?;
+    let mut log = pass(&path, &restored, medium)?;
     // Where the snapshot ends in a segment that is still written to, there is nothing to read.
     let in_use: Vec<_> = active.into_iter().flatten().map(|header| header.segment).collect();
     log.known.retain(|known| !in_use.contains(&known.damage.file));
@@ -105,7 +107,7 @@ pub(crate) fn verify(
         }
         Err(error) => return Err(error.into()),
     }
-    if restored {
+    if filled {
         octets::check(&log.catalog, medium, &mut verified.findings)?;
     }
     let catalog = data.join("catalog.redb");
@@ -119,7 +121,7 @@ pub(crate) fn verify(
     } else {
         let copy = work.join("catalog.redb");
         fs::copy(&catalog, &copy).map_err(CatalogError::io(&catalog))?;
-        match pass(&copy, medium) {
+        match pass(&copy, &restored, medium) {
             Ok(copy) => verified.compare(&log, &copy, medium)?,
             Err(
                 error @ (ReplayError::Catalog(CatalogError::Damaged { .. })
@@ -140,9 +142,13 @@ pub(crate) fn verify(
 }
 
 /// A replay past all damage.
-fn pass(catalog: &Path, medium: &mut dyn Medium) -> Result<Replay, ReplayError> {
+fn pass(
+    catalog: &Path,
+    restored: &[Restored],
+    medium: &mut dyn Medium,
+) -> Result<Replay, ReplayError> {
     let gathers = thresholds().replay_gathers;
-    replay_past(catalog, gathers, OnDamage::Quarantine, &[], |from, visitor| {
+    replay_past(catalog, gathers, OnDamage::Quarantine, (&[], restored), |from, visitor| {
         store::recover_with(medium, from, visitor)
     })
 }

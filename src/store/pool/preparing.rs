@@ -385,23 +385,23 @@ impl Worker {
 
     /// Makes a stripped segment ready for other mail, or deletes its file.
     fn take_back(&mut self, segment: SegmentId) {
-        let reused = match self.ready.len() < self.config.ahead && self.current.is_none() {
-            true => {
-                let header = Zeros::with(ReadyHeader { reused: true });
-                let (least, header) = (self.config.size / 2, header.get(BLOCK));
-                self.config.segments.reuse(segment, self.next, least, header)
+        let segments = &self.config.segments;
+        if self.ready.len() < self.config.ahead && self.current.is_none() {
+            let header = Zeros::with(ReadyHeader { reused: true });
+            let (least, header) = (self.config.size / 2, header.get(BLOCK));
+            match segments.reuse(segment, self.next, least, header) {
+                Ok(Some(ready)) => {
+                    self.next = self.next.next();
+                    return self.ready.push_back(ready);
+                }
+                Ok(None) => return,
+                Err(error) => tracing::warn!("segment {segment} cannot be used again: {error}"),
             }
-            false => Ok(None),
-        };
-        match reused {
-            Ok(Some(ready)) => {
-                self.next = self.next.next();
-                return self.ready.push_back(ready);
+            if matches!(segments.has_file(segment), Ok(false)) {
+                return;
             }
-            Ok(None) => {}
-            Err(error) => tracing::warn!("segment {segment} cannot be used again: {error}"),
         }
-        if let Err(error) = self.config.segments.remove_superseded(&[segment]) {
+        if let Err(error) = segments.remove_superseded(&[segment]) {
             tracing::warn!("segment {segment} is stripped and cannot be deleted: {error}");
         }
     }

@@ -38,6 +38,7 @@
 mod ahead;
 mod batches;
 mod error;
+mod image;
 mod medium;
 mod plan;
 mod search;
@@ -52,6 +53,7 @@ use std::collections::BTreeSet;
 
 pub use self::ahead::ReadAhead;
 pub use self::error::{Damage, Lost, LostFrames, RecoveryError, VisitError};
+pub use self::image::{ImageEnd, ImageFile, ImagePart, LogImage, image};
 pub use self::medium::{Medium, StoredSegments, is_whole};
 use self::plan::Plan;
 use self::survey::{Survey, lowest};

@@ -81,7 +81,7 @@ pub(super) fn header_of(
 }
 
 /// The segment that the frame in the second block of this one says it is of.
-fn first_frame(
+pub(super) fn first_frame(
     medium: &dyn Medium,
     segment: SegmentId,
 ) -> Result<Option<SegmentId>, RecoveryError> {

@@ -23,12 +23,17 @@ impl Segments {
     }
 
     /// Makes the file of a stripped segment one that is ready, with this number and this first
-    /// block, durably: what stands behind that has no meaning any more. `None`, and nothing is
-    /// done, if the file is shorter than `least` bytes, or has another name as well: a backup may
-    /// be a hard link.
+    /// block, durably: what stands behind that has no meaning any more. `None`, and the file is
+    /// gone, if it is shorter than `least` bytes, or has another name as well: a backup may be a
+    /// hard link.
+    ///
+    /// A backup links the file, and then looks whether the name that it linked is still there. The
+    /// name goes here first, and the other names are counted then. So in any order of these four
+    /// steps, the backup does not count the link, or nothing is written here.
     ///
     /// # Errors
-    /// Those of the disk. The record file of the segment stands for it all the same.
+    /// Those of the disk. The record file of the segment stands for it all the same, and what is
+    /// left of the file goes at the next start.
     ///
     /// # Panics
     /// When the segment is not stripped.
@@ -42,15 +47,19 @@ impl Segments {
         let state = self.state(stripped);
         assert_eq!(state, Some(SegmentState::Stripped), "segment {stripped} has its octets");
         let file = files::open(&self.path(stripped), Access::Write)?;
+        files::rename(&self.path(stripped), &self.path_while_preparing(number))?;
         let length = file.length()?;
         if length < least.into() || !usable(length) || file.names()? > 1 {
+            files::remove(&self.path_while_preparing(number))?;
+            self.sync_names()?;
             return Ok(None);
         }
-        file.write_all_at(header, 0)?;
-        file.sync_all()?;
-        files::rename(&self.path(stripped), &self.path(number))?;
-        self.sync_names()?;
-        self.note_ready(number, length);
+        let size = u32::try_from(length).map_err(io::Error::other)?;
+        if let Err(error) = file.write_all_at(header, 0) {
+            self.discard(number);
+            return Err(error);
+        }
+        self.publish(number, &file, size)?;
         Ok(Some(ReadySegment { segment: number, length, reused: true }))
     }
 
