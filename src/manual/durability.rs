@@ -206,15 +206,35 @@
 //! then exactly that much is copied: what a watermark in the copy calls durable was durable before
 //! the end was found. What is torn in the copy is cut off like after a power loss.
 //!
+//! Files go while they are copied: segments are stripped and used again, and record files are
+//! dropped. So the order is fixed. The newest snapshot of the catalog is taken first. Then record
+//! files are listed, then segments, then record files again. What was moved out of a segment with a
+//! record file was durable elsewhere before that file had its name, so it lies in a segment that is
+//! listed after it. If the second list of record files differs from the first, or there is a newer
+//! snapshot by then, or a file is gone when its turn comes, all of it is done again, and what was
+//! copied stays. So a record file that the backup lacks is covered by the snapshot that it has, and
+//! the positions of that snapshot lie within the copied logs.
+//!
 //! A link shares its content with the server's file. So nothing in a file with two names may
-//! change: a segment is used again only if it has one name, and segments that recovery may cut are
-//! copied.
+//! change: segments that recovery may cut are copied, and a segment is used again only if it has one
+//! name. A link could be made just after the names were counted. Therefore a server that uses a
+//! segment again first takes its name away, then counts the names, and then writes; and a backup
+//! first makes the link, and then looks whether the name is still there:
+//!
+//! ```text
+//! server   take the name ── count names: one? ── write
+//! backup   link ── is the name there? ── the link counts
+//! ```
+//!
+//! If the backup finds the name, its link was made before the name was taken, so the server counts
+//! two names and deletes its own. There is no lock that a killed process could leave behind.
 //!
 //! After a restore, clients know more than the server, as after lost frames, and the same is done:
 //! every mailbox gets a new UIDVALIDITY, and numbers are skipped. The log cannot say where, because
 //! it is that of the backup. The file `restored` has the last epoch of each backup that the folder
 //! was restored from, and the time of the restore. A replay does this before the first change of a
-//! later epoch, or at its end, and notes in the catalog that it was done.
+//! later epoch, or at its end, and notes in the catalog that it was done. Snapshots carry that note:
+//! a catalog made from one does it neither twice nor not at all.
 //!
 //! ## When the disk fails
 //!

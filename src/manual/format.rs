@@ -303,11 +303,13 @@
 //! | 4 mailboxes | mailbox | 0 | account | row |
 //! | 5 chunks | mailbox | first UID | | row |
 //! | 6 octets in use | segment | mailbox | account | fragments (8), octets (8) |
+//! | 7 restore | epoch | 0 | | |
 //!
 //! Tables and rows are in ascending order. Values of the tables 2 to 5 are rows of the catalog,
 //! which end with an XXH3-64 of their own. Positions are those of the last epoch only: logs of
 //! earlier ones are in the snapshot to their ends, and so are their segments. A log of the last
-//! epoch without position is read from its beginning.
+//! epoch without position is read from its beginning. A row of table 7 is there if the data folder
+//! was restored from a backup: the consequences of all restores up to this epoch are in the rows.
 //!
 //! ## Batches
 //!

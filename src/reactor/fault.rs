@@ -84,11 +84,13 @@ pub enum Fault {
     LivingUncounted,
     /// A start does not wait for the writes that a killed server has left in flight.
     LateWritesForgotten,
+    /// A backup lacks the newest record file.
+    BackupWithoutRecords,
 }
 
 impl Fault {
     /// Every fault.
-    pub const ALL: [Fault; 40] = [
+    pub const ALL: [Fault; 41] = [
         Fault::OkBeforeSync,
         Fault::WatermarkIgnored,
         Fault::ShownBeforeDurable,
@@ -129,6 +131,7 @@ impl Fault {
         Fault::TailDropped,
         Fault::LivingUncounted,
         Fault::LateWritesForgotten,
+        Fault::BackupWithoutRecords,
     ];
 }
 

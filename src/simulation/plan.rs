@@ -18,6 +18,8 @@ pub struct Plan {
     pub config: Config,
     /// The lives in order. After the last, everything is checked without faults.
     pub lives: Vec<Life>,
+    /// The data folder is copied at the end of the last life, and checked like the original.
+    pub backs_up: bool,
 }
 
 /// The time from one start of the server to its end.
@@ -73,7 +75,7 @@ impl Plan {
             snapshots: snapshots(random),
             ..config
         };
-        Plan { temper, config, lives }
+        Plan { temper, config, lives, backs_up: false }
     }
 }
 

@@ -27,7 +27,7 @@ fn plan(temper: Temper, life: Life) -> Plan {
         append_limit: 1 << 30,
         ..Config::default()
     };
-    Plan { temper, config, lives: vec![life] }
+    Plan { temper, config, lives: vec![life], backs_up: false }
 }
 
 fn life() -> Life {
@@ -158,6 +158,7 @@ pub fn aimed_at(fault: Fault) -> Option<fn(&mut Random, u64) -> Plan> {
         Fault::SnapshotHalfBelieved | Fault::RecordsDroppedEarly | Fault::TailDropped => {
             Some(many_snapshots)
         }
+        Fault::BackupWithoutRecords => Some(backups),
         _ => None,
     }
 }
@@ -174,6 +175,27 @@ fn many_snapshots(random: &mut Random, _: u64) -> Plan {
         life.rots = false;
     }
     plan
+}
+
+/// A server that cleans all the time is backed up; often it takes snapshots all the time, too.
+fn backups(random: &mut Random, seed: u64) -> Plan {
+    let mut plan = many_snapshots(random, seed);
+    plan.backs_up = true;
+    if random.one_in(2) {
+        plan.config.snapshots = SnapshotConfig::default();
+    }
+    plan.temper.capacity = Temper::default().capacity;
+    for life in &mut plan.lives {
+        life.fails_after = None;
+    }
+    plan
+}
+
+/// A backup of a server holds what the server holds, whatever is stripped, used again and dropped
+/// while its files are copied.
+#[test]
+fn backups_amid_cleaning_are_whole() {
+    all_are_right(150, backups);
 }
 
 /// Segments are cleaned all the time on a slow disk, and the power fails meanwhile.

@@ -1,10 +1,9 @@
 //! A run from its seed to its end: a server on a simulated machine, clients, and faults.
 
 use std::cell::RefCell;
-use std::path::PathBuf;
 use std::rc::Rc;
 use std::time::Duration;
-use std::{fmt, fs, io};
+use std::{fmt, io};
 
 use kit::model::append::Style;
 use kit::model::client::{self, client};
@@ -13,9 +12,10 @@ use kit::model::verify::verify;
 use kit::model::wire::{Dial, Wire};
 use kit::model::{Bounds, Model, Person, Shared, Trace, Weather};
 
+use super::backup;
+use super::folder::{backup_folder, folder};
 use super::plan::{Life, Plan, calm};
 use super::rot::spoil;
-use crate::auth::{Kept, Password, Users};
 use crate::index::ReplayError;
 use crate::limits::{BLOCK, LARGE_LEASE, SMALL_LEASE};
 use crate::reactor::fault::Fault;
@@ -98,6 +98,10 @@ pub struct World {
     rotten: bool,
     full: bool,
     summary: RefCell<Summary>,
+    /// Whether the data folder is copied in the last life.
+    backs_up: bool,
+    /// The model as it was when that was done.
+    backed_up: RefCell<Option<Model>>,
 }
 
 /// The sizes of the machine that the model needs.
@@ -136,7 +140,8 @@ pub fn carry_out(
 ) -> Result<Summary, Finding> {
     crate::net::forget_buffers();
     let mut random = Random::new(seed);
-    let plan = draw(&mut random);
+    let mut plan = draw(&mut random);
+    plan.backs_up |= seed.is_multiple_of(4);
     let mut model = Model::new(&PEOPLE, bounds(&plan.temper.thresholds));
     for account in &mut model.accounts {
         account.names.limit_subscriptions(plan.temper.thresholds.subscriptions);
@@ -158,24 +163,6 @@ pub fn carry_out(
     }
 }
 
-/// The real folder with the users file and the lock; all other files are on the simulated disk.
-/// Each thread has one, and removes it at its end.
-fn folder() -> PathBuf {
-    thread_local!(static FOLDER: tempfile::TempDir = users());
-    FOLDER.with(|folder| folder.path().to_owned())
-}
-
-fn users() -> tempfile::TempDir {
-    let folder = tempfile::tempdir().expect("a folder for the users");
-    let users = Users::open(folder.path()).expect("no users");
-    for person in &PEOPLE {
-        let password = Password::new(person.password.as_bytes());
-        users.add(person.name, &password, person.quota, Kept::HashOnly).expect("a user");
-    }
-    fs::write(folder.path().join("lock"), "").expect("a lock");
-    folder
-}
-
 impl World {
     fn new(machine: Rc<Machine>, model: Model, random: Random, plan: &Plan) -> World {
         World {
@@ -186,6 +173,8 @@ impl World {
             rotten: false,
             full: plan.temper.capacity < 1 << 30,
             summary: RefCell::default(),
+            backs_up: plan.backs_up && plan.temper.capacity >= 1 << 30,
+            backed_up: RefCell::default(),
         }
     }
 
@@ -201,8 +190,8 @@ impl World {
     }
 
     fn lives(&mut self, plan: &Plan) -> Result<(), String> {
-        for life in &plan.lives {
-            let end = self.live(life)?;
+        for (at, life) in plan.lives.iter().enumerate() {
+            let end = self.live(life, at + 1 == plan.lives.len())?;
             let loss = match end {
                 End::Damage => return Err("damage where there can be none".into()),
                 // What was made durable before an orderly end is durable.
@@ -221,12 +210,46 @@ impl World {
         self.machine.behave(calm);
         self.full = false;
         // Twice: changes of the first start to the disk must last as well.
+        self.look_at_backup()?;
         for _ in 0..2 {
-            if let End::Damage = self.look()? {
+            if let End::Damage = self.look(&self.config, &self.model)? {
                 self.summary.borrow_mut().reported += 1;
                 return Ok(());
             }
             self.machine.disk(|disk, random| disk.lose(Loss::Everything, random));
+        }
+        Ok(())
+    }
+
+    /// Checks the backup like the original, as of the time when it was taken.
+    fn look_at_backup(&mut self) -> Result<(), String> {
+        let Some(model) = self.backed_up.take() else { return Ok(()) };
+        let rotten = std::mem::replace(&mut self.rotten, false);
+        let config = Config { data: backup_folder(&self.config.data), ..self.config.clone() };
+        let end = self.look(&config, &Rc::new(RefCell::new(model)));
+        self.rotten = rotten;
+        match end.map_err(|what| format!("in the backup: {what}"))? {
+            End::Damage => Err("the backup is damaged".into()),
+            End::Crash | End::Stop => Ok(()),
+        }
+    }
+
+    /// Copies the data folder while the server runs.
+    async fn back_up(&self) -> Result<(), String> {
+        let model = self.model.borrow().clone();
+        let mut random = Random::new(self.random.borrow_mut().number());
+        let data = &self.config.data;
+        match backup::copy(data, &backup_folder(data), &mut random).await {
+            Ok(true) => *self.backed_up.borrow_mut() = Some(model),
+            Ok(false) => self.machine.trace(format_args!("no backup: files change too fast")),
+            Err(error) => {
+                let (reads, writes) = self.machine.may_fail();
+                let may_fail = reads || writes || self.machine.is_off();
+                if !may_fail && !self.machine.has_failed() {
+                    return Err(format!("no backup: {error}"));
+                }
+                self.machine.trace(format_args!("no backup: {error}"));
+            }
         }
         Ok(())
     }
@@ -241,12 +264,18 @@ impl World {
     }
 
     /// One life with clients.
-    fn live(&self, life: &Life) -> Result<End, String> {
+    fn live(&self, life: &Life, is_last: bool) -> Result<End, String> {
         let config = Config { reactors: Some(life.reactors), ..self.config.clone() };
         self.on_machine(async {
             self.machine.fail_after(life.fails_after);
             let Some(server) = self.start(config).await? else { return Ok(End::Crash) };
-            let done = self.clients(life);
+            let done = async {
+                self.clients(life).await?;
+                match is_last && self.backs_up {
+                    true => self.back_up().await,
+                    false => Ok(()),
+                }
+            };
             tokio::select! {
                 biased;
                 () = self.machine.power_fails() => return Ok(End::Crash),
@@ -262,15 +291,17 @@ impl World {
     }
 
     /// One life without faults that checks everything.
-    fn look(&self) -> Result<End, String> {
+    fn look(&self, config: &Config, model: &Shared) -> Result<End, String> {
         self.on_machine(async {
-            let server = match self.start(self.config.clone()).await {
+            let server = match self.start(config.clone()).await {
                 Ok(Some(server)) => server,
                 Ok(None) => return Ok(End::Damage),
                 Err(error) => return Err(error),
             };
+            let weather = self.model.borrow().weather;
+            model.borrow_mut().weather = weather;
             let mut random = Random::new(self.random.borrow_mut().number());
-            match timeout(PATIENCE, verify(&Network, &self.model, &mut random)).await {
+            match timeout(PATIENCE, verify(&Network, model, &mut random)).await {
                 Some(result) => result?,
                 None => return Err(self.stands_still()),
             }

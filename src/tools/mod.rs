@@ -26,6 +26,8 @@ mod space;
 mod top;
 mod verify;
 
+#[cfg(test)]
+pub(crate) use self::backup::image_after;
 pub use self::backup::{BackupOptions, RestoreOptions, restore, run as backup};
 pub use self::bench::run as bench;
 pub use self::certificate::SelfSigned;

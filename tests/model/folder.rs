@@ -8,7 +8,7 @@ use std::path::PathBuf;
 
 use mailrace::store::{
     LogPosition, Medium, Recovered, RecoveryError, Replayed, SegmentId, Segments, StoredSegments,
-    recover, strip,
+    drop_records, recover, strip,
 };
 use tempfile::TempDir;
 
@@ -64,6 +64,22 @@ impl Folder {
     /// Writes the record file of a segment. The segment itself stays.
     pub fn strip(&self, segment: SegmentId) -> io::Result<u64> {
         strip(&self.open(), segment)
+    }
+
+    /// Strips what can be stripped, and drops the record files that a snapshot at these positions
+    /// covers. Returns how many are left.
+    pub fn drop_covered(&self, positions: &[LogPosition]) -> usize {
+        let segments = self.open();
+        let listed = segments.list().expect("a folder");
+        let mut stripped = Vec::new();
+        for (segment, _) in listed {
+            if let Ok(length) = strip(&segments, segment) {
+                fs::remove_file(self.segment(segment)).expect("removed");
+                stripped.push((segment, length));
+            }
+        }
+        let dropped = drop_records(&segments, &stripped, positions).expect("a folder");
+        stripped.len() - dropped.files as usize
     }
 
     pub fn medium(&self) -> StoredSegments {

@@ -9,6 +9,7 @@ mod model;
 mod names;
 mod recent;
 mod replay;
+mod restored;
 mod sparse;
 mod stranded;
 mod unsaved;

@@ -9,12 +9,12 @@ use crate::store::{
     VisitError,
 };
 
-type Visitor<'v> = dyn FnMut(Replayed) -> Result<(), VisitError> + 'v;
+pub(super) type Visitor<'v> = dyn FnMut(Replayed) -> Result<(), VisitError> + 'v;
 
 const WORK: MailboxId = MailboxId(8);
 
 /// Two epochs of a log, with several changes in some frames.
-fn history() -> Vec<Replayed> {
+pub(super) fn history() -> Vec<Replayed> {
     let mut email = 1;
     let mut append = |mailbox, first_uid, modseq, sizes: std::ops::RangeInclusive<u32>| {
         let messages: Vec<_> = sizes.map(message).collect();
@@ -65,7 +65,7 @@ fn relocate(mailbox: MailboxId, uids: &[u32]) -> Record {
 }
 
 /// What recovery would find if the log had only the first `count` changes.
-fn recover(
+pub(super) fn recover(
     from: &[LogPosition],
     log: &[Replayed],
     visit: &mut Visitor<'_>,

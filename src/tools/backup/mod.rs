@@ -36,6 +36,8 @@ use serde::Serialize;
 use xxhash_rust::xxh3::xxh3_64;
 
 use self::files::Backup;
+#[cfg(test)]
+pub(crate) use self::files::image_after;
 use self::manifest::{End, Manifest};
 pub use self::restore::{RestoreOptions, run as restore};
 use super::error::{ToolError, say};

@@ -36,12 +36,12 @@ fn message(client: usize, number: u64) -> Vec<u8> {
 }
 
 impl Load {
-    pub(super) fn start(server: &Server) -> Load {
+    pub(super) fn start(address: SocketAddr) -> Load {
         let stop = Arc::new(AtomicBool::new(false));
         let (mut acknowledged, mut clients) = (Vec::new(), Vec::new());
         for client in 0..CLIENTS {
             let count = Arc::new(AtomicUsize::new(0));
-            let (address, stop, acked) = (server.address(), stop.clone(), count.clone());
+            let (stop, acked) = (stop.clone(), count.clone());
             acknowledged.push(count);
             clients.push(thread::spawn(move || work(client, address, &stop, &acked)));
         }

@@ -1,6 +1,7 @@
 //! `mailrace backup` of a running server and `mailrace restore`: everything acknowledged before the
 //! backup began is there, byte for byte, and nothing that was never sent.
 
+mod cleaned;
 mod load;
 
 use std::fs;
@@ -70,7 +71,7 @@ fn number(report: &Value, name: &str) -> u64 {
 fn under_load(folder: &Folder, to: &Path, links: bool, between: impl Fn()) {
     folder.add_user("bob", PASSWORD, &[]);
     let server = Server::with(folder, &["--segment-size", "4M", "--reactors", "2"]);
-    let load = Load::start(&server);
+    let load = Load::start(server.address());
     let mut last = Vec::new();
     for round in 0..4 {
         load.wait(60);
@@ -109,7 +110,7 @@ fn an_interrupted_backup_leaves_the_one_before_it() {
     let (folder, to) = (Folder::new(), tempfile::tempdir_in("/dev/shm").unwrap());
     folder.add_user("bob", PASSWORD, &[]);
     let server = Server::with(&folder, &["--segment-size", "4M", "--reactors", "2"]);
-    let load = Load::start(&server);
+    let load = Load::start(server.address());
     let mut random = Random::seeded();
     let manifest = || fs::read(to.path().join("backup.json")).ok();
     // Restored folders, and what must be in them.

@@ -26,6 +26,7 @@ pub struct Content {
 }
 
 /// See the [module](self).
+#[derive(Clone)]
 pub struct Contents {
     bounds: Bounds,
     classes: Vec<Rc<[u8]>>,

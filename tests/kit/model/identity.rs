@@ -15,7 +15,7 @@ use super::wire::{Checked, ensure};
 type Place = (u32, u32);
 
 /// What is known of the messages of an account without their EMAILIDs.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct Origins {
     /// Messages of acknowledged APPENDs.
     appended: BTreeSet<Place>,

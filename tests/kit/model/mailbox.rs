@@ -7,7 +7,7 @@ use super::message::{Action, Message, Moment, Op, Outcome, Value};
 use super::wire::{Checked, Stop, ensure};
 
 /// See the [module](self).
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct Mailbox {
     /// All messages that ever existed, by UID.
     pub messages: BTreeMap<u32, Message>,

@@ -93,6 +93,7 @@ pub struct Person {
 }
 
 /// An account.
+#[derive(Clone)]
 pub struct Account {
     /// Its user.
     pub person: Person,
@@ -118,6 +119,7 @@ pub enum Stage {
 }
 
 /// An APPEND.
+#[derive(Clone)]
 pub struct Batch {
     /// Its number.
     pub op: Op,
@@ -139,6 +141,7 @@ pub struct Batch {
 }
 
 /// A COPY or MOVE.
+#[derive(Clone)]
 pub struct Copying {
     /// Its number.
     pub op: Op,
@@ -162,6 +165,7 @@ pub struct Copying {
 pub type Trace = Rc<dyn Fn(&str)>;
 
 /// See the [module](self).
+#[derive(Clone)]
 pub struct Model {
     /// The accounts of the run.
     pub accounts: Vec<Account>,

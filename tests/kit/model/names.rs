@@ -76,6 +76,7 @@ struct Node {
 }
 
 /// See the [module](self).
+#[derive(Clone)]
 pub struct Names {
     states: Vec<State>,
     pending: Vec<(Op, NameOp)>,

@@ -3,8 +3,9 @@
 //! Input: an octet of flags, then steps, each an octet and what it needs. Whatever they do to the
 //! disk, recovery ends without a panic. It does not change what it refuses to read. After it has
 //! cut a log, a second recovery reads the same and cuts nothing. A log that was not corrupted is
-//! complete. When its segments are stripped, it reads the same; and when a record file is corrupted
-//! then, that is damage, or nothing that this recovery needed.
+//! complete. When its segments are stripped, it reads the same; when record files are dropped that a
+//! snapshot covers, it still reads the same behind the snapshot; and when a record file is corrupted,
+//! that is damage, or nothing that this recovery needed.
 
 mod world;
 
@@ -90,6 +91,7 @@ fn stripped(disk: &Disk, from: &[LogPosition], recovered: &Recovered, found: &[R
     assert_eq!(same, found, "stripped, something else is found");
     assert_eq!((&again.ends, again.frames), (&recovered.ends, recovered.frames));
     assert_eq!(again.cut.len(), stripped.len());
+    dropped(disk, from, &recovered.ends);
     let Some(&segment) = stripped.get(found.len() % stripped.len().max(1)) else { return };
     let mut octets = folder.record_file(segment);
     let at = (recovered.octets as usize + 31 * found.len()) % octets.len();
@@ -105,6 +107,22 @@ fn stripped(disk: &Disk, from: &[LogPosition], recovered: &Recovered, found: &[R
         Err(error) => panic!("one octet of a record file: {error}"),
     }
     assert!(folder.content() == before, "something was cut");
+}
+
+/// Every segment is stripped, and its record file is dropped if a snapshot at these positions, or at
+/// the end of the log, covers it. What is behind the positions does not change.
+fn dropped(disk: &Disk, from: &[LogPosition], ends: &[LogPosition]) {
+    for positions in [from, ends] {
+        // A snapshot has the positions of the last epoch.
+        let last = positions.iter().map(|at| at.epoch).max();
+        let of_last = positions.iter().filter(|at| Some(at.epoch) == last).copied();
+        let positions: Vec<_> = of_last.collect();
+        let folder = Folder::of(disk);
+        let Ok((_, found)) = folder.recover(&positions) else { continue };
+        let left = folder.drop_covered(&positions);
+        let (_, same) = folder.recover(&positions).expect("nothing is needed that was dropped");
+        assert_eq!(same, found, "with the record files of {left} segments, something else");
+    }
 }
 
 /// Nothing is left to read from the ends that recovery names.
