@@ -22,6 +22,8 @@ pub(super) struct Done {
 
 pub(super) struct Load {
     stop: Arc<AtomicBool>,
+    /// How many changes each client may make.
+    most: Arc<AtomicUsize>,
     /// How many changes of each client are acknowledged.
     acknowledged: Vec<Arc<AtomicUsize>>,
     clients: Vec<JoinHandle<Done>>,
@@ -38,14 +40,21 @@ fn message(client: usize, number: u64) -> Vec<u8> {
 impl Load {
     pub(super) fn start(address: SocketAddr) -> Load {
         let stop = Arc::new(AtomicBool::new(false));
+        let most = Arc::new(AtomicUsize::new(usize::MAX));
         let (mut acknowledged, mut clients) = (Vec::new(), Vec::new());
         for client in 0..CLIENTS {
             let count = Arc::new(AtomicUsize::new(0));
-            let (stop, acked) = (stop.clone(), count.clone());
+            let (stop, most, acked) = (stop.clone(), most.clone(), count.clone());
             acknowledged.push(count);
-            clients.push(thread::spawn(move || work(client, address, &stop, &acked)));
+            clients.push(thread::spawn(move || work(client, address, (&stop, &most), &acked)));
         }
-        Load { stop, acknowledged, clients }
+        Load { stop, most, acknowledged, clients }
+    }
+
+    /// Makes clients wait once they have made so many more changes than the first of them now.
+    pub(super) fn allow(&self, changes: usize) {
+        let first = self.acknowledged().into_iter().max().unwrap_or_default();
+        self.most.store(first + changes, Ordering::SeqCst);
     }
 
     /// Waits until every client has had this many more changes acknowledged.
@@ -70,7 +79,12 @@ impl Load {
 }
 
 /// Appends, moves and expunges until it is told to stop.
-fn work(client: usize, address: SocketAddr, stop: &AtomicBool, count: &AtomicUsize) -> Done {
+fn work(
+    client: usize,
+    address: SocketAddr,
+    (stop, most): (&AtomicBool, &AtomicUsize),
+    count: &AtomicUsize,
+) -> Done {
     let mut connection = Client::connect(address);
     connection.response().expect("a greeting");
     connection.ok(&format!("LOGIN {} {PASSWORD}", user(client)));
@@ -80,6 +94,10 @@ fn work(client: usize, address: SocketAddr, stop: &AtomicBool, count: &AtomicUsi
     let (mut random, mut next) = (Random::new(client as u64), 1);
     let mut states = vec![State::default()];
     while !stop.load(Ordering::SeqCst) {
+        if states.len() > most.load(Ordering::SeqCst) {
+            thread::yield_now();
+            continue;
+        }
         let mut state = states.last().unwrap().clone();
         if state.0.len() < 5 || random.one_in(2) {
             let numbers: Vec<_> = (next..next + random.within(1, 6) as u64).collect();
