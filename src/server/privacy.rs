@@ -12,6 +12,8 @@ use rustix::io::Errno;
 
 use super::StartError;
 use super::folder::SEGMENTS;
+use crate::index::SNAPSHOTS;
+use crate::store::RECORDS;
 
 /// Permission bits of group and others.
 const OTHERS: u32 = 0o077;
@@ -40,7 +42,8 @@ pub struct Exposed {
 /// If a folder cannot be read.
 pub fn exposed(data: &Path) -> io::Result<Vec<Exposed>> {
     let mut found = Vec::new();
-    for folder in [data.to_owned(), data.join(SEGMENTS)] {
+    let folders = ["", SEGMENTS, RECORDS, SNAPSHOTS].map(|name| data.join(name));
+    for folder in folders {
         // Follows links to folders, because the log may be on a disk of its own.
         match fs::metadata(&folder) {
             Ok(metadata) => found.extend(Exposed::of(&folder, &metadata)),
@@ -81,8 +84,9 @@ fn is_ours(name: &str) -> bool {
             | "users.new"
             | "losses"
             | "restored"
+            | "dropped"
     ) || name.starts_with("catalog.")
-        || matches!(end, "seg" | "preparing")
+        || matches!(end, "seg" | "preparing" | "rec" | "writing" | "snap")
 }
 
 impl Exposed {
@@ -172,18 +176,28 @@ mod tests {
     fn what_is_ours_becomes_private_and_the_rest_stays() {
         let place = tempfile::tempdir().unwrap();
         let data = place.path();
-        fs::create_dir(data.join(SEGMENTS)).unwrap();
-        for folder in [data, &data.join(SEGMENTS)] {
+        let folders = ["", SEGMENTS, RECORDS, SNAPSHOTS].map(|name| data.join(name));
+        for folder in &folders {
+            fs::create_dir_all(folder).unwrap();
             fs::set_permissions(folder, Permissions::from_mode(0o2775)).unwrap();
         }
-        let ours = ["users", "lock", "catalog.redb", "segments/7.seg", "segments/8.preparing"];
+        let ours = [
+            "users",
+            "lock",
+            "catalog.redb",
+            "segments/7.seg",
+            "segments/8.preparing",
+            "records/5.rec",
+            "records/dropped",
+            "snapshot/3.snap",
+        ];
         ours.iter().for_each(|name| put(&data.join(name), 0o664));
         put(&data.join("notes.txt"), 0o664);
         std::os::unix::fs::symlink("notes.txt", data.join("users.new")).unwrap();
-        assert_eq!(exposed(data).unwrap().len(), 2 + ours.len());
+        assert_eq!(exposed(data).unwrap().len(), folders.len() + ours.len());
         make_private(data).unwrap();
         assert_eq!(exposed(data).unwrap(), []);
-        assert_eq!((mode(data), mode(&data.join(SEGMENTS))), (0o700, 0o700));
+        assert!(folders.iter().all(|folder| mode(folder) == 0o700));
         assert!(ours.iter().all(|name| mode(&data.join(name)) == 0o600));
         assert_eq!(mode(&data.join("notes.txt")), 0o664);
     }

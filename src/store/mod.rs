@@ -39,4 +39,4 @@ pub use recover::{
     Recovered, RecoveryError, Replayed, StoredSegments, VisitError, Visitor, check_versions, image,
     is_whole, recover, recover_with,
 };
-pub use segments::{ReadySegment, SegmentCounts, SegmentState, Segments};
+pub use segments::{RECORDS, ReadySegment, SegmentCounts, SegmentState, Segments};

@@ -15,7 +15,7 @@ use crate::limits::BLOCK;
 use crate::server::config::CleaningConfig;
 use crate::server::folder::SEGMENTS;
 use crate::server::shared::Shared;
-use crate::store::{HeaderError, SegmentHeader, SegmentId, SegmentState};
+use crate::store::{HeaderError, RECORDS, SegmentHeader, SegmentId, SegmentState};
 
 /// Version of [`Space`]. Members may be added; if one is removed or changes its meaning, this is
 /// raised.
@@ -189,7 +189,7 @@ impl Space {
                         },
                         None => &mut space.other,
                     },
-                    Some(("records", name)) if name.ends_with(".rec") => &mut space.records,
+                    Some((RECORDS, name)) if name.ends_with(".rec") => &mut space.records,
                     _ => &mut space.other,
                 },
             };
@@ -263,7 +263,7 @@ fn each_file(path: &Path, depth: usize, visit: &mut impl FnMut(&Path, &Metadata)
     let name = path.file_name().unwrap_or_default();
     let may_be_link = match DEPTH - depth {
         0 => true,
-        1 => name == SEGMENTS || name == "records",
+        1 => name == SEGMENTS || name == RECORDS,
         _ => false,
     };
     let metadata = if may_be_link { fs::metadata(path) } else { fs::symlink_metadata(path) };

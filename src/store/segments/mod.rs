@@ -30,7 +30,7 @@ const SUFFIX: &str = ".seg";
 const PREPARING: &str = ".preparing";
 
 /// The folder of record files, beside the one of segments.
-const RECORDS: &str = "records";
+pub const RECORDS: &str = "records";
 
 /// The end of a record file's name.
 const RECORDS_SUFFIX: &str = ".rec";

@@ -12,7 +12,7 @@ use xxhash_rust::xxh3::xxh3_64;
 use crate::index::{SNAPSHOTS, snapshot_name};
 use crate::reactor::files;
 use crate::server::MANIFEST;
-use crate::store::SegmentId;
+use crate::store::{RECORDS, SegmentId};
 
 /// The same while it is written.
 const WRITING: &str = "backup.json.new";
@@ -27,7 +27,7 @@ const LENGTH: u64 = 256 << 20;
 pub(super) const OTHERS: [&str; 4] = ["users", "users.secret", "losses", "restored"];
 
 /// Folders of a backup: those of the data folder that it needs.
-pub(super) const FOLDERS: [&str; 3] = ["segments", "records", SNAPSHOTS];
+pub(super) const FOLDERS: [&str; 3] = ["segments", RECORDS, SNAPSHOTS];
 
 /// The note that record files were dropped: without the snapshot, the log lacks its beginning.
 pub(super) const NOTE: &str = "records/dropped";
