@@ -59,8 +59,10 @@ impl Load {
 
     /// Waits until every client has had this many more changes acknowledged.
     pub(super) fn wait(&self, changes: usize) {
-        for (count, client) in self.acknowledged.iter().zip(&self.clients) {
-            let goal = count.load(Ordering::SeqCst) + changes;
+        let before = self.acknowledged();
+        let clients = self.acknowledged.iter().zip(&self.clients);
+        for ((count, client), before) in clients.zip(before) {
+            let goal = before + changes;
             while count.load(Ordering::SeqCst) < goal {
                 assert!(!client.is_finished(), "a client has ended");
                 thread::yield_now();
