@@ -4,6 +4,7 @@ mod bench;
 mod cert;
 pub(crate) mod config;
 mod doctor;
+mod duration;
 mod exit;
 mod file;
 mod guard;

@@ -11,6 +11,7 @@ use std::time::Duration;
 use clap::Args;
 use tracing_subscriber::EnvFilter;
 
+use super::duration::parse_duration;
 use super::logs::LogFormat;
 use super::size::parse_size;
 use crate::auth::{MechanismName, TokenConfig};
@@ -82,6 +83,11 @@ pub struct ServeArgs {
     /// when there is more to get back]
     #[arg(long, value_name = "SIZE", value_parser = parse_rate)]
     pub clean_rate: Option<u64>,
+
+    /// Read and check all stored mail once in this time, slowly and in the background: 12h, 30d;
+    /// off does not
+    #[arg(long, value_name = "DURATION", default_value = "30d", value_parser = parse_duration)]
+    pub scrub_every: Duration,
 
     /// Size limit of a message in bytes (APPENDLIMIT, RFC 7889)
     #[arg(long, value_name = "SIZE", default_value_t = limits::APPEND_LIMIT,
@@ -211,6 +217,7 @@ pub(super) fn config(args: &ServeArgs) -> Config {
             ..standard.cleaning
         },
         snapshots: standard.snapshots,
+        scrub_every: Some(args.scrub_every).filter(|period| !period.is_zero()),
         on_damage: if args.quarantine { OnDamage::Quarantine } else { OnDamage::Stop },
     }
 }

@@ -201,6 +201,7 @@ mod tests {
             segment: 16 << 20,
             reactors: Vec::new(),
             space: Arc::default(),
+            scrub: None,
             pool: Arc::new(pool),
             damaged_messages: 0,
             damages: 0,

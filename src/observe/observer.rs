@@ -15,7 +15,7 @@ use super::view::{UploadRates, status};
 use crate::limits::{LARGE_LEASES, SMALL_LEASES};
 use crate::reactor::{Instant, unix_seconds};
 use crate::server::Watch;
-use crate::stats::{AUDIT, Figure, LOG, LineCounts, SpaceCounts};
+use crate::stats::{AUDIT, Figure, LOG, LineCounts, ScrubCounts, SpaceCounts};
 
 /// Seconds between two counts of the segment files: there may be thousands.
 const SECONDS_OF_SEGMENTS: u64 = 10;
@@ -118,6 +118,19 @@ impl Observer {
             (Figure::RewrittenBytes, rewritten),
         ] {
             process.set(figure, count.load(Ordering::Relaxed));
+        }
+        if let Some(scrub) = &watch.scrub {
+            let ScrubCounts { bytes, files, left, findings, last, off } = &**scrub;
+            for (figure, count) in [
+                (Figure::ScrubbedBytes, bytes),
+                (Figure::ScrubbedFiles, files),
+                (Figure::ScrubLeft, left),
+                (Figure::ScrubFindings, findings),
+                (Figure::ScrubLast, last),
+                (Figure::ScrubOff, off),
+            ] {
+                process.set(figure, count.load(Ordering::Relaxed));
+            }
         }
         if let Some(Room { size, available }) = self.room {
             process.set(Figure::DiskSize, size);

@@ -8,7 +8,7 @@ use crate::auth::{MechanismName, TokenConfig};
 use crate::index::OnDamage;
 use crate::limits::{
     APPEND_LIMIT, AUTOLOGOUT, COMMANDS_BEFORE_LOGIN, CONNECTIONS_PER_ADDRESS, CONNECTIONS_PER_USER,
-    LOGIN_FAILURES, LOGIN_TIME, RESERVE, RESERVES, SPARE,
+    LOGIN_FAILURES, LOGIN_TIME, RESERVE, RESERVES, SCRUB_EVERY, SPARE,
 };
 use crate::net::TlsFiles;
 use crate::reactor::HandedOver;
@@ -76,6 +76,8 @@ pub struct Config {
     pub cleaning: CleaningConfig,
     /// When and how fast snapshots of the catalog are written.
     pub snapshots: SnapshotConfig,
+    /// Everything sealed is read and checked once in this time; `None` does not.
+    pub scrub_every: Option<Duration>,
 }
 
 /// When and how fast snapshots of the catalog are written, so that record files can be dropped: as
@@ -159,6 +161,7 @@ impl Default for Config {
             on_damage: OnDamage::Stop,
             cleaning: CleaningConfig::default(),
             snapshots: SnapshotConfig::default(),
+            scrub_every: Some(SCRUB_EVERY),
         }
     }
 }

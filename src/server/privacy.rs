@@ -85,6 +85,7 @@ fn is_ours(name: &str) -> bool {
             | "losses"
             | "restored"
             | "dropped"
+            | "scrub.json"
     ) || name.starts_with("catalog.")
         || matches!(end, "seg" | "preparing" | "rec" | "writing" | "snap")
 }

@@ -113,6 +113,7 @@ impl Server {
             watch: Watch {
                 pool: shared.pool.counts(),
                 space: shared.space.clone(),
+                scrub: shared.scrub_every.map(|_| shared.scrub.clone()),
                 certificate,
                 ..watch
             },

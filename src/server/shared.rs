@@ -2,6 +2,7 @@
 
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use tokio::sync::mpsc;
 
@@ -13,7 +14,7 @@ use crate::index::{Catalog, Quarantine};
 use crate::limits::{OPENERS, SEGMENT_LEAST};
 use crate::net::Acceptor;
 use crate::reactor::Jobs;
-use crate::stats::SpaceCounts;
+use crate::stats::{ScrubCounts, SpaceCounts};
 use crate::store::{Epoch, PoolConfig, Recovered, SegmentId, SegmentPool, Segments, Spare};
 
 /// State shared by the reactors.
@@ -38,6 +39,8 @@ pub(crate) struct Shared {
     pub cleaning: CleaningConfig,
     pub snapshots: SnapshotConfig,
     pub space: Arc<SpaceCounts>,
+    pub scrub_every: Option<Duration>,
+    pub scrub: Arc<ScrubCounts>,
     pub asked: CleanRequests,
 }
 
@@ -96,6 +99,8 @@ impl Shared {
             cleaning: config.cleaning.clone(),
             snapshots: config.snapshots.clone(),
             space: Arc::default(),
+            scrub_every: config.scrub_every,
+            scrub: Arc::default(),
             asked: CleanRequests::new(),
         }))
     }

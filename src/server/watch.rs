@@ -8,7 +8,7 @@ use std::sync::atomic::AtomicBool;
 use super::Config;
 use crate::index::Quarantine;
 use crate::net::Acceptor;
-use crate::stats::{SpaceCounts, Tally};
+use crate::stats::{ScrubCounts, SpaceCounts, Tally};
 use crate::store::PoolCounts;
 
 /// The state of a running server, readable from any thread. It keeps only these counters alive.
@@ -29,6 +29,8 @@ pub struct Watch {
     pub pool: Arc<PoolCounts>,
     /// Counts of the cleaning.
     pub space: Arc<SpaceCounts>,
+    /// Counts of the scrub; `None` when it is off.
+    pub scrub: Option<Arc<ScrubCounts>>,
     /// Messages in mailboxes whose bytes the start found damaged.
     pub damaged_messages: u64,
     /// Other damage that the start found and skipped.
@@ -55,6 +57,7 @@ impl Watch {
             reactors: Vec::new(),
             pool: Arc::default(),
             space: Arc::default(),
+            scrub: None,
             damaged_messages: messages as u64,
             damages: (findings - messages) as u64,
             certificate: None,

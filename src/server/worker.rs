@@ -10,7 +10,7 @@ use tokio::sync::{Notify, mpsc, oneshot};
 
 use super::StartError;
 use super::shared::Shared;
-use super::space::{Cleaner, Snapshots};
+use super::space::{Cleaner, Scrub, Snapshots};
 use crate::home::{Arrival, Checkpoints, GuardedLog, Home, carry_out, publish};
 use crate::net::{Acceptor, Concern};
 use crate::reactor::{Arena, Bound, Listener, Peer, random, sleep, spawn, timeout, unix_seconds};
@@ -84,6 +84,13 @@ impl Worker {
             }
             _ => None,
         };
+        let scrubbing = match number {
+            0 => {
+                let scrub = Scrub::new(shared.clone()).map_err(StartError::System)?;
+                scrub.map(|scrub| spawn(scrub.run()))
+            }
+            _ => None,
+        };
         let guarding = spawn(guard(home.clone(), shared.pool.counts()));
         let _ = ready.send(());
         let broken = loop {
@@ -114,7 +121,8 @@ impl Worker {
         accepting.iter().for_each(|task| task.abort());
         publishing.abort();
         guarding.abort();
-        reminding.iter().chain(&cleaning).chain(&keeping).for_each(|task| task.abort());
+        let others = reminding.iter().chain(&cleaning).chain(&keeping).chain(&scrubbing);
+        others.for_each(|task| task.abort());
         if let Some(why) = broken {
             let lost = shared.pool.counts().lost.get().is_some();
             let why = why.to_string();

@@ -59,6 +59,7 @@ impl Plan {
             spare: 512 << 10,
             segments_ahead: random.below(3),
             append_limit: 1 << 30,
+            scrub_every: None,
             ..Config::default()
         };
         let count = random.within(1, 4);

@@ -249,6 +249,21 @@ figures! {
     RewrittenBytes = counter("rewritten", "Bytes of messages that cleaning wrote again").bytes()
         .process()
         .watch("Divided by the bytes of messages: the write amplification of cleaning");
+    ScrubbedBytes = counter("scrubbed", "Bytes of stored mail that the scrub has read and checked; \
+                             this and the next only without `--scrub-every off`").bytes().process();
+    ScrubbedFiles = counter("scrubbed_files", "Segments and record files that the scrub has \
+                             checked").process();
+    ScrubLeft = gauge("scrub_left", "Bytes of the files that this pass of the scrub has still to \
+                       check").bytes().process();
+    ScrubLast = gauge("scrub_last", "When the last complete pass of the scrub ended, in seconds \
+                       since 1970 UTC; 0 before the first").time().process()
+        .watch("Older than two periods: it does not keep up, or is off");
+    ScrubFindings = gauge("scrub_findings", "Damaged places that the scrub has found in the last \
+                           complete pass or in this one").process()
+        .watch("**Alert** above 0: the log names them; run `mailrace verify`");
+    ScrubOff = gauge("scrub_off", "1 when the scrub has stopped because the disk fails to read")
+        .process()
+        .watch("**Alert** when 1: replace the disk");
     DiskSize = gauge("disk_size", "Size of the file system that holds the log").bytes().process();
     DiskFree = gauge("disk_free", "Free space on that file system").bytes().process()
         .watch("**Alert** on `predict_linear(mailrace_disk_free_bytes[10m], 4 * 3600) < 0`");

@@ -30,7 +30,7 @@ pub use figures::{Declared, Figure, Kind, Label, Scope, Unit};
 pub use histogram::{BUCKETS, Histogram, SharedHistogram};
 pub use lines::{AUDIT, AUDIT_TARGET, LINE_COUNTS, LOG, LineCounts};
 pub use refusals::{Refusals, Refused, What};
-pub use space::SpaceCounts;
+pub use space::{ScrubCounts, SpaceCounts};
 pub use tally::Tally;
 pub use text::{escaped, harmless, is_hidden, uid_set};
 pub use uploads::{Progress, UploadView, Uploads, UploadsView};

@@ -1,4 +1,4 @@
-//! What the cleaning of segments has found and done.
+//! What the cleaning of segments and the scrub have found and done.
 
 use std::sync::atomic::AtomicU64;
 
@@ -15,4 +15,21 @@ pub struct SpaceCounts {
     pub given_back: AtomicU64,
     /// Octets of living messages that were written again for that.
     pub rewritten: AtomicU64,
+}
+
+/// Counters of the scrub, which any thread may read.
+#[derive(Debug, Default)]
+pub struct ScrubCounts {
+    /// Bytes read and checked since the start.
+    pub bytes: AtomicU64,
+    /// Segments and record files that were checked since the start.
+    pub files: AtomicU64,
+    /// Bytes of the files that this pass has not checked yet.
+    pub left: AtomicU64,
+    /// Findings of the last complete pass or of the one under way, whichever has more.
+    pub findings: AtomicU64,
+    /// When the last complete pass ended, in seconds since 1970 UTC; 0 for never.
+    pub last: AtomicU64,
+    /// 1 when the scrub is off because the disk cannot be read.
+    pub off: AtomicU64,
 }

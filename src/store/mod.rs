@@ -32,8 +32,10 @@ pub use format::{
 };
 pub use lock::{DataLock, LockError};
 pub use pool::{NoSegment, PoolConfig, PoolCounts, Prepared, Purpose, SegmentPool, Spare};
-pub use read::{Checksum, Damaged, Files, ReadError, Reader, Stored, verify};
-pub use records::{Dropped, drop_records, strip, was_dropped};
+pub use read::{Checksum, Damaged, Files, MessageCheck, ReadError, Reader, Stored, verify};
+pub use records::{
+    Dropped, Flaw, FlawKind, FrameCheck, Step, check_record_file, drop_records, strip, was_dropped,
+};
 pub use recover::{
     Change, Damage, ImageEnd, ImageFile, ImagePart, LogImage, Lost, LostFrames, Medium, ReadAhead,
     Recovered, RecoveryError, Replayed, StoredSegments, VisitError, Visitor, check_versions, image,

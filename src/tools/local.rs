@@ -61,6 +61,7 @@ impl LocalServer {
             tls,
             reactors: options.reactors,
             segment_size: options.segment_size.unwrap_or(defaults.segment_size),
+            scrub_every: None,
             ..defaults
         })?;
         server.wait_until_settled();

@@ -2,9 +2,11 @@
 
 mod cleaner;
 mod report;
+mod scrub;
 mod snapshots;
 
 pub(super) use cleaner::Cleaner;
 pub(super) use report::of_running;
-pub(crate) use report::{Files, NextCleaning, Space, of_stopped};
+pub(crate) use report::{Files, NextCleaning, Scrubbed, Space, of_stopped};
+pub(super) use scrub::Scrub;
 pub(super) use snapshots::Snapshots;

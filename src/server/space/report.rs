@@ -10,6 +10,7 @@ use std::sync::atomic::Ordering;
 use serde::{Deserialize, Serialize};
 
 use super::cleaner::{LEAST, Survey, gain};
+use super::scrub::{Progress, read_progress};
 use crate::index::Live;
 use crate::limits::BLOCK;
 use crate::server::config::CleaningConfig;
@@ -67,6 +68,20 @@ pub(crate) struct Space {
     pub disk_free: u64,
     /// What cleaning would begin with; `null` if no segment is worth it.
     pub next: Option<NextCleaning>,
+    /// What the scrub has done; `null` if it has not checked any file yet.
+    #[serde(default)]
+    pub scrub: Option<Scrubbed>,
+}
+
+/// What the scrub has done. Times are in seconds since 1970 UTC.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Scrubbed {
+    /// When the last complete pass ended; `null` before the first.
+    pub last: Option<u64>,
+    /// When the pass under way began.
+    pub begun: Option<u64>,
+    /// Damaged places found in the last complete pass or in this one, whichever has more.
+    pub findings: u64,
 }
 
 /// Some files.
@@ -91,6 +106,14 @@ pub(crate) struct NextCleaning {
     pub live: u64,
     /// What comes back.
     pub reclaimable: u64,
+}
+
+impl Scrubbed {
+    fn of(progress: Progress) -> Scrubbed {
+        let Progress { last, begun, findings, .. } = progress;
+        let findings = findings.max(last.map_or(0, |last| last.findings));
+        Scrubbed { last: last.map(|last| last.ended), begun, findings }
+    }
 }
 
 impl Files {
@@ -221,6 +244,7 @@ impl Space {
             disk_size: 0,
             disk_free: 0,
             next: None,
+            scrub: read_progress(data).map(Scrubbed::of),
         }
     }
 

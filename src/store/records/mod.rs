@@ -13,11 +13,14 @@
 //! or damaged, never torn. From that moment on it stands for the segment, even while the segment's
 //! own file is still there: that may already be in use for something else.
 
+mod checking;
 mod dropping;
 mod format;
 mod reader;
+mod source;
 mod writer;
 
+pub use checking::{Flaw, FlawKind, FrameCheck, Step, check_record_file};
 pub use dropping::{Dropped, drop_records, was_dropped};
 pub(super) use reader::RecordFile;
 pub use writer::strip;

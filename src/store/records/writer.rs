@@ -5,10 +5,9 @@ use std::io;
 use xxhash_rust::xxh3::Xxh3Default;
 
 use super::format::{Head, tail};
-use super::reader::continues;
-use crate::limits::BLOCK;
+use super::source::{Expected, Source, Unusable};
 use crate::reactor::files::File;
-use crate::store::format::{FrameHeader, HEADER, SegmentId, decode_records, records_at};
+use crate::store::format::SegmentId;
 use crate::store::segments::Segments;
 
 /// Bytes that are collected before they are written.
@@ -28,11 +27,11 @@ pub fn strip(segments: &Segments, segment: SegmentId) -> io::Result<u64> {
         let what = format!("{} is not sealed, so it keeps its octets", segment.file_name());
         io::Error::other(what)
     })?;
-    let source = Source { file: segments.open_as_stored(segment)?, segment };
-    let head = source.head(end)?;
+    let source = Source::open(segments, segment)?;
+    let head = source.head(end).map_err(|error| Failed::Segment(error).of(segment))?;
     let written = segments.create_record_file(segment).and_then(|file| {
         let mut output = Output { file, pending: Vec::new(), written: 0, hash: Xxh3Default::new() };
-        source.copy(&head, &mut output)?;
+        copy(&source, &head, &mut output).map_err(|failed| failed.of(segment))?;
         let (file, length) = output.end()?;
         segments.publish_record_file(segment, &file)?;
         Ok(length)
@@ -49,59 +48,54 @@ pub fn strip(segments: &Segments, segment: SegmentId) -> io::Result<u64> {
     }
 }
 
-/// The segment.
-struct Source {
-    file: File,
-    segment: SegmentId,
+/// Copies the headers and the records of all frames, each checked.
+fn copy(source: &Source, head: &Head, output: &mut Output) -> Result<(), Failed> {
+    output.put(&head.encode())?;
+    let end = u64::from(head.end);
+    let (mut next, mut frames, mut records) = (Expected::first(head), 0, Vec::new());
+    while next.offset < end {
+        let (octets, frame) = source.frame(next, &mut records)?;
+        output.put(&octets)?;
+        output.put(&records)?;
+        next = next.after(frame.length);
+        frames += 1;
+    }
+    if next.offset != end {
+        let what = format!("its last frame should end at {end}");
+        return Err(Unusable::Damaged { offset: next.offset, what, skips: None }.into());
+    }
+    Ok(output.put(&tail(frames))?)
 }
 
-impl Source {
-    fn head(&self, end: u32) -> io::Result<Head> {
-        let mut block = [0; BLOCK];
-        let read = self.file.read_at(&mut block, 0)?;
-        let head = Head::new(&block[..read], end).map_err(|error| self.invalid(0, error))?;
-        match head.header.segment == self.segment {
-            true => Ok(head),
-            false => Err(self.invalid(0, "the header of another segment stands here")),
+/// Why a record file is not written.
+enum Failed {
+    Segment(Unusable),
+    Output(io::Error),
+}
+
+impl Failed {
+    fn of(self, segment: SegmentId) -> io::Error {
+        match self {
+            Failed::Output(error) | Failed::Segment(Unusable::Disk(_, error)) => error,
+            Failed::Segment(Unusable::Damaged { offset, what, .. }) => {
+                let file = segment.file_name();
+                let what =
+                    format!("{file} keeps its octets, because it is damaged at {offset}: {what}");
+                io::Error::new(io::ErrorKind::InvalidData, what)
+            }
         }
     }
+}
 
-    /// Copies the headers and the records of all frames, each checked.
-    fn copy(&self, head: &Head, output: &mut Output) -> io::Result<()> {
-        output.put(&head.encode())?;
-        let end = u64::from(head.end);
-        let (mut offset, mut lsn, mut frames) = (BLOCK as u64, head.header.first_lsn, 0);
-        let mut octets = [0; HEADER];
-        let mut records = Vec::new();
-        while offset < end {
-            let read = self.file.read_at(&mut octets, offset)?;
-            let frame = FrameHeader::decode(&octets[..read]);
-            let frame = frame.map_err(|error| self.invalid(offset, error))?;
-            if !continues(&frame, self.segment, head.header.salt) || frame.lsn != lsn {
-                return Err(self.invalid(offset, format_args!("frame {} stands here", frame.lsn)));
-            }
-            records.resize(frame.records as usize, 0);
-            let at = offset + records_at(frame.payload as usize) as u64;
-            if self.file.read_at(&mut records, at)? < records.len() {
-                return Err(self.invalid(at, "the file ends here"));
-            }
-            decode_records(&records, frame.count).map_err(|error| self.invalid(at, error))?;
-            output.put(&octets)?;
-            output.put(&records)?;
-            offset += u64::from(frame.length);
-            lsn = lsn.next();
-            frames += 1;
-        }
-        if offset != end {
-            return Err(self.invalid(offset, format_args!("its last frame should end at {end}")));
-        }
-        output.put(&tail(frames))
+impl From<Unusable> for Failed {
+    fn from(unusable: Unusable) -> Failed {
+        Failed::Segment(unusable)
     }
+}
 
-    fn invalid(&self, offset: u64, what: impl std::fmt::Display) -> io::Error {
-        let file = self.segment.file_name();
-        let what = format!("{file} keeps its octets, because it is damaged at {offset}: {what}");
-        io::Error::new(io::ErrorKind::InvalidData, what)
+impl From<io::Error> for Failed {
+    fn from(error: io::Error) -> Failed {
+        Failed::Output(error)
     }
 }
 

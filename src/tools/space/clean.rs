@@ -55,6 +55,7 @@ fn in_this_process(data: &Path, all: bool, report: &mut Report) -> Result<(), To
         segment_size: SEGMENT,
         // Stripped segments are deleted: nothing is made for mail to come.
         segments_ahead: 0,
+        scrub_every: None,
         ..Config::default()
     })?;
     let control = Control::start(data, server.handle());

@@ -2,9 +2,10 @@
 
 use std::fmt::Write;
 
-use crate::server::{Files, NextCleaning, Space};
+use crate::server::{Files, NextCleaning, Scrubbed, Space};
 use crate::stats::escaped;
 use crate::tools::size::show_size;
+use imap::types::InternalDate;
 
 pub(super) fn table(space: &Space) -> String {
     let used = if space.running { "a server uses it" } else { "no server uses it" };
@@ -42,6 +43,7 @@ pub(super) fn table(space: &Space) -> String {
     let of = format!("of {}", show_size(space.disk_size));
     text.push('\n');
     line(&mut text, "Free disk", None, space.disk_free, &of);
+    text.push_str(&scrubbed(space.scrub));
     match &space.next {
         Some(next) => text.push_str(&next_cleaning(next, space)),
         None if space.live.is_some() => text.push_str("\nNo segment is worth cleaning\n"),
@@ -54,6 +56,21 @@ fn line(text: &mut String, name: &str, files: Option<u64>, bytes: u64, note: &st
     let files = files.map_or_else(String::new, |files| files.to_string());
     let line = format!("{name:<24}{files:>7}{:>12}  {note}", show_size(bytes));
     let _ = writeln!(text, "{}", line.trim_end());
+}
+
+fn scrubbed(scrub: Option<Scrubbed>) -> String {
+    let Some(Scrubbed { last, findings, .. }) = scrub else {
+        return "\nNothing has been scrubbed yet\n".to_owned();
+    };
+    let last = match last.map(i64::try_from) {
+        Some(Ok(time)) => format!("last complete at {}", InternalDate::from_unix(time)),
+        _ => "not complete yet".to_owned(),
+    };
+    let found = match findings {
+        0 => "no damage found".to_owned(),
+        _ => format!("DAMAGE in {findings} places: see the log, and run `mailrace verify`"),
+    };
+    format!("\nScrub: {last}; {found}\n")
 }
 
 fn next_cleaning(next: &NextCleaning, space: &Space) -> String {

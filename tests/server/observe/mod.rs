@@ -1,7 +1,7 @@
 //! The admin endpoint, its page and `mailrace top`, on the real binary.
 
 mod audit;
-mod http;
+pub mod http;
 mod limits;
 mod lines;
 mod load;
@@ -32,7 +32,7 @@ const PATIENCE: Duration = Duration::from_secs(120);
 
 /// Asks repeatedly until there is a result.
 #[track_caller]
-fn until<T>(mut what: impl FnMut() -> Option<T>) -> T {
+pub fn until<T>(mut what: impl FnMut() -> Option<T>) -> T {
     let begun = Instant::now();
     while begun.elapsed() < PATIENCE {
         if let Some(found) = what() {

@@ -9,5 +9,6 @@ mod index;
 mod limits;
 mod numbers;
 mod secrets;
+mod scrub;
 mod space;
 mod versions;

@@ -15,13 +15,13 @@ use kit::{Client, Fetched, Folder, Message, Random, Server, command, mailrace};
 use serde_json::Value;
 
 /// Small segments, so that little mail fills several.
-const SMALL: [&str; 4] = ["--segment-size", "4M", "--reactors", "2"];
+pub(super) const SMALL: [&str; 4] = ["--segment-size", "4M", "--reactors", "2"];
 
 /// The messages of a mailbox by UID.
-type Mail = BTreeMap<u32, Vec<u8>>;
+pub(super) type Mail = BTreeMap<u32, Vec<u8>>;
 
 /// A message of this many octets, and no other like it.
-fn message(random: &mut Random, octets: usize) -> Vec<u8> {
+pub(super) fn message(random: &mut Random, octets: usize) -> Vec<u8> {
     let mut text = format!("Subject: {}\r\n\r\n", random.number()).into_bytes();
     while text.len() < octets {
         text.extend_from_slice(format!("{:016x}", random.number()).as_bytes());
@@ -34,7 +34,7 @@ fn message(random: &mut Random, octets: usize) -> Vec<u8> {
 }
 
 /// Appends mail of all sizes to INBOX, 24 MB in batches, and returns it.
-fn fill(client: &mut Client, random: &mut Random) -> Mail {
+pub(super) fn fill(client: &mut Client, random: &mut Random) -> Mail {
     let mut mail = Mail::new();
     for round in 0..40 {
         let sizes = [50, 700, 5_000, 5_000, 20_000, 70_000, 130_000, 400_000];
@@ -53,7 +53,7 @@ fn fill(client: &mut Client, random: &mut Random) -> Mail {
 }
 
 /// Expunges all but a fifth of INBOX at random, and takes it out of `mail`.
-fn expunge(client: &mut Client, random: &mut Random, mail: &mut Mail) {
+pub(super) fn expunge(client: &mut Client, random: &mut Random, mail: &mut Mail) {
     client.ok("SELECT INBOX");
     let gone: Vec<u32> = mail.keys().copied().filter(|_| !random.one_in(5)).collect();
     let set = gone.iter().map(u32::to_string).collect::<Vec<_>>().join(",");
@@ -64,7 +64,7 @@ fn expunge(client: &mut Client, random: &mut Random, mail: &mut Mail) {
 
 /// Compares a mailbox octet by octet.
 #[track_caller]
-fn check(client: &mut Client, mailbox: &str, mail: &Mail) {
+pub(super) fn check(client: &mut Client, mailbox: &str, mail: &Mail) {
     client.ok(&format!("SELECT {mailbox}"));
     let reply = client.ok("UID FETCH 1:* (UID RFC822.SIZE BODY.PEEK[])");
     let fetched = Fetched::all(&reply.untagged);
@@ -76,25 +76,25 @@ fn check(client: &mut Client, mailbox: &str, mail: &Mail) {
     }
 }
 
-fn at(folder: &Folder, name: &str, flags: &[&str]) -> Output {
+pub(super) fn at(folder: &Folder, name: &str, flags: &[&str]) -> Output {
     let mut command = command(&[name]);
     command.arg("--data").arg(folder.path()).args(flags).output().unwrap()
 }
 
 #[track_caller]
-fn said(output: &Output) -> String {
+pub(super) fn said(output: &Output) -> String {
     let said = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(output.status.success(), "{said}{}", String::from_utf8_lossy(&output.stderr));
     said
 }
 
 #[track_caller]
-fn space(folder: &Folder) -> Value {
+pub(super) fn space(folder: &Folder) -> Value {
     serde_json::from_str(&said(&at(folder, "space", &["--json"]))).unwrap()
 }
 
 #[track_caller]
-fn clean_all(folder: &Folder) -> String {
+pub(super) fn clean_all(folder: &Folder) -> String {
     said(&at(folder, "clean", &["--all"]))
 }
 
@@ -180,7 +180,8 @@ fn expunged_mail_is_given_back_and_the_rest_stays() {
 #[test]
 fn cleaning_amid_other_work_loses_nothing() {
     let folder = Folder::new();
-    let server = Server::with(&folder, &SMALL);
+    // The scrub reads what is moved and what goes.
+    let server = Server::with(&folder, &[&SMALL[..], &["--scrub-every", "1s"]].concat());
     let (mut client, mut random) = (server.login(), Random::seeded());
     let mut mail = fill(&mut client, &mut random);
     expunge(&mut client, &mut random, &mut mail);
@@ -223,6 +224,8 @@ fn cleaning_amid_other_work_loses_nothing() {
     check(&mut client, "INBOX", &mail);
     check(&mut client, "Moved", &moved);
     drop(client);
+    let log = server.log();
+    assert!(log.contains("was scrubbed") && !log.contains("has found damage"), "{log}");
     server.kill();
     verify(&folder);
     fs::remove_file(folder.catalog()).unwrap();
