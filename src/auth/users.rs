@@ -98,10 +98,7 @@ impl User {
     /// which no user name contains, so no user is named like such an account.
     #[must_use]
     pub fn account(&self) -> Box<str> {
-        match &self.account {
-            None => self.name.clone(),
-            Some(number) => format!("{} {number}", self.name).into(),
-        }
+        account_name(&self.name, self.account.as_deref())
     }
 
     /// Whether the user can log in with SCRAM-SHA-256.
@@ -119,6 +116,13 @@ impl User {
     /// Whether account and password, in every stored form, equal those of `other`.
     fn has_password_of(&self, other: &User) -> bool {
         self.phc == other.phc && self.keys == other.keys && self.account == other.account
+    }
+}
+
+fn account_name(name: &str, number: Option<&str>) -> Box<str> {
+    match number {
+        None => name.into(),
+        Some(number) => format!("{name} {number}").into(),
     }
 }
 

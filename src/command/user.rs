@@ -9,11 +9,14 @@ use clap::{ArgGroup, Args, Subcommand};
 use super::exit::{self, Failure};
 use super::file::ConfigFile;
 use super::guard;
+use super::quietly;
 use super::settings::DATA;
 use super::size::parse_size;
 use crate::auth::{Kept, Password, UserError, Users};
+use crate::home::Purged;
 use crate::limits;
 use crate::stats::escaped;
+use crate::tools;
 
 /// Add, remove, list and change users
 #[derive(Args, Debug)]
@@ -40,10 +43,16 @@ enum Action {
         #[command(flatten)]
         keep: Keep,
     },
-    /// Remove a user and end all sessions; the mail stays, hidden from later users of that name
+    /// Remove a user and end all sessions; the mail stays, hidden from later users of that name,
+    /// unless --purge is given
     Remove {
         #[command(flatten)]
         whom: Whom,
+
+        /// Delete all mail, mailboxes and subscriptions of the user; or of the user of that name who
+        /// was removed last. Their space comes back by cleaning
+        #[arg(long)]
+        purge: bool,
     },
     /// Change a user's password; ends the sessions that used the old one
     Passwd {
@@ -151,13 +160,14 @@ pub(super) fn run(args: UserArgs) -> Result<(), Failure> {
             added.map_err(failed)?;
             done(&whom, "added to")
         }
-        Action::Remove { whom } => {
+        Action::Remove { whom, purge: true } => purge(&whom),
+        Action::Remove { whom, purge: false } => {
             let (users, failed) = whom.open()?;
             users.remove(&whom.name).map_err(failed)?;
             done(&whom, "removed from")?;
             exit::say(
                 "The mail stays on disk. A new user of that name sees it only if added with \
-                 --keep-mail.\n",
+                 --keep-mail. `mailrace user remove --purge` deletes it.\n",
             )
         }
         Action::Passwd { whom, keep } => {
@@ -176,6 +186,38 @@ pub(super) fn run(args: UserArgs) -> Result<(), Failure> {
         }
         Action::List { place } => list(&Users::open(&place.folder()?)?),
     }
+}
+
+/// Removes a user, if that was not done before, and then the mail. If it is interrupted in between,
+/// the same command completes it.
+fn purge(whom: &Whom) -> Result<(), Failure> {
+    let (users, failed) = whom.open()?;
+    let (folder, name) = (whom.place.folder()?, escaped(&whom.name));
+    let account = match users.remove(&whom.name) {
+        Ok(()) | Err(UserError::Unknown) => users.removed_account(&whom.name).map_err(&failed)?,
+        Err(error) => return Err(failed(error)),
+    };
+    let account = account.ok_or_else(|| failed(UserError::Unknown))?;
+    let mut purged = Purged::default();
+    quietly(|| {
+        purged = tools::purge(&folder, &account)?;
+        Ok(())
+    })
+    .inspect_err(|_| {
+        let what = "is removed, but perhaps not all of the mail: run this command again";
+        let _ = exit::tell(io::stderr(), format!("mailrace: user {name} {what}\n"));
+    })?;
+    let Purged { mailboxes, messages } = purged;
+    let place = folder.display();
+    exit::say(&match mailboxes {
+        0 => format!(
+            "mailrace: user {name} is not in {place} any more, and there was nothing to delete\n"
+        ),
+        _ => format!(
+            "mailrace: user {name} removed from {place}, {mailboxes} mailboxes with {messages} \
+             messages deleted\nThe space comes back by cleaning; see `mailrace space`\n"
+        ),
+    })
 }
 
 /// A line per user with tab-separated fields.

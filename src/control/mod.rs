@@ -5,7 +5,7 @@
 //! as lines of JSON, until the server closes the connection.
 //!
 //! ```text
-//! mailrace space, clean ──▶ control ──▶ Handle ──▶ catalog, files, coordinator of the cleaning
+//! mailrace space, clean, user ──▶ control ──▶ Handle ──▶ catalog, files, coordinator of the cleaning
 //! ```
 //!
 //! A thread of its own with low priority serves the socket. No reactor waits for it.
@@ -18,10 +18,11 @@ use serde::{Deserialize, Serialize};
 pub(crate) use serving::Control;
 pub(crate) use socket::connect;
 
+use crate::home::Purged;
 use crate::server::{Cleaned, Space};
 
 /// What a command asks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub(crate) enum Request {
     /// What takes space. There is one answer.
@@ -31,6 +32,12 @@ pub(crate) enum Request {
     Clean {
         /// Whether everything is cleaned that gives something back.
         all: bool,
+    },
+    /// To delete everything that the account of a removed user has. There is one answer, when that
+    /// is durable.
+    Purge {
+        /// The account.
+        account: String,
     },
 }
 
@@ -42,6 +49,8 @@ pub(crate) enum Answer {
     Space(Box<Space>),
     /// To [`Request::Clean`].
     Cleaned(Cleaned),
+    /// To [`Request::Purge`].
+    Purged(Purged),
     /// To anything: it is not done, for this reason.
     Refused(String),
 }

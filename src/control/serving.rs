@@ -116,6 +116,12 @@ async fn attend(stream: &UnixStream, handle: &Handle) -> io::Result<()> {
             send(stream, &answer).await
         }
         Request::Clean { all } => clean(stream, handle, all).await,
+        Request::Purge { account } => {
+            tracing::info!(%account, "an operator asked to delete the mail of a removed user");
+            let purged = handle.purge(account).await;
+            let refused = |error: crate::server::NoAnswer| Answer::Refused(error.to_string());
+            send(stream, &purged.map_or_else(refused, Answer::Purged)).await
+        }
     }
 }
 

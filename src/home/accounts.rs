@@ -49,7 +49,7 @@ impl Home {
     ///
     /// # Errors
     /// When the catalog cannot be read.
-    pub(super) async fn owner_named(&self, name: &str) -> Result<Rc<Owner>, CatalogError> {
+    pub(crate) async fn owner_named(&self, name: &str) -> Result<Rc<Owner>, CatalogError> {
         let name: Box<str> = name.into();
         let cell = self.owners.borrow_mut().entry(name.clone()).or_default().clone();
         let owner = cell.get_or_try_init(async || {

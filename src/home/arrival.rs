@@ -3,6 +3,9 @@
 use std::cell::Cell;
 use std::rc::Rc;
 
+use serde::{Deserialize, Serialize};
+use tokio::sync::oneshot;
+
 use super::cleaning::steps::Cleaning;
 use super::connections::ConnectionPermit;
 use crate::auth::User;
@@ -39,8 +42,27 @@ pub enum Arrival {
     },
     /// A step in the cleaning of a segment.
     Clean(Cleaning),
+    /// Deletes everything that an account has.
+    Purge(PurgeRequest),
     /// The server stops.
     Stop,
+}
+
+/// A request to delete everything that the account of a removed user has.
+pub struct PurgeRequest {
+    /// The account.
+    pub account: Box<str>,
+    /// Is told what was deleted, once that is durable, or why not all of it.
+    pub reply: oneshot::Sender<Result<Purged, String>>,
+}
+
+/// What was deleted of an account.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Purged {
+    /// Number of mailboxes.
+    pub mailboxes: u64,
+    /// Number of messages in them.
+    pub messages: u64,
 }
 
 /// The code and the text of the BYE at the end of a session.

@@ -31,7 +31,7 @@ mod state;
 mod unfinished;
 
 pub(crate) use allowance::Credit;
-pub(crate) use arrival::{Arrival, Farewell, Trail};
+pub(crate) use arrival::{Arrival, Farewell, PurgeRequest, Purged, Trail};
 pub(crate) use checkpoints::Checkpoints;
 pub(crate) use cleaning::{CleanError, Cleaning, Emptied, Pace, carry_out};
 pub(crate) use connections::{ConnectionLimit, ConnectionPermit};

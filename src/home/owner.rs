@@ -37,6 +37,8 @@ pub struct Owner {
     allowance: Allowance,
     /// Whether the index failed to apply a durable change.
     faulty: Cell<bool>,
+    /// Whether its user was removed, and it is being emptied.
+    removed: Cell<bool>,
     /// Connections of the sessions of this account.
     attending: RefCell<Vec<Rc<Transport>>>,
 }
@@ -55,6 +57,7 @@ impl Owner {
             uploading: Cell::new(0),
             allowance: Allowance::default(),
             faulty: Cell::new(false),
+            removed: Cell::new(false),
             attending: RefCell::default(),
         })
     }
@@ -109,6 +112,33 @@ impl Owner {
     #[must_use]
     pub fn is_faulty(&self) -> bool {
         self.faulty.get()
+    }
+
+    /// Ends all sessions with a BYE, because the user was removed; until the guard is dropped, new
+    /// ones end as well.
+    #[must_use]
+    pub fn remove(self: &Rc<Self>) -> Removal {
+        self.removed.set(true);
+        self.changed.notify_waiters();
+        self.attending.borrow().iter().for_each(|conn| conn.shutdown_read());
+        Removal { owner: self.clone() }
+    }
+
+    /// Whether the account is being emptied: see [`Owner::remove`].
+    #[must_use]
+    pub fn is_removed(&self) -> bool {
+        self.removed.get()
+    }
+
+    /// Whether there are sessions.
+    #[must_use]
+    pub fn is_attended(&self) -> bool {
+        !self.attending.borrow().is_empty()
+    }
+
+    /// Closes the connections of all sessions.
+    pub fn shut_down(&self) {
+        self.attending.borrow().iter().for_each(|conn| conn.shutdown());
     }
 
     /// Registers a session of this connection until the guard is dropped. The connection is woken
@@ -199,6 +229,17 @@ impl Owner {
         let stored = self.account.borrow().octets();
         let all = stored.saturating_add(claimed).saturating_add(octets);
         most.is_none_or(|most| all <= most)
+    }
+}
+
+/// The removal of an account: see [`Owner::remove`].
+pub struct Removal {
+    owner: Rc<Owner>,
+}
+
+impl Drop for Removal {
+    fn drop(&mut self) {
+        self.owner.removed.set(false);
     }
 }
 

@@ -1,15 +1,18 @@
-//! What commands ask of a running server: how much space it takes, and to clean.
+//! What commands ask of a running server: how much space it takes, to clean, and to delete the mail
+//! of a removed user.
 
 use std::path::PathBuf;
 use std::sync::{Arc, Weak};
 
 use thiserror::Error;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 
 use super::asked::{AskedToClean, Cleaned};
 use super::shared::Shared;
 use super::space::{self, Space};
+use crate::home::{Arrival, PurgeRequest, Purged};
 use crate::index::CatalogError;
+use crate::store::LogId;
 
 /// A way to ask a running server. It keeps nothing of the server alive.
 #[derive(Clone)]
@@ -27,6 +30,9 @@ pub(crate) enum NoAnswer {
     /// Others wait already.
     #[error("the server is already cleaning for others; ask again when that is done")]
     Busy,
+    /// The log or the catalog failed.
+    #[error("not everything is deleted: {0}")]
+    Failed(String),
     /// The catalog cannot be read.
     #[error(transparent)]
     Catalog(#[from] CatalogError),
@@ -45,6 +51,22 @@ impl Handle {
         let shared = self.shared.upgrade().ok_or(NoAnswer::Stopping)?;
         let live = shared.catalog.live().await?;
         Ok(space::of_running(&self.data, live, &shared))
+    }
+
+    /// Deletes everything that the account of a removed user has. Durable on return.
+    ///
+    /// # Errors
+    /// When the server stops, or its log or catalog fails; then some of it may be left.
+    pub(crate) async fn purge(&self, account: String) -> Result<Purged, NoAnswer> {
+        let (reply, told) = oneshot::channel();
+        {
+            let shared = self.shared.upgrade().ok_or(NoAnswer::Stopping)?;
+            let reactors = shared.reactors.get().ok_or(NoAnswer::Stopping)?;
+            let reactor = &reactors[usize::from(LogId::of_account(&account, shared.count).0)];
+            let request = PurgeRequest { account: account.into(), reply };
+            reactor.send(Arrival::Purge(request)).map_err(|_| NoAnswer::Stopping)?;
+        }
+        told.await.map_err(|_| NoAnswer::Stopping)?.map_err(NoAnswer::Failed)
     }
 
     /// Asks to clean, and returns where the progress is told.

@@ -14,7 +14,7 @@ use super::space::{Cleaner, Scrub, Snapshots};
 use crate::home::{Arrival, Checkpoints, GuardedLog, Home, carry_out, publish};
 use crate::net::{Acceptor, Concern};
 use crate::reactor::{Arena, Bound, Listener, Peer, random, sleep, spawn, timeout, unix_seconds};
-use crate::session::serve;
+use crate::session::{purge, serve};
 use crate::stats::{Counters, Tally};
 use crate::store::{Files, Log, LogId, PoolCounts, Sequencer};
 use imap::protocol::response::Code;
@@ -101,6 +101,7 @@ impl Worker {
                     Some(Arrival::Clean(step)) => {
                         drop(spawn(carry_out(step, home.clone(), checkpoints.clone())));
                     }
+                    Some(Arrival::Purge(request)) => drop(spawn(purge(home.clone(), request))),
                     Some(arrival) => drop(spawn(serve(home.clone(), arrival))),
                 },
                 why = home.log.broken() => break Some(why),

@@ -40,7 +40,7 @@ pub(crate) async fn serve(home: Rc<Home>, arrival: Arrival) {
         Arrival::LoggedIn { guest, user, tag, input, permit, trail } => {
             (guest, permit, trail, Begin::Login(user, tag, input))
         }
-        Arrival::Clean(_) | Arrival::Stop => return,
+        Arrival::Clean(_) | Arrival::Purge(_) | Arrival::Stop => return,
     };
     let number = home.next_session.get();
     home.next_session.set(number + 1);
@@ -130,6 +130,7 @@ impl Session {
         // Complete batches are still answered before the connection is closed.
         self.pending.none().await;
         self.end_if_faulty();
+        self.end_if_removed();
         let farewell = self.farewell.take().or_else(|| self.home.ending.borrow().clone());
         if let Some((code, why)) = &farewell {
             bye(&self.output, code.as_ref(), why);
@@ -143,6 +144,9 @@ impl Session {
     /// Reads and runs one command.
     async fn turn(&mut self) -> Flow {
         if self.output.room().await.is_err() || self.home.ending.borrow().is_some() {
+            return Flow::Over;
+        }
+        if self.end_if_removed() {
             return Flow::Over;
         }
         self.stands();

@@ -20,6 +20,9 @@ use crate::reactor::{random, sleep, timeout};
 use imap::protocol::response::{Code, continuation};
 use imap::protocol::{Secret, Tag, decode_sasl};
 
+/// The BYE of a session whose user is no longer the one who logged in.
+const GONE: &str = "the user was removed, or has another password now";
+
 /// Capabilities that every client gets; those of login and the limits are added later.
 pub(crate) const CAPABILITIES: &str = "\
     IMAP4rev1 LITERAL+ SASL-IR ID ENABLE NAMESPACE UNSELECT UIDPLUS MULTIAPPEND STATUS=SIZE IDLE \
@@ -344,13 +347,21 @@ impl Session {
             return true;
         }
         let Some((now, generation)) = verifier.still(user) else {
-            let why = "the user was removed, or has another password now";
-            self.farewell(None, why);
+            self.farewell(None, GONE);
             return false;
         };
         owner.quota.set(now.quota);
         (*user, self.generation) = (now, generation);
         true
+    }
+
+    /// Ends the session if the mail of its removed user is being deleted. Returns whether it did.
+    pub(super) fn end_if_removed(&self) -> bool {
+        let removed = self.user.as_ref().is_some_and(|(_, owner)| owner.is_removed());
+        if removed {
+            self.farewell(None, GONE);
+        }
+        removed
     }
 
     /// Ends the session if its account was abandoned after an error. Returns whether it did.

@@ -25,3 +25,4 @@ mod vigil;
 pub(crate) use life::serve;
 #[cfg(test)]
 pub(crate) use login::CAPABILITIES;
+pub(crate) use mailboxes::purge;

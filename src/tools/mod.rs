@@ -38,6 +38,7 @@ pub use self::generator::Generator;
 pub use self::inspect::{InspectOptions, run as inspect};
 pub use self::options::{BenchOptions, DemoOptions};
 pub use self::size::show_size;
+pub(crate) use self::space::purge;
 pub use self::space::{CleanOptions, SpaceOptions, clean, run as space};
 pub use self::top::run as top;
 pub use self::verify::{Verdict, VerifyOptions, run as verify};

@@ -107,6 +107,16 @@ impl Users {
         self.change(name, |_| Ok(false))
     }
 
+    /// The account of the last removed user with this name.
+    ///
+    /// # Errors
+    /// If the file cannot be read.
+    pub fn removed_account(&self, name: &str) -> Result<Option<Box<str>>, UserError> {
+        let text = read_text(&self.folder.join(FILE))?;
+        Ok(last_removed(&text, name)
+            .map(|(_, account)| super::account_name(name, account.as_deref())))
+    }
+
     /// Changes a user's password. A running server ends the user's sessions at their next command.
     ///
     /// # Errors

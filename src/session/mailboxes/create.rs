@@ -190,7 +190,7 @@ impl Home {
         self.delete_if(owner, mailbox, unused).await.map(drop)
     }
 
-    async fn delete_if(
+    pub(super) async fn delete_if(
         &self,
         owner: &Rc<Owner>,
         mailbox: MailboxId,

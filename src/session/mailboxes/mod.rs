@@ -3,9 +3,11 @@
 mod create;
 mod list;
 mod metadata;
+mod purge;
 mod rename;
 mod status;
 mod subscribe;
 mod tree;
 
+pub(crate) use purge::purge;
 pub(super) use status::mailbox_id;

@@ -3,6 +3,7 @@
 
 mod ask;
 mod clean;
+mod purge;
 mod text;
 
 use std::path::{Path, PathBuf};
@@ -13,6 +14,7 @@ use crate::index::{ReplayError, stored_live};
 use crate::server::{Space, StartError, of_stopped};
 
 pub use self::clean::{CleanOptions, run as clean};
+pub(crate) use self::purge::run as purge;
 
 /// What `space` prints.
 #[derive(Clone, Debug)]

@@ -8,6 +8,7 @@ mod files;
 mod index;
 mod limits;
 mod numbers;
+mod purge;
 mod secrets;
 mod scrub;
 mod space;

@@ -1,0 +1,45 @@
+//! Deleting the mail of a removed user, for `mailrace user remove --purge`.
+
+use std::path::Path;
+
+use super::ask::{ask, unexpected};
+use crate::control::{Answer, Request};
+use crate::home::Purged;
+use crate::server::{Config, Server};
+use crate::tools::error::ToolError;
+
+/// Size of a segment that is made while no server runs: a record for each mailbox goes into it.
+const SEGMENT: u32 = 16 << 20;
+
+/// Deletes everything that an account has: by the server that runs on the folder, or by this
+/// process.
+///
+/// # Errors
+/// When the server does not answer or cannot do it, or the disk fails.
+pub(crate) fn run(data: &Path, account: &str) -> Result<Purged, ToolError> {
+    match ask(data, Request::Purge { account: account.to_owned() })? {
+        Some(mut answers) => match answers.next().transpose()? {
+            Some(Answer::Purged(purged)) => Ok(purged),
+            _ => Err(unexpected()),
+        },
+        None => in_this_process(data, account),
+    }
+}
+
+/// By a server that nobody can connect to.
+fn in_this_process(data: &Path, account: &str) -> Result<Purged, ToolError> {
+    let server = Server::start(Config {
+        data: data.to_owned(),
+        listens: false,
+        reactors: Some(1),
+        segment_size: SEGMENT,
+        segments_ahead: 0,
+        scrub_every: None,
+        ..Config::default()
+    })?;
+    let runtime = tokio::runtime::Builder::new_current_thread().build();
+    let runtime = runtime.map_err(|error| ToolError::Io { doing: "cannot wait".into(), error })?;
+    let purged = runtime.block_on(server.handle().purge(account.to_owned()));
+    server.stop()?;
+    purged.map_err(|error| ToolError::Refused(error.to_string()))
+}
