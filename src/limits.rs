@@ -45,8 +45,8 @@ pub const SEGMENT_SIZE_MAX: u64 = 4092 << 20;
 /// leases. With less than that the disk counts as full.
 pub const SEGMENT_LEAST: u32 = 1 << 20;
 
-/// Time in which the scrub reads everything once. Disks are known to rot over months, and copies are
-/// kept for longer than this.
+/// Time in which the scrub reads everything once. Disks rot over months, and copies are kept
+/// for longer than this.
 pub const SCRUB_EVERY: std::time::Duration = std::time::Duration::from_secs(30 * 24 * 3600);
 
 /// Segments that each reactor reserves for changes to flags and mailboxes: while the disk is full,

@@ -49,8 +49,8 @@ enum Action {
         #[command(flatten)]
         whom: Whom,
 
-        /// Delete all mail, mailboxes and subscriptions of the user; or of the user of that name who
-        /// was removed last. Their space comes back by cleaning
+        /// Delete all mail, mailboxes and subscriptions of the user, or of the user of that name
+        /// who was removed last. Their space comes back by cleaning
         #[arg(long)]
         purge: bool,
     },

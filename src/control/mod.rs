@@ -5,7 +5,7 @@
 //! as lines of JSON, until the server closes the connection.
 //!
 //! ```text
-//! mailrace space, clean, user ──▶ control ──▶ Handle ──▶ catalog, files, coordinator of the cleaning
+//! space, clean, user ──▶ control ──▶ Handle ──▶ catalog, files, coordinator of the cleaning
 //! ```
 //!
 //! A thread of its own with low priority serves the socket. No reactor waits for it.
