@@ -37,6 +37,8 @@ pub(crate) struct Checkpoints {
     wanted: Cell<Lsn>,
     /// Notified when `covered` has grown.
     written: Notify,
+    /// Notified when somebody waits for it.
+    asked: Notify,
     stop: Notify,
 }
 
@@ -61,18 +63,19 @@ impl Checkpoints {
             covered: Cell::default(),
             wanted: Cell::default(),
             written: Notify::new(),
+            asked: Notify::new(),
             stop: Notify::new(),
         }
     }
 
     /// Writes checkpoints as they become due, and a last one after [`Checkpoints::stop`].
     pub(crate) async fn run(&self) {
-        let mut pause = TICK;
-        while !self.told_to_stop(pause).await {
-            pause = TICK;
+        let (mut pause, mut failed) = (TICK, false);
+        while !self.told_to_stop(pause, !failed).await {
+            (pause, failed) = (TICK, false);
             if self.is_due() {
                 if !self.write().await {
-                    pause = AFTER_FAILURE;
+                    (pause, failed) = (AFTER_FAILURE, true);
                 }
             } else if self.forgot.get().elapsed() >= INTERVAL {
                 self.forget().await;
@@ -92,6 +95,7 @@ impl Checkpoints {
         while self.covered.get() < wanted {
             let written = self.written.notified();
             self.wanted.set(self.wanted.get().max(wanted));
+            self.asked.notify_one();
             written.await;
         }
         Ok(())
@@ -102,10 +106,12 @@ impl Checkpoints {
         self.stop.notify_one();
     }
 
-    async fn told_to_stop(&self, pause: Duration) -> bool {
+    /// Waits for the end of the pause, or until somebody waits for a checkpoint and `hears` it.
+    async fn told_to_stop(&self, pause: Duration, hears: bool) -> bool {
         tokio::select! {
             biased;
             () = self.stop.notified() => true,
+            () = self.asked.notified(), if hears => false,
             () = sleep(pause) => false,
         }
     }

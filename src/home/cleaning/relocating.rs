@@ -10,7 +10,6 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::rc::Rc;
-use std::time::Duration;
 
 use super::pace::Pace;
 use super::packing::Packing;
@@ -34,7 +33,7 @@ const STEP: usize = 4096;
 
 /// Octets that are written again before records name them. Until then they are lost if the server
 /// ends.
-const STEP_OCTETS: usize = 8 << 20;
+const STEP_OCTETS: usize = 32 << 20;
 
 /// Bytes of chunks that are kept in memory for messages to name. In a mailbox with few messages in
 /// the segment, each may need a chunk of its own.
@@ -43,9 +42,6 @@ const BROUGHT: usize = 2 << 20;
 /// A segment with no more than this is emptied even on a full disk, with room held back for
 /// changes: more comes back than it takes.
 const FEW_OCTETS: u64 = RESERVE as u64 / 2;
-
-/// For a pause of this length, leases are given back.
-const LONG: Duration = Duration::from_millis(5);
 
 /// New places that are remembered, for copies of the same messages. A copy beyond that is written
 /// again by itself.
@@ -238,11 +234,11 @@ impl<'a> Relocating<'a> {
     /// Rests after a frame, without the leases that others may need.
     async fn rest_after(&mut self, written: usize, reader: &mut Reader<'_, Resident>) {
         self.done.written += written as u64;
-        let pause = self.pace.pause_after(written);
-        if pause >= LONG {
+        let mut octets = written;
+        while let Some(pause) = self.pace.pause_after(std::mem::take(&mut octets)) {
             reader.rest();
+            sleep(pause).await;
         }
-        sleep(pause).await;
     }
 
     /// Names what was packed, of a mailbox that is not finished.

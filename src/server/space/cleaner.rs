@@ -12,36 +12,32 @@
 //! ```
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
 
-use crate::home::{Arrival, CleanError, Cleaning, Emptied, Pace};
-use crate::index::Live;
+use super::steps::NotCleaned;
+use super::survey::{Candidate, LEAST, Survey, gain};
+use crate::home::Pace;
 use crate::reactor::fault::{Fault, made};
-use crate::reactor::{Jobs, files, timeout};
+use crate::reactor::{Instant, Jobs, files, timeout};
 use crate::server::asked::{AskedToClean, Cleaned};
 use crate::server::config::CleaningConfig;
 use crate::server::shared::Shared;
 use crate::stats::SpaceCounts;
-use crate::store::{SegmentId, strip};
+use crate::store::SegmentId;
+
+/// Time between two glances at how much mail has come in.
+const GLANCE: Duration = Duration::from_millis(500);
+
+/// Segments' worth of mail that is written again before the next look, when cleaning must catch up.
+const STRIDE: u64 = 2;
 
 /// Pause after a failure.
 const AFTER_FAILURE: Duration = Duration::from_secs(60);
-
-/// Rounds of emptying, after which a segment is left alone for this time: copies of its messages
-/// are made faster than they are relocated.
-const ROUNDS: usize = 8;
-
-/// Octets of records that relocating a message takes, about.
-const RECORD: u64 = 40;
-
-/// A segment is worth cleaning when at least this part of it comes back.
-pub(super) const LEAST: f64 = 0.125;
 
 /// The same when an operator asks for everything. Less than this may be the frames and records of
 /// messages that all live: writing them again would give nothing back.
@@ -58,12 +54,12 @@ const FASTEST: u64 = 1 << 30;
 
 /// Cleans the segments of a server.
 pub(in crate::server) struct Cleaner {
-    shared: Arc<Shared>,
+    pub(super) shared: Arc<Shared>,
     how: CleaningConfig,
-    pace: Arc<Pace>,
-    counts: Arc<SpaceCounts>,
+    pub(super) pace: Arc<Pace>,
+    pub(super) counts: Arc<SpaceCounts>,
     /// A thread that writes record files.
-    jobs: Jobs,
+    pub(super) jobs: Jobs,
     /// Requests of operators.
     asked: mpsc::Receiver<AskedToClean>,
     /// Segments with messages that cannot be relocated.
@@ -74,86 +70,7 @@ pub(in crate::server) struct Cleaner {
     /// Octets that relocating has written lately for each octet that it should need. Small mail in
     /// many mailboxes costs more than its octets: without this, its segments would be cleaned
     /// again and again, and nothing would come back.
-    cost: f64,
-}
-
-/// What the catalog and the folder say.
-pub(super) struct Survey {
-    /// Sealed segments with their lengths and what lives in them.
-    pub(super) segments: Vec<(SegmentId, u64, Live)>,
-    /// Octets of messages in all segments.
-    pub(super) live: u64,
-    /// Octets that cleaning would give back.
-    pub(super) dead: u64,
-}
-
-/// Why a segment was not cleaned.
-enum NotCleaned {
-    /// The server stops.
-    Stopping,
-    /// It has messages that cannot be relocated.
-    Stuck,
-    /// It is in use, or copies came in faster than they were relocated.
-    Busy,
-    /// It was empty, and the pool has removed it.
-    Gone,
-    /// The log, the catalog or the disk failed, or has no room.
-    Failed(String),
-}
-
-impl Survey {
-    pub(super) fn of(live: Vec<(SegmentId, Live)>, sealed: Vec<(SegmentId, u64)>) -> Survey {
-        let octets = live.iter().map(|(_, live)| live.octets).sum();
-        let live: BTreeMap<_, _> = live.into_iter().collect();
-        let named = |segment: SegmentId| live.get(&segment).copied().unwrap_or_default();
-        let segments: Vec<_> =
-            sealed.iter().map(|&(segment, length)| (segment, length, named(segment))).collect();
-        let dead = segments.iter().map(|&(_, length, live)| gain(length, live)).sum();
-        Survey { segments, live: octets, dead }
-    }
-
-    /// The segment to clean next: of those in which nothing lives, or of which at least this part
-    /// comes back, the one that gives back the largest part.
-    pub(super) fn next(
-        &self,
-        stuck: &BTreeSet<SegmentId>,
-        least: f64,
-        cost: f64,
-    ) -> Option<(SegmentId, u64, Live)> {
-        let candidates = self.worth(least, cost);
-        let candidates = candidates.filter(|(segment, ..)| !stuck.contains(segment));
-        candidates.max_by(|one, other| {
-            part(one.1, one.2, cost).total_cmp(&part(other.1, other.2, cost)) //
-        })
-    }
-
-    /// The segments of which at least this part comes back.
-    fn worth(&self, least: f64, cost: f64) -> impl Iterator<Item = (SegmentId, u64, Live)> {
-        let worthy = move |&&(_, length, live): &&(SegmentId, u64, Live)| {
-            live.fragments == 0 || part(length, live, cost) >= least
-        };
-        self.segments.iter().filter(worthy).copied()
-    }
-
-    /// Whether there is enough to give back that cleaning begins.
-    pub(super) fn is_due(&self, how: &CleaningConfig) -> bool {
-        self.dead >= (self.live / how.begin).max(how.least)
-    }
-}
-
-/// The part of a segment of this length that comes back.
-fn part(length: u64, live: Live, cost: f64) -> f64 {
-    1.0 - needed(live) as f64 * cost / length as f64
-}
-
-/// What cleaning a segment of this length gives back.
-pub(super) fn gain(length: u64, live: Live) -> u64 {
-    length.saturating_sub(needed(live))
-}
-
-/// Octets of log that living messages need.
-fn needed(live: Live) -> u64 {
-    live.octets + live.fragments * RECORD
+    pub(super) cost: f64,
 }
 
 impl Cleaner {
@@ -170,7 +87,7 @@ impl Cleaner {
     pub(in crate::server) async fn run(mut self) {
         let mut pause = self.how.look;
         loop {
-            let asked = timeout(pause, self.asked.recv()).await.flatten();
+            let asked = self.wait(pause).await;
             pause = self.how.look;
             if let Some(asked) = asked {
                 if let Err(NotCleaned::Stopping) = self.answer(asked).await {
@@ -179,11 +96,7 @@ impl Cleaner {
                 continue;
             }
             let next = match self.next().await {
-                Ok(Some(next)) => next,
-                Ok(None) => {
-                    self.busy.clear();
-                    continue;
-                }
+                Ok(next) => next,
                 Err(NotCleaned::Stopping) => return,
                 Err(why) => {
                     tracing::warn!("no segment is cleaned for now: {why}");
@@ -191,35 +104,55 @@ impl Cleaner {
                     continue;
                 }
             };
-            let (segment, length, live) = next;
-            match self.clean(segment, length, live).await {
-                // Perhaps there is more to do.
-                Ok(_) => pause = Duration::ZERO,
-                Err(NotCleaned::Stopping) => return,
-                Err(NotCleaned::Busy) => {
-                    self.busy.insert(segment);
-                    pause = Duration::ZERO;
-                }
-                Err(NotCleaned::Stuck | NotCleaned::Gone) => {
-                    self.stuck.insert(segment);
-                }
-                Err(NotCleaned::Failed(why)) => {
-                    tracing::warn!("segment {segment} is not cleaned for now: {why}");
-                    pause = AFTER_FAILURE;
+            if next.is_empty() {
+                self.busy.clear();
+                continue;
+            }
+            // Perhaps there is more to do.
+            pause = Duration::ZERO;
+            for (segment, _, done) in self.clean(next).await {
+                match done {
+                    Ok(_) => {}
+                    Err(NotCleaned::Stopping) => return,
+                    Err(NotCleaned::Busy) => {
+                        self.busy.insert(segment);
+                    }
+                    Err(NotCleaned::Stuck | NotCleaned::Gone) => {
+                        self.stuck.insert(segment);
+                    }
+                    Err(NotCleaned::Failed(why)) => {
+                        tracing::warn!("segment {segment} is not cleaned for now: {why}");
+                        pause = AFTER_FAILURE;
+                    }
                 }
             }
         }
     }
 
-    /// The segment to clean now.
-    async fn next(&mut self) -> Result<Option<(SegmentId, u64, Live)>, NotCleaned> {
-        let mut next = None;
+    /// Waits for a request, for this time. The wait ends early when mail has come in that may have
+    /// made cleaning due: as much as half a segment.
+    async fn wait(&mut self, pause: Duration) -> Option<AskedToClean> {
+        let (begun, ingested) = (Instant::now(), self.shared.ingested.load(Ordering::Relaxed));
+        loop {
+            let left = pause.saturating_sub(begun.elapsed());
+            let asked = timeout(left.min(GLANCE), self.asked.recv()).await.flatten();
+            let more = self.shared.ingested.load(Ordering::Relaxed) - ingested;
+            let much = pause <= self.how.look && more >= self.shared.segment_size / 2;
+            if asked.is_some() || much || left <= GLANCE {
+                return asked;
+            }
+        }
+    }
+
+    /// The segments to clean now.
+    async fn next(&mut self) -> Result<Vec<Candidate>, NotCleaned> {
+        let mut next = Vec::new();
         for is_known in [false, true] {
             let survey = self.survey().await.map_err(NotCleaned::Failed)?;
             self.set_pace(&survey);
-            let least = self.least(&survey);
-            next = survey.next(&(&self.stuck | &self.busy), least, self.cost);
-            if next.is_none() {
+            let (least, stride) = (self.least(&survey), self.stride(&survey));
+            next = survey.next(&(&self.stuck | &self.busy), least, self.cost, stride);
+            if next.is_empty() {
                 break;
             }
             if !is_known && !made(Fault::EmptyByOldCheckpoint) {
@@ -229,6 +162,16 @@ impl Cleaner {
             }
         }
         Ok(next)
+    }
+
+    /// Octets to write again before the next look: as much as is written anyway until one segment
+    /// is full, and more when cleaning must catch up. On a full disk there is room for little.
+    fn stride(&self, survey: &Survey) -> u64 {
+        match (self.is_short_of_room(), survey.dead > survey.live / self.how.end) {
+            (true, _) => 0,
+            (false, true) => STRIDE * self.shared.segment_size,
+            (false, false) => self.shared.segment_size,
+        }
     }
 
     /// Cleans as an operator asked, and tells what is done.
@@ -262,28 +205,35 @@ impl Cleaner {
             let least = if *all { LEAST_ASKED } else { self.least(&survey) };
             let others = survey.segments.iter().map(|(segment, ..)| *segment);
             let others = others.filter(|segment| !wanted.contains_key(segment)).collect();
-            let next = survey.next(&others, least, self.cost);
-            let Some((segment, length, live)) = next else { break };
-            wanted.remove(&segment);
+            let stride =
+                if *all { STRIDE * self.shared.segment_size } else { self.stride(&survey) };
+            let stride = if self.is_short_of_room() { 0 } else { stride };
+            let next = survey.next(&others, least, self.cost, stride);
+            if next.is_empty() {
+                break;
+            }
             match all {
                 true => self.pace.set(FASTEST),
                 false => self.set_pace(&survey),
             }
-            let left = |why: &str| Cleaned::Left { segment: segment.0, why: why.into() };
-            let _ = tell.send(match self.clean(segment, length, live).await {
-                Ok(emptied) => {
-                    self.stuck.remove(&segment);
-                    let (segment, rewritten) = (segment.0, emptied.octets);
-                    Cleaned::Segment { segment, bytes: length, rewritten }
-                }
-                Err(NotCleaned::Stuck) => {
-                    self.stuck.insert(segment);
-                    left("it has messages that cannot be read or moved; see the log")
-                }
-                Err(NotCleaned::Busy) => left("it is in use"),
-                Err(NotCleaned::Gone) => continue,
-                Err(error) => return Err(error),
-            });
+            for (segment, length, done) in self.clean(next).await {
+                wanted.remove(&segment);
+                let left = |why: &str| Cleaned::Left { segment: segment.0, why: why.into() };
+                let _ = tell.send(match done {
+                    Ok(emptied) => {
+                        self.stuck.remove(&segment);
+                        let (segment, rewritten) = (segment.0, emptied.octets);
+                        Cleaned::Segment { segment, bytes: length, rewritten }
+                    }
+                    Err(NotCleaned::Stuck) => {
+                        self.stuck.insert(segment);
+                        left("it has messages that cannot be read or moved; see the log")
+                    }
+                    Err(NotCleaned::Busy) => left("it is in use"),
+                    Err(NotCleaned::Gone) => continue,
+                    Err(error) => return Err(error),
+                });
+            }
         }
         Ok(())
     }
@@ -324,166 +274,5 @@ impl Cleaner {
             }
         });
         self.pace.set(rate);
-    }
-
-    /// Empties a segment, and gives its file back.
-    async fn clean(
-        &mut self,
-        segment: SegmentId,
-        length: u64,
-        live: Live,
-    ) -> Result<Emptied, NotCleaned> {
-        let mut emptied = Emptied::default();
-        let mut round = 0;
-        if live.fragments == 0 && !made(Fault::EmptyByOldCheckpoint) {
-            // It may have been left a moment ago, full of mail that the catalog lacks.
-            self.cover().await?;
-            if !self.is_empty(segment).await? {
-                return Err(NotCleaned::Busy);
-            }
-        }
-        loop {
-            let (segment, pace) = (segment, self.pace.clone());
-            let done = self
-                .all(move |reply| {
-                    let pace = pace.clone();
-                    Cleaning::Empty { segment, octets: live.octets, pace, reply }
-                })
-                .await?;
-            let mut stuck = 0;
-            for done in done {
-                let done = done.map_err(NotCleaned::from)?;
-                stuck += done.stuck;
-                emptied.add(done);
-            }
-            if stuck > 0 {
-                return Err(NotCleaned::Stuck);
-            }
-            if !made(Fault::EmptyByOldCheckpoint) {
-                self.cover().await?;
-            }
-            if self.is_empty(segment).await? || made(Fault::CopiesForgotten) {
-                break;
-            }
-            round += 1;
-            if round == ROUNDS {
-                return Err(NotCleaned::Busy);
-            }
-        }
-        self.all(|reply| Cleaning::Leave { segment, reply }).await?;
-        let segments = self.shared.segments.clone();
-        let stripped = self.jobs.run(move || strip(&segments, segment)).await;
-        match stripped {
-            Ok(Ok(_)) => {}
-            Ok(Err(error)) if error.kind() == io::ErrorKind::NotFound => {
-                return Err(NotCleaned::Gone);
-            }
-            Ok(Err(error)) => return Err(NotCleaned::Failed(error.to_string())),
-            Err(_) => return Err(NotCleaned::Stopping),
-        }
-        let taken = self.shared.pool.take_back(segment).await;
-        taken.map_err(|_| NotCleaned::Stopping)?;
-        let Emptied { messages, octets, written, .. } = emptied;
-        if live.fragments > 0 {
-            let cost = written as f64 / needed(live) as f64;
-            self.cost = ((3.0 * self.cost + cost) / 4.0).max(1.0);
-        }
-        tracing::debug!("segment {segment} was cleaned: {messages} messages were relocated");
-        self.counts.cleaned.fetch_add(1, Ordering::Relaxed);
-        self.counts.given_back.fetch_add(length, Ordering::Relaxed);
-        self.counts.rewritten.fetch_add(octets, Ordering::Relaxed);
-        Ok(emptied)
-    }
-
-    /// Brings the catalog up to everything that was written so far.
-    async fn cover(&self) -> Result<(), NotCleaned> {
-        for covered in self.all(|reply| Cleaning::Cover { reply }).await? {
-            covered.map_err(NotCleaned::from)?;
-        }
-        Ok(())
-    }
-
-    async fn is_empty(&self, segment: SegmentId) -> Result<bool, NotCleaned> {
-        let named = self.shared.catalog.live_in(segment, ("".into(), Default::default()), 1).await;
-        let named = named.map_err(|error| NotCleaned::Failed(error.to_string()))?;
-        Ok(named.is_empty())
-    }
-
-    /// Asks all reactors for a step, and waits for all of them.
-    async fn all<T>(
-        &self,
-        step: impl Fn(oneshot::Sender<T>) -> Cleaning,
-    ) -> Result<Vec<T>, NotCleaned> {
-        let reactors = self.shared.reactors.get().ok_or(NotCleaned::Stopping)?;
-        let mut answers = Vec::new();
-        for reactor in reactors {
-            let (reply, answer) = oneshot::channel();
-            reactor.send(Arrival::Clean(step(reply))).map_err(|_| NotCleaned::Stopping)?;
-            answers.push(answer);
-        }
-        let mut all = Vec::new();
-        for answer in answers {
-            all.push(answer.await.map_err(|_| NotCleaned::Stopping)?);
-        }
-        Ok(all)
-    }
-}
-
-impl fmt::Display for NotCleaned {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            NotCleaned::Stopping => "the server stops",
-            NotCleaned::Stuck => "it has messages that cannot be read or moved",
-            NotCleaned::Busy => "it is in use",
-            NotCleaned::Gone => "it is no longer there",
-            NotCleaned::Failed(why) => why,
-        })
-    }
-}
-
-impl From<CleanError> for NotCleaned {
-    fn from(error: CleanError) -> NotCleaned {
-        match error {
-            CleanError::InUse => NotCleaned::Busy,
-            error => NotCleaned::Failed(error.to_string()),
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const MIB: u64 = 1 << 20;
-
-    fn survey(segments: &[(u64, u64)]) -> Survey {
-        let numbered = segments.iter().zip(1..);
-        let live = numbered.clone().filter(|((_, live), _)| *live > 0);
-        let live = live.map(|(&(_, octets), segment)| {
-            (SegmentId(segment), Live { fragments: 1, octets: octets * MIB })
-        });
-        let sealed = numbered.map(|(&(length, _), segment)| (SegmentId(segment), length * MIB));
-        Survey::of(live.collect(), sealed.collect())
-    }
-
-    fn next(survey: &Survey, stuck: &[u64], least: f64) -> Option<u64> {
-        let stuck = stuck.iter().map(|&segment| SegmentId(segment)).collect();
-        survey.next(&stuck, least, 1.0).map(|(segment, ..)| segment.0)
-    }
-
-    #[test]
-    fn the_segment_that_gives_back_most_is_next() {
-        let survey = survey(&[(100, 90), (100, 60), (100, 99), (10, 5)]);
-        assert_eq!((survey.live / MIB, survey.dead / MIB), (254, 55));
-        assert_eq!(next(&survey, &[], LEAST), Some(4));
-        assert_eq!(next(&survey, &[4], LEAST), Some(2));
-        assert_eq!(next(&survey, &[2, 4], LEAST), None, "a tenth is not worth the writing");
-        assert_eq!(next(&survey, &[], f64::INFINITY), None);
-    }
-
-    #[test]
-    fn a_segment_in_which_nothing_lives_costs_nothing() {
-        let survey = survey(&[(100, 10), (100, 0)]);
-        assert_eq!(next(&survey, &[], f64::INFINITY), Some(2));
     }
 }

@@ -4,6 +4,8 @@ mod cleaner;
 mod report;
 mod scrub;
 mod snapshots;
+mod steps;
+mod survey;
 
 pub(super) use cleaner::Cleaner;
 pub(super) use report::of_running;

@@ -9,8 +9,8 @@ use std::sync::atomic::Ordering;
 
 use serde::{Deserialize, Serialize};
 
-use super::cleaner::{LEAST, Survey, gain};
 use super::scrub::{Progress, read_progress};
+use super::survey::{LEAST, Survey, gain};
 use crate::index::Live;
 use crate::limits::BLOCK;
 use crate::server::config::CleaningConfig;
@@ -264,8 +264,8 @@ impl Space {
         self.live = Some(survey.live);
         self.reclaimable = Some(survey.dead);
         self.due = Some(survey.is_due(how));
-        let next = survey.next(&BTreeSet::new(), LEAST, 1.0);
-        self.next = next.map(|(segment, bytes, live)| NextCleaning {
+        let next = survey.next(&BTreeSet::new(), LEAST, 1.0, 0);
+        self.next = next.first().map(|&(segment, bytes, live)| NextCleaning {
             segment: segment.0,
             file: segment.file_name(),
             bytes,

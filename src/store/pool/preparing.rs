@@ -386,13 +386,19 @@ impl Worker {
     /// Makes a stripped segment ready for other mail, or deletes its file.
     fn take_back(&mut self, segment: SegmentId) {
         let segments = &self.config.segments;
-        if self.ready.len() < self.config.ahead && self.current.is_none() {
+        if self.ready.len() < self.config.ahead {
             let header = Zeros::with(ReadyHeader { reused: true });
             let (least, header) = (self.config.size / 2, header.get(BLOCK));
             match segments.reuse(segment, self.next, least, header) {
                 Ok(Some(ready)) => {
                     self.next = self.next.next();
-                    return self.ready.push_back(ready);
+                    self.ready.push_back(ready);
+                    // The zeros written so far are lost, and those to come are saved.
+                    let is_superfluous = self.ready.len() >= self.config.ahead;
+                    if is_superfluous && self.current.as_ref().is_some_and(|one| !one.held_back) {
+                        self.discard_current();
+                    }
+                    return;
                 }
                 Ok(None) => return,
                 Err(error) => tracing::warn!("segment {segment} cannot be used again: {error}"),
