@@ -216,8 +216,8 @@
 //! the positions of that snapshot lie within the copied logs.
 //!
 //! A link shares its content with the server's file. So nothing in a file with two names may
-//! change: segments that recovery may cut are copied, and a segment is used again only if it has one
-//! name. A link could be made just after the names were counted. Therefore a server that uses a
+//! change: segments that recovery may cut are copied, and a segment is used again only if it has
+//! one name. A link could be made just after the names were counted. Therefore a server that uses a
 //! segment again first takes its name away, then counts the names, and then writes; and a backup
 //! first makes the link, and then looks whether the name is still there:
 //!
@@ -233,8 +233,8 @@
 //! every mailbox gets a new UIDVALIDITY, and numbers are skipped. The log cannot say where, because
 //! it is that of the backup. The file `restored` has the last epoch of each backup that the folder
 //! was restored from, and the time of the restore. A replay does this before the first change of a
-//! later epoch, or at its end, and notes in the catalog that it was done. Snapshots carry that note:
-//! a catalog made from one does it neither twice nor not at all.
+//! later epoch, or at its end, and notes in the catalog that it was done. Snapshots carry that
+//! note: a catalog made from one does it neither twice nor not at all.
 //!
 //! ## When the disk fails
 //!

@@ -22,7 +22,7 @@
 //! Record files are listed before the segments, and once more after them:
 //!
 //! ```text
-//! server   octets of N to M ── N.rec gets its name ── N.seg goes, is used again ── N.rec is dropped
+//! server   octets of N to M ── N.rec gets its name ── N.seg is used again ── N.rec is dropped
 //! copy            │ N.rec is listed: M was there before, so it is among the segments
 //!                 │ N.rec is listed only after the segments: M may be missing, all is done again
 //!                 │ N.rec is in neither list: N.seg is there, or gone when it is to be copied

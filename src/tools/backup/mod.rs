@@ -11,9 +11,9 @@
 //! - Sealed segments and record files never change, so a hard link is enough where the file system
 //!   allows one. A server uses a segment for other mail only if that file has no other name.
 //! - Segments that a server writes to are copied: recovery may cut them, and would cut a link too.
-//! - The catalog is left out. A restored folder makes it again from the newest snapshot and the log,
-//!   and has to change every mailbox in it anyway; a copy of a file that is being written would be
-//!   worth nothing.
+//! - The catalog is left out. A restored folder makes it again from the newest snapshot and the
+//!   log, and has to change every mailbox in it anyway; a copy of a file that is being written
+//!   would be worth nothing.
 //!
 //! Until the new manifest is there, the files of the old one are replaced only by files with the
 //! same content and more behind it. Files that the new one does not name go last. So whatever

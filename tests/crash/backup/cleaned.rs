@@ -1,5 +1,5 @@
-//! Backups of a server that strips segments, uses them again, takes snapshots and drops record files
-//! all the time.
+//! Backups of a server that strips segments, uses them again, takes snapshots and drops record
+//! files all the time.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;

@@ -3,9 +3,9 @@
 //! Input: an octet of flags, then steps, each an octet and what it needs. Whatever they do to the
 //! disk, recovery ends without a panic. It does not change what it refuses to read. After it has
 //! cut a log, a second recovery reads the same and cuts nothing. A log that was not corrupted is
-//! complete. When its segments are stripped, it reads the same; when record files are dropped that a
-//! snapshot covers, it still reads the same behind the snapshot; and when a record file is corrupted,
-//! that is damage, or nothing that this recovery needed.
+//! complete. When its segments are stripped, it reads the same; when record files are dropped that
+//! a snapshot covers, it still reads the same behind the snapshot; and when a record file is
+//! corrupted, that is damage, or nothing that this recovery needed.
 
 mod world;
 
@@ -109,8 +109,8 @@ fn stripped(disk: &Disk, from: &[LogPosition], recovered: &Recovered, found: &[R
     assert!(folder.content() == before, "something was cut");
 }
 
-/// Every segment is stripped, and its record file is dropped if a snapshot at these positions, or at
-/// the end of the log, covers it. What is behind the positions does not change.
+/// Every segment is stripped, and its record file is dropped if a snapshot at these positions, or
+/// at the end of the log, covers it. What is behind the positions does not change.
 fn dropped(disk: &Disk, from: &[LogPosition], ends: &[LogPosition]) {
     for positions in [from, ends] {
         // A snapshot has the positions of the last epoch.
