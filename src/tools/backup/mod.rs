@@ -1,7 +1,7 @@
 //! `mailrace backup`: copies a data folder, also of a running server; `mailrace restore`: makes a
 //! data folder of such a copy.
 //!
-//! [`store::image`] says which files, and how much of each, make a consistent copy. They are linked
+//! `store::image` says which files, and how much of each, make a consistent copy. They are linked
 //! or copied in any order. If one of them is gone when its turn comes, because it was stripped or
 //! dropped, all is looked at again; what is in the backup by then stays. The newest snapshot of the
 //! catalog is taken before, and must be the newest one still when the files are known: what the log
