@@ -12,9 +12,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
 use kit::{Client, Fetched, Folder, Message, Random, Server, command, mailrace};
+use serde_json::Value;
 
 use crate::observe::until;
-use serde_json::Value;
 
 /// Small segments, so that little mail fills several.
 pub(super) const SMALL: [&str; 4] = ["--segment-size", "4M", "--reactors", "2"];
