@@ -49,10 +49,11 @@ impl Server {
     /// The value of a metric.
     pub fn metric(&self, name: &str) -> u64 {
         let mut stream = TcpStream::connect(self.admin).expect("the admin endpoint");
-        let request = "GET /metrics HTTP/1.1\r\nHost: bench\r\nConnection: close\r\n\r\n";
+        let request = "GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
         stream.write_all(request.as_bytes()).expect("it reads");
         let mut text = String::new();
         stream.read_to_string(&mut text).expect("it answers");
+        assert!(text.starts_with("HTTP/1.1 200 "), "{text}");
         let values = text.lines().filter(|line| {
             let rest = line.strip_prefix(name);
             rest.is_some_and(|rest| rest.starts_with([' ', '{']))
