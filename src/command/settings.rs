@@ -84,8 +84,7 @@ pub struct ServeArgs {
     #[arg(long, value_name = "SIZE", value_parser = parse_rate)]
     pub clean_rate: Option<u64>,
 
-    /// Read and check all stored mail once in this time, slowly and in the background: 12h, 30d;
-    /// off does not
+    /// Read and check all stored mail once in this time, slowly, in the background: 12h, 30d, off
     #[arg(long, value_name = "DURATION", default_value = "30d", value_parser = parse_duration)]
     pub scrub_every: Duration,
 
