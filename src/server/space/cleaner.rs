@@ -150,7 +150,7 @@ impl Cleaner {
         for is_known in [false, true] {
             let survey = self.survey().await.map_err(NotCleaned::Failed)?;
             self.set_pace(&survey);
-            let (least, stride) = (self.least(&survey), self.stride(&survey));
+            let (least, stride) = (self.least(&survey), self.stride(&survey, false));
             next = survey.next(&(&self.stuck | &self.busy), least, self.cost, stride);
             if next.is_empty() {
                 break;
@@ -165,9 +165,11 @@ impl Cleaner {
     }
 
     /// Octets to write again before the next look: as much as is written anyway until one segment
-    /// is full, and more when cleaning must catch up. On a full disk there is room for little.
-    fn stride(&self, survey: &Survey) -> u64 {
-        match (self.is_short_of_room(), survey.dead > survey.live / self.how.end) {
+    /// is full, and more in a hurry, or when cleaning must catch up. On a full disk there is room
+    /// for little.
+    fn stride(&self, survey: &Survey, hurry: bool) -> u64 {
+        let hurry = hurry || survey.dead > survey.live / self.how.end;
+        match (self.is_short_of_room(), hurry) {
             (true, _) => 0,
             (false, true) => STRIDE * self.shared.segment_size,
             (false, false) => self.shared.segment_size,
@@ -205,10 +207,7 @@ impl Cleaner {
             let least = if *all { LEAST_ASKED } else { self.least(&survey) };
             let others = survey.segments.iter().map(|(segment, ..)| *segment);
             let others = others.filter(|segment| !wanted.contains_key(segment)).collect();
-            let stride =
-                if *all { STRIDE * self.shared.segment_size } else { self.stride(&survey) };
-            let stride = if self.is_short_of_room() { 0 } else { stride };
-            let next = survey.next(&others, least, self.cost, stride);
+            let next = survey.next(&others, least, self.cost, self.stride(&survey, *all));
             if next.is_empty() {
                 break;
             }

@@ -49,8 +49,6 @@ mod visit;
 mod walk;
 mod window;
 
-use std::collections::BTreeSet;
-
 pub use self::ahead::ReadAhead;
 pub use self::error::{Damage, Lost, LostFrames, RecoveryError, VisitError};
 pub use self::image::{ImageEnd, ImageFile, ImagePart, LogImage, image};
@@ -200,23 +198,19 @@ fn read(
     Ok((recovered, plan, visitor.knows_damage()))
 }
 
-/// Checks the version of the newest epoch's segments, and of those that older versions numbered,
-/// before anything is changed. One process wrote all of an epoch, so its first header will do.
-/// Between them there are only segments that a mailrace of this version has read before.
+/// Checks the version in the headers of the newest epoch's segments, and of those that older
+/// versions numbered, before anything is changed. Between them there are only segments that a
+/// mailrace of this version has read before.
 ///
 /// # Errors
 /// [`RecoveryError::OtherVersion`] when one has another version of the format; those of the medium.
 pub fn check_versions(medium: &dyn Medium) -> Result<(), RecoveryError> {
     let files = medium.segments().map_err(RecoveryError::io(None, 0))?;
-    let files: BTreeSet<_> = files.into_iter().map(|(file, _)| file).collect();
-    let newest = files.last().map(|file| file.epoch()).unwrap_or_default();
-    for &file in files.iter().filter(|file| [Epoch(0), newest].contains(&file.epoch())) {
-        match survey::header_of(medium, file)? {
-            Err(HeaderError::OtherVersion { version }) => {
-                return Err(RecoveryError::OtherVersion { file, version });
-            }
-            Ok(_) if file.epoch() == newest => break,
-            _ => {}
+    let newest = files.iter().map(|(file, _)| file.epoch()).max().unwrap_or_default();
+    let checked = |file: &SegmentId| [Epoch(0), newest].contains(&file.epoch());
+    for file in files.into_iter().map(|(file, _)| file).filter(checked) {
+        if let Err(HeaderError::OtherVersion { version }) = survey::header_of(medium, file)? {
+            return Err(RecoveryError::OtherVersion { file, version });
         }
     }
     Ok(())

@@ -5,8 +5,9 @@ use std::path::{Path, PathBuf};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::ask::{Answers, ask, unexpected};
+use super::server_on;
 use crate::control::{Answer, Control, Request};
-use crate::server::{Cleaned, Config, Server, StartError, of_stopped};
+use crate::server::{Cleaned, StartError, of_stopped};
 use crate::store::SegmentId;
 use crate::tools::error::{ToolError, say};
 use crate::tools::size::show_size;
@@ -46,18 +47,9 @@ fn taken(data: &Path) -> Result<u64, ToolError> {
     Ok(space.map_err(|error| StartError::Data(data.to_owned(), error))?.total)
 }
 
-/// Cleans a folder that no server uses: by a server that nobody can connect to.
+/// Cleans a folder that no server uses.
 fn in_this_process(data: &Path, all: bool, report: &mut Report) -> Result<(), ToolError> {
-    let server = Server::start(Config {
-        data: data.to_owned(),
-        listens: false,
-        reactors: Some(1),
-        segment_size: SEGMENT,
-        // Stripped segments are deleted: nothing is made for mail to come.
-        segments_ahead: 0,
-        scrub_every: None,
-        ..Config::default()
-    })?;
+    let server = server_on(data, SEGMENT)?;
     let control = Control::start(data, server.handle());
     let asked = server.handle().clean(all);
     let mut told = asked.map_err(|error| ToolError::Refused(error.to_string()))?;

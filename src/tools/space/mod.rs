@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use super::error::{ToolError, say};
 use crate::control::{Answer, Request};
 use crate::index::{ReplayError, stored_live};
-use crate::server::{Space, StartError, of_stopped};
+use crate::server::{Config, Server, Space, StartError, of_stopped};
 
 pub use self::clean::{CleanOptions, run as clean};
 pub(crate) use self::purge::run as purge;
@@ -40,6 +40,20 @@ pub fn run(options: &SpaceOptions) -> Result<(), ToolError> {
     say(&match options.json {
         true => serde_json::to_string_pretty(&space).expect("it is plain data") + "\n",
         false => text::table(&space),
+    })
+}
+
+/// A server that nobody can connect to, on a folder that no other one uses.
+fn server_on(data: &Path, segment_size: u32) -> Result<Server, StartError> {
+    Server::start(Config {
+        data: data.to_owned(),
+        listens: false,
+        reactors: Some(1),
+        segment_size,
+        // Stripped segments are deleted: nothing is made for mail to come.
+        segments_ahead: 0,
+        scrub_every: None,
+        ..Config::default()
     })
 }
 

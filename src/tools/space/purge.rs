@@ -3,9 +3,9 @@
 use std::path::Path;
 
 use super::ask::{ask, unexpected};
+use super::server_on;
 use crate::control::{Answer, Request};
 use crate::home::Purged;
-use crate::server::{Config, Server};
 use crate::tools::error::ToolError;
 
 /// Size of a segment that is made while no server runs: a record for each mailbox goes into it.
@@ -26,17 +26,8 @@ pub(crate) fn run(data: &Path, account: &str) -> Result<Purged, ToolError> {
     }
 }
 
-/// By a server that nobody can connect to.
 fn in_this_process(data: &Path, account: &str) -> Result<Purged, ToolError> {
-    let server = Server::start(Config {
-        data: data.to_owned(),
-        listens: false,
-        reactors: Some(1),
-        segment_size: SEGMENT,
-        segments_ahead: 0,
-        scrub_every: None,
-        ..Config::default()
-    })?;
+    let server = server_on(data, SEGMENT)?;
     let runtime = tokio::runtime::Builder::new_current_thread().build();
     let runtime = runtime.map_err(|error| ToolError::Io { doing: "cannot wait".into(), error })?;
     let purged = runtime.block_on(server.handle().purge(account.to_owned()));

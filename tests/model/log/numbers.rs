@@ -90,16 +90,25 @@ fn with_a_catalog_only_files_of_the_newest_epochs_are_opened() {
     }
 }
 
+/// Not only the first one: a start that is refused must have changed nothing.
 #[test]
-fn one_header_tells_the_version_of_an_epoch() {
+fn each_segment_of_the_newest_epoch_is_asked_for_its_version() {
     let mut log = Log::after(epochs(3).0.disk, Epoch(4));
     for number in 1..=20 {
         log.segment(segment(4, number), 8);
         log.frame(b"a", &[]);
     }
-    let medium = Counting { disk: &mut log.disk, read: RefCell::default() };
-    check_versions(&medium).expect("all of this version");
-    assert_eq!(medium.read.into_inner(), BTreeSet::from([SegmentId(segment(4, 1))]));
+    let last = SegmentId(segment(4, 20));
+    let mut header = log.disk.files[&last][..96].to_vec();
+    header[8..10].copy_from_slice(&(VERSION + 1).to_le_bytes());
+    let checksum = xxh3_64(&header[..88]).to_le_bytes();
+    header[88..].copy_from_slice(&checksum);
+    log.disk.overwrite(last, 0, &header);
+    let refused = check_versions(&log.disk);
+    assert!(
+        matches!(refused, Err(RecoveryError::OtherVersion { file, .. }) if file == last),
+        "{refused:?}"
+    );
 }
 
 #[test]

@@ -29,7 +29,7 @@ use crate::reactor::{JobError, Jobs, sleep, unix_seconds};
 use crate::server::shared::Shared;
 use crate::stats::ScrubCounts;
 use crate::store::{
-    Flaw, FlawKind, FrameCheck, MailboxId, MessageCheck, SegmentId, SegmentState, Stored,
+    Flaw, FlawKind, FrameCheck, MailboxId, MessageCheck, SegmentId, SegmentState, Step, Stored,
     check_record_file,
 };
 use imap::types::Uid;
@@ -195,15 +195,8 @@ impl Scrub {
             return Ok(());
         };
         loop {
-            let (checked, step) = self
-                .jobs
-                .run(move || {
-                    let step = check.step(STEP);
-                    (check, step)
-                })
-                .await?;
-            check = checked;
-            self.rest_after(step.read).await;
+            let step;
+            (check, step) = self.step(check, |check| check.step(STEP)).await?;
             for flaw in step.flaws {
                 self.flaw_in(segment, SegmentState::Sealed, flaw).await?;
             }
@@ -221,6 +214,21 @@ impl Scrub {
                 self.mailbox(segment, &row.account, row.mailbox).await?;
             }
         }
+    }
+
+    /// Takes a step of a check on the thread, and rests.
+    async fn step<C: Send + 'static, F: Send + 'static>(
+        &mut self,
+        mut check: C,
+        step: impl FnOnce(&mut C) -> Step<F> + Send + 'static,
+    ) -> Result<(C, Step<F>), Ended> {
+        let stepped = self.jobs.run(move || {
+            let step = step(&mut check);
+            (check, step)
+        });
+        let (check, step) = stepped.await?;
+        self.rest_after(step.read).await;
+        Ok((check, step))
     }
 
     /// Checks the messages of a mailbox that begin in a segment.
@@ -242,15 +250,8 @@ impl Scrub {
             messages.retain(|message| message.begins_at().0 == segment);
             let mut check = MessageCheck::new(&self.shared.segments, messages);
             loop {
-                let (checked, step) = self
-                    .jobs
-                    .run(move || {
-                        let step = check.step(STEP);
-                        (check, step)
-                    })
-                    .await?;
-                check = checked;
-                self.rest_after(step.read).await;
+                let step;
+                (check, step) = self.step(check, |check| check.step(STEP)).await?;
                 for (message, flaw) in step.flaws {
                     self.flaw_of((account, mailbox), (&message, first), flaw).await?;
                 }
