@@ -32,8 +32,10 @@ fn a_hundred_restarts_without_mail_leave_no_files() {
         }
         counts.push(folder.segments().len());
     }
+    // A server that ends soon may leave one more. It must go with the next: what stays, adds up.
     let most = counts[..10].iter().max();
-    assert!(counts[10..].iter().max() <= most, "files: {counts:?}");
+    let lasting = counts[10..].windows(3).map(|three| three.iter().min());
+    assert!(lasting.max() <= Some(most), "files: {counts:?}");
     for catalog in [true, false] {
         if !catalog {
             fs::remove_file(folder.catalog()).unwrap();
