@@ -316,6 +316,15 @@ pub const ARGON2_PASSES: u32 = 64;
 /// Most lanes that a password hash may ask for.
 pub const ARGON2_LANES: u32 = 64;
 
+/// Most rounds of a SHA-crypt hash that another server made: a second on one core.
+pub const SHA_CRYPT_ROUNDS: u32 = 1_000_000;
+
+/// Highest cost of a bcrypt hash that another server made: a second on one core.
+pub const BCRYPT_COST: u32 = 14;
+
+/// Most rounds of a PBKDF2 hash that another server made: a second on one core.
+pub const PBKDF2_ROUNDS: u32 = 2_000_000;
+
 /// Logins that wait for a password check: one for each connection, at about 2 KiB. A login that
 /// reaches [`LOGIN_TIME`] first is told so.
 pub const LOGINS_WAITING: usize = CONNECTIONS;

@@ -5,10 +5,11 @@
 //! alice:$argon2id$v=19$m=19456,t=2,p=1$c2FsdHNhbHRzYWx0$...:10737418240
 //! bob:$argon2id$v=19$m=19456,t=2,p=1$...$...:none:SCRAM-SHA-256$65536:c2Fs...$...:...
 //! carol:$argon2id$...$...:none:account=5f3a9c0b77e01d24:SCRAM-SHA-256$...
-//! #removed dave
-//! #removed erin 81b2c4d6e8f00913
+//! dave:{SHA512-CRYPT}$6$...$...:none
+//! #removed erin
+//! #removed frank 81b2c4d6e8f00913
 //! ```
-//! The SCRAM-SHA-256 keys may be omitted. Empty lines and lines that begin with `#` are kept and
+//! The SCRAM-SHA-256 keys may be omitted. A hash in braces is of another server: see [`foreign`]. Empty lines and lines that begin with `#` are kept and
 //! ignored, except the lines of removed users.
 //!
 //! An account is the mail of one user. It is named after the user; if the name was used before, a
@@ -20,6 +21,7 @@ use std::sync::Arc;
 
 use argon2::{ARGON2ID_IDENT, Params, password_hash::phc::PasswordHash};
 
+use super::foreign;
 use super::keys::Keys;
 use super::users::{NameError, User};
 use crate::limits;
@@ -39,8 +41,12 @@ pub enum LineError {
     Name(NameError),
     /// The second field is not an argon2id PHC string with salt and hash.
     Hash,
-    /// The second field asks for more memory, passes or lanes than [`limits::ARGON2_MEMORY_KIB`],
-    /// [`limits::ARGON2_PASSES`] and [`limits::ARGON2_LANES`] allow.
+    /// The second field names a scheme of another server that is not known.
+    Scheme,
+    /// The second field is not a hash of the scheme that it names.
+    Foreign,
+    /// The second field asks for more memory, passes, lanes or rounds than the
+    /// [limits](crate::limits) allow.
     HashTooCostly,
     /// The third field is neither a number of octets nor `none`.
     Quota,
@@ -63,13 +69,13 @@ pub(super) fn parse(line: &[u8]) -> Result<Option<User>, LineError> {
     }
     // The keys contain colons.
     let mut fields = text.splitn(4, ':');
-    let (Some(name), Some(phc), Some(quota), keys) =
+    let (Some(name), Some(hash), Some(quota), keys) =
         (fields.next(), fields.next(), fields.next(), fields.next())
     else {
         return Err(LineError::Fields(text.split(':').count()));
     };
     check_name(name).map_err(LineError::Name)?;
-    check_hash(phc)?;
+    check_hash(hash)?;
     let quota = parse_quota(quota)?;
     let (account, keys) = match keys.and_then(|rest| rest.strip_prefix(ACCOUNT)) {
         None => (None, keys),
@@ -82,7 +88,7 @@ pub(super) fn parse(line: &[u8]) -> Result<Option<User>, LineError> {
         Some(keys) => Some(Arc::new(Keys::parse(keys).ok_or(LineError::Keys)?)),
         None => None,
     };
-    Ok(Some(User { name: name.into(), account, quota, phc: phc.into(), keys, master: None }))
+    Ok(Some(User { name: name.into(), account, quota, hash: hash.into(), keys, master: None }))
 }
 
 /// Name and account number in the line of a removed user.
@@ -111,7 +117,7 @@ pub(super) fn format(user: &User) -> String {
     let keys = user.keys.as_ref().map_or_else(String::new, |keys| format!(":{keys}"));
     let account = user.account.as_ref();
     let account = account.map_or_else(String::new, |account| format!(":{ACCOUNT}{account}"));
-    format!("{}:{}:{quota}{account}{keys}\n", user.name, user.phc)
+    format!("{}:{}:{quota}{account}{keys}\n", user.name, user.hash)
 }
 
 /// Whether a new user can have this name. In `alice*admin` the asterisk separates the user from the
@@ -138,12 +144,19 @@ pub(super) fn check_name(name: &str) -> Result<(), NameError> {
     }
 }
 
-fn check_hash(phc: &str) -> Result<(), LineError> {
-    let hash = PasswordHash::new(phc).map_err(|_| LineError::Hash)?;
+pub(super) fn check_hash(hash: &str) -> Result<(), LineError> {
+    if foreign::is_foreign(hash) {
+        return foreign::check(hash);
+    }
+    let hash = PasswordHash::new(hash).map_err(|_| LineError::Hash)?;
     if hash.algorithm != ARGON2ID_IDENT || hash.salt.is_none() || hash.hash.is_none() {
         return Err(LineError::Hash);
     }
-    let params = Params::try_from(&hash).map_err(|_| LineError::Hash)?;
+    check_cost(&Params::try_from(&hash).map_err(|_| LineError::Hash)?)
+}
+
+/// Whether a hash with these parameters may be checked at a login.
+pub(super) fn check_cost(params: &Params) -> Result<(), LineError> {
     let costly = params.m_cost() > limits::ARGON2_MEMORY_KIB
         || params.t_cost() > limits::ARGON2_PASSES
         || params.p_cost() > limits::ARGON2_LANES;
@@ -175,12 +188,21 @@ impl fmt::Display for LineError {
             LineError::Hash => {
                 f.write_str("the second field is not an argon2id hash ($argon2id$...)")
             }
+            LineError::Scheme => f.write_str(
+                "the scheme of the hash is not one of ARGON2ID, ARGON2I, SHA512-CRYPT, \
+                 SHA256-CRYPT, BLF-CRYPT, CRYPT, PBKDF2, SSHA, SSHA256 and SSHA512",
+            ),
+            LineError::Foreign => f.write_str("the hash does not have the form of its scheme"),
             LineError::HashTooCostly => write!(
                 f,
-                "the hash asks for more than m={},t={},p={}",
+                "the hash asks for more than m={},t={},p={} of argon2, {} rounds of SHA-crypt, \
+                 cost {} of bcrypt or {} rounds of PBKDF2",
                 limits::ARGON2_MEMORY_KIB,
                 limits::ARGON2_PASSES,
-                limits::ARGON2_LANES
+                limits::ARGON2_LANES,
+                limits::SHA_CRYPT_ROUNDS,
+                limits::BCRYPT_COST,
+                limits::PBKDF2_ROUNDS,
             ),
             LineError::Quota => {
                 f.write_str("the third field is neither a number of octets nor `none`")

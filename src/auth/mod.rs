@@ -10,6 +10,7 @@
 //! ```
 
 mod claim;
+mod foreign;
 mod keys;
 mod line;
 mod password;

@@ -5,6 +5,7 @@ use std::fmt;
 use argon2::password_hash::phc::{Output, ParamsString, PasswordHash, Salt};
 use argon2::{ARGON2ID_IDENT, Algorithm, Argon2, Block, Params, Version};
 
+use super::foreign;
 use crate::limits;
 use crate::reactor::Pages;
 
@@ -89,9 +90,17 @@ pub(super) fn hash(password: &Password) -> Result<Box<str>, argon2::Error> {
     Ok(hash.to_string().into())
 }
 
-/// Whether `phc` was made from this password; `None` if it is not a PHC string. The cost depends on
-/// the parameters in `phc`.
-pub(super) fn matches(password: &Password, phc: &str) -> Option<bool> {
+/// Whether a hash was made from this password; `None` if it is none. The cost depends on the
+/// parameters in it.
+pub(super) fn matches(password: &Password, hash: &str) -> Option<bool> {
+    match foreign::is_foreign(hash) {
+        true => foreign::matches(password, hash),
+        false => matches_phc(password, hash),
+    }
+}
+
+/// The same for a PHC string of argon2.
+pub(super) fn matches_phc(password: &Password, phc: &str) -> Option<bool> {
     let hash = PasswordHash::new(phc).ok()?;
     let (salt, expected) = (hash.salt?, hash.hash?);
     let params = Params::try_from(&hash).ok()?;

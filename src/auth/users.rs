@@ -24,6 +24,7 @@ use std::time::Duration;
 pub(crate) use self::edit::Kept;
 use self::error::io_error;
 pub(crate) use self::error::{NameError, UserError};
+use super::foreign;
 use super::keys::{Keys, Usual};
 use super::line::{self, LineError};
 use super::stamp::Stamp;
@@ -52,8 +53,9 @@ pub struct User {
     pub(super) account: Option<Box<str>>,
     /// Quota in octets; `None`: no limit.
     pub quota: Option<u64>,
-    /// The argon2id hash of the password, as a PHC string.
-    pub(super) phc: Arc<str>,
+    /// The argon2id hash of the password, as a PHC string; or the hash of another server, see
+    /// [`foreign`].
+    pub(super) hash: Arc<str>,
     /// The SCRAM-SHA-256 keys, if the user can log in with it.
     pub(super) keys: Option<Arc<Keys>>,
     /// The master user who acts as this one. `None` if the user logged in directly, and for users
@@ -68,6 +70,8 @@ pub(super) struct Table {
     generation: u64,
     users: HashMap<Box<str>, User>,
     without_keys: usize,
+    /// Number of users with a hash of another server, of whom no keys can be known.
+    foreign: usize,
     /// Number of users with each kind of keys.
     kinds: BTreeMap<Usual, usize>,
 }
@@ -107,6 +111,16 @@ impl User {
         self.keys.is_some()
     }
 
+    /// The scheme of the password's hash if it is of another server, as `SHA512-CRYPT`.
+    #[must_use]
+    pub fn scheme(&self) -> Option<&str> {
+        self.hash.strip_prefix('{')?.split_once('}').map(|(scheme, _)| scheme)
+    }
+
+    pub(super) fn is_foreign(&self) -> bool {
+        foreign::is_foreign(&self.hash)
+    }
+
     /// The name of the master user who acts as this one.
     #[must_use]
     pub fn acting(&self) -> Option<&str> {
@@ -115,7 +129,7 @@ impl User {
 
     /// Whether account and password, in every stored form, equal those of `other`.
     fn has_password_of(&self, other: &User) -> bool {
-        self.phc == other.phc && self.keys == other.keys && self.account == other.account
+        self.hash == other.hash && self.keys == other.keys && self.account == other.account
     }
 }
 
@@ -158,8 +172,17 @@ impl Table {
         most.map_or_else(Usual::of_ours, |(kind, _)| *kind)
     }
 
+    /// What to store of the password of a user whose hash is of another server: as of all others.
+    fn usually_kept(&self) -> Kept {
+        match self.without_keys == self.foreign {
+            true => Kept::HashAndKeys,
+            false => Kept::HashOnly,
+        }
+    }
+
     /// Adds a user; returns whether the name was free.
     fn insert(&mut self, user: User) -> bool {
+        self.foreign += usize::from(user.is_foreign());
         match &user.keys {
             None => self.without_keys += 1,
             Some(keys) => *self.kinds.entry(keys.usual()).or_default() += 1,

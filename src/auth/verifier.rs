@@ -300,15 +300,42 @@ impl Shared {
             return refused;
         }
         let user = users.get(name);
-        let phc = user.map_or(&*self.unknown_hash, |user| &*user.phc);
-        let right = password::matches(password, phc);
+        let hash = user.map_or(&*self.unknown_hash, |user| &*user.hash);
+        let right = password::matches(password, hash);
         self.hashed.fetch_add(u64::from(right.is_some()), Ordering::Relaxed);
         match user {
             Some(user) if right == Some(true) => {
-                self.remembered().remember(name, phc, password);
+                let renewed = self.renew(user, password);
+                let user = renewed.as_ref().unwrap_or(user);
+                self.remembered().remember(name, &user.hash, password);
                 self.authorize(users, from, user, target)
             }
-            _ => self.fail(from, name, LoginRefusal::Wrong),
+            _ => {
+                // Where the right password would have been hashed anew: a name takes equally long.
+                if user.is_some_and(User::is_foreign) {
+                    let _ = password::matches(password, &self.unknown_hash);
+                }
+                self.fail(from, name, LoginRefusal::Wrong)
+            }
+        }
+    }
+
+    /// Replaces the hash of another server, now that the password is known. If that fails, the next
+    /// login tries it again.
+    fn renew(&self, user: &User, password: &Password) -> Option<User> {
+        if !user.is_foreign() {
+            return None;
+        }
+        match self.users.renew(&user.name, &user.hash, password) {
+            Ok(renewed) => {
+                // So that the session does not meet the table with the old hash.
+                self.users.current();
+                renewed
+            }
+            Err(error) => {
+                tracing::warn!("user {} keeps the hash of another server: {error}", user.name);
+                None
+            }
         }
     }
 
@@ -417,7 +444,7 @@ impl Shared {
     fn recall(&self, users: &Table, identity: &Identity, password: &Password) -> Option<Verdict> {
         let (name, target) = self.resolve(identity);
         let user = users.get(name)?;
-        let known = self.remembered().check(name, &user.phc, password);
+        let known = self.remembered().check(name, &user.hash, password);
         // A user who may not open this mail is still checked completely, and counted.
         match (known, target) {
             (true, None) => Some(Verdict::Accepted(user.clone())),

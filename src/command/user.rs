@@ -76,7 +76,8 @@ enum Action {
         #[arg(long, group = "what")]
         no_quota: bool,
     },
-    /// List users: name, quota in bytes, and how the password can be proven
+    /// List users: name, quota in bytes, and how the password can be proven; in parentheses the
+    /// scheme of a hash from another server, which the next login replaces
     List {
         #[command(flatten)]
         place: Place,
@@ -225,7 +226,11 @@ fn list(users: &Users) -> Result<(), Failure> {
     let mut lines = String::new();
     for user in users.list()? {
         let quota = user.quota.map_or_else(|| "none".to_owned(), |octets| octets.to_string());
-        let proofs = if user.has_keys() { "password,scram" } else { "password" };
+        let proofs = match (user.scheme(), user.has_keys()) {
+            (Some(scheme), _) => format!("password ({})", escaped(scheme)),
+            (None, true) => "password,scram".to_owned(),
+            (None, false) => "password".to_owned(),
+        };
         let _ = writeln!(lines, "{}\t{quota}\t{proofs}", user.name);
     }
     exit::say(&lines)

@@ -8,14 +8,14 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::error::io_error;
-use super::{FILE, User, UserError, Users, line, read, read_text};
+use super::{FILE, Table, User, UserError, Users, line, read, read_text};
 use crate::auth::keys::{KEY, Keys};
 use crate::auth::password::{self, Password};
 
 const LOCK: &str = "users.lock";
 const TEMPORARY: &str = "users.new";
 const SECRET: &str = "users.secret";
-const HEADING: &str = "# mailrace users, one a line: name:argon2id hash:quota in octets or none\n\
+const HEADING: &str = "# mailrace users, one a line: name:hash:quota in octets or none\n\
                        # and, for SCRAM-SHA-256, a fourth field: :SCRAM-SHA-256$...\n\
                        # before it :account=... for a name that somebody else had before\n";
 
@@ -90,7 +90,7 @@ impl Users {
             name: name.into(),
             account,
             quota: quota.filter(|&octets| octets > 0),
-            phc: "".into(),
+            hash: "".into(),
             keys: None,
             master: None,
         };
@@ -104,7 +104,7 @@ impl Users {
     /// # Errors
     /// If there is no such user, the file is malformed, or on a disk error.
     pub fn remove(&self, name: &str) -> Result<(), UserError> {
-        self.change(name, |_| Ok(false))
+        self.change(name, |_, _| Ok(false))
     }
 
     /// The account of the last removed user with this name.
@@ -128,7 +128,30 @@ impl Users {
         kept: Kept,
     ) -> Result<(), UserError> {
         password.check().map_err(UserError::Password)?;
-        self.change(name, |user| keep(user, password, kept).map(|()| true))
+        self.change(name, |user, _| keep(user, password, kept).map(|()| true))
+    }
+
+    /// Replaces the hash of another server, `old`, by an argon2id hash of the password that it was
+    /// made from. Keys of SCRAM-SHA-256 are stored if all users have them whose passwords mailrace
+    /// has seen. Returns the user, or `None` if the hash has changed meanwhile.
+    ///
+    /// # Errors
+    /// As for [`Users::remove`].
+    pub(in crate::auth) fn renew(
+        &self,
+        name: &str,
+        old: &str,
+        password: &Password,
+    ) -> Result<Option<User>, UserError> {
+        let mut renewed = None;
+        self.change(name, |user, users| {
+            if &*user.hash == old {
+                keep(user, password, users.usually_kept())?;
+                renewed = Some(user.clone());
+            }
+            Ok(true)
+        })?;
+        Ok(renewed)
     }
 
     /// Changes a user's quota. Sessions of a running server continue with it.
@@ -136,7 +159,7 @@ impl Users {
     /// # Errors
     /// As for [`Users::remove`].
     pub fn set_quota(&self, name: &str, quota: Option<u64>) -> Result<(), UserError> {
-        self.change(name, |user| {
+        self.change(name, |user, _| {
             user.quota = quota.filter(|&octets| octets > 0);
             Ok(true)
         })
@@ -188,7 +211,7 @@ impl Users {
     fn change(
         &self,
         name: &str,
-        mut change: impl FnMut(&mut User) -> Result<bool, UserError>,
+        change: impl FnOnce(&mut User, &Table) -> Result<bool, UserError>,
     ) -> Result<(), UserError> {
         let missing = |error| match error {
             // Without the folder there are no users.
@@ -198,8 +221,9 @@ impl Users {
             error => error,
         };
         let _lock = self.lock().map_err(missing)?;
-        let mut user = self.now()?.get(name).cloned().ok_or(UserError::Unknown)?;
-        let new = match change(&mut user)? {
+        let users = self.now()?;
+        let mut user = users.get(name).cloned().ok_or(UserError::Unknown)?;
+        let new = match change(&mut user, &users)? {
             true => line::format(&user),
             false => line::format_removed(&user),
         };
@@ -214,7 +238,7 @@ impl Users {
     }
 
     /// The users as the file has them now.
-    fn now(&self) -> Result<super::Table, UserError> {
+    pub(super) fn now(&self) -> Result<Table, UserError> {
         read(&self.folder.join(FILE)).map(|(_, users)| users).map_err(|(_, error)| error)
     }
 
@@ -250,7 +274,7 @@ impl Users {
 }
 
 fn keep(user: &mut User, password: &Password, kept: Kept) -> Result<(), UserError> {
-    user.phc = password::hash(password).map_err(UserError::Hash)?.into();
+    user.hash = password::hash(password).map_err(UserError::Hash)?.into();
     user.keys = match kept {
         Kept::HashAndKeys => Some(Arc::new(Keys::new(password).map_err(UserError::Random)?)),
         Kept::HashOnly => None,

@@ -258,3 +258,39 @@ fn a_bad_token_over_and_over_leaves_others_alone() {
     assert!(matches!(token("bad"), Verdict::Refused(LoginRefusal::TooMany(_), _)));
     assert!(matches!(token("other"), Verdict::Refused(LoginRefusal::Wrong, _)));
 }
+
+/// The first right login replaces a hash of another server, and the session it opens goes on.
+#[test]
+fn a_hash_of_another_server_lasts_until_the_first_login() {
+    let folder = tempfile::tempdir().unwrap();
+    let ssha = "{SSHA}gVK8WC9YyFT1gMsQHTGCgT3sSv5zYWx0";
+    std::fs::write(folder.path().join("users"), format!("# ours\nalice:{ssha}:7\n")).unwrap();
+    let users = Users::open(folder.path()).unwrap();
+    let verifier = start(users.clone());
+    assert!(is_wrong(login(&verifier, "alice", "Secret")));
+    assert_eq!(&*users.get("alice").unwrap().hash, ssha);
+    assert!(!block_on(verifier.all_have_keys()), "nobody knows them yet");
+    let Ok(Verdict::Accepted(alice)) = login(&verifier, "alice", "secret") else { panic!() };
+    assert!(alice.hash.starts_with("$argon2id$") && alice.has_keys() && alice.quota == Some(7));
+    assert_eq!(verifier.still(&alice).unwrap().0, alice);
+    assert_eq!(users.get("alice").unwrap(), alice);
+    assert!(block_on(verifier.all_have_keys()));
+    let hashed = verifier.hashed();
+    assert_eq!(login(&verifier, "alice", "secret"), Ok(Verdict::Accepted(alice)));
+    assert_eq!(verifier.hashed(), hashed, "it is remembered with the new hash");
+    let text = std::fs::read_to_string(folder.path().join("users")).unwrap();
+    assert!(text.starts_with("# ours\nalice:$argon2id$"), "{text}");
+}
+
+/// Who chose that one user has no keys, chose it for those who come along.
+#[test]
+fn keys_are_stored_if_all_others_have_them() {
+    let (folder, users) = alice();
+    let path = folder.path().join("users");
+    let text = std::fs::read_to_string(&path).unwrap();
+    let ssha = "{SSHA}gVK8WC9YyFT1gMsQHTGCgT3sSv5zYWx0";
+    std::fs::write(&path, format!("{text}bob:{ssha}:none\n")).unwrap();
+    let verifier = start(users);
+    let Ok(Verdict::Accepted(bob)) = login(&verifier, "bob", "secret") else { panic!() };
+    assert!(!bob.is_foreign() && !bob.has_keys());
+}
