@@ -9,8 +9,8 @@
 //! #removed erin
 //! #removed frank 81b2c4d6e8f00913
 //! ```
-//! The SCRAM-SHA-256 keys may be omitted. A hash in braces is of another server: see [`foreign`]. Empty lines and lines that begin with `#` are kept and
-//! ignored, except the lines of removed users.
+//! The SCRAM-SHA-256 keys may be omitted. A hash in braces is of another server: see [`foreign`].
+//! Empty lines and lines that begin with `#` are kept and ignored, except the lines of removed users.
 //!
 //! An account is the mail of one user. It is named after the user; if the name was used before, a
 //! random number follows it. So a new user with the name of a removed one does not see the old

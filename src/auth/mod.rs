@@ -28,5 +28,5 @@ pub(crate) use password::Password;
 pub(crate) use sasl::{Mechanism, MechanismName, SaslError, Step};
 pub(crate) use throttle::network;
 pub(crate) use tokens::{TokenConfig, TokenKeysError, Tokens};
-pub(crate) use users::{Kept, User, UserError, Users};
+pub(crate) use users::{Format, Import, Kept, User, UserError, Users};
 pub(crate) use verifier::{Busy, LoginRefusal, Verdict, Verifier, VerifierOptions};

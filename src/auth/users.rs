@@ -10,6 +10,7 @@
 
 mod edit;
 mod error;
+mod import;
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
@@ -24,6 +25,7 @@ use std::time::Duration;
 pub(crate) use self::edit::Kept;
 use self::error::io_error;
 pub(crate) use self::error::{NameError, UserError};
+pub(crate) use self::import::{Format, Import};
 use super::foreign;
 use super::keys::{Keys, Usual};
 use super::line::{self, LineError};

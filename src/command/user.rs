@@ -1,8 +1,9 @@
 //! `mailrace user`: manages the users file.
 
 use std::fmt::Write;
-use std::io::{self, BufRead, IsTerminal};
-use std::path::PathBuf;
+use std::fs::File;
+use std::io::{self, BufRead, IsTerminal, Read};
+use std::path::{Path, PathBuf};
 
 use clap::{ArgGroup, Args, Subcommand};
 
@@ -12,7 +13,7 @@ use super::guard;
 use super::quietly;
 use super::settings::DATA;
 use super::size::parse_size;
-use crate::auth::{Kept, Password, UserError, Users};
+use crate::auth::{Format, Import, Kept, Password, UserError, Users};
 use crate::home::Purged;
 use crate::limits;
 use crate::stats::escaped;
@@ -76,12 +77,45 @@ enum Action {
         #[arg(long, group = "what")]
         no_quota: bool,
     },
+    /// Add the users of another server from a file, all or none; who is there already stays as is
+    #[command(after_help = IMPORT)]
+    Import {
+        /// File of the users
+        file: PathBuf,
+
+        /// Form of the file [default: csv if its name ends in .csv, else passwd]
+        #[arg(long, value_enum)]
+        format: Option<Form>,
+
+        #[command(flatten)]
+        place: Place,
+
+        #[command(flatten)]
+        keep: Keep,
+    },
     /// List users: name, quota in bytes, and how the password can be proven; in parentheses the
     /// scheme of a hash from another server, which the next login replaces
     List {
         #[command(flatten)]
         place: Place,
     },
+}
+
+/// Explains the files of `user import`.
+const IMPORT: &str = "\
+passwd: lines of name:password:uid:gid:gecos:home:shell:extra, as Dovecot and shadow have them. \
+Name and password count, and userdb_quota_rule=*:storage=SIZE or userdb_quota_storage_size=SIZE.
+csv: the first line names the columns: name, password and perhaps quota.
+
+A password is a hash with its scheme, such as {SHA512-CRYPT}$6$...; a hash of crypt, such as \
+$6$...; or {PLAIN} and the password. Users whose password is empty, x, or begins with ! or * \
+cannot log in at the other server and are left out.";
+
+/// The form of a file of users.
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+enum Form {
+    Passwd,
+    Csv,
 }
 
 /// The user to change.
@@ -185,6 +219,9 @@ pub(super) fn run(args: UserArgs) -> Result<(), Failure> {
             users.set_quota(&whom.name, quota).map_err(failed)?;
             done(&whom, "has a new quota in")
         }
+        Action::Import { file, format, place, keep } => {
+            import(&file, format, &place.folder()?, keep.kept())
+        }
         Action::List { place } => list(&Users::open(&place.folder()?)?),
     }
 }
@@ -219,6 +256,51 @@ fn purge(whom: &Whom) -> Result<(), Failure> {
              messages deleted\nThe space comes back by cleaning; see `mailrace space`\n"
         ),
     })
+}
+
+/// Problems of a file that are told. There may be one for each of its lines.
+const TOLD: usize = 20;
+
+fn import(file: &Path, format: Option<Form>, folder: &Path, kept: Kept) -> Result<(), Failure> {
+    let (shown, mut text) = (file.display(), Vec::new());
+    let read = File::open(file).and_then(|file| {
+        file.take(limits::USERS_FILE + 1).read_to_end(&mut text) //
+    });
+    read.map_err(|error| Failure::new(exit::Code::Io, format!("cannot read {shown}: {error}")))?;
+    if text.len() as u64 > limits::USERS_FILE {
+        return Err(UserError::TooLarge(file.into()).into());
+    }
+    let format = match format {
+        Some(Form::Csv) => Format::Csv,
+        Some(Form::Passwd) => Format::Passwd,
+        None if file.extension().is_some_and(|end| end.eq_ignore_ascii_case("csv")) => Format::Csv,
+        None => Format::Passwd,
+    };
+    let import = Import::read(&text, format).map_err(|problems| {
+        let mut sentence = format!("nothing is imported, because of {shown}");
+        problems.iter().take(TOLD).for_each(|problem| {
+            let _ = write!(sentence, "\n{problem}");
+        });
+        if problems.len() > TOLD {
+            let _ = write!(sentence, "\nand {} lines more", problems.len() - TOLD);
+        }
+        Failure::new(exit::Code::Data, sentence)
+    })?;
+    let done = Users::open(folder)?.import(&import, kept)?;
+    let mut told = format!(
+        "mailrace: users added to {}: {}, there before and unchanged: {}\n",
+        folder.display(),
+        done.added,
+        done.known,
+    );
+    if let [first, more @ ..] = &*import.locked {
+        let _ = write!(told, "left out, because they have no password: {}", escaped(first));
+        more.iter().for_each(|name| {
+            let _ = write!(told, ", {}", escaped(name));
+        });
+        told.push('\n');
+    }
+    exit::say(&told)
 }
 
 /// A line per user with tab-separated fields.

@@ -243,7 +243,7 @@ impl Users {
     }
 
     /// Locks the file against changes by other processes until the guard is dropped.
-    fn lock(&self) -> Result<File, UserError> {
+    pub(super) fn lock(&self) -> Result<File, UserError> {
         let path = self.folder.join(LOCK);
         let locked = private_file().open(&path).and_then(|file| {
             give_to_owner_of(&self.folder, &file)?;
@@ -253,7 +253,7 @@ impl Users {
         locked.map_err(io_error("lock", &path))
     }
 
-    fn replace(&self, text: &[u8]) -> Result<(), UserError> {
+    pub(super) fn replace(&self, text: &[u8]) -> Result<(), UserError> {
         self.put(FILE, text)
     }
 
@@ -273,7 +273,7 @@ impl Users {
     }
 }
 
-fn keep(user: &mut User, password: &Password, kept: Kept) -> Result<(), UserError> {
+pub(super) fn keep(user: &mut User, password: &Password, kept: Kept) -> Result<(), UserError> {
     user.hash = password::hash(password).map_err(UserError::Hash)?.into();
     user.keys = match kept {
         Kept::HashAndKeys => Some(Arc::new(Keys::new(password).map_err(UserError::Random)?)),
@@ -299,7 +299,7 @@ fn last_removed(text: &[u8], name: &str) -> Option<(Range<usize>, Option<Box<str
     found
 }
 
-fn new_account() -> Result<Box<str>, UserError> {
+pub(super) fn new_account() -> Result<Box<str>, UserError> {
     let number = getrandom::u64().map_err(UserError::Random)?;
     Ok(format!("{number:016x}").into())
 }
@@ -310,7 +310,7 @@ fn named(line: &[u8]) -> Option<User> {
 }
 
 /// Appends a line to the text. Text that a person wrote stays; a missing last line end is added.
-fn with_line(mut text: Vec<u8>, line: &str) -> Vec<u8> {
+pub(super) fn with_line(mut text: Vec<u8>, line: &str) -> Vec<u8> {
     if text.is_empty() {
         text.extend_from_slice(HEADING.as_bytes());
     } else if !text.ends_with(b"\n") {
@@ -321,7 +321,7 @@ fn with_line(mut text: Vec<u8>, line: &str) -> Vec<u8> {
 }
 
 /// Creates the folder, if it is missing, with a durable name.
-fn make_folder(folder: &Path) -> Result<(), UserError> {
+pub(super) fn make_folder(folder: &Path) -> Result<(), UserError> {
     if folder.is_dir() {
         return Ok(());
     }
