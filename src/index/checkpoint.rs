@@ -35,6 +35,19 @@ pub(super) enum Coverage {
     Replayed(Vec<LogPosition>),
 }
 
+impl Coverage {
+    /// The position, if these are the positions of one log.
+    pub(super) fn one(&self) -> Option<&LogPosition> {
+        match self {
+            Coverage::Positions(positions) => match &positions[..] {
+                [position] => Some(position),
+                _ => None,
+            },
+            Coverage::Replaying(_) | Coverage::Replayed(_) => None,
+        }
+    }
+}
+
 impl Default for Coverage {
     fn default() -> Coverage {
         Coverage::Positions(Vec::new())

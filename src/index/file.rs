@@ -333,7 +333,8 @@ impl CatalogFile {
             let transaction = begin_write(database)?;
             write_accounts(&transaction, checkpoint)?;
             write_chunks(&transaction, checkpoint)?;
-            live::write(&transaction, &checkpoint.deleted, &checkpoint.live)?;
+            let covered = covered(&transaction, &checkpoint.coverage)?;
+            live::write(&transaction, &checkpoint.deleted, &checkpoint.live, covered)?;
             write_coverage(&transaction, &checkpoint.coverage)?;
             if let Some(known) = &checkpoint.damaged {
                 damaged::write(&transaction, known)?;
@@ -466,6 +467,14 @@ fn join(table: &mut ChunkTable<'_>, row: &ChunkRow) -> Result<bool, Failure> {
         table.insert(key, &chunk.encode()[..])?;
     }
     Ok(joined)
+}
+
+/// Up to where the catalog has the log of a checkpoint of one log. `None` if it has nothing of it.
+fn covered(transaction: &WriteTransaction, coverage: &Coverage) -> Result<Option<Lsn>, Failure> {
+    let Some(LogPosition { epoch, log, .. }) = coverage.one() else { return Ok(None) };
+    let table = transaction.open_table(POSITIONS)?;
+    let row = table.get((epoch.0, log.0))?;
+    Ok(row.map(|row| Lsn(row.value().3)))
 }
 
 fn write_coverage(transaction: &WriteTransaction, coverage: &Coverage) -> Result<(), Failure> {

@@ -82,6 +82,8 @@ pub enum Fault {
     TailDropped,
     /// The first message of each batch does not count as living in its segment.
     LivingUncounted,
+    /// What a checkpoint counted that failed, but is in the catalog, is counted again.
+    CountedTwice,
     /// A start does not wait for the writes that a killed server has left in flight.
     LateWritesForgotten,
     /// A backup lacks the newest record file.
@@ -90,7 +92,7 @@ pub enum Fault {
 
 impl Fault {
     /// Every fault.
-    pub const ALL: [Fault; 41] = [
+    pub const ALL: [Fault; 42] = [
         Fault::OkBeforeSync,
         Fault::WatermarkIgnored,
         Fault::ShownBeforeDurable,
@@ -130,6 +132,7 @@ impl Fault {
         Fault::RecordsDroppedEarly,
         Fault::TailDropped,
         Fault::LivingUncounted,
+        Fault::CountedTwice,
         Fault::LateWritesForgotten,
         Fault::BackupWithoutRecords,
     ];

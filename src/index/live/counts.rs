@@ -1,7 +1,8 @@
 //! Counting in memory, between two checkpoints.
 
 use crate::index::error::Rot;
-use crate::store::{Fragment, MailboxId, SegmentId};
+use crate::reactor::fault::{Fault, made};
+use crate::store::{Fragment, Lsn, MailboxId, SegmentId};
 
 /// What lives in a segment, or in a part of it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -93,5 +94,42 @@ impl LiveChanges {
 pub(in crate::index) struct LiveRow {
     pub(in crate::index) account: Box<str>,
     pub(in crate::index) mailbox: MailboxId,
-    pub(in crate::index) changes: LiveChanges,
+    pub(in crate::index) changes: Unsure,
+}
+
+/// Changes that checkpoints wrote or tried to write, each with the LSN that the checkpoint covers.
+///
+/// A checkpoint that failed may be in the catalog nevertheless: the disk reports an error after it
+/// has written everything. All other rows are written whole, so that they can be written again.
+/// These are sums: whoever adds them looks how far the catalog has come, and leaves out what it has.
+#[derive(Clone, Debug, Default)]
+pub(in crate::index) struct Unsure(Vec<(Lsn, LiveChanges)>);
+
+impl Unsure {
+    /// Adds the changes since the last checkpoint. The next one covers the log up to `covers`.
+    pub(in crate::index) fn push(&mut self, covers: Lsn, changes: LiveChanges) {
+        self.0.push((covers, changes));
+    }
+
+    /// A checkpoint was written.
+    pub(in crate::index) fn clear(&mut self) {
+        self.0.clear();
+    }
+
+    pub(in crate::index) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// What a catalog that covers the log up to `covered` does not have.
+    pub(super) fn beyond(&self, covered: Option<Lsn>) -> impl Iterator<Item = (SegmentId, Change)> {
+        let covered = covered.filter(|_| !made(Fault::CountedTwice));
+        let new =
+            self.0.iter().filter(move |(lsn, _)| covered.is_none_or(|covered| *lsn > covered));
+        new.flat_map(|(_, changes)| changes.0.iter().copied())
+    }
+
+    /// Approximate bytes in memory.
+    pub(in crate::index) fn octets(&self) -> usize {
+        self.0.iter().map(|(_, changes)| size_of::<(Lsn, LiveChanges)>() + changes.octets()).sum()
+    }
 }

@@ -7,7 +7,7 @@ use redb::{ReadableTable, TableDefinition, WriteTransaction};
 use super::counts::{Change, Live, LiveRow};
 use crate::index::error::Rot;
 use crate::index::failure::Failure;
-use crate::store::{MailboxId, SegmentId};
+use crate::store::{Lsn, MailboxId, SegmentId};
 
 pub(in crate::index) const LIVE: TableDefinition<(u64, &str, u64), (u64, u64)> =
     TableDefinition::new("live");
@@ -24,11 +24,13 @@ pub(in crate::index) fn prepare(transaction: &WriteTransaction) -> Result<(), Fa
     Ok(())
 }
 
-/// Takes away the rows of deleted mailboxes, and adds the changes of others.
+/// Takes away the rows of deleted mailboxes, and adds the changes of others that the catalog, which
+/// covers their log up to `covered`, does not have.
 pub(in crate::index) fn write(
     transaction: &WriteTransaction,
     deleted: &[(Box<str>, MailboxId)],
     rows: &[LiveRow],
+    covered: Option<Lsn>,
 ) -> Result<(), Failure> {
     let mut live = transaction.open_table(LIVE)?;
     let mut live_in = transaction.open_table(LIVE_IN)?;
@@ -46,7 +48,8 @@ pub(in crate::index) fn write(
         }
     }
     for LiveRow { account, mailbox, changes } in rows {
-        for &(segment, change) in changes.0.iter().filter(|(_, change)| !change.is_nothing()) {
+        for (segment, change) in changes.beyond(covered).filter(|(_, change)| !change.is_nothing())
+        {
             let key = (segment.0, &**account, mailbox.0);
             let before = live.get(key)?.map(|row| row.value());
             let (fragments, octets) = before.unwrap_or_default();

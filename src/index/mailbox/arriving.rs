@@ -96,7 +96,11 @@ impl Mailbox {
             unseen: 0,
             deleted: 0,
             octets: 0,
-            next_email: commit.first_email.plus(commit.messages).unwrap_or_default(),
+            // A commit of copies gives no numbers.
+            next_email: match commit.first_email {
+                first if first.is_given() => first.plus(commit.messages).unwrap_or(first),
+                none => none,
+            },
         })
     }
 

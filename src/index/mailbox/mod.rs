@@ -22,7 +22,7 @@ use super::chunk::{Chunk, Entry};
 use super::chunks::{Chunks, Piece};
 use super::error::Rot;
 use super::keywords::{KeywordSet, Keywords};
-use super::live::counts::LiveChanges;
+use super::live::counts::{LiveChanges, Unsure};
 use super::rows::Saved;
 use super::view::View;
 use crate::store::{KeywordList, MailboxId};
@@ -83,8 +83,8 @@ pub struct Mailbox {
     unapplied: Unapplied,
     chunks: Chunks,
     live: LiveChanges,
-    /// The changes that the checkpoint in flight writes.
-    saving: LiveChanges,
+    /// Changes before these, of which it is not known whether the catalog has them.
+    unsure: Unsure,
     pins: u32,
     journal: Journal,
     saved: Saved,
@@ -121,7 +121,7 @@ impl Mailbox {
             unapplied: Unapplied::default(),
             chunks: Chunks::empty(),
             live: LiveChanges::default(),
-            saving: LiveChanges::default(),
+            unsure: Unsure::default(),
             pins: 0,
             journal: Journal::default(),
             saved: Saved::Dirty,
@@ -366,7 +366,11 @@ impl Mailbox {
     /// Approximate bytes in memory.
     #[must_use]
     pub fn octets_in_memory(&self) -> usize {
-        self.row_octets() + self.chunks.octets() + self.live.octets() + self.journal.octets()
+        self.row_octets()
+            + self.chunks.octets()
+            + self.live.octets()
+            + self.unsure.octets()
+            + self.journal.octets()
     }
 
     // ---- Past changes -------------------------------------------------------------------------

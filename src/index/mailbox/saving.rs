@@ -11,9 +11,9 @@ use crate::index::chunks::Chunks;
 use crate::index::codec::{Fields, Row};
 use crate::index::error::Rot;
 use crate::index::keywords::Keywords;
-use crate::index::live::counts::{LiveChanges, LiveRow};
+use crate::index::live::counts::{LiveChanges, LiveRow, Unsure};
 use crate::index::rows::{MailboxRow, Saved};
-use crate::store::MailboxId;
+use crate::store::{Lsn, MailboxId};
 use imap::types::{ModSeq, SpecialUse, Uid, UidValidity};
 
 impl Mailbox {
@@ -32,7 +32,8 @@ impl Mailbox {
 
     /// Whether the mailbox can be dropped from memory without loss.
     pub(in crate::index) fn is_idle(&self) -> bool {
-        let saved = self.saved == Saved::Clean && self.chunks.is_saved() && self.live.is_empty();
+        let counted = self.live.is_empty() && self.unsure.is_empty();
+        let saved = self.saved == Saved::Clean && self.chunks.is_saved() && counted;
         self.pins == 0 && saved && self.is_settled()
     }
 
@@ -45,9 +46,12 @@ impl Mailbox {
             checkpoint.mailboxes.push(MailboxRow { account, mailbox, row: self.encode() });
         }
         if !self.live.is_empty() {
-            self.saving = mem::take(&mut self.live);
+            let covers = checkpoint.coverage.one().map_or_else(Lsn::default, |at| at.applied);
+            self.unsure.push(covers, mem::take(&mut self.live));
+        }
+        if !self.unsure.is_empty() {
             let (account, mailbox) = (account.into(), self.id);
-            checkpoint.live.push(LiveRow { account, mailbox, changes: self.saving.clone() });
+            checkpoint.live.push(LiveRow { account, mailbox, changes: self.unsure.clone() });
         }
         let before = checkpoint.chunks.len();
         self.chunks.begin_saving(self.id, &mut checkpoint.chunks);
@@ -59,9 +63,8 @@ impl Mailbox {
     pub(in crate::index) fn end_saving(&mut self, written: bool) {
         self.saved.end(written);
         self.chunks.end_saving(written);
-        let saving = mem::take(&mut self.saving);
-        if !written {
-            self.live.join(saving);
+        if written {
+            self.unsure.clear();
         }
         if self.pins == 0 {
             self.chunks.drop_clean();
@@ -130,7 +133,7 @@ impl Mailbox {
             unapplied: Unapplied::default(),
             chunks,
             live: LiveChanges::default(),
-            saving: LiveChanges::default(),
+            unsure: Unsure::default(),
             pins: 0,
             journal: Journal::default(),
             saved: Saved::Clean,

@@ -47,6 +47,21 @@ fn a_copy_keeps_its_number() {
     assert_eq!(emails(&account, WORK), [2, 1, 4]);
 }
 
+/// Copies use up no numbers, so an upload that has reserved some fits behind any number of copies.
+#[test]
+fn many_copies_leave_reserved_numbers_alone() {
+    let mut account = account();
+    let first_email = account.reserve_emails(1).unwrap();
+    let inbox = account.mailbox(INBOX).unwrap();
+    let copy = |uid| inbox.get(Uid(uid)).unwrap().to_record(KeywordList::default());
+    let copies: Vec<_> = [1, 2, 3].iter().cycle().take(9).map(|&uid| copy(uid)).collect();
+    let commit = Commit { first_email: EmailId(0), ..batch(WORK, 1, 2, &copies) };
+    account.append(&commit, &copies).unwrap();
+    let commit = Commit { first_email, ..batch(INBOX, 4, 3, &[message(4)]) };
+    account.append(&commit, [message(4)]).unwrap();
+    assert_eq!(emails(&account, INBOX), [1, 2, 3, 4]);
+}
+
 #[test]
 fn no_number_comes_back_with_everything_expunged() {
     let (mut account, folder) = (account(), Folder::new());

@@ -12,18 +12,6 @@ use redb::{Builder, Database, StorageBackend, TableDefinition};
 use super::*;
 use crate::index::checkpoint::Coverage;
 use crate::index::{CATALOG_FORMAT, Catalog, CatalogError, Chunk};
-use crate::store::{Epoch, LogId, LogPosition, Lsn};
-
-fn position(epoch: u32, log: u16, lsn: u64) -> LogPosition {
-    LogPosition {
-        epoch: Epoch(epoch),
-        log: LogId(log),
-        segment: SegmentId(9),
-        offset: 8192,
-        lsn: Lsn(lsn),
-        applied: Lsn(lsn + 3),
-    }
-}
 
 #[test]
 fn what_is_saved_comes_back() {

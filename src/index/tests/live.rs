@@ -81,6 +81,29 @@ fn a_failed_checkpoint_forgets_no_change() {
     assert_eq!(file.live().unwrap()[1], (SegmentId(4), live(3, 43)));
 }
 
+/// The disk reports an error for a checkpoint that it has nevertheless, or has not.
+#[test]
+fn no_change_is_counted_twice() {
+    for in_catalog in [0b00, 0b01, 0b10, 0b11] {
+        let folder = Folder::new();
+        let file = folder.open();
+        let mut account = two_mailboxes(&file);
+        let mut count = |applied, size, written, known| {
+            append(&mut account, INBOX, &[lies_in(4, size)]);
+            let mut checkpoint = Checkpoint::new(vec![position(1, 0, applied)]);
+            account.begin_saving(&mut checkpoint);
+            if written {
+                file.write(&checkpoint).unwrap();
+            }
+            account.end_saving(known);
+        };
+        count(5, 1, in_catalog & 1 > 0, false);
+        count(6, 2, in_catalog & 2 > 0, false);
+        count(7, 4, true, true);
+        assert_eq!(file.live().unwrap()[1], (SegmentId(4), live(4, 47)), "{in_catalog:b}");
+    }
+}
+
 #[test]
 fn mail_that_was_never_counted_cannot_go() {
     let folder = Folder::new();

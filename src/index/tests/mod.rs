@@ -22,7 +22,8 @@ use tempfile::TempDir;
 
 use super::{Account, CatalogFile, Checkpoint};
 use crate::store::{
-    BatchId, Commit, EmailId, Fragment, KeywordList, MailboxId, MessageRecord, Record, SegmentId,
+    BatchId, Commit, EmailId, Epoch, Fragment, KeywordList, LogId, LogPosition, Lsn, MailboxId,
+    MessageRecord, Record, SegmentId,
 };
 use imap::types::{
     FlagChange, Flags, InternalDate, Keyword, ModSeq, SpecialUse, Uid, UidRange, UidValidity,
@@ -108,6 +109,17 @@ fn append(account: &mut Account, mailbox: MailboxId, messages: &[MessageRecord])
     let mut commit = batch(mailbox, reserved.first_uid.0, reserved.modseq.0, messages);
     commit.first_email = account.reserve_emails(count).unwrap();
     account.append(&commit, messages).unwrap();
+}
+
+fn position(epoch: u32, log: u16, lsn: u64) -> LogPosition {
+    LogPosition {
+        epoch: Epoch(epoch),
+        log: LogId(log),
+        segment: SegmentId(9),
+        offset: 8192,
+        lsn: Lsn(lsn),
+        applied: Lsn(lsn + 3),
+    }
 }
 
 fn save(account: &mut Account, file: &CatalogFile) {
