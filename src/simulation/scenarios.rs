@@ -159,8 +159,27 @@ pub fn aimed_at(fault: Fault) -> Option<fn(&mut Random, u64) -> Plan> {
             Some(many_snapshots)
         }
         Fault::BackupWithoutRecords => Some(backups),
+        Fault::CountedTwice => Some(failing_checkpoints),
         _ => None,
     }
+}
+
+/// Checkpoints are written all the time, and often the disk reports an error for one that it has.
+fn failing_checkpoints(random: &mut Random, _: u64) -> Plan {
+    let mut plan = Plan::draw(random);
+    plan.temper.sync_fails = 50_000;
+    plan.temper.thresholds.checkpoint_log = 1;
+    plan.temper.capacity = Temper::default().capacity;
+    for life in &mut plan.lives {
+        (life.without_catalog, life.rots, life.fails_after) = (false, false, None);
+    }
+    plan
+}
+
+/// A checkpoint that failed may be in the catalog, or not. What it counts is counted once.
+#[test]
+fn failed_checkpoints_are_counted_once() {
+    all_are_right(200, failing_checkpoints);
 }
 
 /// Segments are cleaned and snapshots are taken all the time, and catalogs are deleted.
