@@ -30,6 +30,7 @@ mod tests;
 
 pub use header::dates::{SentDate, parse_date, sent_date};
 pub use header::fields::{Field, Fields, header_length};
+pub use header::short::{in_short_header, short_header};
 pub use header::subject::{BaseSubject, base_subject};
 pub use header::words::decode_field;
 pub use message::{Message, TooLong};

@@ -12,5 +12,6 @@ pub(super) mod content;
 pub(super) mod dates;
 pub(super) mod fields;
 mod lexer;
+pub(super) mod short;
 pub(super) mod subject;
 pub(super) mod words;
