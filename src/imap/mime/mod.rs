@@ -1,8 +1,8 @@
 //! Messages: octets in, values out, no I/O.
 //!
 //! ```text
-//!                    ┌▶ sort_keys   SORT
-//!           header ──┼▶ thread      THREAD
+//!                             ┌▶ sort_keys   SORT
+//!           header ──▶ facts ─┴▶ thread      THREAD
 //!             │      └─────────────────────────┐
 //!  octets ──▶ parts ──┬▶ structure  FETCH      ▼
 //!             ▲       ├────────────────────▶ text   SEARCH, PREVIEW
@@ -10,7 +10,8 @@
 //! ```
 //!
 //! `header` reads the fields of any header. `parts` is the one walk over a message that finds its
-//! parts: FETCH takes it to the end, SEARCH and PREVIEW only as far as needed. `transfer` decodes
+//! parts: FETCH takes it to the end, SEARCH and PREVIEW only as far as needed. `facts` are what SORT
+//! and THREAD keep of a header. `transfer` decodes
 //! base64 and quoted-printable.
 //!
 //! Broken messages are read as far as possible. No message causes an error or deep recursion, or
@@ -23,6 +24,7 @@ mod message;
 mod structure;
 mod text;
 mod stream;
+pub mod facts;
 mod sort_keys;
 pub mod thread;
 #[cfg(test)]

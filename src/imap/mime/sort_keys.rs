@@ -2,12 +2,11 @@
 
 use std::cmp::Ordering;
 
-use super::header::address::{self, Address, MISSING_DOMAIN};
+use super::casemap;
+use super::facts::{Dates, Keys, cut, display, first_address, mailbox};
 use super::header::dates::sent_date;
 use super::header::fields::Fields;
 use super::header::subject::base_subject;
-use super::{casemap, decode_field};
-use crate::limits::{SORT_ADDRESS, SORT_STRING};
 use crate::protocol::{SortCriterion, SortKey};
 
 /// Takes messages and returns them in order. A message takes 4 bytes, 8 for each date or size, 16
@@ -62,7 +61,37 @@ impl Sorter {
                     let sent = sent_date(header).map_or(arrival, |date| date.instant);
                     self.words.push(ordered(sent));
                 }
-                _ => self.push_string(&key.string(header)),
+                _ => self.push_string(&cut(casemap(&key.string(header)).into_bytes())),
+            }
+        }
+    }
+
+    /// Whether [`Sorter::add_facts`] looks at the dates.
+    #[must_use]
+    pub fn needs_dates(&self) -> bool {
+        self.criteria.iter().any(|c| c.key == SortKey::Date)
+    }
+
+    /// Whether [`Sorter::add_facts`] looks at the strings.
+    #[must_use]
+    pub fn needs_keys(&self) -> bool {
+        self.criteria.iter().any(|c| c.key.words() == 2)
+    }
+
+    /// As [`Sorter::add`], with what was read from the header before. What is not needed may be the
+    /// default.
+    pub fn add_facts(&mut self, number: u32, arrival: i64, size: u64, dates: Dates, keys: &Keys) {
+        self.numbers.push(number);
+        for at in 0..self.criteria.len() {
+            let key = self.criteria[at].key;
+            match key {
+                SortKey::Arrival => self.words.push(ordered(arrival)),
+                SortKey::Size => self.words.push(size),
+                SortKey::Date => {
+                    let sent = dates.0.map_or(arrival, |date| date.instant);
+                    self.words.push(ordered(sent));
+                }
+                _ => self.push_string(keys.string(key)),
             }
         }
     }
@@ -87,9 +116,7 @@ impl Sorter {
 
     /// Two words: the first eight octets, which decide most comparisons, and the position of the
     /// string.
-    fn push_string(&mut self, text: &str) {
-        let text = casemap(text);
-        let octets = &text.as_bytes()[..text.len().min(SORT_STRING)];
+    fn push_string(&mut self, octets: &[u8]) {
         let mut first = [0; 8];
         let start = octets.len().min(8);
         first[..start].copy_from_slice(&octets[..start]);
@@ -152,31 +179,6 @@ impl SortKey {
     }
 }
 
-/// The first address that ENVELOPE has for fields with this name. A group begins with an address of
-/// its own, whose mailbox is the group's name (RFC 3501 section 7.4.2).
-fn first_address(header: &[u8], name: &[u8]) -> Address {
-    let mut fields = Fields::new(header).filter(|field| field.is(name));
-    let first = |value: &[u8]| address::first(&value[..value.len().min(SORT_ADDRESS)]);
-    fields.find_map(|field| first(field.value)).unwrap_or_default()
-}
-
-fn mailbox(address: Address) -> String {
-    String::from_utf8_lossy(&address.mailbox.unwrap_or_default()).into_owned()
-}
-
-/// The display name (RFC 5957 section 3).
-fn display(address: Address) -> String {
-    if let Some(name) = address.name.as_ref().filter(|name| !name.is_empty()) {
-        return decode_field(name).into_owned();
-    }
-    let domain = address.domain.clone().filter(|domain| domain != MISSING_DOMAIN);
-    let mailbox = mailbox(address);
-    match domain {
-        Some(domain) => format!("{mailbox}@{}", String::from_utf8_lossy(&domain)),
-        None => mailbox,
-    }
-}
-
 /// An unsigned number in the same order.
 fn ordered(value: i64) -> u64 {
     (value as u64) ^ (1 << 63)
@@ -226,29 +228,6 @@ mod tests {
             assert_eq!(sort(criteria), expected, "{criteria:?}");
         }
         assert_eq!(Sorter::new(&[]).order(), Vec::<u32>::new());
-    }
-
-    #[test]
-    fn addresses_are_taken_apart_as_in_an_envelope() {
-        for (value, expected_mailbox, expected_display) in [
-            ("a@b", "a", "a@b"),
-            ("N <a@b>", "a", "N"),
-            ("<\"a b\"@c>", "a b", "a b@c"),
-            ("word", "word", "word"),
-            ("N <word>", "word", "N"),
-            ("N <word>, x@y", "word", "N"),
-            ("g: a@b;", "g", "g"),
-            ("<>", "MISSING_MAILBOX", "MISSING_MAILBOX"),
-            ("MAILER DAEMON <>", "MISSING_MAILBOX", "MAILER DAEMON"),
-            ("@route.example:b@x", "MISSING_MAILBOX", "MISSING_MAILBOX@route.example"),
-            ("=?utf-8?q?J=C3=B6rg?= <a@b>", "a", "Jörg"),
-            ("\r\nFrom: second@x", "second", "second@x"),
-            ("", "", ""),
-        ] {
-            let address = first_address(format!("From: {value}\r\n").as_bytes(), b"From");
-            assert_eq!(mailbox(address.clone()), expected_mailbox, "{value}");
-            assert_eq!(display(address), expected_display, "{value}");
-        }
     }
 
     #[test]

@@ -19,8 +19,9 @@ use crate::protocol::ThreadAlgorithm;
 use crate::protocol::response::ThreadNode;
 use std::collections::HashMap;
 
+pub use super::facts::{MessageId, message_ids};
 use forest::Forest;
-pub use message::{Message, MessageId, SubjectId, message_ids};
+pub use message::{Message, SubjectId};
 
 /// Takes messages, returns threads.
 #[derive(Debug)]
