@@ -3,7 +3,7 @@
 //! MAILRACE_CORPUS names a folder with `messages.mbox`; the line ends become CRLF.
 //!
 //! ```sh
-//! MAILRACE_CORPUS=… cargo bench -p mailrace-imap
+//! MAILRACE_CORPUS=… cargo bench -p mailrace-imap [-- NAME]
 //! ```
 
 use std::hint::black_box;
@@ -17,7 +17,7 @@ use imap::mime::{Message, Needle, Sorter, envelope, header_length, preview, shor
 use imap::protocol::{SortCriterion, SortKey, ThreadAlgorithm};
 
 /// Rounds over the corpus; the fastest counts.
-const ROUNDS: usize = 15;
+const ROUNDS: usize = 40;
 
 fn main() {
     let Some(folder) = std::env::var_os("MAILRACE_CORPUS").map(PathBuf::from) else {
@@ -25,7 +25,7 @@ fn main() {
         return;
     };
     let messages = read(&std::fs::read(folder.join("messages.mbox")).expect("messages.mbox"));
-    let headers: Vec<&[u8]> = messages.iter().map(|m| &m[..header_length(m)]).collect();
+    let headers: Vec<_> = messages.iter().map(|m| m[..header_length(m)].to_vec()).collect();
     let shorts: Vec<Vec<u8>> = headers.iter().map(|header| short(header)).collect();
     let columns: Vec<[Vec<u8>; 3]> = headers.iter().map(|header| columns(header)).collect();
     let octets = |lengths: &mut dyn Iterator<Item = usize>| lengths.sum::<usize>() / messages.len();
@@ -62,7 +62,7 @@ fn main() {
         black_box(needle.in_header_field(header, b"Subject"));
     });
     time("columns of header", &headers, |header| drop(black_box(columns_of(header))));
-    let header_of = |at: &usize| headers[*at];
+    let header_of = |at: &usize| &*headers[*at];
     let numbers: Vec<usize> = (0..messages.len()).collect();
     let keys = [SortKey::Date, SortKey::Subject, SortKey::DisplayFrom];
     let criteria = keys.map(|key| SortCriterion { key, reverse: false });
@@ -94,6 +94,10 @@ fn main() {
 }
 
 fn time<T>(name: &str, items: &[T], mut work: impl FnMut(&T)) {
+    let wanted = std::env::args().skip(1).find(|argument| !argument.starts_with('-'));
+    if wanted.is_some_and(|wanted| wanted != name) {
+        return;
+    }
     let round = |_| {
         let start = Instant::now();
         items.iter().for_each(&mut work);

@@ -6,7 +6,7 @@ use super::{put_number, take_number};
 use crate::limits::{SORT_ADDRESS, SORT_STRING};
 use crate::mime::header::address::{self, Address, MISSING_DOMAIN};
 use crate::mime::header::fields::Fields;
-use crate::mime::header::short::Kept;
+use crate::mime::header::short::{Kept, kept_fields};
 use crate::mime::header::subject::base_subject;
 use crate::mime::{casemap, decode_field};
 use crate::protocol::SortKey;
@@ -38,15 +38,15 @@ impl Keys<'_> {
     pub fn of_header(header: &[u8]) -> Option<Keys<'static>> {
         let mut subject = None;
         let (mut from, mut to, mut cc) = (None, None, None);
-        for field in Fields::new(header) {
-            let address = match Kept::of_name(field.name) {
-                Some(Kept::Subject) => {
+        for (kept, field) in kept_fields(header) {
+            let address = match kept {
+                Kept::Subject => {
                     subject.get_or_insert(field.value);
                     continue;
                 }
-                Some(Kept::From) => &mut from,
-                Some(Kept::To) => &mut to,
-                Some(Kept::Cc) => &mut cc,
+                Kept::From => &mut from,
+                Kept::To => &mut to,
+                Kept::Cc => &mut cc,
                 _ => continue,
             };
             if address.is_none() {
@@ -142,12 +142,12 @@ impl Keys<'_> {
 
 /// The first address that ENVELOPE has for fields with this name. A group begins with an address of
 /// its own, whose mailbox is the group's name (RFC 3501 section 7.4.2).
-pub(in crate::mime) fn first_address(header: &[u8], name: &[u8]) -> Address {
-    let mut fields = Fields::new(header).filter(|field| field.is(name));
+pub(in crate::mime) fn first_address<'a>(header: &'a [u8], name: &[u8]) -> Address<'a> {
+    let mut fields = Fields::named(header, name);
     fields.find_map(|field| first_of(field.value)).unwrap_or_default()
 }
 
-fn first_of(value: &[u8]) -> Option<Address> {
+fn first_of(value: &[u8]) -> Option<Address<'_>> {
     address::first(&value[..value.len().min(SORT_ADDRESS)])
 }
 
@@ -166,7 +166,7 @@ pub(in crate::mime) fn display(address: Address) -> String {
     if let Some(name) = address.name.as_ref().filter(|name| !name.is_empty()) {
         return decode_field(name).into_owned();
     }
-    let domain = address.domain.clone().filter(|domain| domain != MISSING_DOMAIN);
+    let domain = address.domain.clone().filter(|domain| **domain != *MISSING_DOMAIN);
     let mailbox = mailbox(address);
     match domain {
         Some(domain) => format!("{mailbox}@{}", String::from_utf8_lossy(&domain)),
@@ -195,7 +195,8 @@ mod tests {
             ("\r\nFrom: second@x", "second", "second@x"),
             ("", "", ""),
         ] {
-            let address = first_address(format!("From: {value}\r\n").as_bytes(), b"From");
+            let header = format!("From: {value}\r\n");
+            let address = first_address(header.as_bytes(), b"From");
             assert_eq!(mailbox(address.clone()), expected_mailbox, "{value}");
             assert_eq!(display(address), expected_display, "{value}");
         }

@@ -24,7 +24,12 @@ impl<'a> Field<'a> {
     pub(in crate::mime) fn new(raw: &'a [u8]) -> Field<'a> {
         let line = raw.strip_suffix(b"\n").unwrap_or(raw);
         let line = line.strip_suffix(b"\r").unwrap_or(line);
-        let (name, value) = match memchr2(b':', b'\n', line) {
+        // Most names are too short for memchr to pay.
+        const SHORT: usize = 20;
+        let (start, rest) = line.split_at(line.len().min(SHORT));
+        let end = start.iter().position(|octet| matches!(octet, b':' | b'\n'));
+        let end = end.or_else(|| memchr2(b':', b'\n', rest).map(|at| SHORT + at));
+        let (name, value) = match end {
             Some(colon) if line[colon] == b':' => (&line[..colon], &line[colon + 1..]),
             Some(end) => (&line[..end], &[][..]),
             None => (line, &[][..]),
@@ -66,14 +71,37 @@ impl<'a> Fields<'a> {
     /// The first field with this name, in any case.
     #[must_use]
     pub fn find(header: &'a [u8], name: &[u8]) -> Option<Field<'a>> {
-        Fields::new(header).find(|field| field.is(name))
+        Fields::named(header, name).next()
     }
-}
 
-impl<'a> Iterator for Fields<'a> {
-    type Item = Field<'a>;
+    /// All fields with this name, in any case.
+    pub(in crate::mime) fn named(header: &'a [u8], name: &[u8]) -> impl Iterator<Item = Field<'a>> {
+        let initial = name.first().map(u8::to_ascii_lowercase);
+        // A field without a name begins with a colon or a blank.
+        Fields::of_initials(header, move |octet| initial.is_none_or(|initial| initial == octet))
+            .filter(move |field| field.is(name))
+    }
 
-    fn next(&mut self) -> Option<Field<'a>> {
+    /// The fields whose first octet, in lower case if it is a letter, is wanted. Only these are
+    /// taken apart.
+    pub(in crate::mime) fn of_initials(
+        header: &'a [u8],
+        wanted: impl Fn(u8) -> bool,
+    ) -> impl Iterator<Item = Field<'a>> {
+        let mut fields = Fields::new(header);
+        std::iter::from_fn(move || {
+            loop {
+                let raw = fields.next_raw()?;
+                if wanted(raw[0].to_ascii_lowercase()) {
+                    return Some(Field::new(raw));
+                }
+            }
+        })
+    }
+
+    /// The octets of the next field.
+    #[inline]
+    fn next_raw(&mut self) -> Option<&'a [u8]> {
         if self.rest.is_empty() || empty_line(self.rest).is_some() {
             return None;
         }
@@ -83,7 +111,15 @@ impl<'a> Iterator for Fields<'a> {
         }
         let (raw, rest) = self.rest.split_at(end);
         self.rest = rest;
-        Some(Field::new(raw))
+        Some(raw)
+    }
+}
+
+impl<'a> Iterator for Fields<'a> {
+    type Item = Field<'a>;
+
+    fn next(&mut self) -> Option<Field<'a>> {
+        self.next_raw().map(Field::new)
     }
 }
 

@@ -6,7 +6,7 @@
 
 use memchr::memchr2;
 
-use super::fields::{empty_line, line_length};
+use super::fields::{Field, Fields, empty_line, line_length};
 
 /// A field of the short header: exactly the fields of ENVELOPE.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,6 +43,17 @@ impl Kept {
     }
 }
 
+/// The fields of the short header, for [`Fields`].
+pub(in crate::mime) fn kept_fields(header: &[u8]) -> impl Iterator<Item = (Kept, Field<'_>)> {
+    Fields::of_initials(header, is_initial)
+        .filter_map(|field| Kept::of_name(field.name).map(|kept| (kept, field)))
+}
+
+/// Whether the name of a kept field begins with this octet in lower case.
+fn is_initial(octet: u8) -> bool {
+    matches!(octet, b'b'..=b'd' | b'f' | b'i' | b'm' | b'r'..=b't')
+}
+
 /// Whether the short header has all fields with this name, in any case: Date, Subject, From,
 /// Sender, Reply-To, To, Cc, Bcc, In-Reply-To and Message-ID.
 #[must_use]
@@ -54,7 +65,7 @@ pub fn in_short_header(name: &[u8]) -> bool {
 /// as it is and in the original order, and the empty line at the end of the header if there is one.
 /// Anything after the header is ignored.
 ///
-/// Readers disagree about the names of broken fields. For [`Fields`](super::Fields), a line without
+/// Readers disagree about the names of broken fields. For [`Fields`], a line without
 /// a colon is a field with an empty value; HEADER.FIELDS skips it. In `Subject` CR `: x`,
 /// HEADER.FIELDS takes the CR for a blank; `Fields` does not. The short header has every field that
 /// either of them would take, and leaves the decision to the reader.
@@ -86,7 +97,7 @@ pub fn short_header(header: &[u8], out: &mut Vec<u8>) {
 /// Whether a field with one of the names begins here, for some reader.
 fn starts_kept_field(text: &[u8]) -> bool {
     // The first letter alone rules out most fields.
-    if !matches!(text[0] | 0x20, b'b'..=b'd' | b'f' | b'i' | b'm' | b'r'..=b't') {
+    if !is_initial(text[0].to_ascii_lowercase()) {
         return false;
     }
     let end = memchr2(b':', b'\n', text).unwrap_or(text.len());
@@ -98,7 +109,6 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::mime::header::fields::Fields;
     use crate::mime::structure::{FIELDS, envelope};
     use crate::mime::tests::{corpus, written};
     use crate::mime::{Needle, Sorter, sent_date};

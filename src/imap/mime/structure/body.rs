@@ -37,7 +37,7 @@ impl<'a> Data<'a> {
         let prefix = |field: &Field| {
             field.name.get(..8).is_some_and(|name| name.eq_ignore_ascii_case(b"Content-"))
         };
-        for field in Fields::new(header).filter(prefix) {
+        for field in Fields::of_initials(header, |initial| initial == b'c').filter(prefix) {
             let line = match field.name.len() {
                 10 if field.is(b"Content-ID") => &mut data.id,
                 11 if field.is(b"Content-MD5") => &mut data.md5,

@@ -99,7 +99,7 @@ impl Needle {
     /// `header` may be the whole message; the body is not read.
     #[must_use]
     pub fn in_header_field(&self, header: &[u8], name: &[u8]) -> bool {
-        let mut fields = Fields::new(header).filter(|field| field.is(name));
+        let mut fields = Fields::named(header, name);
         fields.any(|field| self.in_field(&FieldText::new(&field)))
     }
 

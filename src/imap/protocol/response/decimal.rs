@@ -1,7 +1,7 @@
 //! Numbers and sets. A FETCH of a million messages consists of these, so they bypass the standard
 //! library's formatting.
 
-use bytes::BytesMut;
+use bytes::{BufMut, BytesMut};
 
 use crate::types::UidRange;
 
@@ -19,7 +19,12 @@ const PAIRS: [[u8; 2]; 100] = {
 /// ```abnf
 /// number64 = 1*DIGIT
 /// ```
-pub fn decimal(out: &mut BytesMut, mut number: u64) {
+pub fn decimal(out: &mut BytesMut, number: u64) {
+    decimal_to(out, number);
+}
+
+/// As [`decimal`], to any buffer.
+pub(super) fn decimal_to(out: &mut impl BufMut, mut number: u64) {
     let mut digits = [0; 20];
     let mut at = digits.len();
     while number >= 10 {
@@ -31,7 +36,7 @@ pub fn decimal(out: &mut BytesMut, mut number: u64) {
         at -= 1;
         digits[at] = b'0' + number as u8;
     }
-    out.extend_from_slice(&digits[at..]);
+    out.put_slice(&digits[at..]);
 }
 
 /// Numbers in the order given; adjacent ranges are joined.

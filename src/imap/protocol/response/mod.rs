@@ -25,6 +25,7 @@ pub use list::{ListEntry, list, list_separator};
 pub use metadata::metadata;
 pub use search::{EsearchResponse, SearchResponse, ThreadNode, thread_begin, thread_lists};
 pub use string::{Names, astring, mailbox, nstring, string, string_utf8};
+pub(crate) use string::{QUOTED, string_to};
 
 /// Longest human-readable text, in octets; it may quote client input.
 const TEXT: usize = 200;

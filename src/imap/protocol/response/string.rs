@@ -1,21 +1,26 @@
 //! Strings in responses.
 
-use bytes::BytesMut;
+use bytes::{BufMut, BytesMut};
 use memchr::memchr2;
 
 use crate::protocol::MailboxName;
 use crate::protocol::grammar::is_astring_char;
 
-use super::decimal;
+use super::decimal::decimal_to;
 
 /// Longer strings are sent as literals: clients may limit the length of a line.
-const QUOTED: usize = 1000;
+pub(crate) const QUOTED: usize = 1000;
 
 /// ```abnf
 /// string = quoted / literal
 /// ```
 /// Quoted if it is short printable ASCII, otherwise a literal.
 pub fn string(out: &mut BytesMut, octets: &[u8]) {
+    string_to(out, octets);
+}
+
+/// As [`string`], to any buffer.
+pub(crate) fn string_to(out: &mut impl BufMut, octets: &[u8]) {
     if octets.len() <= QUOTED && octets.iter().all(|o| matches!(o, b' '..=b'~')) {
         quoted(out, octets);
     } else {
@@ -38,23 +43,23 @@ pub fn string_utf8(out: &mut BytesMut, octets: &[u8]) {
     }
 }
 
-fn quoted(out: &mut BytesMut, octets: &[u8]) {
-    out.extend_from_slice(b"\"");
+fn quoted(out: &mut impl BufMut, octets: &[u8]) {
+    out.put_u8(b'"');
     let mut rest = octets;
     while let Some(at) = memchr2(b'"', b'\\', rest) {
-        out.extend_from_slice(&rest[..at]);
-        out.extend_from_slice(&[b'\\', rest[at]]);
+        out.put_slice(&rest[..at]);
+        out.put_slice(&[b'\\', rest[at]]);
         rest = &rest[at + 1..];
     }
-    out.extend_from_slice(rest);
-    out.extend_from_slice(b"\"");
+    out.put_slice(rest);
+    out.put_u8(b'"');
 }
 
-fn literal(out: &mut BytesMut, octets: &[u8]) {
-    out.extend_from_slice(b"{");
-    decimal(out, octets.len() as u64);
-    out.extend_from_slice(b"}\r\n");
-    out.extend_from_slice(octets);
+fn literal(out: &mut impl BufMut, octets: &[u8]) {
+    out.put_slice(b"{");
+    decimal_to(out, octets.len() as u64);
+    out.put_slice(b"}\r\n");
+    out.put_slice(octets);
 }
 
 /// ```abnf
