@@ -1,6 +1,7 @@
 //! PREVIEW: the first words of a message (RFC 8970).
 
 use mail_parser::decoders::html::html_to_text;
+use memchr::{memchr_iter, memrchr};
 
 use super::pieces::{Look, pieces};
 use crate::limits;
@@ -27,14 +28,36 @@ pub(in crate::mime) fn of_start(look: &Look, start: &[u8]) -> String {
     let octets = look.transfer.decode(start);
     let text = look.charset.decode(&octets);
     if look.html {
-        return one_line(html_to_text(&apart(&text)).chars());
+        return of_html(&text);
     }
     // In a reply, its own words come first, if it has any.
     let own = text.split_inclusive('\n').filter(|line| !line.starts_with('>'));
-    match one_line(own.flat_map(str::chars)) {
-        own if own.is_empty() => one_line(text.chars()),
+    match one_line(own.flat_map(str::chars)).0 {
+        own if own.is_empty() => one_line(text.chars()).0,
         own => own,
     }
+}
+
+/// Bytes of HTML that are tried first: they decide most previews.
+const STARTS: [usize; 2] = [8 << 10, 64 << 10];
+
+fn of_html(html: &str) -> String {
+    for start in STARTS.into_iter().filter(|start| html.len() > 2 * start) {
+        // Up to a tag, so that no tag, entity or name of an element is cut.
+        let cut = memrchr(b'<', &html.as_bytes()[..start]).unwrap_or_default();
+        let text = html_to_text(&apart(&html[..cut]));
+        if let (line, true) = one_line(certain(&text).chars()) {
+            return line;
+        }
+    }
+    one_line(html_to_text(&apart(html)).chars()).0
+}
+
+/// The text of a start of HTML without its last word, which may go on after an element that is not
+/// shown.
+fn certain(text: &str) -> &str {
+    let blank = [' ', '\n'];
+    &text[..text.trim_end_matches(blank).rfind(blank).unwrap_or_default()]
 }
 
 /// Elements that begin a new line or table cell.
@@ -122,13 +145,16 @@ fn apart(html: &str) -> String {
 /// The end of the element with this name that begins here. An unclosed element contains the rest of
 /// the text, so the search for its end runs once.
 fn find_end(html: &str, name: &str) -> usize {
-    let end = [b"</", name.as_bytes()].concat();
-    let at = html.as_bytes().windows(end.len()).position(|at| at.eq_ignore_ascii_case(&end));
-    let at = at.unwrap_or(html.len());
+    let ends = |&at: &usize| {
+        let named = html.as_bytes()[at..].strip_prefix(b"</").and_then(|end| end.get(..name.len()));
+        named.is_some_and(|named| named.eq_ignore_ascii_case(name.as_bytes()))
+    };
+    let at = memchr_iter(b'<', html.as_bytes()).find(ends).unwrap_or(html.len());
     html[at..].find('>').map_or(html.len(), |end| at + end + 1)
 }
 
-fn one_line(text: impl Iterator<Item = char>) -> String {
+/// The first words in one line, and whether there are more.
+fn one_line(text: impl Iterator<Item = char>) -> (String, bool) {
     let (mut out, mut characters, mut blank) = (String::new(), 0, false);
     for c in text {
         if c.is_whitespace() || c.is_control() {
@@ -140,7 +166,7 @@ fn one_line(text: impl Iterator<Item = char>) -> String {
         }
         let needed = 1 + usize::from(blank && characters > 0);
         if characters + needed > limits::PREVIEW {
-            break;
+            return (out, true);
         }
         if needed == 2 {
             out.push(' ');
@@ -148,7 +174,7 @@ fn one_line(text: impl Iterator<Item = char>) -> String {
         out.push(c);
         (characters, blank) = (characters + needed, false);
     }
-    out
+    (out, false)
 }
 
 /// Zero-width characters: advertisers pad their first words with them.
@@ -209,7 +235,68 @@ mod tests {
         assert_eq!(super::preview(html.as_bytes()), "");
     }
 
+    fn html_piece() -> impl Strategy<Value = String> {
+        let pieces: &[&str] = &[
+            "<p>",
+            "</p>",
+            "<br>",
+            "<b>",
+            "<title>",
+            "</title>",
+            "<style>",
+            "</STYLE >",
+            "<head>",
+            "</head>",
+            "<!--",
+            "-->",
+            "<",
+            ">",
+            "!",
+            "--",
+            "&amp;",
+            "&",
+            ";",
+            "&nbsp;",
+            "&#32;",
+            "&#10;",
+            "word",
+            "é",
+            "\u{a0}",
+            " ",
+            "\n",
+            "\t",
+            "\u{200b}",
+            "a=\"",
+            "\"",
+            "/",
+        ];
+        prop_oneof![
+            8 => prop::sample::select(pieces).prop_map(str::to_owned),
+            2 => (prop::sample::select(pieces), 0..3000_usize).prop_map(|(piece, n)| piece.repeat(n)),
+            2 => (0..3000_usize).prop_map(|n| "word ".repeat(n)),
+        ]
+    }
+
     proptest! {
+        #[test]
+        fn the_start_of_html_decides_as_all_of_it_does(
+            pieces in prop::collection::vec(html_piece(), 0..30),
+        ) {
+            let html = pieces.concat();
+            prop_assert_eq!(of_html(&html), one_line(html_to_text(&apart(&html)).chars()).0);
+        }
+
+        /// Wherever the start ends.
+        #[test]
+        fn what_is_certain_stays(pieces in prop::collection::vec(html_piece(), 0..12)) {
+            let html = pieces.concat();
+            let whole = html_to_text(&apart(&html));
+            for (cut, _) in html.match_indices('<').take(50) {
+                let text = html_to_text(&apart(&html[..cut]));
+                prop_assert!(whole.starts_with(certain(&text)), "{}", &html[..cut]);
+            }
+        }
+
         #[test]
         fn no_html_is_too_bad(html in "(?s)([<>/!&;#x0-9 \"'-]|br|p|head|style|é|\n|.){0,60}") {
             let message = ["Content-Type: text/html; charset=utf-8\n\n", &html].concat();
