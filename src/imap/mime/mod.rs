@@ -10,9 +10,8 @@
 //! ```
 //!
 //! `header` reads the fields of any header. `parts` is the one walk over a message that finds its
-//! parts: FETCH takes it to the end, SEARCH and PREVIEW only as far as needed. `facts` are what SORT
-//! and THREAD keep of a header. `transfer` decodes
-//! base64 and quoted-printable.
+//! parts: FETCH takes it to the end, SEARCH and PREVIEW only as far as needed. `facts` are what
+//! SORT and THREAD keep of a header. `transfer` decodes base64 and quoted-printable.
 //!
 //! Broken messages are read as far as possible. No message causes an error or deep recursion, or
 //! takes more than a small multiple of its size.

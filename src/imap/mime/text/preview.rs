@@ -272,7 +272,7 @@ mod tests {
         ];
         prop_oneof![
             8 => prop::sample::select(pieces).prop_map(str::to_owned),
-            2 => (prop::sample::select(pieces), 0..3000_usize).prop_map(|(piece, n)| piece.repeat(n)),
+            2 => (prop::sample::select(pieces), 0..3000_usize).prop_map(|(text, n)| text.repeat(n)),
             2 => (0..3000_usize).prop_map(|n| "word ".repeat(n)),
         ]
     }
