@@ -45,6 +45,10 @@ pub const SEGMENT_SIZE_MAX: u64 = 4092 << 20;
 /// leases. With less than that the disk counts as full.
 pub const SEGMENT_LEAST: u32 = 1 << 20;
 
+/// A segment is at most this part of the disk. The room of one is held back for cleaning, and mail
+/// can have the rest.
+pub const SEGMENTS_OF_DISK: u64 = 16;
+
 /// Time in which the scrub reads everything once. Disks rot over months, and copies are kept
 /// for longer than this.
 pub const SCRUB_EVERY: std::time::Duration = std::time::Duration::from_secs(30 * 24 * 3600);

@@ -70,7 +70,7 @@ pub struct ServeArgs {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub reactors: Option<u16>,
 
-    /// Size of a segment file: 4M to 4092M in steps of 4K
+    /// Size of a segment file: 4M to 4092M in steps of 4K; at most a sixteenth of the disk
     #[arg(long, value_name = "SIZE", default_value = "1G", value_parser = parse_segment_size)]
     pub segment_size: u32,
 

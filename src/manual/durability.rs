@@ -246,6 +246,9 @@
 //! A full disk is not a failure. The command gets a tagged NO, nothing was done, and service goes
 //! on. A lack of file descriptors is treated alike. Changes and removals of existing mail use
 //! segments held in reserve for them; these are segments like any other, in the chain of their log.
+//! The last segment that is ready is kept from mail, too: segments are cleaned into its room, in
+//! pieces, and the file of the cleaned segment takes its place. So deleting mail makes room for
+//! new mail even when every segment has much that lives.
 //!
 //! ## The catalog
 //!

@@ -7,11 +7,12 @@ use std::time::Duration;
 use crate::auth::{MechanismName, TokenConfig};
 use crate::index::OnDamage;
 use crate::limits::{
-    APPEND_LIMIT, AUTOLOGOUT, COMMANDS_BEFORE_LOGIN, CONNECTIONS_PER_ADDRESS, CONNECTIONS_PER_USER,
-    LOGIN_FAILURES, LOGIN_TIME, RESERVE, RESERVES, SCRUB_EVERY, SPARE,
+    APPEND_LIMIT, AUTOLOGOUT, BLOCK, COMMANDS_BEFORE_LOGIN, CONNECTIONS_PER_ADDRESS,
+    CONNECTIONS_PER_USER, LOGIN_FAILURES, LOGIN_TIME, RESERVE, RESERVES, SCRUB_EVERY,
+    SEGMENT_SIZE_MIN, SEGMENTS_OF_DISK, SPARE,
 };
 use crate::net::TlsFiles;
-use crate::reactor::HandedOver;
+use crate::reactor::{HandedOver, files};
 
 /// The configuration of a server. `mailrace serve` fills it from its flags.
 #[derive(Clone, Debug)]
@@ -126,6 +127,25 @@ impl Default for CleaningConfig {
     fn default() -> CleaningConfig {
         let look = Duration::from_secs(30);
         CleaningConfig { rate: None, begin: 5, least: 2 << 30, end: 4, eager: false, look }
+    }
+}
+
+impl Config {
+    /// With segments that are small against the disk. The folder must exist.
+    #[must_use]
+    pub(super) fn for_its_disk(mut self) -> Config {
+        // An unknown size is a large one.
+        let part = files::capacity(&self.data).unwrap_or(u64::MAX) / SEGMENTS_OF_DISK;
+        let most = part.max(SEGMENT_SIZE_MIN) / BLOCK as u64 * BLOCK as u64;
+        if let Ok(most) = u32::try_from(most)
+            && most < self.segment_size
+        {
+            let (was, is) = (self.segment_size >> 20, most >> 20);
+            tracing::info!("the disk is small: segments have {is} MiB instead of {was} MiB");
+            self.cleaning.least = self.cleaning.least.min(2 * u64::from(most));
+            (self.segment_size, self.first_segment) = (most, self.first_segment.min(most));
+        }
+        self
     }
 }
 

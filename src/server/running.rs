@@ -83,6 +83,7 @@ impl Server {
         let reactors = rings.len();
         let connections = resources::connections(&config, reactors);
         make_folder(&config.data)?;
+        let config = config.for_its_disk();
         privacy::make_private(&config.data)?;
         let lock = DataLock::acquire(&config.data).map_err(StartError::Lock)?;
         let users = Users::open(&config.data).map_err(StartError::Users)?;

@@ -15,7 +15,7 @@ use crate::limits::{OPENERS, SEGMENT_LEAST};
 use crate::net::Acceptor;
 use crate::reactor::Jobs;
 use crate::stats::{ScrubCounts, SpaceCounts};
-use crate::store::{Epoch, PoolConfig, Recovered, SegmentId, SegmentPool, Segments, Spare};
+use crate::store::{Epoch, PoolConfig, Recovered, SegmentId, SegmentPool, Segments, Spare, piece};
 
 /// State shared by the reactors.
 pub(crate) struct Shared {
@@ -27,6 +27,8 @@ pub(crate) struct Shared {
     pub segments: Segments,
     /// Length of a whole segment in bytes.
     pub segment_size: u64,
+    /// Bytes of a segment that cleaning writes to on a full disk.
+    pub piece: u32,
     /// Threads that open segments for reading.
     pub openers: Jobs,
     pub epoch: Epoch,
@@ -61,6 +63,7 @@ impl Shared {
             least: least_segment(config),
             reserve: config.segment_size.min(config.reserve),
             reserves: config.reserves * reactors,
+            piece: piece(config.segment_size, reactors),
             spare: Spare::new(&config.data, config.spare),
             ahead: config.segments_ahead,
             first_id: SegmentId::first_of(recovered.next_epoch),
@@ -87,6 +90,7 @@ impl Shared {
             },
             segments,
             segment_size: config.segment_size.into(),
+            piece: piece(config.segment_size, reactors),
             openers: Jobs::start("opener", OPENERS, Jobs::ANY).map_err(StartError::System)?,
             epoch: recovered.next_epoch,
             count: u16::try_from(reactors).map_err(|_| StartError::TooManyReactors)?,

@@ -43,6 +43,8 @@ pub struct Life {
     pub shared: Option<usize>,
     /// The clients of the shared account mostly move, mark and expunge.
     pub races: bool,
+    /// All messages are large.
+    pub large: bool,
 }
 
 impl Plan {
@@ -100,6 +102,7 @@ impl Life {
             // Most often the account with a quota.
             shared: random.chance(70).then(|| random.pick(&[0, 1, 1, 2])),
             races: random.one_in(2),
+            large: false,
         }
     }
 }

@@ -41,6 +41,7 @@ fn life() -> Life {
         rots: false,
         shared: Some(BERT),
         races: true,
+        large: false,
     }
 }
 

@@ -432,7 +432,7 @@ impl World {
 
 /// Draws the work of a client.
 fn work(random: &mut Random, life: &Life) -> client::Plan {
-    let sizes = if random.one_in(6) { Sizes::Edges } else { Sizes::Small };
+    let sizes = if random.one_in(6) || life.large { Sizes::Edges } else { Sizes::Small };
     let append = Style { most: random.pick(&[2, 5, 20]), sizes };
     let account = life.shared.unwrap_or_else(|| random.below(PEOPLE.len()));
     let (shares, races) = (life.shared.is_some(), life.races && life.shared.is_some());

@@ -31,7 +31,7 @@ pub use format::{
     bits, decode_records, has_bit, place,
 };
 pub use lock::{DataLock, LockError};
-pub use pool::{NoSegment, PoolConfig, PoolCounts, Prepared, Purpose, SegmentPool, Spare};
+pub use pool::{NoSegment, PoolConfig, PoolCounts, Prepared, Purpose, SegmentPool, Spare, piece};
 pub use read::{Checksum, Damaged, Files, MessageCheck, ReadError, Reader, Stored, verify};
 pub use records::{
     Dropped, Flaw, FlawKind, FrameCheck, Step, check_record_file, drop_records, strip, was_dropped,

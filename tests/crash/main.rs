@@ -4,6 +4,7 @@
 mod backup;
 mod changer;
 mod damage;
+mod emptied;
 mod full;
 mod load;
 mod owned;

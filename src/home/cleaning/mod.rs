@@ -31,8 +31,8 @@ use super::state::Home;
 pub(crate) async fn carry_out(step: Cleaning, home: Rc<Home>, checkpoints: Rc<Checkpoints>) {
     // Nobody waits for the answer when the server is stopping.
     match step {
-        Cleaning::Empty { segment, octets, pace, reply } => {
-            let emptied = Relocating::new(&home, segment, octets, &pace).run().await;
+        Cleaning::Empty { segment, purpose, pace, reply } => {
+            let emptied = Relocating::new(&home, segment, purpose, &pace).run().await;
             let _ = reply.send(emptied);
         }
         Cleaning::Cover { reply } => {

@@ -16,7 +16,6 @@ use super::packing::Packing;
 use super::steps::{CleanError, Emptied};
 use crate::home::{Home, Owner, Page, Pinned, ROOM, Room};
 use crate::index::Resident;
-use crate::limits::RESERVE;
 use crate::reactor::fault::{Fault, made};
 use crate::reactor::{LeaseClass, sleep, thresholds};
 use crate::store::{
@@ -38,10 +37,6 @@ const STEP_OCTETS: usize = 32 << 20;
 /// Bytes of chunks that are kept in memory for messages to name. In a mailbox with few messages in
 /// the segment, each may need a chunk of its own.
 const BROUGHT: usize = 2 << 20;
-
-/// A segment with no more than this is emptied even on a full disk, with room held back for
-/// changes: more comes back than it takes.
-const FEW_OCTETS: u64 = RESERVE as u64 / 2;
 
 /// New places that are remembered, for copies of the same messages. A copy beyond that is written
 /// again by itself.
@@ -81,10 +76,9 @@ impl<'a> Relocating<'a> {
     pub(super) fn new(
         home: &'a Rc<Home>,
         segment: SegmentId,
-        octets: u64,
+        purpose: Purpose,
         pace: &'a Pace,
     ) -> Relocating<'a> {
-        let purpose = if octets <= FEW_OCTETS { Purpose::Changes } else { Purpose::Adds };
         Relocating {
             home,
             segment,

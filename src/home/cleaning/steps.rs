@@ -7,7 +7,7 @@ use tokio::sync::oneshot;
 
 use super::pace::Pace;
 use crate::index::{CatalogError, Rot};
-use crate::store::{LogError, SegmentId};
+use crate::store::{LogError, Purpose, SegmentId};
 
 /// A step that a reactor is asked for. The answer is dropped when the server stops.
 pub enum Cleaning {
@@ -15,8 +15,8 @@ pub enum Cleaning {
     Empty {
         /// The segment.
         segment: SegmentId,
-        /// Octets that live in it, as far as is known: a full disk has room for few.
-        octets: u64,
+        /// Which of the room that is held back on a full disk may be used.
+        purpose: Purpose,
         /// How fast.
         pace: Arc<Pace>,
         /// What was done.

@@ -38,6 +38,7 @@ impl World {
             least: 4 << 20,
             reserve: 1 << 20,
             reserves: 0,
+            piece: 1 << 19,
             spare: Spare::new(segments, 0),
             ahead: 1,
             first_id: SegmentId(1),

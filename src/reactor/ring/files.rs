@@ -201,6 +201,13 @@ pub fn room(folder: &Path) -> io::Result<u64> {
     Ok(stat.f_bavail.saturating_mul(stat.f_frsize))
 }
 
+/// Size in bytes of the folder's file system.
+#[allow(clippy::missing_errors_doc)]
+pub fn capacity(folder: &Path) -> io::Result<u64> {
+    let stat = rustix::fs::statvfs(folder)?;
+    Ok(stat.f_blocks.saturating_mul(stat.f_frsize))
+}
+
 /// Opens a folder, to check later whether its path still leads to it: while it is open, no file
 /// system reuses its inode number. `None` if it cannot be opened.
 #[must_use]

@@ -280,6 +280,13 @@ pub fn room(folder: &Path) -> io::Result<u64> {
     Ok(capacity.saturating_sub(machine.disk.borrow().used()))
 }
 
+/// Size of the disk in bytes.
+#[allow(clippy::missing_errors_doc)]
+pub fn capacity(folder: &Path) -> io::Result<u64> {
+    let Some(machine) = machine() else { return real::capacity(folder) };
+    Ok(machine.temper.borrow().capacity)
+}
+
 /// Opens a folder, to check later whether its path still leads to it. Folders of the machine stay.
 #[must_use]
 pub fn hold_folder(path: &Path) -> Option<File> {

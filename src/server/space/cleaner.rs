@@ -20,21 +20,26 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 
 use super::steps::NotCleaned;
-use super::survey::{Candidate, LEAST, Survey, gain};
+use super::survey::{Candidate, LEAST, Survey, gain, needed_at_most};
 use crate::home::Pace;
+use crate::index::Live;
+use crate::limits::RESERVE;
 use crate::reactor::fault::{Fault, made};
 use crate::reactor::{Instant, Jobs, files, timeout};
 use crate::server::asked::{AskedToClean, Cleaned};
 use crate::server::config::CleaningConfig;
 use crate::server::shared::Shared;
 use crate::stats::SpaceCounts;
-use crate::store::SegmentId;
+use crate::store::{MailboxId, Purpose, SegmentId};
 
 /// Time between two glances at how much mail has come in.
 const GLANCE: Duration = Duration::from_millis(500);
 
 /// Segments' worth of mail that is written again before the next look, when cleaning must catch up.
 const STRIDE: u64 = 2;
+
+/// Time between two looks on a full disk, at most: users who have deleted mail wait for its space.
+const SHORT_LOOK: Duration = Duration::from_secs(5);
 
 /// Pause after a failure.
 const AFTER_FAILURE: Duration = Duration::from_secs(60);
@@ -51,6 +56,9 @@ const SLOWEST: u64 = 32 << 20;
 
 /// The fastest automatic rate.
 const FASTEST: u64 = 1 << 30;
+
+/// Mailboxes counted at a time.
+const ROWS: usize = 1 << 10;
 
 /// Cleans the segments of a server.
 pub(in crate::server) struct Cleaner {
@@ -88,7 +96,10 @@ impl Cleaner {
         let mut pause = self.how.look;
         loop {
             let asked = self.wait(pause).await;
-            pause = self.how.look;
+            pause = match self.is_short_of_room() {
+                true => self.how.look.min(SHORT_LOOK),
+                false => self.how.look,
+            };
             if let Some(asked) = asked {
                 if let Err(NotCleaned::Stopping) = self.answer(asked).await {
                     return;
@@ -119,6 +130,12 @@ impl Cleaner {
                     }
                     Err(NotCleaned::Stuck | NotCleaned::Gone) => {
                         self.stuck.insert(segment);
+                    }
+                    Err(NotCleaned::NoRoom(why)) => {
+                        tracing::warn!("segment {segment} is not cleaned for now: {why}");
+                        // The next one may need less.
+                        self.busy.insert(segment);
+                        pause = AFTER_FAILURE;
                     }
                     Err(NotCleaned::Failed(why)) => {
                         tracing::warn!("segment {segment} is not cleaned for now: {why}");
@@ -151,7 +168,8 @@ impl Cleaner {
             let survey = self.survey().await.map_err(NotCleaned::Failed)?;
             self.set_pace(&survey);
             let (least, stride) = (self.least(&survey), self.stride(&survey, false));
-            next = survey.next(&(&self.stuck | &self.busy), least, self.cost, stride);
+            let without = &self.stuck | &self.busy;
+            next = self.fitting(&survey, without, least, stride).await?;
             if next.is_empty() {
                 break;
             }
@@ -162,6 +180,57 @@ impl Cleaner {
             }
         }
         Ok(next)
+    }
+
+    /// The segments to clean next, for which there is room.
+    async fn fitting(
+        &self,
+        survey: &Survey,
+        mut without: BTreeSet<SegmentId>,
+        least: f64,
+        stride: u64,
+    ) -> Result<Vec<Candidate>, NotCleaned> {
+        loop {
+            let next = survey.next(&without, least, self.cost, stride);
+            let mut left = false;
+            for &(segment, _, live) in next.iter().filter(|_| self.is_short_of_room()) {
+                if !self.fits(segment, live).await? {
+                    left |= without.insert(segment);
+                }
+            }
+            if !left {
+                return Ok(next);
+            }
+        }
+    }
+
+    /// Whether a full disk has room for what lives in this segment. If cleaning stopped half-way,
+    /// the room would be used up and nothing would come back.
+    async fn fits(&self, segment: SegmentId, live: Live) -> Result<bool, NotCleaned> {
+        let pool = self.shared.pool.counts();
+        let room = pool.cleaning.load(Ordering::Relaxed);
+        // Each reactor may leave the end of a segment unused.
+        let ends = u64::from(self.shared.count) * u64::from(self.shared.piece);
+        let is_enough = |mailboxes| needed_at_most(live, mailboxes) + ends <= room;
+        if self.purpose(live) == Purpose::Changes || is_enough(live.fragments) {
+            return Ok(true);
+        }
+        let (mut mailboxes, mut after) = (0, ("".into(), MailboxId(0)));
+        while is_enough(mailboxes) {
+            let rows = self.shared.catalog.live_in(segment, after, ROWS).await;
+            let rows = rows.map_err(|error| NotCleaned::Failed(error.to_string()))?;
+            let Some(last) = rows.last() else { return Ok(true) };
+            mailboxes += rows.len() as u64;
+            after = (last.account.clone(), last.mailbox);
+        }
+        Ok(false)
+    }
+
+    /// Which of the room that is held back on a full disk a segment is emptied into. That for
+    /// changes, if little lives in it: more comes back than it takes.
+    pub(super) fn purpose(&self, live: Live) -> Purpose {
+        let little = (u64::from(RESERVE) / 2).min(self.shared.segment_size / 8);
+        if live.octets <= little { Purpose::Changes } else { Purpose::Cleans }
     }
 
     /// Octets to write again before the next look: as much as is written anyway until one segment
@@ -182,7 +251,9 @@ impl Cleaner {
         // An operator who has gone need not be told.
         let _ = asked.tell.send(match &done {
             Ok(()) => Cleaned::All,
-            Err(NotCleaned::Failed(why)) => Cleaned::Failed { why: why.clone() },
+            Err(NotCleaned::NoRoom(why) | NotCleaned::Failed(why)) => {
+                Cleaned::Failed { why: why.clone() }
+            }
             // The end of the channel says it.
             Err(_) => return done,
         });
@@ -207,7 +278,8 @@ impl Cleaner {
             let least = if *all { LEAST_ASKED } else { self.least(&survey) };
             let others = survey.segments.iter().map(|(segment, ..)| *segment);
             let others = others.filter(|segment| !wanted.contains_key(segment)).collect();
-            let next = survey.next(&others, least, self.cost, self.stride(&survey, *all));
+            let stride = self.stride(&survey, *all);
+            let next = self.fitting(&survey, others, least, stride).await?;
             if next.is_empty() {
                 break;
             }
@@ -229,6 +301,7 @@ impl Cleaner {
                         left("it has messages that cannot be read or moved; see the log")
                     }
                     Err(NotCleaned::Busy) => left("it is in use"),
+                    Err(NotCleaned::NoRoom(why)) => left(&why),
                     Err(NotCleaned::Gone) => continue,
                     Err(error) => return Err(error),
                 });

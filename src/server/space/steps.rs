@@ -11,7 +11,7 @@ use super::survey::{Candidate, needed};
 use crate::home::{Arrival, CleanError, Cleaning, Emptied};
 use crate::index::Live;
 use crate::reactor::fault::{Fault, made};
-use crate::store::{SegmentId, strip};
+use crate::store::{LogError, SegmentId, strip};
 
 /// Rounds of emptying, after which a segment is left alone for this time: copies of its messages
 /// are made faster than they are relocated.
@@ -31,7 +31,9 @@ pub(super) enum NotCleaned {
     Busy,
     /// It was empty, and the pool has removed it.
     Gone,
-    /// The log, the catalog or the disk failed, or has no room.
+    /// The disk is full, and the room held for cleaning does not suffice.
+    NoRoom(String),
+    /// The log, the catalog or the disk failed.
     Failed(String),
 }
 
@@ -105,10 +107,10 @@ impl Cleaner {
         while rest.peek().is_some() {
             let lanes: Vec<_> = rest.by_ref().take(LANES).collect();
             let asked = lanes.into_iter().map(|one| {
-                let (segment, octets) = (one.segment, one.live.octets);
+                let (segment, purpose) = (one.segment, self.purpose(one.live));
                 let asked = self.ask(|reply| {
                     let pace = self.pace.clone();
-                    Cleaning::Empty { segment, octets, pace, reply }
+                    Cleaning::Empty { segment, purpose, pace, reply }
                 });
                 (one, asked)
             });
@@ -174,8 +176,18 @@ impl Cleaner {
     /// the pool.
     async fn strip(&mut self, one: &Work) -> Result<(), NotCleaned> {
         let &Work { segment, length, live, emptied } = one;
-        let segments = self.shared.segments.clone();
-        let stripped = self.jobs.run(move || strip(&segments, segment)).await;
+        let strip = || {
+            let segments = self.shared.segments.clone();
+            self.jobs.run(move || strip(&segments, segment))
+        };
+        let mut stripped = strip().await;
+        if let Ok(Err(error)) = &stripped
+            && matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+        {
+            // Far more comes back than the record file takes.
+            self.shared.pool.make_room().await.map_err(|_| NotCleaned::Stopping)?;
+            stripped = strip().await;
+        }
         match stripped {
             Ok(Ok(_)) => {}
             Ok(Err(error)) if error.kind() == io::ErrorKind::NotFound => {
@@ -249,7 +261,7 @@ impl fmt::Display for NotCleaned {
             NotCleaned::Stuck => "it has messages that cannot be read or moved",
             NotCleaned::Busy => "it is in use",
             NotCleaned::Gone => "it is no longer there",
-            NotCleaned::Failed(why) => why,
+            NotCleaned::NoRoom(why) | NotCleaned::Failed(why) => why,
         })
     }
 }
@@ -258,6 +270,7 @@ impl From<CleanError> for NotCleaned {
     fn from(error: CleanError) -> NotCleaned {
         match error {
             CleanError::InUse => NotCleaned::Busy,
+            CleanError::Log(LogError::Full(why)) => NotCleaned::NoRoom(why.to_string()),
             error => NotCleaned::Failed(error.to_string()),
         }
     }

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::index::Live;
+use crate::limits::BLOCK;
 use crate::server::config::CleaningConfig;
 use crate::store::SegmentId;
 
@@ -14,6 +15,10 @@ pub(super) const LEAST: f64 = 0.125;
 
 /// Segments that are cleaned together, at most.
 const MOST: usize = 16;
+
+/// A large lease has this many octets of messages for each octet of its header and the rest of its
+/// last block, at least.
+const HEADERS: u64 = 32;
 
 /// A segment, its length, and what lives in it.
 pub(super) type Candidate = (SegmentId, u64, Live);
@@ -87,6 +92,12 @@ fn part(length: u64, live: Live, cost: f64) -> f64 {
 /// What cleaning a segment of this length gives back.
 pub(super) fn gain(length: u64, live: Live) -> u64 {
     length.saturating_sub(needed(live))
+}
+
+/// The same on a full disk, where it must not turn out to be more: octets in this many mailboxes,
+/// each of which needs a frame for its records.
+pub(super) fn needed_at_most(live: Live, mailboxes: u64) -> u64 {
+    needed(live) + live.octets / HEADERS + (mailboxes + 1) * BLOCK as u64
 }
 
 /// Octets of log that living messages need.

@@ -420,7 +420,7 @@ impl Log {
             room: match (&state.next, state.open_to) {
                 (Some(Next::Here(prepared)), _) => prepared.size - BLOCK as u32,
                 (_, Purpose::Adds) => state.sequencer.left(),
-                (_, Purpose::Changes | Purpose::Removes) => 0,
+                (_, Purpose::Cleans | Purpose::Changes | Purpose::Removes) => 0,
             },
         }
     }

@@ -47,10 +47,14 @@ impl Log {
             Ok(prepared) => return Ok((prepared, Purpose::Adds)),
             Err(full) => full,
         };
-        for held_for in [Purpose::Changes, Purpose::Removes] {
-            if purpose >= held_for
-                && let Ok(prepared) = self.accept(pool.request_reserve(held_for).await)?
-            {
+        let held_for: &[Purpose] = match purpose {
+            Purpose::Adds => &[],
+            Purpose::Cleans => &[Purpose::Cleans],
+            Purpose::Changes => &[Purpose::Changes],
+            Purpose::Removes => &[Purpose::Changes, Purpose::Removes],
+        };
+        for &held_for in held_for {
+            if let Ok(prepared) = self.accept(pool.request_reserve(held_for).await)? {
                 return Ok((prepared, held_for));
             }
         }
@@ -96,9 +100,11 @@ impl Log {
         let file = LogFile::new(prepared.file);
         let begins = {
             let mut state = self.inner.state.borrow_mut();
-            if open_to > std::mem::replace(&mut state.open_to, open_to) {
+            let was_open_to = std::mem::replace(&mut state.open_to, open_to);
+            if open_to > was_open_to && was_open_to == Purpose::Adds {
                 tracing::warn!(
-                    "the disk is full: changes go to segments that were held back for them"
+                    "the disk is full: changes and cleaning go to segments that were held back \
+                     for them"
                 );
             }
             let header =

@@ -25,6 +25,7 @@ async fn log() -> (Log, Arena) {
         least: size,
         reserve: size,
         reserves: 0,
+        piece: 1 << 19,
         spare: Spare::new(folder, 0),
         ahead: 2,
         first_id: SegmentId(1),

@@ -13,11 +13,13 @@ use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 use tokio::sync::oneshot;
 
 mod error;
+mod holding;
 mod preparation;
 mod preparing;
 mod spare;
 
 pub use error::NoSegment;
+pub use holding::piece;
 pub use spare::Spare;
 
 use crate::limits::BLOCK;
@@ -42,6 +44,9 @@ pub struct PoolConfig {
     pub reserve: u32,
     /// How many segments to hold back.
     pub reserves: usize,
+    /// Length of a segment that cleaning writes to on a full disk. Their room is held back: that of
+    /// one segment for mail, unless it is more than the disk can do without.
+    pub piece: u32,
     /// Room on the disk that is held for the catalog.
     pub spare: Spare,
     /// How many segments to keep ready.
@@ -63,6 +68,8 @@ pub struct PoolConfig {
 pub enum Purpose {
     /// It adds mail, copies, mailboxes or names.
     Adds,
+    /// It has living mail of a segment whose space comes back because of that.
+    Cleans,
     /// It changes or moves what is there.
     Changes,
     /// It expunges mail or deletes a mailbox: the last to be refused.
@@ -110,6 +117,8 @@ pub struct PoolCounts {
     pub unprepared: AtomicU64,
     /// Segments that are held back for changes.
     pub reserve: AtomicU64,
+    /// Bytes that cleaning may write.
+    pub cleaning: AtomicU64,
     /// Bytes of the largest segment for mail: one that is ready, or one that the disk has room for.
     /// 0 when there is no room for mail.
     pub room: AtomicU64,
@@ -164,7 +173,8 @@ impl SegmentPool {
     /// When a length is not a multiple of [`BLOCK`] or has no room for a frame, or the thread
     /// cannot be started; those of the disk.
     pub fn start(mut config: PoolConfig) -> io::Result<SegmentPool> {
-        for size in [config.size, config.first, config.least, config.reserve] {
+        let PoolConfig { size, first, least, reserve, piece, .. } = config;
+        for size in [size, first, least, reserve, piece] {
             if !usable(u64::from(size)) {
                 let text = format!("a segment of {size} octets: it takes a multiple of {BLOCK}");
                 return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
@@ -194,14 +204,21 @@ impl SegmentPool {
         self.ask(Kind::Usual)
     }
 
-    /// Asks for a segment that was held back, for frames of this purpose. The last quarter of them
-    /// is for frames that remove something.
+    /// Asks for a segment that was held back, for frames of this purpose. Those for cleaning and
+    /// those for changes are different ones; of the latter, the last quarter is for frames that
+    /// remove something.
     #[must_use]
     pub fn request_reserve(
         &self,
         purpose: Purpose,
     ) -> oneshot::Receiver<Result<Prepared, NoSegment>> {
-        self.ask(Kind::Reserve { last: purpose == Purpose::Removes })
+        self.ask(match purpose {
+            Purpose::Adds => Kind::Usual,
+            Purpose::Cleans => Kind::Piece,
+            Purpose::Changes | Purpose::Removes => {
+                Kind::Reserve { last: purpose == Purpose::Removes }
+            }
+        })
     }
 
     /// Asks for the first segment of a reactor: one that is ready, or else one of
@@ -211,9 +228,18 @@ impl SegmentPool {
         self.ask(Kind::First)
     }
 
-    /// Gives up the room that is held for the catalog.
+    /// Gives up the room that is held for the catalog, or else some of that for cleaning.
     pub fn release_spare(&self) {
         self.send(Request::ReleaseSpare);
+    }
+
+    /// Gives up some of the room that is held for cleaning, for a file that makes more room in the
+    /// end. The receiver is told when that is done.
+    #[must_use]
+    pub fn make_room(&self) -> oneshot::Receiver<()> {
+        let (done, receiver) = oneshot::channel();
+        self.send(Request::MakeRoom(done));
+        receiver
     }
 
     /// Deletes a segment in which nothing lives. A failure is logged; the segment is there again
@@ -300,6 +326,7 @@ mod tests {
             least: 1 << 19,
             reserve: 1 << 19,
             reserves: 1,
+            piece: 1 << 19,
             spare: Spare::new(dir.path(), 0),
             ahead: 1,
             first_id: SegmentId(5),

@@ -10,6 +10,7 @@ use std::time::Duration;
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::sync::oneshot;
 
+use super::holding::held;
 use super::preparation::{Preparation, Zeros};
 use super::{NoSegment, PoolConfig, PoolCounts, Prepared};
 use crate::limits::{BLOCK, LARGE_LEASE};
@@ -28,7 +29,7 @@ const BUSY: f64 = 400e6;
 
 /// Length of the smallest segment that is held back: room for the header and the largest step of a
 /// change.
-const RESERVE_LEAST: u32 = (LARGE_LEASE + 2 * BLOCK) as u32;
+pub(super) const RESERVE_LEAST: u32 = (LARGE_LEASE + 2 * BLOCK) as u32;
 
 /// How often the idle thread checks whether the folder is still there, and whether there is room
 /// again.
@@ -43,6 +44,8 @@ pub(super) enum Kind {
     Usual,
     /// One that is held back, even one of the last if `last` is set.
     Reserve { last: bool },
+    /// One for cleaning.
+    Piece,
 }
 
 pub(super) enum Request {
@@ -52,19 +55,22 @@ pub(super) enum Request {
     Shorten(SegmentId, u32),
     TakeBack(SegmentId, oneshot::Sender<()>),
     ReleaseSpare,
+    MakeRoom(oneshot::Sender<()>),
     HasBegun,
 }
 
 pub(super) struct Worker {
-    config: PoolConfig,
+    pub(super) config: PoolConfig,
     next: SegmentId,
-    ready: VecDeque<ReadySegment>,
-    reserve: VecDeque<ReadySegment>,
-    current: Option<Preparation>,
+    /// Bytes of room that are held back for cleaning: in segments that are ready, or free.
+    pub(super) held: u64,
+    pub(super) ready: VecDeque<ReadySegment>,
+    pub(super) reserve: VecDeque<ReadySegment>,
+    pub(super) current: Option<Preparation>,
     zeros: Zeros,
     /// Preparation failed when the disk had this many bytes of room. It is tried again when there
     /// is more, or for the next request.
-    stalled: Option<u64>,
+    pub(super) stalled: Option<u64>,
     /// The failure was logged, and no preparation has succeeded since.
     complained: bool,
     /// The folder when the thread began; `None` when it could not be opened.
@@ -94,6 +100,7 @@ impl Worker {
         }
         Worker {
             next: config.first_id,
+            held: held(&config),
             ready,
             reserve,
             current: None,
@@ -139,7 +146,9 @@ impl Worker {
                         let entry = ReadySegment { segment, length: size.into(), reused };
                         match kind {
                             Kind::Reserve { .. } => self.reserve.push_front(entry),
-                            Kind::First | Kind::Usual => self.ready.push_front(entry),
+                            Kind::First | Kind::Usual | Kind::Piece => {
+                                self.ready.push_front(entry);
+                            }
                         }
                     }
                 }
@@ -156,6 +165,10 @@ impl Worker {
                     let _ = done.send(());
                 }
                 Some(Some(Request::ReleaseSpare)) => self.release_spare(),
+                Some(Some(Request::MakeRoom(done))) => {
+                    self.make_room();
+                    let _ = done.send(());
+                }
                 Some(Some(Request::HasBegun)) => self.remove_stale(),
                 None if works => self.step(),
                 None => {}
@@ -168,12 +181,8 @@ impl Worker {
     }
 
     fn wants_work(&self) -> bool {
-        let wants_more = self.lacks_reserve() || self.ready.len() < self.config.ahead;
+        let wants_more = self.lacks_reserve() || self.ready.len() < self.ahead();
         self.stalled.is_none() && (self.current.is_some() || wants_more)
-    }
-
-    fn lacks_reserve(&self) -> bool {
-        self.reserve.len() < self.config.reserves
     }
 
     fn pause(&mut self) -> Duration {
@@ -211,16 +220,18 @@ impl Worker {
     }
 
     fn count(&self) {
-        let ready = self.ready.iter().map(|ready| ready.length).max();
+        let given = self.ready.iter().map(|ready| ready.length);
+        let ready = given.filter(|&length| self.may_give(length)).max();
         let room = ready.unwrap_or_else(|| self.room_for_mail());
         let room = if room < u64::from(self.config.least) { 0 } else { room };
         self.counts.ready.store(self.ready.len() as u64, Ordering::Relaxed);
         self.counts.reserve.store(self.reserve.len() as u64, Ordering::Relaxed);
         self.counts.room.store(room, Ordering::Relaxed);
+        self.counts.cleaning.store(self.room_for_cleaning(), Ordering::Relaxed);
     }
 
     /// Takes the next step of preparation.
-    fn step(&mut self) {
+    pub(super) fn step(&mut self) {
         let done = match self.current.take() {
             None => self.begin_next().map(|begun| self.current = Some(begun)),
             Some(current) => current.step(&self.zeros).and_then(|current| {
@@ -260,22 +271,13 @@ impl Worker {
             begun.held_back = true;
             return Ok(begun);
         }
-        match u64::from(size) <= self.room_for_mail() {
+        match u64::from(size) <= self.free() {
             true => self.begin(size),
             false => Err(NoSegment::no_room(size, &self.config.segments)),
         }
     }
 
-    /// Bytes of the disk that mail may take.
-    fn room_for_mail(&self) -> u64 {
-        let missing = self.config.reserves.saturating_sub(self.reserve.len()) as u64;
-        let begun = self.current.as_ref().is_some_and(|current| current.held_back);
-        let missing = missing.saturating_sub(begun.into()) * u64::from(self.config.reserve);
-        // If the room is unknown, creating the file will tell.
-        files::room(self.config.segments.folder()).unwrap_or(u64::MAX).saturating_sub(missing)
-    }
-
-    fn provide(&mut self, kind: Kind) -> Result<Prepared, NoSegment> {
+    pub(super) fn provide(&mut self, kind: Kind) -> Result<Prepared, NoSegment> {
         self.stalled = None;
         let PoolConfig { reserve, reserves, .. } = self.config;
         // A quarter of those held back is kept, if there is more than one.
@@ -283,26 +285,23 @@ impl Worker {
             return Err(NoSegment::no_room(reserve, &self.config.segments));
         }
         let reserved = matches!(kind, Kind::Reserve { .. });
-        let ready = if reserved { &mut self.reserve } else { &mut self.ready };
-        while let Some(found) = ready.pop_front() {
-            let ReadySegment { segment, length, reused } = found;
-            let size = u32::try_from(length).expect("it is usable");
-            match self.config.segments.open_to_write(segment) {
-                Ok((file, direct)) => {
-                    return Ok(Prepared { segment, file, size, written: true, direct, reused });
-                }
+        while let Some(found) = match reserved {
+            true => self.reserve.pop_front(),
+            false if kind == Kind::Piece => None,
+            false => self.pop_for_mail(),
+        } {
+            match self.open(found) {
+                Ok(Some(prepared)) => return Ok(prepared),
+                Ok(None) => {}
                 Err(error) => {
-                    let error = NoSegment::new(error, size, &self.config.segments);
-                    if error.is_shortage() {
-                        ready.push_front(found);
-                        return Err(error);
-                    }
-                    self.config.segments.forget(segment);
-                    tracing::warn!("segment {segment} was ready and cannot be used: {error}");
+                    let ready = if reserved { &mut self.reserve } else { &mut self.ready };
+                    ready.push_front(found);
+                    return Err(error);
                 }
             }
         }
         match kind {
+            Kind::Piece => self.provide_piece(),
             Kind::First => self.make_fitting(self.config.first, true),
             Kind::Usual => {
                 self.counts.unprepared.fetch_add(1, Ordering::Relaxed);
@@ -312,13 +311,33 @@ impl Worker {
         }
     }
 
+    /// Opens a segment that is ready; `None` if it cannot be used any more.
+    pub(super) fn open(&self, found: ReadySegment) -> Result<Option<Prepared>, NoSegment> {
+        let ReadySegment { segment, length, reused } = found;
+        let size = u32::try_from(length).expect("it is usable");
+        match self.config.segments.open_to_write(segment) {
+            Ok((file, direct)) => {
+                Ok(Some(Prepared { segment, file, size, written: true, direct, reused }))
+            }
+            Err(error) => {
+                let error = NoSegment::new(error, size, &self.config.segments);
+                if error.is_shortage() {
+                    return Err(error);
+                }
+                self.config.segments.forget(segment);
+                tracing::warn!("segment {segment} was ready and cannot be used: {error}");
+                Ok(None)
+            }
+        }
+    }
+
     /// A segment of this size, or the largest smaller one that the disk has room for.
     fn make_fitting(&mut self, size: u32, written: bool) -> Result<Prepared, NoSegment> {
         let fits = |worker: &Worker, size: u32| u64::from(size) <= worker.room_for_mail();
         if !fits(self, size) {
             // Perhaps a preparation for later has taken the room.
             self.hold_back();
-            self.discard_current();
+            self.discard_superfluous();
         }
         let PoolConfig { first, least, .. } = self.config;
         let smaller = std::iter::successors(Some(first), |size| Some(size / 2));
@@ -329,7 +348,7 @@ impl Worker {
             let size = sizes.next().expect("there is a size, and the last one returns");
             // Some file systems count the room of a deleted file late, but give it to a new one.
             let last = sizes.peek().is_none();
-            let made = match fits(self, size) || last && !self.lacks_reserve() {
+            let made = match fits(self, size) || last && !self.lacks() {
                 true => self.make(size, written),
                 false => Err(NoSegment::no_room(size, &self.config.segments)),
             };
@@ -340,18 +359,8 @@ impl Worker {
         }
     }
 
-    /// Prepares all segments to hold back, as far as there is room.
-    fn hold_back(&mut self) {
-        if self.current.as_ref().is_some_and(|current| !current.held_back) {
-            self.discard_current();
-        }
-        while self.lacks_reserve() && self.stalled.is_none() {
-            self.step();
-        }
-    }
-
     /// Creates a segment while the caller waits.
-    fn make(&mut self, size: u32, written: bool) -> Result<Prepared, NoSegment> {
+    pub(super) fn make(&mut self, size: u32, written: bool) -> Result<Prepared, NoSegment> {
         let mut begun = self.begin(size)?;
         while written && !begun.is_written() {
             begun = begun.step(&self.zeros)?;
@@ -386,7 +395,7 @@ impl Worker {
     /// Makes a stripped segment ready for other mail, or deletes its file.
     fn take_back(&mut self, segment: SegmentId) {
         let segments = &self.config.segments;
-        if self.ready.len() < self.config.ahead {
+        if self.ready.len() < self.ahead() {
             let header = Zeros::with(ReadyHeader { reused: true });
             let (least, header) = (self.config.size / 2, header.get(BLOCK));
             match segments.reuse(segment, self.next, least, header) {
@@ -394,7 +403,7 @@ impl Worker {
                     self.next = self.next.next();
                     self.ready.push_back(ready);
                     // The zeros written so far are lost, and those to come are saved.
-                    let is_superfluous = self.ready.len() >= self.config.ahead;
+                    let is_superfluous = self.ready.len() >= self.ahead();
                     if is_superfluous && self.current.as_ref().is_some_and(|one| !one.held_back) {
                         self.discard_current();
                     }
@@ -412,7 +421,7 @@ impl Worker {
         }
     }
 
-    fn discard_current(&mut self) {
+    pub(super) fn discard_current(&mut self) {
         if let Some(current) = self.current.take() {
             current.discard();
         }
@@ -424,10 +433,10 @@ impl Worker {
         }
     }
 
-    fn release_spare(&self) {
+    fn release_spare(&mut self) {
         match self.config.spare.release() {
             Ok(true) => tracing::warn!("the disk is full: the catalog gets the room held for it"),
-            Ok(false) => {}
+            Ok(false) => self.make_room(),
             Err(error) => tracing::warn!("room held for the catalog stays held: {error}"),
         }
     }

@@ -19,6 +19,7 @@ fn worker(dir: &tempfile::TempDir, ready: Vec<ReadySegment>) -> Worker {
         least: 1 << 19,
         reserve: 1 << 19,
         reserves: 0,
+        piece: 1 << 19,
         spare: Spare::new(dir.path(), 0),
         ahead: 2,
         first_id: SegmentId(10),
