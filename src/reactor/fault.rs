@@ -70,6 +70,8 @@ pub enum Fault {
     UnfinishedForgotten,
     /// A relocation is written before its octets are durable.
     RelocatedBeforeDurable,
+    /// A relocation does not wait for copies that name the old places.
+    RelocatedAmidCopy,
     /// Nobody looks for copies that were made while a segment was emptied.
     CopiesForgotten,
     /// A segment counts as empty as of a checkpoint from before it was sealed.
@@ -126,6 +128,7 @@ impl Fault {
         Fault::ReaderNotAwaited,
         Fault::UnfinishedForgotten,
         Fault::RelocatedBeforeDurable,
+        Fault::RelocatedAmidCopy,
         Fault::CopiesForgotten,
         Fault::EmptyByOldCheckpoint,
         Fault::SnapshotHalfBelieved,

@@ -161,6 +161,7 @@ pub fn aimed_at(fault: Fault) -> Option<fn(&mut Random, u64) -> Plan> {
         }
         Fault::BackupWithoutRecords => Some(backups),
         Fault::CountedTwice => Some(failing_checkpoints),
+        Fault::RelocatedAmidCopy => Some(long_copies),
         _ => None,
     }
 }
@@ -229,6 +230,18 @@ fn busy_cleaning(random: &mut Random, _: u64) -> Plan {
         life.loss = random.pick(&[Loss::AnySectors, Loss::OneSector]);
         life.fails_after = Some(random.within(1_000, 8_000) as u64);
         life.rots = false;
+    }
+    plan
+}
+
+/// Copies take many frames on a slow disk, and segments are cleaned all the time.
+fn long_copies(random: &mut Random, seed: u64) -> Plan {
+    let mut plan = busy_cleaning(random, seed);
+    (plan.temper.disk, plan.temper.sync) = (30, random.pick(&[0, 2]));
+    (plan.temper.thresholds.copied_fragments, plan.temper.thresholds.records_room) = (1, 2_000);
+    for life in &mut plan.lives {
+        (life.shared, life.races, life.reactors, life.fails_after) = (Some(0), true, 1, None);
+        (life.clients, life.commands, life.large) = (4, 40, random.one_in(2));
     }
     plan
 }

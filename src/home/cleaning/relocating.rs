@@ -10,6 +10,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::rc::Rc;
+use std::sync::Arc;
 
 use super::pace::Pace;
 use super::packing::Packing;
@@ -293,7 +294,10 @@ impl<'a> Relocating<'a> {
                 // A copy under way may name the old places in frames to come. It is waited for,
                 // and the next one begins when the new places are known.
                 still.extend(locked.take());
-                let lock = owner.changing.clone();
+                let lock = match made(Fault::RelocatedAmidCopy) {
+                    true => Arc::default(),
+                    false => owner.changing.clone(),
+                };
                 let lock = match lock.clone().try_write_owned() {
                     Ok(lock) => lock,
                     Err(_) => {
