@@ -10,7 +10,8 @@
 //! #removed frank 81b2c4d6e8f00913
 //! ```
 //! The SCRAM-SHA-256 keys may be omitted. A hash in braces is of another server: see [`foreign`].
-//! Empty lines and lines that begin with `#` are kept and ignored, except the lines of removed users.
+//! Empty lines and lines that begin with `#` are kept and ignored, except the lines of removed
+//! users.
 //!
 //! An account is the mail of one user. It is named after the user; if the name was used before, a
 //! random number follows it. So a new user with the name of a removed one does not see the old
@@ -21,8 +22,9 @@ use std::sync::Arc;
 
 use argon2::{ARGON2ID_IDENT, Params, password_hash::phc::PasswordHash};
 
-use super::foreign;
+use super::foreign::{self, ForeignError};
 use super::keys::Keys;
+use super::password;
 use super::users::{NameError, User};
 use crate::limits;
 
@@ -41,11 +43,9 @@ pub enum LineError {
     Name(NameError),
     /// The second field is not an argon2id PHC string with salt and hash.
     Hash,
-    /// The second field names a scheme of another server that is not known.
-    Scheme,
-    /// The second field is not a hash of the scheme that it names.
-    Foreign,
-    /// The second field asks for more memory, passes, lanes or rounds than the
+    /// The second field is a hash of another server that is not taken.
+    Foreign(ForeignError),
+    /// The second field asks for more memory, passes or lanes of argon2id than the
     /// [limits](crate::limits) allow.
     HashTooCostly,
     /// The third field is neither a number of octets nor `none`.
@@ -146,21 +146,14 @@ pub(super) fn check_name(name: &str) -> Result<(), NameError> {
 
 pub(super) fn check_hash(hash: &str) -> Result<(), LineError> {
     if foreign::is_foreign(hash) {
-        return foreign::check(hash);
+        return foreign::check(hash).map_err(LineError::Foreign);
     }
     let hash = PasswordHash::new(hash).map_err(|_| LineError::Hash)?;
     if hash.algorithm != ARGON2ID_IDENT || hash.salt.is_none() || hash.hash.is_none() {
         return Err(LineError::Hash);
     }
-    check_cost(&Params::try_from(&hash).map_err(|_| LineError::Hash)?)
-}
-
-/// Whether a hash with these parameters may be checked at a login.
-pub(super) fn check_cost(params: &Params) -> Result<(), LineError> {
-    let costly = params.m_cost() > limits::ARGON2_MEMORY_KIB
-        || params.t_cost() > limits::ARGON2_PASSES
-        || params.p_cost() > limits::ARGON2_LANES;
-    if costly { Err(LineError::HashTooCostly) } else { Ok(()) }
+    let params = Params::try_from(&hash).map_err(|_| LineError::Hash)?;
+    if password::is_affordable(&params) { Ok(()) } else { Err(LineError::HashTooCostly) }
 }
 
 /// Only digits: `u64::from_str` also accepts a plus sign.
@@ -188,12 +181,14 @@ impl fmt::Display for LineError {
             LineError::Hash => {
                 f.write_str("the second field is not an argon2id hash ($argon2id$...)")
             }
-            LineError::Scheme => f.write_str(
+            LineError::Foreign(ForeignError::Scheme) => f.write_str(
                 "the scheme of the hash is not one of ARGON2ID, ARGON2I, SHA512-CRYPT, \
                  SHA256-CRYPT, BLF-CRYPT, CRYPT, PBKDF2, SSHA, SSHA256 and SSHA512",
             ),
-            LineError::Foreign => f.write_str("the hash does not have the form of its scheme"),
-            LineError::HashTooCostly => write!(
+            LineError::Foreign(ForeignError::Form) => {
+                f.write_str("the hash does not have the form of its scheme")
+            }
+            LineError::HashTooCostly | LineError::Foreign(ForeignError::TooCostly) => write!(
                 f,
                 "the hash asks for more than m={},t={},p={} of argon2, {} rounds of SHA-crypt, \
                  cost {} of bcrypt or {} rounds of PBKDF2",

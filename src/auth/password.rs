@@ -5,7 +5,6 @@ use std::fmt;
 use argon2::password_hash::phc::{Output, ParamsString, PasswordHash, Salt};
 use argon2::{ARGON2ID_IDENT, Algorithm, Argon2, Block, Params, Version};
 
-use super::foreign;
 use crate::limits;
 use crate::reactor::Pages;
 
@@ -90,17 +89,16 @@ pub(super) fn hash(password: &Password) -> Result<Box<str>, argon2::Error> {
     Ok(hash.to_string().into())
 }
 
-/// Whether a hash was made from this password; `None` if it is none. The cost depends on the
-/// parameters in it.
-pub(super) fn matches(password: &Password, hash: &str) -> Option<bool> {
-    match foreign::is_foreign(hash) {
-        true => foreign::matches(password, hash),
-        false => matches_phc(password, hash),
-    }
+/// Whether a user's hash may have these parameters: a login must not take seconds, or gigabytes.
+pub(super) fn is_affordable(params: &Params) -> bool {
+    params.m_cost() <= limits::ARGON2_MEMORY_KIB
+        && params.t_cost() <= limits::ARGON2_PASSES
+        && params.p_cost() <= limits::ARGON2_LANES
 }
 
-/// The same for a PHC string of argon2.
-pub(super) fn matches_phc(password: &Password, phc: &str) -> Option<bool> {
+/// Whether a PHC string was made from this password; `None` if it is none. The cost depends on the
+/// parameters in it.
+pub(super) fn matches(password: &Password, phc: &str) -> Option<bool> {
     let hash = PasswordHash::new(phc).ok()?;
     let (salt, expected) = (hash.salt?, hash.hash?);
     let params = Params::try_from(&hash).ok()?;

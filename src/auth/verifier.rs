@@ -10,6 +10,7 @@ use std::thread;
 use std::time::Duration;
 
 use super::claim::{Claim, Identity, Keyring, Proof};
+use super::foreign;
 use super::keys::{KEY, Keys};
 use super::password::{self, Password};
 use super::remembered::Remembered;
@@ -301,7 +302,7 @@ impl Shared {
         }
         let user = users.get(name);
         let hash = user.map_or(&*self.unknown_hash, |user| &*user.hash);
-        let right = password::matches(password, hash);
+        let right = foreign::matches(password, hash);
         self.hashed.fetch_add(u64::from(right.is_some()), Ordering::Relaxed);
         match user {
             Some(user) if right == Some(true) => {
@@ -313,7 +314,7 @@ impl Shared {
             _ => {
                 // Where the right password would have been hashed anew: a name takes equally long.
                 if user.is_some_and(User::is_foreign) {
-                    let _ = password::matches(password, &self.unknown_hash);
+                    let _ = foreign::matches(password, &self.unknown_hash);
                 }
                 self.fail(from, name, LoginRefusal::Wrong)
             }

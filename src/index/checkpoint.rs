@@ -1,11 +1,14 @@
 //! A checkpoint: the changed rows of all accounts as of one instant, written to the catalog in one
 //! transaction.
 
+use redb::{ReadableTable, WriteTransaction};
+
 use super::damaged::Known;
-use super::file::ReplayMarks;
+use super::failure::Failure;
+use super::file::{POSITIONS, REPLAYING, ReplayMarks};
 use super::live::counts::LiveRow;
 use super::rows::{ChunkRow, MailboxRow};
-use crate::store::{Epoch, LogPosition, MailboxId};
+use crate::store::{Epoch, LogPosition, Lsn, MailboxId};
 
 /// See the head of this file. Create and fill it without an await in between, so that all accounts
 /// of the named logs stand at the same position of those logs.
@@ -45,6 +48,39 @@ impl Coverage {
             },
             Coverage::Replaying(_) | Coverage::Replayed(_) => None,
         }
+    }
+
+    /// If these are the positions of one log: up to where the catalog has that log already. `None`
+    /// if it has nothing of it.
+    pub(super) fn before(&self, transaction: &WriteTransaction) -> Result<Option<Lsn>, Failure> {
+        let Some(LogPosition { epoch, log, .. }) = self.one() else { return Ok(None) };
+        let table = transaction.open_table(POSITIONS)?;
+        let row = table.get((epoch.0, log.0))?;
+        Ok(row.map(|row| Lsn(row.value().3)))
+    }
+
+    pub(super) fn write(&self, transaction: &WriteTransaction) -> Result<(), Failure> {
+        let mut table = transaction.open_table(POSITIONS)?;
+        let mut replaying = transaction.open_table(REPLAYING)?;
+        let positions = match self {
+            Coverage::Replaying(logs) => {
+                for (&(epoch, log), lsn) in logs {
+                    replaying.insert((epoch.0, log.0), lsn.0)?;
+                }
+                return Ok(());
+            }
+            Coverage::Replayed(positions) => {
+                replaying.retain(|_, _| false)?;
+                table.retain(|_, _| false)?;
+                positions
+            }
+            Coverage::Positions(positions) => positions,
+        };
+        for at in positions {
+            let place = (at.segment.0, at.offset, at.lsn.0, at.applied.0);
+            table.insert((at.epoch.0, at.log.0), place)?;
+        }
+        Ok(())
     }
 }
 

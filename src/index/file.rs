@@ -29,7 +29,7 @@ use redb::{
 };
 
 use super::account::Account;
-use super::checkpoint::{Checkpoint, Coverage};
+use super::checkpoint::Checkpoint;
 use super::chunk::Chunk;
 use super::chunks::Piece;
 use super::damaged::{self, DAMAGED};
@@ -333,9 +333,9 @@ impl CatalogFile {
             let transaction = begin_write(database)?;
             write_accounts(&transaction, checkpoint)?;
             write_chunks(&transaction, checkpoint)?;
-            let covered = covered(&transaction, &checkpoint.coverage)?;
+            let covered = checkpoint.coverage.before(&transaction)?;
             live::write(&transaction, &checkpoint.deleted, &checkpoint.live, covered)?;
-            write_coverage(&transaction, &checkpoint.coverage)?;
+            checkpoint.coverage.write(&transaction)?;
             if let Some(known) = &checkpoint.damaged {
                 damaged::write(&transaction, known)?;
             }
@@ -467,36 +467,4 @@ fn join(table: &mut ChunkTable<'_>, row: &ChunkRow) -> Result<bool, Failure> {
         table.insert(key, &chunk.encode()[..])?;
     }
     Ok(joined)
-}
-
-/// Up to where the catalog has the log of a checkpoint of one log. `None` if it has nothing of it.
-fn covered(transaction: &WriteTransaction, coverage: &Coverage) -> Result<Option<Lsn>, Failure> {
-    let Some(LogPosition { epoch, log, .. }) = coverage.one() else { return Ok(None) };
-    let table = transaction.open_table(POSITIONS)?;
-    let row = table.get((epoch.0, log.0))?;
-    Ok(row.map(|row| Lsn(row.value().3)))
-}
-
-fn write_coverage(transaction: &WriteTransaction, coverage: &Coverage) -> Result<(), Failure> {
-    let mut table = transaction.open_table(POSITIONS)?;
-    let mut replaying = transaction.open_table(REPLAYING)?;
-    let positions = match coverage {
-        Coverage::Replaying(logs) => {
-            for (&(epoch, log), lsn) in logs {
-                replaying.insert((epoch.0, log.0), lsn.0)?;
-            }
-            return Ok(());
-        }
-        Coverage::Replayed(positions) => {
-            replaying.retain(|_, _| false)?;
-            table.retain(|_, _| false)?;
-            positions
-        }
-        Coverage::Positions(positions) => positions,
-    };
-    for at in positions {
-        let place = (at.segment.0, at.offset, at.lsn.0, at.applied.0);
-        table.insert((at.epoch.0, at.log.0), place)?;
-    }
-    Ok(())
 }

@@ -33,7 +33,7 @@ fn a_damaged_hash_is_refused_and_matches_nothing() {
             assert_ne!(right, Some(true), "{cut}");
         }
         let spoilt = format!("{hash}!");
-        assert_eq!(check(&spoilt), Err(LineError::Foreign), "{spoilt}");
+        assert_eq!(check(&spoilt), Err(ForeignError::Form), "{spoilt}");
         assert_eq!(matches(&password(PASSWORD), &spoilt), None);
     }
 }
@@ -41,7 +41,7 @@ fn a_damaged_hash_is_refused_and_matches_nothing() {
 #[test]
 fn other_schemes_are_named_as_such() {
     for hash in ["{PLAIN}secret", "{MD5-CRYPT}$1$salt$x", "{}x", "{SSHA.hex}00"] {
-        assert_eq!(check(hash), Err(LineError::Scheme), "{hash}");
+        assert_eq!(check(hash), Err(ForeignError::Scheme), "{hash}");
     }
     for hash in [
         "{SHA512-CRYPT}$5$salt$x",
@@ -53,7 +53,7 @@ fn other_schemes_are_named_as_such() {
         "{PBKDF2}$1$salt$0$b0fa9e9d88d10f5f844c75b9479702b7f5ec21d4",
         "{PBKDF2}$1$salt$+1$b0fa9e9d88d10f5f844c75b9479702b7f5ec21d",
     ] {
-        assert_eq!(check(hash), Err(LineError::Foreign), "{hash}");
+        assert_eq!(check(hash), Err(ForeignError::Form), "{hash}");
     }
 }
 
@@ -66,6 +66,6 @@ fn a_hash_that_takes_seconds_is_refused() {
         (9, "$5000$", "$4000000000$"),
     ] {
         let hash = HASHES.lines().nth(at).unwrap().replace(from, to);
-        assert_eq!(check(&hash), Err(LineError::HashTooCostly), "{hash}");
+        assert_eq!(check(&hash), Err(ForeignError::TooCostly), "{hash}");
     }
 }

@@ -233,9 +233,9 @@ fn quota(text: &str, unit: u64) -> Option<Option<u64>> {
 
 impl Users {
     /// Adds all these users at once: after a crash either all of them are there or none. Who is
-    /// there before is left as is. Passwords in clear text are hashed first, on all processors: some
-    /// tens of milliseconds for each. As with [`Users::add`], nobody gets the mail of a removed user
-    /// with the same name.
+    /// there before is left as is. Passwords in clear text are hashed first, on all processors:
+    /// some tens of milliseconds for each. As with [`Users::add`], nobody gets the mail of a
+    /// removed user with the same name.
     ///
     /// # Errors
     /// If the file is malformed, or on a disk error. Nothing has changed then.

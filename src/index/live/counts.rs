@@ -101,7 +101,8 @@ pub(in crate::index) struct LiveRow {
 ///
 /// A checkpoint that failed may be in the catalog nevertheless: the disk reports an error after it
 /// has written everything. All other rows are written whole, so that they can be written again.
-/// These are sums: whoever adds them looks how far the catalog has come, and leaves out what it has.
+/// These are sums: whoever adds them looks how far the catalog has come, and leaves out what it
+/// has.
 #[derive(Clone, Debug, Default)]
 pub(in crate::index) struct Unsure(Vec<(Lsn, LiveChanges)>);
 

@@ -2,8 +2,8 @@ use std::fs;
 
 use super::*;
 
-const HASH: &str = "{CRYPT}$6$saltstring$yXINhNcWYChNvftxpJ/2EnkpMZPR5ZbSTwU31LH5Tt0sIu3w4ja7ihR7IYG2\
-                    jVcbySbWVhgUj1DEbNvBWenmE/";
+const HASH: &str = "{CRYPT}$6$saltstring$yXINhNcWYChNvftxpJ/2EnkpMZPR5ZbSTwU31LH5Tt0sIu3w4ja7ihR7I\
+                    YG2jVcbySbWVhgUj1DEbNvBWenmE/";
 
 fn read(text: &str, format: Format) -> Result<Import, Vec<Problem>> {
     Import::read(text.replace("HASH", HASH).as_bytes(), format)
