@@ -46,7 +46,7 @@ pub enum LineError {
     /// The second field is a hash of another server that is not taken.
     Foreign(ForeignError),
     /// The second field asks for more memory, passes or lanes of argon2id than the
-    /// [limits](crate::limits) allow.
+    /// [limits] allow.
     HashTooCostly,
     /// The third field is neither a number of octets nor `none`.
     Quota,

@@ -84,6 +84,11 @@ pub struct ServeArgs {
     #[arg(long, value_name = "SIZE", value_parser = parse_rate)]
     pub clean_rate: Option<u64>,
 
+    /// Remove octets of expunged mail from the disk within this time, in the background, even where
+    /// cleaning gives little space back: 12h, 30d, off. See "Expunged mail" in the manual
+    #[arg(long, value_name = "DURATION", default_value = "off", value_parser = parse_duration)]
+    pub purge_within: Duration,
+
     /// Read and check all stored mail once in this time, slowly, in the background: 12h, 30d, off
     #[arg(long, value_name = "DURATION", default_value = "30d", value_parser = parse_duration)]
     pub scrub_every: Duration,
@@ -213,6 +218,7 @@ pub(super) fn config(args: &ServeArgs) -> Config {
         cleaning: CleaningConfig {
             rate: args.clean_rate,
             least: 2 * u64::from(args.segment_size),
+            purge_within: Some(args.purge_within).filter(|time| !time.is_zero()),
             ..standard.cleaning
         },
         snapshots: standard.snapshots,

@@ -32,6 +32,9 @@ pub(crate) enum Request {
     Clean {
         /// Whether everything is cleaned that gives something back.
         all: bool,
+        /// Whether everything is cleaned that may have octets of expunged mail, too.
+        #[serde(default)]
+        purge: bool,
     },
     /// To delete everything that the account of a removed user has. There is one answer, when that
     /// is durable.

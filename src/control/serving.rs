@@ -115,7 +115,7 @@ async fn attend(stream: &UnixStream, handle: &Handle) -> io::Result<()> {
             let answer = space.map_or_else(refused, |space| Answer::Space(Box::new(space)));
             send(stream, &answer).await
         }
-        Request::Clean { all } => clean(stream, handle, all).await,
+        Request::Clean { all, purge } => clean(stream, handle, all, purge).await,
         Request::Purge { account } => {
             tracing::info!(%account, "an operator asked to delete the mail of a removed user");
             let purged = handle.purge(account).await;
@@ -125,9 +125,9 @@ async fn attend(stream: &UnixStream, handle: &Handle) -> io::Result<()> {
     }
 }
 
-async fn clean(stream: &UnixStream, handle: &Handle, all: bool) -> io::Result<()> {
-    tracing::info!(all, "an operator asked to clean");
-    let mut told = match handle.clean(all) {
+async fn clean(stream: &UnixStream, handle: &Handle, all: bool, purge: bool) -> io::Result<()> {
+    tracing::info!(all, purge, "an operator asked to clean");
+    let mut told = match handle.clean(all, purge) {
         Ok(told) => told,
         Err(error) => return send(stream, &Answer::Refused(error.to_string())).await,
     };

@@ -122,7 +122,8 @@ impl Checkpoints {
         let in_use = owners.values().filter_map(|cell| cell.get());
         let dirty: usize = in_use.map(|owner| owner.account.borrow().dirty_octets()).sum();
         let log = self.home.log.0.stats().octets - last.log;
-        let aged = last.at.elapsed() >= INTERVAL && (dirty > 0 || log > 0 || self.keeps_unused());
+        let news = dirty > 0 || log > 0 || self.keeps_unused() || self.home.log.0.knows_dead();
+        let aged = last.at.elapsed() >= INTERVAL && news;
         let Thresholds { checkpoint_dirty, checkpoint_log, .. } = thresholds();
         let wanted = self.wanted.get() > self.covered.get();
         wanted || dirty >= checkpoint_dirty || log >= checkpoint_log || aged
@@ -156,6 +157,8 @@ impl Checkpoints {
         let log = self.home.log.0.stats().octets;
         *self.last.borrow_mut() = Last { at: Instant::now(), log };
         let mut checkpoint = Checkpoint::new(vec![position]);
+        let (dead, unfinished) = self.home.log.0.take_dead();
+        checkpoint.unnamed(&dead, unfinished);
         for owner in &owners {
             owner.account.borrow_mut().begin_saving(&mut checkpoint);
         }
@@ -163,6 +166,8 @@ impl Checkpoints {
         if result.is_ok() {
             self.covered.set(position.applied);
             self.written.notify_waiters();
+        } else {
+            dead.iter().for_each(|&segment| self.home.log.0.has_dead(segment));
         }
         for owner in &owners {
             owner.account.borrow_mut().end_saving(result.is_ok());

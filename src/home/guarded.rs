@@ -1,6 +1,6 @@
 //! The log of a reactor, without the right to write to it.
 
-use crate::store::{Cause, Log, LogError, SegmentId};
+use crate::store::{Cause, Log, LogError, SegmentId, Unnamed};
 
 /// A log that can be waited for and observed. Only a [`Ledger`](super::Ledger) writes to it.
 pub struct GuardedLog(pub(super) Log);
@@ -29,6 +29,17 @@ impl GuardedLog {
     /// task.
     pub async fn worked(&self, messages: usize) {
         self.0.worked(messages).await;
+    }
+
+    /// Begins to write octets of mail that a later record names.
+    #[must_use]
+    pub fn writes_unnamed(&self) -> Unnamed {
+        self.0.writes_unnamed()
+    }
+
+    /// Notes that a segment gets octets of mail that nothing will name.
+    pub fn has_dead(&self, segment: SegmentId) {
+        self.0.has_dead(segment);
     }
 
     /// A segment in use whose file was deleted.

@@ -1,6 +1,7 @@
 //! The catalog as reactors use it. Blocking work runs on two threads, one for writes and one for
 //! reads, so that a SELECT never waits for a checkpoint.
 
+use std::collections::BTreeSet;
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -76,6 +77,21 @@ impl Catalog {
         from: Uid,
     ) -> Result<Residents, CatalogError> {
         self.ask(&self.read, move |file| file.residents(segment, mailbox, from)).await
+    }
+
+    /// The segments that may have dead octets: see [`CatalogFile::deaths`].
+    #[allow(clippy::missing_errors_doc)]
+    pub async fn deaths(&self) -> Result<Vec<(SegmentId, u64)>, CatalogError> {
+        self.ask(&self.read, CatalogFile::deaths).await
+    }
+
+    /// Forgets all of them but these.
+    #[allow(clippy::missing_errors_doc)]
+    pub async fn forget_deaths_but(
+        &self,
+        segments: BTreeSet<SegmentId>,
+    ) -> Result<(), CatalogError> {
+        self.ask(&self.write, move |file| file.forget_deaths_but(&segments)).await
     }
 
     /// Writes a checkpoint atomically; it is durable on return. Checkpoints are written in call

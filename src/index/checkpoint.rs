@@ -1,6 +1,8 @@
 //! A checkpoint: the changed rows of all accounts as of one instant, written to the catalog in one
 //! transaction.
 
+use std::collections::BTreeSet;
+
 use redb::{ReadableTable, WriteTransaction};
 
 use super::damaged::Known;
@@ -8,7 +10,8 @@ use super::failure::Failure;
 use super::file::{POSITIONS, REPLAYING, ReplayMarks};
 use super::live::counts::LiveRow;
 use super::rows::{ChunkRow, MailboxRow};
-use crate::store::{Epoch, LogPosition, Lsn, MailboxId};
+use crate::reactor::unix_seconds;
+use crate::store::{Epoch, LogPosition, Lsn, MailboxId, SegmentId, Unfinished};
 
 /// See the head of this file. Create and fill it without an await in between, so that all accounts
 /// of the named logs stand at the same position of those logs.
@@ -20,6 +23,15 @@ pub struct Checkpoint {
     pub(super) chunks: Vec<ChunkRow>,
     pub(super) live: Vec<LiveRow>,
     pub(super) deleted: Vec<(Box<str>, MailboxId)>,
+    /// Segments with octets that nothing will name any more, beside those that `live` and `deleted`
+    /// tell of.
+    pub(super) dead: Vec<SegmentId>,
+    /// When that was, in seconds since 1970 UTC; 0 if it is unknown.
+    pub(super) at: u64,
+    /// From each of these segments to the end of its epoch, there may be octets that nothing names.
+    pub(super) tails: Vec<SegmentId>,
+    /// Octets that no record has named yet.
+    pub(super) unfinished: Option<Unfinished>,
     pub(super) coverage: Coverage,
     /// All known damage. `None` leaves the table as it is.
     pub(super) damaged: Option<Vec<Known>>,
@@ -95,7 +107,15 @@ impl Checkpoint {
     /// changed account is added with [`super::Account::begin_saving`].
     #[must_use]
     pub fn new(positions: Vec<LogPosition>) -> Checkpoint {
-        Checkpoint { coverage: Coverage::Positions(positions), ..Checkpoint::default() }
+        let coverage = Coverage::Positions(positions);
+        Checkpoint { coverage, at: unix_seconds(), ..Checkpoint::default() }
+    }
+
+    /// Adds where there are octets that nothing will name any more, and where there are some that
+    /// no record has named yet.
+    pub fn unnamed(&mut self, dead: &BTreeSet<SegmentId>, unfinished: Unfinished) {
+        self.dead.extend(dead);
+        self.unfinished = Some(unfinished);
     }
 
     /// Number of chunks.

@@ -23,7 +23,7 @@
 //!   Empty chunks have no row, so this looks past them: in 1, 200 (emptied), 301 the chunk 301 has
 //!   joined row 1.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::chunk::{Chunk, Entry, Fill};
@@ -224,6 +224,7 @@ impl Chunks {
             let index = messages.binary_search_by_key(&uid, |message| message.uid).ok()?;
             Some(messages[index].fragments.as_slice())
         };
+        let mut named = BTreeSet::new();
         for key in self.keys_of(uids) {
             let mut found = false;
             for entry in self.slots[&key].chunk.iter() {
@@ -234,12 +235,17 @@ impl Chunks {
                 }
                 entry.fragments().for_each(|old| live.goes(old));
                 fragments.iter().for_each(|&new| live.comes(new));
+                named.insert(entry.uid());
                 found = true;
             }
             if found {
                 self.change(key, |chunk| chunk.relocate(find));
             }
         }
+        // They were expunged after their octets had been written again.
+        let gone = messages.iter().filter(|message| !named.contains(&message.uid));
+        let unnamed = gone.flat_map(|message| &message.fragments);
+        unnamed.for_each(|&fragment| live.never_named(fragment));
         Ok(())
     }
 

@@ -13,7 +13,8 @@
 //! subscribed account name → row (account/subscriptions.rs)
 //! mailboxes  (account, mailbox) → row (mailbox/saving.rs)
 //! chunks     (mailbox, first UID) → row (chunk.rs)
-//! live, live_in, segments: what lives in each segment (live.rs)
+//! live, live_in, segments: what lives in each segment (live)
+//! deaths, unfinished: which segments may have octets of dead mail (live/deaths.rs)
 //! ```
 
 use std::collections::BTreeMap;
@@ -29,12 +30,13 @@ use redb::{
 };
 
 use super::account::Account;
-use super::checkpoint::Checkpoint;
+use super::checkpoint::{Checkpoint, Coverage};
 use super::chunk::Chunk;
 use super::chunks::Piece;
 use super::damaged::{self, DAMAGED};
 use super::error::{CatalogError, Rot};
 use super::failure::Failure;
+use super::live::deaths::{self, Deaths};
 use super::live::tables as live;
 use super::mailbox::Mailbox;
 use super::rows::ChunkRow;
@@ -334,7 +336,13 @@ impl CatalogFile {
             write_accounts(&transaction, checkpoint)?;
             write_chunks(&transaction, checkpoint)?;
             let covered = checkpoint.coverage.before(&transaction)?;
-            live::write(&transaction, &checkpoint.deleted, &checkpoint.live, covered)?;
+            let Checkpoint { live, deleted, dead, tails, unfinished, coverage, .. } = checkpoint;
+            let mut deaths = Deaths::open(&transaction, checkpoint.at)?;
+            dead.iter().try_for_each(|&segment| deaths.note(segment))?;
+            live::write(&transaction, deleted, live, covered, &mut deaths)?;
+            drop(deaths);
+            let replayed = matches!(coverage, Coverage::Replayed(_));
+            deaths::write(&transaction, tails, unfinished.as_ref(), replayed)?;
             checkpoint.coverage.write(&transaction)?;
             if let Some(known) = &checkpoint.damaged {
                 damaged::write(&transaction, known)?;
@@ -357,7 +365,12 @@ impl Drop for CatalogFile {
 /// older format, which loses its contents: without positions the whole log is replayed.
 fn prepare(database: &Database) -> Result<(), Failure> {
     match format(database)? {
-        Some(CATALOG_FORMAT) => return Ok(()),
+        Some(CATALOG_FORMAT) if deaths::are_there(database)? => return Ok(()),
+        Some(CATALOG_FORMAT) => {
+            let transaction = begin_write(database)?;
+            deaths::prepare_existing(&transaction)?;
+            return Ok(transaction.commit()?);
+        }
         Some(found) if found > CATALOG_FORMAT => {
             return Err(Failure::Newer { found, known: CATALOG_FORMAT });
         }

@@ -75,10 +75,14 @@ impl Upload {
 
     /// The usual frame: octets, and the commits of finished batches.
     async fn frame(&mut self, open: Open, records_len: usize) -> Result<(), Ended> {
-        let Upload { by, frames, credit, finished, current, .. } = self;
+        let Upload { by, frames, credit, finished, current, has_gap, .. } = self;
+        let has_gap = std::mem::take(has_gap);
         let payload = open.parsed - HEADER;
         let room = Room::around(open.lease, payload, records_len).among(frames).on_credit(credit);
         let compose = |page: &mut Page<'_>| {
+            if has_gap {
+                by.home.log.has_dead(page.begins_at.0);
+            }
             let mut position = 0;
             if let Some(current) = current {
                 current.batch.placed(page.begins_at);
@@ -99,10 +103,14 @@ impl Upload {
 
     /// A frame with octets only, because the commits do not fit behind them.
     async fn octets_alone(&mut self, open: Open) -> Result<(), Ended> {
-        let Upload { by, frames, credit, finished, current, .. } = self;
+        let Upload { by, frames, credit, finished, current, has_gap, .. } = self;
+        let has_gap = std::mem::take(has_gap);
         let payload = open.parsed - HEADER;
         let room = Room::around(open.lease, payload, 0).among(frames).on_credit(credit);
         let compose = |page: &mut Page<'_>| {
+            if has_gap {
+                by.home.log.has_dead(page.begins_at.0);
+            }
             if let Some(first) = finished.first() {
                 page.belongs_to(first.current.stream.id, 0);
             }
@@ -225,7 +233,7 @@ impl Finished {
         };
         let Finished { tag, current, reply, complete, mut commit, messages_len, admitted, .. } =
             self;
-        let Current { mut batch, begun, stream, claim, share, keywords, .. } = current;
+        let Current { mut batch, begun, stream, unnamed, claim, share, keywords, .. } = current;
         (commit.first_uid, commit.modseq) = (uids.first_uid, uids.modseq);
         commit.first_email = first_email;
         let messages = std::mem::take(&mut batch.messages);
@@ -238,6 +246,7 @@ impl Finished {
         page.commit(last, commit, move |last| batch.into_all(last));
         page.then(move || {
             drop((stream, claim, share, admitted));
+            unnamed.named();
             // If the account was abandoned after an error, no session can see the batch: the
             // session ends without a reply.
             if !by.owner.is_faulty() {

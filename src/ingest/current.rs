@@ -6,12 +6,14 @@ use super::pending::PendingReply;
 use super::taking::free;
 use crate::home::{Claim, GuardedLog, Pinned, Stream, UnfinishedShare};
 use crate::reactor::Instant;
-use crate::store::{Commit, MailboxId};
+use crate::store::{Commit, MailboxId, Unnamed};
 use imap::protocol::Tag;
 
 /// The batch being received, and its target.
 pub(super) struct Current {
     pub stream: Stream,
+    /// Its octets are dead unless its commit becomes durable.
+    pub unnamed: Unnamed,
     pub batch: Batch,
     pub share: UnfinishedShare,
     pub keywords: OwnKeywords,

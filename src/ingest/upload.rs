@@ -65,6 +65,8 @@ pub struct Upload {
     eager: bool,
     /// An abandoned batch, to be dropped with yields.
     given_up: Option<Current>,
+    /// The frame being filled has octets of an abandoned batch.
+    pub(super) has_gap: bool,
     /// What it may log without charge to the account's allowance.
     pub(super) credit: Credit,
 }
@@ -96,6 +98,7 @@ impl Upload {
             synchronising: false,
             eager: false,
             given_up: None,
+            has_gap: false,
             credit: Credit::default(),
         })
     }
@@ -218,6 +221,7 @@ impl Upload {
                 self.by.client.progress.goes_to(name.as_str(), unix_seconds());
                 self.current = Some(Current {
                     stream: self.by.home.ledger(&self.by.owner).begin(),
+                    unnamed: self.by.home.log.writes_unnamed(),
                     batch: Batch::default(),
                     share: self.by.home.unfinished.share(),
                     keywords: OwnKeywords::default(),
@@ -304,6 +308,7 @@ impl Upload {
             self.retreat();
             self.open = None;
         }
+        self.has_gap = self.open.is_some();
     }
 
     /// Sends a refusal after the replies of earlier commands.

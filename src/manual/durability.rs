@@ -274,7 +274,16 @@
 //! 4. Commands that may hold places in the segment end.
 //! 5. The records of the segment are written to a file of their own, about a hundredth of its size.
 //!    With them the catalog can still be rebuilt from nothing.
-//! 6. The file is used for other mail, or deleted.
+//! 6. The file is used for other mail, or deleted. With `--purge-within` it is always deleted.
+//!
+//! The catalog notes in each checkpoint which segments may have octets that nothing names any more,
+//! so that `--purge-within` is kept over restarts; a start notes those that a crash has left. To
+//! clean a segment that a log still writes to, the log goes on in another one first: everything in
+//! the old one and the header of the new one are synced before the old one counts as sealed.
+//!
+//! A log has a segment cut when it leaves it. If a crash comes before that, and the next start does
+//! not read the segment because the catalog has it, the header of the next segment of the log says
+//! where it ends.
 //!
 //! A crash between two steps leaves each message in its old place or in its new one. A message that
 //! fails its checksum is reported and stays, and its segment with it.
@@ -340,7 +349,7 @@
 //!   one seed. It shows that assumptions 1 to 6 are enough: whatever subset survives at whatever
 //!   step, everything acknowledged or shown is there, octet for octet and with its flags; no batch
 //!   is partial; no UID is assigned twice; leases are returned; nothing hangs. It is shown to
-//!   detect forty planted mistakes, listed in `tests/README.md`.
+//!   detect more than forty planted mistakes, listed in `tests/README.md`.
 //! - `tests/model/log`: the log and recovery on a disk that tears, at each write; and with any of
 //!   the complete segments stripped.
 //! - `tests/crash`: the real binary, kernel, ext4 and XFS; only the moment of the crash and the

@@ -109,13 +109,14 @@ impl Observer {
         let Segments { ready: written, active, reserve, sealed, .. } = self.segments(readings);
         process.set_each(Figure::Segments, [written, active, reserve, sealed]);
         process.set_each(Figure::Leases, [SMALL_LEASES, LARGE_LEASES].map(|count| count as u64));
-        let SpaceCounts { live, dead, cleaned, given_back, rewritten } = &*watch.space;
+        let SpaceCounts { live, dead, cleaned, given_back, rewritten, oldest_dead } = &*watch.space;
         for (figure, count) in [
             (Figure::LiveBytes, live),
             (Figure::DeadBytes, dead),
             (Figure::CleanedSegments, cleaned),
             (Figure::CleanedBytes, given_back),
             (Figure::RewrittenBytes, rewritten),
+            (Figure::PurgeOldestDead, oldest_dead),
         ] {
             process.set(figure, count.load(Ordering::Relaxed));
         }

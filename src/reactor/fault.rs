@@ -90,11 +90,13 @@ pub enum Fault {
     LateWritesForgotten,
     /// A backup lacks the newest record file.
     BackupWithoutRecords,
+    /// Octets of batches that were given up are not counted as dead.
+    GivenUpUncounted,
 }
 
 impl Fault {
     /// Every fault.
-    pub const ALL: [Fault; 43] = [
+    pub const ALL: [Fault; 44] = [
         Fault::OkBeforeSync,
         Fault::WatermarkIgnored,
         Fault::ShownBeforeDurable,
@@ -138,6 +140,7 @@ impl Fault {
         Fault::CountedTwice,
         Fault::LateWritesForgotten,
         Fault::BackupWithoutRecords,
+        Fault::GivenUpUncounted,
     ];
 }
 

@@ -13,6 +13,8 @@ pub(super) struct AskedToClean {
     /// Whether everything is cleaned that gives something back, as fast as possible; else only what
     /// the server would clean by itself now.
     pub(super) all: bool,
+    /// Whether everything is cleaned that may have octets of expunged mail, too.
+    pub(super) purge: bool,
     /// Is told what is done. When its receiver has gone, cleaning ends with the current segment.
     pub(super) tell: mpsc::UnboundedSender<Cleaned>,
 }

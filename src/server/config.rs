@@ -119,6 +119,8 @@ pub struct CleaningConfig {
     pub end: u64,
     /// Whether every segment with a dead octet is cleaned.
     pub eager: bool,
+    /// How long octets of expunged mail may stay on the disk; `None` for as long as they like.
+    pub purge_within: Option<Duration>,
     /// Time between two looks for something to clean.
     pub look: Duration,
 }
@@ -126,7 +128,15 @@ pub struct CleaningConfig {
 impl Default for CleaningConfig {
     fn default() -> CleaningConfig {
         let look = Duration::from_secs(30);
-        CleaningConfig { rate: None, begin: 5, least: 2 << 30, end: 4, eager: false, look }
+        CleaningConfig {
+            rate: None,
+            begin: 5,
+            least: 2 << 30,
+            end: 4,
+            eager: false,
+            purge_within: None,
+            look,
+        }
     }
 }
 

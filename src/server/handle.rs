@@ -73,10 +73,14 @@ impl Handle {
     ///
     /// # Errors
     /// When the server stops, or others wait already.
-    pub(crate) fn clean(&self, all: bool) -> Result<mpsc::UnboundedReceiver<Cleaned>, NoAnswer> {
+    pub(crate) fn clean(
+        &self,
+        all: bool,
+        purge: bool,
+    ) -> Result<mpsc::UnboundedReceiver<Cleaned>, NoAnswer> {
         let shared = self.shared.upgrade().ok_or(NoAnswer::Stopping)?;
         let (tell, told) = mpsc::unbounded_channel();
-        let sent = shared.asked.sender.try_send(AskedToClean { all, tell });
+        let sent = shared.asked.sender.try_send(AskedToClean { all, purge, tell });
         match sent {
             Ok(()) => Ok(told),
             Err(mpsc::error::TrySendError::Full(_)) => Err(NoAnswer::Busy),

@@ -27,5 +27,5 @@ pub(crate) use folder::{MANIFEST, RESTORING};
 pub(crate) use handle::{Handle, NoAnswer};
 pub use privacy::{Exposed, exposed};
 pub use running::{Server, Stats};
-pub(crate) use space::{Files, NextCleaning, Scrubbed, Space, of_stopped};
+pub(crate) use space::{Files, NextCleaning, Purging, Scrubbed, Space, of_stopped};
 pub use watch::Watch;

@@ -68,6 +68,7 @@ impl Shared {
             ahead: config.segments_ahead,
             first_id: SegmentId::first_of(recovered.next_epoch),
             ready: recovered.ready.clone(),
+            purges: config.cleaning.purge_within.is_some(),
             stale: recovered.stale.clone(),
             ingested: ingested.clone(),
         };

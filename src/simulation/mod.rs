@@ -13,6 +13,7 @@
 mod backup;
 mod folder;
 mod plan;
+mod purge;
 mod rot;
 mod scenarios;
 mod tests;

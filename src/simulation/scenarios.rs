@@ -161,9 +161,28 @@ pub fn aimed_at(fault: Fault) -> Option<fn(&mut Random, u64) -> Plan> {
         }
         Fault::BackupWithoutRecords => Some(backups),
         Fault::CountedTwice => Some(failing_checkpoints),
+        Fault::GivenUpUncounted => Some(purges),
         Fault::RelocatedAmidCopy => Some(long_copies),
         _ => None,
     }
+}
+
+/// What has to go is purged at the end, by a pool that wants all segments that it can get.
+fn purges(random: &mut Random, _: u64) -> Plan {
+    let mut plan = Plan::draw(random);
+    plan.temper.capacity = 9 << 20;
+    plan.config.segments_ahead = 64;
+    plan.config.cleaning.purge_within = Some(Duration::from_secs(3_600));
+    for life in &mut plan.lives {
+        (life.rots, life.loss) = (false, Loss::Nothing);
+    }
+    plan
+}
+
+/// Nothing but the octets of expunged mail goes.
+#[test]
+fn purging_takes_the_dead_alone() {
+    all_are_right(60, purges);
 }
 
 /// Checkpoints are written all the time, and often the disk reports an error for one that it has.

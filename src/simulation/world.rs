@@ -91,11 +91,11 @@ pub enum End {
 }
 
 pub struct World {
-    machine: Rc<Machine>,
-    model: Shared,
+    pub(super) machine: Rc<Machine>,
+    pub(super) model: Shared,
     random: RefCell<Random>,
-    config: Config,
-    rotten: bool,
+    pub(super) config: Config,
+    pub(super) rotten: bool,
     full: bool,
     summary: RefCell<Summary>,
     /// Whether the data folder is copied in the last life.
@@ -142,6 +142,10 @@ pub fn carry_out(
     let mut random = Random::new(seed);
     let mut plan = draw(&mut random);
     plan.backs_up |= seed.is_multiple_of(4);
+    if seed.is_multiple_of(3) {
+        let within = [1, 20, 3_600][seed as usize / 3 % 3];
+        plan.config.cleaning.purge_within = Some(Duration::from_secs(within));
+    }
     let mut model = Model::new(&PEOPLE, bounds(&plan.temper.thresholds));
     for account in &mut model.accounts {
         account.names.limit_subscriptions(plan.temper.thresholds.subscriptions);
@@ -218,7 +222,7 @@ impl World {
             }
             self.machine.disk(|disk, random| disk.lose(Loss::Everything, random));
         }
-        Ok(())
+        self.purge()
     }
 
     /// Checks the backup like the original, as of the time when it was taken.
@@ -291,7 +295,7 @@ impl World {
     }
 
     /// One life without faults that checks everything.
-    fn look(&self, config: &Config, model: &Shared) -> Result<End, String> {
+    pub(super) fn look(&self, config: &Config, model: &Shared) -> Result<End, String> {
         self.on_machine(async {
             let server = match self.start(config.clone()).await {
                 Ok(Some(server)) => server,
@@ -330,7 +334,7 @@ impl World {
     }
 
     /// Starts the server. `None` if it rightly does not start.
-    async fn start(&self, config: Config) -> Result<Option<Server>, String> {
+    pub(super) async fn start(&self, config: Config) -> Result<Option<Server>, String> {
         self.summary.borrow_mut().starts += 1;
         let (reads, writes) = self.machine.may_fail();
         // For the model, a segment that cannot be created is a full disk.
@@ -412,7 +416,7 @@ impl World {
     }
 
     /// An orderly end.
-    async fn stop(&self, server: Server) -> Result<End, String> {
+    pub(super) async fn stop(&self, server: Server) -> Result<End, String> {
         tokio::select! {
             biased;
             () = self.machine.power_fails() => Ok(End::Crash),

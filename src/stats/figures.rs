@@ -249,6 +249,10 @@ figures! {
     RewrittenBytes = counter("rewritten", "Bytes of messages that cleaning wrote again").bytes()
         .process()
         .watch("Divided by the bytes of messages: the write amplification of cleaning");
+    PurgeOldestDead = gauge("purge_oldest_dead", "For how many seconds octets of expunged mail may \
+                            have been on the disk, the oldest of them; 0 without `--purge-within`")
+        .micros().process()
+        .watch("**Alert** above `--purge-within` for an hour: the log says why they do not go");
     ScrubbedBytes = counter("scrubbed", "Bytes of stored mail that the scrub has read and checked; \
                              this and the next only without `--scrub-every off`").bytes().process();
     ScrubbedFiles = counter("scrubbed_files", "Segments and record files that the scrub has \

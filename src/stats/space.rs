@@ -15,6 +15,9 @@ pub struct SpaceCounts {
     pub given_back: AtomicU64,
     /// Octets of living messages that were written again for that.
     pub rewritten: AtomicU64,
+    /// For how long octets that nothing names have been on the disk, in microseconds; only
+    /// where they have to go in time.
+    pub oldest_dead: AtomicU64,
 }
 
 /// Counters of the scrub, which any thread may read.

@@ -22,7 +22,9 @@ mod recover;
 mod segments;
 
 pub use append::sequencer::{self, Sequencer, SyncPlan};
-pub use append::{Begun, Cause, Frame, Hold, Log, LogError, LogGauges, LogStats, Slot};
+pub use append::{
+    Begun, Cause, Frame, Hold, Log, LogError, LogGauges, LogStats, Slot, Unfinished, Unnamed,
+};
 pub use format::frame::{self, FrameHeader, HEADER, sealed_len};
 pub use format::{
     AccountSlot, BatchId, BitSet, Commit, EmailId, Epoch, Fragment, Fragments, HeaderError,

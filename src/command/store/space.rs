@@ -37,6 +37,11 @@ pub struct CleanArgs {
     /// Clean every complete segment that gives something back, as fast as possible
     #[arg(long)]
     all: bool,
+
+    /// Remove all octets of expunged mail from complete segments, even where little space comes
+    /// back. A running server has to run with --purge-within
+    #[arg(long)]
+    purge: bool,
 }
 
 pub(in crate::command) fn space(args: SpaceArgs) -> Result<(), Failure> {
@@ -47,8 +52,8 @@ pub(in crate::command) fn space(args: SpaceArgs) -> Result<(), Failure> {
 
 pub(in crate::command) fn clean(args: CleanArgs) -> Result<(), Failure> {
     guard::only_for_owner();
-    let CleanArgs { data, all } = args;
-    let options = CleanOptions { data, all };
+    let CleanArgs { data, all, purge } = args;
+    let options = CleanOptions { data, all, purge };
     let mut failed = None;
     quietly(|| match tools::clean(&options) {
         Err(ToolError::Server(error)) => {

@@ -39,6 +39,10 @@ pub(crate) async fn carry_out(step: Cleaning, home: Rc<Home>, checkpoints: Rc<Ch
             let covered = checkpoints.cover().await.map_err(CleanError::Log);
             let _ = reply.send(covered);
         }
+        Cleaning::MoveOn { segment, reply } => {
+            let moved = home.log.0.leave(segment).await.map_err(CleanError::Log);
+            let _ = reply.send(moved);
+        }
         Cleaning::Leave { segment, reply } => {
             home.files.leave(segment).await;
             let _ = reply.send(());

@@ -21,7 +21,7 @@ use crate::reactor::fault::{Fault, made};
 use crate::reactor::{LeaseClass, sleep, thresholds};
 use crate::store::{
     Checksum, Fragments, LogError, MailboxId, Purpose, Reader, Record, Relocated, SegmentId,
-    Stored, sealed_len,
+    Stored, Unnamed, sealed_len,
 };
 use imap::types::Uid;
 
@@ -51,6 +51,8 @@ pub(super) struct Relocating<'a> {
     pace: &'a Pace,
     done: Emptied,
     packing: Packing,
+    /// What is packed is dead unless records name it.
+    unnamed_octets: Unnamed,
     /// Mailboxes with messages to name, in the order of `packing`.
     waiting: Vec<Waiting>,
     /// Messages and octets packed since the last records.
@@ -87,6 +89,7 @@ impl<'a> Relocating<'a> {
             pace,
             done: Emptied::default(),
             packing: Packing::new(),
+            unnamed_octets: home.log.0.writes_unnamed(),
             waiting: Vec::new(),
             unnamed: (0, 0),
             brought: 0,
@@ -121,6 +124,9 @@ impl<'a> Relocating<'a> {
         if let Some(owner) = owner {
             let mut reader = self.home.reader(u64::MAX);
             self.name(&owner, &mut reader).await?;
+        }
+        if self.done.stuck == 0 {
+            self.unnamed_octets.named();
         }
         Ok(self.done)
     }
@@ -314,6 +320,12 @@ impl<'a> Relocating<'a> {
         }
         self.home.log.durable().await?;
         drop((still, locked, pinned));
+        let next = self.home.log.0.writes_unnamed();
+        let named = std::mem::replace(&mut self.unnamed_octets, next);
+        // A message that stays may have left a part of its copy.
+        if self.done.stuck == 0 {
+            named.named();
+        }
         Ok(())
     }
 

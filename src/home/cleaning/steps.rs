@@ -27,6 +27,13 @@ pub enum Cleaning {
         /// Sent when that is durable.
         reply: oneshot::Sender<Result<(), CleanError>>,
     },
+    /// Write to another segment, if the log writes to this one.
+    MoveOn {
+        /// The segment.
+        segment: SegmentId,
+        /// Sent when nothing is written to it any more.
+        reply: oneshot::Sender<Result<(), CleanError>>,
+    },
     /// Wait for the readers, and close the segment.
     Leave {
         /// The segment.

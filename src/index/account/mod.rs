@@ -16,7 +16,7 @@ use self::subscriptions::Subscriptions;
 use super::error::ApplyError;
 use super::mailbox::{Arriving, Mailbox};
 use super::rows::Saved;
-use crate::store::{Commit, EmailId, MailboxId, MessageRecord, Record};
+use crate::store::{Commit, EmailId, MailboxId, MessageRecord, Record, SegmentId};
 use imap::types::{SpecialUse, UidValidity};
 
 /// The highest UIDVALIDITY taken from the clock, in seconds since 1970: the year 2072. Above it,
@@ -45,6 +45,9 @@ pub struct Account {
     unsaved: BTreeSet<MailboxId>,
     /// Deleted mailboxes that the catalog still has.
     deleted: Vec<(MailboxId, Saved)>,
+    /// Segments with octets of deleted mailboxes that the catalog does not count, and those of them
+    /// that a checkpoint in flight has.
+    dead: (BTreeSet<SegmentId>, BTreeSet<SegmentId>),
     dirty_octets: usize,
     /// Bytes in memory of the metadata of all mailboxes.
     metadata_octets: usize,
@@ -76,6 +79,7 @@ impl Account {
             saved: Saved::Clean,
             unsaved: BTreeSet::new(),
             deleted: Vec::new(),
+            dead: Default::default(),
             dirty_octets: 0,
             metadata_octets: 0,
             keyword_octets: Arc::default(),
@@ -221,9 +225,12 @@ impl Account {
                     Ok(())
                 })
             }
-            Record::SetFlags { mailbox, .. }
-            | Record::Expunge { mailbox, .. }
-            | Record::Relocate { mailbox, .. }
+            Record::Relocate { mailbox, messages, .. } if !self.mailboxes.contains_key(mailbox) => {
+                let fragments = messages.iter().flat_map(|message| &message.fragments);
+                self.dead.0.extend(fragments.map(|fragment| fragment.segment));
+                Ok(())
+            }
+            Record::SetFlags { mailbox, .. } | Record::Expunge { mailbox, .. }
                 if !self.mailboxes.contains_key(mailbox) =>
             {
                 Ok(())
@@ -283,6 +290,7 @@ impl Account {
         self.by_name.remove(mailbox.name());
         self.unsaved.remove(&id);
         self.weigh(Weight::of(&mailbox), Weight::default());
+        self.dead.0.extend(mailbox.unsaved_segments());
         self.deleted.push((id, Saved::Dirty));
         Ok(())
     }

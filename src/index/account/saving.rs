@@ -1,5 +1,7 @@
 //! Writing accounts to the catalog, and reading them.
 
+use std::mem;
+
 use super::Account;
 use super::subscriptions::Subscriptions;
 use crate::index::checkpoint::Checkpoint;
@@ -24,6 +26,7 @@ impl Account {
     pub fn is_idle(&self) -> bool {
         let saved = [self.saved, self.subscriptions.saved] == [Saved::Clean; 2];
         let saved = saved && self.deleted.is_empty();
+        let saved = saved && self.dead.0.is_empty() && self.dead.1.is_empty();
         saved && self.unsaved().all(Mailbox::is_idle)
     }
 
@@ -54,6 +57,8 @@ impl Account {
                 mailbox.begin_saving(&self.name, checkpoint);
             }
         }
+        self.dead.1 = mem::take(&mut self.dead.0);
+        checkpoint.dead.extend(&self.dead.1);
         self.dirty_octets = 0;
     }
 
@@ -66,6 +71,10 @@ impl Account {
             saved.end(written);
             *saved != Saved::Clean
         });
+        let dead = mem::take(&mut self.dead.1);
+        if !written {
+            self.dead.0.extend(dead);
+        }
         let mailboxes = &mut self.mailboxes;
         self.unsaved.retain(|id| {
             let Some(mailbox) = mailboxes.get_mut(id) else { return false };

@@ -18,6 +18,8 @@ pub struct Live {
 pub(super) struct Change {
     pub(super) fragments: i64,
     pub(super) octets: i64,
+    /// Whether octets may have died, even if as many have come.
+    pub(super) dies: bool,
 }
 
 impl Change {
@@ -26,7 +28,11 @@ impl Change {
     }
 
     pub(super) fn and(self, other: Change) -> Change {
-        Change { fragments: self.fragments + other.fragments, octets: self.octets + other.octets }
+        Change {
+            fragments: self.fragments + other.fragments,
+            octets: self.octets + other.octets,
+            dies: self.dies || other.dies,
+        }
     }
 }
 
@@ -52,12 +58,24 @@ pub(in crate::index) struct LiveChanges(pub(super) Vec<(SegmentId, Change)>);
 impl LiveChanges {
     /// Counts a fragment that is named from now on.
     pub(in crate::index) fn comes(&mut self, fragment: Fragment) {
-        self.add(fragment.segment, Change { fragments: 1, octets: fragment.length.into() });
+        let octets = fragment.length.into();
+        self.add(fragment.segment, Change { fragments: 1, octets, dies: false });
     }
 
     /// Counts a fragment that is no longer named.
     pub(in crate::index) fn goes(&mut self, fragment: Fragment) {
-        self.add(fragment.segment, Change { fragments: -1, octets: -i64::from(fragment.length) });
+        let octets = -i64::from(fragment.length);
+        self.add(fragment.segment, Change { fragments: -1, octets, dies: true });
+    }
+
+    /// Notes a fragment that was written for a message and that nothing will name.
+    pub(in crate::index) fn never_named(&mut self, fragment: Fragment) {
+        self.add(fragment.segment, Change { dies: true, ..Change::default() });
+    }
+
+    /// The segments with changes, in ascending order.
+    pub(in crate::index) fn segments(&self) -> impl Iterator<Item = SegmentId> + '_ {
+        self.0.iter().map(|(segment, _)| *segment)
     }
 
     fn add(&mut self, segment: SegmentId, change: Change) {
@@ -110,6 +128,11 @@ impl Unsure {
     /// Adds the changes since the last checkpoint. The next one covers the log up to `covers`.
     pub(in crate::index) fn push(&mut self, covers: Lsn, changes: LiveChanges) {
         self.0.push((covers, changes));
+    }
+
+    /// The segments with changes.
+    pub(in crate::index) fn segments(&self) -> impl Iterator<Item = SegmentId> + '_ {
+        self.0.iter().flat_map(|(_, changes)| changes.segments())
     }
 
     /// A checkpoint was written.

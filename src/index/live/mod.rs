@@ -15,6 +15,8 @@
 //! without reading any mailbox, and so is a segment in which nothing lives.
 
 pub(super) mod counts;
+pub(super) mod deaths;
 pub(super) mod residents;
+mod since;
 pub(super) mod stopped;
 pub(super) mod tables;

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use redb::{ReadableTable, TableDefinition, WriteTransaction};
 
 use super::counts::{Change, Live, LiveRow};
+use super::deaths::{self, Deaths};
 use crate::index::error::Rot;
 use crate::index::failure::Failure;
 use crate::store::{Lsn, MailboxId, SegmentId};
@@ -21,16 +22,17 @@ pub(in crate::index) fn prepare(transaction: &WriteTransaction) -> Result<(), Fa
     transaction.open_table(LIVE)?;
     transaction.open_table(LIVE_IN)?;
     transaction.open_table(SEGMENTS)?;
-    Ok(())
+    deaths::prepare(transaction)
 }
 
 /// Takes away the rows of deleted mailboxes, and adds the changes of others that the catalog, which
-/// covers their log up to `covered`, does not have.
+/// covers their log up to `covered`, does not have. Segments in which mail died are noted.
 pub(in crate::index) fn write(
     transaction: &WriteTransaction,
     deleted: &[(Box<str>, MailboxId)],
     rows: &[LiveRow],
     covered: Option<Lsn>,
+    deaths: &mut Deaths<'_>,
 ) -> Result<(), Failure> {
     let mut live = transaction.open_table(LIVE)?;
     let mut live_in = transaction.open_table(LIVE_IN)?;
@@ -41,15 +43,22 @@ pub(in crate::index) fn write(
             let removed = live.remove((segment, &**account, mailbox.0))?;
             let missing = Rot("a mailbox has no row in one of its segments");
             let (fragments, octets) = removed.ok_or(missing)?.value();
-            let gone =
-                Change { fragments: -fragments.cast_signed(), octets: -octets.cast_signed() };
+            let gone = Change {
+                fragments: -fragments.cast_signed(),
+                octets: -octets.cast_signed(),
+                dies: true,
+            };
             let sum = sums.entry(SegmentId(segment)).or_default();
             *sum = sum.and(gone);
+            deaths.note(SegmentId(segment))?;
         }
     }
     for LiveRow { account, mailbox, changes } in rows {
         for (segment, change) in changes.beyond(covered).filter(|(_, change)| !change.is_nothing())
         {
+            if change.dies {
+                deaths.note(segment)?;
+            }
             let key = (segment.0, &**account, mailbox.0);
             let before = live.get(key)?.map(|row| row.value());
             let (fragments, octets) = before.unwrap_or_default();

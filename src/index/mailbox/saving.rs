@@ -13,7 +13,7 @@ use crate::index::error::Rot;
 use crate::index::keywords::Keywords;
 use crate::index::live::counts::{LiveChanges, LiveRow, Unsure};
 use crate::index::rows::{MailboxRow, Saved};
-use crate::store::{Lsn, MailboxId};
+use crate::store::{Lsn, MailboxId, SegmentId};
 use imap::types::{ModSeq, SpecialUse, Uid, UidValidity};
 
 impl Mailbox {
@@ -58,6 +58,11 @@ impl Mailbox {
         let (end, highest) = (self.counts.uid_next, self.counts.highest_modseq);
         let within = checkpoint.chunks[before..].iter().all(|r| r.chunk.is_within(end, highest));
         assert!(within, "a chunk has messages beyond UIDNEXT or HIGHESTMODSEQ");
+    }
+
+    /// The segments in which messages have come or gone that the catalog does not count yet.
+    pub(in crate::index) fn unsaved_segments(&self) -> impl Iterator<Item = SegmentId> + '_ {
+        self.live.segments().chain(self.unsure.segments())
     }
 
     pub(in crate::index) fn end_saving(&mut self, written: bool) {

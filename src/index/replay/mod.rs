@@ -32,8 +32,8 @@ use std::path::Path;
 use self::change::{load, needs, owner};
 pub(crate) use self::error::ReplayError;
 pub(super) use self::forget::restores;
-use self::outcome::ends;
 pub(super) use self::outcome::set_aside;
+use self::outcome::{ends, tails};
 use super::account::Account;
 use super::checkpoint::{Checkpoint, Coverage};
 use super::damaged::{Finding, Known, Quarantine};
@@ -185,8 +185,10 @@ pub(super) fn replay_past(
     replayer.restored = pending;
     let mut recovered = recover(&positions, &mut replayer).map_err(ReplayError::of_recovery)?;
     replayer.check_done()?;
+    replayer.tails = tails(&recovered.ends, &positions);
+    replayer.tails.extend(catalog.unfinished()?);
     let ends = ends(&recovered.ends, &positions);
-    if replayer.has_news() || ends != positions {
+    if replayer.has_news() || ends != positions || !replayer.tails.is_empty() {
         replayer.checkpoint(Coverage::Replayed(ends))?;
     }
     let Replayer { changes, messages, checkpoints, quarantine, known, .. } = replayer;
@@ -233,6 +235,8 @@ struct Replayer<'c> {
     /// The segments in which messages lie that this replay added.
     named: BTreeSet<SegmentId>,
     quarantine: Quarantine,
+    /// Where the log may have octets that nothing names.
+    tails: Vec<SegmentId>,
     /// Restores of backups whose epochs are not behind this replay yet.
     restored: VecDeque<Restored>,
     /// The last of those that are.
@@ -294,6 +298,7 @@ impl<'c> Replayer<'c> {
             found: Vec::new(),
             named: BTreeSet::new(),
             quarantine: Quarantine::default(),
+            tails: Vec::new(),
             restored: VecDeque::new(),
             left: None,
         })
@@ -473,6 +478,9 @@ impl<'c> Replayer<'c> {
         let ends = matches!(coverage, Coverage::Replayed(_));
         let restored = self.left;
         let mut checkpoint = Checkpoint { coverage, restored, ..Checkpoint::default() };
+        if ends {
+            checkpoint.tails = mem::take(&mut self.tails);
+        }
         if ends && self.has_news() {
             checkpoint.damaged = Some(self.known.clone());
         } else if self.has_holes() {

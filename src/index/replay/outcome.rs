@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::Replay;
 use crate::reactor::files;
-use crate::store::LogPosition;
+use crate::store::{LogPosition, SegmentId};
 
 impl fmt::Display for Replay {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -30,6 +30,21 @@ pub(in crate::index) fn set_aside(catalog: &Path) -> io::Result<PathBuf> {
         }
         number += 1;
     }
+}
+
+/// The segments from which on the log may have octets that nothing names: those of batches that a
+/// crash has left. Without frames after its position, a log has none but those that the catalog
+/// knows of.
+pub(super) fn tails(ends: &[LogPosition], before: &[LogPosition]) -> Vec<SegmentId> {
+    let last = before.iter().map(|at| at.epoch).max();
+    let tail = |end: &LogPosition| {
+        let position = before.iter().find(|at| (at.epoch, at.log) == (end.epoch, end.log));
+        match position {
+            Some(at) => (at.lsn != end.lsn).then_some(at.segment),
+            None => (Some(end.epoch) >= last).then(|| SegmentId::first_of(end.epoch)),
+        }
+    };
+    ends.iter().filter_map(tail).collect()
 }
 
 /// The positions after a replay. All logs are applied to their ends, so the positions of the last

@@ -11,6 +11,7 @@ use crate::index::failure::Failure;
 use crate::index::file::{
     ACCOUNTS, CHUNKS, CatalogFile, LEFT, MAILBOXES, META, POSITIONS, SUBSCRIBED, begin_write,
 };
+use crate::index::live::deaths;
 use crate::index::live::tables::{LIVE, LIVE_IN, SEGMENTS};
 use crate::reactor::files;
 use crate::store::was_dropped;
@@ -152,6 +153,8 @@ fn insert(
             for (segment, sum) in &*sums {
                 segments.insert(segment, sum)?;
             }
+            drop(segments);
+            deaths::note_all(&transaction, 0)?;
         }
         transaction.commit()?;
         Ok(Ok(()))

@@ -44,6 +44,7 @@ impl World {
             first_id: SegmentId(1),
             ready: Vec::new(),
             stale: Vec::new(),
+            purges: false,
             ingested: Arc::new(AtomicU64::new(0)),
         };
         let (epoch, id, arena) = (Epoch(1), LogId(0), Arena::new().unwrap());

@@ -19,13 +19,14 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 
+use super::purge::Purge;
 use super::steps::NotCleaned;
-use super::survey::{Candidate, LEAST, Survey, gain, needed_at_most};
+use super::survey::{Candidate, LEAST, MOST, Survey, gain, needed_at_most};
 use crate::home::Pace;
 use crate::index::Live;
 use crate::limits::RESERVE;
 use crate::reactor::fault::{Fault, made};
-use crate::reactor::{Instant, Jobs, files, timeout};
+use crate::reactor::{Instant, Jobs, files, timeout, unix_seconds};
 use crate::server::asked::{AskedToClean, Cleaned};
 use crate::server::config::CleaningConfig;
 use crate::server::shared::Shared;
@@ -63,7 +64,7 @@ const ROWS: usize = 1 << 10;
 /// Cleans the segments of a server.
 pub(in crate::server) struct Cleaner {
     pub(super) shared: Arc<Shared>,
-    how: CleaningConfig,
+    pub(super) how: CleaningConfig,
     pub(super) pace: Arc<Pace>,
     pub(super) counts: Arc<SpaceCounts>,
     /// A thread that writes record files.
@@ -71,10 +72,14 @@ pub(in crate::server) struct Cleaner {
     /// Requests of operators.
     asked: mpsc::Receiver<AskedToClean>,
     /// Segments with messages that cannot be relocated.
-    stuck: BTreeSet<SegmentId>,
+    pub(super) stuck: BTreeSet<SegmentId>,
     /// Segments that were in use when their turn came. They are asked for again when there is no
     /// other: an upload may take hours.
-    busy: BTreeSet<SegmentId>,
+    pub(super) busy: BTreeSet<SegmentId>,
+    /// What has to go in time.
+    pub(super) purge: Purge,
+    /// When the server started, in seconds since 1970 UTC.
+    pub(super) begun: u64,
     /// Octets that relocating has written lately for each octet that it should need. Small mail in
     /// many mailboxes costs more than its octets: without this, its segments would be cleaned
     /// again and again, and nothing would come back.
@@ -88,17 +93,19 @@ impl Cleaner {
         let jobs = Jobs::start("cleaner", 1, Jobs::ANY)?;
         let asked = shared.asked.take_receiver();
         let (stuck, busy) = (BTreeSet::new(), BTreeSet::new());
-        Ok(Cleaner { shared, how, pace, counts, jobs, asked, stuck, busy, cost: 1.0 })
+        let (purge, begun) = (Purge::default(), unix_seconds());
+        Ok(Cleaner { shared, how, pace, counts, jobs, asked, stuck, busy, purge, begun, cost: 1.0 })
     }
 
     /// Cleans for as long as the server runs.
     pub(in crate::server) async fn run(mut self) {
-        let mut pause = self.how.look;
+        self.forget_gone().await;
+        let mut pause = self.look();
         loop {
             let asked = self.wait(pause).await;
             pause = match self.is_short_of_room() {
-                true => self.how.look.min(SHORT_LOOK),
-                false => self.how.look,
+                true => self.look().min(SHORT_LOOK),
+                false => self.look(),
             };
             if let Some(asked) = asked {
                 if let Err(NotCleaned::Stopping) = self.answer(asked).await {
@@ -154,7 +161,7 @@ impl Cleaner {
             let left = pause.saturating_sub(begun.elapsed());
             let asked = timeout(left.min(GLANCE), self.asked.recv()).await.flatten();
             let more = self.shared.ingested.load(Ordering::Relaxed) - ingested;
-            let much = pause <= self.how.look && more >= self.shared.segment_size / 2;
+            let much = pause <= self.look() && more >= self.shared.segment_size / 2;
             if asked.is_some() || much || left <= GLANCE {
                 return asked;
             }
@@ -165,6 +172,7 @@ impl Cleaner {
     async fn next(&mut self) -> Result<Vec<Candidate>, NotCleaned> {
         let mut next = Vec::new();
         for is_known in [false, true] {
+            self.look_for_dead(false).await?;
             let survey = self.survey().await.map_err(NotCleaned::Failed)?;
             self.set_pace(&survey);
             let (least, stride) = (self.least(&survey), self.stride(&survey, false));
@@ -191,7 +199,10 @@ impl Cleaner {
         stride: u64,
     ) -> Result<Vec<Candidate>, NotCleaned> {
         loop {
-            let next = survey.next(&without, least, self.cost, stride);
+            let mut next = self.due(survey, &without, stride, MOST);
+            if next.is_empty() {
+                next = survey.next(&without, least, self.cost, stride);
+            }
             let mut left = false;
             for &(segment, _, live) in next.iter().filter(|_| self.is_short_of_room()) {
                 if !self.fits(segment, live).await? {
@@ -261,14 +272,23 @@ impl Cleaner {
     }
 
     async fn clean_as_asked(&mut self, asked: &AskedToClean) -> Result<(), NotCleaned> {
-        let AskedToClean { all, tell } = asked;
+        let AskedToClean { all, purge, tell } = asked;
+        if *purge && self.how.purge_within.is_none() {
+            return Err(NotCleaned::Failed(
+                "the server runs without --purge-within, and uses files with octets of expunged \
+                 mail for other mail; start it with the setting, or clean while it is stopped"
+                    .into(),
+            ));
+        }
         // What was expunged a moment ago counts too.
         self.cover().await?;
+        self.look_for_dead(*purge).await?;
         let survey = self.survey().await.map_err(NotCleaned::Failed)?;
         let least = if *all { LEAST_ASKED } else { self.least(&survey) };
         // Segments that fill up because of this are not cleaned in turn: there would be no end.
         let mut wanted: BTreeMap<_, _> = survey
             .worth(least, self.cost)
+            .chain(self.due(&survey, &BTreeSet::new(), u64::MAX, usize::MAX))
             .map(|(segment, length, live)| (segment, gain(length, live)))
             .collect();
         let bytes = wanted.values().sum();
@@ -278,12 +298,12 @@ impl Cleaner {
             let least = if *all { LEAST_ASKED } else { self.least(&survey) };
             let others = survey.segments.iter().map(|(segment, ..)| *segment);
             let others = others.filter(|segment| !wanted.contains_key(segment)).collect();
-            let stride = self.stride(&survey, *all);
+            let stride = self.stride(&survey, *all || *purge);
             let next = self.fitting(&survey, others, least, stride).await?;
             if next.is_empty() {
                 break;
             }
-            match all {
+            match *all || *purge {
                 true => self.pace.set(FASTEST),
                 false => self.set_pace(&survey),
             }
@@ -328,7 +348,7 @@ impl Cleaner {
         }
     }
 
-    fn is_short_of_room(&self) -> bool {
+    pub(super) fn is_short_of_room(&self) -> bool {
         let folder = self.shared.segments.folder();
         let (room, size) = (files::room(folder), self.shared.segment_size);
         room.is_ok_and(|room| room < 4 * size)
@@ -340,7 +360,8 @@ impl Cleaner {
             let (begin, end) = (survey.live / self.how.begin, survey.live / self.how.end);
             let beyond =
                 survey.dead.saturating_sub(begin) as f64 / end.saturating_sub(begin) as f64;
-            match self.is_short_of_room() || !beyond.is_finite() || beyond >= 1.0 {
+            let hurry = self.is_short_of_room() || self.purge.is_late;
+            match hurry || !beyond.is_finite() || beyond >= 1.0 {
                 true => FASTEST,
                 false => SLOWEST + (beyond * (FASTEST - SLOWEST) as f64) as u64,
             }

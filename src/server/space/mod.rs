@@ -1,6 +1,7 @@
 //! The space of a data folder: what takes it, and how the space of deleted mail is given back.
 
 mod cleaner;
+mod purge;
 mod report;
 mod scrub;
 mod snapshots;
@@ -9,6 +10,6 @@ mod survey;
 
 pub(super) use cleaner::Cleaner;
 pub(super) use report::of_running;
-pub(crate) use report::{Files, NextCleaning, Scrubbed, Space, of_stopped};
+pub(crate) use report::{Files, NextCleaning, Purging, Scrubbed, Space, of_stopped};
 pub(super) use scrub::Scrub;
 pub(super) use snapshots::Snapshots;

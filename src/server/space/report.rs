@@ -71,6 +71,18 @@ pub(crate) struct Space {
     /// What the scrub has done; `null` if it has not checked any file yet.
     #[serde(default)]
     pub scrub: Option<Scrubbed>,
+    /// How long octets of expunged mail stay; `null` without a server that limits it.
+    #[serde(default)]
+    pub purge: Option<Purging>,
+}
+
+/// How long octets of expunged mail stay on the disk, in seconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Purging {
+    /// How long they may: `--purge-within`.
+    pub within: u64,
+    /// For how long the oldest of them may have been there; 0 if there are none.
+    pub oldest: u64,
 }
 
 /// What the scrub has done. Times are in seconds since 1970 UTC.
@@ -137,6 +149,9 @@ pub(in crate::server) fn of_running(
     });
     space.running = true;
     space.reserve = Some(shared.pool.counts().reserve.load(Ordering::Relaxed));
+    let oldest = shared.space.oldest_dead.load(Ordering::Relaxed) / 1_000_000;
+    let within = shared.cleaning.purge_within;
+    space.purge = within.map(|within| Purging { within: within.as_secs(), oldest });
     space.survey(live, shared.segments.sealed(), &shared.cleaning);
     space
 }
@@ -245,6 +260,7 @@ impl Space {
             disk_free: 0,
             next: None,
             scrub: read_progress(data).map(Scrubbed::of),
+            purge: None,
         }
     }
 

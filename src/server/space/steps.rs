@@ -218,6 +218,14 @@ impl Cleaner {
         Ok(())
     }
 
+    /// Has the log that writes to a segment go on in another one.
+    pub(super) async fn move_on(&self, segment: SegmentId) -> Result<(), NotCleaned> {
+        for moved in self.ask(|reply| Cleaning::MoveOn { segment, reply })?.all().await? {
+            moved.map_err(NotCleaned::from)?;
+        }
+        Ok(())
+    }
+
     async fn is_empty(&self, segment: SegmentId) -> Result<bool, NotCleaned> {
         let named = self.shared.catalog.live_in(segment, ("".into(), Default::default()), 1).await;
         let named = named.map_err(|error| NotCleaned::Failed(error.to_string()))?;

@@ -14,7 +14,7 @@ const RECORD: u64 = 40;
 pub(super) const LEAST: f64 = 0.125;
 
 /// Segments that are cleaned together, at most.
-const MOST: usize = 16;
+pub(super) const MOST: usize = 16;
 
 /// A large lease has this many octets of messages for each octet of its header and the rest of its
 /// last block, at least.
@@ -60,14 +60,7 @@ impl Survey {
         candidates.sort_by(|one, other| {
             part(other.1, other.2, cost).total_cmp(&part(one.1, one.2, cost)) //
         });
-        let mut octets = 0;
-        let fits = candidates.iter().enumerate().take_while(|(at, (_, _, live))| {
-            octets += needed(*live);
-            *at == 0 || *at < MOST && octets <= stride
-        });
-        let fits = fits.count();
-        candidates.truncate(fits);
-        candidates
+        fitting(candidates, stride, MOST)
     }
 
     /// The segments of which at least this part comes back.
@@ -82,6 +75,19 @@ impl Survey {
     pub(super) fn is_due(&self, how: &CleaningConfig) -> bool {
         self.dead >= (self.live / how.begin).max(how.least)
     }
+}
+
+/// The first of these segments, at most `most`: together, more than `stride` octets live in them
+/// only if there is just one.
+pub(super) fn fitting(mut candidates: Vec<Candidate>, stride: u64, most: usize) -> Vec<Candidate> {
+    let mut octets = 0;
+    let fits = candidates.iter().enumerate().take_while(|(at, (_, _, live))| {
+        octets += needed(*live);
+        *at == 0 || *at < most && octets <= stride
+    });
+    let fits = fits.count();
+    candidates.truncate(fits);
+    candidates
 }
 
 /// The part of a segment of this length that comes back.

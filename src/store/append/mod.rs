@@ -13,10 +13,11 @@ pub mod sequencer;
 mod sync;
 #[cfg(test)]
 mod tests;
+mod unnamed;
 
 use std::cell::{Cell, RefCell};
 use std::collections::btree_map::Entry;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -35,6 +36,7 @@ use crate::store::format::{
 use crate::store::pool::{NoSegment, Prepared, Purpose, SegmentPool};
 pub use error::{Cause, LogError};
 use sequencer::Sequencer;
+pub use unnamed::{Unfinished, Unnamed};
 
 const STOPPING: &str = "the server is stopping";
 
@@ -131,6 +133,10 @@ struct State {
     order: BTreeMap<SegmentId, usize>,
     /// Batches whose octets no record names yet, by the number of segments at their beginning.
     begun: BTreeMap<usize, usize>,
+    /// The same of octets of mail that no record names yet.
+    unnamed: BTreeMap<usize, usize>,
+    /// Segments with octets of mail that nothing will name, and that the catalog was not told of.
+    dead: BTreeSet<SegmentId>,
     broken: Option<Cause>,
 }
 
@@ -232,6 +238,8 @@ impl Log {
             last_batch: BatchId(0),
             order: BTreeMap::new(),
             begun: BTreeMap::new(),
+            unnamed: BTreeMap::new(),
+            dead: BTreeSet::new(),
             broken: None,
         };
         let inner = Inner {
@@ -385,19 +393,6 @@ impl Log {
             }
             broken.await;
         }
-    }
-
-    /// A segment that is being written or not synced yet, and whose file was deleted.
-    #[must_use]
-    pub fn nameless(&self) -> Option<SegmentId> {
-        let state = self.inner.state.borrow();
-        let deleted = |file: &LogFile| file.names().is_ok_and(|names| names == 0);
-        state.files.iter().find(|(_, file)| deleted(file)).map(|(&segment, _)| segment)
-    }
-
-    /// Stops the log, because writes to it would be lost.
-    pub fn lose(&self, why: &str) {
-        self.poison(why.into());
     }
 
     /// Counters since the start of the log.

@@ -5,7 +5,7 @@ use tokio::sync::oneshot;
 use super::{Cause, Log, LogError, Next, STOPPING};
 use crate::limits::BLOCK;
 use crate::reactor::{Instant, Lease, LogFile, unix_seconds};
-use crate::store::format::SegmentHeader;
+use crate::store::format::{SegmentHeader, SegmentId};
 use crate::store::pool::{NoSegment, Prepared, Purpose};
 
 impl Log {
@@ -28,6 +28,46 @@ impl Log {
         self.inner.state.borrow_mut().moving = false;
         self.inner.moved.notify_waiters();
         result
+    }
+
+    /// Leaves a segment, if it is the one that the log writes to: the next frame goes to another.
+    /// Returns when the segment is sealed, or as soon as it is when changes are under way.
+    ///
+    /// # Errors
+    /// When there is no room for another segment, or the log fails.
+    pub async fn leave(&self, segment: SegmentId) -> Result<(), LogError> {
+        loop {
+            let moved = self.inner.moved.notified();
+            let (end, moving) = {
+                let state = self.inner.state.borrow();
+                if let Some(why) = &state.broken {
+                    return Err(LogError::Poisoned(why.clone()));
+                }
+                (state.sequencer.end(), state.moving)
+            };
+            match (end, moving) {
+                (_, true) => moved.await,
+                (Some((current, _)), false) if current == segment => {
+                    self.move_on(Purpose::Changes).await?;
+                }
+                _ => break,
+            }
+        }
+        self.durable().await?;
+        let next = {
+            let state = self.inner.state.borrow();
+            let end = state.sequencer.end().filter(|_| state.sequencer.is_open(segment));
+            // Another move is under way: its first frame ends the segment.
+            let end = end.filter(|(current, _)| !state.moving && *current != segment);
+            end.map(|(current, _)| (current, state.files[&current].clone()))
+        };
+        let Some((current, file)) = next else { return Ok(()) };
+        if let Err(error) = file.sync_data().await {
+            self.poison(Cause::new(format!("fdatasync of segment {current} failed"), error));
+            return Err(self.error());
+        }
+        self.passes(|sequencer| sequencer.header_synced(current));
+        Ok(())
     }
 
     /// The next segment, and the lowest purpose that may use it: some segments are reserved.

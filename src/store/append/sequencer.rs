@@ -234,6 +234,25 @@ impl Sequencer {
         for open in self.segments.iter_mut().filter(|open| plan.segments.contains(&open.segment)) {
             open.header_durable = true;
         }
+        self.pass();
+    }
+
+    /// Notes that the header of `segment`, which was written, is durable without a frame behind it.
+    /// So the log leaves earlier segments now, if everything in them is durable, and not only with
+    /// the next frame.
+    pub fn header_synced(&mut self, segment: SegmentId) {
+        if self.poisoned {
+            return;
+        }
+        for open in self.segments.iter_mut().filter(|open| open.segment == segment) {
+            assert!(open.header_written, "the header of segment {segment} was not written");
+            open.header_durable = true;
+        }
+        self.pass();
+    }
+
+    /// Lets go of segments in which everything is durable and that a later one continues.
+    fn pass(&mut self) {
         while let (Some(open), Some(later)) = (self.segments.front(), self.segments.get(1))
             && open.header_durable
             && later.first_lsn <= self.durable.next()
@@ -364,6 +383,19 @@ mod tests {
         sequencer.reserve(2 * ONE).unwrap();
         sequencer.written(Lsn(2));
         assert_eq!(sync(&mut sequencer), [SegmentId(2), SegmentId(3)]);
+    }
+
+    #[test]
+    fn a_segment_is_left_without_a_later_frame_once_the_next_header_is_durable() {
+        let mut sequencer = opened(8);
+        sequencer.reserve(ONE).unwrap();
+        sequencer.written(Lsn(1));
+        sequencer.open_segment(SegmentId(2), 2 * ONE, 0);
+        sequencer.header_written(SegmentId(2));
+        sequencer.header_synced(SegmentId(2));
+        assert!(sequencer.is_open(SegmentId(1)), "its frame is not durable");
+        assert_eq!(sync(&mut sequencer), [SegmentId(1)]);
+        assert!(!sequencer.is_open(SegmentId(1)) && sequencer.is_open(SegmentId(2)));
     }
 
     #[test]

@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use super::sequencer::SyncPlan;
+use super::sequencer::{Sequencer, SyncPlan};
 use super::{Cause, Log, State};
 use crate::reactor::fault::{Fault, made};
-use crate::reactor::{Instant, spawn};
+use crate::reactor::{Instant, LogFile, spawn};
+use crate::store::format::SegmentId;
 
 impl Log {
     /// Group commit: writes that complete during an fdatasync share the next one.
@@ -67,13 +68,19 @@ impl Log {
     }
 
     fn synced(&self, plan: &SyncPlan) {
+        self.passes(|sequencer| sequencer.synced(plan));
         let mut state = self.inner.state.borrow_mut();
-        let ends: BTreeMap<_, _> = state.sequencer.ends().collect();
-        state.sequencer.synced(plan);
         let durable = state.sequencer.durable();
         while let Some(place) = state.pending.pop_front_if(|place| place.lsn <= durable) {
             state.durable_end = Some((place.segment, place.offset + place.length));
         }
+    }
+
+    /// Seals the segments that the log leaves with this change.
+    pub(super) fn passes(&self, change: impl FnOnce(&mut Sequencer)) {
+        let mut state = self.inner.state.borrow_mut();
+        let ends: BTreeMap<_, _> = state.sequencer.ends().collect();
+        change(&mut state.sequencer);
         let State { files, sequencer, .. } = &mut *state;
         files.retain(|&segment, _| {
             let is_open = sequencer.is_open(segment);
@@ -84,6 +91,19 @@ impl Log {
             }
             is_open
         });
+    }
+
+    /// A segment that is being written or not synced yet, and whose file was deleted.
+    #[must_use]
+    pub fn nameless(&self) -> Option<SegmentId> {
+        let state = self.inner.state.borrow();
+        let deleted = |file: &LogFile| file.names().is_ok_and(|names| names == 0);
+        state.files.iter().find(|(_, file)| deleted(file)).map(|(&segment, _)| segment)
+    }
+
+    /// Stops the log, because writes to it would be lost.
+    pub fn lose(&self, why: &str) {
+        self.poison(why.into());
     }
 
     pub(super) fn poison(&self, why: Cause) {

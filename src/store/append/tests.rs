@@ -31,6 +31,7 @@ async fn log() -> (Log, Arena) {
         first_id: SegmentId(1),
         ready: Vec::new(),
         stale: Vec::new(),
+        purges: false,
         ingested: ingested.clone(),
     });
     let arena = Arena::new().expect("memory");

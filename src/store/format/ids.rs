@@ -52,6 +52,12 @@ impl SegmentId {
         SegmentId((u64::from(epoch.0) << WITHIN_EPOCH) + 1)
     }
 
+    /// The highest number of an epoch.
+    #[must_use]
+    pub fn last_of(epoch: Epoch) -> SegmentId {
+        SegmentId(((u64::from(epoch.0) + 1) << WITHIN_EPOCH) - 1)
+    }
+
     /// The epoch in the number. 0 in the numbers that older versions of the format gave.
     #[must_use]
     pub fn epoch(self) -> Epoch {

@@ -192,6 +192,7 @@ mod tests {
             first_id: SegmentId::first_of(Epoch(1)),
             ready: Vec::new(),
             stale: Vec::new(),
+            purges: false,
             ingested: Arc::default(),
         };
         let mut worker = Worker::new(config, Arc::default());

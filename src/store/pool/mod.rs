@@ -55,6 +55,8 @@ pub struct PoolConfig {
     pub first_id: SegmentId,
     /// Segments that an earlier epoch prepared and did not use. They get numbers of this one.
     pub ready: Vec<ReadySegment>,
+    /// Whether files with octets of earlier mail are deleted, and not used again.
+    pub purges: bool,
     /// Segments of earlier epochs without a frame, in the order in which to remove them. That is
     /// done once a header of this epoch is durable.
     pub stale: Vec<SegmentId>,
@@ -130,7 +132,7 @@ impl PoolConfig {
     /// Gives the segments that are ready numbers of this epoch, durably, before one of them is
     /// used: a start may leave out files by the epoch in their names.
     fn renumber(&mut self) -> io::Result<()> {
-        let PoolConfig { segments, first_id: next, .. } = self;
+        let PoolConfig { segments, first_id: next, purges, .. } = self;
         let mut moved = false;
         let mut renumber = |ready: &mut ReadySegment| -> io::Result<bool> {
             if ready.segment.epoch() == next.epoch() {
@@ -154,6 +156,12 @@ impl PoolConfig {
         };
         let mut kept = Vec::with_capacity(self.ready.len());
         for mut ready in std::mem::take(&mut self.ready) {
+            if *purges && ready.reused {
+                match segments.remove(ready.segment) {
+                    Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                    _ => continue,
+                }
+            }
             if renumber(&mut ready)? {
                 kept.push(ready);
             }
@@ -261,7 +269,8 @@ impl SegmentPool {
     }
 
     /// Takes back a segment in which nothing lives, and whose records are durable elsewhere. It is
-    /// ready for other mail, or it is deleted when there are enough. The receiver is told when that
+    /// ready for other mail, or it is deleted when there are enough, or always with
+    /// [`PoolConfig::purges`]. The receiver is told when that
     /// is done.
     #[must_use]
     pub fn take_back(&self, segment: SegmentId) -> oneshot::Receiver<()> {
@@ -331,6 +340,7 @@ mod tests {
             ahead: 1,
             first_id: SegmentId(5),
             ready: Vec::new(),
+            purges: false,
             stale: Vec::new(),
             ingested: Arc::default(),
         }
@@ -359,6 +369,26 @@ mod tests {
         }
         drop(pool);
         assert!(left.iter().all(|segment| !dir.path().join(segment.file_name()).exists()));
+    }
+
+    #[test]
+    fn files_with_octets_of_earlier_mail_are_deleted_where_mail_is_purged() {
+        let dir = tempfile::tempdir().unwrap();
+        let left = [SegmentId(2), SegmentId(3)];
+        let there = |segment: SegmentId| dir.path().join(segment.file_name()).exists();
+        for segment in left {
+            std::fs::write(dir.path().join(segment.file_name()), vec![0; 3 << 20]).unwrap();
+        }
+        let ready = left.map(|segment| ReadySegment {
+            segment,
+            length: 3 << 20,
+            reused: segment == left[0],
+        });
+        let config = PoolConfig { purges: true, ahead: 2, ready: ready.into(), ..config(&dir) };
+        let pool = SegmentPool::start(config).unwrap();
+        assert_eq!(left.map(there), [false, true]);
+        let prepared = pool.request().blocking_recv().unwrap().unwrap();
+        assert!(!prepared.reused);
     }
 
     #[test]
@@ -395,7 +425,10 @@ mod tests {
         drop(pool);
         let length = |segment: SegmentId| segments.path(segment).metadata().unwrap().len();
         assert_eq!(made.map(length), [8192, 3 << 20]);
-        assert_eq!((segments.length(made[0]), segments.end(made[0])), (Some(8192), Some(8192)));
+        assert_eq!(
+            (segments.length(made[0]), segments.end(made[0])),
+            (Some(8192), Some((8192, true)))
+        );
     }
 
     #[test]

@@ -395,7 +395,7 @@ impl Worker {
     /// Makes a stripped segment ready for other mail, or deletes its file.
     fn take_back(&mut self, segment: SegmentId) {
         let segments = &self.config.segments;
-        if self.ready.len() < self.ahead() {
+        if !self.config.purges && self.ready.len() < self.ahead() {
             let header = Zeros::with(ReadyHeader { reused: true });
             let (least, header) = (self.config.size / 2, header.get(BLOCK));
             match segments.reuse(segment, self.next, least, header) {

@@ -3,6 +3,7 @@
 use std::io;
 
 use super::RecordFile;
+use super::ending::end_of;
 use super::source::{Expected, Source, Unusable};
 use crate::store::format::{HEADER, SegmentId};
 use crate::store::segments::Segments;
@@ -74,7 +75,7 @@ impl FrameCheck {
     /// `None` when there is no sealed segment of this number.
     #[must_use]
     pub fn new(segments: &Segments, segment: SegmentId) -> Option<FrameCheck> {
-        let end = segments.end(segment).and_then(|end| u32::try_from(end).ok())?;
+        let end = end_of(segments, segment)?;
         Some(FrameCheck { segments: segments.clone(), segment, end, next: None })
     }
 

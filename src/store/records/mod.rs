@@ -15,6 +15,7 @@
 
 mod checking;
 mod dropping;
+mod ending;
 mod format;
 mod reader;
 mod source;

@@ -9,7 +9,7 @@ use super::{Dropped, RecordFile, drop_records, strip, was_dropped};
 use crate::limits::BLOCK;
 use crate::store::format::{
     BatchId, Epoch, FrameHeader, HEADER, HeaderError, LogId, LogPosition, Lsn, MailboxId, Record,
-    SegmentId, records_at,
+    SegmentHeader, SegmentId, records_at,
 };
 use crate::store::{SegmentState, Segments, Sequencer, frame, sealed_len};
 
@@ -234,4 +234,28 @@ fn what_an_interrupted_attempt_has_left_is_removed() {
     let segments = Segments::open(folder.segments.folder()).unwrap();
     assert!(!left.exists() && folder.path().exists());
     assert_eq!(segments.list_record_files().unwrap(), [(SEVEN, length)]);
+}
+
+/// A crash came between the end of the segment and its cutting, and the next start had no need to
+/// read it.
+#[test]
+fn a_segment_that_was_not_cut_ends_where_the_next_one_says() {
+    let folder = Folder::new(&[100, 77]);
+    let end = folder.octets.len() as u32;
+    let listed = || {
+        let segments = Segments::open(&folder.dir.path().join("segments")).unwrap();
+        segments.list().unwrap();
+        segments
+    };
+    assert!(strip(&listed(), SEVEN).is_err(), "its end is not known");
+    let header = SegmentHeader::decode(&folder.octets[..BLOCK]).unwrap();
+    let (segment, previous) = (SegmentId(9), Some((SEVEN, end)));
+    let header = SegmentHeader { segment, previous, ..header };
+    let mut block = [0; BLOCK];
+    header.encode(&mut block);
+    let segments = listed();
+    fs::write(segments.path(segment), [block, [0; BLOCK]].concat()).unwrap();
+    let segments = listed();
+    strip(&segments, SEVEN).unwrap();
+    assert_eq!(RecordFile::open(&segments, SEVEN).unwrap().unwrap().end(), u64::from(end));
 }

@@ -4,6 +4,7 @@ use std::io;
 
 use xxhash_rust::xxh3::Xxh3Default;
 
+use super::ending::end_of;
 use super::format::{Head, tail};
 use super::source::{Expected, Source, Unusable};
 use crate::reactor::files::File;
@@ -22,8 +23,7 @@ const PIECE: usize = 1 << 20;
 /// last frame is invalid. Then there is no new record file, unless the disk failed at the very end:
 /// the next attempt replaces it.
 pub fn strip(segments: &Segments, segment: SegmentId) -> io::Result<u64> {
-    let end = segments.end(segment).and_then(|end| u32::try_from(end).ok());
-    let end = end.ok_or_else(|| {
+    let end = end_of(segments, segment).ok_or_else(|| {
         let what = format!("{} is not sealed, so it keeps its octets", segment.file_name());
         io::Error::other(what)
     })?;

@@ -400,11 +400,12 @@ impl Segments {
         assert!(!in_use, "segment {segment} is {was:?}, so its records alone cannot stand for it");
     }
 
-    /// Where the last frame of a sealed segment ends; `None` when there is no sealed one of this
-    /// number.
-    pub(super) fn end(&self, segment: SegmentId) -> Option<u64> {
+    /// Where the last frame of a sealed segment ends, and whether that is known: else it is the
+    /// length of the file. `None` when there is no sealed one of this number.
+    pub(super) fn end(&self, segment: SegmentId) -> Option<(u64, bool)> {
         let known = *self.known().get(&segment)?;
-        (known.state == SegmentState::Sealed).then(|| known.end.map_or(known.length, u64::from))
+        let end = (known.end.map_or(known.length, u64::from), known.end.is_some());
+        (known.state == SegmentState::Sealed).then_some(end)
     }
 
     fn change(&self, segment: SegmentId, from: SegmentState, to: SegmentState) {

@@ -41,7 +41,7 @@ fn a_segment_goes_from_ready_to_active_to_sealed() {
     segments.seal(SEVEN, 4096);
     assert_eq!(state(&segments), SegmentState::Sealed);
     assert_eq!(segments.counts(), SegmentCounts { sealed: 1, ..SegmentCounts::default() });
-    assert_eq!(segments.end(SEVEN), Some(4096));
+    assert_eq!(segments.end(SEVEN), Some((4096, true)));
     segments.stripped(SEVEN, 200);
     fs::remove_file(segments.path(SEVEN)).unwrap();
     assert_eq!(segments.list().unwrap(), []);

@@ -1,6 +1,7 @@
 //! `mailrace clean`: gives the space of dead messages back.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
@@ -16,6 +17,10 @@ use crate::tools::size::show_size;
 /// into one of them; what it does not use is cut off by the next start.
 const SEGMENT: u32 = 64 << 20;
 
+/// A server of our own deletes files of expunged mail if it purges within any time. Longer than the
+/// command takes: it is told what to purge.
+const PURGED: Duration = Duration::from_secs(365 * 24 * 3600);
+
 /// What `clean` does.
 #[derive(Clone, Debug)]
 pub struct CleanOptions {
@@ -24,6 +29,8 @@ pub struct CleanOptions {
     /// Whether everything is cleaned that gives something back; else what a server would clean by
     /// itself now.
     pub all: bool,
+    /// Whether everything is cleaned that may have octets of expunged mail, too.
+    pub purge: bool,
 }
 
 /// Cleans, and prints what came back. With a terminal, progress is shown on standard error.
@@ -31,12 +38,12 @@ pub struct CleanOptions {
 /// # Errors
 /// When the folder cannot be read, its server does not answer, or the disk fails.
 pub fn run(options: &CleanOptions) -> Result<(), ToolError> {
-    let CleanOptions { data, all } = options;
+    let CleanOptions { data, all, purge } = options;
     let before = taken(data)?;
     let mut report = Report::new();
-    match ask(data, Request::Clean { all: *all })? {
+    match ask(data, Request::Clean { all: *all, purge: *purge })? {
         Some(answers) => report.follow(answers)?,
-        None => in_this_process(data, *all, &mut report)?,
+        None => in_this_process(options, &mut report)?,
     }
     say(&report.text(before, taken(data)?))
 }
@@ -48,10 +55,11 @@ fn taken(data: &Path) -> Result<u64, ToolError> {
 }
 
 /// Cleans a folder that no server uses.
-fn in_this_process(data: &Path, all: bool, report: &mut Report) -> Result<(), ToolError> {
-    let server = server_on(data, SEGMENT)?;
+fn in_this_process(options: &CleanOptions, report: &mut Report) -> Result<(), ToolError> {
+    let CleanOptions { data, all, purge } = options;
+    let server = server_on(data, SEGMENT, purge.then_some(PURGED))?;
     let control = Control::start(data, server.handle());
-    let asked = server.handle().clean(all);
+    let asked = server.handle().clean(*all, *purge);
     let mut told = asked.map_err(|error| ToolError::Refused(error.to_string()))?;
     let mut done = Ok(false);
     while let (Ok(false), Some(cleaned)) = (&done, told.blocking_recv()) {

@@ -7,11 +7,12 @@ mod purge;
 mod text;
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use super::error::{ToolError, say};
 use crate::control::{Answer, Request};
 use crate::index::{ReplayError, stored_live};
-use crate::server::{Config, Server, Space, StartError, of_stopped};
+use crate::server::{CleaningConfig, Config, Server, Space, StartError, of_stopped};
 
 pub use self::clean::{CleanOptions, run as clean};
 pub(crate) use self::purge::run as purge;
@@ -44,7 +45,11 @@ pub fn run(options: &SpaceOptions) -> Result<(), ToolError> {
 }
 
 /// A server that nobody can connect to, on a folder that no other one uses.
-fn server_on(data: &Path, segment_size: u32) -> Result<Server, StartError> {
+fn server_on(
+    data: &Path,
+    segment_size: u32,
+    purge_within: Option<Duration>,
+) -> Result<Server, StartError> {
     Server::start(Config {
         data: data.to_owned(),
         listens: false,
@@ -53,6 +58,7 @@ fn server_on(data: &Path, segment_size: u32) -> Result<Server, StartError> {
         // Stripped segments are deleted: nothing is made for mail to come.
         segments_ahead: 0,
         scrub_every: None,
+        cleaning: CleaningConfig { purge_within, ..CleaningConfig::default() },
         ..Config::default()
     })
 }

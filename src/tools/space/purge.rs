@@ -27,7 +27,7 @@ pub(crate) fn run(data: &Path, account: &str) -> Result<Purged, ToolError> {
 }
 
 fn in_this_process(data: &Path, account: &str) -> Result<Purged, ToolError> {
-    let server = server_on(data, SEGMENT)?;
+    let server = server_on(data, SEGMENT, None)?;
     let runtime = tokio::runtime::Builder::new_current_thread().build();
     let runtime = runtime.map_err(|error| ToolError::Io { doing: "cannot wait".into(), error })?;
     let purged = runtime.block_on(server.handle().purge(account.to_owned()));

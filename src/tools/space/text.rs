@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use crate::server::{Files, NextCleaning, Scrubbed, Space};
+use crate::server::{Files, NextCleaning, Purging, Scrubbed, Space};
 use crate::stats::escaped;
 use crate::tools::size::show_size;
 use imap::types::InternalDate;
@@ -44,6 +44,7 @@ pub(super) fn table(space: &Space) -> String {
     text.push('\n');
     line(&mut text, "Free disk", None, space.disk_free, &of);
     text.push_str(&scrubbed(space.scrub));
+    text.push_str(&purging(space.purge));
     match &space.next {
         Some(next) => text.push_str(&next_cleaning(next, space)),
         None if space.live.is_some() => text.push_str("\nNo segment is worth cleaning\n"),
@@ -71,6 +72,16 @@ fn scrubbed(scrub: Option<Scrubbed>) -> String {
         _ => format!("DAMAGE in {findings} places: see the log, and run `mailrace verify`"),
     };
     format!("\nScrub: {last}; {found}\n")
+}
+
+fn purging(purge: Option<Purging>) -> String {
+    let Some(Purging { within, oldest }) = purge else { return String::new() };
+    let kept = match oldest {
+        0 => "none on the disk as of the last look".to_owned(),
+        _ if oldest <= within => format!("on the disk for {oldest} s at most"),
+        _ => format!("ON THE DISK FOR UP TO {oldest} s: see the log"),
+    };
+    format!("Expunged mail: {kept}; to be gone within {within} s\n")
 }
 
 fn next_cleaning(next: &NextCleaning, space: &Space) -> String {

@@ -36,7 +36,7 @@ pub mod verify;
 pub mod wire;
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 use content::{Content, Contents};
@@ -103,6 +103,8 @@ pub struct Account {
     pub boxes: BTreeMap<u32, Mailbox>,
     /// Where its messages come from.
     pub origins: Origins,
+    /// The classes of the messages that it had when it was last verified.
+    pub living: BTreeSet<u32>,
 }
 
 /// How far a batch has come.
@@ -199,6 +201,7 @@ impl Model {
             names: Names::default(),
             boxes: BTreeMap::new(),
             origins: Origins::default(),
+            living: BTreeSet::new(),
         };
         Model {
             accounts: people.iter().map(account).collect(),

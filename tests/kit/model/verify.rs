@@ -56,6 +56,7 @@ async fn look<D: Dial>(dial: &D, model: &Shared, account: usize, random: Random)
     model.explain(account, &found)?;
     model.accounts[account].names.settle(&by_name, &notes, &subscribed)?;
     let mut octets = 0;
+    model.accounts[account].living.clear();
     for (mailbox, messages) in found.iter().zip(&told) {
         octets += settle(&mut model, account, mailbox, messages)
             .map_err(|stop| stop.about(|| mailbox.name.clone()))?;
@@ -90,6 +91,7 @@ fn settle(
     }
     let next = mailbox.last_next();
     mailbox.settle(next);
+    model.accounts[account].living.extend(&classes);
     Ok(classes.iter().map(|class| model.contents.octets(*class).len() as u64).sum())
 }
 

@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 
 use kit::{Client, Folder, Image, Kind, Message, Server, mailrace};
 use rustix::process::Signal;
+use socket2::SockRef;
 
 use super::http::get;
 use super::{observed, until};
@@ -96,7 +97,9 @@ fn a_broken_disk_is_not_ready() {
         slow.append("INBOX", &[Message { options: "", octets: &large }]).tagged.starts_with("OK")
     );
     slow.ok("SELECT INBOX");
-    // The client does not read, so its session cannot be told BYE once the buffers are full.
+    // The client does not read, so its session cannot be told BYE once the buffers are full. Its
+    // buffer is fixed: the kernel would let one grow long after the window was closed.
+    SockRef::from(slow.socket()).set_recv_buffer_size(64 << 10).unwrap();
     slow.send(b"f FETCH 1 BODY[]\r\n");
     wait_until_stuck(admin, &slow);
     let mut client = server.login();

@@ -9,6 +9,7 @@ mod index;
 mod limits;
 mod numbers;
 mod purge;
+mod purge_within;
 mod secrets;
 mod scrub;
 mod space;

@@ -25,6 +25,7 @@ fn worker(dir: &tempfile::TempDir, ready: Vec<ReadySegment>) -> Worker {
         first_id: SegmentId(10),
         ready,
         stale: Vec::new(),
+        purges: false,
         ingested: Arc::default(),
     };
     Worker::new(config, Arc::default())
@@ -110,6 +111,24 @@ fn what_earlier_runs_left_is_used_first() {
     assert_eq!((prepared.segment, prepared.size), (SegmentId(3), 3 * BLOCK as u32));
     // Segment 4 is gone: passed over.
     assert_eq!(worker.provide(Kind::First).unwrap().segment, SegmentId(10));
+}
+
+/// The file of a cleaned segment is used again, with the octets in it, unless they have to go.
+#[test]
+fn a_pool_that_purges_uses_no_file_again() {
+    for purges in [false, true] {
+        let data = tempfile::tempdir().unwrap();
+        fs::create_dir(data.path().join("records")).unwrap();
+        let dir = tempfile::tempdir_in(&data).unwrap();
+        let mut worker = worker(&dir, Vec::new());
+        worker.config.purges = purges;
+        let segments = worker.config.segments.clone();
+        fs::write(dir.path().join(SegmentId(3).file_name()), vec![7; 5 << 19]).unwrap();
+        segments.stripped(SegmentId(3), 200);
+        worker.take_back(SegmentId(3));
+        assert_eq!(worker.ready.len(), usize::from(!purges));
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), usize::from(!purges));
+    }
 }
 
 #[test]
