@@ -7,6 +7,7 @@ use kit::Random;
 
 use super::plan::{Life, Plan};
 use super::world::{Finding, PEOPLE, carry_out};
+use crate::limits::SEGMENTS_OF_DISK;
 use crate::reactor::fault::Fault;
 use crate::reactor::simulation::{Loss, Temper};
 use crate::reactor::{Thresholds, sleep};
@@ -263,6 +264,32 @@ fn long_copies(random: &mut Random, seed: u64) -> Plan {
         (life.clients, life.commands, life.large) = (4, 40, random.one_in(2));
     }
     plan
+}
+
+/// A nearly full disk is cleaned all the time, into the room that is held back for it.
+fn full_disk(random: &mut Random, _: u64) -> Plan {
+    let mut plan = Plan::draw(random);
+    let size = 320 << 10;
+    plan.temper.capacity = SEGMENTS_OF_DISK * u64::from(size);
+    let look = Duration::from_millis(10);
+    let cleaning = CleaningConfig { rate: None, eager: true, look, ..plan.config.cleaning };
+    plan.config = Config {
+        segment_size: size,
+        first_segment: size,
+        segments_ahead: 1,
+        cleaning,
+        ..plan.config
+    };
+    for life in &mut plan.lives {
+        (life.commands, life.reactors, life.rots) = (25, random.within(1, 2), false);
+        life.large = random.one_in(2);
+    }
+    plan
+}
+
+#[test]
+fn a_full_disk_is_cleaned() {
+    all_are_right(150, full_disk);
 }
 
 /// A deadlock or an endless loop ends the run with a finding.
