@@ -7,8 +7,8 @@ use crate::reactor::Access;
 use crate::reactor::files;
 
 impl Segments {
-    /// Cuts a sealed segment to `end`, where its last frame ends, durably. One that
-    /// has become something else stays as it is.
+    /// Cuts a sealed segment to `end`, where its last frame ends, durably. One that has become
+    /// something else stays as it is.
     ///
     /// # Errors
     /// Those of the disk.
