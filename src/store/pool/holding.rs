@@ -11,10 +11,12 @@ use crate::limits::{BLOCK, SEGMENTS_OF_DISK};
 use crate::reactor::files;
 use crate::store::segments::ReadySegment;
 
-/// Bytes that are held back for cleaning.
+/// Bytes that are held back for cleaning. Nothing where no segments are prepared, as by the server
+/// that cleans a stopped folder: it would leave one behind.
 pub(super) fn held(config: &PoolConfig) -> u64 {
     let (size, capacity) = (u64::from(config.size), files::capacity(config.segments.folder()));
-    match capacity.is_ok_and(|capacity| capacity / SEGMENTS_OF_DISK >= size) {
+    let is_small = capacity.is_ok_and(|capacity| capacity / SEGMENTS_OF_DISK >= size);
+    match is_small && config.ahead > 0 {
         true => size,
         false => 0,
     }
