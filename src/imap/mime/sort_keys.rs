@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 
 use super::casemap;
 use super::facts::{Dates, Keys, cut, display, first_address, mailbox};
-use super::header::dates::sent_date;
+use super::header::dates::{SentDate, sent_date};
 use super::header::fields::Fields;
 use super::header::subject::base_subject;
 use crate::protocol::{SortCriterion, SortKey};
@@ -51,19 +51,9 @@ impl Sorter {
     /// Adds a message: its sequence number or UID, internal date in seconds since
     /// 1970-01-01T00:00:00Z, size in octets, and header or whole message.
     pub fn add(&mut self, number: u32, arrival: i64, size: u64, header: &[u8]) {
-        self.numbers.push(number);
-        for at in 0..self.criteria.len() {
-            let key = self.criteria[at].key;
-            match key {
-                SortKey::Arrival => self.words.push(ordered(arrival)),
-                SortKey::Size => self.words.push(size),
-                SortKey::Date => {
-                    let sent = sent_date(header).map_or(arrival, |date| date.instant);
-                    self.words.push(ordered(sent));
-                }
-                _ => self.push_string(&cut(casemap(&key.string(header)).into_bytes())),
-            }
-        }
+        let sent = || sent_date(header);
+        let string = |key: SortKey| cut(casemap(&key.string(header)).into_bytes());
+        self.add_by(number, arrival, size, sent, string);
     }
 
     /// Whether [`Sorter::add_facts`] looks at the dates.
@@ -81,6 +71,19 @@ impl Sorter {
     /// As [`Sorter::add`], with what was read from the header before. What is not needed may be the
     /// default.
     pub fn add_facts(&mut self, number: u32, arrival: i64, size: u64, dates: Dates, keys: &Keys) {
+        self.add_by(number, arrival, size, || dates.0, |key| keys.string(key));
+    }
+
+    /// Adds a message. What a criterion needs besides is asked for: when it was sent, and the string
+    /// for a key.
+    fn add_by<S: AsRef<[u8]>>(
+        &mut self,
+        number: u32,
+        arrival: i64,
+        size: u64,
+        sent: impl Fn() -> Option<SentDate>,
+        string: impl Fn(SortKey) -> S,
+    ) {
         self.numbers.push(number);
         for at in 0..self.criteria.len() {
             let key = self.criteria[at].key;
@@ -88,10 +91,9 @@ impl Sorter {
                 SortKey::Arrival => self.words.push(ordered(arrival)),
                 SortKey::Size => self.words.push(size),
                 SortKey::Date => {
-                    let sent = dates.0.map_or(arrival, |date| date.instant);
-                    self.words.push(ordered(sent));
+                    self.words.push(ordered(sent().map_or(arrival, |date| date.instant)));
                 }
-                _ => self.push_string(keys.string(key)),
+                _ => self.push_string(string(key).as_ref()),
             }
         }
     }
