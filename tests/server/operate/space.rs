@@ -255,7 +255,8 @@ fn a_folder_that_no_server_uses_is_cleaned_too() {
     let server = Server::with(&folder, &SMALL);
     check(&mut server.login(), "INBOX", &mail);
     assert!(server.terminate().success());
-    // The start has cut off what cleaning did not use, but for what it did not have to read.
+    // The start has cut off what cleaning did not use. A segment that its log had asked for ahead
+    // and did not need is ready for mail.
     let after = du(&folder.path());
     let most = before + 2 * CLEANED_INTO;
     assert!(after < most, "{before} bytes before, {after} after:\n{report}");
