@@ -74,8 +74,8 @@ impl Sorter {
         self.add_by(number, arrival, size, || dates.0, |key| keys.string(key));
     }
 
-    /// Adds a message. What a criterion needs besides is asked for: when it was sent, and the string
-    /// for a key.
+    /// Adds a message. What a criterion needs besides is asked for: when it was sent, and the
+    /// string for a key.
     fn add_by<S: AsRef<[u8]>>(
         &mut self,
         number: u32,
